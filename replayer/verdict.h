@@ -1,0 +1,92 @@
+// The verdict: what refork says about a recording. Made by replayer/analysis, printed by replayer/report.c (text, JSON) and the TUI.
+#ifndef REFORK_REPLAYER_VERDICT_H
+#define REFORK_REPLAYER_VERDICT_H
+
+#include "replayer/symbols.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum confidence { CONFIDENCE_LIKELY, CONFIDENCE_PROVED };
+
+struct stack {
+    struct frame *frames;
+    size_t count;
+};
+
+// DESIGN.md section 7; the strings are the JSON's `kind`.
+enum finding_kind {
+    FINDING_ORPHANED_LOCK,      // "orphaned-lock"
+    FINDING_LOCK_CYCLE,         // "lock-cycle"
+    FINDING_ATFORK_DEADLOCK,    // "atfork-deadlock"
+    FINDING_CROSS_PROCESS_WAIT, // "cross-process-wait"
+    FINDING_UNKNOWN_WAIT,       // "unexplained-wait": stuck for certain, cause not known to this version
+};
+
+struct finding_lock {
+    uint64_t address; // 0: none
+    char kind[32];    // "pthread_mutex", "futex", ...
+    char symbol[256]; // "log_mutex", "queue+16"; "" when unknown
+    char declared[256]; // "file.c:12" or ""
+};
+
+struct finding_task {
+    int pid, tid;
+    char name[32];
+    char start_routine[128]; // "" when unknown
+    bool vanished;           // alive in the parent at the fork, absent in the waiting process
+};
+
+struct finding_point {
+    uint64_t event; // 0: unknown
+    int pid, tid;
+    struct stack stack;
+};
+
+struct finding {
+    enum finding_kind kind;
+    enum confidence confidence;
+    struct finding_lock lock;
+    struct finding_task holder; // tid 0: none or unknown
+    struct finding_task waiter;
+    struct finding_point acquired; // where the holder took it
+    struct finding_point fork;     // the fork that left the holder behind
+    struct finding_point waiting;
+    bool holder_is_forker;         // held by the forking thread itself
+    char advice[1024];
+    // lock-cycle and atfork-deadlock: the other side(s) of the cycle
+    struct finding_edge {
+        struct finding_lock lock;
+        struct finding_task holder, waiter;
+        struct finding_point acquired, waiting;
+    } *edges;
+    size_t edge_count;
+    struct finding *caused_by; // cross-process-wait: points into the same verdict; NULL
+};
+
+// A span in which a task held a lock, for the lanes.
+struct held_span {
+    uint64_t lock;
+    char symbol[64];
+    int tid;          // who took it
+    int pid;          // in whose address space it is held (the child's pid for a ghost)
+    bool ghost;       // held by a vanished thread
+    uint64_t from, to; // events; to 0: until the end
+};
+
+struct verdict {
+    bool deadlock;
+    struct finding *findings;
+    size_t count;
+    struct held_span *spans;
+    size_t span_count;
+    uint64_t events; // in the trace
+    char program[256];
+    char end_reason[256]; // how the recording ended
+};
+
+const char *finding_kind_name(enum finding_kind kind);
+const char *confidence_name(enum confidence c);
+void verdict_free(struct verdict *v);
+
+#endif
