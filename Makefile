@@ -1,15 +1,195 @@
-# refork: `make demo`, `make test`, `make help`.
-CFLAGS_BASE := -std=gnu17 -O2 -g -Wall -Wextra -D_GNU_SOURCE -I. -MMD -MP
-PKGS := libzstd libxxhash libunwind libdw libelf ncursesw jansson libseccomp
-LDLIBS := -lzstd -lxxhash -lunwind -lunwind-x86_64 -ldw -lelf -lncursesw -ltinfo -ljansson -lseccomp -lZydis -lstdc++ -lpthread
-BUILD := build
+# refork: `make demo` shows it, `make test` proves it, `make help` lists the rest.
+#
+#   make CC=clang            another compiler, in a folder of its own (build-clang)
+#   make SAN=address,undefined test    with sanitizers (build-address-undefined)
+#   make WERROR=1            warnings are errors (also when CI is set)
+#   make V=1                 show the commands
+#   make install PREFIX=/usr DESTDIR=/tmp/stage
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+
+# `CC ?= gcc` would have no effect: make predefines cc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+PREFIX ?= /usr/local
+comma := ,
+BUILD := build$(if $(filter-out gcc,$(notdir $(CC))),-$(notdir $(CC)))$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+Q := $(if $(V),,@)
+say = $(if $(V),:,printf '  %-7s %s\n' $(1) $(2))
+JOBS ?= $(shell nproc)
+
+# ---- what it needs ---------------------------------------------------------------------------------------------
+BUILD_PACKAGES := gcc g++ make pkg-config libc6-dev libseccomp-dev libzstd-dev libunwind-dev libdw-dev libelf-dev \
+	libncurses-dev libzydis-dev libjansson-dev libxxhash-dev
+TEST_PACKAGES := libcmocka-dev tmux clang clang-format mandoc shellcheck strace musl-tools binutils jq bash coreutils \
+	tar gzip xz-utils perl python3 sqlite3 util-linux findutils procps
+PACKAGES ?= $(BUILD_PACKAGES) $(TEST_PACKAGES)
+
+PC := libzstd libxxhash libunwind libdw libelf ncursesw jansson libseccomp
+# Zydis of Debian has no .pc file; libstdc++ is for __cxa_demangle
+LDLIBS := -lzstd -lxxhash -lunwind -lunwind-x86_64 -ldw -lelf -lncursesw -ltinfo -ljansson -lseccomp -lZydis \
+	-lstdc++ -lpthread
+
+# ---- flags -----------------------------------------------------------------------------------------------------
+WARN := -Wall -Wextra $(if $(or $(CI),$(WERROR)),-Werror)
+OPT ?= -O2
+BASE := -std=gnu17 $(OPT) -g $(WARN) -D_GNU_SOURCE -I. -MMD -MP
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+ALL_CFLAGS := $(BASE) $(SANFLAGS) $(CFLAGS)
+
+# ---- files -----------------------------------------------------------------------------------------------------
 SRCS := $(wildcard core/*.c recorder/*.c replayer/*.c tui/*.c cli/*.c)
 OBJS := $(SRCS:%.c=$(BUILD)/%.o)
-all: $(BUILD)/refork ## build refork
+ROOM_OBJS := $(filter-out $(BUILD)/cli/%,$(OBJS))
+UNIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c))
+FUZZ := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
+SAMPLES := $(patsubst %.c,$(BUILD)/%,$(wildcard samples/*.c))
+BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+EDIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/proof/*.c))
+# Programs that the proof records. Some exist twice: NAME.static is the same source linked with -static.
+PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
+STATIC := $(addprefix $(BUILD)/tests/programs/,busy_calls.static busy_arith.static busy_flag.static threads_forks.static)
+MUSL := $(BUILD)/tests/programs/children.musl
+C_FILES := $(wildcard */*.c */*.h tests/*/*.c tests/*/*.h)
+SH_FILES := .ci/run completion/refork.bash $(shell find tests -name '*.sh' 2>/dev/null)
+
+.PHONY: all help deps demo test check bench fuzz soak lint format clean install uninstall programs FORCE
+
+all: $(BUILD)/refork ## build refork (build/refork)
+
+help: ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -nE '3,7s/^#   //p' $(firstword $(MAKEFILE_LIST)) | sed 's/^/  /'
+
+# ---- refork ----------------------------------------------------------------------------------------------------
 $(BUILD)/refork: $(OBJS)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$(BUILD)/%.o: %.c
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $(OBJS) $(LDLIBS)
+
+$(BUILD)/%.o: %.c $(BUILD)/.flags | $(BUILD)/.libraries
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_BASE) $(CFLAGS) -c -o $@ $<
--include $(OBJS:.o=.d)
-.PHONY: all
+	@$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# Changed flags rebuild everything.
+$(BUILD)/.flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ALL_CFLAGS) $(LDFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS) $(LDFLAGS)' >$@
+
+$(BUILD)/.libraries:
+	@mkdir -p $(@D)
+	@pkg-config --exists $(PC) && echo '#include <Zydis/Zydis.h>' | $(CC) -E - >/dev/null 2>&1 || { \
+	  echo "a library of refork is missing: run 'make deps', or: apt-get install $(BUILD_PACKAGES)"; \
+	  pkg-config --exists --print-errors $(PC) 2>&1 | grep '^No package'; exit 1; } >&2
+	@touch $@
+
+# ---- test programs -----------------------------------------------------------------------------------------------
+# Whatever refork is built with, these are built as a user would: gcc, no sanitizers.
+programs: $(SAMPLES) $(PROGRAMS) $(STATIC) $(MUSL) $(BENCH) $(EDIT)
+
+$(BUILD)/samples/%: samples/%.c
+	@mkdir -p $(@D)
+	@$(call say,SAMPLE,$<)
+	$(Q)gcc -std=gnu17 -O0 -g $(WARN) -D_GNU_SOURCE -o $@ $< -pthread
+
+$(BUILD)/tests/programs/%: tests/programs/%.c tests/programs/program.h tests/programs/busy.h
+	@mkdir -p $(@D)
+	@$(call say,PROGRAM,$<)
+	$(Q)gcc -std=gnu17 -O1 -g $(WARN) -D_GNU_SOURCE -o $@ $< -pthread
+
+$(BUILD)/tests/programs/%.static: tests/programs/%.c tests/programs/program.h tests/programs/busy.h
+	@mkdir -p $(@D)
+	@$(call say,PROGRAM,$< '(static)')
+	$(Q)gcc -std=gnu17 -O1 -g $(WARN) -D_GNU_SOURCE -static -o $@ $< -pthread
+
+$(BUILD)/tests/programs/%.musl: tests/programs/%.c tests/programs/program.h tests/programs/busy.h
+	@mkdir -p $(@D)
+	@$(call say,PROGRAM,$< '(musl)')
+	$(Q)musl-gcc -std=gnu17 -O1 -g $(WARN) -D_GNU_SOURCE -static -o $@ $<
+
+$(BUILD)/tests/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	@$(call say,BENCH,$<)
+	$(Q)gcc -std=gnu17 -O2 -g $(WARN) -D_GNU_SOURCE -o $@ $< -pthread
+
+$(UNIT) $(EDIT): $(BUILD)/%: $(BUILD)/%.o $(ROOM_OBJS)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+
+$(FUZZ): $(BUILD)/%: $(BUILD)/%.o $(ROOM_OBJS)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+-include $(OBJS:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $(EDIT:=.d)
+
+# ---- what a user runs --------------------------------------------------------------------------------------------
+deps: ## install the Debian packages that are missing (touches nothing when all are there)
+	@missing=; \
+	command -v dpkg-query >/dev/null || { echo "this is not Debian: install what corresponds to: $(PACKAGES)" >&2; exit 0; }; \
+	for p in $(PACKAGES); do \
+	  [ "$$(dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null)" = installed ] || missing="$$missing $$p"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" = 0 ]; then as=; \
+	elif command -v sudo >/dev/null; then as=sudo; \
+	else echo "missing packages, and neither root nor sudo to install them; as root: apt-get install$$missing" >&2; exit 1; fi; \
+	echo "installing:$$missing"; \
+	$$as apt-get -qq update && $$as env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing || { \
+	  echo "could not install; as root: apt-get install$$missing" >&2; exit 1; }
+
+demo: ## record, replay and explain a fork deadlock (the TUI on a terminal, else text)
+	@$(MAKE) --no-print-directory deps PACKAGES="$(BUILD_PACKAGES)"
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/samples/mutex_deadlock
+	@tests/demo.sh $(BUILD)
+
+test: ## build and run every test; ends with `N passed, N failed`
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$(JOBS) all programs $(UNIT) $(FUZZ)
+	@tests/run.sh $(BUILD)
+
+check: all programs $(UNIT) ## the tests named in T="..." (patterns of names), as: make check T='proof-sort*'
+	@tests/run.sh $(BUILD) $(T)
+
+bench: ## the speed table: native, strace, bare tracer, record, replay
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$(JOBS) all programs
+	@tests/bench/run.sh $(BUILD) $(W)
+
+fuzz: ## mutated traces against an ASan and UBSan build (RUNS=10000)
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$(JOBS) SAN=address,undefined fuzzers
+	@tests/fuzz.sh build-address-undefined $(or $(RUNS),10000)
+
+fuzzers: $(BUILD)/refork $(FUZZ) $(SAMPLES)
+.PHONY: fuzzers
+
+soak: all programs ## repeat the proof list until it fails or for MINUTES=60
+	@tests/soak.sh $(BUILD) $(or $(MINUTES),60)
+
+lint: ## clang-format, mandoc, shellcheck
+	@clang-format --dry-run -Werror $(C_FILES)
+	@mandoc -Tlint -Wwarning docs/*.1
+	@shellcheck -x -e SC2015,SC2016,SC2094 $(SH_FILES)
+	@echo 'lint: clean'
+
+format: ## run clang-format on every C file
+	@clang-format -i $(C_FILES)
+
+clean: ## remove what was built
+	rm -rf build build-*
+
+install: all ## into PREFIX (/usr/local), below DESTDIR
+	install -D -m 755 $(BUILD)/refork $(DESTDIR)$(PREFIX)/bin/refork
+	install -D -m 644 docs/refork.1 $(DESTDIR)$(PREFIX)/share/man/man1/refork.1
+	install -D -m 644 completion/refork.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/refork
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/refork $(DESTDIR)$(PREFIX)/share/man/man1/refork.1 \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/refork
+
+keys: all ## put the TUI's keys into the manual page
+	@$(BUILD)/refork help --keys --roff >$(BUILD)/keys.roff
+	@sed -i -e '/end keys/e cat $(BUILD)/keys.roff' -e '/begin keys/,/end keys/{/begin keys/b;/end keys/b;d}' docs/refork.1
+.PHONY: keys

@@ -19,7 +19,8 @@
 #define ANNEX_STUB_SIZE 64
 // scratch for out-buffers of blocking calls, rw-, recording only
 #define ANNEX_SCRATCH (ANNEX_BASE + 0x1000000)
-#define ANNEX_SCRATCH_SIZE 0x4000000ull
+#define ANNEX_SCRATCH_SIZE 0x1000000ull
+#define ANNEX_SCRATCH_SLOT 0x40000ull // per task
 #define ANNEX_END (ANNEX_SCRATCH + ANNEX_SCRATCH_SIZE)
 
 static inline bool annex_contains(uint64_t address)

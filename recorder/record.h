@@ -17,6 +17,8 @@ struct record_options {
     bool keep_going;        // do not stop the program when it is stuck
     uint32_t paranoid_every; // memory digest every so many events; 0: none
     FILE *log;              // one line per stop; NULL: no
+    // Names the function of a code address of a live process, for messages; may be NULL.
+    void (*name_pc)(int pid, uint64_t pc, char *buffer, size_t size);
 };
 
 struct record_result {

@@ -1,0 +1,45 @@
+#include "cli/cli.h"
+#include "core/dump.h"
+#include "core/trace.h"
+
+#include <limits.h>
+
+static int run_dump(const struct cli_args *args, struct rf_error *err) {
+    char path[4096];
+    uint64_t from = 1, to = UINT64_MAX, task = 0;
+    if (cli_at_most(args, 1, err) || cli_number(args, "from", 1, UINT64_MAX, &from, err) ||
+        cli_number(args, "to", 1, UINT64_MAX, &to, err) || cli_number(args, "task", 1, INT_MAX, &task, err) ||
+        cli_trace(args, path, sizeof path, err))
+        return -1;
+    struct trace_reader *reader;
+    if (trace_open(path, &reader, err)) return -1;
+    uint64_t last = trace_last_event(reader);
+    int r = 0;
+    if (cli_has(args, "from") && from > last)
+        r = rf_fail(err, RF_CANNOT, "no event %llu: the last one of '%s' is %llu", (unsigned long long)from,
+                    path, (unsigned long long)last);
+    else
+        r = dump_events(stdout, reader, from, to < last ? to : last, (int)task, err);
+    uint64_t offset;
+    if (r == 0 && trace_truncated(reader, &offset))
+        r = rf_fail(err, RF_BAD_TRACE, "'%s' is cut off at byte %llu: event %llu is the last whole one", path,
+                    (unsigned long long)offset, (unsigned long long)last);
+    trace_close(reader);
+    return r ? -1 : RF_OK;
+}
+
+static const struct cli_option dump_options[] = {
+    {"from", 0, "N", "start at event N"},
+    {"to", 0, "N", "end with event N"},
+    {"task", 0, "TID", "only the events of this task"},
+    {0},
+};
+
+const struct cli_command command_dump = {
+    .name = "dump",
+    .operands = "[FILE]",
+    .summary = "Print every event, one line each",
+    .details = "Exit status: 0, or 122 unreadable trace, 125 refork itself failed.\n",
+    .options = dump_options,
+    .run = run_dump,
+};

@@ -1,0 +1,75 @@
+// Names of trace files, and how refork ends.
+#include "cli/cli.h"
+
+#include <glob.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int cli_new_trace(const char *program, char *path, size_t size, struct rf_error *err) {
+    const char *slash = strrchr(program, '/');
+    const char *name = slash ? slash + 1 : program;
+    if (!*name) name = "program";
+    for (int i = 1; i < 100000; i++) {
+        int n =
+            i == 1 ? snprintf(path, size, "%s.refork", name) : snprintf(path, size, "%s-%d.refork", name, i);
+        if (n < 0 || (size_t)n >= size)
+            return rf_fail(err, RF_CANNOT, "name '%.80s...' is too long for a file: name it with -o", name);
+        struct stat st;
+        if (lstat(path, &st)) return 0;
+    }
+    return rf_fail(err, RF_CANNOT, "too many recordings of '%s' here: remove some or name a file with -o",
+                   name);
+}
+
+int cli_newest_trace(char *path, size_t size, struct rf_error *err) {
+    glob_t found = {0};
+    int r = glob("*.refork", 0, NULL, &found);
+    const char *best = NULL;
+    struct timespec best_time = {0};
+    for (size_t i = 0; r == 0 && i < found.gl_pathc; i++) {
+        struct stat st;
+        if (stat(found.gl_pathv[i], &st) || !S_ISREG(st.st_mode)) continue;
+        bool newer = st.st_mtim.tv_sec > best_time.tv_sec ||
+                     (st.st_mtim.tv_sec == best_time.tv_sec && st.st_mtim.tv_nsec > best_time.tv_nsec);
+        if (best && !newer) continue;
+        best = found.gl_pathv[i];
+        best_time = st.st_mtim;
+    }
+    int result = 0;
+    if (!best)
+        result =
+            rf_fail(err, RF_CANNOT,
+                    "no recording (*.refork) in this folder: name a FILE, or make one with 'refork record'");
+    else
+        snprintf(path, size, "%s", best);
+    globfree(&found);
+    return result;
+}
+
+int cli_trace(const struct cli_args *args, char *path, size_t size, struct rf_error *err) {
+    if (args->operand_count) {
+        snprintf(path, size, "%s", args->operands[0]);
+        return 0;
+    }
+    if (cli_newest_trace(path, size, err)) return -1;
+    if (isatty(STDERR_FILENO)) fprintf(stderr, "refork: newest recording here: '%s'\n", path);
+    return 0;
+}
+
+void cli_end_like(bool signaled, int status) {
+    bool lost = fflush(stdout) != 0;
+    fflush(stderr);
+    if (!signaled) _exit(status == 0 && lost ? RF_CANNOT : status);
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    signal(status, SIG_DFL);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, status);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    kill(getpid(), status);
+    _exit(128 + status); // a signal that does not end a process, as pid 1 of a namespace
+}

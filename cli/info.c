@@ -1,0 +1,27 @@
+#include "cli/cli.h"
+#include "core/dump.h"
+#include "core/trace.h"
+
+static int run_info(const struct cli_args *args, struct rf_error *err) {
+    char path[4096];
+    if (cli_at_most(args, 1, err) || cli_trace(args, path, sizeof path, err)) return -1;
+    struct trace_reader *reader;
+    if (trace_open(path, &reader, err)) return -1;
+    int r = (cli_has(args, "json") ? dump_info_json : dump_info)(stdout, path, reader, err);
+    trace_close(reader);
+    return r ? -1 : RF_OK;
+}
+
+static const struct cli_option info_options[] = {
+    {"json", 0, NULL, "for machines"},
+    {0},
+};
+
+const struct cli_command command_info = {
+    .name = "info",
+    .operands = "[FILE]",
+    .summary = "Show what a recording holds: program, machine, processes and threads, sizes",
+    .details = "Exit status: 0, or 122 unreadable trace, 125 refork itself failed.\n",
+    .options = info_options,
+    .run = run_info,
+};

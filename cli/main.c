@@ -1,0 +1,77 @@
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct cli_command *const cli_commands[] = {
+    &command_record, &command_replay, &command_explain, &command_info,
+    &command_dump,   &command_doctor, &command_help,    NULL,
+};
+
+const struct cli_command *cli_find(const char *name) {
+    for (size_t i = 0; cli_commands[i]; i++)
+        if (!strcmp(cli_commands[i]->name, name)) return cli_commands[i];
+    return NULL;
+}
+
+static int print_error(const struct rf_error *err) {
+    fprintf(stderr, "refork: %s\n",
+            err->text[0] ? err->text : "failed without saying why; please report this");
+    return err->status ? err->status : RF_CANNOT;
+}
+
+static int unknown_command(const char *name) {
+    const char *names[32];
+    size_t n = 0;
+    for (; cli_commands[n]; n++)
+        names[n] = cli_commands[n]->name;
+    names[n] = NULL;
+    const char *near = cli_nearest(name, names);
+    struct rf_error err = {0};
+    if (near)
+        rf_fail(&err, RF_CANNOT, "unknown command '%s': did you mean '%s'? ('refork --help' lists them all)",
+                name, near);
+    else
+        rf_fail(&err, RF_CANNOT, "unknown command '%s': 'refork --help' lists them all", name);
+    return print_error(&err);
+}
+
+// What was printed must have arrived: a full disk behind `refork info >file` is an error.
+static int flushed(int status) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+    struct rf_error err = {0};
+    rf_fail_errno(&err, RF_CANNOT, "could not write the output");
+    return print_error(&err);
+}
+
+int main(int argc, char **argv) {
+    unsetenv("DEBUGINFOD_URLS"); // libdw would ask servers for symbols: refork never uses the network
+    if (argc < 2) {
+        cli_usage(stderr);
+        return RF_CANNOT;
+    }
+    const char *name = argv[1];
+    if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
+        cli_usage(stdout);
+        return flushed(RF_OK);
+    }
+    if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
+        puts("refork " REFORK_VERSION);
+        return flushed(RF_OK);
+    }
+    const struct cli_command *command = cli_find(name);
+    if (!command) return unknown_command(name);
+
+    struct rf_error err = {0};
+    struct cli_args args;
+    int parsed = cli_parse(command, argc - 1, argv + 1, &args, &err);
+    if (parsed < 0) return print_error(&err);
+    if (parsed == 0) return flushed(RF_OK);
+    int status = command->run(&args, &err);
+    if (status < 0) {
+        fflush(stdout);
+        return print_error(&err);
+    }
+    return flushed(status);
+}

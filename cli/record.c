@@ -1,0 +1,99 @@
+#include "cli/cli.h"
+#include "recorder/record.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void say_saved(const char *path, const struct record_result *result) {
+    struct stat st;
+    if (!isatty(STDERR_FILENO) || stat(path, &st)) return;
+    fprintf(stderr, "refork: saved '%s': %" PRIu64 " events, %.1f KiB\n", path, result->events,
+            (double)st.st_size / 1024);
+}
+
+static int run_record(const struct cli_args *args, struct rf_error *err) {
+    struct record_options options = {
+        .argv = args->operands,
+        .chaos = cli_has(args, "chaos"),
+        .aslr = cli_has(args, "aslr"),
+        .keep_going = cli_has(args, "keep-going"),
+        .output = cli_value(args, "output"),
+    };
+    if (args->operand_count == 0)
+        return rf_fail(err, RF_CANNOT,
+                       "no program given: usage: refork record [OPTION...] [--] PROGRAM [ARG...]");
+    if (!args->operands[0][0]) return rf_fail(err, RF_NOT_FOUND, "empty program name ''");
+
+    char path[4096];
+    if (!options.output) {
+        if (cli_new_trace(args->operands[0], path, sizeof path, err)) return -1;
+        options.output = path;
+    }
+    if (cli_has(args, "seed")) {
+        options.chaos = true;
+        if (cli_number(args, "seed", 0, UINT64_MAX, &options.seed, err)) return -1;
+    } else if (options.chaos) {
+        uint32_t seed;
+        if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+            return rf_fail_errno(err, RF_CANNOT, "no random seed for '--chaos': give one with --seed N");
+        options.seed = seed;
+    }
+    if (cli_has(args, "paranoid")) {
+        uint64_t every = 1000;
+        if (cli_number(args, "paranoid", 1, UINT32_MAX, &every, err)) return -1;
+        options.paranoid_every = (uint32_t)every;
+    }
+    if (cli_log(args, &options.log, err)) return -1;
+    if (options.chaos)
+        fprintf(stderr, "refork: chaos with seed %" PRIu64 " ('--seed %" PRIu64 "' repeats it)\n",
+                options.seed, options.seed);
+
+    struct record_result result = {0};
+    int r = record_run(&options, &result, err);
+    if (options.log && options.log != stderr) fclose(options.log);
+    if (r) {
+        if (!result.started && options.output == path)
+            unlink(path); // an empty recording is of no use to anybody
+        if (result.started && isatty(STDERR_FILENO))
+            fprintf(stderr, "refork: what was recorded until then is in '%s'\n", options.output);
+        return -1;
+    }
+    say_saved(options.output, &result);
+    if (!result.stuck) cli_end_like(result.signaled, result.status);
+
+    fprintf(stderr, "refork: task %d of process %d waits for ever (%s); the recording is in '%s'\n",
+            result.stuck_tid, result.stuck_pid, result.proved ? "proved" : "likely", options.output);
+    if (!cli_has(args, "no-explain") && cli_explain(options.output, false, stderr, err) < 0) {
+        fprintf(stderr, "refork: no verdict: %s\n", err->text);
+        err->status = 0;
+    }
+    return RF_DEADLOCK;
+}
+
+static const struct cli_option record_options[] = {
+    {"output", 'o', "FILE", "write the recording to FILE (default: PROGRAM.refork, -2 and so on)"},
+    {"chaos", 0, NULL, "switch tasks at random landmarks, library calls included"},
+    {"seed", 0, "N", "chaos with this seed"},
+    {"aslr", 0, NULL, "leave address randomisation on"},
+    {"keep-going", 0, NULL, "do not stop the program when a task waits for ever"},
+    {"paranoid", 0, "[=N]", "store a digest of all memory every N events (1000)"},
+    {"no-explain", 0, NULL, "do not print the verdict when the program is stuck"},
+    {"log", 0, "FILE", "write a line per stop to FILE ('-': stderr)"},
+    {0},
+};
+
+const struct cli_command command_record = {
+    .name = "record",
+    .operands = "[--] PROGRAM [ARG...]",
+    .summary = "Run a program and save everything that replaying it needs, in one file",
+    .details = "Input, output, terminal, signals and exit status are the program's own: refork ends by\n"
+               "the signal that ended the program.\n\n"
+               "Exit status: the program's; 120 it was stopped because a task waits for ever (the\n"
+               "verdict is on stderr), 125 refork itself failed, 126 and 127 PROGRAM could not be run.\n",
+    .options = record_options,
+    .program_follows = true,
+    .run = run_record,
+};

@@ -1,0 +1,99 @@
+#include "cli/cli.h"
+#include "replayer/replay.h"
+#include "replayer/timeline.h"
+#include "tui/timeline_source.h"
+#include "tui/tui.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// How the recording ended, gathered on the way.
+struct ending {
+    bool end, stuck;
+    bool killed;
+    int status;
+};
+
+static void observe(struct ending *ending, const struct event *e) {
+    if (e->kind == EV_STUCK) ending->stuck = true;
+    if (e->kind != EV_END) return;
+    ending->end = true;
+    ending->killed = e->flags & EVF_KILLED;
+    ending->status = (int)e->ret;
+}
+
+static bool same_file(int a, int b) {
+    struct stat x, y;
+    return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static int finish_batch(const char *path, struct replay *replay, const struct ending *ending,
+                        struct rf_error *err) {
+    uint64_t offset, last = replay_position(replay);
+    bool truncated = trace_truncated(replay_trace(replay), &offset);
+    replay_close(replay);
+    if (truncated)
+        return rf_fail(err, RF_BAD_TRACE,
+                       "'%s' is cut off at byte %" PRIu64 ": replayed up to event %" PRIu64
+                       ", the last whole one",
+                       path, offset, last);
+    if (!ending->end)
+        return rf_fail(err, RF_BAD_TRACE, "'%s' has no end: replayed up to event %" PRIu64, path, last);
+    // The recorder itself ended a stuck program: that SIGKILL is not the program's.
+    if (ending->stuck && ending->killed && ending->status == 9) return RF_DEADLOCK;
+    cli_end_like(ending->killed, ending->status);
+}
+
+static int replay_batch(const struct cli_args *args, const char *path, struct rf_error *err) {
+    // Output keeps its order where both go to one place; elsewhere it is worth a buffer.
+    if (same_file(STDOUT_FILENO, STDERR_FILENO)) setvbuf(stdout, NULL, _IONBF, 0);
+    struct replay_options options = {
+        .echo_out = stdout,
+        .echo_err = stderr,
+        .paranoid = cli_has(args, "paranoid"),
+    };
+    if (cli_log(args, &options.log, err)) return -1;
+    struct replay *replay;
+    if (replay_open(path, &options, &replay, err)) return -1;
+    struct ending ending = {0};
+    int r;
+    while ((r = replay_step(replay, err)) > 0)
+        observe(&ending, replay_event(replay));
+    if (options.log) fflush(options.log);
+    if (r == 0) return finish_batch(path, replay, &ending, err);
+    replay_close(replay);
+    fflush(stdout); // what the program wrote comes before what refork says about it
+    return -1;
+}
+
+static int run_replay(const struct cli_args *args, struct rf_error *err) {
+    char path[4096];
+    if (cli_at_most(args, 1, err) || cli_trace(args, path, sizeof path, err)) return -1;
+    return replay_batch(args, path, err);
+}
+
+static const struct cli_option replay_options_table[] = {
+    {"batch", 'b', NULL, "no TUI: replay to the end, echo what the program wrote"},
+    {"paranoid", 0, NULL, "--batch: compare the memory digests of 'record --paranoid'"},
+    {"at", 0, "N", "TUI: begin at event N (default: where the verdict is)"},
+    {"ascii", 0, NULL, "TUI: only ASCII characters"},
+    {"no-color", 0, NULL, "TUI: no colours (also when NO_COLOR is set)"},
+    {"script", 0, "KEYS", "TUI without a terminal: press these keys"},
+    {"size", 0, "WxH", "TUI: the screen of a script (80x24)"},
+    {"log", 0, "FILE", "--batch: write a line per stop to FILE ('-': stderr)"},
+    {0},
+};
+
+const struct cli_command command_replay = {
+    .name = "replay",
+    .operands = "[FILE]",
+    .summary = "Replay a recording exactly: in the TUI, or in one go with --batch",
+    .details = "Without a terminal, --batch is meant.\n\n"
+               "Exit status with --batch: the program's (refork ends by the signal that ended it); 120\n"
+               "the recording ends in a deadlock, 121 the replay diverged (both sides are shown), 122\n"
+               "unreadable trace, 125 refork itself failed. Of the TUI: 0.\n",
+    .options = replay_options_table,
+    .run = run_replay,
+};

@@ -1,0 +1,46 @@
+# shellcheck shell=bash
+# bash completion of refork. It asks refork itself for the words (refork help --words), so it cannot grow old.
+_refork() {
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} refork=${COMP_WORDS[0]} command i
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "$("$refork" help --words 2>/dev/null) --help --version" -- "$current")
+        return
+    fi
+    command=${COMP_WORDS[1]}
+    if [ "$command" = record ]; then
+        # What follows the program's name is its own command line.
+        for ((i = 2; i < COMP_CWORD; i++)); do
+            case ${COMP_WORDS[i]} in
+            -o | --output | --seed | --log) ((i++)) ;;
+            --) ((i++)) && break ;;
+            -*) ;;
+            *) break ;;
+            esac
+        done
+        if [ "$i" -lt "$COMP_CWORD" ]; then
+            if declare -F _command_offset >/dev/null; then _command_offset "$i"; else mapfile -t COMPREPLY < <(compgen -f -- "$current"); fi
+            return
+        fi
+    fi
+    case $previous in
+    -o | --output | --log)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
+    --seed | --from | --to | --task | --at | --script | --size) return ;;
+    esac
+    if [[ $current == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$("$refork" help --words "$command" 2>/dev/null | tr -d '=')" -- "$current")
+    elif [ "$command" = help ]; then
+        mapfile -t COMPREPLY < <(compgen -W "$("$refork" help --words 2>/dev/null)" -- "$current")
+    elif [ "$command" = record ]; then
+        mapfile -t COMPREPLY < <(compgen -c -- "$current")
+    else
+        mapfile -t COMPREPLY < <(
+            compgen -f -X '!*.refork' -- "$current"
+            compgen -d -- "$current"
+        )
+    fi
+}
+complete -o filenames -F _refork refork

@@ -1,0 +1,69 @@
+#include "core/cpu.h"
+
+#include <cpuid.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+void cpu_describe(char *text, size_t size, uint64_t features[8])
+{
+    uint32_t a, b, c, d;
+    char brand[49] = "unknown";
+    memset(features, 0, 8 * sizeof *features);
+    if (__get_cpuid_max(0x80000000, NULL) >= 0x80000004)
+        for (uint32_t i = 0; i < 3; i++) {
+            __cpuid(0x80000002 + i, a, b, c, d);
+            const uint32_t words[4] = {a, b, c, d};
+            memcpy(brand + i * 16, words, 16);
+        }
+    brand[48] = 0;
+    const char *start = brand + strspn(brand, " ");
+    snprintf(text, size, "%s", start);
+    __cpuid(1, a, b, c, d);
+    features[0] = (uint64_t)(c & ~(1u << 27)) << 32 | d; // bit 27 OSXSAVE
+    if (__get_cpuid_max(0, NULL) >= 7) {
+        __cpuid_count(7, 0, a, b, c, d);
+        features[1] = (uint64_t)c << 32 | b;
+        features[2] = d;
+    }
+    if (__get_cpuid_max(0, NULL) >= 0xd) {
+        __cpuid_count(0xd, 0, a, b, c, d);
+        features[3] = a; // XCR0 bits that may be set
+        __cpuid_count(0xd, 1, a, b, c, d);
+        features[4] = a;
+    }
+}
+
+uint32_t cpu_xstate_size(void)
+{
+    uint32_t a, b, c, d;
+    if (__get_cpuid_max(0, NULL) < 0xd) return 512;
+    __cpuid_count(0xd, 0, a, b, c, d);
+    return b;
+}
+
+static bool child_says_yes(int option)
+{
+    pid_t pid = fork();
+    if (pid < 0) return false;
+    if (!pid) {
+        if (option == 0) _exit(prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) == 0 ? 1 : 0);
+        _exit(syscall(SYS_arch_prctl, 0x1012 /* ARCH_SET_CPUID */, 0) == 0 ? 1 : 0);
+    }
+    int status;
+    return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 1;
+}
+
+bool cpu_tsc_traps(void)
+{
+    return child_says_yes(0);
+}
+
+bool cpu_cpuid_faults(void)
+{
+    // The leaf-1 ECX of a CPU with faulting says nothing; only the call does.
+    return syscall(SYS_arch_prctl, 0x1011 /* ARCH_GET_CPUID */, 0) >= 0 && child_says_yes(1);
+}

@@ -1,0 +1,19 @@
+// What this CPU and kernel can do for record and replay.
+#ifndef REFORK_CORE_CPU_H
+#define REFORK_CORE_CPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Vendor and model for the user, and the feature words that a recording depends on (CPUID 1 and 7, 0xd; volatile bits such as
+// OSXSAVE and the APIC id masked out).
+void cpu_describe(char *text, size_t size, uint64_t features[8]);
+// Bytes of NT_X86_XSTATE.
+uint32_t cpu_xstate_size(void);
+// Does PR_SET_TSC make rdtsc fault (it may be refused in a sandbox)? Does ARCH_SET_CPUID make cpuid fault (Intel since Ivy Bridge; not
+// on AMD and not in most VMs)? Probed in a child.
+bool cpu_tsc_traps(void);
+bool cpu_cpuid_faults(void);
+
+#endif

@@ -1,0 +1,594 @@
+// A counting or comparing stub on one place of a loop: which instructions may be displaced, and the code that
+// takes their place.
+#include "core/code.h"
+
+#include <Zydis/Zydis.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { JMP_LEN = 5, FUNCTION_MAX = 1 << 20, EXPLORE_MAX = 8192, EXPLORE_SLOTS = 4 * EXPLORE_MAX };
+
+static bool decode(const uint8_t *bytes, size_t len, ZydisDecodedInstruction *in) {
+    ZydisDecoder decoder;
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, bytes, len, in));
+}
+
+static bool is_relative(const ZydisDecodedInstruction *in) {
+    return in->raw.imm[0].is_relative;
+}
+
+static uint64_t branch_target(const ZydisDecodedInstruction *in, uint64_t pc) {
+    return pc + in->length + (uint64_t)in->raw.imm[0].value.s;
+}
+
+static bool is_rip_relative(const ZydisDecodedInstruction *in) {
+    return (in->attributes & ZYDIS_ATTRIB_HAS_MODRM) && in->raw.modrm.mod == 0 && in->raw.modrm.rm == 5;
+}
+
+// Nothing runs on behind it. (A call that never returns is not known here: code behind it is taken for
+// reachable.)
+static bool ends_flow(const ZydisDecodedInstruction *in) {
+    switch (in->mnemonic) {
+    case ZYDIS_MNEMONIC_JMP:
+    case ZYDIS_MNEMONIC_RET:
+    case ZYDIS_MNEMONIC_UD0:
+    case ZYDIS_MNEMONIC_UD1:
+    case ZYDIS_MNEMONIC_UD2:
+    case ZYDIS_MNEMONIC_HLT:
+    case ZYDIS_MNEMONIC_INT3:
+        return true;
+    default:
+        return in->meta.category == ZYDIS_CATEGORY_SYSRET;
+    }
+}
+
+// A jump whose target is computed. `jmp *slot(%rip)` is none: that is how PLTs and tail calls leave a
+// function.
+static bool is_computed_jump(const ZydisDecodedInstruction *in) {
+    return in->mnemonic == ZYDIS_MNEMONIC_JMP && !is_relative(in) && !is_rip_relative(in);
+}
+
+// ---- which bytes of a function are entered
+// -------------------------------------------------------------------
+
+enum { STARTS = 1, ENTERED = 2 }; // an instruction begins here; a branch (or a taken address) leads here
+
+struct code_map {
+    code_reader read;
+    void *context;
+    uint64_t start, end; // 0, 0: function unknown
+    uint8_t *bytes, *flags;
+    bool decoded;      // from start to end without a gap
+    bool jumps_known;  // ... and all ways into it are
+    uint64_t *visited; // outside of the function: open addressing, 0 is free
+    size_t visited_count;
+    uint64_t *work; // branch targets outside, still to be followed
+    size_t work_count, work_room;
+};
+
+static bool in_function(const struct code_map *map, uint64_t address) {
+    return address >= map->start && address < map->end;
+}
+
+static bool enter(struct code_map *map, uint64_t target) {
+    if (in_function(map, target)) {
+        map->flags[target - map->start] |= ENTERED;
+        return true;
+    }
+    if (map->work_count == map->work_room) {
+        size_t room = map->work_room ? map->work_room * 2 : 64;
+        uint64_t *work = realloc(map->work, room * sizeof *work);
+        if (!work) return false;
+        map->work = work;
+        map->work_room = room;
+    }
+    map->work[map->work_count++] = target;
+    return true;
+}
+
+// 1: new; 0: seen; -1: too much code.
+static int visit(struct code_map *map, uint64_t address) {
+    size_t i = (address * 0x9e3779b97f4a7c15ull >> 32) % EXPLORE_SLOTS;
+    for (; map->visited[i]; i = (i + 1) % EXPLORE_SLOTS)
+        if (map->visited[i] == address) return 0;
+    if (map->visited_count == EXPLORE_MAX) return -1;
+    map->visited[i] = address;
+    map->visited_count++;
+    return 1;
+}
+
+// Up to 15 bytes of code; fewer where a mapping ends.
+static size_t read_instruction(code_reader read, void *context, uint64_t address, uint8_t bytes[15]) {
+    size_t to_page_end = 4096 - (address & 4095);
+    if (read(context, address, bytes, 15)) return 15;
+    return to_page_end < 15 && read(context, address, bytes, to_page_end) ? to_page_end : 0;
+}
+
+// Follows one path outside of the function until it ends; false: it may lead anywhere.
+static bool explore_path(struct code_map *map, uint64_t pc) {
+    for (;;) {
+        ZydisDecodedInstruction in;
+        uint8_t bytes[15];
+        if (in_function(map, pc)) return enter(map, pc);
+        int fresh = visit(map, pc);
+        if (fresh <= 0) return fresh == 0;
+        size_t len = read_instruction(map->read, map->context, pc, bytes);
+        if (!decode(bytes, len, &in)) return true; // would fault there
+        if (is_computed_jump(&in)) return false;
+        if (is_relative(&in) &&
+            (in.mnemonic != ZYDIS_MNEMONIC_CALL || in_function(map, branch_target(&in, pc))) &&
+            !enter(map, branch_target(&in, pc)))
+            return false;
+        if (ends_flow(&in)) return true;
+        pc += in.length;
+    }
+}
+
+static bool explore_outside(struct code_map *map) {
+    if (map->work_count == 0) return true;
+    map->visited = calloc(EXPLORE_SLOTS, sizeof *map->visited);
+    if (!map->visited) return false;
+    while (map->work_count)
+        if (!explore_path(map, map->work[--map->work_count])) return false;
+    return true;
+}
+
+static void map_function(struct code_map *map) {
+    size_t size = map->end - map->start;
+    if (map->end <= map->start || size > FUNCTION_MAX) goto unknown;
+    map->bytes = malloc(size);
+    map->flags = calloc(size, 1);
+    if (!map->bytes || !map->flags || !map->read(map->context, map->start, map->bytes, size)) goto unknown;
+    bool known = true;
+    size_t at = 0;
+    for (ZydisDecodedInstruction in; at < size; at += in.length) {
+        uint64_t pc = map->start + at;
+        if (!decode(map->bytes + at, size - at, &in)) return;
+        map->flags[at] |= STARTS;
+        if (is_computed_jump(&in)) known = false;
+        if (is_rip_relative(&in) && in_function(map, pc + in.length + (uint64_t)in.raw.disp.value) &&
+            !enter(map, pc + in.length + (uint64_t)in.raw.disp.value))
+            known = false;
+        if (is_relative(&in) &&
+            (in.mnemonic != ZYDIS_MNEMONIC_CALL || in_function(map, branch_target(&in, pc))) &&
+            !enter(map, branch_target(&in, pc)))
+            known = false;
+        if (at + in.length == size && !ends_flow(&in) && in.mnemonic != ZYDIS_MNEMONIC_CALL &&
+            !enter(map, map->end))
+            known = false; // runs on into what follows
+    }
+    map->decoded = true;
+    map->jumps_known = known && explore_outside(map);
+    return;
+unknown:
+    map->start = map->end = 0;
+}
+
+static void map_release(struct code_map *map) {
+    free(map->bytes);
+    free(map->flags);
+    free(map->visited);
+    free(map->work);
+}
+
+// Whether a branch leads to a byte in (address, address + len).
+static bool entered_inside(const struct code_map *map, uint64_t address, size_t len) {
+    for (size_t i = 1; i < len; i++)
+        if (in_function(map, address + i) && (map->flags[address + i - map->start] & ENTERED)) return true;
+    return false;
+}
+
+// ---- which instructions may be displaced
+// ---------------------------------------------------------------------
+
+// Places that other parts of refork know by their address, and what cannot run elsewhere.
+static bool is_bound_to_its_place(const ZydisDecodedInstruction *in) {
+    switch (in->mnemonic) {
+    case ZYDIS_MNEMONIC_CPUID:
+    case ZYDIS_MNEMONIC_RDTSC:
+    case ZYDIS_MNEMONIC_RDTSCP:
+    case ZYDIS_MNEMONIC_RDRAND:
+    case ZYDIS_MNEMONIC_RDSEED:
+    case ZYDIS_MNEMONIC_XBEGIN:
+    case ZYDIS_MNEMONIC_XABORT:
+    case ZYDIS_MNEMONIC_HLT:
+    case ZYDIS_MNEMONIC_UD0:
+    case ZYDIS_MNEMONIC_UD1:
+    case ZYDIS_MNEMONIC_UD2:
+        return true;
+    default:
+        break;
+    }
+    switch (in->meta.category) {
+    case ZYDIS_CATEGORY_SYSCALL:
+    case ZYDIS_CATEGORY_SYSRET:
+    case ZYDIS_CATEGORY_INTERRUPT:
+    case ZYDIS_CATEGORY_UINTR:
+    case ZYDIS_CATEGORY_SGX:
+        return true;
+    default:
+        return in->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR;
+    }
+}
+
+static bool is_displaceable(const ZydisDecodedInstruction *in) {
+    if (is_bound_to_its_place(in)) return false;
+    if (is_rip_relative(in) && in->address_width != 64) return false;
+    bool branch = in->mnemonic == ZYDIS_MNEMONIC_JMP || in->mnemonic == ZYDIS_MNEMONIC_CALL;
+    if (branch && !is_relative(in) && (in->attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE)) return false;
+    if (in->mnemonic != ZYDIS_MNEMONIC_CALL || is_relative(in)) return true;
+    // the stub pushes the return address first, so rsp may not be part of where the call goes
+    bool rsp_base = in->raw.modrm.rm == 4 && !in->raw.rex.B;
+    if (in->raw.modrm.mod != 3) rsp_base = rsp_base && in->raw.sib.base == 4;
+    return !rsp_base;
+}
+
+// ---- the stub's code
+// -----------------------------------------------------------------------------------------
+
+struct emitter {
+    uint8_t *code;
+    size_t size, len;
+    uint64_t address; // of code[0] when it runs
+    bool bad;         // too long, or out of reach
+};
+
+static void emit(struct emitter *e, const void *bytes, size_t len) {
+    if (e->bad || len > e->size - e->len) {
+        e->bad = true;
+        return;
+    }
+    memcpy(e->code + e->len, bytes, len);
+    e->len += len;
+}
+
+#define EMIT(e, ...) emit(e, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+
+static void emit_u32(struct emitter *e, uint32_t value) {
+    emit(e, &value, sizeof value);
+}
+
+static void emit_u64(struct emitter *e, uint64_t value) {
+    emit(e, &value, sizeof value);
+}
+
+static bool reaches(uint64_t from, uint64_t to, int32_t *rel) {
+    *rel = (int32_t)(to - from);
+    return (uint64_t)(int64_t)*rel == to - from;
+}
+
+static void emit_rel32(struct emitter *e, uint64_t target) {
+    int32_t rel;
+    if (!reaches(e->address + e->len + 4, target, &rel)) e->bad = true;
+    emit_u32(e, (uint32_t)rel);
+}
+
+static void emit_jmp(struct emitter *e, uint64_t target) {
+    EMIT(e, 0xe9);
+    emit_rel32(e, target);
+}
+
+// mov %rax <-> memory at any 64-bit address, without another register
+static void emit_load_rax(struct emitter *e, uint64_t address) {
+    EMIT(e, 0x48, 0xa1);
+    emit_u64(e, address);
+}
+
+static void emit_store_rax(struct emitter *e, uint64_t address) {
+    EMIT(e, 0x48, 0xa3);
+    emit_u64(e, address);
+}
+
+// A forward jump of which the target comes later.
+static size_t emit_forward(struct emitter *e, const void *opcode, size_t len) {
+    emit(e, opcode, len);
+    emit_u32(e, 0);
+    return e->len;
+}
+
+static void land_forward(struct emitter *e, size_t from) {
+    uint32_t rel = (uint32_t)(e->len - from);
+    if (!e->bad) memcpy(e->code + from - 4, &rel, sizeof rel);
+}
+
+// The save area: rax, flags (ah: SF ZF AF PF CF as lahf puts them; al: OF), rcx.
+enum { SAVE_RAX = 0, SAVE_FLAGS = 8, SAVE_RCX = 16 };
+
+static void emit_save(struct emitter *e, uint64_t save) {
+    emit_store_rax(e, save + SAVE_RAX);
+    EMIT(e, 0x9f);             // lahf
+    EMIT(e, 0x0f, 0x90, 0xc0); // seto %al
+    emit_store_rax(e, save + SAVE_FLAGS);
+}
+
+static void emit_restore(struct emitter *e, uint64_t save) {
+    emit_load_rax(e, save + SAVE_FLAGS);
+    EMIT(e, 0x04, 0x7f); // add $0x7f,%al: overflows if al was 1
+    EMIT(e, 0x9e);       // sahf, leaves OF alone
+    emit_load_rax(e, save + SAVE_RAX);
+}
+
+static void emit_restore_rcx(struct emitter *e, uint64_t save) {
+    emit_load_rax(e, save + SAVE_RCX);
+    EMIT(e, 0x48, 0x89, 0xc1); // mov %rax,%rcx
+}
+
+static void emit_push_return(struct emitter *e, uint64_t address) {
+    EMIT(e, 0x68); // push $low half, sign-extended
+    emit_u32(e, (uint32_t)address);
+    EMIT(e, 0xc7, 0x44, 0x24, 0x04); // movl $high half,4(%rsp)
+    emit_u32(e, (uint32_t)(address >> 32));
+}
+
+static void emit_branch(struct emitter *e, const ZydisDecodedInstruction *in, const uint8_t *bytes,
+                        uint64_t pc) {
+    uint64_t target = branch_target(in, pc);
+    if (in->mnemonic == ZYDIS_MNEMONIC_CALL) {
+        emit_push_return(e, pc + in->length);
+        emit_jmp(e, target);
+    } else if (in->mnemonic == ZYDIS_MNEMONIC_JMP) {
+        emit_jmp(e, target);
+    } else if ((in->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (in->opcode & 0xf0) == 0x70) ||
+               (in->opcode_map == ZYDIS_OPCODE_MAP_0F && (in->opcode & 0xf0) == 0x80)) {
+        EMIT(e, 0x0f, 0x80 | (in->opcode & 0x0f));
+        emit_rel32(e, target);
+    } else if (in->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && in->opcode >= 0xe0 && in->opcode <= 0xe3) {
+        emit(e, bytes, in->length - 1u); // loop, loope, loopne, jrcxz: only rel8
+        EMIT(e, 0x02, 0xeb, 0x05);       // taken: over the jmp that skips ...
+        emit_jmp(e, target);             // ... this one
+    } else {
+        e->bad = true;
+    }
+}
+
+static void emit_copy(struct emitter *e, const ZydisDecodedInstruction *in, const uint8_t *bytes,
+                      uint64_t pc) {
+    uint8_t copy[ZYDIS_MAX_INSTRUCTION_LENGTH];
+    memcpy(copy, bytes, in->length);
+    if (in->mnemonic == ZYDIS_MNEMONIC_CALL) {
+        emit_push_return(e, pc + in->length);
+        copy[in->raw.modrm.offset] =
+            (uint8_t)((copy[in->raw.modrm.offset] & ~0x38) | 4 << 3); // FF /2 call -> FF /4 jmp
+    }
+    if (is_rip_relative(in)) {
+        int32_t disp;
+        if (!reaches(e->address + e->len + in->length, pc + in->length + (uint64_t)in->raw.disp.value, &disp))
+            e->bad = true;
+        memcpy(copy + in->raw.disp.offset, &disp, sizeof disp);
+    }
+    emit(e, copy, in->length);
+}
+
+// The displaced instructions and the jump back. map may be NULL.
+static void emit_displaced(struct emitter *e, const struct loop_site *site, struct loop_site *map) {
+    size_t at = 0;
+    bool ended = false;
+    for (ZydisDecodedInstruction in; at < site->patch_len && !ended; at += in.length) {
+        uint64_t pc = site->address + at;
+        if (!decode(site->original + at, site->patch_len - at, &in) || !is_displaceable(&in)) {
+            e->bad = true;
+            return;
+        }
+        if (map) {
+            map->map[map->map_count].stub = (uint8_t)e->len;
+            map->map[map->map_count++].site = (uint8_t)at;
+        }
+        if (is_relative(&in))
+            emit_branch(e, &in, site->original + at, pc);
+        else
+            emit_copy(e, &in, site->original + at, pc);
+        ended = ends_flow(&in) || in.mnemonic == ZYDIS_MNEMONIC_CALL;
+    }
+    if (ended) return;
+    if (map) {
+        map->map[map->map_count].stub = (uint8_t)e->len;
+        map->map[map->map_count++].site = site->patch_len;
+    }
+    emit_jmp(e, site->address + site->patch_len);
+}
+
+static bool build_stub(struct loop_site *site, uint64_t count_address, uint64_t limit_address) {
+    static const uint8_t jae[] = {0x0f, 0x83};
+    struct emitter e = {.code = site->stub, .size = sizeof site->stub, .address = site->stub_address};
+    uint64_t save = site->save_address;
+    emit_save(&e, save);
+    EMIT(&e, 0x48, 0x89, 0xc8); // mov %rcx,%rax
+    emit_store_rax(&e, save + SAVE_RCX);
+    EMIT(&e, 0x48, 0xb9); // movabs $count,%rcx
+    emit_u64(&e, count_address);
+    EMIT(&e, 0x48, 0xff, 0x01); // incq (%rcx)
+    emit_load_rax(&e, limit_address);
+    EMIT(&e, 0x48, 0x39, 0x01); // cmp %rax,(%rcx)
+    size_t trap = emit_forward(&e, jae, sizeof jae);
+    emit_restore_rcx(&e, save);
+    emit_restore(&e, save);
+    uint64_t go_on = e.address + e.len;
+    emit_displaced(&e, site, site);
+    land_forward(&e, trap);
+    emit_restore_rcx(&e, save);
+    emit_restore(&e, save);
+    EMIT(&e, 0xcc);
+    site->trap_pc = site->resume_check = e.address + e.len;
+    emit_jmp(&e, go_on);
+    site->stub_len = e.len;
+    return !e.bad;
+}
+
+static bool build_patch(struct loop_site *site) {
+    struct emitter e = {.code = site->patch, .size = sizeof site->patch, .address = site->address};
+    emit_jmp(&e, site->stub_address);
+    while (e.len < site->patch_len && !e.bad)
+        EMIT(&e, 0xcc);
+    return !e.bad;
+}
+
+// ---- the choice of a place
+// -----------------------------------------------------------------------------------
+
+enum form { SINGLE, CALL, WINDOW };
+
+static const struct {
+    enum form form;
+    bool inside; // of the function
+} preferences[] = {{SINGLE, true}, {CALL, true}, {WINDOW, true}, {SINGLE, false}, {CALL, false}};
+
+// How many bytes to replace at `address`, their copy in `bytes`; 0: this is no place of that form.
+static size_t measure_single(const struct code_map *map, uint64_t address, enum form form,
+                             uint8_t bytes[16]) {
+    ZydisDecodedInstruction in;
+    size_t have = read_instruction(map->read, map->context, address, bytes);
+    if (!decode(bytes, have, &in) || in.length < JMP_LEN || !is_displaceable(&in)) return 0;
+    if ((in.mnemonic == ZYDIS_MNEMONIC_CALL) != (form == CALL)) return 0;
+    if (is_relative(&in) && branch_target(&in, address) - address - 1 < in.length - 1u) return 0;
+    if (in_function(map, address) && map->decoded) {
+        if (!(map->flags[address - map->start] & STARTS)) return 0;
+        return entered_inside(map, address, in.length) ? 0 : in.length;
+    }
+    return in.attributes & ZYDIS_ATTRIB_HAS_LOCK ? 0 : in.length; // old glibc jumps over lock prefixes
+}
+
+static size_t measure_window(const struct code_map *map, uint64_t address, uint8_t bytes[16]) {
+    size_t total = 0;
+    bool ended = false;
+    if (!map->jumps_known || !in_function(map, address)) return 0;
+    while (total < JMP_LEN) {
+        ZydisDecodedInstruction in;
+        uint64_t pc = address + total;
+        if (!in_function(map, pc) || !(map->flags[pc - map->start] & STARTS)) return 0;
+        if (!decode(map->bytes + (pc - map->start), map->end - pc, &in)) return 0;
+        // behind a jump or return only padding: anything else there is reached in a way not seen
+        if (ended ? in.mnemonic != ZYDIS_MNEMONIC_NOP
+                  : !is_displaceable(&in) || in.mnemonic == ZYDIS_MNEMONIC_CALL)
+            return 0;
+        if (total && (in.mnemonic == ZYDIS_MNEMONIC_ENDBR64 || in.mnemonic == ZYDIS_MNEMONIC_ENDBR32))
+            return 0;
+        ended = ended || ends_flow(&in);
+        total += in.length;
+    }
+    if (total > 16 || entered_inside(map, address, total)) return 0;
+    memcpy(bytes, map->bytes + (address - map->start), total);
+    return total;
+}
+
+int loop_site_build(code_reader read, void *context, const uint64_t *trace, size_t n, uint64_t function_start,
+                    uint64_t function_end, uint64_t stub_address, uint64_t count_address,
+                    uint64_t limit_address, struct loop_site *out) {
+    struct code_map map = {.read = read, .context = context, .start = function_start, .end = function_end};
+    bool found = false;
+    map_function(&map);
+    for (size_t k = 0; k < sizeof preferences / sizeof *preferences && !found; k++) {
+        enum form form = preferences[k].form;
+        for (size_t i = 0; i < n && !found; i++) {
+            // an unknown function: every place counts as outside
+            if (in_function(&map, trace[i]) != preferences[k].inside) continue;
+            uint8_t bytes[16] = {0};
+            size_t len = form == WINDOW ? measure_window(&map, trace[i], bytes)
+                                        : measure_single(&map, trace[i], form, bytes);
+            if (len == 0) continue;
+            *out = (struct loop_site){.address = trace[i],
+                                      .patch_len = (uint8_t)len,
+                                      .stub_address = stub_address,
+                                      .save_address = LOOP_SAVE_AREA(limit_address)};
+            memcpy(out->original, bytes, len);
+            found = build_stub(out, count_address, limit_address) && build_patch(out);
+        }
+    }
+    map_release(&map);
+    return found ? 0 : -1;
+}
+
+bool loop_site_program_pc(const struct loop_site *site, uint64_t pc, uint64_t *program_pc) {
+    uint64_t offset = pc - site->stub_address;
+    if (offset >= site->stub_len) return false;
+    *program_pc = site->address;
+    if (offset == 0 || pc == site->trap_pc || pc == site->trap_pc - 1) return true;
+    for (size_t i = 0; i < site->map_count; i++) {
+        if (site->map[i].stub != offset) continue;
+        *program_pc = site->address + site->map[i].site;
+        return true;
+    }
+    return false;
+}
+
+// ---- the comparing stub
+// --------------------------------------------------------------------------------------
+
+enum {
+    FLAG_CF = 0x001,
+    FLAG_PF = 0x004,
+    FLAG_AF = 0x010,
+    FLAG_ZF = 0x040,
+    FLAG_SF = 0x080,
+    FLAG_DF = 0x400,
+    FLAG_OF = 0x800
+};
+enum { LAHF_FLAGS = FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF, LAHF_ONES = 0x02 };
+
+// Hardware register numbers of state_want.gpr, in its order.
+static const uint8_t hardware[16] = {0, 3, 1, 2, 6, 7, 5, 4, 8, 9, 10, 11, 12, 13, 14, 15};
+enum { WANT_RAX = 0, WANT_RCX = 2, WANT_RSI = 4 };
+
+struct mismatch {
+    size_t jumps[16 + 8 + 2];
+    size_t count;
+};
+
+static void emit_unless_equal(struct emitter *e, struct mismatch *out) {
+    static const uint8_t jne[] = {0x0f, 0x85};
+    out->jumps[out->count++] = emit_forward(e, jne, sizeof jne);
+}
+
+// movabs $value,%reg, reg below 8; leaves the flags alone
+static void emit_set(struct emitter *e, int reg, uint64_t value) {
+    EMIT(e, 0x48, (uint8_t)(0xb8 + reg));
+    emit_u64(e, value);
+}
+
+int loop_site_build_compare(code_reader read, void *context, const struct loop_site *site,
+                            uint64_t function_start, uint64_t function_end, uint64_t stub_address,
+                            const struct state_want *want, uint8_t *stub, size_t stub_size, size_t *stub_len,
+                            uint64_t *trap_pc) {
+    (void)read, (void)context, (void)function_start, (void)function_end;
+    if (stub_address != site->stub_address || want->word_count < 0 || want->word_count > 8) return -1;
+    struct emitter e = {.code = stub, .size = stub_size, .address = stub_address};
+    struct mismatch out = {.count = 0};
+    uint64_t save = site->save_address;
+    const uint64_t *gpr = want->gpr;
+    emit_save(&e, save);
+    EMIT(&e, 0x66, 0x3d, (want->rflags & FLAG_OF) != 0,
+         (uint8_t)((want->rflags & LAHF_FLAGS) | LAHF_ONES)); // cmp $x,%ax
+    emit_unless_equal(&e, &out);
+    for (int i = 1; i < 16; i++) {
+        emit_set(&e, 0, gpr[i]);
+        EMIT(&e, 0x48 | hardware[i] >> 3, 0x39, 0xc0 | (hardware[i] & 7)); // cmp %rax,%reg
+        emit_unless_equal(&e, &out);
+    }
+    // from here every register but rax is known, so rcx and rsi can be lent and put back
+    emit_load_rax(&e, save + SAVE_RAX);
+    for (int i = -1; i < want->word_count; i++) {
+        if (i >= 0) emit_load_rax(&e, want->words[i].address);
+        emit_set(&e, 1, i < 0 ? gpr[WANT_RAX] : want->words[i].value);
+        EMIT(&e, 0x48, 0x39, 0xc8); // cmp %rcx,%rax
+        emit_set(&e, 1, gpr[WANT_RCX]);
+        emit_unless_equal(&e, &out);
+    }
+    // lahf has no DF: see which way lodsb goes (pushf would write to the red zone)
+    emit_set(&e, 6, save + SAVE_FLAGS);
+    EMIT(&e, 0xac); // lodsb
+    emit_set(&e, 0, save + SAVE_FLAGS + (want->rflags & FLAG_DF ? -1ull : 1ull));
+    EMIT(&e, 0x48, 0x39, 0xc6); // cmp %rax,%rsi
+    emit_set(&e, 6, gpr[WANT_RSI]);
+    emit_unless_equal(&e, &out);
+    emit_restore(&e, save);
+    EMIT(&e, 0xcc);
+    *trap_pc = e.address + e.len;
+    size_t go_on = emit_forward(&e, (const uint8_t[]){0xe9}, 1);
+    for (size_t i = 0; i < out.count; i++)
+        land_forward(&e, out.jumps[i]);
+    emit_restore(&e, save);
+    land_forward(&e, go_on);
+    emit_displaced(&e, site, NULL);
+    *stub_len = e.len;
+    return e.bad ? -1 : 0;
+}

@@ -1,0 +1,169 @@
+#include "core/tracee.h"
+#include "core/annex.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <elf.h>
+#include <xxhash.h>
+
+bool tracee_read(pid_t tid, int mem_fd, uint64_t address, void *buffer, size_t len)
+{
+    if (!len) return true;
+    struct iovec local = {buffer, len}, remote = {(void *)address, len};
+    if (process_vm_readv(tid, &local, 1, &remote, 1, 0) == (ssize_t)len) return true;
+    // PROT_NONE and device pages, or a task that shares the address space but is gone: /proc/PID/mem reads them.
+    for (size_t done = 0; done < len;) {
+        ssize_t n = pread(mem_fd, (char *)buffer + done, len - done, (off_t)(address + done));
+        if (n <= 0) return false;
+        done += (size_t)n;
+    }
+    return true;
+}
+
+bool tracee_write(int mem_fd, uint64_t address, const void *buffer, size_t len)
+{
+    for (size_t done = 0; done < len;) {
+        ssize_t n = pwrite(mem_fd, (const char *)buffer + done, len - done, (off_t)(address + done));
+        if (n <= 0) return false;
+        done += (size_t)n;
+    }
+    return true;
+}
+
+bool tracee_poke(pid_t tid, int mem_fd, uint64_t address, const void *buffer, size_t len)
+{
+    if (!len) return true;
+    struct iovec local = {(void *)buffer, len}, remote = {(void *)address, len};
+    if (process_vm_writev(tid, &local, 1, &remote, 1, 0) == (ssize_t)len) return true;
+    return tracee_write(mem_fd, address, buffer, len);
+}
+
+int fd_raise(int fd)
+{
+    if (fd < 0) return fd;
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, 700);
+    if (high < 0) {
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+        return fd;
+    }
+    close(fd);
+    return high;
+}
+
+int tracee_open_mem(pid_t tid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/mem", tid);
+    return fd_raise(open(path, O_RDWR | O_CLOEXEC));
+}
+
+bool tracee_get_regs(pid_t tid, struct user_regs_struct *regs)
+{
+    return ptrace(PTRACE_GETREGS, tid, 0, regs) == 0;
+}
+
+bool tracee_set_regs(pid_t tid, const struct user_regs_struct *regs)
+{
+    return ptrace(PTRACE_SETREGS, tid, 0, regs) == 0;
+}
+
+size_t tracee_get_xstate(pid_t tid, void *buffer, size_t size)
+{
+    struct iovec v = {buffer, size};
+    return ptrace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &v) == 0 ? v.iov_len : 0;
+}
+
+bool tracee_set_xstate(pid_t tid, const void *buffer, size_t size)
+{
+    struct iovec v = {(void *)buffer, size};
+    return ptrace(PTRACE_SETREGSET, tid, NT_X86_XSTATE, &v) == 0;
+}
+
+char task_state_letter(pid_t tid)
+{
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", tid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (n <= 0) return 0;
+    text[n] = 0;
+    char *end = strrchr(text, ')'); // the name may hold anything, also ')'
+    return end && end[1] ? end[2] : 0;
+}
+
+enum { PAGE = 4096, DIGEST_BATCH = 256 };
+
+struct digest {
+    XXH3_state_t *state;
+    int mem_fd;
+    uint64_t bytes;
+    char buffer[DIGEST_BATCH * PAGE];
+};
+
+static void digest_run(struct digest *d, uint64_t address, size_t pages)
+{
+    static const char zero[PAGE];
+    ssize_t n = pread(d->mem_fd, d->buffer, pages * PAGE, (off_t)address);
+    for (size_t i = 0; n > 0 && i < (size_t)n / PAGE; i++) {
+        const char *page = d->buffer + i * PAGE;
+        if (!memcmp(page, zero, PAGE)) continue;
+        uint64_t at = address + i * PAGE;
+        XXH3_64bits_update(d->state, &at, sizeof at);
+        XXH3_64bits_update(d->state, page, PAGE);
+        d->bytes += PAGE;
+    }
+}
+
+uint64_t memory_digest(pid_t pid, int mem_fd, uint64_t *bytes)
+{
+    char path[64], line[4400];
+    snprintf(path, sizeof path, "/proc/%d/pagemap", pid);
+    int pagemap = open(path, O_RDONLY | O_CLOEXEC);
+    snprintf(path, sizeof path, "/proc/%d/maps", pid);
+    FILE *maps = fopen(path, "re");
+    struct digest *d = malloc(sizeof *d);
+    d->state = XXH3_createState();
+    XXH3_64bits_reset(d->state);
+    d->mem_fd = mem_fd;
+    d->bytes = 0;
+    while (maps && fgets(line, sizeof line, maps)) {
+        uint64_t start, end;
+        char prot[8];
+        if (sscanf(line, "%lx-%lx %7s", &start, &end, prot) != 3) continue;
+        if (prot[3] != 'p' || annex_contains(start) || strstr(line, "[v")) continue; // [vdso], [vvar], [vsyscall]
+        uint64_t entries[DIGEST_BATCH];
+        for (uint64_t at = start; at < end;) {
+            size_t want = (end - at) / PAGE < DIGEST_BATCH ? (size_t)((end - at) / PAGE) : DIGEST_BATCH;
+            ssize_t n = pread(pagemap, entries, want * 8, (off_t)(at / PAGE * 8));
+            if (n <= 0) break;
+            size_t got = (size_t)n / 8;
+            // Bit 63 present, 62 swapped, 61 file-backed or shared (Documentation/admin-guide/mm/pagemap.rst).
+            for (size_t i = 0; i < got;) {
+                if (!(entries[i] >> 62) || entries[i] >> 61 & 1) {
+                    i++;
+                    continue;
+                }
+                size_t j = i;
+                while (j < got && entries[j] >> 62 && !(entries[j] >> 61 & 1)) j++;
+                digest_run(d, at + i * PAGE, j - i);
+                i = j;
+            }
+            at += got * PAGE;
+        }
+    }
+    if (maps) fclose(maps);
+    if (pagemap >= 0) close(pagemap);
+    uint64_t result = XXH3_64bits_digest(d->state);
+    if (bytes) *bytes = d->bytes;
+    XXH3_freeState(d->state);
+    free(d);
+    return result;
+}

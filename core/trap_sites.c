@@ -1,0 +1,150 @@
+// Instructions that refork carries out itself: found by their bytes, confirmed by decoding the function
+// around them.
+#include "core/elf_module.h"
+#include "core/event.h"
+
+#include <Zydis/Zydis.h>
+#include <stdlib.h>
+
+static const struct {
+    ZydisMnemonic mnemonic;
+    uint8_t kind;
+    bool tsc;
+} trapped[] = {
+    {ZYDIS_MNEMONIC_CPUID, TRAP_CPUID, false},   {ZYDIS_MNEMONIC_RDRAND, TRAP_RDRAND, false},
+    {ZYDIS_MNEMONIC_RDSEED, TRAP_RDSEED, false}, {ZYDIS_MNEMONIC_RDTSC, TRAP_RDTSC, true},
+    {ZYDIS_MNEMONIC_RDTSCP, TRAP_RDTSCP, true},
+};
+
+static int kind_of(ZydisMnemonic mnemonic, bool tsc) {
+    for (size_t i = 0; i < sizeof trapped / sizeof *trapped; i++)
+        if (trapped[i].mnemonic == mnemonic) return trapped[i].tsc && !tsc ? 0 : trapped[i].kind;
+    return 0;
+}
+
+bool code_trap_instruction(const uint8_t *code, size_t len, struct trap_instruction *out) {
+    ZydisDecoder decoder;
+    ZydisDecodedInstruction in;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &in, operands))) return false;
+    int kind = kind_of(in.mnemonic, true);
+    if (kind == 0) return false;
+    *out = (struct trap_instruction){.kind = kind, .length = in.length};
+    if (kind == TRAP_RDRAND || kind == TRAP_RDSEED) {
+        out->reg = ZydisRegisterGetId(operands[0].reg.value);
+        out->width = operands[0].size;
+    }
+    return true;
+}
+
+// 0F A2 cpuid; 0F C7 /6 and /7 on registers rdrand, rdseed (F3 0F C7 F8.. is rdpid); 0F 31 rdtsc; 0F 01 F9
+// rdtscp.
+static bool looks_trapped(const uint8_t *p, size_t left, bool has_before, bool tsc) {
+    if (left < 2) return false;
+    if (p[1] == 0xa2) return true;
+    if (p[1] == 0xc7) return left >= 3 && p[2] >= 0xf0 && !(has_before && p[-1] == 0xf3);
+    return tsc && (p[1] == 0x31 || (p[1] == 0x01 && left >= 3 && p[2] == 0xf9));
+}
+
+// A decoder that walks one run of code and remembers where it is, so that candidates in one function share
+// the walk.
+struct sweep {
+    ZydisDecoder decoder;
+    const uint8_t *code; // of `start`
+    uint64_t start, end, at;
+    uint64_t sure; // a table says that [start, sure) is one function; 0 for a run between functions
+};
+
+// Walks on to the instruction that holds vaddr. 0: none begins such that it is a trapped one with its opcode
+// there.
+static int sweep_to(struct sweep *s, uint64_t vaddr, bool tsc, struct trap_site *site) {
+    while (s->at <= vaddr && s->at < s->end) {
+        ZydisDecodedInstruction in;
+        if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&s->decoder, NULL, s->code + (s->at - s->start),
+                                                        s->end - s->at, &in))) {
+            s->at++; // data among the code: the walk falls into step again within a few instructions
+            continue;
+        }
+        uint64_t at = s->at;
+        s->at += in.length;
+        if (s->at <= vaddr) continue;
+        int kind = kind_of(in.mnemonic, tsc);
+        *site = (struct trap_site){.vaddr = at, .kind = (uint8_t)kind, .length = in.length};
+        return kind;
+    }
+    return 0;
+}
+
+// Where decoding begins for a candidate that no table knows: its section, or the function before it.
+static void unknown_run(const struct elf_module *m, const Elf64_Phdr *load, uint64_t vaddr, uint64_t *start,
+                        uint64_t *end) {
+    *start = load->p_vaddr;
+    *end = load->p_vaddr + load->p_filesz;
+    for (size_t i = 0; i < m->shnum; i++) {
+        Elf64_Shdr s;
+        if (!elf_section(m, i, &s) || !(s.sh_flags & SHF_EXECINSTR) || s.sh_type == SHT_NOBITS) continue;
+        if (vaddr < s.sh_addr || vaddr - s.sh_addr >= s.sh_size) continue;
+        if (s.sh_addr > *start) *start = s.sh_addr;
+        if (s.sh_size < *end - s.sh_addr) *end = s.sh_addr + s.sh_size;
+    }
+    uint64_t before = elf_frames_end_before(m, vaddr);
+    if (before > *start) *start = before;
+}
+
+struct site_list {
+    struct trap_site *v;
+    size_t count, room;
+};
+
+static bool add_site(struct site_list *list, struct trap_site site) {
+    if (list->count && list->v[list->count - 1].vaddr == site.vaddr) return true;
+    if (list->count == list->room) {
+        size_t more = list->room ? list->room * 2 : 16;
+        struct trap_site *v = realloc(list->v, more * sizeof *v);
+        if (!v) return false;
+        list->v = v;
+        list->room = more;
+    }
+    list->v[list->count++] = site;
+    return true;
+}
+
+static void scan_load(const struct elf_module *m, const Elf64_Phdr *load, bool tsc, struct site_list *list) {
+    const uint8_t *first = m->image + load->p_offset, *last = first + load->p_filesz;
+    struct sweep sweep = {0};
+    ZydisDecoderInit(&sweep.decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    ZydisDecoderEnableMode(&sweep.decoder, ZYDIS_DECODER_MODE_MINIMAL, ZYAN_TRUE);
+    for (const uint8_t *p = first; p < last && (p = memchr(p, 0x0f, (size_t)(last - p))) != NULL; p++) {
+        if (!looks_trapped(p, (size_t)(last - p), p > first, tsc)) continue;
+        uint64_t vaddr = load->p_vaddr + (uint64_t)(p - first), load_end = load->p_vaddr + load->p_filesz;
+        if (vaddr < sweep.at || vaddr >= sweep.sure) {
+            uint64_t start, end;
+            bool known = elf_module_function(m, vaddr, &start, &end);
+            if (!known) unknown_run(m, load, vaddr, &start, &end);
+            if (start < load->p_vaddr || end > load_end) continue;
+            if (start != sweep.start || end != sweep.end) {
+                sweep.start = sweep.at = start;
+                sweep.end = end;
+                sweep.code = first + (start - load->p_vaddr);
+            }
+            sweep.sure = known ? end : 0;
+        }
+        struct trap_site site;
+        if (sweep_to(&sweep, vaddr, tsc, &site) != 0 && !add_site(list, site)) return;
+    }
+}
+
+static int compare_sites(const void *left, const void *right) {
+    const struct trap_site *a = left, *b = right;
+    return a->vaddr < b->vaddr ? -1 : a->vaddr > b->vaddr;
+}
+
+struct trap_site *elf_module_trap_sites(const struct elf_module *m, bool tsc, size_t *count) {
+    struct site_list list = {0};
+    for (size_t i = 0; i < m->load_count; i++)
+        if ((m->loads[i].p_flags & PF_X) && m->loads[i].p_filesz) scan_load(m, &m->loads[i], tsc, &list);
+    if (list.count) qsort(list.v, list.count, sizeof *list.v, compare_sites);
+    *count = list.count;
+    return list.v;
+}

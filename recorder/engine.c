@@ -1,0 +1,284 @@
+#include "recorder/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TICK_US = 4000, FLUSH_US = 1000000 };
+
+static volatile sig_atomic_t interrupts, terminate_signal;
+
+uint64_t now_us(struct recorder *r)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000 - r->start_us;
+}
+
+struct task *task_find(struct recorder *r, int tid)
+{
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (t->tid == tid) return t;
+    return NULL;
+}
+
+struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm *mm)
+{
+    struct task *t = calloc(1, sizeof *t);
+    rf_assert(t);
+    t->tid = tid;
+    t->process = p;
+    p->refs++;
+    t->mm = mm;
+    t->state = TASK_READY;
+    struct task **link = &r->tasks;
+    while (*link) link = &(*link)->next;
+    *link = t;
+    return t;
+}
+
+static void process_unref(struct recorder *r, struct process *p)
+{
+    if (--p->refs > 0) return;
+    if (--p->sighand->refs == 0) free(p->sighand);
+    for (struct process **link = &r->processes; *link; link = &(*link)->next)
+        if (*link == p) {
+            *link = p->next;
+            break;
+        }
+    free(p);
+}
+
+// t is reaped (or has become another task at an exec): forgets it.
+void task_ended(struct recorder *r, struct task *t, int status)
+{
+    if (t->process->refs == 1 && t->process->pid == r->leader) {
+        r->result->signaled = WIFSIGNALED(status);
+        r->result->status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+        r->leader = 0;
+    }
+    for (struct task **link = &r->tasks; *link; link = &(*link)->next)
+        if (*link == t) {
+            *link = t->next;
+            break;
+        }
+    while (t->signals) {
+        struct held_signal *s = t->signals;
+        t->signals = s->next;
+        free(s);
+    }
+    if (r->current == t) r->current = NULL;
+    if (r->unlogged == t) r->unlogged = NULL;
+    if (t->fds) fdtable_unref(t->fds);
+    scratch_release(t);
+    mm_unref(t->mm);
+    process_unref(r, t->process);
+    free(t);
+}
+
+bool wait_stop(struct recorder *r, struct task *t, int *status)
+{
+    for (;;) {
+        pid_t got = waitpid(t->tid, status, __WALL);
+        if (got == t->tid) return true;
+        if (got < 0 && errno == EINTR) {
+            if (terminate_signal) {
+                kill(t->process->pid, terminate_signal);
+                terminate_signal = 0;
+            }
+            if (t->state == TASK_RUNNING && !t->in_syscall) preempt_tick(r, t);
+            continue;
+        }
+        return false; // ECHILD: gone
+    }
+}
+
+bool run_until_stop(struct recorder *r, struct task *t, int request, int signal, int *status)
+{
+    if (ptrace(request, t->tid, 0, signal) < 0 && errno != ESRCH) {
+        recorder_fail(r, "cannot resume task %d: %s", t->tid, strerror(errno));
+        return false;
+    }
+    t->in_signal_stop = false;
+    // ESRCH: killed meanwhile; its exit stop is on the way.
+    return wait_stop(r, t, status);
+}
+
+void take_stop(struct recorder *r, struct task *t, int status)
+{
+    (void)r;
+    t->stop = status;
+    t->stop_pending = true;
+    t->state = TASK_RETURNED;
+}
+
+// Only of tasks that are not running: the running one's stop belongs to wait_stop.
+void collect_stops(struct recorder *r)
+{
+    for (struct task *t = r->tasks; t; t = t->next) {
+        int status;
+        if (t->state != TASK_IN_KERNEL && t->state != TASK_JOB_STOPPED) continue;
+        if (waitpid(t->tid, &status, __WALL | WNOHANG) == t->tid) take_stop(r, t, status);
+    }
+}
+
+static void group_stop(struct recorder *r, struct task *t, int sig)
+{
+    if (sig == SIGTRAP && t->state == TASK_READY && !t->in_syscall) {
+        preempt_busy(r, t);
+        return;
+    }
+    if (sig == SIGTRAP) { // the end of a job stop, or a PTRACE_INTERRUPT that came too late to matter
+        t->state = t->in_syscall ? TASK_IN_KERNEL : TASK_READY;
+        if (t->in_syscall) ptrace(PTRACE_SYSCALL, t->tid, 0, 0);
+        return;
+    }
+    t->state = TASK_JOB_STOPPED;
+    ptrace(PTRACE_LISTEN, t->tid, 0, 0);
+}
+
+void dispatch(struct recorder *r, struct task *t, int status)
+{
+    t->stop_pending = false;
+    t->in_signal_stop = false;
+    t->state = TASK_READY;
+    if (WIFEXITED(status) || WIFSIGNALED(status)) {
+        // Died without an exit stop that we could see (SIGKILL while it was in one).
+        struct event e = {.kind = EV_DEATH, .tid = t->tid, .ret = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)};
+        if (WIFSIGNALED(status)) e.flags |= EVF_KILLED;
+        if (t->process->refs == 1) e.flags |= EVF_LAST;
+        if (r->unlogged == t) r->unlogged = NULL;
+        log_event(r, t, &e);
+        task_ended(r, t, status);
+        return;
+    }
+    int event = status >> 16, sig = WSTOPSIG(status);
+    switch (event) {
+    case 0: break;
+    case PTRACE_EVENT_SECCOMP: syscall_entry(r, t); return;
+    case PTRACE_EVENT_EXIT: task_exit_stop(r, t); return;
+    case PTRACE_EVENT_STOP: group_stop(r, t, sig); return;
+    default: recorder_fail(r, "unexpected ptrace event %d of task %d", event, t->tid); return;
+    }
+    if (sig == (SIGTRAP | 0x80)) {
+        syscall_returned(r, t);
+        return;
+    }
+    signal_stop(r, t, status);
+}
+
+static void run(struct recorder *r, struct task *t)
+{
+    int status, sig = t->inject_signal;
+    t->inject_signal = 0;
+    t->state = TASK_RUNNING;
+    if (r->options->chaos && t->mm->annex && !t->mm->limit_lowered) {
+        // Library calls are schedule points: the next one to stop at is 1..64 calls away.
+        if ((chaos_random(r) & 3) == 0) clock_set_limit(t->mm, clock_count(t->mm) + 1 + (chaos_random(r) & 63));
+    }
+    if (!run_until_stop(r, t, PTRACE_CONT, sig, &status)) {
+        if (!r->failed) task_ended(r, t, 0);
+        return;
+    }
+    dispatch(r, t, status);
+}
+
+static void idle(struct recorder *r)
+{
+    struct rf_error err;
+    if (trace_flush(r->trace, &err) < 0) recorder_fail(r, "%s", err.text);
+    stuck_check(r, NULL);
+    if (r->stop_all || r->failed) return;
+    int status;
+    pid_t pid = waitpid(-1, &status, __WALL);
+    if (pid > 0) {
+        struct task *t = task_find(r, pid);
+        if (t) take_stop(r, t, status);
+    } else if (errno == ECHILD) {
+        while (r->tasks) task_ended(r, r->tasks, 0);
+    }
+}
+
+static void on_signal(int sig)
+{
+    if (sig == SIGALRM) return; // only breaks waits
+    if (sig == SIGINT) // the program has it too: same terminal, same process group
+        interrupts++;
+    else
+        terminate_signal = sig;
+}
+
+static void install_signals(bool install)
+{
+    static const int signals[] = {SIGALRM, SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        struct sigaction sa = {.sa_handler = install ? on_signal : SIG_DFL};
+        struct sigaction old;
+        sigaction(signals[i], NULL, &old);
+        if (signals[i] != SIGALRM && old.sa_handler == SIG_IGN) continue;
+        sigaction(signals[i], &sa, NULL);
+    }
+    struct itimerval tick = {{0, install ? TICK_US : 0}, {0, install ? TICK_US : 0}};
+    setitimer(ITIMER_REAL, &tick, NULL);
+}
+
+void kill_everything(struct recorder *r)
+{
+    for (struct process *p = r->processes; p; p = p->next) kill(p->pid, SIGKILL);
+    for (;;) {
+        int status;
+        pid_t pid = waitpid(-1, &status, __WALL);
+        if (pid < 0 && errno == EINTR) continue;
+        if (pid < 0) break;
+        if (WIFSTOPPED(status)) ptrace(PTRACE_CONT, pid, 0, 0);
+    }
+    while (r->tasks) task_ended(r, r->tasks, 0);
+}
+
+static void housekeeping(struct recorder *r)
+{
+    uint64_t now = now_us(r);
+    if (now - r->last_flush_us < FLUSH_US) return;
+    r->last_flush_us = now;
+    struct rf_error err;
+    if (trace_flush(r->trace, &err) < 0) recorder_fail(r, "%s", err.text);
+}
+
+// Ctrl-C goes to the program as well, which may handle it. It ends the recording when the program's first process is gone, or
+// when it is pressed for the third time.
+static void outside_signals(struct recorder *r)
+{
+    if (interrupts >= 3 || (interrupts && !r->leader)) r->stop_all = true;
+    if (!terminate_signal) return;
+    if (r->leader)
+        kill(r->leader, terminate_signal);
+    else
+        r->stop_all = true;
+    terminate_signal = 0;
+}
+
+int engine_run(struct recorder *r)
+{
+    install_signals(true);
+    unsigned n = 0;
+    while (r->tasks && !r->failed && !r->stop_all) {
+        struct task *t = schedule(r);
+        if (!t)
+            idle(r);
+        else if (t->state == TASK_RETURNED)
+            dispatch(r, t, t->stop);
+        else
+            run(r, t);
+        if ((++n & 63) == 0) housekeeping(r);
+        outside_signals(r);
+    }
+    if (r->stop_all || r->failed) kill_everything(r);
+    install_signals(false);
+    return r->failed ? -1 : 0;
+}

@@ -1,0 +1,270 @@
+// Inside the recorder: tasks, processes, address spaces and the rooms that work on them. One task runs at a time.
+#ifndef REFORK_RECORDER_ENGINE_H
+#define REFORK_RECORDER_ENGINE_H
+
+#include "core/error.h"
+#include "core/event.h"
+#include "core/fdtable.h"
+#include "core/syscalls.h"
+#include "core/trace.h"
+#include "core/tracee.h"
+#include "recorder/record.h"
+
+#include <signal.h>
+
+// What a task is doing, and so what may be done with it.
+enum task_state {
+    TASK_READY,     // stopped at a landmark: may be resumed
+    TASK_RUNNING,   // the one that runs
+    TASK_IN_KERNEL, // asleep in a call whose entry is in the trace; its next stop is the exit
+    TASK_RETURNED,  // its exit-stop has come, its EXIT is not yet in the trace (status in `stop`)
+    TASK_JOB_STOPPED, // SIGSTOP and the like, until SIGCONT
+    TASK_DEAD,
+};
+
+// The dispositions that threads share (CLONE_SIGHAND).
+struct sighand {
+    int refs;
+    uint64_t handler[65]; // SIG_DFL 0, SIG_IGN 1, or an address
+    uint64_t flags[65];
+};
+
+// A module mapped in an address space whose JUMP_SLOTs still wait for ld.so's relocation.
+struct pending_module {
+    uint64_t bias;
+    struct module_facts *facts;
+    size_t done;         // slots already sent through stubs
+    uint8_t *patched;    // one flag per slot
+    int tries;
+    struct pending_module *next;
+};
+
+// An address space: fork copies one, threads and vfork children share one.
+struct mm {
+    int refs;
+    uint32_t id;
+    int mem_fd;
+    bool annex;               // mapped
+    uint32_t stubs;           // PLT stubs used
+    uint64_t scratch_slots;   // bit per slot in use
+    bool limit_lowered;
+    struct pending_module *pending;
+    uint64_t site_page;       // stubs of loop sites: the mapping near the code, 0: none
+    uint64_t site_used;
+    struct saved_byte {       // first bytes of patched instructions that do not begin with 0x0f
+        uint64_t address;
+        uint8_t byte;
+    } saved[32];
+    int saved_count;
+};
+
+struct process {
+    int pid, parent_pid;
+    int refs;                  // live tasks
+    bool dying;
+    bool child_of_threaded;    // forked while its parent had more than one task
+    int status;                // wait status at its end
+    struct sighand *sighand;
+    struct process *next;
+};
+
+// A signal held back until its task is at a landmark.
+struct held_signal {
+    siginfo_t info;
+    struct held_signal *next;
+};
+
+struct task {
+    int tid;
+    struct process *process;
+    struct mm *mm;
+    struct fdtable *fds;
+    enum task_state state;
+    int stop;                 // wait status of the stop that RETURNED tells of
+    bool entry_logged;        // ENTER is in the trace
+    bool in_syscall;
+    bool stop_pending;        // `stop` holds a stop that nobody has handled yet
+    long nr;
+    uint64_t args[6];
+    struct user_regs_struct entry_regs; // canonical, original arguments
+    uint64_t scratch;         // its scratch area, 0: none yet
+    struct redirect {         // out-buffers of the present call that live in scratch meanwhile
+        int arg;
+        uint64_t real, temporary, size;
+    } redirects[6];
+    int redirect_count;
+    struct held_signal *signals;
+    struct user_regs_struct landmark; // at the last stop that went into the trace
+    uint64_t clear_tid;       // set_tid_address, CLONE_CHILD_CLEARTID
+    uint64_t robust_list;
+    int interrupt_wanted;     // timer ticks since the slice ended without a landmark
+    bool yielded;
+    bool stuck_logged;
+    int inject_signal;        // signal to hand over at the next resume (signal-delivery-stop only)
+    bool in_signal_stop;      // the present stop is a signal-delivery-stop
+    uint64_t wait_since_us;
+    int former_tid;           // TID before an exec by a thread
+    char name[16];
+    struct task *next;        // in creation order
+};
+
+struct recorder {
+    const struct record_options *options;
+    struct record_result *result;
+    struct trace_writer *trace;
+    struct rf_error *err;
+    int cpu;
+    bool cpuid_faults;        // ARCH_SET_CPUID works here
+    bool tsc_traps;
+    struct task *tasks;       // all, dead ones are unlinked
+    struct process *processes;
+    struct task *current;
+    struct task *unlogged;    // the task whose entry is not yet in the trace
+    int leader;               // first process
+    uint64_t start_us;
+    uint64_t slice_end_us;
+    uint64_t rng;
+    uint32_t mm_ids;
+    bool failed;              // a trace write failed, or an invariant of the tracee broke: *err says
+    bool started;
+    uint64_t last_flush_us;
+    uint64_t since_digest;
+    int exec_pipe;
+    struct module_facts *modules;
+    bool stop_all;            // stuck, or a signal asked to end
+    uint64_t chaos_left;
+};
+
+// ---- engine.c: the loop
+int engine_run(struct recorder *r);
+uint64_t now_us(struct recorder *r);
+struct task *task_find(struct recorder *r, int tid);
+struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm *mm);
+void task_ended(struct recorder *r, struct task *t, int status);
+// Resumes t (request: PTRACE_CONT, PTRACE_SYSCALL, PTRACE_SINGLESTEP) and waits for its next stop; ticks may preempt it. False when it is gone.
+bool run_until_stop(struct recorder *r, struct task *t, int request, int signal, int *status);
+// Only waits.
+bool wait_stop(struct recorder *r, struct task *t, int *status);
+// Takes the stops of other tasks that have come meanwhile; never blocks.
+void collect_stops(struct recorder *r);
+void take_stop(struct recorder *r, struct task *t, int status);
+// What the stop of t asks for. Afterwards t is READY, asleep or gone.
+void dispatch(struct recorder *r, struct task *t, int status);
+void kill_everything(struct recorder *r);
+// A failure of the recording itself; the first one wins.
+void recorder_fail(struct recorder *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// ---- log.c: events out
+void log_event(struct recorder *r, struct task *t, struct event *e);
+void log_note(struct recorder *r, struct task *t, const char *format, ...) __attribute__((format(printf, 3, 4)));
+// An event in the making: pieces with copied data, freed by batch_log.
+struct batch {
+    struct event e;
+    struct piece *pieces;
+    size_t count, capacity;
+    struct arena *arena;
+};
+void batch_init(struct batch *b, int kind, struct task *t);
+void *batch_piece(struct batch *b, int kind, size_t len); // returns room for len bytes of data
+struct piece *batch_last(struct batch *b);
+// A MEM piece with what is in the tracee's memory now; false when unreadable (nothing added).
+bool batch_mem(struct recorder *r, struct batch *b, struct task *t, int kind, uint64_t address, size_t len);
+// Writes bytes into the tracee and adds the MEM piece.
+bool batch_write(struct recorder *r, struct batch *b, struct task *t, uint64_t address, const void *bytes, size_t len);
+void batch_text(struct batch *b, int kind, const char *text, size_t len);
+void batch_regs(struct batch *b, const struct user_regs_struct *regs);
+void batch_xstate(struct batch *b, struct task *t);
+void batch_log(struct recorder *r, struct task *t, struct batch *b);
+void canonical_regs(struct user_regs_struct *regs);
+
+// ---- launch.c
+int launch(struct recorder *r);
+int launch_pin_cpu(void); // picks and pins; returns the CPU
+
+// ---- syscall.c: entries and exits
+void syscall_entry(struct recorder *r, struct task *t);      // at the seccomp or entry stop
+void syscall_returned(struct recorder *r, struct task *t);   // at the exit stop kept in t->stop
+void log_unlogged_entry(struct recorder *r);
+void note_dispositions(struct recorder *r, struct task *t, int64_t ret);
+
+// ---- births.c: clone, exec, exit
+void task_clone(struct recorder *r, struct task *t);
+void task_exec(struct recorder *r, struct task *t);
+void task_exit_stop(struct recorder *r, struct task *t);     // at PTRACE_EVENT_EXIT
+void exec_image(struct recorder *r, struct task *t);         // logs EXEC for the image that t begins with
+
+// ---- image.c: mappings, annex, patches
+void annex_map(struct recorder *r, struct task *t, struct batch *b);
+// After a successful mmap of a file: MAP and SHARE pieces, trap sites, eager binding.
+void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t address, uint64_t length, int prot, int flags,
+                  int fd, uint64_t offset);
+// Modules whose slots have been relocated meanwhile get their stubs.
+void image_patch_slots(struct recorder *r, struct task *t, struct batch *b);
+void image_exec_maps(struct recorder *r, struct task *t, struct batch *b);
+void image_fork(struct mm *child, const struct mm *parent);
+void image_release(struct mm *mm);
+struct mm *mm_new(struct recorder *r, int tid);
+void mm_unref(struct mm *mm);
+void scratch_release(struct task *t);
+// The task's scratch area when it has room for `size` bytes, else 0.
+uint64_t scratch_area(struct task *t, uint64_t size);
+long inject(struct recorder *r, struct task *t, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+            uint64_t f);
+void clock_set_limit(struct mm *mm, uint64_t limit);
+uint64_t clock_count(struct mm *mm);
+
+// ---- modules.c
+// What the recorder needs to know of an ELF file, worked out once per content. NULL: not an ELF file.
+struct module_facts {
+    uint64_t blob;
+    bool elf, dynamic; // dynamic: has PT_INTERP or is a shared object that ld.so maps
+    struct elf_module *elf_module; // only while being made
+    struct trap_site *traps;
+    size_t trap_count;
+    struct elf_slot *slots;
+    size_t slot_count;
+    int bind_now; // 1: write, 0: bound eagerly already, -1: no way (no PLT clock for this module)
+    uint64_t bind_vaddr;
+    uint8_t bind_bytes[16];
+    size_t bind_len;
+    struct load {
+        uint64_t offset, vaddr, size;
+    } loads[16];
+    int load_count;
+    uint64_t table_vaddr; // .eh_frame_hdr is looked up again from the file when a loop site needs it
+    struct module_facts *next;
+};
+struct module_facts *module_facts(struct recorder *r, int fd, uint64_t blob);
+// A file mapping [address, address+length) of `facts` at file offset: patches what must trap, makes binding eager, and
+// (when the mapping begins the module) queues its slots.
+void module_mapped(struct recorder *r, struct task *t, struct batch *b, struct module_facts *f, uint64_t address,
+                   uint64_t length, int prot, uint64_t offset, bool queue_slots);
+void modules_free(struct recorder *r);
+
+// ---- sched.c
+struct task *schedule(struct recorder *r);
+bool others_ready(struct recorder *r, struct task *t);
+void slice_begin(struct recorder *r, struct task *t);
+bool slice_over(struct recorder *r);
+uint64_t chaos_random(struct recorder *r);
+
+// ---- preempt.c
+void preempt_request(struct recorder *r, struct task *t);    // asks for a landmark soon
+void preempt_tick(struct recorder *r, struct task *t);       // the timer, while t runs user code
+void preempt_busy(struct recorder *r, struct task *t);       // at a PTRACE_INTERRUPT stop in user code: makes a landmark
+
+// ---- signals.c
+// At a signal-delivery-stop of t with status: handles it, leaves t at a landmark or logs nothing and wants it resumed.
+void signal_stop(struct recorder *r, struct task *t, int status);
+bool signals_deliverable(struct recorder *r, struct task *t);
+// At a landmark: delivers the first held signal. `at`: 0 in a signal-delivery-stop or syscall-exit-stop, 1 at a syscall's entry.
+void signal_deliver(struct recorder *r, struct task *t, int at);
+bool same_regs(const struct user_regs_struct *a, const struct user_regs_struct *b);
+// Takes the signal of the present signal-delivery-stop and keeps it for a landmark.
+void signal_hold(struct task *t);
+void sighand_exec(struct recorder *r, struct task *t);
+
+// ---- stuck.c
+void stuck_check(struct recorder *r, struct task *t);
+
+#endif

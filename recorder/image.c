@@ -1,0 +1,359 @@
+#include "core/annex.h"
+#include "recorder/engine.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PAGE = 4096 };
+
+// ---- address spaces ------------------------------------------------------------------------------------------------
+
+struct mm *mm_new(struct recorder *r, int tid)
+{
+    struct mm *mm = calloc(1, sizeof *mm);
+    rf_assert(mm);
+    mm->refs = 1;
+    mm->id = ++r->mm_ids;
+    mm->mem_fd = tracee_open_mem(tid);
+    if (mm->mem_fd < 0) recorder_fail(r, "cannot open /proc/%d/mem: %s", tid, strerror(errno));
+    return mm;
+}
+
+void image_fork(struct mm *child, const struct mm *parent)
+{
+    child->annex = parent->annex;
+    child->stubs = parent->stubs;
+    child->limit_lowered = parent->limit_lowered;
+    child->site_page = parent->site_page;
+    child->site_used = parent->site_used;
+    memcpy(child->saved, parent->saved, sizeof child->saved);
+    child->saved_count = parent->saved_count;
+    struct pending_module **link = &child->pending;
+    for (struct pending_module *p = parent->pending; p; p = p->next) {
+        struct pending_module *c = malloc(sizeof *c);
+        *c = *p;
+        c->patched = malloc(p->facts->slot_count);
+        memcpy(c->patched, p->patched, p->facts->slot_count);
+        c->next = NULL;
+        *link = c;
+        link = &c->next;
+    }
+}
+
+void mm_unref(struct mm *mm)
+{
+    if (--mm->refs > 0) return;
+    if (mm->mem_fd >= 0) close(mm->mem_fd);
+    while (mm->pending) {
+        struct pending_module *p = mm->pending;
+        mm->pending = p->next;
+        free(p->patched);
+        free(p);
+    }
+    free(mm);
+}
+
+uint64_t scratch_area(struct task *t, uint64_t size)
+{
+    if (!t->mm->annex || size > ANNEX_SCRATCH_SLOT) return 0;
+    if (t->scratch) return t->scratch;
+    for (unsigned i = 0; i < ANNEX_SCRATCH_SIZE / ANNEX_SCRATCH_SLOT && i < 64; i++) {
+        if (t->mm->scratch_slots >> i & 1) continue;
+        t->mm->scratch_slots |= 1ull << i;
+        t->scratch = ANNEX_SCRATCH + i * ANNEX_SCRATCH_SLOT;
+        return t->scratch;
+    }
+    return 0;
+}
+
+void scratch_release(struct task *t)
+{
+    if (t->scratch) t->mm->scratch_slots &= ~(1ull << (t->scratch - ANNEX_SCRATCH) / ANNEX_SCRATCH_SLOT);
+    t->scratch = 0;
+}
+
+void clock_set_limit(struct mm *mm, uint64_t limit)
+{
+    if (!mm->annex) return;
+    tracee_write(mm->mem_fd, ANNEX_LIMIT, &limit, 8);
+    mm->limit_lowered = limit != ~0ull;
+}
+
+uint64_t clock_count(struct mm *mm)
+{
+    uint64_t count = 0;
+    if (pread(mm->mem_fd, &count, 8, (off_t)ANNEX_COUNT) != 8) return 0;
+    return count;
+}
+
+// ---- injected calls --------------------------------------------------------------------------------------------------
+
+// Runs one call in t, which is at a syscall-exit or signal-delivery-stop, and puts its registers back. Before the
+// annex is there the instruction is written over the code at rip for a moment.
+long inject(struct recorder *r, struct task *t, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+            uint64_t f)
+{
+    struct user_regs_struct saved, regs;
+    if (!tracee_get_regs(t->tid, &saved)) return -ESRCH;
+    regs = saved;
+    uint64_t site = t->mm->annex ? ANNEX_CODE : saved.rip;
+    uint8_t old[3];
+    if (!t->mm->annex) {
+        tracee_read(t->tid, t->mm->mem_fd, site, old, 3);
+        tracee_write(t->mm->mem_fd, site, "\x0f\x05\xcc", 3);
+    }
+    regs.rip = site;
+    regs.rax = (unsigned long)nr;
+    regs.orig_rax = ~0ull;
+    regs.rdi = a;
+    regs.rsi = b;
+    regs.rdx = c;
+    regs.r10 = d;
+    regs.r8 = e;
+    regs.r9 = f;
+    tracee_set_regs(t->tid, &regs);
+    long result = -ESRCH;
+    int status, state = t->state, sig = 0;
+    t->state = TASK_RUNNING;
+    bool in_syscall = t->in_syscall;
+    t->in_syscall = true; // the timer shall not preempt this
+    for (;;) {
+        if (!run_until_stop(r, t, PTRACE_CONT, sig, &status) || !WIFSTOPPED(status)) break;
+        sig = 0;
+        if (status >> 16 == PTRACE_EVENT_EXIT) {
+            take_stop(r, t, status);
+            return -ESRCH;
+        }
+        if (status >> 16) continue; // the seccomp stop of the call itself
+        struct user_regs_struct now;
+        tracee_get_regs(t->tid, &now);
+        if (WSTOPSIG(status) == SIGTRAP && now.rip == site + 3) {
+            result = (long)now.rax;
+            break;
+        }
+        signal_hold(t);
+    }
+    t->state = state;
+    t->in_syscall = in_syscall;
+    if (!t->mm->annex) tracee_write(t->mm->mem_fd, site, old, 3);
+    tracee_set_regs(t->tid, &saved);
+    return result;
+}
+
+void annex_map(struct recorder *r, struct task *t, struct batch *b)
+{
+    long at = inject(r, t, SYS_mmap, ANNEX_BASE, ANNEX_END - ANNEX_BASE, PROT_READ | PROT_WRITE | PROT_EXEC,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE, ~0ull, 0);
+    if (at != (long)ANNEX_BASE) {
+        recorder_fail(r, "cannot map refork's own pages at 0x%llx in process %d (result %ld)", ANNEX_BASE, t->tid, at);
+        return;
+    }
+    t->mm->annex = true;
+    batch_piece(b, PIECE_MAP, 7);
+    struct piece *p = batch_last(b);
+    p->v[0] = ANNEX_BASE;
+    p->v[1] = ANNEX_SCRATCH - ANNEX_BASE;
+    p->v[2] = PROT_READ | PROT_WRITE | PROT_EXEC;
+    p->v[3] = MAP_PRIVATE | MAP_ANONYMOUS;
+    memcpy((void *)p->data, "[annex]", 7);
+    batch_write(r, b, t, ANNEX_CODE, "\x0f\x05\xcc", 3);
+    const uint64_t clock[2] = {0, ~0ull};
+    batch_write(r, b, t, ANNEX_CLOCK, clock, sizeof clock);
+    if (r->cpuid_faults) inject(r, t, SYS_arch_prctl, 0x1012 /* ARCH_SET_CPUID */, 0, 0, 0, 0, 0);
+}
+
+// ---- mappings --------------------------------------------------------------------------------------------------------
+
+static struct piece *map_piece(struct batch *b, uint64_t address, uint64_t length, int prot, int flags, uint64_t blob,
+                               uint64_t offset, const char *name)
+{
+    char *room = batch_piece(b, PIECE_MAP, strlen(name));
+    if (room) memcpy(room, name, strlen(name));
+    struct piece *p = batch_last(b);
+    p->v[0] = address;
+    p->v[1] = (length + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+    p->v[2] = (uint64_t)prot;
+    p->v[3] = (uint64_t)flags;
+    p->v[4] = blob;
+    p->v[5] = offset;
+    return p;
+}
+
+static void share_piece(struct batch *b, uint64_t identity, uint64_t size)
+{
+    batch_piece(b, PIECE_SHARE, 0);
+    batch_last(b)->v[0] = identity;
+    batch_last(b)->v[1] = size;
+}
+
+static uint64_t identity_of(const struct stat *st)
+{
+    return ((uint64_t)st->st_dev * 0x9e3779b97f4a7c15ull ^ (uint64_t)st->st_ino) | 1ull << 63;
+}
+
+static int open_target_fd(struct task *t, int fd, char *name, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", t->tid, fd);
+    ssize_t n = readlink(path, name, size - 1);
+    name[n > 0 ? n : 0] = 0;
+    int mine = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (mine < 0) { // no permission by now (another user's file passed as a descriptor): take a copy of the descriptor
+        int pidfd = (int)syscall(SYS_pidfd_open, t->process->pid, 0);
+        if (pidfd >= 0) {
+            mine = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+            close(pidfd);
+        }
+    }
+    return mine;
+}
+
+void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t address, uint64_t length, int prot,
+                  int flags, int fd, uint64_t offset)
+{
+    bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
+    if (fd < 0) { // MAP_SHARED | MAP_ANONYMOUS: a new object, shared by fork
+        static uint64_t anonymous;
+        map_piece(b, address, length, prot, flags, 0, 0, "");
+        share_piece(b, ++anonymous, length);
+        return;
+    }
+    char name[4096];
+    int mine = open_target_fd(t, fd, name, sizeof name);
+    struct stat st;
+    if (mine < 0 || fstat(mine, &st) < 0) {
+        recorder_fail(r, "cannot read '%s', which process %d maps: %s", name, t->process->pid, strerror(errno));
+        if (mine >= 0) close(mine);
+        return;
+    }
+    if (S_ISCHR(st.st_mode) && major(st.st_rdev) == 1 && minor(st.st_rdev) == 5) { // /dev/zero: anonymous memory
+        map_piece(b, address, length, prot, flags | MAP_ANONYMOUS, 0, 0, "");
+        if (shared) share_piece(b, identity_of(&st) ^ address, length);
+        close(mine);
+        return;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        log_note(r, t, "process %d maps '%s', which is no ordinary file: what the device writes there is not recorded",
+                 t->process->pid, name);
+        map_piece(b, address, length, prot, flags | MAP_ANONYMOUS, 0, 0, name);
+        close(mine);
+        return;
+    }
+    uint64_t blob = 0;
+    struct rf_error err;
+    if (trace_add_file(r->trace, mine, name, &blob, &err) < 0) recorder_fail(r, "%s", err.text);
+    map_piece(b, address, length, prot, flags, blob, offset, name);
+    if (shared) share_piece(b, identity_of(&st), (uint64_t)st.st_size);
+    if (!shared) {
+        struct module_facts *f = module_facts(r, mine, blob);
+        if (f) module_mapped(r, t, b, f, address, length, prot, offset, true);
+    }
+    close(mine);
+}
+
+// Pages of [start, end) that differ from what a fresh mapping would show: from the file's bytes, or from zero.
+static void differing_pages(struct recorder *r, struct task *t, struct batch *b, uint64_t start, uint64_t end, int file,
+                            uint64_t offset)
+{
+    char page[PAGE], fresh[PAGE];
+    for (uint64_t at = start; at < end; at += PAGE) {
+        if (!tracee_read(t->tid, t->mm->mem_fd, at, page, PAGE)) continue;
+        memset(fresh, 0, PAGE);
+        if (file >= 0 && pread(file, fresh, PAGE, (off_t)(offset + at - start)) < 0) memset(fresh, 0, PAGE);
+        if (memcmp(page, fresh, PAGE)) batch_mem(r, b, t, PIECE_MEM, at, PAGE);
+    }
+}
+
+static void disable_vdso(struct recorder *r, struct task *t)
+{
+    // argc, argv, NULL, envp, NULL, auxv: AT_SYSINFO_EHDR becomes AT_IGNORE, so that time calls are real calls.
+    (void)r;
+    struct user_regs_struct regs;
+    if (!tracee_get_regs(t->tid, &regs)) return;
+    uint64_t at = regs.rsp, words[512], kv[2];
+    tracee_read(t->tid, t->mm->mem_fd, at, &words[0], 8);
+    at += 8 * (words[0] + 2);
+    for (;; at += 8) {
+        if (!tracee_read(t->tid, t->mm->mem_fd, at, words, 8)) return;
+        if (!words[0]) break;
+    }
+    for (at += 8;; at += 16) {
+        if (!tracee_read(t->tid, t->mm->mem_fd, at, kv, 16) || kv[0] == AT_NULL) return;
+        if (kv[0] != AT_SYSINFO_EHDR) continue;
+        kv[0] = AT_IGNORE;
+        tracee_write(t->mm->mem_fd, at, kv, 16);
+    }
+}
+
+static int open_mapped(struct task *t, const char *name, unsigned dev_major, unsigned dev_minor, uint64_t inode)
+{
+    char exe[64];
+    snprintf(exe, sizeof exe, "/proc/%d/exe", t->tid);
+    const char *const paths[] = {name, exe};
+    for (int i = 0; i < 2; i++) {
+        struct stat st;
+        int fd = open(paths[i], O_RDONLY | O_CLOEXEC);
+        if (fd < 0) continue;
+        // overlayfs shows another device in maps than in stat: the inode must do.
+        if (fstat(fd, &st) == 0 && st.st_ino == inode) return fd;
+        close(fd);
+    }
+    (void)dev_major;
+    (void)dev_minor;
+    return -1;
+}
+
+void image_exec_maps(struct recorder *r, struct task *t, struct batch *b)
+{
+    disable_vdso(r, t);
+    char path[64], line[4400];
+    snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
+    FILE *maps = fopen(path, "re");
+    if (!maps) {
+        recorder_fail(r, "cannot read /proc/%d/maps: %s", t->tid, strerror(errno));
+        return;
+    }
+    snprintf(path, sizeof path, "/proc/%d/exe", t->tid);
+    struct stat exe = {0};
+    stat(path, &exe);
+    while (fgets(line, sizeof line, maps)) {
+        uint64_t start, end, offset, inode;
+        unsigned major_no, minor_no;
+        char prots[8];
+        int name_at = 0;
+        line[strcspn(line, "\n")] = 0;
+        if (sscanf(line, "%lx-%lx %7s %lx %x:%x %lu %n", &start, &end, prots, &offset, &major_no, &minor_no, &inode,
+                   &name_at) < 7)
+            continue;
+        const char *name = line + name_at;
+        if (annex_contains(start) || (name[0] == '[' && name[1] == 'v')) continue;
+        int prot = (prots[0] == 'r' ? PROT_READ : 0) | (prots[1] == 'w' ? PROT_WRITE : 0) |
+                   (prots[2] == 'x' ? PROT_EXEC : 0);
+        int fd = inode ? open_mapped(t, name, major_no, minor_no, inode) : -1;
+        if (fd < 0) {
+            map_piece(b, start, end - start, prot, MAP_PRIVATE | MAP_ANONYMOUS, 0, 0, name);
+            differing_pages(r, t, b, start, end, -1, 0);
+            continue;
+        }
+        uint64_t blob = 0;
+        struct rf_error err;
+        if (trace_add_file(r->trace, fd, name, &blob, &err) < 0) recorder_fail(r, "%s", err.text);
+        map_piece(b, start, end - start, prot, MAP_PRIVATE, blob, offset, name);
+        if (prot & PROT_WRITE) differing_pages(r, t, b, start, end, fd, offset);
+        struct module_facts *f = module_facts(r, fd, blob);
+        // ld.so relocates itself; only the program's own slots are waited for here.
+        if (f) module_mapped(r, t, b, f, start, end - start, prot, offset, inode == exe.st_ino);
+        close(fd);
+    }
+    fclose(maps);
+}

@@ -1,0 +1,150 @@
+#include "recorder/engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+                 PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT | PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL };
+
+int launch_pin_cpu(void)
+{
+    cpu_set_t allowed, one;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) < 0) return -1;
+    int cpu = -1;
+    // The last allowed one: CPU 0 takes most interrupts.
+    for (int i = 0; i < CPU_SETSIZE; i++)
+        if (CPU_ISSET(i, &allowed)) cpu = i;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    if (cpu < 0 || sched_setaffinity(0, sizeof one, &one) < 0) return -1;
+    return cpu;
+}
+
+// What the child reports through a close-on-exec pipe when it cannot exec.
+struct exec_failure {
+    int stage; // 0 exec, 1 seccomp
+    int error;
+};
+
+static void child_fail(int pipe_fd, int stage, int error)
+{
+    struct exec_failure f = {stage, error};
+    ssize_t ignored = write(pipe_fd, &f, sizeof f);
+    (void)ignored;
+    _exit(126);
+}
+
+static void child_main(struct recorder *r, int go, int report)
+{
+    char byte;
+    if (read(go, &byte, 1) != 1) _exit(126); // until the recorder has seized us
+    if (!r->options->aslr) {
+        int old = personality(0xffffffff);
+        if (old >= 0) personality((unsigned long)old | ADDR_NO_RANDOMIZE);
+    }
+    signal(SIGINT, SIG_DFL);
+    prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
+    // Every call stops; installed last, so that only execve is left to do.
+    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRACE(0));
+    if (!ctx) child_fail(report, 1, ENOMEM);
+    // CAP_SYS_ADMIN does not need no_new_privs, and set-user-ID programs of a traced process lose their privilege anyway.
+    seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, geteuid() != 0);
+    int e = seccomp_load(ctx);
+    if (e < 0) {
+        seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 1);
+        e = seccomp_load(ctx);
+    }
+    if (e < 0) child_fail(report, 1, -e);
+    execvp(r->options->argv[0], r->options->argv);
+    child_fail(report, 0, errno);
+}
+
+static int exec_error(struct recorder *r, const struct exec_failure *f)
+{
+    const char *program = r->options->argv[0];
+    if (f->stage == 1)
+        return rf_fail(r->err, RF_CANNOT, "the kernel refused the seccomp filter (%s): run 'refork doctor'",
+                       strerror(f->error));
+    if (f->error == ENOENT) return rf_fail(r->err, RF_NOT_FOUND, "'%s' not found: check the name and PATH", program);
+    return rf_fail(r->err, RF_NOT_EXECUTABLE, "cannot execute '%s': %s", program, strerror(f->error));
+}
+
+// Lets the child run to its first exec; its own calls on the way there are nobody's business.
+static int to_first_exec(struct recorder *r, pid_t pid, int report)
+{
+    for (;;) {
+        int status;
+        if (waitpid(pid, &status, __WALL) < 0) {
+            if (errno == EINTR) continue;
+            return rf_fail_errno(r->err, RF_CANNOT, "lost the program before it began");
+        }
+        if (WIFEXITED(status) || WIFSIGNALED(status)) {
+            struct exec_failure f;
+            if (read(report, &f, sizeof f) == (ssize_t)sizeof f) return exec_error(r, &f);
+            return rf_fail(r->err, RF_CANNOT, "'%s' died before it began (wait status 0x%x)", r->options->argv[0], status);
+        }
+        int event = status >> 16, sig = WSTOPSIG(status);
+        if (event == PTRACE_EVENT_EXEC) return 0;
+        if (event || sig == SIGTRAP || sig == (SIGTRAP | 0x80)) sig = 0;
+        if (ptrace(PTRACE_CONT, pid, 0, sig) < 0 && errno != ESRCH)
+            return rf_fail_errno(r->err, RF_CANNOT, "cannot resume the program");
+    }
+}
+
+int launch(struct recorder *r)
+{
+    int go[2], report[2];
+    if (pipe2(go, O_CLOEXEC) < 0 || pipe2(report, O_CLOEXEC) < 0)
+        return rf_fail_errno(r->err, RF_CANNOT, "cannot make a pipe");
+    // High numbers, so that the program sees the descriptors that it would have without us.
+    for (int i = 0; i < 2; i++) {
+        go[i] = fd_raise(go[i]);
+        report[i] = fd_raise(report[i]);
+    }
+    pid_t pid = fork();
+    if (pid < 0) return rf_fail_errno(r->err, RF_CANNOT, "cannot fork");
+    if (!pid) child_main(r, go[0], report[1]);
+    close(go[0]);
+    close(report[1]);
+    if (ptrace(PTRACE_SEIZE, pid, 0, OPTIONS) < 0) {
+        int e = errno;
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, __WALL);
+        errno = e;
+        return rf_fail_errno(r->err, RF_CANNOT,
+                             "the kernel refused ptrace (a container without SYS_PTRACE? yama's ptrace_scope? run 'refork doctor')");
+    }
+    ssize_t ignored = write(go[1], "", 1);
+    (void)ignored;
+    int result = to_first_exec(r, pid, report[0]);
+    close(go[1]);
+    close(report[0]);
+    if (result < 0) return -1;
+    r->leader = pid;
+    struct process *p = calloc(1, sizeof *p);
+    p->pid = pid;
+    p->parent_pid = getpid();
+    p->sighand = calloc(1, sizeof *p->sighand);
+    p->sighand->refs = 1;
+    p->next = r->processes;
+    r->processes = p;
+    struct task *t = task_new(r, pid, p, mm_new(r, pid));
+    t->fds = fdtable_new();
+    r->started = r->result->started = true;
+    // Signals that refork was started with ignored (nohup) stay ignored over exec.
+    for (int s = 1; s < 65; s++) {
+        struct sigaction sa;
+        if (s != SIGINT && sigaction(s, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN) p->sighand->handler[s] = 1;
+    }
+    exec_image(r, t);
+    return r->failed ? -1 : 0;
+}

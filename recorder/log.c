@@ -1,0 +1,174 @@
+#include "recorder/engine.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Data of the pieces in one event: blocks that never move, so that pieces may point into them.
+struct arena {
+    struct arena *next;
+    size_t used, size;
+    char data[];
+};
+
+// The most recent arena is kept for the next event: no malloc per syscall.
+static struct arena *spare_arena;
+static struct piece *spare_pieces;
+static size_t spare_capacity;
+
+void batch_init(struct batch *b, int kind, struct task *t)
+{
+    memset(&b->e, 0, offsetof(struct event, regs));
+    b->e.kind = (uint8_t)kind;
+    b->e.tid = t ? t->tid : 0;
+    b->pieces = spare_pieces;
+    b->capacity = spare_capacity;
+    spare_pieces = NULL;
+    spare_capacity = 0;
+    b->count = 0;
+    b->arena = spare_arena;
+    spare_arena = NULL;
+    if (b->arena) b->arena->used = 0;
+}
+
+static void *arena_room(struct batch *b, size_t len)
+{
+    len = (len + 15) & ~(size_t)15;
+    if (!b->arena || b->arena->size - b->arena->used < len) {
+        size_t size = len > 32768 ? len : 32768;
+        struct arena *a = malloc(sizeof *a + size);
+        rf_assert(a);
+        a->size = size;
+        a->used = 0;
+        a->next = b->arena;
+        b->arena = a;
+    }
+    void *room = b->arena->data + b->arena->used;
+    b->arena->used += len;
+    return room;
+}
+
+void *batch_piece(struct batch *b, int kind, size_t len)
+{
+    if (b->count == b->capacity) {
+        b->capacity = b->capacity ? b->capacity * 2 : 16;
+        b->pieces = realloc(b->pieces, b->capacity * sizeof *b->pieces);
+        rf_assert(b->pieces);
+    }
+    void *room = len ? arena_room(b, len) : NULL;
+    b->pieces[b->count++] = (struct piece){.kind = (uint8_t)kind, .data = room, .len = len};
+    return room;
+}
+
+struct piece *batch_last(struct batch *b)
+{
+    return &b->pieces[b->count - 1];
+}
+
+bool batch_mem(struct recorder *r, struct batch *b, struct task *t, int kind, uint64_t address, size_t len)
+{
+    (void)r;
+    if (!len) return true;
+    void *room = batch_piece(b, kind, len);
+    batch_last(b)->v[0] = address;
+    if (tracee_read(t->tid, t->mm->mem_fd, address, room, len)) return true;
+    b->count--;
+    return false;
+}
+
+bool batch_write(struct recorder *r, struct batch *b, struct task *t, uint64_t address, const void *bytes, size_t len)
+{
+    if (!tracee_write(t->mm->mem_fd, address, bytes, len)) {
+        recorder_fail(r, "cannot write %zu bytes at 0x%lx of task %d", len, (unsigned long)address, t->tid);
+        return false;
+    }
+    memcpy(batch_piece(b, PIECE_MEM, len), bytes, len);
+    batch_last(b)->v[0] = address;
+    return true;
+}
+
+void batch_text(struct batch *b, int kind, const char *text, size_t len)
+{
+    void *room = batch_piece(b, PIECE_TEXT, len);
+    if (len) memcpy(room, text, len);
+    batch_last(b)->v[0] = (uint64_t)kind;
+}
+
+void batch_regs(struct batch *b, const struct user_regs_struct *regs)
+{
+    struct user_regs_struct *room = batch_piece(b, PIECE_REGS, sizeof *regs);
+    *room = *regs;
+    room->eflags &= ~EFLAGS_IGNORED;
+}
+
+void batch_xstate(struct batch *b, struct task *t)
+{
+    static char buffer[XSTATE_MAX];
+    size_t n = tracee_get_xstate(t->tid, buffer, sizeof buffer);
+    if (n) memcpy(batch_piece(b, PIECE_XSTATE, n), buffer, n);
+}
+
+void batch_log(struct recorder *r, struct task *t, struct batch *b)
+{
+    b->e.pieces = b->pieces;
+    b->e.piece_count = b->count;
+    log_event(r, t, &b->e);
+    while (b->arena && (b->arena->next || b->arena->size > 1 << 20)) {
+        struct arena *next = b->arena->next;
+        free(b->arena);
+        b->arena = next;
+    }
+    // A batch can be begun while another is open (a pending ENTER is logged first): one spare is kept.
+    free(spare_arena);
+    free(spare_pieces);
+    spare_arena = b->arena;
+    spare_pieces = b->pieces;
+    spare_capacity = b->capacity;
+}
+
+void canonical_regs(struct user_regs_struct *regs)
+{
+    regs->eflags &= ~EFLAGS_IGNORED;
+}
+
+void log_event(struct recorder *r, struct task *t, struct event *e)
+{
+    if (r->unlogged && r->unlogged != t) log_unlogged_entry(r);
+    e->time_us = now_us(r);
+    if (r->failed) return;
+    struct rf_error err;
+    if (trace_append(r->trace, e, &err) < 0) {
+        recorder_fail(r, "%s", err.text);
+        return;
+    }
+    if (r->options->log)
+        fprintf(r->options->log, "%8llu %8llu us  %d %s nr=%d ret=%lld rip=%llx rsp=%llx pieces=%zu\n",
+                (unsigned long long)e->number, (unsigned long long)e->time_us, e->tid, event_kind_name(e->kind),
+                e->nr, (long long)e->ret, e->flags & EVF_REGS ? e->regs.rip : 0,
+                e->flags & EVF_REGS ? e->regs.rsp : 0, e->piece_count);
+}
+
+void log_note(struct recorder *r, struct task *t, const char *format, ...)
+{
+    char text[600];
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    fprintf(stderr, "refork: %s\n", text);
+    struct batch b;
+    batch_init(&b, EV_NOTE, t);
+    batch_text(&b, TEXT_MESSAGE, text, strlen(text));
+    batch_log(r, t, &b);
+}
+
+void recorder_fail(struct recorder *r, const char *format, ...)
+{
+    if (r->failed) return;
+    r->failed = true;
+    va_list ap;
+    va_start(ap, format);
+    r->err->status = RF_CANNOT;
+    vsnprintf(r->err->text, sizeof r->err->text, format, ap);
+    va_end(ap);
+}

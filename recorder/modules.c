@@ -1,0 +1,208 @@
+#include "core/annex.h"
+#include "core/code.h"
+#include "recorder/engine.h"
+
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+enum { SLOT_TRIES = 4000, SPAN_LIMIT = 1 << 20 };
+
+static void read_headers(struct module_facts *f, const uint8_t *image, size_t size)
+{
+    const Elf64_Ehdr *e = (const void *)image;
+    if (size < sizeof *e || e->e_phentsize != sizeof(Elf64_Phdr) || e->e_phoff > size ||
+        (size - e->e_phoff) / sizeof(Elf64_Phdr) < e->e_phnum)
+        return;
+    bool interp = false, dynamic = false;
+    for (int i = 0; i < e->e_phnum; i++) {
+        Elf64_Phdr ph;
+        memcpy(&ph, image + e->e_phoff + (size_t)i * sizeof ph, sizeof ph);
+        if (ph.p_type == PT_INTERP) interp = true;
+        if (ph.p_type == PT_DYNAMIC) dynamic = true;
+        if (ph.p_type == PT_LOAD && f->load_count < 16)
+            f->loads[f->load_count++] = (struct load){ph.p_offset, ph.p_vaddr, ph.p_filesz};
+    }
+    f->dynamic = interp || (dynamic && e->e_type == ET_DYN);
+}
+
+struct module_facts *module_facts(struct recorder *r, int fd, uint64_t blob)
+{
+    for (struct module_facts *f = r->modules; f; f = f->next)
+        if (f->blob == blob) return f->elf ? f : NULL;
+    struct module_facts *f = calloc(1, sizeof *f);
+    f->blob = blob;
+    f->next = r->modules;
+    r->modules = f;
+    struct stat st;
+    if (fstat(fd, &st) < 0 || st.st_size < (off_t)sizeof(Elf64_Ehdr)) return NULL;
+    void *image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (image == MAP_FAILED) return NULL;
+    struct elf_module *m = elf_module_parse(image, (size_t)st.st_size);
+    if (m) {
+        f->elf = true;
+        read_headers(f, image, (size_t)st.st_size);
+        f->traps = elf_module_trap_sites(m, !r->tsc_traps, &f->trap_count);
+        f->bind_now = elf_module_bind_now(m, &f->bind_vaddr, f->bind_bytes, &f->bind_len);
+        if (f->bind_now >= 0 && f->dynamic) f->slots = elf_module_slots(m, &f->slot_count);
+        elf_module_free(m);
+    }
+    munmap(image, (size_t)st.st_size);
+    return f->elf ? f : NULL;
+}
+
+void modules_free(struct recorder *r)
+{
+    while (r->modules) {
+        struct module_facts *f = r->modules;
+        r->modules = f->next;
+        free(f->traps);
+        free(f->slots);
+        free(f);
+    }
+}
+
+static bool bias_of(const struct module_facts *f, uint64_t offset, uint64_t address, uint64_t *bias)
+{
+    for (int i = 0; i < f->load_count; i++) {
+        uint64_t from = f->loads[i].offset & ~4095ull, to = f->loads[i].offset + f->loads[i].size;
+        if (offset < from || offset >= to) continue;
+        *bias = address - offset - (f->loads[i].vaddr - f->loads[i].offset);
+        return true;
+    }
+    return false;
+}
+
+static void patch_traps(struct recorder *r, struct task *t, struct batch *b, struct module_facts *f, uint64_t bias,
+                        uint64_t address, uint64_t length)
+{
+    for (size_t i = 0; i < f->trap_count; i++) {
+        uint64_t at = f->traps[i].vaddr + bias;
+        if (at < address || at >= address + length) continue;
+        if (f->traps[i].kind == TRAP_CPUID && r->cpuid_faults) continue;
+        uint8_t first = 0x0f;
+        tracee_read(t->tid, t->mm->mem_fd, at, &first, 1);
+        if (first != 0x0f) { // a prefix: remembered, since the int3 hides it
+            if (t->mm->saved_count == 32) continue;
+            t->mm->saved[t->mm->saved_count++] = (struct saved_byte){at, first};
+        }
+        batch_write(r, b, t, at, "\xcc", 1);
+    }
+}
+
+void module_mapped(struct recorder *r, struct task *t, struct batch *b, struct module_facts *f, uint64_t address,
+                   uint64_t length, int prot, uint64_t offset, bool queue_slots)
+{
+    uint64_t bias;
+    if (!bias_of(f, offset, address, &bias)) return;
+    if (prot & PROT_EXEC) patch_traps(r, t, b, f, bias, address, length);
+    if (!f->slot_count) return;
+    uint64_t at = f->bind_vaddr + bias;
+    if (prot & PROT_WRITE && f->bind_now == 1 && at >= address && at + f->bind_len <= address + length)
+        batch_write(r, b, t, at, f->bind_bytes, f->bind_len);
+    at = f->slots[0].vaddr + bias;
+    if (!queue_slots || !(prot & PROT_WRITE) || at < address || at >= address + length) return;
+    for (struct pending_module *p = t->mm->pending; p; p = p->next)
+        if (p->facts == f && p->bias == bias) return;
+    struct pending_module *p = calloc(1, sizeof *p);
+    p->facts = f;
+    p->bias = bias;
+    p->patched = calloc(1, f->slot_count);
+    p->next = t->mm->pending;
+    t->mm->pending = p;
+}
+
+// incq count(%rip); mov limit(%rip),%r11; cmp count(%rip),%r11; jbe trap; xor %r11d,%r11d; jmp *target(%rip);
+// trap: int3; xor %r11d,%r11d; jmp *target(%rip); ...; target: .quad
+static void make_stub(uint8_t *s, uint64_t address, uint64_t target)
+{
+    static const uint8_t code[] = {0x48, 0xff, 0x05, 0, 0, 0, 0,    // 0  incq count
+                                   0x4c, 0x8b, 0x1d, 0, 0, 0, 0,    // 7  mov limit,%r11
+                                   0x4c, 0x3b, 0x1d, 0, 0, 0, 0,    // 14 cmp count,%r11
+                                   0x76, 0x09,                      // 21 jbe trap
+                                   0x45, 0x31, 0xdb,                // 23 xor %r11d,%r11d
+                                   0xff, 0x25, 0, 0, 0, 0,          // 26 jmp *target
+                                   0xcc,                            // 32 int3
+                                   0x45, 0x31, 0xdb,                // 33
+                                   0xff, 0x25, 0, 0, 0, 0};         // 36
+    memset(s, 0xcc, ANNEX_STUB_SIZE);
+    memcpy(s, code, sizeof code);
+    const struct {
+        int at;
+        uint64_t to;
+    } rel[] = {{3, ANNEX_COUNT}, {10, ANNEX_LIMIT}, {17, ANNEX_COUNT}, {28, address + 56}, {38, address + 56}};
+    for (size_t i = 0; i < sizeof rel / sizeof *rel; i++) {
+        int32_t d = (int32_t)(rel[i].to - (address + (uint64_t)rel[i].at + 4));
+        memcpy(s + rel[i].at, &d, 4);
+    }
+    memcpy(s + 56, &target, 8);
+}
+
+// Returns true when the module needs no more looking at.
+static bool patch_module(struct recorder *r, struct task *t, struct batch *b, struct pending_module *p)
+{
+    struct module_facts *f = p->facts;
+    uint64_t low = ~0ull, high = 0;
+    for (size_t i = 0; i < f->slot_count; i++) {
+        if (f->slots[i].vaddr < low) low = f->slots[i].vaddr;
+        if (f->slots[i].vaddr + 8 > high) high = f->slots[i].vaddr + 8;
+    }
+    if (high - low > SPAN_LIMIT) return true;
+    uint8_t *span = malloc(high - low);
+    if (!tracee_read(t->tid, t->mm->mem_fd, p->bias + low, span, high - low)) { // unmapped again
+        free(span);
+        return true;
+    }
+    size_t fresh = 0;
+    for (size_t i = 0; i < f->slot_count; i++) {
+        uint64_t value;
+        memcpy(&value, span + f->slots[i].vaddr - low, 8);
+        uint64_t initial = f->slots[i].initial;
+        if (p->patched[i] || !value || value == initial || value == initial + p->bias) continue;
+        p->patched[i] = 2;
+        fresh++;
+    }
+    if (fresh && (t->mm->stubs + fresh) * ANNEX_STUB_SIZE <= ANNEX_STUBS_SIZE) {
+        uint8_t *stubs = malloc(fresh * ANNEX_STUB_SIZE);
+        uint64_t at = ANNEX_STUBS + (uint64_t)t->mm->stubs * ANNEX_STUB_SIZE, first = at;
+        size_t k = 0;
+        for (size_t i = 0; i < f->slot_count; i++) {
+            if (p->patched[i] != 2) continue;
+            p->patched[i] = 1;
+            uint8_t *slot = span + f->slots[i].vaddr - low;
+            uint64_t target;
+            memcpy(&target, slot, 8);
+            make_stub(stubs + k++ * ANNEX_STUB_SIZE, at, target);
+            memcpy(slot, &at, 8);
+            at += ANNEX_STUB_SIZE;
+        }
+        batch_write(r, b, t, first, stubs, fresh * ANNEX_STUB_SIZE);
+        batch_write(r, b, t, p->bias + low, span, high - low);
+        t->mm->stubs += (uint32_t)fresh;
+        p->done += fresh;
+        free(stubs);
+    }
+    free(span);
+    return p->done == f->slot_count || (p->done && p->tries > SLOT_TRIES / 8);
+}
+
+void image_patch_slots(struct recorder *r, struct task *t, struct batch *b)
+{
+    // ld.so protects a module's RELRO after relocating it and unmaps its cache when all is done; other calls are looked at
+    // now and then only.
+    bool likely = t->nr == SYS_mprotect || t->nr == SYS_munmap;
+    for (struct pending_module **link = &t->mm->pending; *link;) {
+        struct pending_module *p = *link;
+        p->tries++;
+        if ((likely || p->tries % 16 == 0) && (patch_module(r, t, b, p) || p->tries > SLOT_TRIES)) {
+            *link = p->next;
+            free(p->patched);
+            free(p);
+            continue;
+        }
+        link = &p->next;
+    }
+}

@@ -1,0 +1,301 @@
+// Ends the time slice of a task that reaches no landmark by itself. First the PLT clock's limit is lowered: the next
+// library call is a landmark. A loop without library calls gets a counting stub on one of its instructions; the place where that begins
+// is the one landmark that replay must search for (STATE).
+#include "core/annex.h"
+#include "core/code.h"
+#include "recorder/engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { TICKS_FOR_CLOCK = 2, MAX_STEPS = 6000, SITE_PAGES = 16 * 4096, SITE_STUB = 512, WORDS = 8 };
+
+void preempt_request(struct recorder *r, struct task *t)
+{
+    (void)r;
+    clock_set_limit(t->mm, 0);
+    if (!t->interrupt_wanted) t->interrupt_wanted = 1;
+}
+
+void preempt_tick(struct recorder *r, struct task *t)
+{
+    if (t->interrupt_wanted) {
+        if (++t->interrupt_wanted > TICKS_FOR_CLOCK) ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
+        return;
+    }
+    if (!slice_over(r)) return;
+    collect_stops(r);
+    if (others_ready(r, t)) preempt_request(r, t);
+}
+
+struct turn {
+    uint64_t pcs[MAX_STEPS];
+    size_t count;
+};
+
+static bool own_code(struct task *t, uint64_t pc)
+{
+    return annex_contains(pc) || (t->mm->site_page && pc >= t->mm->site_page && pc < t->mm->site_page + SITE_PAGES);
+}
+
+// One instruction. 1: stepped; 0: t is at a landmark, or gone, or not stoppable here: the caller leaves.
+static int step(struct recorder *r, struct task *t, struct user_regs_struct *regs)
+{
+    int status;
+    t->state = TASK_RUNNING;
+    t->in_syscall = true;
+    bool stopped = run_until_stop(r, t, PTRACE_SINGLESTEP, 0, &status);
+    t->in_syscall = false;
+    t->state = TASK_READY;
+    if (!stopped) return 0;
+    siginfo_t info;
+    bool plain = WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) == SIGTRAP &&
+                 ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0 && info.si_code == TRAP_TRACE;
+    if (plain) {
+        t->in_signal_stop = true;
+        return tracee_get_regs(t->tid, regs);
+    }
+    if (WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_SECCOMP) {
+        // `syscall` put the flags with TF into r11.
+        struct user_regs_struct now;
+        if (tracee_get_regs(t->tid, &now)) {
+            now.r11 &= ~0x100ull;
+            now.eflags &= ~0x100ull;
+            tracee_set_regs(t->tid, &now);
+        }
+    }
+    struct held_signal *before = t->signals;
+    while (before && before->next) before = before->next;
+    dispatch(r, t, status);
+    if (task_find(r, t->tid) != t || t->state != TASK_READY || !t->signals) return 0;
+    // A signal that was only held back: no landmark yet, go on stepping.
+    struct held_signal *after = t->signals;
+    while (after->next) after = after->next;
+    if (after == before) return 0;
+    return tracee_get_regs(t->tid, regs) ? 1 : 0;
+}
+
+// ---- where the code comes from ----------------------------------------------------------------------------------------
+
+static bool read_code(void *context, uint64_t address, void *buffer, size_t len)
+{
+    struct task *t = context;
+    return tracee_read(t->tid, t->mm->mem_fd, address, buffer, len);
+}
+
+struct mapping {
+    uint64_t start, end, offset;
+    char name[512];
+};
+
+// The mapping that holds pc, and in *gap a free address for SITE_PAGES bytes within 1 GiB of it (0: none).
+static bool mapping_at(struct task *t, uint64_t pc, struct mapping *out, uint64_t *gap)
+{
+    char path[64], line[4400];
+    snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
+    FILE *f = fopen(path, "re");
+    bool found = false;
+    uint64_t last_end = 65536, best = 0, best_distance = 1ull << 30;
+    while (f && fgets(line, sizeof line, f)) {
+        struct mapping m = {0};
+        if (sscanf(line, "%lx-%lx %*s %lx %*s %*s %511[^\n]", &m.start, &m.end, &m.offset, m.name) < 3) continue;
+        if (pc >= m.start && pc < m.end) {
+            *out = m;
+            found = true;
+        }
+        // Guard distance, so that a heap or a stack that grows does not meet the stubs at once.
+        if (m.start > last_end && m.start - last_end >= SITE_PAGES + (8u << 20)) {
+            uint64_t middle = last_end + (m.start - last_end) / 2, low = last_end + (4u << 20),
+                     high = m.start - (4u << 20) - SITE_PAGES;
+            uint64_t at = pc < low ? low : pc > high ? high : middle;
+            at &= ~4095ull;
+            uint64_t distance = at > pc ? at - pc : pc - at;
+            if (distance < best_distance) {
+                best = at;
+                best_distance = distance;
+            }
+        }
+        last_end = m.end;
+    }
+    if (f) fclose(f);
+    *gap = best;
+    return found;
+}
+
+static void function_range(const struct mapping *m, uint64_t pc, uint64_t *start, uint64_t *end)
+{
+    *start = *end = 0;
+    int fd = open(m->name, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0) return;
+    if (fstat(fd, &st) == 0 && st.st_size > 64) {
+        void *image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        struct elf_module *e = image == MAP_FAILED ? NULL : elf_module_parse(image, (size_t)st.st_size);
+        uint64_t bias, from, to;
+        if (e && elf_module_bias(e, m->offset, m->start, &bias) && elf_module_function(e, pc - bias, &from, &to)) {
+            *start = from + bias;
+            *end = to + bias;
+        }
+        if (e) elf_module_free(e);
+        if (image != MAP_FAILED) munmap(image, (size_t)st.st_size);
+    }
+    close(fd);
+}
+
+static void gprs(const struct user_regs_struct *u, uint64_t g[16])
+{
+    const uint64_t all[16] = {u->rax, u->rbx, u->rcx, u->rdx, u->rsi, u->rdi, u->rbp, u->rsp,
+                              u->r8,  u->r9,  u->r10, u->r11, u->r12, u->r13, u->r14, u->r15};
+    memcpy(g, all, sizeof all);
+}
+
+// ---- the STATE event ------------------------------------------------------------------------------------------------------
+
+struct words {
+    uint64_t address[WORDS];
+    int count;
+};
+
+static void add_words(struct task *t, const struct user_regs_struct *regs, struct words *w)
+{
+    uint8_t code[16];
+    uint64_t g[16];
+    struct memory_operand ops[4];
+    if (!tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, sizeof code)) return;
+    gprs(regs, g);
+    int n = code_memory_operands(code, sizeof code, regs->rip, g, regs->fs_base, regs->gs_base, ops);
+    for (int i = 0; i < n && w->count < WORDS; i++) {
+        if (!ops[i].written || ops[i].size > 8) continue;
+        bool known = false;
+        for (int k = 0; k < w->count; k++) known |= w->address[k] == (ops[i].address & ~7ull);
+        if (!known) w->address[w->count++] = ops[i].address & ~7ull;
+    }
+}
+
+static void log_state(struct recorder *r, struct task *t, const struct user_regs_struct *regs, const struct words *w)
+{
+    struct batch b;
+    batch_init(&b, EV_STATE, t);
+    b.e.flags |= EVF_REGS;
+    b.e.regs = *regs;
+    b.e.aux = memory_digest(t->process->pid, t->mm->mem_fd, NULL);
+    for (int i = 0; i < w->count; i++) {
+        uint64_t value;
+        if (!tracee_read(t->tid, t->mm->mem_fd, w->address[i], &value, 8)) continue;
+        batch_piece(&b, PIECE_VALUE, 0);
+        batch_last(&b)->v[0] = w->address[i];
+        batch_last(&b)->v[1] = value;
+    }
+    t->landmark = *regs;
+    t->interrupt_wanted = 0;
+    clock_set_limit(t->mm, ~0ull);
+    batch_log(r, t, &b);
+}
+
+static bool map_site_page(struct recorder *r, struct task *t, struct batch *b, uint64_t gap)
+{
+    if (!gap) return false;
+    long at = inject(r, t, SYS_mmap, gap, SITE_PAGES, PROT_READ | PROT_EXEC,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~0ull, 0);
+    if (at != (long)gap) return false;
+    t->mm->site_page = gap;
+    t->mm->site_used = 0;
+    batch_piece(b, PIECE_MAP, 7);
+    struct piece *p = batch_last(b);
+    memcpy((void *)p->data, "[sites]", 7);
+    p->v[0] = gap;
+    p->v[1] = SITE_PAGES;
+    p->v[2] = PROT_READ | PROT_EXEC;
+    p->v[3] = MAP_PRIVATE | MAP_ANONYMOUS;
+    return true;
+}
+
+static bool within_2g(uint64_t a, uint64_t b)
+{
+    return (a > b ? a - b : b - a) < (1ull << 31) - (1 << 20);
+}
+
+// One turn of the loop that t is in: steps until a pc comes back. False: a landmark came first.
+static bool find_turn(struct recorder *r, struct task *t, struct turn *turn, struct user_regs_struct *regs, size_t *first)
+{
+    turn->count = 0;
+    *first = 0;
+    for (int n = 0; n < MAX_STEPS; n++) {
+        if (!own_code(t, regs->rip)) {
+            for (size_t i = 0; i < turn->count; i++)
+                if (turn->pcs[i] == regs->rip) {
+                    *first = i;
+                    return true;
+                }
+            turn->pcs[turn->count++] = regs->rip;
+        }
+        if (!step(r, t, regs)) return false;
+    }
+    return true; // long code without a repeated pc: all of it is "the turn"
+}
+
+// Steps until t is at `address`, collecting what one turn writes on the way. False: a landmark came first, or it is not reached.
+static bool walk_to(struct recorder *r, struct task *t, uint64_t address, struct user_regs_struct *regs, struct words *w,
+                    bool *landmark)
+{
+    for (int n = 0; n < MAX_STEPS; n++) {
+        if (regs->rip == address && n) return true;
+        if (!own_code(t, regs->rip)) add_words(t, regs, w);
+        if (!step(r, t, regs)) {
+            *landmark = true;
+            return false;
+        }
+    }
+    return regs->rip == address;
+}
+
+void preempt_busy(struct recorder *r, struct task *t)
+{
+    static struct turn turn;
+    struct user_regs_struct regs;
+    if (!tracee_get_regs(t->tid, &regs)) return;
+    if (same_regs(&regs, &t->landmark)) return;
+    size_t first;
+    if (!find_turn(r, t, &turn, &regs, &first)) return;
+    struct mapping m;
+    uint64_t gap, from = 0, to = 0, loop_head = turn.pcs[first];
+    struct loop_site site;
+    bool have = false, mapped = mapping_at(t, loop_head, &m, &gap);
+    if (mapped) function_range(&m, loop_head, &from, &to);
+    struct batch b;
+    batch_init(&b, EV_PATCH, t);
+    if (mapped && (!t->mm->site_page || !within_2g(t->mm->site_page, loop_head) ||
+                   t->mm->site_used + SITE_STUB > SITE_PAGES) &&
+        !map_site_page(r, t, &b, gap))
+        mapped = false;
+    if (mapped && t->state == TASK_READY)
+        have = loop_site_build(read_code, t, turn.pcs + first, turn.count - first, from, to,
+                               t->mm->site_page + t->mm->site_used, ANNEX_COUNT, ANNEX_LIMIT, &site) == 0;
+    struct words words = {.count = 0};
+    bool landmark = false;
+    // The place must be reached again within a turn or two; without a place for a stub the loop's head serves.
+    bool there = walk_to(r, t, have ? site.address : loop_head, &regs, &words, &landmark);
+    if (landmark) {
+        if (b.count && task_find(r, t->tid) == t) batch_log(r, t, &b); // the new page belongs to the image all the same
+        return;
+    }
+    canonical_regs(&regs);
+    log_state(r, t, &regs, &words);
+    if (there && have) {
+        b.e.ret = (int64_t)site.address;
+        b.e.aux = site.trap_pc;
+        batch_write(r, &b, t, t->mm->site_page + t->mm->site_used, site.stub, site.stub_len);
+        batch_write(r, &b, t, site.address, site.patch, site.patch_len);
+        t->mm->site_used += SITE_STUB;
+    }
+    if (b.count) batch_log(r, t, &b);
+    if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
+}

@@ -1,0 +1,66 @@
+#include "core/cpu.h"
+#include "recorder/engine.h"
+
+#include <asm/prctl.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+static void describe_machine(struct recorder *r, struct trace_header *h)
+{
+    struct timespec t;
+    struct utsname u;
+    clock_gettime(CLOCK_REALTIME, &t);
+    h->start_unix_ns = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+    if (uname(&u) == 0) snprintf(h->kernel, sizeof h->kernel, "%s", u.release);
+    h->xstate_size = cpu_xstate_size();
+    cpu_describe(h->machine_id, sizeof h->machine_id, h->cpu_features);
+    h->paranoid_every = r->options->paranoid_every;
+}
+
+static void log_end(struct recorder *r, const char *why)
+{
+    struct batch b;
+    batch_init(&b, EV_END, NULL);
+    b.e.ret = r->result->status;
+    if (r->result->signaled) b.e.flags |= EVF_KILLED;
+    batch_text(&b, TEXT_MESSAGE, why, strlen(why));
+    r->unlogged = NULL;
+    batch_log(r, NULL, &b);
+}
+
+int record_run(const struct record_options *options, struct record_result *result, struct rf_error *err)
+{
+    struct recorder r = {.options = options, .result = result, .err = err, .rng = options->seed};
+    struct timespec t;
+    memset(result, 0, sizeof *result);
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    r.start_us = (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+    r.cpu = launch_pin_cpu();
+    if (r.cpu < 0) return rf_fail_errno(err, RF_CANNOT, "cannot pin to one CPU");
+    r.tsc_traps = cpu_tsc_traps();
+    r.cpuid_faults = cpu_cpuid_faults();
+    struct trace_header header;
+    memset(&header, 0, sizeof header);
+    describe_machine(&r, &header);
+    if (trace_create(options->output, &header, r.cpu, &r.trace, err) < 0) return -1;
+    int failed = launch(&r);
+    if (!failed) failed = engine_run(&r);
+    else kill_everything(&r);
+    struct rf_error first = *err, last = {0};
+    log_end(&r, failed ? err->text
+                       : result->stuck && r.stop_all ? "stopped by refork: stuck for ever"
+                       : r.stop_all                  ? "stopped from outside"
+                                                     : "ended by itself");
+    result->events = trace_event_count(r.trace);
+    int finished = trace_finish(r.trace, &last);
+    modules_free(&r);
+    if (failed) *err = first;
+    else if (finished < 0) *err = last;
+    if (!result->started) unlink(options->output);
+    return failed || finished < 0 ? -1 : 0;
+}

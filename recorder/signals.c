@@ -1,0 +1,339 @@
+#include "core/annex.h"
+#include "core/code.h"
+#include "recorder/engine.h"
+
+#include <cpuid.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <x86intrin.h>
+
+// ---- dispositions ----------------------------------------------------------------------------------------------------
+
+void note_dispositions(struct recorder *r, struct task *t, int64_t ret)
+{
+    (void)r;
+    struct {
+        uint64_t handler, flags, restorer, mask;
+    } action; // struct kernel_sigaction, 32 bytes
+    if (ret || !t->args[1] || t->args[0] < 1 || t->args[0] > 64) return;
+    if (!tracee_read(t->tid, t->mm->mem_fd, t->args[1], &action, sizeof action)) return;
+    t->process->sighand->handler[t->args[0]] = action.handler;
+    t->process->sighand->flags[t->args[0]] = action.flags;
+}
+
+void sighand_exec(struct recorder *r, struct task *t)
+{
+    (void)r;
+    struct process *p = t->process;
+    if (p->sighand->refs > 1) {
+        struct sighand *own = malloc(sizeof *own);
+        *own = *p->sighand;
+        own->refs = 1;
+        p->sighand->refs--;
+        p->sighand = own;
+    }
+    for (int s = 1; s < 65; s++)
+        if (p->sighand->handler[s] > 1) p->sighand->handler[s] = 0;
+}
+
+enum action { ACT_HANDLER, ACT_IGNORE, ACT_STOP, ACT_END };
+
+static enum action action_of(struct task *t, int sig)
+{
+    uint64_t handler = t->process->sighand->handler[sig];
+    if (sig == SIGSTOP) return ACT_STOP;
+    if (handler > 1) return ACT_HANDLER;
+    if (handler == 1) return ACT_IGNORE;
+    switch (sig) {
+    case SIGCHLD:
+    case SIGURG:
+    case SIGWINCH:
+    case SIGCONT: return ACT_IGNORE;
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU: return ACT_STOP;
+    default: return ACT_END;
+    }
+}
+
+// ---- holding and delivering -------------------------------------------------------------------------------------------
+
+void signal_hold(struct task *t)
+{
+    struct held_signal *s = calloc(1, sizeof *s), **link = &t->signals;
+    if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &s->info) < 0) {
+        free(s);
+        return;
+    }
+    while (*link) link = &(*link)->next;
+    *link = s;
+}
+
+static uint64_t blocked_mask(struct task *t)
+{
+    uint64_t mask = 0;
+    ptrace(PTRACE_GETSIGMASK, t->tid, sizeof mask, &mask);
+    return mask;
+}
+
+bool signals_deliverable(struct recorder *r, struct task *t)
+{
+    (void)r;
+    if (!t->signals) return false;
+    uint64_t mask = blocked_mask(t);
+    for (struct held_signal *s = t->signals; s; s = s->next)
+        if (!(mask >> (s->info.si_signo - 1) & 1)) return true;
+    return false;
+}
+
+bool same_regs(const struct user_regs_struct *a, const struct user_regs_struct *b)
+{
+    struct user_regs_struct x = *a, y = *b;
+    x.orig_rax = y.orig_rax = 0;
+    x.eflags &= ~EFLAGS_IGNORED;
+    y.eflags &= ~EFLAGS_IGNORED;
+    return !memcmp(&x, &y, sizeof x);
+}
+
+// The frame: from the new stack pointer on, at most this much (siginfo, ucontext, XSAVE area, red zone).
+static void frame_piece(struct recorder *r, struct batch *b, struct task *t, uint64_t rsp, size_t xstate)
+{
+    size_t want = xstate + 2048;
+    while (want && !batch_mem(r, b, t, PIECE_MEM, rsp, want)) {
+        // Up to the end of the stack: page by page back from a size that reaches too far.
+        uint64_t end = (rsp + want - 1) & ~4095ull;
+        want = end > rsp ? (size_t)(end - rsp) : 0;
+    }
+}
+
+// In a signal-delivery-stop: hands `info` over to its handler, stops at the handler's first instruction and logs it.
+static void into_handler(struct recorder *r, struct task *t, const siginfo_t *info, int at,
+                         const struct user_regs_struct *before)
+{
+    int sig = info->si_signo, status;
+    ptrace(PTRACE_SETSIGINFO, t->tid, 0, info);
+    t->state = TASK_RUNNING;
+    t->in_syscall = true; // the timer shall leave it alone
+    // With SINGLESTEP the kernel stops right behind building the frame (signal_setup_done), before the handler runs.
+    bool stopped = run_until_stop(r, t, PTRACE_SINGLESTEP, sig, &status);
+    t->in_syscall = false;
+    t->state = TASK_READY;
+    if (!stopped) return;
+    if (!WIFSTOPPED(status) || status >> 16 || WSTOPSIG(status) != SIGTRAP) {
+        take_stop(r, t, status); // no stack for the frame: SIGSEGV or the end
+        return;
+    }
+    struct user_regs_struct regs;
+    if (!tracee_get_regs(t->tid, &regs)) return;
+    canonical_regs(&regs);
+    struct batch b;
+    batch_init(&b, EV_SIGNAL, t);
+    b.e.nr = sig;
+    b.e.aux = (uint64_t)at;
+    if (at == 2) b.e.flags |= EVF_SYNC;
+    if (before) {
+        b.e.flags |= EVF_REGS;
+        b.e.regs = *before;
+    }
+    memcpy(batch_piece(&b, PIECE_SIGINFO, sizeof *info), info, sizeof *info);
+    batch_regs(&b, &regs);
+    batch_xstate(&b, t);
+    frame_piece(r, &b, t, regs.rsp, batch_last(&b)->len);
+    t->landmark = regs;
+    struct sighand *h = t->process->sighand;
+    if (h->flags[sig] & SA_RESETHAND) h->handler[sig] = 0;
+    batch_log(r, t, &b);
+}
+
+void signal_deliver(struct recorder *r, struct task *t, int at)
+{
+    uint64_t mask = blocked_mask(t);
+    struct held_signal **link = &t->signals;
+    while (*link && mask >> ((*link)->info.si_signo - 1) & 1) link = &(*link)->next;
+    struct held_signal *s = *link;
+    if (!s) return;
+    siginfo_t info = s->info;
+    *link = s->next;
+    free(s);
+    t->interrupt_wanted = 0;
+    if (t->mm->limit_lowered && !r->options->chaos && !t->signals) clock_set_limit(t->mm, ~0ull);
+    int status;
+    if (at == 1) {
+        // Back to before the syscall instruction; the call is skipped and made again when the handler has returned.
+        struct user_regs_struct regs;
+        if (!tracee_get_regs(t->tid, &regs)) return;
+        regs.rax = regs.orig_rax;
+        regs.orig_rax = ~0ull;
+        regs.rip -= 2;
+        tracee_set_regs(t->tid, &regs);
+        t->state = TASK_RUNNING;
+        t->in_syscall = true;
+        bool ok = run_until_stop(r, t, PTRACE_SYSCALL, 0, &status);
+        t->in_syscall = false;
+        t->state = TASK_READY;
+        if (!ok) return;
+        if (!WIFSTOPPED(status) || status >> 16) {
+            take_stop(r, t, status);
+            return;
+        }
+    }
+    if (!t->in_signal_stop) {
+        // At a syscall-exit-stop the kernel sends the signal that we resume with; its delivery stop comes next.
+        t->state = TASK_RUNNING;
+        t->in_syscall = true;
+        bool ok = run_until_stop(r, t, PTRACE_CONT, info.si_signo, &status);
+        t->in_syscall = false;
+        t->state = TASK_READY;
+        if (!ok) return;
+        if (!WIFSTOPPED(status) || status >> 16 || WSTOPSIG(status) != info.si_signo) {
+            take_stop(r, t, status);
+            return;
+        }
+    }
+    into_handler(r, t, &info, at, at == 1 ? &t->entry_regs : NULL);
+}
+
+// ---- instructions that refork carries out ----------------------------------------------------------------------------
+
+// Hidden: random numbers (RDRAND, RDSEED), transactions (RTM, HLE), TPAUSE, RDPID: none of them traps.
+static void masked_cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4])
+{
+    __cpuid_count(leaf, sub, out[0], out[1], out[2], out[3]);
+    if (leaf == 1) out[2] &= ~(1u << 30);
+    if (leaf == 7 && sub == 0) {
+        out[1] &= ~(1u << 4 | 1u << 11 | 1u << 18);
+        out[2] &= ~(1u << 5 | 1u << 22);
+        out[3] &= ~(1u << 11 | 1u << 13 | 1u << 16);
+    }
+}
+
+static void set_register(struct user_regs_struct *regs, int number, int width, uint64_t value)
+{
+    unsigned long long *const names[16] = {&regs->rax, &regs->rcx, &regs->rdx, &regs->rbx, &regs->rsp, &regs->rbp,
+                                           &regs->rsi, &regs->rdi, &regs->r8,  &regs->r9,  &regs->r10, &regs->r11,
+                                           &regs->r12, &regs->r13, &regs->r14, &regs->r15};
+    if (width == 64) *names[number] = value;
+    if (width == 32) *names[number] = (uint32_t)value;
+    if (width == 16) *names[number] = (*names[number] & ~0xffffull) | (uint16_t)value;
+}
+
+static void emulate(struct user_regs_struct *regs, const struct trap_instruction *in)
+{
+    uint32_t out[4], aux = 0;
+    uint64_t value = 0;
+    switch (in->kind) {
+    case TRAP_CPUID:
+        masked_cpuid((uint32_t)regs->rax, (uint32_t)regs->rcx, out);
+        regs->rax = out[0];
+        regs->rbx = out[1];
+        regs->rcx = out[2];
+        regs->rdx = out[3];
+        break;
+    case TRAP_RDTSCP: regs->rcx = 0; __attribute__((fallthrough));
+    case TRAP_RDTSC:
+        value = __rdtscp(&aux);
+        regs->rax = (uint32_t)value;
+        regs->rdx = value >> 32;
+        break;
+    case TRAP_RDRAND:
+    case TRAP_RDSEED:
+        if (getrandom(&value, sizeof value, 0) != sizeof value) value = 0x9e3779b97f4a7c15ull;
+        set_register(regs, in->reg, in->width, value);
+        regs->eflags = (regs->eflags & ~0x8d4ull) | 1; // CF set; OF SF ZF AF PF cleared
+        break;
+    }
+}
+
+// At an int3 of ours (pc behind it) or a fault on the instruction itself (pc at it).
+static bool trapped_instruction(struct recorder *r, struct task *t, struct user_regs_struct *regs, bool int3)
+{
+    uint8_t code[16] = {0};
+    uint64_t at = regs->rip - int3;
+    if (!tracee_read(t->tid, t->mm->mem_fd, at, code, 15) && !tracee_read(t->tid, t->mm->mem_fd, at, code, 4))
+        return false;
+    if (int3) {
+        if (code[0] != 0xcc) return false;
+        code[0] = 0x0f;
+        for (int i = 0; i < t->mm->saved_count; i++)
+            if (t->mm->saved[i].address == at) code[0] = t->mm->saved[i].byte;
+    }
+    struct trap_instruction in;
+    if (!code_trap_instruction(code, sizeof code, &in)) return false;
+    struct batch b;
+    batch_init(&b, EV_TRAP, t);
+    b.e.nr = in.kind;
+    b.e.flags |= EVF_REGS;
+    b.e.regs = *regs;
+    emulate(regs, &in);
+    regs->rip = at + (uint64_t)in.length;
+    regs->orig_rax = ~0ull;
+    tracee_set_regs(t->tid, regs);
+    batch_regs(&b, regs);
+    t->landmark = *regs;
+    batch_log(r, t, &b);
+    return true;
+}
+
+static void tick(struct recorder *r, struct task *t, const struct user_regs_struct *regs)
+{
+    struct batch b;
+    batch_init(&b, EV_TICK, t);
+    b.e.ret = (int64_t)clock_count(t->mm);
+    b.e.flags |= EVF_REGS;
+    b.e.regs = *regs;
+    t->landmark = *regs;
+    clock_set_limit(t->mm, ~0ull);
+    t->interrupt_wanted = 0;
+    batch_log(r, t, &b);
+}
+
+static bool in_site_stub(struct task *t, uint64_t pc)
+{
+    return t->mm->site_page && pc >= t->mm->site_page && pc < t->mm->site_page + t->mm->site_used;
+}
+
+void signal_stop(struct recorder *r, struct task *t, int status)
+{
+    int sig = WSTOPSIG(status);
+    siginfo_t info;
+    struct user_regs_struct regs;
+    t->in_signal_stop = true;
+    if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) < 0 || !tracee_get_regs(t->tid, &regs)) return; // killed
+    canonical_regs(&regs);
+    bool int3 = sig == SIGTRAP && info.si_code == 0x80;
+    if (int3 && ((regs.rip - 1 >= ANNEX_STUBS && regs.rip - 1 < ANNEX_STUBS + ANNEX_STUBS_SIZE) || in_site_stub(t, regs.rip - 1))) {
+        tick(r, t, &regs);
+        if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
+        return;
+    }
+    if (((int3 || (sig == SIGSEGV && info.si_code == 0x80))) && trapped_instruction(r, t, &regs, int3)) {
+        if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
+        return;
+    }
+    bool fault = sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP;
+    if (fault && info.si_code > 0) {
+        // A blocked or ignored fault ends the process (force_sig): let the kernel do it.
+        if (action_of(t, sig) == ACT_HANDLER && !(blocked_mask(t) >> (sig - 1) & 1))
+            into_handler(r, t, &info, 2, &regs);
+        else
+            t->inject_signal = sig;
+        return;
+    }
+    switch (action_of(t, sig)) {
+    case ACT_IGNORE: return; // resumed without it
+    case ACT_STOP:
+    case ACT_END: t->inject_signal = sig; return;
+    case ACT_HANDLER: break;
+    }
+    if (same_regs(&regs, &t->landmark)) {
+        into_handler(r, t, &info, 0, NULL);
+        return;
+    }
+    signal_hold(t);
+    preempt_request(r, t);
+}

@@ -1,0 +1,172 @@
+// Who waits for ever? A task is stuck when nothing outside and no task that is not stuck itself can end its wait: the
+// greatest set of sleeping tasks that is closed under "who could wake it".
+#include "recorder/engine.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum wait_kind { WAIT_OUTSIDE, WAIT_FUTEX, WAIT_CHILD };
+
+static enum wait_kind wait_of(struct task *t)
+{
+    if (t->state != TASK_IN_KERNEL || !t->in_syscall) return WAIT_OUTSIDE;
+    if (task_state_letter(t->tid) != 'S') return WAIT_OUTSIDE;
+    switch (t->nr) {
+    case SYS_futex: {
+        int op = (int)t->args[1] & FUTEX_CMD_MASK;
+        bool waits = op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2;
+        return waits && !t->args[3] ? WAIT_FUTEX : WAIT_OUTSIDE; // args[3]: the timeout
+    }
+    case SYS_wait4: return t->args[2] & WNOHANG ? WAIT_OUTSIDE : WAIT_CHILD;
+    case SYS_waitid: return t->args[3] & WNOHANG ? WAIT_OUTSIDE : WAIT_CHILD;
+    default: return WAIT_OUTSIDE;
+    }
+}
+
+// Is the futex word in memory that another address space can reach as well?
+static bool word_is_shared(struct task *t)
+{
+    if ((int)t->args[1] & FUTEX_PRIVATE_FLAG) return false;
+    char path[64], line[4400];
+    snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
+    FILE *f = fopen(path, "re");
+    bool shared = true;
+    while (f && fgets(line, sizeof line, f)) {
+        uint64_t start, end;
+        char prot[8];
+        if (sscanf(line, "%lx-%lx %7s", &start, &end, prot) == 3 && t->args[0] >= start && t->args[0] < end)
+            shared = prot[3] == 's';
+    }
+    if (f) fclose(f);
+    return shared;
+}
+
+static bool child_matches(const struct task *t, const struct process *child)
+{
+    if (child->parent_pid != t->process->pid) return false;
+    if (t->nr == SYS_wait4) {
+        int want = (int)t->args[0];
+        return want > 0 ? child->pid == want : true; // a process group: any child might be in it
+    }
+    return t->args[0] == P_PID ? child->pid == (int)t->args[1] : true;
+}
+
+struct candidate {
+    struct task *task;
+    enum wait_kind kind;
+    bool stuck, shared;
+};
+
+static bool process_moves(struct recorder *r, const struct process *p, struct candidate *all, size_t n)
+{
+    for (struct task *t = r->tasks; t; t = t->next) {
+        if (t->process != p) continue;
+        bool stuck = false;
+        for (size_t i = 0; i < n; i++) stuck |= all[i].task == t && all[i].stuck;
+        if (!stuck) return true;
+    }
+    return false;
+}
+
+static bool can_be_woken(struct recorder *r, struct candidate *c, struct candidate *all, size_t n)
+{
+    if (c->kind == WAIT_CHILD) {
+        bool any = false;
+        for (struct process *p = r->processes; p; p = p->next) {
+            if (!child_matches(c->task, p)) continue;
+            any = true;
+            if (process_moves(r, p, all, n)) return true;
+        }
+        return !any; // no such child: the call is about to fail
+    }
+    for (struct task *t = r->tasks; t; t = t->next) {
+        if (t == c->task || (t->mm != c->task->mm && !c->shared)) continue;
+        bool stuck = false;
+        for (size_t i = 0; i < n; i++) stuck |= all[i].task == t && all[i].stuck;
+        if (!stuck) return true;
+    }
+    return false;
+}
+
+// A handler for an asynchronous signal could run in the middle of the wait and end it (sem_post in a SIGTERM handler).
+static bool signal_could_help(const struct process *p)
+{
+    for (int s = 1; s < 65; s++) {
+        if (s == SIGSEGV || s == SIGBUS || s == SIGFPE || s == SIGILL || s == SIGTRAP || s == SIGABRT || s == SIGSYS)
+            continue;
+        // glibc's own: cancellation and setxid, sent by threads of the process only.
+        if (s == 32 || s == 33) continue;
+        if (p->sighand->handler[s] > 1) return true;
+    }
+    return false;
+}
+
+static void found(struct recorder *r, struct candidate *all, size_t n)
+{
+    // The one to name: a child that was forked by a threaded process, before a parent that only waits for its child.
+    struct candidate *best = NULL;
+    bool proved = true;
+    for (size_t i = 0; i < n; i++) {
+        if (!all[i].stuck) continue;
+        if (!best || (best->kind == WAIT_CHILD && all[i].kind != WAIT_CHILD) ||
+            (!best->task->process->child_of_threaded && all[i].task->process->child_of_threaded))
+            best = &all[i];
+    }
+    for (size_t i = 0; i < n; i++)
+        if (all[i].stuck && all[i].task->process == best->task->process && signal_could_help(all[i].task->process))
+            proved = false;
+    // Only *likely*: a signal may be what the program waits for. That is worth stopping for only when a fork left threads behind.
+    if (!proved && !best->task->process->child_of_threaded) return;
+    if (r->unlogged) log_unlogged_entry(r);
+    for (size_t i = 0; i < n; i++) {
+        if (!all[i].stuck || all[i].task->stuck_logged) continue;
+        all[i].task->stuck_logged = true;
+        struct event e = {.kind = EV_STUCK,
+                          .tid = all[i].task->tid,
+                          .nr = (int32_t)all[i].task->nr,
+                          .aux = all[i].task == best->task};
+        if (proved) e.flags |= EVF_PROVED;
+        log_event(r, all[i].task, &e);
+    }
+    r->result->stuck = true;
+    r->result->proved = proved;
+    r->result->stuck_pid = best->task->process->pid;
+    r->result->stuck_tid = best->task->tid;
+    if (!r->options->keep_going) r->stop_all = true;
+}
+
+void stuck_check(struct recorder *r, struct task *hint)
+{
+    size_t count = 0, waiting = 0;
+    for (struct task *t = r->tasks; t; t = t->next) {
+        count++;
+        waiting += t->state == TASK_IN_KERNEL && t->in_syscall && !t->stuck_logged &&
+                   (t->nr == SYS_futex || t->nr == SYS_wait4 || t->nr == SYS_waitid);
+    }
+    if (!waiting) return;
+    (void)hint;
+    struct candidate *all = calloc(count, sizeof *all);
+    size_t n = 0;
+    for (struct task *t = r->tasks; t; t = t->next) {
+        enum wait_kind k = wait_of(t);
+        if (k != WAIT_OUTSIDE)
+            all[n++] = (struct candidate){t, k, true, k == WAIT_FUTEX && word_is_shared(t)};
+    }
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (size_t i = 0; i < n; i++)
+            if (all[i].stuck && can_be_woken(r, &all[i], all, n)) {
+                all[i].stuck = false;
+                changed = true;
+            }
+    }
+    bool futex = false;
+    for (size_t i = 0; i < n; i++) futex |= all[i].stuck && all[i].kind == WAIT_FUTEX;
+    if (futex) found(r, all, n);
+    free(all);
+}

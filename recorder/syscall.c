@@ -1,0 +1,336 @@
+#include "recorder/engine.h"
+
+#include <asm/prctl.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <xxhash.h>
+
+enum { SCRATCH_LIMIT = 256 << 10 };
+
+struct reader_context {
+    struct task *task;
+};
+
+static bool read_tracee(void *context, uint64_t address, void *buffer, size_t len)
+{
+    struct task *t = context;
+    return tracee_read(t->tid, t->mm->mem_fd, address, buffer, len);
+}
+
+static void entry_event(struct task *t, struct batch *b, int kind)
+{
+    batch_init(b, kind, t);
+    b->e.nr = (int32_t)t->nr;
+    b->e.flags |= EVF_REGS;
+    b->e.regs = t->entry_regs;
+}
+
+void log_unlogged_entry(struct recorder *r)
+{
+    struct task *t = r->unlogged;
+    r->unlogged = NULL;
+    t->entry_logged = true;
+    struct batch b;
+    entry_event(t, &b, EV_ENTER);
+    batch_log(r, t, &b);
+}
+
+// Answers the call without letting it reach the kernel: with orig_rax -1 a seccomp stop skips it, and no exit stop follows PTRACE_CONT.
+static void answer(struct recorder *r, struct task *t, struct user_regs_struct *regs, int64_t result)
+{
+    regs->orig_rax = ~0ull;
+    regs->rax = (uint64_t)result;
+    if (!tracee_set_regs(t->tid, regs)) return; // killed: its exit stop follows
+    struct batch b;
+    entry_event(t, &b, EV_SYSCALL);
+    b.e.ret = result;
+    batch_log(r, t, &b);
+    t->landmark = *regs;
+    t->state = TASK_READY;
+}
+
+static void refused(struct recorder *r, struct task *t, int64_t result)
+{
+    // Said once per call (and per request of a multiplexed one), not once per use.
+    static struct {
+        long nr;
+        uint64_t request;
+    } said[64];
+    static int count;
+    bool multiplexed = t->nr == SYS_ioctl || t->nr == SYS_prctl || t->nr == SYS_fcntl;
+    uint64_t request = !multiplexed ? 0 : t->nr == SYS_prctl ? t->args[0] : t->args[1];
+    for (int i = 0; i < count; i++)
+        if (said[i].nr == t->nr && said[i].request == request) return;
+    if (count < 64) {
+        said[count].nr = t->nr;
+        said[count++].request = request;
+    }
+    char call[256], where[256] = "";
+    syscall_format(t->nr, t->args, call, sizeof call);
+    if (r->options->name_pc) r->options->name_pc(t->process->pid, t->entry_regs.rip, where, sizeof where);
+    log_note(r, t, "%s is not recorded and was answered %s (pid %d, pc 0x%llx%s%s)", call, strerrorname_np((int)-result),
+             t->process->pid, t->entry_regs.rip, *where ? " in " : "", where);
+}
+
+// Out-buffers of a call that may sleep while other threads run go to scratch: the kernel must not write into memory
+// that a running thread may read at an unknown moment. Never futex words (their value is the protocol).
+static void redirect(struct task *t, struct user_regs_struct *regs)
+{
+    t->redirect_count = 0;
+    if (t->mm->refs < 2 || t->nr == SYS_futex) return;
+    struct syscall_range ranges[SYSCALL_RANGES];
+    int n = syscall_ranges(t->nr, t->args, NULL, read_tracee, t, ranges);
+    uint64_t total = 0;
+    for (int i = 0; i < n; i++) {
+        if (ranges[i].arg < 0 || ranges[i].dir == RANGE_IN || !ranges[i].size || !ranges[i].address) continue;
+        total += (ranges[i].size + 63) & ~63ull;
+    }
+    if (!total || total > SCRATCH_LIMIT) return;
+    uint64_t at = scratch_area(t, total);
+    if (!at) return;
+    for (int i = 0; i < n && t->redirect_count < 6; i++) {
+        struct syscall_range *g = &ranges[i];
+        if (g->arg < 0 || g->dir == RANGE_IN || !g->size || !g->address) continue;
+        if (g->dir == RANGE_INOUT) {
+            char *copy = malloc(g->size);
+            if (!tracee_read(t->tid, t->mm->mem_fd, g->address, copy, g->size)) {
+                free(copy);
+                continue; // a bad pointer: the kernel shall say so
+            }
+            tracee_poke(t->tid, t->mm->mem_fd, at, copy, g->size);
+            free(copy);
+        } else {
+            char probe; // EFAULT must stay EFAULT: only readable memory is redirected
+            if (!tracee_read(t->tid, t->mm->mem_fd, g->address + g->size - 1, &probe, 1)) continue;
+        }
+        unsigned long long *const registers[6] = {&regs->rdi, &regs->rsi, &regs->rdx, &regs->r10, &regs->r8, &regs->r9};
+        *registers[g->arg] = at;
+        t->redirects[t->redirect_count++] = (struct redirect){g->arg, g->address, at, g->size};
+        at += (g->size + 63) & ~63ull;
+    }
+    if (t->redirect_count) tracee_set_regs(t->tid, regs);
+}
+
+static void unredirect(struct task *t, struct user_regs_struct *regs)
+{
+    unsigned long long *const registers[6] = {&regs->rdi, &regs->rsi, &regs->rdx, &regs->r10, &regs->r8, &regs->r9};
+    int64_t ret = (int64_t)regs->rax;
+    for (int i = 0; i < t->redirect_count; i++) *registers[t->redirects[i].arg] = t->redirects[i].real;
+    struct syscall_range ranges[SYSCALL_RANGES];
+    int n = syscall_ranges(t->nr, t->args, &ret, read_tracee, t, ranges);
+    for (int i = 0; i < t->redirect_count; i++) {
+        struct redirect *d = &t->redirects[i];
+        for (int k = 0; k < n; k++) {
+            if (ranges[k].dir == RANGE_IN || ranges[k].address != d->real) continue;
+            uint64_t size = ranges[k].size < d->size ? ranges[k].size : d->size;
+            char *copy = malloc(size + 1);
+            if (tracee_read(t->tid, t->mm->mem_fd, d->temporary, copy, size))
+                tracee_poke(t->tid, t->mm->mem_fd, d->real, copy, size);
+            free(copy);
+        }
+    }
+    t->redirect_count = 0;
+    tracee_set_regs(t->tid, regs);
+}
+
+// Waits for a call that may sleep. It comes back at once, or other tasks get the CPU.
+static void wait_or_leave(struct recorder *r, struct task *t)
+{
+    int status;
+    t->wait_since_us = now_us(r);
+    t->state = TASK_IN_KERNEL;
+    if (!others_ready(r, t)) {
+        // Nobody else could run: sleep until something happens; the timer breaks this after 4 ms at most, then idle() looks
+        // whether everybody is stuck.
+        pid_t pid = waitpid(-1, &status, __WALL);
+        struct task *o = pid > 0 ? task_find(r, pid) : NULL;
+        if (o) take_stop(r, o, status);
+        return;
+    }
+    for (int round = 0;; round++) {
+        sched_yield();
+        if (waitpid(t->tid, &status, __WALL | WNOHANG) == t->tid) {
+            take_stop(r, t, status);
+            return;
+        }
+        char state = task_state_letter(t->tid);
+        if (state == 'S' || state == 'D' || !state) return;
+    }
+}
+
+static bool file_copy_to_echo(struct task *t)
+{
+    // What goes from file to file inside the kernel never passes the program's memory. Towards the program's own
+    // stdout or stderr the replay could not show it, so the program is told to copy by itself (EINVAL: "not supported for
+    // these descriptors", all users of these calls fall back).
+    int out;
+    switch (t->nr) {
+    case SYS_sendfile: out = (int)t->args[0]; break;
+    case SYS_copy_file_range:
+    case SYS_splice: out = (int)t->args[2]; break;
+    case SYS_tee: out = (int)t->args[1]; break;
+    default: return false;
+    }
+    return fdtable_stream(t->fds, out) != 0;
+}
+
+void syscall_entry(struct recorder *r, struct task *t)
+{
+    struct user_regs_struct regs;
+    if (!tracee_get_regs(t->tid, &regs)) {
+        t->state = TASK_IN_KERNEL; // killed: the exit stop follows
+        return;
+    }
+    canonical_regs(&regs);
+    t->nr = (long)regs.orig_rax;
+    const uint64_t args[6] = {regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9};
+    memcpy(t->args, args, sizeof args);
+    t->entry_regs = regs;
+    t->entry_regs.rax = regs.orig_rax;
+    t->interrupt_wanted = 0;
+    if (t->mm->limit_lowered && !r->options->chaos) clock_set_limit(t->mm, ~0ull);
+    if (t->signals && signals_deliverable(r, t)) {
+        signal_deliver(r, t, 1);
+        return;
+    }
+    if (t->nr == SYS_sched_yield) {
+        t->yielded = true;
+        answer(r, t, &regs, 0);
+        return;
+    }
+    int64_t result;
+    bool say = false;
+    if (file_copy_to_echo(t)) {
+        answer(r, t, &regs, -EINVAL);
+        return;
+    }
+    if (syscall_answer(t->nr, t->args, &result, &say)) {
+        answer(r, t, &regs, result);
+        if (say) refused(r, t, result);
+        return;
+    }
+    t->in_syscall = true;
+    t->entry_logged = false;
+    t->redirect_count = 0;
+    if (r->unlogged) log_unlogged_entry(r);
+    r->unlogged = t;
+    switch (t->nr) {
+    case SYS_clone:
+    case SYS_clone3:
+    case SYS_fork:
+    case SYS_vfork: task_clone(r, t); return;
+    case SYS_execve:
+    case SYS_execveat: task_exec(r, t); return;
+    case SYS_exit:
+    case SYS_exit_group: {
+        log_unlogged_entry(r);
+        int status;
+        if (run_until_stop(r, t, PTRACE_CONT, 0, &status)) take_stop(r, t, status);
+        return;
+    }
+    default: break;
+    }
+    bool may_block = syscall_may_block(t->nr, t->args);
+    if (may_block) redirect(t, &regs);
+    if (ptrace(PTRACE_SYSCALL, t->tid, 0, 0) < 0 && errno != ESRCH) {
+        recorder_fail(r, "cannot resume task %d into %s: %s", t->tid, syscall_name(t->nr), strerror(errno));
+        return;
+    }
+    if (may_block) {
+        wait_or_leave(r, t);
+        return;
+    }
+    int status;
+    t->state = TASK_RUNNING;
+    if (wait_stop(r, t, &status)) take_stop(r, t, status);
+    else task_ended(r, t, 0);
+}
+
+static void map_pieces(struct recorder *r, struct task *t, struct batch *b, int64_t ret)
+{
+    uint64_t *a = t->args;
+    if (t->nr != SYS_mmap || (ret < 0 && ret > -4096)) return;
+    bool anonymous = a[3] & MAP_ANONYMOUS;
+    if (anonymous && (a[3] & MAP_TYPE) == MAP_PRIVATE) return;
+    image_mapped(r, t, b, (uint64_t)ret, a[1], (int)a[2], (int)a[3], anonymous ? -1 : (int)a[4], anonymous ? 0 : a[5]);
+}
+
+// What the recorder must remember of a call that succeeded.
+static void remember(struct recorder *r, struct task *t, int64_t ret)
+{
+    if (ret < 0) return;
+    switch (t->nr) {
+    case SYS_set_tid_address: t->clear_tid = t->args[0]; break;
+    case SYS_set_robust_list: t->robust_list = t->args[0]; break;
+    case SYS_rt_sigaction: note_dispositions(r, t, ret); break;
+    case SYS_prctl:
+        if (t->args[0] == PR_SET_NAME) tracee_read(t->tid, t->mm->mem_fd, t->args[1], t->name, sizeof t->name - 1);
+        break;
+    default: break;
+    }
+    t->fds = fdtable_syscall(t->fds, t->nr, t->args, ret, read_tracee, t);
+}
+
+void syscall_returned(struct recorder *r, struct task *t)
+{
+    struct user_regs_struct regs;
+    if (!tracee_get_regs(t->tid, &regs)) {
+        t->state = TASK_IN_KERNEL;
+        return;
+    }
+    if (!t->in_syscall) { // the exit stop of a skipped call: nothing to tell
+        t->state = TASK_READY;
+        return;
+    }
+    canonical_regs(&regs);
+    if (t->redirect_count) unredirect(t, &regs);
+    int64_t ret = (int64_t)regs.rax;
+    struct batch b;
+    if (r->unlogged == t) {
+        r->unlogged = NULL;
+        entry_event(t, &b, EV_SYSCALL);
+    } else {
+        batch_init(&b, EV_EXIT, t);
+        b.e.nr = (int32_t)t->nr;
+    }
+    b.e.ret = ret;
+    if (t->nr == SYS_rt_sigreturn) {
+        batch_regs(&b, &regs);
+        batch_xstate(&b, t);
+    } else {
+        struct syscall_range ranges[SYSCALL_RANGES];
+        int n = syscall_ranges(t->nr, t->args, &ret, read_tracee, t, ranges);
+        if (n < 0) recorder_fail(r, "no row describes what %s wrote (task %d)", syscall_name(t->nr), t->tid);
+        for (int i = 0; i < n; i++) {
+            struct syscall_range *g = &ranges[i];
+            if (!g->size) continue;
+            if (g->dir != RANGE_IN) {
+                batch_mem(r, &b, t, PIECE_MEM, g->address, g->size);
+                continue;
+            }
+            char small[8192], *bytes = g->size <= sizeof small ? small : malloc(g->size);
+            if (bytes && tracee_read(t->tid, t->mm->mem_fd, g->address, bytes, g->size)) {
+                batch_piece(&b, PIECE_HASH, 0);
+                struct piece *p = batch_last(&b);
+                p->v[0] = g->address;
+                p->v[1] = g->size;
+                p->v[2] = XXH3_64bits(bytes, g->size);
+            }
+            if (bytes != small) free(bytes);
+        }
+        map_pieces(r, t, &b, ret);
+    }
+    remember(r, t, ret);
+    if (t->mm->pending) image_patch_slots(r, t, &b);
+    t->in_syscall = false;
+    t->state = TASK_READY;
+    t->landmark = regs;
+    batch_log(r, t, &b);
+}

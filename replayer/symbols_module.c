@@ -1,0 +1,220 @@
+#include "replayer/symbols_module.h"
+
+#include <dwarf.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// libdw keeps the blob's bytes by reference, the file itself may be gone.
+static int find_elf(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr base, char **file,
+                    Elf **elf) {
+    (void)module, (void)base;
+    const struct module *m = *user;
+    *elf = elf_memory((char *)m->image, m->size);
+    if (!*elf) return -1;
+    *file = strdup(name); // .gnu_debuglink is looked for beside it
+    return -1;
+}
+
+static const Dwfl_Callbacks callbacks_template = {
+    .find_elf = find_elf,
+    .find_debuginfo = dwfl_standard_find_debuginfo,
+};
+
+static int name_rank(const char *name, const GElf_Sym *symbol) {
+    int rank = 0;
+    while (name[rank] == '_' && rank < 8)
+        rank++;
+    int bind = GELF_ST_BIND(symbol->st_info);
+    if (rank >= 2 && name[2] != 'Z') rank += 2; // __GI_x, __x: the reserved alias of x
+    return rank * 4 + (bind == STB_GLOBAL ? 0 : bind == STB_WEAK ? 1 : 2);
+}
+
+static int by_value(const void *a, const void *b) {
+    const struct symbol *x = a, *y = b;
+    if (x->value != y->value) return x->value < y->value ? -1 : 1;
+    if (x->rank != y->rank) return x->rank - y->rank;
+    return strcmp(x->name, y->name);
+}
+
+static void load_symbols(struct symbol_module *s) {
+    int count = dwfl_module_getsymtab(s->module);
+    if (count <= 0) return;
+    s->symbols = calloc((size_t)count, sizeof *s->symbols);
+    if (!s->symbols) return;
+    for (int i = 0; i < count; i++) {
+        GElf_Sym symbol;
+        GElf_Addr address;
+        GElf_Word section;
+        const char *name = dwfl_module_getsym_info(s->module, i, &symbol, &address, &section, NULL, NULL);
+        int type = GELF_ST_TYPE(symbol.st_info);
+        if (!name || !*name || section == SHN_UNDEF || section == SHN_ABS || type == STT_SECTION ||
+            type == STT_FILE || type == STT_TLS)
+            continue;
+        s->symbols[s->symbol_count++] = (struct symbol){
+            .value = address - s->dwfl_base,
+            .size = symbol.st_size,
+            .name = name,
+            .rank = name_rank(name, &symbol),
+            .code = type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE,
+        };
+    }
+    qsort(s->symbols, s->symbol_count, sizeof *s->symbols, by_value);
+}
+
+struct symbol_module *symbol_module_new(const struct module *m, struct strings *strings) {
+    struct symbol_module *s = calloc(1, sizeof *s);
+    Dwfl_Callbacks *callbacks = malloc(sizeof *callbacks);
+    if (!s || !callbacks) {
+        free(s);
+        free(callbacks);
+        return NULL;
+    }
+    *callbacks = callbacks_template;
+    callbacks->debuginfo_path = &s->debuginfo_path;
+    s->blob = m->blob;
+    s->image = m->image;
+    s->strings = strings;
+    unsetenv("DEBUGINFOD_URLS"); // libdw asks the network when it is set
+    s->dwfl = dwfl_begin(callbacks);
+    s->callbacks = callbacks;
+    if (!s->dwfl) return s;
+    // Away from 0, which libdw takes for "not loaded" in places.
+    s->dwfl_base = m->relocatable ? 0x100000000 : 0;
+    dwfl_report_begin(s->dwfl);
+    s->module = dwfl_report_module(s->dwfl, m->path, m->low + s->dwfl_base, m->high + s->dwfl_base);
+    struct module copy = *m;
+    void **user = NULL;
+    if (s->module && dwfl_module_info(s->module, &user, NULL, NULL, NULL, NULL, NULL, NULL) && user)
+        *user = &copy;
+    dwfl_report_end(s->dwfl, NULL, NULL);
+    Dwarf_Addr bias;
+    if (!s->module || !dwfl_module_getelf(s->module, &bias)) {
+        s->module = NULL;
+        return s;
+    }
+    s->dwfl_base = bias;
+    load_symbols(s);
+    s->dwarf = dwfl_module_getdwarf(s->module, &s->dwarf_bias);
+    // The debug file's addresses can differ from the main file's (prelink); both biases are libdw's.
+    s->dwarf_bias -= s->dwfl_base;
+    if (user) *user = NULL;
+    return s;
+}
+
+void symbol_module_free(struct symbol_module *s) {
+    if (!s) return;
+    if (s->dwfl) dwfl_end(s->dwfl);
+    free(s->callbacks);
+    free(s->debuginfo_path);
+    free(s->symbols);
+    free(s->ranges);
+    free(s->variables);
+    free(s);
+}
+
+const struct symbol *symbol_module_find(const struct symbol_module *s, uint64_t vaddr, bool code) {
+    size_t low = 0, high = s->symbol_count;
+    while (low < high) { // first symbol behind vaddr
+        size_t middle = low + (high - low) / 2;
+        if (s->symbols[middle].value <= vaddr)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    // Back over symbols that end before it (a label inside a function), to the best of those that start
+    // together.
+    const struct symbol *found = NULL;
+    uint64_t next = low < s->symbol_count ? s->symbols[low].value : UINT64_MAX;
+    for (size_t i = low, tries = 0; i > 0 && tries < 64; i--, tries++) {
+        const struct symbol *c = &s->symbols[i - 1];
+        if (found && c->value != found->value) break;
+        if (c->code != code) continue;
+        if (c->size ? vaddr - c->value >= c->size : !code || vaddr >= next || vaddr - c->value >= 4096)
+            continue;
+        found = c;
+    }
+    return found;
+}
+
+static int by_start(const void *a, const void *b) {
+    const struct range *x = a, *y = b;
+    return x->start < y->start ? -1 : x->start > y->start;
+}
+
+// clang and rustc write no .debug_aranges by default, so libdw's own look-up finds nothing for them.
+static void load_ranges(struct symbol_module *s) {
+    s->ranges_ready = true;
+    size_t capacity = 0, header;
+    Dwarf_Off offset = 0, next;
+    for (; s->dwarf && !dwarf_nextcu(s->dwarf, offset, &next, &header, NULL, NULL, NULL); offset = next) {
+        Dwarf_Die unit;
+        if (!dwarf_offdie(s->dwarf, offset + header, &unit)) continue;
+        Dwarf_Addr base, start, end;
+        ptrdiff_t at = 0;
+        while ((at = dwarf_ranges(&unit, at, &base, &start, &end)) > 0) {
+            if (start >= end) continue;
+            if (s->range_count == capacity) {
+                capacity = capacity ? capacity * 2 : 256;
+                struct range *grown = realloc(s->ranges, capacity * sizeof *grown);
+                if (!grown) return;
+                s->ranges = grown;
+            }
+            s->ranges[s->range_count++] = (struct range){start, end, dwarf_dieoffset(&unit)};
+        }
+    }
+    if (s->range_count) qsort(s->ranges, s->range_count, sizeof *s->ranges, by_start);
+}
+
+bool symbol_module_unit(struct symbol_module *s, uint64_t vaddr, Dwarf_Die *unit) {
+    if (!s->dwarf) return false;
+    uint64_t address = vaddr - s->dwarf_bias;
+    if (dwarf_addrdie(s->dwarf, address, unit)) return true;
+    if (!s->ranges_ready) load_ranges(s);
+    size_t low = 0, high = s->range_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (s->ranges[middle].start <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low && address < s->ranges[low - 1].end && dwarf_offdie(s->dwarf, s->ranges[low - 1].cu, unit);
+}
+
+// Removes "." and "dir/.." where that is only a matter of the text; "./nptl/x.c" stays a relative path.
+static void tidy(char *path) {
+    bool absolute = path[0] == '/';
+    if (!absolute) return;
+    char *copy = strdup(path), *save = NULL, *out = path;
+    if (!copy) return;
+    for (char *part = strtok_r(copy, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
+        if (!strcmp(part, ".")) continue;
+        if (!strcmp(part, "..")) {
+            while (out > path && *--out != '/')
+                ;
+            continue;
+        }
+        *out++ = '/';
+        out = stpcpy(out, part);
+    }
+    *out = 0;
+    free(copy);
+}
+
+const char *symbol_path(struct symbol_module *s, Dwarf_Die *unit, const char *path) {
+    if (!path || !*path) return NULL;
+    Dwarf_Attribute attribute;
+    const char *directory = NULL;
+    if (path[0] != '/') directory = dwarf_formstring(dwarf_attr(unit, DW_AT_comp_dir, &attribute));
+    char *joined = NULL;
+    int n = directory && directory[0] == '/' ? asprintf(&joined, "%s/%s", directory, path)
+                                             : asprintf(&joined, "%s", path);
+    if (n < 0) return NULL;
+    tidy(joined);
+    const char *result = strings_add(s->strings, joined);
+    free(joined);
+    return result;
+}

@@ -1,0 +1,75 @@
+// What libdw knows of one blob: symbols sorted by address, lines, inlined functions. Private to symbols*.c.
+// Addresses are link-time addresses (run-time address - bias), so views of all processes share one of these.
+#ifndef REFORK_REPLAYER_SYMBOLS_MODULE_H
+#define REFORK_REPLAYER_SYMBOLS_MODULE_H
+
+#include "replayer/unwind_module.h"
+
+#include <elfutils/libdwfl.h>
+#include <stdbool.h>
+
+// Strings that live as long as their owner, each stored once.
+struct strings;
+struct strings *strings_new(void);
+void strings_free(struct strings *p);
+const char *strings_add(struct strings *p, const char *text); // NULL for NULL or out of memory
+
+struct symbol {
+    uint64_t value, size;
+    const char *name; // in the ELF file: mangled, with suffixes
+    int rank;         // lower is the better name of the same address
+    bool code;        // function or untyped in code; else object
+};
+
+struct range {
+    uint64_t start, end;
+    Dwarf_Off cu; // offset of the unit's DIE
+};
+
+struct variable { // where a static variable is declared
+    uint64_t address;
+    const char *file, *function; // function NULL: not local to one
+    int line;
+};
+
+struct symbol_module {
+    uint64_t blob;
+    const void *image;
+    Dwfl *dwfl;
+    Dwfl_Module *module;    // NULL: libdw cannot read the file
+    Dwarf *dwarf;           // NULL: no debug information
+    Dwarf_Addr dwarf_bias;  // libdw's address - link-time address in .debug_info
+    Dwarf_Addr dwfl_base;   // libdw's address - link-time address in the module
+    struct symbol *symbols; // sorted by value, then rank
+    size_t symbol_count;
+    struct range *ranges; // of compile units, sorted
+    size_t range_count;
+    bool ranges_ready;
+    struct variable *variables; // sorted by address
+    size_t variable_count;
+    bool variables_ready;
+    struct strings *strings;
+    char *debuginfo_path;
+    Dwfl_Callbacks *callbacks; // libdw keeps a pointer to them
+};
+
+// Never NULL but when out of memory; a file that libdw cannot read has no symbols.
+struct symbol_module *symbol_module_new(const struct module *m, struct strings *strings);
+void symbol_module_free(struct symbol_module *s);
+
+// The symbol that covers `vaddr` (code or data), NULL: none.
+const struct symbol *symbol_module_find(const struct symbol_module *s, uint64_t vaddr, bool code);
+
+// The compile unit that covers `vaddr`; false: none.
+bool symbol_module_unit(struct symbol_module *s, uint64_t vaddr, Dwarf_Die *unit);
+
+// Where the variable at exactly `vaddr` is declared, NULL: DWARF does not say.
+const struct variable *symbol_module_variable(struct symbol_module *s, uint64_t vaddr);
+
+// A path of the debug information, absolute where the unit's DW_AT_comp_dir says how.
+const char *symbol_path(struct symbol_module *s, Dwarf_Die *unit, const char *path);
+
+// The readable form of a symbol's name: demangled, without version and compiler's suffixes.
+const char *symbol_readable(struct strings *strings, const char *name);
+
+#endif

@@ -1,0 +1,59 @@
+// The classic: a worker logs with the log's mutex held, main forks meanwhile, and the child wants to log too.
+// The child has a copy of the locked mutex but not of the thread that would unlock it: it waits for ever, and
+// its parent waits for it.
+//
+// expect: orphaned-lock lock=log_mutex holder=worker start=write_report acquired=log_begin waiting=log_begin
+// fork=main expect: cross-process-wait status: 120
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static void sleep_ms(long ms) {
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+}
+
+static void log_begin(void) {
+    pthread_mutex_lock(&log_mutex);
+}
+
+static void log_end(void) {
+    pthread_mutex_unlock(&log_mutex);
+}
+
+static void *write_report(void *unused) {
+    (void)unused;
+    pthread_setname_np(pthread_self(), "worker");
+    log_begin();
+    puts("worker: writing a long report, with the log locked");
+    fflush(stdout);
+    sleep_ms(5000);
+    log_end();
+    return NULL;
+}
+
+static void run_child(void) {
+    log_begin();
+    puts("child: hello"); // never comes
+    log_end();
+    exit(0);
+}
+
+int main(void) {
+    pthread_t worker;
+    pthread_create(&worker, NULL, write_report, NULL);
+    sleep_ms(100);
+    puts("main: fork");
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) run_child();
+    int status;
+    waitpid(child, &status, 0);
+    pthread_join(worker, NULL);
+    puts("main: done");
+    return 0;
+}

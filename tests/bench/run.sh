@@ -1,0 +1,84 @@
+#!/bin/bash
+# make bench: the cost of recording and replaying, beside the program alone (pinned to one CPU), a tracer that only stops and
+# continues (the floor) and strace. Medians over interleaved runs. tests/bench/run.sh BUILD [WORKLOAD...]   ROUNDS=5
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+shift
+rounds=${ROUNDS:-5}
+bench=$build/tests/bench
+work=$out/bench
+rm -rf "$work"
+mkdir -p "$work"
+"$root/tests/proof/data.sh" "$build" || exit 1
+
+declare -A workload=(
+    [true]="/usr/bin/true" [compute]="$bench/compute" [syscalls]="$bench/syscalls" [locks]="$bench/locks" [forks]="$bench/forks"
+    [python]="/usr/bin/python3 -c 'import json'" [gcc]="gcc -O2 -c -o $work/table.o $build/test-data/project/table.c"
+)
+names=("$@")
+[ $# -gt 0 ] || names=(true compute syscalls locks forks python gcc)
+ways=(native floor strace record replay)
+
+run() { # NAME WAY: appends "SECONDS MAXRSS STATUS" to its file
+    local trace=$work/$1.refork words=()
+    eval "words=(${workload[$1]})"
+    local command=()
+    case $2 in
+    native) command=(pinned "${words[@]}") ;;
+    floor) command=(pinned "$bench/floor" "${words[@]}") ;;
+    strace) command=(pinned strace -f -o /dev/null "${words[@]}") ;;
+    record) command=(free "$refork" record -o "$trace" -- "${words[@]}") ;;
+    replay) command=(free "$refork" replay --batch "$trace") ;;
+    esac
+    clean "$bench/measure" "${command[@]}" 3>>"$work/$1.$2" >"$work/$1.$2.out" 2>"$work/$1.$2.err" </dev/null
+    local status
+    status=$(tail -n 1 "$work/$1.$2" | cut -d' ' -f3)
+    [ "$status" = 0 ] || { echo "bench: $2 of $1 ended with status $status: $(tail -n 2 "$work/$1.$2.err")" >&2; exit 1; }
+    cmp -s "$work/$1.native.out" "$work/$1.$2.out" || { echo "bench: $2 of $1 printed something else" >&2; exit 1; }
+}
+
+median() { # NAME WAY COLUMN
+    cut -d' ' -f"$3" "$work/$1.$2" | sort -g | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'
+}
+
+echo "$rounds interleaved runs of each, medians; ratios are to 'native' (pinned to one CPU)"
+printf '%-9s %10s %14s %14s %14s %14s %10s\n' '' native floor 'strace -f' record replay trace
+checks=()
+target() { # TEXT CONDITION(awk)
+    local met
+    met=$(awk "BEGIN {print ($2) ? \"met   \" : \"MISSED\"}")
+    checks+=("$met $1")
+}
+for name in "${names[@]}"; do
+    for ((i = 0; i < rounds; i++)); do
+        for way in "${ways[@]}"; do run "$name" "$way"; done
+    done
+    declare -A t=()
+    for way in "${ways[@]}"; do t[$way]=$(median "$name" "$way" 1); done
+    size=$(stat -c %s "$work/$name.refork")
+    printf '%-9s %8.1fms' "$name" "$(awk "BEGIN {print ${t[native]} * 1000}")"
+    for way in floor strace record replay; do
+        printf ' %8.1fms %4.1fx' "$(awk "BEGIN {print ${t[$way]} * 1000}")" "$(awk "BEGIN {print ${t[$way]} / ${t[native]}}")"
+    done
+    printf ' %7.2fMB\n' "$(awk "BEGIN {print $size / 1e6}")"
+    n=${t[native]} f=${t[floor]} s=${t[strace]} r=${t[record]} p=${t[replay]}
+    case $name in
+    true)
+        target "true: record under 40 ms ($(awk "BEGIN {print $r * 1000}"))" "$r < 0.040"
+        target "true: replay under 40 ms ($(awk "BEGIN {print $p * 1000}"))" "$p < 0.040"
+        ;;
+    compute) target "compute: record costs nothing measurable (within 5% and 40 ms of the start)" "$r < $n * 1.05 + 0.040" ;;
+    locks) target "locks: record costs the PLT clock, 0.3 ns a call (within 5% more and 40 ms of the start)" "$r < ($n + 20e6 * 0.3e-9) * 1.05 + 0.040" ;;
+    syscalls)
+        target "syscalls: record within the two stops plus a quarter ($(awk "BEGIN {printf \"%.2f of %.2f us a call\", ($r - $n), 1.25 * ($f - $n)}"))" "$r - $n <= 1.25 * ($f - $n)"
+        target "syscalls: the trace under 8 MB" "$size < 8e6"
+        target "syscalls: record in under 64 MB of memory ($(median "$name" record 2) kB)" "$(median "$name" record 2) < 65536"
+        target "syscalls: replay in under 64 MB of memory beyond its checkpoints ($(median "$name" replay 2) kB)" "$(median "$name" replay 2) < 65536"
+        ;;
+    esac
+    [ "$name" = true ] || target "$name: record faster than strace" "$r < $s"
+    target "$name: replay not slower than record" "$p <= $r * 1.02"
+    rm -f "$work/$name.refork"
+done
+printf '\n'
+printf '%s\n' "${checks[@]}"

@@ -1,0 +1,51 @@
+#!/bin/bash
+# A recorder killed with SIGKILL leaves a file that replays up to its last whole chunk, and is reported with status 122 and the
+# byte; so does a file cut off anywhere behind its header. The tracees die with their recorder.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+work=$out/cut
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work" || exit 1
+
+replayed() { # TRACE: status of replaying what is there; its output in stdout, stderr
+    clean "$refork" replay --batch "$1" >stdout 2>stderr </dev/null
+}
+
+prefix() { # WHOLE: stdout must be a beginning of it
+    cmp -n "$(stat -c %s stdout)" stdout "$1" >/dev/null || fail "replayed something that was not written: $(cmp stdout "$1")"
+}
+
+program='for ((i = 0; i < 1000000; i++)); do echo "line $i $RANDOM"; [ $((i % 500)) = 0 ] && sleep 0.01; done'
+setsid env -i PATH=/usr/bin:/bin "$refork" record -o killed.refork -- bash -c "$program" >whole 2>record.err </dev/null &
+recorder=$!
+has_data() { [ -e killed.refork ] && [ "$(stat -c %s killed.refork)" -gt 1500000 ] || ! kill -0 $recorder 2>/dev/null; }
+until_true has_data || fail "the recording does not grow"
+kill -0 $recorder 2>/dev/null || fail "the recorder ended: $(cat record.err)"
+child=$(pgrep -P $recorder | head -n 1)
+kill -9 $recorder
+wait $recorder 2>/dev/null
+gone() { [ -z "$child" ] || ! kill -0 "$child" 2>/dev/null; }
+until_true gone || fail "the recorded program outlives its killed recorder"
+replayed killed.refork
+got=$?
+[ $got = 122 ] || fail "killed recorder: status $got: $(tail -n 3 stderr)"
+grep -qE "byte [0-9]+|has no end" stderr || fail "killed recorder: no offset in '$(cat stderr)'"
+[ "$(wc -l <stdout)" -ge 10 ] || fail "only $(wc -l <stdout) lines came back"
+prefix whole
+clean "$refork" info killed.refork >info 2>&1 || [ $? = 122 ] || fail "info: $(cat info)"
+
+clean "$refork" record -o good.refork -- bash -c 'ls -l /usr/bin; ls -l /usr/lib' >whole 2>&1 || fail "record: status $?"
+size=$(stat -c %s good.refork)
+for percent in 5 30 60 90 99; do
+    head -c $((size * percent / 100)) good.refork >part.refork
+    replayed part.refork
+    got=$?
+    [ $got = 122 ] || fail "cut at $percent%: status $got: $(tail -n 3 stderr)"
+    grep -qE "byte [0-9]+" stderr || fail "cut at $percent%: no offset in '$(cat stderr)'"
+    prefix whole
+done
+head -c 20 good.refork >part.refork
+replayed part.refork
+[ $? = 122 ] || fail "cut in its header: status is not 122"
+rm -rf "$work"

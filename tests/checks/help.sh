@@ -1,0 +1,44 @@
+#!/bin/bash
+# Every command and option of --help is in the manual page and in the completion, and nothing else is.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+page=$root/docs/refork.1
+plain=$(mandoc -Tascii "$page" | col -b)
+
+commands=$("$refork" help --words) || fail "help --words"
+[ "$(wc -w <<<"$commands")" -ge 7 ] || fail "only these commands: $commands"
+documented=$(sed -n 's/^\.Ss //p' "$page")
+[ "$(sort <<<"$documented")" = "$(sort <<<"$commands")" ] || fail "commands of the page: $documented; of refork: $commands"
+
+# The page's section of one command: the options in its .It lines.
+page_options() { sed -n "/^\.Ss $1\$/,/^\.S[sh] /p" "$page" | sed -nE '/^\.It /{s/.*Fl Fl ([a-z-]+).*/--\1/p}' | sort; }
+# shellcheck source=completion/refork.bash
+. "$root/completion/refork.bash"
+PATH=$build:$PATH
+completed() { # WORD...: what completion offers for the last one
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+    _refork
+    printf '%s\n' "${COMPREPLY[@]}"
+}
+
+for command in $commands; do
+    help=$("$refork" "$command" --help) || fail "$command --help: status $?"
+    options=$(sed -nE 's/^  .{4}(--[a-z-]+).*/\1/p' <<<"$help" | sort)
+    words=$("$refork" help --words "$command" | tr -d '=' | sort)
+    [ "$options" = "$words" ] || fail "$command: --help shows $options, --words $words"
+    [ "$(grep -vx -- --help <<<"$options")" = "$(page_options "$command")" ] ||
+        fail "$command: --help shows $options, the page $(page_options "$command")"
+    [ "$(completed refork "$command" -- | sort)" = "$options" ] || fail "$command: completion offers $(completed refork "$command" --)"
+    grep -q 'usage: refork '"$command" <<<"$help" || fail "$command --help has no usage line"
+    [ "$command" = help ] || grep -q 'Exit status' <<<"$help" || fail "$command --help does not tell the exit status"
+    "$refork" help "$command" | cmp -s - <(echo "$help") || fail "help $command differs from $command --help"
+    grep -qE "^ +$command" <<<"$("$refork" --help)" || fail "refork --help does not list $command"
+done
+[ "$(completed refork rec)" = record ] || fail "completion of rec: $(completed refork rec)"
+[ "$(completed refork record true --)" = "" ] || fail "completion offers refork's options to the program"
+
+for status in 120 121 122 125 126 127; do grep -qE "^ +$status\b" <<<"$plain" || fail "the page has no exit status $status"; done
+"$refork" help --keys --roff >"$out/keys" || fail "help --keys"
+[ -s "$out/keys" ] || fail "help --keys prints nothing"
+sed -n '/begin keys/,/end keys/p' "$page" | sed '1d;$d' | cmp - "$out/keys" || fail "the keys of the page are not those of 'refork help --keys --roff': run 'make keys'"
+"$refork" --version | grep -qE '^refork [0-9.]+$' || fail "--version"

@@ -1,0 +1,46 @@
+#!/bin/bash
+# refork record is invisible on a terminal: the program has it, its size and its settings; Ctrl-C ends the program and keeps a
+# trace that replays.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+work=$out/terminal
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work" || exit 1
+socket=refork-test-$$
+tmux() { env -i PATH=/usr/bin:/bin LANG=C.UTF-8 HOME="$work" TERM=xterm tmux -L "$socket" -f /dev/null "$@"; }
+trap 'tmux kill-server 2>/dev/null' EXIT
+screen() { tmux capture-pane -p; }
+shows() { screen | grep -qE -- "$1"; }
+
+tmux new-session -d -x 91 -y 23 env PS1='ready> ' bash --norc || fail "no tmux"
+until_true shows 'ready>' || fail "no shell: $(screen)"
+tmux send-keys "clear; '$refork' record -o tty.refork -- sh -c 'stty size; test -t 0 && test -t 2 && tty; read x; echo got \$x'; echo status \$?" Enter
+until_true shows '^/dev/pts' || fail "no terminal: $(screen)"
+shows '^23 91' || fail "wrong size: $(screen)"
+tmux send-keys 'some words' Enter
+until_true shows '^status 0' || fail "did not end: $(screen)"
+shows '^got some words' || fail "input did not arrive: $(screen)"
+shows "saved 'tty.refork'" || fail "nothing said about the recording: $(screen)"
+clean "$refork" replay --batch tty.refork >stdout 2>stderr || fail "replay: status $?: $(cat stderr)"
+grep -qx 'got some words' stdout || fail "replay: $(cat stdout)"
+
+tmux send-keys "clear; '$refork' record -o int.refork -- sh -c 'echo begin; sleep 100; echo never'; echo status \$?" Enter
+until_true shows '^begin' || fail "did not begin: $(screen)"
+tmux send-keys C-c
+until_true shows '^status 130' || fail "Ctrl-C: $(screen)"
+clean "$refork" replay --batch int.refork >stdout 2>stderr
+got=$?
+[ $got = 130 ] || fail "replay of the interrupted one: status $got: $(cat stderr)"
+[ "$(cat stdout)" = begin ] || fail "replay of the interrupted one: $(cat stdout)"
+
+# A program that handles Ctrl-C goes on.
+tmux send-keys "clear; '$refork' record -o trap.refork -- bash -c 'trap \"echo trapped\" INT; echo begin; sleep 100; echo after; exit 4'; echo status \$?" Enter
+until_true shows '^begin' || fail "did not begin: $(screen)"
+tmux send-keys C-c
+until_true shows '^status 4' || fail "trapped Ctrl-C: $(screen)"
+clean "$refork" replay --batch trap.refork >stdout 2>stderr
+got=$?
+[ $got = 4 ] || fail "replay of the trapped one: status $got: $(cat stderr)"
+printf 'begin\ntrapped\nafter\n' | cmp - stdout || fail "replay of the trapped one: $(cat stdout)"
+rm -rf "$work"

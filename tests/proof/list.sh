@@ -1,0 +1,55 @@
+# shellcheck shell=bash disable=SC2154,SC2016 # sourced by run.sh; $data, $programs are its own
+# The programs that are recorded and replayed, one line each:
+#   proof NAME [OPTION...] -- COMMAND [ARG...]
+# --same: stdout must also be what the program prints without refork   --status N: it must end with N (128+signal)
+# --in FILE: its stdin   --light: record once more with --chaos and once with --paranoid   --aslr: record with --aslr
+# --delete: the program is a copy, removed before the replay   --users: recorded as one ordinary user, replayed as another
+
+proof true --same --light -- true
+proof ls --same -- ls -lR /usr/include
+proof bash --same --light -- bash "$here/shell.bash"
+proof sort --same -- sort --parallel=4 -S 40M "$data/lines.txt"
+proof xz --same -- xz -1 -T2 -c "$data/lines.txt"
+proof tar --same -- bash -c 'tar -C "$1" -cf - project words | gzip -n' - "$data"
+proof perl --light -- perl "$here/everything.pl"
+proof python --light -- /usr/bin/python3 "$here/everything.py"
+proof gcc --same -- gcc -O2 -c -o /dev/stdout "$data/project/table.c"
+proof make --setup copy_project -- make -j2 -C project
+proof sqlite --same --in "$data/fill.sql" -- sqlite3 :memory:
+proof sqlite-file --in "$data/fill.sql" -- sqlite3 table.db
+proof cat --same --in "$data/project/table.c" -- cat
+proof find --same -- find /usr/include -name '*.h' -newer /etc/passwd
+proof awk --same --in "$data/words" -- awk '{n[length($0)]++} END {for (i in n) print i, n[i]}'
+
+proof threads-forks --light -- "$programs/threads_forks"
+proof threads-forks-static -- "$programs/threads_forks.static"
+proof busy-calls --light -- "$programs/busy_calls"
+proof busy-arith --light -- "$programs/busy_arith"
+proof busy-flag --light -- "$programs/busy_flag"
+proof busy-calls-static -- "$programs/busy_calls.static"
+proof busy-arith-static -- "$programs/busy_arith.static"
+proof busy-flag-static -- "$programs/busy_flag.static"
+proof spin -- "$programs/spin"
+proof instructions --light -- "$programs/instructions"
+proof random --light -- "$programs/random"
+proof aslr --aslr -- "$programs/random"
+proof mappings --light -- "$programs/mappings"
+proof children --light -- "$programs/children"
+proof children-musl -- "$programs/children.musl"
+proof exec-thread --light --status 6 -- "$programs/exec_thread"
+proof signals --light -- "$programs/signals"
+proof timers --light -- "$programs/timers"
+proof pipes --light -- "$programs/pipes"
+proof locks --light -- "$programs/locks"
+proof files --light -- "$programs/files"
+proof load --light -- "$programs/load"
+proof ends-main-first --same -- "$programs/ends" main-first
+proof ends-thread-exits --same --status 7 -- "$programs/ends" thread-exits
+proof ends-status --same --status 42 -- "$programs/ends" status
+proof ends-abort --same --status 134 -- "$programs/ends" abort
+proof ends-segv --same --status 139 -- "$programs/ends" segv
+proof ends-kill --same --status 137 -- "$programs/ends" kill
+proof ends-term --same --status 143 -- "$programs/ends" term
+proof deleted --delete -- "$programs/threads_forks"
+proof users --users -- "$programs/random"
+proof users-threads --users -- "$programs/locks"

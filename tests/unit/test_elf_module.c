@@ -1,0 +1,454 @@
+// ELF modules: real files of this machine against what readelf and nm say, programs built here, damaged
+// images.
+#include "core/elf_module.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char dir[] = "/tmp/refork-elf-XXXXXX";
+
+struct image {
+    uint8_t *bytes; // private copy, exactly `size` long, so that a sanitizer sees a read behind it
+    size_t size;
+    struct elf_module *m;
+};
+
+static bool load_image(struct image *im, const char *path) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    assert_int_equal(fstat(fd, &st), 0);
+    im->size = (size_t)st.st_size;
+    im->bytes = malloc(im->size ? im->size : 1);
+    assert_non_null(im->bytes);
+    assert_int_equal(read(fd, im->bytes, im->size), (ssize_t)im->size);
+    close(fd);
+    im->m = elf_module_parse(im->bytes, im->size);
+    return true;
+}
+
+static void drop_image(struct image *im) {
+    elf_module_free(im->m);
+    free(im->bytes);
+}
+
+static void write_file(const char *path, const void *bytes, size_t len) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, len), (ssize_t)len);
+    close(fd);
+}
+
+__attribute__((format(printf, 1, 2))) static void shell(const char *format, ...) {
+    char command[2048];
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(command, sizeof command, format, ap);
+    va_end(ap);
+    int status = system(command);
+    if (status != 0) fail_msg("status %d of: %s", status, command);
+}
+
+static char *shell_output(const char *command) {
+    FILE *f = popen(command, "r");
+    assert_non_null(f);
+    char *text = NULL;
+    size_t room = 0;
+    ssize_t n = getdelim(&text, &room, 0, f);
+    pclose(f);
+    if (n <= 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static const char *const real_files[] = {
+    "/bin/bash",
+    "/usr/bin/make",
+    "/lib/x86_64-linux-gnu/libc.so.6",
+    "/lib/x86_64-linux-gnu/libm.so.6",
+    "/lib/x86_64-linux-gnu/libcrypto.so.3",
+    "/lib64/ld-linux-x86-64.so.2",
+    "/usr/bin/python3.11",
+    "/proc/self/exe",
+};
+enum { REAL_FILES = sizeof real_files / sizeof *real_files };
+
+// every JUMP_SLOT that readelf lists, in the same order
+static void test_slots_as_readelf(void **state) {
+    (void)state;
+    int seen = 0;
+    for (int i = 0; i < REAL_FILES - 1; i++) {
+        struct image im;
+        if (!load_image(&im, real_files[i])) continue;
+        assert_non_null(im.m);
+        char command[512];
+        snprintf(command, sizeof command, "readelf -rW %s | awk '/R_X86_64_JUMP_SLO/{print $1}'",
+                 real_files[i]);
+        char *text = shell_output(command), *at = text;
+        size_t count, n = 0;
+        struct elf_slot *slots = elf_module_slots(im.m, &count);
+        for (; at && *at; n++) {
+            assert_true(n < count);
+            assert_int_equal(slots[n].vaddr, strtoull(at, &at, 16));
+            if (*at == '\n') at++;
+        }
+        assert_int_equal(n, count);
+        seen++;
+        free(text);
+        free(slots);
+        drop_image(&im);
+    }
+    assert_true(seen >= 3);
+}
+
+static void test_offsets(void **state) {
+    (void)state;
+    for (int i = 0; i < REAL_FILES; i++) {
+        struct image im;
+        if (!load_image(&im, real_files[i])) continue;
+        for (uint64_t offset = 0; offset < im.size; offset += 509) {
+            uint64_t vaddr, back;
+            if (!elf_module_to_vaddr(im.m, offset, &vaddr)) continue;
+            assert_true(elf_module_to_offset(im.m, vaddr, &back));
+            assert_int_equal(back, offset);
+        }
+        drop_image(&im);
+    }
+}
+
+// The kernel's and ld.so's own mappings: each file-backed line of /proc/self/maps must give its module's
+// first address.
+static void test_bias_of_own_mappings(void **state) {
+    (void)state;
+    FILE *f = fopen("/proc/self/maps", "r");
+    assert_non_null(f);
+    char line[512], last[256] = "";
+    uint64_t base = 0;
+    int checked = 0;
+    while (fgets(line, sizeof line, f)) {
+        uint64_t start, end, offset;
+        char prot[5], path[256] = "";
+        if (sscanf(line, "%lx-%lx %4s %lx %*s %*s %255s", &start, &end, prot, &offset, path) < 5 ||
+            path[0] != '/')
+            continue;
+        struct image im;
+        if (!load_image(&im, path)) continue;
+        if (strcmp(path, last) != 0) base = start - (im.m ? im.m->loads[0].p_vaddr & ~4095ull : 0);
+        strcpy(last, path);
+        uint64_t bias;
+        if (im.m && !(prot[1] == '-' && prot[2] == '-' && prot[0] == '-')) {
+            assert_true(elf_module_bias(im.m, offset, start, &bias));
+            if (bias != base) { // the RELRO part of a segment has been split off: its offset is inside, never
+                                // its start
+                print_message("%s: offset %lx at %lx: %lx, not %lx\n", path, offset, start, bias, base);
+            }
+            assert_int_equal(bias, base);
+            checked++;
+        }
+        drop_image(&im);
+    }
+    fclose(f);
+    assert_true(checked >= 8);
+}
+
+// Functions of ld.so and of libc as .symtab/.dynsym sizes know them.
+static void test_function_ranges(void **state) {
+    (void)state;
+    struct image im;
+    assert_true(load_image(&im, "/lib/x86_64-linux-gnu/libc.so.6"));
+    char *text = shell_output("readelf --dyn-syms -W /lib/x86_64-linux-gnu/libc.so.6 | "
+                              "awk '$4==\"FUNC\" && $3>0 && $8 ~ "
+                              "/^(qsort|printf|malloc|pthread_mutex_lock|fork|strtol|glob)@/{print $2,$3}'");
+    assert_non_null(text);
+    int n = 0;
+    for (char *at = text; *at; n++) {
+        uint64_t start, end, value = strtoull(at, &at, 16), size = strtoull(at, &at, 10);
+        assert_true(elf_module_function(im.m, value + size - 1, &start, &end));
+        assert_int_equal(start, value);
+        assert_int_equal(end, value + size);
+        assert_true(elf_module_function(im.m, value, &start, &end));
+        assert_int_equal(start, value);
+        while (*at == '\n')
+            at++;
+    }
+    assert_true(n >= 5);
+    free(text);
+    uint64_t start, end;
+    assert_false(elf_module_function(im.m, 0x10, &start, &end));
+    assert_false(elf_module_function(im.m, UINT64_MAX, &start, &end));
+    drop_image(&im);
+}
+
+// The three ways to know a function agree: the search table, .eh_frame alone, symbols alone.
+static void test_function_without_tables(void **state) {
+    (void)state;
+    char path[3][128];
+    const char *const options[] = {"", "-Wl,--no-eh-frame-hdr",
+                                   "-fno-asynchronous-unwind-tables -fno-unwind-tables"};
+    char source[128];
+    snprintf(source, sizeof source, "%s/f.c", dir);
+    const char *text = "int f(int x){return x*3+1;}\nint g(int x){return f(x)-1;}\nint main(int "
+                       "c,char**v){(void)v;return g(c);}\n";
+    write_file(source, text, strlen(text));
+    for (int i = 0; i < 3; i++) {
+        snprintf(path[i], sizeof path[i], "%s/f%d", dir, i);
+        shell("gcc -O0 -o %s %s %s", path[i], options[i], source);
+        char command[512];
+        snprintf(command, sizeof command, "nm -S %s | awk '$4==\"g\"{print $1,$2}'", path[i]);
+        char *out = shell_output(command), *at = out;
+        assert_non_null(out);
+        uint64_t value = strtoull(at, &at, 16), size = strtoull(at, &at, 16), start, end;
+        struct image im;
+        assert_true(load_image(&im, path[i]));
+        assert_true(elf_module_function(im.m, value + 3, &start, &end));
+        assert_int_equal(start, value);
+        assert_int_equal(end, value + size);
+        assert_true(elf_module_is_pie(im.m));
+        free(out);
+        drop_image(&im);
+    }
+}
+
+static void test_landing_pads(void **state) {
+    (void)state;
+    char source[128], path[128];
+    snprintf(source, sizeof source, "%s/x.cc", dir);
+    snprintf(path, sizeof path, "%s/x", dir);
+    const char *text =
+        "void t(int);\nextern \"C\" int with(int n){try{t(n);}catch(int e){return e;}return 0;}\n"
+        "extern \"C\" int without(int n){return n*7;}\nvoid t(int n){if(n>1)throw n;}\nint main(int "
+        "c,char**){return with(c)+without(c);}\n";
+    write_file(source, text, strlen(text));
+    shell("g++ -O1 -o %s %s", path, source);
+    char command[512];
+    struct image im;
+    assert_true(load_image(&im, path));
+    for (int i = 0; i < 2; i++) {
+        snprintf(command, sizeof command, "nm %s | awk '$3==\"%s\"{print $1}'", path, i ? "without" : "with");
+        char *out = shell_output(command);
+        assert_non_null(out);
+        assert_int_equal(elf_module_has_landing_pads(im.m, strtoull(out, NULL, 16)), i == 0);
+        free(out);
+    }
+    drop_image(&im);
+}
+
+// ---- eager binding
+// -------------------------------------------------------------------------------------------
+
+// Prints how many of its own JUMP_SLOTs still point to its PLT (unresolved) when main begins, and how many
+// there are.
+static const char lazy_source[] =
+    "#include <link.h>\n#include <stdio.h>\n#include <stdint.h>\n#include <math.h>\n#include <stdlib.h>\n"
+    "extern ElfW(Dyn) _DYNAMIC[]; extern char __executable_start[], etext[];\n"
+    "int main(int c,char**v){uintptr_t b=0,lo=(uintptr_t)__executable_start;ElfW(Rela)*r=0;size_t "
+    "n=0,lazy=0;(void)v;\n"
+    "ElfW(Ehdr)*e=(void*)lo; if(e->e_type==ET_DYN) b=lo;\n"
+    "for(ElfW(Dyn)*d=_DYNAMIC;d->d_tag;d++){if(d->d_tag==DT_JMPREL)r=(void*)d->d_un.d_ptr;if(d->d_tag==DT_"
+    "PLTRELSZ)n=d->d_un.d_val/sizeof*r;}\n"
+    "for(size_t i=0;i<n;i++){uintptr_t "
+    "s=*(uintptr_t*)(b+r[i].r_offset);if(s>=lo&&s<(uintptr_t)etext)lazy++;}\n"
+    "if(c>90)return rand()+(int)getenv(\"x\")[0];\n"
+    "printf(\"%zu %zu\\n\",lazy,n);return 0;}\n";
+
+static void run_lazy(const char *path, int *lazy, int *slots) {
+    char *out = shell_output(path);
+    assert_non_null(out);
+    assert_int_equal(sscanf(out, "%d %d", lazy, slots), 2);
+    free(out);
+}
+
+static void test_bind_now_makes_eager(void **state) {
+    (void)state;
+    char source[128], path[128], patched[128];
+    snprintf(source, sizeof source, "%s/lazy.c", dir);
+    write_file(source, lazy_source, strlen(lazy_source));
+    // existing DT_FLAGS, DT_FLAGS_1 alone (PIE), spare DT_NULLs alone (no PIE); $ORIGIN makes DT_FLAGS with
+    // DF_ORIGIN
+    static const struct {
+        const char *options;
+        size_t len;
+    } ways[] = {{"-pie", 8},
+                {"-no-pie", 16},
+                {"-no-pie -Wl,-z,origin", 8},
+                {"-pie -Wl,-z,origin", 8},
+                {"-no-pie -Wl,-z,norelro", 16}};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        int lazy, slots;
+        snprintf(path, sizeof path, "%s/lazy%zu", dir, i);
+        snprintf(patched, sizeof patched, "%s/eager%zu", dir, i);
+        shell("gcc -O1 -o %s %s -Wl,-z,lazy %s", path, source, ways[i].options);
+        run_lazy(path, &lazy, &slots);
+        assert_true(lazy > 0 && slots >= lazy);
+        struct image im;
+        assert_true(load_image(&im, path));
+        uint64_t vaddr, offset;
+        uint8_t bytes[16];
+        size_t len;
+        assert_int_equal(elf_module_bind_now(im.m, &vaddr, bytes, &len), 1);
+        assert_int_equal(len, ways[i].len);
+        assert_true(elf_module_to_offset(im.m, vaddr, &offset));
+        memcpy(im.bytes + offset, bytes, len);
+        assert_int_equal(elf_module_bind_now(im.m, &vaddr, bytes, &len), 0); // once is enough
+        write_file(patched, im.bytes, im.size);
+        run_lazy(patched, &lazy, &slots);
+        assert_int_equal(lazy, 0);
+        assert_true(slots > 0);
+        drop_image(&im);
+    }
+}
+
+// Real files that are bound lazily: what would be written is one of the three known things, at a place inside
+// the dynamic section.
+static void test_bind_now_of_real_files(void **state) {
+    (void)state;
+    char *list = shell_output("ls /bin/bash /usr/bin/perl /usr/bin/python3.11 /usr/bin/make "
+                              "/lib/x86_64-linux-gnu/*.so.* 2>/dev/null");
+    assert_non_null(list);
+    int files = 0, eager = 0, patched = 0;
+    for (char *name = strtok(list, "\n"); name; name = strtok(NULL, "\n")) {
+        struct image im;
+        if (!load_image(&im, name) || !im.m) continue;
+        uint64_t vaddr;
+        uint8_t bytes[16];
+        size_t len, count;
+        struct elf_slot *slots = elf_module_slots(im.m, &count);
+        int way = elf_module_bind_now(im.m, &vaddr, bytes, &len);
+        files++;
+        if (way == -1) fail_msg("%s: no way", name);
+        if (way == 0) eager++;
+        if (way == 1) {
+            patched++;
+            assert_true(count > 0);
+            assert_true(vaddr >= im.m->dynamic_vaddr &&
+                        vaddr + len <= im.m->dynamic_vaddr + im.m->dynamic_count * 16);
+            assert_int_equal((vaddr - im.m->dynamic_vaddr) % 16, len == 8 ? 8 : 0);
+        }
+        free(slots);
+        drop_image(&im);
+    }
+    free(list);
+    print_message("%d files: %d bound eagerly, %d to be patched\n", files, eager, patched);
+    assert_true(files > 20 && eager > 0 && patched > 0);
+}
+
+static void test_bind_now_without_room(void **state) {
+    (void)state;
+    struct {
+        Elf64_Ehdr ehdr;
+        Elf64_Phdr load, dynamic;
+        Elf64_Dyn dyn[3];
+    } file = {.ehdr = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
+                       .e_type = ET_DYN,
+                       .e_machine = EM_X86_64,
+                       .e_phoff = offsetof(typeof(file), load),
+                       .e_phentsize = sizeof(Elf64_Phdr),
+                       .e_phnum = 2},
+              .load = {.p_type = PT_LOAD, .p_filesz = sizeof file},
+              .dynamic = {.p_type = PT_DYNAMIC,
+                          .p_offset = offsetof(typeof(file), dyn),
+                          .p_vaddr = offsetof(typeof(file), dyn)},
+              .dyn = {{DT_JMPREL, {0}}, {DT_NULL, {0}}, {DT_NULL, {0}}}};
+    uint64_t vaddr;
+    uint8_t bytes[16];
+    size_t len;
+    for (size_t entries = 2; entries <= 3; entries++) {
+        file.dynamic.p_filesz = entries * sizeof(Elf64_Dyn);
+        struct elf_module *m = elf_module_parse(&file, sizeof file);
+        assert_non_null(m);
+        assert_int_equal(elf_module_bind_now(m, &vaddr, bytes, &len), entries == 3 ? 1 : -1);
+        elf_module_free(m);
+    }
+    assert_int_equal(len, 16);
+    assert_int_equal(vaddr, offsetof(typeof(file), dyn[1]));
+    assert_int_equal(bytes[0], DT_BIND_NOW);
+}
+
+// ---- damage
+// --------------------------------------------------------------------------------------------------
+
+static void use_everything(const uint8_t *bytes, size_t size, uint64_t probe) {
+    struct elf_module *m = elf_module_parse(bytes, size);
+    if (!m) return;
+    uint64_t a, b;
+    size_t count, len;
+    uint8_t patch[16];
+    free(elf_module_slots(m, &count));
+    free(elf_module_trap_sites(m, true, &count));
+    elf_module_bind_now(m, &a, patch, &len);
+    elf_module_function(m, probe, &a, &b);
+    elf_module_has_landing_pads(m, probe);
+    elf_module_bias(m, probe, probe, &a);
+    elf_module_free(m);
+}
+
+static void test_damaged_images(void **state) {
+    (void)state;
+    char path[128];
+    struct image im;
+    uint64_t random = 88172645463325252ull;
+    for (int file = 0; file < 3; file++) {
+        snprintf(path, sizeof path, "%s/f%d", dir, file);
+        assert_true(load_image(&im, path));
+        for (int round = 0; round < 2000; round++) {
+            uint8_t saved[8];
+            size_t places[8];
+            for (int k = 0; k < 8; k++) {
+                random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+                size_t span = round % 4 == 0 ? 64 : round % 4 == 1 ? 64 + 56 * 13 : im.size;
+                places[k] = random % span;
+                saved[k] = im.bytes[places[k]];
+                im.bytes[places[k]] = (uint8_t)(random >> 40);
+            }
+            use_everything(im.bytes, im.size, 0x1000 + random % 0x400);
+            for (int k = 8; k-- > 0;)
+                im.bytes[places[k]] = saved[k];
+        }
+        for (size_t size = 0; size < im.size; size += 61) {
+            uint8_t *cut = malloc(size + 1);
+            assert_non_null(cut);
+            memcpy(cut + 1, im.bytes, size); // odd address as well
+            use_everything(cut + 1, size, 0x1130);
+            free(cut);
+        }
+        drop_image(&im);
+    }
+    assert_null(elf_module_parse("#!/bin/sh\n", 10));
+    assert_null(elf_module_parse("", 0));
+}
+
+static int set_up(void **state) {
+    (void)state;
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    return system(command);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_slots_as_readelf),        cmocka_unit_test(test_offsets),
+        cmocka_unit_test(test_bias_of_own_mappings),    cmocka_unit_test(test_function_ranges),
+        cmocka_unit_test(test_function_without_tables), cmocka_unit_test(test_landing_pads),
+        cmocka_unit_test(test_bind_now_makes_eager),    cmocka_unit_test(test_bind_now_of_real_files),
+        cmocka_unit_test(test_bind_now_without_room),   cmocka_unit_test(test_damaged_images),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

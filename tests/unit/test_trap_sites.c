@@ -1,0 +1,206 @@
+// Trapped instructions: what objdump lists, bytes that only look like them, prefixes.
+#include "core/code.h"
+#include "core/event.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char dir[] = "/tmp/refork-trap-XXXXXX";
+
+struct mapped {
+    const uint8_t *bytes;
+    size_t size;
+    struct elf_module *m;
+};
+
+static bool map_file(struct mapped *f, const char *path) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    assert_int_equal(fstat(fd, &st), 0);
+    f->size = (size_t)st.st_size;
+    void *at = mmap(NULL, f->size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    assert_ptr_not_equal(at, MAP_FAILED);
+    f->bytes = at;
+    f->m = elf_module_parse(f->bytes, f->size);
+    return true;
+}
+
+static void unmap_file(struct mapped *f) {
+    elf_module_free(f->m);
+    munmap((void *)f->bytes, f->size);
+}
+
+static const struct {
+    const char *name;
+    uint8_t kind;
+} names[] = {{"cpuid", TRAP_CPUID},
+             {"rdrand", TRAP_RDRAND},
+             {"rdseed", TRAP_RDSEED},
+             {"rdtsc", TRAP_RDTSC},
+             {"rdtscp", TRAP_RDTSCP}};
+
+// Compares with objdump's listing of the file; returns how many sites there are.
+static size_t compare_with_objdump(const char *path) {
+    struct mapped f;
+    if (!map_file(&f, path)) return 0;
+    assert_non_null(f.m);
+    size_t count, n = 0;
+    struct trap_site *sites = elf_module_trap_sites(f.m, true, &count);
+    char command[512], line[256];
+    snprintf(command, sizeof command,
+             "objdump -d --no-show-raw-insn -w '%s' | sed -nE 's/^ "
+             "*([0-9a-f]+):.*[[:space:]](cpuid|rdrand|rdseed|rdtscp?)( .*)?$/\\1 \\2/p'",
+             path);
+    FILE *p = popen(command, "r");
+    assert_non_null(p);
+    while (fgets(line, sizeof line, p)) {
+        uint64_t vaddr;
+        char name[32];
+        assert_int_equal(sscanf(line, "%lx %31s", &vaddr, name), 2);
+        if (n >= count || sites[n].vaddr != vaddr) fail_msg("%s: %s at %lx not found", path, name, vaddr);
+        int kind = 0;
+        for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+            if (strcmp(name, names[k].name) == 0) kind = names[k].kind;
+        assert_int_equal(sites[n].kind, kind);
+        uint64_t offset;
+        struct trap_instruction in;
+        assert_true(elf_module_to_offset(f.m, vaddr, &offset));
+        assert_true(code_trap_instruction(f.bytes + offset, f.size - offset, &in));
+        assert_int_equal(in.kind, kind);
+        assert_int_equal(in.length, sites[n].length);
+        n++;
+    }
+    assert_int_equal(pclose(p), 0);
+    assert_int_equal(n, count);
+    // without tsc: the same less those two kinds
+    size_t fewer, expected = 0;
+    struct trap_site *some = elf_module_trap_sites(f.m, false, &fewer);
+    for (size_t i = 0; i < count; i++)
+        if (sites[i].kind != TRAP_RDTSC && sites[i].kind != TRAP_RDTSCP) {
+            assert_true(expected < fewer);
+            assert_int_equal(some[expected++].vaddr, sites[i].vaddr);
+        }
+    assert_int_equal(expected, fewer);
+    free(some);
+    free(sites);
+    unmap_file(&f);
+    return count;
+}
+
+static void test_as_objdump(void **state) {
+    (void)state;
+    assert_true(compare_with_objdump("/lib64/ld-linux-x86-64.so.2") > 10);
+    assert_true(compare_with_objdump("/lib/x86_64-linux-gnu/libc.so.6") > 0);
+    assert_true(compare_with_objdump("/lib/x86_64-linux-gnu/libstdc++.so.6") > 2); // random_device
+    compare_with_objdump("/bin/bash");
+}
+
+static void build(const char *name, const char *options, const char *source) {
+    char path[128], command[512];
+    snprintf(path, sizeof path, "%s/%s.S", dir, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(source, f);
+    fclose(f);
+    snprintf(command, sizeof command, "gcc -nostdlib -static %s -o %s/%s %s", options, dir, name, path);
+    assert_int_equal(system(command), 0);
+}
+
+// Real ones (also with prefixes) between look-alikes: in immediates, in displacements, after F3, as a memory
+// operand.
+#define TRICKY                                                                                               \
+    "mov $0xa20fa20f,%eax\n mov 0x310f310f(%rbx),%ecx\n mov $0xf0c70f90,%edx\n cmpxchg8b (%rsi)\n rdpid "    \
+    "%rax\n"                                                                                                 \
+    ".byte 0xf3,0x0f,0xc7,0xf9\n movabs $0xf9010f00c70ff0,%rax\n"                                            \
+    "cpuid\n rdrand %r11\n rdrand %cx\n rdseed %r15d\n .byte 0x66\n rdseed %rdi\n rdtsc\n rdtscp\n"          \
+    ".byte 0x2e,0x0f,0xa2\n ret\n"
+
+static const struct trap_instruction tricky[] = {
+    {TRAP_CPUID, 2, 0, 0},   {TRAP_RDRAND, 4, 11, 64}, {TRAP_RDRAND, 4, 1, 16}, {TRAP_RDSEED, 4, 15, 32},
+    {TRAP_RDSEED, 5, 7, 64}, {TRAP_RDTSC, 2, 0, 0},    {TRAP_RDTSCP, 3, 0, 0},  {TRAP_CPUID, 3, 0, 0},
+};
+enum { TRICKY_COUNT = sizeof tricky / sizeof *tricky };
+
+static void test_look_alikes(void **state) {
+    (void)state;
+    // known by .eh_frame; by symbols; by nothing (stripped: a sweep of the section)
+    build("frame", "-s", ".globl _start\n_start:\n.cfi_startproc\n" TRICKY ".cfi_endproc\n");
+    build("symbol", "", ".globl _start\n.type _start,@function\n_start:\n" TRICKY ".size _start,.-_start\n");
+    build("nothing", "-s", ".globl _start\n_start:\n" TRICKY);
+    const char *const files[] = {"frame", "symbol", "nothing"};
+    for (int i = 0; i < 3; i++) {
+        char path[128];
+        struct mapped f;
+        size_t count;
+        snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+        assert_true(map_file(&f, path));
+        struct trap_site *sites = elf_module_trap_sites(f.m, true, &count);
+        assert_int_equal(count, TRICKY_COUNT);
+        for (size_t k = 0; k < count; k++) {
+            uint64_t offset;
+            struct trap_instruction in;
+            assert_true(elf_module_to_offset(f.m, sites[k].vaddr, &offset));
+            assert_true(code_trap_instruction(f.bytes + offset, f.size - offset, &in));
+            assert_int_equal(sites[k].kind, tricky[k].kind);
+            assert_int_equal(sites[k].length, tricky[k].length);
+            assert_int_equal(in.kind, tricky[k].kind);
+            assert_int_equal(in.length, tricky[k].length);
+            assert_int_equal(in.reg, tricky[k].reg);
+            assert_int_equal(in.width, tricky[k].width);
+        }
+        free(sites);
+        unmap_file(&f);
+    }
+}
+
+static void test_not_trapped(void **state) {
+    (void)state;
+    static const uint8_t others[][8] = {
+        {0xf3, 0x48, 0x0f, 0xc7, 0xf8}, // rdpid rax
+        {0x0f, 0xc7, 0x0e},             // cmpxchg8b (rsi)
+        {0x0f, 0x01, 0xd0},             // xgetbv
+        {0x0f, 0x05},                   // syscall
+        {0x90},
+        {0x06}, // invalid
+    };
+    struct trap_instruction in;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_false(code_trap_instruction(others[i], sizeof others[i], &in));
+    static const uint8_t cut[] = {0x48, 0x0f, 0xc7, 0xf0};
+    for (size_t len = 0; len < sizeof cut; len++)
+        assert_false(code_trap_instruction(cut, len, &in));
+    assert_true(code_trap_instruction(cut, sizeof cut, &in));
+}
+
+static int set_up(void **state) {
+    (void)state;
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    return system(command);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_as_objdump),
+        cmocka_unit_test(test_look_alikes),
+        cmocka_unit_test(test_not_trapped),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

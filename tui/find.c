@@ -1,0 +1,221 @@
+// Prompts (':', '/', 'F'), search and filter.
+#include "tui/keys.h"
+#include "tui/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// While a search or a filter walks over the events: progress and ^C. false: stop.
+static bool still_going(struct tui_model *m, uint64_t done, uint64_t total)
+{
+    if (done % 4096) return true;
+    m->busy_done = done;
+    m->busy_total = total;
+    if (m->poll && !m->poll(m->poll_argument)) m->cancel = true;
+    return !m->cancel;
+}
+
+static bool begin_busy(struct tui_model *m, const char *what)
+{
+    if (m->busy) {
+        tui_model_message(m, true, "busy: %s; ^C stops it", m->busy_what);
+        return false;
+    }
+    m->busy = true;
+    m->cancel = false;
+    snprintf(m->busy_what, sizeof m->busy_what, "%s", what);
+    return true;
+}
+
+// Case does not matter while the pattern has no capital.
+static bool contains(const char *text, const char *pattern)
+{
+    for (const char *p = pattern; *p; p++) {
+        if (*p >= 'A' && *p <= 'Z') return strstr(text, pattern) != NULL;
+    }
+    return strcasestr(text, pattern) != NULL;
+}
+
+static bool event_contains(const struct tui_model *m, uint64_t number, const char *pattern)
+{
+    struct tui_event e;
+    if (!m->source->event(m->source->context, number, &e)) return false;
+    char label[128], text[400];
+    tui_task_label(m, e.tid, label, sizeof label);
+    snprintf(text, sizeof text, "%s %s %s", label, event_kind_name(e.kind), e.text);
+    return contains(text, pattern);
+}
+
+static void find(struct tui_model *m, int direction)
+{
+    uint64_t last = m->source->last(m->source->context), at = m->focus.event;
+    if (!last || !begin_busy(m, "searching")) return;
+    bool wrapped = false, found = false;
+    for (uint64_t i = 1; i <= last && !found && still_going(m, i, last); i++) {
+        if (direction > 0 ? at >= last : at <= 1) {
+            at = direction > 0 ? 1 : last;
+            wrapped = true;
+        } else {
+            at = direction > 0 ? at + 1 : at - 1;
+        }
+        found = event_contains(m, at, m->search);
+    }
+    m->busy = false;
+    if (found) {
+        tui_model_jump(m, at, 0);
+        if (wrapped) tui_model_message(m, false, "search went on at the other end");
+    } else if (m->cancel) {
+        tui_model_message(m, true, "search stopped at event %llu", (unsigned long long)at);
+    } else {
+        tui_model_message(m, true, "no event with '%s'", m->search);
+    }
+}
+
+static void clear_filter(struct tui_model *m)
+{
+    free(m->matches);
+    m->matches = NULL;
+    m->match_count = 0;
+    m->filter[0] = 0;
+    m->events_top = 0;
+}
+
+static void set_filter(struct tui_model *m, const char *text)
+{
+    if (!*text) {
+        clear_filter(m);
+        return;
+    }
+    const char *pattern = *text == '!' ? text + 1 : text;
+    uint64_t last = m->source->last(m->source->context), *found = NULL;
+    size_t count = 0, room = 0;
+    if (!begin_busy(m, "filtering")) return;
+    for (uint64_t n = 1; n <= last && still_going(m, n, last); n++) {
+        if (event_contains(m, n, pattern) == (*text == '!')) continue;
+        if (count == room) {
+            room = room ? room * 2 : 256;
+            found = reallocarray(found, room, sizeof *found);
+            rf_assert(found);
+        }
+        found[count++] = n;
+    }
+    m->busy = false;
+    if (m->cancel || !count) {
+        free(found);
+        if (m->cancel) tui_model_message(m, true, "filtering stopped, nothing changed");
+        else tui_model_message(m, true, "no event passes '%s', nothing changed", text);
+        return;
+    }
+    clear_filter(m);
+    m->matches = found;
+    m->match_count = count;
+    snprintf(m->filter, sizeof m->filter, "%s", text);
+    tui_model_message(m, false, "%zu of %llu events; Esc shows all again", count, (unsigned long long)last);
+}
+
+static void command(struct tui_model *m, const char *text)
+{
+    char *end;
+    if (!*text) return;
+    if (!strncmp(text, "dump ", 5) && text[5]) {
+        snprintf(m->request_text, sizeof m->request_text, "%s", text + 5);
+        m->request = TUI_REQUEST_DUMP;
+        return;
+    }
+    if (!strcmp(text, "q")) {
+        m->request = TUI_REQUEST_QUIT;
+        return;
+    }
+    unsigned long long number = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end) {
+        tui_model_message(m, true, "unknown command '%s': :NUMBER goes to an event, :dump FILE saves the screen", text);
+        return;
+    }
+    uint64_t last = m->source->last(m->source->context);
+    if (number < 1 || number > last) {
+        tui_model_message(m, true, "no event %llu: this recording has events 1 to %llu", number,
+                          (unsigned long long)last);
+    }
+    tui_model_jump(m, number, 0);
+}
+
+static void done(struct tui_model *m)
+{
+    enum tui_prompt prompt = m->prompt;
+    m->prompt = TUI_PROMPT_NONE;
+    if (prompt == TUI_PROMPT_COMMAND) {
+        command(m, m->prompt_text);
+    } else if (prompt == TUI_PROMPT_FILTER) {
+        set_filter(m, m->prompt_text);
+    } else {
+        if (*m->prompt_text) snprintf(m->search, sizeof m->search, "%s", m->prompt_text);
+        m->searching = *m->search != 0;
+        if (m->searching) find(m, 1);
+    }
+}
+
+void tui_find_key(struct tui_model *m, int key)
+{
+    size_t len = strlen(m->prompt_text);
+    if (key == TUI_KEY_ENTER) {
+        done(m);
+    } else if (key == TUI_KEY_ESC || key == TUI_CTRL('C')) {
+        m->prompt = TUI_PROMPT_NONE;
+    } else if (key == TUI_KEY_BACKSPACE || key == TUI_CTRL('H')) {
+        if (!len) m->prompt = TUI_PROMPT_NONE;
+        while (len && ((unsigned char)m->prompt_text[len - 1] & 0xc0) == 0x80) m->prompt_text[--len] = 0;
+        if (len) m->prompt_text[len - 1] = 0;
+    } else if (key == TUI_CTRL('U')) {
+        m->prompt_text[0] = 0;
+    } else if (key >= ' ' && key < 256 && key != 127 && len + 1 < sizeof m->prompt_text) {
+        m->prompt_text[len] = (char)key;
+        m->prompt_text[len + 1] = 0;
+    }
+}
+
+bool tui_find_action(struct tui_model *m, enum tui_action action)
+{
+    switch (action) {
+    case TUI_ACTION_COMMAND: m->prompt = TUI_PROMPT_COMMAND; break;
+    case TUI_ACTION_SEARCH: m->prompt = TUI_PROMPT_SEARCH; break;
+    case TUI_ACTION_FILTER: m->prompt = TUI_PROMPT_FILTER; break;
+    case TUI_ACTION_MATCH_NEXT: find(m, 1); return true;
+    case TUI_ACTION_MATCH_PREVIOUS: find(m, -1); return true;
+    case TUI_ACTION_BACK:
+        if (m->searching) {
+            m->searching = false;
+        } else if (m->matches) {
+            clear_filter(m);
+        } else {
+            return false;
+        }
+        return true;
+    default: return false;
+    }
+    m->prompt_text[0] = 0;
+    return true;
+}
+
+// ---- rows of the events pane --------------------------------------------------------------------------------------
+uint64_t tui_event_rows(const struct tui_model *m)
+{
+    return m->matches ? m->match_count : m->source->last(m->source->context);
+}
+
+uint64_t tui_event_row(const struct tui_model *m, uint64_t row)
+{
+    return m->matches ? m->matches[row] : row + 1;
+}
+
+uint64_t tui_event_row_of(const struct tui_model *m, uint64_t event)
+{
+    if (!m->matches) return event ? event - 1 : 0;
+    size_t low = 0, high = m->match_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (m->matches[middle] < event) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}

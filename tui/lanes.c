@@ -1,0 +1,243 @@
+// Lanes: one per task, processes in the order of their birth; behind a process's tasks the ghosts, the vanished threads
+// whose locks it inherited.
+#include "tui/model.h"
+
+#include <stdlib.h>
+
+static struct tui_lane *add(struct tui_model *m, size_t task, int pid)
+{
+    struct tui_lane *lanes = reallocarray(m->lanes, m->lane_count + 1, sizeof *lanes);
+    rf_assert(lanes);
+    m->lanes = lanes;
+    struct tui_lane *lane = &lanes[m->lane_count++];
+    const struct tui_task *t = &m->tasks[task];
+    *lane = (struct tui_lane){.task = task, .tid = t->tid, .pid = pid, .thread = t->tid != t->pid};
+    return lane;
+}
+
+// A tree of maxima over the ends of the lane's spans: leaf i is reach[leaves + i], a node holds the larger of its two.
+static void index_spans(const struct tui_model *m, struct tui_lane *lane)
+{
+    size_t leaves = 1;
+    while (leaves < lane->span_count) leaves *= 2;
+    lane->leaves = leaves;
+    lane->reach = calloc(2 * leaves, sizeof *lane->reach);
+    rf_assert(lane->reach);
+    for (size_t i = 0; i < lane->span_count; i++) {
+        uint64_t to = m->verdict->spans[lane->spans[i]].to;
+        lane->reach[leaves + i] = to ? to : UINT64_MAX;
+    }
+    for (size_t i = leaves - 1; i > 0; i--) {
+        uint64_t left = lane->reach[2 * i], right = lane->reach[2 * i + 1];
+        lane->reach[i] = left > right ? left : right;
+    }
+}
+
+// The last span below index `below` that reaches to `from` or further; span_count: none.
+static size_t last_reaching(const struct tui_lane *lane, size_t below, uint64_t from)
+{
+    if (!below) return lane->span_count;
+    size_t node = lane->leaves + below - 1;
+    while (lane->reach[node] < from) {
+        while (node > 1 && !(node & 1)) node /= 2; // a left child: nothing to its left under this parent
+        if (node <= 1) return lane->span_count;
+        node -= 1; // the left sibling
+    }
+    while (node < lane->leaves) node = lane->reach[2 * node + 1] >= from ? 2 * node + 1 : 2 * node;
+    return node - lane->leaves;
+}
+
+// The first span that begins behind `event`.
+static size_t begins_behind(const struct tui_model *m, const struct tui_lane *lane, uint64_t event)
+{
+    size_t low = 0, high = lane->span_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (m->verdict->spans[lane->spans[middle]].from <= event) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+static void add_span(struct tui_lane *lane, size_t span)
+{
+    if ((lane->span_count & (lane->span_count - 1)) == 0) { // full at each power of two
+        size_t size = lane->span_count ? lane->span_count * 2 : 1;
+        lane->spans = reallocarray(lane->spans, size, sizeof *lane->spans);
+        rf_assert(lane->spans);
+    }
+    lane->spans[lane->span_count++] = span;
+}
+
+static const struct held_span *spans_sorted; // for by_from: qsort has no context argument, the TUI one thread
+
+static int by_from(const void *a, const void *b)
+{
+    const struct held_span *x = &spans_sorted[*(const size_t *)a], *y = &spans_sorted[*(const size_t *)b];
+    return x->from < y->from ? -1 : x->from > y->from;
+}
+
+static size_t find_lane(const struct tui_model *m, int tid, int pid, bool ghost)
+{
+    for (size_t i = 0; i < m->lane_count; i++) {
+        const struct tui_lane *lane = &m->lanes[i];
+        if (lane->tid == tid && lane->ghost == ghost && (!ghost || lane->pid == pid)) return i;
+    }
+    return m->lane_count;
+}
+
+void tui_lanes_release(struct tui_model *m)
+{
+    for (size_t i = 0; i < m->lane_count; i++) {
+        free(m->lanes[i].spans);
+        free(m->lanes[i].reach);
+    }
+    free(m->lanes);
+    m->lanes = NULL;
+    m->lane_count = 0;
+}
+
+static void add_ghosts(struct tui_model *m, int pid)
+{
+    const struct verdict *v = m->verdict;
+    for (size_t i = 0; v && i < v->span_count; i++) {
+        const struct held_span *span = &v->spans[i];
+        size_t task = tui_model_task_index(m, span->tid);
+        if (!span->ghost || span->pid != pid || task == m->task_count) continue;
+        if (find_lane(m, span->tid, pid, true) == m->lane_count) add(m, task, pid)->ghost = true;
+    }
+}
+
+void tui_lanes_build(struct tui_model *m)
+{
+    tui_lanes_release(m);
+    for (size_t i = 0; i < m->task_count; i++) { // tasks come in the order of their births
+        const struct tui_task *process = &m->tasks[i];
+        bool first = true;
+        for (size_t j = 0; j < i && first; j++) first = m->tasks[j].pid != process->pid;
+        if (!first) continue;
+        for (size_t j = i; j < m->task_count; j++) {
+            if (m->tasks[j].pid == process->pid) add(m, j, process->pid);
+        }
+        add_ghosts(m, process->pid);
+    }
+    if (!m->verdict || !m->verdict->span_count) return;
+    size_t *order = calloc(m->verdict->span_count, sizeof *order);
+    rf_assert(order);
+    for (size_t i = 0; i < m->verdict->span_count; i++) order[i] = i;
+    spans_sorted = m->verdict->spans;
+    qsort(order, m->verdict->span_count, sizeof *order, by_from);
+    for (size_t i = 0; i < m->verdict->span_count; i++) {
+        const struct held_span *span = &m->verdict->spans[order[i]];
+        size_t lane = find_lane(m, span->tid, span->pid, span->ghost);
+        if (lane < m->lane_count) add_span(&m->lanes[lane], order[i]);
+    }
+    for (size_t i = 0; i < m->lane_count; i++) {
+        if (m->lanes[i].span_count) index_spans(m, &m->lanes[i]);
+    }
+    free(order);
+}
+
+const struct held_span *tui_lane_span(const struct tui_model *m, const struct tui_lane *lane, uint64_t from,
+                                      uint64_t to)
+{
+    if (!lane->span_count) return NULL;
+    size_t i = last_reaching(lane, begins_behind(m, lane, to), from);
+    return i < lane->span_count ? &m->verdict->spans[lane->spans[i]] : NULL;
+}
+
+size_t tui_held(const struct tui_model *m, size_t *out, size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; m->verdict && i < m->lane_count; i++) {
+        const struct tui_lane *lane = &m->lanes[i];
+        if (!lane->span_count) continue;
+        size_t at = last_reaching(lane, begins_behind(m, lane, m->focus.event), m->focus.event + 1);
+        while (at < lane->span_count && count < max) {
+            out[count++] = lane->spans[at];
+            at = last_reaching(lane, at, m->focus.event + 1);
+        }
+    }
+    return count;
+}
+
+size_t tui_lane_of_focus(const struct tui_model *m)
+{
+    size_t lane = find_lane(m, m->focus.tid, 0, false);
+    return lane < m->lane_count ? lane : 0;
+}
+
+const struct finding *tui_stuck(const struct tui_model *m, int tid, uint64_t *event)
+{
+    for (size_t i = 0; m->verdict && i < m->verdict->count; i++) {
+        const struct finding *f = &m->verdict->findings[i];
+        if (f->waiter.tid == tid) {
+            *event = f->waiting.event;
+            return f;
+        }
+        for (size_t j = 0; j < f->edge_count; j++) {
+            if (f->edges[j].waiter.tid != tid) continue;
+            *event = f->edges[j].waiting.event;
+            return f;
+        }
+    }
+    return NULL;
+}
+
+void tui_lanes_fit(struct tui_model *m, bool whole)
+{
+    double last = (double)m->source->last(m->source->context), first = 1;
+    m->lane_whole = whole;
+    if (!whole) {
+        for (size_t i = 0; i < m->story.count; i++) {
+            const struct tui_story_line *line = &m->story.lines[i];
+            if (line->event && line->finding == m->finding && (first == 1 || (double)line->event < first)) {
+                first = (double)line->event;
+            }
+        }
+    }
+    double length = last - first + 1;
+    if (first > 1) {
+        double margin = length / 3 < 4 ? 4 : length / 3; // what came before: the birth of the holder, often
+        first = first - margin < 1 ? 1 : first - margin;
+        length = last - first + 1;
+    }
+    // Room behind the end, where what waits for ever goes on for ever.
+    m->lane_first = first;
+    m->lane_span = length + (m->verdict && m->verdict->count ? length / 3 : 0);
+    if (m->lane_span < 8) m->lane_span = 8;
+}
+
+static void limit(struct tui_model *m)
+{
+    double last = (double)m->source->last(m->source->context);
+    if (m->lane_span < 8) m->lane_span = 8;
+    if (m->lane_span > last * 1.5 + 8) m->lane_span = last * 1.5 + 8;
+    if (m->lane_first > last) m->lane_first = last;
+    if (m->lane_first < 1) m->lane_first = 1;
+}
+
+bool tui_lanes_action(struct tui_model *m, enum tui_action action)
+{
+    double focus = (double)m->focus.event, share = (focus - m->lane_first) / m->lane_span;
+    if (share < 0 || share > 1) share = 0.5;
+    switch (action) {
+    case TUI_ACTION_ZOOM_IN: m->lane_span /= 2; break;
+    case TUI_ACTION_ZOOM_OUT: m->lane_span *= 2; break;
+    case TUI_ACTION_PAN_LEFT:
+        m->lane_first -= m->lane_span / 4;
+        limit(m);
+        return true;
+    case TUI_ACTION_PAN_RIGHT:
+        m->lane_first += m->lane_span / 4;
+        limit(m);
+        return true;
+    case TUI_ACTION_FIT: tui_lanes_fit(m, !m->lane_whole); return true;
+    case TUI_ACTION_CENTRE: share = 0.5; break;
+    default: return false;
+    }
+    limit(m);
+    m->lane_first = focus - share * m->lane_span;
+    limit(m);
+    return true;
+}

@@ -1,0 +1,77 @@
+// Everything the TUI knows about a recording comes through this struct of functions, so that its model and its screens
+// run over a made-up recording (tests/tui/fixture.h) as well as over a timeline (tui/timeline_source.h).
+// Events are numbered from 1. No function but `load`, `stack` and `verdict` may take longer than a few microseconds
+// per call, whatever the size of the recording: the TUI calls them for what is on the screen, at every key.
+#ifndef REFORK_TUI_SOURCE_H
+#define REFORK_TUI_SOURCE_H
+
+#include "core/error.h"
+#include "core/event.h"
+#include "replayer/symbols.h"
+#include "replayer/verdict.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct tui_event {
+    uint64_t number;
+    uint64_t time_us; // since the recording began
+    int tid;
+    uint8_t kind;   // enum event_kind
+    bool fork;      // BIRTH of a process with memory of its own
+    char text[200]; // one line: what happened, without number and task
+};
+
+struct tui_task {
+    int tid, pid, parent_tid;  // parent_tid 0: the first task
+    uint64_t birth, death;     // birth: the event that made it (0: the first task); death 0: still there at the end
+    char name[16];             // comm
+    char start_routine[64];    // "" when unknown
+};
+
+// The other ends of an event's causes and effects; 0: none known.
+struct tui_links {
+    uint64_t cause, effect;
+};
+
+enum tui_landmark { TUI_FORK, TUI_BLOCK, TUI_LANDMARKS };
+
+// Called from inside `load`, `stack` and `verdict` every 50 ms or so; false: stop (they fail with "interrupted").
+typedef bool (*tui_progress)(void *argument, uint64_t done, uint64_t total);
+
+struct tui_source {
+    void *context;
+    const char *title; // the recording's name, for the title bar
+
+    // Number of the last event; known from the start.
+    uint64_t (*last)(void *context);
+    // Event `number`; false when it cannot be read.
+    bool (*event)(void *context, uint64_t number, struct tui_event *out);
+
+    // Does a slice (about 20 ms) of reading ahead; true while there is more to read. Tasks, ranks and landmarks are
+    // complete when it has returned false.
+    bool (*load)(void *context);
+    // How many events `load` has seen.
+    uint64_t (*loaded)(void *context);
+
+    size_t (*task_count)(void *context);
+    bool (*task)(void *context, size_t index, struct tui_task *out);
+    // How many events of that task have a number <= `number`.
+    uint64_t (*task_rank)(void *context, size_t index, uint64_t number);
+    // The number of the task's k-th event (from 1) and its kind; 0 when there is none. Inverse of task_rank.
+    uint64_t (*task_select)(void *context, size_t index, uint64_t k, uint8_t *kind);
+    // The first landmark of that sort after `number` (direction 1) or the last one before it (-1); 0: none.
+    uint64_t (*landmark)(void *context, enum tui_landmark what, uint64_t number, int direction);
+    void (*links)(void *context, uint64_t number, struct tui_links *out);
+
+    // The stack of `tid` right after event `number`: frames written (strings live as long as the source), or -1.
+    int (*stack)(void *context, uint64_t number, int tid, struct frame *out, size_t max, struct rf_error *err);
+    // Text of a source line without newline, NULL when there is none; valid until the next call.
+    const char *(*source_line)(void *context, const char *file, int line);
+    // The verdict: 0, or -1. Owned by the source. May re-execute the whole recording.
+    int (*verdict)(void *context, const struct verdict **out, struct rf_error *err);
+    void (*set_progress)(void *context, tui_progress progress, void *argument);
+};
+
+#endif
