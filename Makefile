@@ -43,9 +43,11 @@ ALL_CFLAGS := $(BASE) $(SANFLAGS) $(CFLAGS)
 SRCS := $(wildcard core/*.c recorder/*.c replayer/*.c tui/*.c cli/*.c)
 OBJS := $(SRCS:%.c=$(BUILD)/%.o)
 ROOM_OBJS := $(filter-out $(BUILD)/cli/%,$(OBJS))
+CORE_OBJS := $(filter $(BUILD)/core/%,$(OBJS))
 UNIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c))
 FUZZ := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
 SAMPLES := $(patsubst %.c,$(BUILD)/%,$(wildcard samples/*.c))
+TUI_TEST := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tui/*.c))
 BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 EDIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/proof/*.c))
 # Programs that the proof records. Some exist twice: NAME.static is the same source linked with -static.
@@ -87,7 +89,7 @@ $(BUILD)/.libraries:
 
 # ---- test programs -----------------------------------------------------------------------------------------------
 # Whatever refork is built with, these are built as a user would: gcc, no sanitizers.
-programs: $(SAMPLES) $(PROGRAMS) $(STATIC) $(MUSL) $(BENCH) $(EDIT)
+programs: $(SAMPLES) $(PROGRAMS) $(STATIC) $(MUSL) $(BENCH) $(EDIT) $(TUI_TEST)
 
 $(BUILD)/samples/%: samples/%.c
 	@mkdir -p $(@D)
@@ -114,15 +116,15 @@ $(BUILD)/tests/bench/%: tests/bench/%.c
 	@$(call say,BENCH,$<)
 	$(Q)gcc -std=gnu17 -O2 -g $(WARN) -D_GNU_SOURCE -o $@ $< -pthread
 
-$(UNIT) $(EDIT): $(BUILD)/%: $(BUILD)/%.o $(ROOM_OBJS)
+$(UNIT) $(TUI_TEST): $(BUILD)/%: $(BUILD)/%.o $(ROOM_OBJS)
 	@$(call say,LINK,$@)
 	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
-$(FUZZ): $(BUILD)/%: $(BUILD)/%.o $(ROOM_OBJS)
+$(FUZZ) $(EDIT): $(BUILD)/%: $(BUILD)/%.o $(CORE_OBJS)
 	@$(call say,LINK,$@)
 	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
--include $(OBJS:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $(EDIT:=.d)
+-include $(patsubst %,%.d,$(OBJS:.o=) $(UNIT) $(FUZZ) $(EDIT) $(TUI_TEST))
 
 # ---- what a user runs --------------------------------------------------------------------------------------------
 deps: ## install the Debian packages that are missing (touches nothing when all are there)
@@ -146,7 +148,8 @@ demo: ## record, replay and explain a fork deadlock (the TUI on a terminal, else
 
 test: ## build and run every test; ends with `N passed, N failed`
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory -j$(JOBS) all programs $(UNIT) $(FUZZ)
+	@$(MAKE) --no-print-directory -j$(JOBS) all programs $(UNIT)
+	@$(MAKE) --no-print-directory -j$(JOBS) SAN=address,undefined fuzzers
 	@tests/run.sh $(BUILD)
 
 check: all programs $(UNIT) ## the tests named in T="..." (patterns of names), as: make check T='proof-sort*'
@@ -157,12 +160,11 @@ bench: ## the speed table: native, strace, bare tracer, record, replay
 	@$(MAKE) --no-print-directory -j$(JOBS) all programs
 	@tests/bench/run.sh $(BUILD) $(W)
 
-fuzz: ## mutated traces against an ASan and UBSan build (RUNS=10000)
-	@$(MAKE) --no-print-directory deps
+fuzz: all programs ## mutated traces against an ASan and UBSan build (RUNS=100000, SEED=1)
 	@$(MAKE) --no-print-directory -j$(JOBS) SAN=address,undefined fuzzers
-	@tests/fuzz.sh build-address-undefined $(or $(RUNS),10000)
+	@tests/fuzz.sh $(BUILD) $(or $(SEED),1) $(or $(RUNS),100000)
 
-fuzzers: $(BUILD)/refork $(FUZZ) $(SAMPLES)
+fuzzers: $(FUZZ)
 .PHONY: fuzzers
 
 soak: all programs ## repeat the proof list until it fails or for MINUTES=60
@@ -190,6 +192,6 @@ uninstall: ## remove what install put there
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/refork
 
 keys: all ## put the TUI's keys into the manual page
-	@$(BUILD)/refork help --keys --roff >$(BUILD)/keys.roff
+	@$(BUILD)/refork help --keys --roff | awk -f docs/keys.awk >$(BUILD)/keys.roff
 	@sed -i -e '/end keys/e cat $(BUILD)/keys.roff' -e '/begin keys/,/end keys/{/begin keys/b;/end keys/b;d}' docs/refork.1
 .PHONY: keys

@@ -236,7 +236,7 @@ static int run_help(const struct cli_args *args, struct rf_error *err) {
 
 static const struct cli_option help_options[] = {
     {"keys", 0, NULL, "the keys of the TUI"},
-    {"roff", 0, NULL, "with --keys: as the manual page has them"},
+    {"roff", 0, NULL, "with --keys: as man(7) macros, for the manual page"},
     {"words", 0, NULL, "only the words that may follow, one a line (for completion)"},
     {0},
 };

@@ -9,19 +9,36 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define STUCK_MAX 64
+
 // How the recording ended, gathered on the way.
 struct ending {
-    bool end, stuck;
+    bool end;
     bool killed;
     int status;
+    int stuck[STUCK_MAX]; // tasks that wait for ever; what is still here at the end was stopped by the
+                          // recorder
+    size_t stuck_count;
 };
 
+static void forget_stuck(struct ending *ending, int tid) {
+    for (size_t i = ending->stuck_count; i-- > 0;)
+        if (ending->stuck[i] == tid) ending->stuck[i] = ending->stuck[--ending->stuck_count];
+}
+
 static void observe(struct ending *ending, const struct event *e) {
-    if (e->kind == EV_STUCK) ending->stuck = true;
-    if (e->kind != EV_END) return;
-    ending->end = true;
-    ending->killed = e->flags & EVF_KILLED;
-    ending->status = (int)e->ret;
+    switch (e->kind) {
+    case EV_STUCK:
+        if (ending->stuck_count < STUCK_MAX) ending->stuck[ending->stuck_count++] = e->tid;
+        break;
+    case EV_END:
+        ending->end = true;
+        ending->killed = e->flags & EVF_KILLED;
+        ending->status = (int)e->ret;
+        break;
+    default: // it was killed, or a signal woke it (--keep-going)
+        if (ending->stuck_count) forget_stuck(ending, e->tid);
+    }
 }
 
 static bool same_file(int a, int b) {
@@ -41,8 +58,7 @@ static int finish_batch(const char *path, struct replay *replay, const struct en
                        path, offset, last);
     if (!ending->end)
         return rf_fail(err, RF_BAD_TRACE, "'%s' has no end: replayed up to event %" PRIu64, path, last);
-    // The recorder itself ended a stuck program: that SIGKILL is not the program's.
-    if (ending->stuck && ending->killed && ending->status == 9) return RF_DEADLOCK;
+    if (ending->stuck_count) return RF_DEADLOCK;
     cli_end_like(ending->killed, ending->status);
 }
 

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 // ---- a parsed ELF module
-// ------------------------------------------------------------------------------------- Hostile input as well
-// (the file may be anything): all offsets are checked, no failure aborts.
+
+// Hostile input as well (the file may be anything): all offsets are checked, no failure aborts.
 struct elf_module;
 
 // Parses an ELF64 x86-64 image of `size` bytes (kept by reference: `image` must outlive the module). NULL:
@@ -33,7 +33,7 @@ bool elf_module_function(const struct elf_module *m, uint64_t vaddr, uint64_t *s
 bool elf_module_has_landing_pads(const struct elf_module *m, uint64_t vaddr);
 
 // ---- JUMP_SLOTs (PLT clock)
-// --------------------------------------------------------------------------------------
+
 struct elf_slot {
     uint64_t vaddr;   // link-time address of the slot
     uint64_t initial; // its content in the file (unrelocated)
@@ -42,13 +42,14 @@ struct elf_slot {
 struct elf_slot *elf_module_slots(const struct elf_module *m, size_t *count);
 
 // What to write into the dynamic section (in memory, at link-time address *vaddr, 16 bytes at most) to make
-// ld.so bind this module eagerly: DF_BIND_NOW in an existing DT_FLAGS, or a DT_BIND_NOW entry in the spare
-// DT_NULLs at its end (another DT_NULL must follow). 1: write `bytes[*len]` at *vaddr; 0: it is bound eagerly
-// already (DT_BIND_NOW, DF_BIND_NOW, DF_1_NOW) or has no DT_JMPREL; -1: no way.
+// ld.so bind this module eagerly: DF_BIND_NOW in an existing DT_FLAGS, DF_1_NOW in an existing DT_FLAGS_1, or
+// a DT_BIND_NOW entry in the spare DT_NULLs at its end (another DT_NULL must follow). 1: write `bytes[*len]`
+// at *vaddr; 0: it is bound eagerly already (DT_BIND_NOW, DF_BIND_NOW, DF_1_NOW) or has no DT_JMPREL; -1: no
+// way.
 int elf_module_bind_now(const struct elf_module *m, uint64_t *vaddr, uint8_t bytes[16], size_t *len);
 
 // ---- instructions that must trap
-// -----------------------------------------------------------------------------------
+
 struct trap_site {
     uint64_t vaddr;
     uint8_t kind;   // enum trap_kind of core/event.h: TRAP_CPUID, TRAP_RDRAND, TRAP_RDSEED, (with `tsc`)
@@ -73,8 +74,9 @@ struct trap_instruction {
 bool code_trap_instruction(const uint8_t *code, size_t len, struct trap_instruction *out);
 
 // ---- a counting stub on a loop
-// ------------------------------------------------------------------------------- Bytes of code of one
-// address space: reads may fail.
+
+// Bytes of code of one address space: reads may fail. They must be the program's own, without breakpoints of
+// refork's.
 typedef bool (*code_reader)(void *context, uint64_t address, void *buffer, size_t len);
 
 // The stub's save area: LOOP_SAVE_SIZE bytes of plain writable memory at LOOP_SAVE_AREA(limit_address), the

@@ -10,8 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-// ---- text into a buffer of fixed size, cut at its end
-// -----------------------------------------------------------------
+// ---- text into a buffer of fixed size, cut at its end ----
 struct text {
     char *data;
     size_t size, used;
@@ -78,8 +77,7 @@ static void add_status(struct text *t, const struct event *e) {
     }
 }
 
-// ---- pieces
-// ----------------------------------------------------------------------------------------------------------
+// ---- pieces ----
 #define HEX(v) (unsigned long long)(v)
 
 static void add_memory(struct text *t, const struct piece *p) {
@@ -168,8 +166,7 @@ static void add_pieces(struct text *t, const struct event *e) {
             add(t, "  %s: %zu more", piece_kind_name(kind), count[kind] - SHOWN_PER_KIND);
 }
 
-// ---- events
-// ----------------------------------------------------------------------------------------------------------
+// ---- events ----
 static void add_call(struct text *t, const struct event *e) {
     if (!(e->flags & EVF_REGS)) {
         add(t, "%s", syscall_name(e->nr));
@@ -275,8 +272,7 @@ int dump_events(FILE *out, struct trace_reader *r, uint64_t from, uint64_t to, i
     return more < 0 ? -1 : 0;
 }
 
-// ---- summary
-// ---------------------------------------------------------------------------------------------------------
+// ---- summary ----
 #define MAX_TASKS (1u << 18) // more are counted, not listed
 #define MAX_ARGS  64
 #define MAX_NOTES 32

@@ -98,11 +98,15 @@ static void set_cloexec(struct fdtable *t, int fd, bool cloexec) {
     if (stream != FDTABLE_NONE) set_slot(t, fd, stream, cloexec);
 }
 
-// Reads a path of at most size-1 bytes; longer ones are no alias of anything.
+// Reads a path of at most size-1 bytes, page by page (the next page need not be there); longer ones are no
+// alias of anything.
 static bool read_path(tracee_reader read, void *context, uint64_t address, char *path, size_t size) {
-    for (size_t i = 0; i < size; i++) {
-        if (!read(context, address + i, path + i, 1)) return false;
-        if (!path[i]) return true;
+    for (size_t done = 0; done < size;) {
+        size_t chunk = 4096 - (size_t)((address + done) & 4095);
+        if (chunk > size - done) chunk = size - done;
+        if (!read(context, address + done, path + done, chunk)) return false;
+        if (memchr(path + done, 0, chunk)) return true;
+        done += chunk;
     }
     return false;
 }

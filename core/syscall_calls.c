@@ -157,72 +157,6 @@ void walk_mq_timedsend(struct walk *w) {
     if (walk_ok(w)) walk_add(w, RANGE_IN, 1, w->args[1], w->args[2]);
 }
 
-// ---- System V IPC
-// ----------------------------------------------------------------------------------------------
-
-struct control {
-    int command;
-    uint32_t size; // of what the kernel writes to the last argument
-};
-
-static void control(struct walk *w, const struct control *table, size_t rows, int command, int arg) {
-    for (size_t i = 0; i < rows; i++) {
-        if (table[i].command != command) continue;
-        if (walk_ok(w)) walk_add(w, RANGE_OUT, arg, w->args[arg], table[i].size);
-        return;
-    }
-    w->count = -1;
-}
-
-// IPC_RMID 0, IPC_SET 1, IPC_STAT 2, IPC_INFO 3; struct shmid64_ds 112, shminfo64 72, shm_info 48
-void walk_shmctl(struct walk *w) {
-    static const struct control table[] = {{0, 0},
-                                           {1, 0},
-                                           {2, 112},
-                                           {3, 72},
-                                           {11, 0} /* SHM_LOCK */,
-                                           {12, 0},
-                                           {13, 112} /* SHM_STAT */,
-                                           {14, 48} /* SHM_INFO */,
-                                           {15, 112} /* SHM_STAT_ANY */};
-    control(w, table, sizeof table / sizeof table[0], (int)w->args[1], 2);
-}
-
-// struct msqid64_ds 120, struct msginfo 32
-void walk_msgctl(struct walk *w) {
-    static const struct control table[] = {
-        {0, 0},   {1, 0}, {2, 120}, {3, 32}, {11, 120} /* MSG_STAT */, {12, 32} /* MSG_INFO */,
-        {13, 120} /* MSG_STAT_ANY */};
-    control(w, table, sizeof table / sizeof table[0], (int)w->args[1], 2);
-}
-
-#define GETALL_COMMAND 13
-#define SEMAPHORES_MAX 32000 // SEMMSL
-
-void walk_semctl(struct walk *w) {
-    // struct semid64_ds 104, struct seminfo 40
-    static const struct control table[] = {{0, 0},
-                                           {1, 0},
-                                           {2, 104},
-                                           {3, 40},
-                                           {11, 0},
-                                           {12, 0},
-                                           {14, 0},
-                                           {15, 0},
-                                           {16, 0},
-                                           {17, 0},
-                                           {18, 104} /* SEM_STAT */,
-                                           {19, 40} /* SEM_INFO */,
-                                           {20, 104} /* SEM_STAT_ANY */};
-    if ((int)w->args[2] == GETALL_COMMAND) {
-        // u16 for each semaphore of the set; how many these are only the kernel knows: all that there may be,
-        // unchanged ones included
-        if (walk_ok(w)) walk_add_readable(w, RANGE_INOUT, -1, w->args[3], SEMAPHORES_MAX * 2);
-        return;
-    }
-    control(w, table, sizeof table / sizeof table[0], (int)w->args[2], 3);
-}
-
 // long mtype, then the text
 void walk_msgrcv(struct walk *w) {
     if (!walk_ok(w)) return;
@@ -299,4 +233,8 @@ void walk_getxattrat(struct walk *w) {
     if (!walk_ok(w) || !walk_read(w, w->args[4], &a, sizeof a)) return;
     uint64_t size = w->result && (uint64_t)*w->result < a.size ? (uint64_t)*w->result : a.size;
     walk_add(w, RANGE_OUT, -1, a.value, size);
+}
+
+void walk_interrupted(struct walk *w) {
+    w->count = -1;
 }

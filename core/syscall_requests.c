@@ -1,5 +1,6 @@
-// Calls that decide by a request number: ioctl, fcntl, prctl, arch_prctl, and those of which only some
-// requests are answered here (seccomp, membarrier, unshare, getsockopt). One table row a request.
+// Calls that decide by a request number: ioctl, fcntl, prctl, arch_prctl, futex, System V IPC, and those of
+// which only some requests are answered here (seccomp, membarrier, unshare, getsockopt). One table row a
+// request.
 #include "core/syscall_walk.h"
 #include "core/syscall_numbers.h"
 
@@ -212,6 +213,43 @@ static const struct request futexes[] = {
     {"FUTEX_LOCK_PI2", FUTEX_LOCK_PI2, NONE, LET, 0, 1, 0, 0},
 };
 
+// System V IPC: struct shmid64_ds 112 bytes, shminfo64 72, shm_info 48; msqid64_ds 120, msginfo 32;
+// semid64_ds 104, seminfo 40.
+static const struct request shmctls[] = {
+    PLAIN("IPC_RMID", 0),           PLAIN("IPC_SET", 1),           WRITES("IPC_STAT", 2, 2, 112),
+    WRITES("IPC_INFO", 3, 2, 72),   PLAIN("SHM_LOCK", 11),         PLAIN("SHM_UNLOCK", 12),
+    WRITES("SHM_STAT", 13, 2, 112), WRITES("SHM_INFO", 14, 2, 48), WRITES("SHM_STAT_ANY", 15, 2, 112),
+};
+
+static const struct request msgctls[] = {
+    PLAIN("IPC_RMID", 0),
+    PLAIN("IPC_SET", 1),
+    WRITES("IPC_STAT", 2, 2, 120),
+    WRITES("IPC_INFO", 3, 2, 32),
+    WRITES("MSG_STAT", 11, 2, 120),
+    WRITES("MSG_INFO", 12, 2, 32),
+    WRITES("MSG_STAT_ANY", 13, 2, 120),
+};
+
+static const struct request semctls[] = {
+    PLAIN("IPC_RMID", 0),
+    PLAIN("IPC_SET", 1),
+    WRITES("IPC_STAT", 2, 3, 104),
+    WRITES("IPC_INFO", 3, 3, 40),
+    PLAIN("GETPID", 11),
+    PLAIN("GETVAL", 12),
+    // u16 for each semaphore of the set; how many these are only the kernel knows: all that there may be
+    // (SEMMSL), unchanged bytes included
+    {"GETALL", 13, INOUT, LET, 3, 0, 32000 * 2, 0},
+    PLAIN("GETNCNT", 14),
+    PLAIN("GETZCNT", 15),
+    PLAIN("SETVAL", 16),
+    PLAIN("SETALL", 17),
+    WRITES("SEM_STAT", 18, 3, 104),
+    WRITES("SEM_INFO", 19, 3, 40),
+    WRITES("SEM_STAT_ANY", 20, 3, 104),
+};
+
 // The calls with a table, the argument that holds the request, and the answer to a request that no row
 // describes.
 static const struct multiplexed {
@@ -226,6 +264,9 @@ static const struct multiplexed {
     {__NR_prctl, 0, -EINVAL, prctls, COUNT(prctls)},
     {__NR_arch_prctl, 0, -EINVAL, arch_prctls, COUNT(arch_prctls)},
     {__NR_futex, 1, -ENOSYS, futexes, COUNT(futexes)},
+    {__NR_shmctl, 1, -EINVAL, shmctls, COUNT(shmctls)},
+    {__NR_msgctl, 1, -EINVAL, msgctls, COUNT(msgctls)},
+    {__NR_semctl, 2, -EINVAL, semctls, COUNT(semctls)},
 };
 
 static const struct multiplexed *multiplexed_call(long nr) {
@@ -242,7 +283,7 @@ static const struct request *find(const struct multiplexed *m, uint64_t value) {
     return NULL;
 }
 
-static void walk_request(struct walk *w) {
+void walk_request(struct walk *w) {
     const struct multiplexed *m = multiplexed_call(w->nr);
     const struct request *r = find(m, w->args[m->selector]);
     if (!r || r->action == REFUSED) {
@@ -254,18 +295,6 @@ static void walk_request(struct walk *w) {
         walk_add_readable(w, r->dir, r->arg, w->args[r->arg], r->size);
     else
         walk_add(w, r->dir, r->arg, w->args[r->arg], r->size);
-}
-
-void walk_fcntl(struct walk *w) {
-    walk_request(w);
-}
-
-void walk_prctl(struct walk *w) {
-    walk_request(w);
-}
-
-void walk_arch_prctl(struct walk *w) {
-    walk_request(w);
 }
 
 // SIOCGIFCONF: struct ifconf { int length; pad; u64 buffer }: the length says the room, and what was filled

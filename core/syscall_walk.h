@@ -44,14 +44,9 @@ static inline bool walk_read(const struct walk *w, uint64_t address, void *buffe
 }
 
 #define WALK_CALLS(X)                                                                                        \
+    X(request)                                                                                               \
     X(ioctl)                                                                                                 \
-    X(fcntl)                                                                                                 \
-    X(prctl)                                                                                                 \
-    X(arch_prctl)                                                                                            \
     X(select)                                                                                                \
-    X(shmctl)                                                                                                \
-    X(semctl)                                                                                                \
-    X(msgctl)                                                                                                \
     X(msgrcv)                                                                                                \
     X(socket_name)                                                                                           \
     X(recvfrom)                                                                                              \
@@ -68,6 +63,7 @@ static inline bool walk_read(const struct walk *w, uint64_t address, void *buffe
     X(waitid)                                                                                                \
     X(name_to_handle_at)                                                                                     \
     X(statmount)                                                                                             \
+    X(interrupted)                                                                                           \
     X(getxattrat)
 #define WALK_DECLARE(name) void walk_##name(struct walk *w);
 WALK_CALLS(WALK_DECLARE)

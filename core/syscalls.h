@@ -32,7 +32,7 @@ struct syscall_range {
     uint64_t size;    // at entry: most that the kernel may write; at exit: what it did write
 };
 
-#define SYSCALL_RANGES 64
+#define SYSCALL_RANGES 1152 // an iovec of IOV_MAX entries fits
 
 // Reads the tracee's memory: returns true when all `len` bytes could be read.
 typedef bool (*tracee_reader)(void *context, uint64_t address, void *buffer, size_t len);

@@ -12,6 +12,9 @@
 // Any change of the layout, of core/events.def or of the meaning of a field bumps this.
 #define TRACE_FORMAT 1
 
+// header.flags: cpuid was trapped by the CPU, not by patches; replay needs that as well.
+#define TRACE_CPUID_FAULTS 1
+
 // What the header says, besides magic and version.
 struct trace_header {
     uint32_t format;
@@ -22,7 +25,7 @@ struct trace_header {
     uint64_t cpu_features[8];    // as core/cpu.h packs them; replay refuses a foreign CPU by name
     uint32_t xstate_size;        // bytes of NT_X86_XSTATE on the recording machine
     uint32_t paranoid_every;     // memory digest every so many events; 0: none
-    uint64_t flags;              // TRACE_HAS_...
+    uint64_t flags;              // TRACE_CPUID_FAULTS
 };
 
 // ---- writer -------------------------------------------------------------------------------------------------

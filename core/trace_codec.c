@@ -97,8 +97,7 @@ static struct task_state *find_task(struct codec *c, int32_t tid) {
     return task;
 }
 
-// ---- encoding
-// ---------------------------------------------------------------------------------------------------
+// ---- encoding ----
 static inline uint64_t zigzag(uint64_t difference) {
     return difference << 1 ^ (uint64_t)((int64_t)difference >> 63);
 }

@@ -44,8 +44,7 @@ static_assert(sizeof(struct disk_header) == 256, "layout");
 static_assert(offsetof(struct disk_header, refork_version) == 16, "layout of all formats");
 #define TRACE_MAX_HEADER 4096 // of any format
 
-// ---- chunks
-// ---------------------------------------------------------------------------------------------------
+// ---- chunks ----
 #define CHUNK_MAGIC 0x4b4e4843u // "CHNK"
 
 enum chunk_type {
@@ -85,8 +84,7 @@ struct disk_index_entry {
 };
 static_assert(sizeof(struct disk_index_entry) == 48, "layout");
 
-// ---- trailer: the last bytes of a finished file
-// -----------------------------------------------------------------
+// ---- trailer: the last bytes of a finished file ----
 #define TRAILER_MAGIC "RFKTRAIL"
 
 struct disk_trailer {
@@ -98,12 +96,10 @@ struct disk_trailer {
 };
 static_assert(sizeof(struct disk_trailer) == 32, "layout");
 
-// ---- events
-// -------------------------------------------------------------------------------------------------
+// ---- events ----
 #define PIECE_DELTA 128 // bit of a piece's kind byte: registers coded as a difference
 
-// ---- limits: what the writer keeps to, and the most that the reader allocates whatever a file says
-// ------------------
+// ---- limits: what the writer keeps to, and the most that the reader allocates whatever a file says ----
 #define EVENTS_CHUNK     (256u << 10) // a chunk is closed when it has so many encoded bytes...
 #define EVENTS_MAX_RAW   (64u << 20)  // ... unless one event alone is larger, up to this
 #define CHUNK_MAX_TASKS  1024u        // different tasks in one EVENTS chunk; the next one begins a new chunk
@@ -115,8 +111,7 @@ static_assert(sizeof(struct disk_trailer) == 32, "layout");
 #define BLOB_MAX_COUNT   (1u << 18)
 #define TRACE_MAX_CHUNKS (1u << 20)
 
-// ---- what trace_amend needs from a reader
-// -------------------------------------------------------------------------
+// ---- what trace_amend needs from a reader ----
 struct trace_reader;
 
 // All chunks in the order of the file, without the index and without pieces of a blob that was never

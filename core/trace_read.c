@@ -66,8 +66,7 @@ struct trace_reader {
     ZSTD_DCtx *zstd;
 };
 
-// ---- single chunks
-// -----------------------------------------------------------------------------------------------
+// ---- single chunks ----
 static int damaged(const struct trace_reader *r, uint64_t offset, const char *what, struct rf_error *err) {
     return rf_fail(err, RF_BAD_TRACE,
                    "damaged trace '%s' at byte %llu: %s; copy it again or record the program again", r->path,
@@ -153,8 +152,7 @@ static int load(struct trace_reader *r, const struct disk_index_entry *entry, st
     return 0;
 }
 
-// ---- the table of chunks
-// -------------------------------------------------------------------------------------------
+// ---- the table of chunks ----
 static void *grow(void *array, size_t *capacity, size_t size) {
     size_t bigger = *capacity ? 2 * *capacity : 64;
     void *grown = realloc(array, bigger * size);
@@ -247,8 +245,7 @@ static void forget_chunks(struct trace_reader *r) {
     r->end = r->header_size;
 }
 
-// ---- with the index
-// --------------------------------------------------------------------------------------------------
+// ---- with the index ----
 static int read_trailer(struct trace_reader *r, struct disk_trailer *trailer, struct rf_error *err) {
     if (r->size < r->header_size + sizeof(struct disk_chunk) + sizeof *trailer)
         return damaged(r, r->size, "no trailer", err);
@@ -300,8 +297,7 @@ static int open_by_index(struct trace_reader *r, struct rf_error *err) {
     return result;
 }
 
-// ---- without an index
-// ------------------------------------------------------------------------------------------------
+// ---- without an index ----
 static bool all_zero(const void *data, size_t len) {
     const char *p = data;
     return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
@@ -494,8 +490,7 @@ void trace_get_sizes(const struct trace_reader *r, struct trace_sizes *out) {
     out->other_stored = r->size - out->events_stored - out->blobs_stored;
 }
 
-// ---- the cursor
-// --------------------------------------------------------------------------------------------------------
+// ---- the cursor ----
 // The last chunk that begins at or before event `number`, which is in 1..last.
 static size_t find_chunk(const struct trace_reader *r, uint64_t number) {
     size_t low = 0, high = r->event_chunk_count;
@@ -578,8 +573,7 @@ int trace_next(struct trace_reader *r, struct event *e, struct rf_error *err) {
     return decode(r, e, err) < 0 ? -1 : 1;
 }
 
-// ---- blobs
-// ---------------------------------------------------------------------------------------------------------
+// ---- blobs ----
 static struct blob *find_blob(const struct trace_reader *r, uint64_t id) {
     return id >= 1 && id <= r->blob_count ? &r->blobs[id - 1] : NULL;
 }

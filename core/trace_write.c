@@ -83,8 +83,7 @@ struct trace_writer {
     _Atomic uint64_t end; // end of the last whole chunk
 };
 
-// ---- the helper thread
-// --------------------------------------------------------------------------------------------
+// ---- the helper thread ----
 static int write_all(int fd, struct iovec *iov, int count) {
     while (count > 0) {
         ssize_t n = writev(fd, iov, count);
@@ -263,8 +262,7 @@ static void end_helper(struct trace_writer *w, bool abandon) {
     w->helper_runs = false;
 }
 
-// ---- the engine's side of the queue
-// ----------------------------------------------------------------------------------
+// ---- the engine's side of the queue ----
 static int writer_error(struct trace_writer *w, struct rf_error *err) {
     if (w->error.status == 0) {
         int error = w->failed;
@@ -358,8 +356,7 @@ int trace_append(struct trace_writer *w, struct event *e, struct rf_error *err) 
     return chunk->raw >= EVENTS_CHUNK ? trace_flush(w, err) : 0;
 }
 
-// ---- blobs
-// ---------------------------------------------------------------------------------------------------------
+// ---- blobs ----
 static struct known *find_known(struct known *table, size_t capacity, const uint64_t key[5]) {
     size_t slot = XXH3_64bits(key, 5 * sizeof *key) & (capacity - 1);
     while (table[slot].id != 0 && memcmp(table[slot].key, key, sizeof table[slot].key) != 0)
@@ -556,8 +553,7 @@ int trace_add_file(struct trace_writer *w, int fd, const char *name, uint64_t *i
     return result;
 }
 
-// ---- beginning and end
-// -----------------------------------------------------------------------------------------------
+// ---- beginning and end ----
 static void writer_free(struct trace_writer *w) {
     if (!w) return;
     if (w->helper_runs) end_helper(w, true);

@@ -67,12 +67,15 @@ void modules_free(struct recorder *r)
 
 static bool bias_of(const struct module_facts *f, uint64_t offset, uint64_t address, uint64_t *bias)
 {
-    for (int i = 0; i < f->load_count; i++) {
-        uint64_t from = f->loads[i].offset & ~4095ull, to = f->loads[i].offset + f->loads[i].size;
-        if (offset < from || offset >= to) continue;
-        *bias = address - offset - (f->loads[i].vaddr - f->loads[i].offset);
-        return true;
-    }
+    // The page where two segments meet in the file belongs to both: a mapping that begins with a segment's first page is
+    // that segment (Debian's python3.11: RW at file offset 0x544000, R up to 0x544968).
+    for (int exact = 1; exact >= 0; exact--)
+        for (int i = 0; i < f->load_count; i++) {
+            uint64_t from = f->loads[i].offset & ~4095ull, to = f->loads[i].offset + f->loads[i].size;
+            if (exact ? offset != from : offset < from || offset >= to) continue;
+            *bias = address - offset - (f->loads[i].vaddr - f->loads[i].offset);
+            return true;
+        }
     return false;
 }
 

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TICKS_FOR_CLOCK = 2, MAX_STEPS = 6000, SITE_PAGES = 16 * 4096, SITE_STUB = 512, WORDS = 8 };
+enum { TICKS_FOR_CLOCK = 2, MAX_STEPS = 6000, SITE_PAGES = 16 * 4096, SITE_STUB = LOOP_COMPARE_MAX, WORDS = 8 };
 
 void preempt_request(struct recorder *r, struct task *t)
 {
@@ -180,7 +180,8 @@ static void add_words(struct task *t, const struct user_regs_struct *regs, struc
     }
 }
 
-static void log_state(struct recorder *r, struct task *t, const struct user_regs_struct *regs, const struct words *w)
+static void log_state(struct recorder *r, struct task *t, const struct user_regs_struct *regs, const struct words *w,
+                      const struct loop_site *site)
 {
     struct batch b;
     batch_init(&b, EV_STATE, t);
@@ -194,20 +195,27 @@ static void log_state(struct recorder *r, struct task *t, const struct user_regs
         batch_last(&b)->v[0] = w->address[i];
         batch_last(&b)->v[1] = value;
     }
+    // What replay needs to look for this place in-process: the same patch with a comparing stub.
+    if (site) {
+        memcpy(batch_piece(&b, PIECE_SITE, sizeof *site), site, sizeof *site);
+        batch_last(&b)->v[0] = site->address;
+    }
     t->landmark = *regs;
     t->interrupt_wanted = 0;
     clock_set_limit(t->mm, ~0ull);
     batch_log(r, t, &b);
 }
 
-static bool map_site_page(struct recorder *r, struct task *t, struct batch *b, uint64_t gap)
+static bool map_site_page(struct recorder *r, struct task *t, uint64_t gap)
 {
+    struct batch batch, *b = &batch;
     if (!gap) return false;
     long at = inject(r, t, SYS_mmap, gap, SITE_PAGES, PROT_READ | PROT_EXEC,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~0ull, 0);
     if (at != (long)gap) return false;
     t->mm->site_page = gap;
     t->mm->site_used = 0;
+    batch_init(b, EV_PATCH, t);
     batch_piece(b, PIECE_MAP, 7);
     struct piece *p = batch_last(b);
     memcpy((void *)p->data, "[sites]", 7);
@@ -215,6 +223,7 @@ static bool map_site_page(struct recorder *r, struct task *t, struct batch *b, u
     p->v[1] = SITE_PAGES;
     p->v[2] = PROT_READ | PROT_EXEC;
     p->v[3] = MAP_PRIVATE | MAP_ANONYMOUS;
+    batch_log(r, t, b);
     return true;
 }
 
@@ -270,32 +279,29 @@ void preempt_busy(struct recorder *r, struct task *t)
     struct loop_site site;
     bool have = false, mapped = mapping_at(t, loop_head, &m, &gap);
     if (mapped) function_range(&m, loop_head, &from, &to);
-    struct batch b;
-    batch_init(&b, EV_PATCH, t);
-    if (mapped && (!t->mm->site_page || !within_2g(t->mm->site_page, loop_head) ||
-                   t->mm->site_used + SITE_STUB > SITE_PAGES) &&
-        !map_site_page(r, t, &b, gap))
-        mapped = false;
-    if (mapped && t->state == TASK_READY)
-        have = loop_site_build(read_code, t, turn.pcs + first, turn.count - first, from, to,
-                               t->mm->site_page + t->mm->site_used, ANNEX_COUNT, ANNEX_LIMIT, &site) == 0;
+    bool room = t->mm->site_page && within_2g(t->mm->site_page, loop_head) &&
+                t->mm->site_used + SITE_STUB <= SITE_PAGES;
+    if (mapped && !room) mapped = map_site_page(r, t, gap);
+    if (t->state != TASK_READY) return; // killed on the way
+    uint64_t stub = t->mm->site_page + t->mm->site_used;
+    memset(&site, 0, sizeof site);
+    if (mapped)
+        have = loop_site_build(read_code, t, turn.pcs + first, turn.count - first, from, to, stub, ANNEX_COUNT,
+                               ANNEX_LIMIT, &site) == 0;
     struct words words = {.count = 0};
     bool landmark = false;
     // The place must be reached again within a turn or two; without a place for a stub the loop's head serves.
-    bool there = walk_to(r, t, have ? site.address : loop_head, &regs, &words, &landmark);
-    if (landmark) {
-        if (b.count && task_find(r, t->tid) == t) batch_log(r, t, &b); // the new page belongs to the image all the same
-        return;
-    }
+    have &= walk_to(r, t, have ? site.address : loop_head, &regs, &words, &landmark);
+    if (landmark) return;
     canonical_regs(&regs);
-    log_state(r, t, &regs, &words);
-    if (there && have) {
-        b.e.ret = (int64_t)site.address;
-        b.e.aux = site.trap_pc;
-        batch_write(r, &b, t, t->mm->site_page + t->mm->site_used, site.stub, site.stub_len);
+    log_state(r, t, &regs, &words, have ? &site : NULL);
+    if (have) {
+        struct batch b;
+        batch_init(&b, EV_PATCH, t);
+        batch_write(r, &b, t, stub, site.stub, site.stub_len);
         batch_write(r, &b, t, site.address, site.patch, site.patch_len);
         t->mm->site_used += SITE_STUB;
+        batch_log(r, t, &b);
     }
-    if (b.count) batch_log(r, t, &b);
     if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
 }

@@ -19,6 +19,7 @@ static void describe_machine(struct recorder *r, struct trace_header *h)
     if (uname(&u) == 0) snprintf(h->kernel, sizeof h->kernel, "%s", u.release);
     h->xstate_size = cpu_xstate_size();
     cpu_describe(h->machine_id, sizeof h->machine_id, h->cpu_features);
+    if (r->cpuid_faults) h->flags |= TRACE_CPUID_FAULTS;
     h->paranoid_every = r->options->paranoid_every;
 }
 

@@ -306,6 +306,9 @@ void signal_stop(struct recorder *r, struct task *t, int status)
     if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) < 0 || !tracee_get_regs(t->tid, &regs)) return; // killed
     canonical_regs(&regs);
     bool int3 = sig == SIGTRAP && info.si_code == 0x80;
+    if (r->options->log)
+        fprintf(r->options->log, "         signal %d code %d of %d at %llx rsp %llx address %p\n", sig, info.si_code, t->tid,
+                regs.rip, regs.rsp, info.si_addr);
     if (int3 && ((regs.rip - 1 >= ANNEX_STUBS && regs.rip - 1 < ANNEX_STUBS + ANNEX_STUBS_SIZE) || in_site_stub(t, regs.rip - 1))) {
         tick(r, t, &regs);
         if (signals_deliverable(r, t)) signal_deliver(r, t, 0);

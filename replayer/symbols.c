@@ -129,7 +129,8 @@ static size_t describe(struct symbols *s, struct symbol_module *m, uint64_t vadd
 }
 
 static const struct cached *lookup(struct symbols *s, const struct module *m, uint64_t vaddr) {
-    struct cached **bucket = &s->cache[((vaddr + (m->blob << 48)) * 0x9e3779b97f4a7c15) >> 40 & (CACHE_SIZE - 1)];
+    struct cached **bucket =
+        &s->cache[((vaddr + (m->blob << 48)) * 0x9e3779b97f4a7c15) >> 40 & (CACHE_SIZE - 1)];
     for (struct cached *c = *bucket; c; c = c->next)
         if (c->blob == m->blob && c->vaddr == vaddr) return c;
     struct symbol_module *module = get_module(s, m);

@@ -39,6 +39,8 @@ static int by_value(const void *a, const void *b) {
     return strcmp(x->name, y->name);
 }
 
+#define UNSIZED (UINT64_C(1) << 63)
+
 static void load_symbols(struct symbol_module *s) {
     int count = dwfl_module_getsymtab(s->module);
     if (count <= 0) return;
@@ -48,20 +50,36 @@ static void load_symbols(struct symbol_module *s) {
         GElf_Sym symbol;
         GElf_Addr address;
         GElf_Word section;
-        const char *name = dwfl_module_getsym_info(s->module, i, &symbol, &address, &section, NULL, NULL);
+        Elf *elf = NULL;
+        const char *name = dwfl_module_getsym_info(s->module, i, &symbol, &address, &section, &elf, NULL);
         int type = GELF_ST_TYPE(symbol.st_info);
         if (!name || !*name || section == SHN_UNDEF || section == SHN_ABS || type == STT_SECTION ||
             type == STT_FILE || type == STT_TLS)
             continue;
+        uint64_t size = symbol.st_size;
+        bool code = type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE;
+        GElf_Shdr header;
+        // Assembler code often says no size: then to the end of the section or the next symbol (below).
+        if (!size && code && elf && gelf_getshdr(elf_getscn(elf, section), &header) &&
+            symbol.st_value - header.sh_addr < header.sh_size)
+            size = UNSIZED | (header.sh_size - (symbol.st_value - header.sh_addr));
         s->symbols[s->symbol_count++] = (struct symbol){
             .value = address - s->dwfl_base,
-            .size = symbol.st_size,
+            .size = size,
             .name = name,
             .rank = name_rank(name, &symbol),
-            .code = type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE,
+            .code = code,
         };
     }
     qsort(s->symbols, s->symbol_count, sizeof *s->symbols, by_value);
+    uint64_t next = UINT64_MAX;
+    for (size_t i = s->symbol_count; i > 0; i--) {
+        struct symbol *c = &s->symbols[i - 1];
+        if (i < s->symbol_count && s->symbols[i].value != c->value) next = s->symbols[i].value;
+        if (!(c->size & UNSIZED)) continue;
+        c->size &= ~UNSIZED;
+        if (c->size > next - c->value) c->size = next - c->value;
+    }
 }
 
 struct symbol_module *symbol_module_new(const struct module *m, struct strings *strings) {
@@ -127,13 +145,11 @@ const struct symbol *symbol_module_find(const struct symbol_module *s, uint64_t 
     // Back over symbols that end before it (a label inside a function), to the best of those that start
     // together.
     const struct symbol *found = NULL;
-    uint64_t next = low < s->symbol_count ? s->symbols[low].value : UINT64_MAX;
     for (size_t i = low, tries = 0; i > 0 && tries < 64; i--, tries++) {
         const struct symbol *c = &s->symbols[i - 1];
         if (found && c->value != found->value) break;
         if (c->code != code) continue;
-        if (c->size ? vaddr - c->value >= c->size : !code || vaddr >= next || vaddr - c->value >= 4096)
-            continue;
+        if (vaddr - c->value >= c->size) continue;
         found = c;
     }
     return found;

@@ -89,6 +89,23 @@ bool guess_is_trampoline(const struct view *v, guess_reader read, void *context,
     return pc >= 7 && read(context, pc - 7, have, sizeof have) && !memcmp(have, code, sizeof code);
 }
 
+// A PLT entry leaves the stack as it is: `jmp *slot`, with endbr64 and bnd before it or not. In static
+// programs (for IFUNCs) no table covers it, and what jumps to it need not be a call.
+static bool is_plt_entry(guess_reader read, void *context, uint64_t pc) {
+    static const struct {
+        uint8_t len, bytes[7];
+    } starts[] = {
+        {2, {0xff, 0x25}},
+        {6, {0xf3, 0x0f, 0x1e, 0xfa, 0xff, 0x25}},
+        {7, {0xf3, 0x0f, 0x1e, 0xfa, 0xf2, 0xff, 0x25}},
+    };
+    uint8_t code[7];
+    if (!read(context, pc, code, sizeof code)) return false;
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+        if (!memcmp(code, starts[i].bytes, starts[i].len)) return true;
+    return false;
+}
+
 bool guess_caller(const struct view *v, guess_reader read, void *context, const struct guess *frame,
                   bool lost, struct guess *caller) {
     struct module m;
@@ -99,7 +116,12 @@ bool guess_caller(const struct view *v, guess_reader read, void *context, const 
         if (!module_function(&m, frame->pc, &function, &function_end)) function_end = 0;
     }
     struct guess by_pointer = {0};
-    uint64_t pointer[2], target;
+    uint64_t pointer[2], target, top;
+    if (!lost && is_plt_entry(read, context, frame->pc) && read(context, frame->sp, &top, sizeof top) &&
+        guess_is_return_address(v, read, context, top, &target)) {
+        *caller = (struct guess){.pc = top, .sp = frame->sp + 8, .bp = frame->bp};
+        return true;
+    }
     if (!lost && frame->bp >= frame->sp && frame->bp % 8 == 0 && frame->bp - frame->sp < (1u << 20) &&
         read(context, frame->bp, pointer, sizeof pointer)) {
         struct guess found = {.pc = pointer[1], .sp = frame->bp + 16, .bp = pointer[0]};

@@ -87,6 +87,7 @@ struct verdict {
 
 const char *finding_kind_name(enum finding_kind kind);
 const char *confidence_name(enum confidence c);
+// Frees *v itself too, and its arrays (all from malloc); strings in frames belong to struct symbols. NULL is fine.
 void verdict_free(struct verdict *v);
 
 #endif

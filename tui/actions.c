@@ -8,7 +8,7 @@
 enum { ALWAYS = 0, SEARCHING = 1 };
 
 const struct tui_action_row tui_action_rows[] = {
-#define GROUP(text) {TUI_ACTION_NONE, "", false, "", text},
+#define GROUP(text)                         {TUI_ACTION_NONE, "", false, "", text},
 #define ACTION(id, keys, when, label, help) {TUI_ACTION_##id, keys, when, label, help},
 #include "tui/actions.def"
 #undef ACTION
@@ -16,8 +16,7 @@ const struct tui_action_row tui_action_rows[] = {
 };
 const size_t tui_action_row_count = sizeof tui_action_rows / sizeof *tui_action_rows;
 
-static bool has_key(const char *keys, int key)
-{
+static bool has_key(const char *keys, int key) {
     while (*keys) {
         size_t len = strcspn(keys, " ");
         if (tui_key_named(keys, len) == key) return true;
@@ -26,8 +25,7 @@ static bool has_key(const char *keys, int key)
     return false;
 }
 
-enum tui_action tui_action_of(int key, bool searching)
-{
+enum tui_action tui_action_of(int key, bool searching) {
     for (int pass = searching; pass >= 0; pass--) {
         for (size_t i = 0; i < tui_action_row_count; i++) {
             const struct tui_action_row *row = &tui_action_rows[i];
@@ -37,20 +35,23 @@ enum tui_action tui_action_of(int key, bool searching)
     return TUI_ACTION_NONE;
 }
 
-static void roff_text(FILE *out, const char *text)
-{
+static void roff_text(FILE *out, const char *text) {
     if (*text == '.' || *text == '\'') fputs("\\&", out);
     for (; *text; text++) {
-        if (*text == '-') fputs("\\-", out);
-        else if (*text == '\'') fputs("\\(aq", out);
-        else if (*text == '^') fputs("\\(ha", out);
-        else if (*text == '\\') fputs("\\e", out);
-        else putc(*text, out);
+        if (*text == '-')
+            fputs("\\-", out);
+        else if (*text == '\'')
+            fputs("\\(aq", out);
+        else if (*text == '^')
+            fputs("\\(ha", out);
+        else if (*text == '\\')
+            fputs("\\e", out);
+        else
+            putc(*text, out);
     }
 }
 
-void tui_print_keys(FILE *out, bool roff)
-{
+void tui_print_keys(FILE *out, bool roff) {
     for (size_t i = 0; i < tui_action_row_count; i++) {
         const struct tui_action_row *row = &tui_action_rows[i];
         if (row->action == TUI_ACTION_NONE) {

@@ -16,8 +16,8 @@ enum tui_action {
 // A line of the help: a heading (action TUI_ACTION_NONE, keys "") or an action.
 struct tui_action_row {
     enum tui_action action;
-    const char *keys; // names separated by blanks
-    bool searching;   // only while searching
+    const char *keys;  // names separated by blanks
+    bool searching;    // only while searching
     const char *label; // for the status bar, "" when it is not shown there
     const char *help;
 };

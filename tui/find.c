@@ -7,8 +7,7 @@
 #include <string.h>
 
 // While a search or a filter walks over the events: progress and ^C. false: stop.
-static bool still_going(struct tui_model *m, uint64_t done, uint64_t total)
-{
+static bool still_going(struct tui_model *m, uint64_t done, uint64_t total) {
     if (done % 4096) return true;
     m->busy_done = done;
     m->busy_total = total;
@@ -16,8 +15,7 @@ static bool still_going(struct tui_model *m, uint64_t done, uint64_t total)
     return !m->cancel;
 }
 
-static bool begin_busy(struct tui_model *m, const char *what)
-{
+static bool begin_busy(struct tui_model *m, const char *what) {
     if (m->busy) {
         tui_model_message(m, true, "busy: %s; ^C stops it", m->busy_what);
         return false;
@@ -29,16 +27,14 @@ static bool begin_busy(struct tui_model *m, const char *what)
 }
 
 // Case does not matter while the pattern has no capital.
-static bool contains(const char *text, const char *pattern)
-{
+static bool contains(const char *text, const char *pattern) {
     for (const char *p = pattern; *p; p++) {
         if (*p >= 'A' && *p <= 'Z') return strstr(text, pattern) != NULL;
     }
     return strcasestr(text, pattern) != NULL;
 }
 
-static bool event_contains(const struct tui_model *m, uint64_t number, const char *pattern)
-{
+static bool event_contains(const struct tui_model *m, uint64_t number, const char *pattern) {
     struct tui_event e;
     if (!m->source->event(m->source->context, number, &e)) return false;
     char label[128], text[400];
@@ -47,8 +43,7 @@ static bool event_contains(const struct tui_model *m, uint64_t number, const cha
     return contains(text, pattern);
 }
 
-static void find(struct tui_model *m, int direction)
-{
+static void find(struct tui_model *m, int direction) {
     uint64_t last = m->source->last(m->source->context), at = m->focus.event;
     if (!last || !begin_busy(m, "searching")) return;
     bool wrapped = false, found = false;
@@ -72,8 +67,7 @@ static void find(struct tui_model *m, int direction)
     }
 }
 
-static void clear_filter(struct tui_model *m)
-{
+static void clear_filter(struct tui_model *m) {
     free(m->matches);
     m->matches = NULL;
     m->match_count = 0;
@@ -81,8 +75,7 @@ static void clear_filter(struct tui_model *m)
     m->events_top = 0;
 }
 
-static void set_filter(struct tui_model *m, const char *text)
-{
+static void set_filter(struct tui_model *m, const char *text) {
     if (!*text) {
         clear_filter(m);
         return;
@@ -103,8 +96,10 @@ static void set_filter(struct tui_model *m, const char *text)
     m->busy = false;
     if (m->cancel || !count) {
         free(found);
-        if (m->cancel) tui_model_message(m, true, "filtering stopped, nothing changed");
-        else tui_model_message(m, true, "no event passes '%s', nothing changed", text);
+        if (m->cancel)
+            tui_model_message(m, true, "filtering stopped, nothing changed");
+        else
+            tui_model_message(m, true, "no event passes '%s', nothing changed", text);
         return;
     }
     clear_filter(m);
@@ -114,8 +109,7 @@ static void set_filter(struct tui_model *m, const char *text)
     tui_model_message(m, false, "%zu of %llu events; Esc shows all again", count, (unsigned long long)last);
 }
 
-static void command(struct tui_model *m, const char *text)
-{
+static void command(struct tui_model *m, const char *text) {
     char *end;
     if (!*text) return;
     if (!strncmp(text, "dump ", 5) && text[5]) {
@@ -129,19 +123,20 @@ static void command(struct tui_model *m, const char *text)
     }
     unsigned long long number = strtoull(text, &end, 10);
     if (*text < '0' || *text > '9' || *end) {
-        tui_model_message(m, true, "unknown command '%s': :NUMBER goes to an event, :dump FILE saves the screen", text);
+        tui_model_message(
+            m, true, "unknown command '%s': :NUMBER goes to an event, :dump FILE saves the screen", text);
         return;
     }
     uint64_t last = m->source->last(m->source->context);
     if (number < 1 || number > last) {
         tui_model_message(m, true, "no event %llu: this recording has events 1 to %llu", number,
                           (unsigned long long)last);
+        return;
     }
     tui_model_jump(m, number, 0);
 }
 
-static void done(struct tui_model *m)
-{
+static void done(struct tui_model *m) {
     enum tui_prompt prompt = m->prompt;
     m->prompt = TUI_PROMPT_NONE;
     if (prompt == TUI_PROMPT_COMMAND) {
@@ -155,8 +150,7 @@ static void done(struct tui_model *m)
     }
 }
 
-void tui_find_key(struct tui_model *m, int key)
-{
+void tui_find_key(struct tui_model *m, int key) {
     size_t len = strlen(m->prompt_text);
     if (key == TUI_KEY_ENTER) {
         done(m);
@@ -164,7 +158,8 @@ void tui_find_key(struct tui_model *m, int key)
         m->prompt = TUI_PROMPT_NONE;
     } else if (key == TUI_KEY_BACKSPACE || key == TUI_CTRL('H')) {
         if (!len) m->prompt = TUI_PROMPT_NONE;
-        while (len && ((unsigned char)m->prompt_text[len - 1] & 0xc0) == 0x80) m->prompt_text[--len] = 0;
+        while (len && ((unsigned char)m->prompt_text[len - 1] & 0xc0) == 0x80)
+            m->prompt_text[--len] = 0;
         if (len) m->prompt_text[len - 1] = 0;
     } else if (key == TUI_CTRL('U')) {
         m->prompt_text[0] = 0;
@@ -174,14 +169,23 @@ void tui_find_key(struct tui_model *m, int key)
     }
 }
 
-bool tui_find_action(struct tui_model *m, enum tui_action action)
-{
+bool tui_find_action(struct tui_model *m, enum tui_action action) {
     switch (action) {
-    case TUI_ACTION_COMMAND: m->prompt = TUI_PROMPT_COMMAND; break;
-    case TUI_ACTION_SEARCH: m->prompt = TUI_PROMPT_SEARCH; break;
-    case TUI_ACTION_FILTER: m->prompt = TUI_PROMPT_FILTER; break;
-    case TUI_ACTION_MATCH_NEXT: find(m, 1); return true;
-    case TUI_ACTION_MATCH_PREVIOUS: find(m, -1); return true;
+    case TUI_ACTION_COMMAND:
+        m->prompt = TUI_PROMPT_COMMAND;
+        break;
+    case TUI_ACTION_SEARCH:
+        m->prompt = TUI_PROMPT_SEARCH;
+        break;
+    case TUI_ACTION_FILTER:
+        m->prompt = TUI_PROMPT_FILTER;
+        break;
+    case TUI_ACTION_MATCH_NEXT:
+        find(m, 1);
+        return true;
+    case TUI_ACTION_MATCH_PREVIOUS:
+        find(m, -1);
+        return true;
     case TUI_ACTION_BACK:
         if (m->searching) {
             m->searching = false;
@@ -191,31 +195,32 @@ bool tui_find_action(struct tui_model *m, enum tui_action action)
             return false;
         }
         return true;
-    default: return false;
+    default:
+        return false;
     }
     m->prompt_text[0] = 0;
     return true;
 }
 
-// ---- rows of the events pane --------------------------------------------------------------------------------------
-uint64_t tui_event_rows(const struct tui_model *m)
-{
+// ---- rows of the events pane
+// --------------------------------------------------------------------------------------
+uint64_t tui_event_rows(const struct tui_model *m) {
     return m->matches ? m->match_count : m->source->last(m->source->context);
 }
 
-uint64_t tui_event_row(const struct tui_model *m, uint64_t row)
-{
+uint64_t tui_event_row(const struct tui_model *m, uint64_t row) {
     return m->matches ? m->matches[row] : row + 1;
 }
 
-uint64_t tui_event_row_of(const struct tui_model *m, uint64_t event)
-{
+uint64_t tui_event_row_of(const struct tui_model *m, uint64_t event) {
     if (!m->matches) return event ? event - 1 : 0;
     size_t low = 0, high = m->match_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (m->matches[middle] < event) low = middle + 1;
-        else high = middle;
+        if (m->matches[middle] < event)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }

@@ -27,13 +27,14 @@ enum tui_key {
     TUI_KEY_WHEEL_DOWN,
 };
 
-#define TUI_CTRL(letter) ((letter) & 31)
+#define TUI_CTRL(letter) ((letter)&31)
 
-// The key named in the first `len` bytes of `name`: "n", "PgDn", "^L", "Enter", "lt"...; TUI_KEY_NONE when there is none.
+// The key named in the first `len` bytes of `name`: "n", "PgDn", "^L", "Enter", "lt"...; TUI_KEY_NONE when
+// there is none.
 int tui_key_named(const char *name, size_t len);
 
-// Takes one key from a script: characters stand for themselves, <Name> for a named key, a newline for Enter. Advances
-// *script. 1 and *key; 0 at the end; -1 for an unknown name.
+// Takes one key from a script: characters stand for themselves, <Name> for a named key, a newline for Enter.
+// Advances *script. 1 and *key; 0 at the end; -1 for an unknown name.
 int tui_key_script(const char **script, int *key, struct rf_error *err);
 
 #endif

@@ -1,11 +1,10 @@
-// Lanes: one per task, processes in the order of their birth; behind a process's tasks the ghosts, the vanished threads
-// whose locks it inherited.
+// Lanes: one per task, processes in the order of their birth; behind a process's tasks the ghosts, the
+// vanished threads whose locks it inherited.
 #include "tui/model.h"
 
 #include <stdlib.h>
 
-static struct tui_lane *add(struct tui_model *m, size_t task, int pid)
-{
+static struct tui_lane *add(struct tui_model *m, size_t task, int pid) {
     struct tui_lane *lanes = reallocarray(m->lanes, m->lane_count + 1, sizeof *lanes);
     rf_assert(lanes);
     m->lanes = lanes;
@@ -15,11 +14,12 @@ static struct tui_lane *add(struct tui_model *m, size_t task, int pid)
     return lane;
 }
 
-// A tree of maxima over the ends of the lane's spans: leaf i is reach[leaves + i], a node holds the larger of its two.
-static void index_spans(const struct tui_model *m, struct tui_lane *lane)
-{
+// A tree of maxima over the ends of the lane's spans: leaf i is reach[leaves + i], a node holds the larger of
+// its two.
+static void index_spans(const struct tui_model *m, struct tui_lane *lane) {
     size_t leaves = 1;
-    while (leaves < lane->span_count) leaves *= 2;
+    while (leaves < lane->span_count)
+        leaves *= 2;
     lane->leaves = leaves;
     lane->reach = calloc(2 * leaves, sizeof *lane->reach);
     rf_assert(lane->reach);
@@ -34,33 +34,34 @@ static void index_spans(const struct tui_model *m, struct tui_lane *lane)
 }
 
 // The last span below index `below` that reaches to `from` or further; span_count: none.
-static size_t last_reaching(const struct tui_lane *lane, size_t below, uint64_t from)
-{
+static size_t last_reaching(const struct tui_lane *lane, size_t below, uint64_t from) {
     if (!below) return lane->span_count;
     size_t node = lane->leaves + below - 1;
     while (lane->reach[node] < from) {
-        while (node > 1 && !(node & 1)) node /= 2; // a left child: nothing to its left under this parent
+        while (node > 1 && !(node & 1))
+            node /= 2; // a left child: nothing to its left under this parent
         if (node <= 1) return lane->span_count;
         node -= 1; // the left sibling
     }
-    while (node < lane->leaves) node = lane->reach[2 * node + 1] >= from ? 2 * node + 1 : 2 * node;
+    while (node < lane->leaves)
+        node = lane->reach[2 * node + 1] >= from ? 2 * node + 1 : 2 * node;
     return node - lane->leaves;
 }
 
 // The first span that begins behind `event`.
-static size_t begins_behind(const struct tui_model *m, const struct tui_lane *lane, uint64_t event)
-{
+static size_t begins_behind(const struct tui_model *m, const struct tui_lane *lane, uint64_t event) {
     size_t low = 0, high = lane->span_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (m->verdict->spans[lane->spans[middle]].from <= event) low = middle + 1;
-        else high = middle;
+        if (m->verdict->spans[lane->spans[middle]].from <= event)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }
 
-static void add_span(struct tui_lane *lane, size_t span)
-{
+static void add_span(struct tui_lane *lane, size_t span) {
     if ((lane->span_count & (lane->span_count - 1)) == 0) { // full at each power of two
         size_t size = lane->span_count ? lane->span_count * 2 : 1;
         lane->spans = reallocarray(lane->spans, size, sizeof *lane->spans);
@@ -71,14 +72,12 @@ static void add_span(struct tui_lane *lane, size_t span)
 
 static const struct held_span *spans_sorted; // for by_from: qsort has no context argument, the TUI one thread
 
-static int by_from(const void *a, const void *b)
-{
+static int by_from(const void *a, const void *b) {
     const struct held_span *x = &spans_sorted[*(const size_t *)a], *y = &spans_sorted[*(const size_t *)b];
     return x->from < y->from ? -1 : x->from > y->from;
 }
 
-static size_t find_lane(const struct tui_model *m, int tid, int pid, bool ghost)
-{
+static size_t find_lane(const struct tui_model *m, int tid, int pid, bool ghost) {
     for (size_t i = 0; i < m->lane_count; i++) {
         const struct tui_lane *lane = &m->lanes[i];
         if (lane->tid == tid && lane->ghost == ghost && (!ghost || lane->pid == pid)) return i;
@@ -86,8 +85,7 @@ static size_t find_lane(const struct tui_model *m, int tid, int pid, bool ghost)
     return m->lane_count;
 }
 
-void tui_lanes_release(struct tui_model *m)
-{
+void tui_lanes_release(struct tui_model *m) {
     for (size_t i = 0; i < m->lane_count; i++) {
         free(m->lanes[i].spans);
         free(m->lanes[i].reach);
@@ -97,8 +95,7 @@ void tui_lanes_release(struct tui_model *m)
     m->lane_count = 0;
 }
 
-static void add_ghosts(struct tui_model *m, int pid)
-{
+static void add_ghosts(struct tui_model *m, int pid) {
     const struct verdict *v = m->verdict;
     for (size_t i = 0; v && i < v->span_count; i++) {
         const struct held_span *span = &v->spans[i];
@@ -108,13 +105,13 @@ static void add_ghosts(struct tui_model *m, int pid)
     }
 }
 
-void tui_lanes_build(struct tui_model *m)
-{
+void tui_lanes_build(struct tui_model *m) {
     tui_lanes_release(m);
     for (size_t i = 0; i < m->task_count; i++) { // tasks come in the order of their births
         const struct tui_task *process = &m->tasks[i];
         bool first = true;
-        for (size_t j = 0; j < i && first; j++) first = m->tasks[j].pid != process->pid;
+        for (size_t j = 0; j < i && first; j++)
+            first = m->tasks[j].pid != process->pid;
         if (!first) continue;
         for (size_t j = i; j < m->task_count; j++) {
             if (m->tasks[j].pid == process->pid) add(m, j, process->pid);
@@ -124,7 +121,8 @@ void tui_lanes_build(struct tui_model *m)
     if (!m->verdict || !m->verdict->span_count) return;
     size_t *order = calloc(m->verdict->span_count, sizeof *order);
     rf_assert(order);
-    for (size_t i = 0; i < m->verdict->span_count; i++) order[i] = i;
+    for (size_t i = 0; i < m->verdict->span_count; i++)
+        order[i] = i;
     spans_sorted = m->verdict->spans;
     qsort(order, m->verdict->span_count, sizeof *order, by_from);
     for (size_t i = 0; i < m->verdict->span_count; i++) {
@@ -139,15 +137,13 @@ void tui_lanes_build(struct tui_model *m)
 }
 
 const struct held_span *tui_lane_span(const struct tui_model *m, const struct tui_lane *lane, uint64_t from,
-                                      uint64_t to)
-{
+                                      uint64_t to) {
     if (!lane->span_count) return NULL;
     size_t i = last_reaching(lane, begins_behind(m, lane, to), from);
     return i < lane->span_count ? &m->verdict->spans[lane->spans[i]] : NULL;
 }
 
-size_t tui_held(const struct tui_model *m, size_t *out, size_t max)
-{
+size_t tui_held(const struct tui_model *m, size_t *out, size_t max) {
     size_t count = 0;
     for (size_t i = 0; m->verdict && i < m->lane_count; i++) {
         const struct tui_lane *lane = &m->lanes[i];
@@ -161,14 +157,12 @@ size_t tui_held(const struct tui_model *m, size_t *out, size_t max)
     return count;
 }
 
-size_t tui_lane_of_focus(const struct tui_model *m)
-{
+size_t tui_lane_of_focus(const struct tui_model *m) {
     size_t lane = find_lane(m, m->focus.tid, 0, false);
     return lane < m->lane_count ? lane : 0;
 }
 
-const struct finding *tui_stuck(const struct tui_model *m, int tid, uint64_t *event)
-{
+const struct finding *tui_stuck(const struct tui_model *m, int tid, uint64_t *event) {
     for (size_t i = 0; m->verdict && i < m->verdict->count; i++) {
         const struct finding *f = &m->verdict->findings[i];
         if (f->waiter.tid == tid) {
@@ -184,14 +178,14 @@ const struct finding *tui_stuck(const struct tui_model *m, int tid, uint64_t *ev
     return NULL;
 }
 
-void tui_lanes_fit(struct tui_model *m, bool whole)
-{
+void tui_lanes_fit(struct tui_model *m, bool whole) {
     double last = (double)m->source->last(m->source->context), first = 1;
     m->lane_whole = whole;
     if (!whole) {
         for (size_t i = 0; i < m->story.count; i++) {
             const struct tui_story_line *line = &m->story.lines[i];
-            if (line->event && line->finding == m->finding && (first == 1 || (double)line->event < first)) {
+            bool counts = line->sort >= TUI_STORY_LOCK && line->sort <= TUI_STORY_WAIT && line->event;
+            if (counts && line->finding == m->finding && (first == 1 || (double)line->event < first)) {
                 first = (double)line->event;
             }
         }
@@ -208,8 +202,7 @@ void tui_lanes_fit(struct tui_model *m, bool whole)
     if (m->lane_span < 8) m->lane_span = 8;
 }
 
-static void limit(struct tui_model *m)
-{
+static void limit(struct tui_model *m) {
     double last = (double)m->source->last(m->source->context);
     if (m->lane_span < 8) m->lane_span = 8;
     if (m->lane_span > last * 1.5 + 8) m->lane_span = last * 1.5 + 8;
@@ -217,13 +210,16 @@ static void limit(struct tui_model *m)
     if (m->lane_first < 1) m->lane_first = 1;
 }
 
-bool tui_lanes_action(struct tui_model *m, enum tui_action action)
-{
+bool tui_lanes_action(struct tui_model *m, enum tui_action action) {
     double focus = (double)m->focus.event, share = (focus - m->lane_first) / m->lane_span;
     if (share < 0 || share > 1) share = 0.5;
     switch (action) {
-    case TUI_ACTION_ZOOM_IN: m->lane_span /= 2; break;
-    case TUI_ACTION_ZOOM_OUT: m->lane_span *= 2; break;
+    case TUI_ACTION_ZOOM_IN:
+        m->lane_span /= 2;
+        break;
+    case TUI_ACTION_ZOOM_OUT:
+        m->lane_span *= 2;
+        break;
     case TUI_ACTION_PAN_LEFT:
         m->lane_first -= m->lane_span / 4;
         limit(m);
@@ -232,9 +228,14 @@ bool tui_lanes_action(struct tui_model *m, enum tui_action action)
         m->lane_first += m->lane_span / 4;
         limit(m);
         return true;
-    case TUI_ACTION_FIT: tui_lanes_fit(m, !m->lane_whole); return true;
-    case TUI_ACTION_CENTRE: share = 0.5; break;
-    default: return false;
+    case TUI_ACTION_FIT:
+        tui_lanes_fit(m, !m->lane_whole);
+        return true;
+    case TUI_ACTION_CENTRE:
+        share = 0.5;
+        break;
+    default:
+        return false;
     }
     limit(m);
     m->lane_first = focus - share * m->lane_span;

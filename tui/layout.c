@@ -3,21 +3,18 @@
 
 enum { TITLE_ROWS = 1, BAR_ROWS = 1 };
 
-static int clamp(int value, int low, int high)
-{
+static int clamp(int value, int low, int high) {
     return value < low ? low : value > high ? high : value;
 }
 
-static void add(struct tui_layout *l, int y, int x, int h, int w, unsigned panes)
-{
+static void add(struct tui_layout *l, int y, int x, int h, int w, unsigned panes) {
     l->slots[l->count++] = (struct tui_slot){.y = y, .x = x, .h = h, .w = w, .panes = panes};
 }
 
 #define BIT(pane) (1u << (pane))
 
 // Rows of the story at this width, with its heading.
-static int story_rows(const struct tui_model *m, int w)
-{
+static int story_rows(const struct tui_model *m, int w) {
     int rows = 1;
     for (size_t i = 0; i < m->story.count && rows < 100; i++) {
         rows += tui_story_rows(&m->story.lines[i], TUI_STORY_WIDTH(w, m->story.lines[i].sort), NULL);
@@ -25,8 +22,7 @@ static int story_rows(const struct tui_model *m, int w)
     return rows;
 }
 
-static void place(const struct tui_model *m, struct tui_layout *l)
-{
+static void place(const struct tui_model *m, struct tui_layout *l) {
     int h = m->rows - TITLE_ROWS - BAR_ROWS, w = m->cols, y = TITLE_ROWS;
     int lanes = (int)(m->lane_count > 1000 ? 1000 : m->lane_count) + 2; // heading and axis
     if (m->maximised) {
@@ -34,7 +30,8 @@ static void place(const struct tui_model *m, struct tui_layout *l)
         return;
     }
     if (w >= 120 && h >= 28) { // everything
-        int story = clamp(story_rows(m, w * 3 / 5), 6, 14), lane = clamp(lanes, 6, h / 3), left = w * 3 / 5, half = w / 2;
+        int story = clamp(story_rows(m, w * 3 / 5), 6, 14), lane = clamp(lanes, 6, h / 3), left = w * 3 / 5,
+            half = w / 2;
         add(l, y, 0, story, left, BIT(TUI_STORY));
         add(l, y, left + 1, story, w - left - 1, BIT(TUI_LOCKS));
         add(l, y + story, 0, lane, w, BIT(TUI_LANES));
@@ -52,13 +49,12 @@ static void place(const struct tui_model *m, struct tui_layout *l)
         add(l, y, left + 1, h - story - lane, w - left - 1, BIT(TUI_STACK) | BIT(TUI_LOCKS));
         return;
     }
-    int story = clamp(story_rows(m, w), 4, h / 2);
+    int story = clamp(story_rows(m, w), 4, h - clamp(lanes, 5, h / 2));
     add(l, y, 0, story, w, BIT(TUI_STORY));
     add(l, y + story, 0, h - story, w, BIT(TUI_LANES) | BIT(TUI_EVENTS) | BIT(TUI_STACK) | BIT(TUI_LOCKS));
 }
 
-void tui_layout_compute(struct tui_model *m)
-{
+void tui_layout_compute(struct tui_model *m) {
     struct tui_layout *l = &m->layout;
     *l = (struct tui_layout){.too_small = m->cols < TUI_MIN_COLS || m->rows < TUI_MIN_ROWS};
     if (l->too_small) return;
@@ -77,16 +73,14 @@ void tui_layout_compute(struct tui_model *m)
     }
 }
 
-const struct tui_slot *tui_slot_of(const struct tui_model *m, enum tui_pane pane)
-{
+const struct tui_slot *tui_slot_of(const struct tui_model *m, enum tui_pane pane) {
     for (int i = 0; i < m->layout.count; i++) {
         if (m->layout.slots[i].shown == pane) return &m->layout.slots[i];
     }
     return NULL;
 }
 
-int tui_pane_height(const struct tui_model *m, enum tui_pane pane)
-{
+int tui_pane_height(const struct tui_model *m, enum tui_pane pane) {
     const struct tui_slot *slot = tui_slot_of(m, pane);
     int h = slot ? slot->h - 1 : 1;
     return h < 1 ? 1 : h;

@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void tui_model_message(struct tui_model *m, bool bad, const char *format, ...)
-{
+void tui_model_message(struct tui_model *m, bool bad, const char *format, ...) {
     va_list list;
     va_start(list, format);
     vsnprintf(m->message, sizeof m->message, format, list);
@@ -16,26 +15,26 @@ void tui_model_message(struct tui_model *m, bool bad, const char *format, ...)
     m->message_bad = bad;
 }
 
-size_t tui_model_task_index(const struct tui_model *m, int tid)
-{
+size_t tui_model_task_index(const struct tui_model *m, int tid) {
     for (size_t i = 0; i < m->task_count; i++) {
         if (m->tasks[i].tid == tid) return i;
     }
     return m->task_count;
 }
 
-void tui_task_label(const struct tui_model *m, int tid, char *out, size_t size)
-{
+void tui_task_label(const struct tui_model *m, int tid, char *out, size_t size) {
     size_t i = tui_model_task_index(m, tid);
     const struct tui_task *task = i < m->task_count ? &m->tasks[i] : NULL;
     const char *name = !task ? "" : *task->start_routine ? task->start_routine : task->name;
-    if (*name) snprintf(out, size, "%s (%d)", name, tid);
-    else snprintf(out, size, "task %d", tid);
+    if (*name)
+        snprintf(out, size, "%s (%d)", name, tid);
+    else
+        snprintf(out, size, "task %d", tid);
 }
 
-// ---- focus ------------------------------------------------------------------------------------------------------
-void tui_model_focus(struct tui_model *m, uint64_t event, int tid)
-{
+// ---- focus
+// ------------------------------------------------------------------------------------------------------
+void tui_model_focus(struct tui_model *m, uint64_t event, int tid) {
     uint64_t last = m->source->last(m->source->context);
     if (event > last) event = last;
     if (event < 1 && last) event = 1;
@@ -49,7 +48,8 @@ void tui_model_focus(struct tui_model *m, uint64_t event, int tid)
     if (at < m->lane_first || at >= m->lane_first + m->lane_span) {
         m->lane_first = at - m->lane_span / 2 < 1 ? 1 : at - m->lane_span / 2;
     }
-    const struct tui_story_line *line = m->story_line < m->story.count ? &m->story.lines[m->story_line] : NULL;
+    const struct tui_story_line *line =
+        m->story_line < m->story.count ? &m->story.lines[m->story_line] : NULL;
     if (line && line->event == event && line->tid == tid) return;
     for (size_t i = 0; i < m->story.count; i++) {
         line = &m->story.lines[i];
@@ -59,15 +59,14 @@ void tui_model_focus(struct tui_model *m, uint64_t event, int tid)
     }
 }
 
-void tui_model_jump(struct tui_model *m, uint64_t event, int tid)
-{
+void tui_model_jump(struct tui_model *m, uint64_t event, int tid) {
     m->back = m->focus;
     tui_model_focus(m, event, tid);
 }
 
-// ---- background work ----------------------------------------------------------------------------------------------
-static bool progress(void *argument, uint64_t done, uint64_t total)
-{
+// ---- background work
+// ----------------------------------------------------------------------------------------------
+static bool progress(void *argument, uint64_t done, uint64_t total) {
     struct tui_model *m = argument;
     m->busy_done = done;
     m->busy_total = total;
@@ -75,8 +74,7 @@ static bool progress(void *argument, uint64_t done, uint64_t total)
     return !m->cancel;
 }
 
-static void load_tasks(struct tui_model *m)
-{
+static void load_tasks(struct tui_model *m) {
     size_t count = m->source->task_count(m->source->context);
     struct tui_task *tasks = reallocarray(m->tasks, count ? count : 1, sizeof *tasks);
     rf_assert(tasks);
@@ -90,16 +88,14 @@ static void load_tasks(struct tui_model *m)
     tui_layout_compute(m);
 }
 
-static void begin(struct tui_model *m, const char *what)
-{
+static void begin(struct tui_model *m, const char *what) {
     m->busy = true;
     m->cancel = false;
     m->busy_done = m->busy_total = 0;
     snprintf(m->busy_what, sizeof m->busy_what, "%s", what);
 }
 
-static void load_verdict(struct tui_model *m)
-{
+static void load_verdict(struct tui_model *m) {
     struct rf_error err = {0};
     const struct verdict *v = NULL;
     m->verdict_state = TUI_VERDICT_RUNNING;
@@ -125,19 +121,21 @@ static void load_verdict(struct tui_model *m)
     }
 }
 
-static void load_stack(struct tui_model *m)
-{
+static void load_stack(struct tui_model *m) {
     struct rf_error err = {0};
     m->stack_event = m->focus.event;
     m->stack_tid = m->focus.tid;
     m->frame_count = 0;
     m->stack_error[0] = 0;
     begin(m, "re-executing");
-    int count = m->source->stack(m->source->context, m->focus.event, m->focus.tid, m->frames, TUI_MAX_FRAMES, &err);
+    int count =
+        m->source->stack(m->source->context, m->focus.event, m->focus.tid, m->frames, TUI_MAX_FRAMES, &err);
     m->busy = false;
     m->stack_valid = true;
-    if (count < 0) snprintf(m->stack_error, sizeof m->stack_error, "%s", err.text);
-    else m->frame_count = (size_t)count;
+    if (count < 0)
+        snprintf(m->stack_error, sizeof m->stack_error, "%s", err.text);
+    else
+        m->frame_count = (size_t)count;
     if (m->focus.event != m->stack_event || m->focus.tid != m->stack_tid) return; // moved on meanwhile
     for (size_t i = 0; i < m->frame_count; i++) {
         const struct frame *f = &m->frames[i];
@@ -147,8 +145,7 @@ static void load_stack(struct tui_model *m)
     }
 }
 
-bool tui_model_work(struct tui_model *m)
-{
+bool tui_model_work(struct tui_model *m) {
     if (m->busy) return false;
     if (m->loading) {
         m->loading = m->source->load(m->source->context);
@@ -167,27 +164,27 @@ bool tui_model_work(struct tui_model *m)
     return false;
 }
 
-// ---- moving in panes --------------------------------------------------------------------------------------------------
-static size_t moved(size_t at, size_t count, int64_t by)
-{
+// ---- moving in panes
+// --------------------------------------------------------------------------------------------------
+static size_t moved(size_t at, size_t count, int64_t by) {
     if (!count) return 0;
     if (by < 0) return (uint64_t)-by > at ? 0 : at - (size_t)-by;
     return (uint64_t)by >= count - at ? count - 1 : at + (size_t)by;
 }
 
-static void move_lanes(struct tui_model *m, int64_t by)
-{
+static void move_lanes(struct tui_model *m, int64_t by) {
     size_t at = tui_lane_of_focus(m), to = moved(at, m->lane_count, by);
     // A ghost has no stack of its own to show: the focus passes over it.
     while (to < m->lane_count && m->lanes[to].ghost && to != at) {
-        if (by > 0 && to + 1 >= m->lane_count) to = at;
-        else to = by > 0 ? to + 1 : to - 1;
+        if (by > 0 && to + 1 >= m->lane_count)
+            to = at;
+        else
+            to = by > 0 ? to + 1 : to - 1;
     }
     if (to < m->lane_count) tui_model_focus(m, m->focus.event, m->lanes[to].tid);
 }
 
-static void move_locks(struct tui_model *m, int64_t by)
-{
+static void move_locks(struct tui_model *m, int64_t by) {
     size_t held[256], count = tui_held(m, held, 256);
     if (!count) return;
     size_t to = moved(m->lock_line, count, by);
@@ -195,8 +192,7 @@ static void move_locks(struct tui_model *m, int64_t by)
     m->lock_line = to;
 }
 
-static void move_story(struct tui_model *m, int64_t by)
-{
+static void move_story(struct tui_model *m, int64_t by) {
     m->story_line = moved(m->story_line, m->story.count, by);
     if (m->story_line >= m->story.count) return;
     const struct tui_story_line *line = &m->story.lines[m->story_line];
@@ -206,30 +202,42 @@ static void move_story(struct tui_model *m, int64_t by)
     }
 }
 
-static void move(struct tui_model *m, int64_t by)
-{
+static void move(struct tui_model *m, int64_t by) {
     switch (m->pane) {
-    case TUI_STORY: move_story(m, by); break;
-    case TUI_LANES: move_lanes(m, by); break;
-    case TUI_LOCKS: move_locks(m, by); break;
-    case TUI_STACK: m->focus.frame = moved(m->focus.frame, m->frame_count, by); break;
+    case TUI_STORY:
+        move_story(m, by);
+        break;
+    case TUI_LANES:
+        move_lanes(m, by);
+        break;
+    case TUI_LOCKS:
+        move_locks(m, by);
+        break;
+    case TUI_STACK:
+        m->focus.frame = moved(m->focus.frame, m->frame_count, by);
+        break;
     case TUI_EVENTS: {
         uint64_t rows = tui_event_rows(m), row = tui_event_row_of(m, m->focus.event);
         bool between = row < rows && tui_event_row(m, row) != m->focus.event; // filtered away: on its place
-        if (rows) tui_model_focus(m, tui_event_row(m, moved(row < rows ? row : rows - 1, rows, by - (between && by > 0))), 0);
+        if (rows)
+            tui_model_focus(
+                m, tui_event_row(m, moved(row < rows ? row : rows - 1, rows, by - (between && by > 0))), 0);
         break;
     }
-    case TUI_PANES: break;
+    case TUI_PANES:
+        break;
     }
 }
 
-static void enter(struct tui_model *m)
-{
+static void enter(struct tui_model *m) {
     size_t held[256], count;
     if (m->pane == TUI_STORY) {
-        const struct tui_story_line *line = m->story_line < m->story.count ? &m->story.lines[m->story_line] : NULL;
-        if (line && line->event) tui_model_jump(m, line->event, line->tid);
-        else tui_model_message(m, false, "this line is not about one event");
+        const struct tui_story_line *line =
+            m->story_line < m->story.count ? &m->story.lines[m->story_line] : NULL;
+        if (line && line->event)
+            tui_model_jump(m, line->event, line->tid);
+        else
+            tui_model_message(m, false, "this line is not about one event");
     } else if (m->pane == TUI_LOCKS) {
         count = tui_held(m, held, 256);
         if (m->lock_line >= count) return;
@@ -248,44 +256,74 @@ static void enter(struct tui_model *m)
     }
 }
 
-void tui_model_pane(struct tui_model *m, enum tui_pane pane)
-{
+void tui_model_pane(struct tui_model *m, enum tui_pane pane) {
     m->pane = pane;
     m->used[pane] = ++m->uses;
     tui_layout_compute(m);
 }
 
-static bool pane_action(struct tui_model *m, enum tui_action action)
-{
+static bool pane_action(struct tui_model *m, enum tui_action action) {
     int64_t page = tui_pane_height(m, m->pane);
     switch (action) {
-    case TUI_ACTION_DOWN: move(m, 1); break;
-    case TUI_ACTION_UP: move(m, -1); break;
-    case TUI_ACTION_PAGE_DOWN: move(m, page); break;
-    case TUI_ACTION_PAGE_UP: move(m, -page); break;
-    case TUI_ACTION_HALF_DOWN: move(m, (page + 1) / 2); break;
-    case TUI_ACTION_HALF_UP: move(m, -(page + 1) / 2); break;
-    case TUI_ACTION_TOP: move(m, -INT64_MAX); break;
-    case TUI_ACTION_BOTTOM: move(m, INT64_MAX); break;
-    case TUI_ACTION_ENTER: enter(m); break;
-    case TUI_ACTION_PANE_NEXT: tui_model_pane(m, (m->pane + 1) % TUI_PANES); break;
-    case TUI_ACTION_PANE_PREVIOUS: tui_model_pane(m, (m->pane + TUI_PANES - 1) % TUI_PANES); break;
-    case TUI_ACTION_PANE_1: tui_model_pane(m, TUI_STORY); break;
-    case TUI_ACTION_PANE_2: tui_model_pane(m, TUI_LANES); break;
-    case TUI_ACTION_PANE_3: tui_model_pane(m, TUI_EVENTS); break;
-    case TUI_ACTION_PANE_4: tui_model_pane(m, TUI_LOCKS); break;
-    case TUI_ACTION_PANE_5: tui_model_pane(m, TUI_STACK); break;
+    case TUI_ACTION_DOWN:
+        move(m, 1);
+        break;
+    case TUI_ACTION_UP:
+        move(m, -1);
+        break;
+    case TUI_ACTION_PAGE_DOWN:
+        move(m, page);
+        break;
+    case TUI_ACTION_PAGE_UP:
+        move(m, -page);
+        break;
+    case TUI_ACTION_HALF_DOWN:
+        move(m, (page + 1) / 2);
+        break;
+    case TUI_ACTION_HALF_UP:
+        move(m, -(page + 1) / 2);
+        break;
+    case TUI_ACTION_TOP:
+        move(m, -INT64_MAX);
+        break;
+    case TUI_ACTION_BOTTOM:
+        move(m, INT64_MAX);
+        break;
+    case TUI_ACTION_ENTER:
+        enter(m);
+        break;
+    case TUI_ACTION_PANE_NEXT:
+        tui_model_pane(m, (m->pane + 1) % TUI_PANES);
+        break;
+    case TUI_ACTION_PANE_PREVIOUS:
+        tui_model_pane(m, (m->pane + TUI_PANES - 1) % TUI_PANES);
+        break;
+    case TUI_ACTION_PANE_1:
+        tui_model_pane(m, TUI_STORY);
+        break;
+    case TUI_ACTION_PANE_2:
+        tui_model_pane(m, TUI_LANES);
+        break;
+    case TUI_ACTION_PANE_3:
+        tui_model_pane(m, TUI_EVENTS);
+        break;
+    case TUI_ACTION_PANE_4:
+        tui_model_pane(m, TUI_LOCKS);
+        break;
+    case TUI_ACTION_PANE_5:
+        tui_model_pane(m, TUI_STACK);
+        break;
     case TUI_ACTION_MAXIMISE:
         m->maximised = !m->maximised;
         tui_model_pane(m, m->pane);
         break;
-    default: return false;
+    default:
+        return false;
     }
     return true;
 }
 
-static bool other_action(struct tui_model *m, enum tui_action action)
-{
+static bool other_action(struct tui_model *m, enum tui_action action) {
     switch (action) {
     case TUI_ACTION_HELP:
         m->help = true;
@@ -297,39 +335,57 @@ static bool other_action(struct tui_model *m, enum tui_action action)
             tui_layout_compute(m);
         }
         break;
-    case TUI_ACTION_MARK: m->pending = 'm'; break;
-    case TUI_ACTION_TO_MARK: m->pending = '\''; break;
+    case TUI_ACTION_MARK:
+        m->pending = 'm';
+        break;
+    case TUI_ACTION_TO_MARK:
+        m->pending = '\'';
+        break;
     case TUI_ACTION_OPEN:
-        if (m->focus.frame < m->frame_count && m->frames[m->focus.frame].file) m->request = TUI_REQUEST_EDIT;
-        else tui_model_message(m, true, "no source is known for this frame; choose another in pane 5");
+        if (m->focus.frame < m->frame_count && m->frames[m->focus.frame].file)
+            m->request = TUI_REQUEST_EDIT;
+        else
+            tui_model_message(m, true, "no source is known for this frame; choose another in pane 5");
         break;
-    case TUI_ACTION_REDRAW: m->request = TUI_REQUEST_REDRAW; break;
-    case TUI_ACTION_SUSPEND: m->request = TUI_REQUEST_SUSPEND; break;
-    case TUI_ACTION_MOUSE: m->request = TUI_REQUEST_MOUSE; break;
-    case TUI_ACTION_QUIT: m->request = TUI_REQUEST_QUIT; break;
+    case TUI_ACTION_REDRAW:
+        m->request = TUI_REQUEST_REDRAW;
+        break;
+    case TUI_ACTION_SUSPEND:
+        m->request = TUI_REQUEST_SUSPEND;
+        break;
+    case TUI_ACTION_MOUSE:
+        m->request = TUI_REQUEST_MOUSE;
+        break;
+    case TUI_ACTION_QUIT:
+        m->request = TUI_REQUEST_QUIT;
+        break;
     case TUI_ACTION_INTERRUPT:
-        if (m->busy) m->cancel = true;
-        else tui_model_message(m, false, "nothing to stop; q quits");
+        if (m->busy)
+            m->cancel = true;
+        else
+            tui_model_message(m, false, "nothing to stop; q quits");
         break;
-    default: return false;
+    default:
+        return false;
     }
     return true;
 }
 
-void tui_model_action(struct tui_model *m, enum tui_action action)
-{
+void tui_model_action(struct tui_model *m, enum tui_action action) {
     (void)(tui_jump_action(m, action) || tui_find_action(m, action) || tui_lanes_action(m, action) ||
            pane_action(m, action) || other_action(m, action));
 }
 
-// ---- keys -----------------------------------------------------------------------------------------------------------
-static void mark_key(struct tui_model *m, int key)
-{
+// ---- keys
+// -----------------------------------------------------------------------------------------------------------
+static void mark_key(struct tui_model *m, int key) {
     int what = m->pending;
     m->pending = 0;
     if (what == '\'' && key == '\'') {
-        if (m->back.event) tui_model_jump(m, m->back.event, m->back.tid);
-        else tui_model_message(m, false, "no jump yet");
+        if (m->back.event)
+            tui_model_jump(m, m->back.event, m->back.tid);
+        else
+            tui_model_message(m, false, "no jump yet");
     } else if (key < 'a' || key > 'z') {
         if (key != TUI_KEY_ESC) tui_model_message(m, true, "a mark is a letter from a to z");
     } else if (what == 'm') {
@@ -342,31 +398,53 @@ static void mark_key(struct tui_model *m, int key)
     }
 }
 
-static void help_key(struct tui_model *m, enum tui_action action)
-{
+static void help_key(struct tui_model *m, enum tui_action action) {
     int64_t page = m->rows - 3 > 1 ? m->rows - 3 : 1, by = 0;
     switch (action) {
     case TUI_ACTION_HELP:
-    case TUI_ACTION_BACK: m->help = false; return;
+    case TUI_ACTION_BACK:
+        m->help = false;
+        return;
     case TUI_ACTION_QUIT:
     case TUI_ACTION_SUSPEND:
-    case TUI_ACTION_REDRAW: other_action(m, action); return;
-    case TUI_ACTION_DOWN: by = 1; break;
-    case TUI_ACTION_UP: by = -1; break;
-    case TUI_ACTION_PAGE_DOWN: by = page; break;
-    case TUI_ACTION_PAGE_UP: by = -page; break;
-    case TUI_ACTION_HALF_DOWN: by = page / 2; break;
-    case TUI_ACTION_HALF_UP: by = -page / 2; break;
-    case TUI_ACTION_TOP: by = -INT64_MAX; break;
-    case TUI_ACTION_BOTTOM: by = INT64_MAX; break;
-    default: return;
+    case TUI_ACTION_REDRAW:
+        other_action(m, action);
+        return;
+    case TUI_ACTION_COMMAND:
+        tui_find_action(m, action);
+        return;
+    case TUI_ACTION_DOWN:
+        by = 1;
+        break;
+    case TUI_ACTION_UP:
+        by = -1;
+        break;
+    case TUI_ACTION_PAGE_DOWN:
+        by = page;
+        break;
+    case TUI_ACTION_PAGE_UP:
+        by = -page;
+        break;
+    case TUI_ACTION_HALF_DOWN:
+        by = page / 2;
+        break;
+    case TUI_ACTION_HALF_UP:
+        by = -page / 2;
+        break;
+    case TUI_ACTION_TOP:
+        by = -INT64_MAX;
+        break;
+    case TUI_ACTION_BOTTOM:
+        by = INT64_MAX;
+        break;
+    default:
+        return;
     }
     size_t lines = tui_action_row_count > (size_t)page ? tui_action_row_count - (size_t)page + 1 : 1;
     m->help_top = moved(m->help_top, lines, by);
 }
 
-void tui_model_key(struct tui_model *m, int key)
-{
+void tui_model_key(struct tui_model *m, int key) {
     if (key == TUI_KEY_NONE || key == TUI_KEY_RESIZE) return;
     if (m->layout.too_small) { // nothing of what a key did could be seen
         if (key == 'q') m->request = TUI_REQUEST_QUIT;
@@ -398,16 +476,16 @@ void tui_model_key(struct tui_model *m, int key)
     if (m->focus.event != event) m->moved = true;
 }
 
-// ---- life -----------------------------------------------------------------------------------------------------------
-void tui_model_resize(struct tui_model *m, int cols, int rows)
-{
+// ---- life
+// -----------------------------------------------------------------------------------------------------------
+void tui_model_resize(struct tui_model *m, int cols, int rows) {
     m->cols = cols;
     m->rows = rows;
     tui_layout_compute(m);
 }
 
-void tui_model_init(struct tui_model *m, const struct tui_source *source, int cols, int rows, uint64_t start)
-{
+void tui_model_init(struct tui_model *m, const struct tui_source *source, int cols, int rows,
+                    uint64_t start) {
     *m = (struct tui_model){.source = source, .loading = true, .moved = start != 0};
     m->pane = TUI_EVENTS;
     source->set_progress(source->context, progress, m);
@@ -419,8 +497,7 @@ void tui_model_init(struct tui_model *m, const struct tui_source *source, int co
     tui_model_resize(m, cols, rows);
 }
 
-void tui_model_release(struct tui_model *m)
-{
+void tui_model_release(struct tui_model *m) {
     m->source->set_progress(m->source->context, NULL, NULL);
     tui_story_release(m);
     tui_lanes_release(m);

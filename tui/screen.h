@@ -1,4 +1,5 @@
-// The screen as a plane of characters and a plane of roles: what views draw on, the terminal shows and dumps save.
+// The screen as a plane of characters and a plane of roles: what views draw on, the terminal shows and dumps
+// save.
 #ifndef REFORK_TUI_SCREEN_H
 #define REFORK_TUI_SCREEN_H
 
@@ -49,8 +50,8 @@ void tui_cell_put(const struct tui_area *a, int y, int x, enum tui_role role, wc
 void tui_cell_glyph(const struct tui_area *a, int y, int x, enum tui_role role, enum tui_glyph glyph);
 void tui_cell_role(const struct tui_area *a, int y, int x, enum tui_role role);
 
-// UTF-8 text from (y, x) over at most `width` columns (clipped with the ellipsis and to the area). Control characters and
-// bad bytes become '?', in ASCII everything above 126 too. Returns the column behind the text.
+// UTF-8 text from (y, x) over at most `width` columns (clipped with the ellipsis and to the area). Control
+// characters and bad bytes become '?', in ASCII everything above 126 too. Returns the column behind the text.
 int tui_text(const struct tui_area *a, int y, int x, int width, enum tui_role role, const char *text);
 int tui_textf(const struct tui_area *a, int y, int x, int width, enum tui_role role, const char *format, ...)
     __attribute__((format(printf, 6, 7)));

@@ -1,7 +1,8 @@
-// Everything the TUI knows about a recording comes through this struct of functions, so that its model and its screens
-// run over a made-up recording (tests/tui/fixture.h) as well as over a timeline (tui/timeline_source.h).
-// Events are numbered from 1. No function but `load`, `stack` and `verdict` may take longer than a few microseconds
-// per call, whatever the size of the recording: the TUI calls them for what is on the screen, at every key.
+// Everything the TUI knows about a recording comes through this struct of functions, so that its model and
+// its screens run over a made-up recording (tests/tui/fixture.h) as well as over a timeline
+// (tui/timeline_source.h). Events are numbered from 1. No function but `load`, `stack` and `verdict` may take
+// longer than a few microseconds per call, whatever the size of the recording: the TUI calls them for what is
+// on the screen, at every key.
 #ifndef REFORK_TUI_SOURCE_H
 #define REFORK_TUI_SOURCE_H
 
@@ -24,10 +25,11 @@ struct tui_event {
 };
 
 struct tui_task {
-    int tid, pid, parent_tid;  // parent_tid 0: the first task
-    uint64_t birth, death;     // birth: the event that made it (0: the first task); death 0: still there at the end
-    char name[16];             // comm
-    char start_routine[64];    // "" when unknown
+    int tid, pid, parent_tid; // parent_tid 0: the first task
+    uint64_t birth,
+        death;     // birth: the event that made it (0: the first task); death 0: still there at the end
+    char name[16]; // comm
+    char start_routine[64]; // "" when unknown
 };
 
 // The other ends of an event's causes and effects; 0: none known.
@@ -37,7 +39,8 @@ struct tui_links {
 
 enum tui_landmark { TUI_FORK, TUI_BLOCK, TUI_LANDMARKS };
 
-// Called from inside `load`, `stack` and `verdict` every 50 ms or so; false: stop (they fail with "interrupted").
+// Called from inside `load`, `stack` and `verdict` every 50 ms or so; false: stop (they fail with
+// "interrupted").
 typedef bool (*tui_progress)(void *argument, uint64_t done, uint64_t total);
 
 struct tui_source {
@@ -49,8 +52,8 @@ struct tui_source {
     // Event `number`; false when it cannot be read.
     bool (*event)(void *context, uint64_t number, struct tui_event *out);
 
-    // Does a slice (about 20 ms) of reading ahead; true while there is more to read. Tasks, ranks and landmarks are
-    // complete when it has returned false.
+    // Does a slice (about 20 ms) of reading ahead; true while there is more to read. Tasks, ranks and
+    // landmarks are complete when it has returned false.
     bool (*load)(void *context);
     // How many events `load` has seen.
     uint64_t (*loaded)(void *context);
@@ -65,8 +68,10 @@ struct tui_source {
     uint64_t (*landmark)(void *context, enum tui_landmark what, uint64_t number, int direction);
     void (*links)(void *context, uint64_t number, struct tui_links *out);
 
-    // The stack of `tid` right after event `number`: frames written (strings live as long as the source), or -1.
-    int (*stack)(void *context, uint64_t number, int tid, struct frame *out, size_t max, struct rf_error *err);
+    // The stack of `tid` right after event `number`: frames written (strings live as long as the source), or
+    // -1.
+    int (*stack)(void *context, uint64_t number, int tid, struct frame *out, size_t max,
+                 struct rf_error *err);
     // Text of a source line without newline, NULL when there is none; valid until the next call.
     const char *(*source_line)(void *context, const char *file, int line);
     // The verdict: 0, or -1. Owned by the source. May re-execute the whole recording.

@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct tui_story_line *add(struct tui_model *m, enum tui_story_sort sort, size_t finding, uint64_t event,
-                                  int tid)
-{
+static struct tui_story_line *add(struct tui_model *m, enum tui_story_sort sort, size_t finding,
+                                  uint64_t event, int tid) {
     struct tui_story *s = &m->story;
     struct tui_story_line *lines = reallocarray(s->lines, s->count + 1, sizeof *lines);
     rf_assert(lines);
@@ -18,23 +17,21 @@ static struct tui_story_line *add(struct tui_model *m, enum tui_story_sort sort,
     return line;
 }
 
-static void __attribute__((format(printf, 2, 3))) say(struct tui_story_line *line, const char *format, ...)
-{
+static void __attribute__((format(printf, 2, 3))) say(struct tui_story_line *line, const char *format, ...) {
     va_list list;
     va_start(list, format);
     vsnprintf(line->text, sizeof line->text, format, list);
     va_end(list);
 }
 
-static const char *base_name(const char *path)
-{
+static const char *base_name(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
 }
 
-// The frame that means something to the user: the innermost one whose source the recording (or this machine) has.
-static const struct frame *user_frame(const struct tui_model *m, const struct stack *stack)
-{
+// The frame that means something to the user: the innermost one whose source the recording (or this machine)
+// has.
+static const struct frame *user_frame(const struct tui_model *m, const struct stack *stack) {
     const struct frame *named = NULL;
     for (size_t i = 0; i < stack->count; i++) {
         const struct frame *f = &stack->frames[i];
@@ -44,38 +41,39 @@ static const struct frame *user_frame(const struct tui_model *m, const struct st
     return named ? named : stack->count ? &stack->frames[0] : NULL;
 }
 
-static void place(const struct tui_model *m, struct tui_story_line *line, const struct finding_point *point)
-{
+static void place(const struct tui_model *m, struct tui_story_line *line, const struct finding_point *point) {
     const struct frame *f = user_frame(m, &point->stack);
     if (!f) return;
     if (f->file && f->line > 0) {
-        snprintf(line->where, sizeof line->where, "%s%s%s:%d", f->function ? f->function : "", f->function ? ", " : "",
-                 base_name(f->file), f->line);
+        snprintf(line->where, sizeof line->where, "%s%s%s:%d", f->function ? f->function : "",
+                 f->function ? ", " : "", base_name(f->file), f->line);
     } else {
         snprintf(line->where, sizeof line->where, "%s in %s", f->function ? f->function : "?",
                  f->module ? f->module : "?");
     }
 }
 
-const char *tui_lock_name(const struct finding_lock *lock, char *buffer, size_t size)
-{
+const char *tui_lock_name(const struct finding_lock *lock, char *buffer, size_t size) {
     if (*lock->symbol) return lock->symbol;
-    if (lock->address) snprintf(buffer, size, "the %s at 0x%llx", *lock->kind ? lock->kind : "lock",
-                                (unsigned long long)lock->address);
-    else snprintf(buffer, size, "%s", "a lock");
+    if (lock->address)
+        snprintf(buffer, size, "the %s at 0x%llx", *lock->kind ? lock->kind : "lock",
+                 (unsigned long long)lock->address);
+    else
+        snprintf(buffer, size, "%s", "a lock");
     return buffer;
 }
 
-static void label(const struct tui_model *m, const struct finding_task *task, char *out, size_t size)
-{
-    if (*task->start_routine) snprintf(out, size, "%s (%d)", task->start_routine, task->tid);
-    else if (*task->name) snprintf(out, size, "%s (%d)", task->name, task->tid);
-    else tui_task_label(m, task->tid, out, size);
+static void label(const struct tui_model *m, const struct finding_task *task, char *out, size_t size) {
+    if (*task->start_routine)
+        snprintf(out, size, "%s (%d)", task->start_routine, task->tid);
+    else if (*task->name)
+        snprintf(out, size, "%s (%d)", task->name, task->tid);
+    else
+        tui_task_label(m, task->tid, out, size);
 }
 
 static void acquired(struct tui_model *m, size_t index, const struct finding_task *holder,
-                     const struct finding_lock *lock, const struct finding_point *point)
-{
+                     const struct finding_lock *lock, const struct finding_point *point) {
     char who[192], name[64];
     if (!holder->tid) return;
     label(m, holder, who, sizeof who);
@@ -85,19 +83,21 @@ static void acquired(struct tui_model *m, size_t index, const struct finding_tas
 }
 
 static void waiting(struct tui_model *m, size_t index, const struct finding_task *waiter,
-                    const struct finding_lock *lock, const struct finding_point *point, const char *why)
-{
+                    const struct finding_lock *lock, const struct finding_point *point, const char *why) {
     char who[192], name[64];
-    if (waiter->tid == waiter->pid) snprintf(who, sizeof who, "%d", waiter->tid);
-    else label(m, waiter, who, sizeof who);
+    if (waiter->tid == waiter->pid)
+        snprintf(who, sizeof who, "%d", waiter->tid);
+    else
+        label(m, waiter, who, sizeof who);
     struct tui_story_line *line = add(m, TUI_STORY_WAIT, index, point->event, waiter->tid);
-    if (lock->address) say(line, "%s waits for %s%s", who, tui_lock_name(lock, name, sizeof name), why);
-    else say(line, "%s waits%s", who, why);
+    if (lock->address)
+        say(line, "%s waits for %s%s", who, tui_lock_name(lock, name, sizeof name), why);
+    else
+        say(line, "%s waits%s", who, why);
     place(m, line, point);
 }
 
-static void forked(struct tui_model *m, size_t index, const struct finding *f)
-{
+static void forked(struct tui_model *m, size_t index, const struct finding *f) {
     if (!f->fork.event) return;
     char who[192], holder[192];
     tui_task_label(m, f->fork.tid, who, sizeof who);
@@ -114,8 +114,7 @@ static void forked(struct tui_model *m, size_t index, const struct finding *f)
     place(m, line, &f->fork);
 }
 
-static void heading(struct tui_model *m, size_t index, const struct finding *f)
-{
+static void heading(struct tui_model *m, size_t index, const struct finding *f) {
     char who[192], holder[192], name[64];
     const char *sure = confidence_name(f->confidence), *lock = tui_lock_name(&f->lock, name, sizeof name);
     label(m, &f->waiter, who, sizeof who);
@@ -123,15 +122,16 @@ static void heading(struct tui_model *m, size_t index, const struct finding *f)
     struct tui_story_line *line = add(m, TUI_STORY_STUCK, index, f->waiting.event, f->waiter.tid);
     switch (f->kind) {
     case FINDING_ORPHANED_LOCK:
-        say(line, "DEADLOCK (%s): process %d waits for ever for %s, held by %s, %s", sure, f->waiter.pid, lock, holder,
+        say(line, "DEADLOCK (%s): process %d waits for ever for %s, held by %s, %s", sure, f->waiter.pid,
+            lock, holder,
             f->holder_is_forker ? "its parent's own thread" : "a thread that does not exist there");
         break;
     case FINDING_LOCK_CYCLE:
         say(line, "DEADLOCK (%s): tasks wait for each other's locks; fork has no part in it", sure);
         break;
     case FINDING_ATFORK_DEADLOCK:
-        say(line, "DEADLOCK (%s): fork() hangs in its prepare handlers, which wait for %s, held by %s", sure, lock,
-            holder);
+        say(line, "DEADLOCK (%s): fork() hangs in its prepare handlers, which wait for %s, held by %s", sure,
+            lock, holder);
         break;
     case FINDING_CROSS_PROCESS_WAIT:
         say(line, "%s waits for a process that is stuck itself (%s): the root cause is there", who, sure);
@@ -142,8 +142,7 @@ static void heading(struct tui_model *m, size_t index, const struct finding *f)
     }
 }
 
-static void finding(struct tui_model *m, size_t index)
-{
+static void finding(struct tui_model *m, size_t index) {
     const struct finding *f = &m->verdict->findings[index];
     heading(m, index, f);
     acquired(m, index, &f->holder, &f->lock, &f->acquired);
@@ -154,27 +153,27 @@ static void finding(struct tui_model *m, size_t index)
     for (size_t i = 0; i < f->edge_count; i++) {
         waiting(m, index, &f->edges[i].waiter, &f->edges[i].lock, &f->edges[i].waiting, "");
     }
-    waiting(m, index, &f->waiter, &f->lock, &f->waiting,
-            f->kind == FINDING_ORPHANED_LOCK ? " for ever" : "");
+    waiting(m, index, &f->waiter, &f->lock, &f->waiting, f->kind == FINDING_ORPHANED_LOCK ? " for ever" : "");
     if (*f->advice) say(add(m, TUI_STORY_ADVICE, index, 0, 0), "%s", f->advice);
 }
 
-int tui_wrap(const char **text, int width)
-{
+int tui_wrap(const char **text, int width) {
     int len = (int)strlen(*text), take = len;
     if (width < 1) width = 1;
     if (len > width) {
-        for (take = width; take > 0 && (*text)[take] != ' '; take--) continue;
+        for (take = width; take > 0 && (*text)[take] != ' '; take--)
+            continue;
         if (!take) take = width; // one long word
-        while (take < len && ((unsigned char)(*text)[take] & 0xc0) == 0x80) take++;
+        while (take < len && ((unsigned char)(*text)[take] & 0xc0) == 0x80)
+            take++;
     }
     *text += take;
-    while (**text == ' ') ++*text;
+    while (**text == ' ')
+        ++*text;
     return take;
 }
 
-int tui_story_rows(const struct tui_story_line *line, int width, int *where_row)
-{
+int tui_story_rows(const struct tui_story_line *line, int width, int *where_row) {
     int rows = 0, last = 0;
     for (const char *text = line->text; *text;) {
         last = tui_wrap(&text, width);
@@ -182,19 +181,18 @@ int tui_story_rows(const struct tui_story_line *line, int width, int *where_row)
     }
     if (!rows) rows = 1;
     bool fits = last + 2 + (int)strlen(line->where) <= width;
-    if (*line->where && !fits) rows++;
-    if (where_row) *where_row = *line->where ? rows - 1 : -1;
+    bool shown = *line->where && (fits || width >= 60); // in a narrow pane the stack says it
+    if (shown && !fits) rows++;
+    if (where_row) *where_row = shown ? rows - 1 : -1;
     return rows;
 }
 
-void tui_story_release(struct tui_model *m)
-{
+void tui_story_release(struct tui_model *m) {
     free(m->story.lines);
     m->story = (struct tui_story){0};
 }
 
-void tui_story_build(struct tui_model *m)
-{
+void tui_story_build(struct tui_model *m) {
     tui_story_release(m);
     m->story_line = 0;
     const char *end = m->verdict ? m->verdict->end_reason : "";
@@ -203,7 +201,8 @@ void tui_story_build(struct tui_model *m)
         say(add(m, TUI_STORY_TEXT, 0, 0, 0), "reading the recording; the verdict comes next");
         return;
     case TUI_VERDICT_RUNNING:
-        say(add(m, TUI_STORY_TEXT, 0, 0, 0), "re-executing the recording to find out who held which lock (^C stops)");
+        say(add(m, TUI_STORY_TEXT, 0, 0, 0),
+            "re-executing the recording to find out who held which lock (^C stops)");
         return;
     case TUI_VERDICT_FAILED:
         say(add(m, TUI_STORY_STUCK, 0, 0, 0), "no verdict: %s", m->verdict_error);
@@ -212,10 +211,13 @@ void tui_story_build(struct tui_model *m)
     case TUI_VERDICT_DONE:
         break;
     }
-    for (size_t i = 0; i < m->verdict->count; i++) finding(m, i);
+    for (size_t i = 0; i < m->verdict->count; i++)
+        finding(m, i);
     if (!m->verdict->count) {
         say(add(m, TUI_STORY_GOOD, 0, 0, 0), "no deadlock in this recording");
-        say(add(m, TUI_STORY_TEXT, 0, 0, 0), "n and p step through it event by event, ? says what else there is");
+        say(add(m, TUI_STORY_TEXT, 0, 0, 0),
+            "n and p step through it event by event, ? says what else there is");
     }
-    if (*end) say(add(m, TUI_STORY_TEXT, 0, m->verdict->events, 0), "the recording ends: %s", end);
+    if (*end && !m->verdict->count)
+        say(add(m, TUI_STORY_TEXT, 0, m->verdict->events, 0), "the recording ends: %s", end);
 }

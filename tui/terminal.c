@@ -45,33 +45,30 @@ static const struct {
 #undef ROLE
 };
 
-// ---- signals ------------------------------------------------------------------------------------------------------
+// ---- signals
+// ------------------------------------------------------------------------------------------------------
 static const int ends[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT};
 static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
 
-static void wake(void)
-{
+static void wake(void) {
     int saved = errno;
     if (write(t.wake[1], "", 1) < 0) errno = 0; // full: it is awake already
     errno = saved;
 }
 
-static void on_end(int number)
-{
+static void on_end(int number) {
     t.ending = number;
     wake();
 }
 
-static void on_resize(int number)
-{
+static void on_resize(int number) {
     (void)number;
     t.resized = 1;
     wake();
 }
 
 // Only async-signal-safe calls: the terminal as it was, stderr as it was, then the signal's own effect.
-static void on_crash(int number)
-{
+static void on_crash(int number) {
     if (write(STDOUT_FILENO, t.leave, t.leave_len) < 0) errno = 0;
     tcsetattr(STDIN_FILENO, TCSANOW, &t.saved);
     if (t.real_stderr >= 0) {
@@ -87,24 +84,23 @@ static void on_crash(int number)
     raise(number);
 }
 
-static void handle(int number, void (*handler)(int), int flags)
-{
+static void handle(int number, void (*handler)(int), int flags) {
     struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
     sigaction(number, &action, NULL);
 }
 
-static void set_signals(bool on)
-{
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) handle(ends[i], on ? on_end : SIG_DFL, 0);
+static void set_signals(bool on) {
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        handle(ends[i], on ? on_end : SIG_DFL, 0);
     for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++) {
         handle(crashes[i], on ? on_crash : SIG_DFL, on ? (int)SA_RESETHAND : 0);
     }
     handle(SIGWINCH, on ? on_resize : SIG_DFL, 0);
 }
 
-// ---- stderr -------------------------------------------------------------------------------------------------------
-static void hold_stderr(void)
-{
+// ---- stderr
+// -------------------------------------------------------------------------------------------------------
+static void hold_stderr(void) {
     fflush(stderr);
     t.held_stderr = memfd_create("stderr", MFD_CLOEXEC);
     if (t.held_stderr < 0) return;
@@ -112,23 +108,23 @@ static void hold_stderr(void)
     if (t.real_stderr >= 0) dup2(t.held_stderr, STDERR_FILENO);
 }
 
-static void release_stderr(void)
-{
+static void release_stderr(void) {
     if (t.held_stderr < 0) return;
     fflush(stderr);
     if (t.real_stderr >= 0) dup2(t.real_stderr, STDERR_FILENO);
     char buffer[4096];
     ssize_t n;
     lseek(t.held_stderr, 0, SEEK_SET);
-    while ((n = read(t.held_stderr, buffer, sizeof buffer)) > 0) fwrite(buffer, 1, (size_t)n, stderr);
+    while ((n = read(t.held_stderr, buffer, sizeof buffer)) > 0)
+        fwrite(buffer, 1, (size_t)n, stderr);
     close(t.held_stderr);
     if (t.real_stderr >= 0) close(t.real_stderr);
     t.held_stderr = t.real_stderr = -1;
 }
 
-// ---- opening ------------------------------------------------------------------------------------------------------
-static void set_colours(bool no_colour)
-{
+// ---- opening
+// ------------------------------------------------------------------------------------------------------
+static void set_colours(bool no_colour) {
     const char *environment = getenv("NO_COLOR");
     t.colour = !no_colour && !(environment && *environment) && has_colors() && start_color() == OK &&
                use_default_colors() == OK && COLORS >= 8;
@@ -141,8 +137,7 @@ static void set_colours(bool no_colour)
     }
 }
 
-static void add_leave(const char *capability)
-{
+static void add_leave(const char *capability) {
     const char *text = tigetstr(capability);
     if (!text || text == (char *)-1) return;
     size_t len = strlen(text);
@@ -151,21 +146,20 @@ static void add_leave(const char *capability)
     t.leave_len += len;
 }
 
-static const char *cursor_address(const char *type, int fd)
-{
+static const char *cursor_motion(const char *type, int fd) {
     int result;
     if (setupterm(type, fd, &result) != OK) return NULL;
     const char *text = tigetstr("cup");
     return text && text != (char *)-1 ? text : NULL;
 }
 
-static int open_real(struct rf_error *err)
-{
+static int open_real(struct rf_error *err) {
     const char *type = getenv("TERM");
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
-        return rf_fail(err, RF_CANNOT, "no terminal on standard input and output; 'refork explain' says it as text");
+        return rf_fail(err, RF_CANNOT,
+                       "no terminal on standard input and output; 'refork explain' says it as text");
     }
-    if (!type || !cursor_address(type, STDOUT_FILENO)) {
+    if (!type || !cursor_motion(type, STDOUT_FILENO)) {
         return rf_fail(err, RF_CANNOT,
                        "terminal '%s' cannot move its cursor; 'refork explain' says it as text, or set TERM",
                        type ? type : "");
@@ -173,7 +167,8 @@ static int open_real(struct rf_error *err)
     if (pipe2(t.wake, O_CLOEXEC | O_NONBLOCK)) return rf_fail_errno(err, RF_CANNOT, "no pipe");
     tcgetattr(STDIN_FILENO, &t.saved);
     t.screen = newterm(NULL, stdout, stdin);
-    if (!t.screen) return rf_fail(err, RF_CANNOT, "terminal '%s' does not work; 'refork explain' says it as text", type);
+    if (!t.screen)
+        return rf_fail(err, RF_CANNOT, "terminal '%s' does not work; 'refork explain' says it as text", type);
     set_term(t.screen);
     t.leave_len = 0;
     add_leave("sgr0");
@@ -192,14 +187,13 @@ static int open_real(struct rf_error *err)
     return 0;
 }
 
-static int open_unseen(int cols, int rows, struct rf_error *err)
-{
+static int open_unseen(int cols, int rows, struct rf_error *err) {
     static const char *const types[] = {"xterm-256color", "xterm", "vt100", "ansi", "linux"};
     t.null_out = fopen("/dev/null", "r+");
     t.null_in = fopen("/dev/null", "r");
     if (!t.null_out || !t.null_in) return rf_fail_errno(err, RF_CANNOT, "cannot open '/dev/null'");
     const char *own = getenv("TERM");
-    if (own && cursor_address(own, fileno(t.null_out))) t.screen = newterm(own, t.null_out, t.null_in);
+    if (own && cursor_motion(own, fileno(t.null_out))) t.screen = newterm(own, t.null_out, t.null_in);
     for (size_t i = 0; !t.screen && i < sizeof types / sizeof *types; i++) {
         t.screen = newterm(types[i], t.null_out, t.null_in);
     }
@@ -209,8 +203,7 @@ static int open_unseen(int cols, int rows, struct rf_error *err)
     return 0;
 }
 
-int tui_terminal_open(const struct tui_terminal_options *options, struct rf_error *err)
-{
+int tui_terminal_open(const struct tui_terminal_options *options, struct rf_error *err) {
     rf_assert(!t.open);
     setlocale(LC_CTYPE, "");
     t.ascii = options->ascii || strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
@@ -225,8 +218,7 @@ int tui_terminal_open(const struct tui_terminal_options *options, struct rf_erro
     return 0;
 }
 
-void tui_terminal_close(void)
-{
+void tui_terminal_close(void) {
     if (!t.open) return;
     t.open = false;
     if (t.mouse) mousemask(0, NULL);
@@ -245,25 +237,22 @@ void tui_terminal_close(void)
     }
 }
 
-// ---- showing ------------------------------------------------------------------------------------------------------
-void tui_terminal_size(int *cols, int *rows)
-{
+// ---- showing
+// ------------------------------------------------------------------------------------------------------
+void tui_terminal_size(int *cols, int *rows) {
     *cols = COLS;
     *rows = LINES;
 }
 
-bool tui_terminal_ascii(void)
-{
+bool tui_terminal_ascii(void) {
     return t.ascii;
 }
 
-void tui_terminal_redraw(void)
-{
+void tui_terminal_redraw(void) {
     clearok(curscr, TRUE);
 }
 
-void tui_terminal_show(const struct tui_screen *s)
-{
+void tui_terminal_show(const struct tui_screen *s) {
     for (int y = 0; y < s->rows && y < LINES; y++) {
         for (int x = 0; x < s->cols && x < COLS; x++) {
             const struct tui_cell *cell = &s->cells[y * s->cols + x];
@@ -277,17 +266,17 @@ void tui_terminal_show(const struct tui_screen *s)
     refresh();
 }
 
-static void put_wide(FILE *out, wchar_t ch)
-{
+static void put_wide(FILE *out, wchar_t ch) {
     char bytes[8];
     mbstate_t state = {0};
     size_t n = wcrtomb(bytes, ch, &state);
-    if (n == (size_t)-1) putc('?', out);
-    else fwrite(bytes, 1, n, out);
+    if (n == (size_t)-1)
+        putc('?', out);
+    else
+        fwrite(bytes, 1, n, out);
 }
 
-int tui_terminal_dump(const struct tui_screen *s, const char *path, struct rf_error *err)
-{
+int tui_terminal_dump(const struct tui_screen *s, const char *path, struct rf_error *err) {
     FILE *out = fopen(path, "w");
     if (!out) return rf_fail_errno(err, RF_CANNOT, "cannot write '%s'", path);
     for (int plane = 0; plane < 2; plane++) {
@@ -303,7 +292,8 @@ int tui_terminal_dump(const struct tui_screen *s, const char *path, struct rf_er
                 short pair;
                 if (!plane) {
                     if (!cell->ch) continue;
-                    if (mvin_wch(y, x, &shown) == OK && getcchar(&shown, text, &attributes, &pair, NULL) == OK) {
+                    if (mvin_wch(y, x, &shown) == OK &&
+                        getcchar(&shown, text, &attributes, &pair, NULL) == OK) {
                         ch = text[0];
                     }
                 } else if (cell->ch != L' ' || cell->role != TUI_ROLE_NORMAL) {
@@ -313,7 +303,8 @@ int tui_terminal_dump(const struct tui_screen *s, const char *path, struct rf_er
                     blanks++;
                     continue;
                 }
-                for (; blanks; blanks--) putc(' ', out);
+                for (; blanks; blanks--)
+                    putc(' ', out);
                 put_wide(out, ch);
             }
             putc('\n', out);
@@ -324,17 +315,26 @@ int tui_terminal_dump(const struct tui_screen *s, const char *path, struct rf_er
     return 0;
 }
 
-// ---- keys ---------------------------------------------------------------------------------------------------------
-static int from_curses(int code, int *y, int *x)
-{
+// ---- keys
+// ---------------------------------------------------------------------------------------------------------
+static int from_curses(int code, int *y, int *x) {
     static const struct {
         int code, key;
     } codes[] = {
-        {KEY_UP, TUI_KEY_UP},           {KEY_DOWN, TUI_KEY_DOWN},           {KEY_LEFT, TUI_KEY_LEFT},
-        {KEY_RIGHT, TUI_KEY_RIGHT},     {KEY_PPAGE, TUI_KEY_PAGE_UP},       {KEY_NPAGE, TUI_KEY_PAGE_DOWN},
-        {KEY_HOME, TUI_KEY_HOME},       {KEY_END, TUI_KEY_END},             {KEY_FIND, TUI_KEY_HOME},
-        {KEY_SELECT, TUI_KEY_END},      {KEY_BTAB, TUI_KEY_BACKTAB},        {KEY_ENTER, TUI_KEY_ENTER},
-        {KEY_BACKSPACE, TUI_KEY_BACKSPACE}, {KEY_RESIZE, TUI_KEY_RESIZE},
+        {KEY_UP, TUI_KEY_UP},
+        {KEY_DOWN, TUI_KEY_DOWN},
+        {KEY_LEFT, TUI_KEY_LEFT},
+        {KEY_RIGHT, TUI_KEY_RIGHT},
+        {KEY_PPAGE, TUI_KEY_PAGE_UP},
+        {KEY_NPAGE, TUI_KEY_PAGE_DOWN},
+        {KEY_HOME, TUI_KEY_HOME},
+        {KEY_END, TUI_KEY_END},
+        {KEY_FIND, TUI_KEY_HOME},
+        {KEY_SELECT, TUI_KEY_END},
+        {KEY_BTAB, TUI_KEY_BACKTAB},
+        {KEY_ENTER, TUI_KEY_ENTER},
+        {KEY_BACKSPACE, TUI_KEY_BACKSPACE},
+        {KEY_RESIZE, TUI_KEY_RESIZE},
     };
     if (code == KEY_MOUSE) {
         MEVENT event;
@@ -351,8 +351,7 @@ static int from_curses(int code, int *y, int *x)
     return TUI_KEY_NONE;
 }
 
-static int from_character(wint_t ch)
-{
+static int from_character(wint_t ch) {
     if (ch == '\n' || ch == '\r') return TUI_KEY_ENTER;
     if (ch < 128) return (int)ch;
     char bytes[8];
@@ -360,12 +359,12 @@ static int from_character(wint_t ch)
     size_t n = wcrtomb(bytes, (wchar_t)ch, &state);
     if (n == (size_t)-1 || n < 1) return TUI_KEY_NONE;
     t.pushed_len = (int)n - 1;
-    for (size_t i = 1; i < n; i++) t.pushed[n - 1 - i] = bytes[i]; // taken from the end
+    for (size_t i = 1; i < n; i++)
+        t.pushed[n - 1 - i] = bytes[i]; // taken from the end
     return (unsigned char)bytes[0];
 }
 
-static bool resize(void)
-{
+static bool resize(void) {
     struct winsize size;
     if (!t.resized) return false;
     t.resized = 0;
@@ -375,8 +374,7 @@ static bool resize(void)
     return true;
 }
 
-int tui_terminal_key(int timeout_ms, int *y, int *x)
-{
+int tui_terminal_key(int timeout_ms, int *y, int *x) {
     if (t.pushed_len) return (unsigned char)t.pushed[--t.pushed_len];
     for (int pass = 0; pass < 2; pass++) {
         wint_t ch;
@@ -389,20 +387,20 @@ int tui_terminal_key(int timeout_ms, int *y, int *x)
         struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = t.wake[0], .events = POLLIN}};
         if (poll(fds, 2, timeout_ms) <= 0) continue;
         char drain[64];
-        while (read(t.wake[0], drain, sizeof drain) > 0) continue;
+        while (read(t.wake[0], drain, sizeof drain) > 0)
+            continue;
         if (fds[0].revents & (POLLHUP | POLLERR | POLLNVAL)) t.ending = SIGHUP;
     }
     return TUI_KEY_NONE;
 }
 
-int tui_terminal_signal(void)
-{
+int tui_terminal_signal(void) {
     return t.ending;
 }
 
-// ---- away and back --------------------------------------------------------------------------------------------------
-void tui_terminal_suspend(void)
-{
+// ---- away and back
+// --------------------------------------------------------------------------------------------------
+void tui_terminal_suspend(void) {
     if (!t.real) return;
     curs_set(1);
     endwin();
@@ -415,24 +413,24 @@ void tui_terminal_suspend(void)
     refresh();
 }
 
-bool tui_terminal_mouse(void)
-{
+bool tui_terminal_mouse(void) {
     t.mouse = !t.mouse;
     mousemask(t.mouse ? BUTTON1_PRESSED | BUTTON1_CLICKED | BUTTON4_PRESSED | BUTTON5_PRESSED : 0, NULL);
     mouseinterval(0);
     return t.mouse;
 }
 
-int tui_terminal_edit(const char *file, int line, struct rf_error *err)
-{
+int tui_terminal_edit(const char *file, int line, struct rf_error *err) {
     const char *editor = getenv("VISUAL");
     if (!editor || !*editor) editor = getenv("EDITOR");
     if (!editor || !*editor) editor = "vi";
     if (access(file, R_OK)) {
-        return rf_fail_errno(err, RF_CANNOT, "cannot open '%s' on this machine (the recording has its text)", file);
+        return rf_fail_errno(err, RF_CANNOT, "cannot open '%s' on this machine (the recording has its text)",
+                             file);
     }
     char command[4200], number[24];
-    snprintf(command, sizeof command, "%s \"+$1\" \"$2\"", editor); // the editor may have arguments of its own
+    snprintf(command, sizeof command, "%s \"+$1\" \"$2\"",
+             editor); // the editor may have arguments of its own
     snprintf(number, sizeof number, "%d", line);
     if (t.real) {
         curs_set(1);
@@ -449,7 +447,8 @@ int tui_terminal_edit(const char *file, int line, struct rf_error *err)
         execl("/bin/sh", "sh", "-c", command, "sh", number, file, (char *)NULL);
         _exit(127);
     }
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
     if (t.real) {
         handle(SIGINT, on_end, 0);
         handle(SIGQUIT, on_end, 0);

@@ -7,8 +7,8 @@
 
 struct timeline_source;
 
-// `path`: the recording again; the source reads events with a reader of its own, so that it can answer from inside the
-// timeline's progress callback. The timeline must outlive the source.
+// `path`: the recording again; the source reads events with a reader of its own, so that it can answer from
+// inside the timeline's progress callback. The timeline must outlive the source.
 int timeline_source_new(struct timeline *timeline, const char *path, struct timeline_source **out,
                         struct rf_error *err);
 const struct tui_source *timeline_source_get(const struct timeline_source *s);

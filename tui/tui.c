@@ -21,8 +21,7 @@ struct session {
     bool failed; // of a script: *err is filled
 };
 
-static void paint(struct session *s)
-{
+static void paint(struct session *s) {
     int cols, rows;
     tui_terminal_size(&cols, &rows);
     if (cols != s->screen.cols || rows != s->screen.rows) tui_screen_resize(&s->screen, cols, rows);
@@ -32,17 +31,16 @@ static void paint(struct session *s)
     clock_gettime(CLOCK_MONOTONIC, &s->painted);
 }
 
-static void edit(struct session *s)
-{
+static void edit(struct session *s) {
     struct rf_error err = {0};
     const struct tui_model *m = &s->model;
     const struct frame *f = m->focus.frame < m->frame_count ? &m->frames[m->focus.frame] : NULL;
     if (!f || !f->file) return;
-    if (tui_terminal_edit(f->file, f->line ? f->line : 1, &err)) tui_model_message(&s->model, true, "%s", err.text);
+    if (tui_terminal_edit(f->file, f->line ? f->line : 1, &err))
+        tui_model_message(&s->model, true, "%s", err.text);
 }
 
-static void dump(struct session *s)
-{
+static void dump(struct session *s) {
     struct rf_error err = {0};
     paint(s);
     int result = tui_terminal_dump(&s->screen, s->model.request_text, &err);
@@ -56,50 +54,61 @@ static void dump(struct session *s)
     }
 }
 
-static void serve_request(struct session *s)
-{
+static void serve_request(struct session *s) {
     enum tui_request request = s->model.request;
     s->model.request = TUI_REQUEST_NONE;
     switch (request) {
-    case TUI_REQUEST_NONE: break;
-    case TUI_REQUEST_QUIT: s->quit = true; break;
-    case TUI_REQUEST_REDRAW: tui_terminal_redraw(); break;
-    case TUI_REQUEST_SUSPEND: tui_terminal_suspend(); break;
-    case TUI_REQUEST_EDIT: edit(s); break;
-    case TUI_REQUEST_DUMP: dump(s); break;
+    case TUI_REQUEST_NONE:
+        break;
+    case TUI_REQUEST_QUIT:
+        s->quit = true;
+        break;
+    case TUI_REQUEST_REDRAW:
+        tui_terminal_redraw();
+        break;
+    case TUI_REQUEST_SUSPEND:
+        tui_terminal_suspend();
+        break;
+    case TUI_REQUEST_EDIT:
+        edit(s);
+        break;
+    case TUI_REQUEST_DUMP:
+        dump(s);
+        break;
     case TUI_REQUEST_MOUSE:
-        tui_model_message(&s->model, false, tui_terminal_mouse() ? "mouse on; M turns it off (to select text)" : "mouse off");
+        tui_model_message(&s->model, false,
+                          tui_terminal_mouse() ? "mouse on; M turns it off (to select text)" : "mouse off");
         break;
     }
 }
 
 // Takes one key; false when there is none within the time.
-static bool take_key(struct session *s, int timeout_ms)
-{
+static bool take_key(struct session *s, int timeout_ms) {
     int y = 0, x = 0, key = tui_terminal_key(timeout_ms, &y, &x);
     if (key == TUI_KEY_NONE) return false;
-    if (key == TUI_KEY_CLICK) tui_view_click(&s->model, y, x);
-    else tui_model_key(&s->model, key);
+    if (key == TUI_KEY_CLICK)
+        tui_view_click(&s->model, y, x);
+    else
+        tui_model_key(&s->model, key);
     serve_request(s);
     return true;
 }
 
 // From inside a long operation: the screen stays alive.
-static bool poll_terminal(void *argument)
-{
+static bool poll_terminal(void *argument) {
     struct session *s = argument;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     bool due = (now.tv_sec - s->painted.tv_sec) * 1000 + (now.tv_nsec - s->painted.tv_nsec) / 1000000 >= 40;
     bool first = s->model.busy_done == 0;
     if (!due && !first) return !s->quit;
-    while (!s->quit && take_key(s, 0)) continue;
+    while (!s->quit && take_key(s, 0))
+        continue;
     if (!s->quit) paint(s);
     return !s->quit && !tui_terminal_signal();
 }
 
-static void run_terminal(struct session *s)
-{
+static void run_terminal(struct session *s) {
     s->model.poll = poll_terminal;
     s->model.poll_argument = s;
     bool more = true;
@@ -107,7 +116,8 @@ static void run_terminal(struct session *s)
     while (!s->quit && !tui_terminal_signal()) {
         if (take_key(s, more ? 0 : -1)) {
             more = true;
-            while (!s->quit && take_key(s, 0)) continue; // typed ahead: paint once
+            while (!s->quit && take_key(s, 0))
+                continue; // typed ahead: paint once
             if (!s->quit) paint(s);
             continue;
         }
@@ -117,35 +127,43 @@ static void run_terminal(struct session *s)
     }
 }
 
-static int run_script(struct session *s, const char *script)
-{
+static int run_script(struct session *s, const char *script) {
     int key, result;
     for (;;) {
-        while (tui_model_work(&s->model)) continue;
+        while (tui_model_work(&s->model))
+            continue;
         if (s->quit || s->failed) break;
+        size_t len = strcspn(script, "<\n");
+        if (s->model.layout.too_small && !strncmp(script, ":dump ", 6) &&
+            len < sizeof s->model.request_text) {
+            // The screen that takes only q can be saved by a script all the same.
+            snprintf(s->model.request_text, sizeof s->model.request_text, "%.*s", (int)len - 6, script + 6);
+            script += len;
+            dump(s);
+            continue;
+        }
         result = tui_key_script(&script, &key, s->err);
         if (result < 0) return -1;
         if (!result) break;
         tui_model_key(&s->model, key);
-        while (tui_model_work(&s->model)) continue;
+        while (tui_model_work(&s->model))
+            continue;
         serve_request(s);
     }
     return s->failed ? -1 : 0;
 }
 
-static int parse_size(const char *size, struct tui_terminal_options *out, struct rf_error *err)
-{
+static int parse_size(const char *size, struct tui_terminal_options *out, struct rf_error *err) {
     int end = 0;
     if (!size) size = "80x24";
-    if (sscanf(size, "%dx%d%n", &out->cols, &out->rows, &end) != 2 || size[end] || out->cols < 1 || out->rows < 1 ||
-        out->cols > 1000 || out->rows > 1000) {
+    if (sscanf(size, "%dx%d%n", &out->cols, &out->rows, &end) != 2 || size[end] || out->cols < 1 ||
+        out->rows < 1 || out->cols > 1000 || out->rows > 1000) {
         return rf_fail(err, RF_CANNOT, "bad size '%s'; write columns and rows as 80x24", size);
     }
     return 0;
 }
 
-int tui_run(const struct tui_source *source, const struct tui_options *options, struct rf_error *err)
-{
+int tui_run(const struct tui_source *source, const struct tui_options *options, struct rf_error *err) {
     struct tui_terminal_options terminal = {.ascii = options->ascii, .no_colour = options->no_colour};
     if (options->script && parse_size(options->size, &terminal, err)) return -1;
     if (tui_terminal_open(&terminal, err)) return -1;
@@ -158,8 +176,10 @@ int tui_run(const struct tui_source *source, const struct tui_options *options, 
     tui_terminal_size(&cols, &rows);
     tui_screen_resize(&s->screen, cols, rows);
     tui_model_init(&s->model, source, cols, rows, options->start);
-    if (s->script) result = run_script(s, options->script);
-    else run_terminal(s);
+    if (s->script)
+        result = run_script(s, options->script);
+    else
+        run_terminal(s);
     int ending = s->script ? 0 : tui_terminal_signal();
     tui_model_release(&s->model);
     tui_screen_release(&s->screen);

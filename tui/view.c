@@ -9,21 +9,19 @@ static const struct {
     const char *name;
     view_function draw;
 } views[TUI_PANES] = {
-    [TUI_STORY] = {"Story", tui_view_story}, [TUI_LANES] = {"Lanes", tui_view_lanes},
+    [TUI_STORY] = {"Story", tui_view_story},    [TUI_LANES] = {"Lanes", tui_view_lanes},
     [TUI_EVENTS] = {"Events", tui_view_events}, [TUI_LOCKS] = {"Locks", tui_view_locks},
     [TUI_STACK] = {"Stack", tui_view_stack},
 };
 
-void tui_scroll(size_t *top, size_t count, int h, size_t from, size_t to)
-{
+void tui_scroll(size_t *top, size_t count, int h, size_t from, size_t to) {
     size_t rows = h > 0 ? (size_t)h : 1;
     if (to > *top + rows) *top = to - rows;
     if (from < *top) *top = from;
     if (*top + rows > count) *top = count > rows ? count - rows : 0;
 }
 
-static void heading_text(const struct tui_model *m, enum tui_pane pane, char *out, size_t size)
-{
+static void heading_text(const struct tui_model *m, enum tui_pane pane, int w, char *out, size_t size) {
     char label[96];
     size_t held[256];
     tui_task_label(m, m->focus.tid, label, sizeof label);
@@ -40,24 +38,33 @@ static void heading_text(const struct tui_model *m, enum tui_pane pane, char *ou
         snprintf(out, size, "2 Lanes, %zu task%s", m->task_count, m->task_count == 1 ? "" : "s");
         break;
     case TUI_EVENTS:
-        if (m->matches) snprintf(out, size, "3 Events with '%s' (%zu)", m->filter, m->match_count);
-        else snprintf(out, size, "3 Events");
+        if (m->matches)
+            snprintf(out, size, "3 Events with '%s' (%zu)", m->filter, m->match_count);
+        else
+            snprintf(out, size, "3 Events");
         break;
-    case TUI_LOCKS: snprintf(out, size, "4 Locks held at event %llu: %zu", event, tui_held(m, held, 256)); break;
-    case TUI_STACK: snprintf(out, size, "5 Stack of %s at %llu", label, event); break;
-    case TUI_PANES: break;
+    case TUI_LOCKS:
+        snprintf(out, size, "4 Locks held at event %llu: %zu", event, tui_held(m, held, 256));
+        break;
+    case TUI_STACK:
+        if (w < 60)
+            snprintf(out, size, "5 Stack of %d", m->focus.tid);
+        else
+            snprintf(out, size, "5 Stack of %s at event %llu", label, event);
+        break;
+    case TUI_PANES:
+        break;
     }
 }
 
-static void draw_slot(struct tui_model *m, struct tui_screen *s, const struct tui_slot *slot)
-{
+static void draw_slot(struct tui_model *m, struct tui_screen *s, const struct tui_slot *slot) {
     struct tui_area whole = {s, slot->y, slot->x, slot->h, slot->w};
     struct tui_area inner = {s, slot->y + 1, slot->x, slot->h - 1, slot->w};
     bool active = slot->shown == m->pane;
     enum tui_role role = active ? TUI_ROLE_PANE_ACTIVE : TUI_ROLE_PANE;
-    char text[160];
+    char text[360];
     tui_fill(&whole, 0, 0, slot->w, TUI_ROLE_PANE, tui_glyph(s, TUI_GLYPH_HLINE));
-    heading_text(m, slot->shown, text, sizeof text);
+    heading_text(m, slot->shown, slot->w, text, sizeof text);
     int x = 1;
     tui_cell_put(&whole, 0, x++, role, L' ');
     if (active) tui_cell_glyph(&whole, 0, x++, role, TUI_GLYPH_POINTER);
@@ -78,13 +85,13 @@ static void draw_slot(struct tui_model *m, struct tui_screen *s, const struct tu
     }
     if (slot->x > 0) {
         struct tui_area left = {s, slot->y, slot->x - 1, slot->h, 1};
-        for (int y = 0; y < slot->h; y++) tui_cell_glyph(&left, y, 0, TUI_ROLE_PANE, TUI_GLYPH_VLINE);
+        for (int y = 0; y < slot->h; y++)
+            tui_cell_glyph(&left, y, 0, TUI_ROLE_PANE, TUI_GLYPH_VLINE);
     }
     views[slot->shown].draw(m, &inner);
 }
 
-static void draw_title(const struct tui_model *m, const struct tui_area *a)
-{
+static void draw_title(const struct tui_model *m, const struct tui_area *a) {
     struct tui_event e = {0};
     char left[300], right[200] = "";
     bool known = m->focus.event && m->source->event(m->source->context, m->focus.event, &e);
@@ -107,8 +114,7 @@ static void draw_title(const struct tui_model *m, const struct tui_area *a)
     tui_text(a, 0, a->w - width - 1, width, TUI_ROLE_TITLE, right);
 }
 
-static void draw_hints(const struct tui_model *m, const struct tui_area *a)
-{
+static void draw_hints(const struct tui_model *m, const struct tui_area *a) {
     int x = 1;
     if (m->searching) x = tui_textf(a, 0, x, a->w / 3, TUI_ROLE_BAR, "/%s  ", m->search);
     if (m->matches) x = tui_textf(a, 0, x, a->w / 3, TUI_ROLE_BAR, "F %s  ", m->filter);
@@ -124,13 +130,11 @@ static void draw_hints(const struct tui_model *m, const struct tui_area *a)
         int keys = (int)strcspn(row->keys, " "), width = keys + 1 + (int)strlen(row->label);
         if (!always && x + width + 2 + reserve > a->w - 1) continue;
         x = tui_textf(a, 0, x, keys, TUI_ROLE_KEY, "%.*s", keys, row->keys);
-        x = tui_textf(a, 0, x, width, TUI_ROLE_BAR, " %s  ", row->label);
-        x += 1;
+        x = tui_textf(a, 0, x, a->w - x, TUI_ROLE_BAR, " %s", row->label) + 2;
     }
 }
 
-static void draw_bar(const struct tui_model *m, const struct tui_area *a)
-{
+static void draw_bar(const struct tui_model *m, const struct tui_area *a) {
     static const char *const prompts[] = {"", ":", "/", "filter (!text: without): "};
     tui_fill(a, 0, 0, a->w, TUI_ROLE_BAR, L' ');
     if (m->prompt) {
@@ -143,7 +147,8 @@ static void draw_bar(const struct tui_model *m, const struct tui_area *a)
                   (unsigned long long)m->busy_done, (unsigned long long)m->busy_total, percent);
     } else if (m->pending) {
         tui_text(a, 0, 1, a->w - 2, TUI_ROLE_BAR,
-                 m->pending == 'm' ? "mark this place with a letter: a to z" : "go to mark: a to z, or ' for the last place");
+                 m->pending == 'm' ? "mark this place with a letter: a to z"
+                                   : "go to mark: a to z, or ' for the last place");
     } else if (*m->message) {
         if (m->message_bad) tui_cell_put(a, 0, 1, TUI_ROLE_KEY, L'!');
         tui_text(a, 0, m->message_bad ? 3 : 1, a->w - 4, TUI_ROLE_BAR, m->message);
@@ -154,16 +159,14 @@ static void draw_bar(const struct tui_model *m, const struct tui_area *a)
     }
 }
 
-static void draw_too_small(const struct tui_model *m, struct tui_screen *s)
-{
+static void draw_too_small(const struct tui_model *m, struct tui_screen *s) {
     struct tui_area a = {s, 0, 0, s->rows, s->cols};
     tui_textf(&a, 0, 0, s->cols, TUI_ROLE_STUCK, "too small: %dx%d", m->cols, m->rows);
     tui_textf(&a, 1, 0, s->cols, TUI_ROLE_NORMAL, "needs %dx%d", TUI_MIN_COLS, TUI_MIN_ROWS);
     tui_text(&a, 2, 0, s->cols, TUI_ROLE_NORMAL, "q quits");
 }
 
-void tui_view_help(struct tui_model *m, const struct tui_area *a)
-{
+void tui_view_help(struct tui_model *m, const struct tui_area *a) {
     size_t rows = a->h > 0 ? (size_t)a->h : 0;
     for (size_t i = 0; i < rows && m->help_top + i < tui_action_row_count; i++) {
         const struct tui_action_row *row = &tui_action_rows[m->help_top + i];
@@ -176,8 +179,7 @@ void tui_view_help(struct tui_model *m, const struct tui_area *a)
     }
 }
 
-void tui_view_draw(struct tui_model *m, struct tui_screen *s)
-{
+void tui_view_draw(struct tui_model *m, struct tui_screen *s) {
     tui_screen_clear(s);
     if (m->layout.too_small) {
         draw_too_small(m, s);
@@ -189,16 +191,17 @@ void tui_view_draw(struct tui_model *m, struct tui_screen *s)
         struct tui_area heading = {s, 1, 0, 1, s->cols}, inner = {s, 2, 0, s->rows - 3, s->cols};
         tui_fill(&heading, 0, 0, s->cols, TUI_ROLE_PANE, tui_glyph(s, TUI_GLYPH_HLINE));
         bool more = m->help_top + (size_t)(s->rows - 3) < tui_action_row_count;
-        tui_text(&heading, 0, 1, s->cols - 2, TUI_ROLE_PANE_ACTIVE, more ? " Keys (j: more) " : " Keys (the end) ");
+        tui_text(&heading, 0, 1, s->cols - 2, TUI_ROLE_PANE_ACTIVE,
+                 more ? " Keys (j: more) " : " Keys (the end) ");
         tui_view_help(m, &inner);
     } else {
-        for (int i = 0; i < m->layout.count; i++) draw_slot(m, s, &m->layout.slots[i]);
+        for (int i = 0; i < m->layout.count; i++)
+            draw_slot(m, s, &m->layout.slots[i]);
     }
     draw_bar(m, &bar);
 }
 
-void tui_view_click(struct tui_model *m, int y, int x)
-{
+void tui_view_click(struct tui_model *m, int y, int x) {
     m->message[0] = 0;
     if (m->layout.too_small || m->help || m->prompt) return;
     for (int i = 0; i < m->layout.count; i++) {
@@ -209,10 +212,15 @@ void tui_view_click(struct tui_model *m, int y, int x)
         if (y == slot.y) return; // the heading
         m->moved = true;
         switch (slot.shown) {
-        case TUI_STORY: tui_story_click(m, slot.w, (int)row); break;
-        case TUI_LANES: tui_lanes_click(m, slot.w, (int)row, x - slot.x); break;
+        case TUI_STORY:
+            tui_story_click(m, slot.w, (int)row);
+            break;
+        case TUI_LANES:
+            tui_lanes_click(m, slot.w, (int)row, x - slot.x);
+            break;
         case TUI_EVENTS:
-            if (m->events_top + row < tui_event_rows(m)) tui_model_focus(m, tui_event_row(m, m->events_top + row), 0);
+            if (m->events_top + row < tui_event_rows(m))
+                tui_model_focus(m, tui_event_row(m, m->events_top + row), 0);
             break;
         case TUI_LOCKS: {
             size_t at = m->locks_top + row;
@@ -222,7 +230,8 @@ void tui_view_click(struct tui_model *m, int y, int x)
             break;
         }
         case TUI_STACK:
-        case TUI_PANES: break;
+        case TUI_PANES:
+            break;
         }
         return;
     }

@@ -1,7 +1,7 @@
-// Lanes: time from left to right (in events), one row per task. A row's cells say what the task did, held, waited for.
+// Lanes: time from left to right (in events), one row per task. A row's cells say what the task did, held,
+// waited for.
 #include "tui/view.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,35 +13,38 @@ struct plot {
     uint64_t last;
 };
 
-static int label_width(int w)
-{
-    return w / 4 < 14 ? 14 : w / 4 > 28 ? 28 : w / 4;
+static int label_width(int w) {
+    int label = w * 3 / 10;
+    return label < 14 ? 14 : label > 28 ? 28 : label;
 }
 
-static int column_of(const struct plot *p, uint64_t event)
-{
-    double x = floor(((double)event - p->m->lane_first) * p->area.w / p->m->lane_span + 1e-9);
+// By hand: floor() would need libm for nothing else. Numbers of events are far below 2^53.
+static double whole_below(double x) {
+    double cut = (double)(int64_t)x;
+    return cut > x ? cut - 1 : cut;
+}
+
+static int column_of(const struct plot *p, uint64_t event) {
+    double x = whole_below(((double)event - p->m->lane_first) * p->area.w / p->m->lane_span + 1e-9);
     return x < -1 ? -1 : x > p->area.w ? p->area.w : (int)x;
 }
 
 // The events that column c stands for; when an event is wider than a column: that event.
-static void events_of(const struct plot *p, int c, uint64_t *from, uint64_t *to)
-{
+static void events_of(const struct plot *p, int c, uint64_t *from, uint64_t *to) {
     double a = p->m->lane_first + c * p->m->lane_span / p->area.w - 1e-9;
     double b = p->m->lane_first + (c + 1) * p->m->lane_span / p->area.w - 1e-9;
-    double low = ceil(a), high = ceil(b) - 1;
-    if (high < low) low = high = floor(a + 2e-9);
+    double low = -whole_below(-a), high = -whole_below(-b) - 1;
+    if (high < low) low = high = whole_below(a + 2e-9);
     *from = low < 1 ? 1 : (uint64_t)low;
     *to = high < 1 ? 1 : (uint64_t)high;
 }
 
 enum state { NOT_THERE, RAN, READY, WAITS };
 
-static enum state state_of(const struct plot *p, size_t task, uint64_t from, uint64_t to)
-{
+static enum state state_of(const struct plot *p, size_t task, uint64_t from, uint64_t to) {
     const struct tui_source *s = p->m->source;
     const struct tui_task *t = &p->m->tasks[task];
-    if (to <= t->birth && t->birth) return NOT_THERE;
+    if (to < t->birth) return NOT_THERE;
     if (t->death && from > t->death) return NOT_THERE;
     uint64_t rank = s->task_rank(s->context, task, to), before = s->task_rank(s->context, task, from - 1);
     uint8_t kind = EV_NONE;
@@ -52,8 +55,7 @@ static enum state state_of(const struct plot *p, size_t task, uint64_t from, uin
     return waits ? WAITS : READY;
 }
 
-static void draw_states(const struct plot *p, int y, const struct tui_lane *lane)
-{
+static void draw_states(const struct plot *p, int y, const struct tui_lane *lane) {
     static const struct {
         enum tui_glyph glyph;
         enum tui_role role;
@@ -71,19 +73,23 @@ static void draw_states(const struct plot *p, int y, const struct tui_lane *lane
 }
 
 // A run of columns in which the lane holds one lock: [name====#==]
-static void draw_run(const struct plot *p, int y, const struct tui_lane *lane, const struct held_span *span, int begin,
-                     int end)
-{
+static void draw_run(const struct plot *p, int y, const struct tui_lane *lane, const struct held_span *span,
+                     int begin, int end) {
     enum tui_role role = lane->ghost ? TUI_ROLE_GHOST : TUI_ROLE_LOCK;
     const struct tui_screen *s = p->area.screen;
     for (int c = begin; c < end; c++) {
         const struct tui_cell *cell = &s->cells[(p->area.y + y) * s->cols + p->area.x + c];
         bool ran = !lane->ghost && cell->ch == tui_glyph(s, TUI_GLYPH_RUN);
-        tui_cell_glyph(&p->area, y, c, role, lane->ghost ? TUI_GLYPH_GHOST : ran ? TUI_GLYPH_RUN : TUI_GLYPH_HELD);
+        tui_cell_glyph(&p->area, y, c, role,
+                       lane->ghost ? TUI_GLYPH_GHOST
+                       : ran       ? TUI_GLYPH_RUN
+                                   : TUI_GLYPH_HELD);
     }
     char name[80];
-    if (*span->symbol) snprintf(name, sizeof name, "%s", span->symbol);
-    else snprintf(name, sizeof name, "0x%llx", (unsigned long long)span->lock);
+    if (*span->symbol)
+        snprintf(name, sizeof name, "%s", span->symbol);
+    else
+        snprintf(name, sizeof name, "0x%llx", (unsigned long long)span->lock);
     bool opens = column_of(p, span->from) >= begin, closes = span->to && column_of(p, span->to) < end;
     bool forever = lane->ghost && !span->to && end == p->area.w;
     int x = begin;
@@ -97,8 +103,7 @@ static void draw_run(const struct plot *p, int y, const struct tui_lane *lane, c
     if (forever) tui_cell_glyph(&p->area, y, end - 1, role, TUI_GLYPH_FOREVER);
 }
 
-static void draw_spans(const struct plot *p, int y, const struct tui_lane *lane)
-{
+static void draw_spans(const struct plot *p, int y, const struct tui_lane *lane) {
     const struct held_span *run = NULL;
     int begin = 0;
     for (int c = 0; c <= p->area.w; c++) {
@@ -106,8 +111,7 @@ static void draw_spans(const struct plot *p, int y, const struct tui_lane *lane)
         if (c < p->area.w) {
             uint64_t from, to;
             events_of(p, c, &from, &to);
-            bool behind = from > p->last && !lane->ghost;
-            span = behind ? NULL : tui_lane_span(p->m, lane, from, to);
+            span = tui_lane_span(p->m, lane, from, to);
         }
         if (span == run) continue;
         if (run) draw_run(p, y, lane, run, begin, c);
@@ -116,8 +120,7 @@ static void draw_spans(const struct plot *p, int y, const struct tui_lane *lane)
     }
 }
 
-static void draw_stuck(const struct plot *p, int y, const struct tui_lane *lane)
-{
+static void draw_stuck(const struct plot *p, int y, const struct tui_lane *lane) {
     uint64_t since = 0;
     const struct finding *f = tui_stuck(p->m, lane->tid, &since);
     if (!f || !since || lane->ghost) return;
@@ -128,11 +131,13 @@ static void draw_stuck(const struct plot *p, int y, const struct tui_lane *lane)
         if (f->edges[i].waiter.tid == lane->tid && f->waiter.tid != lane->tid) lock = &f->edges[i].lock;
     }
     char name[64];
-    for (int x = c < 0 ? 0 : c; x < p->area.w; x++) tui_cell_glyph(&p->area, y, x, TUI_ROLE_STUCK, TUI_GLYPH_WAIT);
+    for (int x = c < 0 ? 0 : c; x < p->area.w; x++)
+        tui_cell_glyph(&p->area, y, x, TUI_ROLE_STUCK, TUI_GLYPH_WAIT);
     if (c >= 0) tui_cell_glyph(&p->area, y, c, TUI_ROLE_STUCK, TUI_GLYPH_STUCK);
     int room = p->area.w - c - 2;
     if (room > 6 && lock->address) {
-        tui_textf(&p->area, y, c + 1, room, TUI_ROLE_STUCK, "waits for %s", tui_lock_name(lock, name, sizeof name));
+        tui_textf(&p->area, y, c + 1, room, TUI_ROLE_STUCK, "waits for %s",
+                  tui_lock_name(lock, name, sizeof name));
     } else if (room > 4) {
         tui_text(&p->area, y, c + 1, room, TUI_ROLE_STUCK, "waits");
     }
@@ -140,8 +145,7 @@ static void draw_stuck(const struct plot *p, int y, const struct tui_lane *lane)
 }
 
 // Row of a task's lane, -1 above what is shown, h below.
-static int row_of(const struct plot *p, int tid)
-{
+static int row_of(const struct plot *p, int tid) {
     for (size_t i = 0; i < p->m->lane_count; i++) {
         if (p->m->lanes[i].tid != tid || p->m->lanes[i].ghost) continue;
         if (i < p->m->lanes_top) return -1;
@@ -151,8 +155,7 @@ static int row_of(const struct plot *p, int tid)
     return -1;
 }
 
-static void draw_edge(const struct plot *p, int y, const struct tui_lane *lane)
-{
+static void draw_edge(const struct plot *p, int y, const struct tui_lane *lane) {
     const struct tui_task *t = &p->m->tasks[lane->task];
     if (!t->birth || !t->parent_tid) return;
     int c = column_of(p, t->birth);
@@ -162,20 +165,25 @@ static void draw_edge(const struct plot *p, int y, const struct tui_lane *lane)
     if (parent < 0 && y < 0) return;
     if (parent >= 0 && parent < y) tui_cell_glyph(&p->area, parent, c, role, TUI_GLYPH_FORKS);
     for (int row = parent < 0 ? 0 : parent + 1; row < y; row++) {
-        tui_cell_glyph(&p->area, row, c, role, TUI_GLYPH_EDGE);
+        const struct tui_screen *s = p->area.screen;
+        wchar_t ch = s->cells[(p->area.y + row) * s->cols + p->area.x + c].ch;
+        bool text = ch > L' ' && ch < 127 && ch != tui_glyph(s, TUI_GLYPH_READY) &&
+                    ch != tui_glyph(s, TUI_GLYPH_RUN) && ch != tui_glyph(s, TUI_GLYPH_WAIT) &&
+                    ch != tui_glyph(s, TUI_GLYPH_HELD) && ch != tui_glyph(s, TUI_GLYPH_GHOST);
+        if (!text) tui_cell_glyph(&p->area, row, c, role, TUI_GLYPH_EDGE); // a lock's name stays readable
     }
     tui_cell_glyph(&p->area, y, c, role, TUI_GLYPH_BORN);
 }
 
-static void draw_label(const struct tui_model *m, const struct tui_area *a, int y, int width, const struct tui_lane *lane)
-{
+static void draw_label(const struct tui_model *m, const struct tui_area *a, int y, int width,
+                       const struct tui_lane *lane) {
     const struct tui_task *t = &m->tasks[lane->task];
     const char *name = *t->start_routine ? t->start_routine : t->name;
     bool here = !lane->ghost && lane->tid == m->focus.tid;
     if (here) tui_cell_glyph(a, y, 0, TUI_ROLE_HERE, TUI_GLYPH_POINTER);
     if (lane->ghost) {
         tui_cell_glyph(a, y, 2, TUI_ROLE_GHOST, TUI_GLYPH_VANISHED);
-        tui_textf(a, y, 4, width - 5, TUI_ROLE_GHOST, "%s is not here", name);
+        tui_textf(a, y, 4, width - 5, TUI_ROLE_GHOST, "%s (gone)", name);
     } else if (lane->thread) {
         tui_textf(a, y, 2, width - 3, here ? TUI_ROLE_HERE : TUI_ROLE_NORMAL, "%d %s", lane->tid, name);
     } else {
@@ -184,13 +192,14 @@ static void draw_label(const struct tui_model *m, const struct tui_area *a, int 
 }
 
 // Puts text on the axis unless something is there already.
-static void axis_text(const struct plot *p, int y, int x, enum tui_role role, int glyph, uint64_t number)
-{
+static void axis_text(const struct plot *p, int y, int x, enum tui_role role, int glyph, uint64_t number) {
     char text[24];
     int width = snprintf(text, sizeof text, "%llu", (unsigned long long)number) + (glyph >= 0);
     const struct tui_screen *s = p->area.screen;
     if (x < 0 || x >= p->area.w) return;
-    if (x + width > p->area.w) { // at the right edge: the number before its symbol would mislead, the symbol alone does not
+    if (x + width >
+        p->area
+            .w) { // at the right edge: the number before its symbol would mislead, the symbol alone does not
         if (glyph >= 0) tui_cell_glyph(&p->area, y, x, role, (enum tui_glyph)glyph);
         return;
     }
@@ -206,8 +215,7 @@ static void axis_text(const struct plot *p, int y, int x, enum tui_role role, in
     tui_text(&p->area, y, x, width, role, text);
 }
 
-static void draw_axis(const struct plot *p, int y)
-{
+static void draw_axis(const struct plot *p, int y) {
     const struct tui_model *m = p->m;
     axis_text(p, y, column_of(p, m->focus.event), TUI_ROLE_HERE, TUI_GLYPH_HERE, m->focus.event);
     for (size_t i = 0; i < m->story.count; i++) {
@@ -219,19 +227,20 @@ static void draw_axis(const struct plot *p, int y)
                      [TUI_STORY_FORK] = {TUI_GLYPH_FORK, TUI_ROLE_FORK},
                      [TUI_STORY_WAIT] = {TUI_GLYPH_STUCK, TUI_ROLE_STUCK}};
         if (line->sort < TUI_STORY_LOCK || line->sort > TUI_STORY_WAIT || !line->event) continue;
-        axis_text(p, y, column_of(p, line->event), marks[line->sort].role, (int)marks[line->sort].glyph, line->event);
+        axis_text(p, y, column_of(p, line->event), marks[line->sort].role, (int)marks[line->sort].glyph,
+                  line->event);
     }
     for (int c = 0; c < p->area.w; c += 12) {
         uint64_t from, to;
         events_of(p, c, &from, &to);
-        if (from <= p->last) axis_text(p, y, c, TUI_ROLE_DIM, -1, from);
+        if (from <= p->last && column_of(p, from) == c) axis_text(p, y, c, TUI_ROLE_DIM, -1, from);
     }
 }
 
-void tui_view_lanes(struct tui_model *m, const struct tui_area *a)
-{
+void tui_view_lanes(struct tui_model *m, const struct tui_area *a) {
     int label = label_width(a->w), rows = a->h - 1;
-    struct plot p = {m, {a->screen, a->y, a->x + label, a->h, a->w - label}, m->source->last(m->source->context)};
+    struct plot p = {
+        m, {a->screen, a->y, a->x + label, a->h, a->w - label}, m->source->last(m->source->context)};
     if (rows < 1 || !m->lane_count) return;
     size_t focus = tui_lane_of_focus(m);
     tui_scroll(&m->lanes_top, m->lane_count, rows, focus, focus + 1);
@@ -250,11 +259,11 @@ void tui_view_lanes(struct tui_model *m, const struct tui_area *a)
         if (!lane->ghost) draw_edge(&p, y, lane);
     }
     int c = column_of(&p, m->focus.event);
-    for (int y = 0; y < rows; y++) tui_cell_role(&p.area, y, c, TUI_ROLE_CURSOR);
+    for (int y = 0; y < rows; y++)
+        tui_cell_role(&p.area, y, c, TUI_ROLE_CURSOR);
 }
 
-void tui_lanes_click(struct tui_model *m, int w, int y, int x)
-{
+void tui_lanes_click(struct tui_model *m, int w, int y, int x) {
     int label = label_width(w);
     struct plot p = {m, {NULL, 0, 0, 0, w - label}, m->source->last(m->source->context)};
     uint64_t from = m->focus.event, to;

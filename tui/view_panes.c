@@ -4,19 +4,21 @@
 #include <stdio.h>
 #include <string.h>
 
-void tui_view_events(struct tui_model *m, const struct tui_area *a)
-{
+void tui_view_events(struct tui_model *m, const struct tui_area *a) {
     static const struct {
         enum tui_glyph glyph;
         enum tui_role role;
         bool symbol;
     } looks[EV_KINDS] = {
-        [EV_ENTER] = {TUI_GLYPH_WAIT, TUI_ROLE_WAIT, true},   [EV_BIRTH] = {TUI_GLYPH_FORK, TUI_ROLE_FORK, true},
-        [EV_DEATH] = {TUI_GLYPH_DEATH, TUI_ROLE_RUN, true},   [EV_STUCK] = {TUI_GLYPH_STUCK, TUI_ROLE_STUCK, true},
+        [EV_ENTER] = {TUI_GLYPH_WAIT, TUI_ROLE_WAIT, true},
+        [EV_BIRTH] = {TUI_GLYPH_FORK, TUI_ROLE_FORK, true},
+        [EV_DEATH] = {TUI_GLYPH_DEATH, TUI_ROLE_RUN, true},
+        [EV_STUCK] = {TUI_GLYPH_STUCK, TUI_ROLE_STUCK, true},
     };
     uint64_t rows = tui_event_rows(m), row = tui_event_row_of(m, m->focus.event);
     size_t top = m->events_top;
-    tui_scroll(&top, rows, a->h, row, row < rows ? row + 1 : row);
+    uint64_t margin = (uint64_t)(a->h > 2 ? a->h / 3 : 0), from = row > margin ? row - margin : 0;
+    tui_scroll(&top, rows, a->h, from, row + margin < rows ? row + margin + 1 : rows);
     m->events_top = top;
     int digits = snprintf(NULL, 0, "%llu", (unsigned long long)m->source->last(m->source->context));
     for (int y = 0; y < a->h && top + (uint64_t)y < rows; y++) {
@@ -24,7 +26,8 @@ void tui_view_events(struct tui_model *m, const struct tui_area *a)
         uint64_t number = tui_event_row(m, top + (uint64_t)y);
         bool here = number == m->focus.event, mine;
         if (!m->source->event(m->source->context, number, &e)) {
-            tui_textf(a, y, 2, a->w - 2, TUI_ROLE_STUCK, "%*llu cannot be read", digits, (unsigned long long)number);
+            tui_textf(a, y, 2, a->w - 2, TUI_ROLE_STUCK, "%*llu cannot be read", digits,
+                      (unsigned long long)number);
             continue;
         }
         mine = e.tid == m->focus.tid;
@@ -32,7 +35,8 @@ void tui_view_events(struct tui_model *m, const struct tui_area *a)
         enum tui_role role = here ? TUI_ROLE_FOCUS : mine ? TUI_ROLE_HERE : TUI_ROLE_NORMAL;
         if (here) tui_fill(a, y, 0, a->w, TUI_ROLE_FOCUS, L' ');
         if (here) tui_cell_glyph(a, y, 0, role, TUI_GLYPH_POINTER);
-        int x = tui_textf(a, y, 1, a->w, here ? role : TUI_ROLE_DIM, "%*llu ", digits, (unsigned long long)number);
+        int x = tui_textf(a, y, 1, a->w, here ? role : TUI_ROLE_DIM, "%*llu ", digits,
+                          (unsigned long long)number);
         if (looks[kind].symbol) tui_cell_glyph(a, y, x, here ? role : looks[kind].role, looks[kind].glyph);
         x += 2;
         char label[96];
@@ -47,13 +51,12 @@ void tui_view_events(struct tui_model *m, const struct tui_area *a)
     }
 }
 
-void tui_view_locks(struct tui_model *m, const struct tui_area *a)
-{
+void tui_view_locks(struct tui_model *m, const struct tui_area *a) {
     size_t held[256], count = tui_held(m, held, 256);
     if (!m->verdict) {
-        tui_text(a, 0, 1, a->w - 1, TUI_ROLE_DIM, m->verdict_state == TUI_VERDICT_FAILED
-                                                      ? "not known: there is no verdict"
-                                                      : "known when the verdict is");
+        tui_text(a, 0, 1, a->w - 1, TUI_ROLE_DIM,
+                 m->verdict_state == TUI_VERDICT_FAILED ? "not known: there is no verdict"
+                                                        : "known when the verdict is");
         return;
     }
     if (!count) tui_text(a, 0, 1, a->w - 1, TUI_ROLE_DIM, "no lock of the verdict is held at this event");
@@ -65,30 +68,37 @@ void tui_view_locks(struct tui_model *m, const struct tui_area *a)
         enum tui_role role = span->ghost ? TUI_ROLE_GHOST : TUI_ROLE_LOCK;
         char label[96], name[80];
         tui_task_label(m, span->tid, label, sizeof label);
-        if (*span->symbol) snprintf(name, sizeof name, "%s", span->symbol);
-        else snprintf(name, sizeof name, "0x%llx", (unsigned long long)span->lock);
+        if (*span->symbol)
+            snprintf(name, sizeof name, "%s", span->symbol);
+        else
+            snprintf(name, sizeof name, "0x%llx", (unsigned long long)span->lock);
         if (here) tui_cell_glyph(a, y, 0, TUI_ROLE_HERE, TUI_GLYPH_POINTER);
         tui_cell_glyph(a, y, 2, role, span->ghost ? TUI_GLYPH_VANISHED : TUI_GLYPH_LOCK);
         int x = tui_text(a, y, 4, a->w / 2, role, name);
         const char *format = span->ghost ? " in %d: held by %s, not there" : " in %d: held by %s since %llu";
         char text[256];
-        if (span->ghost) snprintf(text, sizeof text, format, span->pid, label);
-        else snprintf(text, sizeof text, format, span->pid, label, (unsigned long long)span->from);
+        if (span->ghost)
+            snprintf(text, sizeof text, format, span->pid, label);
+        else
+            snprintf(text, sizeof text, format, span->pid, label, (unsigned long long)span->from);
         tui_text(a, y, x, a->w - x, here ? TUI_ROLE_HERE : TUI_ROLE_NORMAL, text);
     }
 }
 
-static void draw_frame(const struct tui_model *m, const struct tui_area *a, int y, size_t index)
-{
+static void draw_frame(const struct tui_model *m, const struct tui_area *a, int y, size_t index) {
     const struct frame *f = &m->frames[index];
     bool here = index == m->focus.frame;
     enum tui_role role = here ? TUI_ROLE_FOCUS : TUI_ROLE_NORMAL;
     char text[512], where[256] = "";
-    if (f->function) snprintf(text, sizeof text, "#%zu %s%s", index, f->function, f->inlined ? " (inlined)" : "");
-    else snprintf(text, sizeof text, "#%zu 0x%llx", index, (unsigned long long)f->pc);
+    if (f->function)
+        snprintf(text, sizeof text, "#%zu %s%s", index, f->function, f->inlined ? " (inlined)" : "");
+    else
+        snprintf(text, sizeof text, "#%zu 0x%llx", index, (unsigned long long)f->pc);
     const char *slash = f->file ? strrchr(f->file, '/') : NULL;
-    if (f->file) snprintf(where, sizeof where, "%s:%d", slash ? slash + 1 : f->file, f->line);
-    else if (f->module) snprintf(where, sizeof where, "%s", f->module);
+    if (f->file)
+        snprintf(where, sizeof where, "%s:%d", slash ? slash + 1 : f->file, f->line);
+    else if (f->module)
+        snprintf(where, sizeof where, "%s", f->module);
     if (here) tui_fill(a, y, 0, a->w, role, L' ');
     if (here) tui_cell_glyph(a, y, 0, role, TUI_GLYPH_POINTER);
     int width = tui_text_width(a->screen, where), limit = a->w - 3 - (width < a->w / 2 ? width : a->w / 2);
@@ -96,14 +106,15 @@ static void draw_frame(const struct tui_model *m, const struct tui_area *a, int 
     tui_text(a, y, x + 1, a->w - x - 1, here ? role : TUI_ROLE_DIM, where);
 }
 
-static void draw_source(const struct tui_model *m, const struct tui_area *a)
-{
+static void draw_source(const struct tui_model *m, const struct tui_area *a) {
     const struct frame *f = m->focus.frame < m->frame_count ? &m->frames[m->focus.frame] : NULL;
     if (!f || a->h < 2) return;
-    const char *slash = f->file ? strrchr(f->file, '/') : NULL, *name = f->file ? (slash ? slash + 1 : f->file) : NULL;
+    const char *slash = f->file ? strrchr(f->file, '/') : NULL,
+               *name = f->file ? (slash ? slash + 1 : f->file) : NULL;
     tui_fill(a, 0, 0, a->w, TUI_ROLE_PANE, tui_glyph(a->screen, TUI_GLYPH_HLINE));
     if (!name || !f->line || !m->source->source_line(m->source->context, f->file, f->line)) {
-        tui_textf(a, 0, 1, a->w - 2, TUI_ROLE_PANE, " no source for %s ", f->function ? f->function : "this frame");
+        tui_textf(a, 0, 1, a->w - 2, TUI_ROLE_PANE, " no source for %s ",
+                  f->function ? f->function : "this frame");
         return;
     }
     tui_textf(a, 0, 1, a->w - 2, TUI_ROLE_PANE, " %s:%d ", name, f->line);
@@ -115,7 +126,8 @@ static void draw_source(const struct tui_model *m, const struct tui_area *a)
         char plain[512]; // tabs as blanks
         size_t n = 0;
         for (; *text && n + 1 < sizeof plain; text++) {
-            do plain[n++] = *text == '\t' ? ' ' : *text;
+            do
+                plain[n++] = *text == '\t' ? ' ' : *text;
             while (*text == '\t' && n % 4 && n + 1 < sizeof plain);
         }
         plain[n] = 0;
@@ -126,8 +138,7 @@ static void draw_source(const struct tui_model *m, const struct tui_area *a)
     }
 }
 
-void tui_view_stack(struct tui_model *m, const struct tui_area *a)
-{
+void tui_view_stack(struct tui_model *m, const struct tui_area *a) {
     bool fresh = m->stack_valid && m->stack_event == m->focus.event && m->stack_tid == m->focus.tid;
     if (!fresh) {
         tui_text(a, 0, 1, a->w - 1, TUI_ROLE_DIM, m->focus.event ? "re-executing up to here" : "no event");
@@ -136,18 +147,18 @@ void tui_view_stack(struct tui_model *m, const struct tui_area *a)
     if (*m->stack_error) {
         int y = 0;
         for (const char *text = m->stack_error; *text && y < a->h; y++) {
-            char part[512];
+            char part[1024];
             const char *begin = text;
             snprintf(part, sizeof part, "%.*s", tui_wrap(&text, a->w - 2), begin);
             tui_text(a, y, 1, a->w - 1, TUI_ROLE_DIM, part);
         }
         return;
     }
-    // A third of the pane for frames at least, the rest for the source.
-    int frames = (int)m->frame_count, most = a->h >= 9 ? a->h / 2 : a->h / 2;
+    int frames = (int)m->frame_count, most = a->h >= 12 ? a->h / 2 : a->h / 3;
     if (frames > most) frames = most < 1 ? 1 : most;
     size_t top = m->focus.frame >= (size_t)frames ? m->focus.frame - (size_t)frames + 1 : 0;
-    for (int y = 0; y < frames && top + (size_t)y < m->frame_count; y++) draw_frame(m, a, y, top + (size_t)y);
+    for (int y = 0; y < frames && top + (size_t)y < m->frame_count; y++)
+        draw_frame(m, a, y, top + (size_t)y);
     struct tui_area source = {a->screen, a->y + frames, a->x, a->h - frames, a->w};
     draw_source(m, &source);
 }

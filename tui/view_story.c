@@ -17,8 +17,7 @@ static const struct {
     [TUI_STORY_TEXT] = {TUI_GLYPH_OK, TUI_ROLE_NORMAL, TUI_ROLE_DIM, false},
 };
 
-static void draw_line(const struct tui_model *m, const struct tui_area *a, int y, size_t index)
-{
+static void draw_line(const struct tui_model *m, const struct tui_area *a, int y, size_t index) {
     const struct tui_story_line *line = &m->story.lines[index];
     int indent = TUI_STORY_INDENT(line->sort), width = TUI_STORY_WIDTH(a->w, line->sort), where_row;
     int rows = tui_story_rows(line, width, &where_row), row = 0;
@@ -28,14 +27,15 @@ static void draw_line(const struct tui_model *m, const struct tui_area *a, int y
     }
     if (sorts[line->sort].symbol) tui_cell_glyph(a, y, 2, sorts[line->sort].role, sorts[line->sort].glyph);
     if (line->event && indent > 4) {
-        tui_textf(a, y, 4, indent - 5, here ? TUI_ROLE_HERE : TUI_ROLE_DIM, "%llu", (unsigned long long)line->event);
+        tui_textf(a, y, 4, indent - 5, here ? TUI_ROLE_HERE : TUI_ROLE_DIM, "%llu",
+                  (unsigned long long)line->event);
     }
     for (const char *text = line->text; *text; row++) {
-        char part[640];
+        char part[1280];
         const char *begin = text;
         snprintf(part, sizeof part, "%.*s", tui_wrap(&text, width), begin);
-        tui_text(a, y + row, indent, width, here && sorts[line->sort].text == TUI_ROLE_NORMAL ? TUI_ROLE_HERE
-                                                                                              : sorts[line->sort].text,
+        tui_text(a, y + row, indent, width,
+                 here && sorts[line->sort].text == TUI_ROLE_NORMAL ? TUI_ROLE_HERE : sorts[line->sort].text,
                  part);
     }
     if (where_row >= 0) {
@@ -45,8 +45,7 @@ static void draw_line(const struct tui_model *m, const struct tui_area *a, int y
     }
 }
 
-void tui_view_story(struct tui_model *m, const struct tui_area *a)
-{
+void tui_view_story(struct tui_model *m, const struct tui_area *a) {
     size_t total = 0, from = 0, to = 0;
     for (size_t i = 0; i < m->story.count; i++) {
         int rows = tui_story_rows(&m->story.lines[i], TUI_STORY_WIDTH(a->w, m->story.lines[i].sort), NULL);
@@ -67,8 +66,7 @@ void tui_view_story(struct tui_model *m, const struct tui_area *a)
     }
 }
 
-void tui_story_click(struct tui_model *m, int w, int y)
-{
+void tui_story_click(struct tui_model *m, int w, int y) {
     int row = -(int)m->story_top;
     for (size_t i = 0; i < m->story.count; i++) {
         const struct tui_story_line *line = &m->story.lines[i];

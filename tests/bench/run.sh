@@ -1,10 +1,10 @@
 #!/bin/bash
 # make bench: the cost of recording and replaying, beside the program alone (pinned to one CPU), a tracer that only stops and
-# continues (the floor) and strace. Medians over interleaved runs. tests/bench/run.sh BUILD [WORKLOAD...]   ROUNDS=5
+# continues (the floor) and strace. Medians over interleaved runs. tests/bench/run.sh BUILD [WORKLOAD...]   ROUNDS=3
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 shift
-rounds=${ROUNDS:-5}
+rounds=${ROUNDS:-3}
 bench=$build/tests/bench
 work=$out/bench
 rm -rf "$work"

@@ -7,7 +7,7 @@ plain=$(mandoc -Tascii "$page" | col -b)
 
 commands=$("$refork" help --words) || fail "help --words"
 [ "$(wc -w <<<"$commands")" -ge 7 ] || fail "only these commands: $commands"
-documented=$(sed -n 's/^\.Ss //p' "$page")
+documented=$(sed -n '/^\.Sh DESCRIPTION/,/^\.Sh KEYS/s/^\.Ss //p' "$page")
 [ "$(sort <<<"$documented")" = "$(sort <<<"$commands")" ] || fail "commands of the page: $documented; of refork: $commands"
 
 # The page's section of one command: the options in its .It lines.
@@ -38,7 +38,7 @@ done
 [ "$(completed refork record true --)" = "" ] || fail "completion offers refork's options to the program"
 
 for status in 120 121 122 125 126 127; do grep -qE "^ +$status\b" <<<"$plain" || fail "the page has no exit status $status"; done
-"$refork" help --keys --roff >"$out/keys" || fail "help --keys"
+"$refork" help --keys --roff | awk -f "$root/docs/keys.awk" >"$out/keys" || fail "help --keys"
 [ -s "$out/keys" ] || fail "help --keys prints nothing"
 sed -n '/begin keys/,/end keys/p' "$page" | sed '1d;$d' | cmp - "$out/keys" || fail "the keys of the page are not those of 'refork help --keys --roff': run 'make keys'"
 "$refork" --version | grep -qE '^refork [0-9.]+$' || fail "--version"

@@ -1,0 +1,156 @@
+#include "replayer/report.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+// NULL and "" are null. Names of the recorded program need not be UTF-8: then each byte above 127 becomes
+// '?'.
+static json_t *text(const char *s) {
+    if (!s || !*s) return json_null();
+    json_t *value = json_string(s);
+    if (value) return value;
+    char *copy = strdup(s);
+    if (!copy) return NULL;
+    for (char *c = copy; *c; c++)
+        if (*c & 0x80) *c = '?';
+    value = json_string(copy);
+    free(copy);
+    return value;
+}
+
+static json_t *address(uint64_t value) {
+    char buffer[32];
+    if (!value) return json_null();
+    snprintf(buffer, sizeof buffer, "0x%" PRIx64, value);
+    return json_string(buffer);
+}
+
+static json_t *number(uint64_t value) {
+    return value ? json_integer((json_int_t)value) : json_null();
+}
+
+// Adds a new value; a failure anywhere (out of memory) is remembered in *ok.
+static void put(json_t *object, const char *key, json_t *value, bool *ok) {
+    if (json_object_set_new(object, key, value)) *ok = false;
+}
+
+static void append(json_t *array, json_t *value, bool *ok) {
+    if (json_array_append_new(array, value)) *ok = false;
+}
+
+static json_t *frames_json(const struct stack *s, bool *ok) {
+    json_t *array = json_array();
+    for (size_t i = 0; i < s->count; i++) {
+        const struct frame *f = &s->frames[i];
+        char offset[32];
+        snprintf(offset, sizeof offset, "0x%" PRIx64, f->module_offset);
+        json_t *o = json_object();
+        put(o, "function", text(f->function), ok);
+        put(o, "file", text(f->file), ok);
+        put(o, "line", f->line > 0 ? json_integer(f->line) : json_null(), ok);
+        put(o, "module", text(f->module), ok);
+        put(o, "offset", f->module ? json_string(offset) : json_null(), ok);
+        put(o, "pc", address(f->pc), ok);
+        put(o, "inlined", json_boolean(f->inlined), ok);
+        put(o, "scanned", json_boolean(f->scanned), ok);
+        append(array, o, ok);
+    }
+    return array;
+}
+
+static json_t *point_json(const struct finding_point *p, bool *ok) {
+    if (!p->event && !p->stack.count) return json_null();
+    json_t *o = json_object();
+    put(o, "event", number(p->event), ok);
+    put(o, "pid", number((uint64_t)p->pid), ok);
+    put(o, "tid", number((uint64_t)p->tid), ok);
+    put(o, "frames", frames_json(&p->stack, ok), ok);
+    return o;
+}
+
+static json_t *lock_json(const struct finding_lock *l, bool *ok) {
+    if (!l->address) return json_null();
+    json_t *o = json_object();
+    put(o, "address", address(l->address), ok);
+    put(o, "kind", text(l->kind), ok);
+    put(o, "symbol", text(l->symbol), ok);
+    put(o, "declared", text(l->declared), ok);
+    return o;
+}
+
+static json_t *task_json(const struct finding_task *t, bool *ok) {
+    if (!t->tid) return json_null();
+    json_t *o = json_object();
+    put(o, "pid", number((uint64_t)t->pid), ok);
+    put(o, "tid", number((uint64_t)t->tid), ok);
+    put(o, "name", text(t->name), ok);
+    put(o, "start_routine", text(t->start_routine), ok);
+    put(o, "vanished", json_boolean(t->vanished), ok);
+    return o;
+}
+
+// The waiter is the point's task: one object says both.
+static json_t *waiting_json(const struct finding_task *waiter, const struct finding_point *p, bool *ok) {
+    if (!waiter->tid && !p->tid) return json_null();
+    json_t *o = json_object();
+    put(o, "pid", number((uint64_t)(waiter->tid ? waiter->pid : p->pid)), ok);
+    put(o, "tid", number((uint64_t)(waiter->tid ? waiter->tid : p->tid)), ok);
+    put(o, "name", text(waiter->name), ok);
+    put(o, "start_routine", text(waiter->start_routine), ok);
+    put(o, "event", number(p->event), ok);
+    put(o, "frames", frames_json(&p->stack, ok), ok);
+    return o;
+}
+
+static json_t *edge_json(const struct finding_lock *lock, const struct finding_task *holder,
+                         const struct finding_point *acquired, const struct finding_task *waiter,
+                         const struct finding_point *waiting, bool *ok) {
+    json_t *o = json_object();
+    put(o, "lock", lock_json(lock, ok), ok);
+    put(o, "holder", task_json(holder, ok), ok);
+    put(o, "acquired", point_json(acquired, ok), ok);
+    put(o, "waiting", waiting_json(waiter, waiting, ok), ok);
+    return o;
+}
+
+static json_t *finding_json(const struct verdict *v, const struct finding *f, bool *ok) {
+    json_t *o = json_object(), *cycle = json_array();
+    put(o, "kind", json_string(finding_kind_name(f->kind)), ok);
+    put(o, "confidence", json_string(confidence_name(f->confidence)), ok);
+    put(o, "lock", lock_json(&f->lock, ok), ok);
+    put(o, "holder", task_json(&f->holder, ok), ok);
+    put(o, "holder_is_forker", json_boolean(f->holder_is_forker), ok);
+    put(o, "acquired", point_json(&f->acquired, ok), ok);
+    put(o, "fork", point_json(&f->fork, ok), ok);
+    put(o, "waiting", waiting_json(&f->waiter, &f->waiting, ok), ok);
+    if (f->edge_count)
+        append(cycle, edge_json(&f->lock, &f->holder, &f->acquired, &f->waiter, &f->waiting, ok), ok);
+    for (size_t i = 0; i < f->edge_count; i++) {
+        const struct finding_edge *e = &f->edges[i];
+        append(cycle, edge_json(&e->lock, &e->holder, &e->acquired, &e->waiter, &e->waiting, ok), ok);
+    }
+    put(o, "cycle", cycle, ok);
+    bool inside = f->caused_by >= v->findings && f->caused_by < v->findings + v->count;
+    put(o, "caused_by", f->caused_by && inside ? json_integer(f->caused_by - v->findings) : json_null(), ok);
+    put(o, "advice", text(f->advice), ok);
+    return o;
+}
+
+int report_json(FILE *out, const struct verdict *v) {
+    bool ok = true;
+    json_t *root = json_object(), *findings = json_array();
+    put(root, "deadlock", json_boolean(v->deadlock), &ok);
+    put(root, "program", text(v->program), &ok);
+    put(root, "events", json_integer((json_int_t)v->events), &ok);
+    put(root, "end", text(v->end_reason), &ok);
+    for (size_t i = 0; i < v->count; i++)
+        append(findings, finding_json(v, &v->findings[i], &ok), &ok);
+    put(root, "findings", findings, &ok);
+    if (ok && json_dumpf(root, out, JSON_INDENT(2))) ok = false;
+    json_decref(root);
+    if (ok && fputc('\n', out) == EOF) ok = false;
+    if (fflush(out)) ok = false;
+    return ok ? 0 : -1;
+}

@@ -1,0 +1,94 @@
+// A STATE event names a place that no landmark marks: pc, all registers and a digest of all private memory. The same
+// state has the same future, so the first place where all of it is equal is as good as the recorded one. The search runs
+// in-process: the loop's site gets a stub that compares registers and the words that the loop writes; only a full match of those traps.
+#include "core/code.h"
+#include "replayer/engine.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+static void wanted(const struct event *e, struct state_want *w)
+{
+    const struct user_regs_struct *u = &e->regs;
+    memset(w, 0, sizeof *w);
+    const uint64_t g[16] = {u->rax, u->rbx, u->rcx, u->rdx, u->rsi, u->rdi, u->rbp, u->rsp,
+                            u->r8,  u->r9,  u->r10, u->r11, u->r12, u->r13, u->r14, u->r15};
+    memcpy(w->gpr, g, sizeof g);
+    w->rflags = u->eflags;
+    size_t i = 0;
+    for (const struct piece *p; (p = event_piece(e, PIECE_VALUE, &i)) && w->word_count < 8;) {
+        w->words[w->word_count].address = p->v[0];
+        w->words[w->word_count++].value = p->v[1];
+    }
+}
+
+static bool plausible(const struct loop_site *s, const struct event *e)
+{
+    return s->address == e->regs.rip && s->patch_len && s->patch_len <= sizeof s->patch &&
+           s->stub_len <= sizeof s->stub && s->map_count <= sizeof s->map / sizeof *s->map;
+}
+
+static bool same_state(struct vtask *v, const struct event *e)
+{
+    struct user_regs_struct a = v->pub.regs, b = e->regs;
+    a.orig_rax = b.orig_rax = 0;
+    a.eflags &= ~EFLAGS_IGNORED;
+    b.eflags &= ~EFLAGS_IGNORED;
+    return !memcmp(&a, &b, sizeof a);
+}
+
+int state_search(struct replay *r, struct vtask *v, const struct event *e, struct rf_error *err)
+{
+    struct space *s = v->space;
+    r->error = err;
+    uint8_t original[16], stub[LOOP_COMPARE_MAX], saved[LOOP_COMPARE_MAX];
+    const struct piece *p = event_piece(e, PIECE_SITE, NULL);
+    struct loop_site site;
+    struct state_want want;
+    size_t patch_len = 1, stub_len = 0;
+    uint64_t trap_pc = e->regs.rip + 1;
+    bool compare = p && p->len == sizeof site;
+    if (compare) memcpy(&site, p->data, sizeof site);
+    wanted(e, &want);
+    compare = compare && plausible(&site, e) &&
+              loop_site_build_compare(NULL, NULL, &site, 0, 0, site.stub_address, &want, stub, sizeof stub, &stub_len,
+                                      &trap_pc) == 0;
+    const uint8_t *patch = (const uint8_t *)"\xcc";
+    if (compare) {
+        patch = site.patch;
+        patch_len = site.patch_len;
+        if (!tracee_read(s->pid, s->mem_fd, site.stub_address, saved, stub_len) ||
+            !tracee_write(s->mem_fd, site.stub_address, stub, stub_len))
+            return diverged(r, e, v, "there is no room for the comparing stub");
+    } else {
+        trap_pc = e->regs.rip + 1;
+    }
+    if (!tracee_read(s->pid, s->mem_fd, e->regs.rip, original, patch_len))
+        return diverged(r, e, v, "the code at 0x%llx is not mapped", e->regs.rip);
+    int result = 0;
+    for (bool there = false; !there && !result;) {
+        int status = 0;
+        // Without a stub the instruction under the int3 is stepped by itself: run from behind it is not possible.
+        tracee_write(s->mem_fd, e->regs.rip, patch, patch_len);
+        result = vtask_run(r, v, &status, err);
+        tracee_write(s->mem_fd, e->regs.rip, original, patch_len);
+        if (result < 0) break;
+        if (WSTOPSIG(status) != SIGTRAP || v->pub.regs.rip != trap_pc) {
+            char how[64];
+            describe_status(how, sizeof how, status);
+            result = diverged(r, e, v, "before the state was reached the program %s at pc 0x%llx", how, v->pub.regs.rip);
+            break;
+        }
+        v->pub.regs.rip = e->regs.rip;
+        there = same_state(v, e) && memory_digest(s->pid, s->mem_fd, NULL) == e->aux;
+        if (there) break;
+        if (compare)
+            v->pub.regs.rip = trap_pc;
+        else
+            result = vtask_single_step(r, v, err);
+    }
+    if (compare) tracee_write(s->mem_fd, site.stub_address, saved, stub_len);
+    return result;
+}

@@ -1,0 +1,64 @@
+// Copies a trace and replaces bytes that the recorded program read: edit_trace IN OUT OLD NEW. OLD and NEW
+// have the same length; ends with 1 when OLD was nowhere.
+#include "core/trace.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int copy_blobs(struct trace_reader *in, struct trace_writer *out, struct rf_error *err) {
+    for (uint64_t id = 1; id <= trace_blob_count(in); id++) {
+        const char *name;
+        uint64_t size, copied;
+        if (!trace_blob_info(in, id, &name, &size)) return rf_fail(err, RF_BAD_TRACE, "no blob %d", (int)id);
+        int fd = trace_blob_fd(in, id, err);
+        if (fd < 0) return -1;
+        void *bytes = malloc(size + 1);
+        bool whole = bytes && pread(fd, bytes, size, 0) == (ssize_t)size;
+        if (!whole) rf_fail_errno(err, RF_CANNOT, "could not read blob %d", (int)id);
+        int r = whole ? trace_add_bytes(out, bytes, size, name, &copied, err) : -1;
+        free(bytes);
+        if (r) return -1;
+        if (copied != id) return rf_fail(err, RF_CANNOT, "blob %d became %d", (int)id, (int)copied);
+    }
+    return 0;
+}
+
+// The number of replacements, -1 on error.
+static int copy_events(struct trace_reader *in, struct trace_writer *out, const char *old, const char *new,
+                       struct rf_error *err) {
+    size_t len = strlen(old);
+    int replaced = 0, r;
+    struct event e;
+    while ((r = trace_next(in, &e, err)) > 0) {
+        for (size_t i = 0; i < e.piece_count; i++) {
+            struct piece *p = &e.pieces[i];
+            if (e.kind == EV_EXEC || p->kind != PIECE_MEM || p->len != len || memcmp(p->data, old, len))
+                continue;
+            p->data = new;
+            replaced++;
+        }
+        if (trace_append(out, &e, err)) return -1;
+    }
+    return r < 0 ? -1 : replaced;
+}
+
+int main(int argc, char **argv) {
+    if (argc != 5 || strlen(argv[3]) != strlen(argv[4])) {
+        fprintf(stderr, "usage: edit_trace IN OUT OLD NEW\n");
+        return 2;
+    }
+    struct rf_error err = {0};
+    struct trace_reader *in;
+    struct trace_writer *out;
+    int replaced = -1;
+    if (trace_open(argv[1], &in, &err) == 0 &&
+        trace_create(argv[2], trace_get_header(in), -1, &out, &err) == 0) {
+        if (copy_blobs(in, out, &err) == 0) replaced = copy_events(in, out, argv[3], argv[4], &err);
+        if (trace_finish(out, replaced < 0 ? NULL : &err)) replaced = -1;
+        trace_close(in);
+    }
+    if (replaced < 0) fprintf(stderr, "edit_trace: %s\n", err.text);
+    return replaced < 0 ? 2 : replaced == 0;
+}

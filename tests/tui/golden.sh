@@ -1,0 +1,74 @@
+#!/bin/bash
+# Golden screens: each line below is a screen that the TUI shows over the fixture, without a terminal. A difference from
+# tests/tui/golden/NAME.txt fails. Below each screen stands its plane of roles (tui/roles.def), so that colours are tested
+# by what they mean.
+#   golden.sh [FIXTURE_TUI]            compares
+#   golden.sh --update [FIXTURE_TUI]   writes them anew: look at `git diff` then
+set -u
+update=
+if [ "${1:-}" = --update ]; then update=1; shift; fi
+binary=$(realpath "${1:-build/tests/tui/fixture_tui}")
+cd "$(dirname "$0")/golden" || exit 1
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+unset NO_COLOR
+failed=0 count=0
+
+# screen NAME KEYS [OPTION...]; the locale is $locale
+locale=C.UTF-8
+screen() {
+    local name=$1 keys=$2
+    shift 2
+    count=$((count + 1))
+    if ! TERM=xterm-256color LC_ALL=$locale "$binary" "$@" --script "$keys:dump $work/$name.txt<Enter>" >"$work/out" 2>&1; then
+        echo "golden: $name: the program failed:"; cat "$work/out"; failed=1; return
+    fi
+    if [ -n "$update" ]; then
+        cp "$work/$name.txt" "$name.txt" || failed=1
+    elif ! diff -u "$name.txt" "$work/$name.txt"; then
+        echo "golden: $name differs; 'tests/tui/golden.sh --update $binary' writes it anew"; failed=1
+    fi
+}
+
+screen first ""
+screen first-200x50 "" --size 200x50
+screen first-60x15 "" --size 60x15
+screen too-small "" --size 30x8
+screen first-ascii "" --ascii
+screen no-colour "" --no-colour
+locale=C
+screen locale-c "" --size 60x15
+locale=C.UTF-8
+screen clean "" --clean
+screen fails "" --fails
+screen fork f
+screen acquire a
+screen block fb
+screen verdict fv
+screen next pn
+screen step-back ppp
+screen jump ":12<Enter>"
+screen jump-outside ":99<Enter>"
+screen evidence ee
+screen task ":44<Enter>.."
+screen cause "["
+screen effect "f]"
+screen story "1jj"
+screen lanes "2k"
+screen locks 4j
+screen stack 5j
+screen maximised 5O
+screen search "/clone<Enter>n"
+screen search-end "/clone<Enter><Esc>n"
+screen filter "Ffutex<Enter>"
+screen filter-not "F!mprotect<Enter>" --size 200x50
+screen zoomed "+++"
+screen whole 0
+screen mark "ma:1<Enter>'a"
+screen help "?"
+screen help-end "?G"
+screen help-60x15 "?j" --size 60x15
+screen long "" --long 5000000
+screen start "" --start 20
+echo "golden: $count screens, $([ $failed = 0 ] && echo all as expected || echo FAILED)"
+exit $failed

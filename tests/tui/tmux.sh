@@ -1,0 +1,130 @@
+#!/bin/bash
+# The TUI in a real terminal (tmux): tmux.sh [COMMAND...]   default: ./build/refork replay (the newest recording)
+# The recording must hold a fork deadlock with a lock (samples/mutex_deadlock, or tests/tui/fixture_tui).
+# Polls until a screen shows what it must; nothing waits for a fixed time. $MATRIX=0 leaves out the matrix.
+set -u
+[ $# -gt 0 ] || set -- ./build/refork replay
+command=$(printf '%q ' "$@")
+socket=refork-test-$$
+work=$(mktemp -d) || exit 1
+tm() { tmux -L "$socket" -f /dev/null "$@"; }
+finish() { tm kill-server 2>/dev/null; rm -rf "$work"; }
+trap finish EXIT
+checks=0
+
+die() {
+    echo "tmux test: FAILED: $1"
+    tm capture-pane -p -t t 2>/dev/null | sed 's/^/  | /'
+    exit 1
+}
+# Waits until the screen matches (an extended regular expression), at most some 20 s.
+sees() {
+    checks=$((checks + 1))
+    for _ in $(seq 400); do
+        tm capture-pane -p -t t >"$work/screen" 2>/dev/null
+        grep -Eq -- "$1" "$work/screen" && return
+        sleep 0.05
+    done
+    die "never showed: $1 ($2)"
+}
+keys() { tm send-keys -t t "$@"; }
+text() { tm send-keys -t t -l "$1"; }
+event() { sed -n 's/.*event \([0-9]*\) of [0-9]*.*/\1/p' "$work/screen" | head -1; }
+# start COLSxROWS TERM LC_ALL NO_COLOR
+start() {
+    tm kill-session -t t 2>/dev/null
+    tm new-session -d -s t -x "${1%x*}" -y "${1#*x}" "stty sane; PS1='shell> ' bash --norc -i" || die "tmux does not start"
+    sees 'shell>' shell
+    text "export TERM=$2 LC_ALL=$3; unset NO_COLOR ESCDELAY"; keys Enter
+    [ -z "$4" ] || { text "export NO_COLOR=$4"; keys Enter; }
+    text "clear; $command; echo status=\$?"; keys Enter
+}
+ends() { sees "status=$1" "$2"; }
+at() { sees "event $1 of" "$2"; }
+
+# A session that stays, so that the server does not end between two tests.
+tm new-session -d -s hold || die "tmux does not start"
+if [ "${MATRIX:-1}" = 1 ]; then
+    for term in xterm-256color xterm vt100 dumb; do
+        for locale in C.UTF-8 C; do
+            for no_colour in "" 1; do
+                for size in 200x50 80x24 60x15 30x8; do
+                    what="$term $locale NO_COLOR=$no_colour $size"
+                    start "$size" "$term" "$locale" "$no_colour"
+                    if [ $term = dumb ]; then
+                        ends 125 "$what: refused"
+                        tr -d '\n' <"$work/screen" | grep -q "explain" || die "$what: does not name 'refork explain'"
+                        continue
+                    fi
+                    if [ $size = 30x8 ]; then
+                        sees 'too small' "$what"
+                    else
+                        sees 'DEADLOCK' "$what"
+                        sees 'q quit' "$what"
+                        if [ $locale = C ]; then
+                            LC_ALL=C grep -q '[^ -~]' "$work/screen" && die "$what: characters above 126"
+                        else
+                            grep -q '─' "$work/screen" || die "$what: no line characters"
+                        fi
+                        tm capture-pane -p -e -t t | grep -Eq $'\033\\[[0-9;]*(38;5;|3[1-6])' && coloured=1 || coloured=0
+                        expected=1
+                        if [ -n "$no_colour" ] || [ $term = vt100 ]; then expected=0; fi
+                        [ $coloured = $expected ] || die "$what: colour is $coloured, expected $expected"
+                    fi
+                    text q
+                    ends 0 "$what: q"
+                done
+            done
+        done
+    done
+fi
+
+start 80x24 xterm-256color C.UTF-8 ""
+sees 'DEADLOCK' "first paint"
+sees 'waits for' "the story"
+sees 'q quit' "hints"
+first=$(event)
+text p; at $((first - 1)) "p steps back"
+text n; at "$first" "n steps forward"
+text ':1'; keys Enter; at 1 ":1 jumps"
+text p; sees 'first event' "p at the beginning"
+text f; sees "the verdict's fork" "f"
+fork=$(event)
+text a; sees "the verdict's acquire" "a"
+acquire=$(event)
+text b; sees "the verdict's wait" "b"
+block=$(event)
+[ "$acquire" -le "$fork" ] && [ "$fork" -lt "$block" ] || die "acquire $acquire, fork $fork, block $block are not in order"
+text ':1'; keys Enter; at 1 ":1 again"
+text v; at "$block" "v goes to the verdict"
+text '?'; sees 'Keys \(j: more\)' "? opens the help"
+text G; sees 'Keys \(the end\)' "the help scrolls"
+text '?'; sees 'q quit' "? closes the help"
+text O; sees 'event' "O"
+keys Escape; sees '2 Lanes' "Esc ends O"
+text '/fork'; keys Enter; sees '/fork ' "search"
+keys Escape; sees 'n next  p' "Esc ends the search"
+tm resize-window -t t -x 30 -y 8; sees 'too small' "resize to 30x8"
+tm resize-window -t t -x 200 -y 50; sees '4 Locks held' "resize to 200x50"
+tm resize-window -t t -x 80 -y 24; sees '5 Stack.*4 Locks' "resize to 80x24"
+keys C-l; sees 'DEADLOCK' "^L"
+keys C-c; sees 'nothing to stop' "^C"
+keys C-z; sees 'Stopped' "^Z suspends"
+text fg; keys Enter; sees 'DEADLOCK.*' "fg comes back"; sees 'q quit' "fg comes back whole"
+text q; sees '^shell> *$' "q"
+text 'echo "ended=$?"'; keys Enter; sees '^ended=0' "the status after q"
+text 'stty -a | tr " " "\n" | grep -x -e icanon -e -icanon'; keys Enter; sees '^icanon' "the terminal is sane after q"
+
+# Ended from outside: the terminal must be sane, stderr must come after the screen.
+for signal in TERM HUP SEGV; do
+    start 80x24 xterm-256color C.UTF-8 ""
+    sees 'DEADLOCK' "before SIG$signal"
+    shell=$(tm display-message -p -t t '#{pane_pid}')
+    pid=$(pgrep -P "$shell" | head -1)
+    [ -n "$pid" ] || die "no process to signal"
+    kill -"$signal" "$pid"
+    ends "$((128 + $(kill -l $signal)))" "SIG$signal"
+    text 'clear; stty -a | tr " " "\n" | grep -x -e icanon -e -icanon'; keys Enter
+    sees '^icanon' "the terminal is sane after SIG$signal"
+done
+echo "tmux test: $checks checks, all as expected"

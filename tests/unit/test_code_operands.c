@@ -1,0 +1,67 @@
+// Memory operands: address, size and direction of one instruction of every shape that loops use.
+#include "core/code.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+static void test_memory_operands(void **state) {
+    (void)state;
+    //                        rax   rbx rcx rdx    rsi    rdi    rbp    rsp    r8 ...
+    const uint64_t gpr[16] = {0x1000, 0x2000, 0x30, 0x4000, 0x5000, 0x6000, 0x7000, 0x8000,
+                              0x9000, -1ull,  0,    0,      0,      0,      0,      0xf000};
+    static const struct {
+        uint8_t code[12];
+        int count;
+        struct memory_operand out[2];
+    } rows[] = {
+        {{0x89, 0xd8}, 0, {{0}}},                                              // mov %ebx,%eax
+        {{0x8b, 0x48, 0x08}, 1, {{0x1008, 4, false}}},                         // mov 8(%rax),%ecx
+        {{0x48, 0x01, 0x54, 0x8b, 0x10}, 1, {{0x20d0, 8, true}}},              // add %rdx,0x10(%rbx,%rcx,4)
+        {{0x83, 0x3d, 0, 1, 0, 0, 0}, 1, {{0x400107, 4, false}}},              // cmpl $0,0x100(%rip)
+        {{0x64, 0x48, 0x8b, 4, 0x25, 0x28, 0, 0, 0}, 1, {{0xfb28, 8, false}}}, // mov %fs:0x28,%rax
+        {{0x65, 0xc6, 0x00, 1}, 1, {{0x1a000 + 0x1000, 1, true}}},             // movb $1,%gs:(%rax)
+        {{0x53}, 1, {{0x7ff8, 8, true}}},                                      // push %rbx
+        {{0x5b}, 1, {{0x8000, 8, false}}},                                     // pop %rbx
+        {{0xe8, 0, 0, 0, 0}, 1, {{0x7ff8, 8, true}}},                          // call
+        {{0xc3}, 1, {{0x8000, 8, false}}},                                     // ret
+        {{0xff, 0x33}, 2, {{0x2000, 8, false}, {0x7ff8, 8, true}}},            // push (%rbx)
+        {{0xc9}, 1, {{0x7000, 8, false}}},                                     // leave
+        {{0xa4}, 2, {{0x6000, 1, true}, {0x5000, 1, false}}},                  // movsb
+        {{0xf3, 0xa4}, -1, {{0}}},                                             // rep movsb
+        {{0x48, 0x8d, 0x40, 0x08}, 0, {{0}}},                                  // lea
+        {{0x0f, 0x1f, 0x40, 0}, 0, {{0}}},                                     // nopl 0(%rax)
+        {{0x0f, 0x18, 0x08}, 0, {{0}}},                                        // prefetcht0
+        {{0xf3, 0x90}, 0, {{0}}},                                              // pause
+        {{0xf0, 0x0f, 0xb1, 0x13}, 1, {{0x2000, 4, true}}},                    // lock cmpxchg %edx,(%rbx)
+        {{0x48, 0x87, 0x03}, 1, {{0x2000, 8, true}}},                          // xchg %rax,(%rbx)
+        {{0x48, 0x0f, 0xab, 0x13}, 1, {{0x2800, 8, true}}},                    // bts %rdx,(%rbx): bit 0x4000
+        {{0x4c, 0x0f, 0xa3, 0x0b}, 1, {{0x1ff8, 8, false}}},                   // bt %r9,(%rbx): bit -1
+        {{0xd7}, 1, {{0x2000, 1, false}}},                                     // xlat
+        {{0x67, 0x8b, 0x00}, 1, {{0x1000, 4, false}}},                         // mov (%eax),%eax
+        {{0xc5, 0xfc, 0x11, 0x03}, 1, {{0x2000, 32, true}}},                   // vmovups %ymm0,(%rbx)
+        {{0x0f, 0xae, 0x20}, -1, {{0}}},                                       // xsave
+        {{0x06}, -1, {{0}}},                                                   // invalid
+        {{0x48, 0x8b, 0x04, 0x25, 0xf0, 0xff, 0xff, 0xff},
+         1,
+         {{0xfffffffffffffff0, 8, false}}}, // mov -16,%rax
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct memory_operand out[4];
+        int n = code_memory_operands(rows[i].code, sizeof rows[i].code, 0x400000, gpr, 0xfb00, 0x1a000, out);
+        if (n != rows[i].count) fail_msg("row %zu: %d operands", i, n);
+        for (int k = 0; k < n; k++)
+            if (out[k].address != rows[i].out[k].address || out[k].size != rows[i].out[k].size ||
+                out[k].written != rows[i].out[k].written)
+                fail_msg("row %zu operand %d: %lx %d %d", i, k, out[k].address, out[k].size, out[k].written);
+    }
+    struct memory_operand out[4];
+    assert_int_equal(code_memory_operands(rows[1].code, 2, 0, gpr, 0, 0, out), -1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_memory_operands)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

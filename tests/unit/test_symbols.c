@@ -1,0 +1,300 @@
+// Names, lines and data symbols of programs made here with the compilers of this machine.
+#include "tests/unit/live_view.h"
+
+#include "replayer/symbols.h"
+
+static const char data_source[] = "#include <pthread.h>\n"
+                                  "#include <string.h>\n"
+                                  "struct queue { char name[16]; pthread_mutex_t mutex; int count; };\n"
+                                  "pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER; // mark log_mutex\n"
+                                  "static struct queue jobs = {.name = \"jobs\"}; // mark jobs\n"
+                                  "struct queue empty[4]; // in .bss\n"
+                                  "volatile int sink;\n"
+                                  "__attribute__((noinline)) void *worker(void *p) {\n"
+                                  "    static int calls = 7; // mark calls\n"
+                                  "    calls++;\n"
+                                  "    strcpy(jobs.name, \"x\");\n"
+                                  "    pthread_mutex_lock(&log_mutex);\n"
+                                  "    pthread_mutex_lock(&jobs.mutex);\n"
+                                  "    __asm__ volatile(\"int3\\n\\tnop\" :: \"a\"(&calls), \"b\"(&jobs), "
+                                  "\"c\"(empty) : \"memory\"); // mark stop\n"
+                                  "    sink += jobs.count + empty[1].count;\n"
+                                  "    return p;\n"
+                                  "}\n"
+                                  "int main(void) { return worker(0) != 0; }\n";
+
+static const char names_source[] =
+    "namespace store {\n"
+    "volatile int sink;\n"
+    "template <typename T> __attribute__((always_inline)) inline void fill(T value) { sink += value; __asm__ "
+    "volatile(\"int3\"); } // mark fill\n"
+    "struct Log { __attribute__((noinline)) void write(int level); };\n"
+    "void Log::write(int level) { fill<long>(level); } // mark write\n"
+    "static int counter = 3; // mark counter\n"
+    "int *where() { return &counter; }\n"
+    "}\n"
+    "int main() { store::Log log; log.write(2); return *store::where(); }\n";
+
+static int setup(void **state) {
+    (void)state;
+    scratch_make();
+    scratch_write("data.c", data_source);
+    scratch_write("names.cc", names_source);
+    run("cd %s && gcc -w -O2 -g -Wl,--build-id=none -o data data.c -lpthread", scratch);
+    // Stripped, with a separate file that is found by .gnu_debuglink, beside it and in .debug.
+    run("cd %s && objcopy --only-keep-debug data linked.debug && cp data linked && strip linked && "
+        "objcopy --add-gnu-debuglink=linked.debug linked && mkdir .debug && mv linked.debug .debug",
+        scratch);
+    run("cd %s && gcc -w -O2 -g -o unnamed data.c -lpthread && strip unnamed", scratch);
+    run("cd %s && gcc -w -O2 -g -static -o fixed data.c -lpthread", scratch);
+    run("cd %s && g++ -w -O2 -g -fno-pie -no-pie -o names names.cc", scratch);
+    run("cd %s && clang++ -w -O2 -g -o names-clang names.cc", scratch);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    scratch_remove();
+    return 0;
+}
+
+static struct live *stopped(const char *program) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", scratch, program);
+    char *argv[] = {path, NULL};
+    struct live *l = live_start(argv);
+    live_until(l, SIGTRAP);
+    return l;
+}
+
+static void expect_path(const char *file, const char *name) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", scratch, name);
+    assert_non_null(file);
+    assert_string_equal(file, path);
+}
+
+static void expect_data(const char *program) {
+    struct live *l = stopped(program);
+    struct symbols *s = symbols_new();
+    assert_non_null(s);
+    struct data_symbol d;
+
+    uint64_t mutex = symbols_address(s, &l->view, program, "log_mutex");
+    assert_true(mutex != 0);
+    assert_true(symbols_data(s, &l->view, mutex, &d));
+    assert_string_equal(d.name, "log_mutex");
+    assert_int_equal(d.offset, 0);
+    assert_int_equal(d.size, 40);
+    assert_string_equal(d.module, program);
+    expect_path(d.file, "data.c");
+    assert_int_equal(d.line, line_of(data_source, "// mark log_mutex"));
+
+    // A member of a static struct, in memory that the program has written.
+    assert_true(symbols_data(s, &l->view, l->regs.rbx + 16, &d));
+    assert_string_equal(d.name, "jobs");
+    assert_int_equal(d.offset, 16);
+    assert_int_equal(d.line, line_of(data_source, "// mark jobs"));
+
+    // .bss, behind the last page of the file.
+    assert_true(symbols_data(s, &l->view, l->regs.rcx + 2 * 64 + 8, &d));
+    assert_string_equal(d.name, "empty");
+    assert_int_equal(d.offset, 2 * 64 + 8);
+
+    assert_true(symbols_data(s, &l->view, l->regs.rax, &d));
+    assert_string_equal(d.name, "worker::calls");
+    assert_int_equal(d.line, line_of(data_source, "// mark calls"));
+
+    assert_false(symbols_data(s, &l->view, l->regs.rsp, &d));
+    assert_false(symbols_data(s, &l->view, 8, &d));
+
+    uint64_t worker = symbols_address(s, &l->view, NULL, "worker");
+    struct frame f;
+    symbols_pc(s, &l->view, worker, &f);
+    assert_string_equal(f.function, "worker");
+    expect_path(f.file, "data.c");
+    symbols_pc(s, &l->view, l->regs.rip, &f);
+    assert_string_equal(f.function, "worker");
+    assert_int_equal(f.line, line_of(data_source, "// mark stop"));
+    assert_int_equal(symbols_address(s, &l->view, NULL, "no_such_name"), 0);
+    symbols_free(s);
+    live_free(l);
+}
+
+static void test_data(void **state) {
+    (void)state;
+    expect_data("data");
+}
+
+static void test_data_static_program(void **state) {
+    (void)state;
+    expect_data("fixed");
+}
+
+static void test_data_debuglink(void **state) {
+    (void)state;
+    expect_data("linked");
+}
+
+// The program is gone: its bytes are in the blob, names and lines with them.
+static void test_program_gone(void **state) {
+    (void)state;
+    struct live *l = stopped("data");
+    run("mv %s/data %s/moved", scratch, scratch);
+    struct symbols *s = symbols_new();
+    struct frame f;
+    symbols_pc(s, &l->view, l->regs.rip, &f);
+    run("mv %s/moved %s/data", scratch, scratch);
+    assert_string_equal(f.module, "data");
+    assert_string_equal(f.function, "worker");
+    expect_path(f.file, "data.c");
+    assert_int_equal(f.line, line_of(data_source, "// mark stop"));
+    symbols_free(s);
+    live_free(l);
+}
+
+static void test_without_symbols(void **state) {
+    (void)state;
+    struct live *l = stopped("unnamed");
+    struct symbols *s = symbols_new();
+    struct frame f;
+    struct data_symbol d;
+    symbols_pc(s, &l->view, l->regs.rip, &f);
+    assert_null(f.function);
+    assert_null(f.file);
+    assert_int_equal(f.line, 0);
+    assert_string_equal(f.module, "unnamed");
+    uint8_t code;
+    const struct view_map *map = view_find(&l->view, l->regs.rip);
+    assert_non_null(map);
+    assert_true(map->blob != 0);
+    assert_true(l->view.read(l, l->regs.rip - 1, &code, 1));
+    assert_int_equal(code, 0xcc);
+    assert_true(f.module_offset < map->end - map->start + map->offset);
+    assert_false(symbols_data(s, &l->view, l->regs.rbx, &d));
+    symbols_free(s);
+    live_free(l);
+}
+
+// libc's symbols are in its separate file, found by build-id, with libc6-dbg; else its exported ones.
+static void test_libc(void **state) {
+    (void)state;
+    struct live *l = stopped("data");
+    struct symbols *s = symbols_new();
+    struct frame f;
+    struct data_symbol d;
+    uint64_t lock = symbols_address(s, &l->view, "libc.so", "pthread_mutex_lock");
+    assert_true(lock != 0);
+    symbols_pc(s, &l->view, lock, &f);
+    assert_string_equal(f.function, "pthread_mutex_lock");
+    assert_string_equal(f.module, "libc.so.6");
+    uint64_t stdout_ = symbols_address(s, &l->view, "libc.so", "_IO_2_1_stdout_");
+    assert_true(symbols_data(s, &l->view, stdout_ + 8, &d));
+    assert_string_equal(d.name, "_IO_2_1_stdout_");
+    assert_int_equal(d.offset, 8);
+    assert_int_equal(symbols_address(s, &l->view, "no-module", "pthread_mutex_lock"), 0);
+    // Frames are the same when asked for again, and by another object.
+    struct frame again;
+    symbols_pc(s, &l->view, lock, &again);
+    assert_ptr_equal(f.function, again.function);
+    symbols_free(s);
+    live_free(l);
+}
+
+static void expect_names(const char *program) {
+    struct live *l = stopped(program);
+    struct symbols *s = symbols_new();
+    struct raw_frame raw = {.pc = l->regs.rip, .exact = false};
+    struct frame f[4];
+    size_t n = symbols_frames(s, &l->view, &raw, 1, f, 4);
+    assert_int_equal(n, 2);
+    assert_non_null(strstr(f[0].function, "store::fill<long>(long)"));
+    assert_true(f[0].inlined);
+    assert_int_equal(f[0].line, line_of(names_source, "// mark fill"));
+    assert_string_equal(f[1].function, "store::Log::write(int)");
+    assert_false(f[1].inlined);
+    assert_int_equal(f[1].line, line_of(names_source, "// mark write"));
+    expect_path(f[1].file, "names.cc");
+    assert_int_equal(f[0].pc, f[1].pc);
+    // No more than there is room for.
+    assert_int_equal(symbols_frames(s, &l->view, &raw, 1, f, 1), 1);
+    symbols_free(s);
+    live_free(l);
+}
+
+static void test_cxx(void **state) {
+    (void)state;
+    expect_names("names");
+}
+
+static void test_cxx_clang(void **state) {
+    (void)state;
+    expect_names("names-clang");
+}
+
+static void test_foreign_addresses(void **state) {
+    (void)state;
+    struct live *l = stopped("data");
+    struct symbols *s = symbols_new();
+    struct frame f;
+    symbols_pc(s, &l->view, 0, &f);
+    assert_null(f.function);
+    assert_null(f.module);
+    symbols_pc(s, &l->view, l->regs.rsp, &f); // a map with a name that is no file
+    assert_null(f.function);
+    assert_string_equal(f.module, "[stack]");
+    symbols_pc(s, &l->view, UINT64_MAX, &f);
+    assert_null(f.module);
+    symbols_free(s);
+    symbols_free(NULL);
+    live_free(l);
+}
+
+// A damaged file must cost names, not the process.
+static void test_hostile_blob(void **state) {
+    (void)state;
+    struct live *l = stopped("data");
+    const struct view_map *map = view_find(&l->view, l->regs.rip);
+    assert_non_null(map);
+    size_t id = map->blob - 1, size = l->blobs[id].size;
+    uint8_t *original = l->blobs[id].data;
+    unsigned seed = 7;
+    for (int round = 0; round < 300; round++) {
+        uint8_t *copy = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        assert_true(copy != MAP_FAILED);
+        memcpy(copy, original, size);
+        for (int i = 0; i < 40; i++) {
+            seed = seed * 1103515245 + 12345;
+            size_t at = (seed >> 8) % size;
+            seed = seed * 1103515245 + 12345;
+            copy[at] = (uint8_t)(seed >> 16);
+        }
+        l->blobs[id].data = copy;
+        struct symbols *s = symbols_new();
+        struct frame f;
+        struct data_symbol d;
+        symbols_pc(s, &l->view, l->regs.rip, &f);
+        assert_int_equal(f.pc, l->regs.rip);
+        if (symbols_data(s, &l->view, l->regs.rbx, &d)) assert_non_null(d.name);
+        symbols_free(s);
+        munmap(copy, size);
+    }
+    l->blobs[id].data = original;
+    live_free(l);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_data),
+        cmocka_unit_test(test_data_static_program),
+        cmocka_unit_test(test_data_debuglink),
+        cmocka_unit_test(test_program_gone),
+        cmocka_unit_test(test_without_symbols),
+        cmocka_unit_test(test_libc),
+        cmocka_unit_test(test_cxx),
+        cmocka_unit_test(test_cxx_clang),
+        cmocka_unit_test(test_foreign_addresses),
+        cmocka_unit_test(test_hostile_blob),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

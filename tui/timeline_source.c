@@ -1,0 +1,477 @@
+#include "tui/timeline_source.h"
+
+#include "core/syscalls.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+// The index that `load` builds in one pass: per task the numbers of its events and their kinds (5 bytes an
+// event).
+struct lane {
+    struct tui_task task;
+    uint32_t *numbers;
+    uint8_t *kinds;
+    size_t count, room;
+};
+
+struct numbers {
+    uint32_t *items;
+    size_t count, room;
+};
+
+struct timeline_source {
+    struct tui_source source;
+    struct timeline *timeline;
+    struct trace_reader *reader;
+    uint64_t next; // the event that the reader's cursor stands before; 0: unknown
+    uint64_t last, loaded;
+    bool complete; // read to the end, or as far as it can be read
+    struct lane *lanes;
+    size_t lane_count;
+    struct numbers landmarks[TUI_LANDMARKS];
+    char title[256];
+};
+
+// An answer to `links` may look at so many events behind the one in question: a key must not take longer.
+enum { LINK_WINDOW = 20000 };
+
+static void *grown(void *items, size_t room, size_t size) {
+    void *more = reallocarray(items, room, size);
+    rf_assert(more);
+    return more;
+}
+
+static void push(struct numbers *n, uint64_t number) {
+    if (n->count == n->room) {
+        n->room = n->room ? n->room * 2 : 64;
+        n->items = grown(n->items, n->room, sizeof *n->items);
+    }
+    n->items[n->count++] = (uint32_t)number;
+}
+
+// How many of the numbers are <= `number`.
+static size_t rank_in(const uint32_t *items, size_t count, uint64_t number) {
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (items[middle] <= number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+// ---- reading
+// ------------------------------------------------------------------------------------------------------
+static bool read_event(struct timeline_source *s, uint64_t number, struct event *out) {
+    if (number < 1 || number > s->last) return false;
+    if (s->next != number && trace_seek(s->reader, number, NULL)) {
+        s->next = 0;
+        return false;
+    }
+    bool good = trace_next(s->reader, out, NULL) == 1;
+    s->next = good ? number + 1 : 0;
+    return good;
+}
+
+static void set_args(const struct event *e, uint64_t args[6]) {
+    const struct user_regs_struct *r = &e->regs;
+    const uint64_t from[6] = {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9};
+    memcpy(args, from, sizeof from);
+}
+
+static void copy_text(const struct event *e, uint64_t kind, char *out, size_t size) {
+    size_t from = 0;
+    const struct piece *p;
+    *out = 0;
+    while ((p = event_piece(e, PIECE_TEXT, &from))) {
+        if (p->v[0] != kind) continue;
+        snprintf(out, size, "%.*s", (int)(p->len > 4096 ? 4096 : p->len),
+                 p->len ? (const char *)p->data : "");
+        return;
+    }
+}
+
+static void say_call(const struct event *e, char *out, size_t size) {
+    uint64_t args[6];
+    char call[160];
+    if (e->flags & EVF_REGS) {
+        set_args(e, args);
+        syscall_format(e->nr, args, call, sizeof call);
+    } else {
+        snprintf(call, sizeof call, "%s", syscall_name(e->nr));
+    }
+    if (e->kind == EV_ENTER) {
+        snprintf(out, size, "%s", call);
+    } else if (e->ret < 0 && e->ret > -4096) {
+        const char *name = strerrorname_np((int)-e->ret);
+        snprintf(out, size, "%s = -%s", e->kind == EV_EXIT ? syscall_name(e->nr) : call, name ? name : "?");
+    } else {
+        bool address = e->ret > 0xffffff;
+        snprintf(out, size, address ? "%s = 0x%llx" : "%s = %lld",
+                 e->kind == EV_EXIT ? syscall_name(e->nr) : call, (long long)e->ret);
+    }
+}
+
+static void say(const struct event *e, char *out, size_t size) {
+    static const char *const traps[] = {"?", "rdtsc", "rdtscp", "cpuid", "rdrand", "rdseed"};
+    char text[160];
+    switch (e->kind) {
+    case EV_SYSCALL:
+    case EV_ENTER:
+    case EV_EXIT:
+        say_call(e, out, size);
+        return;
+    case EV_EXEC:
+        copy_text(e, TEXT_PATH, text, sizeof text);
+        snprintf(out, size, "executes %s", text);
+        return;
+    case EV_BIRTH:
+        snprintf(out, size,
+                 e->flags & EVF_THREAD ? "starts thread %lld"
+                 : e->flags & EVF_VM   ? "starts process %lld in its own memory"
+                                       : "forks process %lld",
+                 (long long)e->ret);
+        return;
+    case EV_DEATH:
+        snprintf(out, size, e->flags & EVF_KILLED ? "killed by signal %lld" : "ends with status %lld",
+                 (long long)e->ret);
+        return;
+    case EV_TICK:
+        snprintf(out, size, "at library call %lld", (long long)e->ret);
+        return;
+    case EV_TRAP:
+        snprintf(out, size, "%s", traps[e->nr >= TRAP_RDTSC && e->nr <= TRAP_RDSEED ? e->nr : 0]);
+        return;
+    case EV_SIGNAL: {
+        const char *name = sigabbrev_np(e->nr);
+        snprintf(out, size, "signal %d (SIG%s)", e->nr, name ? name : "?");
+        return;
+    }
+    case EV_STUCK:
+        snprintf(out, size, "waits for ever (%s)", e->flags & EVF_PROVED ? "proved" : "likely");
+        return;
+    case EV_NOTE:
+    case EV_END:
+        copy_text(e, TEXT_MESSAGE, text, sizeof text);
+        snprintf(out, size, "%s%s%s", e->kind == EV_END ? "the recording ends" : "",
+                 e->kind == EV_END && *text ? ": " : "", text);
+        return;
+    default:
+        snprintf(out, size, "%s", event_kind_name(e->kind));
+        return;
+    }
+}
+
+static bool is_fork(const struct event *e) {
+    return e->kind == EV_BIRTH && !(e->flags & (EVF_VM | EVF_THREAD));
+}
+
+static bool source_event(void *context, uint64_t number, struct tui_event *out) {
+    struct event e;
+    if (!read_event(context, number, &e)) return false;
+    *out = (struct tui_event){
+        .number = number, .time_us = e.time_us, .tid = e.tid, .kind = e.kind, .fork = is_fork(&e)};
+    say(&e, out->text, sizeof out->text);
+    return true;
+}
+
+// ---- the index
+// ---------------------------------------------------------------------------------------------------- TIDs
+// are reused: the last one born is meant.
+static struct lane *lane_of(struct timeline_source *s, int tid) {
+    for (size_t i = s->lane_count; i-- > 0;) {
+        if (s->lanes[i].task.tid == tid) return &s->lanes[i];
+    }
+    return NULL;
+}
+
+static struct lane *add_lane(struct timeline_source *s, int tid, int pid, int parent, uint64_t birth) {
+    s->lanes = grown(s->lanes, s->lane_count + 1, sizeof *s->lanes);
+    struct lane *lane = &s->lanes[s->lane_count++];
+    *lane = (struct lane){.task = {.tid = tid, .pid = pid, .parent_tid = parent, .birth = birth}};
+    const struct lane *from = lane_of(s, parent);
+    if (from && from != lane) memcpy(lane->task.name, from->task.name, sizeof lane->task.name);
+    return lane;
+}
+
+static void set_name(struct tui_task *task, const char *path) {
+    const char *slash = strrchr(path, '/');
+    snprintf(task->name, sizeof task->name, "%.15s", slash ? slash + 1 : path);
+}
+
+static void index_event(struct timeline_source *s, const struct event *e) {
+    struct lane *lane = lane_of(s, e->tid);
+    if (!lane) lane = add_lane(s, e->tid, e->tid, 0, 0);
+    if (lane->count == lane->room) {
+        lane->room = lane->room ? lane->room * 2 : 64;
+        lane->numbers = grown(lane->numbers, lane->room, sizeof *lane->numbers);
+        lane->kinds = grown(lane->kinds, lane->room, sizeof *lane->kinds);
+    }
+    lane->numbers[lane->count] = (uint32_t)e->number;
+    lane->kinds[lane->count++] = e->kind;
+    char text[256];
+    if (is_fork(e)) push(&s->landmarks[TUI_FORK], e->number);
+    if (e->kind == EV_ENTER) push(&s->landmarks[TUI_BLOCK], e->number);
+    if (e->kind == EV_DEATH) lane->task.death = e->number;
+    if (e->kind == EV_EXEC) {
+        copy_text(e, TEXT_PATH, text, sizeof text);
+        if (*text) set_name(&lane->task, text);
+    } else {
+        copy_text(e, TEXT_NAME, text, sizeof text);
+        if (*text) set_name(&lane->task, text);
+    }
+    if (e->kind == EV_BIRTH) { // the last use of `lane`: the array may move
+        int parent_pid = lane->task.pid;
+        add_lane(s, (int)e->ret, e->flags & EVF_THREAD ? parent_pid : (int)e->aux, e->tid, e->number);
+    }
+}
+
+static bool source_load(void *context) {
+    struct timeline_source *s = context;
+    struct timespec begin, now;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    while (!s->complete && s->loaded < s->last) {
+        struct event e;
+        if (!read_event(s, s->loaded + 1, &e)) { // a broken tail: what can be read is shown
+            s->complete = true;
+            break;
+        }
+        index_event(s, &e);
+        s->loaded++;
+        if (s->loaded % 256) continue;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        if ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 >= 20) return true;
+    }
+    s->complete = true;
+    return false;
+}
+
+static uint64_t source_last(void *context) {
+    const struct timeline_source *s = context;
+    return s->last;
+}
+
+static uint64_t source_loaded(void *context) {
+    const struct timeline_source *s = context;
+    return s->loaded;
+}
+
+static size_t source_task_count(void *context) {
+    const struct timeline_source *s = context;
+    return s->lane_count;
+}
+
+static bool source_task(void *context, size_t index, struct tui_task *out) {
+    const struct timeline_source *s = context;
+    if (index >= s->lane_count) return false;
+    *out = s->lanes[index].task;
+    return true;
+}
+
+static uint64_t source_rank(void *context, size_t index, uint64_t number) {
+    const struct timeline_source *s = context;
+    return index < s->lane_count ? rank_in(s->lanes[index].numbers, s->lanes[index].count, number) : 0;
+}
+
+static uint64_t source_select(void *context, size_t index, uint64_t k, uint8_t *kind) {
+    const struct timeline_source *s = context;
+    if (index >= s->lane_count || k < 1 || k > s->lanes[index].count) return 0;
+    *kind = s->lanes[index].kinds[k - 1];
+    return s->lanes[index].numbers[k - 1];
+}
+
+static uint64_t source_landmark(void *context, enum tui_landmark what, uint64_t number, int direction) {
+    const struct timeline_source *s = context;
+    const struct numbers *n = &s->landmarks[what];
+    if (direction > 0) {
+        size_t at = rank_in(n->items, n->count, number);
+        return at < n->count ? n->items[at] : 0;
+    }
+    size_t at = number ? rank_in(n->items, n->count, number - 1) : 0;
+    return at ? n->items[at - 1] : 0;
+}
+
+// ---- causes and effects
+// ---------------------------------------------------------------------------------------------- The task's
+// event before (-1) or after (1) `number`, 0: none.
+static uint64_t neighbour(struct timeline_source *s, int tid, uint64_t number, int direction, uint8_t *kind) {
+    struct lane *lane = lane_of(s, tid);
+    if (!lane) return 0;
+    size_t index = (size_t)(lane - s->lanes);
+    uint64_t rank = source_rank(s, index, direction > 0 ? number : number - 1);
+    return source_select(s, index, direction > 0 ? rank + 1 : rank, kind);
+}
+
+static bool futex_op(const struct event *e, uint64_t *word, int *op) {
+    if (e->nr != SYS_futex || !(e->flags & EVF_REGS)) return false;
+    *word = e->regs.rdi;
+    *op = (int)e->regs.rsi & FUTEX_CMD_MASK;
+    return true;
+}
+
+// The call that woke a futex wait [enter, exit]: the last one before its exit that wakes the same word and
+// woke somebody.
+static uint64_t waker(struct timeline_source *s, uint64_t enter, uint64_t exit) {
+    struct event e;
+    uint64_t word = 0, other;
+    int op = 0;
+    if (!read_event(s, enter, &e) || !futex_op(&e, &word, &op)) return 0;
+    uint64_t found = 0, from = exit - enter > LINK_WINDOW ? exit - LINK_WINDOW : enter + 1;
+    for (uint64_t n = from; n < exit && read_event(s, n, &e); n++) {
+        if (!futex_op(&e, &other, &op) || other != word || e.ret <= 0) continue;
+        if (op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET || op == FUTEX_WAKE_OP || op == FUTEX_REQUEUE ||
+            op == FUTEX_CMP_REQUEUE || op == FUTEX_UNLOCK_PI) {
+            found = n;
+        }
+    }
+    return found;
+}
+
+static void source_links(void *context, uint64_t number, struct tui_links *out) {
+    struct timeline_source *s = context;
+    struct event e;
+    uint8_t kind = EV_NONE;
+    *out = (struct tui_links){0};
+    if (!read_event(s, number, &e)) return;
+    int tid = e.tid, nr = e.nr;
+    int64_t ret = e.ret;
+    uint8_t what = e.kind;
+    uint64_t before = neighbour(s, tid, number, -1, &kind);
+    if (what == EV_BIRTH) {
+        out->effect = neighbour(s, (int)ret, number, 1, &kind);
+    } else if (what == EV_ENTER) {
+        out->effect = neighbour(s, tid, number, 1, &kind);
+    } else if (what == EV_EXIT) {
+        uint64_t enter = before; // a BIRTH lies between the two ends of a fork or clone
+        while (enter && kind == EV_BIRTH)
+            enter = neighbour(s, tid, enter, -1, &kind);
+        out->cause = enter;
+        uint64_t woke = nr == SYS_futex && ret == 0 && enter ? waker(s, enter, number) : 0;
+        if (woke) out->cause = woke;
+        struct lane *child = (nr == SYS_wait4 || nr == SYS_waitid) && ret > 0 ? lane_of(s, (int)ret) : NULL;
+        if (child && child->task.death && child->task.death < number) out->cause = child->task.death;
+    } else if (what == EV_STUCK) {
+        out->cause = before;
+    }
+    struct lane *lane = lane_of(s, tid);
+    bool first = !before && lane && lane->task.birth;
+    if (first && !out->cause) out->cause = lane->task.birth;
+}
+
+// ---- what needs the replay
+// ----------------------------------------------------------------------------------------------
+static int source_stack(void *context, uint64_t number, int tid, struct frame *out, size_t max,
+                        struct rf_error *err) {
+    struct timeline_source *s = context;
+    const struct lane *lane = lane_of(s, tid);
+    if (lane && lane->task.birth > number) {
+        return rf_fail(err, RF_CANNOT, "task %d does not exist yet: event %llu makes it", tid,
+                       (unsigned long long)lane->task.birth);
+    }
+    if (lane && lane->task.death && lane->task.death <= number) {
+        return rf_fail(err, RF_CANNOT, "task %d is gone: it ended at event %llu", tid,
+                       (unsigned long long)lane->task.death);
+    }
+    if (timeline_seek(s->timeline, number, err)) return -1;
+    return (int)timeline_stack(s->timeline, tid, out, max);
+}
+
+static const char *source_line_text(void *context, const char *file, int line) {
+    struct timeline_source *s = context;
+    return timeline_source_line(s->timeline, file, line);
+}
+
+// Names that only the verdict knows.
+static void learn(struct timeline_source *s, const struct finding_task *task) {
+    struct lane *lane = task->tid ? lane_of(s, task->tid) : NULL;
+    if (!lane) return;
+    if (*task->start_routine) {
+        snprintf(lane->task.start_routine, sizeof lane->task.start_routine, "%.63s", task->start_routine);
+    }
+    if (*task->name) snprintf(lane->task.name, sizeof lane->task.name, "%.15s", task->name);
+}
+
+static int source_verdict(void *context, const struct verdict **out, struct rf_error *err) {
+    struct timeline_source *s = context;
+    if (timeline_verdict(s->timeline, out, err)) return -1;
+    for (size_t i = 0; i < (*out)->count; i++) {
+        const struct finding *f = &(*out)->findings[i];
+        learn(s, &f->holder);
+        learn(s, &f->waiter);
+        for (size_t j = 0; j < f->edge_count; j++) {
+            learn(s, &f->edges[j].holder);
+            learn(s, &f->edges[j].waiter);
+        }
+    }
+    return 0;
+}
+
+static void source_set_progress(void *context, tui_progress progress, void *argument) {
+    struct timeline_source *s = context;
+    timeline_set_progress(s->timeline, progress, argument);
+}
+
+// ---- life
+// -----------------------------------------------------------------------------------------------------------
+int timeline_source_new(struct timeline *timeline, const char *path, struct timeline_source **out,
+                        struct rf_error *err) {
+    struct timeline_source *s = calloc(1, sizeof *s);
+    if (!s) return rf_fail_errno(err, RF_CANNOT, "no memory for '%s'", path);
+    if (trace_open(path, &s->reader, err)) {
+        free(s);
+        return -1;
+    }
+    s->timeline = timeline;
+    s->last = trace_last_event(s->reader);
+    if (s->last > UINT32_MAX) { // the index keeps 32 bits per event
+        trace_close(s->reader);
+        free(s);
+        return rf_fail(err, RF_CANNOT, "'%s' has more than 4 billion events; 'refork explain' can read it",
+                       path);
+    }
+    snprintf(s->title, sizeof s->title, "%s", path);
+    s->source = (struct tui_source){
+        .context = s,
+        .title = s->title,
+        .last = source_last,
+        .event = source_event,
+        .load = source_load,
+        .loaded = source_loaded,
+        .task_count = source_task_count,
+        .task = source_task,
+        .task_rank = source_rank,
+        .task_select = source_select,
+        .landmark = source_landmark,
+        .links = source_links,
+        .stack = source_stack,
+        .source_line = source_line_text,
+        .verdict = source_verdict,
+        .set_progress = source_set_progress,
+    };
+    *out = s;
+    return 0;
+}
+
+const struct tui_source *timeline_source_get(const struct timeline_source *s) {
+    return &s->source;
+}
+
+void timeline_source_free(struct timeline_source *s) {
+    if (!s) return;
+    for (size_t i = 0; i < s->lane_count; i++) {
+        free(s->lanes[i].numbers);
+        free(s->lanes[i].kinds);
+    }
+    for (int i = 0; i < TUI_LANDMARKS; i++)
+        free(s->landmarks[i].items);
+    free(s->lanes);
+    trace_close(s->reader);
+    free(s);
+}
