@@ -85,6 +85,7 @@ struct task {
     bool in_syscall;
     bool stop_pending;        // `stop` holds a stop that nobody has handled yet
     long nr;
+    long meaning, interrupted; // the call whose buffers these are: of restart_syscall, the interrupted one
     uint64_t args[6];
     struct user_regs_struct entry_regs; // canonical, original arguments
     uint64_t scratch;         // its scratch area, 0: none yet

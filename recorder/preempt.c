@@ -140,7 +140,8 @@ static void function_range(const struct mapping *m, uint64_t pc, uint64_t *start
         void *image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         struct elf_module *e = image == MAP_FAILED ? NULL : elf_module_parse(image, (size_t)st.st_size);
         uint64_t bias, from, to;
-        if (e && elf_module_bias(e, m->offset, m->start, &bias) && elf_module_function(e, pc - bias, &from, &to)) {
+        // Landing pads are entered by the unwinder, not by a branch that could be seen.
+        if (e && elf_module_bias(e, m->offset, m->start, &bias) && !elf_module_has_landing_pads(e, pc - bias) && elf_module_function(e, pc - bias, &from, &to)) {
             *start = from + bias;
             *end = to + bias;
         }

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <xxhash.h>
 
-enum { SCRATCH_LIMIT = 256 << 10 };
+enum { SCRATCH_LIMIT = 256 << 10, ERESTART_RESTARTBLOCK = 516 };
 
 struct reader_context {
     struct task *task;
@@ -83,10 +83,9 @@ static void refused(struct recorder *r, struct task *t, int64_t result)
 // that a running thread may read at an unknown moment. Never futex words (their value is the protocol).
 static void redirect(struct task *t, struct user_regs_struct *regs)
 {
-    t->redirect_count = 0;
     if (t->mm->refs < 2 || t->nr == SYS_futex) return;
     struct syscall_range ranges[SYSCALL_RANGES];
-    int n = syscall_ranges(t->nr, t->args, NULL, read_tracee, t, ranges);
+    int n = syscall_ranges(t->meaning, t->args, NULL, read_tracee, t, ranges);
     uint64_t total = 0;
     for (int i = 0; i < n; i++) {
         if (ranges[i].arg < 0 || ranges[i].dir == RANGE_IN || !ranges[i].size || !ranges[i].address) continue;
@@ -124,11 +123,11 @@ static void unredirect(struct task *t, struct user_regs_struct *regs)
     int64_t ret = (int64_t)regs->rax;
     for (int i = 0; i < t->redirect_count; i++) *registers[t->redirects[i].arg] = t->redirects[i].real;
     struct syscall_range ranges[SYSCALL_RANGES];
-    int n = syscall_ranges(t->nr, t->args, &ret, read_tracee, t, ranges);
+    int n = syscall_ranges(t->meaning, t->args, &ret, read_tracee, t, ranges);
     for (int i = 0; i < t->redirect_count; i++) {
         struct redirect *d = &t->redirects[i];
         for (int k = 0; k < n; k++) {
-            if (ranges[k].dir == RANGE_IN || ranges[k].address != d->real) continue;
+            if (!d->size || ranges[k].dir == RANGE_IN || ranges[k].address != d->real) continue;
             uint64_t size = ranges[k].size < d->size ? ranges[k].size : d->size;
             char *copy = malloc(size + 1);
             if (tracee_read(t->tid, t->mm->mem_fd, d->temporary, copy, size))
@@ -216,6 +215,8 @@ void syscall_entry(struct recorder *r, struct task *t)
         if (say) refused(r, t, result);
         return;
     }
+    // restart_syscall goes on with the call that was interrupted: same argument registers, same out-buffers.
+    t->meaning = t->nr == SYS_restart_syscall ? t->interrupted : t->nr;
     t->in_syscall = true;
     t->entry_logged = false;
     t->redirect_count = 0;
@@ -237,7 +238,13 @@ void syscall_entry(struct recorder *r, struct task *t)
     }
     default: break;
     }
-    bool may_block = syscall_may_block(t->nr, t->args);
+    if (t->nr == SYS_madvise && t->args[2] == MADV_FREE) {
+        // The kernel would take the pages at a moment of its own choosing; MADV_DONTNEED is a MADV_FREE that takes them now.
+        regs.rdx = MADV_DONTNEED;
+        tracee_set_regs(t->tid, &regs);
+        t->redirects[t->redirect_count++] = (struct redirect){.arg = 2, .real = MADV_FREE};
+    }
+    bool may_block = t->nr == SYS_restart_syscall || syscall_may_block(t->nr, t->args);
     if (may_block) redirect(t, &regs);
     if (ptrace(PTRACE_SYSCALL, t->tid, 0, 0) < 0 && errno != ESRCH) {
         recorder_fail(r, "cannot resume task %d into %s: %s", t->tid, syscall_name(t->nr), strerror(errno));
@@ -265,6 +272,8 @@ static void map_pieces(struct recorder *r, struct task *t, struct batch *b, int6
 // What the recorder must remember of a call that succeeded.
 static void remember(struct recorder *r, struct task *t, int64_t ret)
 {
+    // close frees the slot even when it fails.
+    t->fds = fdtable_syscall(t->fds, t->nr, t->args, ret, read_tracee, t);
     if (ret < 0) return;
     switch (t->nr) {
     case SYS_set_tid_address: t->clear_tid = t->args[0]; break;
@@ -275,7 +284,6 @@ static void remember(struct recorder *r, struct task *t, int64_t ret)
         break;
     default: break;
     }
-    t->fds = fdtable_syscall(t->fds, t->nr, t->args, ret, read_tracee, t);
 }
 
 void syscall_returned(struct recorder *r, struct task *t)
@@ -292,6 +300,7 @@ void syscall_returned(struct recorder *r, struct task *t)
     canonical_regs(&regs);
     if (t->redirect_count) unredirect(t, &regs);
     int64_t ret = (int64_t)regs.rax;
+    if (ret == -ERESTART_RESTARTBLOCK) t->interrupted = t->meaning;
     struct batch b;
     if (r->unlogged == t) {
         r->unlogged = NULL;
@@ -306,7 +315,7 @@ void syscall_returned(struct recorder *r, struct task *t)
         batch_xstate(&b, t);
     } else {
         struct syscall_range ranges[SYSCALL_RANGES];
-        int n = syscall_ranges(t->nr, t->args, &ret, read_tracee, t, ranges);
+        int n = syscall_ranges(t->meaning, t->args, &ret, read_tracee, t, ranges);
         if (n < 0) recorder_fail(r, "no row describes what %s wrote (task %d)", syscall_name(t->nr), t->tid);
         for (int i = 0; i < n; i++) {
             struct syscall_range *g = &ranges[i];

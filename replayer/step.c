@@ -220,6 +220,7 @@ static int syscall_effects(struct replay *r, const struct event *e, struct vtask
     v->restart = ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK ? ret : 0;
     if (syscall_row(e->nr)->policy == POLICY_MEMORY && space_syscall(r, v->space, e, a, err) < 0) return -1;
     if (apply_pieces(r, e, v, err) < 0) return -1;
+    v->fds = fdtable_syscall(v->fds, e->nr, a, ret, read_vtask, v);
     if (ret < 0 && ret > -4096) return 0;
     if (e->nr == SYS_arch_prctl && a[0] == 0x1002) v->pub.regs.fs_base = a[1];
     if (e->nr == SYS_arch_prctl && a[0] == 0x1001) v->pub.regs.gs_base = a[1];
@@ -227,7 +228,6 @@ static int syscall_effects(struct replay *r, const struct event *e, struct vtask
         char name[16] = "";
         if (read_vtask(v, a[1], name, 15)) set_name(v, name, 15);
     }
-    v->fds = fdtable_syscall(v->fds, e->nr, a, ret, read_vtask, v);
     return 0;
 }
 

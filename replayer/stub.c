@@ -115,7 +115,8 @@ long stub_call(pid_t pid, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t 
 pid_t stub_fork(pid_t from, struct rf_error *err)
 {
     // CLONE_FILES: the replayer's descriptors (blobs as memfds) are the stub's, so that mmap can name them.
-    long pid = stub_call(from, SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0, 0);
+    // CLONE_PARENT: a child of the replayer, which reaps it; the task that it is forked from gets no SIGCHLD.
+    long pid = stub_call(from, SYS_clone, CLONE_FILES | CLONE_PARENT, 0, 0, 0, 0, 0);
     int status;
     if (pid <= 0 || !stub_wait((pid_t)pid, &status)) {
         errno = pid < 0 ? (int)-pid : ECHILD;

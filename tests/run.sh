@@ -40,7 +40,7 @@ for part in 0 1 2 3; do add "fuzz-$part" tests/fuzz.sh "$build" $((part * 2500 +
 
 passed=0 failed=0 skipped=0
 failures=()
-declare -A running started
+declare -A running=() started=()
 trap 'kill "${!running[@]}" 2>/dev/null; exit 130' INT TERM
 
 count() { # NAME STATUS: adds up; a cmocka program counts by its cases
@@ -91,4 +91,4 @@ while [ ${#running[@]} -gt 0 ]; do finish_one; done
 printf '%d passed, %d failed' "$passed" "$failed"
 [ $skipped -eq 0 ] || printf ', %d skipped' "$skipped"
 printf '\n'
-[ $failed -eq 0 ]
+[ $failed -eq 0 ] && [ $passed -gt 0 ]

@@ -42,6 +42,7 @@ proof() {
 [ -n "$name" ] || fail "no proof is called $wanted"
 
 # Away from the build folder when other users must be able to read it.
+keep=''
 work=$out/proof-$name
 rm -rf "$work"
 if [ -n "$users" ]; then
@@ -50,7 +51,6 @@ if [ -n "$users" ]; then
     chmod 755 "$work"
     trap '[ -n "$keep" ] || rm -rf "$work"' EXIT
 fi
-keep=''
 mkdir -p "$work/run" "$work/elsewhere"
 cd "$work/run" || exit 1
 
