@@ -138,7 +138,9 @@ uint64_t memory_digest(pid_t pid, int mem_fd, uint64_t *bytes)
         uint64_t start, end;
         char prot[8];
         if (sscanf(line, "%lx-%lx %7s", &start, &end, prot) != 3) continue;
-        if (prot[3] != 'p' || annex_contains(start) || strstr(line, "[v")) continue; // [vdso], [vvar], [vsyscall]
+        // Code that cannot be written holds the file's bytes and refork's patches; whether a page of it was ever copied
+        // for a patch that has been taken back differs between recording and replay.
+        if (prot[3] != 'p' || (prot[2] == 'x' && prot[1] != 'w') || annex_contains(start) || strstr(line, "[v")) continue; // [vdso], [vvar], [vsyscall]
         uint64_t entries[DIGEST_BATCH];
         for (uint64_t at = start; at < end;) {
             size_t want = (end - at) / PAGE < DIGEST_BATCH ? (size_t)((end - at) / PAGE) : DIGEST_BATCH;

@@ -35,7 +35,7 @@ bool tracee_set_xstate(pid_t tid, const void *buffer, size_t size);
 // The state letter of /proc/TID/stat ('R', 'S', 'D', 't', 'Z', ...), 0 when the task is gone.
 char task_state_letter(pid_t tid);
 
-// XXH3-64 over (address, bytes) of all private anonymous pages that are not all zero, in the order of their addresses, the annex left out:
+// XXH3-64 over (address, bytes) of all private anonymous pages that are not all zero, in the order of their addresses, code and the annex left out:
 // the same in recording and in replay when the memory is the same. `pid` stopped. *bytes (may be NULL): how much was hashed.
 uint64_t memory_digest(pid_t pid, int mem_fd, uint64_t *bytes);
 

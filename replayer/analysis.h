@@ -1,0 +1,13 @@
+// From a recording to a verdict, by re-execution.
+#ifndef REFORK_REPLAYER_ANALYSIS_H
+#define REFORK_REPLAYER_ANALYSIS_H
+
+#include "replayer/timeline.h"
+
+// Makes the verdict: 0 and *out (free with verdict_free), or -1 (diverged, interrupted).
+int analyse(struct timeline *t, struct verdict **out, struct rf_error *err);
+
+// Tells the timeline's progress callback; -1 with "interrupted" when the user asked to stop.
+int timeline_report(struct timeline *t, uint64_t done, uint64_t total, struct rf_error *err);
+
+#endif

@@ -1,0 +1,256 @@
+#include "replayer/timeline.h"
+#include "replayer/analysis.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+// Checkpoints at every `interval` events; when there are too many, every second one goes and the interval doubles. One more stays
+// near the last place that was sought backwards, since people step back again and again.
+enum { MAX_CHECKPOINTS = 24, FIRST_INTERVAL = 2000, NEAR = 200, PROGRESS_US = 50000 };
+
+struct timeline {
+    struct replay *replay;
+    struct trace_reader *reader; // of timeline_event
+    struct symbols *symbols;
+    struct replay_checkpoint *checkpoints[MAX_CHECKPOINTS + 1];
+    size_t count;
+    struct replay_checkpoint *near;
+    uint64_t interval, last;
+    struct verdict *verdict;
+    timeline_progress progress;
+    void *progress_context;
+    uint64_t progress_us;
+    struct source {
+        char *path, *text;
+        char **lines;
+        int count;
+    } *sources;
+    size_t source_count;
+};
+
+int timeline_open(const char *path, struct timeline **out, struct rf_error *err)
+{
+    struct timeline *t = calloc(1, sizeof *t);
+    rf_assert(t);
+    t->interval = FIRST_INTERVAL;
+    const struct replay_options options = {0};
+    if (replay_open(path, &options, &t->replay, err) < 0 || trace_open(path, &t->reader, err) < 0 ||
+        replay_save(t->replay, &t->checkpoints[0], err) < 0) {
+        timeline_close(t);
+        return -1;
+    }
+    t->count = 1;
+    t->symbols = symbols_new();
+    t->last = trace_last_event(t->reader);
+    *out = t;
+    return 0;
+}
+
+void timeline_close(struct timeline *t)
+{
+    if (!t) return;
+    for (size_t i = 0; i < t->count; i++) replay_checkpoint_free(t->checkpoints[i]);
+    replay_checkpoint_free(t->near);
+    if (t->verdict) verdict_free(t->verdict);
+    if (t->symbols) symbols_free(t->symbols);
+    if (t->reader) trace_close(t->reader);
+    replay_close(t->replay);
+    for (size_t i = 0; i < t->source_count; i++) {
+        free(t->sources[i].path);
+        free(t->sources[i].text);
+        free(t->sources[i].lines);
+    }
+    free(t->sources);
+    free(t);
+}
+
+uint64_t timeline_position(const struct timeline *t)
+{
+    return replay_position(t->replay);
+}
+
+uint64_t timeline_last(const struct timeline *t)
+{
+    return t->last;
+}
+
+struct replay *timeline_replay(struct timeline *t)
+{
+    return t->replay;
+}
+
+struct symbols *timeline_symbols(struct timeline *t)
+{
+    return t->symbols;
+}
+
+void timeline_set_progress(struct timeline *t, timeline_progress progress, void *context)
+{
+    t->progress = progress;
+    t->progress_context = context;
+}
+
+static uint64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+int timeline_report(struct timeline *t, uint64_t done, uint64_t total, struct rf_error *err)
+{
+    if (!t->progress) return 0;
+    uint64_t now = now_us();
+    if (now - t->progress_us < PROGRESS_US) return 0;
+    t->progress_us = now;
+    if (t->progress(t->progress_context, done, total)) return 0;
+    return rf_fail(err, RF_CANNOT, "interrupted");
+}
+
+static int keep_checkpoint(struct timeline *t, struct rf_error *err)
+{
+    uint64_t at = timeline_position(t);
+    if (at % t->interval || at <= replay_checkpoint_position(t->checkpoints[t->count - 1])) return 0;
+    if (replay_save(t->replay, &t->checkpoints[t->count], err) < 0) return -1;
+    if (++t->count <= MAX_CHECKPOINTS) return 0;
+    t->interval *= 2;
+    size_t kept = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        if (replay_checkpoint_position(t->checkpoints[i]) % t->interval)
+            replay_checkpoint_free(t->checkpoints[i]);
+        else
+            t->checkpoints[kept++] = t->checkpoints[i];
+    }
+    t->count = kept;
+    return 0;
+}
+
+static int go_back(struct timeline *t, uint64_t number, struct rf_error *err)
+{
+    const struct replay_checkpoint *best = t->checkpoints[0];
+    for (size_t i = 0; i < t->count; i++)
+        if (replay_checkpoint_position(t->checkpoints[i]) <= number) best = t->checkpoints[i];
+    if (t->near && replay_checkpoint_position(t->near) <= number &&
+        replay_checkpoint_position(t->near) > replay_checkpoint_position(best))
+        best = t->near;
+    return replay_restore(t->replay, best, err);
+}
+
+int timeline_seek(struct timeline *t, uint64_t number, struct rf_error *err)
+{
+    if (number > t->last) number = t->last;
+    uint64_t start = timeline_position(t), near_at = 0;
+    if (number < start) {
+        if (go_back(t, number, err) < 0) return -1;
+        if (number > timeline_position(t) + NEAR) near_at = number - NEAR;
+    }
+    start = timeline_position(t);
+    while (timeline_position(t) < number) {
+        int got = replay_step(t->replay, err);
+        if (got < 0) return -1;
+        if (!got) break;
+        if (keep_checkpoint(t, err) < 0) return -1;
+        if (near_at && timeline_position(t) == near_at) {
+            replay_checkpoint_free(t->near);
+            t->near = NULL;
+            if (replay_save(t->replay, &t->near, err) < 0) return -1;
+        }
+        if (timeline_report(t, timeline_position(t) - start, number - start, err) < 0) return -1;
+    }
+    return 0;
+}
+
+int timeline_step(struct timeline *t, int64_t delta, struct rf_error *err)
+{
+    uint64_t at = timeline_position(t);
+    if (delta < 0 && (uint64_t)-delta > at) return timeline_seek(t, 0, err);
+    return timeline_seek(t, at + (uint64_t)delta, err);
+}
+
+size_t timeline_stack(struct timeline *t, int tid, struct frame *out, size_t max)
+{
+    struct view view;
+    struct user_regs_struct regs;
+    struct rf_error err;
+    struct raw_frame raw[128];
+    if (replay_task_regs(t->replay, tid, &regs, &err) < 0 || replay_view(t->replay, tid, &view, &err) < 0) return 0;
+    size_t n = unwind_stack(&view, &regs, raw, sizeof raw / sizeof *raw);
+    return symbols_frames(t->symbols, &view, raw, n, out, max);
+}
+
+int timeline_event(struct timeline *t, uint64_t number, struct event *out, struct rf_error *err)
+{
+    if (!number || number > t->last) return rf_fail(err, RF_CANNOT, "there is no event %llu", (unsigned long long)number);
+    if (trace_seek(t->reader, number, err) < 0) return -1;
+    return trace_next(t->reader, out, err) == 1 ? 0 : -1;
+}
+
+// ---- sources ---------------------------------------------------------------------------------------------------------------
+
+enum { SOURCE_LIMIT = 16 << 20 };
+
+static char *read_all(FILE *f)
+{
+    char *text = NULL;
+    size_t used = 0, room = 0;
+    for (;;) {
+        if (used + 65536 > room) {
+            if (room > SOURCE_LIMIT) break;
+            room = room ? room * 2 : 131072;
+            char *more = realloc(text, room + 1);
+            if (!more) break;
+            text = more;
+        }
+        size_t n = fread(text + used, 1, room - used, f);
+        used += n;
+        if (!n) break;
+    }
+    if (text) text[used] = 0;
+    return text;
+}
+
+static struct source *source_load(struct timeline *t, const char *path)
+{
+    for (size_t i = 0; i < t->source_count; i++)
+        if (!strcmp(t->sources[i].path, path)) return &t->sources[i];
+    t->sources = realloc(t->sources, (t->source_count + 1) * sizeof *t->sources);
+    rf_assert(t->sources);
+    struct source *s = &t->sources[t->source_count++];
+    *s = (struct source){.path = strdup(path)};
+    char name[4200];
+    snprintf(name, sizeof name, "source:%s", path);
+    uint64_t blob = trace_blob_by_name(t->reader, name);
+    struct rf_error err;
+    int fd = blob ? trace_blob_fd(t->reader, blob, &err) : -1;
+    char link[40];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    FILE *f = fopen(fd >= 0 ? link : path, "re");
+    if (!f) return s;
+    s->text = read_all(f);
+    fclose(f);
+    for (char *p = s->text; p && *p;) {
+        char *end = strchr(p, '\n');
+        s->lines = realloc(s->lines, ((size_t)s->count + 1) * sizeof *s->lines);
+        rf_assert(s->lines);
+        s->lines[s->count++] = p;
+        if (!end) break;
+        *end = 0;
+        p = end + 1;
+    }
+    return s;
+}
+
+const char *timeline_source_line(void *timeline, const char *file, int line)
+{
+    if (!file || file[0] != '/' || line < 1) return NULL;
+    struct source *s = source_load(timeline, file);
+    return line <= s->count ? s->lines[line - 1] : NULL;
+}
+
+int timeline_verdict(struct timeline *t, const struct verdict **out, struct rf_error *err)
+{
+    if (!t->verdict && analyse(t, &t->verdict, err) < 0) return -1;
+    *out = t->verdict;
+    return 0;
+}
