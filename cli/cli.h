@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define REFORK_VERSION "0.1"
+#include "core/version.h"
 
 struct cli_option {
     const char *name;     // long name, without the dashes

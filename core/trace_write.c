@@ -5,6 +5,7 @@
 //            file  -> hash  -> jobs (1 MiB) ----+--> queue (a few MiB) --> helper: zstd, CRC-32C, write(2)
 //
 // Whatever kills the recorder leaves whole chunks and perhaps half of one behind, at the final name.
+#include "core/clock.h"
 #include "core/trace.h"
 
 #include "core/crc32c.h"
@@ -545,11 +546,10 @@ int trace_add_file(struct trace_writer *w, int fd, const char *name, uint64_t *i
     uint64_t ctime = nanoseconds(&st.st_ctim);
     uint64_t key[5] = {st.st_dev, st.st_ino, size, nanoseconds(&st.st_mtim), ctime};
     if ((*id = lookup(w, key)) != 0) return 0;
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t now = clock_ns(CLOCK_REALTIME);
     int result = size <= HASH_AT_ONCE ? add_small_file(w, fd, size, name, id, err)
                                       : add_large_file(w, fd, size, name, id, err);
-    if (result == 0 && (int64_t)(nanoseconds(&now) - ctime) > SETTLED_NS) remember(w, key, *id);
+    if (result == 0 && (int64_t)(now - ctime) > SETTLED_NS) remember(w, key, *id);
     return result;
 }
 

@@ -112,7 +112,7 @@ static void born(struct recorder *r, struct task *t)
     if (q.flags & CLONE_THREAD) b.e.flags |= EVF_THREAD;
     struct user_regs_struct regs;
     if (tracee_get_regs(c->tid, &regs)) batch_regs(&b, &regs);
-    c->landmark = regs;
+    set_landmark(c, &regs);
     if (q.flags & CLONE_PARENT_SETTID) batch_mem(r, &b, t, PIECE_MEM, q.parent_tid, 4);
     if (q.flags & CLONE_PIDFD) batch_mem(r, &b, t, PIECE_MEM, q.pidfd, 4);
     if (q.flags & CLONE_CHILD_SETTID) batch_mem(r, &b, c, PIECE_CHILDMEM, q.child_tid, 4);
@@ -193,7 +193,7 @@ void exec_image(struct recorder *r, struct task *t)
     batch_xstate(&b, t);
     b.e.nr = SYS_execve;
     b.e.aux = (uint64_t)t->former_tid;
-    t->landmark = regs;
+    set_landmark(t, &regs);
     t->state = TASK_READY;
     batch_log(r, t, &b);
 }

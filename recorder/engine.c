@@ -1,3 +1,4 @@
+#include "core/clock.h"
 #include "recorder/engine.h"
 
 #include <errno.h>
@@ -16,9 +17,14 @@ static volatile sig_atomic_t interrupts, terminate_signal;
 
 uint64_t now_us(struct recorder *r)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000 - r->start_us;
+    return r->clock_us = clock_us(CLOCK_MONOTONIC) - r->start_us;
+}
+
+void set_landmark(struct task *t, const struct user_regs_struct *regs)
+{
+    t->landmark = *regs;
+    t->at_landmark = true;
+    t->interrupt_wanted = 0;
 }
 
 struct task *task_find(struct recorder *r, int tid)
@@ -178,6 +184,7 @@ static void run(struct recorder *r, struct task *t)
     int status, sig = t->inject_signal;
     t->inject_signal = 0;
     t->state = TASK_RUNNING;
+    t->at_landmark = false;
     if (r->options->chaos && t->mm->annex && !t->mm->limit_lowered) {
         // Library calls are schedule points: the next one to stop at is 1..64 calls away.
         if ((chaos_random(r) & 3) == 0) clock_set_limit(t->mm, clock_count(t->mm) + 1 + (chaos_random(r) & 63));
@@ -243,7 +250,7 @@ void kill_everything(struct recorder *r)
 
 static void housekeeping(struct recorder *r)
 {
-    uint64_t now = now_us(r);
+    uint64_t now = r->clock_us;
     if (now - r->last_flush_us < FLUSH_US) return;
     r->last_flush_us = now;
     struct rf_error err;
@@ -266,6 +273,9 @@ static void outside_signals(struct recorder *r)
 int engine_run(struct recorder *r)
 {
     install_signals(true);
+    // The tracees trap rdtsc. A thread that does not costs a switch of CR4.TSD, an exit to the hypervisor in a VM, at each
+    // context switch to or from one that does: measured, it tripled the price of a ptrace stop. So this thread traps it, too.
+    if (r->tsc_traps) clock_trap_tsc(true);
     unsigned n = 0;
     while (r->tasks && !r->failed && !r->stop_all) {
         struct task *t = schedule(r);
@@ -280,5 +290,6 @@ int engine_run(struct recorder *r)
     }
     if (r->stop_all || r->failed) kill_everything(r);
     install_signals(false);
+    if (r->tsc_traps) clock_trap_tsc(false);
     return r->failed ? -1 : 0;
 }

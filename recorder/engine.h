@@ -95,7 +95,8 @@ struct task {
     } redirects[6];
     int redirect_count;
     struct held_signal *signals;
-    struct user_regs_struct landmark; // at the last stop that went into the trace
+    struct user_regs_struct landmark; // registers at the last landmark
+    bool at_landmark;         // it has run nothing since: only then may another task run
     uint64_t clear_tid;       // set_tid_address, CLONE_CHILD_CLEARTID
     uint64_t robust_list;
     int interrupt_wanted;     // timer ticks since the slice ended without a landmark
@@ -103,7 +104,6 @@ struct task {
     bool stuck_logged;
     int inject_signal;        // signal to hand over at the next resume (signal-delivery-stop only)
     bool in_signal_stop;      // the present stop is a signal-delivery-stop
-    uint64_t wait_since_us;
     int former_tid;           // TID before an exec by a thread
     char name[16];
     struct task *next;        // in creation order
@@ -122,7 +122,7 @@ struct recorder {
     struct task *current;
     struct task *unlogged;    // the task whose entry is not yet in the trace
     int leader;               // first process
-    uint64_t start_us;
+    uint64_t start_us, clock_us; // clock_us: the time of the present stop
     uint64_t slice_end_us;
     uint64_t rng;
     uint32_t mm_ids;
@@ -138,7 +138,9 @@ struct recorder {
 
 // ---- engine.c: the loop
 int engine_run(struct recorder *r);
+// Reads the clock (a real syscall: the engine's thread traps rdtsc, see engine_run) into r->clock_us.
 uint64_t now_us(struct recorder *r);
+void set_landmark(struct task *t, const struct user_regs_struct *regs);
 struct task *task_find(struct recorder *r, int tid);
 struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm *mm);
 void task_ended(struct recorder *r, struct task *t, int status);

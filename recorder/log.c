@@ -110,6 +110,13 @@ void batch_xstate(struct batch *b, struct task *t)
 
 void batch_log(struct recorder *r, struct task *t, struct batch *b)
 {
+    bool digest = r->options->paranoid_every && t && b->e.kind != EV_DEATH && b->e.kind != EV_NOTE &&
+                  ++r->since_digest >= r->options->paranoid_every;
+    if (digest) {
+        r->since_digest = 0;
+        batch_piece(b, PIECE_DIGEST, 0);
+        batch_last(b)->v[0] = memory_digest(t->process->pid, t->mm->mem_fd, NULL);
+    }
     b->e.pieces = b->pieces;
     b->e.piece_count = b->count;
     log_event(r, t, &b->e);
@@ -134,7 +141,7 @@ void canonical_regs(struct user_regs_struct *regs)
 void log_event(struct recorder *r, struct task *t, struct event *e)
 {
     if (r->unlogged && r->unlogged != t) log_unlogged_entry(r);
-    e->time_us = now_us(r);
+    e->time_us = r->clock_us;
     if (r->failed) return;
     struct rf_error err;
     if (trace_append(r->trace, e, &err) < 0) {

@@ -31,6 +31,7 @@ void preempt_tick(struct recorder *r, struct task *t)
         if (++t->interrupt_wanted > TICKS_FOR_CLOCK) ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
         return;
     }
+    now_us(r);
     if (!slice_over(r)) return;
     collect_stops(r);
     if (others_ready(r, t)) preempt_request(r, t);
@@ -51,6 +52,7 @@ static int step(struct recorder *r, struct task *t, struct user_regs_struct *reg
 {
     int status;
     t->state = TASK_RUNNING;
+    t->at_landmark = false;
     t->in_syscall = true;
     bool stopped = run_until_stop(r, t, PTRACE_SINGLESTEP, 0, &status);
     t->in_syscall = false;
@@ -72,14 +74,10 @@ static int step(struct recorder *r, struct task *t, struct user_regs_struct *reg
             tracee_set_regs(t->tid, &now);
         }
     }
-    struct held_signal *before = t->signals;
-    while (before && before->next) before = before->next;
+    int tid = t->tid;
     dispatch(r, t, status);
-    if (task_find(r, t->tid) != t || t->state != TASK_READY || !t->signals) return 0;
-    // A signal that was only held back: no landmark yet, go on stepping.
-    struct held_signal *after = t->signals;
-    while (after->next) after = after->next;
-    if (after == before) return 0;
+    if (task_find(r, tid) != t || t->state != TASK_READY || t->at_landmark || t->inject_signal) return 0;
+    // A signal that was only held back or ignored: no landmark yet, go on stepping.
     return tracee_get_regs(t->tid, regs) ? 1 : 0;
 }
 
@@ -201,8 +199,7 @@ static void log_state(struct recorder *r, struct task *t, const struct user_regs
         memcpy(batch_piece(&b, PIECE_SITE, sizeof *site), site, sizeof *site);
         batch_last(&b)->v[0] = site->address;
     }
-    t->landmark = *regs;
-    t->interrupt_wanted = 0;
+    set_landmark(t, regs);
     clock_set_limit(t->mm, ~0ull);
     batch_log(r, t, &b);
 }
@@ -272,7 +269,10 @@ void preempt_busy(struct recorder *r, struct task *t)
     static struct turn turn;
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
-    if (same_regs(&regs, &t->landmark)) return;
+    if (same_regs(&regs, &t->landmark)) {
+        t->at_landmark = true;
+        return;
+    }
     size_t first;
     if (!find_turn(r, t, &turn, &regs, &first)) return;
     struct mapping m;

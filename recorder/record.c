@@ -1,4 +1,6 @@
+#include "core/clock.h"
 #include "core/cpu.h"
+#include "core/version.h"
 #include "recorder/engine.h"
 
 #include <asm/prctl.h>
@@ -7,15 +9,12 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 static void describe_machine(struct recorder *r, struct trace_header *h)
 {
-    struct timespec t;
     struct utsname u;
-    clock_gettime(CLOCK_REALTIME, &t);
-    h->start_unix_ns = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+    h->start_unix_ns = clock_ns(CLOCK_REALTIME);
     if (uname(&u) == 0) snprintf(h->kernel, sizeof h->kernel, "%s", u.release);
     h->xstate_size = cpu_xstate_size();
     cpu_describe(h->machine_id, sizeof h->machine_id, h->cpu_features);
@@ -37,16 +36,15 @@ static void log_end(struct recorder *r, const char *why)
 int record_run(const struct record_options *options, struct record_result *result, struct rf_error *err)
 {
     struct recorder r = {.options = options, .result = result, .err = err, .rng = options->seed};
-    struct timespec t;
     memset(result, 0, sizeof *result);
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    r.start_us = (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+    r.start_us = clock_us(CLOCK_MONOTONIC);
     r.cpu = launch_pin_cpu();
     if (r.cpu < 0) return rf_fail_errno(err, RF_CANNOT, "cannot pin to one CPU");
     r.tsc_traps = cpu_tsc_traps();
     r.cpuid_faults = cpu_cpuid_faults();
     struct trace_header header;
     memset(&header, 0, sizeof header);
+    snprintf(header.refork_version, sizeof header.refork_version, "%s", REFORK_VERSION);
     describe_machine(&r, &header);
     if (trace_create(options->output, &header, r.cpu, &r.trace, err) < 0) return -1;
     int failed = launch(&r);

@@ -26,8 +26,7 @@ bool others_ready(struct recorder *r, struct task *t)
 void slice_begin(struct recorder *r, struct task *t)
 {
     r->current = t;
-    t->interrupt_wanted = 0;
-    r->slice_end_us = now_us(r) + SLICE_US;
+    r->slice_end_us = r->clock_us + SLICE_US;
     // 1..2*mean landmarks; one slice in eight is long, so that a task also gets far ahead at times.
     if (r->options->chaos) {
         uint64_t x = chaos_random(r);
@@ -37,13 +36,16 @@ void slice_begin(struct recorder *r, struct task *t)
 
 bool slice_over(struct recorder *r)
 {
-    return now_us(r) >= r->slice_end_us;
+    return r->clock_us >= r->slice_end_us;
 }
 
 // The task that runs next: the present one until its slice is over, it yields or it sleeps; else the next in a fair round.
 struct task *schedule(struct recorder *r)
 {
     struct task *c = r->current, *first = NULL, *after = NULL;
+    now_us(r);
+    // In the middle of a slice (a signal was held back, or ignored): nobody else may run.
+    if (c && c->state == TASK_READY && !c->at_landmark) return c;
     bool keep = c && can_run(c) && !c->yielded;
     if (keep && r->options->chaos) {
         if (r->chaos_left) r->chaos_left--;

@@ -1,4 +1,5 @@
 #include "core/annex.h"
+#include "core/clock.h"
 #include "core/code.h"
 #include "recorder/engine.h"
 
@@ -10,6 +11,7 @@
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 #include <x86intrin.h>
 
 // ---- dispositions ----------------------------------------------------------------------------------------------------
@@ -66,11 +68,16 @@ static enum action action_of(struct task *t, int sig)
 void signal_hold(struct task *t)
 {
     struct held_signal *s = calloc(1, sizeof *s), **link = &t->signals;
+    rf_assert(s);
     if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &s->info) < 0) {
         free(s);
         return;
     }
-    while (*link) link = &(*link)->next;
+    for (; *link; link = &(*link)->next)
+        if ((*link)->info.si_signo == s->info.si_signo && s->info.si_signo < 32) {
+            free(s); // the kernel keeps one pending instance of a standard signal, too
+            return;
+        }
     *link = s;
 }
 
@@ -144,7 +151,7 @@ static void into_handler(struct recorder *r, struct task *t, const siginfo_t *in
     batch_regs(&b, &regs);
     batch_xstate(&b, t);
     frame_piece(r, &b, t, regs.rsp, batch_last(&b)->len);
-    t->landmark = regs;
+    set_landmark(t, &regs);
     struct sighand *h = t->process->sighand;
     if (h->flags[sig] & SA_RESETHAND) h->handler[sig] = 0;
     batch_log(r, t, &b);
@@ -160,7 +167,11 @@ void signal_deliver(struct recorder *r, struct task *t, int at)
     siginfo_t info = s->info;
     *link = s->next;
     free(s);
-    t->interrupt_wanted = 0;
+    if (action_of(t, info.si_signo) != ACT_HANDLER) {
+        // Nothing to see for the program: raised again, it comes at once, at this landmark.
+        syscall(SYS_tgkill, t->process->pid, t->tid, info.si_signo);
+        return;
+    }
     if (t->mm->limit_lowered && !r->options->chaos && !t->signals) clock_set_limit(t->mm, ~0ull);
     int status;
     if (at == 1) {
@@ -236,7 +247,10 @@ static void emulate(struct user_regs_struct *regs, const struct trap_instruction
         break;
     case TRAP_RDTSCP: regs->rcx = 0; __attribute__((fallthrough));
     case TRAP_RDTSC:
+        // This thread traps rdtsc itself (see engine_run).
+        clock_trap_tsc(false);
         value = __rdtscp(&aux);
+        clock_trap_tsc(true);
         regs->rax = (uint32_t)value;
         regs->rdx = value >> 32;
         break;
@@ -274,7 +288,7 @@ static bool trapped_instruction(struct recorder *r, struct task *t, struct user_
     regs->orig_rax = ~0ull;
     tracee_set_regs(t->tid, regs);
     batch_regs(&b, regs);
-    t->landmark = *regs;
+    set_landmark(t, regs);
     batch_log(r, t, &b);
     return true;
 }
@@ -286,9 +300,8 @@ static void tick(struct recorder *r, struct task *t, const struct user_regs_stru
     b.e.ret = (int64_t)clock_count(t->mm);
     b.e.flags |= EVF_REGS;
     b.e.regs = *regs;
-    t->landmark = *regs;
+    set_landmark(t, regs);
     clock_set_limit(t->mm, ~0ull);
-    t->interrupt_wanted = 0;
     batch_log(r, t, &b);
 }
 
@@ -327,16 +340,19 @@ void signal_stop(struct recorder *r, struct task *t, int status)
             t->inject_signal = sig;
         return;
     }
-    switch (action_of(t, sig)) {
-    case ACT_IGNORE: return; // resumed without it
-    case ACT_STOP:
-    case ACT_END: t->inject_signal = sig; return;
-    case ACT_HANDLER: break;
+    enum action act = action_of(t, sig);
+    if (same_regs(&regs, &t->landmark)) t->at_landmark = true;
+    if (act == ACT_IGNORE) return; // resumed without it
+    if (act == ACT_END || (act == ACT_STOP && t->at_landmark)) {
+        t->inject_signal = sig; // its end needs no landmark: nobody sees what it has done to its own memory since
+        return;
     }
-    if (same_regs(&regs, &t->landmark)) {
+    if (t->at_landmark) {
         into_handler(r, t, &info, 0, NULL);
         return;
     }
     signal_hold(t);
+    // The timer's ticks that ask for a landmark do not come while signals keep stopping the task: they count here.
     preempt_request(r, t);
+    preempt_tick(r, t);
 }

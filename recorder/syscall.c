@@ -1,3 +1,4 @@
+#include "core/clock.h"
 #include "recorder/engine.h"
 
 #include <asm/prctl.h>
@@ -52,7 +53,7 @@ static void answer(struct recorder *r, struct task *t, struct user_regs_struct *
     entry_event(t, &b, EV_SYSCALL);
     b.e.ret = result;
     batch_log(r, t, &b);
-    t->landmark = *regs;
+    set_landmark(t, regs);
     t->state = TASK_READY;
 }
 
@@ -74,7 +75,11 @@ static void refused(struct recorder *r, struct task *t, int64_t result)
     }
     char call[256], where[256] = "";
     syscall_format(t->nr, t->args, call, sizeof call);
-    if (r->options->name_pc) r->options->name_pc(t->process->pid, t->entry_regs.rip, where, sizeof where);
+    if (r->options->name_pc) { // foreign code, which may ask the vDSO for the time
+        if (r->tsc_traps) clock_trap_tsc(false);
+        r->options->name_pc(t->process->pid, t->entry_regs.rip, where, sizeof where);
+        if (r->tsc_traps) clock_trap_tsc(true);
+    }
     log_note(r, t, "%s is not recorded and was answered %s (pid %d, pc 0x%llx%s%s)", call, strerrorname_np((int)-result),
              t->process->pid, t->entry_regs.rip, *where ? " in " : "", where);
 }
@@ -143,7 +148,6 @@ static void unredirect(struct task *t, struct user_regs_struct *regs)
 static void wait_or_leave(struct recorder *r, struct task *t)
 {
     int status;
-    t->wait_since_us = now_us(r);
     t->state = TASK_IN_KERNEL;
     if (!others_ready(r, t)) {
         // Nobody else could run: sleep until something happens; the timer breaks this after 4 ms at most, then idle() looks
@@ -193,7 +197,6 @@ void syscall_entry(struct recorder *r, struct task *t)
     memcpy(t->args, args, sizeof args);
     t->entry_regs = regs;
     t->entry_regs.rax = regs.orig_rax;
-    t->interrupt_wanted = 0;
     if (t->mm->limit_lowered && !r->options->chaos) clock_set_limit(t->mm, ~0ull);
     if (t->signals && signals_deliverable(r, t)) {
         signal_deliver(r, t, 1);
@@ -295,6 +298,7 @@ void syscall_returned(struct recorder *r, struct task *t)
     }
     if (!t->in_syscall) { // the exit stop of a skipped call: nothing to tell
         t->state = TASK_READY;
+        t->at_landmark = true;
         return;
     }
     canonical_regs(&regs);
@@ -340,6 +344,6 @@ void syscall_returned(struct recorder *r, struct task *t)
     if (t->mm->pending) image_patch_slots(r, t, &b);
     t->in_syscall = false;
     t->state = TASK_READY;
-    t->landmark = regs;
+    set_landmark(t, &regs);
     batch_log(r, t, &b);
 }

@@ -1,0 +1,6 @@
+#ifndef REFORK_CORE_VERSION_H
+#define REFORK_CORE_VERSION_H
+
+#define REFORK_VERSION "0.1.0"
+
+#endif
