@@ -299,10 +299,30 @@ static int bury(struct recorder *r, struct task *t, bool threads_left)
     }
 }
 
-static void log_death(struct recorder *r, struct task *t, int code, const uint64_t *words, size_t n)
+// The last user of an address space takes it along: what the kernel makes of robust mutexes that lie in memory shared with other
+// processes is worked out beforehand (handle_futex_death: only words with this TID; WAITERS stays, OWNER_DIED is set).
+static void shared_robust_words(struct recorder *r, struct task *t, struct batch *b)
+{
+    uint64_t words[2049];
+    size_t n = robust_words(t, words, 2048);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t word;
+        if (!tracee_read(t->tid, t->mm->mem_fd, words[i], &word, 4)) continue;
+        if ((word & FUTEX_TID_MASK) != (uint32_t)t->tid) continue;
+        word = (word & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
+        memcpy(batch_piece(b, PIECE_MEM, 4), &word, 4);
+        batch_last(b)->v[0] = words[i];
+    }
+    (void)r;
+}
+
+static void log_death(struct recorder *r, struct task *t, int code, const uint64_t *words, size_t n, struct batch *given)
 {
     struct batch b;
-    batch_init(&b, EV_DEATH, t);
+    if (given)
+        b = *given;
+    else
+        batch_init(&b, EV_DEATH, t);
     b.e.ret = WIFSIGNALED(code) ? WTERMSIG(code) : WEXITSTATUS(code);
     if (WIFSIGNALED(code)) b.e.flags |= EVF_KILLED;
     if (t->process->refs == 1) b.e.flags |= EVF_LAST;
@@ -322,7 +342,7 @@ void task_exit_stop(struct recorder *r, struct task *t)
     if (t->mm->refs > 1 && t->clear_tid) words[n++] = t->clear_tid;
     if (alone) {
         bury(r, t, true);
-        log_death(r, t, (int)code, words, n);
+        log_death(r, t, (int)code, words, n, NULL);
         // A dead leader stays waitable until its threads are gone; nobody asks for it again.
         task_ended(r, t, (int)code);
         return;
@@ -334,7 +354,7 @@ void task_exit_stop(struct recorder *r, struct task *t)
         next = o->next;
         if (o->process != p || o == t || o->tid == p->pid) continue;
         bury(r, o, false);
-        log_death(r, o, (int)code, NULL, 0);
+        log_death(r, o, (int)code, NULL, 0, NULL);
         task_ended(r, o, (int)code);
         next = r->tasks;
     }
@@ -342,7 +362,7 @@ void task_exit_stop(struct recorder *r, struct task *t)
     if (t->tid != p->pid) {
         bury(r, t, false);
         struct task *leader = task_find(r, p->pid);
-        log_death(r, t, (int)code, words, n);
+        log_death(r, t, (int)code, words, n, NULL);
         task_ended(r, t, status);
         if (!leader) {
             while (waitpid(p->pid, &status, __WALL) < 0 && errno == EINTR) continue;
@@ -351,7 +371,10 @@ void task_exit_stop(struct recorder *r, struct task *t)
         t = leader;
         n = 0;
     }
+    struct batch b;
+    batch_init(&b, EV_DEATH, t);
+    if (t->mm->refs == 1 && t->robust_list) shared_robust_words(r, t, &b);
     status = bury(r, t, false);
-    log_death(r, t, status, words, n);
+    log_death(r, t, status, words, n, &b);
     task_ended(r, t, status);
 }

@@ -132,6 +132,10 @@ struct recorder {
     uint64_t since_digest;
     int exec_pipe;
     struct module_facts *modules;
+    struct shared_file {      // files that are, or were, mapped MAP_SHARED
+        uint64_t dev, ino;
+    } shared_files[256];
+    int shared_count;
     bool stop_all;            // stuck, or a signal asked to end
     uint64_t chaos_left;
 };
@@ -204,6 +208,8 @@ void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t 
 // Modules whose slots have been relocated meanwhile get their stubs.
 void image_patch_slots(struct recorder *r, struct task *t, struct batch *b);
 void image_exec_maps(struct recorder *r, struct task *t, struct batch *b);
+// A write-like call has put `length` bytes into `fd`: FILE pieces when that file is mapped MAP_SHARED somewhere.
+void image_file_written(struct recorder *r, struct task *t, struct batch *b, int fd, int64_t offset, uint64_t length);
 void image_fork(struct mm *child, const struct mm *parent);
 void image_release(struct mm *mm);
 struct mm *mm_new(struct recorder *r, int tid);

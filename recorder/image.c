@@ -218,6 +218,50 @@ static int open_target_fd(struct task *t, int fd, char *name, size_t size)
     return mine;
 }
 
+static bool is_shared(const struct recorder *r, const struct stat *st)
+{
+    for (int i = 0; i < r->shared_count; i++)
+        if (r->shared_files[i].dev == st->st_dev && r->shared_files[i].ino == st->st_ino) return true;
+    return false;
+}
+
+static void remember_shared(struct recorder *r, const struct stat *st)
+{
+    enum { N = sizeof r->shared_files / sizeof *r->shared_files };
+    if (is_shared(r, st)) return;
+    if (r->shared_count < N) r->shared_files[r->shared_count++] = (struct shared_file){st->st_dev, st->st_ino};
+    else recorder_fail(r, "more than %d files are mapped MAP_SHARED; refork does not follow writes to that many", N);
+}
+
+void image_file_written(struct recorder *r, struct task *t, struct batch *b, int fd, int64_t offset, uint64_t length)
+{
+    char path[64], line[128];
+    struct stat st;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", t->tid, fd);
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || !is_shared(r, &st)) return;
+    if (offset < 0) { // written at the file position, which is behind the bytes now
+        snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", t->tid, fd);
+        FILE *f = fopen(path, "re");
+        long long position = -1;
+        while (f && fgets(line, sizeof line, f))
+            if (sscanf(line, "pos: %lld", &position) == 1) break;
+        if (f) fclose(f);
+        offset = position - (int64_t)length;
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", t->tid, fd);
+    }
+    int mine = open(path, O_RDONLY | O_CLOEXEC);
+    char *bytes = offset >= 0 && mine >= 0 ? malloc(length) : NULL;
+    if (bytes && pread(mine, bytes, length, offset) == (ssize_t)length) {
+        memcpy(batch_piece(b, PIECE_FILE, length), bytes, length);
+        batch_last(b)->v[0] = identity_of(&st);
+        batch_last(b)->v[1] = (uint64_t)offset;
+    } else {
+        recorder_fail(r, "cannot read back what process %d wrote into a file that is mapped MAP_SHARED", t->process->pid);
+    }
+    free(bytes);
+    if (mine >= 0) close(mine);
+}
+
 void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t address, uint64_t length, int prot,
                   int flags, int fd, uint64_t offset)
 {
@@ -253,7 +297,10 @@ void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t 
     struct rf_error err;
     if (trace_add_file(r->trace, mine, name, &blob, &err) < 0) recorder_fail(r, "%s", err.text);
     map_piece(b, address, length, prot, flags, blob, offset, name);
-    if (shared) share_piece(b, identity_of(&st), (uint64_t)st.st_size);
+    if (shared) {
+        share_piece(b, identity_of(&st), (uint64_t)st.st_size);
+        remember_shared(r, &st);
+    }
     if (!shared) {
         struct module_facts *f = module_facts(r, mine, blob);
         if (f) module_mapped(r, t, b, f, address, length, prot, offset, true);

@@ -293,9 +293,14 @@ static bool trapped_instruction(struct recorder *r, struct task *t, struct user_
     return true;
 }
 
-static void tick(struct recorder *r, struct task *t, const struct user_regs_struct *regs)
+static void tick(struct recorder *r, struct task *t, struct user_regs_struct *regs)
 {
     struct batch b;
+    if (annex_contains(regs->rip)) {
+        regs->r11 = 0;
+        regs->eflags = ANNEX_TRAP_FLAGS(regs->eflags);
+        tracee_set_regs(t->tid, regs);
+    }
     batch_init(&b, EV_TICK, t);
     b.e.ret = (int64_t)clock_count(t->mm);
     b.e.flags |= EVF_REGS;

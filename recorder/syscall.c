@@ -3,6 +3,7 @@
 
 #include <asm/prctl.h>
 #include <errno.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,12 @@ static void entry_event(struct task *t, struct batch *b, int kind)
     b->e.regs = t->entry_regs;
 }
 
+static bool is_pi(uint64_t op)
+{
+    int o = (int)op & FUTEX_CMD_MASK;
+    return o == FUTEX_LOCK_PI || o == FUTEX_LOCK_PI2 || o == FUTEX_WAIT_REQUEUE_PI;
+}
+
 void log_unlogged_entry(struct recorder *r)
 {
     struct task *t = r->unlogged;
@@ -40,6 +47,11 @@ void log_unlogged_entry(struct recorder *r)
     t->entry_logged = true;
     struct batch b;
     entry_event(t, &b, EV_ENTER);
+    if (t->nr == SYS_futex && is_pi(t->args[1])) {
+        // The kernel sets FUTEX_WAITERS in the word before it sleeps: once asleep, the word is what others will see.
+        for (char state; (state = task_state_letter(t->tid)) == 'R';) sched_yield();
+        batch_mem(r, &b, t, PIECE_MEM, t->args[0], 4);
+    }
     batch_log(r, t, &b);
 }
 
@@ -272,6 +284,21 @@ static void map_pieces(struct recorder *r, struct task *t, struct batch *b, int6
     image_mapped(r, t, b, (uint64_t)ret, a[1], (int)a[2], (int)a[3], anonymous ? -1 : (int)a[4], anonymous ? 0 : a[5]);
 }
 
+static void written_file(struct recorder *r, struct task *t, struct batch *b, int64_t ret)
+{
+    if (!r->shared_count || ret <= 0) return;
+    switch (t->nr) {
+    case SYS_write:
+    case SYS_writev: image_file_written(r, t, b, (int)t->args[0], -1, (uint64_t)ret); break;
+    case SYS_pwrite64:
+    case SYS_pwritev:
+    case SYS_pwritev2: image_file_written(r, t, b, (int)t->args[0], (int64_t)t->args[3], (uint64_t)ret); break;
+    case SYS_sendfile: image_file_written(r, t, b, (int)t->args[0], -1, (uint64_t)ret); break;
+    case SYS_copy_file_range: image_file_written(r, t, b, (int)t->args[2], -1, (uint64_t)ret); break;
+    default: break;
+    }
+}
+
 // What the recorder must remember of a call that succeeded.
 static void remember(struct recorder *r, struct task *t, int64_t ret)
 {
@@ -339,6 +366,7 @@ void syscall_returned(struct recorder *r, struct task *t)
             if (bytes != small) free(bytes);
         }
         map_pieces(r, t, &b, ret);
+        written_file(r, t, &b, ret);
     }
     remember(r, t, ret);
     if (t->mm->pending) image_patch_slots(r, t, &b);

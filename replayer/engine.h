@@ -102,6 +102,7 @@ int space_mmap_anonymous(struct replay *r, struct space *s, uint64_t address, ui
                          struct rf_error *err);
 // Executes the like of a POLICY_MEMORY call that succeeded in the recording with `ret`.
 int space_syscall(struct replay *r, struct space *s, const struct event *e, const uint64_t args[6], struct rf_error *err);
+int space_write_file(struct replay *r, const struct piece *p, struct rf_error *err);
 void space_note_unmap(struct space *s, uint64_t start, uint64_t end);
 const char *replay_intern(struct replay *r, const void *text, size_t len);
 int remap_shared(struct replay *r, struct space *s, struct rf_error *err);

@@ -209,6 +209,14 @@ static struct shared_object *shared_object(struct replay *r, uint64_t identity, 
     return o;
 }
 
+int space_write_file(struct replay *r, const struct piece *p, struct rf_error *err)
+{
+    for (size_t i = 0; i < r->object_count; i++)
+        if (r->objects[i].identity == p->v[0] && pwrite(r->objects[i].fd, p->data, p->len, (off_t)p->v[1]) != (ssize_t)p->len)
+            return rf_fail_errno(err, RF_CANNOT, "cannot write into a memory file");
+    return 0;
+}
+
 int space_map(struct replay *r, struct space *s, const struct piece *map, const struct piece *share, bool exec_image,
               struct rf_error *err)
 {

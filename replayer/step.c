@@ -191,6 +191,9 @@ static int apply_pieces(struct replay *r, const struct event *e, struct vtask *v
             if (p->len != sizeof v->pub.regs) return rf_fail(err, RF_BAD_TRACE, "event %llu: registers of an odd size", (unsigned long long)e->number);
             memcpy(&v->pub.regs, p->data, sizeof v->pub.regs);
             break;
+        case PIECE_FILE:
+            if (space_write_file(r, p, err) < 0) return -1;
+            break;
         case PIECE_XSTATE: set_xstate(v, p->data, p->len); break;
         default: break;
         }
@@ -265,7 +268,7 @@ static int enter(struct replay *r, const struct event *e, struct vtask *v, struc
     v->pub.nr = e->nr;
     const uint64_t a[6] = {e->regs.rdi, e->regs.rsi, e->regs.rdx, e->regs.r10, e->regs.r8, e->regs.r9};
     memcpy(v->pub.args, a, sizeof a);
-    return 0;
+    return e->kind == EV_ENTER ? apply_pieces(r, e, v, err) : 0;
 }
 
 static int on_syscall(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err)
@@ -372,6 +375,10 @@ static int on_tick(struct replay *r, const struct event *e, struct vtask *v, str
         divergence_regs(regs, sizeof regs, &e->regs, &v->pub.regs);
         return diverged(r, e, v, "at count %llu of the PLT clock instead of %llu the program %s at pc 0x%llx%s",
                         (unsigned long long)count, (unsigned long long)limit, how, v->pub.regs.rip, regs);
+    }
+    if (annex_contains(v->pub.regs.rip)) {
+        v->pub.regs.r11 = 0;
+        v->pub.regs.eflags = ANNEX_TRAP_FLAGS(v->pub.regs.eflags);
     }
     return check_regs(r, e, v, err);
 }
