@@ -1,5 +1,8 @@
 #include "cli/cli.h"
 #include "recorder/record.h"
+#include "replayer/report.h"
+#include "replayer/sources.h"
+#include "replayer/timeline.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -12,6 +15,22 @@ static void say_saved(const char *path, const struct record_result *result) {
     if (!isatty(STDERR_FILENO) || stat(path, &st)) return;
     fprintf(stderr, "refork: saved '%s': %" PRIu64 " events, %.1f KiB\n", path, result->events,
             (double)st.st_size / 1024);
+}
+
+// The verdict on stderr; the sources that it quotes go into the recording, for other machines.
+static int explain_stuck(const char *path, struct rf_error *err) {
+    struct timeline *t;
+    const struct verdict *v;
+    if (timeline_open(path, &t, err)) return -1;
+    cli_progress_begin(t);
+    int failed = timeline_verdict(t, &v, err);
+    cli_progress_end(t);
+    if (!failed) {
+        report_text(stderr, v, timeline_source_line, t);
+        failed = sources_attach(path, v, err);
+    }
+    timeline_close(t);
+    return failed;
 }
 
 static int run_record(const struct cli_args *args, struct rf_error *err) {
@@ -66,8 +85,8 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
 
     fprintf(stderr, "refork: task %d of process %d waits for ever (%s); the recording is in '%s'\n",
             result.stuck_tid, result.stuck_pid, result.proved ? "proved" : "likely", options.output);
-    if (!cli_has(args, "no-explain") && cli_explain(options.output, false, stderr, err) < 0) {
-        fprintf(stderr, "refork: no verdict: %s\n", err->text);
+    if (!cli_has(args, "no-explain") && explain_stuck(options.output, err) < 0) {
+        fprintf(stderr, "refork: the verdict is not complete: %s\n", err->text);
         err->status = 0;
     }
     return RF_DEADLOCK;

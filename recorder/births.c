@@ -99,11 +99,8 @@ static void born(struct recorder *r, struct task *t)
     c->fds = q.flags & CLONE_FILES ? fdtable_ref(t->fds) : fdtable_clone(t->fds);
     memcpy(c->name, t->name, sizeof c->name);
     if (q.flags & CLONE_CHILD_CLEARTID) c->clear_tid = q.child_tid;
-    if (!WIFSTOPPED(status)) {
-        take_stop(r, c, status);
-        return;
-    }
-    if (status >> 16 != PTRACE_EVENT_STOP) take_stop(r, c, status);
+    // Killed before its first instruction: born and dead all the same.
+    if (!WIFSTOPPED(status) || status >> 16 != PTRACE_EVENT_STOP) take_stop(r, c, status);
     struct batch b;
     batch_init(&b, EV_BIRTH, t);
     b.e.ret = (int64_t)tid;
@@ -111,7 +108,11 @@ static void born(struct recorder *r, struct task *t)
     if (q.flags & CLONE_VM) b.e.flags |= EVF_VM;
     if (q.flags & CLONE_THREAD) b.e.flags |= EVF_THREAD;
     struct user_regs_struct regs;
-    if (tracee_get_regs(c->tid, &regs)) batch_regs(&b, &regs);
+    if (!tracee_get_regs(c->tid, &regs)) {
+        regs = t->entry_regs;
+        regs.rax = 0;
+    }
+    batch_regs(&b, &regs);
     set_landmark(c, &regs);
     if (q.flags & CLONE_PARENT_SETTID) batch_mem(r, &b, t, PIECE_MEM, q.parent_tid, 4);
     if (q.flags & CLONE_PIDFD) batch_mem(r, &b, t, PIECE_MEM, q.pidfd, 4);
@@ -247,8 +248,8 @@ void task_exec(struct recorder *r, struct task *t)
         }
         struct task *o = task_find(r, pid);
         if (!o) continue;
-        if (o->process != t->process) {
-            take_stop(r, o, status);
+        if (o->process != t->process || (WIFSTOPPED(status) && status >> 16 != PTRACE_EVENT_EXIT)) {
+            take_stop(r, o, status); // a sibling's return as well: the call may fail, and then it goes on
         } else if (WIFSTOPPED(status)) {
             ptrace(PTRACE_CONT, pid, 0, 0); // a sibling on its way out
         } else if (o != t) {
@@ -299,9 +300,9 @@ static int bury(struct recorder *r, struct task *t, bool threads_left)
     }
 }
 
-// The last user of an address space takes it along: what the kernel makes of robust mutexes that lie in memory shared with other
-// processes is worked out beforehand (handle_futex_death: only words with this TID; WAITERS stays, OWNER_DIED is set).
-static void shared_robust_words(struct recorder *r, struct task *t, struct batch *b)
+// The last user of an address space takes it along, so what the kernel makes of robust mutexes, which may lie in memory shared with
+// other processes, is worked out beforehand (handle_futex_death: only words with this TID; WAITERS stays, OWNER_DIED is set).
+static void predicted_words(struct task *t, struct batch *b)
 {
     uint64_t words[2049];
     size_t n = robust_words(t, words, 2048);
@@ -313,7 +314,6 @@ static void shared_robust_words(struct recorder *r, struct task *t, struct batch
         memcpy(batch_piece(b, PIECE_MEM, 4), &word, 4);
         batch_last(b)->v[0] = words[i];
     }
-    (void)r;
 }
 
 static void log_death(struct recorder *r, struct task *t, int code, const uint64_t *words, size_t n, struct batch *given)
@@ -347,6 +347,10 @@ void task_exit_stop(struct recorder *r, struct task *t)
         task_ended(r, t, (int)code);
         return;
     }
+    struct batch b;
+    batch_init(&b, EV_DEATH, t);
+    for (struct task *o = r->tasks; o; o = o->next)
+        if (o->process == p && o->robust_list) predicted_words(o, &b);
     // The whole process ends. Its other threads have been killed and stop on their way out, wherever they were; the leader
     // is told of last.
     ptrace(PTRACE_CONT, t->tid, 0, 0);
@@ -362,18 +366,17 @@ void task_exit_stop(struct recorder *r, struct task *t)
     if (t->tid != p->pid) {
         bury(r, t, false);
         struct task *leader = task_find(r, p->pid);
-        log_death(r, t, (int)code, words, n, NULL);
+        log_death(r, t, (int)code, words, n, &b);
         task_ended(r, t, status);
         if (!leader) {
             while (waitpid(p->pid, &status, __WALL) < 0 && errno == EINTR) continue;
             return;
         }
-        t = leader;
-        n = 0;
+        status = bury(r, leader, false);
+        log_death(r, leader, status, NULL, 0, NULL);
+        task_ended(r, leader, status);
+        return;
     }
-    struct batch b;
-    batch_init(&b, EV_DEATH, t);
-    if (t->mm->refs == 1 && t->robust_list) shared_robust_words(r, t, &b);
     status = bury(r, t, false);
     log_death(r, t, status, words, n, &b);
     task_ended(r, t, status);

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TICK_US = 4000, FLUSH_US = 1000000 };
+enum { TICK_US = 4000, FLUSH_US = 1000000, IDLE_FLUSH_US = 250000 };
 
 static volatile sig_atomic_t interrupts, terminate_signal;
 
@@ -199,7 +199,10 @@ static void run(struct recorder *r, struct task *t)
 static void idle(struct recorder *r)
 {
     struct rf_error err;
-    if (trace_flush(r->trace, &err) < 0) recorder_fail(r, "%s", err.text);
+    if (r->clock_us - r->last_flush_us > IDLE_FLUSH_US) {
+        r->last_flush_us = r->clock_us;
+        if (trace_flush(r->trace, &err) < 0) recorder_fail(r, "%s", err.text);
+    }
     stuck_check(r, NULL);
     if (r->stop_all || r->failed) return;
     int status;

@@ -51,7 +51,6 @@ static void child_main(struct recorder *r, int go, int report)
         int old = personality(0xffffffff);
         if (old >= 0) personality((unsigned long)old | ADDR_NO_RANDOMIZE);
     }
-    signal(SIGINT, SIG_DFL);
     prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
     // Every call stops; installed last, so that only execve is left to do.
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRACE(0));
@@ -143,7 +142,7 @@ int launch(struct recorder *r)
     // Signals that refork was started with ignored (nohup) stay ignored over exec.
     for (int s = 1; s < 65; s++) {
         struct sigaction sa;
-        if (s != SIGINT && sigaction(s, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN) p->sighand->handler[s] = 1;
+        if (sigaction(s, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN) p->sighand->handler[s] = 1;
     }
     exec_image(r, t);
     return r->failed ? -1 : 0;

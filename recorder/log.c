@@ -115,7 +115,7 @@ void batch_log(struct recorder *r, struct task *t, struct batch *b)
     if (digest) {
         r->since_digest = 0;
         batch_piece(b, PIECE_DIGEST, 0);
-        batch_last(b)->v[0] = memory_digest(t->process->pid, t->mm->mem_fd, NULL);
+        batch_last(b)->v[0] = memory_digest(t->tid, t->mm->mem_fd, NULL);
     }
     b->e.pieces = b->pieces;
     b->e.piece_count = b->count;

@@ -63,7 +63,16 @@ static int step(struct recorder *r, struct task *t, struct user_regs_struct *reg
                  ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0 && info.si_code == TRAP_TRACE;
     if (plain) {
         t->in_signal_stop = true;
-        return tracee_get_regs(t->tid, regs);
+        uint8_t code[2] = {0};
+        tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, 2);
+        if (!tracee_get_regs(t->tid, regs)) return 0;
+        if (code[0] == 0x9c || (code[0] == 0x66 && code[1] == 0x9c)) { // pushf pushed our TF
+            uint16_t flags;
+            tracee_read(t->tid, t->mm->mem_fd, regs->rsp, &flags, 2);
+            flags &= (uint16_t)~0x100;
+            tracee_poke(t->tid, t->mm->mem_fd, regs->rsp, &flags, 2);
+        }
+        return 1;
     }
     if (WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_SECCOMP) {
         // `syscall` put the flags with TF into r11.
@@ -186,7 +195,7 @@ static void log_state(struct recorder *r, struct task *t, const struct user_regs
     batch_init(&b, EV_STATE, t);
     b.e.flags |= EVF_REGS;
     b.e.regs = *regs;
-    b.e.aux = memory_digest(t->process->pid, t->mm->mem_fd, NULL);
+    b.e.aux = memory_digest(t->tid, t->mm->mem_fd, NULL);
     for (int i = 0; i < w->count; i++) {
         uint64_t value;
         if (!tracee_read(t->tid, t->mm->mem_fd, w->address[i], &value, 8)) continue;
@@ -264,6 +273,17 @@ static bool walk_to(struct recorder *r, struct task *t, uint64_t address, struct
     return regs->rip == address;
 }
 
+// A task that stands in the middle of the bytes to be replaced would go on in the middle of the jump. It stands at a landmark, so this is
+// an instruction behind a syscall or a fault.
+static bool others_inside(struct recorder *r, struct task *t, const struct loop_site *site)
+{
+    for (struct task *o = r->tasks; o; o = o->next)
+        if (o != t && o->mm == t->mm && o->landmark.rip > site->address &&
+            o->landmark.rip < site->address + site->patch_len)
+            return true;
+    return false;
+}
+
 void preempt_busy(struct recorder *r, struct task *t)
 {
     static struct turn turn;
@@ -292,6 +312,7 @@ void preempt_busy(struct recorder *r, struct task *t)
     struct words words = {.count = 0};
     bool landmark = false;
     // The place must be reached again within a turn or two; without a place for a stub the loop's head serves.
+    if (have && others_inside(r, t, &site)) have = false;
     have &= walk_to(r, t, have ? site.address : loop_head, &regs, &words, &landmark);
     if (landmark) return;
     canonical_regs(&regs);

@@ -315,6 +315,20 @@ static bool in_site_stub(struct task *t, uint64_t pc)
     return t->mm->site_page && pc >= t->mm->site_page && pc < t->mm->site_page + t->mm->site_used;
 }
 
+// A fault that nobody handles: the end of the process, at a place that replay shall reach as well.
+static void fatal_fault(struct recorder *r, struct task *t, int sig, const struct user_regs_struct *regs)
+{
+    struct batch b;
+    batch_init(&b, EV_SIGNAL, t);
+    b.e.nr = sig;
+    b.e.aux = 2;
+    b.e.flags |= EVF_REGS | EVF_SYNC;
+    b.e.regs = *regs;
+    set_landmark(t, regs);
+    t->inject_signal = sig;
+    batch_log(r, t, &b);
+}
+
 void signal_stop(struct recorder *r, struct task *t, int status)
 {
     int sig = WSTOPSIG(status);
@@ -342,14 +356,14 @@ void signal_stop(struct recorder *r, struct task *t, int status)
         if (action_of(t, sig) == ACT_HANDLER && !(blocked_mask(t) >> (sig - 1) & 1))
             into_handler(r, t, &info, 2, &regs);
         else
-            t->inject_signal = sig;
+            fatal_fault(r, t, sig, &regs);
         return;
     }
     enum action act = action_of(t, sig);
     if (same_regs(&regs, &t->landmark)) t->at_landmark = true;
     if (act == ACT_IGNORE) return; // resumed without it
-    if (act == ACT_END || (act == ACT_STOP && t->at_landmark)) {
-        t->inject_signal = sig; // its end needs no landmark: nobody sees what it has done to its own memory since
+    if (t->at_landmark && act != ACT_HANDLER) {
+        t->inject_signal = sig;
         return;
     }
     if (t->at_landmark) {

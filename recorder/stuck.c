@@ -106,6 +106,14 @@ static bool signal_could_help(const struct process *p)
     return false;
 }
 
+// lll_lock and pthread mutexes wait with FUTEX_WAIT for a value that means "held"; semaphores, conditions, rwlocks and barriers with
+// FUTEX_WAIT_BITSET (glibc's futex-internal.h), semaphores for 0.
+static bool waits_for_mutex(const struct task *t)
+{
+    int op = (int)t->args[1] & FUTEX_CMD_MASK;
+    return t->nr == SYS_futex && (op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 || (op == FUTEX_WAIT && t->args[2]));
+}
+
 static void found(struct recorder *r, struct candidate *all, size_t n)
 {
     // The one to name: a child that was forked by a threaded process, before a parent that only waits for its child.
@@ -120,8 +128,16 @@ static void found(struct recorder *r, struct candidate *all, size_t n)
     for (size_t i = 0; i < n; i++)
         if (all[i].stuck && all[i].task->process == best->task->process && signal_could_help(all[i].task->process))
             proved = false;
-    // Only *likely*: a signal may be what the program waits for. That is worth stopping for only when a fork left threads behind.
-    if (!proved && !best->task->process->child_of_threaded) return;
+    bool others_move = false;
+    for (struct task *t = r->tasks; t; t = t->next) {
+        bool stuck = false;
+        for (size_t i = 0; i < n; i++) stuck |= all[i].task == t && all[i].stuck;
+        others_move |= !stuck;
+    }
+    // A process that still moves could send a signal, and a semaphore or a condition may be meant to be waited on until
+    // then. A mutex is not: that is said, as *likely*, when a fork left threads behind.
+    if (others_move) proved = false;
+    if (!proved && !(best->task->process->child_of_threaded && waits_for_mutex(best->task))) return;
     if (r->unlogged) log_unlogged_entry(r);
     for (size_t i = 0; i < n; i++) {
         if (!all[i].stuck || all[i].task->stuck_logged) continue;

@@ -11,10 +11,11 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <xxhash.h>
 
-enum { SCRATCH_LIMIT = 256 << 10, ERESTART_RESTARTBLOCK = 516 };
+enum { SCRATCH_LIMIT = 256 << 10, DISK_WAIT_US = 50000, ERESTART_RESTARTBLOCK = 516 };
 
 struct reader_context {
     struct task *task;
@@ -96,6 +97,15 @@ static void refused(struct recorder *r, struct task *t, int64_t result)
              t->process->pid, t->entry_regs.rip, *where ? " in " : "", where);
 }
 
+// Writes the byte that is there already; process_vm_writev respects protection.
+static bool writable(struct task *t, uint64_t address)
+{
+    char byte;
+    struct iovec local = {&byte, 1}, remote = {(void *)address, 1};
+    return process_vm_readv(t->tid, &local, 1, &remote, 1, 0) == 1 &&
+           process_vm_writev(t->tid, &local, 1, &remote, 1, 0) == 1;
+}
+
 // Out-buffers of a call that may sleep while other threads run go to scratch: the kernel must not write into memory
 // that a running thread may read at an unknown moment. Never futex words (their value is the protocol).
 static void redirect(struct task *t, struct user_regs_struct *regs)
@@ -123,8 +133,8 @@ static void redirect(struct task *t, struct user_regs_struct *regs)
             tracee_poke(t->tid, t->mm->mem_fd, at, copy, g->size);
             free(copy);
         } else {
-            char probe; // EFAULT must stay EFAULT: only readable memory is redirected
-            if (!tracee_read(t->tid, t->mm->mem_fd, g->address + g->size - 1, &probe, 1)) continue;
+            // EFAULT must stay EFAULT: only memory that the program can write is redirected.
+            if (!writable(t, g->address) || !writable(t, g->address + g->size - 1)) continue;
         }
         unsigned long long *const registers[6] = {&regs->rdi, &regs->rsi, &regs->rdx, &regs->r10, &regs->r8, &regs->r9};
         *registers[g->arg] = at;
@@ -166,17 +176,23 @@ static void wait_or_leave(struct recorder *r, struct task *t)
         // whether everybody is stuck.
         pid_t pid = waitpid(-1, &status, __WALL);
         struct task *o = pid > 0 ? task_find(r, pid) : NULL;
-        if (o) take_stop(r, o, status);
+        if (o == t)
+            dispatch(r, t, status);
+        else if (o)
+            take_stop(r, o, status);
         return;
     }
-    for (int round = 0;; round++) {
+    for (uint64_t since = now_us(r);;) {
         sched_yield();
         if (waitpid(t->tid, &status, __WALL | WNOHANG) == t->tid) {
-            take_stop(r, t, status);
+            // At once, so that calls are in the trace in the order in which the kernel carried them out.
+            dispatch(r, t, status);
             return;
         }
         char state = task_state_letter(t->tid);
-        if (state == 'S' || state == 'D' || !state) return;
+        if (state == 'S' || !state) return;
+        // A disk's or a lock's turn: bounded mostly. Waited for, so that writes into one file are in the trace in their order.
+        if (state == 'D' && now_us(r) - since > DISK_WAIT_US) return;
     }
 }
 
@@ -271,8 +287,10 @@ void syscall_entry(struct recorder *r, struct task *t)
     }
     int status;
     t->state = TASK_RUNNING;
-    if (wait_stop(r, t, &status)) take_stop(r, t, status);
-    else task_ended(r, t, 0);
+    if (wait_stop(r, t, &status))
+        dispatch(r, t, status);
+    else
+        task_ended(r, t, 0);
 }
 
 static void map_pieces(struct recorder *r, struct task *t, struct batch *b, int64_t ret)

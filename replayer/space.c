@@ -296,6 +296,12 @@ static int do_mremap(struct replay *r, struct space *s, const uint64_t a[6], uin
     uint64_t old_len = up(a[1]), new_len = up(a[2]);
     if (bad_range(a[0], new_len) || bad_range(ret, new_len) || (old_len && bad_range(a[0], old_len)))
         return rf_fail(err, RF_BAD_TRACE, "event %llu remaps an impossible range", (unsigned long long)r->event.number);
+    for (size_t i = 0; i < s->map_count; i++) {
+        const struct space_map *m = &s->maps[i];
+        if (m->identity && a[0] >= m->v.start && a[0] < m->v.end &&
+            !shared_object(r, m->identity, 0, m->v.offset + (a[0] - m->v.start) + new_len, err))
+            return -1;
+    }
     uint64_t flags = ret == a[0] ? 0 : MREMAP_MAYMOVE | MREMAP_FIXED | (a[3] & MREMAP_DONTUNMAP);
     long at = stub_call(s->pid, SYS_mremap, a[0], old_len, new_len, flags, ret, 0);
     if (mapped_at(at, ret, "moved memory", err) < 0) return -1;
@@ -349,7 +355,7 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
         // MADV_FREE was carried out as MADV_DONTNEED.
         if (a[2] == MADV_DONTNEED || a[2] == MADV_FREE || a[2] == MADV_REMOVE || a[2] == MADV_WIPEONFORK ||
             a[2] == MADV_KEEPONFORK || a[2] == MADV_DONTFORK || a[2] == MADV_DOFORK)
-            stub_call(s->pid, SYS_madvise, a[0], a[1], a[2] == MADV_FREE ? MADV_DONTNEED : a[2], 0, 0, 0);
+            if (!bad_range(a[0], up(a[1]))) stub_call(s->pid, SYS_madvise, a[0], a[1], a[2] == MADV_FREE ? MADV_DONTNEED : a[2], 0, 0, 0);
         return 0;
     default: return 0;
     }

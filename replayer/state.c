@@ -24,10 +24,27 @@ static void wanted(const struct event *e, struct state_want *w)
     }
 }
 
+// Not over refork's own page: only the replayer's code runs there.
+static bool annex_free_range(uint64_t address, uint64_t length)
+{
+    return address + length >= address && (address + length <= REPLAY_PAGE || address >= REPLAY_PAGE + 4096);
+}
+
 static bool plausible(const struct loop_site *s, const struct event *e)
 {
+    if (!annex_free_range(s->stub_address, LOOP_COMPARE_MAX)) return false;
     return s->address == e->regs.rip && s->patch_len && s->patch_len <= sizeof s->patch &&
            s->stub_len <= sizeof s->stub && s->map_count <= sizeof s->map / sizeof *s->map;
+}
+
+static bool same_words(struct vtask *v, const struct state_want *w)
+{
+    for (int i = 0; i < w->word_count; i++) {
+        uint64_t value;
+        if (!tracee_read(v->space->pid, v->space->mem_fd, w->words[i].address, &value, 8) || value != w->words[i].value)
+            return false;
+    }
+    return true;
 }
 
 static bool same_state(struct vtask *v, const struct event *e)
@@ -65,7 +82,7 @@ int state_search(struct replay *r, struct vtask *v, const struct event *e, struc
     } else {
         trap_pc = e->regs.rip + 1;
     }
-    if (!tracee_read(s->pid, s->mem_fd, e->regs.rip, original, patch_len))
+    if (!annex_free_range(e->regs.rip, patch_len) || !tracee_read(s->pid, s->mem_fd, e->regs.rip, original, patch_len))
         return diverged(r, e, v, "the code at 0x%llx is not mapped", e->regs.rip);
     int result = 0;
     for (bool there = false; !there && !result;) {
@@ -84,7 +101,7 @@ int state_search(struct replay *r, struct vtask *v, const struct event *e, struc
         v->pub.regs.rip = e->regs.rip;
         // The digest is of the program's own memory: without our stub in it.
         if (compare) tracee_write(s->mem_fd, site.stub_address, saved, stub_len);
-        there = same_state(v, e) && memory_digest(s->pid, s->mem_fd, NULL) == e->aux;
+        there = same_state(v, e) && same_words(v, &want) && memory_digest(s->pid, s->mem_fd, NULL) == e->aux;
         if (there) break;
         if (compare) tracee_write(s->mem_fd, site.stub_address, stub, stub_len);
         if (compare)

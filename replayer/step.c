@@ -139,6 +139,8 @@ int vtask_single_step(struct replay *r, struct vtask *v, struct rf_error *err)
 static int write_mem(struct replay *r, const struct event *e, struct vtask *v, struct space *s, const struct piece *p,
                      struct rf_error *err)
 {
+    if (p->v[0] + p->len > REPLAY_PAGE && p->v[0] < REPLAY_PAGE + 4096)
+        return rf_fail(err, RF_BAD_TRACE, "event %llu writes to refork's own page", (unsigned long long)e->number);
     if (tracee_poke(s->pid, s->mem_fd, p->v[0], p->data, p->len)) {
         if (r->watch.address && s->id == r->watch.space) watch_kernel_write(r, v, p->v[0], p->len);
         return 0;

@@ -102,7 +102,7 @@ long stub_call(pid_t pid, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t 
     regs.r8 = e;
     regs.r9 = f;
     if (!tracee_set_regs(pid, &regs)) return -ESRCH;
-    for (;;) {
+    for (int stops = 0; stops < 64; stops++) {
         if (ptrace(PTRACE_CONT, pid, 0, 0) < 0 || !stub_wait(pid, &status)) return -ESRCH;
         if (status >> 16) continue; // the fork event of a clone
         if (!tracee_get_regs(pid, &regs)) return -ESRCH;
@@ -110,6 +110,7 @@ long stub_call(pid_t pid, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t 
         // A signal from outside (SIGTERM to the group): not for the recording.
         if (regs.rip < REPLAY_PAGE || regs.rip > REPLAY_PAGE + 3) return -EFAULT;
     }
+    return -EFAULT;
 }
 
 pid_t stub_fork(pid_t from, struct rf_error *err)

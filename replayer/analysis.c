@@ -1,0 +1,171 @@
+// The verdict. The recorder proved who waits for ever (STUCK); here the waits get their reasons: each lock's
+// holder by re-execution, then orphans (the holder is on the other side of a fork), cycles, waits for stuck
+// children, the rest.
+#include "replayer/analysis.h"
+
+#include "replayer/analysis_findings.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+enum { FRAMES_MAX = 256 };
+
+static struct stack copy_stack(const struct frame *frames, size_t n) {
+    struct stack s = {0};
+    if (!n) return s;
+    s.frames = malloc(n * sizeof *frames);
+    rf_assert(s.frames);
+    memcpy(s.frames, frames, n * sizeof *frames);
+    s.count = n;
+    return s;
+}
+
+struct stack stack_copy(const struct stack *s) {
+    return copy_stack(s->frames, s->count);
+}
+
+void analysis_point(struct analysis *a, int tid, struct finding_point *out) {
+    struct frame frames[FRAMES_MAX];
+    size_t life = history_life(&a->history, tid, timeline_position(a->timeline));
+    size_t n = timeline_stack(a->timeline, tid, frames, FRAMES_MAX);
+    *out = (struct finding_point){.event = timeline_position(a->timeline),
+                                  .pid = life == NONE ? 0 : a->history.lives[life].pid,
+                                  .tid = tid,
+                                  .stack = copy_stack(frames, n)};
+}
+
+void analysis_task(struct analysis *a, size_t life, const struct stack *stack, struct finding_task *out) {
+    const struct life *l = &a->history.lives[life];
+    const struct replay_task *task = replay_task_find(timeline_replay(a->timeline), l->tid);
+    *out = (struct finding_task){.pid = l->pid, .tid = l->tid};
+    if (task) snprintf(out->name, sizeof out->name, "%s", task->name);
+    // The thread that a process begins with has main, or the stack of whoever forked it.
+    if (l->tid != l->pid && stack) stack_start_routine(stack, out->start_routine, sizeof out->start_routine);
+}
+
+// ---- waits
+// -------------------------------------------------------------------------------------------------------
+
+static int look_at_waiter(struct analysis *a, const struct stuck *s, struct waiter *w, struct rf_error *err) {
+    if (timeline_seek(a->timeline, s->event, err) < 0) return -1;
+    const struct life *l = &a->history.lives[s->life];
+    const struct replay_task *task = replay_task_find(timeline_replay(a->timeline), l->tid);
+    struct view view;
+    *w = (struct waiter){.stuck = s, .life = s->life, .first = w};
+    if (replay_view(timeline_replay(a->timeline), l->tid, &view, err) < 0) return -1;
+    analysis_point(a, l->tid, &w->waiting);
+    analysis_task(a, s->life, &w->waiting.stack, &w->task);
+    if (!task || task->nr != SYS_futex) return 0;
+    w->futex = true;
+    // The stack needed the view's maps of its own: this one is taken anew.
+    if (replay_view(timeline_replay(a->timeline), l->tid, &view, err) < 0) return -1;
+    lock_recognise(w->waiting.stack.frames, w->waiting.stack.count, task->args, &view, &w->ref);
+    text_lock(a->timeline, &a->history, l->tid, &w->ref, &w->lock);
+    w->shared = history_shared(&a->history, l->space, w->ref.base, s->event);
+    // A watchpoint sees one process; the others' writes would be taken for changes by whoever writes next in
+    // this one.
+    if (w->shared) w->ref.rule = RULE_NONE;
+    return 0;
+}
+
+static int look_at_waiters(struct analysis *a, struct rf_error *err) {
+    a->waiters = calloc(a->history.stuck_count + 1, sizeof *a->waiters);
+    rf_assert(a->waiters);
+    for (size_t i = 0; i < a->history.stuck_count; i++) {
+        struct waiter *w = &a->waiters[i];
+        a->waiter_count++;
+        if (look_at_waiter(a, &a->history.stuck[i], w, err) < 0) return -1;
+        for (size_t k = 0; k < i && w->futex; k++) {
+            struct waiter *o = &a->waiters[k];
+            if (!o->futex || o->ref.base != w->ref.base ||
+                a->history.lives[o->life].space != a->history.lives[w->life].space)
+                continue;
+            w->first = o->first;
+            break;
+        }
+    }
+    return 0;
+}
+
+// The kernel's word is only a second opinion: never a holder by itself, and a contradiction is not hidden.
+static bool owner_contradicts(struct analysis *a, const struct waiter *w) {
+    uint32_t owner = 0;
+    size_t space = w->who.fork ? w->who.child_space : a->history.lives[w->life].space;
+    if (!w->ref.owner || !holder_word(a->timeline, &a->history, space, w->ref.base + 8, &owner)) return false;
+    // 0: between the word's change and the owner's, on the way in or out.
+    return owner && (int)owner != w->who.tid;
+}
+
+static int look_at_holder(struct analysis *a, struct waiter *w, struct rf_error *err) {
+    const struct history *h = &a->history;
+    struct holder *who = &w->who;
+    if (holder_find(a->timeline, h, h->lives[w->life].space, w->stuck->event, &w->ref, who, err) < 0)
+        return -1;
+    w->searched = true;
+    if (!who->tid || who->life == NONE) {
+        who->tid = 0;
+        return 0;
+    }
+    if (holder_stack(a->timeline, h, &w->ref, who, &w->acquired.stack, err) < 0) return -1;
+    w->acquired.event = who->event;
+    w->acquired.tid = who->tid;
+    w->acquired.pid = h->lives[who->life].pid;
+    if (timeline_seek(a->timeline, who->fork ? who->fork : w->stuck->event, err) < 0) return -1;
+    w->doubtful = owner_contradicts(a, w);
+    analysis_task(a, who->life, &w->acquired.stack, &w->holder);
+    w->holder_lives = life_at(&h->lives[who->life], who->fork ? who->fork : w->stuck->event);
+    if (!who->fork) return 0;
+    w->holder_forks = h->spaces[who->child_space].forker == who->tid;
+    w->holder.vanished = w->holder_lives && !w->holder_forks;
+    return 0;
+}
+
+static int look_at_fork(struct analysis *a, struct waiter *w, struct rf_error *err) {
+    if (!w->who.fork) return 0;
+    if (timeline_seek(a->timeline, w->who.fork, err) < 0) return -1;
+    analysis_point(a, a->history.spaces[w->who.child_space].forker, &w->fork);
+    return 0;
+}
+
+static int look_at_holders(struct analysis *a, struct rf_error *err) {
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        struct waiter *w = &a->waiters[i];
+        if (timeline_report(a->timeline, i, a->waiter_count, err) < 0) return -1;
+        if (!w->futex || w->first != w || w->ref.rule == RULE_NONE) continue;
+        if (look_at_holder(a, w, err) < 0 || look_at_fork(a, w, err) < 0) return -1;
+    }
+    return 0;
+}
+
+static void release(struct analysis *a) {
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        free(a->waiters[i].waiting.stack.frames);
+        free(a->waiters[i].acquired.stack.frames);
+        free(a->waiters[i].fork.stack.frames);
+    }
+    free(a->waiters);
+    free(a->order);
+    history_release(&a->history);
+}
+
+int analyse(struct timeline *t, struct verdict **out, struct rf_error *err) {
+    struct analysis a = {.timeline = t, .verdict = calloc(1, sizeof *a.verdict)};
+    rf_assert(a.verdict);
+    uint64_t before = timeline_position(t);
+    int failed = history_read(t, &a.history, err);
+    struct verdict *v = a.verdict;
+    v->events = timeline_last(t);
+    memcpy(v->program, a.history.program, sizeof v->program);
+    memcpy(v->end_reason, a.history.end_reason, sizeof v->end_reason);
+    if (!failed && a.history.stuck_count)
+        failed = look_at_waiters(&a, err) < 0 || look_at_holders(&a, err) < 0 || findings_make(&a, err) < 0 ||
+                 timeline_seek(t, before, err) < 0;
+    release(&a);
+    if (failed) {
+        verdict_free(v);
+        return -1;
+    }
+    *out = v;
+    return 0;
+}

@@ -1,0 +1,297 @@
+// Findings from waits: orphans, cycles, waits for stuck processes, and what is left. One finding per lock,
+// causes first.
+#include "replayer/analysis_findings.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+enum { RANK_CAUSE, RANK_UNKNOWN, RANK_CONSEQUENCE };
+
+static struct finding *add(struct analysis *a, const struct waiter *w, enum finding_kind kind, int rank) {
+    struct verdict *v = a->verdict;
+    v->findings = reallocarray(v->findings, v->count + 1, sizeof *v->findings);
+    a->order = reallocarray(a->order, v->count + 1, sizeof *a->order);
+    rf_assert(v->findings && a->order);
+    a->order[v->count] = (struct order){.rank = rank, .main = w->stuck->main};
+    struct finding *f = &v->findings[v->count++];
+    *f = (struct finding){.kind = kind,
+                          .confidence = w->stuck->proved ? CONFIDENCE_PROVED : CONFIDENCE_LIKELY,
+                          .lock = w->lock,
+                          .waiter = w->task,
+                          .waiting = w->waiting};
+    f->waiting.stack = stack_copy(&w->waiting.stack);
+    return f;
+}
+
+static void add_holder(struct finding *f, const struct waiter *w) {
+    if (!w->who.tid) return;
+    f->holder = w->holder;
+    f->holder_is_forker = w->holder_forks;
+    f->acquired = w->acquired;
+    f->acquired.stack = stack_copy(&w->acquired.stack);
+    if (w->doubtful || w->ref.rule == RULE_SEMAPHORE) f->confidence = CONFIDENCE_LIKELY;
+}
+
+static void add_fork(struct finding *f, const struct waiter *w) {
+    if (!w->who.fork) return;
+    f->fork = w->fork;
+    f->fork.stack = stack_copy(&w->fork.stack);
+}
+
+// Marks all that wait for the lock of `w` as explained; returns how many there are beside it.
+static size_t explain(struct analysis *a, const struct waiter *w) {
+    size_t more = 0;
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        struct waiter *o = &a->waiters[i];
+        if (o->first != w->first) continue;
+        more += o != w && !o->explained;
+        o->explained = true;
+    }
+    return more;
+}
+
+// ---- orphans
+// -----------------------------------------------------------------------------------------------------
+
+static void make_orphan(struct analysis *a, struct waiter *w) {
+    if (!w->who.fork || w->shared) return;
+    bool ended = w->who.tid && !w->holder_lives;
+    // 1 -> 0 may have been the last permit that was used up, not a lock that was taken.
+    bool permit = w->ref.rule == RULE_SEMAPHORE && !w->who.tid;
+    if (ended || permit) return;
+    struct finding *f = add(a, w, FINDING_ORPHANED_LOCK, RANK_CAUSE);
+    add_holder(f, w);
+    add_fork(f, w);
+    if (!w->who.tid) f->confidence = CONFIDENCE_LIKELY;
+    text_advice(f,
+                !w->who.tid       ? ADVICE_NOT_SEEN
+                : w->holder_forks ? ADVICE_FORKER
+                                  : ADVICE_ORPHAN,
+                &w->ref, explain(a, w));
+}
+
+// ---- cycles
+// ------------------------------------------------------------------------------------------------------
+
+static struct waiter *wait_of(struct analysis *a, size_t life) {
+    for (size_t i = 0; i < a->waiter_count; i++)
+        if (a->waiters[i].life == life) return &a->waiters[i];
+    return NULL;
+}
+
+// What the holder of w's lock waits for itself.
+static struct waiter *next_of(struct analysis *a, const struct waiter *w) {
+    const struct waiter *f = w->first;
+    return f->futex && f->searched && f->who.tid && !f->who.fork ? wait_of(a, f->who.life) : NULL;
+}
+
+static void add_edge(struct finding *f, const struct waiter *w) {
+    f->edges = reallocarray(f->edges, f->edge_count + 1, sizeof *f->edges);
+    rf_assert(f->edges);
+    struct finding_edge *e = &f->edges[f->edge_count++];
+    const struct waiter *holder = w->first;
+    *e = (struct finding_edge){.lock = w->lock,
+                               .holder = holder->holder,
+                               .waiter = w->task,
+                               .acquired = holder->acquired,
+                               .waiting = w->waiting};
+    e->acquired.stack = stack_copy(&holder->acquired.stack);
+    e->waiting.stack = stack_copy(&w->waiting.stack);
+}
+
+static void make_cycle(struct analysis *a, struct waiter *in) {
+    // It is told from the side of fork(), else from the one that the recorder named.
+    struct waiter *from = in, *w = in;
+    do {
+        bool better =
+            w->ref.in_fork != from->ref.in_fork ? w->ref.in_fork : w->stuck->main && !from->stuck->main;
+        if (better) from = w;
+    } while ((w = next_of(a, w)) != in);
+    bool atfork = from->ref.in_fork;
+    struct finding *f = add(a, from, atfork ? FINDING_ATFORK_DEADLOCK : FINDING_LOCK_CYCLE, RANK_CAUSE);
+    add_holder(f, from->first);
+    size_t more = explain(a, from);
+    for (w = next_of(a, from); w != from; w = next_of(a, w)) {
+        add_edge(f, w);
+        if (w->first->doubtful) f->confidence = CONFIDENCE_LIKELY;
+        more += explain(a, w);
+    }
+    enum advice which = atfork ? ADVICE_ATFORK : f->edge_count ? ADVICE_CYCLE : ADVICE_SELF;
+    text_advice(f, which, &from->ref, more);
+}
+
+static void make_cycles(struct analysis *a) {
+    int mark = 0;
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        mark++;
+        struct waiter *w = &a->waiters[i];
+        while (w && !w->mark) {
+            w->mark = mark;
+            w = next_of(a, w);
+        }
+        if (w && w->mark == mark) make_cycle(a, w);
+    }
+}
+
+// ---- consequences and the rest
+// -----------------------------------------------------------------------------------
+
+static bool process_explained(const struct analysis *a, int pid, const struct waiter *but) {
+    for (size_t i = 0; i < a->waiter_count; i++)
+        if (&a->waiters[i] != but && a->waiters[i].explained && a->waiters[i].task.pid == pid) return true;
+    return false;
+}
+
+// The stuck child that a wait4 or waitid waits for; 0 if it is none.
+static int awaited_child(const struct analysis *a, const struct waiter *w) {
+    const struct life *l = &a->history.lives[w->life];
+    int want = 0;
+    if (l->nr == SYS_wait4 && (int)l->args[0] > 0) want = (int)l->args[0];
+    if (l->nr == SYS_waitid && l->args[0] == 1 /* P_PID */) want = (int)l->args[1];
+    if (l->nr != SYS_wait4 && l->nr != SYS_waitid) return 0;
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        const struct life *child = &a->history.lives[a->waiters[i].life];
+        if (child->parent_pid == l->pid && child->pid != l->pid && (!want || child->pid == want))
+            return child->pid;
+    }
+    return 0;
+}
+
+static void make_consequences(struct analysis *a) {
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        struct waiter *w = &a->waiters[i];
+        int child = w->futex ? 0 : awaited_child(a, w);
+        if (!child) continue;
+        struct finding *f = add(a, w, FINDING_CROSS_PROCESS_WAIT, RANK_CONSEQUENCE);
+        a->order[a->verdict->count - 1].child = child;
+        w->explained = true;
+        text_advice(f, ADVICE_CROSS, NULL, 0);
+    }
+}
+
+// A process with a finding needs no more: its other threads wait for what hangs, or idle. Of one without, the
+// wait that says most: for a lock whose holder is known, else the one that the recorder named.
+static void make_unknown(struct analysis *a) {
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        int pid = a->waiters[i].task.pid;
+        if (process_explained(a, pid, NULL)) continue;
+        struct waiter *best = &a->waiters[i];
+        for (size_t k = 0; k < a->waiter_count; k++) {
+            struct waiter *w = &a->waiters[k];
+            if (w->task.pid != pid) continue;
+            bool known = w->first->who.tid, best_known = best->first->who.tid;
+            if (known != best_known ? known : w->stuck->main && !best->stuck->main) best = w;
+        }
+        struct finding *f = add(a, best, FINDING_UNKNOWN_WAIT, RANK_UNKNOWN);
+        const struct waiter *first = best->first;
+        add_holder(f, first);
+        add_fork(f, first);
+        enum advice which = best->shared           ? ADVICE_SHARED
+                            : !first->who.tid      ? ADVICE_UNKNOWN
+                            : !first->holder_lives ? ADVICE_ENDED
+                                                   : ADVICE_HELD;
+        text_advice(f, which, &best->ref, explain(a, best));
+    }
+}
+
+// ---- order, spans
+// ------------------------------------------------------------------------------------------------
+
+// A wait for a process that only waits for a third one comes behind that one's.
+static void rank_consequences(struct analysis *a) {
+    size_t count = a->verdict->count;
+    for (size_t i = 0; i < count; i++) {
+        int child = a->order[i].child;
+        for (size_t hops = 0; child && hops < count; hops++) { // TIDs may be reused: no circles
+            int next = 0;
+            for (size_t k = 0; k < count; k++)
+                if (a->verdict->findings[k].waiter.pid == child && a->order[k].child)
+                    next = a->order[k].child;
+            if ((child = next)) a->order[i].rank++;
+        }
+    }
+}
+
+static bool goes_before(const struct analysis *a, size_t x, size_t y) {
+    const struct order *p = &a->order[x], *q = &a->order[y];
+    if (p->rank != q->rank) return p->rank < q->rank;
+    if (p->main != q->main) return p->main;
+    return a->verdict->findings[x].waiting.event < a->verdict->findings[y].waiting.event;
+}
+
+static void sort(struct analysis *a) {
+    struct verdict *v = a->verdict;
+    rank_consequences(a);
+    for (size_t i = 1; i < v->count; i++)
+        for (size_t k = i; k > 0 && goes_before(a, k, k - 1); k--) {
+            struct finding f = v->findings[k];
+            struct order o = a->order[k];
+            v->findings[k] = v->findings[k - 1];
+            a->order[k] = a->order[k - 1];
+            v->findings[k - 1] = f;
+            a->order[k - 1] = o;
+        }
+    for (size_t i = 0; i < v->count; i++)
+        for (size_t k = v->count; a->order[i].child && k-- > 0;)
+            if (k != i && v->findings[k].waiter.pid == a->order[i].child)
+                v->findings[i].caused_by = &v->findings[k];
+}
+
+static void add_span(struct verdict *v, const struct waiter *w, int pid, bool ghost, uint64_t from,
+                     uint64_t to) {
+    v->spans = reallocarray(v->spans, v->span_count + 1, sizeof *v->spans);
+    rf_assert(v->spans);
+    struct held_span *s = &v->spans[v->span_count++];
+    *s = (struct held_span){
+        .lock = w->lock.address, .tid = w->who.tid, .pid = pid, .ghost = ghost, .from = from, .to = to};
+    snprintf(s->symbol, sizeof s->symbol, "%.63s", w->lock.symbol);
+}
+
+int findings_spans(struct analysis *a, const struct waiter *w, struct rf_error *err) {
+    const struct history *h = &a->history;
+    const struct life *holder = &h->lives[w->who.life];
+    uint64_t to = 0;
+    if (w->who.fork && !w->shared) {
+        if (holder_release(a->timeline, h, w->who.space, &w->ref, w->who.fork, &to, err) < 0) return -1;
+        if (!to) to = holder->death;
+    }
+    add_span(a->verdict, w, holder->pid, false, w->who.event, to);
+    // Each address space between the holder's and the waiter's has a copy that nobody can release.
+    for (size_t space = h->lives[w->life].space;
+         w->who.fork && !w->shared && space != w->who.space && space != NONE; space = h->spaces[space].parent)
+        add_span(a->verdict, w, h->spaces[space].pid, true, h->spaces[space].begin, 0);
+    return 0;
+}
+
+static bool in_a_finding(const struct verdict *v, const struct waiter *w) {
+    for (size_t i = 0; i < v->count; i++) {
+        const struct finding *f = &v->findings[i];
+        if (f->waiter.tid == w->task.tid && f->holder.tid) return true;
+        for (size_t k = 0; k < f->edge_count; k++)
+            if (f->edges[k].waiter.tid == w->task.tid) return true;
+    }
+    return false;
+}
+
+int findings_make(struct analysis *a, struct rf_error *err) {
+    for (size_t i = 0; i < a->waiter_count; i++)
+        if (a->waiters[i].first == &a->waiters[i]) make_orphan(a, &a->waiters[i]);
+    bool guessed = a->waiter_count && a->waiters[0].stuck->guessed;
+    if (!guessed) {
+        make_cycles(a);
+        make_consequences(a);
+        make_unknown(a);
+    }
+    sort(a);
+    a->verdict->deadlock = a->waiter_count && !guessed;
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        const struct waiter *w = &a->waiters[i], *first = w->first;
+        bool done = false;
+        for (size_t k = 0; k < i; k++)
+            done |= a->waiters[k].first == first && in_a_finding(a->verdict, &a->waiters[k]);
+        if (!done && first->who.tid && in_a_finding(a->verdict, w) && findings_spans(a, first, err) < 0)
+            return -1;
+    }
+    return 0;
+}

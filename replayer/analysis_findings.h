@@ -1,0 +1,54 @@
+// Inside the analysis: waits with their reasons, and the findings made of them.
+#ifndef REFORK_REPLAYER_ANALYSIS_FINDINGS_H
+#define REFORK_REPLAYER_ANALYSIS_FINDINGS_H
+
+#include "replayer/analysis_holder.h"
+#include "replayer/analysis_text.h"
+
+// One stuck task.
+struct waiter {
+    const struct stuck *stuck;
+    size_t life;
+    struct waiter *first; // the first one that waits for the same lock: it has the holder
+    struct finding_task task;
+    struct finding_point waiting;
+    bool futex; // and then what it waits for:
+    struct lock_ref ref;
+    struct finding_lock lock;
+    bool shared;
+    bool searched; // for the holder:
+    struct holder who;
+    struct finding_task holder;
+    struct finding_point acquired, fork;
+    bool holder_lives; // at the fork, or now
+    bool holder_forks; // it is the thread that forked
+    bool doubtful;     // the mutex names another owner
+    bool explained;    // a finding says why
+    int mark;          // of the search for cycles
+};
+
+struct analysis {
+    struct timeline *timeline;
+    struct verdict *verdict;
+    struct history history;
+    struct waiter *waiters;
+    size_t waiter_count;
+    struct order { // beside verdict->findings
+        int rank;
+        bool main;
+        int child; // process that a cross-process wait waits for
+    } * order;
+};
+
+struct stack stack_copy(const struct stack *s);
+// Stack and place of a task at the timeline's position.
+void analysis_point(struct analysis *a, int tid, struct finding_point *out);
+// Who a task is at the timeline's position; `stack` (or NULL) names its start routine.
+void analysis_task(struct analysis *a, size_t life, const struct stack *stack, struct finding_task *out);
+
+// Fills verdict->findings, spans and deadlock.
+int findings_make(struct analysis *a, struct rf_error *err);
+// The spans of one lock; moves the timeline.
+int findings_spans(struct analysis *a, const struct waiter *w, struct rf_error *err);
+
+#endif

@@ -1,0 +1,234 @@
+#include "replayer/analysis_history.h"
+
+#include "replayer/analysis.h"
+
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+enum { REPORT_EVERY = 4096 };
+
+static void *grow(void *array, size_t count, size_t size) {
+    if (count & (count - 1)) return array; // doubles at powers of two
+    array = reallocarray(array, count ? count * 2 : 1, size);
+    rf_assert(array);
+    return array;
+}
+
+static size_t add_space(struct history *h, struct space_life s) {
+    h->spaces = grow(h->spaces, h->space_count, sizeof *h->spaces);
+    h->spaces[h->space_count] = s;
+    return h->space_count++;
+}
+
+static size_t add_life(struct history *h, struct life l) {
+    h->lives = grow(h->lives, h->life_count, sizeof *h->lives);
+    h->lives[h->life_count] = l;
+    return h->life_count++;
+}
+
+bool life_at(const struct life *l, uint64_t event) {
+    return l->birth <= event && (!l->death || l->death > event);
+}
+
+size_t history_life(const struct history *h, int tid, uint64_t event) {
+    for (size_t i = h->life_count; i-- > 0;)
+        if (h->lives[i].tid == tid && life_at(&h->lives[i], event)) return i;
+    return NONE;
+}
+
+int history_task_in(const struct history *h, size_t space, uint64_t event) {
+    for (size_t i = 0; i < h->life_count; i++)
+        if (h->lives[i].space == space && life_at(&h->lives[i], event)) return h->lives[i].tid;
+    return 0;
+}
+
+bool history_shared(const struct history *h, size_t space, uint64_t address, uint64_t event) {
+    while (space != NONE) {
+        for (size_t i = 0; i < h->shared_count; i++) {
+            const struct shared_range *s = &h->shared[i];
+            if (s->space == space && address >= s->start && address < s->end && s->from <= event &&
+                (!s->to || s->to > event))
+                return true;
+        }
+        event = h->spaces[space].begin;
+        space = h->spaces[space].parent;
+    }
+    return false;
+}
+
+// ---- events
+// --------------------------------------------------------------------------------------------------
+
+static void append_text(char *out, size_t size, const struct piece *p) {
+    size_t used = strlen(out);
+    if (used && used + 1 < size) out[used++] = ' ';
+    size_t n = p->len < size - used - 1 ? p->len : size - used - 1;
+    if (n) memcpy(out + used, p->data, n);
+    out[used + n] = 0;
+}
+
+static void texts(const struct event *e, uint64_t kind, char *out, size_t size) {
+    size_t from = 0;
+    for (const struct piece *p; (p = event_piece(e, PIECE_TEXT, &from));)
+        if (p->v[0] == kind) append_text(out, size, p);
+}
+
+static void on_exec(struct history *h, const struct event *e) {
+    int former = e->aux ? (int)e->aux : e->tid;
+    size_t old = history_life(h, former, e->number);
+    struct life l = {.tid = e->tid, .pid = e->tid, .birth = e->number};
+    if (old != NONE) {
+        l.pid = h->lives[old].pid;
+        l.parent_pid = h->lives[old].parent_pid;
+        for (size_t i = 0; i < h->life_count; i++)
+            if (h->lives[i].pid == l.pid && !h->lives[i].death) h->lives[i].death = e->number;
+    }
+    l.space = add_space(h, (struct space_life){.pid = l.pid, .begin = e->number, .parent = NONE});
+    add_life(h, l);
+    if (h->program[0]) return;
+    texts(e, TEXT_ARG, h->program, sizeof h->program);
+    if (!h->program[0]) texts(e, TEXT_PATH, h->program, sizeof h->program);
+}
+
+static void on_birth(struct history *h, const struct event *e, size_t parent) {
+    if (parent == NONE) return;
+    struct life l = {.tid = (int)e->ret, .pid = (int)e->aux, .birth = e->number};
+    l.parent_pid = e->flags & EVF_THREAD ? h->lives[parent].parent_pid : h->lives[parent].pid;
+    l.space = h->lives[parent].space;
+    if (!(e->flags & EVF_VM))
+        l.space = add_space(
+            h, (struct space_life){.pid = l.pid, .begin = e->number, .parent = l.space, .forker = e->tid});
+    add_life(h, l);
+}
+
+static void on_map_change(struct history *h, const struct event *e, const struct life *l) {
+    uint64_t start = e->nr == SYS_mmap ? (uint64_t)e->ret : l->args[0], end = start + l->args[1];
+    for (size_t i = 0; i < h->shared_count; i++) {
+        struct shared_range *s = &h->shared[i];
+        if (s->space == l->space && !s->to && start < s->end && end > s->start) s->to = e->number;
+    }
+    if (e->nr != SYS_mmap || !event_piece(e, PIECE_SHARE, NULL)) return;
+    h->shared = grow(h->shared, h->shared_count, sizeof *h->shared);
+    h->shared[h->shared_count++] =
+        (struct shared_range){.space = l->space, .start = start, .end = end, .from = e->number};
+}
+
+// The kernel's restart codes, include/linux/errno.h: the call goes on waiting.
+static bool restarts(int64_t ret) {
+    return ret <= -512 && ret >= -516;
+}
+
+static void on_return(struct history *h, const struct event *e, size_t life) {
+    if (e->kind == EV_EXIT && !restarts(e->ret)) {
+        h->lives[life].in_call = false;
+        size_t kept = 0;
+        for (size_t i = 0; i < h->stuck_count; i++)
+            if (h->stuck[i].life != life) h->stuck[kept++] = h->stuck[i];
+        h->stuck_count = kept;
+    }
+    bool failed = e->ret < 0 && e->ret > -4096;
+    if (!failed && (e->nr == SYS_mmap || e->nr == SYS_munmap)) on_map_change(h, e, &h->lives[life]);
+}
+
+static void add_stuck(struct history *h, struct stuck s) {
+    h->stuck = grow(h->stuck, h->stuck_count, sizeof *h->stuck);
+    h->stuck[h->stuck_count++] = s;
+}
+
+static void on_end(struct history *h, const struct event *e) {
+    char status[64] = "";
+    h->end_reason[0] = 0;
+    texts(e, TEXT_MESSAGE, h->end_reason, sizeof h->end_reason - sizeof status);
+    h->cut_short = !strcmp(h->end_reason, "stopped from outside");
+    if (strcmp(h->end_reason, "ended by itself")) return;
+    if (e->flags & EVF_KILLED) {
+        const char *name = sigabbrev_np((int)e->ret);
+        snprintf(status, sizeof status, ", killed by signal %d (SIG%s)", (int)e->ret, name ? name : "?");
+    } else {
+        snprintf(status, sizeof status, ", status %d", (int)e->ret);
+    }
+    strcat(h->end_reason, status);
+}
+
+static void on_event(struct history *h, const struct event *e) {
+    size_t life = NONE;
+    for (size_t i = h->life_count; i-- > 0 && life == NONE;)
+        if (h->lives[i].tid == e->tid && !h->lives[i].death) life = i;
+    if (life != NONE && e->flags & EVF_REGS && (e->kind == EV_ENTER || e->kind == EV_SYSCALL)) {
+        struct life *l = &h->lives[life];
+        const uint64_t args[6] = {e->regs.rdi, e->regs.rsi, e->regs.rdx, e->regs.r10, e->regs.r8, e->regs.r9};
+        memcpy(l->args, args, sizeof args);
+        l->nr = e->nr;
+        l->in_call = e->kind == EV_ENTER;
+    }
+    switch (e->kind) {
+    case EV_EXEC:
+        on_exec(h, e);
+        break;
+    case EV_BIRTH:
+        on_birth(h, e, life);
+        break;
+    case EV_DEATH:
+        if (life != NONE) h->lives[life].death = e->number;
+        break;
+    case EV_EXIT:
+    case EV_SYSCALL:
+        if (life != NONE) on_return(h, e, life);
+        break;
+    case EV_STUCK:
+        if (life != NONE)
+            add_stuck(h, (struct stuck){.event = e->number,
+                                        .life = life,
+                                        .proved = e->flags & EVF_PROVED,
+                                        .main = e->aux == 1});
+        break;
+    case EV_END:
+        on_end(h, e);
+        break;
+    }
+}
+
+// ---- a recording that ended before its recorder could say
+// ----------------------------------------------------
+
+static bool waits_without_end(const struct life *l) {
+    int op = (int)l->args[1] & FUTEX_CMD_MASK;
+    return l->in_call && l->nr == SYS_futex && !l->args[3] &&
+           (op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2);
+}
+
+static void guess_stuck(struct history *h, uint64_t last) {
+    for (size_t i = 0; i < h->life_count; i++) {
+        const struct life *l = &h->lives[i];
+        bool all = !l->death && h->spaces[l->space].parent != NONE;
+        for (size_t k = 0; all && k < h->life_count; k++)
+            if (h->lives[k].space == l->space && !h->lives[k].death) all = waits_without_end(&h->lives[k]);
+        if (all) add_stuck(h, (struct stuck){.event = last, .life = i, .guessed = true});
+    }
+}
+
+int history_read(struct timeline *t, struct history *h, struct rf_error *err) {
+    uint64_t last = timeline_last(t);
+    struct event e;
+    memset(h, 0, sizeof *h);
+    h->cut_short = true;
+    strcpy(h->end_reason, "in the middle: the recorder was killed, or the file was cut");
+    for (uint64_t n = 1; n <= last; n++) {
+        if (timeline_event(t, n, &e, err) < 0) return -1;
+        on_event(h, &e);
+        if (n % REPORT_EVERY == 0 && timeline_report(t, n, last, err) < 0) return -1;
+    }
+    if (!h->stuck_count && h->cut_short) guess_stuck(h, last);
+    return 0;
+}
+
+void history_release(struct history *h) {
+    free(h->spaces);
+    free(h->lives);
+    free(h->stuck);
+    free(h->shared);
+    memset(h, 0, sizeof *h);
+}

@@ -1,0 +1,66 @@
+// What the events alone tell, from one pass over the trace: lives of tasks, address spaces, who is stuck.
+// Nothing is executed.
+#ifndef REFORK_REPLAYER_ANALYSIS_HISTORY_H
+#define REFORK_REPLAYER_ANALYSIS_HISTORY_H
+
+#include "replayer/timeline.h"
+
+#define NONE ((size_t)-1)
+
+// An address space: begins with an exec or a fork. Threads and vfork children live in the one of their
+// parent.
+struct space_life {
+    int pid;        // of the process it was made for
+    uint64_t begin; // EXEC or BIRTH
+    size_t parent;  // the space it is a copy of; NONE after exec
+    int forker;     // the task that forked; 0 after exec
+};
+
+// A task in one address space: exec ends a life and begins another.
+struct life {
+    int tid, pid;
+    int parent_pid; // of the process
+    size_t space;
+    uint64_t birth, death; // events; death 0: lived until the end
+    bool in_call;          // at the end of the trace: between ENTER and EXIT of...
+    int32_t nr;
+    uint64_t args[6];
+};
+
+struct stuck {
+    uint64_t event; // STUCK, or the end of the trace
+    size_t life;
+    bool proved, main;
+    bool guessed; // there is no STUCK event: the recording ended while it waited
+};
+
+struct history {
+    struct space_life *spaces;
+    size_t space_count;
+    struct life *lives;
+    size_t life_count;
+    struct stuck *stuck;
+    size_t stuck_count;
+    struct shared_range { // MAP_SHARED memory
+        size_t space;
+        uint64_t start, end;
+        uint64_t from, to; // events; to 0: until the end
+    } * shared;
+    size_t shared_count;
+    char program[256], end_reason[256];
+    bool cut_short; // stopped from outside, or the trace has no END
+};
+
+// Reads all events of t; 0 or -1. Release it in either case.
+int history_read(struct timeline *t, struct history *out, struct rf_error *err);
+void history_release(struct history *h);
+
+// The life of `tid` at `event` (its state right after it), NONE if there is none.
+size_t history_life(const struct history *h, int tid, uint64_t event);
+bool life_at(const struct life *l, uint64_t event);
+// Some task that lives in `space` at `event`; 0 if none.
+int history_task_in(const struct history *h, size_t space, uint64_t event);
+// Is `address` of `space` in MAP_SHARED memory at `event`?
+bool history_shared(const struct history *h, size_t space, uint64_t address, uint64_t event);
+
+#endif

@@ -1,0 +1,206 @@
+#include "replayer/analysis_text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+// ---- the lock
+// ------------------------------------------------------------------------------------------------------
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+// Is `space` the one of the reader, or one that it is a copy of?
+static bool is_ancestor(const struct history *h, size_t of, size_t space) {
+    while (of != NONE && of != space)
+        of = h->spaces[of].parent;
+    return of == space;
+}
+
+// The thread on whose stack the address is: of those in the same mapping, the one whose stack pointer is next
+// below it. The stacks of vanished threads are still there in the child.
+static bool on_a_stack(struct timeline *t, const struct history *h, int tid, const struct view_map *map,
+                       uint64_t address, struct finding_lock *out) {
+    struct replay *r = timeline_replay(t);
+    uint64_t now = timeline_position(t), nearest = 0;
+    size_t mine = history_life(h, tid, now);
+    const struct replay_task *owner = NULL;
+    for (size_t i = 0; i < replay_task_count(r); i++) {
+        const struct replay_task *task = replay_task_at(r, i);
+        size_t life = history_life(h, task->tid, now);
+        if (mine == NONE || life == NONE || !is_ancestor(h, h->lives[mine].space, h->lives[life].space))
+            continue;
+        uint64_t sp = task->regs.rsp;
+        if (sp < map->start || sp > address || sp < nearest) continue;
+        nearest = sp;
+        owner = task;
+    }
+    if (!owner) return false;
+    snprintf(out->symbol, sizeof out->symbol, "a local variable of thread %d '%s'", owner->tid, owner->name);
+    return true;
+}
+
+static void name_by_map(struct timeline *t, const struct history *h, int tid, const struct view *v,
+                        struct finding_lock *out) {
+    const struct view_map *map = view_find(v, out->address);
+    if (!map) return;
+    const char *name = map->name ? map->name : "";
+    if (on_a_stack(t, h, tid, map, out->address, out)) return;
+    if (!strcmp(name, "[heap]"))
+        snprintf(out->symbol, sizeof out->symbol, "heap lock 0x%llx", (unsigned long long)out->address);
+    else if (map->blob && *name)
+        snprintf(out->symbol, sizeof out->symbol, "%s+0x%llx", base_name(name),
+                 (unsigned long long)(out->address - map->start + map->offset));
+    else if (!*name)
+        snprintf(out->symbol, sizeof out->symbol, "lock 0x%llx in anonymous memory",
+                 (unsigned long long)out->address);
+}
+
+void text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
+               struct finding_lock *out) {
+    struct view view;
+    struct rf_error err;
+    struct data_symbol symbol;
+    *out = (struct finding_lock){.address = ref->base};
+    snprintf(out->kind, sizeof out->kind, "%s", ref->kind);
+    if (!ref->base || replay_view(timeline_replay(t), tid, &view, &err) < 0) return;
+    if (!symbols_data(timeline_symbols(t), &view, ref->base, &symbol)) {
+        name_by_map(t, h, tid, &view, out);
+        return;
+    }
+    if (symbol.offset)
+        snprintf(out->symbol, sizeof out->symbol, "%s+%llu", symbol.name, (unsigned long long)symbol.offset);
+    else
+        snprintf(out->symbol, sizeof out->symbol, "%s", symbol.name);
+    if (symbol.file) snprintf(out->declared, sizeof out->declared, "%s:%d", symbol.file, symbol.line);
+}
+
+// ---- advice
+// ----------------------------------------------------------------------------------------------------------
+
+__attribute__((format(printf, 2, 3))) static void say(struct finding *f, const char *format, ...) {
+    size_t used = strlen(f->advice);
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(f->advice + used, sizeof f->advice - used, format, ap);
+    va_end(ap);
+}
+
+static const char *lock_name(const struct finding *f) {
+    return f->lock.symbol[0] ? f->lock.symbol : "the lock";
+}
+
+static const char *waiting_function(const struct finding *f) {
+    for (size_t i = 0; i < f->waiting.stack.count; i++) {
+        const struct frame *frame = &f->waiting.stack.frames[i];
+        if (frame->module &&
+            (!strncmp(frame->module, "libc.so", 7) || !strncmp(frame->module, "ld-linux", 8)))
+            continue;
+        return frame->function ? frame->function : "what the child calls";
+    }
+    return "what the child calls";
+}
+
+static void orphan(struct finding *f, const struct lock_ref *ref) {
+    const char *thread = f->holder.start_routine[0] ? f->holder.start_routine : "the other thread";
+    if (ref->in_libc) {
+        say(f, "The lock is libc's own, and fork() does not reset it: after a fork in a threaded process, a "
+               "child may "
+               "only make async-signal-safe calls (signal-safety(7)) until it calls exec.\n");
+        say(f, "1. Use posix_spawn, or fork and exec at once: a new program inherits no lock.\n");
+        say(f, "2. Or do before the fork, in the parent, what '%s' does in the child.\n",
+            waiting_function(f));
+        say(f, "3. Or fork before '%s' is started.\n", thread);
+        return;
+    }
+    say(f, "Any one of these removes the cause:\n");
+    say(f, "1. Use posix_spawn, or fork and exec at once: a new program inherits no lock.\n");
+    say(f,
+        "2. Or register fork handlers: pthread_atfork(prepare, parent, child), where prepare locks %s and "
+        "parent and child unlock it. Then nobody else can hold it at a fork.\n",
+        lock_name(f));
+    say(f, "3. Or keep '%s' out of the child: do it before the fork, or in the parent.\n",
+        waiting_function(f));
+    say(f, "4. Or fork before '%s' is started.\n", thread);
+}
+
+void text_advice(struct finding *f, enum advice which, const struct lock_ref *ref, size_t waiters) {
+    switch (which) {
+    case ADVICE_ORPHAN:
+        orphan(f, ref);
+        break;
+    case ADVICE_FORKER:
+        say(f,
+            "The forking thread had the lock when it forked. The child's only thread is a copy of it, with "
+            "another "
+            "thread id: for the child the lock belongs to somebody else.\n1. Unlock %s before the fork.\n2. "
+            "Or "
+            "unlock it in the child before it is used again; for a recursive or robust mutex that is not "
+            "possible: "
+            "initialise it anew there.\n",
+            lock_name(f));
+        break;
+    case ADVICE_NOT_SEEN:
+        say(f,
+            "%s was held at the fork already, and nobody in the child can release it. Who took it was not "
+            "seen. "
+            "Until that is known: posix_spawn, or fork and exec at once, inherits no lock.\n",
+            lock_name(f));
+        break;
+    case ADVICE_ENDED:
+        say(f,
+            "The thread that took %s ended without giving it back. Unlock it on every way out of '%s' "
+            "(pthread_cleanup_push for cancellation), or make it a robust mutex.\n",
+            lock_name(f), f->holder.start_routine[0] ? f->holder.start_routine : "the thread");
+        break;
+    case ADVICE_HELD:
+        say(f,
+            "The holder lives, but waits for ever itself, while it holds %s. Look at where it waits; do not "
+            "hold a "
+            "lock while waiting for something that needs it.\n",
+            lock_name(f));
+        break;
+    case ADVICE_CYCLE:
+        say(f, "Take these locks in the same order everywhere, or take the second one with "
+               "pthread_mutex_trylock and "
+               "give the first one back when that fails. This is not the fault of a fork.\n");
+        break;
+    case ADVICE_SELF:
+        say(f,
+            "One thread locks %s twice. Unlock it before the second call, or split the function into one "
+            "that locks "
+            "and one that expects the lock to be held.\n",
+            lock_name(f));
+        break;
+    case ADVICE_ATFORK:
+        say(f, "fork() itself hangs, in the parent: its handlers take locks in another order than the rest "
+               "of the "
+               "program. prepare handlers run in the reverse order of their pthread_atfork calls.\n1. Give "
+               "the locks "
+               "one order: every thread takes them as the prepare handlers do.\n2. Or register the handlers "
+               "in the "
+               "opposite order, or take all the locks in a single prepare handler.\n3. Or use posix_spawn, "
+               "which runs "
+               "no fork handlers.\n");
+        break;
+    case ADVICE_CROSS:
+        say(f, "Nothing here: when the child no longer hangs, neither does this wait.\n");
+        break;
+    case ADVICE_SHARED:
+        say(f, "The lock is in memory that several processes share, so a fork does not orphan it: another "
+               "process can "
+               "still release it. Look for a process that ended while it held the lock; a robust mutex "
+               "(PTHREAD_MUTEX_ROBUST) tells the next one.\n");
+        break;
+    case ADVICE_UNKNOWN:
+        say(f,
+            "Nobody who is left can wake this task. If it waits for something that another thread does (a "
+            "condition, "
+            "a semaphore, a barrier, a thread pool): in the child of a fork that thread does not exist.\n");
+        break;
+    }
+    if (waiters == 1) say(f, "One more task waits for the same.\n");
+    if (waiters > 1) say(f, "%zu more tasks wait for the same.\n", waiters);
+}

@@ -1,0 +1,28 @@
+// What the verdict says in words: the lock's name and place, the advice.
+#ifndef REFORK_REPLAYER_ANALYSIS_TEXT_H
+#define REFORK_REPLAYER_ANALYSIS_TEXT_H
+
+#include "replayer/analysis_history.h"
+#include "replayer/analysis_lock.h"
+
+// Fills kind, symbol and declared from the memory map of `tid` at the timeline's position.
+void text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
+               struct finding_lock *out);
+
+enum advice {
+    ADVICE_ORPHAN,   // a vanished thread holds it
+    ADVICE_FORKER,   // the forking thread itself holds it
+    ADVICE_NOT_SEEN, // held at the fork, by whom was not seen
+    ADVICE_ENDED,    // the holder ended and never released it
+    ADVICE_HELD,     // the holder lives, and is not known to be stuck on a lock
+    ADVICE_CYCLE,    // lock order
+    ADVICE_SELF,     // one thread, one lock
+    ADVICE_ATFORK,   // fork handlers against another thread
+    ADVICE_CROSS,    // waits for a stuck process
+    ADVICE_SHARED,   // a lock in shared memory
+    ADVICE_UNKNOWN,
+};
+// `waiters`: more tasks that wait for the same thing.
+void text_advice(struct finding *f, enum advice which, const struct lock_ref *ref, size_t waiters);
+
+#endif
