@@ -170,6 +170,7 @@ void dispatch(struct recorder *r, struct task *t, int status)
     case PTRACE_EVENT_SECCOMP: syscall_entry(r, t); return;
     case PTRACE_EVENT_EXIT: task_exit_stop(r, t); return;
     case PTRACE_EVENT_STOP: group_stop(r, t, sig); return;
+    case PTRACE_EVENT_VFORK_DONE: return;
     default: recorder_fail(r, "unexpected ptrace event %d of task %d", event, t->tid); return;
     }
     if (sig == (SIGTRAP | 0x80)) {
@@ -281,6 +282,8 @@ int engine_run(struct recorder *r)
     if (r->tsc_traps) clock_trap_tsc(true);
     unsigned n = 0;
     while (r->tasks && !r->failed && !r->stop_all) {
+        if (r->unlogged && r->unlogged->state == TASK_IN_KERNEL && others_ready(r, r->unlogged))
+            syscall_settle(r, r->unlogged);
         struct task *t = schedule(r);
         if (!t)
             idle(r);

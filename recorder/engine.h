@@ -192,6 +192,7 @@ int launch_pin_cpu(void); // picks and pins; returns the CPU
 void syscall_entry(struct recorder *r, struct task *t);      // at the seccomp or entry stop
 void syscall_returned(struct recorder *r, struct task *t);   // at the exit stop kept in t->stop
 void log_unlogged_entry(struct recorder *r);
+void syscall_settle(struct recorder *r, struct task *t);
 void note_dispositions(struct recorder *r, struct task *t, int64_t ret);
 
 // ---- births.c: clone, exec, exit

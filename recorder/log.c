@@ -111,6 +111,8 @@ void batch_xstate(struct batch *b, struct task *t)
 void batch_log(struct recorder *r, struct task *t, struct batch *b)
 {
     bool digest = r->options->paranoid_every && t && b->e.kind != EV_DEATH && b->e.kind != EV_NOTE &&
+                  b->e.kind != EV_ENTER && // logged late: others have run since
+                 
                   ++r->since_digest >= r->options->paranoid_every;
     if (digest) {
         r->since_digest = 0;

@@ -166,34 +166,40 @@ static void unredirect(struct task *t, struct user_regs_struct *regs)
     tracee_set_regs(t->tid, regs);
 }
 
-// Waits for a call that may sleep. It comes back at once, or other tasks get the CPU.
-static void wait_or_leave(struct recorder *r, struct task *t)
+// Waits until the call that t was resumed into has either returned (and is logged) or put t to sleep: before that
+// nobody else may run, and so calls are in the trace in the order in which the kernel carried them out.
+void syscall_settle(struct recorder *r, struct task *t)
 {
     int status;
-    t->state = TASK_IN_KERNEL;
-    if (!others_ready(r, t)) {
-        // Nobody else could run: sleep until something happens; the timer breaks this after 4 ms at most, then idle() looks
-        // whether everybody is stuck.
-        pid_t pid = waitpid(-1, &status, __WALL);
-        struct task *o = pid > 0 ? task_find(r, pid) : NULL;
-        if (o == t)
-            dispatch(r, t, status);
-        else if (o)
-            take_stop(r, o, status);
-        return;
-    }
     for (uint64_t since = now_us(r);;) {
         sched_yield();
         if (waitpid(t->tid, &status, __WALL | WNOHANG) == t->tid) {
-            // At once, so that calls are in the trace in the order in which the kernel carried them out.
             dispatch(r, t, status);
             return;
         }
         char state = task_state_letter(t->tid);
         if (state == 'S' || !state) return;
-        // A disk's or a lock's turn: bounded mostly. Waited for, so that writes into one file are in the trace in their order.
+        // A disk's or a lock's turn: bounded mostly.
         if (state == 'D' && now_us(r) - since > DISK_WAIT_US) return;
     }
+}
+
+static void wait_or_leave(struct recorder *r, struct task *t)
+{
+    int status;
+    t->state = TASK_IN_KERNEL;
+    if (others_ready(r, t)) {
+        syscall_settle(r, t);
+        return;
+    }
+    // Nobody else could run: sleep until something happens; the timer breaks this after 4 ms at most, then idle() looks
+    // whether everybody is stuck.
+    pid_t pid = waitpid(-1, &status, __WALL);
+    struct task *o = pid > 0 ? task_find(r, pid) : NULL;
+    if (o == t)
+        dispatch(r, t, status);
+    else if (o)
+        take_stop(r, o, status);
 }
 
 static bool file_copy_to_echo(struct task *t)
