@@ -134,9 +134,9 @@ static void found(struct recorder *r, struct candidate *all, size_t n)
         for (size_t i = 0; i < n; i++) stuck |= all[i].task == t && all[i].stuck;
         others_move |= !stuck;
     }
-    // A process that still moves could send a signal, and a semaphore or a condition may be meant to be waited on until
-    // then. A mutex is not: that is said, as *likely*, when a fork left threads behind.
-    if (others_move) proved = false;
+    // Somebody may wait on a semaphore or a condition until a process that still moves kills it: that is no deadlock. Nobody waits so on
+    // a mutex. Without a handler a signal could only end the process, not its wait: proved all the same.
+    if (others_move && !waits_for_mutex(best->task)) return;
     if (!proved && !(best->task->process->child_of_threaded && waits_for_mutex(best->task))) return;
     if (r->unlogged) log_unlogged_entry(r);
     for (size_t i = 0; i < n; i++) {

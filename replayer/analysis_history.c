@@ -153,10 +153,17 @@ static void on_end(struct history *h, const struct event *e) {
     strcat(h->end_reason, status);
 }
 
+// The life that goes on. Most events are of a task that was here a moment ago.
+static size_t present_life(struct history *h, int tid) {
+    size_t *recent = &h->recent[(unsigned)tid % (sizeof h->recent / sizeof *h->recent)];
+    if (*recent < h->life_count && h->lives[*recent].tid == tid && !h->lives[*recent].death) return *recent;
+    for (size_t i = h->life_count; i-- > 0;)
+        if (h->lives[i].tid == tid && !h->lives[i].death) return *recent = i;
+    return NONE;
+}
+
 static void on_event(struct history *h, const struct event *e) {
-    size_t life = NONE;
-    for (size_t i = h->life_count; i-- > 0 && life == NONE;)
-        if (h->lives[i].tid == e->tid && !h->lives[i].death) life = i;
+    size_t life = present_life(h, e->tid);
     if (life != NONE && e->flags & EVF_REGS && (e->kind == EV_ENTER || e->kind == EV_SYSCALL)) {
         struct life *l = &h->lives[life];
         const uint64_t args[6] = {e->regs.rdi, e->regs.rsi, e->regs.rdx, e->regs.r10, e->regs.r8, e->regs.r9};

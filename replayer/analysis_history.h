@@ -48,7 +48,8 @@ struct history {
     } * shared;
     size_t shared_count;
     char program[256], end_reason[256];
-    bool cut_short; // stopped from outside, or the trace has no END
+    bool cut_short;      // stopped from outside, or the trace has no END
+    size_t recent[1024]; // by TID: a life to look at first
 };
 
 // Reads all events of t; 0 or -1. Release it in either case.
