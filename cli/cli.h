@@ -84,6 +84,11 @@ int cli_newest_trace(char *path, size_t size, struct rf_error *err);
 // The operand, or the newest recording (announced on stderr when that is a terminal).
 int cli_trace(const struct cli_args *args, char *path, size_t size, struct rf_error *err);
 
+// ---- messages of the recorder
+// The function of the code address `pc` of the live, stopped process `pid`: "ioctl of libc.so.6"; "" when it
+// has no name. Takes milliseconds (reads symbol tables).
+void cli_name_pc(int pid, uint64_t pc, char *buffer, size_t size);
+
 // ---- ends
 // ----------------------------------------------------------------------------------------------------------
 // Ends refork as the recorded program ended: exits with `status`, or dies by the signal `status`, so that a

@@ -40,6 +40,7 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
         .aslr = cli_has(args, "aslr"),
         .keep_going = cli_has(args, "keep-going"),
         .output = cli_value(args, "output"),
+        .name_pc = cli_name_pc,
     };
     if (args->operand_count == 0)
         return rf_fail(err, RF_CANNOT,

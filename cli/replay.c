@@ -1,4 +1,6 @@
 #include "cli/cli.h"
+#include "core/clock.h"
+#include "core/cpu.h"
 #include "replayer/replay.h"
 #include "replayer/timeline.h"
 #include "tui/timeline_source.h"
@@ -75,8 +77,11 @@ static int replay_batch(const struct cli_args *args, const char *path, struct rf
     if (replay_open(path, &options, &replay, err)) return -1;
     struct ending ending = {0};
     int r;
+    bool trap = cpu_tsc_traps(); // makes every stop cheaper: recorder/engine.c says why
+    if (trap) clock_trap_tsc(true);
     while ((r = replay_step(replay, err)) > 0)
         observe(&ending, replay_event(replay));
+    if (trap) clock_trap_tsc(false);
     if (options.log) fflush(options.log);
     if (r == 0) return finish_batch(path, replay, &ending, err);
     replay_close(replay);
@@ -84,9 +89,34 @@ static int replay_batch(const struct cli_args *args, const char *path, struct rf
     return -1;
 }
 
+static int replay_tui(const struct cli_args *args, const char *path, struct rf_error *err) {
+    struct tui_options options = {
+        .script = cli_value(args, "script"),
+        .size = cli_value(args, "size"),
+        .ascii = cli_has(args, "ascii"),
+        .no_colour = cli_has(args, "no-color"),
+    };
+    if (cli_number(args, "at", 1, UINT64_MAX, &options.start, err)) return -1;
+    struct timeline *timeline;
+    if (timeline_open(path, &timeline, err)) return -1;
+    struct timeline_source *source;
+    int r = -1;
+    if (options.start > timeline_last(timeline)) {
+        rf_fail(err, RF_CANNOT, "no event %" PRIu64 ": the last one of '%s' is %" PRIu64, options.start, path,
+                timeline_last(timeline));
+    } else if (timeline_source_new(timeline, path, &source, err) == 0) {
+        r = tui_run(timeline_source_get(source), &options, err);
+        timeline_source_free(source);
+    }
+    timeline_close(timeline);
+    return r;
+}
+
 static int run_replay(const struct cli_args *args, struct rf_error *err) {
     char path[4096];
     if (cli_at_most(args, 1, err) || cli_trace(args, path, sizeof path, err)) return -1;
+    bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+    if (!cli_has(args, "batch") && (terminal || cli_has(args, "script"))) return replay_tui(args, path, err);
     return replay_batch(args, path, err);
 }
 

@@ -122,6 +122,7 @@ struct recorder {
     struct task *current;
     struct task *unlogged;    // the task whose entry is not yet in the trace
     int leader;               // first process
+    unsigned clock_age;
     uint64_t start_us, clock_us; // clock_us: the time of the present stop
     uint64_t slice_end_us;
     uint64_t rng;
@@ -144,6 +145,8 @@ struct recorder {
 int engine_run(struct recorder *r);
 // Reads the clock (a real syscall: the engine's thread traps rdtsc, see engine_run) into r->clock_us.
 uint64_t now_us(struct recorder *r);
+// The same, but a reading may be a few stops old (never older than a tick of the timer).
+uint64_t recent_us(struct recorder *r);
 void set_landmark(struct task *t, const struct user_regs_struct *regs);
 struct task *task_find(struct recorder *r, int tid);
 struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm *mm);

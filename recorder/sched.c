@@ -43,7 +43,7 @@ bool slice_over(struct recorder *r)
 struct task *schedule(struct recorder *r)
 {
     struct task *c = r->current, *first = NULL, *after = NULL;
-    now_us(r);
+    recent_us(r);
     // In the middle of a slice (a signal was held back, or ignored): nobody else may run.
     if (c && c->state == TASK_READY && !c->at_landmark) return c;
     bool keep = c && can_run(c) && !c->yielded;

@@ -105,6 +105,7 @@ int vtask_run(struct replay *r, struct vtask *v, int *status, struct rf_error *e
         v->pub.regs.eflags &= ~EFLAGS_IGNORED;
         if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) v->pub.regs.rax = v->pub.regs.orig_rax;
         siginfo_t info;
+        if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) return 0;
         bool trap = WSTOPSIG(*status) == SIGTRAP && ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) == 0;
         if (trap && info.si_code == TRAP_HWBKPT && s->watched) {
             watch_hit_now(r, v);

@@ -158,7 +158,7 @@ static void finding(struct tui_model *m, size_t index) {
 }
 
 int tui_wrap(const char **text, int width) {
-    int len = (int)strlen(*text), take = len;
+    int len = (int)strcspn(*text, "\n"), take = len;
     if (width < 1) width = 1;
     if (len > width) {
         for (take = width; take > 0 && (*text)[take] != ' '; take--)
@@ -168,8 +168,7 @@ int tui_wrap(const char **text, int width) {
             take++;
     }
     *text += take;
-    while (**text == ' ')
-        ++*text;
+    *text += strspn(*text, " \n");
     return take;
 }
 
