@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int rf_fail(struct rf_error *err, int status, const char *format, ...)
-{
+int rf_fail(struct rf_error *err, int status, const char *format, ...) {
     if (!err) return -1;
     err->status = status;
     va_list ap;
@@ -16,8 +15,7 @@ int rf_fail(struct rf_error *err, int status, const char *format, ...)
     return -1;
 }
 
-int rf_fail_errno(struct rf_error *err, int status, const char *format, ...)
-{
+int rf_fail_errno(struct rf_error *err, int status, const char *format, ...) {
     int saved = errno;
     if (!err) return -1;
     err->status = status;
@@ -31,8 +29,8 @@ int rf_fail_errno(struct rf_error *err, int status, const char *format, ...)
     return -1;
 }
 
-void rf_assert_failed(const char *condition, const char *file, int line)
-{
-    fprintf(stderr, "refork: internal error: '%s' is false at %s:%d; please report this\n", condition, file, line);
+void rf_assert_failed(const char *condition, const char *file, int line) {
+    fprintf(stderr, "refork: internal error: '%s' is false at %s:%d; please report this\n", condition, file,
+            line);
     abort();
 }

@@ -1,5 +1,6 @@
-// Errors: every fallible function returns -1 (or NULL) and fills a struct rf_error. The text is lower case, puts
-// the error first, quotes the subject 'so', ends without a full stop and says what to do. It is printed once, by cli.
+// Errors: every fallible function returns -1 (or NULL) and fills a struct rf_error. The text is lower case,
+// puts the error first, quotes the subject 'so', ends without a full stop and says what to do. It is printed
+// once, by cli.
 #ifndef REFORK_CORE_ERROR_H
 #define REFORK_CORE_ERROR_H
 
@@ -9,10 +10,10 @@
 // Exit statuses of every command (record otherwise passes the program's own status through).
 enum rf_status {
     RF_OK = 0,
-    RF_DEADLOCK = 120,   // a deadlock was found, or is still there
-    RF_DIVERGED = 121,   // replay did not do what the trace says
-    RF_BAD_TRACE = 122,  // unreadable trace
-    RF_CANNOT = 125,     // refork itself could not: usage, permission, unsupported
+    RF_DEADLOCK = 120,  // a deadlock was found, or is still there
+    RF_DIVERGED = 121,  // replay did not do what the trace says
+    RF_BAD_TRACE = 122, // unreadable trace
+    RF_CANNOT = 125,    // refork itself could not: usage, permission, unsupported
     RF_NOT_EXECUTABLE = 126,
     RF_NOT_FOUND = 127,
 };
@@ -22,7 +23,8 @@ struct rf_error {
     char text[1024]; // no newline at the end; may hold newlines inside (a divergence shows both sides)
 };
 
-// Fills *err (which may be NULL) and returns -1, so that `return rf_fail(err, RF_CANNOT, "...")` is the idiom.
+// Fills *err (which may be NULL) and returns -1, so that `return rf_fail(err, RF_CANNOT, "...")` is the
+// idiom.
 int rf_fail(struct rf_error *err, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 // The same, with ": " and strerror(errno) behind the text.
@@ -31,8 +33,7 @@ int rf_fail_errno(struct rf_error *err, int status, const char *format, ...)
 
 // An invariant of refork's own broke (never the user's fault, never a trace's): prints file and line, aborts.
 // Always on.
-#define rf_assert(condition)                                                                                 \
-    ((condition) ? (void)0 : rf_assert_failed(#condition, __FILE__, __LINE__))
+#define rf_assert(condition) ((condition) ? (void)0 : rf_assert_failed(#condition, __FILE__, __LINE__))
 void rf_assert_failed(const char *condition, const char *file, int line) __attribute__((noreturn));
 
 #endif

@@ -211,6 +211,8 @@ void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t 
                   int fd, uint64_t offset);
 // Modules whose slots have been relocated meanwhile get their stubs.
 void image_patch_slots(struct recorder *r, struct task *t, struct batch *b);
+// After a successful shmat.
+void image_attached(struct recorder *r, struct task *t, struct batch *b, uint64_t address, int shmid, bool read_only);
 void image_exec_maps(struct recorder *r, struct task *t, struct batch *b);
 // A write-like call has put `length` bytes into `fd`: FILE pieces when that file is mapped MAP_SHARED somewhere.
 void image_file_written(struct recorder *r, struct task *t, struct batch *b, int fd, int64_t offset, uint64_t length);

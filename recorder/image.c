@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -318,6 +319,26 @@ static void differing_pages(struct recorder *r, struct task *t, struct batch *b,
         memset(fresh, 0, PAGE);
         if (file >= 0 && pread(file, fresh, PAGE, (off_t)(offset + at - start)) < 0) memset(fresh, 0, PAGE);
         if (memcmp(page, fresh, PAGE)) batch_mem(r, b, t, PIECE_MEM, at, PAGE);
+    }
+}
+
+void image_attached(struct recorder *r, struct task *t, struct batch *b, uint64_t address, int shmid, bool read_only)
+{
+    struct shmid_ds info;
+    if (shmctl(shmid, IPC_STAT, &info) < 0) {
+        recorder_fail(r, "cannot look at the shared memory segment %d, which process %d attaches: %s", shmid,
+                      t->process->pid, strerror(errno));
+        return;
+    }
+    map_piece(b, address, info.shm_segsz, PROT_READ | (read_only ? 0 : PROT_WRITE), MAP_SHARED | MAP_ANONYMOUS, 0, 0, "");
+    share_piece(b, 1ull << 62 | (uint64_t)shmid, info.shm_segsz);
+    static const char zero[PAGE];
+    char page[PAGE];
+    for (uint64_t at = 0; at < info.shm_segsz; at += PAGE) {
+        if (!tracee_read(t->tid, t->mm->mem_fd, address + at, page, PAGE) || !memcmp(page, zero, PAGE)) continue;
+        memcpy(batch_piece(b, PIECE_FILE, PAGE), page, PAGE);
+        batch_last(b)->v[0] = 1ull << 62 | (uint64_t)shmid;
+        batch_last(b)->v[1] = at;
     }
 }
 

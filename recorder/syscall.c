@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -302,6 +303,8 @@ void syscall_entry(struct recorder *r, struct task *t)
 static void map_pieces(struct recorder *r, struct task *t, struct batch *b, int64_t ret)
 {
     uint64_t *a = t->args;
+    if (t->nr == SYS_shmat && (ret >= 0 || ret < -4095))
+        image_attached(r, t, b, (uint64_t)ret, (int)a[0], a[2] & SHM_RDONLY);
     if (t->nr != SYS_mmap || (ret < 0 && ret > -4096)) return;
     bool anonymous = a[3] & MAP_ANONYMOUS;
     if (anonymous && (a[3] & MAP_TYPE) == MAP_PRIVATE) return;

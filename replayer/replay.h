@@ -1,5 +1,5 @@
-// The replay engine: one kernel task per address space, threads are register files. One step executes one event and
-// checks it. No locks, no symbols in here.
+// The replay engine: one kernel task per address space, threads are register files. One step executes one
+// event and checks it. No locks, no symbols in here.
 #ifndef REFORK_REPLAYER_REPLAY_H
 #define REFORK_REPLAYER_REPLAY_H
 
@@ -22,27 +22,30 @@ struct replay_options {
 struct replay_task {
     int tid, pid;
     int parent_tid;
-    uint64_t birth, death;   // events; death 0: alive at the replay's position (or never seen to die)
-    uint64_t last_event;     // last event of this task so far
-    char name[16];           // comm: exec's basename, prctl(PR_SET_NAME)
-    bool in_syscall;         // between ENTER and EXIT
-    long nr;                 // of that call, or the last one
+    uint64_t birth, death; // events; death 0: alive at the replay's position (or never seen to die)
+    uint64_t last_event;   // last event of this task so far
+    char name[16];         // comm: exec's basename, prctl(PR_SET_NAME)
+    bool in_syscall;       // between ENTER and EXIT
+    long nr;               // of that call, or the last one
     uint64_t args[6];
     struct user_regs_struct regs; // valid through replay_task_regs
 };
 
-int replay_open(const char *path, const struct replay_options *options, struct replay **out, struct rf_error *err);
+int replay_open(const char *path, const struct replay_options *options, struct replay **out,
+                struct rf_error *err);
 void replay_close(struct replay *r);
 
-// Executes the next event: 1 done, 0 at the end of the trace, -1 (RF_DIVERGED with both sides in the text, RF_BAD_TRACE, ...).
+// Executes the next event: 1 done, 0 at the end of the trace, -1 (RF_DIVERGED with both sides in the text,
+// RF_BAD_TRACE, ...).
 int replay_step(struct replay *r, struct rf_error *err);
-// The event that the last step executed; valid until the next step. Its number is the position. NULL at the start.
+// The event that the last step executed; valid until the next step. Its number is the position. NULL at the
+// start.
 const struct event *replay_event(const struct replay *r);
 uint64_t replay_position(const struct replay *r);
 struct trace_reader *replay_trace(struct replay *r);
 
-// Checkpoints: one fork per address space and the register files. Position and everything else is restored. A checkpoint can be
-// restored any number of times.
+// Checkpoints: one fork per address space and the register files. Position and everything else is restored. A
+// checkpoint can be restored any number of times.
 struct replay_checkpoint;
 int replay_save(struct replay *r, struct replay_checkpoint **out, struct rf_error *err);
 int replay_restore(struct replay *r, const struct replay_checkpoint *c, struct rf_error *err);
@@ -57,10 +60,11 @@ int replay_task_regs(struct replay *r, int tid, struct user_regs_struct *out, st
 // Memory and maps of the address space of task `tid`. The view is valid until the next step, seek or restore.
 int replay_view(struct replay *r, int tid, struct view *out, struct rf_error *err);
 
-// The last-writer search's tool: a hardware watchpoint (write, len 1, 2, 4 or 8, aligned) on `address` in the address space of
-// `tid`, kept across steps, followed by fork (the child's copy is watched too if `children`). Each hit calls `hit` with the task that
-// wrote, its registers (pc behind the instruction), old and new value, in the middle of the step to event `next`. Kernel writes (from the log)
-// call it too with from_kernel. Cleared with address 0.
+// The last-writer search's tool: a hardware watchpoint (write, len 1, 2, 4 or 8, aligned) on `address` in the
+// address space of `tid`, kept across steps, followed by fork (the child's copy is watched too if
+// `children`). Each hit calls `hit` with the task that wrote, its registers (pc behind the instruction), old
+// and new value, in the middle of the step to event `next`. Kernel writes (from the log) call it too with
+// from_kernel. Cleared with address 0.
 struct watch_hit {
     int tid, pid;
     uint64_t next_event; // the event whose slice the write is in

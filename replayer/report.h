@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-// Source lines of `file` for quoting: returns the text of line `line` (no newline) or NULL. Owned by the context.
+// Source lines of `file` for quoting: returns the text of line `line` (no newline) or NULL. Owned by the
+// context.
 typedef const char *(*source_line)(void *context, const char *file, int line);
 
 void report_text(FILE *out, const struct verdict *v, source_line line, void *context);

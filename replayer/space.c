@@ -324,6 +324,16 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
     if (ret < 0 && ret > -4096) return 0; // refused then: nothing happened
     switch (e->nr) {
     case SYS_brk: return do_brk(r, s, (uint64_t)ret, err);
+    case SYS_shmdt:
+        for (size_t i = 0; i < s->map_count; i++) {
+            struct view_map m = s->maps[i].v;
+            if (m.start != a[0] || !s->maps[i].identity) continue;
+            stub_call(s->pid, SYS_munmap, m.start, m.end - m.start, 0, 0, 0, 0);
+            space_note_unmap(s, m.start, m.end);
+            break;
+        }
+        return 0;
+    case SYS_shmat:
     case SYS_mmap: {
         size_t i = 0;
         const struct piece *map = event_piece(e, PIECE_MAP, &i);

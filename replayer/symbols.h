@@ -1,5 +1,5 @@
-// Names, lines and inlined frames: libdwfl over the blobs of the trace, plus separate debug files of this machine
-// when their build-id fits (never the network: DEBUGINFOD_URLS is unset before libdw is used).
+// Names, lines and inlined frames: libdwfl over the blobs of the trace, plus separate debug files of this
+// machine when their build-id fits (never the network: DEBUGINFOD_URLS is unset before libdw is used).
 #ifndef REFORK_REPLAYER_SYMBOLS_H
 #define REFORK_REPLAYER_SYMBOLS_H
 
@@ -8,12 +8,12 @@
 
 struct frame {
     uint64_t pc;
-    char *function; // demangled; NULL when unknown
-    char *file;     // path as in the debug info; NULL when unknown
-    int line;       // 0 when unknown
-    char *module;   // file name of the module's path ("libc.so.6"); NULL when pc is in none
+    char *function;         // demangled; NULL when unknown
+    char *file;             // path as in the debug info; NULL when unknown
+    int line;               // 0 when unknown
+    char *module;           // file name of the module's path ("libc.so.6"); NULL when pc is in none
     uint64_t module_offset; // pc - load bias of the module
-    bool inlined;   // an inlined function: shares its pc with the frame after it
+    bool inlined;           // an inlined function: shares its pc with the frame after it
     bool scanned;
 };
 
@@ -21,16 +21,17 @@ struct symbols;
 struct symbols *symbols_new(void);
 void symbols_free(struct symbols *s); // frees all caches
 
-// Turns raw frames into named ones, inlined functions expanded (innermost first). Strings belong to `s` and live as
-// long as it does. Returns the number written (at most max).
+// Turns raw frames into named ones, inlined functions expanded (innermost first). Strings belong to `s` and
+// live as long as it does. Returns the number written (at most max).
 size_t symbols_frames(struct symbols *s, const struct view *v, const struct raw_frame *raw, size_t n,
                       struct frame *out, size_t max);
 
 // One code address (exact: the instruction at pc itself).
 void symbols_pc(struct symbols *s, const struct view *v, uint64_t pc, struct frame *out);
 
-// A data address: "name" of the object that covers it and the offset inside it ("queue"+16); false if none. Looks into .symtab, .dynsym and the
-// separate debug file; *module as in struct frame, *file and *line: where the variable is declared, when DWARF says it.
+// A data address: "name" of the object that covers it and the offset inside it ("queue"+16); false if none.
+// Looks into .symtab, .dynsym and the separate debug file; *module as in struct frame, *file and *line: where
+// the variable is declared, when DWARF says it.
 struct data_symbol {
     const char *name;
     uint64_t offset;
@@ -41,7 +42,8 @@ struct data_symbol {
 };
 bool symbols_data(struct symbols *s, const struct view *v, uint64_t address, struct data_symbol *out);
 
-// The address of a symbol in a module whose name starts with `module` (NULL: any), 0 if none. Used for thread start routines and tests.
+// The address of a symbol in a module whose name starts with `module` (NULL: any), 0 if none. Used for thread
+// start routines and tests.
 uint64_t symbols_address(struct symbols *s, const struct view *v, const char *module, const char *name);
 
 #endif

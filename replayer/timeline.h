@@ -1,4 +1,5 @@
-// The timeline: a replay with checkpoints behind it, positioned at any event. What the TUI and the analysis use.
+// The timeline: a replay with checkpoints behind it, positioned at any event. What the TUI and the analysis
+// use.
 #ifndef REFORK_REPLAYER_TIMELINE_H
 #define REFORK_REPLAYER_TIMELINE_H
 
@@ -14,7 +15,8 @@ void timeline_close(struct timeline *t);
 uint64_t timeline_position(const struct timeline *t); // events executed; 0: before the first
 uint64_t timeline_last(const struct timeline *t);     // number of the last event
 
-// Moves to the state right after event `number` (0: before the first). Forward by stepping, back from the nearest checkpoint.
+// Moves to the state right after event `number` (0: before the first). Forward by stepping, back from the
+// nearest checkpoint.
 int timeline_seek(struct timeline *t, uint64_t number, struct rf_error *err);
 // By `delta` events; stops at both ends.
 int timeline_step(struct timeline *t, int64_t delta, struct rf_error *err);
@@ -31,7 +33,8 @@ int timeline_event(struct timeline *t, uint64_t number, struct event *out, struc
 // A line of a source file: from the trace (blob "source:PATH"), else from this machine's disk; NULL.
 const char *timeline_source_line(void *timeline, const char *file, int line);
 
-// Progress of long operations: called every 50 ms or so with (done, total); returning false cancels (status RF_CANNOT, "interrupted").
+// Progress of long operations: called every 50 ms or so with (done, total); returning false cancels (status
+// RF_CANNOT, "interrupted").
 typedef bool (*timeline_progress)(void *context, uint64_t done, uint64_t total);
 void timeline_set_progress(struct timeline *t, timeline_progress progress, void *context);
 

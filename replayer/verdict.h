@@ -1,4 +1,5 @@
-// The verdict: what refork says about a recording. Made by replayer/analysis, printed by replayer/report.c (text, JSON) and the TUI.
+// The verdict: what refork says about a recording. Made by replayer/analysis, printed by replayer/report.c
+// (text, JSON) and the TUI.
 #ifndef REFORK_REPLAYER_VERDICT_H
 #define REFORK_REPLAYER_VERDICT_H
 
@@ -24,9 +25,9 @@ enum finding_kind {
 };
 
 struct finding_lock {
-    uint64_t address; // 0: none
-    char kind[32];    // "pthread_mutex", "futex", ...
-    char symbol[256]; // "log_mutex", "queue+16"; "" when unknown
+    uint64_t address;   // 0: none
+    char kind[32];      // "pthread_mutex", "futex", ...
+    char symbol[256];   // "log_mutex", "queue+16"; "" when unknown
     char declared[256]; // "file.c:12" or ""
 };
 
@@ -52,14 +53,14 @@ struct finding {
     struct finding_point acquired; // where the holder took it
     struct finding_point fork;     // the fork that left the holder behind
     struct finding_point waiting;
-    bool holder_is_forker;         // held by the forking thread itself
+    bool holder_is_forker; // held by the forking thread itself
     char advice[1024];
     // lock-cycle and atfork-deadlock: the other side(s) of the cycle
     struct finding_edge {
         struct finding_lock lock;
         struct finding_task holder, waiter;
         struct finding_point acquired, waiting;
-    } *edges;
+    } * edges;
     size_t edge_count;
     struct finding *caused_by; // cross-process-wait: points into the same verdict; NULL
 };
@@ -68,9 +69,9 @@ struct finding {
 struct held_span {
     uint64_t lock;
     char symbol[64];
-    int tid;          // who took it
-    int pid;          // in whose address space it is held (the child's pid for a ghost)
-    bool ghost;       // held by a vanished thread
+    int tid;           // who took it
+    int pid;           // in whose address space it is held (the child's pid for a ghost)
+    bool ghost;        // held by a vanished thread
     uint64_t from, to; // events; to 0: until the end
 };
 
@@ -87,7 +88,8 @@ struct verdict {
 
 const char *finding_kind_name(enum finding_kind kind);
 const char *confidence_name(enum confidence c);
-// Frees *v itself too, and its arrays (all from malloc); strings in frames belong to struct symbols. NULL is fine.
+// Frees *v itself too, and its arrays (all from malloc); strings in frames belong to struct symbols. NULL is
+// fine.
 void verdict_free(struct verdict *v);
 
 #endif

@@ -1,4 +1,5 @@
-// One address space of the replay at one moment, as unwinding, symbols and analysis see it: no ptrace in here.
+// One address space of the replay at one moment, as unwinding, symbols and analysis see it: no ptrace in
+// here.
 #ifndef REFORK_REPLAYER_VIEW_H
 #define REFORK_REPLAYER_VIEW_H
 
@@ -20,7 +21,8 @@ struct view {
     size_t map_count;
     // Reads memory of the address space; true when all of it could be read.
     bool (*read)(void *context, uint64_t address, void *buffer, size_t len);
-    // The whole content of blob `id`, mapped read-only for the life of the view's owner; NULL when unreadable.
+    // The whole content of blob `id`, mapped read-only for the life of the view's owner; NULL when
+    // unreadable.
     const void *(*blob)(void *context, uint64_t id, size_t *size);
     void *context;
 };

@@ -2,8 +2,9 @@
 // The child has a copy of the locked mutex but not of the thread that would unlock it: it waits for ever, and
 // its parent waits for it.
 //
-// expect: orphaned-lock lock=log_mutex holder=worker start=write_report acquired=log_begin waiting=log_begin
-// fork=main expect: cross-process-wait status: 120
+// expect: orphaned-lock lock=log_mutex holder=worker start=write_report acquired=log_begin waiting=log_begin fork=main
+// expect: cross-process-wait
+// status: 120
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -13,7 +13,7 @@ proof xz --same -- xz -1 -T2 -c "$data/lines.txt"
 proof tar --same -- bash -c 'tar -C "$1" -cf - project words | gzip -n' - "$data"
 proof perl --light -- perl "$here/everything.pl"
 proof python --light -- /usr/bin/python3 "$here/everything.py"
-proof gcc --same -- gcc -O2 -c -o /dev/stdout "$data/project/table.c"
+proof gcc --same -- bash -c 'gcc -O2 -c -o table.o "$1" && cat table.o' - "$data/project/table.c"
 proof make --setup copy_project -- make -j2 -C project
 proof sqlite --same --in "$data/fill.sql" -- sqlite3 :memory:
 proof sqlite-file --in "$data/fill.sql" -- sqlite3 table.db
@@ -35,6 +35,7 @@ proof random --light -- "$programs/random"
 proof aslr --aslr -- "$programs/random"
 proof mappings --light -- "$programs/mappings"
 proof children --light -- "$programs/children"
+proof sysv --light -- "$programs/sysv"
 proof children-musl -- "$programs/children.musl"
 proof exec-thread --light --status 6 -- "$programs/exec_thread"
 proof signals --light -- "$programs/signals"

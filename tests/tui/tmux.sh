@@ -69,7 +69,7 @@ if [ "${MATRIX:-1}" = 1 ]; then
                         tm capture-pane -p -e -t t | grep -Eq $'\033\\[[0-9;]*(38;5;|3[1-6])' && coloured=1 || coloured=0
                         expected=1
                         if [ -n "$no_colour" ] || [ $term = vt100 ]; then expected=0; fi
-                        [ $coloured = $expected ] || die "$what: colour is $coloured, expected $expected"
+                        [ "$coloured" = "$expected" ] || die "$what: colour is $coloured, expected $expected"
                     fi
                     text q
                     ends 0 "$what: q"

@@ -94,10 +94,11 @@ asm(".pushsection .bss\n.p2align 4\nclean_function: .skip 8\nkept_rsp: .skip 8\n
     X(loop_insn, 60)                                                                                         \
     X(loope_insn, 40)                                                                                        \
     X(jrcxz_insn, 40)                                                                                        \
-    X(calls, 30) X(calls_slot, 20) X(rip_data, 0) X(flags_live, 50) X(all_flags, 50) X(direction, 60)        \
-        X(red_zone, 40) X(pauses, 40) X(far_jcc, 10) X(forward, 50) X(strings, 4) X(locked, 30)              \
-            X(skips_lock, 40) X(entered, 41) X(cold_entry, 40) X(computed, 40) X(stack_moves, 40)            \
-                X(vectors, 40) X(with_syscall, 20)
+    X(calls, 30)                                                                                             \
+    X(calls_slot, 20) X(rip_data, 0) X(flags_live, 50) X(all_flags, 50) X(direction, 60) X(red_zone, 40)     \
+        X(pauses, 40) X(far_jcc, 10) X(forward, 50) X(strings, 4) X(locked, 30) X(skips_lock, 40)            \
+            X(entered, 41) X(cold_entry, 40) X(computed, 40) X(stack_moves, 40) X(vectors, 40)               \
+                X(with_syscall, 20)
 #define DECLARE2(name, arg) DECLARE(name)
 EACH(DECLARE2)
 DECLARE(waits_flag) DECLARE(endless) DECLARE(idle) extern uint64_t flag;
