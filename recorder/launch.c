@@ -51,8 +51,7 @@ static void child_main(struct recorder *r, int go, int report)
         int old = personality(0xffffffff);
         if (old >= 0) personality((unsigned long)old | ADDR_NO_RANDOMIZE);
     }
-    prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
-    // Every call stops; installed last, so that only execve is left to do.
+    // Every call stops from here on; to_first_exec lets these pass.
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRACE(0));
     if (!ctx) child_fail(report, 1, ENOMEM);
     // CAP_SYS_ADMIN does not need no_new_privs, and set-user-ID programs of a traced process lose their privilege anyway.
@@ -63,6 +62,7 @@ static void child_main(struct recorder *r, int go, int report)
         e = seccomp_load(ctx);
     }
     if (e < 0) child_fail(report, 1, -e);
+    prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
     execvp(r->options->argv[0], r->options->argv);
     child_fail(report, 0, errno);
 }

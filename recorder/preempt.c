@@ -167,8 +167,13 @@ static void gprs(const struct user_regs_struct *u, uint64_t g[16])
 
 // ---- the STATE event ------------------------------------------------------------------------------------------------------
 
+// The words that the loop writes, with their values at its site turn by turn: those that change tell one turn from another.
+enum { CANDIDATES = 512, TURNS = 3 };
 struct words {
-    uint64_t address[WORDS];
+    struct {
+        uint64_t address, value;
+        bool seen, changed;
+    } all[CANDIDATES];
     int count;
 };
 
@@ -180,11 +185,25 @@ static void add_words(struct task *t, const struct user_regs_struct *regs, struc
     if (!tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, sizeof code)) return;
     gprs(regs, g);
     int n = code_memory_operands(code, sizeof code, regs->rip, g, regs->fs_base, regs->gs_base, ops);
-    for (int i = 0; i < n && w->count < WORDS; i++) {
-        if (!ops[i].written || ops[i].size > 8) continue;
-        bool known = false;
-        for (int k = 0; k < w->count; k++) known |= w->address[k] == (ops[i].address & ~7ull);
-        if (!known) w->address[w->count++] = ops[i].address & ~7ull;
+    for (int i = 0; i < n; i++) {
+        if (!ops[i].written) continue;
+        for (uint64_t at = ops[i].address & ~7ull; at < ops[i].address + ops[i].size && w->count < CANDIDATES; at += 8) {
+            bool known = false;
+            for (int k = 0; k < w->count && !known; k++) known = w->all[k].address == at;
+            if (!known) w->all[w->count++].address = at;
+        }
+    }
+}
+
+// At the site, once per turn.
+static void look_at_words(struct task *t, struct words *w)
+{
+    for (int i = 0; i < w->count; i++) {
+        uint64_t value;
+        if (!tracee_read(t->tid, t->mm->mem_fd, w->all[i].address, &value, 8)) continue;
+        w->all[i].changed |= w->all[i].seen && value != w->all[i].value;
+        w->all[i].seen = true;
+        w->all[i].value = value;
     }
 }
 
@@ -196,13 +215,15 @@ static void log_state(struct recorder *r, struct task *t, const struct user_regs
     b.e.flags |= EVF_REGS;
     b.e.regs = *regs;
     b.e.aux = memory_digest(t->tid, t->mm->mem_fd, NULL);
-    for (int i = 0; i < w->count; i++) {
-        uint64_t value;
-        if (!tracee_read(t->tid, t->mm->mem_fd, w->address[i], &value, 8)) continue;
-        batch_piece(&b, PIECE_VALUE, 0);
-        batch_last(&b)->v[0] = w->address[i];
-        batch_last(&b)->v[1] = value;
-    }
+    int used = 0;
+    for (int changed = 1; changed >= 0; changed--) // the telling ones first
+        for (int i = w->count; i-- > 0 && used < WORDS;) {
+            if (!w->all[i].seen || w->all[i].changed != changed) continue;
+            batch_piece(&b, PIECE_VALUE, 0);
+            batch_last(&b)->v[0] = w->all[i].address;
+            batch_last(&b)->v[1] = w->all[i].value;
+            used++;
+        }
     // What replay needs to look for this place in-process: the same patch with a comparing stub.
     if (site) {
         memcpy(batch_piece(&b, PIECE_SITE, sizeof *site), site, sizeof *site);
@@ -309,12 +330,17 @@ void preempt_busy(struct recorder *r, struct task *t)
     if (mapped)
         have = loop_site_build(read_code, t, turn.pcs + first, turn.count - first, from, to, stub, ANNEX_COUNT,
                                ANNEX_LIMIT, &site) == 0;
-    struct words words = {.count = 0};
+    static struct words words;
+    memset(&words, 0, sizeof words);
     bool landmark = false;
-    // The place must be reached again within a turn or two; without a place for a stub the loop's head serves.
     if (have && others_inside(r, t, &site)) have = false;
-    have &= walk_to(r, t, have ? site.address : loop_head, &regs, &words, &landmark);
-    if (landmark) return;
+    // The place must be reached again within a turn or two; without a place for a stub the loop's head serves.
+    for (int i = 0; i < TURNS; i++) {
+        bool there = walk_to(r, t, have ? site.address : loop_head, &regs, &words, &landmark);
+        if (landmark) return;
+        have &= there;
+        look_at_words(t, &words);
+    }
     canonical_regs(&regs);
     log_state(r, t, &regs, &words, have ? &site : NULL);
     if (have) {

@@ -121,8 +121,11 @@ static void orphan(struct finding *f, const struct lock_ref *ref) {
         "2. Or register fork handlers: pthread_atfork(prepare, parent, child), where prepare locks %s and "
         "parent and child unlock it. Then nobody else can hold it at a fork.\n",
         lock_name(f));
-    say(f, "3. Or keep '%s' out of the child: do it before the fork, or in the parent.\n",
-        waiting_function(f));
+    const char *what = waiting_function(f);
+    if (strcmp(what, "main"))
+        say(f, "3. Or keep '%s' out of the child: do it before the fork, or in the parent.\n", what);
+    else
+        say(f, "3. Or do not take %s in the child.\n", lock_name(f));
     say(f, "4. Or fork before '%s' is started.\n", thread);
 }
 
