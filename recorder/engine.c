@@ -144,6 +144,7 @@ void collect_stops(struct recorder *r)
 
 static void group_stop(struct recorder *r, struct task *t, int sig)
 {
+    if (sig == SIGTRAP && t->stepping) return;
     if (sig == SIGTRAP && t->state == TASK_READY && !t->in_syscall) {
         preempt_busy(r, t);
         return;

@@ -101,6 +101,7 @@ struct task {
     uint64_t robust_list;
     int interrupt_wanted;     // timer ticks since the slice ended without a landmark
     bool yielded;
+    bool stepping;            // preempt_busy is at work on it
     bool stuck_logged;
     int inject_signal;        // signal to hand over at the next resume (signal-delivery-stop only)
     bool in_signal_stop;      // the present stop is a signal-delivery-stop

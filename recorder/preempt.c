@@ -27,6 +27,7 @@ void preempt_request(struct recorder *r, struct task *t)
 
 void preempt_tick(struct recorder *r, struct task *t)
 {
+    if (t->stepping) return;
     if (t->interrupt_wanted) {
         if (++t->interrupt_wanted > TICKS_FOR_CLOCK) ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
         return;
@@ -167,14 +168,16 @@ static void gprs(const struct user_regs_struct *u, uint64_t g[16])
 
 // ---- the STATE event ------------------------------------------------------------------------------------------------------
 
-// The words that the loop writes, with their values at its site turn by turn: those that change tell one turn from another.
-enum { CANDIDATES = 512, TURNS = 3 };
+// The words that the loop writes, with their values each time that its site is visited. Those that tell one visit from all others are
+// the ones that never return to an old value (counters); an inner loop's or a callee's words repeat.
+enum { CANDIDATES = 512, VISITS = 24, STEP_BUDGET = 3000 };
 struct words {
     struct {
-        uint64_t address, value;
-        bool seen, changed;
+        uint64_t address, value[VISITS];
+        int first, changes; // first: the visit that saw it first
+        bool returns;
     } all[CANDIDATES];
-    int count;
+    int count, visits, steps;
 };
 
 static void add_words(struct task *t, const struct user_regs_struct *regs, struct words *w)
@@ -190,21 +193,30 @@ static void add_words(struct task *t, const struct user_regs_struct *regs, struc
         for (uint64_t at = ops[i].address & ~7ull; at < ops[i].address + ops[i].size && w->count < CANDIDATES; at += 8) {
             bool known = false;
             for (int k = 0; k < w->count && !known; k++) known = w->all[k].address == at;
-            if (!known) w->all[w->count++].address = at;
+            if (known) continue;
+            w->all[w->count].address = at;
+            w->all[w->count++].first = w->visits;
         }
     }
 }
 
-// At the site, once per turn.
 static void look_at_words(struct task *t, struct words *w)
 {
+    int now = w->visits++;
     for (int i = 0; i < w->count; i++) {
-        uint64_t value;
-        if (!tracee_read(t->tid, t->mm->mem_fd, w->all[i].address, &value, 8)) continue;
-        w->all[i].changed |= w->all[i].seen && value != w->all[i].value;
-        w->all[i].seen = true;
-        w->all[i].value = value;
+        uint64_t *value = w->all[i].value;
+        value[now] = 0;
+        tracee_read(t->tid, t->mm->mem_fd, w->all[i].address, &value[now], 8);
+        if (w->all[i].first == now || value[now] == value[now - 1]) continue;
+        w->all[i].changes++;
+        for (int k = w->all[i].first; k < now - 1; k++) w->all[i].returns |= value[k] == value[now];
     }
+}
+
+// How much a word tells: counters by how often they count, then what changes, then the rest.
+static int telling(const struct words *w, int i)
+{
+    return (w->all[i].changes ? w->all[i].returns ? 1 : 100 : 0) + w->all[i].changes;
 }
 
 static void log_state(struct recorder *r, struct task *t, const struct user_regs_struct *regs, const struct words *w,
@@ -215,15 +227,16 @@ static void log_state(struct recorder *r, struct task *t, const struct user_regs
     b.e.flags |= EVF_REGS;
     b.e.regs = *regs;
     b.e.aux = memory_digest(t->tid, t->mm->mem_fd, NULL);
-    int used = 0;
-    for (int changed = 1; changed >= 0; changed--) // the telling ones first
-        for (int i = w->count; i-- > 0 && used < WORDS;) {
-            if (!w->all[i].seen || w->all[i].changed != changed) continue;
-            batch_piece(&b, PIECE_VALUE, 0);
-            batch_last(&b)->v[0] = w->all[i].address;
-            batch_last(&b)->v[1] = w->all[i].value;
-            used++;
-        }
+    bool used[CANDIDATES] = {0};
+    for (int n = 0; n < WORDS && n < w->count; n++) {
+        int best = -1;
+        for (int i = 0; i < w->count; i++)
+            if (!used[i] && (best < 0 || telling(w, i) > telling(w, best))) best = i;
+        used[best] = true;
+        batch_piece(&b, PIECE_VALUE, 0);
+        batch_last(&b)->v[0] = w->all[best].address;
+        batch_last(&b)->v[1] = w->all[best].value[w->visits - 1];
+    }
     // What replay needs to look for this place in-process: the same patch with a comparing stub.
     if (site) {
         memcpy(batch_piece(&b, PIECE_SITE, sizeof *site), site, sizeof *site);
@@ -286,6 +299,7 @@ static bool walk_to(struct recorder *r, struct task *t, uint64_t address, struct
     for (int n = 0; n < MAX_STEPS; n++) {
         if (regs->rip == address && n) return true;
         if (!own_code(t, regs->rip)) add_words(t, regs, w);
+        w->steps++;
         if (!step(r, t, regs)) {
             *landmark = true;
             return false;
@@ -305,7 +319,7 @@ static bool others_inside(struct recorder *r, struct task *t, const struct loop_
     return false;
 }
 
-void preempt_busy(struct recorder *r, struct task *t)
+static void make_landmark(struct recorder *r, struct task *t)
 {
     static struct turn turn;
     struct user_regs_struct regs;
@@ -335,11 +349,14 @@ void preempt_busy(struct recorder *r, struct task *t)
     bool landmark = false;
     if (have && others_inside(r, t, &site)) have = false;
     // The place must be reached again within a turn or two; without a place for a stub the loop's head serves.
-    for (int i = 0; i < TURNS; i++) {
+    while (words.visits < VISITS && words.steps < STEP_BUDGET) {
         bool there = walk_to(r, t, have ? site.address : loop_head, &regs, &words, &landmark);
         if (landmark) return;
-        have &= there;
         look_at_words(t, &words);
+        if (!there) {
+            have = false;
+            break;
+        }
     }
     canonical_regs(&regs);
     log_state(r, t, &regs, &words, have ? &site : NULL);
@@ -352,4 +369,12 @@ void preempt_busy(struct recorder *r, struct task *t)
         batch_log(r, t, &b);
     }
     if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
+}
+
+void preempt_busy(struct recorder *r, struct task *t)
+{
+    int tid = t->tid;
+    t->stepping = true;
+    make_landmark(r, t);
+    if (task_find(r, tid) == t) t->stepping = false;
 }

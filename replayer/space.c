@@ -66,6 +66,7 @@ static size_t split(struct space *s, uint64_t start, uint64_t end)
 
 void space_note_unmap(struct space *s, uint64_t start, uint64_t end)
 {
+    if (!s->map_count) return;
     size_t i = split(s, start, end), n = 0;
     while (i + n < s->map_count && s->maps[i + n].v.end <= end) n++;
     memmove(s->maps + i, s->maps + i + n, (s->map_count - i - n) * sizeof *s->maps);

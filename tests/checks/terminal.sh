@@ -25,9 +25,12 @@ shows "saved 'tty.refork'" || fail "nothing said about the recording: $(screen)"
 clean "$refork" replay --batch tty.refork >stdout 2>stderr || fail "replay: status $?: $(cat stderr)"
 grep -qx 'got some words' stdout || fail "replay: $(cat stdout)"
 
-tmux send-keys "clear; '$refork' record -o int.refork -- sh -c 'echo begin; sleep 100; echo never'; echo status \$?" Enter
+tmux send-keys "clear; '$refork' record -o int.refork -- sh -c 'echo begin; sleep 100; echo never'" Enter
 until_true shows '^begin' || fail "did not begin: $(screen)"
 tmux send-keys C-c
+# bash itself gives up the rest of its line when a command died of Ctrl-C: so it sees that death.
+until_true shows '^ready> $' || fail "Ctrl-C does not end it: $(screen)"
+tmux send-keys 'echo status $?' Enter
 until_true shows '^status 130' || fail "Ctrl-C: $(screen)"
 clean "$refork" replay --batch int.refork >stdout 2>stderr
 got=$?

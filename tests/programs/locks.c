@@ -104,13 +104,19 @@ static void robust(void) {
     CHECK(pthread_join(thread, NULL) == 0);
     CHECK(pthread_mutex_lock(m) == EOWNERDEAD && pthread_mutex_consistent(m) == 0 &&
           pthread_mutex_unlock(m) == 0);
+    int ends[2];
+    char byte = 0;
+    CHECK(pipe(ends) == 0);
     pid_t child = fork();
     if (child == 0) {
         CHECK(pthread_mutex_lock(m) == 0);
+        CHECK(write(ends[1], &byte, 1) == 1);
         sleep_ms(15);
         _exit(0); // the kernel marks it
     }
-    sleep_ms(5);
+    CHECK(read(ends[0], &byte, 1) == 1); // the child has it
+    close(ends[0]);
+    close(ends[1]);
     int r = pthread_mutex_lock(m); // waits for the dying child, or finds it dead
     CHECK(r == EOWNERDEAD && pthread_mutex_consistent(m) == 0 && pthread_mutex_unlock(m) == 0);
     CHECK(reap(child) == 0);
