@@ -1,6 +1,7 @@
 #include "core/cpu.h"
 
 #include <cpuid.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -35,6 +36,18 @@ void cpu_describe(char *text, size_t size, uint64_t features[8])
         __cpuid_count(0xd, 1, a, b, c, d);
         features[4] = a;
     }
+}
+
+int cpu_pin(void)
+{
+    cpu_set_t allowed, one;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) < 0) return -1;
+    int cpu = sched_getcpu();
+    if (cpu < 0 || !CPU_ISSET(cpu, &allowed))
+        for (cpu = CPU_SETSIZE - 1; cpu > 0 && !CPU_ISSET(cpu, &allowed);) cpu--;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    return sched_setaffinity(0, sizeof one, &one) < 0 ? -1 : cpu;
 }
 
 uint32_t cpu_xstate_size(void)

@@ -190,7 +190,6 @@ void canonical_regs(struct user_regs_struct *regs);
 
 // ---- launch.c
 int launch(struct recorder *r);
-int launch_pin_cpu(void); // picks and pins; returns the CPU
 
 // ---- syscall.c: entries and exits
 void syscall_entry(struct recorder *r, struct task *t);      // at the seccomp or entry stop

@@ -15,20 +15,6 @@
 enum { OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
                  PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT | PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL };
 
-int launch_pin_cpu(void)
-{
-    cpu_set_t allowed, one;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) < 0) return -1;
-    int cpu = -1;
-    // The last allowed one: CPU 0 takes most interrupts.
-    for (int i = 0; i < CPU_SETSIZE; i++)
-        if (CPU_ISSET(i, &allowed)) cpu = i;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    if (cpu < 0 || sched_setaffinity(0, sizeof one, &one) < 0) return -1;
-    return cpu;
-}
-
 // What the child reports through a close-on-exec pipe when it cannot exec.
 struct exec_failure {
     int stage; // 0 exec, 1 seccomp

@@ -38,7 +38,7 @@ int record_run(const struct record_options *options, struct record_result *resul
     struct recorder r = {.options = options, .result = result, .err = err, .rng = options->seed};
     memset(result, 0, sizeof *result);
     r.start_us = clock_us(CLOCK_MONOTONIC);
-    r.cpu = launch_pin_cpu();
+    r.cpu = cpu_pin();
     if (r.cpu < 0) return rf_fail_errno(err, RF_CANNOT, "cannot pin to one CPU");
     r.tsc_traps = cpu_tsc_traps();
     r.cpuid_faults = cpu_cpuid_faults();

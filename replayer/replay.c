@@ -2,7 +2,6 @@
 
 #include "core/cpu.h"
 
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,19 +9,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-// One CPU for the replayer and its tasks: a stop costs 2.5 us so, and 35 and more across two CPUs.
-static void pin(void)
-{
-    cpu_set_t allowed, one;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) < 0 || CPU_COUNT(&allowed) < 2) return;
-    int cpu = 0;
-    for (int i = 0; i < CPU_SETSIZE; i++)
-        if (CPU_ISSET(i, &allowed)) cpu = i;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    sched_setaffinity(0, sizeof one, &one);
-}
 
 static int check_machine(const struct trace_header *h, struct rf_error *err)
 {
@@ -49,7 +35,7 @@ int replay_open(const char *path, const struct replay_options *options, struct r
         replay_close(r);
         return -1;
     }
-    pin();
+    cpu_pin();
     if (stub_template(r, err) < 0 || trace_seek(r->trace, 1, err) < 0) {
         replay_close(r);
         return -1;

@@ -19,11 +19,12 @@ static uint64_t up(uint64_t x)
 
 const char *replay_intern(struct replay *r, const void *text, size_t len)
 {
+    if (!text) text = "";
     for (size_t i = 0; i < r->name_count; i++)
         if (strlen(r->names[i]) == len && !memcmp(r->names[i], text, len)) return r->names[i];
     r->names = realloc(r->names, (r->name_count + 1) * sizeof *r->names);
     rf_assert(r->names);
-    return r->names[r->name_count++] = strndup(text ? text : "", len);
+    return r->names[r->name_count++] = strndup(text, len);
 }
 
 // ---- the list of maps ------------------------------------------------------------------------------------------------

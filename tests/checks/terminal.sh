@@ -29,7 +29,7 @@ tmux send-keys "clear; '$refork' record -o int.refork -- sh -c 'echo begin; slee
 until_true shows '^begin' || fail "did not begin: $(screen)"
 tmux send-keys C-c
 # bash itself gives up the rest of its line when a command died of Ctrl-C: so it sees that death.
-until_true shows '^ready> $' || fail "Ctrl-C does not end it: $(screen)"
+until_true shows '^ready>' || fail "Ctrl-C does not end it: $(screen)"
 tmux send-keys 'echo status $?' Enter
 until_true shows '^status 130' || fail "Ctrl-C: $(screen)"
 clean "$refork" replay --batch int.refork >stdout 2>stderr
