@@ -1,5 +1,6 @@
-// The annex: the one region that refork maps into every recorded address space, at the same place in recording and
-// in replay. Far below the mmap area (0x7fff...), above PIE images (0x5555...) and Go's and the sanitizers' areas.
+// The annex: the one region that refork maps into every recorded address space, at the same place in
+// recording and in replay. Far below the mmap area (0x7fff...), above PIE images (0x5555...) and Go's and the
+// sanitizers' areas.
 #ifndef REFORK_CORE_ANNEX_H
 #define REFORK_CORE_ANNEX_H
 
@@ -16,29 +17,27 @@
 #define ANNEX_COUNT (ANNEX_CLOCK + 0)
 #define ANNEX_LIMIT (ANNEX_CLOCK + 8)
 // stubs, r-x, 64 bytes each (131,072 of them)
-#define ANNEX_STUBS (ANNEX_BASE + 0x10000)
+#define ANNEX_STUBS      (ANNEX_BASE + 0x10000)
 #define ANNEX_STUBS_SIZE 0x800000ull
-#define ANNEX_STUB_SIZE 64
+#define ANNEX_STUB_SIZE  64
 // scratch for out-buffers of blocking calls, rw-, recording only
-#define ANNEX_SCRATCH (ANNEX_BASE + 0x1000000)
+#define ANNEX_SCRATCH      (ANNEX_BASE + 0x1000000)
 #define ANNEX_SCRATCH_SIZE 0x1000000ull
 #define ANNEX_SCRATCH_SLOT 0x40000ull // per task
-#define ANNEX_END (ANNEX_SCRATCH + ANNEX_SCRATCH_SIZE)
+#define ANNEX_END          (ANNEX_SCRATCH + ANNEX_SCRATCH_SIZE)
 
-static inline bool annex_contains(uint64_t address)
-{
+static inline bool annex_contains(uint64_t address) {
     return address >= ANNEX_BASE && address < ANNEX_END;
 }
 
 // A stub: incq count; mov limit,%r11; cmp count,%r11; jbe trap; xor %r11d,%r11d; jmp *target; trap: int3;
 // xor %r11d,%r11d; jmp *target; target: .quad. It leaves r11 and the flags the same whatever the limit was.
-// At a stop in a stub rsp points to the caller's return address; the last 8 bytes of the stub hold the target.
-// At the trap r11 and the arithmetic flags still depend on the limit; behind it `xor %r11d,%r11d` sets them. The canonical values are
-// what that leaves: r11 0, ZF and PF.
+// At a stop in a stub rsp points to the caller's return address; the last 8 bytes of the stub hold the
+// target. At the trap r11 and the arithmetic flags still depend on the limit; behind it `xor %r11d,%r11d`
+// sets them. The canonical values are what that leaves: r11 0, ZF and PF.
 #define ANNEX_TRAP_FLAGS(eflags) (((eflags) & ~0x8d5ull) | 0x44)
 
-static inline uint64_t annex_stub_start(uint64_t pc)
-{
+static inline uint64_t annex_stub_start(uint64_t pc) {
     return ANNEX_STUBS + (pc - ANNEX_STUBS) / ANNEX_STUB_SIZE * ANNEX_STUB_SIZE;
 }
 

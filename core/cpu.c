@@ -9,8 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-void cpu_describe(char *text, size_t size, uint64_t features[8])
-{
+void cpu_describe(char *text, size_t size, uint64_t features[8]) {
     uint32_t a, b, c, d;
     char brand[49] = "unknown";
     memset(features, 0, 8 * sizeof *features);
@@ -38,28 +37,26 @@ void cpu_describe(char *text, size_t size, uint64_t features[8])
     }
 }
 
-int cpu_pin(void)
-{
+int cpu_pin(void) {
     cpu_set_t allowed, one;
     if (sched_getaffinity(0, sizeof allowed, &allowed) < 0) return -1;
     int cpu = sched_getcpu();
     if (cpu < 0 || !CPU_ISSET(cpu, &allowed))
-        for (cpu = CPU_SETSIZE - 1; cpu > 0 && !CPU_ISSET(cpu, &allowed);) cpu--;
+        for (cpu = CPU_SETSIZE - 1; cpu > 0 && !CPU_ISSET(cpu, &allowed);)
+            cpu--;
     CPU_ZERO(&one);
     CPU_SET(cpu, &one);
     return sched_setaffinity(0, sizeof one, &one) < 0 ? -1 : cpu;
 }
 
-uint32_t cpu_xstate_size(void)
-{
+uint32_t cpu_xstate_size(void) {
     uint32_t a, b, c, d;
     if (__get_cpuid_max(0, NULL) < 0xd) return 512;
     __cpuid_count(0xd, 0, a, b, c, d);
     return b;
 }
 
-static bool child_says_yes(int option)
-{
+static bool child_says_yes(int option) {
     pid_t pid = fork();
     if (pid < 0) return false;
     if (!pid) {
@@ -70,13 +67,11 @@ static bool child_says_yes(int option)
     return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 1;
 }
 
-bool cpu_tsc_traps(void)
-{
+bool cpu_tsc_traps(void) {
     return child_says_yes(0);
 }
 
-bool cpu_cpuid_faults(void)
-{
+bool cpu_cpuid_faults(void) {
     // The leaf-1 ECX of a CPU with faulting says nothing; only the call does.
     return syscall(SYS_arch_prctl, 0x1011 /* ARCH_GET_CPUID */, 0) >= 0 && child_says_yes(1);
 }

@@ -6,16 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Vendor and model for the user, and the feature words that a recording depends on (CPUID 1 and 7, 0xd; volatile bits such as
-// OSXSAVE and the APIC id masked out).
+// Vendor and model for the user, and the feature words that a recording depends on (CPUID 1 and 7, 0xd;
+// volatile bits such as OSXSAVE and the APIC id masked out).
 void cpu_describe(char *text, size_t size, uint64_t features[8]);
-// Pins this process to one CPU, the one that it runs on (the scheduler puts a fresh program onto an idle one): a ptrace stop costs 2.5 us
-// on one CPU and 35 and more across two. Returns the CPU, -1 with errno.
+// Pins this process to one CPU, the one that it runs on (the scheduler puts a fresh program onto an idle
+// one): a ptrace stop costs 2.5 us on one CPU and 35 and more across two. Returns the CPU, -1 with errno.
 int cpu_pin(void);
 // Bytes of NT_X86_XSTATE.
 uint32_t cpu_xstate_size(void);
-// Does PR_SET_TSC make rdtsc fault (it may be refused in a sandbox)? Does ARCH_SET_CPUID make cpuid fault (Intel since Ivy Bridge; not
-// on AMD and not in most VMs)? Probed in a child.
+// Does PR_SET_TSC make rdtsc fault (it may be refused in a sandbox)? Does ARCH_SET_CPUID make cpuid fault
+// (Intel since Ivy Bridge; not on AMD and not in most VMs)? Probed in a child.
 bool cpu_tsc_traps(void);
 bool cpu_cpuid_faults(void);
 

@@ -12,18 +12,15 @@ static const char *const piece_names[PIECE_KINDS] = {
 #undef PIECE
 };
 
-const char *event_kind_name(int kind)
-{
+const char *event_kind_name(int kind) {
     return kind > 0 && kind < EV_KINDS ? kind_names[kind] : "?";
 }
 
-const char *piece_kind_name(int kind)
-{
+const char *piece_kind_name(int kind) {
     return kind > 0 && kind < PIECE_KINDS ? piece_names[kind] : "?";
 }
 
-const struct piece *event_piece(const struct event *e, int kind, size_t *from)
-{
+const struct piece *event_piece(const struct event *e, int kind, size_t *from) {
     for (size_t i = from ? *from : 0; i < e->piece_count; i++) {
         if (e->pieces[i].kind != kind) continue;
         if (from) *from = i + 1;

@@ -29,14 +29,14 @@ enum trap_kind { TRAP_RDTSC = 1, TRAP_RDTSCP, TRAP_CPUID, TRAP_RDRAND, TRAP_RDSE
 
 // event.flags
 enum {
-    EVF_REGS = 1,       // event.regs holds the registers at the landmark, before the event's effect
-    EVF_SYNC = 2,       // SIGNAL: raised by the task's own instruction, replay meets it by itself
-    EVF_RESTART = 4,    // EXIT/SYSCALL: the kernel will restart the call; the REGS piece says where
-    EVF_LAST = 8,       // DEATH: the last task of its process
-    EVF_VM = 16,        // BIRTH: the child shares its parent's address space (thread, vfork, posix_spawn)
-    EVF_THREAD = 32,    // BIRTH: same process (CLONE_THREAD)
-    EVF_PROVED = 64,    // STUCK: proved (else likely)
-    EVF_KILLED = 128,   // DEATH, END: by a signal (ret is its number, else the exit status)
+    EVF_REGS = 1,     // event.regs holds the registers at the landmark, before the event's effect
+    EVF_SYNC = 2,     // SIGNAL: raised by the task's own instruction, replay meets it by itself
+    EVF_RESTART = 4,  // EXIT/SYSCALL: the kernel will restart the call; the REGS piece says where
+    EVF_LAST = 8,     // DEATH: the last task of its process
+    EVF_VM = 16,      // BIRTH: the child shares its parent's address space (thread, vfork, posix_spawn)
+    EVF_THREAD = 32,  // BIRTH: same process (CLONE_THREAD)
+    EVF_PROVED = 64,  // STUCK: proved (else likely)
+    EVF_KILLED = 128, // DEATH, END: by a signal (ret is its number, else the exit status)
 };
 
 struct piece {
@@ -46,17 +46,18 @@ struct piece {
     size_t len;
 };
 
-// One event. `regs` are canonical at every landmark: at a syscall's entry rax holds the syscall's number, orig_rax
-// too, rcx and r11 hold what the `syscall` instruction put there.
+// One event. `regs` are canonical at every landmark: at a syscall's entry rax holds the syscall's number,
+// orig_rax too, rcx and r11 hold what the `syscall` instruction put there.
 struct event {
     uint64_t number; // from 1 over the whole trace; "event N" is this everywhere
     uint8_t kind;    // enum event_kind
     uint8_t flags;   // EVF_*
     int32_t tid;     // the task
     int32_t nr;      // SYSCALL, ENTER, EXIT: syscall number; SIGNAL: signal; TRAP: trap_kind; else 0
-    int64_t ret;     // SYSCALL, EXIT: result (negative errno); BIRTH: the child's TID; TICK: the count; DEATH, END: status
-    uint64_t aux;    // BIRTH: the child's process id (TGID); others 0 unless said
-    uint64_t time_us; // microseconds since the recording began
+    int64_t ret;  // SYSCALL, EXIT: result (negative errno); BIRTH: the child's TID; TICK: the count; DEATH,
+                  // END: status
+    uint64_t aux; // BIRTH: the child's process id (TGID); others 0 unless said
+    uint64_t time_us;             // microseconds since the recording began
     struct user_regs_struct regs; // valid with EVF_REGS
     struct piece *pieces;
     size_t piece_count;
@@ -66,7 +67,8 @@ struct event {
 const char *event_kind_name(int kind);
 const char *piece_kind_name(int kind);
 
-// The first piece of that kind at or after index *from (NULL: from the first); advances *from behind it. NULL if none.
+// The first piece of that kind at or after index *from (NULL: from the first); advances *from behind it. NULL
+// if none.
 const struct piece *event_piece(const struct event *e, int kind, size_t *from);
 
 #endif

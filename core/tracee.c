@@ -12,12 +12,12 @@
 #include <elf.h>
 #include <xxhash.h>
 
-bool tracee_read(pid_t tid, int mem_fd, uint64_t address, void *buffer, size_t len)
-{
+bool tracee_read(pid_t tid, int mem_fd, uint64_t address, void *buffer, size_t len) {
     if (!len) return true;
     struct iovec local = {buffer, len}, remote = {(void *)address, len};
     if (process_vm_readv(tid, &local, 1, &remote, 1, 0) == (ssize_t)len) return true;
-    // PROT_NONE and device pages, or a task that shares the address space but is gone: /proc/PID/mem reads them.
+    // PROT_NONE and device pages, or a task that shares the address space but is gone: /proc/PID/mem reads
+    // them.
     for (size_t done = 0; done < len;) {
         ssize_t n = pread(mem_fd, (char *)buffer + done, len - done, (off_t)(address + done));
         if (n <= 0) return false;
@@ -26,8 +26,7 @@ bool tracee_read(pid_t tid, int mem_fd, uint64_t address, void *buffer, size_t l
     return true;
 }
 
-bool tracee_write(int mem_fd, uint64_t address, const void *buffer, size_t len)
-{
+bool tracee_write(int mem_fd, uint64_t address, const void *buffer, size_t len) {
     for (size_t done = 0; done < len;) {
         ssize_t n = pwrite(mem_fd, (const char *)buffer + done, len - done, (off_t)(address + done));
         if (n <= 0) return false;
@@ -36,16 +35,14 @@ bool tracee_write(int mem_fd, uint64_t address, const void *buffer, size_t len)
     return true;
 }
 
-bool tracee_poke(pid_t tid, int mem_fd, uint64_t address, const void *buffer, size_t len)
-{
+bool tracee_poke(pid_t tid, int mem_fd, uint64_t address, const void *buffer, size_t len) {
     if (!len) return true;
     struct iovec local = {(void *)buffer, len}, remote = {(void *)address, len};
     if (process_vm_writev(tid, &local, 1, &remote, 1, 0) == (ssize_t)len) return true;
     return tracee_write(mem_fd, address, buffer, len);
 }
 
-int fd_raise(int fd)
-{
+int fd_raise(int fd) {
     if (fd < 0) return fd;
     int high = fcntl(fd, F_DUPFD_CLOEXEC, 700);
     if (high < 0) {
@@ -56,37 +53,31 @@ int fd_raise(int fd)
     return high;
 }
 
-int tracee_open_mem(pid_t tid)
-{
+int tracee_open_mem(pid_t tid) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/mem", tid);
     return fd_raise(open(path, O_RDWR | O_CLOEXEC));
 }
 
-bool tracee_get_regs(pid_t tid, struct user_regs_struct *regs)
-{
+bool tracee_get_regs(pid_t tid, struct user_regs_struct *regs) {
     return ptrace(PTRACE_GETREGS, tid, 0, regs) == 0;
 }
 
-bool tracee_set_regs(pid_t tid, const struct user_regs_struct *regs)
-{
+bool tracee_set_regs(pid_t tid, const struct user_regs_struct *regs) {
     return ptrace(PTRACE_SETREGS, tid, 0, regs) == 0;
 }
 
-size_t tracee_get_xstate(pid_t tid, void *buffer, size_t size)
-{
+size_t tracee_get_xstate(pid_t tid, void *buffer, size_t size) {
     struct iovec v = {buffer, size};
     return ptrace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &v) == 0 ? v.iov_len : 0;
 }
 
-bool tracee_set_xstate(pid_t tid, const void *buffer, size_t size)
-{
+bool tracee_set_xstate(pid_t tid, const void *buffer, size_t size) {
     struct iovec v = {(void *)buffer, size};
     return ptrace(PTRACE_SETREGSET, tid, NT_X86_XSTATE, &v) == 0;
 }
 
-char task_state_letter(pid_t tid)
-{
+char task_state_letter(pid_t tid) {
     char path[64], text[512];
     snprintf(path, sizeof path, "/proc/%d/stat", tid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -108,8 +99,7 @@ struct digest {
     char buffer[DIGEST_BATCH * PAGE];
 };
 
-static void digest_run(struct digest *d, uint64_t address, size_t pages)
-{
+static void digest_run(struct digest *d, uint64_t address, size_t pages) {
     static const char zero[PAGE];
     ssize_t n = pread(d->mem_fd, d->buffer, pages * PAGE, (off_t)address);
     for (size_t i = 0; n > 0 && i < (size_t)n / PAGE; i++) {
@@ -122,8 +112,7 @@ static void digest_run(struct digest *d, uint64_t address, size_t pages)
     }
 }
 
-uint64_t memory_digest(pid_t pid, int mem_fd, uint64_t *bytes)
-{
+uint64_t memory_digest(pid_t pid, int mem_fd, uint64_t *bytes) {
     char path[64], line[4400];
     snprintf(path, sizeof path, "/proc/%d/pagemap", pid);
     int pagemap = open(path, O_RDONLY | O_CLOEXEC);
@@ -138,23 +127,27 @@ uint64_t memory_digest(pid_t pid, int mem_fd, uint64_t *bytes)
         uint64_t start, end;
         char prot[8];
         if (sscanf(line, "%lx-%lx %7s", &start, &end, prot) != 3) continue;
-        // Code that cannot be written holds the file's bytes and refork's patches; whether a page of it was ever copied
-        // for a patch that has been taken back differs between recording and replay.
-        if (prot[3] != 'p' || (prot[2] == 'x' && prot[1] != 'w') || annex_contains(start) || strstr(line, "[v")) continue; // [vdso], [vvar], [vsyscall]
+        // Code that cannot be written holds the file's bytes and refork's patches; whether a page of it was
+        // ever copied for a patch that has been taken back differs between recording and replay.
+        if (prot[3] != 'p' || (prot[2] == 'x' && prot[1] != 'w') || annex_contains(start) ||
+            strstr(line, "[v"))
+            continue; // [vdso], [vvar], [vsyscall]
         uint64_t entries[DIGEST_BATCH];
         for (uint64_t at = start; at < end;) {
             size_t want = (end - at) / PAGE < DIGEST_BATCH ? (size_t)((end - at) / PAGE) : DIGEST_BATCH;
             ssize_t n = pread(pagemap, entries, want * 8, (off_t)(at / PAGE * 8));
             if (n <= 0) break;
             size_t got = (size_t)n / 8;
-            // Bit 63 present, 62 swapped, 61 file-backed or shared (Documentation/admin-guide/mm/pagemap.rst).
+            // Bit 63 present, 62 swapped, 61 file-backed or shared
+            // (Documentation/admin-guide/mm/pagemap.rst).
             for (size_t i = 0; i < got;) {
                 if (!(entries[i] >> 62) || entries[i] >> 61 & 1) {
                     i++;
                     continue;
                 }
                 size_t j = i;
-                while (j < got && entries[j] >> 62 && !(entries[j] >> 61 & 1)) j++;
+                while (j < got && entries[j] >> 62 && !(entries[j] >> 61 & 1))
+                    j++;
                 digest_run(d, at + i * PAGE, j - i);
                 i = j;
             }

@@ -8,9 +8,9 @@
 #include <sys/types.h>
 #include <sys/user.h>
 
-// Reads or writes memory of a stopped task's address space. Reads ignore nothing: false when any byte is unmapped. tracee_write goes through
-// /proc/PID/mem and so ignores page protection (text, RELRO).
-// `mem_fd`: an open /proc/PID/mem of that address space.
+// Reads or writes memory of a stopped task's address space. Reads ignore nothing: false when any byte is
+// unmapped. tracee_write goes through /proc/PID/mem and so ignores page protection (text, RELRO). `mem_fd`:
+// an open /proc/PID/mem of that address space.
 bool tracee_read(pid_t tid, int mem_fd, uint64_t address, void *buffer, size_t len);
 bool tracee_write(int mem_fd, uint64_t address, const void *buffer, size_t len);
 // process_vm_writev first: cheaper (0.37 us), respects protection; falls back to mem_fd.
@@ -18,25 +18,29 @@ bool tracee_poke(pid_t tid, int mem_fd, uint64_t address, const void *buffer, si
 
 // Opens /proc/PID/mem read-write (close-on-exec, at a high number); -1 with errno.
 int tracee_open_mem(pid_t tid);
-// Moves fd to a high number (>= 700) with close-on-exec, so that small numbers stay free; returns the new fd, or fd.
+// Moves fd to a high number (>= 700) with close-on-exec, so that small numbers stay free; returns the new fd,
+// or fd.
 int fd_raise(int fd);
 
 bool tracee_get_regs(pid_t tid, struct user_regs_struct *regs);
 bool tracee_set_regs(pid_t tid, const struct user_regs_struct *regs);
 
-// NT_X86_XSTATE. Returns the number of bytes (0: failed). XSTATE_MAX is enough for AVX-512 and AMX (11,008 B).
+// NT_X86_XSTATE. Returns the number of bytes (0: failed). XSTATE_MAX is enough for AVX-512 and AMX (11,008
+// B).
 #define XSTATE_MAX 16384
 size_t tracee_get_xstate(pid_t tid, void *buffer, size_t size);
 bool tracee_set_xstate(pid_t tid, const void *buffer, size_t size);
 
-// Flags that stepping and interrupts change and the program cannot: TF, RF. Masked before registers are recorded or compared.
+// Flags that stepping and interrupts change and the program cannot: TF, RF. Masked before registers are
+// recorded or compared.
 #define EFLAGS_IGNORED 0x10100ull
 
 // The state letter of /proc/TID/stat ('R', 'S', 'D', 't', 'Z', ...), 0 when the task is gone.
 char task_state_letter(pid_t tid);
 
-// XXH3-64 over (address, bytes) of all private anonymous pages that are not all zero, in the order of their addresses, code and the annex left out:
-// the same in recording and in replay when the memory is the same. `pid` stopped. *bytes (may be NULL): how much was hashed.
+// XXH3-64 over (address, bytes) of all private anonymous pages that are not all zero, in the order of their
+// addresses, code and the annex left out: the same in recording and in replay when the memory is the same.
+// `pid` stopped. *bytes (may be NULL): how much was hashed.
 uint64_t memory_digest(pid_t pid, int mem_fd, uint64_t *bytes);
 
 #endif

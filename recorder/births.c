@@ -16,18 +16,21 @@
 #define CLONE_CLEAR_SIGHAND 0x100000000ull
 #endif
 
-// ---- clone, clone3, fork, vfork ------------------------------------------------------------------------------
+// ---- clone, clone3, fork, vfork
+// ------------------------------------------------------------------------------
 
 struct clone_request {
     uint64_t flags, parent_tid, child_tid, pidfd;
 };
 
-static struct clone_request clone_request(struct task *t)
-{
+static struct clone_request clone_request(struct task *t) {
     struct clone_request q = {0};
     switch (t->nr) {
-    case SYS_fork: break;
-    case SYS_vfork: q.flags = CLONE_VM | CLONE_VFORK; break;
+    case SYS_fork:
+        break;
+    case SYS_vfork:
+        q.flags = CLONE_VM | CLONE_VFORK;
+        break;
     case SYS_clone: // x86-64: flags, stack, parent_tid, child_tid, tls
         q.flags = t->args[0];
         q.parent_tid = q.pidfd = t->args[2];
@@ -47,15 +50,15 @@ static struct clone_request clone_request(struct task *t)
     return q;
 }
 
-static int tasks_of(struct recorder *r, struct process *p)
-{
+static int tasks_of(struct recorder *r, struct process *p) {
     int n = 0;
-    for (struct task *t = r->tasks; t; t = t->next) n += t->process == p;
+    for (struct task *t = r->tasks; t; t = t->next)
+        n += t->process == p;
     return n;
 }
 
-static struct process *process_for(struct recorder *r, struct task *parent, int tid, const struct clone_request *q)
-{
+static struct process *process_for(struct recorder *r, struct task *parent, int tid,
+                                   const struct clone_request *q) {
     if (q->flags & CLONE_THREAD) return parent->process;
     struct process *p = calloc(1, sizeof *p);
     rf_assert(p);
@@ -79,8 +82,7 @@ static struct process *process_for(struct recorder *r, struct task *parent, int 
 }
 
 // t is at its PTRACE_EVENT_CLONE, FORK or VFORK stop: waits for the child's first stop and logs its birth.
-static void born(struct recorder *r, struct task *t)
-{
+static void born(struct recorder *r, struct task *t) {
     unsigned long tid = 0;
     ptrace(PTRACE_GETEVENTMSG, t->tid, 0, &tid);
     int status;
@@ -120,8 +122,7 @@ static void born(struct recorder *r, struct task *t)
     batch_log(r, t, &b);
 }
 
-void task_clone(struct recorder *r, struct task *t)
-{
+void task_clone(struct recorder *r, struct task *t) {
     log_unlogged_entry(r);
     int status;
     t->state = TASK_RUNNING;
@@ -140,10 +141,10 @@ void task_clone(struct recorder *r, struct task *t)
     if (run_until_stop(r, t, PTRACE_SYSCALL, 0, &status)) take_stop(r, t, status);
 }
 
-// ---- exec --------------------------------------------------------------------------------------------------------
+// ---- exec
+// --------------------------------------------------------------------------------------------------------
 
-static void exec_text(struct batch *b, struct task *t)
-{
+static void exec_text(struct batch *b, struct task *t) {
     char path[64], text[4096];
     snprintf(path, sizeof path, "/proc/%d/exe", t->tid);
     ssize_t n = readlink(path, text, sizeof text);
@@ -161,13 +162,13 @@ static void exec_text(struct batch *b, struct task *t)
     f = fopen(path, "re");
     char *arg = NULL;
     size_t size = 0;
-    while (f && (n = getdelim(&arg, &size, 0, f)) > 0) batch_text(b, TEXT_ARG, arg, strnlen(arg, (size_t)n));
+    while (f && (n = getdelim(&arg, &size, 0, f)) > 0)
+        batch_text(b, TEXT_ARG, arg, strnlen(arg, (size_t)n));
     free(arg);
     if (f) fclose(f);
 }
 
-void exec_image(struct recorder *r, struct task *t)
-{
+void exec_image(struct recorder *r, struct task *t) {
     // Before the exit stop of execve the kernel would still overwrite rax.
     int status;
     t->state = TASK_RUNNING;
@@ -199,8 +200,7 @@ void exec_image(struct recorder *r, struct task *t)
     batch_log(r, t, &b);
 }
 
-static struct task *exec_done(struct recorder *r, struct task *t)
-{
+static struct task *exec_done(struct recorder *r, struct task *t) {
     // A thread that is not the leader takes over the leader's TID; all others are gone.
     struct process *p = t->process;
     unsigned long former = 0;
@@ -221,8 +221,7 @@ static struct task *exec_done(struct recorder *r, struct task *t)
     return t;
 }
 
-void task_exec(struct recorder *r, struct task *t)
-{
+void task_exec(struct recorder *r, struct task *t) {
     log_unlogged_entry(r);
     t->state = TASK_RUNNING;
     if (ptrace(PTRACE_SYSCALL, t->tid, 0, 0) < 0 && errno != ESRCH) {
@@ -242,7 +241,8 @@ void task_exec(struct recorder *r, struct task *t)
             exec_image(r, t);
             return;
         }
-        if (pid == t->tid && !(WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_EXIT && pid != t->process->pid)) {
+        if (pid == t->tid &&
+            !(WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_EXIT && pid != t->process->pid)) {
             take_stop(r, t, status); // the call failed, or a signal ended it
             return;
         }
@@ -258,12 +258,12 @@ void task_exec(struct recorder *r, struct task *t)
     }
 }
 
-// ---- the end of a task ---------------------------------------------------------------------------------------------
+// ---- the end of a task
+// ---------------------------------------------------------------------------------------------
 
-// The words of a robust list that the kernel may mark OWNER_DIED (kernel/futex/core.c, exit_robust_list): at most 2048
-// entries, plus the pending one.
-static size_t robust_words(struct task *t, uint64_t *out, size_t max)
-{
+// The words of a robust list that the kernel may mark OWNER_DIED (kernel/futex/core.c, exit_robust_list): at
+// most 2048 entries, plus the pending one.
+static size_t robust_words(struct task *t, uint64_t *out, size_t max) {
     struct robust_list_head head;
     size_t n = 0;
     if (!t->robust_list || !tracee_read(t->tid, t->mm->mem_fd, t->robust_list, &head, sizeof head)) return 0;
@@ -278,9 +278,9 @@ static size_t robust_words(struct task *t, uint64_t *out, size_t max)
     return n;
 }
 
-// Lets t die from its exit stop and waits until it is gone (a leader whose threads live on becomes a zombie that waitpid does not tell of).
-static int bury(struct recorder *r, struct task *t, bool threads_left)
-{
+// Lets t die from its exit stop and waits until it is gone (a leader whose threads live on becomes a zombie
+// that waitpid does not tell of).
+static int bury(struct recorder *r, struct task *t, bool threads_left) {
     (void)r;
     int status = 0;
     ptrace(PTRACE_CONT, t->tid, 0, 0);
@@ -300,10 +300,10 @@ static int bury(struct recorder *r, struct task *t, bool threads_left)
     }
 }
 
-// The last user of an address space takes it along, so what the kernel makes of robust mutexes, which may lie in memory shared with
-// other processes, is worked out beforehand (handle_futex_death: only words with this TID; WAITERS stays, OWNER_DIED is set).
-static void predicted_words(struct task *t, struct batch *b)
-{
+// The last user of an address space takes it along, so what the kernel makes of robust mutexes, which may lie
+// in memory shared with other processes, is worked out beforehand (handle_futex_death: only words with this
+// TID; WAITERS stays, OWNER_DIED is set).
+static void predicted_words(struct task *t, struct batch *b) {
     uint64_t words[2049];
     size_t n = robust_words(t, words, 2048);
     for (size_t i = 0; i < n; i++) {
@@ -316,8 +316,8 @@ static void predicted_words(struct task *t, struct batch *b)
     }
 }
 
-static void log_death(struct recorder *r, struct task *t, int code, const uint64_t *words, size_t n, struct batch *given)
-{
+static void log_death(struct recorder *r, struct task *t, int code, const uint64_t *words, size_t n,
+                      struct batch *given) {
     struct batch b;
     if (given)
         b = *given;
@@ -326,13 +326,13 @@ static void log_death(struct recorder *r, struct task *t, int code, const uint64
     b.e.ret = WIFSIGNALED(code) ? WTERMSIG(code) : WEXITSTATUS(code);
     if (WIFSIGNALED(code)) b.e.flags |= EVF_KILLED;
     if (t->process->refs == 1) b.e.flags |= EVF_LAST;
-    for (size_t i = 0; i < n; i++) batch_mem(r, &b, t, PIECE_MEM, words[i], 4);
+    for (size_t i = 0; i < n; i++)
+        batch_mem(r, &b, t, PIECE_MEM, words[i], 4);
     if (r->unlogged == t) log_unlogged_entry(r);
     batch_log(r, t, &b);
 }
 
-void task_exit_stop(struct recorder *r, struct task *t)
-{
+void task_exit_stop(struct recorder *r, struct task *t) {
     struct process *p = t->process;
     unsigned long code = 0;
     ptrace(PTRACE_GETEVENTMSG, t->tid, 0, &code);
@@ -351,8 +351,8 @@ void task_exit_stop(struct recorder *r, struct task *t)
     batch_init(&b, EV_DEATH, t);
     for (struct task *o = r->tasks; o; o = o->next)
         if (o->process == p && o->robust_list) predicted_words(o, &b);
-    // The whole process ends. Its other threads have been killed and stop on their way out, wherever they were; the leader
-    // is told of last.
+    // The whole process ends. Its other threads have been killed and stop on their way out, wherever they
+    // were; the leader is told of last.
     ptrace(PTRACE_CONT, t->tid, 0, 0);
     for (struct task *o = r->tasks, *next; o; o = next) {
         next = o->next;
@@ -369,7 +369,8 @@ void task_exit_stop(struct recorder *r, struct task *t)
         log_death(r, t, (int)code, words, n, &b);
         task_ended(r, t, status);
         if (!leader) {
-            while (waitpid(p->pid, &status, __WALL) < 0 && errno == EINTR) continue;
+            while (waitpid(p->pid, &status, __WALL) < 0 && errno == EINTR)
+                continue;
             return;
         }
         status = bury(r, leader, false);

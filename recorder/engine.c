@@ -15,35 +15,30 @@ enum { TICK_US = 4000, FLUSH_US = 1000000, IDLE_FLUSH_US = 250000 };
 
 static volatile sig_atomic_t interrupts, terminate_signal, ticks;
 
-uint64_t now_us(struct recorder *r)
-{
+uint64_t now_us(struct recorder *r) {
     return r->clock_us = clock_us(CLOCK_MONOTONIC) - r->start_us;
 }
 
-uint64_t recent_us(struct recorder *r)
-{
+uint64_t recent_us(struct recorder *r) {
     static int seen;
     if (ticks == seen && ++r->clock_age % 8) return r->clock_us;
     seen = ticks;
     return now_us(r);
 }
 
-void set_landmark(struct task *t, const struct user_regs_struct *regs)
-{
+void set_landmark(struct task *t, const struct user_regs_struct *regs) {
     t->landmark = *regs;
     t->at_landmark = true;
     t->interrupt_wanted = 0;
 }
 
-struct task *task_find(struct recorder *r, int tid)
-{
+struct task *task_find(struct recorder *r, int tid) {
     for (struct task *t = r->tasks; t; t = t->next)
         if (t->tid == tid) return t;
     return NULL;
 }
 
-struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm *mm)
-{
+struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm *mm) {
     struct task *t = calloc(1, sizeof *t);
     rf_assert(t);
     t->tid = tid;
@@ -52,13 +47,13 @@ struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm 
     t->mm = mm;
     t->state = TASK_READY;
     struct task **link = &r->tasks;
-    while (*link) link = &(*link)->next;
+    while (*link)
+        link = &(*link)->next;
     *link = t;
     return t;
 }
 
-static void process_unref(struct recorder *r, struct process *p)
-{
+static void process_unref(struct recorder *r, struct process *p) {
     if (--p->refs > 0) return;
     if (--p->sighand->refs == 0) free(p->sighand);
     for (struct process **link = &r->processes; *link; link = &(*link)->next)
@@ -70,8 +65,7 @@ static void process_unref(struct recorder *r, struct process *p)
 }
 
 // t is reaped (or has become another task at an exec): forgets it.
-void task_ended(struct recorder *r, struct task *t, int status)
-{
+void task_ended(struct recorder *r, struct task *t, int status) {
     if (t->process->refs == 1 && t->process->pid == r->leader) {
         r->result->signaled = WIFSIGNALED(status);
         r->result->status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
@@ -96,8 +90,7 @@ void task_ended(struct recorder *r, struct task *t, int status)
     free(t);
 }
 
-bool wait_stop(struct recorder *r, struct task *t, int *status)
-{
+bool wait_stop(struct recorder *r, struct task *t, int *status) {
     for (;;) {
         pid_t got = waitpid(t->tid, status, __WALL);
         if (got == t->tid) return true;
@@ -113,8 +106,7 @@ bool wait_stop(struct recorder *r, struct task *t, int *status)
     }
 }
 
-bool run_until_stop(struct recorder *r, struct task *t, int request, int signal, int *status)
-{
+bool run_until_stop(struct recorder *r, struct task *t, int request, int signal, int *status) {
     if (ptrace(request, t->tid, 0, signal) < 0 && errno != ESRCH) {
         recorder_fail(r, "cannot resume task %d: %s", t->tid, strerror(errno));
         return false;
@@ -124,8 +116,7 @@ bool run_until_stop(struct recorder *r, struct task *t, int request, int signal,
     return wait_stop(r, t, status);
 }
 
-void take_stop(struct recorder *r, struct task *t, int status)
-{
+void take_stop(struct recorder *r, struct task *t, int status) {
     (void)r;
     t->stop = status;
     t->stop_pending = true;
@@ -133,8 +124,7 @@ void take_stop(struct recorder *r, struct task *t, int status)
 }
 
 // Only of tasks that are not running: the running one's stop belongs to wait_stop.
-void collect_stops(struct recorder *r)
-{
+void collect_stops(struct recorder *r) {
     for (struct task *t = r->tasks; t; t = t->next) {
         int status;
         if (t->state != TASK_IN_KERNEL && t->state != TASK_JOB_STOPPED) continue;
@@ -142,8 +132,7 @@ void collect_stops(struct recorder *r)
     }
 }
 
-static void group_stop(struct recorder *r, struct task *t, int sig)
-{
+static void group_stop(struct recorder *r, struct task *t, int sig) {
     if (sig == SIGTRAP && t->stepping) return;
     if (sig == SIGTRAP && t->state == TASK_READY && !t->in_syscall) {
         preempt_busy(r, t);
@@ -158,14 +147,15 @@ static void group_stop(struct recorder *r, struct task *t, int sig)
     ptrace(PTRACE_LISTEN, t->tid, 0, 0);
 }
 
-void dispatch(struct recorder *r, struct task *t, int status)
-{
+void dispatch(struct recorder *r, struct task *t, int status) {
     t->stop_pending = false;
     t->in_signal_stop = false;
     t->state = TASK_READY;
     if (WIFEXITED(status) || WIFSIGNALED(status)) {
         // Died without an exit stop that we could see (SIGKILL while it was in one).
-        struct event e = {.kind = EV_DEATH, .tid = t->tid, .ret = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)};
+        struct event e = {.kind = EV_DEATH,
+                          .tid = t->tid,
+                          .ret = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)};
         if (WIFSIGNALED(status)) e.flags |= EVF_KILLED;
         if (t->process->refs == 1) e.flags |= EVF_LAST;
         if (r->unlogged == t) r->unlogged = NULL;
@@ -175,12 +165,22 @@ void dispatch(struct recorder *r, struct task *t, int status)
     }
     int event = status >> 16, sig = WSTOPSIG(status);
     switch (event) {
-    case 0: break;
-    case PTRACE_EVENT_SECCOMP: syscall_entry(r, t); return;
-    case PTRACE_EVENT_EXIT: task_exit_stop(r, t); return;
-    case PTRACE_EVENT_STOP: group_stop(r, t, sig); return;
-    case PTRACE_EVENT_VFORK_DONE: return;
-    default: recorder_fail(r, "unexpected ptrace event %d of task %d", event, t->tid); return;
+    case 0:
+        break;
+    case PTRACE_EVENT_SECCOMP:
+        syscall_entry(r, t);
+        return;
+    case PTRACE_EVENT_EXIT:
+        task_exit_stop(r, t);
+        return;
+    case PTRACE_EVENT_STOP:
+        group_stop(r, t, sig);
+        return;
+    case PTRACE_EVENT_VFORK_DONE:
+        return;
+    default:
+        recorder_fail(r, "unexpected ptrace event %d of task %d", event, t->tid);
+        return;
     }
     if (sig == (SIGTRAP | 0x80)) {
         syscall_returned(r, t);
@@ -189,15 +189,15 @@ void dispatch(struct recorder *r, struct task *t, int status)
     signal_stop(r, t, status);
 }
 
-static void run(struct recorder *r, struct task *t)
-{
+static void run(struct recorder *r, struct task *t) {
     int status, sig = t->inject_signal;
     t->inject_signal = 0;
     t->state = TASK_RUNNING;
     t->at_landmark = false;
     if (r->options->chaos && t->mm->annex && !t->mm->limit_lowered) {
         // Library calls are schedule points: the next one to stop at is 1..64 calls away.
-        if ((chaos_random(r) & 3) == 0) clock_set_limit(t->mm, clock_count(t->mm) + 1 + (chaos_random(r) & 63));
+        if ((chaos_random(r) & 3) == 0)
+            clock_set_limit(t->mm, clock_count(t->mm) + 1 + (chaos_random(r) & 63));
     }
     if (!run_until_stop(r, t, PTRACE_CONT, sig, &status)) {
         if (!r->failed) task_ended(r, t, 0);
@@ -206,8 +206,7 @@ static void run(struct recorder *r, struct task *t)
     dispatch(r, t, status);
 }
 
-static void idle(struct recorder *r)
-{
+static void idle(struct recorder *r) {
     struct rf_error err;
     if (r->clock_us - r->last_flush_us > IDLE_FLUSH_US) {
         r->last_flush_us = r->clock_us;
@@ -221,12 +220,12 @@ static void idle(struct recorder *r)
         struct task *t = task_find(r, pid);
         if (t) take_stop(r, t, status);
     } else if (errno == ECHILD) {
-        while (r->tasks) task_ended(r, r->tasks, 0);
+        while (r->tasks)
+            task_ended(r, r->tasks, 0);
     }
 }
 
-static void on_signal(int sig)
-{
+static void on_signal(int sig) {
     if (sig == SIGALRM) { // breaks waits
         ticks++;
         return;
@@ -237,8 +236,7 @@ static void on_signal(int sig)
         terminate_signal = sig;
 }
 
-static void install_signals(bool install)
-{
+static void install_signals(bool install) {
     static const int signals[] = {SIGALRM, SIGINT, SIGTERM, SIGHUP};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         struct sigaction sa = {.sa_handler = install ? on_signal : SIG_DFL};
@@ -251,9 +249,9 @@ static void install_signals(bool install)
     setitimer(ITIMER_REAL, &tick, NULL);
 }
 
-void kill_everything(struct recorder *r)
-{
-    for (struct process *p = r->processes; p; p = p->next) kill(p->pid, SIGKILL);
+void kill_everything(struct recorder *r) {
+    for (struct process *p = r->processes; p; p = p->next)
+        kill(p->pid, SIGKILL);
     for (;;) {
         int status;
         pid_t pid = waitpid(-1, &status, __WALL);
@@ -261,11 +259,11 @@ void kill_everything(struct recorder *r)
         if (pid < 0) break;
         if (WIFSTOPPED(status)) ptrace(PTRACE_CONT, pid, 0, 0);
     }
-    while (r->tasks) task_ended(r, r->tasks, 0);
+    while (r->tasks)
+        task_ended(r, r->tasks, 0);
 }
 
-static void housekeeping(struct recorder *r)
-{
+static void housekeeping(struct recorder *r) {
     uint64_t now = r->clock_us;
     if (now - r->last_flush_us < FLUSH_US) return;
     r->last_flush_us = now;
@@ -273,10 +271,9 @@ static void housekeeping(struct recorder *r)
     if (trace_flush(r->trace, &err) < 0) recorder_fail(r, "%s", err.text);
 }
 
-// Ctrl-C goes to the program as well, which may handle it. It ends the recording when the program's first process is gone, or
-// when it is pressed for the third time.
-static void outside_signals(struct recorder *r)
-{
+// Ctrl-C goes to the program as well, which may handle it. It ends the recording when the program's first
+// process is gone, or when it is pressed for the third time.
+static void outside_signals(struct recorder *r) {
     if (interrupts >= 3 || (interrupts && !r->leader)) r->stop_all = true;
     if (!terminate_signal) return;
     if (r->leader)
@@ -286,11 +283,11 @@ static void outside_signals(struct recorder *r)
     terminate_signal = 0;
 }
 
-int engine_run(struct recorder *r)
-{
+int engine_run(struct recorder *r) {
     install_signals(true);
-    // The tracees trap rdtsc. A thread that does not costs a switch of CR4.TSD, an exit to the hypervisor in a VM, at each
-    // context switch to or from one that does: measured, it tripled the price of a ptrace stop. So this thread traps it, too.
+    // The tracees trap rdtsc. A thread that does not costs a switch of CR4.TSD, an exit to the hypervisor in
+    // a VM, at each context switch to or from one that does: measured, it tripled the price of a ptrace stop.
+    // So this thread traps it, too.
     if (r->tsc_traps) clock_trap_tsc(true);
     unsigned n = 0;
     while (r->tasks && !r->failed && !r->stop_all) {

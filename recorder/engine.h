@@ -1,4 +1,5 @@
-// Inside the recorder: tasks, processes, address spaces and the rooms that work on them. One task runs at a time.
+// Inside the recorder: tasks, processes, address spaces and the rooms that work on them. One task runs at a
+// time.
 #ifndef REFORK_RECORDER_ENGINE_H
 #define REFORK_RECORDER_ENGINE_H
 
@@ -14,10 +15,10 @@
 
 // What a task is doing, and so what may be done with it.
 enum task_state {
-    TASK_READY,     // stopped at a landmark: may be resumed
-    TASK_RUNNING,   // the one that runs
-    TASK_IN_KERNEL, // asleep in a call whose entry is in the trace; its next stop is the exit
-    TASK_RETURNED,  // its exit-stop has come, its EXIT is not yet in the trace (status in `stop`)
+    TASK_READY,       // stopped at a landmark: may be resumed
+    TASK_RUNNING,     // the one that runs
+    TASK_IN_KERNEL,   // asleep in a call whose entry is in the trace; its next stop is the exit
+    TASK_RETURNED,    // its exit-stop has come, its EXIT is not yet in the trace (status in `stop`)
     TASK_JOB_STOPPED, // SIGSTOP and the like, until SIGCONT
     TASK_DEAD,
 };
@@ -33,8 +34,8 @@ struct sighand {
 struct pending_module {
     uint64_t bias;
     struct module_facts *facts;
-    size_t done;         // slots already sent through stubs
-    uint8_t *patched;    // one flag per slot
+    size_t done;      // slots already sent through stubs
+    uint8_t *patched; // one flag per slot
     int tries;
     struct pending_module *next;
 };
@@ -44,14 +45,14 @@ struct mm {
     int refs;
     uint32_t id;
     int mem_fd;
-    bool annex;               // mapped
-    uint32_t stubs;           // PLT stubs used
-    uint64_t scratch_slots;   // bit per slot in use
+    bool annex;             // mapped
+    uint32_t stubs;         // PLT stubs used
+    uint64_t scratch_slots; // bit per slot in use
     bool limit_lowered;
     struct pending_module *pending;
-    uint64_t site_page;       // stubs of loop sites: the mapping near the code, 0: none
+    uint64_t site_page; // stubs of loop sites: the mapping near the code, 0: none
     uint64_t site_used;
-    struct saved_byte {       // first bytes of patched instructions that do not begin with 0x0f
+    struct saved_byte { // first bytes of patched instructions that do not begin with 0x0f
         uint64_t address;
         uint8_t byte;
     } saved[32];
@@ -60,10 +61,10 @@ struct mm {
 
 struct process {
     int pid, parent_pid;
-    int refs;                  // live tasks
+    int refs; // live tasks
     bool dying;
-    bool child_of_threaded;    // forked while its parent had more than one task
-    int status;                // wait status at its end
+    bool child_of_threaded; // forked while its parent had more than one task
+    int status;             // wait status at its end
     struct sighand *sighand;
     struct process *next;
 };
@@ -80,34 +81,34 @@ struct task {
     struct mm *mm;
     struct fdtable *fds;
     enum task_state state;
-    int stop;                 // wait status of the stop that RETURNED tells of
-    bool entry_logged;        // ENTER is in the trace
+    int stop;          // wait status of the stop that RETURNED tells of
+    bool entry_logged; // ENTER is in the trace
     bool in_syscall;
-    bool stop_pending;        // `stop` holds a stop that nobody has handled yet
+    bool stop_pending; // `stop` holds a stop that nobody has handled yet
     long nr;
     long meaning, interrupted; // the call whose buffers these are: of restart_syscall, the interrupted one
     uint64_t args[6];
     struct user_regs_struct entry_regs; // canonical, original arguments
-    uint64_t scratch;         // its scratch area, 0: none yet
-    struct redirect {         // out-buffers of the present call that live in scratch meanwhile
+    uint64_t scratch;                   // its scratch area, 0: none yet
+    struct redirect {                   // out-buffers of the present call that live in scratch meanwhile
         int arg;
         uint64_t real, temporary, size;
     } redirects[6];
     int redirect_count;
     struct held_signal *signals;
     struct user_regs_struct landmark; // registers at the last landmark
-    bool at_landmark;         // it has run nothing since: only then may another task run
-    uint64_t clear_tid;       // set_tid_address, CLONE_CHILD_CLEARTID
+    bool at_landmark;                 // it has run nothing since: only then may another task run
+    uint64_t clear_tid;               // set_tid_address, CLONE_CHILD_CLEARTID
     uint64_t robust_list;
-    int interrupt_wanted;     // timer ticks since the slice ended without a landmark
+    int interrupt_wanted; // timer ticks since the slice ended without a landmark
     bool yielded;
-    bool stepping;            // preempt_busy is at work on it
+    bool stepping; // preempt_busy is at work on it
     bool stuck_logged;
-    int inject_signal;        // signal to hand over at the next resume (signal-delivery-stop only)
-    bool in_signal_stop;      // the present stop is a signal-delivery-stop
-    int former_tid;           // TID before an exec by a thread
+    int inject_signal;   // signal to hand over at the next resume (signal-delivery-stop only)
+    bool in_signal_stop; // the present stop is a signal-delivery-stop
+    int former_tid;      // TID before an exec by a thread
     char name[16];
-    struct task *next;        // in creation order
+    struct task *next; // in creation order
 };
 
 struct recorder {
@@ -116,29 +117,29 @@ struct recorder {
     struct trace_writer *trace;
     struct rf_error *err;
     int cpu;
-    bool cpuid_faults;        // ARCH_SET_CPUID works here
+    bool cpuid_faults; // ARCH_SET_CPUID works here
     bool tsc_traps;
-    struct task *tasks;       // all, dead ones are unlinked
+    struct task *tasks; // all, dead ones are unlinked
     struct process *processes;
     struct task *current;
-    struct task *unlogged;    // the task whose entry is not yet in the trace
-    int leader;               // first process
+    struct task *unlogged; // the task whose entry is not yet in the trace
+    int leader;            // first process
     unsigned clock_age;
     uint64_t start_us, clock_us; // clock_us: the time of the present stop
     uint64_t slice_end_us;
     uint64_t rng;
     uint32_t mm_ids;
-    bool failed;              // a trace write failed, or an invariant of the tracee broke: *err says
+    bool failed; // a trace write failed, or an invariant of the tracee broke: *err says
     bool started;
     uint64_t last_flush_us;
     uint64_t since_digest;
     int exec_pipe;
     struct module_facts *modules;
-    struct shared_file {      // files that are, or were, mapped MAP_SHARED
+    struct shared_file { // files that are, or were, mapped MAP_SHARED
         uint64_t dev, ino;
     } shared_files[256];
     int shared_count;
-    bool stop_all;            // stuck, or a signal asked to end
+    bool stop_all; // stuck, or a signal asked to end
     uint64_t chaos_left;
 };
 
@@ -152,7 +153,8 @@ void set_landmark(struct task *t, const struct user_regs_struct *regs);
 struct task *task_find(struct recorder *r, int tid);
 struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm *mm);
 void task_ended(struct recorder *r, struct task *t, int status);
-// Resumes t (request: PTRACE_CONT, PTRACE_SYSCALL, PTRACE_SINGLESTEP) and waits for its next stop; ticks may preempt it. False when it is gone.
+// Resumes t (request: PTRACE_CONT, PTRACE_SYSCALL, PTRACE_SINGLESTEP) and waits for its next stop; ticks may
+// preempt it. False when it is gone.
 bool run_until_stop(struct recorder *r, struct task *t, int request, int signal, int *status);
 // Only waits.
 bool wait_stop(struct recorder *r, struct task *t, int *status);
@@ -167,7 +169,8 @@ void recorder_fail(struct recorder *r, const char *format, ...) __attribute__((f
 
 // ---- log.c: events out
 void log_event(struct recorder *r, struct task *t, struct event *e);
-void log_note(struct recorder *r, struct task *t, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void log_note(struct recorder *r, struct task *t, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 // An event in the making: pieces with copied data, freed by batch_log.
 struct batch {
     struct event e;
@@ -181,7 +184,8 @@ struct piece *batch_last(struct batch *b);
 // A MEM piece with what is in the tracee's memory now; false when unreadable (nothing added).
 bool batch_mem(struct recorder *r, struct batch *b, struct task *t, int kind, uint64_t address, size_t len);
 // Writes bytes into the tracee and adds the MEM piece.
-bool batch_write(struct recorder *r, struct batch *b, struct task *t, uint64_t address, const void *bytes, size_t len);
+bool batch_write(struct recorder *r, struct batch *b, struct task *t, uint64_t address, const void *bytes,
+                 size_t len);
 void batch_text(struct batch *b, int kind, const char *text, size_t len);
 void batch_regs(struct batch *b, const struct user_regs_struct *regs);
 void batch_xstate(struct batch *b, struct task *t);
@@ -192,8 +196,8 @@ void canonical_regs(struct user_regs_struct *regs);
 int launch(struct recorder *r);
 
 // ---- syscall.c: entries and exits
-void syscall_entry(struct recorder *r, struct task *t);      // at the seccomp or entry stop
-void syscall_returned(struct recorder *r, struct task *t);   // at the exit stop kept in t->stop
+void syscall_entry(struct recorder *r, struct task *t);    // at the seccomp or entry stop
+void syscall_returned(struct recorder *r, struct task *t); // at the exit stop kept in t->stop
 void log_unlogged_entry(struct recorder *r);
 void syscall_settle(struct recorder *r, struct task *t);
 void note_dispositions(struct recorder *r, struct task *t, int64_t ret);
@@ -201,21 +205,24 @@ void note_dispositions(struct recorder *r, struct task *t, int64_t ret);
 // ---- births.c: clone, exec, exit
 void task_clone(struct recorder *r, struct task *t);
 void task_exec(struct recorder *r, struct task *t);
-void task_exit_stop(struct recorder *r, struct task *t);     // at PTRACE_EVENT_EXIT
-void exec_image(struct recorder *r, struct task *t);         // logs EXEC for the image that t begins with
+void task_exit_stop(struct recorder *r, struct task *t); // at PTRACE_EVENT_EXIT
+void exec_image(struct recorder *r, struct task *t);     // logs EXEC for the image that t begins with
 
 // ---- image.c: mappings, annex, patches
 void annex_map(struct recorder *r, struct task *t, struct batch *b);
 // After a successful mmap of a file: MAP and SHARE pieces, trap sites, eager binding.
-void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t address, uint64_t length, int prot, int flags,
-                  int fd, uint64_t offset);
+void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t address, uint64_t length,
+                  int prot, int flags, int fd, uint64_t offset);
 // Modules whose slots have been relocated meanwhile get their stubs.
 void image_patch_slots(struct recorder *r, struct task *t, struct batch *b);
 // After a successful shmat.
-void image_attached(struct recorder *r, struct task *t, struct batch *b, uint64_t address, int shmid, bool read_only);
+void image_attached(struct recorder *r, struct task *t, struct batch *b, uint64_t address, int shmid,
+                    bool read_only);
 void image_exec_maps(struct recorder *r, struct task *t, struct batch *b);
-// A write-like call has put `length` bytes into `fd`: FILE pieces when that file is mapped MAP_SHARED somewhere.
-void image_file_written(struct recorder *r, struct task *t, struct batch *b, int fd, int64_t offset, uint64_t length);
+// A write-like call has put `length` bytes into `fd`: FILE pieces when that file is mapped MAP_SHARED
+// somewhere.
+void image_file_written(struct recorder *r, struct task *t, struct batch *b, int fd, int64_t offset,
+                        uint64_t length);
 void image_fork(struct mm *child, const struct mm *parent);
 void image_release(struct mm *mm);
 struct mm *mm_new(struct recorder *r, int tid);
@@ -223,8 +230,8 @@ void mm_unref(struct mm *mm);
 void scratch_release(struct task *t);
 // The task's scratch area when it has room for `size` bytes, else 0.
 uint64_t scratch_area(struct task *t, uint64_t size);
-long inject(struct recorder *r, struct task *t, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
-            uint64_t f);
+long inject(struct recorder *r, struct task *t, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
+            uint64_t e, uint64_t f);
 void clock_set_limit(struct mm *mm, uint64_t limit);
 uint64_t clock_count(struct mm *mm);
 
@@ -232,7 +239,7 @@ uint64_t clock_count(struct mm *mm);
 // What the recorder needs to know of an ELF file, worked out once per content. NULL: not an ELF file.
 struct module_facts {
     uint64_t blob;
-    bool elf, dynamic; // dynamic: has PT_INTERP or is a shared object that ld.so maps
+    bool elf, dynamic;             // dynamic: has PT_INTERP or is a shared object that ld.so maps
     struct elf_module *elf_module; // only while being made
     struct trap_site *traps;
     size_t trap_count;
@@ -250,10 +257,10 @@ struct module_facts {
     struct module_facts *next;
 };
 struct module_facts *module_facts(struct recorder *r, int fd, uint64_t blob);
-// A file mapping [address, address+length) of `facts` at file offset: patches what must trap, makes binding eager, and
-// (when the mapping begins the module) queues its slots.
-void module_mapped(struct recorder *r, struct task *t, struct batch *b, struct module_facts *f, uint64_t address,
-                   uint64_t length, int prot, uint64_t offset, bool queue_slots);
+// A file mapping [address, address+length) of `facts` at file offset: patches what must trap, makes binding
+// eager, and (when the mapping begins the module) queues its slots.
+void module_mapped(struct recorder *r, struct task *t, struct batch *b, struct module_facts *f,
+                   uint64_t address, uint64_t length, int prot, uint64_t offset, bool queue_slots);
 void modules_free(struct recorder *r);
 
 // ---- sched.c
@@ -264,15 +271,18 @@ bool slice_over(struct recorder *r);
 uint64_t chaos_random(struct recorder *r);
 
 // ---- preempt.c
-void preempt_request(struct recorder *r, struct task *t);    // asks for a landmark soon
-void preempt_tick(struct recorder *r, struct task *t);       // the timer, while t runs user code
-void preempt_busy(struct recorder *r, struct task *t);       // at a PTRACE_INTERRUPT stop in user code: makes a landmark
+void preempt_request(struct recorder *r, struct task *t); // asks for a landmark soon
+void preempt_tick(struct recorder *r, struct task *t);    // the timer, while t runs user code
+void preempt_busy(struct recorder *r,
+                  struct task *t); // at a PTRACE_INTERRUPT stop in user code: makes a landmark
 
 // ---- signals.c
-// At a signal-delivery-stop of t with status: handles it, leaves t at a landmark or logs nothing and wants it resumed.
+// At a signal-delivery-stop of t with status: handles it, leaves t at a landmark or logs nothing and wants it
+// resumed.
 void signal_stop(struct recorder *r, struct task *t, int status);
 bool signals_deliverable(struct recorder *r, struct task *t);
-// At a landmark: delivers the first held signal. `at`: 0 in a signal-delivery-stop or syscall-exit-stop, 1 at a syscall's entry.
+// At a landmark: delivers the first held signal. `at`: 0 in a signal-delivery-stop or syscall-exit-stop, 1 at
+// a syscall's entry.
 void signal_deliver(struct recorder *r, struct task *t, int at);
 bool same_regs(const struct user_regs_struct *a, const struct user_regs_struct *b);
 // Takes the signal of the present signal-delivery-stop and keeps it for a landmark.

@@ -17,10 +17,10 @@
 
 enum { PAGE = 4096 };
 
-// ---- address spaces ------------------------------------------------------------------------------------------------
+// ---- address spaces
+// ------------------------------------------------------------------------------------------------
 
-struct mm *mm_new(struct recorder *r, int tid)
-{
+struct mm *mm_new(struct recorder *r, int tid) {
     struct mm *mm = calloc(1, sizeof *mm);
     rf_assert(mm);
     mm->refs = 1;
@@ -30,8 +30,7 @@ struct mm *mm_new(struct recorder *r, int tid)
     return mm;
 }
 
-void image_fork(struct mm *child, const struct mm *parent)
-{
+void image_fork(struct mm *child, const struct mm *parent) {
     child->annex = parent->annex;
     child->stubs = parent->stubs;
     child->limit_lowered = parent->limit_lowered;
@@ -51,8 +50,7 @@ void image_fork(struct mm *child, const struct mm *parent)
     }
 }
 
-void mm_unref(struct mm *mm)
-{
+void mm_unref(struct mm *mm) {
     if (--mm->refs > 0) return;
     if (mm->mem_fd >= 0) close(mm->mem_fd);
     while (mm->pending) {
@@ -64,8 +62,7 @@ void mm_unref(struct mm *mm)
     free(mm);
 }
 
-uint64_t scratch_area(struct task *t, uint64_t size)
-{
+uint64_t scratch_area(struct task *t, uint64_t size) {
     if (!t->mm->annex || size > ANNEX_SCRATCH_SLOT) return 0;
     if (t->scratch) return t->scratch;
     for (unsigned i = 0; i < ANNEX_SCRATCH_SIZE / ANNEX_SCRATCH_SLOT && i < 64; i++) {
@@ -77,33 +74,30 @@ uint64_t scratch_area(struct task *t, uint64_t size)
     return 0;
 }
 
-void scratch_release(struct task *t)
-{
+void scratch_release(struct task *t) {
     if (t->scratch) t->mm->scratch_slots &= ~(1ull << (t->scratch - ANNEX_SCRATCH) / ANNEX_SCRATCH_SLOT);
     t->scratch = 0;
 }
 
-void clock_set_limit(struct mm *mm, uint64_t limit)
-{
+void clock_set_limit(struct mm *mm, uint64_t limit) {
     if (!mm->annex) return;
     tracee_write(mm->mem_fd, ANNEX_LIMIT, &limit, 8);
     mm->limit_lowered = limit != ~0ull;
 }
 
-uint64_t clock_count(struct mm *mm)
-{
+uint64_t clock_count(struct mm *mm) {
     uint64_t count = 0;
     if (pread(mm->mem_fd, &count, 8, (off_t)ANNEX_COUNT) != 8) return 0;
     return count;
 }
 
-// ---- injected calls --------------------------------------------------------------------------------------------------
+// ---- injected calls
+// --------------------------------------------------------------------------------------------------
 
-// Runs one call in t, which is at a syscall-exit or signal-delivery-stop, and puts its registers back. Before the
-// annex is there the instruction is written over the code at rip for a moment.
-long inject(struct recorder *r, struct task *t, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
-            uint64_t f)
-{
+// Runs one call in t, which is at a syscall-exit or signal-delivery-stop, and puts its registers back. Before
+// the annex is there the instruction is written over the code at rip for a moment.
+long inject(struct recorder *r, struct task *t, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
+            uint64_t e, uint64_t f) {
     struct user_regs_struct saved, regs;
     if (!tracee_get_regs(t->tid, &saved)) return -ESRCH;
     regs = saved;
@@ -151,12 +145,12 @@ long inject(struct recorder *r, struct task *t, long nr, uint64_t a, uint64_t b,
     return result;
 }
 
-void annex_map(struct recorder *r, struct task *t, struct batch *b)
-{
+void annex_map(struct recorder *r, struct task *t, struct batch *b) {
     long at = inject(r, t, SYS_mmap, ANNEX_BASE, ANNEX_END - ANNEX_BASE, PROT_READ | PROT_WRITE | PROT_EXEC,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE, ~0ull, 0);
     if (at != (long)ANNEX_BASE) {
-        recorder_fail(r, "cannot map refork's own pages at 0x%llx in process %d (result %ld)", ANNEX_BASE, t->tid, at);
+        recorder_fail(r, "cannot map refork's own pages at 0x%llx in process %d (result %ld)", ANNEX_BASE,
+                      t->tid, at);
         return;
     }
     t->mm->annex = true;
@@ -173,11 +167,11 @@ void annex_map(struct recorder *r, struct task *t, struct batch *b)
     if (r->cpuid_faults) inject(r, t, SYS_arch_prctl, 0x1012 /* ARCH_SET_CPUID */, 0, 0, 0, 0, 0);
 }
 
-// ---- mappings --------------------------------------------------------------------------------------------------------
+// ---- mappings
+// --------------------------------------------------------------------------------------------------------
 
-static struct piece *map_piece(struct batch *b, uint64_t address, uint64_t length, int prot, int flags, uint64_t blob,
-                               uint64_t offset, const char *name)
-{
+static struct piece *map_piece(struct batch *b, uint64_t address, uint64_t length, int prot, int flags,
+                               uint64_t blob, uint64_t offset, const char *name) {
     char *room = batch_piece(b, PIECE_MAP, strlen(name));
     if (room) memcpy(room, name, strlen(name));
     struct piece *p = batch_last(b);
@@ -190,26 +184,24 @@ static struct piece *map_piece(struct batch *b, uint64_t address, uint64_t lengt
     return p;
 }
 
-static void share_piece(struct batch *b, uint64_t identity, uint64_t size)
-{
+static void share_piece(struct batch *b, uint64_t identity, uint64_t size) {
     batch_piece(b, PIECE_SHARE, 0);
     batch_last(b)->v[0] = identity;
     batch_last(b)->v[1] = size;
 }
 
-static uint64_t identity_of(const struct stat *st)
-{
+static uint64_t identity_of(const struct stat *st) {
     return ((uint64_t)st->st_dev * 0x9e3779b97f4a7c15ull ^ (uint64_t)st->st_ino) | 1ull << 63;
 }
 
-static int open_target_fd(struct task *t, int fd, char *name, size_t size)
-{
+static int open_target_fd(struct task *t, int fd, char *name, size_t size) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/fd/%d", t->tid, fd);
     ssize_t n = readlink(path, name, size - 1);
     name[n > 0 ? n : 0] = 0;
     int mine = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (mine < 0) { // no permission by now (another user's file passed as a descriptor): take a copy of the descriptor
+    if (mine < 0) { // no permission by now (another user's file passed as a descriptor): take a copy of the
+                    // descriptor
         int pidfd = (int)syscall(SYS_pidfd_open, t->process->pid, 0);
         if (pidfd >= 0) {
             mine = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
@@ -219,23 +211,24 @@ static int open_target_fd(struct task *t, int fd, char *name, size_t size)
     return mine;
 }
 
-static bool is_shared(const struct recorder *r, const struct stat *st)
-{
+static bool is_shared(const struct recorder *r, const struct stat *st) {
     for (int i = 0; i < r->shared_count; i++)
         if (r->shared_files[i].dev == st->st_dev && r->shared_files[i].ino == st->st_ino) return true;
     return false;
 }
 
-static void remember_shared(struct recorder *r, const struct stat *st)
-{
+static void remember_shared(struct recorder *r, const struct stat *st) {
     enum { N = sizeof r->shared_files / sizeof *r->shared_files };
     if (is_shared(r, st)) return;
-    if (r->shared_count < N) r->shared_files[r->shared_count++] = (struct shared_file){st->st_dev, st->st_ino};
-    else recorder_fail(r, "more than %d files are mapped MAP_SHARED; refork does not follow writes to that many", N);
+    if (r->shared_count < N)
+        r->shared_files[r->shared_count++] = (struct shared_file){st->st_dev, st->st_ino};
+    else
+        recorder_fail(
+            r, "more than %d files are mapped MAP_SHARED; refork does not follow writes to that many", N);
 }
 
-void image_file_written(struct recorder *r, struct task *t, struct batch *b, int fd, int64_t offset, uint64_t length)
-{
+void image_file_written(struct recorder *r, struct task *t, struct batch *b, int fd, int64_t offset,
+                        uint64_t length) {
     char path[64], line[128];
     struct stat st;
     snprintf(path, sizeof path, "/proc/%d/fd/%d", t->tid, fd);
@@ -257,15 +250,15 @@ void image_file_written(struct recorder *r, struct task *t, struct batch *b, int
         batch_last(b)->v[0] = identity_of(&st);
         batch_last(b)->v[1] = (uint64_t)offset;
     } else {
-        recorder_fail(r, "cannot read back what process %d wrote into a file that is mapped MAP_SHARED", t->process->pid);
+        recorder_fail(r, "cannot read back what process %d wrote into a file that is mapped MAP_SHARED",
+                      t->process->pid);
     }
     free(bytes);
     if (mine >= 0) close(mine);
 }
 
-void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t address, uint64_t length, int prot,
-                  int flags, int fd, uint64_t offset)
-{
+void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t address, uint64_t length,
+                  int prot, int flags, int fd, uint64_t offset) {
     bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
     if (fd < 0) { // MAP_SHARED | MAP_ANONYMOUS: a new object, shared by fork
         static uint64_t anonymous;
@@ -277,19 +270,23 @@ void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t 
     int mine = open_target_fd(t, fd, name, sizeof name);
     struct stat st;
     if (mine < 0 || fstat(mine, &st) < 0) {
-        recorder_fail(r, "cannot read '%s', which process %d maps: %s", name, t->process->pid, strerror(errno));
+        recorder_fail(r, "cannot read '%s', which process %d maps: %s", name, t->process->pid,
+                      strerror(errno));
         if (mine >= 0) close(mine);
         return;
     }
-    if (S_ISCHR(st.st_mode) && major(st.st_rdev) == 1 && minor(st.st_rdev) == 5) { // /dev/zero: anonymous memory
+    if (S_ISCHR(st.st_mode) && major(st.st_rdev) == 1 &&
+        minor(st.st_rdev) == 5) { // /dev/zero: anonymous memory
         map_piece(b, address, length, prot, flags | MAP_ANONYMOUS, 0, 0, "");
         if (shared) share_piece(b, identity_of(&st) ^ address, length);
         close(mine);
         return;
     }
     if (!S_ISREG(st.st_mode)) {
-        log_note(r, t, "process %d maps '%s', which is no ordinary file: what the device writes there is not recorded",
-                 t->process->pid, name);
+        log_note(
+            r, t,
+            "process %d maps '%s', which is no ordinary file: what the device writes there is not recorded",
+            t->process->pid, name);
         map_piece(b, address, length, prot, flags | MAP_ANONYMOUS, 0, 0, name);
         close(mine);
         return;
@@ -309,10 +306,10 @@ void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t 
     close(mine);
 }
 
-// Pages of [start, end) that differ from what a fresh mapping would show: from the file's bytes, or from zero.
-static void differing_pages(struct recorder *r, struct task *t, struct batch *b, uint64_t start, uint64_t end, int file,
-                            uint64_t offset)
-{
+// Pages of [start, end) that differ from what a fresh mapping would show: from the file's bytes, or from
+// zero.
+static void differing_pages(struct recorder *r, struct task *t, struct batch *b, uint64_t start, uint64_t end,
+                            int file, uint64_t offset) {
     char page[PAGE], fresh[PAGE];
     for (uint64_t at = start; at < end; at += PAGE) {
         if (!tracee_read(t->tid, t->mm->mem_fd, at, page, PAGE)) continue;
@@ -322,29 +319,31 @@ static void differing_pages(struct recorder *r, struct task *t, struct batch *b,
     }
 }
 
-void image_attached(struct recorder *r, struct task *t, struct batch *b, uint64_t address, int shmid, bool read_only)
-{
+void image_attached(struct recorder *r, struct task *t, struct batch *b, uint64_t address, int shmid,
+                    bool read_only) {
     struct shmid_ds info;
     if (shmctl(shmid, IPC_STAT, &info) < 0) {
         recorder_fail(r, "cannot look at the shared memory segment %d, which process %d attaches: %s", shmid,
                       t->process->pid, strerror(errno));
         return;
     }
-    map_piece(b, address, info.shm_segsz, PROT_READ | (read_only ? 0 : PROT_WRITE), MAP_SHARED | MAP_ANONYMOUS, 0, 0, "");
+    map_piece(b, address, info.shm_segsz, PROT_READ | (read_only ? 0 : PROT_WRITE),
+              MAP_SHARED | MAP_ANONYMOUS, 0, 0, "");
     share_piece(b, 1ull << 62 | (uint64_t)shmid, info.shm_segsz);
     static const char zero[PAGE];
     char page[PAGE];
     for (uint64_t at = 0; at < info.shm_segsz; at += PAGE) {
-        if (!tracee_read(t->tid, t->mm->mem_fd, address + at, page, PAGE) || !memcmp(page, zero, PAGE)) continue;
+        if (!tracee_read(t->tid, t->mm->mem_fd, address + at, page, PAGE) || !memcmp(page, zero, PAGE))
+            continue;
         memcpy(batch_piece(b, PIECE_FILE, PAGE), page, PAGE);
         batch_last(b)->v[0] = 1ull << 62 | (uint64_t)shmid;
         batch_last(b)->v[1] = at;
     }
 }
 
-static void disable_vdso(struct recorder *r, struct task *t)
-{
-    // argc, argv, NULL, envp, NULL, auxv: AT_SYSINFO_EHDR becomes AT_IGNORE, so that time calls are real calls.
+static void disable_vdso(struct recorder *r, struct task *t) {
+    // argc, argv, NULL, envp, NULL, auxv: AT_SYSINFO_EHDR becomes AT_IGNORE, so that time calls are real
+    // calls.
     (void)r;
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
@@ -363,8 +362,8 @@ static void disable_vdso(struct recorder *r, struct task *t)
     }
 }
 
-static int open_mapped(struct task *t, const char *name, unsigned dev_major, unsigned dev_minor, uint64_t inode)
-{
+static int open_mapped(struct task *t, const char *name, unsigned dev_major, unsigned dev_minor,
+                       uint64_t inode) {
     char exe[64];
     snprintf(exe, sizeof exe, "/proc/%d/exe", t->tid);
     const char *const paths[] = {name, exe};
@@ -381,8 +380,7 @@ static int open_mapped(struct task *t, const char *name, unsigned dev_major, uns
     return -1;
 }
 
-void image_exec_maps(struct recorder *r, struct task *t, struct batch *b)
-{
+void image_exec_maps(struct recorder *r, struct task *t, struct batch *b) {
     disable_vdso(r, t);
     char path[64], line[4400];
     snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
@@ -400,8 +398,8 @@ void image_exec_maps(struct recorder *r, struct task *t, struct batch *b)
         char prots[8];
         int name_at = 0;
         line[strcspn(line, "\n")] = 0;
-        if (sscanf(line, "%lx-%lx %7s %lx %x:%x %lu %n", &start, &end, prots, &offset, &major_no, &minor_no, &inode,
-                   &name_at) < 7)
+        if (sscanf(line, "%lx-%lx %7s %lx %x:%x %lu %n", &start, &end, prots, &offset, &major_no, &minor_no,
+                   &inode, &name_at) < 7)
             continue;
         const char *name = line + name_at;
         if (annex_contains(start) || (name[0] == '[' && name[1] == 'v')) continue;

@@ -12,8 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-                 PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT | PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL };
+enum {
+    OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+              PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT | PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL
+};
 
 // What the child reports through a close-on-exec pipe when it cannot exec.
 struct exec_failure {
@@ -21,16 +23,14 @@ struct exec_failure {
     int error;
 };
 
-static void child_fail(int pipe_fd, int stage, int error)
-{
+static void child_fail(int pipe_fd, int stage, int error) {
     struct exec_failure f = {stage, error};
     ssize_t ignored = write(pipe_fd, &f, sizeof f);
     (void)ignored;
     _exit(126);
 }
 
-static void child_main(struct recorder *r, int go, int report)
-{
+static void child_main(struct recorder *r, int go, int report) {
     char byte;
     if (read(go, &byte, 1) != 1) _exit(126); // until the recorder has seized us
     if (!r->options->aslr) {
@@ -40,7 +40,8 @@ static void child_main(struct recorder *r, int go, int report)
     // Every call stops from here on; to_first_exec lets these pass.
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRACE(0));
     if (!ctx) child_fail(report, 1, ENOMEM);
-    // CAP_SYS_ADMIN does not need no_new_privs, and set-user-ID programs of a traced process lose their privilege anyway.
+    // CAP_SYS_ADMIN does not need no_new_privs, and set-user-ID programs of a traced process lose their
+    // privilege anyway.
     seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, geteuid() != 0);
     int e = seccomp_load(ctx);
     if (e < 0) {
@@ -53,19 +54,18 @@ static void child_main(struct recorder *r, int go, int report)
     child_fail(report, 0, errno);
 }
 
-static int exec_error(struct recorder *r, const struct exec_failure *f)
-{
+static int exec_error(struct recorder *r, const struct exec_failure *f) {
     const char *program = r->options->argv[0];
     if (f->stage == 1)
         return rf_fail(r->err, RF_CANNOT, "the kernel refused the seccomp filter (%s): run 'refork doctor'",
                        strerror(f->error));
-    if (f->error == ENOENT) return rf_fail(r->err, RF_NOT_FOUND, "'%s' not found: check the name and PATH", program);
+    if (f->error == ENOENT)
+        return rf_fail(r->err, RF_NOT_FOUND, "'%s' not found: check the name and PATH", program);
     return rf_fail(r->err, RF_NOT_EXECUTABLE, "cannot execute '%s': %s", program, strerror(f->error));
 }
 
 // Lets the child run to its first exec; its own calls on the way there are nobody's business.
-static int to_first_exec(struct recorder *r, pid_t pid, int report)
-{
+static int to_first_exec(struct recorder *r, pid_t pid, int report) {
     for (;;) {
         int status;
         if (waitpid(pid, &status, __WALL) < 0) {
@@ -75,7 +75,8 @@ static int to_first_exec(struct recorder *r, pid_t pid, int report)
         if (WIFEXITED(status) || WIFSIGNALED(status)) {
             struct exec_failure f;
             if (read(report, &f, sizeof f) == (ssize_t)sizeof f) return exec_error(r, &f);
-            return rf_fail(r->err, RF_CANNOT, "'%s' died before it began (wait status 0x%x)", r->options->argv[0], status);
+            return rf_fail(r->err, RF_CANNOT, "'%s' died before it began (wait status 0x%x)",
+                           r->options->argv[0], status);
         }
         int event = status >> 16, sig = WSTOPSIG(status);
         if (event == PTRACE_EVENT_EXEC) return 0;
@@ -85,8 +86,7 @@ static int to_first_exec(struct recorder *r, pid_t pid, int report)
     }
 }
 
-int launch(struct recorder *r)
-{
+int launch(struct recorder *r) {
     int go[2], report[2];
     if (pipe2(go, O_CLOEXEC) < 0 || pipe2(report, O_CLOEXEC) < 0)
         return rf_fail_errno(r->err, RF_CANNOT, "cannot make a pipe");
@@ -106,7 +106,8 @@ int launch(struct recorder *r)
         waitpid(pid, NULL, __WALL);
         errno = e;
         return rf_fail_errno(r->err, RF_CANNOT,
-                             "the kernel refused ptrace (a container without SYS_PTRACE? yama's ptrace_scope? run 'refork doctor')");
+                             "the kernel refused ptrace (a container without SYS_PTRACE? yama's "
+                             "ptrace_scope? run 'refork doctor')");
     }
     ssize_t ignored = write(go[1], "", 1);
     (void)ignored;

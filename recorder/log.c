@@ -16,8 +16,7 @@ static struct arena *spare_arena;
 static struct piece *spare_pieces;
 static size_t spare_capacity;
 
-void batch_init(struct batch *b, int kind, struct task *t)
-{
+void batch_init(struct batch *b, int kind, struct task *t) {
     memset(&b->e, 0, offsetof(struct event, regs));
     b->e.kind = (uint8_t)kind;
     b->e.tid = t ? t->tid : 0;
@@ -31,8 +30,7 @@ void batch_init(struct batch *b, int kind, struct task *t)
     if (b->arena) b->arena->used = 0;
 }
 
-static void *arena_room(struct batch *b, size_t len)
-{
+static void *arena_room(struct batch *b, size_t len) {
     len = (len + 15) & ~(size_t)15;
     if (!b->arena || b->arena->size - b->arena->used < len) {
         size_t size = len > 32768 ? len : 32768;
@@ -48,8 +46,7 @@ static void *arena_room(struct batch *b, size_t len)
     return room;
 }
 
-void *batch_piece(struct batch *b, int kind, size_t len)
-{
+void *batch_piece(struct batch *b, int kind, size_t len) {
     if (b->count == b->capacity) {
         b->capacity = b->capacity ? b->capacity * 2 : 16;
         b->pieces = realloc(b->pieces, b->capacity * sizeof *b->pieces);
@@ -60,13 +57,11 @@ void *batch_piece(struct batch *b, int kind, size_t len)
     return room;
 }
 
-struct piece *batch_last(struct batch *b)
-{
+struct piece *batch_last(struct batch *b) {
     return &b->pieces[b->count - 1];
 }
 
-bool batch_mem(struct recorder *r, struct batch *b, struct task *t, int kind, uint64_t address, size_t len)
-{
+bool batch_mem(struct recorder *r, struct batch *b, struct task *t, int kind, uint64_t address, size_t len) {
     (void)r;
     if (!len) return true;
     void *room = batch_piece(b, kind, len);
@@ -76,8 +71,8 @@ bool batch_mem(struct recorder *r, struct batch *b, struct task *t, int kind, ui
     return false;
 }
 
-bool batch_write(struct recorder *r, struct batch *b, struct task *t, uint64_t address, const void *bytes, size_t len)
-{
+bool batch_write(struct recorder *r, struct batch *b, struct task *t, uint64_t address, const void *bytes,
+                 size_t len) {
     if (!tracee_write(t->mm->mem_fd, address, bytes, len)) {
         recorder_fail(r, "cannot write %zu bytes at 0x%lx of task %d", len, (unsigned long)address, t->tid);
         return false;
@@ -87,32 +82,28 @@ bool batch_write(struct recorder *r, struct batch *b, struct task *t, uint64_t a
     return true;
 }
 
-void batch_text(struct batch *b, int kind, const char *text, size_t len)
-{
+void batch_text(struct batch *b, int kind, const char *text, size_t len) {
     void *room = batch_piece(b, PIECE_TEXT, len);
     if (len) memcpy(room, text, len);
     batch_last(b)->v[0] = (uint64_t)kind;
 }
 
-void batch_regs(struct batch *b, const struct user_regs_struct *regs)
-{
+void batch_regs(struct batch *b, const struct user_regs_struct *regs) {
     struct user_regs_struct *room = batch_piece(b, PIECE_REGS, sizeof *regs);
     *room = *regs;
     room->eflags &= ~EFLAGS_IGNORED;
 }
 
-void batch_xstate(struct batch *b, struct task *t)
-{
+void batch_xstate(struct batch *b, struct task *t) {
     static char buffer[XSTATE_MAX];
     size_t n = tracee_get_xstate(t->tid, buffer, sizeof buffer);
     if (n) memcpy(batch_piece(b, PIECE_XSTATE, n), buffer, n);
 }
 
-void batch_log(struct recorder *r, struct task *t, struct batch *b)
-{
+void batch_log(struct recorder *r, struct task *t, struct batch *b) {
     bool digest = r->options->paranoid_every && t && b->e.kind != EV_DEATH && b->e.kind != EV_NOTE &&
                   b->e.kind != EV_ENTER && // logged late: others have run since
-                 
+
                   ++r->since_digest >= r->options->paranoid_every;
     if (digest) {
         r->since_digest = 0;
@@ -135,13 +126,11 @@ void batch_log(struct recorder *r, struct task *t, struct batch *b)
     spare_capacity = b->capacity;
 }
 
-void canonical_regs(struct user_regs_struct *regs)
-{
+void canonical_regs(struct user_regs_struct *regs) {
     regs->eflags &= ~EFLAGS_IGNORED;
 }
 
-void log_event(struct recorder *r, struct task *t, struct event *e)
-{
+void log_event(struct recorder *r, struct task *t, struct event *e) {
     if (r->unlogged && r->unlogged != t) log_unlogged_entry(r);
     e->time_us = r->clock_us;
     if (r->failed) return;
@@ -152,13 +141,12 @@ void log_event(struct recorder *r, struct task *t, struct event *e)
     }
     if (r->options->log)
         fprintf(r->options->log, "%8llu %8llu us  %d %s nr=%d ret=%lld rip=%llx rsp=%llx pieces=%zu\n",
-                (unsigned long long)e->number, (unsigned long long)e->time_us, e->tid, event_kind_name(e->kind),
-                e->nr, (long long)e->ret, e->flags & EVF_REGS ? e->regs.rip : 0,
+                (unsigned long long)e->number, (unsigned long long)e->time_us, e->tid,
+                event_kind_name(e->kind), e->nr, (long long)e->ret, e->flags & EVF_REGS ? e->regs.rip : 0,
                 e->flags & EVF_REGS ? e->regs.rsp : 0, e->piece_count);
 }
 
-void log_note(struct recorder *r, struct task *t, const char *format, ...)
-{
+void log_note(struct recorder *r, struct task *t, const char *format, ...) {
     char text[600];
     va_list ap;
     va_start(ap, format);
@@ -171,8 +159,7 @@ void log_note(struct recorder *r, struct task *t, const char *format, ...)
     batch_log(r, t, &b);
 }
 
-void recorder_fail(struct recorder *r, const char *format, ...)
-{
+void recorder_fail(struct recorder *r, const char *format, ...) {
     if (r->failed) return;
     r->failed = true;
     va_list ap;

@@ -11,8 +11,7 @@
 
 enum { SLOT_TRIES = 4000, SPAN_LIMIT = 1 << 20 };
 
-static void read_headers(struct module_facts *f, const uint8_t *image, size_t size)
-{
+static void read_headers(struct module_facts *f, const uint8_t *image, size_t size) {
     const Elf64_Ehdr *e = (const void *)image;
     if (size < sizeof *e || e->e_phentsize != sizeof(Elf64_Phdr) || e->e_phoff > size ||
         (size - e->e_phoff) / sizeof(Elf64_Phdr) < e->e_phnum)
@@ -29,8 +28,7 @@ static void read_headers(struct module_facts *f, const uint8_t *image, size_t si
     f->dynamic = interp || (dynamic && e->e_type == ET_DYN);
 }
 
-struct module_facts *module_facts(struct recorder *r, int fd, uint64_t blob)
-{
+struct module_facts *module_facts(struct recorder *r, int fd, uint64_t blob) {
     for (struct module_facts *f = r->modules; f; f = f->next)
         if (f->blob == blob) return f->elf ? f : NULL;
     struct module_facts *f = calloc(1, sizeof *f);
@@ -54,8 +52,7 @@ struct module_facts *module_facts(struct recorder *r, int fd, uint64_t blob)
     return f->elf ? f : NULL;
 }
 
-void modules_free(struct recorder *r)
-{
+void modules_free(struct recorder *r) {
     while (r->modules) {
         struct module_facts *f = r->modules;
         r->modules = f->next;
@@ -65,10 +62,9 @@ void modules_free(struct recorder *r)
     }
 }
 
-static bool bias_of(const struct module_facts *f, uint64_t offset, uint64_t address, uint64_t *bias)
-{
-    // The page where two segments meet in the file belongs to both: a mapping that begins with a segment's first page is
-    // that segment (Debian's python3.11: RW at file offset 0x544000, R up to 0x544968).
+static bool bias_of(const struct module_facts *f, uint64_t offset, uint64_t address, uint64_t *bias) {
+    // The page where two segments meet in the file belongs to both: a mapping that begins with a segment's
+    // first page is that segment (Debian's python3.11: RW at file offset 0x544000, R up to 0x544968).
     for (int exact = 1; exact >= 0; exact--)
         for (int i = 0; i < f->load_count; i++) {
             uint64_t from = f->loads[i].offset & ~4095ull, to = f->loads[i].offset + f->loads[i].size;
@@ -79,9 +75,8 @@ static bool bias_of(const struct module_facts *f, uint64_t offset, uint64_t addr
     return false;
 }
 
-static void patch_traps(struct recorder *r, struct task *t, struct batch *b, struct module_facts *f, uint64_t bias,
-                        uint64_t address, uint64_t length)
-{
+static void patch_traps(struct recorder *r, struct task *t, struct batch *b, struct module_facts *f,
+                        uint64_t bias, uint64_t address, uint64_t length) {
     for (size_t i = 0; i < f->trap_count; i++) {
         uint64_t at = f->traps[i].vaddr + bias;
         if (at < address || at >= address + length) continue;
@@ -96,9 +91,8 @@ static void patch_traps(struct recorder *r, struct task *t, struct batch *b, str
     }
 }
 
-void module_mapped(struct recorder *r, struct task *t, struct batch *b, struct module_facts *f, uint64_t address,
-                   uint64_t length, int prot, uint64_t offset, bool queue_slots)
-{
+void module_mapped(struct recorder *r, struct task *t, struct batch *b, struct module_facts *f,
+                   uint64_t address, uint64_t length, int prot, uint64_t offset, bool queue_slots) {
     uint64_t bias;
     if (!bias_of(f, offset, address, &bias)) return;
     if (prot & PROT_EXEC) patch_traps(r, t, b, f, bias, address, length);
@@ -120,23 +114,23 @@ void module_mapped(struct recorder *r, struct task *t, struct batch *b, struct m
 
 // incq count(%rip); mov limit(%rip),%r11; cmp count(%rip),%r11; jbe trap; xor %r11d,%r11d; jmp *target(%rip);
 // trap: int3; xor %r11d,%r11d; jmp *target(%rip); ...; target: .quad
-static void make_stub(uint8_t *s, uint64_t address, uint64_t target)
-{
-    static const uint8_t code[] = {0x48, 0xff, 0x05, 0, 0, 0, 0,    // 0  incq count
-                                   0x4c, 0x8b, 0x1d, 0, 0, 0, 0,    // 7  mov limit,%r11
-                                   0x4c, 0x3b, 0x1d, 0, 0, 0, 0,    // 14 cmp count,%r11
-                                   0x76, 0x09,                      // 21 jbe trap
-                                   0x45, 0x31, 0xdb,                // 23 xor %r11d,%r11d
-                                   0xff, 0x25, 0, 0, 0, 0,          // 26 jmp *target
-                                   0xcc,                            // 32 int3
-                                   0x45, 0x31, 0xdb,                // 33
-                                   0xff, 0x25, 0, 0, 0, 0};         // 36
+static void make_stub(uint8_t *s, uint64_t address, uint64_t target) {
+    static const uint8_t code[] = {0x48, 0xff, 0x05, 0, 0, 0, 0, // 0  incq count
+                                   0x4c, 0x8b, 0x1d, 0, 0, 0, 0, // 7  mov limit,%r11
+                                   0x4c, 0x3b, 0x1d, 0, 0, 0, 0, // 14 cmp count,%r11
+                                   0x76, 0x09,                   // 21 jbe trap
+                                   0x45, 0x31, 0xdb,             // 23 xor %r11d,%r11d
+                                   0xff, 0x25, 0,    0, 0, 0,    // 26 jmp *target
+                                   0xcc,                         // 32 int3
+                                   0x45, 0x31, 0xdb,             // 33
+                                   0xff, 0x25, 0,    0, 0, 0};   // 36
     memset(s, 0xcc, ANNEX_STUB_SIZE);
     memcpy(s, code, sizeof code);
     const struct {
         int at;
         uint64_t to;
-    } rel[] = {{3, ANNEX_COUNT}, {10, ANNEX_LIMIT}, {17, ANNEX_COUNT}, {28, address + 56}, {38, address + 56}};
+    } rel[] = {
+        {3, ANNEX_COUNT}, {10, ANNEX_LIMIT}, {17, ANNEX_COUNT}, {28, address + 56}, {38, address + 56}};
     for (size_t i = 0; i < sizeof rel / sizeof *rel; i++) {
         int32_t d = (int32_t)(rel[i].to - (address + (uint64_t)rel[i].at + 4));
         memcpy(s + rel[i].at, &d, 4);
@@ -145,8 +139,7 @@ static void make_stub(uint8_t *s, uint64_t address, uint64_t target)
 }
 
 // Returns true when the module needs no more looking at.
-static bool patch_module(struct recorder *r, struct task *t, struct batch *b, struct pending_module *p)
-{
+static bool patch_module(struct recorder *r, struct task *t, struct batch *b, struct pending_module *p) {
     struct module_facts *f = p->facts;
     uint64_t low = ~0ull, high = 0;
     for (size_t i = 0; i < f->slot_count; i++) {
@@ -192,10 +185,9 @@ static bool patch_module(struct recorder *r, struct task *t, struct batch *b, st
     return p->done == f->slot_count || (p->done && p->tries > SLOT_TRIES / 8);
 }
 
-void image_patch_slots(struct recorder *r, struct task *t, struct batch *b)
-{
-    // ld.so protects a module's RELRO after relocating it and unmaps its cache when all is done; other calls are looked at
-    // now and then only.
+void image_patch_slots(struct recorder *r, struct task *t, struct batch *b) {
+    // ld.so protects a module's RELRO after relocating it and unmaps its cache when all is done; other calls
+    // are looked at now and then only.
     bool likely = t->nr == SYS_mprotect || t->nr == SYS_munmap;
     for (struct pending_module **link = &t->mm->pending; *link;) {
         struct pending_module *p = *link;

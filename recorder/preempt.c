@@ -1,6 +1,6 @@
-// Ends the time slice of a task that reaches no landmark by itself. First the PLT clock's limit is lowered: the next
-// library call is a landmark. A loop without library calls gets a counting stub on one of its instructions; the place where that begins
-// is the one landmark that replay must search for (STATE).
+// Ends the time slice of a task that reaches no landmark by itself. First the PLT clock's limit is lowered:
+// the next library call is a landmark. A loop without library calls gets a counting stub on one of its
+// instructions; the place where that begins is the one landmark that replay must search for (STATE).
 #include "core/annex.h"
 #include "core/code.h"
 #include "recorder/engine.h"
@@ -16,17 +16,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TICKS_FOR_CLOCK = 2, MAX_STEPS = 6000, SITE_PAGES = 16 * 4096, SITE_STUB = LOOP_COMPARE_MAX, WORDS = 8 };
+enum {
+    TICKS_FOR_CLOCK = 2,
+    MAX_STEPS = 6000,
+    SITE_PAGES = 16 * 4096,
+    SITE_STUB = LOOP_COMPARE_MAX,
+    WORDS = 8
+};
 
-void preempt_request(struct recorder *r, struct task *t)
-{
+void preempt_request(struct recorder *r, struct task *t) {
     (void)r;
     clock_set_limit(t->mm, 0);
     if (!t->interrupt_wanted) t->interrupt_wanted = 1;
 }
 
-void preempt_tick(struct recorder *r, struct task *t)
-{
+void preempt_tick(struct recorder *r, struct task *t) {
     if (t->stepping) return;
     if (t->interrupt_wanted) {
         if (++t->interrupt_wanted > TICKS_FOR_CLOCK) ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
@@ -43,14 +47,13 @@ struct turn {
     size_t count;
 };
 
-static bool own_code(struct task *t, uint64_t pc)
-{
-    return annex_contains(pc) || (t->mm->site_page && pc >= t->mm->site_page && pc < t->mm->site_page + SITE_PAGES);
+static bool own_code(struct task *t, uint64_t pc) {
+    return annex_contains(pc) ||
+           (t->mm->site_page && pc >= t->mm->site_page && pc < t->mm->site_page + SITE_PAGES);
 }
 
 // One instruction. 1: stepped; 0: t is at a landmark, or gone, or not stoppable here: the caller leaves.
-static int step(struct recorder *r, struct task *t, struct user_regs_struct *regs)
-{
+static int step(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
     int status;
     t->state = TASK_RUNNING;
     t->at_landmark = false;
@@ -91,10 +94,10 @@ static int step(struct recorder *r, struct task *t, struct user_regs_struct *reg
     return tracee_get_regs(t->tid, regs) ? 1 : 0;
 }
 
-// ---- where the code comes from ----------------------------------------------------------------------------------------
+// ---- where the code comes from
+// ----------------------------------------------------------------------------------------
 
-static bool read_code(void *context, uint64_t address, void *buffer, size_t len)
-{
+static bool read_code(void *context, uint64_t address, void *buffer, size_t len) {
     struct task *t = context;
     return tracee_read(t->tid, t->mm->mem_fd, address, buffer, len);
 }
@@ -105,8 +108,7 @@ struct mapping {
 };
 
 // The mapping that holds pc, and in *gap a free address for SITE_PAGES bytes within 1 GiB of it (0: none).
-static bool mapping_at(struct task *t, uint64_t pc, struct mapping *out, uint64_t *gap)
-{
+static bool mapping_at(struct task *t, uint64_t pc, struct mapping *out, uint64_t *gap) {
     char path[64], line[4400];
     snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
     FILE *f = fopen(path, "re");
@@ -114,7 +116,8 @@ static bool mapping_at(struct task *t, uint64_t pc, struct mapping *out, uint64_
     uint64_t last_end = 65536, best = 0, best_distance = 1ull << 30;
     while (f && fgets(line, sizeof line, f)) {
         struct mapping m = {0};
-        if (sscanf(line, "%lx-%lx %*s %lx %*s %*s %511[^\n]", &m.start, &m.end, &m.offset, m.name) < 3) continue;
+        if (sscanf(line, "%lx-%lx %*s %lx %*s %*s %511[^\n]", &m.start, &m.end, &m.offset, m.name) < 3)
+            continue;
         if (pc >= m.start && pc < m.end) {
             *out = m;
             found = true;
@@ -138,8 +141,7 @@ static bool mapping_at(struct task *t, uint64_t pc, struct mapping *out, uint64_
     return found;
 }
 
-static void function_range(const struct mapping *m, uint64_t pc, uint64_t *start, uint64_t *end)
-{
+static void function_range(const struct mapping *m, uint64_t pc, uint64_t *start, uint64_t *end) {
     *start = *end = 0;
     int fd = open(m->name, O_RDONLY | O_CLOEXEC);
     struct stat st;
@@ -149,7 +151,8 @@ static void function_range(const struct mapping *m, uint64_t pc, uint64_t *start
         struct elf_module *e = image == MAP_FAILED ? NULL : elf_module_parse(image, (size_t)st.st_size);
         uint64_t bias, from, to;
         // Landing pads are entered by the unwinder, not by a branch that could be seen.
-        if (e && elf_module_bias(e, m->offset, m->start, &bias) && !elf_module_has_landing_pads(e, pc - bias) && elf_module_function(e, pc - bias, &from, &to)) {
+        if (e && elf_module_bias(e, m->offset, m->start, &bias) &&
+            !elf_module_has_landing_pads(e, pc - bias) && elf_module_function(e, pc - bias, &from, &to)) {
             *start = from + bias;
             *end = to + bias;
         }
@@ -159,17 +162,18 @@ static void function_range(const struct mapping *m, uint64_t pc, uint64_t *start
     close(fd);
 }
 
-static void gprs(const struct user_regs_struct *u, uint64_t g[16])
-{
+static void gprs(const struct user_regs_struct *u, uint64_t g[16]) {
     const uint64_t all[16] = {u->rax, u->rbx, u->rcx, u->rdx, u->rsi, u->rdi, u->rbp, u->rsp,
                               u->r8,  u->r9,  u->r10, u->r11, u->r12, u->r13, u->r14, u->r15};
     memcpy(g, all, sizeof all);
 }
 
-// ---- the STATE event ------------------------------------------------------------------------------------------------------
+// ---- the STATE event
+// ------------------------------------------------------------------------------------------------------
 
-// The words that the loop writes, with their values each time that its site is visited. Those that tell one visit from all others are
-// the ones that never return to an old value (counters); an inner loop's or a callee's words repeat.
+// The words that the loop writes, with their values each time that its site is visited. Those that tell one
+// visit from all others are the ones that never return to an old value (counters); an inner loop's or a
+// callee's words repeat.
 enum { CANDIDATES = 512, VISITS = 24, STEP_BUDGET = 3000 };
 struct words {
     struct {
@@ -180,8 +184,7 @@ struct words {
     int count, visits, steps;
 };
 
-static void add_words(struct task *t, const struct user_regs_struct *regs, struct words *w)
-{
+static void add_words(struct task *t, const struct user_regs_struct *regs, struct words *w) {
     uint8_t code[16];
     uint64_t g[16];
     struct memory_operand ops[4];
@@ -190,9 +193,11 @@ static void add_words(struct task *t, const struct user_regs_struct *regs, struc
     int n = code_memory_operands(code, sizeof code, regs->rip, g, regs->fs_base, regs->gs_base, ops);
     for (int i = 0; i < n; i++) {
         if (!ops[i].written) continue;
-        for (uint64_t at = ops[i].address & ~7ull; at < ops[i].address + ops[i].size && w->count < CANDIDATES; at += 8) {
+        for (uint64_t at = ops[i].address & ~7ull; at < ops[i].address + ops[i].size && w->count < CANDIDATES;
+             at += 8) {
             bool known = false;
-            for (int k = 0; k < w->count && !known; k++) known = w->all[k].address == at;
+            for (int k = 0; k < w->count && !known; k++)
+                known = w->all[k].address == at;
             if (known) continue;
             w->all[w->count].address = at;
             w->all[w->count++].first = w->visits;
@@ -200,8 +205,7 @@ static void add_words(struct task *t, const struct user_regs_struct *regs, struc
     }
 }
 
-static void look_at_words(struct task *t, struct words *w)
-{
+static void look_at_words(struct task *t, struct words *w) {
     int now = w->visits++;
     for (int i = 0; i < w->count; i++) {
         uint64_t *value = w->all[i].value;
@@ -209,19 +213,18 @@ static void look_at_words(struct task *t, struct words *w)
         tracee_read(t->tid, t->mm->mem_fd, w->all[i].address, &value[now], 8);
         if (w->all[i].first == now || value[now] == value[now - 1]) continue;
         w->all[i].changes++;
-        for (int k = w->all[i].first; k < now - 1; k++) w->all[i].returns |= value[k] == value[now];
+        for (int k = w->all[i].first; k < now - 1; k++)
+            w->all[i].returns |= value[k] == value[now];
     }
 }
 
 // How much a word tells: counters by how often they count, then what changes, then the rest.
-static int telling(const struct words *w, int i)
-{
+static int telling(const struct words *w, int i) {
     return (w->all[i].changes ? w->all[i].returns ? 1 : 100 : 0) + w->all[i].changes;
 }
 
-static void log_state(struct recorder *r, struct task *t, const struct user_regs_struct *regs, const struct words *w,
-                      const struct loop_site *site)
-{
+static void log_state(struct recorder *r, struct task *t, const struct user_regs_struct *regs,
+                      const struct words *w, const struct loop_site *site) {
     struct batch b;
     batch_init(&b, EV_STATE, t);
     b.e.flags |= EVF_REGS;
@@ -247,8 +250,7 @@ static void log_state(struct recorder *r, struct task *t, const struct user_regs
     batch_log(r, t, &b);
 }
 
-static bool map_site_page(struct recorder *r, struct task *t, uint64_t gap)
-{
+static bool map_site_page(struct recorder *r, struct task *t, uint64_t gap) {
     struct batch batch, *b = &batch;
     if (!gap) return false;
     long at = inject(r, t, SYS_mmap, gap, SITE_PAGES, PROT_READ | PROT_EXEC,
@@ -268,14 +270,13 @@ static bool map_site_page(struct recorder *r, struct task *t, uint64_t gap)
     return true;
 }
 
-static bool within_2g(uint64_t a, uint64_t b)
-{
+static bool within_2g(uint64_t a, uint64_t b) {
     return (a > b ? a - b : b - a) < (1ull << 31) - (1 << 20);
 }
 
 // One turn of the loop that t is in: steps until a pc comes back. False: a landmark came first.
-static bool find_turn(struct recorder *r, struct task *t, struct turn *turn, struct user_regs_struct *regs, size_t *first)
-{
+static bool find_turn(struct recorder *r, struct task *t, struct turn *turn, struct user_regs_struct *regs,
+                      size_t *first) {
     turn->count = 0;
     *first = 0;
     for (int n = 0; n < MAX_STEPS; n++) {
@@ -292,10 +293,10 @@ static bool find_turn(struct recorder *r, struct task *t, struct turn *turn, str
     return true; // long code without a repeated pc: all of it is "the turn"
 }
 
-// Steps until t is at `address`, collecting what one turn writes on the way. False: a landmark came first, or it is not reached.
-static bool walk_to(struct recorder *r, struct task *t, uint64_t address, struct user_regs_struct *regs, struct words *w,
-                    bool *landmark)
-{
+// Steps until t is at `address`, collecting what one turn writes on the way. False: a landmark came first, or
+// it is not reached.
+static bool walk_to(struct recorder *r, struct task *t, uint64_t address, struct user_regs_struct *regs,
+                    struct words *w, bool *landmark) {
     for (int n = 0; n < MAX_STEPS; n++) {
         if (regs->rip == address && n) return true;
         if (!own_code(t, regs->rip)) add_words(t, regs, w);
@@ -308,10 +309,9 @@ static bool walk_to(struct recorder *r, struct task *t, uint64_t address, struct
     return regs->rip == address;
 }
 
-// A task that stands in the middle of the bytes to be replaced would go on in the middle of the jump. It stands at a landmark, so this is
-// an instruction behind a syscall or a fault.
-static bool others_inside(struct recorder *r, struct task *t, const struct loop_site *site)
-{
+// A task that stands in the middle of the bytes to be replaced would go on in the middle of the jump. It
+// stands at a landmark, so this is an instruction behind a syscall or a fault.
+static bool others_inside(struct recorder *r, struct task *t, const struct loop_site *site) {
     for (struct task *o = r->tasks; o; o = o->next)
         if (o != t && o->mm == t->mm && o->landmark.rip > site->address &&
             o->landmark.rip < site->address + site->patch_len)
@@ -319,8 +319,7 @@ static bool others_inside(struct recorder *r, struct task *t, const struct loop_
     return false;
 }
 
-static void make_landmark(struct recorder *r, struct task *t)
-{
+static void make_landmark(struct recorder *r, struct task *t) {
     static struct turn turn;
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
@@ -342,13 +341,14 @@ static void make_landmark(struct recorder *r, struct task *t)
     uint64_t stub = t->mm->site_page + t->mm->site_used;
     memset(&site, 0, sizeof site);
     if (mapped)
-        have = loop_site_build(read_code, t, turn.pcs + first, turn.count - first, from, to, stub, ANNEX_COUNT,
-                               ANNEX_LIMIT, &site) == 0;
+        have = loop_site_build(read_code, t, turn.pcs + first, turn.count - first, from, to, stub,
+                               ANNEX_COUNT, ANNEX_LIMIT, &site) == 0;
     static struct words words;
     memset(&words, 0, sizeof words);
     bool landmark = false;
     if (have && others_inside(r, t, &site)) have = false;
-    // The place must be reached again within a turn or two; without a place for a stub the loop's head serves.
+    // The place must be reached again within a turn or two; without a place for a stub the loop's head
+    // serves.
     while (words.visits < VISITS && words.steps < STEP_BUDGET) {
         bool there = walk_to(r, t, have ? site.address : loop_head, &regs, &words, &landmark);
         if (landmark) return;
@@ -371,8 +371,7 @@ static void make_landmark(struct recorder *r, struct task *t)
     if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
 }
 
-void preempt_busy(struct recorder *r, struct task *t)
-{
+void preempt_busy(struct recorder *r, struct task *t) {
     int tid = t->tid;
     t->stepping = true;
     make_landmark(r, t);

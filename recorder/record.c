@@ -11,8 +11,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-static void describe_machine(struct recorder *r, struct trace_header *h)
-{
+static void describe_machine(struct recorder *r, struct trace_header *h) {
     struct utsname u;
     h->start_unix_ns = clock_ns(CLOCK_REALTIME);
     if (uname(&u) == 0) snprintf(h->kernel, sizeof h->kernel, "%s", u.release);
@@ -22,8 +21,7 @@ static void describe_machine(struct recorder *r, struct trace_header *h)
     h->paranoid_every = r->options->paranoid_every;
 }
 
-static void log_end(struct recorder *r, const char *why)
-{
+static void log_end(struct recorder *r, const char *why) {
     struct batch b;
     batch_init(&b, EV_END, NULL);
     b.e.ret = r->result->status;
@@ -33,8 +31,7 @@ static void log_end(struct recorder *r, const char *why)
     batch_log(r, NULL, &b);
 }
 
-int record_run(const struct record_options *options, struct record_result *result, struct rf_error *err)
-{
+int record_run(const struct record_options *options, struct record_result *result, struct rf_error *err) {
     struct recorder r = {.options = options, .result = result, .err = err, .rng = options->seed};
     memset(result, 0, sizeof *result);
     r.start_us = clock_us(CLOCK_MONOTONIC);
@@ -48,18 +45,22 @@ int record_run(const struct record_options *options, struct record_result *resul
     describe_machine(&r, &header);
     if (trace_create(options->output, &header, r.cpu, &r.trace, err) < 0) return -1;
     int failed = launch(&r);
-    if (!failed) failed = engine_run(&r);
-    else kill_everything(&r);
+    if (!failed)
+        failed = engine_run(&r);
+    else
+        kill_everything(&r);
     struct rf_error first = *err, last = {0};
-    log_end(&r, failed ? err->text
-                       : result->stuck && r.stop_all ? "stopped by refork: stuck for ever"
-                       : r.stop_all                  ? "stopped from outside"
-                                                     : "ended by itself");
+    log_end(&r, failed                        ? err->text
+                : result->stuck && r.stop_all ? "stopped by refork: stuck for ever"
+                : r.stop_all                  ? "stopped from outside"
+                                              : "ended by itself");
     result->events = trace_event_count(r.trace);
     int finished = trace_finish(r.trace, &last);
     modules_free(&r);
-    if (failed) *err = first;
-    else if (finished < 0) *err = last;
+    if (failed)
+        *err = first;
+    else if (finished < 0)
+        *err = last;
     if (!result->started) unlink(options->output);
     return failed || finished < 0 ? -1 : 0;
 }

@@ -3,28 +3,24 @@
 enum { SLICE_US = 5000, CHAOS_MEAN = 24 };
 
 // SplitMix64 (Steele, Lea, Flood 2014): any seed is a good seed.
-uint64_t chaos_random(struct recorder *r)
-{
+uint64_t chaos_random(struct recorder *r) {
     uint64_t z = r->rng += 0x9e3779b97f4a7c15ull;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
     z = (z ^ z >> 27) * 0x94d049bb133111ebull;
     return z ^ z >> 31;
 }
 
-static bool can_run(const struct task *t)
-{
+static bool can_run(const struct task *t) {
     return t->state == TASK_READY || t->state == TASK_RETURNED;
 }
 
-bool others_ready(struct recorder *r, struct task *t)
-{
+bool others_ready(struct recorder *r, struct task *t) {
     for (struct task *o = r->tasks; o; o = o->next)
         if (o != t && can_run(o)) return true;
     return false;
 }
 
-void slice_begin(struct recorder *r, struct task *t)
-{
+void slice_begin(struct recorder *r, struct task *t) {
     r->current = t;
     r->slice_end_us = r->clock_us + SLICE_US;
     // 1..2*mean landmarks; one slice in eight is long, so that a task also gets far ahead at times.
@@ -34,14 +30,13 @@ void slice_begin(struct recorder *r, struct task *t)
     }
 }
 
-bool slice_over(struct recorder *r)
-{
+bool slice_over(struct recorder *r) {
     return r->clock_us >= r->slice_end_us;
 }
 
-// The task that runs next: the present one until its slice is over, it yields or it sleeps; else the next in a fair round.
-struct task *schedule(struct recorder *r)
-{
+// The task that runs next: the present one until its slice is over, it yields or it sleeps; else the next in
+// a fair round.
+struct task *schedule(struct recorder *r) {
     struct task *c = r->current, *first = NULL, *after = NULL;
     recent_us(r);
     // In the middle of a slice (a signal was held back, or ignored): nobody else may run.

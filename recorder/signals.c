@@ -14,10 +14,10 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
-// ---- dispositions ----------------------------------------------------------------------------------------------------
+// ---- dispositions
+// ----------------------------------------------------------------------------------------------------
 
-void note_dispositions(struct recorder *r, struct task *t, int64_t ret)
-{
+void note_dispositions(struct recorder *r, struct task *t, int64_t ret) {
     (void)r;
     struct {
         uint64_t handler, flags, restorer, mask;
@@ -28,8 +28,7 @@ void note_dispositions(struct recorder *r, struct task *t, int64_t ret)
     t->process->sighand->flags[t->args[0]] = action.flags;
 }
 
-void sighand_exec(struct recorder *r, struct task *t)
-{
+void sighand_exec(struct recorder *r, struct task *t) {
     (void)r;
     struct process *p = t->process;
     if (p->sighand->refs > 1) {
@@ -45,8 +44,7 @@ void sighand_exec(struct recorder *r, struct task *t)
 
 enum action { ACT_HANDLER, ACT_IGNORE, ACT_STOP, ACT_END };
 
-static enum action action_of(struct task *t, int sig)
-{
+static enum action action_of(struct task *t, int sig) {
     uint64_t handler = t->process->sighand->handler[sig];
     if (sig == SIGSTOP) return ACT_STOP;
     if (handler > 1) return ACT_HANDLER;
@@ -55,18 +53,21 @@ static enum action action_of(struct task *t, int sig)
     case SIGCHLD:
     case SIGURG:
     case SIGWINCH:
-    case SIGCONT: return ACT_IGNORE;
+    case SIGCONT:
+        return ACT_IGNORE;
     case SIGTSTP:
     case SIGTTIN:
-    case SIGTTOU: return ACT_STOP;
-    default: return ACT_END;
+    case SIGTTOU:
+        return ACT_STOP;
+    default:
+        return ACT_END;
     }
 }
 
-// ---- holding and delivering -------------------------------------------------------------------------------------------
+// ---- holding and delivering
+// -------------------------------------------------------------------------------------------
 
-void signal_hold(struct task *t)
-{
+void signal_hold(struct task *t) {
     struct held_signal *s = calloc(1, sizeof *s), **link = &t->signals;
     rf_assert(s);
     if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &s->info) < 0) {
@@ -81,15 +82,13 @@ void signal_hold(struct task *t)
     *link = s;
 }
 
-static uint64_t blocked_mask(struct task *t)
-{
+static uint64_t blocked_mask(struct task *t) {
     uint64_t mask = 0;
     ptrace(PTRACE_GETSIGMASK, t->tid, sizeof mask, &mask);
     return mask;
 }
 
-bool signals_deliverable(struct recorder *r, struct task *t)
-{
+bool signals_deliverable(struct recorder *r, struct task *t) {
     (void)r;
     if (!t->signals) return false;
     uint64_t mask = blocked_mask(t);
@@ -98,8 +97,7 @@ bool signals_deliverable(struct recorder *r, struct task *t)
     return false;
 }
 
-bool same_regs(const struct user_regs_struct *a, const struct user_regs_struct *b)
-{
+bool same_regs(const struct user_regs_struct *a, const struct user_regs_struct *b) {
     struct user_regs_struct x = *a, y = *b;
     x.orig_rax = y.orig_rax = 0;
     x.eflags &= ~EFLAGS_IGNORED;
@@ -108,8 +106,7 @@ bool same_regs(const struct user_regs_struct *a, const struct user_regs_struct *
 }
 
 // The frame: from the new stack pointer on, at most this much (siginfo, ucontext, XSAVE area, red zone).
-static void frame_piece(struct recorder *r, struct batch *b, struct task *t, uint64_t rsp, size_t xstate)
-{
+static void frame_piece(struct recorder *r, struct batch *b, struct task *t, uint64_t rsp, size_t xstate) {
     size_t want = xstate + 2048;
     while (want && !batch_mem(r, b, t, PIECE_MEM, rsp, want)) {
         // Up to the end of the stack: page by page back from a size that reaches too far.
@@ -118,15 +115,16 @@ static void frame_piece(struct recorder *r, struct batch *b, struct task *t, uin
     }
 }
 
-// In a signal-delivery-stop: hands `info` over to its handler, stops at the handler's first instruction and logs it.
+// In a signal-delivery-stop: hands `info` over to its handler, stops at the handler's first instruction and
+// logs it.
 static void into_handler(struct recorder *r, struct task *t, const siginfo_t *info, int at,
-                         const struct user_regs_struct *before)
-{
+                         const struct user_regs_struct *before) {
     int sig = info->si_signo, status;
     ptrace(PTRACE_SETSIGINFO, t->tid, 0, info);
     t->state = TASK_RUNNING;
     t->in_syscall = true; // the timer shall leave it alone
-    // With SINGLESTEP the kernel stops right behind building the frame (signal_setup_done), before the handler runs.
+    // With SINGLESTEP the kernel stops right behind building the frame (signal_setup_done), before the
+    // handler runs.
     bool stopped = run_until_stop(r, t, PTRACE_SINGLESTEP, sig, &status);
     t->in_syscall = false;
     t->state = TASK_READY;
@@ -157,11 +155,11 @@ static void into_handler(struct recorder *r, struct task *t, const siginfo_t *in
     batch_log(r, t, &b);
 }
 
-void signal_deliver(struct recorder *r, struct task *t, int at)
-{
+void signal_deliver(struct recorder *r, struct task *t, int at) {
     uint64_t mask = blocked_mask(t);
     struct held_signal **link = &t->signals;
-    while (*link && mask >> ((*link)->info.si_signo - 1) & 1) link = &(*link)->next;
+    while (*link && mask >> ((*link)->info.si_signo - 1) & 1)
+        link = &(*link)->next;
     struct held_signal *s = *link;
     if (!s) return;
     siginfo_t info = s->info;
@@ -175,7 +173,8 @@ void signal_deliver(struct recorder *r, struct task *t, int at)
     if (t->mm->limit_lowered && !r->options->chaos && !t->signals) clock_set_limit(t->mm, ~0ull);
     int status;
     if (at == 1) {
-        // Back to before the syscall instruction; the call is skipped and made again when the handler has returned.
+        // Back to before the syscall instruction; the call is skipped and made again when the handler has
+        // returned.
         struct user_regs_struct regs;
         if (!tracee_get_regs(t->tid, &regs)) return;
         regs.rax = regs.orig_rax;
@@ -194,7 +193,8 @@ void signal_deliver(struct recorder *r, struct task *t, int at)
         }
     }
     if (!t->in_signal_stop) {
-        // At a syscall-exit-stop the kernel sends the signal that we resume with; its delivery stop comes next.
+        // At a syscall-exit-stop the kernel sends the signal that we resume with; its delivery stop comes
+        // next.
         t->state = TASK_RUNNING;
         t->in_syscall = true;
         bool ok = run_until_stop(r, t, PTRACE_CONT, info.si_signo, &status);
@@ -209,11 +209,11 @@ void signal_deliver(struct recorder *r, struct task *t, int at)
     into_handler(r, t, &info, at, at == 1 ? &t->entry_regs : NULL);
 }
 
-// ---- instructions that refork carries out ----------------------------------------------------------------------------
+// ---- instructions that refork carries out
+// ----------------------------------------------------------------------------
 
 // Hidden: random numbers (RDRAND, RDSEED), transactions (RTM, HLE), TPAUSE, RDPID: none of them traps.
-static void masked_cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4])
-{
+static void masked_cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4]) {
     __cpuid_count(leaf, sub, out[0], out[1], out[2], out[3]);
     if (leaf == 1) out[2] &= ~(1u << 30);
     if (leaf == 7 && sub == 0) {
@@ -223,18 +223,16 @@ static void masked_cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4])
     }
 }
 
-static void set_register(struct user_regs_struct *regs, int number, int width, uint64_t value)
-{
-    unsigned long long *const names[16] = {&regs->rax, &regs->rcx, &regs->rdx, &regs->rbx, &regs->rsp, &regs->rbp,
-                                           &regs->rsi, &regs->rdi, &regs->r8,  &regs->r9,  &regs->r10, &regs->r11,
-                                           &regs->r12, &regs->r13, &regs->r14, &regs->r15};
+static void set_register(struct user_regs_struct *regs, int number, int width, uint64_t value) {
+    unsigned long long *const names[16] = {
+        &regs->rax, &regs->rcx, &regs->rdx, &regs->rbx, &regs->rsp, &regs->rbp, &regs->rsi, &regs->rdi,
+        &regs->r8,  &regs->r9,  &regs->r10, &regs->r11, &regs->r12, &regs->r13, &regs->r14, &regs->r15};
     if (width == 64) *names[number] = value;
     if (width == 32) *names[number] = (uint32_t)value;
     if (width == 16) *names[number] = (*names[number] & ~0xffffull) | (uint16_t)value;
 }
 
-static void emulate(struct user_regs_struct *regs, const struct trap_instruction *in)
-{
+static void emulate(struct user_regs_struct *regs, const struct trap_instruction *in) {
     uint32_t out[4], aux = 0;
     uint64_t value = 0;
     switch (in->kind) {
@@ -245,7 +243,9 @@ static void emulate(struct user_regs_struct *regs, const struct trap_instruction
         regs->rcx = out[2];
         regs->rdx = out[3];
         break;
-    case TRAP_RDTSCP: regs->rcx = 0; __attribute__((fallthrough));
+    case TRAP_RDTSCP:
+        regs->rcx = 0;
+        __attribute__((fallthrough));
     case TRAP_RDTSC:
         // This thread traps rdtsc itself (see engine_run).
         clock_trap_tsc(false);
@@ -264,8 +264,8 @@ static void emulate(struct user_regs_struct *regs, const struct trap_instruction
 }
 
 // At an int3 of ours (pc behind it) or a fault on the instruction itself (pc at it).
-static bool trapped_instruction(struct recorder *r, struct task *t, struct user_regs_struct *regs, bool int3)
-{
+static bool trapped_instruction(struct recorder *r, struct task *t, struct user_regs_struct *regs,
+                                bool int3) {
     uint8_t code[16] = {0};
     uint64_t at = regs->rip - int3;
     if (!tracee_read(t->tid, t->mm->mem_fd, at, code, 15) && !tracee_read(t->tid, t->mm->mem_fd, at, code, 4))
@@ -293,8 +293,7 @@ static bool trapped_instruction(struct recorder *r, struct task *t, struct user_
     return true;
 }
 
-static void tick(struct recorder *r, struct task *t, struct user_regs_struct *regs)
-{
+static void tick(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
     struct batch b;
     if (annex_contains(regs->rip)) {
         regs->r11 = 0;
@@ -310,14 +309,12 @@ static void tick(struct recorder *r, struct task *t, struct user_regs_struct *re
     batch_log(r, t, &b);
 }
 
-static bool in_site_stub(struct task *t, uint64_t pc)
-{
+static bool in_site_stub(struct task *t, uint64_t pc) {
     return t->mm->site_page && pc >= t->mm->site_page && pc < t->mm->site_page + t->mm->site_used;
 }
 
 // A fault that nobody handles: the end of the process, at a place that replay shall reach as well.
-static void fatal_fault(struct recorder *r, struct task *t, int sig, const struct user_regs_struct *regs)
-{
+static void fatal_fault(struct recorder *r, struct task *t, int sig, const struct user_regs_struct *regs) {
     struct batch b;
     batch_init(&b, EV_SIGNAL, t);
     b.e.nr = sig;
@@ -329,8 +326,7 @@ static void fatal_fault(struct recorder *r, struct task *t, int sig, const struc
     batch_log(r, t, &b);
 }
 
-void signal_stop(struct recorder *r, struct task *t, int status)
-{
+void signal_stop(struct recorder *r, struct task *t, int status) {
     int sig = WSTOPSIG(status);
     siginfo_t info;
     struct user_regs_struct regs;
@@ -339,9 +335,10 @@ void signal_stop(struct recorder *r, struct task *t, int status)
     canonical_regs(&regs);
     bool int3 = sig == SIGTRAP && info.si_code == 0x80;
     if (r->options->log)
-        fprintf(r->options->log, "         signal %d code %d of %d at %llx rsp %llx address %p\n", sig, info.si_code, t->tid,
-                regs.rip, regs.rsp, info.si_addr);
-    if (int3 && ((regs.rip - 1 >= ANNEX_STUBS && regs.rip - 1 < ANNEX_STUBS + ANNEX_STUBS_SIZE) || in_site_stub(t, regs.rip - 1))) {
+        fprintf(r->options->log, "         signal %d code %d of %d at %llx rsp %llx address %p\n", sig,
+                info.si_code, t->tid, regs.rip, regs.rsp, info.si_addr);
+    if (int3 && ((regs.rip - 1 >= ANNEX_STUBS && regs.rip - 1 < ANNEX_STUBS + ANNEX_STUBS_SIZE) ||
+                 in_site_stub(t, regs.rip - 1))) {
         tick(r, t, &regs);
         if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
         return;
@@ -371,7 +368,8 @@ void signal_stop(struct recorder *r, struct task *t, int status)
         return;
     }
     signal_hold(t);
-    // The timer's ticks that ask for a landmark do not come while signals keep stopping the task: they count here.
+    // The timer's ticks that ask for a landmark do not come while signals keep stopping the task: they count
+    // here.
     preempt_request(r, t);
     preempt_tick(r, t);
 }

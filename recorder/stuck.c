@@ -1,5 +1,5 @@
-// Who waits for ever? A task is stuck when nothing outside and no task that is not stuck itself can end its wait: the
-// greatest set of sleeping tasks that is closed under "who could wake it".
+// Who waits for ever? A task is stuck when nothing outside and no task that is not stuck itself can end its
+// wait: the greatest set of sleeping tasks that is closed under "who could wake it".
 #include "recorder/engine.h"
 
 #include <errno.h>
@@ -12,25 +12,27 @@
 
 enum wait_kind { WAIT_OUTSIDE, WAIT_FUTEX, WAIT_CHILD };
 
-static enum wait_kind wait_of(struct task *t)
-{
+static enum wait_kind wait_of(struct task *t) {
     if (t->state != TASK_IN_KERNEL || !t->in_syscall) return WAIT_OUTSIDE;
     if (task_state_letter(t->tid) != 'S') return WAIT_OUTSIDE;
     switch (t->nr) {
     case SYS_futex: {
         int op = (int)t->args[1] & FUTEX_CMD_MASK;
-        bool waits = op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2;
+        bool waits =
+            op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2;
         return waits && !t->args[3] ? WAIT_FUTEX : WAIT_OUTSIDE; // args[3]: the timeout
     }
-    case SYS_wait4: return t->args[2] & WNOHANG ? WAIT_OUTSIDE : WAIT_CHILD;
-    case SYS_waitid: return t->args[3] & WNOHANG ? WAIT_OUTSIDE : WAIT_CHILD;
-    default: return WAIT_OUTSIDE;
+    case SYS_wait4:
+        return t->args[2] & WNOHANG ? WAIT_OUTSIDE : WAIT_CHILD;
+    case SYS_waitid:
+        return t->args[3] & WNOHANG ? WAIT_OUTSIDE : WAIT_CHILD;
+    default:
+        return WAIT_OUTSIDE;
     }
 }
 
 // Is the futex word in memory that another address space can reach as well?
-static bool word_is_shared(struct task *t)
-{
+static bool word_is_shared(struct task *t) {
     if ((int)t->args[1] & FUTEX_PRIVATE_FLAG) return false;
     char path[64], line[4400];
     snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
@@ -46,8 +48,7 @@ static bool word_is_shared(struct task *t)
     return shared;
 }
 
-static bool child_matches(const struct task *t, const struct process *child)
-{
+static bool child_matches(const struct task *t, const struct process *child) {
     if (child->parent_pid != t->process->pid) return false;
     if (t->nr == SYS_wait4) {
         int want = (int)t->args[0];
@@ -62,19 +63,18 @@ struct candidate {
     bool stuck, shared;
 };
 
-static bool process_moves(struct recorder *r, const struct process *p, struct candidate *all, size_t n)
-{
+static bool process_moves(struct recorder *r, const struct process *p, struct candidate *all, size_t n) {
     for (struct task *t = r->tasks; t; t = t->next) {
         if (t->process != p) continue;
         bool stuck = false;
-        for (size_t i = 0; i < n; i++) stuck |= all[i].task == t && all[i].stuck;
+        for (size_t i = 0; i < n; i++)
+            stuck |= all[i].task == t && all[i].stuck;
         if (!stuck) return true;
     }
     return false;
 }
 
-static bool can_be_woken(struct recorder *r, struct candidate *c, struct candidate *all, size_t n)
-{
+static bool can_be_woken(struct recorder *r, struct candidate *c, struct candidate *all, size_t n) {
     if (c->kind == WAIT_CHILD) {
         bool any = false;
         for (struct process *p = r->processes; p; p = p->next) {
@@ -87,17 +87,19 @@ static bool can_be_woken(struct recorder *r, struct candidate *c, struct candida
     for (struct task *t = r->tasks; t; t = t->next) {
         if (t == c->task || (t->mm != c->task->mm && !c->shared)) continue;
         bool stuck = false;
-        for (size_t i = 0; i < n; i++) stuck |= all[i].task == t && all[i].stuck;
+        for (size_t i = 0; i < n; i++)
+            stuck |= all[i].task == t && all[i].stuck;
         if (!stuck) return true;
     }
     return false;
 }
 
-// A handler for an asynchronous signal could run in the middle of the wait and end it (sem_post in a SIGTERM handler).
-static bool signal_could_help(const struct process *p)
-{
+// A handler for an asynchronous signal could run in the middle of the wait and end it (sem_post in a SIGTERM
+// handler).
+static bool signal_could_help(const struct process *p) {
     for (int s = 1; s < 65; s++) {
-        if (s == SIGSEGV || s == SIGBUS || s == SIGFPE || s == SIGILL || s == SIGTRAP || s == SIGABRT || s == SIGSYS)
+        if (s == SIGSEGV || s == SIGBUS || s == SIGFPE || s == SIGILL || s == SIGTRAP || s == SIGABRT ||
+            s == SIGSYS)
             continue;
         // glibc's own: cancellation and setxid, sent by threads of the process only.
         if (s == 32 || s == 33) continue;
@@ -106,17 +108,17 @@ static bool signal_could_help(const struct process *p)
     return false;
 }
 
-// lll_lock and pthread mutexes wait with FUTEX_WAIT for a value that means "held"; semaphores, conditions, rwlocks and barriers with
-// FUTEX_WAIT_BITSET (glibc's futex-internal.h), semaphores for 0.
-static bool waits_for_mutex(const struct task *t)
-{
+// lll_lock and pthread mutexes wait with FUTEX_WAIT for a value that means "held"; semaphores, conditions,
+// rwlocks and barriers with FUTEX_WAIT_BITSET (glibc's futex-internal.h), semaphores for 0.
+static bool waits_for_mutex(const struct task *t) {
     int op = (int)t->args[1] & FUTEX_CMD_MASK;
-    return t->nr == SYS_futex && (op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 || (op == FUTEX_WAIT && t->args[2]));
+    return t->nr == SYS_futex &&
+           (op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 || (op == FUTEX_WAIT && t->args[2]));
 }
 
-static void found(struct recorder *r, struct candidate *all, size_t n)
-{
-    // The one to name: a child that was forked by a threaded process, before a parent that only waits for its child.
+static void found(struct recorder *r, struct candidate *all, size_t n) {
+    // The one to name: a child that was forked by a threaded process, before a parent that only waits for its
+    // child.
     struct candidate *best = NULL;
     bool proved = true;
     for (size_t i = 0; i < n; i++) {
@@ -126,16 +128,19 @@ static void found(struct recorder *r, struct candidate *all, size_t n)
             best = &all[i];
     }
     for (size_t i = 0; i < n; i++)
-        if (all[i].stuck && all[i].task->process == best->task->process && signal_could_help(all[i].task->process))
+        if (all[i].stuck && all[i].task->process == best->task->process &&
+            signal_could_help(all[i].task->process))
             proved = false;
     bool others_move = false;
     for (struct task *t = r->tasks; t; t = t->next) {
         bool stuck = false;
-        for (size_t i = 0; i < n; i++) stuck |= all[i].task == t && all[i].stuck;
+        for (size_t i = 0; i < n; i++)
+            stuck |= all[i].task == t && all[i].stuck;
         others_move |= !stuck;
     }
-    // Somebody may wait on a semaphore or a condition until a process that still moves kills it: that is no deadlock. Nobody waits so on
-    // a mutex. Without a handler a signal could only end the process, not its wait: proved all the same.
+    // Somebody may wait on a semaphore or a condition until a process that still moves kills it: that is no
+    // deadlock. Nobody waits so on a mutex. Without a handler a signal could only end the process, not its
+    // wait: proved all the same.
     if (others_move && !waits_for_mutex(best->task)) return;
     if (!proved && !(best->task->process->child_of_threaded && waits_for_mutex(best->task))) return;
     if (r->unlogged) log_unlogged_entry(r);
@@ -156,8 +161,7 @@ static void found(struct recorder *r, struct candidate *all, size_t n)
     if (!r->options->keep_going) r->stop_all = true;
 }
 
-void stuck_check(struct recorder *r, struct task *hint)
-{
+void stuck_check(struct recorder *r, struct task *hint) {
     size_t count = 0, waiting = 0;
     for (struct task *t = r->tasks; t; t = t->next) {
         count++;
@@ -182,7 +186,8 @@ void stuck_check(struct recorder *r, struct task *hint)
             }
     }
     bool futex = false;
-    for (size_t i = 0; i < n; i++) futex |= all[i].stuck && all[i].kind == WAIT_FUTEX;
+    for (size_t i = 0; i < n; i++)
+        futex |= all[i].stuck && all[i].kind == WAIT_FUTEX;
     if (futex) found(r, all, n);
     free(all);
 }

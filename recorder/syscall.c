@@ -22,44 +22,42 @@ struct reader_context {
     struct task *task;
 };
 
-static bool read_tracee(void *context, uint64_t address, void *buffer, size_t len)
-{
+static bool read_tracee(void *context, uint64_t address, void *buffer, size_t len) {
     struct task *t = context;
     return tracee_read(t->tid, t->mm->mem_fd, address, buffer, len);
 }
 
-static void entry_event(struct task *t, struct batch *b, int kind)
-{
+static void entry_event(struct task *t, struct batch *b, int kind) {
     batch_init(b, kind, t);
     b->e.nr = (int32_t)t->nr;
     b->e.flags |= EVF_REGS;
     b->e.regs = t->entry_regs;
 }
 
-static bool is_pi(uint64_t op)
-{
+static bool is_pi(uint64_t op) {
     int o = (int)op & FUTEX_CMD_MASK;
     return o == FUTEX_LOCK_PI || o == FUTEX_LOCK_PI2 || o == FUTEX_WAIT_REQUEUE_PI;
 }
 
-void log_unlogged_entry(struct recorder *r)
-{
+void log_unlogged_entry(struct recorder *r) {
     struct task *t = r->unlogged;
     r->unlogged = NULL;
     t->entry_logged = true;
     struct batch b;
     entry_event(t, &b, EV_ENTER);
     if (t->nr == SYS_futex && is_pi(t->args[1])) {
-        // The kernel sets FUTEX_WAITERS in the word before it sleeps: once asleep, the word is what others will see.
-        for (char state; (state = task_state_letter(t->tid)) == 'R';) sched_yield();
+        // The kernel sets FUTEX_WAITERS in the word before it sleeps: once asleep, the word is what others
+        // will see.
+        for (char state; (state = task_state_letter(t->tid)) == 'R';)
+            sched_yield();
         batch_mem(r, &b, t, PIECE_MEM, t->args[0], 4);
     }
     batch_log(r, t, &b);
 }
 
-// Answers the call without letting it reach the kernel: with orig_rax -1 a seccomp stop skips it, and no exit stop follows PTRACE_CONT.
-static void answer(struct recorder *r, struct task *t, struct user_regs_struct *regs, int64_t result)
-{
+// Answers the call without letting it reach the kernel: with orig_rax -1 a seccomp stop skips it, and no exit
+// stop follows PTRACE_CONT.
+static void answer(struct recorder *r, struct task *t, struct user_regs_struct *regs, int64_t result) {
     regs->orig_rax = ~0ull;
     regs->rax = (uint64_t)result;
     if (!tracee_set_regs(t->tid, regs)) return; // killed: its exit stop follows
@@ -71,8 +69,7 @@ static void answer(struct recorder *r, struct task *t, struct user_regs_struct *
     t->state = TASK_READY;
 }
 
-static void refused(struct recorder *r, struct task *t, int64_t result)
-{
+static void refused(struct recorder *r, struct task *t, int64_t result) {
     // Said once per call (and per request of a multiplexed one), not once per use.
     static struct {
         long nr;
@@ -94,23 +91,22 @@ static void refused(struct recorder *r, struct task *t, int64_t result)
         r->options->name_pc(t->process->pid, t->entry_regs.rip, where, sizeof where);
         if (r->tsc_traps) clock_trap_tsc(true);
     }
-    log_note(r, t, "%s is not recorded and was answered %s (pid %d, pc 0x%llx%s%s)", call, strerrorname_np((int)-result),
-             t->process->pid, t->entry_regs.rip, *where ? " in " : "", where);
+    log_note(r, t, "%s is not recorded and was answered %s (pid %d, pc 0x%llx%s%s)", call,
+             strerrorname_np((int)-result), t->process->pid, t->entry_regs.rip, *where ? " in " : "", where);
 }
 
 // Writes the byte that is there already; process_vm_writev respects protection.
-static bool writable(struct task *t, uint64_t address)
-{
+static bool writable(struct task *t, uint64_t address) {
     char byte;
     struct iovec local = {&byte, 1}, remote = {(void *)address, 1};
     return process_vm_readv(t->tid, &local, 1, &remote, 1, 0) == 1 &&
            process_vm_writev(t->tid, &local, 1, &remote, 1, 0) == 1;
 }
 
-// Out-buffers of a call that may sleep while other threads run go to scratch: the kernel must not write into memory
-// that a running thread may read at an unknown moment. Never futex words (their value is the protocol).
-static void redirect(struct task *t, struct user_regs_struct *regs)
-{
+// Out-buffers of a call that may sleep while other threads run go to scratch: the kernel must not write into
+// memory that a running thread may read at an unknown moment. Never futex words (their value is the
+// protocol).
+static void redirect(struct task *t, struct user_regs_struct *regs) {
     if (t->mm->refs < 2 || t->nr == SYS_futex) return;
     struct syscall_range ranges[SYSCALL_RANGES];
     int n = syscall_ranges(t->meaning, t->args, NULL, read_tracee, t, ranges);
@@ -137,7 +133,8 @@ static void redirect(struct task *t, struct user_regs_struct *regs)
             // EFAULT must stay EFAULT: only memory that the program can write is redirected.
             if (!writable(t, g->address) || !writable(t, g->address + g->size - 1)) continue;
         }
-        unsigned long long *const registers[6] = {&regs->rdi, &regs->rsi, &regs->rdx, &regs->r10, &regs->r8, &regs->r9};
+        unsigned long long *const registers[6] = {&regs->rdi, &regs->rsi, &regs->rdx,
+                                                  &regs->r10, &regs->r8,  &regs->r9};
         *registers[g->arg] = at;
         t->redirects[t->redirect_count++] = (struct redirect){g->arg, g->address, at, g->size};
         at += (g->size + 63) & ~63ull;
@@ -145,11 +142,12 @@ static void redirect(struct task *t, struct user_regs_struct *regs)
     if (t->redirect_count) tracee_set_regs(t->tid, regs);
 }
 
-static void unredirect(struct task *t, struct user_regs_struct *regs)
-{
-    unsigned long long *const registers[6] = {&regs->rdi, &regs->rsi, &regs->rdx, &regs->r10, &regs->r8, &regs->r9};
+static void unredirect(struct task *t, struct user_regs_struct *regs) {
+    unsigned long long *const registers[6] = {&regs->rdi, &regs->rsi, &regs->rdx,
+                                              &regs->r10, &regs->r8,  &regs->r9};
     int64_t ret = (int64_t)regs->rax;
-    for (int i = 0; i < t->redirect_count; i++) *registers[t->redirects[i].arg] = t->redirects[i].real;
+    for (int i = 0; i < t->redirect_count; i++)
+        *registers[t->redirects[i].arg] = t->redirects[i].real;
     struct syscall_range ranges[SYSCALL_RANGES];
     int n = syscall_ranges(t->meaning, t->args, &ret, read_tracee, t, ranges);
     for (int i = 0; i < t->redirect_count; i++) {
@@ -167,10 +165,9 @@ static void unredirect(struct task *t, struct user_regs_struct *regs)
     tracee_set_regs(t->tid, regs);
 }
 
-// Waits until the call that t was resumed into has either returned (and is logged) or put t to sleep: before that
-// nobody else may run, and so calls are in the trace in the order in which the kernel carried them out.
-void syscall_settle(struct recorder *r, struct task *t)
-{
+// Waits until the call that t was resumed into has either returned (and is logged) or put t to sleep: before
+// that nobody else may run, and so calls are in the trace in the order in which the kernel carried them out.
+void syscall_settle(struct recorder *r, struct task *t) {
     int status;
     for (uint64_t since = now_us(r);;) {
         sched_yield();
@@ -185,16 +182,15 @@ void syscall_settle(struct recorder *r, struct task *t)
     }
 }
 
-static void wait_or_leave(struct recorder *r, struct task *t)
-{
+static void wait_or_leave(struct recorder *r, struct task *t) {
     int status;
     t->state = TASK_IN_KERNEL;
     if (others_ready(r, t)) {
         syscall_settle(r, t);
         return;
     }
-    // Nobody else could run: sleep until something happens; the timer breaks this after 4 ms at most, then idle() looks
-    // whether everybody is stuck.
+    // Nobody else could run: sleep until something happens; the timer breaks this after 4 ms at most, then
+    // idle() looks whether everybody is stuck.
     pid_t pid = waitpid(-1, &status, __WALL);
     struct task *o = pid > 0 ? task_find(r, pid) : NULL;
     if (o == t)
@@ -203,24 +199,29 @@ static void wait_or_leave(struct recorder *r, struct task *t)
         take_stop(r, o, status);
 }
 
-static bool file_copy_to_echo(struct task *t)
-{
-    // What goes from file to file inside the kernel never passes the program's memory. Towards the program's own
-    // stdout or stderr the replay could not show it, so the program is told to copy by itself (EINVAL: "not supported for
-    // these descriptors", all users of these calls fall back).
+static bool file_copy_to_echo(struct task *t) {
+    // What goes from file to file inside the kernel never passes the program's memory. Towards the program's
+    // own stdout or stderr the replay could not show it, so the program is told to copy by itself (EINVAL:
+    // "not supported for these descriptors", all users of these calls fall back).
     int out;
     switch (t->nr) {
-    case SYS_sendfile: out = (int)t->args[0]; break;
+    case SYS_sendfile:
+        out = (int)t->args[0];
+        break;
     case SYS_copy_file_range:
-    case SYS_splice: out = (int)t->args[2]; break;
-    case SYS_tee: out = (int)t->args[1]; break;
-    default: return false;
+    case SYS_splice:
+        out = (int)t->args[2];
+        break;
+    case SYS_tee:
+        out = (int)t->args[1];
+        break;
+    default:
+        return false;
     }
     return fdtable_stream(t->fds, out) != 0;
 }
 
-void syscall_entry(struct recorder *r, struct task *t)
-{
+void syscall_entry(struct recorder *r, struct task *t) {
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) {
         t->state = TASK_IN_KERNEL; // killed: the exit stop follows
@@ -264,9 +265,13 @@ void syscall_entry(struct recorder *r, struct task *t)
     case SYS_clone:
     case SYS_clone3:
     case SYS_fork:
-    case SYS_vfork: task_clone(r, t); return;
+    case SYS_vfork:
+        task_clone(r, t);
+        return;
     case SYS_execve:
-    case SYS_execveat: task_exec(r, t); return;
+    case SYS_execveat:
+        task_exec(r, t);
+        return;
     case SYS_exit:
     case SYS_exit_group: {
         log_unlogged_entry(r);
@@ -274,10 +279,12 @@ void syscall_entry(struct recorder *r, struct task *t)
         if (run_until_stop(r, t, PTRACE_CONT, 0, &status)) take_stop(r, t, status);
         return;
     }
-    default: break;
+    default:
+        break;
     }
     if (t->nr == SYS_madvise && t->args[2] == MADV_FREE) {
-        // The kernel would take the pages at a moment of its own choosing; MADV_DONTNEED is a MADV_FREE that takes them now.
+        // The kernel would take the pages at a moment of its own choosing; MADV_DONTNEED is a MADV_FREE that
+        // takes them now.
         regs.rdx = MADV_DONTNEED;
         tracee_set_regs(t->tid, &regs);
         t->redirects[t->redirect_count++] = (struct redirect){.arg = 2, .real = MADV_FREE};
@@ -300,51 +307,65 @@ void syscall_entry(struct recorder *r, struct task *t)
         task_ended(r, t, 0);
 }
 
-static void map_pieces(struct recorder *r, struct task *t, struct batch *b, int64_t ret)
-{
+static void map_pieces(struct recorder *r, struct task *t, struct batch *b, int64_t ret) {
     uint64_t *a = t->args;
     if (t->nr == SYS_shmat && (ret >= 0 || ret < -4095))
         image_attached(r, t, b, (uint64_t)ret, (int)a[0], a[2] & SHM_RDONLY);
     if (t->nr != SYS_mmap || (ret < 0 && ret > -4096)) return;
     bool anonymous = a[3] & MAP_ANONYMOUS;
     if (anonymous && (a[3] & MAP_TYPE) == MAP_PRIVATE) return;
-    image_mapped(r, t, b, (uint64_t)ret, a[1], (int)a[2], (int)a[3], anonymous ? -1 : (int)a[4], anonymous ? 0 : a[5]);
+    image_mapped(r, t, b, (uint64_t)ret, a[1], (int)a[2], (int)a[3], anonymous ? -1 : (int)a[4],
+                 anonymous ? 0 : a[5]);
 }
 
-static void written_file(struct recorder *r, struct task *t, struct batch *b, int64_t ret)
-{
+static void written_file(struct recorder *r, struct task *t, struct batch *b, int64_t ret) {
     if (!r->shared_count || ret <= 0) return;
     switch (t->nr) {
     case SYS_write:
-    case SYS_writev: image_file_written(r, t, b, (int)t->args[0], -1, (uint64_t)ret); break;
+    case SYS_writev:
+        image_file_written(r, t, b, (int)t->args[0], -1, (uint64_t)ret);
+        break;
     case SYS_pwrite64:
     case SYS_pwritev:
-    case SYS_pwritev2: image_file_written(r, t, b, (int)t->args[0], (int64_t)t->args[3], (uint64_t)ret); break;
-    case SYS_sendfile: image_file_written(r, t, b, (int)t->args[0], -1, (uint64_t)ret); break;
-    case SYS_copy_file_range: image_file_written(r, t, b, (int)t->args[2], -1, (uint64_t)ret); break;
-    default: break;
+    case SYS_pwritev2:
+        image_file_written(r, t, b, (int)t->args[0], (int64_t)t->args[3], (uint64_t)ret);
+        break;
+    case SYS_sendfile:
+        image_file_written(r, t, b, (int)t->args[0], -1, (uint64_t)ret);
+        break;
+    case SYS_copy_file_range:
+        image_file_written(r, t, b, (int)t->args[2], -1, (uint64_t)ret);
+        break;
+    default:
+        break;
     }
 }
 
 // What the recorder must remember of a call that succeeded.
-static void remember(struct recorder *r, struct task *t, int64_t ret)
-{
+static void remember(struct recorder *r, struct task *t, int64_t ret) {
     // close frees the slot even when it fails.
     t->fds = fdtable_syscall(t->fds, t->nr, t->args, ret, read_tracee, t);
     if (ret < 0) return;
     switch (t->nr) {
-    case SYS_set_tid_address: t->clear_tid = t->args[0]; break;
-    case SYS_set_robust_list: t->robust_list = t->args[0]; break;
-    case SYS_rt_sigaction: note_dispositions(r, t, ret); break;
-    case SYS_prctl:
-        if (t->args[0] == PR_SET_NAME) tracee_read(t->tid, t->mm->mem_fd, t->args[1], t->name, sizeof t->name - 1);
+    case SYS_set_tid_address:
+        t->clear_tid = t->args[0];
         break;
-    default: break;
+    case SYS_set_robust_list:
+        t->robust_list = t->args[0];
+        break;
+    case SYS_rt_sigaction:
+        note_dispositions(r, t, ret);
+        break;
+    case SYS_prctl:
+        if (t->args[0] == PR_SET_NAME)
+            tracee_read(t->tid, t->mm->mem_fd, t->args[1], t->name, sizeof t->name - 1);
+        break;
+    default:
+        break;
     }
 }
 
-void syscall_returned(struct recorder *r, struct task *t)
-{
+void syscall_returned(struct recorder *r, struct task *t) {
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) {
         t->state = TASK_IN_KERNEL;

@@ -19,8 +19,7 @@ struct replay_checkpoint {
     size_t object_count;
 };
 
-static int copy_object(int from, uint64_t size, struct rf_error *err)
-{
+static int copy_object(int from, uint64_t size, struct rf_error *err) {
     int fd = fd_raise(memfd_create("refork-shared", MFD_CLOEXEC));
     if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
         if (fd >= 0) close(fd);
@@ -40,8 +39,7 @@ static int copy_object(int from, uint64_t size, struct rf_error *err)
 }
 
 static int copy_objects(struct shared_object **to, size_t *count, const struct shared_object *from, size_t n,
-                        struct rf_error *err)
-{
+                        struct rf_error *err) {
     *to = calloc(n + 1, sizeof **to);
     rf_assert(*to);
     for (*count = 0; *count < n; ++*count) {
@@ -51,8 +49,7 @@ static int copy_objects(struct shared_object **to, size_t *count, const struct s
     return 0;
 }
 
-static void copy_task(struct vtask *to, const struct vtask *from)
-{
+static void copy_task(struct vtask *to, const struct vtask *from) {
     *to = *from;
     to->xstate = NULL;
     if (from->xstate) {
@@ -63,8 +60,7 @@ static void copy_task(struct vtask *to, const struct vtask *from)
 }
 
 // Descriptor tables keep their sharing: the same table becomes the same copy.
-static void copy_tables(struct vtask **to, struct vtask **from, size_t n)
-{
+static void copy_tables(struct vtask **to, struct vtask **from, size_t n) {
     for (size_t i = 0; i < n; i++) {
         struct fdtable *copy = NULL;
         if (!from[i]->fds) continue;
@@ -74,8 +70,7 @@ static void copy_tables(struct vtask **to, struct vtask **from, size_t n)
     }
 }
 
-static void copy_space(struct space *to, const struct space *from)
-{
+static void copy_space(struct space *to, const struct space *from) {
     *to = *from;
     to->map_room = from->map_count + 1;
     to->maps = malloc(to->map_room * sizeof *to->maps);
@@ -85,8 +80,7 @@ static void copy_space(struct space *to, const struct space *from)
     to->watched = false;
 }
 
-int replay_save(struct replay *r, struct replay_checkpoint **out, struct rf_error *err)
-{
+int replay_save(struct replay *r, struct replay_checkpoint **out, struct rf_error *err) {
     struct replay_checkpoint *c = calloc(1, sizeof *c);
     rf_assert(c);
     c->position = r->position;
@@ -124,8 +118,7 @@ int replay_save(struct replay *r, struct replay_checkpoint **out, struct rf_erro
     return 0;
 }
 
-void replay_checkpoint_free(struct replay_checkpoint *c)
-{
+void replay_checkpoint_free(struct replay_checkpoint *c) {
     if (!c) return;
     for (size_t i = 0; i < c->space_count; i++) {
         stub_kill(c->spaces[i].pid);
@@ -144,27 +137,26 @@ void replay_checkpoint_free(struct replay_checkpoint *c)
     free(c);
 }
 
-uint64_t replay_checkpoint_position(const struct replay_checkpoint *c)
-{
+uint64_t replay_checkpoint_position(const struct replay_checkpoint *c) {
     return c->position;
 }
 
-static void forget_everything(struct replay *r)
-{
-    for (size_t i = 0; i < r->task_count; i++) vtask_free(r->tasks[i]);
+static void forget_everything(struct replay *r) {
+    for (size_t i = 0; i < r->task_count; i++)
+        vtask_free(r->tasks[i]);
     r->task_count = 0;
     while (r->space_count) {
         r->spaces[0]->refs = 1;
         space_unref(r, r->spaces[0]);
     }
-    for (size_t i = 0; i < r->object_count; i++) close(r->objects[i].fd);
+    for (size_t i = 0; i < r->object_count; i++)
+        close(r->objects[i].fd);
     free(r->objects);
     r->objects = NULL;
     r->object_count = 0;
 }
 
-int replay_restore(struct replay *r, const struct replay_checkpoint *c, struct rf_error *err)
-{
+int replay_restore(struct replay *r, const struct replay_checkpoint *c, struct rf_error *err) {
     forget_everything(r);
     r->position = c->position;
     r->have_event = false;

@@ -75,7 +75,7 @@ struct replay {
     struct blob_map {
         const void *data;
         size_t size;
-    } *blobs; // by blob id
+    } * blobs; // by blob id
     size_t blob_count;
     struct view_map *view_maps; // of the last replay_view
     struct rf_error *error;     // of the step that is under way
@@ -96,12 +96,13 @@ bool stub_wait(pid_t pid, int *status);
 struct space *space_new(struct replay *r, struct rf_error *err);
 struct space *space_fork(struct replay *r, struct space *from, struct rf_error *err);
 void space_unref(struct replay *r, struct space *s);
-int space_map(struct replay *r, struct space *s, const struct piece *map, const struct piece *share, bool exec_image,
-              struct rf_error *err);
-int space_mmap_anonymous(struct replay *r, struct space *s, uint64_t address, uint64_t length, int prot, int flags,
-                         struct rf_error *err);
+int space_map(struct replay *r, struct space *s, const struct piece *map, const struct piece *share,
+              bool exec_image, struct rf_error *err);
+int space_mmap_anonymous(struct replay *r, struct space *s, uint64_t address, uint64_t length, int prot,
+                         int flags, struct rf_error *err);
 // Executes the like of a POLICY_MEMORY call that succeeded in the recording with `ret`.
-int space_syscall(struct replay *r, struct space *s, const struct event *e, const uint64_t args[6], struct rf_error *err);
+int space_syscall(struct replay *r, struct space *s, const struct event *e, const uint64_t args[6],
+                  struct rf_error *err);
 int space_write_file(struct replay *r, const struct piece *p, struct rf_error *err);
 void space_note_unmap(struct space *s, uint64_t start, uint64_t end);
 const char *replay_intern(struct replay *r, const void *text, size_t len);
@@ -113,7 +114,8 @@ struct vtask *vtask_find(const struct replay *r, int tid); // the live one, else
 void vtask_load(struct vtask *v);
 void vtask_unload(struct space *s); // saves the extended registers of the loaded one
 void vtask_free(struct vtask *v);
-// Resumes v (PTRACE_SYSEMU) to its next stop; watch hits on the way are reported and passed. v->pub.regs is current afterwards.
+// Resumes v (PTRACE_SYSEMU) to its next stop; watch hits on the way are reported and passed. v->pub.regs is
+// current afterwards.
 int vtask_run(struct replay *r, struct vtask *v, int *status, struct rf_error *err);
 
 // One instruction of v.
@@ -123,7 +125,8 @@ int vtask_single_step(struct replay *r, struct vtask *v, struct rf_error *err);
 int diverged(struct replay *r, const struct event *e, struct vtask *v, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 int check_regs(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err);
-void divergence_regs(char *out, size_t size, const struct user_regs_struct *want, const struct user_regs_struct *have);
+void divergence_regs(char *out, size_t size, const struct user_regs_struct *want,
+                     const struct user_regs_struct *have);
 void describe_status(char *out, size_t size, int status);
 
 // ---- state.c: finding the place of a STATE event

@@ -10,24 +10,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int check_machine(const struct trace_header *h, struct rf_error *err)
-{
+static int check_machine(const struct trace_header *h, struct rf_error *err) {
     char here[40];
     uint64_t features[8];
     cpu_describe(here, sizeof here, features);
     for (int i = 0; i < 8; i++)
         if (h->cpu_features[i] != features[i])
             return rf_fail(err, RF_CANNOT,
-                           "the trace was recorded on '%s', which differs from this CPU, '%s': its instructions would not "
+                           "the trace was recorded on '%s', which differs from this CPU, '%s': its "
+                           "instructions would not "
                            "do the same here; replay it on a machine of its own kind",
                            h->machine_id, here);
     if (h->flags & TRACE_CPUID_FAULTS && !cpu_cpuid_faults())
-        return rf_fail(err, RF_CANNOT, "the trace was recorded with CPUID faulting, which this machine lacks");
+        return rf_fail(err, RF_CANNOT,
+                       "the trace was recorded with CPUID faulting, which this machine lacks");
     return 0;
 }
 
-int replay_open(const char *path, const struct replay_options *options, struct replay **out, struct rf_error *err)
-{
+int replay_open(const char *path, const struct replay_options *options, struct replay **out,
+                struct rf_error *err) {
     struct replay *r = calloc(1, sizeof *r);
     rf_assert(r);
     if (options) r->options = *options;
@@ -44,8 +45,7 @@ int replay_open(const char *path, const struct replay_options *options, struct r
     return 0;
 }
 
-void replay_close(struct replay *r)
-{
+void replay_close(struct replay *r) {
     if (!r) return;
     for (size_t i = 0; i < r->task_count; i++) {
         if (r->tasks[i]->space) space_unref(r, r->tasks[i]->space);
@@ -56,8 +56,10 @@ void replay_close(struct replay *r)
         space_unref(r, r->spaces[0]);
     }
     stub_kill(r->template_pid);
-    for (size_t i = 0; i < r->object_count; i++) close(r->objects[i].fd);
-    for (size_t i = 0; i < r->name_count; i++) free(r->names[i]);
+    for (size_t i = 0; i < r->object_count; i++)
+        close(r->objects[i].fd);
+    for (size_t i = 0; i < r->name_count; i++)
+        free(r->names[i]);
     for (size_t i = 0; i < r->blob_count; i++)
         if (r->blobs[i].data) munmap((void *)r->blobs[i].data, r->blobs[i].size);
     free(r->blobs);
@@ -70,8 +72,7 @@ void replay_close(struct replay *r)
     free(r);
 }
 
-static int check_digest(struct replay *r, struct rf_error *err)
-{
+static int check_digest(struct replay *r, struct rf_error *err) {
     const struct piece *p = NULL;
     size_t i = 0;
     while ((p = event_piece(&r->event, PIECE_DIGEST, &i))) {
@@ -80,20 +81,20 @@ static int check_digest(struct replay *r, struct rf_error *err)
         uint64_t have = memory_digest(v->space->pid, v->space->mem_fd, NULL);
         if (have == p->v[0]) continue;
         r->error = err;
-        return diverged(r, &r->event, v, "memory differs after this event: digest recorded 0x%llx, replayed 0x%llx",
+        return diverged(r, &r->event, v,
+                        "memory differs after this event: digest recorded 0x%llx, replayed 0x%llx",
                         (unsigned long long)p->v[0], (unsigned long long)have);
     }
     return 0;
 }
 
-int replay_step(struct replay *r, struct rf_error *err)
-{
+int replay_step(struct replay *r, struct rf_error *err) {
     int got = trace_next(r->trace, &r->event, err);
     if (got <= 0) return got;
     r->have_event = true;
     if (r->options.log)
-        fprintf(r->options.log, "%8llu %d %s nr=%d ret=%lld rip=%llx\n", (unsigned long long)r->event.number, r->event.tid,
-                event_kind_name(r->event.kind), r->event.nr, (long long)r->event.ret,
+        fprintf(r->options.log, "%8llu %d %s nr=%d ret=%lld rip=%llx\n", (unsigned long long)r->event.number,
+                r->event.tid, event_kind_name(r->event.kind), r->event.nr, (long long)r->event.ret,
                 r->event.flags & EVF_REGS ? r->event.regs.rip : 0);
     if (step_event(r, &r->event, err) < 0) return -1;
     if (r->options.paranoid && check_digest(r, err) < 0) return -1;
@@ -101,58 +102,51 @@ int replay_step(struct replay *r, struct rf_error *err)
     return 1;
 }
 
-const struct event *replay_event(const struct replay *r)
-{
+const struct event *replay_event(const struct replay *r) {
     return r->have_event ? &r->event : NULL;
 }
 
-uint64_t replay_position(const struct replay *r)
-{
+uint64_t replay_position(const struct replay *r) {
     return r->position;
 }
 
-struct trace_reader *replay_trace(struct replay *r)
-{
+struct trace_reader *replay_trace(struct replay *r) {
     return r->trace;
 }
 
-size_t replay_task_count(const struct replay *r)
-{
+size_t replay_task_count(const struct replay *r) {
     return r->task_count;
 }
 
-const struct replay_task *replay_task_at(const struct replay *r, size_t i)
-{
+const struct replay_task *replay_task_at(const struct replay *r, size_t i) {
     return i < r->task_count ? &r->tasks[i]->pub : NULL;
 }
 
-const struct replay_task *replay_task_find(const struct replay *r, int tid)
-{
+const struct replay_task *replay_task_find(const struct replay *r, int tid) {
     struct vtask *v = vtask_find(r, tid);
     return v ? &v->pub : NULL;
 }
 
-int replay_task_regs(struct replay *r, int tid, struct user_regs_struct *out, struct rf_error *err)
-{
+int replay_task_regs(struct replay *r, int tid, struct user_regs_struct *out, struct rf_error *err) {
     struct vtask *v = vtask_find(r, tid);
-    if (!v || !v->space) return rf_fail(err, RF_CANNOT, "task %d does not live at event %llu", tid, (unsigned long long)r->position);
+    if (!v || !v->space)
+        return rf_fail(err, RF_CANNOT, "task %d does not live at event %llu", tid,
+                       (unsigned long long)r->position);
     *out = v->pub.regs;
     return 0;
 }
 
-// ---- views ----------------------------------------------------------------------------------------------------------------
+// ---- views
+// ----------------------------------------------------------------------------------------------------------------
 
-
-static bool view_read(void *context, uint64_t address, void *buffer, size_t len)
-{
+static bool view_read(void *context, uint64_t address, void *buffer, size_t len) {
     struct vtask *v = context;
     return v->space && tracee_read(v->space->pid, v->space->mem_fd, address, buffer, len);
 }
 
 static struct replay *view_owner;
 
-static const void *view_blob(void *context, uint64_t id, size_t *size)
-{
+static const void *view_blob(void *context, uint64_t id, size_t *size) {
     (void)context;
     struct replay *r = view_owner;
     if (!r || !id || id > trace_blob_count(r->trace)) return NULL;
@@ -178,14 +172,16 @@ static const void *view_blob(void *context, uint64_t id, size_t *size)
     return b->data;
 }
 
-int replay_view(struct replay *r, int tid, struct view *out, struct rf_error *err)
-{
+int replay_view(struct replay *r, int tid, struct view *out, struct rf_error *err) {
     struct vtask *v = vtask_find(r, tid);
-    if (!v || !v->space) return rf_fail(err, RF_CANNOT, "task %d does not live at event %llu", tid, (unsigned long long)r->position);
+    if (!v || !v->space)
+        return rf_fail(err, RF_CANNOT, "task %d does not live at event %llu", tid,
+                       (unsigned long long)r->position);
     free(r->view_maps);
     r->view_maps = malloc((v->space->map_count + 1) * sizeof *r->view_maps);
     rf_assert(r->view_maps);
-    for (size_t i = 0; i < v->space->map_count; i++) r->view_maps[i] = v->space->maps[i].v;
+    for (size_t i = 0; i < v->space->map_count; i++)
+        r->view_maps[i] = v->space->maps[i].v;
     view_owner = r;
     *out = (struct view){r->view_maps, v->space->map_count, view_read, view_blob, v};
     return 0;

@@ -12,13 +12,11 @@
 #define MREMAP_DONTUNMAP 4
 #endif
 
-static uint64_t up(uint64_t x)
-{
+static uint64_t up(uint64_t x) {
     return (x + 4095) & ~4095ull;
 }
 
-const char *replay_intern(struct replay *r, const void *text, size_t len)
-{
+const char *replay_intern(struct replay *r, const void *text, size_t len) {
     if (!text) text = "";
     for (size_t i = 0; i < r->name_count; i++)
         if (strlen(r->names[i]) == len && !memcmp(r->names[i], text, len)) return r->names[i];
@@ -27,10 +25,10 @@ const char *replay_intern(struct replay *r, const void *text, size_t len)
     return r->names[r->name_count++] = strndup(text, len);
 }
 
-// ---- the list of maps ------------------------------------------------------------------------------------------------
+// ---- the list of maps
+// ------------------------------------------------------------------------------------------------
 
-static void insert_map(struct space *s, size_t at, struct space_map m)
-{
+static void insert_map(struct space *s, size_t at, struct space_map m) {
     if (s->map_count == s->map_room) {
         s->map_room = s->map_room ? s->map_room * 2 : 64;
         s->maps = realloc(s->maps, s->map_room * sizeof *s->maps);
@@ -41,8 +39,7 @@ static void insert_map(struct space *s, size_t at, struct space_map m)
     s->map_count++;
 }
 
-static struct space_map cut(struct space_map m, uint64_t start, uint64_t end)
-{
+static struct space_map cut(struct space_map m, uint64_t start, uint64_t end) {
     m.v.offset += start - m.v.start;
     m.v.start = start;
     m.v.end = end;
@@ -50,8 +47,7 @@ static struct space_map cut(struct space_map m, uint64_t start, uint64_t end)
 }
 
 // Makes [start, end) begin and end at map boundaries; returns the index of the first map at or after start.
-static size_t split(struct space *s, uint64_t start, uint64_t end)
-{
+static size_t split(struct space *s, uint64_t start, uint64_t end) {
     for (size_t i = 0; i < s->map_count; i++)
         for (int k = 0; k < 2; k++) {
             uint64_t at = k ? end : start;
@@ -61,36 +57,37 @@ static size_t split(struct space *s, uint64_t start, uint64_t end)
             insert_map(s, i + 1, cut(m, at, m.v.end));
         }
     size_t i = 0;
-    while (i < s->map_count && s->maps[i].v.start < start) i++;
+    while (i < s->map_count && s->maps[i].v.start < start)
+        i++;
     return i;
 }
 
-void space_note_unmap(struct space *s, uint64_t start, uint64_t end)
-{
+void space_note_unmap(struct space *s, uint64_t start, uint64_t end) {
     if (!s->map_count) return;
     size_t i = split(s, start, end), n = 0;
-    while (i + n < s->map_count && s->maps[i + n].v.end <= end) n++;
+    while (i + n < s->map_count && s->maps[i + n].v.end <= end)
+        n++;
     memmove(s->maps + i, s->maps + i + n, (s->map_count - i - n) * sizeof *s->maps);
     s->map_count -= n;
 }
 
-static void note_map(struct space *s, struct space_map m)
-{
+static void note_map(struct space *s, struct space_map m) {
     space_note_unmap(s, m.v.start, m.v.end);
     size_t i = 0;
-    while (i < s->map_count && s->maps[i].v.start < m.v.start) i++;
+    while (i < s->map_count && s->maps[i].v.start < m.v.start)
+        i++;
     insert_map(s, i, m);
 }
 
-static void note_protect(struct space *s, uint64_t start, uint64_t end, int prot)
-{
-    for (size_t i = split(s, start, end); i < s->map_count && s->maps[i].v.end <= end; i++) s->maps[i].v.prot = prot;
+static void note_protect(struct space *s, uint64_t start, uint64_t end, int prot) {
+    for (size_t i = split(s, start, end); i < s->map_count && s->maps[i].v.end <= end; i++)
+        s->maps[i].v.prot = prot;
 }
 
-// ---- spaces -----------------------------------------------------------------------------------------------------------
+// ---- spaces
+// -----------------------------------------------------------------------------------------------------------
 
-static struct space *adopt(struct replay *r, pid_t pid, struct rf_error *err)
-{
+static struct space *adopt(struct replay *r, pid_t pid, struct rf_error *err) {
     struct space *s = calloc(1, sizeof *s);
     rf_assert(s);
     s->pid = pid;
@@ -108,14 +105,12 @@ static struct space *adopt(struct replay *r, pid_t pid, struct rf_error *err)
     return s;
 }
 
-struct space *space_new(struct replay *r, struct rf_error *err)
-{
+struct space *space_new(struct replay *r, struct rf_error *err) {
     pid_t pid = stub_new(r, err);
     return pid < 0 ? NULL : adopt(r, pid, err);
 }
 
-struct space *space_fork(struct replay *r, struct space *from, struct rf_error *err)
-{
+struct space *space_fork(struct replay *r, struct space *from, struct rf_error *err) {
     pid_t pid = stub_fork(from->pid, err);
     struct space *s = pid < 0 ? NULL : adopt(r, pid, err);
     if (!s) return NULL;
@@ -128,8 +123,7 @@ struct space *space_fork(struct replay *r, struct space *from, struct rf_error *
     return s;
 }
 
-void space_unref(struct replay *r, struct space *s)
-{
+void space_unref(struct replay *r, struct space *s) {
     if (--s->refs > 0) return;
     stub_kill(s->pid);
     close(s->mem_fd);
@@ -142,28 +136,28 @@ void space_unref(struct replay *r, struct space *s)
     free(s);
 }
 
-// ---- mappings -----------------------------------------------------------------------------------------------------------
+// ---- mappings
+// -----------------------------------------------------------------------------------------------------------
 
-static int mapped_at(long result, uint64_t address, const char *what, struct rf_error *err)
-{
+static int mapped_at(long result, uint64_t address, const char *what, struct rf_error *err) {
     if (result == (long)address) return 0;
     errno = result < 0 ? (int)-result : EADDRINUSE;
-    return rf_fail_errno(err, RF_CANNOT, "cannot map %s at 0x%llx in a replay task", what, (unsigned long long)address);
+    return rf_fail_errno(err, RF_CANNOT, "cannot map %s at 0x%llx in a replay task", what,
+                         (unsigned long long)address);
 }
 
-static bool bad_range(uint64_t address, uint64_t length)
-{
+static bool bad_range(uint64_t address, uint64_t length) {
     return address & 4095 || !length || address + length < address || address + length > 0x7ffffffff000 ||
            (address < REPLAY_PAGE + 4096 && address + length > REPLAY_PAGE);
 }
 
-int space_mmap_anonymous(struct replay *r, struct space *s, uint64_t address, uint64_t length, int prot, int flags,
-                         struct rf_error *err)
-{
+int space_mmap_anonymous(struct replay *r, struct space *s, uint64_t address, uint64_t length, int prot,
+                         int flags, struct rf_error *err) {
     length = up(length);
     if (bad_range(address, length))
         return rf_fail(err, RF_BAD_TRACE, "event %llu maps the impossible range 0x%llx+0x%llx",
-                       (unsigned long long)r->position + 1, (unsigned long long)address, (unsigned long long)length);
+                       (unsigned long long)r->position + 1, (unsigned long long)address,
+                       (unsigned long long)length);
     long at = stub_call(s->pid, SYS_mmap, address, length, (uint64_t)prot,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, ~0ull, 0);
     if (mapped_at(at, address, "memory", err) < 0) return -1;
@@ -172,8 +166,7 @@ int space_mmap_anonymous(struct replay *r, struct space *s, uint64_t address, ui
 }
 
 static struct shared_object *shared_object(struct replay *r, uint64_t identity, uint64_t blob, uint64_t size,
-                                           struct rf_error *err)
-{
+                                           struct rf_error *err) {
     struct shared_object *o = NULL;
     for (size_t i = 0; i < r->object_count; i++)
         if (r->objects[i].identity == identity) o = &r->objects[i];
@@ -190,7 +183,8 @@ static struct shared_object *shared_object(struct replay *r, uint64_t identity, 
     }
     if (size > o->size) {
         if (size > 1ull << 40 || ftruncate(o->fd, (off_t)size) < 0) {
-            rf_fail_errno(err, RF_CANNOT, "cannot make a memory file of %llu bytes", (unsigned long long)size);
+            rf_fail_errno(err, RF_CANNOT, "cannot make a memory file of %llu bytes",
+                          (unsigned long long)size);
             return NULL;
         }
         o->size = size;
@@ -211,27 +205,28 @@ static struct shared_object *shared_object(struct replay *r, uint64_t identity, 
     return o;
 }
 
-int space_write_file(struct replay *r, const struct piece *p, struct rf_error *err)
-{
+int space_write_file(struct replay *r, const struct piece *p, struct rf_error *err) {
     for (size_t i = 0; i < r->object_count; i++)
-        if (r->objects[i].identity == p->v[0] && pwrite(r->objects[i].fd, p->data, p->len, (off_t)p->v[1]) != (ssize_t)p->len)
+        if (r->objects[i].identity == p->v[0] &&
+            pwrite(r->objects[i].fd, p->data, p->len, (off_t)p->v[1]) != (ssize_t)p->len)
             return rf_fail_errno(err, RF_CANNOT, "cannot write into a memory file");
     return 0;
 }
 
-int space_map(struct replay *r, struct space *s, const struct piece *map, const struct piece *share, bool exec_image,
-              struct rf_error *err)
-{
+int space_map(struct replay *r, struct space *s, const struct piece *map, const struct piece *share,
+              bool exec_image, struct rf_error *err) {
     uint64_t address = map->v[0], length = up(map->v[1]), blob = map->v[4], offset = map->v[5];
     int prot = (int)map->v[2] & (PROT_READ | PROT_WRITE | PROT_EXEC), flags = (int)map->v[3];
     const char *name = replay_intern(r, map->data, map->len);
     if (bad_range(address, length) || offset & 4095)
         return rf_fail(err, RF_BAD_TRACE, "event %llu maps the impossible range 0x%llx+0x%llx",
-                       (unsigned long long)r->event.number, (unsigned long long)address, (unsigned long long)length);
+                       (unsigned long long)r->event.number, (unsigned long long)address,
+                       (unsigned long long)length);
     if (exec_image && !strcmp(name, "[stack]") && s->stack_limit) {
-        // Stacks grow by themselves: all that may come is there from the start, and not a page more, so that an overflow
-        // faults where it did.
-        uint64_t limit = s->stack_limit > 1ull << 30 ? 1ull << 30 : s->stack_limit & ~4095ull, end = address + length;
+        // Stacks grow by themselves: all that may come is there from the start, and not a page more, so that
+        // an overflow faults where it did.
+        uint64_t limit = s->stack_limit > 1ull << 30 ? 1ull << 30 : s->stack_limit & ~4095ull,
+                 end = address + length;
         if (limit > length && limit < end) {
             address = end - limit;
             length = limit;
@@ -240,7 +235,9 @@ int space_map(struct replay *r, struct space *s, const struct piece *map, const 
     int fd = -1;
     uint64_t identity = 0, flag = MAP_PRIVATE;
     if (share) {
-        struct shared_object *o = shared_object(r, identity = share->v[0], blob, offset + length > share->v[1] ? offset + length : share->v[1], err);
+        struct shared_object *o =
+            shared_object(r, identity = share->v[0], blob,
+                          offset + length > share->v[1] ? offset + length : share->v[1], err);
         if (!o) return -1;
         fd = o->fd;
         flag = MAP_SHARED;
@@ -249,15 +246,16 @@ int space_map(struct replay *r, struct space *s, const struct piece *map, const 
     } else {
         flag |= MAP_ANONYMOUS | MAP_NORESERVE;
     }
-    long at = stub_call(s->pid, SYS_mmap, address, length, (uint64_t)prot, flag | MAP_FIXED, (uint64_t)(int64_t)fd,
-                        fd < 0 ? 0 : offset);
+    long at = stub_call(s->pid, SYS_mmap, address, length, (uint64_t)prot, flag | MAP_FIXED,
+                        (uint64_t)(int64_t)fd, fd < 0 ? 0 : offset);
     if (mapped_at(at, address, name, err) < 0) return -1;
-    note_map(s, (struct space_map){{address, address + length, blob || share ? offset : 0, blob, prot, name}, flags, identity});
+    note_map(s, (struct space_map){{address, address + length, blob || share ? offset : 0, blob, prot, name},
+                                   flags,
+                                   identity});
     return 0;
 }
 
-int remap_shared(struct replay *r, struct space *s, struct rf_error *err)
-{
+int remap_shared(struct replay *r, struct space *s, struct rf_error *err) {
     for (size_t i = 0; i < s->map_count; i++) {
         struct space_map *m = &s->maps[i];
         if (!m->identity) continue;
@@ -271,16 +269,17 @@ int remap_shared(struct replay *r, struct space *s, struct rf_error *err)
     return 0;
 }
 
-// ---- calls that change the space ----------------------------------------------------------------------------------------
+// ---- calls that change the space
+// ----------------------------------------------------------------------------------------
 
-static int do_brk(struct replay *r, struct space *s, uint64_t now, struct rf_error *err)
-{
+static int do_brk(struct replay *r, struct space *s, uint64_t now, struct rf_error *err) {
     uint64_t old = s->brk;
     s->brk = now;
     if (!old) return 0;
     uint64_t from = up(old), to = up(now);
     if (to > from) {
-        if (space_mmap_anonymous(r, s, from, to - from, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, err) < 0)
+        if (space_mmap_anonymous(r, s, from, to - from, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                                 err) < 0)
             return -1;
         for (size_t i = 0; i < s->map_count; i++)
             if (s->maps[i].v.start == from) s->maps[i].v.name = "[heap]";
@@ -293,11 +292,12 @@ static int do_brk(struct replay *r, struct space *s, uint64_t now, struct rf_err
     return 0;
 }
 
-static int do_mremap(struct replay *r, struct space *s, const uint64_t a[6], uint64_t ret, struct rf_error *err)
-{
+static int do_mremap(struct replay *r, struct space *s, const uint64_t a[6], uint64_t ret,
+                     struct rf_error *err) {
     uint64_t old_len = up(a[1]), new_len = up(a[2]);
     if (bad_range(a[0], new_len) || bad_range(ret, new_len) || (old_len && bad_range(a[0], old_len)))
-        return rf_fail(err, RF_BAD_TRACE, "event %llu remaps an impossible range", (unsigned long long)r->event.number);
+        return rf_fail(err, RF_BAD_TRACE, "event %llu remaps an impossible range",
+                       (unsigned long long)r->event.number);
     for (size_t i = 0; i < s->map_count; i++) {
         const struct space_map *m = &s->maps[i];
         if (m->identity && a[0] >= m->v.start && a[0] < m->v.end &&
@@ -320,12 +320,13 @@ static int do_mremap(struct replay *r, struct space *s, const uint64_t a[6], uin
     return 0;
 }
 
-int space_syscall(struct replay *r, struct space *s, const struct event *e, const uint64_t a[6], struct rf_error *err)
-{
+int space_syscall(struct replay *r, struct space *s, const struct event *e, const uint64_t a[6],
+                  struct rf_error *err) {
     int64_t ret = e->ret;
     if (ret < 0 && ret > -4096) return 0; // refused then: nothing happened
     switch (e->nr) {
-    case SYS_brk: return do_brk(r, s, (uint64_t)ret, err);
+    case SYS_brk:
+        return do_brk(r, s, (uint64_t)ret, err);
     case SYS_shmdt:
         for (size_t i = 0; i < s->map_count; i++) {
             struct view_map m = s->maps[i].v;
@@ -340,7 +341,8 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
         size_t i = 0;
         const struct piece *map = event_piece(e, PIECE_MAP, &i);
         if (map) {
-            const struct piece *share = i < e->piece_count && e->pieces[i].kind == PIECE_SHARE ? &e->pieces[i] : NULL;
+            const struct piece *share =
+                i < e->piece_count && e->pieces[i].kind == PIECE_SHARE ? &e->pieces[i] : NULL;
             return space_map(r, s, map, share, false, err);
         }
         return space_mmap_anonymous(r, s, (uint64_t)ret, a[1], (int)a[2] & 7, (int)a[3], err);
@@ -356,19 +358,23 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
         long x = stub_call(s->pid, SYS_mprotect, a[0], a[1], a[2] & 7, 0, 0, 0);
         if (x) {
             errno = (int)-x;
-            return rf_fail_errno(err, RF_DIVERGED, "event %llu: mprotect worked in the recording and fails in replay",
+            return rf_fail_errno(err, RF_DIVERGED,
+                                 "event %llu: mprotect worked in the recording and fails in replay",
                                  (unsigned long long)e->number);
         }
         note_protect(s, a[0], a[0] + up(a[1]), (int)a[2] & 7);
         return 0;
     }
-    case SYS_mremap: return do_mremap(r, s, a, (uint64_t)ret, err);
+    case SYS_mremap:
+        return do_mremap(r, s, a, (uint64_t)ret, err);
     case SYS_madvise:
         // MADV_FREE was carried out as MADV_DONTNEED.
         if (a[2] == MADV_DONTNEED || a[2] == MADV_FREE || a[2] == MADV_REMOVE || a[2] == MADV_WIPEONFORK ||
             a[2] == MADV_KEEPONFORK || a[2] == MADV_DONTFORK || a[2] == MADV_DOFORK)
-            if (!bad_range(a[0], up(a[1]))) stub_call(s->pid, SYS_madvise, a[0], a[1], a[2] == MADV_FREE ? MADV_DONTNEED : a[2], 0, 0, 0);
+            if (!bad_range(a[0], up(a[1])))
+                stub_call(s->pid, SYS_madvise, a[0], a[1], a[2] == MADV_FREE ? MADV_DONTNEED : a[2], 0, 0, 0);
         return 0;
-    default: return 0;
+    default:
+        return 0;
     }
 }

@@ -1,6 +1,7 @@
-// A STATE event names a place that no landmark marks: pc, all registers and a digest of all private memory. The same
-// state has the same future, so the first place where all of it is equal is as good as the recorded one. The search runs
-// in-process: the loop's site gets a stub that compares registers and the words that the loop writes; only a full match of those traps.
+// A STATE event names a place that no landmark marks: pc, all registers and a digest of all private memory.
+// The same state has the same future, so the first place where all of it is equal is as good as the recorded
+// one. The search runs in-process: the loop's site gets a stub that compares registers and the words that the
+// loop writes; only a full match of those traps.
 #include "core/code.h"
 #include "replayer/engine.h"
 
@@ -9,8 +10,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-static void wanted(const struct event *e, struct state_want *w)
-{
+static void wanted(const struct event *e, struct state_want *w) {
     const struct user_regs_struct *u = &e->regs;
     memset(w, 0, sizeof *w);
     const uint64_t g[16] = {u->rax, u->rbx, u->rcx, u->rdx, u->rsi, u->rdi, u->rbp, u->rsp,
@@ -25,30 +25,27 @@ static void wanted(const struct event *e, struct state_want *w)
 }
 
 // Not over refork's own page: only the replayer's code runs there.
-static bool annex_free_range(uint64_t address, uint64_t length)
-{
+static bool annex_free_range(uint64_t address, uint64_t length) {
     return address + length >= address && (address + length <= REPLAY_PAGE || address >= REPLAY_PAGE + 4096);
 }
 
-static bool plausible(const struct loop_site *s, const struct event *e)
-{
+static bool plausible(const struct loop_site *s, const struct event *e) {
     if (!annex_free_range(s->stub_address, LOOP_COMPARE_MAX)) return false;
     return s->address == e->regs.rip && s->patch_len && s->patch_len <= sizeof s->patch &&
            s->stub_len <= sizeof s->stub && s->map_count <= sizeof s->map / sizeof *s->map;
 }
 
-static bool same_words(struct vtask *v, const struct state_want *w)
-{
+static bool same_words(struct vtask *v, const struct state_want *w) {
     for (int i = 0; i < w->word_count; i++) {
         uint64_t value;
-        if (!tracee_read(v->space->pid, v->space->mem_fd, w->words[i].address, &value, 8) || value != w->words[i].value)
+        if (!tracee_read(v->space->pid, v->space->mem_fd, w->words[i].address, &value, 8) ||
+            value != w->words[i].value)
             return false;
     }
     return true;
 }
 
-static bool same_state(struct vtask *v, const struct event *e)
-{
+static bool same_state(struct vtask *v, const struct event *e) {
     struct user_regs_struct a = v->pub.regs, b = e->regs;
     a.orig_rax = b.orig_rax = 0;
     a.eflags &= ~EFLAGS_IGNORED;
@@ -56,8 +53,7 @@ static bool same_state(struct vtask *v, const struct event *e)
     return !memcmp(&a, &b, sizeof a);
 }
 
-int state_search(struct replay *r, struct vtask *v, const struct event *e, struct rf_error *err)
-{
+int state_search(struct replay *r, struct vtask *v, const struct event *e, struct rf_error *err) {
     struct space *s = v->space;
     r->error = err;
     uint8_t original[16], stub[LOOP_COMPARE_MAX], saved[LOOP_COMPARE_MAX];
@@ -70,8 +66,8 @@ int state_search(struct replay *r, struct vtask *v, const struct event *e, struc
     if (compare) memcpy(&site, p->data, sizeof site);
     wanted(e, &want);
     compare = compare && plausible(&site, e) &&
-              loop_site_build_compare(NULL, NULL, &site, 0, 0, site.stub_address, &want, stub, sizeof stub, &stub_len,
-                                      &trap_pc) == 0;
+              loop_site_build_compare(NULL, NULL, &site, 0, 0, site.stub_address, &want, stub, sizeof stub,
+                                      &stub_len, &trap_pc) == 0;
     const uint8_t *patch = (const uint8_t *)"\xcc";
     if (compare) {
         patch = site.patch;
@@ -82,12 +78,14 @@ int state_search(struct replay *r, struct vtask *v, const struct event *e, struc
     } else {
         trap_pc = e->regs.rip + 1;
     }
-    if (!annex_free_range(e->regs.rip, patch_len) || !tracee_read(s->pid, s->mem_fd, e->regs.rip, original, patch_len))
+    if (!annex_free_range(e->regs.rip, patch_len) ||
+        !tracee_read(s->pid, s->mem_fd, e->regs.rip, original, patch_len))
         return diverged(r, e, v, "the code at 0x%llx is not mapped", e->regs.rip);
     int result = 0;
     for (bool there = false; !there && !result;) {
         int status = 0;
-        // Without a stub the instruction under the int3 is stepped by itself: run from behind it is not possible.
+        // Without a stub the instruction under the int3 is stepped by itself: run from behind it is not
+        // possible.
         tracee_write(s->mem_fd, e->regs.rip, patch, patch_len);
         result = vtask_run(r, v, &status, err);
         tracee_write(s->mem_fd, e->regs.rip, original, patch_len);
@@ -95,7 +93,8 @@ int state_search(struct replay *r, struct vtask *v, const struct event *e, struc
         if (WSTOPSIG(status) != SIGTRAP || v->pub.regs.rip != trap_pc) {
             char how[64];
             describe_status(how, sizeof how, status);
-            result = diverged(r, e, v, "before the state was reached the program %s at pc 0x%llx", how, v->pub.regs.rip);
+            result = diverged(r, e, v, "before the state was reached the program %s at pc 0x%llx", how,
+                              v->pub.regs.rip);
             break;
         }
         v->pub.regs.rip = e->regs.rip;

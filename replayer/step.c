@@ -18,13 +18,14 @@
 #define PTRACE_SYSEMU_SINGLESTEP 32
 #endif
 
-// The kernel's restart codes (include/linux/errno.h): a call that ended with one is made again unless a handler runs.
+// The kernel's restart codes (include/linux/errno.h): a call that ended with one is made again unless a
+// handler runs.
 enum { ERESTARTSYS = 512, ERESTARTNOINTR = 513, ERESTARTNOHAND = 514, ERESTART_RESTARTBLOCK = 516 };
 
-// ---- virtual tasks ----------------------------------------------------------------------------------------------------
+// ---- virtual tasks
+// ----------------------------------------------------------------------------------------------------
 
-struct vtask *vtask_find(const struct replay *r, int tid)
-{
+struct vtask *vtask_find(const struct replay *r, int tid) {
     struct vtask *dead = NULL;
     for (size_t i = r->task_count; i-- > 0;) {
         if (r->tasks[i]->pub.tid != tid) continue;
@@ -34,8 +35,7 @@ struct vtask *vtask_find(const struct replay *r, int tid)
     return dead;
 }
 
-static struct vtask *vtask_new(struct replay *r, int tid, int pid, uint64_t birth)
-{
+static struct vtask *vtask_new(struct replay *r, int tid, int pid, uint64_t birth) {
     struct vtask *v = calloc(1, sizeof *v);
     rf_assert(v);
     v->pub.tid = tid;
@@ -46,23 +46,20 @@ static struct vtask *vtask_new(struct replay *r, int tid, int pid, uint64_t birt
     return r->tasks[r->task_count++] = v;
 }
 
-void vtask_free(struct vtask *v)
-{
+void vtask_free(struct vtask *v) {
     fdtable_unref(v->fds);
     free(v->xstate);
     free(v);
 }
 
-static void leave_space(struct replay *r, struct vtask *v)
-{
+static void leave_space(struct replay *r, struct vtask *v) {
     if (!v->space) return;
     if (v->space->loaded == v) v->space->loaded = NULL;
     space_unref(r, v->space);
     v->space = NULL;
 }
 
-void vtask_unload(struct space *s)
-{
+void vtask_unload(struct space *s) {
     struct vtask *v = s->loaded;
     if (!v) return;
     if (!v->xstate) v->xstate = malloc(XSTATE_MAX);
@@ -70,8 +67,7 @@ void vtask_unload(struct space *s)
     s->loaded = NULL;
 }
 
-void vtask_load(struct vtask *v)
-{
+void vtask_load(struct vtask *v) {
     struct space *s = v->space;
     if (s->loaded == v) return;
     vtask_unload(s);
@@ -79,8 +75,7 @@ void vtask_load(struct vtask *v)
     s->loaded = v;
 }
 
-static void set_xstate(struct vtask *v, const void *data, size_t len)
-{
+static void set_xstate(struct vtask *v, const void *data, size_t len) {
     if (len > XSTATE_MAX) return;
     if (!v->xstate) v->xstate = malloc(XSTATE_MAX);
     memcpy(v->xstate, data, len);
@@ -88,17 +83,18 @@ static void set_xstate(struct vtask *v, const void *data, size_t len)
     if (v->space->loaded == v) tracee_set_xstate(v->space->pid, v->xstate, len);
 }
 
-int vtask_run(struct replay *r, struct vtask *v, int *status, struct rf_error *err)
-{
+int vtask_run(struct replay *r, struct vtask *v, int *status, struct rf_error *err) {
     struct space *s = v->space;
     vtask_load(v);
     for (;;) {
         struct user_regs_struct regs = v->pub.regs;
         regs.orig_rax = ~0ull;
-        if (!tracee_set_regs(s->pid, &regs) || ptrace(PTRACE_SYSEMU, s->pid, 0, 0) < 0 || !stub_wait(s->pid, status)) {
+        if (!tracee_set_regs(s->pid, &regs) || ptrace(PTRACE_SYSEMU, s->pid, 0, 0) < 0 ||
+            !stub_wait(s->pid, status)) {
             char how[64];
             describe_status(how, sizeof how, *status);
-            return rf_fail(err, RF_DIVERGED, "replay diverged: the replay task of process %d %s", v->pub.pid, how);
+            return rf_fail(err, RF_DIVERGED, "replay diverged: the replay task of process %d %s", v->pub.pid,
+                           how);
         }
         if (!tracee_get_regs(s->pid, &v->pub.regs))
             return rf_fail_errno(err, RF_CANNOT, "lost the replay task of process %d", v->pub.pid);
@@ -112,16 +108,15 @@ int vtask_run(struct replay *r, struct vtask *v, int *status, struct rf_error *e
             continue;
         }
         // Sent from outside to our process group (a terminal's Ctrl-C): not for the recording.
-        if (!(*status >> 16) && WSTOPSIG(*status) != SIGTRAP && ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) == 0 &&
-            info.si_code <= 0)
+        if (!(*status >> 16) && WSTOPSIG(*status) != SIGTRAP &&
+            ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) == 0 && info.si_code <= 0)
             continue;
         if (*status >> 16) continue;
         return 0;
     }
 }
 
-int vtask_single_step(struct replay *r, struct vtask *v, struct rf_error *err)
-{
+int vtask_single_step(struct replay *r, struct vtask *v, struct rf_error *err) {
     int status = 0;
     struct user_regs_struct regs = v->pub.regs;
     (void)r;
@@ -135,24 +130,24 @@ int vtask_single_step(struct replay *r, struct vtask *v, struct rf_error *err)
     return 0;
 }
 
-// ---- effects -----------------------------------------------------------------------------------------------------------
+// ---- effects
+// -----------------------------------------------------------------------------------------------------------
 
-static int write_mem(struct replay *r, const struct event *e, struct vtask *v, struct space *s, const struct piece *p,
-                     struct rf_error *err)
-{
+static int write_mem(struct replay *r, const struct event *e, struct vtask *v, struct space *s,
+                     const struct piece *p, struct rf_error *err) {
     if (p->v[0] + p->len > REPLAY_PAGE && p->v[0] < REPLAY_PAGE + 4096)
-        return rf_fail(err, RF_BAD_TRACE, "event %llu writes to refork's own page", (unsigned long long)e->number);
+        return rf_fail(err, RF_BAD_TRACE, "event %llu writes to refork's own page",
+                       (unsigned long long)e->number);
     if (tracee_poke(s->pid, s->mem_fd, p->v[0], p->data, p->len)) {
         if (r->watch.address && s->id == r->watch.space) watch_kernel_write(r, v, p->v[0], p->len);
         return 0;
     }
     r->error = err;
-    return diverged(r, e, v, "%zu bytes at 0x%llx were written in the recording and cannot be in replay", p->len,
-                    (unsigned long long)p->v[0]);
+    return diverged(r, e, v, "%zu bytes at 0x%llx were written in the recording and cannot be in replay",
+                    p->len, (unsigned long long)p->v[0]);
 }
 
-static void echo(struct replay *r, struct vtask *v, const void *bytes, size_t len)
-{
+static void echo(struct replay *r, struct vtask *v, const void *bytes, size_t len) {
     int stream = fdtable_stream(v->fds, (int)v->pub.args[0]);
     FILE *out = stream == FDTABLE_STDOUT || stream == FDTABLE_TERMINAL ? r->options.echo_out
                 : stream == FDTABLE_STDERR                             ? r->options.echo_err
@@ -160,26 +155,30 @@ static void echo(struct replay *r, struct vtask *v, const void *bytes, size_t le
     if (out) fwrite(bytes, 1, len, out);
 }
 
-static int check_hash(struct replay *r, const struct event *e, struct vtask *v, const struct piece *p, struct rf_error *err)
-{
+static int check_hash(struct replay *r, const struct event *e, struct vtask *v, const struct piece *p,
+                      struct rf_error *err) {
     uint64_t len = p->v[1];
-    if (len > 1ull << 31) return rf_fail(err, RF_BAD_TRACE, "event %llu: impossible length of written data", (unsigned long long)e->number);
+    if (len > 1ull << 31)
+        return rf_fail(err, RF_BAD_TRACE, "event %llu: impossible length of written data",
+                       (unsigned long long)e->number);
     char small[8192], *bytes = len <= sizeof small ? small : malloc(len);
     r->error = err;
     int result = 0;
     if (!bytes || !tracee_read(v->space->pid, v->space->mem_fd, p->v[0], bytes, len))
-        result = diverged(r, e, v, "the %llu bytes at 0x%llx that the program wrote cannot be read", (unsigned long long)len, (unsigned long long)p->v[0]);
+        result = diverged(r, e, v, "the %llu bytes at 0x%llx that the program wrote cannot be read",
+                          (unsigned long long)len, (unsigned long long)p->v[0]);
     else if (XXH3_64bits(bytes, len) != p->v[2])
-        result = diverged(r, e, v, "the program wrote other data than in the recording (%llu bytes at 0x%llx); replayed: \"%.60s\"",
-                          (unsigned long long)len, (unsigned long long)p->v[0], bytes);
+        result = diverged(
+            r, e, v,
+            "the program wrote other data than in the recording (%llu bytes at 0x%llx); replayed: \"%.60s\"",
+            (unsigned long long)len, (unsigned long long)p->v[0], bytes);
     else
         echo(r, v, bytes, len);
     if (bytes != small) free(bytes);
     return result;
 }
 
-static int apply_pieces(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err)
-{
+static int apply_pieces(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     for (size_t i = 0; i < e->piece_count; i++) {
         const struct piece *p = &e->pieces[i];
         switch (p->kind) {
@@ -191,34 +190,36 @@ static int apply_pieces(struct replay *r, const struct event *e, struct vtask *v
             break;
         case PIECE_REGS:
             if (e->kind == EV_BIRTH) break;
-            if (p->len != sizeof v->pub.regs) return rf_fail(err, RF_BAD_TRACE, "event %llu: registers of an odd size", (unsigned long long)e->number);
+            if (p->len != sizeof v->pub.regs)
+                return rf_fail(err, RF_BAD_TRACE, "event %llu: registers of an odd size",
+                               (unsigned long long)e->number);
             memcpy(&v->pub.regs, p->data, sizeof v->pub.regs);
             break;
         case PIECE_FILE:
             if (space_write_file(r, p, err) < 0) return -1;
             break;
-        case PIECE_XSTATE: set_xstate(v, p->data, p->len); break;
-        default: break;
+        case PIECE_XSTATE:
+            set_xstate(v, p->data, p->len);
+            break;
+        default:
+            break;
         }
     }
     return 0;
 }
 
-static bool read_vtask(void *context, uint64_t address, void *buffer, size_t len)
-{
+static bool read_vtask(void *context, uint64_t address, void *buffer, size_t len) {
     struct vtask *v = context;
     return tracee_read(v->space->pid, v->space->mem_fd, address, buffer, len);
 }
 
-static void set_name(struct vtask *v, const void *text, size_t len)
-{
+static void set_name(struct vtask *v, const void *text, size_t len) {
     memset(v->pub.name, 0, sizeof v->pub.name);
     memcpy(v->pub.name, text, strnlen(text, len < sizeof v->pub.name - 1 ? len : sizeof v->pub.name - 1));
 }
 
 // What a call that has returned did to the task itself.
-static int syscall_effects(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err)
-{
+static int syscall_effects(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     int64_t ret = e->ret;
     const uint64_t *a = v->pub.args;
     v->pub.regs.rax = (uint64_t)ret;
@@ -237,19 +238,18 @@ static int syscall_effects(struct replay *r, const struct event *e, struct vtask
     return 0;
 }
 
-// ---- running to a landmark -----------------------------------------------------------------------------------------------
+// ---- running to a landmark
+// -----------------------------------------------------------------------------------------------
 
 // A call that was interrupted and is made again: the kernel puts the pc back onto the syscall instruction.
-static void restart(struct vtask *v)
-{
+static void restart(struct vtask *v) {
     if (!v->restart) return;
     v->pub.regs.rip -= 2;
     v->pub.regs.rax = v->restart == -ERESTART_RESTARTBLOCK ? SYS_restart_syscall : (uint64_t)v->pub.nr;
     v->restart = 0;
 }
 
-static int run_to_syscall(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err)
-{
+static int run_to_syscall(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     int status = 0;
     r->error = err;
     restart(v);
@@ -264,8 +264,7 @@ static int run_to_syscall(struct replay *r, const struct event *e, struct vtask 
     return check_regs(r, e, v, err);
 }
 
-static int enter(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err)
-{
+static int enter(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     if (run_to_syscall(r, e, v, err) < 0) return -1;
     v->at_entry = v->pub.in_syscall = true;
     v->pub.nr = e->nr;
@@ -274,26 +273,24 @@ static int enter(struct replay *r, const struct event *e, struct vtask *v, struc
     return e->kind == EV_ENTER ? apply_pieces(r, e, v, err) : 0;
 }
 
-static int on_syscall(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err)
-{
+static int on_syscall(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     if (enter(r, e, v, err) < 0) return -1;
     v->pub.in_syscall = false;
     return syscall_effects(r, e, v, err);
 }
 
-static int on_exit_event(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err)
-{
+static int on_exit_event(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     r->error = err;
     if (!v->at_entry || v->pub.nr != e->nr) return diverged(r, e, v, "the task is not in that call");
     v->pub.in_syscall = false;
     return syscall_effects(r, e, v, err);
 }
 
-static int on_birth(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err)
-{
+static int on_birth(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     const struct piece *regs = event_piece(e, PIECE_REGS, NULL);
     if (!regs || regs->len != sizeof(struct user_regs_struct))
-        return rf_fail(err, RF_BAD_TRACE, "event %llu: a birth without registers", (unsigned long long)e->number);
+        return rf_fail(err, RF_BAD_TRACE, "event %llu: a birth without registers",
+                       (unsigned long long)e->number);
     struct space *s = v->space;
     vtask_load(v);
     vtask_unload(s); // the child begins with its parent's extended registers
@@ -316,8 +313,7 @@ static int on_birth(struct replay *r, const struct event *e, struct vtask *v, st
     return apply_pieces(r, e, v, err);
 }
 
-static int on_death(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err)
-{
+static int on_death(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     if (apply_pieces(r, e, v, err) < 0) return -1;
     v->pub.death = e->number;
     v->pub.in_syscall = false;
@@ -325,8 +321,7 @@ static int on_death(struct replay *r, const struct event *e, struct vtask *v, st
     return 0;
 }
 
-static int on_exec(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err)
-{
+static int on_exec(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     if (e->aux && (int)e->aux != e->tid) {
         struct vtask *former = vtask_find(r, (int)e->aux);
         if (former && former->space) v = former;
@@ -361,14 +356,14 @@ static int on_exec(struct replay *r, const struct event *e, struct vtask *v, str
     return apply_pieces(r, e, v, err);
 }
 
-static int on_tick(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err)
-{
+static int on_tick(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     uint64_t limit = (uint64_t)e->ret, none = ~0ull, count = 0;
     int status = 0;
     r->error = err;
     restart(v);
     struct space *s = v->space;
-    if (!tracee_poke(s->pid, s->mem_fd, ANNEX_LIMIT, &limit, 8)) return diverged(r, e, v, "there is no PLT clock");
+    if (!tracee_poke(s->pid, s->mem_fd, ANNEX_LIMIT, &limit, 8))
+        return diverged(r, e, v, "there is no PLT clock");
     if (vtask_run(r, v, &status, err) < 0) return -1;
     tracee_read(s->pid, s->mem_fd, ANNEX_COUNT, &count, 8);
     tracee_poke(s->pid, s->mem_fd, ANNEX_LIMIT, &none, 8);
@@ -376,7 +371,8 @@ static int on_tick(struct replay *r, const struct event *e, struct vtask *v, str
         char how[64], regs[500];
         describe_status(how, sizeof how, status);
         divergence_regs(regs, sizeof regs, &e->regs, &v->pub.regs);
-        return diverged(r, e, v, "at count %llu of the PLT clock instead of %llu the program %s at pc 0x%llx%s",
+        return diverged(r, e, v,
+                        "at count %llu of the PLT clock instead of %llu the program %s at pc 0x%llx%s",
                         (unsigned long long)count, (unsigned long long)limit, how, v->pub.regs.rip, regs);
     }
     if (annex_contains(v->pub.regs.rip)) {
@@ -386,14 +382,15 @@ static int on_tick(struct replay *r, const struct event *e, struct vtask *v, str
     return check_regs(r, e, v, err);
 }
 
-static int run_to_signal(struct replay *r, const struct event *e, struct vtask *v, int sig, struct rf_error *err)
-{
+static int run_to_signal(struct replay *r, const struct event *e, struct vtask *v, int sig,
+                         struct rf_error *err) {
     int status = 0;
     r->error = err;
     restart(v);
     if (vtask_run(r, v, &status, err) < 0) return -1;
     int got = WSTOPSIG(status);
-    // An instruction that refork carries out shows as SIGSEGV (trapped) or SIGTRAP (patched): the event says which by its pc.
+    // An instruction that refork carries out shows as SIGSEGV (trapped) or SIGTRAP (patched): the event says
+    // which by its pc.
     if (sig ? got != sig : got != SIGSEGV && got != SIGTRAP) {
         char how[64];
         describe_status(how, sizeof how, status);
@@ -402,14 +399,12 @@ static int run_to_signal(struct replay *r, const struct event *e, struct vtask *
     return check_regs(r, e, v, err);
 }
 
-static int on_trap(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err)
-{
+static int on_trap(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     if (run_to_signal(r, e, v, 0, err) < 0) return -1;
     return apply_pieces(r, e, v, err);
 }
 
-static int on_signal(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err)
-{
+static int on_signal(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     if (e->aux == 1 && run_to_syscall(r, e, v, err) < 0) return -1;
     if (e->aux == 2 && run_to_signal(r, e, v, e->nr, err) < 0) return -1;
     v->restart = 0; // the frame says how the interrupted call goes on
@@ -417,22 +412,20 @@ static int on_signal(struct replay *r, const struct event *e, struct vtask *v, s
     return apply_pieces(r, e, v, err);
 }
 
-static int on_state(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err)
-{
+static int on_state(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     restart(v);
     if (state_search(r, v, e, err) < 0) return -1;
     return check_regs(r, e, v, err);
 }
 
-static int on_patch(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err)
-{
+static int on_patch(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     for (size_t i = 0; i < e->piece_count; i++)
-        if (e->pieces[i].kind == PIECE_MAP && space_map(r, v->space, &e->pieces[i], NULL, false, err) < 0) return -1;
+        if (e->pieces[i].kind == PIECE_MAP && space_map(r, v->space, &e->pieces[i], NULL, false, err) < 0)
+            return -1;
     return apply_pieces(r, e, v, err);
 }
 
-static int on_other(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err)
-{
+static int on_other(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     (void)r, (void)e, (void)v, (void)err;
     return 0;
 }
@@ -441,17 +434,19 @@ static const struct {
     int (*step)(struct replay *, const struct event *, struct vtask *, struct rf_error *);
     bool needs_task, needs_regs;
 } steps[EV_KINDS] = {
-    [EV_EXEC] = {on_exec, false, false},    [EV_SYSCALL] = {on_syscall, true, true}, [EV_ENTER] = {enter, true, true},
-    [EV_EXIT] = {on_exit_event, true, false},     [EV_BIRTH] = {on_birth, true, false},    [EV_DEATH] = {on_death, true, false},
-    [EV_TICK] = {on_tick, true, true},      [EV_STATE] = {on_state, true, true},     [EV_TRAP] = {on_trap, true, true},
-    [EV_SIGNAL] = {on_signal, true, false}, [EV_PATCH] = {on_patch, true, false},    [EV_STUCK] = {on_other, false, false},
-    [EV_NOTE] = {on_other, false, false},   [EV_END] = {on_other, false, false},
+    [EV_EXEC] = {on_exec, false, false},  [EV_SYSCALL] = {on_syscall, true, true},
+    [EV_ENTER] = {enter, true, true},     [EV_EXIT] = {on_exit_event, true, false},
+    [EV_BIRTH] = {on_birth, true, false}, [EV_DEATH] = {on_death, true, false},
+    [EV_TICK] = {on_tick, true, true},    [EV_STATE] = {on_state, true, true},
+    [EV_TRAP] = {on_trap, true, true},    [EV_SIGNAL] = {on_signal, true, false},
+    [EV_PATCH] = {on_patch, true, false}, [EV_STUCK] = {on_other, false, false},
+    [EV_NOTE] = {on_other, false, false}, [EV_END] = {on_other, false, false},
 };
 
-int step_event(struct replay *r, const struct event *e, struct rf_error *err)
-{
+int step_event(struct replay *r, const struct event *e, struct rf_error *err) {
     if (e->kind >= EV_KINDS || !steps[e->kind].step)
-        return rf_fail(err, RF_BAD_TRACE, "event %llu is of the unknown kind %d", (unsigned long long)e->number, e->kind);
+        return rf_fail(err, RF_BAD_TRACE, "event %llu is of the unknown kind %d",
+                       (unsigned long long)e->number, e->kind);
     struct vtask *v = vtask_find(r, e->tid);
     if (steps[e->kind].needs_task && (!v || !v->space))
         return rf_fail(err, RF_BAD_TRACE, "event %llu is of task %d, which does not exist then",

@@ -1,5 +1,6 @@
-// The kernel tasks that carry address spaces. A template is made once: a child of refork with everything unmapped but
-// one page that holds `syscall; int3`; all others are forks of it or of each other, made by an injected clone.
+// The kernel tasks that carry address spaces. A template is made once: a child of refork with everything
+// unmapped but one page that holds `syscall; int3`; all others are forks of it or of each other, made by an
+// injected clone.
 #include "replayer/engine.h"
 
 #include <asm/prctl.h>
@@ -24,10 +25,9 @@
 
 enum { OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL };
 
-// Only the calls that the replayer injects, and only from its page. Code of the recording never gets as far as this
-// filter, since SYSEMU takes its calls before; the filter is the second wall.
-static int install_filter(void)
-{
+// Only the calls that the replayer injects, and only from its page. Code of the recording never gets as far
+// as this filter, since SYSEMU takes its calls before; the filter is the second wall.
+static int install_filter(void) {
     static const int allowed[] = {SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise, SYS_clone};
     enum { N = sizeof allowed / sizeof *allowed };
     struct sock_filter f[32];
@@ -44,7 +44,8 @@ static int install_filter(void)
     f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
     f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
     for (int i = 0; i < N; i++)
-        f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)allowed[i], (uint8_t)(N - i), 0);
+        f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)allowed[i],
+                                              (uint8_t)(N - i), 0);
     f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
     f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     struct sock_fprog p = {(unsigned short)n, f};
@@ -52,20 +53,23 @@ static int install_filter(void)
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p);
 }
 
-static void template_main(int go)
-{
+static void template_main(int go) {
     char byte;
-    while (read(go, &byte, 1) < 0 && errno == EINTR) continue;
+    while (read(go, &byte, 1) < 0 && errno == EINTR)
+        continue;
     personality(ADDR_NO_RANDOMIZE);
     prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
     syscall(SYS_arch_prctl, 0x1012 /* ARCH_SET_CPUID */, 0);
-    // The kernel writes to the registered rseq area at each preemption: with the area unmapped that is a SIGSEGV.
+    // The kernel writes to the registered rseq area at each preemption: with the area unmapped that is a
+    // SIGSEGV.
     if (__rseq_size)
-        syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32, 1 /* UNREGISTER */, RSEQ_SIG);
+        syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32, 1 /* UNREGISTER */,
+                RSEQ_SIG);
     syscall(SYS_set_robust_list, NULL, 24);
     syscall(SYS_set_tid_address, NULL);
     // A handler would run in memory that is no longer there; and nothing from outside shall kill it quietly.
-    for (int s = 1; s < 65; s++) signal(s, SIG_DFL);
+    for (int s = 1; s < 65; s++)
+        signal(s, SIG_DFL);
     unsigned char *page = mmap((void *)REPLAY_PAGE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (page != (void *)REPLAY_PAGE) _exit(101);
@@ -78,8 +82,7 @@ static void template_main(int go)
     __builtin_trap();
 }
 
-bool stub_wait(pid_t pid, int *status)
-{
+bool stub_wait(pid_t pid, int *status) {
     for (;;) {
         pid_t got = waitpid(pid, status, __WALL);
         if (got == pid) return WIFSTOPPED(*status);
@@ -87,8 +90,7 @@ bool stub_wait(pid_t pid, int *status)
     }
 }
 
-long stub_call(pid_t pid, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
-{
+long stub_call(pid_t pid, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
     struct user_regs_struct regs;
     int status;
     if (!tracee_get_regs(pid, &regs)) return -ESRCH;
@@ -113,8 +115,7 @@ long stub_call(pid_t pid, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t 
     return -EFAULT;
 }
 
-pid_t stub_fork(pid_t from, struct rf_error *err)
-{
+pid_t stub_fork(pid_t from, struct rf_error *err) {
     // CLONE_FILES: the replayer's descriptors (blobs as memfds) are the stub's, so that mmap can name them.
     // CLONE_PARENT: a child of the replayer, which reaps it; the task that it is forked from gets no SIGCHLD.
     long pid = stub_call(from, SYS_clone, CLONE_FILES | CLONE_PARENT, 0, 0, 0, 0, 0);
@@ -126,21 +127,19 @@ pid_t stub_fork(pid_t from, struct rf_error *err)
     return (pid_t)pid;
 }
 
-void stub_kill(pid_t pid)
-{
+void stub_kill(pid_t pid) {
     if (pid <= 0) return;
     int status;
     kill(pid, SIGKILL);
-    while (waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status)) continue;
+    while (waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status))
+        continue;
 }
 
-pid_t stub_new(struct replay *r, struct rf_error *err)
-{
+pid_t stub_new(struct replay *r, struct rf_error *err) {
     return stub_fork(r->template_pid, err);
 }
 
-int stub_template(struct replay *r, struct rf_error *err)
-{
+int stub_template(struct replay *r, struct rf_error *err) {
     int go[2], status;
     if (pipe2(go, O_CLOEXEC) < 0) return rf_fail_errno(err, RF_CANNOT, "cannot make a pipe");
     fflush(NULL);
@@ -153,7 +152,8 @@ int stub_template(struct replay *r, struct rf_error *err)
     ssize_t ignored = write(go[1], "", 1);
     (void)ignored;
     if (!result && (!stub_wait((pid_t)pid, &status) || WSTOPSIG(status) != SIGTRAP))
-        result = rf_fail(err, RF_CANNOT, "cannot set up a replay task (wait status 0x%x; run 'refork doctor')", status);
+        result = rf_fail(err, RF_CANNOT,
+                         "cannot set up a replay task (wait status 0x%x; run 'refork doctor')", status);
     close(go[0]);
     close(go[1]);
     if (result < 0) {
@@ -162,7 +162,9 @@ int stub_template(struct replay *r, struct rf_error *err)
     }
     r->template_pid = (pid_t)pid;
     long low = stub_call(r->template_pid, SYS_munmap, 0, REPLAY_PAGE, 0, 0, 0, 0);
-    long high = stub_call(r->template_pid, SYS_munmap, REPLAY_PAGE + 4096, 0x7ffffffff000 - REPLAY_PAGE - 4096, 0, 0, 0, 0);
-    if (low || high) return rf_fail(err, RF_CANNOT, "cannot empty a replay task (munmap: %ld, %ld)", low, high);
+    long high = stub_call(r->template_pid, SYS_munmap, REPLAY_PAGE + 4096,
+                          0x7ffffffff000 - REPLAY_PAGE - 4096, 0, 0, 0, 0);
+    if (low || high)
+        return rf_fail(err, RF_CANNOT, "cannot empty a replay task (munmap: %ld, %ld)", low, high);
     return 0;
 }

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Checkpoints at every `interval` events; when there are too many, every second one goes and the interval doubles. One more stays
-// near the last place that was sought backwards, since people step back again and again.
+// Checkpoints at every `interval` events; when there are too many, every second one goes and the interval
+// doubles. One more stays near the last place that was sought backwards, since people step back again and
+// again.
 enum { MAX_CHECKPOINTS = 24, FIRST_INTERVAL = 2000, NEAR = 200, PROGRESS_US = 50000 };
 
 struct timeline {
@@ -26,12 +27,11 @@ struct timeline {
         char *path, *text;
         char **lines;
         int count;
-    } *sources;
+    } * sources;
     size_t source_count;
 };
 
-int timeline_open(const char *path, struct timeline **out, struct rf_error *err)
-{
+int timeline_open(const char *path, struct timeline **out, struct rf_error *err) {
     struct timeline *t = calloc(1, sizeof *t);
     rf_assert(t);
     t->interval = FIRST_INTERVAL;
@@ -48,10 +48,10 @@ int timeline_open(const char *path, struct timeline **out, struct rf_error *err)
     return 0;
 }
 
-void timeline_close(struct timeline *t)
-{
+void timeline_close(struct timeline *t) {
     if (!t) return;
-    for (size_t i = 0; i < t->count; i++) replay_checkpoint_free(t->checkpoints[i]);
+    for (size_t i = 0; i < t->count; i++)
+        replay_checkpoint_free(t->checkpoints[i]);
     replay_checkpoint_free(t->near);
     if (t->verdict) verdict_free(t->verdict);
     if (t->symbols) symbols_free(t->symbols);
@@ -66,34 +66,28 @@ void timeline_close(struct timeline *t)
     free(t);
 }
 
-uint64_t timeline_position(const struct timeline *t)
-{
+uint64_t timeline_position(const struct timeline *t) {
     return replay_position(t->replay);
 }
 
-uint64_t timeline_last(const struct timeline *t)
-{
+uint64_t timeline_last(const struct timeline *t) {
     return t->last;
 }
 
-struct replay *timeline_replay(struct timeline *t)
-{
+struct replay *timeline_replay(struct timeline *t) {
     return t->replay;
 }
 
-struct symbols *timeline_symbols(struct timeline *t)
-{
+struct symbols *timeline_symbols(struct timeline *t) {
     return t->symbols;
 }
 
-void timeline_set_progress(struct timeline *t, timeline_progress progress, void *context)
-{
+void timeline_set_progress(struct timeline *t, timeline_progress progress, void *context) {
     t->progress = progress;
     t->progress_context = context;
 }
 
-int timeline_report(struct timeline *t, uint64_t done, uint64_t total, struct rf_error *err)
-{
+int timeline_report(struct timeline *t, uint64_t done, uint64_t total, struct rf_error *err) {
     if (!t->progress) return 0;
     uint64_t now = clock_us(CLOCK_MONOTONIC);
     if (now - t->progress_us < PROGRESS_US) return 0;
@@ -105,8 +99,7 @@ int timeline_report(struct timeline *t, uint64_t done, uint64_t total, struct rf
     return rf_fail(err, RF_CANNOT, "interrupted");
 }
 
-static int keep_checkpoint(struct timeline *t, struct rf_error *err)
-{
+static int keep_checkpoint(struct timeline *t, struct rf_error *err) {
     uint64_t at = timeline_position(t);
     if (at % t->interval || at <= replay_checkpoint_position(t->checkpoints[t->count - 1])) return 0;
     if (replay_save(t->replay, &t->checkpoints[t->count], err) < 0) return -1;
@@ -123,8 +116,7 @@ static int keep_checkpoint(struct timeline *t, struct rf_error *err)
     return 0;
 }
 
-static int go_back(struct timeline *t, uint64_t number, struct rf_error *err)
-{
+static int go_back(struct timeline *t, uint64_t number, struct rf_error *err) {
     const struct replay_checkpoint *best = t->checkpoints[0];
     for (size_t i = 0; i < t->count; i++)
         if (replay_checkpoint_position(t->checkpoints[i]) <= number) best = t->checkpoints[i];
@@ -134,8 +126,7 @@ static int go_back(struct timeline *t, uint64_t number, struct rf_error *err)
     return replay_restore(t->replay, best, err);
 }
 
-static int seek(struct timeline *t, uint64_t number, struct rf_error *err)
-{
+static int seek(struct timeline *t, uint64_t number, struct rf_error *err) {
     if (number > t->last) number = t->last;
     uint64_t start = timeline_position(t), near_at = 0;
     if (number < start) {
@@ -158,46 +149,45 @@ static int seek(struct timeline *t, uint64_t number, struct rf_error *err)
     return 0;
 }
 
-int timeline_seek(struct timeline *t, uint64_t number, struct rf_error *err)
-{
-    // As in the recorder: stops are three times as cheap when this thread traps rdtsc like the tasks that it drives.
+int timeline_seek(struct timeline *t, uint64_t number, struct rf_error *err) {
+    // As in the recorder: stops are three times as cheap when this thread traps rdtsc like the tasks that it
+    // drives.
     clock_trap_tsc(t->fast = true);
     int result = seek(t, number, err);
     clock_trap_tsc(t->fast = false);
     return result;
 }
 
-int timeline_step(struct timeline *t, int64_t delta, struct rf_error *err)
-{
+int timeline_step(struct timeline *t, int64_t delta, struct rf_error *err) {
     uint64_t at = timeline_position(t);
     if (delta < 0 && (uint64_t)-delta > at) return timeline_seek(t, 0, err);
     return timeline_seek(t, at + (uint64_t)delta, err);
 }
 
-size_t timeline_stack(struct timeline *t, int tid, struct frame *out, size_t max)
-{
+size_t timeline_stack(struct timeline *t, int tid, struct frame *out, size_t max) {
     struct view view;
     struct user_regs_struct regs;
     struct rf_error err;
     struct raw_frame raw[128];
-    if (replay_task_regs(t->replay, tid, &regs, &err) < 0 || replay_view(t->replay, tid, &view, &err) < 0) return 0;
+    if (replay_task_regs(t->replay, tid, &regs, &err) < 0 || replay_view(t->replay, tid, &view, &err) < 0)
+        return 0;
     size_t n = unwind_stack(&view, &regs, raw, sizeof raw / sizeof *raw);
     return symbols_frames(t->symbols, &view, raw, n, out, max);
 }
 
-int timeline_event(struct timeline *t, uint64_t number, struct event *out, struct rf_error *err)
-{
-    if (!number || number > t->last) return rf_fail(err, RF_CANNOT, "there is no event %llu", (unsigned long long)number);
+int timeline_event(struct timeline *t, uint64_t number, struct event *out, struct rf_error *err) {
+    if (!number || number > t->last)
+        return rf_fail(err, RF_CANNOT, "there is no event %llu", (unsigned long long)number);
     if (trace_seek(t->reader, number, err) < 0) return -1;
     return trace_next(t->reader, out, err) == 1 ? 0 : -1;
 }
 
-// ---- sources ---------------------------------------------------------------------------------------------------------------
+// ---- sources
+// ---------------------------------------------------------------------------------------------------------------
 
 enum { SOURCE_LIMIT = 16 << 20 };
 
-static char *read_all(FILE *f)
-{
+static char *read_all(FILE *f) {
     char *text = NULL;
     size_t used = 0, room = 0;
     for (;;) {
@@ -216,8 +206,7 @@ static char *read_all(FILE *f)
     return text;
 }
 
-static struct source *source_load(struct timeline *t, const char *path)
-{
+static struct source *source_load(struct timeline *t, const char *path) {
     for (size_t i = 0; i < t->source_count; i++)
         if (!strcmp(t->sources[i].path, path)) return &t->sources[i];
     t->sources = realloc(t->sources, (t->source_count + 1) * sizeof *t->sources);
@@ -247,15 +236,13 @@ static struct source *source_load(struct timeline *t, const char *path)
     return s;
 }
 
-const char *timeline_source_line(void *timeline, const char *file, int line)
-{
+const char *timeline_source_line(void *timeline, const char *file, int line) {
     if (!file || file[0] != '/' || line < 1) return NULL;
     struct source *s = source_load(timeline, file);
     return line <= s->count ? s->lines[line - 1] : NULL;
 }
 
-int timeline_verdict(struct timeline *t, const struct verdict **out, struct rf_error *err)
-{
+int timeline_verdict(struct timeline *t, const struct verdict **out, struct rf_error *err) {
     if (!t->verdict && analyse(t, &t->verdict, err) < 0) return -1;
     *out = t->verdict;
     return 0;

@@ -8,10 +8,10 @@ export out=${out:-$build/test-out}
 mkdir -p "$out"
 
 # Runs a command in an environment of its own: nothing of the caller's shell, locale or Python settings gets in.
-clean() {
-    mkdir -p "$out/home"
-    env -i PATH=/usr/bin:/bin LANG=C.UTF-8 HOME="$out/home" TERM=dumb "$@"
-}
+# In a subshell `exec "${as_clean[@]}" ...` leaves no bash behind that would say "Aborted" into the program's stderr.
+mkdir -p "$out/home"
+as_clean=(env -i PATH=/usr/bin:/bin LANG=C.UTF-8 "HOME=$out/home" TERM=dumb)
+clean() { "${as_clean[@]}" "$@"; }
 
 # The test failed: says why, and how to look at it.
 fail() {

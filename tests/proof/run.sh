@@ -103,15 +103,14 @@ once() { # TITLE [RECORD OPTION...] [:: REPLAY OPTION...]
         cp "${command[0]}" "$work/a-copy"
         command[0]=$work/a-copy
     fi
-    # A subshell keeps bash's own "Aborted" messages out of the output.
-    (clean "${as_recorder[@]}" "$refork" record "${options[@]}" -o "$trace" -- "${command[@]}" \
-        <"$in" >"$work/$title.out" 2>"$work/$title.err") 2>/dev/null
+    (exec "${as_clean[@]}" "${as_recorder[@]}" "$refork" record "${options[@]}" -o "$trace" -- "${command[@]}" \
+        <"$in" >"$work/$title.out" 2>"$work/$title.err")
     recorded=$?
     if [ -n "$delete" ]; then
         mv "$work/a-copy" "$work/kept-for-the-next-run"
     fi
-    (cd "$work/elsewhere" && clean "${as_replayer[@]}" "$refork" replay --batch "${replay_options[@]}" "$trace" \
-        </dev/null >"$work/$title.out2" 2>"$work/$title.err2") 2>/dev/null
+    (cd "$work/elsewhere" && exec "${as_clean[@]}" "${as_replayer[@]}" "$refork" replay --batch "${replay_options[@]}" "$trace" \
+        </dev/null >"$work/$title.out2" 2>"$work/$title.err2")
     replayed=$?
     if [ -n "$delete" ]; then
         mv "$work/kept-for-the-next-run" "$work/a-copy"
@@ -134,7 +133,7 @@ once() { # TITLE [RECORD OPTION...] [:: REPLAY OPTION...]
 }
 
 if [ -n "$same" ]; then
-    (clean "${command[@]}" <"$in" >"$work/native.out" 2>"$work/native.err") 2>/dev/null
+    (exec "${as_clean[@]}" "${command[@]}" <"$in" >"$work/native.out" 2>"$work/native.err")
 fi
 for ((rep = 1; rep <= ${REPS:-5}; rep++)); do once "$rep"; done
 

@@ -20,23 +20,23 @@
 static char folder[] = "/tmp/refork-timeline-XXXXXX";
 static char trace[128];
 
-static const char program[] = "#include <pthread.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n"
-                              "#include <sys/mman.h>\n#include <sys/wait.h>\n#include <unistd.h>\n"
-                              "static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER; static long total; static long *shared;\n"
-                              "static void *work(void *x) { for (int i = 0; i < 200; i++) { char *p = malloc(5000 + i);\n"
-                              " memset(p, i, 5000); pthread_mutex_lock(&m); total += p[i]; ++*shared; if (i % 20 == 0) usleep(100);\n"
-                              " pthread_mutex_unlock(&m); free(p); } return x; }\n"
-                              "int main(void) { shared = mmap(0, 4096, 3, MAP_SHARED | MAP_ANONYMOUS, -1, 0); pthread_t t[4];\n"
-                              " for (int i = 0; i < 4; i++) pthread_create(&t[i], 0, work, 0);\n"
-                              " for (int i = 0; i < 3; i++) { fflush(stdout); pid_t c = fork();\n"
-                              "  if (!c) { for (int k = 0; k < 300; k++) { *shared += k; getppid(); } _exit(i); }\n"
-                              "  int s; waitpid(c, &s, 0); }\n"
-                              " for (int i = 0; i < 4; i++) pthread_join(t[i], 0);\n"
-                              " for (int i = 0; i < 4000; i++) getppid();\n"
-                              " printf(\"%ld %ld\\n\", total, *shared); return 0; }\n";
+static const char program[] =
+    "#include <pthread.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n"
+    "#include <sys/mman.h>\n#include <sys/wait.h>\n#include <unistd.h>\n"
+    "static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER; static long total; static long *shared;\n"
+    "static void *work(void *x) { for (int i = 0; i < 200; i++) { char *p = malloc(5000 + i);\n"
+    " memset(p, i, 5000); pthread_mutex_lock(&m); total += p[i]; ++*shared; if (i % 20 == 0) usleep(100);\n"
+    " pthread_mutex_unlock(&m); free(p); } return x; }\n"
+    "int main(void) { shared = mmap(0, 4096, 3, MAP_SHARED | MAP_ANONYMOUS, -1, 0); pthread_t t[4];\n"
+    " for (int i = 0; i < 4; i++) pthread_create(&t[i], 0, work, 0);\n"
+    " for (int i = 0; i < 3; i++) { fflush(stdout); pid_t c = fork();\n"
+    "  if (!c) { for (int k = 0; k < 300; k++) { *shared += k; getppid(); } _exit(i); }\n"
+    "  int s; waitpid(c, &s, 0); }\n"
+    " for (int i = 0; i < 4; i++) pthread_join(t[i], 0);\n"
+    " for (int i = 0; i < 4000; i++) getppid();\n"
+    " printf(\"%ld %ld\\n\", total, *shared); return 0; }\n";
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     if (!mkdtemp(folder)) return -1;
     char path[64], command[256], binary[64];
@@ -63,17 +63,16 @@ static int setup(void **state)
     return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -1;
 }
 
-static int teardown(void **state)
-{
+static int teardown(void **state) {
     (void)state;
     char command[128];
     snprintf(command, sizeof command, "rm -rf %s", folder);
     return system(command);
 }
 
-// Everything that a step can change: registers of all tasks and a digest of every address space, shared memory included.
-static uint64_t state_of(struct timeline *t)
-{
+// Everything that a step can change: registers of all tasks and a digest of every address space, shared
+// memory included.
+static uint64_t state_of(struct timeline *t) {
     struct replay *r = timeline_replay(t);
     uint64_t sum = timeline_position(t);
     for (size_t i = 0; i < replay_task_count(r); i++) {
@@ -81,24 +80,28 @@ static uint64_t state_of(struct timeline *t)
         struct rf_error err;
         const struct replay_task *task = replay_task_at(r, i);
         struct view view;
-        if (replay_task_regs(r, task->tid, &regs, &err) < 0 || replay_view(r, task->tid, &view, &err) < 0) continue;
+        if (replay_task_regs(r, task->tid, &regs, &err) < 0 || replay_view(r, task->tid, &view, &err) < 0)
+            continue;
         regs.orig_rax = 0;
-        for (size_t k = 0; k < sizeof regs / 8; k++) sum = sum * 0x100000001b3ull + ((uint64_t *)&regs)[k];
+        for (size_t k = 0; k < sizeof regs / 8; k++)
+            sum = sum * 0x100000001b3ull + ((uint64_t *)&regs)[k];
         for (size_t k = 0; k < view.map_count; k++) {
-            if (view.maps[k].blob || view.maps[k].end - view.maps[k].start > 1 << 20 || !(view.maps[k].prot & 2)) continue;
+            if (view.maps[k].blob || view.maps[k].end - view.maps[k].start > 1 << 20 ||
+                !(view.maps[k].prot & 2))
+                continue;
             if (!strcmp(view.maps[k].name, "[annex]")) continue;
             size_t len = view.maps[k].end - view.maps[k].start;
             uint64_t *bytes = malloc(len);
             if (view.read(view.context, view.maps[k].start, bytes, len))
-                for (size_t w = 0; w < len / 8; w++) sum = sum * 0x100000001b3ull + bytes[w];
+                for (size_t w = 0; w < len / 8; w++)
+                    sum = sum * 0x100000001b3ull + bytes[w];
             free(bytes);
         }
     }
     return sum;
 }
 
-static void test_back_and_forth(void **state)
-{
+static void test_back_and_forth(void **state) {
     (void)state;
     struct timeline *t = NULL;
     struct rf_error err = {0};
@@ -133,8 +136,7 @@ static void test_back_and_forth(void **state)
     timeline_close(t);
 }
 
-static void test_events_without_execution(void **state)
-{
+static void test_events_without_execution(void **state) {
     (void)state;
     struct timeline *t = NULL;
     struct rf_error err = {0};
@@ -149,15 +151,13 @@ static void test_events_without_execution(void **state)
     timeline_close(t);
 }
 
-static bool stop_at_once(void *context, uint64_t done, uint64_t total)
-{
+static bool stop_at_once(void *context, uint64_t done, uint64_t total) {
     (void)done, (void)total;
     ++*(int *)context;
     return false;
 }
 
-static void test_interrupted(void **state)
-{
+static void test_interrupted(void **state) {
     (void)state;
     struct timeline *t = NULL;
     struct rf_error err = {0};
@@ -173,8 +173,7 @@ static void test_interrupted(void **state)
     timeline_close(t);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_back_and_forth),
         cmocka_unit_test(test_events_without_execution),
