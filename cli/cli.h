@@ -52,8 +52,7 @@ extern const struct cli_command *const cli_commands[];
 const struct cli_command *cli_find(const char *name);
 
 // ---- command lines
-// ----------------------------------------------------------------------------------------------- 1 parsed, 0
-// --help was given (and printed), -1 *err.
+// 1 parsed, 0 --help was given (and printed), -1 *err.
 int cli_parse(const struct cli_command *command, int argc, char **argv, struct cli_args *args,
               struct rf_error *err);
 bool cli_has(const struct cli_args *args, const char *option);
@@ -76,7 +75,7 @@ void cli_words(FILE *out, const struct cli_command *command);
 const char *cli_nearest(const char *word, const char *const *list);
 
 // ---- trace files
-// --------------------------------------------------------------------------------------------------- A name
+// A name
 // for the recording of `program` in the current folder that no file has yet: NAME.refork, NAME-2.refork, ...
 int cli_new_trace(const char *program, char *path, size_t size, struct rf_error *err);
 // The newest *.refork of the current folder.
@@ -90,14 +89,12 @@ int cli_trace(const struct cli_args *args, char *path, size_t size, struct rf_er
 void cli_name_pc(int pid, uint64_t pc, char *buffer, size_t size);
 
 // ---- ends
-// ----------------------------------------------------------------------------------------------------------
 // Ends refork as the recorded program ended: exits with `status`, or dies by the signal `status`, so that a
 // shell, make or an init above cannot tell refork from the program. Flushes; leaves no core dump of refork
 // behind.
 void cli_end_like(bool signaled, int status) __attribute__((noreturn));
 
 // ---- analysis
-// ------------------------------------------------------------------------------------------------------
 struct timeline;
 // Shows "refork: re-executing 42%" on a terminal's stderr while long operations of `t` run, from half a
 // second on; Ctrl-C cancels them.

@@ -129,7 +129,6 @@ int cli_at_most(const struct cli_args *args, int max, struct rf_error *err) {
 }
 
 // ---- help
-// ----------------------------------------------------------------------------------------------------------
 
 void cli_usage(FILE *out) {
     fputs("usage: refork COMMAND [OPTION...] [ARGUMENT...]\n"
@@ -212,7 +211,6 @@ const char *cli_nearest(const char *word, const char *const *list) {
 }
 
 // ---- refork help
-// ---------------------------------------------------------------------------------------------------
 
 static int run_help(const struct cli_args *args, struct rf_error *err) {
     if (cli_at_most(args, 1, err)) return -1;

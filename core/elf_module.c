@@ -114,7 +114,6 @@ bool elf_module_bias(const struct elf_module *m, uint64_t offset, uint64_t addre
 }
 
 // ---- functions from symbols
-// ----------------------------------------------------------------------------------
 
 bool elf_ranges_add(struct elf_ranges *ranges, size_t *room, uint64_t start, uint64_t end) {
     if (ranges->count == *room) {
@@ -194,7 +193,6 @@ bool elf_module_has_landing_pads(const struct elf_module *m, uint64_t vaddr) {
 }
 
 // ---- the dynamic section
-// -------------------------------------------------------------------------------------
 
 static bool dynamic_entry(const struct elf_module *m, size_t index, Elf64_Dyn *d) {
     return index < m->dynamic_count && elf_read(m, m->dynamic + index * sizeof *d, d, sizeof *d);

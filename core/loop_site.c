@@ -50,7 +50,6 @@ static bool is_computed_jump(const ZydisDecodedInstruction *in) {
 }
 
 // ---- which bytes of a function are entered
-// -------------------------------------------------------------------
 
 enum { STARTS = 1, ENTERED = 2 }; // an instruction begins here; a branch (or a taken address) leads here
 
@@ -180,7 +179,6 @@ static bool entered_inside(const struct code_map *map, uint64_t address, size_t 
 }
 
 // ---- which instructions may be displaced
-// ---------------------------------------------------------------------
 
 // Places that other parts of refork know by their address, and what cannot run elsewhere.
 static bool is_bound_to_its_place(const ZydisDecodedInstruction *in) {
@@ -225,7 +223,6 @@ static bool is_displaceable(const ZydisDecodedInstruction *in) {
 }
 
 // ---- the stub's code
-// -----------------------------------------------------------------------------------------
 
 struct emitter {
     uint8_t *code;
@@ -424,7 +421,6 @@ static bool build_patch(struct loop_site *site) {
 }
 
 // ---- the choice of a place
-// -----------------------------------------------------------------------------------
 
 enum form { SINGLE, CALL, WINDOW };
 
@@ -512,7 +508,6 @@ bool loop_site_program_pc(const struct loop_site *site, uint64_t pc, uint64_t *p
 }
 
 // ---- the comparing stub
-// --------------------------------------------------------------------------------------
 
 enum {
     FLAG_CF = 0x001,

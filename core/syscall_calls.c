@@ -42,7 +42,6 @@ void walk_waitid(struct walk *w) {
 }
 
 // ---- sockets
-// -------------------------------------------------------------------------------------------------
 
 // Value-result length: an int in memory. At exit it is the full length, which may be more than was written:
 // INOUT.
@@ -167,7 +166,6 @@ void walk_msgrcv(struct walk *w) {
 }
 
 // ---- the rest
-// ----------------------------------------------------------------------------------------------------
 
 // PI futexes and WAKE_OP: the kernel itself changes the word, on failures too (FUTEX_WAITERS is set before
 // the wait).

@@ -29,7 +29,6 @@ struct trace_header {
 };
 
 // ---- writer
-// -------------------------------------------------------------------------------------------------
 struct trace_writer;
 
 // Creates `path` (O_EXCL is not used: an older file is replaced only when the new one's header is written,
@@ -69,7 +68,7 @@ uint64_t trace_written_bytes(const struct trace_writer *w);
 uint64_t trace_event_count(const struct trace_writer *w); // number of the last appended event
 
 // ---- reader
-// ------------------------------------------------------------------------------------------------- Hostile
+// Hostile
 // input: every length, offset and index is checked, memory is bounded (no allocation larger than the limits
 // in trace_format.h whatever the file says), an error has status RF_BAD_TRACE and names the byte offset.
 struct trace_reader;

@@ -225,7 +225,7 @@ uint8_t *codec_encode(struct codec *c, const struct event *e, uint8_t *out) {
 }
 
 // ---- decoding
-// --------------------------------------------------------------------------------------------------- A
+// A
 // position in hostile bytes; `why` is set at the first failure and everything read after it is 0.
 struct input {
     const uint8_t *at, *end;

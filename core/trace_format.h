@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 // ---- header
-// --------------------------------------------------------------------------------------------------- As in
+// As in
 // PNG: a byte above 127, CR LF and ^Z show files that went through a text conversion.
 #define TRACE_MAGIC                                                                                          \
     "\x89"                                                                                                   \

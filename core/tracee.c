@@ -77,6 +77,14 @@ bool tracee_set_xstate(pid_t tid, const void *buffer, size_t size) {
     return ptrace(PTRACE_SETREGSET, tid, NT_X86_XSTATE, &v) == 0;
 }
 
+uint64_t tracee_fp_digest(pid_t tid) {
+    struct user_fpregs_struct f;
+    if (ptrace(PTRACE_GETFPREGS, tid, 0, &f) < 0) return 0;
+    // Not the pointers of the last x87 instruction (rip, rdp, fop): they need not survive a switch.
+    uint64_t sum = XXH3_64bits(f.xmm_space, sizeof f.xmm_space);
+    return XXH3_64bits_withSeed(f.st_space, sizeof f.st_space, sum + f.mxcsr);
+}
+
 char task_state_letter(pid_t tid) {
     char path[64], text[512];
     snprintf(path, sizeof path, "/proc/%d/stat", tid);

@@ -35,6 +35,9 @@ bool tracee_set_xstate(pid_t tid, const void *buffer, size_t size);
 // recorded or compared.
 #define EFLAGS_IGNORED 0x10100ull
 
+// XXH3-64 of the x87 and xmm registers and mxcsr (PTRACE_GETFPREGS).
+uint64_t tracee_fp_digest(pid_t tid);
+
 // The state letter of /proc/TID/stat ('R', 'S', 'D', 't', 'Z', ...), 0 when the task is gone.
 char task_state_letter(pid_t tid);
 

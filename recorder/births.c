@@ -17,7 +17,6 @@
 #endif
 
 // ---- clone, clone3, fork, vfork
-// ------------------------------------------------------------------------------
 
 struct clone_request {
     uint64_t flags, parent_tid, child_tid, pidfd;
@@ -142,7 +141,6 @@ void task_clone(struct recorder *r, struct task *t) {
 }
 
 // ---- exec
-// --------------------------------------------------------------------------------------------------------
 
 static void exec_text(struct batch *b, struct task *t) {
     char path[64], text[4096];
@@ -259,7 +257,6 @@ void task_exec(struct recorder *r, struct task *t) {
 }
 
 // ---- the end of a task
-// ---------------------------------------------------------------------------------------------
 
 // The words of a robust list that the kernel may mark OWNER_DIED (kernel/futex/core.c, exit_robust_list): at
 // most 2048 entries, plus the pending one.

@@ -290,6 +290,7 @@ void signal_hold(struct task *t);
 void sighand_exec(struct recorder *r, struct task *t);
 
 // ---- stuck.c
-void stuck_check(struct recorder *r, struct task *t);
+// `asleep`: the task that has just gone to sleep in a futex, while others run; NULL: nobody can run.
+void stuck_check(struct recorder *r, struct task *asleep);
 
 #endif

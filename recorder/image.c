@@ -18,7 +18,6 @@
 enum { PAGE = 4096 };
 
 // ---- address spaces
-// ------------------------------------------------------------------------------------------------
 
 struct mm *mm_new(struct recorder *r, int tid) {
     struct mm *mm = calloc(1, sizeof *mm);
@@ -92,7 +91,6 @@ uint64_t clock_count(struct mm *mm) {
 }
 
 // ---- injected calls
-// --------------------------------------------------------------------------------------------------
 
 // Runs one call in t, which is at a syscall-exit or signal-delivery-stop, and puts its registers back. Before
 // the annex is there the instruction is written over the code at rip for a moment.
@@ -168,7 +166,6 @@ void annex_map(struct recorder *r, struct task *t, struct batch *b) {
 }
 
 // ---- mappings
-// --------------------------------------------------------------------------------------------------------
 
 static struct piece *map_piece(struct batch *b, uint64_t address, uint64_t length, int prot, int flags,
                                uint64_t blob, uint64_t offset, const char *name) {

@@ -95,7 +95,6 @@ static int step(struct recorder *r, struct task *t, struct user_regs_struct *reg
 }
 
 // ---- where the code comes from
-// ----------------------------------------------------------------------------------------
 
 static bool read_code(void *context, uint64_t address, void *buffer, size_t len) {
     struct task *t = context;
@@ -169,7 +168,6 @@ static void gprs(const struct user_regs_struct *u, uint64_t g[16]) {
 }
 
 // ---- the STATE event
-// ------------------------------------------------------------------------------------------------------
 
 // The words that the loop writes, with their values each time that its site is visited. Those that tell one
 // visit from all others are the ones that never return to an old value (counters); an inner loop's or a
@@ -230,6 +228,7 @@ static void log_state(struct recorder *r, struct task *t, const struct user_regs
     b.e.flags |= EVF_REGS;
     b.e.regs = *regs;
     b.e.aux = memory_digest(t->tid, t->mm->mem_fd, NULL);
+    b.e.ret = (int64_t)tracee_fp_digest(t->tid);
     bool used[CANDIDATES] = {0};
     for (int n = 0; n < WORDS && n < w->count; n++) {
         int best = -1;

@@ -77,7 +77,6 @@ __attribute__((format(printf, 2, 3))) static bool no(struct seen s, const char *
 }
 
 // ---- children
-// -----------------------------------------------------------------------------------------------
 
 typedef void (*child_body)(void *argument);
 
@@ -182,7 +181,6 @@ static void body_getppid(void *unused) {
 }
 
 // ---- ptrace
-// -------------------------------------------------------------------------------------------------
 
 static bool probe_seize(struct seen s) {
     struct traced t;
@@ -324,7 +322,6 @@ static bool probe_watchpoint(struct seen s) {
 }
 
 // ---- memory of others
-// ---------------------------------------------------------------------------------------
 
 static void body_read_page(void *page) {
     __asm__ volatile("int3");
@@ -448,7 +445,6 @@ static bool probe_memfd(struct seen s) {
 }
 
 // ---- the process itself
-// -------------------------------------------------------------------------------------
 
 static void body_personality(void *unused) {
     (void)unused;
@@ -533,7 +529,6 @@ static bool probe_cpus(struct seen s) {
 }
 
 // ---- what surrounds refork
-// ----------------------------------------------------------------------------------
 
 // The number behind "KEY:" in /proc/self/status; base 16 for capabilities. false: no such line.
 static bool status_number(const char *key, int base, uint64_t *out) {
@@ -652,7 +647,6 @@ static bool probe_libc_symbols(struct seen s) {
 }
 
 // ---- all of it
-// ----------------------------------------------------------------------------------------------
 
 #define CONTAINER_REMEDY "in a container: docker run --cap-add SYS_PTRACE --security-opt seccomp=unconfined"
 

@@ -44,7 +44,8 @@ struct task *schedule(struct recorder *r) {
     bool keep = c && can_run(c) && !c->yielded;
     if (keep && r->options->chaos) {
         if (r->chaos_left) r->chaos_left--;
-        keep = r->chaos_left > 0;
+        // A task without landmarks of its own meets one per slice, when the timer makes it: time bounds it, too.
+        keep = r->chaos_left > 0 && !slice_over(r);
     } else if (keep) {
         keep = !slice_over(r);
     }

@@ -15,7 +15,6 @@
 #include <x86intrin.h>
 
 // ---- dispositions
-// ----------------------------------------------------------------------------------------------------
 
 void note_dispositions(struct recorder *r, struct task *t, int64_t ret) {
     (void)r;
@@ -65,7 +64,6 @@ static enum action action_of(struct task *t, int sig) {
 }
 
 // ---- holding and delivering
-// -------------------------------------------------------------------------------------------
 
 void signal_hold(struct task *t) {
     struct held_signal *s = calloc(1, sizeof *s), **link = &t->signals;
@@ -210,7 +208,6 @@ void signal_deliver(struct recorder *r, struct task *t, int at) {
 }
 
 // ---- instructions that refork carries out
-// ----------------------------------------------------------------------------
 
 // Hidden: random numbers (RDRAND, RDSEED), transactions (RTM, HLE), TPAUSE, RDPID: none of them traps.
 static void masked_cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4]) {

@@ -161,7 +161,18 @@ static void found(struct recorder *r, struct candidate *all, size_t n) {
     if (!r->options->keep_going) r->stop_all = true;
 }
 
-void stuck_check(struct recorder *r, struct task *hint) {
+// A process with a task that does anything but sleep in such a call is not stuck: the cheap test that comes first.
+static bool whole_process_waits(struct recorder *r, const struct process *p) {
+    for (struct task *t = r->tasks; t; t = t->next) {
+        if (t->process != p) continue;
+        bool waits = t->nr == SYS_futex || t->nr == SYS_wait4 || t->nr == SYS_waitid;
+        if (t->state != TASK_IN_KERNEL || !t->in_syscall || !waits || t->stuck_logged) return false;
+    }
+    return true;
+}
+
+void stuck_check(struct recorder *r, struct task *asleep) {
+    if (asleep && !whole_process_waits(r, asleep->process)) return;
     size_t count = 0, waiting = 0;
     for (struct task *t = r->tasks; t; t = t->next) {
         count++;
@@ -169,7 +180,6 @@ void stuck_check(struct recorder *r, struct task *hint) {
                    (t->nr == SYS_futex || t->nr == SYS_wait4 || t->nr == SYS_waitid);
     }
     if (!waiting) return;
-    (void)hint;
     struct candidate *all = calloc(count, sizeof *all);
     size_t n = 0;
     for (struct task *t = r->tasks; t; t = t->next) {

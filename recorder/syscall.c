@@ -176,6 +176,7 @@ void syscall_settle(struct recorder *r, struct task *t) {
             return;
         }
         char state = task_state_letter(t->tid);
+        if (state == 'S' && t->nr == SYS_futex) stuck_check(r, t);
         if (state == 'S' || !state) return;
         // A disk's or a lock's turn: bounded mostly.
         if (state == 'D' && now_us(r) - since > DISK_WAIT_US) return;

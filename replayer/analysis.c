@@ -45,7 +45,6 @@ void analysis_task(struct analysis *a, size_t life, const struct stack *stack, s
 }
 
 // ---- waits
-// -------------------------------------------------------------------------------------------------------
 
 static int look_at_waiter(struct analysis *a, const struct stuck *s, struct waiter *w, struct rf_error *err) {
     if (timeline_seek(a->timeline, s->event, err) < 0) return -1;

@@ -52,7 +52,6 @@ static size_t explain(struct analysis *a, const struct waiter *w) {
 }
 
 // ---- orphans
-// -----------------------------------------------------------------------------------------------------
 
 static void make_orphan(struct analysis *a, struct waiter *w) {
     if (!w->who.fork || w->shared) return;
@@ -72,7 +71,6 @@ static void make_orphan(struct analysis *a, struct waiter *w) {
 }
 
 // ---- cycles
-// ------------------------------------------------------------------------------------------------------
 
 static struct waiter *wait_of(struct analysis *a, size_t life) {
     for (size_t i = 0; i < a->waiter_count; i++)
@@ -135,7 +133,6 @@ static void make_cycles(struct analysis *a) {
 }
 
 // ---- consequences and the rest
-// -----------------------------------------------------------------------------------
 
 static bool process_explained(const struct analysis *a, int pid, const struct waiter *but) {
     for (size_t i = 0; i < a->waiter_count; i++)
@@ -196,7 +193,6 @@ static void make_unknown(struct analysis *a) {
 }
 
 // ---- order, spans
-// ------------------------------------------------------------------------------------------------
 
 // A wait for a process that only waits for a third one comes behind that one's.
 static void rank_consequences(struct analysis *a) {

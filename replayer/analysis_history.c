@@ -60,7 +60,6 @@ bool history_shared(const struct history *h, size_t space, uint64_t address, uin
 }
 
 // ---- events
-// --------------------------------------------------------------------------------------------------
 
 static void append_text(char *out, size_t size, const struct piece *p) {
     size_t used = strlen(out);
@@ -199,7 +198,6 @@ static void on_event(struct history *h, const struct event *e) {
 }
 
 // ---- a recording that ended before its recorder could say
-// ----------------------------------------------------
 
 static bool waits_without_end(const struct life *l) {
     int op = (int)l->args[1] & FUTEX_CMD_MASK;

@@ -41,7 +41,6 @@ struct tracker {
 };
 
 // ---- the state machine
-// -----------------------------------------------------------------------------------------
 
 static void take(struct tracker *k, struct acquire a) {
     k->list[0] = a;
@@ -88,7 +87,6 @@ static bool complete(const struct tracker *k) {
 }
 
 // ---- watching
-// -----------------------------------------------------------------------------------------------------
 
 static void capture(struct tracker *k, struct replay *r, const struct watch_hit *hit) {
     struct view view;
@@ -155,7 +153,6 @@ static int watch_window(struct timeline *t, const struct history *h, size_t spac
 }
 
 // ---- the search
-// -----------------------------------------------------------------------------------------------------
 
 static struct acquire choose(const struct tracker *k, const struct history *h, uint64_t fork, int forker) {
     if (k->rule != RULE_RWLOCK) return k->list[0];

@@ -5,7 +5,6 @@
 #include <string.h>
 
 // ---- the lock
-// ------------------------------------------------------------------------------------------------------
 
 static const char *base_name(const char *path) {
     const char *slash = strrchr(path, '/');
@@ -78,7 +77,6 @@ void text_lock(struct timeline *t, const struct history *h, int tid, const struc
 }
 
 // ---- advice
-// ----------------------------------------------------------------------------------------------------------
 
 __attribute__((format(printf, 2, 3))) static void say(struct finding *f, const char *format, ...) {
     size_t used = strlen(f->advice);

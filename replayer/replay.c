@@ -137,7 +137,6 @@ int replay_task_regs(struct replay *r, int tid, struct user_regs_struct *out, st
 }
 
 // ---- views
-// ----------------------------------------------------------------------------------------------------------------
 
 static bool view_read(void *context, uint64_t address, void *buffer, size_t len) {
     struct vtask *v = context;

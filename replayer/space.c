@@ -26,7 +26,6 @@ const char *replay_intern(struct replay *r, const void *text, size_t len) {
 }
 
 // ---- the list of maps
-// ------------------------------------------------------------------------------------------------
 
 static void insert_map(struct space *s, size_t at, struct space_map m) {
     if (s->map_count == s->map_room) {
@@ -85,7 +84,6 @@ static void note_protect(struct space *s, uint64_t start, uint64_t end, int prot
 }
 
 // ---- spaces
-// -----------------------------------------------------------------------------------------------------------
 
 static struct space *adopt(struct replay *r, pid_t pid, struct rf_error *err) {
     struct space *s = calloc(1, sizeof *s);
@@ -137,7 +135,6 @@ void space_unref(struct replay *r, struct space *s) {
 }
 
 // ---- mappings
-// -----------------------------------------------------------------------------------------------------------
 
 static int mapped_at(long result, uint64_t address, const char *what, struct rf_error *err) {
     if (result == (long)address) return 0;
@@ -270,7 +267,6 @@ int remap_shared(struct replay *r, struct space *s, struct rf_error *err) {
 }
 
 // ---- calls that change the space
-// ----------------------------------------------------------------------------------------
 
 static int do_brk(struct replay *r, struct space *s, uint64_t now, struct rf_error *err) {
     uint64_t old = s->brk;

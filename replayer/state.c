@@ -100,7 +100,8 @@ int state_search(struct replay *r, struct vtask *v, const struct event *e, struc
         v->pub.regs.rip = e->regs.rip;
         // The digest is of the program's own memory: without our stub in it.
         if (compare) tracee_write(s->mem_fd, site.stub_address, saved, stub_len);
-        there = same_state(v, e) && same_words(v, &want) && memory_digest(s->pid, s->mem_fd, NULL) == e->aux;
+        there = same_state(v, e) && same_words(v, &want) && tracee_fp_digest(s->pid) == (uint64_t)e->ret &&
+                memory_digest(s->pid, s->mem_fd, NULL) == e->aux;
         if (there) break;
         if (compare) tracee_write(s->mem_fd, site.stub_address, stub, stub_len);
         if (compare)

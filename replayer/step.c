@@ -23,7 +23,6 @@
 enum { ERESTARTSYS = 512, ERESTARTNOINTR = 513, ERESTARTNOHAND = 514, ERESTART_RESTARTBLOCK = 516 };
 
 // ---- virtual tasks
-// ----------------------------------------------------------------------------------------------------
 
 struct vtask *vtask_find(const struct replay *r, int tid) {
     struct vtask *dead = NULL;
@@ -131,7 +130,6 @@ int vtask_single_step(struct replay *r, struct vtask *v, struct rf_error *err) {
 }
 
 // ---- effects
-// -----------------------------------------------------------------------------------------------------------
 
 static int write_mem(struct replay *r, const struct event *e, struct vtask *v, struct space *s,
                      const struct piece *p, struct rf_error *err) {
@@ -239,7 +237,6 @@ static int syscall_effects(struct replay *r, const struct event *e, struct vtask
 }
 
 // ---- running to a landmark
-// -----------------------------------------------------------------------------------------------
 
 // A call that was interrupted and is made again: the kernel puts the pc back onto the syscall instruction.
 static void restart(struct vtask *v) {

@@ -183,7 +183,6 @@ int timeline_event(struct timeline *t, uint64_t number, struct event *out, struc
 }
 
 // ---- sources
-// ---------------------------------------------------------------------------------------------------------------
 
 enum { SOURCE_LIMIT = 16 << 20 };
 

@@ -203,7 +203,6 @@ bool tui_find_action(struct tui_model *m, enum tui_action action) {
 }
 
 // ---- rows of the events pane
-// --------------------------------------------------------------------------------------
 uint64_t tui_event_rows(const struct tui_model *m) {
     return m->matches ? m->match_count : m->source->last(m->source->context);
 }

@@ -33,7 +33,6 @@ void tui_task_label(const struct tui_model *m, int tid, char *out, size_t size) 
 }
 
 // ---- focus
-// ------------------------------------------------------------------------------------------------------
 void tui_model_focus(struct tui_model *m, uint64_t event, int tid) {
     uint64_t last = m->source->last(m->source->context);
     if (event > last) event = last;
@@ -65,7 +64,6 @@ void tui_model_jump(struct tui_model *m, uint64_t event, int tid) {
 }
 
 // ---- background work
-// ----------------------------------------------------------------------------------------------
 static bool progress(void *argument, uint64_t done, uint64_t total) {
     struct tui_model *m = argument;
     m->busy_done = done;
@@ -165,7 +163,6 @@ bool tui_model_work(struct tui_model *m) {
 }
 
 // ---- moving in panes
-// --------------------------------------------------------------------------------------------------
 static size_t moved(size_t at, size_t count, int64_t by) {
     if (!count) return 0;
     if (by < 0) return (uint64_t)-by > at ? 0 : at - (size_t)-by;
@@ -377,7 +374,6 @@ void tui_model_action(struct tui_model *m, enum tui_action action) {
 }
 
 // ---- keys
-// -----------------------------------------------------------------------------------------------------------
 static void mark_key(struct tui_model *m, int key) {
     int what = m->pending;
     m->pending = 0;
@@ -477,7 +473,6 @@ void tui_model_key(struct tui_model *m, int key) {
 }
 
 // ---- life
-// -----------------------------------------------------------------------------------------------------------
 void tui_model_resize(struct tui_model *m, int cols, int rows) {
     m->cols = cols;
     m->rows = rows;

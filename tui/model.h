@@ -15,7 +15,7 @@ struct tui_focus {
 };
 
 // ---- layout
-// --------------------------------------------------------------------------------------------------- A slot
+// A slot
 // shows one of its panes, the one that was used last.
 struct tui_slot {
     int y, x, h, w; // with the heading line
@@ -31,7 +31,6 @@ struct tui_layout {
 #define TUI_MIN_ROWS 10
 
 // ---- story
-// ----------------------------------------------------------------------------------------------------
 enum tui_story_sort {
     TUI_STORY_STUCK,
     TUI_STORY_LOCK,
@@ -58,7 +57,6 @@ struct tui_story {
 };
 
 // ---- lanes
-// ----------------------------------------------------------------------------------------------------
 struct tui_lane {
     bool ghost;
     bool thread;
@@ -165,7 +163,6 @@ void tui_model_key(struct tui_model *m, int key);
 bool tui_model_work(struct tui_model *m);
 
 // ---- for the views and the tests
-// ----------------------------------------------------------------------------------
 size_t tui_model_task_index(const struct tui_model *m, int tid); // task_count when unknown
 // "worker (1235)": start routine, else name.
 void tui_task_label(const struct tui_model *m, int tid, char *out, size_t size);

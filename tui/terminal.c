@@ -46,7 +46,6 @@ static const struct {
 };
 
 // ---- signals
-// ------------------------------------------------------------------------------------------------------
 static const int ends[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT};
 static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
 
@@ -99,7 +98,6 @@ static void set_signals(bool on) {
 }
 
 // ---- stderr
-// -------------------------------------------------------------------------------------------------------
 static void hold_stderr(void) {
     fflush(stderr);
     t.held_stderr = memfd_create("stderr", MFD_CLOEXEC);
@@ -123,7 +121,6 @@ static void release_stderr(void) {
 }
 
 // ---- opening
-// ------------------------------------------------------------------------------------------------------
 static void set_colours(bool no_colour) {
     const char *environment = getenv("NO_COLOR");
     t.colour = !no_colour && !(environment && *environment) && has_colors() && start_color() == OK &&
@@ -238,7 +235,6 @@ void tui_terminal_close(void) {
 }
 
 // ---- showing
-// ------------------------------------------------------------------------------------------------------
 void tui_terminal_size(int *cols, int *rows) {
     *cols = COLS;
     *rows = LINES;
@@ -316,7 +312,6 @@ int tui_terminal_dump(const struct tui_screen *s, const char *path, struct rf_er
 }
 
 // ---- keys
-// ---------------------------------------------------------------------------------------------------------
 static int from_curses(int code, int *y, int *x) {
     static const struct {
         int code, key;
@@ -399,7 +394,6 @@ int tui_terminal_signal(void) {
 }
 
 // ---- away and back
-// --------------------------------------------------------------------------------------------------
 void tui_terminal_suspend(void) {
     if (!t.real) return;
     curs_set(1);

@@ -68,7 +68,6 @@ static size_t rank_in(const uint32_t *items, size_t count, uint64_t number) {
 }
 
 // ---- reading
-// ------------------------------------------------------------------------------------------------------
 static bool read_event(struct timeline_source *s, uint64_t number, struct event *out) {
     if (number < 1 || number > s->last) return false;
     if (s->next != number && trace_seek(s->reader, number, NULL)) {
@@ -183,7 +182,7 @@ static bool source_event(void *context, uint64_t number, struct tui_event *out) 
 }
 
 // ---- the index
-// ---------------------------------------------------------------------------------------------------- TIDs
+// TIDs
 // are reused: the last one born is meant.
 static struct lane *lane_of(struct timeline_source *s, int tid) {
     for (size_t i = s->lane_count; i-- > 0;) {
@@ -299,7 +298,7 @@ static uint64_t source_landmark(void *context, enum tui_landmark what, uint64_t 
 }
 
 // ---- causes and effects
-// ---------------------------------------------------------------------------------------------- The task's
+// The task's
 // event before (-1) or after (1) `number`, 0: none.
 static uint64_t neighbour(struct timeline_source *s, int tid, uint64_t number, int direction, uint8_t *kind) {
     struct lane *lane = lane_of(s, tid);
@@ -366,7 +365,6 @@ static void source_links(void *context, uint64_t number, struct tui_links *out) 
 }
 
 // ---- what needs the replay
-// ----------------------------------------------------------------------------------------------
 static int source_stack(void *context, uint64_t number, int tid, struct frame *out, size_t max,
                         struct rf_error *err) {
     struct timeline_source *s = context;
@@ -419,7 +417,6 @@ static void source_set_progress(void *context, tui_progress progress, void *argu
 }
 
 // ---- life
-// -----------------------------------------------------------------------------------------------------------
 int timeline_source_new(struct timeline *timeline, const char *path, struct timeline_source **out,
                         struct rf_error *err) {
     struct timeline_source *s = calloc(1, sizeof *s);

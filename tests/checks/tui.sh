@@ -12,6 +12,6 @@ MATRIX=0 "$root/tests/tui/tmux.sh" "$refork" replay "$work/deadlock.refork" || f
 # The same without a terminal, by a script of keys
 cd "$work" || exit 1
 clean "$refork" replay --script ':dump screen.txt<Enter>' --size 100x30 deadlock.refork || fail "--script: status $?"
-grep -q worker screen.txt || fail "the screen does not name the holder: $(cat screen.txt)"
+grep -q write_report screen.txt || fail "the screen does not name the holder: $(cat screen.txt)"
 grep -q log_mutex screen.txt || fail "the screen does not name the lock: $(cat screen.txt)"
 rm -rf "$work"

@@ -347,8 +347,8 @@ static void fixture_judge(struct fixture *f) {
         .acquired = {f->acquire, FIXTURE_MAIN, FIXTURE_WORKER, {fixture_acquire_frames, 3}},
         .fork = {f->fork, FIXTURE_MAIN, FIXTURE_MAIN, {fixture_fork_frames, 4}},
         .waiting = {f->wait, FIXTURE_CHILD, FIXTURE_CHILD, {fixture_wait_frames, 4}},
-        .advice = "start the program with posix_spawn, fork before the threads, or take log_mutex in a "
-                  "pthread_atfork prepare handler",
+        .advice = "Any one of these removes the cause:\n1. Start the program with posix_spawn.\n2. Or take "
+                  "log_mutex in a pthread_atfork prepare handler, and release it in the other two.\n",
     };
 }
 

@@ -156,7 +156,6 @@ static void live_free(struct live *l) {
 }
 
 // ---- programs
-// ---------------------------------------------------------------------------------------------------
 static char scratch[64]; // a folder for programs, made by scratch_make, removed by scratch_remove
 
 __attribute__((format(printf, 1, 2))) static void run(const char *format, ...) {

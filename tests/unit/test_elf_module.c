@@ -247,7 +247,6 @@ static void test_landing_pads(void **state) {
 }
 
 // ---- eager binding
-// -------------------------------------------------------------------------------------------
 
 // Prints how many of its own JUMP_SLOTs still point to its PLT (unresolved) when main begins, and how many
 // there are.
@@ -378,7 +377,6 @@ static void test_bind_now_without_room(void **state) {
 }
 
 // ---- damage
-// --------------------------------------------------------------------------------------------------
 
 static void use_everything(const uint8_t *bytes, size_t size, uint64_t probe) {
     struct elf_module *m = elf_module_parse(bytes, size);

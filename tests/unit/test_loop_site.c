@@ -25,7 +25,6 @@
 #include <unistd.h>
 
 // ---- loops by hand: NAME ... NAME_end, uint64_t f(uint64_t)
-// -----------------------------------------------------
 // clang-format off
 #define LOOP(name, body) ".p2align 4\n.globl " #name ", " #name "_end\n" #name ":\n" body "\n" #name "_end:\n"
 asm(".text\n"
@@ -88,17 +87,13 @@ asm(".pushsection .bss\n.p2align 4\nclean_function: .skip 8\nkept_rsp: .skip 8\n
 #define DECLARE(name)                                                                                        \
     extern uint64_t name(uint64_t);                                                                          \
     extern char name##_end[];
-#define EACH(X)                                                                                              \
-    X(tight, 60)                                                                                             \
-    X(dec_jnz, 60)                                                                                           \
-    X(loop_insn, 60)                                                                                         \
-    X(loope_insn, 40)                                                                                        \
-    X(jrcxz_insn, 40)                                                                                        \
-    X(calls, 30)                                                                                             \
-    X(calls_slot, 20) X(rip_data, 0) X(flags_live, 50) X(all_flags, 50) X(direction, 60) X(red_zone, 40)     \
-        X(pauses, 40) X(far_jcc, 10) X(forward, 50) X(strings, 4) X(locked, 30) X(skips_lock, 40)            \
-            X(entered, 41) X(cold_entry, 40) X(computed, 40) X(stack_moves, 40) X(vectors, 40)               \
-                X(with_syscall, 20)
+// clang-format off
+#define EACH(X) \
+    X(tight, 60) X(dec_jnz, 60) X(loop_insn, 60) X(loope_insn, 40) X(jrcxz_insn, 40) X(calls, 30) \
+    X(calls_slot, 20) X(rip_data, 0) X(flags_live, 50) X(all_flags, 50) X(direction, 60) X(red_zone, 40) \
+    X(pauses, 40) X(far_jcc, 10) X(forward, 50) X(strings, 4) X(locked, 30) X(skips_lock, 40) \
+    X(entered, 41) X(cold_entry, 40) X(computed, 40) X(stack_moves, 40) X(vectors, 40) X(with_syscall, 20)
+// clang-format on
 #define DECLARE2(name, arg) DECLARE(name)
 EACH(DECLARE2)
 DECLARE(waits_flag) DECLARE(endless) DECLARE(idle) extern uint64_t flag;
@@ -110,7 +105,6 @@ struct subject {
 };
 
 // ---- the traced child
-// ------------------------------------------------------------------------------------------
 
 static uint64_t *result;    // shared with the child
 static uint64_t count_page; // private, at the same address in every child
@@ -645,7 +639,6 @@ static void test_program_pc(void **state) {
 }
 
 // ---- loops by gcc
-// ----------------------------------------------------------------------------------------------
 
 static char dir[] = "/tmp/refork-loop-XXXXXX";
 static uint32_t random_state = 20240229;

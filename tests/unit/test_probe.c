@@ -71,7 +71,6 @@ static void test_no_more_than_max(void **state) {
 }
 
 // ---- on a machine that lacks something
-// ----------------------------------------------------------------------
 
 // Runs the probes in a child from which `take_away` has taken something.
 static int probe_without(void (*take_away)(void), struct feature **out) {

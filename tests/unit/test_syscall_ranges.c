@@ -195,7 +195,6 @@ static void signals_stop(void) {
 }
 
 // ---- scenarios
-// -----------------------------------------------------------------------------------------------------
 
 static struct iovec *three_rooms(void) {
     struct iovec *iov = room(3 * sizeof *iov);
@@ -663,7 +662,6 @@ static void scenario_futexes(void) {
 }
 
 // ---- content
-// -------------------------------------------------------------------------------------------------------
 
 static void test_content(void **state) {
     (void)state;
