@@ -30,8 +30,8 @@ static inline bool annex_contains(uint64_t address) {
     return address >= ANNEX_BASE && address < ANNEX_END;
 }
 
-// A stub: incq count; mov limit,%r11; cmp count,%r11; jbe trap; xor %r11d,%r11d; jmp *target; trap: int3;
-// xor %r11d,%r11d; jmp *target; target: .quad. It leaves r11 and the flags the same whatever the limit was.
+// A stub: mov count,%r11; inc %r11; mov %r11,count; cmp limit,%r11; jae trap; xor %r11d,%r11d; jmp *target;
+// trap: int3; xor %r11d,%r11d; jmp *target; target: .quad. It leaves r11 and the flags the same whatever the limit was.
 // At a stop in a stub rsp points to the caller's return address; the last 8 bytes of the stub hold the
 // target. At the trap r11 and the arithmetic flags still depend on the limit; behind it `xor %r11d,%r11d`
 // sets them. The canonical values are what that leaves: r11 0, ZF and PF.

@@ -112,25 +112,25 @@ void module_mapped(struct recorder *r, struct task *t, struct batch *b, struct m
     t->mm->pending = p;
 }
 
-// incq count(%rip); mov limit(%rip),%r11; cmp count(%rip),%r11; jbe trap; xor %r11d,%r11d; jmp *target(%rip);
-// trap: int3; xor %r11d,%r11d; jmp *target(%rip); ...; target: .quad
+// See core/annex.h. One load of the count: it is stored and loaded again at every call, and that chain is what a call costs.
 static void make_stub(uint8_t *s, uint64_t address, uint64_t target) {
-    static const uint8_t code[] = {0x48, 0xff, 0x05, 0, 0, 0, 0, // 0  incq count
-                                   0x4c, 0x8b, 0x1d, 0, 0, 0, 0, // 7  mov limit,%r11
-                                   0x4c, 0x3b, 0x1d, 0, 0, 0, 0, // 14 cmp count,%r11
-                                   0x76, 0x09,                   // 21 jbe trap
-                                   0x45, 0x31, 0xdb,             // 23 xor %r11d,%r11d
-                                   0xff, 0x25, 0,    0, 0, 0,    // 26 jmp *target
-                                   0xcc,                         // 32 int3
-                                   0x45, 0x31, 0xdb,             // 33
-                                   0xff, 0x25, 0,    0, 0, 0};   // 36
+    static const uint8_t code[] = {0x4c, 0x8b, 0x1d, 0, 0, 0, 0, // 0  mov count(%rip),%r11
+                                   0x49, 0xff, 0xc3,             // 7  inc %r11
+                                   0x4c, 0x89, 0x1d, 0, 0, 0, 0, // 10 mov %r11,count(%rip)
+                                   0x4c, 0x3b, 0x1d, 0, 0, 0, 0, // 17 cmp limit(%rip),%r11
+                                   0x73, 0x09,                   // 24 jae trap
+                                   0x45, 0x31, 0xdb,             // 26 xor %r11d,%r11d
+                                   0xff, 0x25, 0, 0, 0, 0,       // 29 jmp *target(%rip)
+                                   0xcc,                         // 35 trap: int3
+                                   0x45, 0x31, 0xdb,             // 36 xor %r11d,%r11d
+                                   0xff, 0x25, 0, 0, 0, 0};      // 39 jmp *target(%rip)
     memset(s, 0xcc, ANNEX_STUB_SIZE);
     memcpy(s, code, sizeof code);
     const struct {
         int at;
         uint64_t to;
     } rel[] = {
-        {3, ANNEX_COUNT}, {10, ANNEX_LIMIT}, {17, ANNEX_COUNT}, {28, address + 56}, {38, address + 56}};
+        {3, ANNEX_COUNT}, {13, ANNEX_COUNT}, {20, ANNEX_LIMIT}, {31, address + 56}, {41, address + 56}};
     for (size_t i = 0; i < sizeof rel / sizeof *rel; i++) {
         int32_t d = (int32_t)(rel[i].to - (address + (uint64_t)rel[i].at + 4));
         memcpy(s + rel[i].at, &d, 4);
