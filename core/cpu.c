@@ -13,7 +13,7 @@ void cpu_describe(char *text, size_t size, uint64_t features[8]) {
     uint32_t a, b, c, d;
     char brand[49] = "unknown";
     memset(features, 0, 8 * sizeof *features);
-    if (__get_cpuid_max(0x80000000, NULL) >= 0x80000004u)
+    if ((unsigned)__get_cpuid_max(0x80000000, NULL) >= 0x80000004u)
         for (uint32_t i = 0; i < 3; i++) {
             __cpuid(0x80000002 + i, a, b, c, d);
             const uint32_t words[4] = {a, b, c, d};
