@@ -54,8 +54,8 @@ struct event {
     uint8_t flags;   // EVF_*
     int32_t tid;     // the task
     int32_t nr;      // SYSCALL, ENTER, EXIT: syscall number; SIGNAL: signal; TRAP: trap_kind; else 0
-    int64_t ret;  // SYSCALL, EXIT: result (negative errno); BIRTH: the child's TID; TICK: the count; STATE: tracee_fp_digest; DEATH,
-                  // END: status
+    int64_t ret;  // SYSCALL, EXIT: result (negative errno); BIRTH: the child's TID; TICK: the count; STATE:
+                  // tracee_fp_digest; DEATH, END: status
     uint64_t aux; // BIRTH: the child's process id (TGID); others 0 unless said
     uint64_t time_us;             // microseconds since the recording began
     struct user_regs_struct regs; // valid with EVF_REGS

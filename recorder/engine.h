@@ -50,8 +50,10 @@ struct mm {
     uint64_t scratch_slots; // bit per slot in use
     bool limit_lowered;
     struct pending_module *pending;
-    uint64_t site_page; // stubs of loop sites: the mapping near the code, 0: none
-    uint64_t site_used;
+    struct site_page { // stubs of loop sites, mapped near the code that they serve
+        uint64_t start, used;
+    } site_pages[32];
+    int site_page_count;
     struct saved_byte { // first bytes of patched instructions that do not begin with 0x0f
         uint64_t address;
         uint8_t byte;
@@ -272,7 +274,8 @@ uint64_t chaos_random(struct recorder *r);
 
 // ---- preempt.c
 void preempt_request(struct recorder *r, struct task *t); // asks for a landmark soon
-void preempt_tick(struct recorder *r, struct task *t);    // the timer, while t runs user code
+bool in_site_stub(const struct mm *mm, uint64_t pc);
+void preempt_tick(struct recorder *r, struct task *t); // the timer, while t runs user code
 void preempt_busy(struct recorder *r,
                   struct task *t); // at a PTRACE_INTERRUPT stop in user code: makes a landmark
 

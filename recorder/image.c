@@ -33,8 +33,8 @@ void image_fork(struct mm *child, const struct mm *parent) {
     child->annex = parent->annex;
     child->stubs = parent->stubs;
     child->limit_lowered = parent->limit_lowered;
-    child->site_page = parent->site_page;
-    child->site_used = parent->site_used;
+    memcpy(child->site_pages, parent->site_pages, sizeof child->site_pages);
+    child->site_page_count = parent->site_page_count;
     memcpy(child->saved, parent->saved, sizeof child->saved);
     child->saved_count = parent->saved_count;
     struct pending_module **link = &child->pending;

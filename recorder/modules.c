@@ -120,10 +120,10 @@ static void make_stub(uint8_t *s, uint64_t address, uint64_t target) {
                                    0x4c, 0x3b, 0x1d, 0, 0, 0, 0, // 17 cmp limit(%rip),%r11
                                    0x73, 0x09,                   // 24 jae trap
                                    0x45, 0x31, 0xdb,             // 26 xor %r11d,%r11d
-                                   0xff, 0x25, 0, 0, 0, 0,       // 29 jmp *target(%rip)
+                                   0xff, 0x25, 0,    0, 0, 0,    // 29 jmp *target(%rip)
                                    0xcc,                         // 35 trap: int3
                                    0x45, 0x31, 0xdb,             // 36 xor %r11d,%r11d
-                                   0xff, 0x25, 0, 0, 0, 0};      // 39 jmp *target(%rip)
+                                   0xff, 0x25, 0,    0, 0, 0};   // 39 jmp *target(%rip)
     memset(s, 0xcc, ANNEX_STUB_SIZE);
     memcpy(s, code, sizeof code);
     const struct {

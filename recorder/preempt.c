@@ -47,9 +47,14 @@ struct turn {
     size_t count;
 };
 
+bool in_site_stub(const struct mm *mm, uint64_t pc) {
+    for (int i = 0; i < mm->site_page_count; i++)
+        if (pc >= mm->site_pages[i].start && pc < mm->site_pages[i].start + SITE_PAGES) return true;
+    return false;
+}
+
 static bool own_code(struct task *t, uint64_t pc) {
-    return annex_contains(pc) ||
-           (t->mm->site_page && pc >= t->mm->site_page && pc < t->mm->site_page + SITE_PAGES);
+    return annex_contains(pc) || in_site_stub(t->mm, pc);
 }
 
 // One instruction. 1: stepped; 0: t is at a landmark, or gone, or not stoppable here: the caller leaves.
@@ -249,28 +254,32 @@ static void log_state(struct recorder *r, struct task *t, const struct user_regs
     batch_log(r, t, &b);
 }
 
-static bool map_site_page(struct recorder *r, struct task *t, uint64_t gap) {
-    struct batch batch, *b = &batch;
-    if (!gap) return false;
+static bool within_2g(uint64_t a, uint64_t b) {
+    return (a > b ? a - b : b - a) < (1ull << 31) - (1 << 20);
+}
+
+// A page with room for one more stub near `pc`; `gap`: where a new one could go.
+static struct site_page *site_room(struct recorder *r, struct task *t, uint64_t pc, uint64_t gap) {
+    struct mm *mm = t->mm;
+    enum { N = sizeof mm->site_pages / sizeof *mm->site_pages };
+    for (int i = 0; i < mm->site_page_count; i++)
+        if (within_2g(mm->site_pages[i].start, pc) && mm->site_pages[i].used + SITE_STUB <= SITE_PAGES)
+            return &mm->site_pages[i];
+    if (!gap || mm->site_page_count == N) return NULL;
     long at = inject(r, t, SYS_mmap, gap, SITE_PAGES, PROT_READ | PROT_EXEC,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~0ull, 0);
-    if (at != (long)gap) return false;
-    t->mm->site_page = gap;
-    t->mm->site_used = 0;
-    batch_init(b, EV_PATCH, t);
-    batch_piece(b, PIECE_MAP, 7);
-    struct piece *p = batch_last(b);
-    memcpy((void *)p->data, "[sites]", 7);
+    if (at != (long)gap || t->state != TASK_READY) return NULL;
+    mm->site_pages[mm->site_page_count] = (struct site_page){gap, 0};
+    struct batch b;
+    batch_init(&b, EV_PATCH, t);
+    memcpy(batch_piece(&b, PIECE_MAP, 7), "[sites]", 7);
+    struct piece *p = batch_last(&b);
     p->v[0] = gap;
     p->v[1] = SITE_PAGES;
     p->v[2] = PROT_READ | PROT_EXEC;
     p->v[3] = MAP_PRIVATE | MAP_ANONYMOUS;
-    batch_log(r, t, b);
-    return true;
-}
-
-static bool within_2g(uint64_t a, uint64_t b) {
-    return (a > b ? a - b : b - a) < (1ull << 31) - (1 << 20);
+    batch_log(r, t, &b);
+    return &mm->site_pages[mm->site_page_count++];
 }
 
 // One turn of the loop that t is in: steps until a pc comes back. False: a landmark came first.
@@ -318,6 +327,40 @@ static bool others_inside(struct recorder *r, struct task *t, const struct loop_
     return false;
 }
 
+// A place for a counting stub in one of the functions of the turn, the loop's own first. *page gets the stub's page.
+static bool choose_site(struct recorder *r, struct task *t, const struct turn *turn, size_t first,
+                        struct loop_site *site, struct site_page **page) {
+    enum { FUNCTIONS = 16 };
+    struct {
+        uint64_t from, to;
+    } tried[FUNCTIONS];
+    static uint64_t pcs[MAX_STEPS];
+    int count = 0;
+    for (size_t i = first; i < turn->count && count < FUNCTIONS; i++) {
+        uint64_t pc = turn->pcs[i], gap, from, to;
+        bool known = false;
+        for (int k = 0; k < count; k++)
+            known |= pc >= tried[k].from && pc < tried[k].to;
+        struct mapping m;
+        if (known || !mapping_at(t, pc, &m, &gap)) continue;
+        function_range(&m, pc, &from, &to);
+        tried[count].from = from ? from : pc;
+        tried[count++].to = from ? to : pc + 1;
+        size_t n = 0;
+        for (size_t k = first; k < turn->count; k++)
+            if (turn->pcs[k] >= tried[count - 1].from && turn->pcs[k] < tried[count - 1].to)
+                pcs[n++] = turn->pcs[k];
+        *page = site_room(r, t, pc, gap);
+        if (t->state != TASK_READY) return false; // killed on the way
+        if (*page &&
+            loop_site_build(read_code, t, pcs, n, from, to, (*page)->start + (*page)->used, ANNEX_COUNT,
+                            ANNEX_LIMIT, site) == 0 &&
+            !others_inside(r, t, site))
+            return true;
+    }
+    return false;
+}
+
 static void make_landmark(struct recorder *r, struct task *t) {
     static struct turn turn;
     struct user_regs_struct regs;
@@ -328,24 +371,15 @@ static void make_landmark(struct recorder *r, struct task *t) {
     }
     size_t first;
     if (!find_turn(r, t, &turn, &regs, &first)) return;
-    struct mapping m;
-    uint64_t gap, from = 0, to = 0, loop_head = turn.pcs[first];
+    uint64_t loop_head = turn.pcs[first];
     struct loop_site site;
-    bool have = false, mapped = mapping_at(t, loop_head, &m, &gap);
-    if (mapped) function_range(&m, loop_head, &from, &to);
-    bool room = t->mm->site_page && within_2g(t->mm->site_page, loop_head) &&
-                t->mm->site_used + SITE_STUB <= SITE_PAGES;
-    if (mapped && !room) mapped = map_site_page(r, t, gap);
-    if (t->state != TASK_READY) return; // killed on the way
-    uint64_t stub = t->mm->site_page + t->mm->site_used;
+    struct site_page *page = NULL;
     memset(&site, 0, sizeof site);
-    if (mapped)
-        have = loop_site_build(read_code, t, turn.pcs + first, turn.count - first, from, to, stub,
-                               ANNEX_COUNT, ANNEX_LIMIT, &site) == 0;
+    bool have = choose_site(r, t, &turn, first, &site, &page);
+    if (t->state != TASK_READY) return;
     static struct words words;
     memset(&words, 0, sizeof words);
     bool landmark = false;
-    if (have && others_inside(r, t, &site)) have = false;
     // The place must be reached again within a turn or two; without a place for a stub the loop's head
     // serves.
     while (words.visits < VISITS && words.steps < STEP_BUDGET) {
@@ -362,9 +396,9 @@ static void make_landmark(struct recorder *r, struct task *t) {
     if (have) {
         struct batch b;
         batch_init(&b, EV_PATCH, t);
-        batch_write(r, &b, t, stub, site.stub, site.stub_len);
+        batch_write(r, &b, t, page->start + page->used, site.stub, site.stub_len);
         batch_write(r, &b, t, site.address, site.patch, site.patch_len);
-        t->mm->site_used += SITE_STUB;
+        page->used += SITE_STUB;
         batch_log(r, t, &b);
     }
     if (signals_deliverable(r, t)) signal_deliver(r, t, 0);

@@ -306,10 +306,6 @@ static void tick(struct recorder *r, struct task *t, struct user_regs_struct *re
     batch_log(r, t, &b);
 }
 
-static bool in_site_stub(struct task *t, uint64_t pc) {
-    return t->mm->site_page && pc >= t->mm->site_page && pc < t->mm->site_page + t->mm->site_used;
-}
-
 // A fault that nobody handles: the end of the process, at a place that replay shall reach as well.
 static void fatal_fault(struct recorder *r, struct task *t, int sig, const struct user_regs_struct *regs) {
     struct batch b;
@@ -335,7 +331,7 @@ void signal_stop(struct recorder *r, struct task *t, int status) {
         fprintf(r->options->log, "         signal %d code %d of %d at %llx rsp %llx address %p\n", sig,
                 info.si_code, t->tid, regs.rip, regs.rsp, info.si_addr);
     if (int3 && ((regs.rip - 1 >= ANNEX_STUBS && regs.rip - 1 < ANNEX_STUBS + ANNEX_STUBS_SIZE) ||
-                 in_site_stub(t, regs.rip - 1))) {
+                 in_site_stub(t->mm, regs.rip - 1))) {
         tick(r, t, &regs);
         if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
         return;

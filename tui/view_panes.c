@@ -154,6 +154,11 @@ void tui_view_stack(struct tui_model *m, const struct tui_area *a) {
         }
         return;
     }
+    if (!m->frame_count) {
+        tui_text(a, 0, 1, a->w - 1, TUI_ROLE_DIM,
+                 m->focus.tid ? "no stack can be read here" : "no task runs here");
+        return;
+    }
     int frames = (int)m->frame_count, most = a->h >= 12 ? a->h / 2 : a->h / 3;
     if (frames > most) frames = most < 1 ? 1 : most;
     size_t top = m->focus.frame >= (size_t)frames ? m->focus.frame - (size_t)frames + 1 : 0;

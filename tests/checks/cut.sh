@@ -23,7 +23,7 @@ for moment in 0 1 $((RANDOM % 3000)) $((RANDOM % 10000)) 30000; do
     : >whole
     setsid env -i PATH=/usr/bin:/bin "$refork" record -o killed.refork -- bash -c "$program" >whole 2>record.err </dev/null &
     recorder=$!
-    there() { [ -s killed.refork ] && [ "$(wc -l <whole)" -ge "$moment" ] || ! kill -0 $recorder 2>/dev/null; }
+    there() { [ -s killed.refork ] && [ "$(wc -l <whole)" -ge "$moment" ] || ! kill -0 "$recorder" 2>/dev/null; }
     until_true there || fail "the program does not write: $(cat record.err)"
     kill -0 $recorder 2>/dev/null || fail "the recorder ended: $(cat record.err)"
     child=$(pgrep -P $recorder | head -n 1)
