@@ -142,7 +142,9 @@ static void found(struct recorder *r, struct candidate *all, size_t n) {
     // deadlock. Nobody waits so on a mutex. Without a handler a signal could only end the process, not its
     // wait: proved all the same.
     if (others_move && !waits_for_mutex(best->task)) return;
-    if (!proved && !(best->task->process->child_of_threaded && waits_for_mutex(best->task))) return;
+    // With a handler a signal from outside might be what is waited for; said, as *likely*, only of a child that a fork left
+    // without threads that its parent had.
+    if (!proved && !best->task->process->child_of_threaded) return;
     if (r->unlogged) log_unlogged_entry(r);
     for (size_t i = 0; i < n; i++) {
         if (!all[i].stuck || all[i].task->stuck_logged) continue;
