@@ -210,7 +210,7 @@ static void idle(struct recorder *r) {
     struct rf_error err;
     if (r->clock_us - r->last_flush_us > IDLE_FLUSH_US) {
         r->last_flush_us = r->clock_us;
-        if (trace_flush(r->trace, &err) < 0) recorder_fail(r, "%s", err.text);
+        if (!r->trace_lost && trace_flush(r->trace, &err) < 0) trace_failed(r, &err);
     }
     stuck_check(r, NULL);
     if (r->stop_all || r->failed) return;
@@ -268,7 +268,7 @@ static void housekeeping(struct recorder *r) {
     if (now - r->last_flush_us < FLUSH_US) return;
     r->last_flush_us = now;
     struct rf_error err;
-    if (trace_flush(r->trace, &err) < 0) recorder_fail(r, "%s", err.text);
+    if (!r->trace_lost && trace_flush(r->trace, &err) < 0) trace_failed(r, &err);
 }
 
 // Ctrl-C goes to the program as well, which may handle it. It ends the recording when the program's first

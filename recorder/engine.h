@@ -133,6 +133,7 @@ struct recorder {
     uint32_t mm_ids;
     bool failed; // a trace write failed, or an invariant of the tracee broke: *err says
     bool started;
+    bool trace_lost;
     uint64_t last_flush_us;
     uint64_t since_digest;
     int exec_pipe;
@@ -167,6 +168,8 @@ void take_stop(struct recorder *r, struct task *t, int status);
 void dispatch(struct recorder *r, struct task *t, int status);
 void kill_everything(struct recorder *r);
 // A failure of the recording itself; the first one wins.
+// The trace cannot be written any more (full disk): said at once; the program runs to its end without one.
+void trace_failed(struct recorder *r, const struct rf_error *err);
 void recorder_fail(struct recorder *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // ---- log.c: events out

@@ -290,7 +290,7 @@ void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t 
     }
     uint64_t blob = 0;
     struct rf_error err;
-    if (trace_add_file(r->trace, mine, name, &blob, &err) < 0) recorder_fail(r, "%s", err.text);
+    if (!r->trace_lost && trace_add_file(r->trace, mine, name, &blob, &err) < 0) trace_failed(r, &err);
     map_piece(b, address, length, prot, flags, blob, offset, name);
     if (shared) {
         share_piece(b, identity_of(&st), (uint64_t)st.st_size);
@@ -410,7 +410,7 @@ void image_exec_maps(struct recorder *r, struct task *t, struct batch *b) {
         }
         uint64_t blob = 0;
         struct rf_error err;
-        if (trace_add_file(r->trace, fd, name, &blob, &err) < 0) recorder_fail(r, "%s", err.text);
+        if (!r->trace_lost && trace_add_file(r->trace, fd, name, &blob, &err) < 0) trace_failed(r, &err);
         map_piece(b, start, end - start, prot, MAP_PRIVATE, blob, offset, name);
         if (prot & PROT_WRITE) differing_pages(r, t, b, start, end, fd, offset);
         struct module_facts *f = module_facts(r, fd, blob);

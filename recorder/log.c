@@ -133,10 +133,10 @@ void canonical_regs(struct user_regs_struct *regs) {
 void log_event(struct recorder *r, struct task *t, struct event *e) {
     if (r->unlogged && r->unlogged != t) log_unlogged_entry(r);
     e->time_us = r->clock_us;
-    if (r->failed) return;
+    if (r->failed || r->trace_lost) return;
     struct rf_error err;
     if (trace_append(r->trace, e, &err) < 0) {
-        recorder_fail(r, "%s", err.text);
+        trace_failed(r, &err);
         return;
     }
     if (r->options->log)
@@ -167,4 +167,12 @@ void recorder_fail(struct recorder *r, const char *format, ...) {
     r->err->status = RF_CANNOT;
     vsnprintf(r->err->text, sizeof r->err->text, format, ap);
     va_end(ap);
+}
+
+void trace_failed(struct recorder *r, const struct rf_error *err) {
+    if (r->trace_lost) return;
+    r->trace_lost = true;
+    *r->err = *err;
+    fprintf(stderr,
+            "refork: nothing more can be recorded (the reason follows at the end); the program goes on\n");
 }
