@@ -1,6 +1,6 @@
 #!/bin/bash
-# A disk that gets full, or a limit on file sizes, while the program is recorded: the program ends, status 125 and a message that
-# says what to do, and a trace that replays up to its last whole chunk.
+# A disk that gets full, or a limit on file sizes, while the program is recorded: the program goes on to its end; status 125
+# and a message that says what to do, and a trace that replays up to its last whole chunk.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 work=$out/full
@@ -15,7 +15,7 @@ fi
 cd "$work" || exit 1
 
 # shellcheck disable=SC2016 # the program's variables
-program='i=0; while :; do echo "line $i"; i=$((i + 1)); done'
+program='i=0; while [ $i -lt 120000 ]; do echo "line $i"; i=$((i + 1)); done'
 (
     [ "$remedy" != 'ulimit -f' ] || ulimit -f 1700 # KiB; the program's own output is a pipe
     exec "${as_clean[@]}" "$refork" record -o "$place" -- sh -c "$program" 2>stderr </dev/null
@@ -24,7 +24,8 @@ got=${PIPESTATUS[0]}
 [ "$got" = 125 ] || fail "record: status $got: $(tail -n 3 stderr)"
 grep -qE "^refork: cannot write trace '[^']*' beyond byte [0-9]+" stderr || fail "record says: $(cat stderr)"
 grep -qF "$remedy" stderr || fail "record does not say what to do: $(cat stderr)"
-[ "$(wc -l <stderr)" = 1 ] || fail "record says more than one line: $(cat stderr)"
+[ "$(wc -l <stderr)" = 2 ] || fail "record does not say two lines: $(cat stderr)"
+[ "$(wc -l <whole)" = 120000 ] || fail "the program wrote only $(wc -l <whole) of its 120000 lines"
 ! pgrep -f -- "$place" || fail "something of it still runs"
 
 clean "$refork" replay --batch "$place" >replayed 2>stderr
