@@ -2,10 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -30,25 +33,36 @@ static void child_fail(int pipe_fd, int stage, int error) {
     _exit(126);
 }
 
-static void child_main(struct recorder *r, int go, int report) {
+// A filter that stops at every call, as BPF. Made before the fork: the writer's helper thread runs by then, so the child must not allocate (its
+// copy of an allocator's lock may be held by a thread that it does not have; AddressSanitizer's allocator showed it).
+static int make_filter(struct sock_fprog *out, struct rf_error *err) {
+    static struct sock_filter code[64];
+    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRACE(0));
+    int fd = memfd_create("refork-filter", MFD_CLOEXEC);
+    int error = ctx && fd >= 0 ? -seccomp_export_bpf(ctx, fd) : ENOMEM;
+    ssize_t n = error ? -1 : pread(fd, code, sizeof code, 0);
+    if (ctx) seccomp_release(ctx);
+    if (fd >= 0) close(fd);
+    if (n <= 0 || n == (ssize_t)sizeof code)
+        return rf_fail(err, RF_CANNOT, "cannot make the seccomp filter: %s",
+                       strerror(error ? error : EINVAL));
+    *out = (struct sock_fprog){(unsigned short)((size_t)n / sizeof *code), code};
+    return 0;
+}
+
+static void child_main(struct recorder *r, int go, int report, const struct sock_fprog *filter) {
     char byte;
     if (read(go, &byte, 1) != 1) _exit(126); // until the recorder has seized us
     if (!r->options->aslr) {
         int old = personality(0xffffffff);
         if (old >= 0) personality((unsigned long)old | ADDR_NO_RANDOMIZE);
     }
-    // Every call stops from here on; to_first_exec lets these pass.
-    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRACE(0));
-    if (!ctx) child_fail(report, 1, ENOMEM);
-    // CAP_SYS_ADMIN does not need no_new_privs, and set-user-ID programs of a traced process lose their
-    // privilege anyway.
-    seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, geteuid() != 0);
-    int e = seccomp_load(ctx);
-    if (e < 0) {
-        seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 1);
-        e = seccomp_load(ctx);
-    }
-    if (e < 0) child_fail(report, 1, -e);
+    // Every call stops from here on; to_first_exec lets these pass. CAP_SYS_ADMIN does not need no_new_privs, and
+    // set-user-ID programs of a traced process lose their privilege anyway.
+    bool loaded = geteuid() == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter) == 0;
+    if (!loaded && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+                    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter) < 0))
+        child_fail(report, 1, errno);
     prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
     execvp(r->options->argv[0], r->options->argv);
     child_fail(report, 0, errno);
@@ -88,6 +102,8 @@ static int to_first_exec(struct recorder *r, pid_t pid, int report) {
 
 int launch(struct recorder *r) {
     int go[2], report[2];
+    struct sock_fprog filter;
+    if (make_filter(&filter, r->err) < 0) return -1;
     if (pipe2(go, O_CLOEXEC) < 0 || pipe2(report, O_CLOEXEC) < 0)
         return rf_fail_errno(r->err, RF_CANNOT, "cannot make a pipe");
     // High numbers, so that the program sees the descriptors that it would have without us.
@@ -97,7 +113,7 @@ int launch(struct recorder *r) {
     }
     pid_t pid = fork();
     if (pid < 0) return rf_fail_errno(r->err, RF_CANNOT, "cannot fork");
-    if (!pid) child_main(r, go[0], report[1]);
+    if (!pid) child_main(r, go[0], report[1], &filter);
     close(go[0]);
     close(report[1]);
     if (ptrace(PTRACE_SEIZE, pid, 0, OPTIONS) < 0) {
