@@ -236,8 +236,15 @@ static void on_signal(int sig) {
         terminate_signal = sig;
 }
 
+static void set_timer(long us) {
+    struct itimerval tick = {{0, us}, {0, us}};
+    setitimer(ITIMER_REAL, &tick, NULL);
+}
+
 static void install_signals(bool install) {
     static const int signals[] = {SIGALRM, SIGINT, SIGTERM, SIGHUP};
+    // The timer ends while its handler is still there, and begins when it is there already.
+    if (!install) set_timer(0);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         struct sigaction sa = {.sa_handler = install ? on_signal : SIG_DFL};
         struct sigaction old;
@@ -245,8 +252,7 @@ static void install_signals(bool install) {
         if (signals[i] != SIGALRM && old.sa_handler == SIG_IGN) continue;
         sigaction(signals[i], &sa, NULL);
     }
-    struct itimerval tick = {{0, install ? TICK_US : 0}, {0, install ? TICK_US : 0}};
-    setitimer(ITIMER_REAL, &tick, NULL);
+    if (install) set_timer(TICK_US);
 }
 
 void kill_everything(struct recorder *r) {

@@ -240,6 +240,9 @@ void image_file_written(struct recorder *r, struct task *t, struct batch *b, int
         offset = position - (int64_t)length;
         snprintf(path, sizeof path, "/proc/%d/fd/%d", t->tid, fd);
     }
+    if (offset >= 0 && (uint64_t)offset + length > (uint64_t)st.st_size)
+        length = offset < st.st_size ? (uint64_t)(st.st_size - offset) : 0;
+    if (!length) return;
     int mine = open(path, O_RDONLY | O_CLOEXEC);
     char *bytes = offset >= 0 && mine >= 0 ? malloc(length) : NULL;
     if (bytes && pread(mine, bytes, length, offset) == (ssize_t)length) {
@@ -252,6 +255,24 @@ void image_file_written(struct recorder *r, struct task *t, struct batch *b, int
     }
     free(bytes);
     if (mine >= 0) close(mine);
+}
+
+void image_file_cut(struct recorder *r, struct task *t, struct batch *b, int fd, uint64_t path,
+                    uint64_t size) {
+    char name[4200], given[4097] = "";
+    struct stat st;
+    if (fd < 0) {
+        for (size_t i = 0; i < sizeof given - 1; i++)
+            if (!tracee_read(t->tid, t->mm->mem_fd, path + i, &given[i], 1) || !given[i]) break;
+        snprintf(name, sizeof name, "/proc/%d/%s/%s", t->tid, given[0] == '/' ? "root" : "cwd", given);
+    } else {
+        snprintf(name, sizeof name, "/proc/%d/fd/%d", t->tid, fd);
+    }
+    if (stat(name, &st) < 0 || !is_shared(r, &st)) return;
+    batch_piece(b, PIECE_FILE, 0);
+    batch_last(b)->v[0] = identity_of(&st);
+    batch_last(b)->v[1] = size;
+    batch_last(b)->v[2] = 1;
 }
 
 void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t address, uint64_t length,

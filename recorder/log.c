@@ -101,8 +101,8 @@ void batch_xstate(struct batch *b, struct task *t) {
 }
 
 void batch_log(struct recorder *r, struct task *t, struct batch *b) {
-    bool digest = r->options->paranoid_every && t && b->e.kind != EV_DEATH && b->e.kind != EV_NOTE &&
-                  b->e.kind != EV_ENTER && // logged late: others have run since
+    bool digest = r->options->paranoid_every && t && t->at_landmark && b->e.kind != EV_DEATH &&
+                  b->e.kind != EV_NOTE && b->e.kind != EV_ENTER && // logged late: others have run since
 
                   ++r->since_digest >= r->options->paranoid_every;
     if (digest) {

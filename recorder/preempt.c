@@ -63,6 +63,8 @@ static int step(struct recorder *r, struct task *t, struct user_regs_struct *reg
     t->state = TASK_RUNNING;
     t->at_landmark = false;
     t->in_syscall = true;
+    uint8_t before[2] = {0};
+    tracee_read(t->tid, t->mm->mem_fd, regs->rip, before, 2);
     bool stopped = run_until_stop(r, t, PTRACE_SINGLESTEP, 0, &status);
     t->in_syscall = false;
     t->state = TASK_READY;
@@ -72,10 +74,9 @@ static int step(struct recorder *r, struct task *t, struct user_regs_struct *reg
                  ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0 && info.si_code == TRAP_TRACE;
     if (plain) {
         t->in_signal_stop = true;
-        uint8_t code[2] = {0};
-        tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, 2);
         if (!tracee_get_regs(t->tid, regs)) return 0;
-        if (code[0] == 0x9c || (code[0] == 0x66 && code[1] == 0x9c)) { // pushf pushed our TF
+        bool wide = before[0] == 0x66;
+        if (before[wide] == 0x9c) { // pushf pushed our TF
             uint16_t flags;
             tracee_read(t->tid, t->mm->mem_fd, regs->rsp, &flags, 2);
             flags &= (uint16_t)~0x100;
@@ -404,9 +405,19 @@ static void make_landmark(struct recorder *r, struct task *t) {
     if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
 }
 
+// The kernel takes TF for the program's own after a step over popf (arch/x86/kernel/step.c, is_setting_trap_flag) and would leave it set.
+static void end_stepping(struct task *t) {
+    struct user_regs_struct regs;
+    if (!tracee_get_regs(t->tid, &regs) || !(regs.eflags & 0x100)) return;
+    regs.eflags &= ~0x100ull;
+    tracee_set_regs(t->tid, &regs);
+}
+
 void preempt_busy(struct recorder *r, struct task *t) {
     int tid = t->tid;
     t->stepping = true;
     make_landmark(r, t);
-    if (task_find(r, tid) == t) t->stepping = false;
+    if (task_find(r, tid) != t) return;
+    t->stepping = false;
+    if (t->state == TASK_READY) end_stepping(t);
 }

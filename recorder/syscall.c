@@ -95,12 +95,16 @@ static void refused(struct recorder *r, struct task *t, int64_t result) {
              strerrorname_np((int)-result), t->process->pid, t->entry_regs.rip, *where ? " in " : "", where);
 }
 
-// Writes the byte that is there already; process_vm_writev respects protection.
-static bool writable(struct task *t, uint64_t address) {
-    char byte;
-    struct iovec local = {&byte, 1}, remote = {(void *)address, 1};
-    return process_vm_readv(t->tid, &local, 1, &remote, 1, 0) == 1 &&
-           process_vm_writev(t->tid, &local, 1, &remote, 1, 0) == 1;
+// Writes in each page the byte that is there already; process_vm_writev respects protection.
+static bool writable(struct task *t, uint64_t address, uint64_t size) {
+    for (uint64_t at = address; at < address + size; at = (at | 4095) + 1) {
+        char byte;
+        struct iovec local = {&byte, 1}, remote = {(void *)at, 1};
+        if (process_vm_readv(t->tid, &local, 1, &remote, 1, 0) != 1 ||
+            process_vm_writev(t->tid, &local, 1, &remote, 1, 0) != 1)
+            return false;
+    }
+    return true;
 }
 
 // Out-buffers of a call that may sleep while other threads run go to scratch: the kernel must not write into
@@ -121,6 +125,8 @@ static void redirect(struct task *t, struct user_regs_struct *regs) {
     for (int i = 0; i < n && t->redirect_count < 6; i++) {
         struct syscall_range *g = &ranges[i];
         if (g->arg < 0 || g->dir == RANGE_IN || !g->size || !g->address) continue;
+        // EFAULT must stay EFAULT: only memory that the program can write is redirected.
+        if (!writable(t, g->address, g->size)) continue;
         if (g->dir == RANGE_INOUT) {
             char *copy = malloc(g->size);
             if (!tracee_read(t->tid, t->mm->mem_fd, g->address, copy, g->size)) {
@@ -129,9 +135,6 @@ static void redirect(struct task *t, struct user_regs_struct *regs) {
             }
             tracee_poke(t->tid, t->mm->mem_fd, at, copy, g->size);
             free(copy);
-        } else {
-            // EFAULT must stay EFAULT: only memory that the program can write is redirected.
-            if (!writable(t, g->address) || !writable(t, g->address + g->size - 1)) continue;
         }
         unsigned long long *const registers[6] = {&regs->rdi, &regs->rsi, &regs->rdx,
                                                   &regs->r10, &regs->r8,  &regs->r9};
@@ -320,7 +323,22 @@ static void map_pieces(struct recorder *r, struct task *t, struct batch *b, int6
 }
 
 static void written_file(struct recorder *r, struct task *t, struct batch *b, int64_t ret) {
-    if (!r->shared_count || ret <= 0) return;
+    if (!r->shared_count || ret < 0) return;
+    const uint64_t *a = t->args;
+    switch (t->nr) {
+    case SYS_ftruncate:
+        image_file_cut(r, t, b, (int)a[0], 0, a[1]);
+        return;
+    case SYS_truncate:
+        image_file_cut(r, t, b, -1, a[0], a[1]);
+        return;
+    case SYS_fallocate:
+        if (a[1] & ~1ull) image_file_written(r, t, b, (int)a[0], (int64_t)a[2], a[3]); // not KEEP_SIZE alone
+        return;
+    default:
+        break;
+    }
+    if (!ret) return;
     switch (t->nr) {
     case SYS_write:
     case SYS_writev:
@@ -335,10 +353,29 @@ static void written_file(struct recorder *r, struct task *t, struct batch *b, in
         image_file_written(r, t, b, (int)t->args[0], -1, (uint64_t)ret);
         break;
     case SYS_copy_file_range:
-        image_file_written(r, t, b, (int)t->args[2], -1, (uint64_t)ret);
+    case SYS_splice: {
+        int64_t behind = -1; // the offset that the call has moved on, when it was given one
+        if (a[3] && !tracee_read(t->tid, t->mm->mem_fd, a[3], &behind, 8)) behind = -1;
+        image_file_written(r, t, b, (int)a[2], behind < 0 ? -1 : behind - ret, (uint64_t)ret);
         break;
+    }
     default:
         break;
+    }
+}
+
+// A call that failed with EFAULT may have filled the buffer up to the page that it could not write.
+static void faulted_ranges(struct recorder *r, struct task *t, struct batch *b) {
+    struct syscall_range ranges[SYSCALL_RANGES];
+    int n = syscall_ranges(t->meaning, t->args, NULL, read_tracee, t, ranges);
+    for (int i = 0; i < n; i++) {
+        uint64_t at = ranges[i].address, end = at + ranges[i].size;
+        if (ranges[i].dir == RANGE_IN || end < at) continue;
+        while (at < end) {
+            uint64_t next = (at | 4095) + 1 < end ? (at | 4095) + 1 : end;
+            if (!batch_mem(r, b, t, PIECE_MEM, at, next - at)) break;
+            at = next;
+        }
     }
 }
 
@@ -409,6 +446,7 @@ void syscall_returned(struct recorder *r, struct task *t) {
     } else {
         struct syscall_range ranges[SYSCALL_RANGES];
         int n = syscall_ranges(t->meaning, t->args, &ret, read_tracee, t, ranges);
+        if (ret == -EFAULT) faulted_ranges(r, t, &b);
         if (n < 0) recorder_fail(r, "no row describes what %s wrote (task %d)", syscall_name(t->nr), t->tid);
         for (int i = 0; i < n; i++) {
             struct syscall_range *g = &ranges[i];

@@ -203,10 +203,15 @@ static struct shared_object *shared_object(struct replay *r, uint64_t identity, 
 }
 
 int space_write_file(struct replay *r, const struct piece *p, struct rf_error *err) {
-    for (size_t i = 0; i < r->object_count; i++)
-        if (r->objects[i].identity == p->v[0] &&
-            pwrite(r->objects[i].fd, p->data, p->len, (off_t)p->v[1]) != (ssize_t)p->len)
+    for (size_t i = 0; i < r->object_count; i++) {
+        struct shared_object *o = &r->objects[i];
+        if (o->identity != p->v[0]) continue;
+        bool cut = p->v[2] == 1;
+        if (cut ? p->v[1] > 1ull << 40 || ftruncate(o->fd, (off_t)p->v[1]) < 0
+                : pwrite(o->fd, p->data, p->len, (off_t)p->v[1]) != (ssize_t)p->len)
             return rf_fail_errno(err, RF_CANNOT, "cannot write into a memory file");
+        if (cut) o->size = p->v[1];
+    }
     return 0;
 }
 

@@ -42,7 +42,7 @@ int main(void) {
     CHECK(pthread_join(late, NULL) == 0 && only_read[0] == 0);
 
     // INOUT: what the kernel must read it can, only the answer has no place
-    CHECK(poll((struct pollfd *)only_read, 1, 0) == -1 && errno == EFAULT);
+    CHECK(poll((struct pollfd *)only_read, 1, 10) == -1 && errno == EFAULT);
     CHECK(write(waiting[1], "x", 1) == 1);
     CHECK(pthread_join(t, NULL) == 0);
     printf("%p\n", (void *)only_read);

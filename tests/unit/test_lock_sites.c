@@ -236,6 +236,37 @@ static void test_resynchronised(void **state) {
     unmap_file(&f);
 }
 
+// Stripped code with zeros between its functions, and a table of random bytes full of lock-alikes: the code's
+// are found, the table's are not.
+static void test_data_among_code(void **state) {
+    (void)state;
+    char source[65536], *at = source;
+    uint64_t random = 99;
+    at += sprintf(at, ".globl _start\n_start:\n ret\n .byte 0,0,0,0,0\n lock incl (%%rax)\n ret\n"
+                      ".byte 0,0,0\n lock decq (%%rbx)\n ret\n .zero 150\n .byte 0x90\n .fill 150,1,0x90\n");
+    for (int i = 0; i < 800; i++) {
+        random = random * 6364136223846793005ull + 1442695040888963407ull;
+        at += sprintf(at, ".byte %u,0xf0,0x87,0x01,0xf0,0xff,0x00,%u,%u\n", (unsigned)(random >> 56),
+                      (unsigned)(random >> 40 & 255), (unsigned)(random >> 32 & 255));
+    }
+    sprintf(at, " .fill 150,1,0x90\n xchg %%eax,(%%rcx)\n ret\n");
+    build("data", "-s", source);
+    char path[128];
+    struct mapped f;
+    size_t count;
+    snprintf(path, sizeof path, "%s/data", dir);
+    assert_true(map_file(&f, path));
+    struct lock_site *sites = elf_module_lock_sites(f.m, &count);
+    assert_int_equal(count, 3);
+    assert_int_equal(sites[0].operation, ATOMIC_INC);
+    assert_int_equal(sites[1].operation, ATOMIC_DEC);
+    assert_int_equal(sites[2].operation, ATOMIC_XCHG);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(sites[i].flags, LOCK_SITE_SWEPT);
+    free(sites);
+    unmap_file(&f);
+}
+
 // Hostile: a real file with bytes overwritten and cut off at any place must not crash the scanner.
 static void test_damaged(void **state) {
     (void)state;
@@ -285,9 +316,8 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_as_objdump),
-        cmocka_unit_test(test_look_alikes),
-        cmocka_unit_test(test_resynchronised),
+        cmocka_unit_test(test_as_objdump),     cmocka_unit_test(test_look_alikes),
+        cmocka_unit_test(test_resynchronised), cmocka_unit_test(test_data_among_code),
         cmocka_unit_test(test_damaged),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
