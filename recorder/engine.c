@@ -21,7 +21,7 @@ uint64_t now_us(struct recorder *r) {
 
 uint64_t recent_us(struct recorder *r) {
     static int seen;
-    if (ticks == seen && ++r->clock_age % 8) return r->clock_us;
+    if (ticks == seen && ++r->clock_age % 16) return r->clock_us;
     seen = ticks;
     return now_us(r);
 }

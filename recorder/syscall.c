@@ -195,7 +195,8 @@ static void wait_or_leave(struct recorder *r, struct task *t) {
     }
     // Nobody else could run: sleep until something happens; the timer breaks this after 4 ms at most, then
     // idle() looks whether everybody is stuck.
-    pid_t pid = waitpid(-1, &status, __WALL);
+    bool alone = r->tasks == t && !t->next;
+    pid_t pid = waitpid(alone ? t->tid : -1, &status, __WALL);
     struct task *o = pid > 0 ? task_find(r, pid) : NULL;
     if (o == t)
         dispatch(r, t, status);
