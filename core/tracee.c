@@ -120,11 +120,17 @@ static void digest_run(struct digest *d, uint64_t address, size_t pages) {
     }
 }
 
-// Bit 63 present, 62 swapped, 61 file-backed or shared (Documentation/admin-guide/mm/pagemap.rst). A page that is being migrated
-// shows as swapped, and then bit 61 says nothing: its page has no mapping for a moment (mm/migrate.c), so it looks like a file's. Seen
-// once in some 45 runs on a busy machine. File pages are never swapped in a private mapping.
-static bool is_private(uint64_t entry) {
-    return entry >> 62 & 1 || (entry >> 63 && !(entry >> 61 & 1));
+// Bit 63 present, 62 swapped, 61 file-backed or shared (Documentation/admin-guide/mm/pagemap.rst). A page that the kernel is migrating at
+// this moment (compaction) shows as swapped, and bit 61 depends on how far it is (mm/migrate.c): reading the page waits for
+// that, and swaps a swapped one in; then its entry tells.
+static bool is_private(int pagemap, int mem_fd, uint64_t entry, uint64_t address) {
+    for (int tries = 0; entry >> 62 & 1 && tries < 1000; tries++) {
+        char byte;
+        if (pread(mem_fd, &byte, 1, (off_t)address) != 1 ||
+            pread(pagemap, &entry, 8, (off_t)(address / PAGE * 8)) != 8)
+            break;
+    }
+    return entry >> 62 && !(entry >> 61 & 1);
 }
 
 uint64_t memory_digest(pid_t pid, int mem_fd, uint64_t *bytes) {
@@ -156,12 +162,12 @@ uint64_t memory_digest(pid_t pid, int mem_fd, uint64_t *bytes) {
             // Bit 63 present, 62 swapped, 61 file-backed or shared
             // (Documentation/admin-guide/mm/pagemap.rst).
             for (size_t i = 0; i < got;) {
-                if (!is_private(entries[i])) {
+                if (!is_private(pagemap, mem_fd, entries[i], at + i * PAGE)) {
                     i++;
                     continue;
                 }
                 size_t j = i;
-                while (j < got && is_private(entries[j]))
+                while (j < got && is_private(pagemap, mem_fd, entries[j], at + j * PAGE))
                     j++;
                 digest_run(d, at + i * PAGE, j - i);
                 i = j;

@@ -178,14 +178,13 @@ static void gprs(const struct user_regs_struct *u, uint64_t g[16]) {
 // The words that the loop writes, with their values each time that its site is visited. Those that tell one
 // visit from all others are the ones that never return to an old value (counters); an inner loop's or a
 // callee's words repeat.
-enum { CANDIDATES = 512, VISITS = 24, ENOUGH = 8, STEP_BUDGET = 3000 };
+enum { CANDIDATES = 512, VISITS = 24, STEP_BUDGET = 3000 };
 struct words {
     struct {
         uint64_t address, value[VISITS];
         int first, changes; // first: the visit that saw it first
         bool returns;
     } all[CANDIDATES];
-    uint64_t gpr[VISITS][16];
     int count, visits, steps;
 };
 
@@ -210,9 +209,8 @@ static void add_words(struct task *t, const struct user_regs_struct *regs, struc
     }
 }
 
-static void look_at_words(struct task *t, const struct user_regs_struct *regs, struct words *w) {
+static void look_at_words(struct task *t, struct words *w) {
     int now = w->visits++;
-    gprs(regs, w->gpr[now]);
     for (int i = 0; i < w->count; i++) {
         uint64_t *value = w->all[i].value;
         value[now] = 0;
@@ -222,23 +220,6 @@ static void look_at_words(struct task *t, const struct user_regs_struct *regs, s
         for (int k = w->all[i].first; k < now - 1; k++)
             w->all[i].returns |= value[k] == value[now];
     }
-}
-
-// Something counts at every visit: a register or a word that never had its present value before. More visits would not tell more.
-static bool counter_found(const struct words *w) {
-    if (w->visits < ENOUGH) return false;
-    for (int g = 0; g < 16; g++) {
-        bool counts = true;
-        for (int i = 1; i < w->visits && counts; i++)
-            for (int k = 0; k < i; k++)
-                counts &= w->gpr[i][g] != w->gpr[k][g];
-        if (counts) return true;
-    }
-    for (int i = 0; i < w->count; i++)
-        if (w->all[i].first <= 1 && !w->all[i].returns &&
-            w->all[i].changes >= w->visits - 1 - w->all[i].first)
-            return true;
-    return false;
 }
 
 // How much a word tells: counters by how often they count, then what changes, then the rest.
@@ -405,12 +386,11 @@ static void make_landmark(struct recorder *r, struct task *t) {
     while (words.visits < VISITS && words.steps < STEP_BUDGET) {
         bool there = walk_to(r, t, have ? site.address : loop_head, &regs, &words, &landmark);
         if (landmark) return;
-        look_at_words(t, &regs, &words);
+        look_at_words(t, &words);
         if (!there) {
             have = false;
             break;
         }
-        if (counter_found(&words)) break;
     }
     canonical_regs(&regs);
     log_state(r, t, &regs, &words, have ? &site : NULL);
