@@ -81,7 +81,7 @@ int state_search(struct replay *r, struct vtask *v, const struct event *e, struc
     if (!annex_free_range(e->regs.rip, patch_len) ||
         !tracee_read(s->pid, s->mem_fd, e->regs.rip, original, patch_len))
         return diverged(r, e, v, "the code at 0x%llx is not mapped", e->regs.rip);
-    int result = 0;
+    int result = 0, candidates = 0;
     for (bool there = false; !there && !result;) {
         int status = 0;
         // Without a stub the instruction under the int3 is stepped by itself: run from behind it is not
@@ -100,8 +100,16 @@ int state_search(struct replay *r, struct vtask *v, const struct event *e, struc
         v->pub.regs.rip = e->regs.rip;
         // The digest is of the program's own memory: without our stub in it.
         if (compare) tracee_write(s->mem_fd, site.stub_address, saved, stub_len);
-        there = same_state(v, e) && same_words(v, &want) && tracee_fp_digest(s->pid) == (uint64_t)e->ret &&
-                memory_digest(s->pid, s->mem_fd, NULL) == e->aux;
+        bool regs = same_state(v, e), words = regs && same_words(v, &want),
+             fp = words && tracee_fp_digest(s->pid) == (uint64_t)e->ret;
+        uint64_t digest = fp ? memory_digest(s->pid, s->mem_fd, NULL) : 0;
+        there = fp && digest == e->aux;
+        if (!there && r->options.log && candidates++ < 100)
+            fprintf(r->options.log,
+                    "         not the state of event %llu: registers %d words %d fp %d digest 0x%llx, "
+                    "recorded 0x%llx\n",
+                    (unsigned long long)e->number, regs, words, fp, (unsigned long long)digest,
+                    (unsigned long long)e->aux);
         if (there) break;
         if (compare) tracee_write(s->mem_fd, site.stub_address, stub, stub_len);
         if (compare)
