@@ -37,8 +37,4 @@ static inline bool annex_contains(uint64_t address) {
 // sets them. The canonical values are what that leaves: r11 0, ZF and PF.
 #define ANNEX_TRAP_FLAGS(eflags) (((eflags) & ~0x8d5ull) | 0x44)
 
-static inline uint64_t annex_stub_start(uint64_t pc) {
-    return ANNEX_STUBS + (pc - ANNEX_STUBS) / ANNEX_STUB_SIZE * ANNEX_STUB_SIZE;
-}
-
 #endif

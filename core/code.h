@@ -94,8 +94,7 @@ struct loop_site {
     uint8_t original[16]; // what was there
     uint8_t stub[256];    // code for the stub at `stub_address` given to loop_site_build
     size_t stub_len;
-    uint64_t trap_pc;      // rip after the stub's int3 (what PTRACE_GETREGS shows at the trap)
-    uint64_t resume_check; // rip inside the stub right behind the int3 path: same as trap_pc
+    uint64_t trap_pc; // rip after the stub's int3 (what PTRACE_GETREGS shows at the trap)
     uint64_t stub_address, save_address;
     struct {
         uint8_t stub, site; // offsets of a displaced instruction in the stub and in the program

@@ -406,7 +406,7 @@ static bool build_stub(struct loop_site *site, uint64_t count_address, uint64_t 
     emit_restore_rcx(&e, save);
     emit_restore(&e, save);
     EMIT(&e, 0xcc);
-    site->trap_pc = site->resume_check = e.address + e.len;
+    site->trap_pc = e.address + e.len;
     emit_jmp(&e, go_on);
     site->stub_len = e.len;
     return !e.bad;

@@ -121,8 +121,8 @@ static void digest_run(struct digest *d, uint64_t address, size_t pages) {
 }
 
 // Bit 63 present, 62 swapped, 61 file-backed or shared (Documentation/admin-guide/mm/pagemap.rst). A page that the kernel is migrating at
-// this moment (compaction) shows as swapped, and bit 61 depends on how far it is (mm/migrate.c): reading the page waits for
-// that, and swaps a swapped one in; then its entry tells.
+// this moment (compaction) shows as swapped, and bit 61 depends on how far it is (by reading mm/migrate.c; not seen on a machine
+// yet): reading the page waits for that, and swaps a swapped one in; then its entry tells.
 static bool is_private(int pagemap, int mem_fd, uint64_t entry, uint64_t address) {
     for (int tries = 0; entry >> 62 & 1 && tries < 1000; tries++) {
         char byte;

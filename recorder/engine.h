@@ -136,7 +136,6 @@ struct recorder {
     bool trace_lost;
     uint64_t last_flush_us;
     uint64_t since_digest;
-    int exec_pipe;
     struct module_facts *modules;
     struct shared_file { // files that are, or were, mapped MAP_SHARED
         uint64_t dev, ino;
@@ -247,8 +246,7 @@ uint64_t clock_count(struct mm *mm);
 // What the recorder needs to know of an ELF file, worked out once per content. NULL: not an ELF file.
 struct module_facts {
     uint64_t blob;
-    bool elf, dynamic;             // dynamic: has PT_INTERP or is a shared object that ld.so maps
-    struct elf_module *elf_module; // only while being made
+    bool elf, dynamic; // dynamic: has PT_INTERP or is a shared object that ld.so maps
     struct trap_site *traps;
     size_t trap_count;
     struct elf_slot *slots;
@@ -261,7 +259,6 @@ struct module_facts {
         uint64_t offset, vaddr, size;
     } loads[16];
     int load_count;
-    uint64_t table_vaddr; // .eh_frame_hdr is looked up again from the file when a loop site needs it
     struct module_facts *next;
 };
 struct module_facts *module_facts(struct recorder *r, int fd, uint64_t blob);
