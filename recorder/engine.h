@@ -257,6 +257,7 @@ struct module_facts {
     size_t bind_len;
     struct load {
         uint64_t offset, vaddr, size;
+        int prot;
     } loads[16];
     int load_count;
     struct module_facts *next;
