@@ -52,11 +52,10 @@ int elf_module_bind_now(const struct elf_module *m, uint64_t *vaddr, uint8_t byt
 
 struct trap_site {
     uint64_t vaddr;
-    uint8_t kind;   // enum trap_kind of core/event.h: TRAP_CPUID, TRAP_RDRAND, TRAP_RDSEED, (with `tsc`)
-                    // TRAP_RDTSC, TRAP_RDTSCP
+    uint8_t kind;   // enum trap_kind of core/event.h; TRAP_RDTSC and TRAP_RDTSCP only with `tsc`
     uint8_t length; // of the instruction, prefixes included
 };
-// Finds cpuid, rdrand and rdseed (and rdtsc, rdtscp if `tsc`) in the executable PT_LOADs: byte patterns, each
+// Finds cpuid, rdrand, rdseed, xgetbv, xsave, xsavec and xsaveopt (and rdtsc, rdtscp if `tsc`) in the executable PT_LOADs: byte patterns, each
 // confirmed as an instruction boundary by decoding from the start of its function (eh_frame, symbols; without
 // either, a linear sweep of the executable section from its start). An unconfirmed match is not returned.
 // malloc'ed, sorted by vaddr.
@@ -70,6 +69,7 @@ struct trap_instruction {
     int length;
     int reg;
     int width;
+    bool compact; // xsavec
 };
 bool code_trap_instruction(const uint8_t *code, size_t len, struct trap_instruction *out);
 
@@ -162,5 +162,8 @@ struct memory_operand {
 // (rep strings, xsave, gathers, enter).
 int code_memory_operands(const uint8_t *code, size_t len, uint64_t pc, const uint64_t gpr[16],
                          uint64_t fs_base, uint64_t gs_base, struct memory_operand out[4]);
+// The effective address of the instruction's first memory operand, whatever its extent. false: it has none.
+bool code_memory_address(const uint8_t *code, size_t len, uint64_t pc, const uint64_t gpr[16],
+                         uint64_t fs_base, uint64_t gs_base, uint64_t *address);
 
 #endif

@@ -211,12 +211,10 @@ static void add_pc(struct text *t, const struct event *e) {
 }
 
 static void add_trap(struct text *t, const struct event *e) {
-    static const char *const names[] = {[TRAP_RDTSC] = "rdtsc",
-                                        [TRAP_RDTSCP] = "rdtscp",
-                                        [TRAP_CPUID] = "cpuid",
-                                        [TRAP_RDRAND] = "rdrand",
-                                        [TRAP_RDSEED] = "rdseed"};
-    if (e->nr >= TRAP_RDTSC && e->nr <= TRAP_RDSEED)
+    static const char *const names[] = {
+        [TRAP_RDTSC] = "rdtsc",   [TRAP_RDTSCP] = "rdtscp", [TRAP_CPUID] = "cpuid", [TRAP_RDRAND] = "rdrand",
+        [TRAP_RDSEED] = "rdseed", [TRAP_XGETBV] = "xgetbv", [TRAP_XSAVE] = "xsave"};
+    if (e->nr >= TRAP_RDTSC && e->nr < TRAP_KINDS)
         add(t, "%s ", names[e->nr]);
     else
         add(t, "instruction %d ", e->nr);

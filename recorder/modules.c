@@ -95,7 +95,7 @@ static void patch_traps(struct recorder *r, struct task *t, struct batch *b, str
         uint8_t first = 0x0f;
         tracee_read(t->tid, t->mm->mem_fd, at, &first, 1);
         if (first != 0x0f) { // a prefix: remembered, since the int3 hides it
-            if (t->mm->saved_count == 32) continue;
+            if (t->mm->saved_count == sizeof t->mm->saved / sizeof *t->mm->saved) continue;
             t->mm->saved[t->mm->saved_count++] = (struct saved_byte){at, first};
         }
         batch_write(r, b, t, at, "\xcc", 1);

@@ -13,9 +13,7 @@
 static void wanted(const struct event *e, struct state_want *w) {
     const struct user_regs_struct *u = &e->regs;
     memset(w, 0, sizeof *w);
-    const uint64_t g[16] = {u->rax, u->rbx, u->rcx, u->rdx, u->rsi, u->rdi, u->rbp, u->rsp,
-                            u->r8,  u->r9,  u->r10, u->r11, u->r12, u->r13, u->r14, u->r15};
-    memcpy(w->gpr, g, sizeof g);
+    tracee_gprs(u, w->gpr);
     w->rflags = u->eflags;
     size_t i = 0;
     for (const struct piece *p; (p = event_piece(e, PIECE_VALUE, &i)) && w->word_count < 8;) {
