@@ -136,6 +136,8 @@ bool loop_site_program_pc(const struct loop_site *site, uint64_t pc, uint64_t *p
 // values of `want` and rflags (masked: CF PF AF ZF SF DF OF) and up to 8 words of memory (address, u64 value;
 // mapped readable) and executes the int3 when all are equal; then the displaced instructions. Uses
 // site->original: `read` may be NULL. LOOP_COMPARE_MAX bytes are always enough. -1: stub_size is not.
+// *displaced (may be NULL): offset of the displaced instructions, which are those at site->map[0].stub in the
+// counting stub.
 #define LOOP_COMPARE_MAX 1024
 struct state_want {
     uint64_t gpr[16]; // rax rbx rcx rdx rsi rdi rbp rsp r8..r15
@@ -148,7 +150,7 @@ struct state_want {
 int loop_site_build_compare(code_reader read, void *context, const struct loop_site *site,
                             uint64_t function_start, uint64_t function_end, uint64_t stub_address,
                             const struct state_want *want, uint8_t *stub, size_t stub_size, size_t *stub_len,
-                            uint64_t *trap_pc);
+                            uint64_t *trap_pc, size_t *displaced);
 
 // Memory operands of the instruction at `pc` with registers `gpr` (order as state_want.gpr) and segment
 // bases: effective addresses and sizes in bytes, written (perhaps read too) or only read; the stack words of
