@@ -83,6 +83,10 @@ int cli_newest_trace(char *path, size_t size, struct rf_error *err);
 // The operand, or the newest recording (announced on stderr when that is a terminal).
 int cli_trace(const struct cli_args *args, char *path, size_t size, struct rf_error *err);
 
+// Checks the whole file after what could be read of it was printed: a command that did not need the damaged part
+// ends with 122 as well. 0, or -1 with *err.
+int cli_verify(const char *path, struct rf_error *err);
+
 // ---- messages of the recorder
 // The function of the code address `pc` of the live, stopped process `pid`: "ioctl of libc.so.6"; "" when it
 // has no name. Takes milliseconds (reads symbol tables).

@@ -123,7 +123,7 @@ static int run_export(const struct cli_args *args, struct rf_error *err) {
             : rf_fail(err, RF_BAD_TRACE, "nothing to export: '%s' is cut off before its first event", path);
     if (r == 0) r = export_timeline(format, path, name, timeline, err);
     timeline_close(timeline);
-    return r ? -1 : RF_OK;
+    return r || cli_verify(path, err) ? -1 : RF_OK;
 }
 
 static const struct cli_option export_options[] = {
