@@ -207,6 +207,7 @@ static void set_name(struct tui_task *task, const char *path) {
 }
 
 static void index_event(struct timeline_source *s, const struct event *e) {
+    if (!e->tid) return; // END is no task's
     struct lane *lane = lane_of(s, e->tid);
     if (!lane) lane = add_lane(s, e->tid, e->tid, 0, 0);
     if (lane->count == lane->room) {
