@@ -5,7 +5,7 @@
 #include <string.h>
 
 const struct cli_command *const cli_commands[] = {
-    &command_record, &command_replay, &command_explain, &command_info,
+    &command_record, &command_replay, &command_explain, &command_diagnose, &command_info,
     &command_dump,   &command_doctor, &command_help,    NULL,
 };
 

@@ -140,7 +140,7 @@ static json_t *finding_json(const struct verdict *v, const struct finding *f, bo
 
 int report_json(FILE *out, const struct verdict *v) {
     bool ok = true;
-    json_t *root = json_object(), *findings = json_array();
+    json_t *root = json_object(), *findings = json_array(), *notes = json_array();
     put(root, "deadlock", json_boolean(v->deadlock), &ok);
     put(root, "program", text(v->program), &ok);
     put(root, "events", json_integer((json_int_t)v->events), &ok);
@@ -148,6 +148,10 @@ int report_json(FILE *out, const struct verdict *v) {
     for (size_t i = 0; i < v->count; i++)
         append(findings, finding_json(v, &v->findings[i], &ok), &ok);
     put(root, "findings", findings, &ok);
+    put(root, "from_memory", json_boolean(v->from_memory), &ok);
+    for (size_t i = 0; i < v->note_count; i++)
+        append(notes, text(v->notes[i]), &ok);
+    put(root, "notes", notes, &ok);
     if (ok && json_dumpf(root, out, JSON_INDENT(2))) ok = false;
     json_decref(root);
     if (ok && fputc('\n', out) == EOF) ok = false;
