@@ -105,6 +105,11 @@ static bool quote(struct report *r, const struct frame *f) {
     return true;
 }
 
+// What a verdict made of memory alone cannot have.
+static void print_unknown(struct report *r) {
+    wrap(r->out, 4, "only a recording can tell: refork record -- %s", r->verdict->program);
+}
+
 // Innermost frames of libc are one line (its outermost: the function that the program called), what ran
 // before main is left out, the first line of the program's own source is quoted.
 static void print_stack(struct report *r, const struct stack *s) {
@@ -228,6 +233,7 @@ static void print_edges(struct report *r, const struct finding *f) {
         heading(r, "The other side: where it waits", e->waiting.event);
         print_waiting(r, &e->waiter, &e->lock, &e->waiting);
         print_lock(r, &e->lock);
+        if (r->verdict->from_memory) continue;
         heading(r, "Where that lock was taken", e->acquired.event);
         print_stack(r, &e->acquired.stack);
     }
@@ -255,12 +261,18 @@ static void print_finding(struct report *r, const struct finding *f) {
         print_lock(r, &f->lock);
         print_holder(r, f);
         heading(r, "Where it was taken", f->acquired.event);
-        print_stack(r, &f->acquired.stack);
+        if (v->from_memory)
+            print_unknown(r);
+        else
+            print_stack(r, &f->acquired.stack);
         if (f->edge_count) print_edges(r, f);
     }
     if (f->fork.event || f->fork.stack.count) {
         heading(r, "Where the fork was", f->fork.event);
         print_stack(r, &f->fork.stack);
+    } else if (v->from_memory && f->kind == FINDING_ORPHANED_LOCK) {
+        heading(r, "Where the fork was", 0);
+        print_unknown(r);
     }
     if (f->advice[0]) {
         heading(r, "What to do", 0);
@@ -291,8 +303,20 @@ static void print_summary(FILE *out, const struct verdict *v) {
         wrap(out, 0, "%s: %s: %s waits for ever", verb, v->program, waiter);
 }
 
+static void print_notes(FILE *out, const struct verdict *v) {
+    if (!v->note_count) return;
+    fprintf(out, "\nWhat else was seen\n");
+    for (size_t i = 0; i < v->note_count; i++)
+        wrap(out, 2, "%s", v->notes[i]);
+}
+
 void report_text(FILE *out, const struct verdict *v, source_line line, void *context) {
     struct report r = {out, v, line, context};
+    if (v->from_memory && !v->count) {
+        wrap(out, 0, "nothing is stuck for certain: %s: %s", v->program, v->end_reason);
+        print_notes(out, v);
+        return;
+    }
     if (!v->count && !v->deadlock) {
         char *text = NULL;
         if (asprintf(&text, "no deadlock: %s: %lu events, %s", v->program, (long)v->events, v->end_reason) <
@@ -307,7 +331,11 @@ void report_text(FILE *out, const struct verdict *v, source_line line, void *con
         print_summary(out, v);
     else
         wrap(out, 0, "deadlock: %s: its cause was not found", v->program);
-    wrap(out, 0, "%lu events recorded; the recording ended: %s", (long)v->events, v->end_reason);
+    if (v->from_memory)
+        wrap(out, 0, "%s", v->end_reason);
+    else
+        wrap(out, 0, "%lu events recorded; the recording ended: %s", (long)v->events, v->end_reason);
     for (size_t i = 0; i < v->count; i++)
         print_finding(&r, &v->findings[i]);
+    print_notes(out, v);
 }

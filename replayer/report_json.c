@@ -139,7 +139,7 @@ static json_t *finding_json(const struct verdict *v, const struct finding *f, bo
 
 json_t *report_json_object(const struct verdict *v) {
     bool ok = true;
-    json_t *root = json_object(), *findings = json_array();
+    json_t *root = json_object(), *findings = json_array(), *notes = json_array();
     put(root, "deadlock", json_boolean(v->deadlock), &ok);
     put(root, "program", report_json_text(v->program), &ok);
     put(root, "events", json_integer((json_int_t)v->events), &ok);
@@ -147,6 +147,10 @@ json_t *report_json_object(const struct verdict *v) {
     for (size_t i = 0; i < v->count; i++)
         append(findings, finding_json(v, &v->findings[i], &ok), &ok);
     put(root, "findings", findings, &ok);
+    put(root, "from_memory", json_boolean(v->from_memory), &ok);
+    for (size_t i = 0; i < v->note_count; i++)
+        append(notes, report_json_text(v->notes[i]), &ok);
+    put(root, "notes", notes, &ok);
     if (ok) return root;
     json_decref(root);
     return NULL;

@@ -28,6 +28,9 @@ void verdict_free(struct verdict *v) {
         }
         free(f->edges);
     }
+    for (size_t i = 0; i < v->note_count; i++)
+        free(v->notes[i]);
+    free(v->notes);
     free(v->findings);
     free(v->spans);
     free(v);

@@ -84,6 +84,11 @@ struct verdict {
     uint64_t events; // in the trace
     char program[256];
     char end_reason[256]; // how the recording ended
+    // Made without a recording, of a live process or a core file (`refork diagnose`): there are no events,
+    // end_reason says what was looked at, and who took a lock and where cannot be known.
+    bool from_memory;
+    char **notes; // what else was seen, one sentence each
+    size_t note_count;
 };
 
 const char *finding_kind_name(enum finding_kind kind);
