@@ -7,7 +7,10 @@
 #include "replayer/analysis_history.h"
 #include "replayer/analysis_lock.h"
 
-// One acquire. A rwlock may have many readers at once: one of them that cannot come back is chosen.
+enum { HOLDER_OTHERS = 16 };
+
+// One acquire. A rwlock may have many readers at once: one of them that cannot come back is chosen, the others are
+// listed.
 struct holder {
     int tid;          // 0: nobody known
     size_t life;      // of the holder at the acquire; NONE
@@ -19,6 +22,12 @@ struct holder {
     size_t child_space;
     uint64_t fork;
     bool held; // at the event in question the lock is held by somebody
+    struct holder_other {
+        int tid;
+        uint64_t event;
+        unsigned ordinal;
+    } others[HOLDER_OTHERS]; // more readers
+    size_t other_count;
 };
 
 // The holder of ref in `space` at `until` (the state right after that event), followed back through forks. 0
@@ -34,6 +43,19 @@ int holder_stack(struct timeline *t, const struct history *h, const struct lock_
 // timeline.
 int holder_release(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
                    uint64_t from, uint64_t *event, struct rf_error *err);
+
+// Calls `each` for every change of the 4 bytes at `address` in `space` in the slices of (from, until], until it
+// returns false. Moves the timeline.
+struct word_change {
+    int tid;
+    uint64_t event;   // the write is in the slice that ends at this event
+    unsigned ordinal; // among the changes in that slice, from 1
+    uint32_t from, to;
+    bool by_kernel;
+};
+typedef bool (*each_change)(void *context, const struct word_change *c);
+int holder_changes(struct timeline *t, const struct history *h, size_t space, uint64_t address, uint64_t from,
+                   uint64_t until, each_change each, void *context, struct rf_error *err);
 
 // Reads 4 bytes in the address space at the timeline's position.
 bool holder_word(struct timeline *t, const struct history *h, size_t space, uint64_t address,

@@ -283,7 +283,7 @@ static const struct want wants[] = {
     {"shared", -1, P, .deadlock = false},
     {"shared_ended", FINDING_UNKNOWN_WAIT, P, "lock 0x", MUTEX, NULL, false, false, true, NULL,
      "shared_ended", 0, 1},
-    {"forker", FINDING_ORPHANED_LOCK, P, "special", MUTEX, NULL, false, true, true, "forker", "want_special",
+    {"forker", FINDING_SELF_HELD, P, "special", MUTEX, NULL, false, true, true, "forker", "want_special",
      0, 2},
     {"robust", FINDING_ORPHANED_LOCK, P, "special", MUTEX, "hold", true, false, true, "hold", "want_special",
      0, 2},
