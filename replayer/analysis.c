@@ -65,8 +65,16 @@ static const struct frame *fork_frame(const struct stack *s, size_t *at) {
     return NULL;
 }
 
+static bool in_prepare_handler(const struct stack *s) {
+    for (size_t i = 0; i < s->count; i++)
+        if (s->frames[i].function &&
+            !strcmp(stack_plain_name(s->frames[i].function), "run_prefork_handlers"))
+            return true;
+    return false;
+}
+
 // Is a wait inside fork() in the very call that made the process? Then the frames outside are those that it was born
-// with, and the call inside fork comes behind the one that it was born in.
+// with. (Where in fork() it is says nothing: the code for the child may lie in front of the call of clone.)
 static void look_for_child_handler(struct analysis *a, struct waiter *w) {
     const struct life *l = &a->history.lives[w->life];
     const struct space_life *space = &a->history.spaces[l->space];
@@ -78,7 +86,7 @@ static void look_for_child_handler(struct analysis *a, struct waiter *w) {
     analysis_point(a, l->tid, &birth);
     const struct stack *s = &w->waiting.stack;
     const struct frame *before = fork_frame(&birth.stack, &at_birth), *after = fork_frame(s, &now);
-    bool same = before && after && birth.stack.count - at_birth == s->count - now && after->pc > before->pc;
+    bool same = before && after && birth.stack.count - at_birth == s->count - now && !in_prepare_handler(s);
     for (size_t i = 1; same && now + i < s->count; i++)
         same = s->frames[now + i].pc == birth.stack.frames[at_birth + i].pc;
     w->child_handler = same;
@@ -147,7 +155,7 @@ static int look_at_holder(struct analysis *a, struct waiter *w, struct rf_error 
         who->tid = 0;
         return 0;
     }
-    if (holder_stack(a->timeline, h, &w->ref, who, &w->acquired.stack, err) < 0) return -1;
+    if (holder_stack(a->timeline, h, &w->ref, who, &w->acquired.stack, &w->atomic, err) < 0) return -1;
     w->acquired.event = who->event;
     w->acquired.tid = who->tid;
     w->acquired.pid = h->lives[who->life].pid;
@@ -173,7 +181,7 @@ static int look_at_others(struct analysis *a, struct waiter *w, struct rf_error 
         who.ordinal = o->ordinal;
         size_t life = history_life(h, o->tid, o->event ? o->event - 1 : 0);
         if (life == NONE) continue;
-        if (holder_stack(a->timeline, h, &w->ref, &who, &point.stack, err) < 0) return -1;
+        if (holder_stack(a->timeline, h, &w->ref, &who, &point.stack, NULL, err) < 0) return -1;
         uint64_t when = who.fork ? who.fork : w->stuck->event;
         if (timeline_seek(a->timeline, when, err) < 0) {
             free(point.stack.frames);

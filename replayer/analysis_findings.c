@@ -24,16 +24,6 @@ static struct finding *add(struct analysis *a, const struct waiter *w, enum find
     return f;
 }
 
-static void add_holder(struct finding *f, const struct waiter *w) {
-    if (!w->who.tid) return;
-    f->holder = w->holder;
-    f->holder_is_forker = w->holder_forks;
-    f->acquired = w->acquired;
-    f->acquired.stack = stack_copy(&w->acquired.stack);
-    add_parties(w->holders, w->holder_count, &f->holders, &f->holder_count);
-    if (w->doubtful || w->ref.rule == RULE_SEMAPHORE) f->confidence = CONFIDENCE_LIKELY;
-}
-
 static void add_parties(const struct finding_party *from, size_t count, struct finding_party **to,
                         size_t *to_count) {
     for (size_t i = 0; i < count; i++) {
@@ -41,6 +31,17 @@ static void add_parties(const struct finding_party *from, size_t count, struct f
         point.stack = stack_copy(&point.stack);
         party_add(to, to_count, &from[i].task, &point, from[i].what);
     }
+}
+
+static void add_holder(struct finding *f, const struct waiter *w) {
+    if (!w->who.tid) return;
+    f->holder = w->holder;
+    f->holder_is_forker = w->holder_forks;
+    f->acquired = w->acquired;
+    f->acquired.stack = stack_copy(&w->acquired.stack);
+    add_parties(w->holders, w->holder_count, &f->holders, &f->holder_count);
+    bool guess = w->ref.wants == WANTS_POST || (w->ref.bare && !w->atomic);
+    if (w->doubtful || guess) f->confidence = CONFIDENCE_LIKELY;
 }
 
 static void add_fork(struct finding *f, const struct waiter *w) {
@@ -87,8 +88,14 @@ static void make_orphan(struct analysis *a, struct waiter *w) {
 
 // ---- nobody holds anything
 
+static bool process_explained(const struct analysis *a, int pid, const struct waiter *but) {
+    for (size_t i = 0; i < a->waiter_count; i++)
+        if (&a->waiters[i] != but && a->waiters[i].explained && a->waiters[i].task.pid == pid) return true;
+    return false;
+}
+
 static void make_waker(struct analysis *a, struct waiter *w) {
-    if (!w->waker_count || w->explained) return;
+    if (!w->waker_count || w->explained || process_explained(a, w->task.pid, w)) return;
     struct finding *f =
         add(a, w, w->child_handler ? FINDING_ATFORK_CHILD : FINDING_VANISHED_WAKER, RANK_CAUSE);
     add_parties(w->wakers, w->waker_count, &f->wakers, &f->waker_count);
@@ -96,6 +103,14 @@ static void make_waker(struct analysis *a, struct waiter *w) {
     if (!w->wakers_seen) f->confidence = CONFIDENCE_LIKELY;
     text_reason_waker(f, &w->ref);
     text_advice(f, ADVICE_WAKER, &w->ref, explain(a, w));
+}
+
+// The task that the recorder named first; one finding of this sort says enough about a process.
+static void make_wakers(struct analysis *a) {
+    for (int main = 1; main >= 0; main--)
+        for (size_t i = 0; i < a->waiter_count; i++)
+            if (a->waiters[i].first == &a->waiters[i] && a->waiters[i].stuck->main == main)
+                make_waker(a, &a->waiters[i]);
 }
 
 // ---- cycles
@@ -161,12 +176,6 @@ static void make_cycles(struct analysis *a) {
 }
 
 // ---- consequences and the rest
-
-static bool process_explained(const struct analysis *a, int pid, const struct waiter *but) {
-    for (size_t i = 0; i < a->waiter_count; i++)
-        if (&a->waiters[i] != but && a->waiters[i].explained && a->waiters[i].task.pid == pid) return true;
-    return false;
-}
 
 // The stuck child that a wait4 or waitid waits for; 0 if it is none.
 static int awaited_child(const struct analysis *a, const struct waiter *w) {
@@ -301,11 +310,10 @@ static bool in_a_finding(const struct verdict *v, const struct waiter *w) {
 int findings_make(struct analysis *a, struct rf_error *err) {
     for (size_t i = 0; i < a->waiter_count; i++)
         if (a->waiters[i].first == &a->waiters[i]) make_orphan(a, &a->waiters[i]);
-    for (size_t i = 0; i < a->waiter_count; i++)
-        if (a->waiters[i].first == &a->waiters[i]) make_waker(a, &a->waiters[i]);
     bool guessed = a->waiter_count && a->waiters[0].stuck->guessed;
+    if (!guessed) make_cycles(a);
+    make_wakers(a);
     if (!guessed) {
-        make_cycles(a);
         make_consequences(a);
         make_unknown(a);
     }

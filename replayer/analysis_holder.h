@@ -35,9 +35,10 @@ struct holder {
 int holder_find(struct timeline *t, const struct history *h, size_t space, uint64_t until,
                 const struct lock_ref *ref, struct holder *out, struct rf_error *err);
 
-// The holder's stack at the acquire (frames from malloc). Moves the timeline.
+// The holder's stack at the acquire (frames from malloc), and whether an atomic instruction did it (or NULL).
+// Moves the timeline.
 int holder_stack(struct timeline *t, const struct history *h, const struct lock_ref *ref,
-                 const struct holder *who, struct stack *out, struct rf_error *err);
+                 const struct holder *who, struct stack *out, bool *atomic, struct rf_error *err);
 
 // The event in whose slice the lock became free again in `space` after `from`; 0 when it never did. Moves the
 // timeline.

@@ -184,8 +184,7 @@ static bool is_musl(const struct frame *frames, size_t n) {
     return false;
 }
 
-static const struct row *find_row(const struct frame *frames, size_t n, size_t *at) {
-    bool musl = is_musl(frames, n);
+static const struct row *find_row(const struct frame *frames, size_t n, bool musl, size_t *at) {
     const struct row *table = musl ? musl_rows : rows;
     size_t count = musl ? sizeof musl_rows / sizeof *musl_rows : sizeof rows / sizeof *rows;
     for (size_t i = 0; i < n && i < DEEP_ENOUGH; i++) {
@@ -216,8 +215,15 @@ static void refine(const struct frame *frames, size_t n, size_t at, struct lock_
     }
 }
 
-// Libraries whose waiting functions have no names: libgomp's are static.
-static bool recognise_module(const struct frame *frames, size_t n, struct lock_ref *out) {
+// Libraries whose waiting functions have no names: they are static.
+static bool recognise_module(const struct frame *frames, size_t n, uint32_t value, struct lock_ref *out) {
+    // g_mutex_lock ends in a jump to its slow path, which waits while the word is 2.
+    if (n > 1 && frames[1].module && begins(frames[1].module, "libglib-2.0") && value == 2) {
+        out->kind = "GMutex";
+        out->rule = RULE_WORD;
+        out->wants = WANTS_LOCK;
+        return true;
+    }
     for (size_t i = 0; i < n && i < 4; i++) {
         if (!frames[i].module || !begins(frames[i].module, "libgomp.so")) continue;
         out->kind = "libgomp barrier";
@@ -246,12 +252,14 @@ static uint64_t mutex_of_cond(const struct view *v, uint64_t cond, uint64_t sp) 
 static void recognise_unnamed(const struct frame *frames, size_t n, const uint64_t args[6],
                               struct lock_ref *out) {
     if (!n || !stack_is_libc(&frames[0])) return;
+    if (frames[0].function && !strcmp(frames[0].function, "syscall")) return; // somebody else's futex
     size_t last = 0;
     while (last + 1 < n && stack_is_libc(&frames[last + 1]))
         last++;
     out->function = frames[last].function ? stack_plain_name(frames[last].function) : NULL;
     if (args[1] != (FUTEX_WAIT | FUTEX_PRIVATE_FLAG) || (uint32_t)args[2] != 2) return;
     out->rule = RULE_WORD;
+    out->wants = WANTS_LOCK;
     out->kind = "libc lock";
     out->in_libc = true;
 }
@@ -274,7 +282,8 @@ static void measure(struct lock_ref *out, const uint64_t args[6], const struct v
 void lock_recognise(const struct frame *frames, size_t n, const uint64_t args[6], const struct view *v,
                     uint64_t sp, struct lock_ref *out) {
     size_t at = 0;
-    const struct row *row = find_row(frames, n, &at);
+    bool musl = is_musl(frames, n);
+    const struct row *row = find_row(frames, n, musl, &at);
     *out = (struct lock_ref){.kind = "futex",
                              .wants = WANTS_VALUE,
                              .base = args[0],
@@ -285,7 +294,13 @@ void lock_recognise(const struct frame *frames, size_t n, const uint64_t args[6]
                                  n && frames[0].function ? stack_plain_name(frames[0].function) : NULL};
     if (!row) {
         recognise_unnamed(frames, n, args, out);
-        if (!out->in_libc && !recognise_module(frames, n, out)) refine(frames, n, 0, out);
+        if (out->in_libc || recognise_module(frames, n, (uint32_t)args[2], out)) return;
+        refine(frames, n, 0, out);
+        // A lock made of a bare futex: 1 is held, 2 with waiters (U. Drepper, Futexes Are Tricky). 0 is waited for
+        // by nobody who wants a lock.
+        if (strcmp(out->kind, "futex") || ((uint32_t)args[2] != 1 && (uint32_t)args[2] != 2)) return;
+        out->rule = RULE_WORD;
+        out->bare = true;
         return;
     }
     int offset = row->offset_odd && args[0] % 8 ? row->offset_odd : row->offset;
@@ -293,7 +308,8 @@ void lock_recognise(const struct frame *frames, size_t n, const uint64_t args[6]
     out->wants = row->wants;
     out->kind = row->kind;
     out->owner = row->owner;
-    out->base = out->word = args[0] - (uint64_t)offset;
+    out->base = args[0] - (uint64_t)offset;
+    out->word = musl ? args[0] : out->base; // there the futex word is the state
     out->in_libc = !strcmp(row->kind, "libc lock") || !strcmp(row->kind, "FILE lock");
     size_t named = at;
     if (out->in_libc) named++; // the function that has the lock is the helper's caller
@@ -355,22 +371,46 @@ bool lock_is_held(enum lock_rule rule, uint32_t value) {
     return false;
 }
 
-void stack_start_routine(const struct stack *s, char *out, size_t size) {
+// "void f<int>(char*)" without its parameters; "operator()" and "(anonymous namespace)" stay.
+static void without_parameters(char *name) {
+    size_t length = strlen(name);
+    if (!length || name[length - 1] != ')') return;
+    int depth = 0;
+    for (size_t i = length; i-- > 1;) {
+        depth += name[i] == ')';
+        depth -= name[i] == '(';
+        if (depth) continue;
+        bool call = i >= 8 && !strncmp(name + i - 8, "operator", 8);
+        if (!call) name[i] = 0;
+        return;
+    }
+}
+
+// What runs a thread before the program's own code: no part of it, although it may be linked into it.
+static bool runs_threads(const struct stack *s, size_t i) {
     static const char *const outside[] = {"start_thread", "clone", "clone3", "thread_start",
                                           "execute_native_thread_routine"};
+    const struct frame *f = &s->frames[i];
+    const char *name = stack_plain_name(f->function);
+    // musl's, called by its clone
+    if (!strcmp(name, "start") && i + 1 < s->count && s->frames[i + 1].function &&
+        !strcmp(s->frames[i + 1].function, "__clone"))
+        return true;
+    for (size_t k = 0; k < sizeof outside / sizeof *outside; k++)
+        if (!strcmp(name, outside[k])) return true;
+    return begins(f->function, "std::") || begins(f->function, "void std::");
+}
+
+void stack_start_routine(const struct stack *s, char *out, size_t size) {
     *out = 0;
     for (size_t i = s->count; i-- > 0;) {
         const struct frame *f = &s->frames[i];
-        if (!f->function) {
-            if (stack_is_libc(f) || !f->module) continue;
-            return;
-        }
-        const char *name = stack_plain_name(f->function);
-        bool skip = stack_is_libc(f) || begins(f->function, "std::") || begins(f->function, "void std::");
-        for (size_t k = 0; k < sizeof outside / sizeof *outside; k++)
-            skip |= !strcmp(name, outside[k]);
-        if (skip) continue;
+        bool library = stack_is_libc(f) || (f->module && begins(f->module, "libstdc++"));
+        if (library || !f->module) continue;
+        if (!f->function) return;
+        if (runs_threads(s, i)) continue;
         snprintf(out, size, "%s", f->function);
+        without_parameters(out);
         return;
     }
 }

@@ -49,6 +49,7 @@ struct lock_ref {
     uint64_t size;        // of the object, from base
     uint64_t mutex;       // WANTS_COND: the mutex that goes with it; 0: not known
     bool owner;           // pthread mutex: the owner's TID is at base + 8
+    bool bare;            // a futex that nobody's function explains: a lock if an atomic instruction took it
     bool in_fork;         // the wait is inside fork(): in a handler, or in libc's own part of it
     bool in_libc;         // the lock is private to libc
     uint64_t base;        // of the lock object; 0: none
