@@ -41,6 +41,7 @@ enum lock_wants {
 };
 
 struct lock_ref {
+    bool polled;          // not waited for in the kernel, but looked at again and again
     enum lock_rule rule;
     const char *kind;     // as in struct finding_lock
     const char *function; // the lock function that waits, or NULL
@@ -59,6 +60,9 @@ struct lock_ref {
 // What the task waits for, that is in futex(args) with this stack and stack pointer. Reads memory through v.
 void lock_recognise(const struct frame *frames, size_t n, const uint64_t args[6], const struct view *v,
                     uint64_t sp, struct lock_ref *out);
+// What the task waits for, that looks at this word (`size` bytes) again and again.
+void lock_recognise_polled(const struct frame *frames, size_t n, uint64_t address, uint64_t value, unsigned size,
+                           struct lock_ref *out);
 // Is this value of the state word one that somebody holds the lock with?
 bool lock_is_held(enum lock_rule rule, uint32_t value);
 // Of a lock that several may hold at once: how many readers hold it, or whether a writer does. False for other

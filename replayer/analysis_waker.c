@@ -187,7 +187,9 @@ struct touches {
 static bool on_touch(void *context, const struct word_change *c) {
     struct touches *t = context;
     const struct search *s = t->search;
+    uint32_t mask = s->w->ref.mask;
     if (++t->changes > CHANGES_MAX) return false;
+    if (mask && (c->from & mask) == (c->to & mask)) return true;
     if (c->by_kernel || (t->posts && (int32_t)c->to <= (int32_t)c->from) || (t->takes && (c->from || !c->to)))
         return true;
     size_t i = 0;
