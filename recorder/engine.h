@@ -106,7 +106,7 @@ struct task {
     bool yielded;
     bool stepping; // preempt_busy is at work on it
     bool stuck_logged;
-    struct loop *loop; // recorder/loop.h; NULL: it has not waited in a loop yet
+    struct loop *loop;   // recorder/loop.h; NULL: it has not waited in a loop yet
     int inject_signal;   // signal to hand over at the next resume (signal-delivery-stop only)
     bool in_signal_stop; // the present stop is a signal-delivery-stop
     int former_tid;      // TID before an exec by a thread

@@ -294,14 +294,17 @@ static void print_vanished_thread(struct report *r, const struct vanished_thread
         used += (size_t)snprintf(left + used, sizeof left - used, "; %lu KiB of stack and TLS stay mapped",
                                  (long)(t->stack_bytes / 1024));
     if (t->destructors > 0)
-        used += (size_t)snprintf(left + used, sizeof left - used, "; %d thread_local destructor%s will never run",
-                                 t->destructors, t->destructors == 1 ? "" : "s");
+        used +=
+            (size_t)snprintf(left + used, sizeof left - used, "; %d thread_local destructor%s will never run",
+                             t->destructors, t->destructors == 1 ? "" : "s");
     if (t->keys > 0)
-        used += (size_t)snprintf(left + used, sizeof left - used, "; %d pthread key destructor%s will never run",
-                                 t->keys, t->keys == 1 ? "" : "s");
+        used +=
+            (size_t)snprintf(left + used, sizeof left - used, "; %d pthread key destructor%s will never run",
+                             t->keys, t->keys == 1 ? "" : "s");
     if (t->cache_blocks > 0)
-        snprintf(left + used, sizeof left - used, "; %ld free blocks (%ld bytes) are lost in its malloc cache",
-                 (long)t->cache_blocks, (long)t->cache_bytes);
+        snprintf(left + used, sizeof left - used,
+                 "; %ld free blocks (%ld bytes) are lost in its malloc cache", (long)t->cache_blocks,
+                 (long)t->cache_bytes);
     wrap(r->out, 4, "%s%s%s%s", task, t->task.start_routine[0] ? ", started in " : "", t->task.start_routine,
          left);
 }
@@ -381,11 +384,13 @@ static void print_summary(FILE *out, const struct verdict *v) {
                  holder);
         break;
     case FINDING_ORPHANED_SPIN:
-        snprintf(what, sizeof what, "polls %s, which %s held at the fork; that thread does not exist in the child",
-                 lock, holder);
+        snprintf(what, sizeof what,
+                 "polls %s, which %s held at the fork; that thread does not exist in the child", lock,
+                 holder);
         break;
     case FINDING_SELF_HELD:
-        snprintf(what, sizeof what, "waits for %s, which the forking thread itself held when it forked", lock);
+        snprintf(what, sizeof what, "waits for %s, which the forking thread itself held when it forked",
+                 lock);
         break;
     case FINDING_VANISHED_WAKER:
         snprintf(what, sizeof what, "waits for %s; who would end that, %s, does not exist in the child", lock,
@@ -396,8 +401,8 @@ static void print_summary(FILE *out, const struct verdict *v) {
                  known ? ", held by " : "", known ? holder : "");
         break;
     case FINDING_ATFORK_DEADLOCK:
-        snprintf(what, sizeof what, "hangs inside fork() and waits for %s%s%s", lock, known ? ", held by " : "",
-                 known ? holder : "");
+        snprintf(what, sizeof what, "hangs inside fork() and waits for %s%s%s", lock,
+                 known ? ", held by " : "", known ? holder : "");
         break;
     case FINDING_INHERITED_PIPE:
         snprintf(what, sizeof what, "waits for the end of %s, which %s keeps open", lock, holder);
