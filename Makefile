@@ -40,7 +40,7 @@ SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-
 ALL_CFLAGS := $(BASE) $(SANFLAGS) $(CFLAGS)
 
 # ---- files -----------------------------------------------------------------------------------------------------
-SRCS := $(wildcard core/*.c recorder/*.c replayer/*.c tui/*.c cli/*.c)
+SRCS := $(wildcard core/*.c recorder/*.c replayer/*.c tui/*.c export/*.c cli/*.c)
 OBJS := $(SRCS:%.c=$(BUILD)/%.o)
 ROOM_OBJS := $(filter-out $(BUILD)/cli/%,$(OBJS))
 CORE_OBJS := $(filter $(BUILD)/core/%,$(OBJS))

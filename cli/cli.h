@@ -44,8 +44,9 @@ struct cli_command {
     int (*run)(const struct cli_args *args, struct rf_error *err);
 };
 
-extern const struct cli_command command_record, command_replay, command_explain, command_diagnose, command_info,
-    command_dump, command_doctor, command_help;
+#define COMMAND(name) extern const struct cli_command command_##name;
+#include "cli/commands.def"
+#undef COMMAND
 
 // All commands, ends with NULL.
 extern const struct cli_command *const cli_commands[];
@@ -82,6 +83,10 @@ int cli_new_trace(const char *program, char *path, size_t size, struct rf_error 
 int cli_newest_trace(char *path, size_t size, struct rf_error *err);
 // The operand, or the newest recording (announced on stderr when that is a terminal).
 int cli_trace(const struct cli_args *args, char *path, size_t size, struct rf_error *err);
+
+// Checks the whole file after what could be read of it was printed: a command that did not need the damaged part
+// ends with 122 as well. 0, or -1 with *err.
+int cli_verify(const char *path, struct rf_error *err);
 
 // ---- messages of the recorder
 // The function of the code address `pc` of the live, stopped process `pid`: "ioctl of libc.so.6"; "" when it

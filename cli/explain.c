@@ -64,6 +64,7 @@ int cli_explain(const char *path, bool json, FILE *out, struct rf_error *err) {
         if (r == 0) r = v->deadlock ? RF_DEADLOCK : RF_OK;
     }
     timeline_close(t);
+    if (r >= 0 && cli_verify(path, err)) return -1;
     return r;
 }
 

@@ -28,7 +28,11 @@ _refork() {
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
-    --seed | --from | --to | --task | --at | --script | --size) return ;;
+    --to)
+        [ "$command" = export ] && mapfile -t COMPREPLY < <(compgen -W "html json" -- "$current")
+        return
+        ;;
+    --seed | --from | --task | --at | --script | --size) return ;;
     esac
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$("$refork" help --words "$command" 2>/dev/null | tr -d '=')" -- "$current")

@@ -109,3 +109,19 @@ int code_memory_operands(const uint8_t *code, size_t len, uint64_t pc, const uin
     }
     return count;
 }
+
+bool code_memory_address(const uint8_t *code, size_t len, uint64_t pc, const uint64_t gpr[16],
+                         uint64_t fs_base, uint64_t gs_base, uint64_t *address) {
+    ZydisDecoder decoder;
+    ZydisDecodedInstruction in;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &in, operands))) return false;
+    for (int i = 0; i < in.operand_count; i++) {
+        if (operands[i].type != ZYDIS_OPERAND_TYPE_MEMORY || operands[i].mem.type != ZYDIS_MEMOP_TYPE_MEM)
+            continue;
+        *address = effective_address(&in, operands, i, pc, gpr, fs_base, gs_base);
+        return true;
+    }
+    return false;
+}

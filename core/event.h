@@ -25,7 +25,16 @@ enum piece_kind {
 enum text_kind { TEXT_PATH, TEXT_ARG, TEXT_ENV, TEXT_MESSAGE, TEXT_NAME };
 
 // Instructions that TRAP events stand for (event.nr).
-enum trap_kind { TRAP_RDTSC = 1, TRAP_RDTSCP, TRAP_CPUID, TRAP_RDRAND, TRAP_RDSEED };
+enum trap_kind {
+    TRAP_RDTSC = 1,
+    TRAP_RDTSCP,
+    TRAP_CPUID,
+    TRAP_RDRAND,
+    TRAP_RDSEED,
+    TRAP_XGETBV,
+    TRAP_XSAVE, // xsave, xsavec, xsaveopt: the MEM piece holds what it stored
+    TRAP_KINDS
+};
 
 // event.flags
 enum {

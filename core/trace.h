@@ -10,7 +10,7 @@
 #include <sys/types.h>
 
 // Any change of the layout, of core/events.def or of the meaning of a field bumps this.
-#define TRACE_FORMAT 1
+#define TRACE_FORMAT 2
 
 // header.flags: cpuid was trapped by the CPU, not by patches; replay needs that as well.
 #define TRACE_CPUID_FAULTS 1
@@ -81,6 +81,10 @@ void trace_close(struct trace_reader *r);
 const struct trace_header *trace_get_header(const struct trace_reader *r);
 uint64_t trace_last_event(const struct trace_reader *r); // number of the last readable event; 0: none
 bool trace_truncated(const struct trace_reader *r, uint64_t *at_offset);
+
+// Reads every chunk of the file and checks its checksum, also those that nobody has asked for: 0, or -1 with
+// RF_BAD_TRACE and the first damaged byte's chunk. A file that is merely cut off is not damaged. Moves no cursor.
+int trace_verify(struct trace_reader *r, struct rf_error *err);
 
 // Puts the cursor before event `number` (1..last+1).
 int trace_seek(struct trace_reader *r, uint64_t number, struct rf_error *err);

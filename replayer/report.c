@@ -1,5 +1,7 @@
 #include "replayer/report.h"
 
+#include "replayer/report_frames.h"
+
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -52,34 +54,6 @@ __attribute__((format(printf, 3, 4))) static void wrap(FILE *out, int indent, co
     free(text);
 }
 
-static bool is_system(const struct frame *f) {
-    static const char *const modules[] = {"libc.so", "libc-", "ld-linux", "ld-musl", "libpthread", "[vdso]"};
-    if (!f->module) return false;
-    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
-        if (!strncmp(f->module, modules[i], strlen(modules[i]))) return true;
-    return false;
-}
-
-// What runs before main and before a thread's start routine; in static programs it is not in a module of its
-// own.
-static bool is_start(const struct frame *f) {
-    static const char *const names[] = {"_start",
-                                        "__libc_start_main",
-                                        "__libc_start_main_impl",
-                                        "__libc_start_call_main",
-                                        "start_thread",
-                                        "clone",
-                                        "clone3",
-                                        "__clone",
-                                        "__clone3",
-                                        "_start_c",
-                                        "libc_start_main_stage2"};
-    if (!f->function) return false;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(f->function, names[i])) return true;
-    return false;
-}
-
 static void print_frame(struct report *r, const struct frame *f, size_t number, size_t hidden) {
     char name[256], place[512], left[512];
     const char *marks = f->inlined ? " (inlined)" : f->scanned ? " (guessed)" : "";
@@ -89,7 +63,7 @@ static void print_frame(struct report *r, const struct frame *f, size_t number, 
         snprintf(name, sizeof name, "%s+0x%lx%s", f->module, (long)f->module_offset, marks);
     else
         snprintf(name, sizeof name, "0x%lx%s", (long)f->pc, marks);
-    if (f->file && !is_system(f))
+    if (f->file && !frame_is_system(f))
         snprintf(place, sizeof place, "%s:%d", f->file, f->line);
     else if (f->function && f->module)
         snprintf(place, sizeof place, "in %s", f->module);
@@ -143,11 +117,8 @@ static void print_stack(struct report *r, const struct stack *s) {
         fprintf(r->out, "    (no stack)\n");
         return;
     }
-    size_t first = 0, last = s->count, shown = 0;
-    while (first < s->count && is_system(&s->frames[first]))
-        first++;
-    while (last > first && (is_start(&s->frames[last - 1]) || is_system(&s->frames[last - 1])))
-        last--;
+    size_t first, last, shown = 0;
+    stack_own_part(s, &first, &last);
     if (first == s->count) { // nothing but libc
         first = 0;
         last = s->count;
