@@ -10,8 +10,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum wait_kind { WAIT_OUTSIDE, WAIT_FUTEX, WAIT_CHILD };
-
 static enum wait_kind wait_of(struct task *t) {
     if (t->state != TASK_IN_KERNEL || !t->in_syscall) return WAIT_OUTSIDE;
     if (task_state_letter(t->tid) != 'S') return WAIT_OUTSIDE;
@@ -116,6 +114,34 @@ static bool waits_for_mutex(const struct task *t) {
            (op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 || (op == FUTEX_WAIT && t->args[2]));
 }
 
+static void word_piece(struct batch *b, struct task *t, uint64_t address, size_t size, bool atomic) {
+    uint64_t value = 0;
+    if (!tracee_read(t->tid, t->mm->mem_fd, address, &value, size)) return;
+    batch_piece(b, PIECE_VALUE, 0);
+    memcpy(batch_last(b)->v, (uint64_t[]){address, value, size, atomic}, 4 * sizeof(uint64_t));
+}
+
+// The child that a wait4 or waitid waits for, 0: any of several.
+static uint64_t awaited(const struct task *t) {
+    if (t->nr == SYS_wait4) return (int)t->args[0] > 0 ? t->args[0] : 0;
+    return t->args[0] == P_PID ? t->args[1] : 0;
+}
+
+static void log_stuck(struct recorder *r, const struct candidate *c, bool main, bool proved) {
+    struct task *t = c->task;
+    struct batch b;
+    batch_init(&b, EV_STUCK, t);
+    b.e.nr = (int32_t)t->nr;
+    b.e.aux = main;
+    if (proved) b.e.flags |= EVF_PROVED;
+    batch_piece(&b, PIECE_WAIT, 0);
+    struct piece *p = batch_last(&b);
+    p->v[0] = c->kind;
+    p->v[1] = c->kind == WAIT_FUTEX ? t->args[0] : awaited(t);
+    if (c->kind == WAIT_FUTEX) word_piece(&b, t, t->args[0], 4, false);
+    batch_log(r, t, &b);
+}
+
 static void found(struct recorder *r, struct candidate *all, size_t n) {
     // The one to name: a child that was forked by a threaded process, before a parent that only waits for its
     // child.
@@ -149,12 +175,7 @@ static void found(struct recorder *r, struct candidate *all, size_t n) {
     for (size_t i = 0; i < n; i++) {
         if (!all[i].stuck || all[i].task->stuck_logged) continue;
         all[i].task->stuck_logged = true;
-        struct event e = {.kind = EV_STUCK,
-                          .tid = all[i].task->tid,
-                          .nr = (int32_t)all[i].task->nr,
-                          .aux = all[i].task == best->task};
-        if (proved) e.flags |= EVF_PROVED;
-        log_event(r, all[i].task, &e);
+        log_stuck(r, &all[i], &all[i] == best, proved);
     }
     r->result->stuck = true;
     r->result->proved = proved;

