@@ -67,8 +67,7 @@ static const struct frame *fork_frame(const struct stack *s, size_t *at) {
 
 static bool in_prepare_handler(const struct stack *s) {
     for (size_t i = 0; i < s->count; i++)
-        if (s->frames[i].function &&
-            !strcmp(stack_plain_name(s->frames[i].function), "run_prefork_handlers"))
+        if (s->frames[i].function && !strcmp(stack_plain_name(s->frames[i].function), "run_prefork_handlers"))
             return true;
     return false;
 }
@@ -106,8 +105,8 @@ static int look_at_waiter(struct analysis *a, const struct stuck *s, struct wait
     w->futex = true;
     // The stack needed the view's maps of its own: this one is taken anew.
     if (replay_view(timeline_replay(a->timeline), l->tid, &view, err) < 0) return -1;
-    lock_recognise(w->waiting.stack.frames, w->waiting.stack.count, task->args, &view,
-                   task->regs.rsp, &w->ref);
+    lock_recognise(w->waiting.stack.frames, w->waiting.stack.count, task->args, &view, task->regs.rsp,
+                   &w->ref);
     text_lock(a->timeline, &a->history, l->tid, &w->ref, &w->lock);
     w->shared = history_shared(&a->history, l->space, w->ref.base, s->event);
     // A watchpoint sees one process; the others' writes would be taken for changes by whoever writes next in

@@ -123,8 +123,8 @@ static bool atomic_before(const struct view *v, uint64_t pc) {
         ZydisDecoder decoder;
         ZydisDecodedInstruction instruction;
         ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-        if ((locked || (exchange && memory)) &&
-            ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, code + i, sizeof code - i, &instruction)))
+        if ((locked || (exchange && memory)) && ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(
+                                                    &decoder, NULL, code + i, sizeof code - i, &instruction)))
             length = instruction.length;
         if (length && i + length == sizeof code) return true;
     }

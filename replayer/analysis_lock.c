@@ -284,14 +284,14 @@ void lock_recognise(const struct frame *frames, size_t n, const uint64_t args[6]
     size_t at = 0;
     bool musl = is_musl(frames, n);
     const struct row *row = find_row(frames, n, musl, &at);
-    *out = (struct lock_ref){.kind = "futex",
-                             .wants = WANTS_VALUE,
-                             .base = args[0],
-                             .word = args[0],
-                             .size = 4,
-                             .in_fork = stack_in_fork(frames, n),
-                             .function =
-                                 n && frames[0].function ? stack_plain_name(frames[0].function) : NULL};
+    *out =
+        (struct lock_ref){.kind = "futex",
+                          .wants = WANTS_VALUE,
+                          .base = args[0],
+                          .word = args[0],
+                          .size = 4,
+                          .in_fork = stack_in_fork(frames, n),
+                          .function = n && frames[0].function ? stack_plain_name(frames[0].function) : NULL};
     if (!row) {
         recognise_unnamed(frames, n, args, out);
         if (out->in_libc || recognise_module(frames, n, (uint32_t)args[2], out)) return;

@@ -339,8 +339,8 @@ static json_t *result_json(struct sarif *s, const struct finding *f) {
     put(s, o, "stacks", json_pack("[o]", stack_json(s, &f->waiting.stack, f->waiting.tid, "what is stuck")));
     put(s, o, "partialFingerprints", fingerprints(f));
     put(s, o, "properties",
-        json_pack("{s:s, s:o}", "confidence", confidence_name(f->confidence), "advice",
-                  report_json_text(f->advice)));
+        json_pack("{s:s, s:o, s:o}", "confidence", confidence_name(f->confidence), "reason",
+                  report_json_text(f->reason), "advice", report_json_text(f->advice)));
     free(steps);
     return o;
 }
