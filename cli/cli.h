@@ -44,8 +44,9 @@ struct cli_command {
     int (*run)(const struct cli_args *args, struct rf_error *err);
 };
 
-extern const struct cli_command command_record, command_replay, command_explain, command_export, command_info,
-    command_dump, command_doctor, command_help;
+#define COMMAND(name) extern const struct cli_command command_##name;
+#include "cli/commands.def"
+#undef COMMAND
 
 // All commands, ends with NULL.
 extern const struct cli_command *const cli_commands[];

@@ -5,9 +5,10 @@
 #include <string.h>
 
 const struct cli_command *const cli_commands[] = {
-    &command_record, &command_replay, &command_explain,
-    &command_export, &command_info,   &command_dump,
-    &command_doctor, &command_help,   NULL,
+#define COMMAND(name) &command_##name,
+#include "cli/commands.def"
+#undef COMMAND
+    NULL,
 };
 
 const struct cli_command *cli_find(const char *name) {

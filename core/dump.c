@@ -144,9 +144,9 @@ static void add_values(struct text *t, const struct piece *p) {
 }
 
 static void (*const piece_formats[PIECE_KINDS])(struct text *, const struct piece *) = {
-    [PIECE_MEM] = add_memory,      [PIECE_HASH] = add_hash,   [PIECE_REGS] = add_regs,
-    [PIECE_XSTATE] = add_length,   [PIECE_MAP] = add_map,     [PIECE_SHARE] = add_share,
-    [PIECE_SIGINFO] = add_siginfo, [PIECE_TEXT] = add_text,   [PIECE_VALUE] = add_values,
+    [PIECE_MEM] = add_memory,      [PIECE_HASH] = add_hash, [PIECE_REGS] = add_regs,
+    [PIECE_XSTATE] = add_length,   [PIECE_MAP] = add_map,   [PIECE_SHARE] = add_share,
+    [PIECE_SIGINFO] = add_siginfo, [PIECE_TEXT] = add_text, [PIECE_VALUE] = add_values,
     [PIECE_CHILDMEM] = add_memory, [PIECE_WAIT] = add_values,
 };
 
@@ -211,12 +211,10 @@ static void add_pc(struct text *t, const struct event *e) {
 }
 
 static void add_trap(struct text *t, const struct event *e) {
-    static const char *const names[] = {[TRAP_RDTSC] = "rdtsc",
-                                        [TRAP_RDTSCP] = "rdtscp",
-                                        [TRAP_CPUID] = "cpuid",
-                                        [TRAP_RDRAND] = "rdrand",
-                                        [TRAP_RDSEED] = "rdseed"};
-    if (e->nr >= TRAP_RDTSC && e->nr <= TRAP_RDSEED)
+    static const char *const names[] = {
+        [TRAP_RDTSC] = "rdtsc",   [TRAP_RDTSCP] = "rdtscp", [TRAP_CPUID] = "cpuid", [TRAP_RDRAND] = "rdrand",
+        [TRAP_RDSEED] = "rdseed", [TRAP_XGETBV] = "xgetbv", [TRAP_XSAVE] = "xsave"};
+    if (e->nr >= TRAP_RDTSC && e->nr < TRAP_KINDS)
         add(t, "%s ", names[e->nr]);
     else
         add(t, "instruction %d ", e->nr);

@@ -57,7 +57,7 @@ struct mm {
     struct saved_byte { // first bytes of patched instructions that do not begin with 0x0f
         uint64_t address;
         uint8_t byte;
-    } saved[32];
+    } saved[256];
     int saved_count;
 };
 
@@ -106,6 +106,7 @@ struct task {
     bool yielded;
     bool stepping; // preempt_busy is at work on it
     bool stuck_logged;
+    struct loop *loop; // recorder/loop.h; NULL: it has not waited in a loop yet
     int inject_signal;   // signal to hand over at the next resume (signal-delivery-stop only)
     bool in_signal_stop; // the present stop is a signal-delivery-stop
     int former_tid;      // TID before an exec by a thread
@@ -143,6 +144,7 @@ struct recorder {
     int shared_count;
     bool stop_all; // stuck, or a signal asked to end
     uint64_t chaos_left;
+    uint64_t looked_us; // spent on single steps through loops
 };
 
 // ---- engine.c: the loop
@@ -257,6 +259,7 @@ struct module_facts {
     size_t bind_len;
     struct load {
         uint64_t offset, vaddr, size;
+        int prot;
     } loads[16];
     int load_count;
     struct module_facts *next;
@@ -278,9 +281,19 @@ uint64_t chaos_random(struct recorder *r);
 // ---- preempt.c
 void preempt_request(struct recorder *r, struct task *t); // asks for a landmark soon
 bool in_site_stub(const struct mm *mm, uint64_t pc);
+bool own_code(const struct mm *mm, uint64_t pc); // refork's own, put into the program
+// Executes one instruction of t, whose registers are *regs before and after. False: t is at a landmark, or gone,
+// or not stoppable here: the caller leaves. t->stepping is set meanwhile, end_stepping called at the end.
+bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs);
+void end_stepping(struct task *t);
 void preempt_tick(struct recorder *r, struct task *t); // the timer, while t runs user code
 void preempt_busy(struct recorder *r,
                   struct task *t); // at a PTRACE_INTERRUPT stop in user code: makes a landmark
+
+// ---- traps.c
+// At an int3 of ours (pc behind it) or a fault on the instruction itself (pc at it): carries it out and logs
+// TRAP. false: it is none of those instructions, or would fault.
+bool trapped_instruction(struct recorder *r, struct task *t, struct user_regs_struct *regs, bool int3);
 
 // ---- signals.c
 // At a signal-delivery-stop of t with status: handles it, leaves t at a landmark or logs nothing and wants it

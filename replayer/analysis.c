@@ -5,6 +5,7 @@
 
 #include "replayer/analysis_findings.h"
 
+#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -67,7 +68,8 @@ static const struct frame *fork_frame(const struct stack *s, size_t *at) {
 
 static bool in_prepare_handler(const struct stack *s) {
     for (size_t i = 0; i < s->count; i++)
-        if (s->frames[i].function && !strcmp(stack_plain_name(s->frames[i].function), "run_prefork_handlers"))
+        if (s->frames[i].function &&
+            !strcmp(stack_plain_name(s->frames[i].function), "run_prefork_handlers"))
             return true;
     return false;
 }
@@ -92,6 +94,16 @@ static void look_for_child_handler(struct analysis *a, struct waiter *w) {
     free(birth.stack.frames);
 }
 
+// The first one that is not on the task's own stack: its ticket is, what is served is not.
+static const struct polled_word *telling_word(const struct stuck *s, const struct view *v, uint64_t sp) {
+    const struct view_map *stack = view_find(v, sp);
+    for (size_t i = 0; i < s->word_count; i++) {
+        uint64_t address = s->words[i].address;
+        if (!stack || address < stack->start || address >= stack->end) return &s->words[i];
+    }
+    return &s->words[0];
+}
+
 static int look_at_waiter(struct analysis *a, const struct stuck *s, struct waiter *w, struct rf_error *err) {
     if (timeline_seek(a->timeline, s->event, err) < 0) return -1;
     const struct life *l = &a->history.lives[s->life];
@@ -101,12 +113,26 @@ static int look_at_waiter(struct analysis *a, const struct stuck *s, struct wait
     if (replay_view(timeline_replay(a->timeline), l->tid, &view, err) < 0) return -1;
     analysis_point(a, l->tid, &w->waiting);
     analysis_task(a, s->life, &w->waiting.stack, &w->task);
-    if (!task || task->nr != SYS_futex) return 0;
+    bool timed = s->wait == WAIT_TIMED, futex = timed || (task && task->nr == SYS_futex && s->wait <= WAIT_FUTEX);
+    bool polled = (s->wait == WAIT_YIELD || s->wait == WAIT_SPIN) && s->word_count;
+    if (!task || (!futex && !polled)) return 0;
     w->futex = true;
     // The stack needed the view's maps of its own: this one is taken anew.
     if (replay_view(timeline_replay(a->timeline), l->tid, &view, err) < 0) return -1;
-    lock_recognise(w->waiting.stack.frames, w->waiting.stack.count, task->args, &view, task->regs.rsp,
-                   &w->ref);
+    const struct stack *stack = &w->waiting.stack;
+    if (polled) {
+        const struct polled_word *word = telling_word(s, &view, task->regs.rsp);
+        lock_recognise_polled(stack->frames, stack->count, word->address, word->value, word->size, &w->ref);
+    } else {
+        uint64_t args[6];
+        memcpy(args, task->args, sizeof args);
+        if (timed && (task->nr != SYS_futex || args[0] != s->object)) { // it is between two of its calls
+            args[0] = s->object;
+            args[1] = FUTEX_WAIT | FUTEX_PRIVATE_FLAG;
+            args[2] = s->word_count ? s->words[0].value : 0;
+        }
+        lock_recognise(stack->frames, stack->count, args, &view, task->regs.rsp, &w->ref);
+    }
     text_lock(a->timeline, &a->history, l->tid, &w->ref, &w->lock);
     w->shared = history_shared(&a->history, l->space, w->ref.base, s->event);
     // A watchpoint sees one process; the others' writes would be taken for changes by whoever writes next in
@@ -154,7 +180,13 @@ static int look_at_holder(struct analysis *a, struct waiter *w, struct rf_error 
         who->tid = 0;
         return 0;
     }
-    if (holder_stack(a->timeline, h, &w->ref, who, &w->acquired.stack, &w->atomic, err) < 0) return -1;
+    if (holder_stack(a->timeline, h, &w->ref, who, &w->acquired.stack, &w->sort, err) < 0) return -1;
+    if (w->ref.bare && w->sort == WRITE_COUNT) { // a counter, not a lock
+        free(w->acquired.stack.frames);
+        w->acquired.stack = (struct stack){0};
+        who->tid = 0;
+        return 0;
+    }
     w->acquired.event = who->event;
     w->acquired.tid = who->tid;
     w->acquired.pid = h->lives[who->life].pid;

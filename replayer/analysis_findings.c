@@ -40,7 +40,7 @@ static void add_holder(struct finding *f, const struct waiter *w) {
     f->acquired = w->acquired;
     f->acquired.stack = stack_copy(&w->acquired.stack);
     add_parties(w->holders, w->holder_count, &f->holders, &f->holder_count);
-    bool guess = w->ref.wants == WANTS_POST || (w->ref.bare && !w->atomic);
+    bool guess = w->ref.wants == WANTS_POST || (w->ref.bare && w->sort != WRITE_EXCHANGE);
     if (w->doubtful || guess) f->confidence = CONFIDENCE_LIKELY;
 }
 
@@ -69,9 +69,11 @@ static void make_orphan(struct analysis *a, struct waiter *w) {
     bool ended = w->who.tid && !w->holder_lives;
     // 1 -> 0 may have been the last permit that was used up, not a lock that was taken.
     bool permit = w->ref.wants == WANTS_POST && !w->who.tid;
-    if (ended || permit) return;
+    // Of a bare word only who took it says that it is a lock at all.
+    if (ended || permit || (w->ref.bare && !w->who.tid)) return;
     enum finding_kind kind = w->child_handler  ? FINDING_ATFORK_CHILD
                              : w->holder_forks ? FINDING_SELF_HELD
+                             : w->ref.polled   ? FINDING_ORPHANED_SPIN
                                                : FINDING_ORPHANED_LOCK;
     struct finding *f = add(a, w, kind, RANK_CAUSE);
     add_holder(f, w);
@@ -96,8 +98,10 @@ static bool process_explained(const struct analysis *a, int pid, const struct wa
 
 static void make_waker(struct analysis *a, struct waiter *w) {
     if (!w->waker_count || w->explained || process_explained(a, w->task.pid, w)) return;
-    struct finding *f =
-        add(a, w, w->child_handler ? FINDING_ATFORK_CHILD : FINDING_VANISHED_WAKER, RANK_CAUSE);
+    enum finding_kind kind = w->child_handler ? FINDING_ATFORK_CHILD
+                             : w->ref.polled  ? FINDING_ORPHANED_SPIN
+                                              : FINDING_VANISHED_WAKER;
+    struct finding *f = add(a, w, kind, RANK_CAUSE);
     add_parties(w->wakers, w->waker_count, &f->wakers, &f->waker_count);
     add_fork(f, w);
     if (!w->wakers_seen) f->confidence = CONFIDENCE_LIKELY;

@@ -1,12 +1,12 @@
 #include "replayer/analysis_holder.h"
 
+#include "core/atomic_emulate.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include <Zydis/Zydis.h>
-
 enum {
-    ATOMIC_MAX = 15, // bytes of an instruction
+    INSTRUCTION_MAX = 15,
     READERS_MAX = 64,
     FRAMES_MAX = 128,
     FIRST_WINDOW = 16, // events; a window costs 20 us per write, so the first ones are small
@@ -37,7 +37,7 @@ struct tracker {
     struct symbols *symbols;
     struct frame frames[FRAMES_MAX];
     size_t frame_count;
-    bool atomic;
+    enum write_sort sort;
     // holder_release
     bool until_free;
     uint64_t freed;
@@ -109,26 +109,28 @@ static bool complete(const struct tracker *k) {
 
 // ---- watching
 
-// Did the instruction in front of `pc` lock the bus? A lock prefix, or xchg with memory, which needs none.
-static bool atomic_before(const struct view *v, uint64_t pc) {
-    uint8_t code[ATOMIC_MAX];
-    if (!v->read(v->context, pc - sizeof code, code, sizeof code)) return false;
-    for (size_t i = 0; i + 3 <= sizeof code; i++) {
-        bool locked = code[i] == 0xf0;
-        size_t at = i + locked;
-        while (at + 2 < sizeof code && (code[at] == 0x66 || (code[at] & 0xf0) == 0x40))
-            at++;
-        bool exchange = code[at] == 0x86 || code[at] == 0x87, memory = code[at + 1] >> 6 != 3;
-        size_t length = 0;
-        ZydisDecoder decoder;
-        ZydisDecodedInstruction instruction;
-        ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-        if ((locked || (exchange && memory)) && ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(
-                                                    &decoder, NULL, code + i, sizeof code - i, &instruction)))
-            length = instruction.length;
-        if (length && i + length == sizeof code) return true;
+static enum write_sort sort_of(uint8_t operation, bool locked) {
+    switch (operation) {
+    case ATOMIC_CMPXCHG:
+    case ATOMIC_XCHG:
+    case ATOMIC_BTS:
+    case ATOMIC_OR:
+        return locked ? WRITE_EXCHANGE : WRITE_PLAIN;
+    default:
+        return WRITE_COUNT;
     }
-    return false;
+}
+
+// The instruction in front of `pc`: the longest one that ends there. glibc jumps over lock prefixes while a process
+// has one thread only: without one it is cmpxchg all the same.
+static enum write_sort sort_of_write(const struct view *v, uint64_t pc) {
+    uint8_t code[INSTRUCTION_MAX];
+    struct atomic_instruction a;
+    if (!v->read(v->context, pc - sizeof code, code, sizeof code)) return WRITE_PLAIN;
+    for (size_t i = 0; i < sizeof code; i++)
+        if (atomic_decode(code + i, sizeof code - i, &a) && a.length == sizeof code - i)
+            return sort_of(a.operation, a.locked || a.operation == ATOMIC_CMPXCHG);
+    return WRITE_PLAIN;
 }
 
 static void capture(struct tracker *k, struct replay *r, const struct watch_hit *hit) {
@@ -137,7 +139,7 @@ static void capture(struct tracker *k, struct replay *r, const struct watch_hit 
     struct raw_frame raw[FRAMES_MAX];
     if (replay_view(r, hit->tid, &view, &err) < 0) return;
     size_t n = unwind_stack(&view, hit->regs, raw, FRAMES_MAX);
-    k->atomic = hit->from_kernel || atomic_before(&view, hit->regs->rip);
+    k->sort = hit->from_kernel ? WRITE_PLAIN : sort_of_write(&view, hit->regs->rip);
     // A watchpoint traps behind the instruction that wrote.
     if (n && !hit->from_kernel) raw[0].exact = false;
     k->frame_count = symbols_frames(k->symbols, &view, raw, n, k->frames, FRAMES_MAX);
@@ -278,7 +280,7 @@ int holder_find(struct timeline *t, const struct history *h, size_t space, uint6
 }
 
 int holder_stack(struct timeline *t, const struct history *h, const struct lock_ref *ref,
-                 const struct holder *who, struct stack *out, bool *atomic, struct rf_error *err) {
+                 const struct holder *who, struct stack *out, enum write_sort *sort, struct rf_error *err) {
     struct tracker *k = calloc(1, sizeof *k);
     rf_assert(k);
     k->want = who;
@@ -291,7 +293,7 @@ int holder_stack(struct timeline *t, const struct history *h, const struct lock_
         memcpy(out->frames, k->frames, k->frame_count * sizeof *out->frames);
         out->count = k->frame_count;
     }
-    if (atomic) *atomic = k->atomic;
+    if (sort) *sort = k->sort;
     free(k);
     return failed;
 }

@@ -35,10 +35,12 @@ struct holder {
 int holder_find(struct timeline *t, const struct history *h, size_t space, uint64_t until,
                 const struct lock_ref *ref, struct holder *out, struct rf_error *err);
 
-// The holder's stack at the acquire (frames from malloc), and whether an atomic instruction did it (or NULL).
-// Moves the timeline.
+// What wrote a word: an instruction that takes a lock (xchg, cmpxchg, bts, or), one that counts, another one.
+enum write_sort { WRITE_PLAIN, WRITE_EXCHANGE, WRITE_COUNT };
+
+// The holder's stack at the acquire (frames from malloc), and what wrote the word (or NULL). Moves the timeline.
 int holder_stack(struct timeline *t, const struct history *h, const struct lock_ref *ref,
-                 const struct holder *who, struct stack *out, bool *atomic, struct rf_error *err);
+                 const struct holder *who, struct stack *out, enum write_sort *sort, struct rf_error *err);
 
 // The event in whose slice the lock became free again in `space` after `from`; 0 when it never did. Moves the
 // timeline.

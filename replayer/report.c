@@ -22,6 +22,11 @@ static bool quote(struct report *r, const struct frame *f) {
     return text;
 }
 
+// What a verdict made of memory alone cannot have.
+static void print_unknown(struct report *r) {
+    report_wrap(r->out, 4, "only a recording can tell: refork record -- %s", r->verdict->program);
+}
+
 // Innermost frames of libc are one line (its outermost: the function that the program called), what ran
 // before main is left out, the first line of the program's own source is quoted.
 static void print_stack(struct report *r, const struct stack *s) {
@@ -164,6 +169,7 @@ static void print_edges(struct report *r, const struct finding *f) {
         heading(r, "The other side: where it waits", e->waiting.event);
         print_waiting(r, &e->waiter, &e->lock, &e->waiting, "waits for");
         print_lock(r, &e->lock);
+        if (r->verdict->from_memory) continue;
         heading(r, "Where that lock was taken", e->acquired.event);
         print_stack(r, &e->acquired.stack);
     }
@@ -253,10 +259,13 @@ static void print_finding(struct report *r, const struct finding *f) {
             print_stack(r, &f->initialised.stack);
         }
         if (holder && f->kind != FINDING_CROSS_PROCESS_WAIT) print_holder(r, f);
-        if (f->holder.tid) {
+        if (f->holder.tid || v->from_memory) {
             heading(r, f->kind == FINDING_TORN_DATA ? "Where it was at the fork" : "Where it was taken",
                     f->acquired.event);
-            print_stack(r, &f->acquired.stack);
+            if (v->from_memory)
+                print_unknown(r);
+            else
+                print_stack(r, &f->acquired.stack);
         }
         if (f->edge_count) print_edges(r, f);
     }
@@ -267,6 +276,9 @@ static void print_finding(struct report *r, const struct finding *f) {
     if (f->fork.event || f->fork.stack.count) {
         heading(r, "Where the fork was", f->fork.event);
         print_stack(r, &f->fork.stack);
+    } else if (v->from_memory && f->kind == FINDING_ORPHANED_LOCK) {
+        heading(r, "Where the fork was", 0);
+        print_unknown(r);
     }
     print_vanished(r, f);
     if (f->advice[0]) {
@@ -348,6 +360,13 @@ static void print_held(struct report *r) {
     }
 }
 
+static void print_notes(FILE *out, const struct verdict *v) {
+    if (!v->note_count) return;
+    fprintf(out, "\nWhat else was seen\n");
+    for (size_t i = 0; i < v->note_count; i++)
+        report_wrap(out, 2, "%s", v->notes[i]);
+}
+
 void report_finding_text(FILE *out, const struct verdict *v, const struct finding *f, source_line line,
                          void *context) {
     struct report r = {out, v, line, context};
@@ -356,6 +375,11 @@ void report_finding_text(FILE *out, const struct verdict *v, const struct findin
 
 void report_text(FILE *out, const struct verdict *v, source_line line, void *context) {
     struct report r = {out, v, line, context};
+    if (v->from_memory && !v->count) {
+        report_wrap(out, 0, "nothing is stuck for certain: %s: %s", v->program, v->end_reason);
+        print_notes(out, v);
+        return;
+    }
     if (!v->count && !v->deadlock) {
         report_wrap(out, 0, "no deadlock: %s: %lu events, %s", v->program, (long)v->events, v->end_reason);
         print_held(&r);
@@ -365,8 +389,12 @@ void report_text(FILE *out, const struct verdict *v, source_line line, void *con
         print_summary(out, v);
     else
         report_wrap(out, 0, "deadlock: %s: its cause was not found", v->program);
-    report_wrap(out, 0, "%lu events recorded; the recording ended: %s", (long)v->events, v->end_reason);
+    if (v->from_memory)
+        report_wrap(out, 0, "%s", v->end_reason);
+    else
+        report_wrap(out, 0, "%lu events recorded; the recording ended: %s", (long)v->events, v->end_reason);
     for (size_t i = 0; i < v->count; i++)
         print_finding(&r, &v->findings[i]);
     print_held(&r);
+    print_notes(out, v);
 }

@@ -186,7 +186,7 @@ static json_t *finding_json(const struct verdict *v, const struct finding *f, bo
 
 json_t *report_json_object(const struct verdict *v) {
     bool ok = true;
-    json_t *root = json_object(), *findings = json_array(), *held = json_array();
+    json_t *root = json_object(), *findings = json_array(), *notes = json_array(), *held = json_array();
     put(root, "deadlock", json_boolean(v->deadlock), &ok);
     put(root, "program", report_json_text(v->program), &ok);
     put(root, "events", json_integer((json_int_t)v->events), &ok);
@@ -197,6 +197,10 @@ json_t *report_json_object(const struct verdict *v) {
     for (size_t i = 0; i < v->held_count; i++)
         append(held, held_json(&v->held_at_fork[i], &ok), &ok);
     put(root, "held_at_fork", held, &ok);
+    put(root, "from_memory", json_boolean(v->from_memory), &ok);
+    for (size_t i = 0; i < v->note_count; i++)
+        append(notes, report_json_text(v->notes[i]), &ok);
+    put(root, "notes", notes, &ok);
     if (ok) return root;
     json_decref(root);
     return NULL;
