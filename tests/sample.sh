@@ -89,8 +89,8 @@ while read -r expect; do
         lock=* | holder=* | start=* | acquired=*)
             value=${word#*=}
             value=${value%%/*}
-            grep -qF -- "$value" verdict.txt || give_up "the text does not name '$word'"
-            [ "$status" != 120 ] || grep -qF -- "$value" err || give_up "record did not name '$word' on stderr"
+            tr -s ' \n' _ <verdict.txt | grep -qF -- "$value" || give_up "the text does not name '$word'"
+            [ "$status" != 120 ] || tr -s ' \n' _ <err | grep -qF -- "$value" || give_up "record did not name '$word' on stderr"
             ;;
         esac
     done
