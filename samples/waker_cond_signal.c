@@ -36,8 +36,8 @@ static void run_child(void) {
     gate_wait(&held);
     submit(); // wakes the child's worker
     gate_wait(&held);
-    submit(); // is meant for the vanished one
-    submit(); // waits until that one has gone
+    submit();           // is meant for the vanished one
+    submit();           // waits until that one has gone
     say("child: done"); // never comes
     _exit(0);
 }
