@@ -1,6 +1,6 @@
 // The same bug in a static program with musl: other code, other layouts, no shared library to look into.
 //
-// expect: orphaned-lock confidence=proved lock=log_mutex+4 holder=worker start=write_report
+// expect: orphaned-lock confidence=proved lock=log_mutex* holder=worker start=write_report
 //         acquired=write_report/pthread_mutex_lock waiting=run_child/pthread_mutex_timedlock fork=main/fork
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120
