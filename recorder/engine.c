@@ -1,5 +1,5 @@
 #include "core/clock.h"
-#include "recorder/engine.h"
+#include "recorder/loop.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -85,6 +85,7 @@ void task_ended(struct recorder *r, struct task *t, int status) {
     if (r->unlogged == t) r->unlogged = NULL;
     if (t->fds) fdtable_unref(t->fds);
     scratch_release(t);
+    loop_free(t);
     mm_unref(t->mm);
     process_unref(r, t->process);
     free(t);
@@ -199,6 +200,7 @@ static void run(struct recorder *r, struct task *t) {
         if ((chaos_random(r) & 3) == 0)
             clock_set_limit(t->mm, clock_count(t->mm) + 1 + (chaos_random(r) & 63));
     }
+    if (!sig && loop_run(r, t)) return;
     if (!run_until_stop(r, t, PTRACE_CONT, sig, &status)) {
         if (!r->failed) task_ended(r, t, 0);
         return;

@@ -106,6 +106,7 @@ struct task {
     bool yielded;
     bool stepping; // preempt_busy is at work on it
     bool stuck_logged;
+    struct loop *loop; // recorder/loop.h; NULL: it has not waited in a loop yet
     int inject_signal;   // signal to hand over at the next resume (signal-delivery-stop only)
     bool in_signal_stop; // the present stop is a signal-delivery-stop
     int former_tid;      // TID before an exec by a thread
@@ -143,6 +144,7 @@ struct recorder {
     int shared_count;
     bool stop_all; // stuck, or a signal asked to end
     uint64_t chaos_left;
+    uint64_t looked_us; // spent on single steps through loops
 };
 
 // ---- engine.c: the loop
@@ -278,6 +280,11 @@ uint64_t chaos_random(struct recorder *r);
 // ---- preempt.c
 void preempt_request(struct recorder *r, struct task *t); // asks for a landmark soon
 bool in_site_stub(const struct mm *mm, uint64_t pc);
+bool own_code(const struct mm *mm, uint64_t pc); // refork's own, put into the program
+// Executes one instruction of t, whose registers are *regs before and after. False: t is at a landmark, or gone,
+// or not stoppable here: the caller leaves. t->stepping is set meanwhile, end_stepping called at the end.
+bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs);
+void end_stepping(struct task *t);
 void preempt_tick(struct recorder *r, struct task *t); // the timer, while t runs user code
 void preempt_busy(struct recorder *r,
                   struct task *t); // at a PTRACE_INTERRUPT stop in user code: makes a landmark

@@ -1,7 +1,7 @@
 #include "core/annex.h"
 #include "core/clock.h"
 #include "core/code.h"
-#include "recorder/engine.h"
+#include "recorder/loop.h"
 
 #include <cpuid.h>
 #include <errno.h>
@@ -118,6 +118,7 @@ static void frame_piece(struct recorder *r, struct batch *b, struct task *t, uin
 static void into_handler(struct recorder *r, struct task *t, const siginfo_t *info, int at,
                          const struct user_regs_struct *before) {
     int sig = info->si_signo, status;
+    loop_forget(t);
     ptrace(PTRACE_SETSIGINFO, t->tid, 0, info);
     t->state = TASK_RUNNING;
     t->in_syscall = true; // the timer shall leave it alone
@@ -275,6 +276,7 @@ static bool trapped_instruction(struct recorder *r, struct task *t, struct user_
     }
     struct trap_instruction in;
     if (!code_trap_instruction(code, sizeof code, &in)) return false;
+    loop_forget(t); // the time, or a random number: what it waits for cannot be told
     struct batch b;
     batch_init(&b, EV_TRAP, t);
     b.e.nr = in.kind;

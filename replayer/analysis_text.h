@@ -20,8 +20,13 @@ enum advice {
     ADVICE_ATFORK,   // fork handlers against another thread
     ADVICE_CROSS,    // waits for a stuck process
     ADVICE_SHARED,   // a lock in shared memory
+    ADVICE_WAKER,         // who would have ended the wait vanished
+    ADVICE_CHILD_HANDLER, // an atfork child handler hangs
     ADVICE_UNKNOWN,
 };
+// Fills f->reason.
+void text_reason_waker(struct finding *f, const struct lock_ref *ref);
+void text_reason_child_handler(struct finding *f);
 // `waiters`: more tasks that wait for the same thing.
 void text_advice(struct finding *f, enum advice which, const struct lock_ref *ref, size_t waiters);
 

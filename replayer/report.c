@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COLUMNS    80
-#define FRAMES_MAX 24 // of a stack; the JSON has all
+#define COLUMNS      80
+#define FRAMES_MAX   24 // of a stack; the JSON has all
+#define VANISHED_MAX 12
 
 struct report {
     FILE *out;
@@ -203,6 +204,18 @@ static void print_lock(struct report *r, const struct finding_lock *l) {
          l->declared[0] ? ", declared at " : "", l->declared);
 }
 
+static void print_parties(struct report *r, const struct finding_party *parties, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const struct finding_party *p = &parties[i];
+        char task[160], event[40] = "";
+        describe_task(task, sizeof task, &p->task);
+        if (p->point.event) snprintf(event, sizeof event, " (event %lu)", (long)p->point.event);
+        wrap(r->out, 4, "%s%s%s: %s%s", task, p->task.start_routine[0] ? ", started in " : "",
+             p->task.start_routine, p->what, event);
+        if (p->point.stack.count) print_stack(r, &p->point.stack);
+    }
+}
+
 static void print_holder(struct report *r, const struct finding *f) {
     char holder[160];
     describe_task(holder, sizeof holder, &f->holder);
@@ -217,21 +230,25 @@ static void print_holder(struct report *r, const struct finding *f) {
         wrap(r->out, 4,
              "It is the thread that forked. In the child it has another identity, so the lock is not its own "
              "there.");
+    else if (f->holder.vanished && f->kind == FINDING_TORN_DATA)
+        wrap(r->out, 4, "It vanished at the fork, and the child has the data as it was at that moment.");
     else if (f->holder.vanished)
         wrap(r->out, 4,
              "It vanished at the fork: a child has only the thread that called fork, so nobody in process %d "
              "can "
              "release the lock.",
              f->waiter.pid);
+    print_parties(r, f->holders, f->holder_count);
 }
 
 static void print_waiting(struct report *r, const struct finding_task *waiter,
-                          const struct finding_lock *lock, const struct finding_point *waiting) {
+                          const struct finding_lock *lock, const struct finding_point *waiting,
+                          const char *verb) {
     char task[160], name[300];
     describe_task(task, sizeof task, waiter);
     describe_lock(name, sizeof name, lock);
     if (lock->address)
-        wrap(r->out, 4, "%s waits for %s", task, name);
+        wrap(r->out, 4, "%s %s %s", task, verb, name);
     else
         wrap(r->out, 4, "%s waits", task);
     print_stack(r, &waiting->stack);
@@ -255,7 +272,7 @@ static void print_edges(struct report *r, const struct finding *f) {
     for (size_t i = 0; i < f->edge_count; i++) {
         const struct finding_edge *e = &f->edges[i];
         heading(r, "The other side: where it waits", e->waiting.event);
-        print_waiting(r, &e->waiter, &e->lock, &e->waiting);
+        print_waiting(r, &e->waiter, &e->lock, &e->waiting, "waits for");
         print_lock(r, &e->lock);
         heading(r, "Where that lock was taken", e->acquired.event);
         print_stack(r, &e->acquired.stack);
@@ -266,58 +283,173 @@ static size_t number_of(const struct verdict *v, const struct finding *f) {
     return f >= v->findings && f < v->findings + v->count ? (size_t)(f - v->findings) + 1 : 0;
 }
 
+static void print_stuck(struct report *r, const struct finding *f) {
+    if (f->kind != FINDING_TORN_DATA) {
+        heading(r, "What is stuck, and where", f->waiting.event);
+        print_waiting(r, &f->waiter, &f->lock, &f->waiting,
+                      f->kind == FINDING_ORPHANED_SPIN ? "polls" : "waits for");
+        return;
+    }
+    char task[160];
+    const char *name = sigabbrev_np(f->signal);
+    describe_task(task, sizeof task, &f->waiter);
+    heading(r, "What crashed, and where", f->waiting.event);
+    wrap(r->out, 4, "%s, by signal %d (SIG%s)", task, f->signal, name ? name : "?");
+    print_stack(r, &f->waiting.stack);
+}
+
+static void print_cause(struct report *r, const struct finding *f) {
+    const struct verdict *v = r->verdict;
+    if (f->kind == FINDING_CROSS_PROCESS_WAIT && f->caused_by)
+        wrap(r->out, 4, "This is only a consequence. The root cause is finding %zu: %s in process %d.",
+             number_of(v, f->caused_by), finding_kind_name(f->caused_by->kind), f->caused_by->waiter.pid);
+    else if (f->kind == FINDING_CROSS_PROCESS_WAIT)
+        wrap(r->out, 4, "This is only a consequence: it waits for another process that is stuck.");
+    if (f->reason[0]) wrap(r->out, 4, "%s", f->reason);
+}
+
+// "in the malloc cache 7 blocks, 624 bytes"
+static void print_vanished_thread(struct report *r, const struct vanished_thread *t) {
+    char task[160], left[400] = "";
+    size_t used = 0;
+    describe_task(task, sizeof task, &t->task);
+    if (t->stack_bytes)
+        used += (size_t)snprintf(left + used, sizeof left - used, "; %lu KiB of stack and TLS stay mapped",
+                                 (long)(t->stack_bytes / 1024));
+    if (t->destructors > 0)
+        used += (size_t)snprintf(left + used, sizeof left - used, "; %d thread_local destructor%s will never run",
+                                 t->destructors, t->destructors == 1 ? "" : "s");
+    if (t->keys > 0)
+        used += (size_t)snprintf(left + used, sizeof left - used, "; %d pthread key destructor%s will never run",
+                                 t->keys, t->keys == 1 ? "" : "s");
+    if (t->cache_blocks > 0)
+        snprintf(left + used, sizeof left - used, "; %ld free blocks (%ld bytes) are lost in its malloc cache",
+                 (long)t->cache_blocks, (long)t->cache_bytes);
+    wrap(r->out, 4, "%s%s%s%s", task, t->task.start_routine[0] ? ", started in " : "", t->task.start_routine,
+         left);
+}
+
+static void print_vanished(struct report *r, const struct finding *f) {
+    if (!f->vanished_count) return;
+    heading(r, "What vanished at the fork", 0);
+    for (size_t i = 0; i < f->vanished_count; i++) {
+        if (i == VANISHED_MAX) {
+            fprintf(r->out, "    (%zu more threads; all are in --json)\n", f->vanished_count - i);
+            break;
+        }
+        print_vanished_thread(r, &f->vanished[i]);
+    }
+}
+
 static void print_finding(struct report *r, const struct finding *f) {
     const struct verdict *v = r->verdict;
     fprintf(r->out, "\nFinding %zu of %zu: %s (%s)\n", number_of(v, f), v->count, finding_kind_name(f->kind),
             confidence_name(f->confidence));
-    heading(r, "What is stuck, and where", f->waiting.event);
-    print_waiting(r, &f->waiter, &f->lock, &f->waiting);
-    if (f->kind == FINDING_CROSS_PROCESS_WAIT) {
+    print_stuck(r, f);
+    if (f->reason[0] || f->kind == FINDING_CROSS_PROCESS_WAIT) {
         heading(r, "Why", 0);
-        if (f->caused_by)
-            wrap(r->out, 4, "This is only a consequence. The root cause is finding %zu: %s in process %d.",
-                 number_of(v, f->caused_by), finding_kind_name(f->caused_by->kind), f->caused_by->waiter.pid);
-        else
-            wrap(r->out, 4, "This is only a consequence: it waits for another process that is stuck.");
-    } else if (f->lock.address || f->holder.tid) {
+        print_cause(r, f);
+    }
+    if (f->lock.address || f->holder.tid) {
+        bool holder = f->holder.tid || !f->waker_count;
         if (f->edge_count) print_cycle(r, f);
-        print_lock(r, &f->lock);
-        print_holder(r, f);
-        heading(r, "Where it was taken", f->acquired.event);
-        print_stack(r, &f->acquired.stack);
+        if (f->lock.address) print_lock(r, &f->lock);
+        if (f->initialised.event) {
+            heading(r, "Where it was initialised", f->initialised.event);
+            print_stack(r, &f->initialised.stack);
+        }
+        if (holder && f->kind != FINDING_CROSS_PROCESS_WAIT) print_holder(r, f);
+        if (f->holder.tid) {
+            heading(r, f->kind == FINDING_TORN_DATA ? "Where it was at the fork" : "Where it was taken",
+                    f->acquired.event);
+            print_stack(r, &f->acquired.stack);
+        }
         if (f->edge_count) print_edges(r, f);
+    }
+    if (f->waker_count) {
+        heading(r, f->kind == FINDING_INHERITED_PIPE ? "Who keeps it open" : "Who is missing", 0);
+        print_parties(r, f->wakers, f->waker_count);
     }
     if (f->fork.event || f->fork.stack.count) {
         heading(r, "Where the fork was", f->fork.event);
         print_stack(r, &f->fork.stack);
     }
+    print_vanished(r, f);
     if (f->advice[0]) {
         heading(r, "What to do", 0);
         wrap(r->out, 4, "%s", f->advice);
     }
 }
 
+// The one line that a bug report begins with.
 static void print_summary(FILE *out, const struct verdict *v) {
     const struct finding *f = v->findings;
     while (f < v->findings + v->count - 1 && f->kind == FINDING_CROSS_PROCESS_WAIT)
         f++;
-    char waiter[160], holder[160], lock[300];
+    char waiter[160], holder[160], lock[300], what[900];
     describe_task(waiter, sizeof waiter, &f->waiter);
-    describe_task(holder, sizeof holder, &f->holder);
+    describe_task(holder, sizeof holder, f->holder.tid || !f->waker_count ? &f->holder : &f->wakers[0].task);
     describe_lock(lock, sizeof lock, &f->lock);
-    const char *verb = v->deadlock ? "deadlock" : "suspicious";
-    if (f->kind == FINDING_ORPHANED_LOCK && f->holder_is_forker)
-        wrap(out, 0, "%s: %s: %s waits for %s, which the forking thread itself held when it forked", verb,
-             v->program, waiter, lock);
-    else if (f->kind == FINDING_ORPHANED_LOCK)
-        wrap(out, 0,
-             "%s: %s: %s waits for %s, which %s held at the fork; that thread does not exist in the child",
-             verb, v->program, waiter, lock, holder);
-    else if (f->edge_count)
-        wrap(out, 0, "%s: %s: %s waits for %s, held by %s, which waits in turn", verb, v->program, waiter,
-             lock, holder);
-    else
-        wrap(out, 0, "%s: %s: %s waits for ever", verb, v->program, waiter);
+    bool known = f->holder.tid;
+    switch (f->kind) {
+    case FINDING_ORPHANED_LOCK:
+        snprintf(what, sizeof what,
+                 "waits for %s, which %s held at the fork; that thread does not exist in the child", lock,
+                 holder);
+        break;
+    case FINDING_ORPHANED_SPIN:
+        snprintf(what, sizeof what, "polls %s, which %s held at the fork; that thread does not exist in the child",
+                 lock, holder);
+        break;
+    case FINDING_SELF_HELD:
+        snprintf(what, sizeof what, "waits for %s, which the forking thread itself held when it forked", lock);
+        break;
+    case FINDING_VANISHED_WAKER:
+        snprintf(what, sizeof what, "waits for %s; who would end that, %s, does not exist in the child", lock,
+                 f->waker_count ? holder : "a thread of its parent");
+        break;
+    case FINDING_ATFORK_CHILD:
+        snprintf(what, sizeof what, "hangs inside fork(), in a fork handler, and waits for %s%s%s", lock,
+                 known ? ", held by " : "", known ? holder : "");
+        break;
+    case FINDING_ATFORK_DEADLOCK:
+        snprintf(what, sizeof what, "hangs inside fork() and waits for %s%s%s", lock, known ? ", held by " : "",
+                 known ? holder : "");
+        break;
+    case FINDING_INHERITED_PIPE:
+        snprintf(what, sizeof what, "waits for the end of %s, which %s keeps open", lock, holder);
+        break;
+    case FINDING_TORN_DATA:
+        snprintf(what, sizeof what, "crashed in what %s was changing at the fork", holder);
+        break;
+    case FINDING_LOCK_CYCLE:
+        snprintf(what, sizeof what, "waits for %s, held by %s%s", lock, holder,
+                 f->edge_count ? ", which waits in turn" : ", itself");
+        break;
+    case FINDING_CROSS_PROCESS_WAIT:
+    case FINDING_UNKNOWN_WAIT:
+        snprintf(what, sizeof what, "waits for ever");
+        break;
+    }
+    wrap(out, 0, "%s: %s: %s %s", v->deadlock ? "deadlock" : "suspicious", v->program, waiter, what);
+}
+
+// Beside the locks of the findings: what else nobody in the child could release.
+static void print_held(struct report *r) {
+    const struct verdict *v = r->verdict;
+    bool any = false;
+    for (size_t i = 0; i < v->held_count; i++) {
+        const struct held_lock *l = &v->held_at_fork[i];
+        if (l->wanted) continue;
+        if (!any) fprintf(r->out, "\nOther locks that were held at a fork\n");
+        any = true;
+        char holder[160], lock[300];
+        describe_task(holder, sizeof holder, &l->holder);
+        describe_lock(lock, sizeof lock, &l->lock);
+        wrap(r->out, 2, "%s%s%s, held by %s since event %lu, at the fork of process %d (event %lu)", lock,
+             l->lock.kind[0] ? ", a " : "", l->lock.kind, holder, (long)l->acquired.event, l->child,
+             (long)l->fork);
+    }
 }
 
 void report_text(FILE *out, const struct verdict *v, source_line line, void *context) {
@@ -339,4 +471,5 @@ void report_text(FILE *out, const struct verdict *v, source_line line, void *con
     wrap(out, 0, "%lu events recorded; the recording ended: %s", (long)v->events, v->end_reason);
     for (size_t i = 0; i < v->count; i++)
         print_finding(&r, &v->findings[i]);
+    print_held(&r);
 }

@@ -192,6 +192,7 @@ static void test_forker_held_it(void **state) {
     struct verdict *v = orphaned();
     v->findings[1].holder = (struct finding_task){.pid = 1233, .tid = 1233, .name = "server"};
     v->findings[1].holder_is_forker = true;
+    v->findings[1].kind = FINDING_SELF_HELD;
     char *text = text_of(v, quoted);
     expect_narrow(text);
     ORDER(text, "deadlock:", "the forking thread itself held", "Who held it",
