@@ -1,6 +1,6 @@
 // g_bit_lock makes a lock of one bit of any integer; the other bits of the word live on.
 //
-// expect: orphaned-lock confidence=proved lock=flags holder=worker start=write_report
+// expect: orphaned-lock confidence=proved lock=flags lockkind=g_bit_lock holder=worker start=write_report
 //         acquired=write_report/g_bit_lock waiting=run_child/g_bit_lock fork=main/fork
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120

@@ -1,6 +1,6 @@
 // A GRWLock points to a pthread read-write lock on the heap.
 //
-// expect: orphaned-lock confidence=proved lockkind=pthread_rwlock holder=worker start=look_up
+// expect: orphaned-lock confidence=proved lockkind=GRWLock holder=worker start=look_up
 //         acquired=look_up/g_rw_lock_reader_lock waiting=run_child/g_rw_lock_writer_lock fork=main/fork
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120

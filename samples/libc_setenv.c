@@ -2,7 +2,7 @@
 // threaded program is one too, and many programs break it: fork, setenv, exec.
 //
 // expect: orphaned-lock confidence=proved lock=envlock lockkind=libc_lock holder=worker start=set_locale
-//         acquired=set_locale/add_to_environ waiting=run_child/add_to_environ fork=main/fork
+//         acquired=set_locale/add_to_environ waiting=run_child/add_to_environ fork=main/fork gone=worker
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120
 #include "samples/stage.h"

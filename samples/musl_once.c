@@ -1,7 +1,7 @@
 // pthread_once of musl does not know about fork(): an initialisation that a vanished thread had begun never ends.
 //
-// expect: orphaned-lock lock=tables_once holder=worker start=compute acquired=compute waiting=run_child
-//         fork=main/fork
+// expect: orphaned-lock lock=tables_once lockkind=pthread_once holder=worker start=compute acquired=compute
+//         waiting=run_child fork=main/fork
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120
 #include "samples/stage.h"

@@ -1,7 +1,7 @@
 // musl does not renew the locks of streams at fork(): printf in the child hangs where glibc's would not.
 //
-// expect: orphaned-lock confidence=proved holder=worker start=print_table acquired=print_table
-//         waiting=run_child fork=main/fork
+// expect: orphaned-lock confidence=proved lockkind=FILE_lock holder=worker start=print_table
+//         acquired=print_table waiting=run_child fork=main/fork
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120
 #include "samples/stage.h"

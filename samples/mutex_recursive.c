@@ -3,7 +3,7 @@
 //
 // expect: orphaned-lock confidence=proved lock=log_mutex lockkind=pthread_mutex holder=worker
 //         start=write_report acquired=write_report/pthread_mutex_lock waiting=run_child/pthread_mutex_lock
-//         fork=main/fork
+//         fork=main/fork gone=worker
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120
 #include "samples/stage.h"

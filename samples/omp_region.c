@@ -2,7 +2,7 @@
 // them, and libgomp does not know.
 //
 // run: OMP_NUM_THREADS=2
-// expect: vanished-waker waiting=sum fork=main/fork
+// expect: vanished-waker lockkind=libgomp_barrier waker=omp_region waiting=sum fork=main/fork
 // expect: cross-process-wait cause=vanished-waker
 // status: 120
 #include "samples/stage.h"

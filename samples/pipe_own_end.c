@@ -1,6 +1,6 @@
 // The classic beginner's mistake: the child reads until the end of the pipe, and holds the write end itself.
 //
-// expect: inherited-pipe waiting=main/read
+// expect: inherited-pipe lockkind=pipe waker=pipe_own_end waiting=main/read
 // expect: cross-process-wait cause=inherited-pipe
 // status: 120
 #include "samples/stage.h"

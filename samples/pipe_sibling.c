@@ -1,7 +1,7 @@
 // A pipe ends when the last writer closes it. The second child inherited the first one's pipe and knows nothing of it;
 // main closes its own end and waits for the first child, which reads on for ever.
 //
-// expect: inherited-pipe waiting=read_all/read
+// expect: inherited-pipe lockkind=pipe waker=pipe_sibling waiting=read_all/read
 // expect: cross-process-wait cause=inherited-pipe
 // status: 120
 #include "samples/stage.h"

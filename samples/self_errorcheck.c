@@ -2,8 +2,7 @@
 // the parent's TID), nobody looks at the result, and the next lock waits for ever.
 //
 // expect: self-held confidence=proved lock=state_mutex lockkind=pthread_mutex holder=self_errorcheck
-//         acquired=main/pthread_mutex_lock waiting=run_child/pthread_mutex_lock forker=true
-//         fork=main/fork
+//         acquired=main/pthread_mutex_lock waiting=run_child/pthread_mutex_lock forker=true fork=main/fork
 // expect: cross-process-wait cause=self-held
 // status: 120
 #include "samples/stage.h"

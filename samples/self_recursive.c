@@ -2,8 +2,7 @@
 // mutex is a TID, and the child's thread has another one. No other thread takes part in this at all.
 //
 // expect: self-held confidence=proved lock=state_mutex lockkind=pthread_mutex holder=self_recursive
-//         acquired=main/pthread_mutex_lock waiting=run_child/pthread_mutex_lock forker=true
-//         fork=main/fork
+//         acquired=main/pthread_mutex_lock waiting=run_child/pthread_mutex_lock forker=true fork=main/fork
 // expect: cross-process-wait cause=self-held
 // status: 120
 #include "samples/stage.h"

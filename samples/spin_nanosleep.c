@@ -1,7 +1,7 @@
 // A spin lock that sleeps a millisecond at every turn: hardly any CPU, and no end either.
 //
-// expect: orphaned-spin lock=counter_lock holder=worker start=count acquired=counter_acquire
-//         waiting=counter_acquire fork=main/fork
+// expect: orphaned-spin lockkind=spin_word lock=counter_lock holder=worker start=count
+//         acquired=counter_acquire waiting=counter_acquire fork=main/fork
 // expect: cross-process-wait cause=orphaned-spin
 // status: 120
 #include "samples/stage.h"

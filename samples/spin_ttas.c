@@ -1,7 +1,7 @@
 // A home-made spin lock: test, then test and set. The child only reads the word, in a loop without any call.
 //
-// expect: orphaned-spin lock=counter_lock holder=worker start=count acquired=counter_acquire
-//         waiting=counter_acquire fork=main/fork
+// expect: orphaned-spin lockkind=spin_word lock=counter_lock holder=worker start=count
+//         acquired=counter_acquire waiting=counter_acquire fork=main/fork
 // expect: cross-process-wait cause=orphaned-spin
 // status: 120
 #include "samples/stage.h"

@@ -1,7 +1,7 @@
 // A spin lock that gives its CPU away at every turn, as Boost's and tbbmalloc's do.
 //
-// expect: orphaned-spin lock=counter_lock holder=worker start=count acquired=counter_acquire
-//         waiting=counter_acquire fork=main/fork
+// expect: orphaned-spin lockkind=spin_word lock=counter_lock holder=worker start=count
+//         acquired=counter_acquire waiting=counter_acquire fork=main/fork
 // expect: cross-process-wait cause=orphaned-spin
 // status: 120
 #include "samples/stage.h"

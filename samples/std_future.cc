@@ -1,6 +1,6 @@
 // A future whose promise a vanished thread would have kept.
 //
-// expect: vanished-waker waiting=run_child
+// expect: vanished-waker lockkind=std::future waker=worker waiting=run_child
 // expect: cross-process-wait cause=vanished-waker
 // status: 120
 #include "samples/stage.h"

@@ -1,7 +1,7 @@
 // A std::binary_semaphore used as a lock: no pthread function anywhere, only an atomic and a futex.
 //
-// expect: orphaned-lock confidence=likely lock=log_permit holder=worker start=write_report
-//         acquired=write_report waiting=run_child fork=main/fork
+// expect: orphaned-lock confidence=likely lock=log_permit lockkind=std::semaphore holder=worker
+//         start=write_report acquired=write_report waiting=run_child fork=main/fork
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120
 #include "samples/stage.h"

@@ -1,8 +1,8 @@
 // fork() gives the child fresh locks for all streams. _Fork() does nothing of the kind (nor does a raw clone): a stream
 // that another thread is printing to stays locked.
 //
-// expect: orphaned-lock confidence=proved holder=worker start=print_table acquired=print_table/flockfile
-//         waiting=run_child fork=main/Fork
+// expect: orphaned-lock confidence=proved lockkind=FILE_lock holder=worker start=print_table
+//         acquired=print_table/flockfile waiting=run_child fork=main/Fork
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120
 #include "samples/stage.h"

@@ -1,7 +1,8 @@
 // POSIX aio of glibc works with a helper thread. It idles for a second in case of more work; the child believes that it
 // is still there, leaves the request to it and waits.
 //
-// expect: vanished-waker waiting=write_and_wait/aio_suspend64 fork=main/fork
+// expect: vanished-waker lockkind=aio_request waker=waker_aio waiting=write_and_wait/aio_suspend64
+//         fork=main/fork
 // expect: cross-process-wait cause=vanished-waker
 // status: 120
 #include "samples/stage.h"

@@ -1,7 +1,7 @@
 // Two threads are to meet at a barrier; after the fork only one of them is left.
 //
-// expect: vanished-waker lock=phase_end lockkind=pthread_barrier waiting=run_child/pthread_barrier_wait
-//         fork=main/fork
+// expect: vanished-waker lock=phase_end waker=worker lockkind=pthread_barrier
+//         waiting=run_child/pthread_barrier_wait fork=main/fork
 // expect: cross-process-wait cause=vanished-waker
 // status: 120
 #include "samples/stage.h"

@@ -1,8 +1,8 @@
 // The child waits for a condition that only the worker would have signalled. The worker did not come along: in the
 // child nobody will. The mutex is free, nobody holds anything.
 //
-// expect: vanished-waker lock=cache_filled lockkind=pthread_cond waiting=run_child/pthread_cond_wait
-//         fork=main/fork
+// expect: vanished-waker lock=cache_filled waker=worker lockkind=pthread_cond
+//         waiting=run_child/pthread_cond_wait fork=main/fork
 // expect: cross-process-wait cause=vanished-waker
 // status: 120
 #include "samples/stage.h"

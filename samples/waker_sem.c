@@ -1,6 +1,6 @@
 // A semaphore that counts what a producer made; the producer vanished at the fork.
 //
-// expect: vanished-waker lock=made lockkind=sem waiting=run_child fork=main/fork
+// expect: vanished-waker lock=made waker=producer lockkind=sem waiting=run_child fork=main/fork
 // expect: cross-process-wait cause=vanished-waker
 // status: 120
 #include "samples/stage.h"
