@@ -14,8 +14,8 @@ static bool loops(const struct task *t) {
     return t->loop && t->loop->kind != WAIT_OUTSIDE;
 }
 
-static enum wait_kind wait_of(struct task *t) {
-    if (loops(t)) return loop_disturbed(t) ? WAIT_OUTSIDE : t->loop->kind;
+static enum wait_kind wait_of(struct recorder *r, struct task *t) {
+    if (loops(t)) return loop_current(r, t) && !loop_disturbed(t) ? t->loop->kind : WAIT_OUTSIDE;
     if (t->state != TASK_IN_KERNEL || !t->in_syscall) return WAIT_OUTSIDE;
     if (task_state_letter(t->tid) != 'S') return WAIT_OUTSIDE;
     switch (t->nr) {
@@ -226,7 +226,7 @@ void stuck_check(struct recorder *r, struct task *asleep) {
     struct candidate *all = calloc(count, sizeof *all);
     size_t n = 0;
     for (struct task *t = r->tasks; t; t = t->next) {
-        enum wait_kind k = wait_of(t);
+        enum wait_kind k = wait_of(r, t);
         if (k != WAIT_OUTSIDE)
             all[n++] = (struct candidate){
                 t, k, true, loops(t) ? t->loop->shared : k == WAIT_FUTEX && word_is_shared(t)};
