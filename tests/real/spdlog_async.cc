@@ -3,6 +3,7 @@
 
 #include <spdlog/async.h>
 #include <spdlog/sinks/null_sink.h>
+#include <spdlog/spdlog.h>
 
 int main() {
     spdlog::init_thread_pool(8, 1, [] { thread_name("spdlog"); });
@@ -16,5 +17,6 @@ int main() {
         say("child: done"); // never comes
         _exit(0);
     }
+    spdlog::shutdown();
     return reap(child);
 }
