@@ -6,9 +6,13 @@
 #include <spdlog/spdlog.h>
 
 int main() {
-    spdlog::init_thread_pool(8, 1, [] { thread_name("spdlog"); });
+    spdlog::init_thread_pool(8, 1, [] {
+        thread_name("spdlog");
+        gate_open(&held);
+    });
     auto logger = spdlog::create_async<spdlog::sinks::null_sink_mt>("server");
     logger->info("the logger works");
+    gate_wait(&held);
     say("main: fork");
     pid_t child = fork();
     if (child == 0) {
