@@ -124,13 +124,16 @@ static const char *lock_name(const struct finding *f) {
     return f->lock.symbol[0] ? f->lock.symbol : "the lock";
 }
 
+// The innermost function that a user would know: not libc's, not libstdc++'s wrappers (std::, __gthread_).
 static const char *waiting_function(const struct finding *f) {
     for (size_t i = 0; i < f->waiting.stack.count; i++) {
         const struct frame *frame = &f->waiting.stack.frames[i];
-        if (frame->module &&
-            (!strncmp(frame->module, "libc.so", 7) || !strncmp(frame->module, "ld-linux", 8)))
+        if (stack_is_libc(frame)) continue;
+        if (!frame->function) break;
+        if (frame->function[0] == '_' || !strncmp(frame->function, "std::", 5) ||
+            !strncmp(frame->function, "void std::", 10))
             continue;
-        return frame->function ? frame->function : "what the child calls";
+        return frame->function;
     }
     return "what the child calls";
 }
@@ -253,4 +256,16 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
     }
     if (waiters == 1) say(f, "One more task waits for the same.\n");
     if (waiters > 1) say(f, "%zu more tasks wait for the same.\n", waiters);
+}
+
+void text_handlers(struct finding *f, const char *text, size_t count, size_t shown) {
+    if (!strstr(f->advice, "atfork") && !strstr(f->advice, "handlers")) return;
+    if (!count) {
+        say(f, "No fork handlers are registered now.\n");
+        return;
+    }
+    say(f, "Registered now, in this order (prepare, parent, child; prepare handlers run from the last to the first): %s",
+        text);
+    if (count > shown) say(f, " and %zu more", count - shown);
+    say(f, ".\n");
 }

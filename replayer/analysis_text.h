@@ -27,6 +27,8 @@ enum advice {
 // Fills f->reason.
 void text_reason_waker(struct finding *f, const struct lock_ref *ref);
 void text_reason_child_handler(struct finding *f);
+// Adds the registered fork handlers (`text`, at most `shown` of `count`) to the advice, where it speaks of handlers.
+void text_handlers(struct finding *f, const char *text, size_t count, size_t shown);
 // `waiters`: more tasks that wait for the same thing.
 void text_advice(struct finding *f, enum advice which, const struct lock_ref *ref, size_t waiters);
 
