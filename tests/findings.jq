@@ -8,6 +8,7 @@
 #   name            of the waiting thread
 #   cause           cross-process-wait: the kind of the finding that it comes from
 #   waker, gone     a name among `wakers`, among `vanished`
+#   destructors, keys    of one of the `vanished`
 #   acquired, waiting, fork    the top of that stack: OWN or OWN/CALLED, where OWN is the innermost function of the own source
 #                   and CALLED what it called there, a function of a library. Without a source of its own: F,G...: these
 #                   functions are in the stack, in this order from the innermost.
@@ -37,6 +38,8 @@ def meets($all; $key; $v):
     elif $key == "cause" then $all[.caused_by // ($all | length)].kind == $v
     elif $key == "waker" then any(.wakers[]?; .task.name | matches($v))
     elif $key == "gone" then any(.vanished[]?; .task.name | matches($v))
+    elif $key == "destructors" then any(.vanished[]?; .destructors | matches($v))
+    elif $key == "keys" then any(.vanished[]?; .keys | matches($v))
     elif $key == "acquired" then .acquired | stack($v)
     elif $key == "waiting" then .waiting | stack($v)
     elif $key == "fork" then .fork | stack($v)

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # sourced after lib.sh: $refork, $out, $root
+# shellcheck shell=bash disable=SC2154,SC2034 # sourced after lib.sh: $refork, $out, $root
 # What the checks of programs and libraries that are not refork's own share: record, replay, verdict.
 programs=$build/tests/real
 sources=$root/tests/real
