@@ -44,8 +44,8 @@ struct cli_command {
     int (*run)(const struct cli_args *args, struct rf_error *err);
 };
 
-extern const struct cli_command command_record, command_replay, command_explain, command_export, command_info,
-    command_dump, command_doctor, command_help;
+extern const struct cli_command command_record, command_replay, command_explain, command_locks,
+    command_export, command_info, command_dump, command_doctor, command_help;
 
 // All commands, ends with NULL.
 extern const struct cli_command *const cli_commands[];

@@ -5,9 +5,8 @@
 #include <string.h>
 
 const struct cli_command *const cli_commands[] = {
-    &command_record, &command_replay, &command_explain,
-    &command_export, &command_info,   &command_dump,
-    &command_doctor, &command_help,   NULL,
+    &command_record, &command_replay, &command_explain, &command_locks, &command_export,
+    &command_info,   &command_dump,   &command_doctor,  &command_help,  NULL,
 };
 
 const struct cli_command *cli_find(const char *name) {
