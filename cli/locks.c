@@ -75,6 +75,11 @@ static int show(const struct cli_args *args, const char *path, struct timeline *
     int failed = cli_has(args, "json") ? lock_report_json(stdout, h, report, err)
                                        : lock_report_text(stdout, t, h, report, err);
     lock_history_free(h);
+    uint64_t offset;
+    if (!failed && trace_truncated(replay_trace(timeline_replay(t)), &offset))
+        fprintf(stderr,
+                "refork: '%s' is cut off at byte %" PRIu64 ": only its events up to %" PRIu64 " are known\n",
+                path, offset, timeline_last(t));
     return failed;
 }
 

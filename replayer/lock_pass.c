@@ -222,7 +222,9 @@ static struct pass_module *module_of(struct lock_pass *p, struct replay *r,
                             ? view.blob(view.context, mapping->map.blob, &size)
                             : NULL;
     *m = (struct pass_module){.blob = mapping->map.blob};
+    timeline_foreign(p->timeline, true);
     lock_module_read(image, size, p->functions, p->cache, &m->m);
+    timeline_foreign(p->timeline, false);
     m->places = calloc(m->m.count + 1, sizeof *m->places);
     rf_assert(m->places);
     return m;

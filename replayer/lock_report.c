@@ -265,7 +265,8 @@ static int print_history(FILE *out, const struct lock_history *h, const char *wh
             fprintf(out, "%10" PRIu64 "  %-24s %s", o->event, task, verbs[o->kind]);
             if (o->before != o->after) fprintf(out, " 0x%" PRIx64 " -> 0x%" PRIx64, o->before, o->after);
             const char *function = function_of(h, o->pc);
-            fprintf(out, "%s%s%s\n", *function ? " in " : "", function, o->between ? " (a plain store)" : "");
+            fprintf(out, "%s%s%s\n", *function ? " in " : "", function,
+                    o->between ? " (no atomic instruction)" : "");
         }
     }
     if (any) return 0;

@@ -160,7 +160,9 @@ static void take(struct lock_words *w, struct lock *l, const struct lock_access 
                                                          .pc = a->pc,
                                                          .time_us = a->time_us};
     l->acquired++;
-    add_op(w, l, a, LOCK_OP_ACQUIRE);
+    struct lock_access op = *a;
+    op.tid = tid;
+    add_op(w, l, &op, LOCK_OP_ACQUIRE);
     now_open(w, l);
 }
 
@@ -231,19 +233,34 @@ static void leave_all(struct lock_words *w, struct lock *l, const struct lock_ac
         leave(w, l, l->holder_count - 1, a);
 }
 
+static bool is_held(const struct lock *l, uint64_t value) {
+    if (l->owner) return value & TID_MASK;
+    return l->done ? value && value != l->done : lock_value_held(l->family, value);
+}
+
 static void word_changed(struct lock_words *w, struct lock *l, const struct lock_access *a) {
-    bool before = lock_value_held(l->family, a->before), now = lock_value_held(l->family, a->after);
+    uint64_t tid = a->after & TID_MASK;
+    if (!l->holder_count && (l->family == LOCK_WORD || l->family == LOCK_MUTEX) && !a->before)
+        l->owner = tid > SMALL && (tid == (uint64_t)a->tid || a->unseen);
+    bool before = is_held(l, a->before), now = is_held(l, a->after);
+    // Nobody marks a lock that he holds himself: this one is done with it, for good.
+    bool by_holder = before && now && l->family == LOCK_WORD && !l->owner && a->tid &&
+                     holder_index(l, a->tid, -1, false) >= 0;
+    if (by_holder && a->before != a->after && !l->released) {
+        l->done = a->after;
+        l->family = LOCK_ONCE;
+        now = false;
+    }
     if (before && !now) leave_all(w, l, a);
     if (!before && now) {
-        bool owner = l->family == LOCK_MUTEX && a->unseen && (a->after & TID_MASK) > SMALL;
-        take(w, l, a, false, owner ? (int)(a->after & TID_MASK) : a->tid);
+        take(w, l, a, false, l->owner ? (int)tid : a->tid);
         return;
     }
     if (!before || !now || a->before == a->after) return;
     l->marks++;
     // The kernel hands a PI mutex from one task to the next: the word says to whom.
     uint64_t from = a->before & TID_MASK, to = a->after & TID_MASK;
-    if (l->family == LOCK_MUTEX && from > SMALL && to > SMALL && from != to) {
+    if (l->owner && from != to) {
         leave_all(w, l, a);
         take(w, l, a, false, (int)to);
         return;
@@ -288,7 +305,7 @@ void lock_accessed(struct lock_words *w, struct lock *l, const struct lock_acces
     l->value = a->after;
     if (a->before != a->after)
         changed(w, l, a);
-    else if (lock_value_held(l->family, a->before) && l->family != LOCK_RWLOCK && !a->unseen &&
+    else if (is_held(l, a->before) && l->family != LOCK_RWLOCK && !a->unseen &&
              (a->failed || a->operation == ATOMIC_XCHG)) {
         l->failed++;
         add_op(w, l, a, LOCK_OP_TRY_FAILED);
@@ -357,6 +374,8 @@ void lock_inherited(struct lock_words *w, size_t from, uint32_t space, uint64_t 
     if (lock_words_find(w, space, 0, was.address)) return;
     struct lock *l = lock_words_add(w, space, 0, was.address, was.family, was.size, was.value);
     l->name = was.name;
+    l->done = was.done;
+    l->owner = was.owner;
     l->first_event = l->last_event = event;
     l->last_address = was.address;
     l->last_space = space;
@@ -381,6 +400,7 @@ void lock_gone(struct lock_words *w, struct lock *l, uint64_t event) {
 static bool behaves(const struct lock *l) {
     uint64_t own = l->released - l->released_by_other;
     // A semaphore that others post is a signal, and nobody holds it.
+    if (l->done) return l->waits > 0;
     if (l->family == LOCK_SEMAPHORE) return !l->released || l->released_by_other * 8 <= own;
     if (l->family != LOCK_WORD) return true;
     if (!l->acquired || l->counted) return false;

@@ -13,7 +13,7 @@ enum lock_family {
     LOCK_SEMAPHORE, // sem_t: permits in the low half
     LOCK_SPIN,      // pthread_spinlock_t: 1 is free
     LOCK_GUARD,     // __cxa_guard: 0x100 while the constructor runs
-    LOCK_ONCE,      // pthread_once_t: 1 in the low bits while the routine runs
+    LOCK_ONCE,      // pthread_once_t: 1 in the low bits while the routine runs; and what behaves like one
     LOCK_CALLS,     // no word: told by the calls of functions that the user named
     LOCK_FAMILIES,
     LOCK_NONE = LOCK_FAMILIES, // words of conditions and barriers: nobody holds them
@@ -52,6 +52,8 @@ struct lock {
     uint8_t size;
     bool confirmed; // it behaved like a lock; else nothing is said about it
     uint64_t value; // as last seen
+    uint64_t done;  // not 0: its holder left this value behind, as a once does
+    bool owner;     // the low 30 bits are the holder's TID (robust, PI)
     struct lock_holder *holders;
     uint32_t holder_count;
     // counted
