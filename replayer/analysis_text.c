@@ -78,6 +78,10 @@ void text_lock(struct timeline *t, const struct history *h, int tid, const struc
 
 // ---- the reason
 
+static const char *lock_name(const struct finding *f) {
+    return f->lock.symbol[0] ? f->lock.symbol : "the lock";
+}
+
 void text_reason_waker(struct finding *f, const struct lock_ref *ref) {
     static const char *const reasons[] = {
         [WANTS_COND] = "It waits for a signal of a condition. The threads that could send one are not in this "
@@ -110,6 +114,21 @@ void text_reason_child_handler(struct finding *f) {
              f->waiter.pid);
 }
 
+void text_reason_torn(struct finding *f) {
+    snprintf(f->reason, sizeof f->reason,
+             "%s was held at the fork by a thread that vanished there. In the child it was made free again, but the "
+             "data under it is as that thread left it, in the middle of a change; process %d took the lock and "
+             "crashed. (Likely, not proved: the crash may have another cause.)",
+             lock_name(f), f->waiter.pid);
+}
+
+void text_reason_pipe(struct finding *f, int fd) {
+    snprintf(f->reason, sizeof f->reason,
+             "Process %d reads from fd %d until the pipe ends. It does not end, because a copy of its write end is "
+             "still open, in a process that got it by fork and does not use it.",
+             f->waiter.pid, fd);
+}
+
 // ---- advice
 
 __attribute__((format(printf, 2, 3))) static void say(struct finding *f, const char *format, ...) {
@@ -118,10 +137,6 @@ __attribute__((format(printf, 2, 3))) static void say(struct finding *f, const c
     va_start(ap, format);
     vsnprintf(f->advice + used, sizeof f->advice - used, format, ap);
     va_end(ap);
-}
-
-static const char *lock_name(const struct finding *f) {
-    return f->lock.symbol[0] ? f->lock.symbol : "the lock";
 }
 
 // The innermost function that a user would know: not libc's, not libstdc++'s wrappers (std::, __gthread_).
@@ -223,6 +238,15 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
                "which runs "
                "no fork handlers.\n");
         break;
+    case ADVICE_FORK_HELD:
+        say(f,
+            "fork() itself hangs, in the parent: it takes %s, as it takes all of libc's locks and those of fork "
+            "handlers, and the holder does not give it back. (fflush(NULL) and exit() hold the list of streams while "
+            "they wait for a stream that another thread is reading from.)\n"
+            "1. Do not wait for input while a stream is locked: read(2) in the reader, or flush single streams.\n"
+            "2. Or use posix_spawn, which takes none of these locks.\n",
+            lock_name(f));
+        break;
     case ADVICE_CROSS:
         say(f, "Nothing here: when the child no longer hangs, neither does this wait.\n");
         break;
@@ -246,6 +270,23 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
                "1. Give that lock a prepare handler that takes it; then parent and child handler release it.\n"
                "2. Or let the child handler initialise the lock anew instead of taking it.\n"
                "3. Or use posix_spawn, which runs no fork handlers.\n");
+        break;
+    case ADVICE_TORN:
+        say(f,
+            "To make the lock free again in the child is not enough: what it protects is as the vanished thread left "
+            "it.\n"
+            "1. Take %s in a prepare handler (pthread_atfork): then nobody is in the middle of a change at a "
+            "fork.\n"
+            "2. Or let the child handler make the data anew as well, not only the lock.\n"
+            "3. Or use posix_spawn, or fork and exec at once.\n",
+            lock_name(f));
+        break;
+    case ADVICE_PIPE:
+        say(f, "A pipe ends when every copy of its write end is closed, and fork makes copies.\n"
+               "1. Close the ends that a process does not use, in the parent and in each child, right after the "
+               "fork.\n"
+               "2. Or make pipes with pipe2(O_CLOEXEC) and start other programs with posix_spawn and its file "
+               "actions: then no copy gets into them.\n");
         break;
     case ADVICE_UNKNOWN:
         say(f,

@@ -18,15 +18,20 @@ enum advice {
     ADVICE_CYCLE,    // lock order
     ADVICE_SELF,     // one thread, one lock
     ADVICE_ATFORK,   // fork handlers against another thread
+    ADVICE_FORK_HELD, // fork() waits for a lock whose holder lives
     ADVICE_CROSS,    // waits for a stuck process
     ADVICE_SHARED,   // a lock in shared memory
     ADVICE_WAKER,         // who would have ended the wait vanished
     ADVICE_CHILD_HANDLER, // an atfork child handler hangs
+    ADVICE_TORN,          // crashed in half-changed data
+    ADVICE_PIPE,          // a pipe's end is kept open
     ADVICE_UNKNOWN,
 };
 // Fills f->reason.
 void text_reason_waker(struct finding *f, const struct lock_ref *ref);
 void text_reason_child_handler(struct finding *f);
+void text_reason_torn(struct finding *f);
+void text_reason_pipe(struct finding *f, int fd);
 // Adds the registered fork handlers (`text`, at most `shown` of `count`) to the advice, where it speaks of handlers.
 void text_handlers(struct finding *f, const char *text, size_t count, size_t shown);
 // `waiters`: more tasks that wait for the same thing.

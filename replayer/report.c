@@ -247,7 +247,7 @@ static void print_waiting(struct report *r, const struct finding_task *waiter,
     char task[160], name[300];
     describe_task(task, sizeof task, waiter);
     describe_lock(name, sizeof name, lock);
-    if (lock->address)
+    if (lock->address || lock->symbol[0])
         wrap(r->out, 4, "%s %s %s", task, verb, name);
     else
         wrap(r->out, 4, "%s waits", task);
@@ -360,8 +360,7 @@ static void print_finding(struct report *r, const struct finding *f) {
         }
         if (holder && f->kind != FINDING_CROSS_PROCESS_WAIT) print_holder(r, f);
         if (f->holder.tid) {
-            heading(r, f->kind == FINDING_TORN_DATA ? "Where it was at the fork" : "Where it was taken",
-                    f->acquired.event);
+            heading(r, "Where it was taken", f->acquired.event);
             print_stack(r, &f->acquired.stack);
         }
         if (f->edge_count) print_edges(r, f);
