@@ -222,12 +222,11 @@ static int check(const struct proc_task *p, struct rf_error *err) {
             p->process, p->parent);
     if (!p->tracer) return 0;
     struct proc_task tracer;
+    if (!proc_task(p->tracer, &tracer)) tracer.name[0] = 0;
     return rf_fail(
         err, RF_CANNOT,
-        "process %d is traced by process %d%s%s%s: end that one first, a process has one tracer at "
-        "most",
-        p->process, p->tracer, proc_task(p->tracer, &tracer) ? " (" : "", tracer.name,
-        tracer.name[0] ? ")" : "");
+        "process %d is traced by process %d (%s): end that one first, a process has one tracer at most",
+        p->process, p->tracer, tracer.name);
 }
 
 static bool known(const struct live *l, int tid) {

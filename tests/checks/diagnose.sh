@@ -58,7 +58,7 @@ refused() { # PATTERN STATUS WHAT...
 as=()
 
 # ---- live: the child of the classic, its parent, and the parent asked for
-ready='main: fork' begin "$build/samples/mutex_deadlock"
+begin "$hang" logger
 child() { child=$(pgrep -P "$pid") && [ -n "$child" ] && asleep "$child"; }
 until_true child || fail "no child of $pid sleeps"
 before=$(cat "/proc/$child/syscall")
@@ -184,8 +184,8 @@ from_core() { # FILE FILTER
 }
 orphan='.findings[0] | .kind == "orphaned-lock" and .confidence == "likely" and .lock.symbol == "log_mutex" and .holder.start_routine == "write_report"
     and any(.waiting.frames[]; .function == "log_begin" and .line > 0)'
-cp "$build/samples/mutex_deadlock" program
-ready='main: fork' begin ./program
+cp "$hang" program
+begin ./program logger
 until_true child || fail "no child of $pid sleeps"
 core_of "$child" by-gdb
 from_core by-gdb "$orphan"
@@ -194,7 +194,7 @@ if [[ $(cat /proc/sys/kernel/core_pattern) =~ ^core ]]; then
     prlimit --pid "$child" --core=unlimited
     kill -ABRT "$child"
     until_true test -e "/proc/$pid/exe" && until_true compgen -G 'core*' >/dev/null || fail "no core: $(cat /proc/sys/kernel/core_pattern)"
-    gone() { ! kill -0 "$child" 2>/dev/null || grep -q '^State:.Z' "/proc/$child/status"; }
+    gone() { ! kill -0 "$child" 2>/dev/null || grep -q '^State:.Z' "/proc/$child/status" 2>/dev/null; }
     until_true gone
     mv core* by-kernel
     from_core by-kernel "$orphan"
@@ -207,7 +207,7 @@ mv program elsewhere
 from_core whole '.findings[0] | .kind == "orphaned-lock" and (.lock.symbol | startswith("program+0x"))'
 jq -e 'any(.notes[]; test("program. is not here, or not the file"))' verdict.json >/dev/null || fail "no note: $(jq .notes verdict.json)"
 # Another program with its name is not taken for it.
-cp "$hang" program
+cp "$build/samples/atfork_order" program
 from_core whole '.findings[0] | .kind == "orphaned-lock" and (.lock.symbol | startswith("program+0x"))'
 mv elsewhere program
 
