@@ -85,6 +85,15 @@ until_true grep -q '^State:.T (stopped)' "/proc/$child/status" || fail "no longe
 kill -CONT "$child"
 until_true asleep "$child" || fail "does not go on"
 
+# Killed in between, refork leaves no thread stopped or traced.
+for ((i = 0; i < 40; i++)); do
+    (exec timeout -s KILL "0.0$((i % 30 + 1))" "${as_clean[@]}" "$refork" diagnose "$child" >killed 2>&1) 2>killed.err || :
+done
+until_true asleep "$child" || fail "killed: the child is elsewhere"
+grep -q '^TracerPid:.0$' "/proc/$child/status" || fail "killed: the child is still traced"
+grep -q '^State:.S' "/proc/$child/status" || fail "killed: $(grep State "/proc/$child/status")"
+[ "$(cat "/proc/$child/syscall")" = "$before" ] || fail "killed: the child is elsewhere: $before, $(cat "/proc/$child/syscall")"
+
 # Someone else's process: what is missing, and the way out.
 if [ "$(id -u)" = 0 ]; then
     # the build folder may be closed to others
@@ -117,6 +126,7 @@ reader .kind == "orphaned-lock" and .confidence == "likely" and .lock.kind == "p
 stdio .kind == "orphaned-lock" and .holder.name == "writer" and .holder.start_routine == "hold_file"
 forker .kind == "orphaned-lock" and .confidence == "proved" and .holder_is_forker and .lock.symbol == "recursive"
 semaphore .kind == "unexplained-wait" and .lock.symbol == "permits"
+spin .kind == "unexplained-wait" and .confidence == "likely" and .lock.symbol == "flag" and any(.waiting.frames[]; .function == "spin")
 ended .kind == "unexplained-wait" and .confidence == "likely" and .lock.symbol == "first"
 order .kind == "lock-cycle" and .confidence == "proved" and (.cycle | length) == 2
 twice .kind == "lock-cycle" and .confidence == "proved" and .lock.symbol == "first"
@@ -126,7 +136,7 @@ stuck "$pid" '.findings[0].kind == "atfork-deadlock"'
 finish
 
 # ---- nothing is wrong: a live holder in another process, an idle pool, a busy child, a semaphore that a signal handler posts
-for way in share pool busy signaled calls; do
+for way in share pool busy spin_here signaled calls; do
     begin "$hang" "$way"
     if [ $way = share ]; then
         child=$(pgrep -P "$pid")

@@ -26,6 +26,7 @@ static sem_t permits;
 static pthread_barrier_t met;
 static pthread_mutex_t *common;
 static FILE *file;
+static volatile int flag;
 
 static void rest(void) {
     for (;;)
@@ -180,6 +181,31 @@ static void twice(void) {
     pthread_mutex_lock(&first);
     ready();
     pthread_mutex_lock(&first);
+}
+
+static void *set_flag_later(void *unused) {
+    pthread_barrier_wait(&met);
+    rest();
+    flag = 1;
+    return unused;
+}
+
+static void spin(void) {
+    start(set_flag_later);
+    pthread_barrier_wait(&met);
+    pid_t child = fork();
+    while (!child && !flag)
+        ;
+    parent_waits(child);
+}
+
+// Spins as well, but the thread that will end that is there.
+static void spin_here(void) {
+    start(set_flag_later);
+    pthread_barrier_wait(&met);
+    ready();
+    while (!flag)
+        ;
 }
 
 // ---- nothing is wrong
@@ -343,10 +369,11 @@ static const struct {
     const char *name;
     void (*run)(void);
 } ways[] = {
-    {"logger", logger},     {"writer", writer},       {"reader", reader},   {"stdio", stdio},
-    {"forker", forker},     {"semaphore", semaphore}, {"ended", ended},     {"order", order},
-    {"twice", twice},       {"share", share},         {"pool", pool},       {"busy", busy},
-    {"signaled", signaled}, {"calls", calls},         {"signals", signals},
+    {"logger", logger},   {"spin", spin},   {"spin_here", spin_here}, {"writer", writer},
+    {"reader", reader},   {"stdio", stdio}, {"forker", forker},       {"semaphore", semaphore},
+    {"ended", ended},     {"order", order}, {"twice", twice},         {"share", share},
+    {"pool", pool},       {"busy", busy},   {"signaled", signaled},   {"calls", calls},
+    {"signals", signals},
 };
 
 int main(int argc, char **argv) {
