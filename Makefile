@@ -24,7 +24,7 @@ JOBS ?= $(shell nproc)
 BUILD_PACKAGES := gcc g++ make pkg-config libc6-dev libseccomp-dev libzstd-dev libunwind-dev libdw-dev libelf-dev \
 	libncurses-dev libzydis-dev libjansson-dev libxxhash-dev
 TEST_PACKAGES := libcmocka-dev tmux clang clang-format mandoc shellcheck strace musl-tools binutils jq bash coreutils \
-	tar gzip xz-utils perl python3 python3-jsonschema sqlite3 util-linux findutils procps
+	tar gzip xz-utils perl python3 python3-jsonschema sqlite3 util-linux findutils procps gdb
 PACKAGES ?= $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 PC := libzstd libxxhash libunwind libdw libelf ncursesw jansson libseccomp

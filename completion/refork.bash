@@ -40,6 +40,11 @@ _refork() {
         mapfile -t COMPREPLY < <(compgen -W "$("$refork" help --words 2>/dev/null)" -- "$current")
     elif [ "$command" = record ]; then
         mapfile -t COMPREPLY < <(compgen -c -- "$current")
+    elif [ "$command" = diagnose ]; then
+        mapfile -t COMPREPLY < <(
+            compgen -W "$(cd /proc 2>/dev/null && echo [0-9]*)" -- "$current"
+            compgen -f -- "$current"
+        )
     else
         mapfile -t COMPREPLY < <(
             compgen -f -X '!*.refork' -- "$current"

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TICK_US = 4000, FLUSH_US = 1000000, IDLE_FLUSH_US = 250000 };
+enum { FIRST_SPIN_LOOK = 12, TICK_US = 4000, FLUSH_US = 1000000, IDLE_FLUSH_US = 250000 };
 
 static volatile sig_atomic_t interrupts, terminate_signal, ticks;
 
@@ -46,6 +46,7 @@ struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm 
     p->refs++;
     t->mm = mm;
     t->state = TASK_READY;
+    t->busy_look = FIRST_SPIN_LOOK;
     struct task **link = &r->tasks;
     while (*link)
         link = &(*link)->next;
@@ -199,6 +200,14 @@ static void run(struct recorder *r, struct task *t) {
         // Library calls are schedule points: the next one to stop at is 1..64 calls away.
         if ((chaos_random(r) & 3) == 0)
             clock_set_limit(t->mm, clock_count(t->mm) + 1 + (chaos_random(r) & 63));
+    }
+    if (!t->loop || t->loop->kind == WAIT_OUTSIDE) {
+        t->mm->others_ran++;
+        r->others_ran++;
+    }
+    if (!sig && t->busy >= t->busy_look && !t->stuck_logged) {
+        spin_look(r, t);
+        return;
     }
     if (!sig && loop_run(r, t)) return;
     if (!run_until_stop(r, t, PTRACE_CONT, sig, &status)) {

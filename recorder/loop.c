@@ -19,7 +19,7 @@ enum {
     STRANGERS = 8,
     CLOCK_US = 2100000, // a deadline in seconds shows no sooner than when a second has passed
     TURNED_LOOKS = 2,
-    GOOD_LOOKS = 4, // where something changes from turn to turn, each farther from the last
+    GOOD_LOOKS = 4,  // where something changes from turn to turn, each farther from the last
     NEVER = 1 << 28, // turns: the overflow of a counter, as glibc's conditions look out for
 };
 
@@ -66,7 +66,8 @@ static enum role role_of(const struct task *t) {
 
 // Whether the call ended as it does when nothing has happened.
 static bool nothing_happened(const struct task *t, int64_t ret) {
-    if (t->nr != SYS_futex) return t->nr == SYS_time || t->nr == SYS_getpid || t->nr == SYS_gettid || ret == 0;
+    if (t->nr != SYS_futex)
+        return t->nr == SYS_time || t->nr == SYS_getpid || t->nr == SYS_gettid || ret == 0;
     int op = (int)t->args[1] & FUTEX_CMD_MASK;
     return op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET ? ret == 0 : ret == -ETIMEDOUT;
 }
@@ -96,6 +97,12 @@ struct loop *loop_of(struct task *t) {
     return t->loop;
 }
 
+struct turn *loop_turn(struct loop *l) {
+    if (!l->looks) l->looks = calloc(1, sizeof *l->looks);
+    rf_assert(l->looks);
+    return &l->looks->turn;
+}
+
 void loop_free(struct task *t) {
     if (!t->loop) return;
     free(t->loop->looks);
@@ -110,11 +117,13 @@ void loop_forget(struct task *t) {
     l->tracing = false;
     l->visits = 0;
     l->anchor.pc = 0;
+    l->anchor.nr = 0;
 }
 
-static void new_anchor(struct task *t, struct loop *l) {
+void loop_anchor(struct task *t, long nr, const struct user_regs_struct *regs) {
+    struct loop *l = loop_of(t);
     loop_forget(t);
-    l->anchor = (struct anchor){t->nr, t->entry_regs.rip, t->entry_regs.rsp};
+    l->anchor = (struct anchor){nr, regs->rip, regs->rsp};
     l->visits = 1;
     l->strangers = 0;
     l->next_look = FIRST_LOOK;
@@ -126,7 +135,7 @@ static void new_anchor(struct task *t, struct loop *l) {
 // ---- when to look
 
 // Looking takes a 25th of the time at most, but for a fifth of a second that is free.
-static bool affordable(const struct recorder *r) {
+bool loop_affordable(const struct recorder *r) {
     return r->looked_us * 25 <= r->clock_us + 5000000;
 }
 
@@ -147,16 +156,15 @@ static void look_later(struct loop *l, double visits) {
     l->next_look = visits < MAX_LOOK ? l->visits + (unsigned)visits : l->visits + MAX_LOOK;
 }
 
-static void look_begin(struct task *t, struct loop *l) {
-    if (!l->looks) l->looks = calloc(1, sizeof *l->looks);
-    rf_assert(l->looks);
+static void look_begin(struct loop *l, const struct user_regs_struct *regs) {
+    loop_turn(l);
     l->tracing = true;
     l->turns = 0;
     l->steps = 0;
     l->looks->now.clock = false;
     l->looks->now.valid = false;
-    l->boundary = t->entry_regs;
-    turn_begin(&l->looks->turn, t->entry_regs.rip);
+    l->boundary = *regs;
+    turn_begin(&l->looks->turn, l->anchor.nr < 0 ? 0 : regs->rip);
 }
 
 // ---- what it shows
@@ -217,9 +225,11 @@ static bool waits_as_for_a_lock(const struct task *t, const struct loop *l) {
     bool atomic = false;
     for (int i = 0; i < l->word_count; i++)
         atomic |= l->words[i].atomic;
-    if (t->nr != SYS_futex) return atomic;
+    if (l->anchor.nr < 0) return atomic || l->looks->turn.pauses;
+    if (l->anchor.nr != SYS_futex) return atomic;
     int op = (int)t->args[1] & FUTEX_CMD_MASK;
-    return op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 || (t->args[2] && (op == FUTEX_WAIT || l->words[0].atomic));
+    return op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 ||
+           (t->args[2] && (op == FUTEX_WAIT || l->words[0].atomic));
 }
 
 static void futex_word_first(const struct task *t, struct loop *l) {
@@ -238,19 +248,28 @@ static void futex_word_first(const struct task *t, struct loop *l) {
     l->words[0] = w;
 }
 
-static bool look_at_words(struct task *t, struct loop *l) {
+bool loop_words(struct task *t) {
+    struct loop *l = t->loop;
     bool outside, written;
     l->word_count = turn_words(t, &l->looks->turn, l->words, &l->shared, &outside, &written);
-    if (t->nr == SYS_futex) futex_word_first(t, l);
+    if (l->anchor.nr == SYS_futex) futex_word_first(t, l);
     l->locks = waits_as_for_a_lock(t, l);
     return l->word_count && !outside && !written;
+}
+
+void loop_known(struct recorder *r, struct task *t, enum wait_kind kind, bool fixed) {
+    struct loop *l = t->loop;
+    l->kind = kind;
+    l->fixed = fixed;
+    l->others_ran = l->shared ? r->others_ran : t->mm->others_ran;
 }
 
 static void log_look(struct recorder *r, struct task *t, const char *what, double left) {
     if (!r->options->log) return;
     const struct loop *l = t->loop;
-    fprintf(r->options->log, "         loop of %d at %s, visit %u: %s, turns left %g, decisions %d, opaque %d\n",
-            t->tid, syscall_name(t->nr), l->visits, what, left, l->looks->now.count, l->looks->turn.opaque);
+    fprintf(r->options->log,
+            "         loop of %d at %s, visit %u: %s, turns left %g, decisions %d, opaque %d\n", t->tid,
+            syscall_name(t->nr), l->visits, what, left, l->looks->now.count, l->looks->turn.opaque);
 }
 
 // Three turns are there: the verdict on the loop, or when to look again.
@@ -268,7 +287,7 @@ static bool judge(struct recorder *r, struct task *t, struct loop *l, bool same_
         if (turns < left) left = turns;
         changes |= trend_of(now, i) != STAYS;
     }
-    now->good = left == HUGE_VAL && !k->turn.opaque && look_at_words(t, l);
+    now->good = left == HUGE_VAL && !k->turn.opaque && loop_words(t);
     if (!now->good || !known || !before->good) l->good_looks = 0;
     if (now->good && !l->good_looks++) l->good_since_us = r->clock_us;
     *before = *now;
@@ -278,18 +297,18 @@ static bool judge(struct recorder *r, struct task *t, struct loop *l, bool same_
         look_later(l, left > 0 && left < HUGE_VAL ? left : l->visits);
         return false;
     }
-    look_later(l, FIRST_LOOK << (l->good_looks < 8 ? l->good_looks : 8));
+    look_later(l, FIRST_LOOK << (l->good_looks < 5 ? l->good_looks : 5));
     if (l->good_looks < (changes ? GOOD_LOOKS : 2)) return false;
     if (now->clock && r->clock_us - l->good_since_us < CLOCK_US) return false;
-    l->kind = t->nr == SYS_futex ? WAIT_TIMED : WAIT_YIELD;
-    l->fixed = same_state && !now->clock;
+    loop_known(r, t, l->anchor.nr < 0 ? WAIT_SPIN : l->anchor.nr == SYS_futex ? WAIT_TIMED : WAIT_YIELD,
+               same_state && !now->clock);
     l->seen = l->visits;
     l->next_look = l->visits < MAX_LOOK ? l->visits * 2 : l->visits + MAX_LOOK;
     return true;
 }
 
-// t is at the entry of its anchor: the end of a turn.
-static bool turn_ends(struct recorder *r, struct task *t, struct loop *l) {
+// t is at its anchor: the end of a turn.
+static bool turn_ends(struct recorder *r, struct task *t, struct loop *l, const struct user_regs_struct *regs) {
     struct looks *k = l->looks;
     struct turn *turn = &k->turn;
     struct look *now = &k->now;
@@ -304,29 +323,34 @@ static bool turn_ends(struct recorder *r, struct task *t, struct loop *l) {
         return false;
     }
     memcpy(now->decisions[l->turns++], turn->decisions, (size_t)turn->decision_count * sizeof *turn->decisions);
-    bool same_state = !memcmp(&l->boundary, &t->entry_regs, sizeof l->boundary) && !turn->opaque &&
-                      turn_restored(t, turn);
+    bool same_state = same_regs(&l->boundary, regs) && !turn->opaque && turn_restored(t, turn);
     if (l->turns == TURNS) return judge(r, t, l, same_state);
-    l->boundary = t->entry_regs;
-    turn_begin(turn, t->entry_regs.rip);
+    l->boundary = *regs;
+    turn_begin(turn, turn->syscall_pc);
+    return false;
+}
+
+bool loop_visit(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {
+    struct loop *l = t->loop;
+    l->strangers = 0;
+    l->visits++;
+    if (l->tracing) return turn_ends(r, t, l, regs);
+    if (l->visits >= l->next_look && !t->stuck_logged && !t->signals && loop_affordable(r) && others_wait(r, t))
+        look_begin(l, regs);
     return false;
 }
 
 bool loop_entry(struct recorder *r, struct task *t) {
     enum role role = role_of(t);
-    if (role == ROLE_EFFECT) loop_forget(t);
+    t->busy = 0;
+    if (role == ROLE_EFFECT || (t->loop && t->loop->anchor.nr < 0)) loop_forget(t);
     if (role == ROLE_CLOCK && t->loop && t->loop->tracing) t->loop->looks->now.clock = true;
     if (role != ROLE_WAIT) return false;
     struct loop *l = loop_of(t);
-    if (l->anchor.nr != t->nr || l->anchor.pc != t->entry_regs.rip || l->anchor.sp != t->entry_regs.rsp) {
-        if (!l->anchor.pc || ++l->strangers > STRANGERS) new_anchor(t, l);
-        return false;
-    }
-    l->strangers = 0;
-    l->visits++;
-    if (l->tracing) return turn_ends(r, t, l);
-    if (l->visits >= l->next_look && !t->stuck_logged && !t->signals && affordable(r) && others_wait(r, t))
-        look_begin(t, l);
+    if (l->anchor.pc && l->anchor.nr == t->nr && l->anchor.pc == t->entry_regs.rip &&
+        l->anchor.sp == t->entry_regs.rsp)
+        return loop_visit(r, t, &t->entry_regs);
+    if (!l->anchor.pc || ++l->strangers > STRANGERS) loop_anchor(t, t->nr, &t->entry_regs);
     return false;
 }
 
@@ -344,6 +368,15 @@ bool loop_disturbed(struct task *t) {
         if (value != l->words[i].value) return true;
     }
     return !l->looks || (!l->tracing && !turn_inputs_same(t, &l->looks->turn));
+}
+
+// Nobody else has run who could have ended the loop and let t do something else that nobody has seen yet.
+bool loop_current(struct recorder *r, struct task *t) {
+    struct loop *l = t->loop;
+    if (l->others_ran == (l->shared ? r->others_ran : t->mm->others_ran)) return true;
+    l->next_look = l->visits + 1;
+    t->busy = t->busy_look;
+    return false;
 }
 
 bool loop_run(struct recorder *r, struct task *t) {

@@ -31,8 +31,8 @@ struct turn {
     struct access accesses[TURN_ACCESSES];
     int access_count;
     unsigned steps;
-    bool opaque;     // something was touched that cannot be named, or more than fits
-    bool pauses;     // has a `pause`
+    bool opaque;         // something was touched that cannot be named, or more than fits
+    bool pauses;         // has a `pause`
     uint64_t syscall_pc; // behind the wait's syscall instruction, 0: none
 };
 
@@ -67,17 +67,19 @@ struct loop {
     int word_count;
     uint64_t seen; // turns
 
+    uint64_t others_ran; // as loop_current compares it
+
     // ---- loop.c
     struct anchor { // the wait that begins and ends a turn: its place
-        long nr;
+        long nr;    // -1: no syscall, an instruction of a spin
         uint64_t pc, sp;
     } anchor;
     unsigned visits, strangers; // of the anchor; waits elsewhere since its last visit
     unsigned next_look;         // at this visit
-    bool tracing; // being looked at
-    int turns;      // finished in this look
-    int good_looks; // one after the other
-    unsigned steps; // of this look
+    bool tracing;               // being looked at
+    int turns;                  // finished in this look
+    int good_looks;             // one after the other
+    unsigned steps;             // of this look
     uint64_t good_since_us;
     struct user_regs_struct boundary; // registers where the last turn ended
     struct looks *looks;
@@ -96,12 +98,25 @@ bool loop_disturbed(struct task *t);
 // Something came from outside (a signal, a call with an effect): what was known is void.
 void loop_forget(struct task *t);
 struct loop *loop_of(struct task *t); // makes it
+struct turn *loop_turn(struct loop *l);
 void loop_free(struct task *t);
+// Whether what is known of the loop of t is still so; if it cannot be told, t is looked at again soon.
+bool loop_current(struct recorder *r, struct task *t);
+
+// For spin.c: t's turns begin and end at these registers.
+void loop_anchor(struct task *t, long nr, const struct user_regs_struct *regs);
+// t is there once more. True: its loop is known to be one.
+bool loop_visit(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
+// The words of the last turn; false: it waits for nothing, or for something outside.
+bool loop_words(struct task *t);
+void loop_known(struct recorder *r, struct task *t, enum wait_kind kind, bool fixed);
+// Whether looking does not take too much of the recording's time.
+bool loop_affordable(const struct recorder *r);
 
 // ---- spin.c
 
 // Looks, from where t stands in user code, whether it is in a loop without syscalls that nothing of its own will
-// end. Leaves t at most some turns further, or at a landmark.
+// end; a landmark follows soon then, where stuck_check is to be called. Leaves t some turns further or at a landmark.
 void spin_look(struct recorder *r, struct task *t);
 
 #endif

@@ -3,7 +3,7 @@
 // instructions; the place where that begins is the one landmark that replay must search for (STATE).
 #include "core/annex.h"
 #include "core/code.h"
-#include "recorder/engine.h"
+#include "recorder/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,10 +39,13 @@ void preempt_tick(struct recorder *r, struct task *t) {
     now_us(r);
     if (!slice_over(r)) return;
     collect_stops(r);
-    if (others_ready(r, t)) preempt_request(r, t);
+    if (others_ready(r, t))
+        preempt_request(r, t);
+    else if (++t->busy >= t->busy_look && !t->stuck_logged)
+        ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
 }
 
-struct turn {
+struct round {
     uint64_t pcs[MAX_STEPS];
     size_t count;
 };
@@ -285,7 +288,7 @@ static struct site_page *site_room(struct recorder *r, struct task *t, uint64_t 
 }
 
 // One turn of the loop that t is in: steps until a pc comes back. False: a landmark came first.
-static bool find_turn(struct recorder *r, struct task *t, struct turn *turn, struct user_regs_struct *regs,
+static bool find_turn(struct recorder *r, struct task *t, struct round *turn, struct user_regs_struct *regs,
                       size_t *first) {
     turn->count = 0;
     *first = 0;
@@ -330,7 +333,7 @@ static bool others_inside(struct recorder *r, struct task *t, const struct loop_
 }
 
 // A place for a counting stub in one of the functions of the turn, the loop's own first. *page gets the stub's page.
-static bool choose_site(struct recorder *r, struct task *t, const struct turn *turn, size_t first,
+static bool choose_site(struct recorder *r, struct task *t, const struct round *turn, size_t first,
                         struct loop_site *site, struct site_page **page) {
     enum { FUNCTIONS = 16 };
     struct {
@@ -364,7 +367,7 @@ static bool choose_site(struct recorder *r, struct task *t, const struct turn *t
 }
 
 static void make_landmark(struct recorder *r, struct task *t) {
-    static struct turn turn;
+    static struct round turn;
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
     if (same_regs(&regs, &t->landmark)) {
@@ -416,9 +419,20 @@ void end_stepping(struct task *t) {
 
 void preempt_busy(struct recorder *r, struct task *t) {
     int tid = t->tid;
+    if (!t->interrupt_wanted && t->busy >= t->busy_look) {
+        spin_look(r, t);
+        return;
+    }
     t->stepping = true;
     make_landmark(r, t);
     if (task_find(r, tid) != t) return;
     t->stepping = false;
     if (t->state == TASK_READY) end_stepping(t);
+    preempt_done(r, t);
+}
+
+void preempt_done(struct recorder *r, struct task *t) {
+    if (t->state != TASK_READY || !t->at_landmark) return;
+    t->busy++;
+    if (t->loop && t->loop->kind == WAIT_SPIN) stuck_check(r, t);
 }

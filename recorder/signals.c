@@ -248,6 +248,7 @@ void signal_stop(struct recorder *r, struct task *t, int status) {
     if (int3 && ((regs.rip - 1 >= ANNEX_STUBS && regs.rip - 1 < ANNEX_STUBS + ANNEX_STUBS_SIZE) ||
                  in_site_stub(t->mm, regs.rip - 1))) {
         tick(r, t, &regs);
+        preempt_done(r, t);
         if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
         return;
     }

@@ -14,8 +14,8 @@ static bool loops(const struct task *t) {
     return t->loop && t->loop->kind != WAIT_OUTSIDE;
 }
 
-static enum wait_kind wait_of(struct task *t) {
-    if (loops(t)) return loop_disturbed(t) ? WAIT_OUTSIDE : t->loop->kind;
+static enum wait_kind wait_of(struct recorder *r, struct task *t) {
+    if (loops(t)) return loop_current(r, t) && !loop_disturbed(t) ? t->loop->kind : WAIT_OUTSIDE;
     if (t->state != TASK_IN_KERNEL || !t->in_syscall) return WAIT_OUTSIDE;
     if (task_state_letter(t->tid) != 'S') return WAIT_OUTSIDE;
     switch (t->nr) {
@@ -150,7 +150,9 @@ static void log_stuck(struct recorder *r, const struct candidate *c, bool main, 
     batch_piece(&b, PIECE_WAIT, 0);
     struct piece *p = batch_last(&b);
     p->v[0] = c->kind;
-    p->v[1] = c->kind == WAIT_CHILD ? awaited(t) : c->kind == WAIT_FUTEX || c->kind == WAIT_TIMED ? t->args[0] : 0;
+    p->v[1] = c->kind == WAIT_CHILD                            ? awaited(t)
+              : c->kind == WAIT_FUTEX || c->kind == WAIT_TIMED ? t->args[0]
+                                                               : 0;
     if (c->kind == WAIT_FUTEX) word_piece(&b, t, t->args[0], 4, false);
     if (loops(t)) {
         const struct loop *l = t->loop;
@@ -226,10 +228,10 @@ void stuck_check(struct recorder *r, struct task *asleep) {
     struct candidate *all = calloc(count, sizeof *all);
     size_t n = 0;
     for (struct task *t = r->tasks; t; t = t->next) {
-        enum wait_kind k = wait_of(t);
+        enum wait_kind k = wait_of(r, t);
         if (k != WAIT_OUTSIDE)
-            all[n++] = (struct candidate){
-                t, k, true, loops(t) ? t->loop->shared : k == WAIT_FUTEX && word_is_shared(t)};
+            all[n++] = (struct candidate){t, k, true,
+                                          loops(t) ? t->loop->shared : k == WAIT_FUTEX && word_is_shared(t)};
     }
     for (bool changed = true; changed;) {
         changed = false;

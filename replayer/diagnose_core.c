@@ -323,6 +323,22 @@ static void find_modules(struct core *c) {
     }
 }
 
+// gdb leaves code that is in files out altogether: such a mapping is there, but none of its bytes.
+static void add_left_out(struct core *c) {
+    size_t count = c->segment_count;
+    if (!c->file_count) return;
+    c->segments = reallocarray(c->segments, count + c->file_count, sizeof *c->segments);
+    rf_assert(c->segments);
+    for (size_t i = 0; i < c->file_count; i++) {
+        const struct mapped_file *f = &c->files[i];
+        struct core known = {.segments = c->segments, .segment_count = count};
+        if (segment_of(&known, f->start)) continue;
+        c->segments[c->segment_count++] =
+            (struct segment){.start = f->start, .end = f->end, .prot = PROT_READ | PROT_EXEC};
+    }
+    sort_segments(c);
+}
+
 static const struct mapped_file *file_at(const struct core *c, uint64_t address) {
     size_t low = 0, high = c->file_count;
     while (low < high) { // first one behind the address
@@ -337,10 +353,11 @@ static const struct mapped_file *file_at(const struct core *c, uint64_t address)
 
 static void make_maps(struct core *c) {
     struct snapshot *s = &c->base;
+    add_left_out(c);
+    find_modules(c);
     c->maps = calloc(c->segment_count + 1, sizeof *c->maps);
     s->shared = calloc(c->segment_count + 1, sizeof *s->shared);
     rf_assert(c->maps && s->shared);
-    find_modules(c);
     for (size_t i = 0; i < c->segment_count; i++) {
         const struct segment *seg = &c->segments[i];
         const struct mapped_file *f = file_at(c, seg->start);
@@ -365,7 +382,10 @@ static void name_files(struct core *c) {
                c->maps[end].offset >= c->maps[end - 1].offset)
             end++;
         snapshot_name_file(&c->base, c->maps, i, end, &m->name, 1);
-        if (file_store_is_file(c->base.files, m->blob)) continue;
+        char magic[SELFMAG];
+        if (file_store_is_file(c->base.files, m->blob) || !core_read(c, m->start, magic, sizeof magic) ||
+            memcmp(magic, ELFMAG, SELFMAG))
+            continue;
         snapshot_note(&c->base,
                       "'%s' is not here, or not the file that was mapped: its functions have no names, and "
                       "stacks through it may end early",

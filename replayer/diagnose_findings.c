@@ -160,8 +160,9 @@ static void make_rest(struct diagnosis *d, struct party *p) {
     if (best->owner_thread != NO_THREAD) f->holder = p->waits[best->owner_thread].task;
     enum advice which = orphan ? ADVICE_NOT_SEEN : f->holder.tid ? ADVICE_HELD : ADVICE_UNKNOWN;
     text_advice(f, which, &best->ref, explain(p, best));
-    diagnose_note(d, "all threads of process %d wait for one another: nobody is left who could end that",
-                  s->pid);
+    diagnose_note(
+        d, "every thread of process %d waits for something that only a thread of that process could do",
+        s->pid);
 }
 
 // ---- waits for stuck children

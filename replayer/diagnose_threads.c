@@ -58,11 +58,11 @@ static void look_at_top(struct party *p, const struct view_map *map, int cancel_
     free(bytes);
 }
 
-// pthread_create's mapping: a guard without access, and behind it the stack.
+// pthread_create's mapping: a guard without access, which gdb's cores call readable, and behind it the stack.
 static bool is_stack(const struct view *v, size_t i) {
     const struct view_map *m = &v->maps[i];
     return i && !m->blob && (m->prot & PROT_WRITE) && !(m->prot & PROT_EXEC) && !(m->name && m->name[0]) &&
-           m[-1].end == m->start && !m[-1].prot && !m[-1].blob;
+           m[-1].end == m->start && !(m[-1].prot & (PROT_WRITE | PROT_EXEC)) && !m[-1].blob;
 }
 
 // A struct pthread lies at the same address in the process that forked, where its TID is still there.
@@ -113,6 +113,17 @@ static void start_routine(struct diagnosis *d, const struct party *p, int pid, i
     }
 }
 
+// If a fork left one thread behind only, that one it was.
+static void only_vanished(struct diagnosis *d, const struct party *p, struct finding_task *out) {
+    for (size_t i = 0; i < p->tcb_count; i++) {
+        const struct tcb *t = &p->tcbs[i];
+        struct frame frame;
+        if (t->tid || t->exiting || !t->start) continue;
+        symbols_pc(d->symbols, &p->snapshot->view, t->start, &frame);
+        if (frame.function) snprintf(out->start_routine, sizeof out->start_routine, "%s", frame.function);
+    }
+}
+
 static bool thread_of(int pid, int tid, const struct proc_task *child, struct proc_task *out) {
     size_t count;
     int *tids = proc_threads(pid, &count);
@@ -128,6 +139,8 @@ bool party_ancestor_thread(struct diagnosis *d, const struct party *p, int tid, 
     struct proc_task child, ancestor, thread;
     *out = (struct finding_task){.tid = tid};
     start_routine(d, p, 0, tid, out);
+    if (p->vanished == 1 && tid != p->forker && tid != p->snapshot->parent && !out->start_routine[0])
+        only_vanished(d, p, out);
     if (p->snapshot->core || !proc_task(p->snapshot->pid, &child)) return false;
     int pid = p->snapshot->parent;
     for (int i = 0; i < ANCESTORS && pid > 0 && proc_task(pid, &ancestor); i++, pid = ancestor.parent) {

@@ -59,7 +59,9 @@ static void name_lock(struct diagnosis *d, const struct party *p, struct wait *w
     const struct view_map *map = view_find(v, w->ref.base);
     if (!map) return;
     const char *name = map->name ? map->name : "";
-    if (!strcmp(name, "[heap]"))
+    if (w->shared)
+        snprintf(l->symbol, sizeof l->symbol, "lock 0x%lx in shared memory", (long)w->ref.base);
+    else if (!strcmp(name, "[heap]"))
         snprintf(l->symbol, sizeof l->symbol, "heap lock 0x%lx", (long)w->ref.base);
     else if (name[0] == '/')
         snprintf(l->symbol, sizeof l->symbol, "%s+0x%lx", base_name(name),
