@@ -32,7 +32,7 @@ _refork() {
         [ "$command" = export ] && mapfile -t COMPREPLY < <(compgen -W "html json" -- "$current")
         return
         ;;
-    --seed | --from | --task | --at | --script | --size) return ;;
+    --seed | --error-exitcode | --from | --task | --at | --script | --size) return ;;
     esac
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$("$refork" help --words "$command" 2>/dev/null | tr -d '=')" -- "$current")

@@ -184,6 +184,22 @@ static json_t *finding_json(const struct verdict *v, const struct finding *f, bo
     return o;
 }
 
+json_t *report_json_lock(const struct finding_lock *l) {
+    bool ok = true;
+    json_t *value = lock_json(l, &ok);
+    if (ok) return value;
+    json_decref(value);
+    return NULL;
+}
+
+json_t *report_json_point(const struct finding_point *p) {
+    bool ok = true;
+    json_t *value = point_json(p, &ok);
+    if (ok) return value;
+    json_decref(value);
+    return NULL;
+}
+
 json_t *report_json_object(const struct verdict *v) {
     bool ok = true;
     json_t *root = json_object(), *findings = json_array(), *notes = json_array(), *held = json_array();
