@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 #include "recorder/record.h"
+#include "recorder/schedule.h"
 #include "replayer/report.h"
 #include "replayer/sources.h"
 #include "replayer/timeline.h"
@@ -66,6 +67,11 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
         if (cli_number(args, "paranoid", 1, UINT32_MAX, &every, err)) return -1;
         options.paranoid_every = (uint32_t)every;
     }
+    struct schedule schedule = {0};
+    if (cli_has(args, "schedule")) {
+        if (schedule_read(cli_value(args, "schedule"), &schedule, err) < 0) return -1;
+        options.schedule = &schedule;
+    }
     if (cli_log(args, &options.log, err)) return -1;
     if (options.chaos)
         fprintf(stderr, "refork: chaos with seed %" PRIu64 " ('--seed %" PRIu64 "' repeats it)\n",
@@ -97,6 +103,7 @@ static const struct cli_option record_options[] = {
     {"output", 'o', "FILE", "write the recording to FILE (default: PROGRAM.refork, -2 and so on)"},
     {"chaos", 0, NULL, "switch tasks at random landmarks, library calls included"},
     {"seed", 0, "N", "chaos with this seed"},
+    {"schedule", 0, "FILE", "which task runs when, and the fork gate, as FILE says"},
     {"aslr", 0, NULL, "leave address randomisation on"},
     {"keep-going", 0, NULL, "do not stop the program when a task waits for ever"},
     {"paranoid", 0, "[=N]", "store a digest of all memory every N events (1000)"},

@@ -27,6 +27,9 @@ enum text_kind { TEXT_PATH, TEXT_ARG, TEXT_ENV, TEXT_MESSAGE, TEXT_NAME };
 // Instructions that TRAP events stand for (event.nr).
 enum trap_kind { TRAP_RDTSC = 1, TRAP_RDTSCP, TRAP_CPUID, TRAP_RDRAND, TRAP_RDSEED };
 
+// Where a BREAK event stands (event.nr): before the instruction at event.ret, or behind it.
+enum break_place { BREAK_BEFORE, BREAK_BEHIND };
+
 // event.flags
 enum {
     EVF_REGS = 1,     // event.regs holds the registers at the landmark, before the event's effect
@@ -53,10 +56,12 @@ struct event {
     uint8_t kind;    // enum event_kind
     uint8_t flags;   // EVF_*
     int32_t tid;     // the task
-    int32_t nr;      // SYSCALL, ENTER, EXIT: syscall number; SIGNAL: signal; TRAP: trap_kind; else 0
+    int32_t nr;      // SYSCALL, ENTER, EXIT: syscall number; SIGNAL: signal; TRAP: trap_kind; BREAK:
+                     // break_place; else 0
     int64_t ret;  // SYSCALL, EXIT: result (negative errno); BIRTH: the child's TID; TICK: the count; STATE:
-                  // tracee_fp_digest; DEATH, END: status
-    uint64_t aux; // BIRTH: the child's process id (TGID); others 0 unless said
+                  // tracee_fp_digest; DEATH, END: status; BREAK: the code address
+    uint64_t aux; // BIRTH: the child's process id (TGID); BREAK: how often the task came to the address
+                  // since the last event that moved it, a start at it not counted; others 0 unless said
     uint64_t time_us;             // microseconds since the recording began
     struct user_regs_struct regs; // valid with EVF_REGS
     struct piece *pieces;

@@ -30,6 +30,8 @@ void set_landmark(struct task *t, const struct user_regs_struct *regs) {
     t->landmark = *regs;
     t->at_landmark = true;
     t->interrupt_wanted = 0;
+    t->on_break = false;
+    t->arrival_count = 0;
 }
 
 struct task *task_find(struct recorder *r, int tid) {
@@ -45,6 +47,7 @@ struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm 
     t->process = p;
     p->refs++;
     t->mm = mm;
+    t->number = ++r->task_numbers;
     t->state = TASK_READY;
     struct task **link = &r->tasks;
     while (*link)
@@ -87,6 +90,7 @@ void task_ended(struct recorder *r, struct task *t, int status) {
     scratch_release(t);
     mm_unref(t->mm);
     process_unref(r, t->process);
+    free(t->arrivals);
     free(t);
 }
 
@@ -190,6 +194,8 @@ void dispatch(struct recorder *r, struct task *t, int status) {
 }
 
 static void run(struct recorder *r, struct task *t) {
+    struct mm *mm = t->mm->break_count ? t->mm : NULL;
+    if (mm && !breaks_leave(r, t)) return;
     int status, sig = t->inject_signal;
     t->inject_signal = 0;
     t->state = TASK_RUNNING;
@@ -199,7 +205,10 @@ static void run(struct recorder *r, struct task *t) {
         if ((chaos_random(r) & 3) == 0)
             clock_set_limit(t->mm, clock_count(t->mm) + 1 + (chaos_random(r) & 63));
     }
-    if (!run_until_stop(r, t, PTRACE_CONT, sig, &status)) {
+    if (mm) breaks_plant(mm, true);
+    bool stopped = run_until_stop(r, t, PTRACE_CONT, sig, &status);
+    if (mm) breaks_plant(mm, false);
+    if (!stopped) {
         if (!r->failed) task_ended(r, t, 0);
         return;
     }
@@ -297,7 +306,9 @@ int engine_run(struct recorder *r) {
     if (r->tsc_traps) clock_trap_tsc(true);
     unsigned n = 0;
     while (r->tasks && !r->failed && !r->stop_all) {
-        if (r->unlogged && r->unlogged->state == TASK_IN_KERNEL && others_ready(r, r->unlogged))
+        // Not in the middle of a slice: what that task has done belongs to its next event, behind the entry's.
+        bool between = !r->current || r->current->state != TASK_READY || r->current->at_landmark;
+        if (between && r->unlogged && r->unlogged->state == TASK_IN_KERNEL && others_ready(r, r->unlogged))
             syscall_settle(r, r->unlogged);
         struct task *t = schedule(r);
         if (!t)

@@ -10,6 +10,7 @@
 #include "core/trace.h"
 #include "core/tracee.h"
 #include "recorder/record.h"
+#include "recorder/schedule.h"
 
 #include <signal.h>
 
@@ -59,6 +60,24 @@ struct mm {
         uint8_t byte;
     } saved[32];
     int saved_count;
+    struct breakpoint *breaks; // by no order; see breaks.c
+    int break_count, break_room;
+};
+
+// A code address at which tasks of the space may make landmarks. Its int3 is in memory only while one of them runs.
+struct breakpoint {
+    uint64_t address;
+    uint8_t original;
+    unsigned roles, on; // bits: enum break_role; without one that is on there is no int3
+    size_t yield;       // BREAK_YIELD: the schedule's line
+};
+
+enum break_role {
+    BREAK_YIELD = 1,   // a schedule's yield line: see places.c
+    BREAK_FORK = 2,    // fork() begins
+    BREAK_ACQUIRE = 4, // the gate's acquire site: a lock instruction, or a function's first
+    BREAK_RETURN = 8,  // where an acquire function returns to
+    BREAK_SITE = 16,   // the gate's fork site: never on
 };
 
 struct process {
@@ -109,6 +128,13 @@ struct task {
     int inject_signal;   // signal to hand over at the next resume (signal-delivery-stop only)
     bool in_signal_stop; // the present stop is a signal-delivery-stop
     int former_tid;      // TID before an exec by a thread
+    uint32_t number;     // in creation order, from 1
+    bool on_break;       // it stands at a breakpoint and has been counted there: next it goes over
+    struct arrivals {    // at breakpoints since its last landmark
+        uint64_t address, count;
+    } * arrivals;
+    int arrival_count, arrival_room;
+    uint64_t yield_arrivals[SCHEDULE_YIELDS]; // ever, at each of the schedule's yield places
     char name[16];
     struct task *next; // in creation order
 };
@@ -130,7 +156,7 @@ struct recorder {
     uint64_t start_us, clock_us; // clock_us: the time of the present stop
     uint64_t slice_end_us;
     uint64_t rng;
-    uint32_t mm_ids;
+    uint32_t mm_ids, task_numbers;
     bool failed; // a trace write failed, or an invariant of the tracee broke: *err says
     bool started;
     bool trace_lost;
@@ -261,6 +287,8 @@ struct module_facts {
     int load_count;
     struct module_facts *next;
 };
+// The load bias of a module of which file offset `offset` is mapped at `address`.
+bool module_bias(const struct module_facts *f, uint64_t offset, uint64_t address, uint64_t *bias);
 struct module_facts *module_facts(struct recorder *r, int fd, uint64_t blob);
 // A file mapping [address, address+length) of `facts` at file offset: patches what must trap, makes binding
 // eager, and (when the mapping begins the module) queues its slots.
@@ -275,7 +303,47 @@ void slice_begin(struct recorder *r, struct task *t);
 bool slice_over(struct recorder *r);
 uint64_t chaos_random(struct recorder *r);
 
+// ---- breaks.c: breakpoints
+// NULL, or why no breakpoint may be at `address`. A role that is off costs nothing.
+const char *break_add(struct recorder *r, struct task *t, uint64_t address, unsigned role, bool on);
+void break_remove(struct mm *mm, uint64_t address, unsigned role);
+void break_switch(struct mm *mm, unsigned role, bool on);
+struct breakpoint *break_at(struct mm *mm, uint64_t pc);
+bool breaks_within(const struct mm *mm, uint64_t start, uint64_t end);
+void breaks_unmapped(struct mm *mm, uint64_t start, uint64_t end);
+void breaks_fork(struct mm *child, const struct mm *parent);
+// The int3s, into memory and out again.
+void breaks_plant(struct mm *mm, bool in);
+// Before t is resumed: over the breakpoint that it starts at. False: it is at a landmark again, or gone.
+bool breaks_leave(struct recorder *r, struct task *t);
+// t has executed an instruction and stands at regs->rip, a breakpoint: makes the landmark that is wanted there. 0:
+// made, or t is gone; 1: t goes on, over the breakpoint, when it is resumed or stepped.
+int break_arrived(struct recorder *r, struct task *t, struct user_regs_struct *regs);
+// At the int3 of a breakpoint.
+void break_trap(struct recorder *r, struct task *t, struct user_regs_struct *regs);
+
+// ---- places.c: what is to happen at breakpoints
+// An executable file has been mapped into t's space.
+void places_mapped(struct recorder *r, struct task *t, const struct module_facts *f, int fd, const char *name,
+                   uint64_t address, uint64_t length, uint64_t offset);
+enum break_wish { WISH_PASS, WISH_LAND, WISH_BEHIND };
+enum break_wish break_wish(struct recorder *r, struct task *t, const struct breakpoint *b,
+                           const struct user_regs_struct *regs);
+// After WISH_BEHIND, with the instruction executed: whether the landmark is wanted.
+bool break_wanted(struct recorder *r, struct task *t, const struct breakpoint *b,
+                  const struct user_regs_struct *before, const struct user_regs_struct *after);
+// The landmark has been made.
+void break_landed(struct recorder *r, struct task *t, const struct breakpoint *b);
+
 // ---- preempt.c
+enum { STEP_GONE, STEP_DONE, STEP_HELD }; // HELD: a signal was held back or ignored, nothing was executed
+// One instruction of t, which is marked as `stepping`. STEP_GONE: t is at a landmark, or gone, or cannot be stepped
+// here. A breakpoint that it comes to counts.
+int task_step(struct recorder *r, struct task *t, struct user_regs_struct *regs);
+// The same without a look at breakpoints.
+int task_step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs);
+// Behind the last task_step of a READY t.
+void end_stepping(struct task *t);
 void preempt_request(struct recorder *r, struct task *t); // asks for a landmark soon
 bool in_site_stub(const struct mm *mm, uint64_t pc);
 void preempt_tick(struct recorder *r, struct task *t); // the timer, while t runs user code

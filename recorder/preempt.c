@@ -57,24 +57,25 @@ static bool own_code(struct task *t, uint64_t pc) {
     return annex_contains(pc) || in_site_stub(t->mm, pc);
 }
 
-// One instruction. 1: stepped; 0: t is at a landmark, or gone, or not stoppable here: the caller leaves.
-static int step(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
-    int status;
+int task_step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    int status, sig = t->inject_signal;
+    t->inject_signal = 0;
     t->state = TASK_RUNNING;
     t->at_landmark = false;
     t->in_syscall = true;
     uint8_t before[2] = {0};
     tracee_read(t->tid, t->mm->mem_fd, regs->rip, before, 2);
-    bool stopped = run_until_stop(r, t, PTRACE_SINGLESTEP, 0, &status);
+    bool stopped = run_until_stop(r, t, PTRACE_SINGLESTEP, sig, &status);
     t->in_syscall = false;
     t->state = TASK_READY;
-    if (!stopped) return 0;
+    if (!stopped) return STEP_GONE;
     siginfo_t info;
     bool plain = WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) == SIGTRAP &&
                  ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0 && info.si_code == TRAP_TRACE;
     if (plain) {
         t->in_signal_stop = true;
-        if (!tracee_get_regs(t->tid, regs)) return 0;
+        t->on_break = false;
+        if (!tracee_get_regs(t->tid, regs)) return STEP_GONE;
         bool wide = before[0] == 0x66;
         if (before[wide] == 0x9c) { // pushf pushed our TF
             uint16_t flags;
@@ -82,7 +83,7 @@ static int step(struct recorder *r, struct task *t, struct user_regs_struct *reg
             flags &= (uint16_t)~0x100;
             tracee_poke(t->tid, t->mm->mem_fd, regs->rsp, &flags, 2);
         }
-        return 1;
+        return STEP_DONE;
     }
     if (WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_SECCOMP) {
         // `syscall` put the flags with TF into r11.
@@ -95,9 +96,16 @@ static int step(struct recorder *r, struct task *t, struct user_regs_struct *reg
     }
     int tid = t->tid;
     dispatch(r, t, status);
-    if (task_find(r, tid) != t || t->state != TASK_READY || t->at_landmark || t->inject_signal) return 0;
+    if (task_find(r, tid) != t || t->state != TASK_READY || t->at_landmark || t->inject_signal)
+        return STEP_GONE;
     // A signal that was only held back or ignored: no landmark yet, go on stepping.
-    return tracee_get_regs(t->tid, regs) ? 1 : 0;
+    return tracee_get_regs(t->tid, regs) ? STEP_HELD : STEP_GONE;
+}
+
+int task_step(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    int stepped = task_step_raw(r, t, regs);
+    if (stepped != STEP_DONE || !t->mm->break_count || !break_at(t->mm, regs->rip)) return stepped;
+    return break_arrived(r, t, regs) ? STEP_DONE : STEP_GONE;
 }
 
 // ---- where the code comes from
@@ -297,7 +305,7 @@ static bool find_turn(struct recorder *r, struct task *t, struct turn *turn, str
                 }
             turn->pcs[turn->count++] = regs->rip;
         }
-        if (!step(r, t, regs)) return false;
+        if (!task_step(r, t, regs)) return false;
     }
     return true; // long code without a repeated pc: all of it is "the turn"
 }
@@ -310,7 +318,7 @@ static bool walk_to(struct recorder *r, struct task *t, uint64_t address, struct
         if (regs->rip == address && n) return true;
         if (!own_code(t, regs->rip)) add_words(t, regs, w);
         w->steps++;
-        if (!step(r, t, regs)) {
+        if (!task_step(r, t, regs)) {
             *landmark = true;
             return false;
         }
@@ -319,8 +327,9 @@ static bool walk_to(struct recorder *r, struct task *t, uint64_t address, struct
 }
 
 // A task that stands in the middle of the bytes to be replaced would go on in the middle of the jump. It
-// stands at a landmark, so this is an instruction behind a syscall or a fault.
+// stands at a landmark, so this is an instruction behind a syscall or a fault. A breakpoint's byte must stay.
 static bool others_inside(struct recorder *r, struct task *t, const struct loop_site *site) {
+    if (breaks_within(t->mm, site->address, site->address + site->patch_len)) return true;
     for (struct task *o = r->tasks; o; o = o->next)
         if (o != t && o->mm == t->mm && o->landmark.rip > site->address &&
             o->landmark.rip < site->address + site->patch_len)
@@ -366,10 +375,12 @@ static void make_landmark(struct recorder *r, struct task *t) {
     static struct turn turn;
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
-    if (same_regs(&regs, &t->landmark)) {
+    if (same_regs(&regs, &t->landmark) && !t->arrival_count) {
         t->at_landmark = true;
         return;
     }
+    // Interrupted behind a breakpoint's int3, before its SIGTRAP: that comes first.
+    if (t->mm->break_count && break_at(t->mm, regs.rip - 1) && !task_step(r, t, &regs)) return;
     size_t first;
     if (!find_turn(r, t, &turn, &regs, &first)) return;
     uint64_t loop_head = turn.pcs[first];
@@ -406,7 +417,7 @@ static void make_landmark(struct recorder *r, struct task *t) {
 }
 
 // The kernel takes TF for the program's own after a step over popf (arch/x86/kernel/step.c, is_setting_trap_flag) and would leave it set.
-static void end_stepping(struct task *t) {
+void end_stepping(struct task *t) {
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs) || !(regs.eflags & 0x100)) return;
     regs.eflags &= ~0x100ull;

@@ -8,15 +8,18 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct schedule;
+
 struct record_options {
-    const char *output;      // trace file to make
-    char *const *argv;       // program and arguments; argv[0] is looked up in PATH
-    bool chaos;              // switch at random landmarks
-    uint64_t seed;           // of chaos
-    bool aslr;               // leave address randomisation on
-    bool keep_going;         // do not stop the program when it is stuck
-    uint32_t paranoid_every; // memory digest every so many events; 0: none
-    FILE *log;               // one line per stop; NULL: no
+    const char *output;              // trace file to make
+    char *const *argv;               // program and arguments; argv[0] is looked up in PATH
+    bool chaos;                      // switch at random landmarks
+    uint64_t seed;                   // of chaos
+    bool aslr;                       // leave address randomisation on
+    bool keep_going;                 // do not stop the program when it is stuck
+    uint32_t paranoid_every;         // memory digest every so many events; 0: none
+    const struct schedule *schedule; // recorder/schedule.h; NULL: none
+    FILE *log;                       // one line per stop; NULL: no
     // Names the function of a code address of a live process, for messages; may be NULL.
     void (*name_pc)(int pid, uint64_t pc, char *buffer, size_t size);
 };

@@ -312,6 +312,15 @@ void syscall_entry(struct recorder *r, struct task *t) {
         task_ended(r, t, 0);
 }
 
+// What was mapped there is gone, and breakpoints with it.
+static void mapped_over(struct task *t, int64_t ret) {
+    if (ret < 0 && ret > -4096) return;
+    const uint64_t *a = t->args;
+    if (t->nr == SYS_munmap || t->nr == SYS_mremap) breaks_unmapped(t->mm, a[0], a[0] + a[1]);
+    if (t->nr == SYS_mmap) breaks_unmapped(t->mm, (uint64_t)ret, (uint64_t)ret + a[1]);
+    if (t->nr == SYS_mremap) breaks_unmapped(t->mm, (uint64_t)ret, (uint64_t)ret + a[2]);
+}
+
 static void map_pieces(struct recorder *r, struct task *t, struct batch *b, int64_t ret) {
     uint64_t *a = t->args;
     if (t->nr == SYS_shmat && (ret >= 0 || ret < -4095))
@@ -466,6 +475,7 @@ void syscall_returned(struct recorder *r, struct task *t) {
             }
             if (bytes != small) free(bytes);
         }
+        if (t->mm->break_count) mapped_over(t, ret);
         map_pieces(r, t, &b, ret);
         written_file(r, t, &b, ret);
     }

@@ -116,16 +116,33 @@ int vtask_run(struct replay *r, struct vtask *v, int *status, struct rf_error *e
 }
 
 int vtask_single_step(struct replay *r, struct vtask *v, struct rf_error *err) {
+    struct space *s = v->space;
+    uint8_t code[2] = {0};
     int status = 0;
-    struct user_regs_struct regs = v->pub.regs;
-    (void)r;
     vtask_load(v);
-    regs.orig_rax = ~0ull;
-    // SYSEMU_SINGLESTEP, so that a syscall instruction does not reach the kernel.
-    if (!tracee_set_regs(v->space->pid, &regs) || ptrace(PTRACE_SYSEMU_SINGLESTEP, v->space->pid, 0, 0) < 0 ||
-        !stub_wait(v->space->pid, &status) || !tracee_get_regs(v->space->pid, &v->pub.regs))
-        return rf_fail_errno(err, RF_CANNOT, "lost the replay task of process %d", v->pub.pid);
-    v->pub.regs.eflags &= ~EFLAGS_IGNORED;
+    tracee_read(s->pid, s->mem_fd, v->pub.regs.rip, code, 2);
+    for (siginfo_t info;;) {
+        struct user_regs_struct regs = v->pub.regs;
+        regs.orig_rax = ~0ull;
+        // SYSEMU_SINGLESTEP, so that a syscall instruction does not reach the kernel.
+        if (!tracee_set_regs(s->pid, &regs) || ptrace(PTRACE_SYSEMU_SINGLESTEP, s->pid, 0, 0) < 0 ||
+            !stub_wait(s->pid, &status) || !tracee_get_regs(s->pid, &v->pub.regs))
+            return rf_fail_errno(err, RF_CANNOT, "lost the replay task of process %d", v->pub.pid);
+        v->pub.regs.eflags &= ~EFLAGS_IGNORED;
+        if (status >> 16) continue;
+        if (WSTOPSIG(status) == SIGTRAP || WSTOPSIG(status) == (SIGTRAP | 0x80)) break;
+        // Sent from outside to our process group (a terminal's Ctrl-C): not for the recording.
+        if (ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) == 0 && info.si_code <= 0) continue;
+        return rf_fail(err, RF_DIVERGED, "replay diverged: the instruction at pc 0x%llx raised SIG%s",
+                       v->pub.regs.rip, sigabbrev_np(WSTOPSIG(status)));
+    }
+    if (code[code[0] == 0x66] == 0x9c) { // pushf pushed our TF
+        uint16_t flags;
+        tracee_read(s->pid, s->mem_fd, v->pub.regs.rsp, &flags, 2);
+        flags &= (uint16_t)~0x100;
+        tracee_poke(s->pid, s->mem_fd, v->pub.regs.rsp, &flags, 2);
+    }
+    if (s->watched) watch_hit_now(r, v);
     return 0;
 }
 
@@ -415,6 +432,47 @@ static int on_state(struct replay *r, const struct event *e, struct vtask *v, st
     return check_regs(r, e, v, err);
 }
 
+// The int3 is there only while the task runs towards it: whatever looks at memory afterwards sees the program's own
+// byte. A task that starts at the address has not come to it.
+static int on_break(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    struct space *s = v->space;
+    uint64_t at = (uint64_t)e->ret, arrivals = 0;
+    uint8_t own;
+    r->error = err;
+    if (!e->aux || (at >= REPLAY_PAGE && at < REPLAY_PAGE + 4096))
+        return rf_fail(err, RF_BAD_TRACE, "event %llu: impossible arrival %llu at 0x%llx",
+                       (unsigned long long)e->number, (unsigned long long)e->aux, (unsigned long long)at);
+    restart(v);
+    while (arrivals < e->aux) {
+        // The instruction under the int3 by itself. It may lead back to where it stands.
+        if (v->pub.regs.rip == at) {
+            if (vtask_single_step(r, v, err) < 0) return -1;
+            if (v->pub.regs.rip == at) {
+                arrivals++;
+                continue;
+            }
+        }
+        int status = 0;
+        if (!tracee_read(s->pid, s->mem_fd, at, &own, 1) || !tracee_write(s->mem_fd, at, "\xcc", 1))
+            return diverged(r, e, v, "there is no code at 0x%llx", (unsigned long long)at);
+        int result = vtask_run(r, v, &status, err);
+        tracee_write(s->mem_fd, at, &own, 1);
+        if (result < 0) return -1;
+        if (WSTOPSIG(status) != SIGTRAP || v->pub.regs.rip != at + 1) {
+            char how[64], regs[500];
+            describe_status(how, sizeof how, status);
+            divergence_regs(regs, sizeof regs, &e->regs, &v->pub.regs);
+            return diverged(r, e, v, "before arrival %llu of %llu at 0x%llx the program %s at pc 0x%llx%s",
+                            (unsigned long long)arrivals + 1, (unsigned long long)e->aux,
+                            (unsigned long long)at, how, v->pub.regs.rip, regs);
+        }
+        v->pub.regs.rip = at;
+        arrivals++;
+    }
+    if (e->nr == BREAK_BEHIND && vtask_single_step(r, v, err) < 0) return -1;
+    return check_regs(r, e, v, err);
+}
+
 static int on_patch(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     for (size_t i = 0; i < e->piece_count; i++)
         if (e->pieces[i].kind == PIECE_MAP && space_map(r, v->space, &e->pieces[i], NULL, false, err) < 0)
@@ -438,6 +496,7 @@ static const struct {
     [EV_TRAP] = {on_trap, true, true},    [EV_SIGNAL] = {on_signal, true, false},
     [EV_PATCH] = {on_patch, true, false}, [EV_STUCK] = {on_other, false, false},
     [EV_NOTE] = {on_other, false, false}, [EV_END] = {on_other, false, false},
+    [EV_BREAK] = {on_break, true, true},
 };
 
 int step_event(struct replay *r, const struct event *e, struct rf_error *err) {

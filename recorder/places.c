@@ -1,0 +1,84 @@
+// The places that a schedule names: found in modules as these are mapped, and what a task does that comes there.
+#include "core/code.h"
+#include "recorder/engine.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static bool module_is(const struct code_place *p, const char *name) {
+    if (!p->module[0]) return true;
+    return p->module[0] == '/' ? !strcmp(p->module, name) : !strcmp(base_name(p->module), base_name(name));
+}
+
+struct mapped {
+    struct recorder *r;
+    struct task *t;
+    const struct elf_module *m;
+    const char *name;
+    uint64_t bias, start, end;
+};
+
+static bool locate(const struct mapped *x, const struct code_place *p, uint64_t *address) {
+    uint64_t vaddr = 0;
+    if (!module_is(p, x->name) || (p->symbol[0] && !elf_module_symbol(x->m, p->symbol, &vaddr))) return false;
+    *address = vaddr + p->offset + x->bias;
+    return *address >= x->start && *address < x->end;
+}
+
+static void say_unusable(const struct mapped *x, const struct code_place *p, const char *why) {
+    char text[600];
+    code_place_format(p, text, sizeof text);
+    log_note(x->r, x->t, "the schedule's place %s cannot be used: %s", text, why);
+}
+
+static void find_places(const struct mapped *x) {
+    const struct schedule *s = x->r->options->schedule;
+    uint64_t at;
+    for (size_t i = 0; i < s->yield_count; i++) {
+        if (!locate(x, &s->yields[i].place, &at)) continue;
+        const char *why = break_add(x->r, x->t, at, BREAK_YIELD, true);
+        if (why)
+            say_unusable(x, &s->yields[i].place, why);
+        else
+            break_at(x->t->mm, at)->yield = i;
+    }
+}
+
+void places_mapped(struct recorder *r, struct task *t, const struct module_facts *f, int fd, const char *name,
+                   uint64_t address, uint64_t length, uint64_t offset) {
+    struct mapped x = {.r = r, .t = t, .name = name, .start = address, .end = address + length};
+    struct stat st;
+    if (!module_bias(f, offset, address, &x.bias) || fstat(fd, &st) < 0 || st.st_size <= 0) return;
+    void *image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (image == MAP_FAILED) return;
+    struct elf_module *m = elf_module_parse(image, (size_t)st.st_size);
+    x.m = m;
+    if (m) find_places(&x);
+    if (m) elf_module_free(m);
+    munmap(image, (size_t)st.st_size);
+}
+
+enum break_wish break_wish(struct recorder *r, struct task *t, const struct breakpoint *b,
+                           const struct user_regs_struct *regs) {
+    (void)regs;
+    const struct schedule_yield *y = &r->options->schedule->yields[b->yield];
+    if (!(b->on & BREAK_YIELD) || ++t->yield_arrivals[b->yield] % y->every) return WISH_PASS;
+    return y->behind ? WISH_BEHIND : WISH_LAND;
+}
+
+bool break_wanted(struct recorder *r, struct task *t, const struct breakpoint *b,
+                  const struct user_regs_struct *before, const struct user_regs_struct *after) {
+    (void)r, (void)t, (void)b, (void)before, (void)after;
+    return true;
+}
+
+void break_landed(struct recorder *r, struct task *t, const struct breakpoint *b) {
+    (void)r;
+    if (b->on & BREAK_YIELD) t->yielded = true;
+}
