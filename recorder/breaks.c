@@ -135,28 +135,19 @@ static void log_break(struct recorder *r, struct task *t, const struct user_regs
 }
 
 int break_arrived(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
-    struct breakpoint *at;
-    while ((at = break_at(t->mm, regs->rip))) {
-        const struct breakpoint b = *at;
-        uint64_t count = count_arrival(t, b.address);
-        t->on_break = true;
-        enum break_wish wish = break_wish(r, t, &b, regs);
-        if (wish == WISH_PASS) return 1;
-        if (wish == WISH_LAND) {
-            log_break(r, t, regs, &b, count, BREAK_BEFORE);
-            return 0;
-        }
-        const struct user_regs_struct before = *regs;
-        int stepped;
-        while ((stepped = task_step_raw(r, t, regs)) == STEP_HELD)
-            continue;
-        if (stepped == STEP_GONE) return 0;
-        if (break_wanted(r, t, &b, &before, regs)) {
-            log_break(r, t, regs, &b, count, BREAK_BEHIND);
-            return 0;
-        }
-    }
-    return 1;
+    const struct breakpoint *at = break_at(t->mm, regs->rip);
+    if (!at) return 1;
+    const struct breakpoint b = *at; // the list may change
+    uint64_t count = count_arrival(t, b.address);
+    t->on_break = true;
+    enum break_wish wish = break_wish(r, t, &b, regs);
+    if (wish == WISH_PASS) return 1;
+    int stepped = STEP_HELD;
+    while (wish == WISH_BEHIND && stepped == STEP_HELD)
+        stepped = task_step_raw(r, t, regs);
+    if (stepped == STEP_GONE) return 0; // the instruction faulted, or t was killed
+    log_break(r, t, regs, &b, count, wish == WISH_BEHIND ? BREAK_BEHIND : BREAK_BEFORE);
+    return 0;
 }
 
 void break_trap(struct recorder *r, struct task *t, struct user_regs_struct *regs) {

@@ -30,7 +30,7 @@ void set_landmark(struct task *t, const struct user_regs_struct *regs) {
     t->landmark = *regs;
     t->at_landmark = true;
     t->interrupt_wanted = 0;
-    t->on_break = false;
+    t->on_break = t->at_tick = false;
     t->arrival_count = 0;
 }
 
@@ -69,6 +69,7 @@ static void process_unref(struct recorder *r, struct process *p) {
 
 // t is reaped (or has become another task at an exec): forgets it.
 void task_ended(struct recorder *r, struct task *t, int status) {
+    if (r->gate) gate_ended(r, t, status);
     if (t->process->refs == 1 && t->process->pid == r->leader) {
         r->result->signaled = WIFSIGNALED(status);
         r->result->status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
@@ -194,6 +195,12 @@ void dispatch(struct recorder *r, struct task *t, int status) {
 }
 
 static void run(struct recorder *r, struct task *t) {
+    if (t->held_at_entry) {
+        t->held_at_entry = false;
+        task_clone(r, t);
+        return;
+    }
+    if (r->strategist) strategist_resume(r, t);
     struct mm *mm = t->mm->break_count ? t->mm : NULL;
     if (mm && !breaks_leave(r, t)) return;
     int status, sig = t->inject_signal;
@@ -222,7 +229,7 @@ static void idle(struct recorder *r) {
         if (!r->trace_lost && trace_flush(r->trace, &err) < 0) trace_failed(r, &err);
     }
     stuck_check(r, NULL);
-    if (r->stop_all || r->failed) return;
+    if (r->stop_all || r->failed || (r->gate && gate_idle(r))) return;
     int status;
     pid_t pid = waitpid(-1, &status, __WALL);
     if (pid > 0) {
@@ -320,6 +327,8 @@ int engine_run(struct recorder *r) {
         if ((++n & 63) == 0) housekeeping(r);
         outside_signals(r);
     }
+    if (r->gate) gate_end(r);
+    if (r->strategist) strategist_end(r);
     if (r->stop_all || r->failed) kill_everything(r);
     install_signals(false);
     if (r->tsc_traps) clock_trap_tsc(false);

@@ -129,6 +129,11 @@ struct task {
     bool in_signal_stop; // the present stop is a signal-delivery-stop
     int former_tid;      // TID before an exec by a thread
     uint32_t number;     // in creation order, from 1
+    bool at_tick;        // its landmark is a tick of the PLT clock
+    bool held_at_entry;  // at the entry of a call that the fork gate has not let it make yet
+    bool at_fork_site;   // it came into fork() from the gate's fork site
+    bool ranked;         // it has a
+    int64_t priority;    // of PCT
     bool on_break;       // it stands at a breakpoint and has been counted there: next it goes over
     struct arrivals {    // at breakpoints since its last landmark
         uint64_t address, count;
@@ -167,7 +172,9 @@ struct recorder {
         uint64_t dev, ino;
     } shared_files[256];
     int shared_count;
-    bool stop_all; // stuck, or a signal asked to end
+    struct gate *gate;             // NULL: none
+    struct strategist *strategist; // NULL: time slices, or chaos
+    bool stop_all;                 // stuck, or a signal asked to end
     uint64_t chaos_left;
 };
 
@@ -234,6 +241,7 @@ void note_dispositions(struct recorder *r, struct task *t, int64_t ret);
 
 // ---- births.c: clone, exec, exit
 void task_clone(struct recorder *r, struct task *t);
+bool task_forks(struct task *t); // the call at whose entry t is makes a new address space
 void task_exec(struct recorder *r, struct task *t);
 void task_exit_stop(struct recorder *r, struct task *t); // at PTRACE_EVENT_EXIT
 void exec_image(struct recorder *r, struct task *t);     // logs EXEC for the image that t begins with
@@ -297,11 +305,37 @@ void module_mapped(struct recorder *r, struct task *t, struct batch *b, struct m
 void modules_free(struct recorder *r);
 
 // ---- sched.c
+bool may_run(const struct recorder *r, const struct task *t);
+struct task *slices_choose(struct recorder *r); // by time slices, or chaos
 struct task *schedule(struct recorder *r);
 bool others_ready(struct recorder *r, struct task *t);
 void slice_begin(struct recorder *r, struct task *t);
 bool slice_over(struct recorder *r);
 uint64_t chaos_random(struct recorder *r);
+
+// ---- strategy.c: schedules that depend on the program alone
+void strategist_begin(struct recorder *r);
+void strategist_end(struct recorder *r);
+void strategist_free(struct recorder *r);
+struct task *strategist_choose(struct recorder *r);
+void strategist_resume(struct recorder *r, struct task *t); // t is about to run
+bool strategist_slice_over(struct recorder *r);
+
+// ---- gate.c: the fork gate
+void gate_begin(struct recorder *r);
+void gate_end(struct recorder *r); // before what is left is killed
+void gate_free(struct recorder *r);
+bool gate_holds(const struct recorder *r, const struct task *t);
+void gate_poll(struct recorder *r);
+bool gate_idle(struct recorder *r);
+bool gate_wants_sites(const struct recorder *r);
+// The acquire site has been found; `problem`: why there can be no breakpoint.
+void gate_site(struct recorder *r, const char *problem);
+bool gate_at_clone(struct recorder *r, struct task *t);
+void gate_forked(struct recorder *r, struct task *t, struct task *child);
+void gate_fork_failed(struct recorder *r, struct task *t, int64_t ret);
+void gate_exec(struct recorder *r, struct task *t);
+void gate_ended(struct recorder *r, struct task *t, int status);
 
 // ---- breaks.c: breakpoints
 // NULL, or why no breakpoint may be at `address`. A role that is off costs nothing.
@@ -329,9 +363,10 @@ void places_mapped(struct recorder *r, struct task *t, const struct module_facts
 enum break_wish { WISH_PASS, WISH_LAND, WISH_BEHIND };
 enum break_wish break_wish(struct recorder *r, struct task *t, const struct breakpoint *b,
                            const struct user_regs_struct *regs);
-// After WISH_BEHIND, with the instruction executed: whether the landmark is wanted.
-bool break_wanted(struct recorder *r, struct task *t, const struct breakpoint *b,
-                  const struct user_regs_struct *before, const struct user_regs_struct *after);
+enum break_wish gate_fork_entry(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
+enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
+enum break_wish gate_return(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
+void gate_landed(struct recorder *r, struct task *t);
 // The landmark has been made.
 void break_landed(struct recorder *r, struct task *t, const struct breakpoint *b);
 

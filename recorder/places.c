@@ -37,9 +37,22 @@ static void say_unusable(const struct mapped *x, const struct code_place *p, con
     log_note(x->r, x->t, "the schedule's place %s cannot be used: %s", text, why);
 }
 
+// Where fork handlers run: glibc's and musl's fork(), whatever they call it. vfork has no handlers, _Fork neither.
+static const struct code_place fork_functions[] = {
+    {.symbol = "fork"}, {.symbol = "__fork"}, {.symbol = "__libc_fork"}};
+
+static void find_gate(const struct mapped *x, const struct gate_plan *plan) {
+    uint64_t at;
+    for (size_t i = 0; i < sizeof fork_functions / sizeof *fork_functions; i++)
+        if (locate(x, &fork_functions[i], &at)) break_add(x->r, x->t, at, BREAK_FORK, true);
+    if (plan->at_site && locate(x, &plan->fork_site, &at)) break_add(x->r, x->t, at, BREAK_SITE, false);
+    if (locate(x, &plan->acquire, &at)) gate_site(x->r, break_add(x->r, x->t, at, BREAK_ACQUIRE, false));
+}
+
 static void find_places(const struct mapped *x) {
     const struct schedule *s = x->r->options->schedule;
     uint64_t at;
+    if (x->r->gate && gate_wants_sites(x->r)) find_gate(x, &s->gate);
     for (size_t i = 0; i < s->yield_count; i++) {
         if (!locate(x, &s->yields[i].place, &at)) continue;
         const char *why = break_add(x->r, x->t, at, BREAK_YIELD, true);
@@ -64,21 +77,23 @@ void places_mapped(struct recorder *r, struct task *t, const struct module_facts
     munmap(image, (size_t)st.st_size);
 }
 
-enum break_wish break_wish(struct recorder *r, struct task *t, const struct breakpoint *b,
-                           const struct user_regs_struct *regs) {
-    (void)regs;
+static enum break_wish yield_wish(struct recorder *r, struct task *t, const struct breakpoint *b) {
     const struct schedule_yield *y = &r->options->schedule->yields[b->yield];
-    if (!(b->on & BREAK_YIELD) || ++t->yield_arrivals[b->yield] % y->every) return WISH_PASS;
+    if (++t->yield_arrivals[b->yield] % y->every) return WISH_PASS;
     return y->behind ? WISH_BEHIND : WISH_LAND;
 }
 
-bool break_wanted(struct recorder *r, struct task *t, const struct breakpoint *b,
-                  const struct user_regs_struct *before, const struct user_regs_struct *after) {
-    (void)r, (void)t, (void)b, (void)before, (void)after;
-    return true;
+// Several may want a landmark. Behind the instruction is where the acquire site wants it, so that comes first.
+enum break_wish break_wish(struct recorder *r, struct task *t, const struct breakpoint *b,
+                           const struct user_regs_struct *regs) {
+    enum break_wish wish = b->on & BREAK_ACQUIRE ? gate_acquire(r, t, regs) : WISH_PASS;
+    if (!wish && b->on & BREAK_RETURN) wish = gate_return(r, t, regs);
+    if (!wish && b->on & BREAK_FORK) wish = gate_fork_entry(r, t, regs);
+    if (!wish && b->on & BREAK_YIELD) wish = yield_wish(r, t, b);
+    return wish;
 }
 
 void break_landed(struct recorder *r, struct task *t, const struct breakpoint *b) {
-    (void)r;
     if (b->on & BREAK_YIELD) t->yielded = true;
+    if (r->gate) gate_landed(r, t);
 }

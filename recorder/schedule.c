@@ -196,6 +196,10 @@ static int delay_line(struct line *l) {
     return one_strategy(l, STRATEGY_DELAY) < 0 ? -1 : numbers(l, slots, names, max, 3);
 }
 
+static int switches_line(struct line *l) {
+    return one_strategy(l, STRATEGY_SWITCHES);
+}
+
 static int switch_line(struct line *l) {
     struct schedule *s = l->s;
     uint64_t step = 0, task = 0;
@@ -231,9 +235,9 @@ static const struct {
     const char *word;
     int (*parse)(struct line *);
 } lines[] = {
-    {"fork", fork_line},   {"stage", stage_line},   {"acquire", acquire_line},
-    {"bound", bound_line}, {"pct", pct_line},       {"random", random_line},
-    {"delay", delay_line}, {"switch", switch_line}, {"yield", yield_line},
+    {"fork", fork_line},     {"stage", stage_line},       {"acquire", acquire_line}, {"bound", bound_line},
+    {"pct", pct_line},       {"switches", switches_line}, {"random", random_line},   {"delay", delay_line},
+    {"switch", switch_line}, {"yield", yield_line},
 };
 
 // ---- files
@@ -375,6 +379,7 @@ void schedule_write(FILE *out, const struct schedule *s) {
     if (s->strategy == STRATEGY_RANDOM) fprintf(out, "random seed %llu\n", U(s->seed));
     if (s->strategy == STRATEGY_DELAY)
         fprintf(out, "delay delays %llu steps %llu seed %llu\n", U(s->depth), U(s->steps), U(s->seed));
+    if (s->strategy == STRATEGY_SWITCHES) fputs("switches\n", out);
     for (size_t i = 0; i < s->switch_count; i++)
         fprintf(out, "switch %llu %u\n", U(s->switches[i].step), s->switches[i].task);
 }

@@ -302,6 +302,7 @@ static void tick(struct recorder *r, struct task *t, struct user_regs_struct *re
     b.e.flags |= EVF_REGS;
     b.e.regs = *regs;
     set_landmark(t, regs);
+    t->at_tick = true;
     clock_set_limit(t->mm, ~0ull);
     batch_log(r, t, &b);
 }

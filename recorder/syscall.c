@@ -271,6 +271,7 @@ void syscall_entry(struct recorder *r, struct task *t) {
     case SYS_clone3:
     case SYS_fork:
     case SYS_vfork:
+        if (r->gate && task_forks(t) && gate_at_clone(r, t)) return;
         task_clone(r, t);
         return;
     case SYS_execve:
@@ -480,9 +481,11 @@ void syscall_returned(struct recorder *r, struct task *t) {
         written_file(r, t, &b, ret);
     }
     remember(r, t, ret);
+    bool fork_failed = r->gate && ret < 0 && (t->nr == SYS_clone || t->nr == SYS_clone3 || t->nr == SYS_fork);
     if (t->mm->pending) image_patch_slots(r, t, &b);
     t->in_syscall = false;
     t->state = TASK_READY;
     set_landmark(t, &regs);
     batch_log(r, t, &b);
+    if (fork_failed) gate_fork_failed(r, t, ret);
 }
