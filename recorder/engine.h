@@ -291,12 +291,13 @@ struct module_facts {
     size_t bind_len;
     struct load {
         uint64_t offset, vaddr, size;
+        int prot;
     } loads[16];
     int load_count;
     struct module_facts *next;
 };
 // The load bias of a module of which file offset `offset` is mapped at `address`.
-bool module_bias(const struct module_facts *f, uint64_t offset, uint64_t address, uint64_t *bias);
+bool module_bias(const struct module_facts *f, uint64_t offset, uint64_t address, int prot, uint64_t *bias);
 struct module_facts *module_facts(struct recorder *r, int fd, uint64_t blob);
 // A file mapping [address, address+length) of `facts` at file offset: patches what must trap, makes binding
 // eager, and (when the mapping begins the module) queues its slots.
@@ -319,7 +320,7 @@ void strategist_end(struct recorder *r);
 void strategist_free(struct recorder *r);
 struct task *strategist_choose(struct recorder *r);
 void strategist_resume(struct recorder *r, struct task *t); // t is about to run
-bool strategist_slice_over(struct recorder *r);
+bool strategist_slice_over(struct recorder *r);             // at a tick of the timer
 
 // ---- gate.c: the fork gate
 void gate_begin(struct recorder *r);

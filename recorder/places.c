@@ -67,7 +67,9 @@ void places_mapped(struct recorder *r, struct task *t, const struct module_facts
                    uint64_t address, uint64_t length, uint64_t offset) {
     struct mapped x = {.r = r, .t = t, .name = name, .start = address, .end = address + length};
     struct stat st;
-    if (!module_bias(f, offset, address, &x.bias) || fstat(fd, &st) < 0 || st.st_size <= 0) return;
+    if (!module_bias(f, offset, address, PROT_READ | PROT_EXEC, &x.bias) || fstat(fd, &st) < 0 ||
+        st.st_size <= 0)
+        return;
     void *image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (image == MAP_FAILED) return;
     struct elf_module *m = elf_module_parse(image, (size_t)st.st_size);

@@ -14,8 +14,9 @@ enum {
     // A task that has had so many in a row while others could run gives way, as if it yielded (PCT, delays: a loop
     // that polls would go on for ever).
     STARVE_STEPS = 20000,
-    // The same without any landmark in this time: a busy loop. Its place is not reproduced.
-    STARVE_US = 400000,
+    // The same without any landmark in so many ticks of the timer: a busy loop. Its place is not reproduced. Ticks, for
+    // they do not pass while the machine runs something else.
+    STARVE_TICKS = 100,
 };
 
 struct strategist {
@@ -26,8 +27,9 @@ struct strategist {
     bool many;   // more than one task could run when the slice began
     uint32_t mm; // the space whose count this is, at the slice's begin
     uint64_t count;
-    uint32_t runner;           // task that has had the CPU since step `since`, its number
-    uint64_t since, looked_us; // looked_us: the last choice
+    uint32_t runner; // task that has had the CPU since step `since`, its number
+    uint64_t since;
+    unsigned ticks; // since the last choice
     uint64_t points[PCT_DEPTH_MAX], values[PCT_DEPTH_MAX];
     size_t point_count, next; // of points, or of the plan's switches
     uint64_t *priorities;     // of the first tasks
@@ -209,8 +211,8 @@ struct task *strategist_choose(struct recorder *r) {
     if (!ready) return NULL;
     bool limited = s->kind == STRATEGY_PCT || s->kind == STRATEGY_DELAY;
     bool starves = s->many && c && c->number == s->runner &&
-                   ((limited && s->steps - s->since > STARVE_STEPS) || strategist_slice_over(r));
-    s->looked_us = r->clock_us;
+                   ((limited && s->steps - s->since > STARVE_STEPS) || s->ticks > STARVE_TICKS);
+    s->ticks = 0;
     bool gives_way = c && (c->yielded || starves);
     struct task *usual = c && may_run(r, c) && !c->yielded ? c : in_turn(r, c), *next;
     if (s->kind == STRATEGY_NONE) {
@@ -244,6 +246,7 @@ static uint64_t next_point(const struct strategist *s) {
 void strategist_resume(struct recorder *r, struct task *t) {
     struct strategist *s = r->strategist;
     if (!t->mm->annex || !t->at_landmark) return; // else: in the middle of a slice
+    t->at_tick = false;
     s->mm = t->mm->id;
     s->count = clock_count(t->mm);
     if (s->kind == STRATEGY_NONE || t->interrupt_wanted) return;
@@ -252,5 +255,5 @@ void strategist_resume(struct recorder *r, struct task *t) {
 }
 
 bool strategist_slice_over(struct recorder *r) {
-    return r->clock_us - r->strategist->looked_us > STARVE_US;
+    return ++r->strategist->ticks > STARVE_TICKS;
 }

@@ -97,4 +97,43 @@ plan 'fork 1' 'acquire function libc.so.6!no_such_function'
 gated 0 no-site gate_mutex
 plan 'fork 1' 'acquire function libnothing.so!f'
 gated 0 no-site gate_mutex
+
+# ---- schedules: the same one makes the same interleaving, and so does the list of its switches
+: >orders
+for spin in '' spin; do
+    for strategy in 'random seed 1' 'random seed 2' 'pct threads 5 steps 400 depth 4 seed 7' 'delay delays 8 steps 400 seed 3' switches; do
+        plan "$strategy"
+        for ((i = 0; i < 4; i++)); do
+            clean "$refork" record --schedule plan.schedule --save-schedule made.schedule -o "$i.refork" -- "$programs/order" $spin >"$i.out" 2>stderr || fail "$strategy: status $?: $(cat stderr)"
+            cmp 0.out "$i.out" || fail "$strategy: another order in run $i"
+        done
+        clean "$refork" replay --batch 3.refork | cmp - 0.out || fail "$strategy: the replay prints another order"
+        clean "$refork" record --schedule made.schedule --save-schedule again.schedule -o again.refork -- "$programs/order" $spin >again.out 2>stderr || fail "made of $strategy: $(cat stderr)"
+        cmp 0.out again.out && cmp made.schedule again.schedule || fail "$strategy: the list of its switches makes another order: $(cat stderr made.schedule)"
+        cat 0.out >>orders
+    done
+done
+[ "$(sort -u orders | wc -l)" -ge 8 ] || fail "all schedules make the same orders: $(cat orders)"
+# Time slices and chaos are written down as well.
+for ((i = 0; i < 3; i++)); do
+    clean "$refork" record --chaos --seed $i --save-schedule made.schedule -o run.refork -- "$programs/order" >0.out 2>stderr || fail "chaos: $(cat stderr)"
+    clean "$refork" record --schedule made.schedule -o run.refork -- "$programs/order" >again.out 2>stderr || fail "made of chaos: $(cat stderr)"
+    cmp 0.out again.out || fail "the switches of --chaos --seed $i make another order"
+done
+
+# refused STDERR [OPTION...]: record does not begin
+refused() {
+    local says=$1 got
+    shift
+    clean "$refork" record "$@" -o refused.refork -- true 2>stderr
+    got=$?
+    [ $got = 125 ] || fail "record $*: status $got"
+    grep -qF -- "$says" stderr || fail "record $*: no '$says': $(cat stderr)"
+    [ ! -e refused.refork ] || fail "record $* left a recording"
+}
+plan 'random seed x'
+refused "bad schedule 'plan.schedule', line 2: 'x' is no number of seed" --schedule plan.schedule
+refused "cannot read the schedule 'none.schedule'" --schedule none.schedule
+plan 'random seed 1'
+refused "leave '--chaos' and '--seed' out" --chaos --schedule plan.schedule
 rm -rf "$work"
