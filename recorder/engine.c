@@ -202,7 +202,7 @@ static void run(struct recorder *r, struct task *t) {
     }
     if (r->strategist) strategist_resume(r, t);
     struct mm *mm = t->mm->break_count ? t->mm : NULL;
-    if (mm && !breaks_leave(r, t)) return;
+    if (mm && !breakpoints_leave(r, t)) return;
     int status, sig = t->inject_signal;
     t->inject_signal = 0;
     t->state = TASK_RUNNING;
@@ -212,9 +212,9 @@ static void run(struct recorder *r, struct task *t) {
         if ((chaos_random(r) & 3) == 0)
             clock_set_limit(t->mm, clock_count(t->mm) + 1 + (chaos_random(r) & 63));
     }
-    if (mm) breaks_plant(mm, true);
+    if (mm) breakpoints_plant(mm, true);
     bool stopped = run_until_stop(r, t, PTRACE_CONT, sig, &status);
-    if (mm) breaks_plant(mm, false);
+    if (mm) breakpoints_plant(mm, false);
     if (!stopped) {
         if (!r->failed) task_ended(r, t, 0);
         return;

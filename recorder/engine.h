@@ -60,7 +60,7 @@ struct mm {
         uint8_t byte;
     } saved[32];
     int saved_count;
-    struct breakpoint *breaks; // by no order; see breaks.c
+    struct breakpoint *breaks; // by no order; see breakpoints.c
     int break_count, break_room;
 };
 
@@ -338,47 +338,46 @@ void gate_fork_failed(struct recorder *r, struct task *t, int64_t ret);
 void gate_exec(struct recorder *r, struct task *t);
 void gate_ended(struct recorder *r, struct task *t, int status);
 
-// ---- breaks.c: breakpoints
+// ---- breakpoints.c: breakpoints
 // NULL, or why no breakpoint may be at `address`. A role that is off costs nothing.
-const char *break_add(struct recorder *r, struct task *t, uint64_t address, unsigned role, bool on);
-void break_remove(struct mm *mm, uint64_t address, unsigned role);
-void break_switch(struct mm *mm, unsigned role, bool on);
-struct breakpoint *break_at(struct mm *mm, uint64_t pc);
-bool breaks_within(const struct mm *mm, uint64_t start, uint64_t end);
-void breaks_unmapped(struct mm *mm, uint64_t start, uint64_t end);
-void breaks_fork(struct mm *child, const struct mm *parent);
+const char *breakpoint_add(struct recorder *r, struct task *t, uint64_t address, unsigned role, bool on);
+void breakpoints_switch(struct mm *mm, unsigned role, bool on);
+struct breakpoint *breakpoint_at(struct mm *mm, uint64_t pc);
+bool breakpoints_within(const struct mm *mm, uint64_t start, uint64_t end);
+void breakpoints_unmapped(struct mm *mm, uint64_t start, uint64_t end);
+void breakpoints_fork(struct mm *child, const struct mm *parent);
 // The int3s, into memory and out again.
-void breaks_plant(struct mm *mm, bool in);
+void breakpoints_plant(struct mm *mm, bool in);
 // Before t is resumed: over the breakpoint that it starts at. False: it is at a landmark again, or gone.
-bool breaks_leave(struct recorder *r, struct task *t);
-// t has executed an instruction and stands at regs->rip, a breakpoint: makes the landmark that is wanted there. 0:
-// made, or t is gone; 1: t goes on, over the breakpoint, when it is resumed or stepped.
-int break_arrived(struct recorder *r, struct task *t, struct user_regs_struct *regs);
+bool breakpoints_leave(struct recorder *r, struct task *t);
+// t has executed an instruction and stands at regs->rip: if there is a breakpoint, makes the landmark that is wanted.
+// False: made, or t is gone; true: t goes on (over the breakpoint) when it is resumed or stepped.
+bool breakpoint_arrived(struct recorder *r, struct task *t, struct user_regs_struct *regs);
 // At the int3 of a breakpoint.
-void break_trap(struct recorder *r, struct task *t, struct user_regs_struct *regs);
+void breakpoint_trap(struct recorder *r, struct task *t, struct user_regs_struct *regs);
 
 // ---- places.c: what is to happen at breakpoints
 // An executable file has been mapped into t's space.
 void places_mapped(struct recorder *r, struct task *t, const struct module_facts *f, int fd, const char *name,
                    uint64_t address, uint64_t length, uint64_t offset);
 enum break_wish { WISH_PASS, WISH_LAND, WISH_BEHIND };
-enum break_wish break_wish(struct recorder *r, struct task *t, const struct breakpoint *b,
-                           const struct user_regs_struct *regs);
+enum break_wish breakpoint_wish(struct recorder *r, struct task *t, const struct breakpoint *b,
+                                const struct user_regs_struct *regs);
 enum break_wish gate_fork_entry(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
 enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
 enum break_wish gate_return(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
 void gate_landed(struct recorder *r, struct task *t);
 // The landmark has been made.
-void break_landed(struct recorder *r, struct task *t, const struct breakpoint *b);
+void breakpoint_landed(struct recorder *r, struct task *t, const struct breakpoint *b);
 
 // ---- preempt.c
-enum { STEP_GONE, STEP_DONE, STEP_HELD }; // HELD: a signal was held back or ignored, nothing was executed
-// One instruction of t, which is marked as `stepping`. STEP_GONE: t is at a landmark, or gone, or cannot be stepped
-// here. A breakpoint that it comes to counts.
-int task_step(struct recorder *r, struct task *t, struct user_regs_struct *regs);
+// Executes one instruction of t, whose registers are *regs before and after; a breakpoint that it comes to counts.
+// False: t is at a landmark, or gone, or not stoppable here: the caller leaves. t->stepping is set meanwhile,
+// end_stepping called at the end.
+bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs);
 // The same without a look at breakpoints.
-int task_step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs);
-// Behind the last task_step of a READY t.
+enum { STEP_GONE, STEP_DONE, STEP_HELD }; // HELD: a signal was held back or ignored, nothing was executed
+int step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs);
 void end_stepping(struct task *t);
 void preempt_request(struct recorder *r, struct task *t); // asks for a landmark soon
 bool in_site_stub(const struct mm *mm, uint64_t pc);

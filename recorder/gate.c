@@ -98,7 +98,7 @@ static void enter_state(struct recorder *r, enum gate_state state) {
 
 static void switch_everywhere(struct recorder *r, unsigned role, bool on) {
     for (struct task *t = r->tasks; t; t = t->next)
-        break_switch(t->mm, role, on);
+        breakpoints_switch(t->mm, role, on);
 }
 
 // The verdict, once; everybody goes on.
@@ -201,7 +201,7 @@ static void close_gate(struct recorder *r, struct task *t, bool in_function) {
         return;
     }
     switch_everywhere(r, BREAK_FORK, false);
-    break_switch(t->mm, BREAK_ACQUIRE, true);
+    breakpoints_switch(t->mm, BREAK_ACQUIRE, true);
 }
 
 enum break_wish gate_fork_entry(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {
@@ -309,7 +309,7 @@ enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct us
     }
     uint64_t back = 0;
     tracee_read(t->tid, t->mm->mem_fd, regs->rsp, &back, 8);
-    if (break_add(r, t, back, BREAK_RETURN, true)) return WISH_PASS;
+    if (breakpoint_add(r, t, back, BREAK_RETURN, true)) return WISH_PASS;
     if (g->return_count == g->return_room) {
         g->return_room = g->return_room ? g->return_room * 2 : 16;
         g->returns = realloc(g->returns, g->return_room * sizeof *g->returns);
@@ -347,7 +347,7 @@ void gate_landed(struct recorder *r, struct task *t) {
     g->parked = t;
     g->out->parked = t->tid;
     g->alone = true;
-    break_switch(t->mm, BREAK_ACQUIRE | BREAK_RETURN, false);
+    breakpoints_switch(t->mm, BREAK_ACQUIRE | BREAK_RETURN, false);
     char text[600];
     code_place_format(&g->plan->acquire, text, sizeof text);
     note(r, t, "task %d has taken the lock 0x%" PRIx64 " at %.200s and is parked; task %d goes on", t->tid,

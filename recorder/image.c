@@ -37,7 +37,7 @@ void image_fork(struct mm *child, const struct mm *parent) {
     child->site_page_count = parent->site_page_count;
     memcpy(child->saved, parent->saved, sizeof child->saved);
     child->saved_count = parent->saved_count;
-    breaks_fork(child, parent);
+    breakpoints_fork(child, parent);
     struct pending_module **link = &child->pending;
     for (struct pending_module *p = parent->pending; p; p = p->next) {
         struct pending_module *c = malloc(sizeof *c);

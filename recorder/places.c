@@ -44,9 +44,9 @@ static const struct code_place fork_functions[] = {
 static void find_gate(const struct mapped *x, const struct gate_plan *plan) {
     uint64_t at;
     for (size_t i = 0; i < sizeof fork_functions / sizeof *fork_functions; i++)
-        if (locate(x, &fork_functions[i], &at)) break_add(x->r, x->t, at, BREAK_FORK, true);
-    if (plan->at_site && locate(x, &plan->fork_site, &at)) break_add(x->r, x->t, at, BREAK_SITE, false);
-    if (locate(x, &plan->acquire, &at)) gate_site(x->r, break_add(x->r, x->t, at, BREAK_ACQUIRE, false));
+        if (locate(x, &fork_functions[i], &at)) breakpoint_add(x->r, x->t, at, BREAK_FORK, true);
+    if (plan->at_site && locate(x, &plan->fork_site, &at)) breakpoint_add(x->r, x->t, at, BREAK_SITE, false);
+    if (locate(x, &plan->acquire, &at)) gate_site(x->r, breakpoint_add(x->r, x->t, at, BREAK_ACQUIRE, false));
 }
 
 static void find_places(const struct mapped *x) {
@@ -55,11 +55,11 @@ static void find_places(const struct mapped *x) {
     if (x->r->gate && gate_wants_sites(x->r)) find_gate(x, &s->gate);
     for (size_t i = 0; i < s->yield_count; i++) {
         if (!locate(x, &s->yields[i].place, &at)) continue;
-        const char *why = break_add(x->r, x->t, at, BREAK_YIELD, true);
+        const char *why = breakpoint_add(x->r, x->t, at, BREAK_YIELD, true);
         if (why)
             say_unusable(x, &s->yields[i].place, why);
         else
-            break_at(x->t->mm, at)->yield = i;
+            breakpoint_at(x->t->mm, at)->yield = i;
     }
 }
 
@@ -86,8 +86,8 @@ static enum break_wish yield_wish(struct recorder *r, struct task *t, const stru
 }
 
 // Several may want a landmark. Behind the instruction is where the acquire site wants it, so that comes first.
-enum break_wish break_wish(struct recorder *r, struct task *t, const struct breakpoint *b,
-                           const struct user_regs_struct *regs) {
+enum break_wish breakpoint_wish(struct recorder *r, struct task *t, const struct breakpoint *b,
+                                const struct user_regs_struct *regs) {
     enum break_wish wish = b->on & BREAK_ACQUIRE ? gate_acquire(r, t, regs) : WISH_PASS;
     if (!wish && b->on & BREAK_RETURN) wish = gate_return(r, t, regs);
     if (!wish && b->on & BREAK_FORK) wish = gate_fork_entry(r, t, regs);
@@ -95,7 +95,7 @@ enum break_wish break_wish(struct recorder *r, struct task *t, const struct brea
     return wish;
 }
 
-void break_landed(struct recorder *r, struct task *t, const struct breakpoint *b) {
+void breakpoint_landed(struct recorder *r, struct task *t, const struct breakpoint *b) {
     if (b->on & BREAK_YIELD) t->yielded = true;
     if (r->gate) gate_landed(r, t);
 }

@@ -57,7 +57,7 @@ static bool own_code(struct task *t, uint64_t pc) {
     return annex_contains(pc) || in_site_stub(t->mm, pc);
 }
 
-int task_step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+int step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
     int status, sig = t->inject_signal;
     t->inject_signal = 0;
     t->state = TASK_RUNNING;
@@ -102,10 +102,10 @@ int task_step_raw(struct recorder *r, struct task *t, struct user_regs_struct *r
     return tracee_get_regs(t->tid, regs) ? STEP_HELD : STEP_GONE;
 }
 
-int task_step(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
-    int stepped = task_step_raw(r, t, regs);
-    if (stepped != STEP_DONE || !t->mm->break_count || !break_at(t->mm, regs->rip)) return stepped;
-    return break_arrived(r, t, regs) ? STEP_DONE : STEP_GONE;
+bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    int stepped = step_raw(r, t, regs);
+    if (stepped == STEP_DONE && t->mm->break_count) return breakpoint_arrived(r, t, regs);
+    return stepped != STEP_GONE;
 }
 
 // ---- where the code comes from
@@ -305,7 +305,7 @@ static bool find_turn(struct recorder *r, struct task *t, struct turn *turn, str
                 }
             turn->pcs[turn->count++] = regs->rip;
         }
-        if (!task_step(r, t, regs)) return false;
+        if (!step(r, t, regs)) return false;
     }
     return true; // long code without a repeated pc: all of it is "the turn"
 }
@@ -318,7 +318,7 @@ static bool walk_to(struct recorder *r, struct task *t, uint64_t address, struct
         if (regs->rip == address && n) return true;
         if (!own_code(t, regs->rip)) add_words(t, regs, w);
         w->steps++;
-        if (!task_step(r, t, regs)) {
+        if (!step(r, t, regs)) {
             *landmark = true;
             return false;
         }
@@ -329,7 +329,7 @@ static bool walk_to(struct recorder *r, struct task *t, uint64_t address, struct
 // A task that stands in the middle of the bytes to be replaced would go on in the middle of the jump. It
 // stands at a landmark, so this is an instruction behind a syscall or a fault. A breakpoint's byte must stay.
 static bool others_inside(struct recorder *r, struct task *t, const struct loop_site *site) {
-    if (breaks_within(t->mm, site->address, site->address + site->patch_len)) return true;
+    if (breakpoints_within(t->mm, site->address, site->address + site->patch_len)) return true;
     for (struct task *o = r->tasks; o; o = o->next)
         if (o != t && o->mm == t->mm && o->landmark.rip > site->address &&
             o->landmark.rip < site->address + site->patch_len)
@@ -380,7 +380,7 @@ static void make_landmark(struct recorder *r, struct task *t) {
         return;
     }
     // Interrupted behind a breakpoint's int3, before its SIGTRAP: that comes first.
-    if (t->mm->break_count && break_at(t->mm, regs.rip - 1) && !task_step(r, t, &regs)) return;
+    if (t->mm->break_count && breakpoint_at(t->mm, regs.rip - 1) && !step(r, t, &regs)) return;
     size_t first;
     if (!find_turn(r, t, &turn, &regs, &first)) return;
     uint64_t loop_head = turn.pcs[first];

@@ -337,8 +337,8 @@ void signal_stop(struct recorder *r, struct task *t, int status) {
         if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
         return;
     }
-    if (int3 && t->mm->break_count && break_at(t->mm, regs.rip - 1)) {
-        break_trap(r, t, &regs);
+    if (int3 && t->mm->break_count && breakpoint_at(t->mm, regs.rip - 1)) {
+        breakpoint_trap(r, t, &regs);
         return;
     }
     if (((int3 || (sig == SIGSEGV && info.si_code == 0x80))) && trapped_instruction(r, t, &regs, int3)) {

@@ -317,9 +317,9 @@ void syscall_entry(struct recorder *r, struct task *t) {
 static void mapped_over(struct task *t, int64_t ret) {
     if (ret < 0 && ret > -4096) return;
     const uint64_t *a = t->args;
-    if (t->nr == SYS_munmap || t->nr == SYS_mremap) breaks_unmapped(t->mm, a[0], a[0] + a[1]);
-    if (t->nr == SYS_mmap) breaks_unmapped(t->mm, (uint64_t)ret, (uint64_t)ret + a[1]);
-    if (t->nr == SYS_mremap) breaks_unmapped(t->mm, (uint64_t)ret, (uint64_t)ret + a[2]);
+    if (t->nr == SYS_munmap || t->nr == SYS_mremap) breakpoints_unmapped(t->mm, a[0], a[0] + a[1]);
+    if (t->nr == SYS_mmap) breakpoints_unmapped(t->mm, (uint64_t)ret, (uint64_t)ret + a[1]);
+    if (t->nr == SYS_mremap) breakpoints_unmapped(t->mm, (uint64_t)ret, (uint64_t)ret + a[2]);
 }
 
 static void map_pieces(struct recorder *r, struct task *t, struct batch *b, int64_t ret) {

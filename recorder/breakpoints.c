@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct breakpoint *break_at(struct mm *mm, uint64_t pc) {
+struct breakpoint *breakpoint_at(struct mm *mm, uint64_t pc) {
     for (int i = 0; i < mm->break_count; i++)
         if (mm->breaks[i].address == pc && mm->breaks[i].on) return &mm->breaks[i];
     return NULL;
 }
 
-bool breaks_within(const struct mm *mm, uint64_t start, uint64_t end) {
+bool breakpoints_within(const struct mm *mm, uint64_t start, uint64_t end) {
     for (int i = 0; i < mm->break_count; i++)
         if (mm->breaks[i].address >= start && mm->breaks[i].address < end) return true;
     return false;
@@ -42,7 +42,7 @@ static const char *unsuitable(struct task *t, uint64_t address) {
     return NULL;
 }
 
-const char *break_add(struct recorder *r, struct task *t, uint64_t address, unsigned role, bool on) {
+const char *breakpoint_add(struct recorder *r, struct task *t, uint64_t address, unsigned role, bool on) {
     (void)r;
     struct mm *mm = t->mm;
     for (int i = 0; i < mm->break_count; i++)
@@ -66,30 +66,20 @@ const char *break_add(struct recorder *r, struct task *t, uint64_t address, unsi
     return NULL;
 }
 
-void break_remove(struct mm *mm, uint64_t address, unsigned role) {
-    for (int i = 0; i < mm->break_count; i++) {
-        if (mm->breaks[i].address != address) continue;
-        mm->breaks[i].roles &= ~role;
-        mm->breaks[i].on &= ~role;
-        if (!mm->breaks[i].roles) mm->breaks[i] = mm->breaks[--mm->break_count];
-        return;
-    }
-}
-
-void break_switch(struct mm *mm, unsigned role, bool on) {
+void breakpoints_switch(struct mm *mm, unsigned role, bool on) {
     for (int i = 0; i < mm->break_count; i++) {
         struct breakpoint *b = &mm->breaks[i];
         b->on = on ? b->on | (b->roles & role) : b->on & ~role;
     }
 }
 
-void breaks_unmapped(struct mm *mm, uint64_t start, uint64_t end) {
+void breakpoints_unmapped(struct mm *mm, uint64_t start, uint64_t end) {
     for (int i = mm->break_count; i-- > 0;)
         if (mm->breaks[i].address >= start && mm->breaks[i].address < end)
             mm->breaks[i] = mm->breaks[--mm->break_count];
 }
 
-void breaks_fork(struct mm *child, const struct mm *parent) {
+void breakpoints_fork(struct mm *child, const struct mm *parent) {
     if (!parent->break_count) return;
     child->breaks = malloc((size_t)parent->break_count * sizeof *child->breaks);
     rf_assert(child->breaks);
@@ -97,7 +87,7 @@ void breaks_fork(struct mm *child, const struct mm *parent) {
     child->break_count = child->break_room = parent->break_count;
 }
 
-void breaks_plant(struct mm *mm, bool in) {
+void breakpoints_plant(struct mm *mm, bool in) {
     for (int i = 0; i < mm->break_count; i++) {
         const struct breakpoint *b = &mm->breaks[i];
         // Fails when the program is gone; then nobody comes here.
@@ -130,47 +120,47 @@ static void log_break(struct recorder *r, struct task *t, const struct user_regs
     batch.e.aux = count;
     set_landmark(t, &batch.e.regs);
     batch_log(r, t, &batch);
-    break_landed(r, t, b);
+    breakpoint_landed(r, t, b);
     if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
 }
 
-int break_arrived(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
-    const struct breakpoint *at = break_at(t->mm, regs->rip);
-    if (!at) return 1;
+bool breakpoint_arrived(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    const struct breakpoint *at = breakpoint_at(t->mm, regs->rip);
+    if (!at) return true;
     const struct breakpoint b = *at; // the list may change
     uint64_t count = count_arrival(t, b.address);
     t->on_break = true;
-    enum break_wish wish = break_wish(r, t, &b, regs);
-    if (wish == WISH_PASS) return 1;
+    enum break_wish wish = breakpoint_wish(r, t, &b, regs);
+    if (wish == WISH_PASS) return true;
     int stepped = STEP_HELD;
     while (wish == WISH_BEHIND && stepped == STEP_HELD)
-        stepped = task_step_raw(r, t, regs);
-    if (stepped == STEP_GONE) return 0; // the instruction faulted, or t was killed
+        stepped = step_raw(r, t, regs);
+    if (stepped == STEP_GONE) return false; // the instruction faulted, or t was killed
     log_break(r, t, regs, &b, count, wish == WISH_BEHIND ? BREAK_BEHIND : BREAK_BEFORE);
-    return 0;
+    return false;
 }
 
-void break_trap(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+void breakpoint_trap(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
     int tid = t->tid;
     bool stepping = t->stepping;
     regs->rip--;
     if (!tracee_set_regs(t->tid, regs)) return; // killed
     t->stepping = true;
-    break_arrived(r, t, regs);
+    breakpoint_arrived(r, t, regs);
     if (task_find(r, tid) != t) return;
     t->stepping = stepping;
     if (!stepping && t->state == TASK_READY) end_stepping(t);
 }
 
-bool breaks_leave(struct recorder *r, struct task *t) {
+bool breakpoints_leave(struct recorder *r, struct task *t) {
     struct user_regs_struct regs;
-    if (!t->on_break && !(t->at_landmark && break_at(t->mm, t->landmark.rip))) return true;
+    if (!t->on_break && !(t->at_landmark && breakpoint_at(t->mm, t->landmark.rip))) return true;
     if (!tracee_get_regs(t->tid, &regs)) return true;
     int tid = t->tid;
     t->on_break = t->stepping = true;
-    int stepped = STEP_DONE;
+    bool stepped = true;
     while (stepped && t->on_break)
-        stepped = task_step(r, t, &regs);
+        stepped = step(r, t, &regs);
     if (task_find(r, tid) != t) return false;
     t->stepping = false;
     if (t->state == TASK_READY) end_stepping(t);
