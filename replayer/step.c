@@ -434,16 +434,10 @@ static int on_state(struct replay *r, const struct event *e, struct vtask *v, st
 
 // The int3 is there only while the task runs towards it: whatever looks at memory afterwards sees the program's own
 // byte. A task that starts at the address has not come to it.
-static int on_break(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+static int come_to(struct replay *r, const struct event *e, struct vtask *v, uint64_t at,
+                   struct rf_error *err) {
     struct space *s = v->space;
-    uint64_t at = (uint64_t)e->ret, arrivals = 0;
-    uint8_t own;
-    r->error = err;
-    if (!e->aux || (at >= REPLAY_PAGE && at < REPLAY_PAGE + 4096))
-        return rf_fail(err, RF_BAD_TRACE, "event %llu: impossible arrival %llu at 0x%llx",
-                       (unsigned long long)e->number, (unsigned long long)e->aux, (unsigned long long)at);
-    restart(v);
-    while (arrivals < e->aux) {
+    for (uint64_t arrivals = 0; arrivals < e->aux;) {
         // The instruction under the int3 by itself. It may lead back to where it stands.
         if (v->pub.regs.rip == at) {
             if (vtask_single_step(r, v, err) < 0) return -1;
@@ -453,6 +447,7 @@ static int on_break(struct replay *r, const struct event *e, struct vtask *v, st
             }
         }
         int status = 0;
+        uint8_t own;
         if (!tracee_read(s->pid, s->mem_fd, at, &own, 1) || !tracee_write(s->mem_fd, at, "\xcc", 1))
             return diverged(r, e, v, "there is no code at 0x%llx", (unsigned long long)at);
         int result = vtask_run(r, v, &status, err);
@@ -469,8 +464,18 @@ static int on_break(struct replay *r, const struct event *e, struct vtask *v, st
         v->pub.regs.rip = at;
         arrivals++;
     }
-    if (e->nr == BREAK_BEHIND && vtask_single_step(r, v, err) < 0) return -1;
-    return check_regs(r, e, v, err);
+    return e->nr == BREAK_BEHIND ? vtask_single_step(r, v, err) : 0;
+}
+
+static int on_break(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    uint64_t at = (uint64_t)e->ret;
+    r->error = err;
+    if (!e->aux || (at >= REPLAY_PAGE && at < REPLAY_PAGE + 4096))
+        return rf_fail(err, RF_BAD_TRACE, "event %llu: impossible arrival %llu at 0x%llx",
+                       (unsigned long long)e->number, (unsigned long long)e->aux, (unsigned long long)at);
+    restart(v);
+    int result = come_to(r, e, v, at, err);
+    return result < 0 ? -1 : check_regs(r, e, v, err);
 }
 
 static int on_patch(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
