@@ -1,4 +1,4 @@
-#include "recorder/engine.h"
+#include "recorder/loop.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -210,6 +210,7 @@ static struct task *exec_done(struct recorder *r, struct task *t) {
     }
     t->tid = p->pid;
     scratch_release(t);
+    loop_free(t);
     mm_unref(t->mm);
     t->mm = mm_new(r, t->tid);
     t->clear_tid = t->robust_list = 0;

@@ -1,5 +1,5 @@
 #include "core/clock.h"
-#include "recorder/engine.h"
+#include "recorder/loop.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TICK_US = 4000, FLUSH_US = 1000000, IDLE_FLUSH_US = 250000 };
+enum { FIRST_SPIN_LOOK = 12, TICK_US = 4000, FLUSH_US = 1000000, IDLE_FLUSH_US = 250000 };
 
 static volatile sig_atomic_t interrupts, terminate_signal, ticks;
 
@@ -46,6 +46,7 @@ struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm 
     p->refs++;
     t->mm = mm;
     t->state = TASK_READY;
+    t->busy_look = FIRST_SPIN_LOOK;
     struct task **link = &r->tasks;
     while (*link)
         link = &(*link)->next;
@@ -85,6 +86,7 @@ void task_ended(struct recorder *r, struct task *t, int status) {
     if (r->unlogged == t) r->unlogged = NULL;
     if (t->fds) fdtable_unref(t->fds);
     scratch_release(t);
+    loop_free(t);
     mm_unref(t->mm);
     process_unref(r, t->process);
     free(t);
@@ -199,6 +201,15 @@ static void run(struct recorder *r, struct task *t) {
         if ((chaos_random(r) & 3) == 0)
             clock_set_limit(t->mm, clock_count(t->mm) + 1 + (chaos_random(r) & 63));
     }
+    if (!t->loop || t->loop->kind == WAIT_OUTSIDE) {
+        t->mm->others_ran++;
+        r->others_ran++;
+    }
+    if (!sig && t->busy >= t->busy_look && !t->stuck_logged) {
+        spin_look(r, t);
+        return;
+    }
+    if (!sig && loop_run(r, t)) return;
     if (!run_until_stop(r, t, PTRACE_CONT, sig, &status)) {
         if (!r->failed) task_ended(r, t, 0);
         return;

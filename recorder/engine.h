@@ -49,6 +49,7 @@ struct mm {
     uint32_t stubs;         // PLT stubs used
     uint64_t scratch_slots; // bit per slot in use
     bool limit_lowered;
+    uint64_t others_ran; // slices of tasks that are in no known loop
     struct pending_module *pending;
     struct site_page { // stubs of loop sites, mapped near the code that they serve
         uint64_t start, used;
@@ -106,6 +107,8 @@ struct task {
     bool yielded;
     bool stepping; // preempt_busy is at work on it
     bool stuck_logged;
+    unsigned busy, busy_look; // ticks or slices without a syscall; how many until spin_look
+    struct loop *loop; // recorder/loop.h; NULL: it has not waited in a loop yet
     int inject_signal;   // signal to hand over at the next resume (signal-delivery-stop only)
     bool in_signal_stop; // the present stop is a signal-delivery-stop
     int former_tid;      // TID before an exec by a thread
@@ -143,6 +146,8 @@ struct recorder {
     int shared_count;
     bool stop_all; // stuck, or a signal asked to end
     uint64_t chaos_left;
+    uint64_t others_ran; // as mm.others_ran, of all
+    uint64_t looked_us; // spent on single steps through loops
 };
 
 // ---- engine.c: the loop
@@ -279,9 +284,16 @@ uint64_t chaos_random(struct recorder *r);
 // ---- preempt.c
 void preempt_request(struct recorder *r, struct task *t); // asks for a landmark soon
 bool in_site_stub(const struct mm *mm, uint64_t pc);
+bool own_code(const struct mm *mm, uint64_t pc); // refork's own, put into the program
+// Executes one instruction of t, whose registers are *regs before and after. False: t is at a landmark, or gone,
+// or not stoppable here: the caller leaves. t->stepping is set meanwhile, end_stepping called at the end.
+bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs);
+void end_stepping(struct task *t);
 void preempt_tick(struct recorder *r, struct task *t); // the timer, while t runs user code
 void preempt_busy(struct recorder *r,
                   struct task *t); // at a PTRACE_INTERRUPT stop in user code: makes a landmark
+// A slice of t has ended at a landmark that is no syscall.
+void preempt_done(struct recorder *r, struct task *t);
 
 // ---- traps.c
 // At an int3 of ours (pc behind it) or a fault on the instruction itself (pc at it): carries it out and logs

@@ -3,7 +3,7 @@
 // instructions; the place where that begins is the one landmark that replay must search for (STATE).
 #include "core/annex.h"
 #include "core/code.h"
-#include "recorder/engine.h"
+#include "recorder/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,10 +39,13 @@ void preempt_tick(struct recorder *r, struct task *t) {
     now_us(r);
     if (!slice_over(r)) return;
     collect_stops(r);
-    if (others_ready(r, t)) preempt_request(r, t);
+    if (others_ready(r, t))
+        preempt_request(r, t);
+    else if (++t->busy >= t->busy_look && !t->stuck_logged)
+        ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
 }
 
-struct turn {
+struct round {
     uint64_t pcs[MAX_STEPS];
     size_t count;
 };
@@ -53,12 +56,17 @@ bool in_site_stub(const struct mm *mm, uint64_t pc) {
     return false;
 }
 
-static bool own_code(struct task *t, uint64_t pc) {
-    return annex_contains(pc) || in_site_stub(t->mm, pc);
+bool own_code(const struct mm *mm, uint64_t pc) {
+    return annex_contains(pc) || in_site_stub(mm, pc);
 }
 
-// One instruction. 1: stepped; 0: t is at a landmark, or gone, or not stoppable here: the caller leaves.
-static int step(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+// Stepping away from a syscall that was answered without being made, the kernel reports the step with TRAP_BRKPT and
+// the next instruction is still to come (user_single_step_report).
+static bool skipped_call(const siginfo_t *info, const struct user_regs_struct *before) {
+    return info->si_code == TRAP_BRKPT && (uint64_t)info->si_addr == before->rip;
+}
+
+bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
     int status;
     t->state = TASK_RUNNING;
     t->at_landmark = false;
@@ -68,13 +76,15 @@ static int step(struct recorder *r, struct task *t, struct user_regs_struct *reg
     bool stopped = run_until_stop(r, t, PTRACE_SINGLESTEP, 0, &status);
     t->in_syscall = false;
     t->state = TASK_READY;
-    if (!stopped) return 0;
+    if (!stopped) return false;
     siginfo_t info;
-    bool plain = WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) == SIGTRAP &&
-                 ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0 && info.si_code == TRAP_TRACE;
-    if (plain) {
+    bool trap = WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) == SIGTRAP &&
+                ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0;
+    bool skipped = trap && skipped_call(&info, regs);
+    if (skipped || (trap && info.si_code == TRAP_TRACE)) {
         t->in_signal_stop = true;
-        if (!tracee_get_regs(t->tid, regs)) return 0;
+        if (!tracee_get_regs(t->tid, regs)) return false;
+        if (skipped) return true;
         bool wide = before[0] == 0x66;
         if (before[wide] == 0x9c) { // pushf pushed our TF
             uint16_t flags;
@@ -82,7 +92,7 @@ static int step(struct recorder *r, struct task *t, struct user_regs_struct *reg
             flags &= (uint16_t)~0x100;
             tracee_poke(t->tid, t->mm->mem_fd, regs->rsp, &flags, 2);
         }
-        return 1;
+        return true;
     }
     if (WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_SECCOMP) {
         // `syscall` put the flags with TF into r11.
@@ -95,9 +105,9 @@ static int step(struct recorder *r, struct task *t, struct user_regs_struct *reg
     }
     int tid = t->tid;
     dispatch(r, t, status);
-    if (task_find(r, tid) != t || t->state != TASK_READY || t->at_landmark || t->inject_signal) return 0;
+    if (task_find(r, tid) != t || t->state != TASK_READY || t->at_landmark || t->inject_signal) return false;
     // A signal that was only held back or ignored: no landmark yet, go on stepping.
-    return tracee_get_regs(t->tid, regs) ? 1 : 0;
+    return tracee_get_regs(t->tid, regs);
 }
 
 // ---- where the code comes from
@@ -278,12 +288,12 @@ static struct site_page *site_room(struct recorder *r, struct task *t, uint64_t 
 }
 
 // One turn of the loop that t is in: steps until a pc comes back. False: a landmark came first.
-static bool find_turn(struct recorder *r, struct task *t, struct turn *turn, struct user_regs_struct *regs,
+static bool find_turn(struct recorder *r, struct task *t, struct round *turn, struct user_regs_struct *regs,
                       size_t *first) {
     turn->count = 0;
     *first = 0;
     for (int n = 0; n < MAX_STEPS; n++) {
-        if (!own_code(t, regs->rip)) {
+        if (!own_code(t->mm, regs->rip)) {
             for (size_t i = 0; i < turn->count; i++)
                 if (turn->pcs[i] == regs->rip) {
                     *first = i;
@@ -302,7 +312,7 @@ static bool walk_to(struct recorder *r, struct task *t, uint64_t address, struct
                     struct words *w, bool *landmark) {
     for (int n = 0; n < MAX_STEPS; n++) {
         if (regs->rip == address && n) return true;
-        if (!own_code(t, regs->rip)) add_words(t, regs, w);
+        if (!own_code(t->mm, regs->rip)) add_words(t, regs, w);
         w->steps++;
         if (!step(r, t, regs)) {
             *landmark = true;
@@ -323,7 +333,7 @@ static bool others_inside(struct recorder *r, struct task *t, const struct loop_
 }
 
 // A place for a counting stub in one of the functions of the turn, the loop's own first. *page gets the stub's page.
-static bool choose_site(struct recorder *r, struct task *t, const struct turn *turn, size_t first,
+static bool choose_site(struct recorder *r, struct task *t, const struct round *turn, size_t first,
                         struct loop_site *site, struct site_page **page) {
     enum { FUNCTIONS = 16 };
     struct {
@@ -357,7 +367,7 @@ static bool choose_site(struct recorder *r, struct task *t, const struct turn *t
 }
 
 static void make_landmark(struct recorder *r, struct task *t) {
-    static struct turn turn;
+    static struct round turn;
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
     if (same_regs(&regs, &t->landmark)) {
@@ -400,7 +410,7 @@ static void make_landmark(struct recorder *r, struct task *t) {
 }
 
 // The kernel takes TF for the program's own after a step over popf (arch/x86/kernel/step.c, is_setting_trap_flag) and would leave it set.
-static void end_stepping(struct task *t) {
+void end_stepping(struct task *t) {
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs) || !(regs.eflags & 0x100)) return;
     regs.eflags &= ~0x100ull;
@@ -409,9 +419,20 @@ static void end_stepping(struct task *t) {
 
 void preempt_busy(struct recorder *r, struct task *t) {
     int tid = t->tid;
+    if (!t->interrupt_wanted && t->busy >= t->busy_look) {
+        spin_look(r, t);
+        return;
+    }
     t->stepping = true;
     make_landmark(r, t);
     if (task_find(r, tid) != t) return;
     t->stepping = false;
     if (t->state == TASK_READY) end_stepping(t);
+    preempt_done(r, t);
+}
+
+void preempt_done(struct recorder *r, struct task *t) {
+    if (t->state != TASK_READY || !t->at_landmark) return;
+    t->busy++;
+    if (t->loop && t->loop->kind == WAIT_SPIN) stuck_check(r, t);
 }

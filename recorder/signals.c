@@ -1,5 +1,5 @@
 #include "core/annex.h"
-#include "recorder/engine.h"
+#include "recorder/loop.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -113,6 +113,7 @@ static void frame_piece(struct recorder *r, struct batch *b, struct task *t, uin
 static void into_handler(struct recorder *r, struct task *t, const siginfo_t *info, int at,
                          const struct user_regs_struct *before) {
     int sig = info->si_signo, status;
+    loop_forget(t);
     ptrace(PTRACE_SETSIGINFO, t->tid, 0, info);
     t->state = TASK_RUNNING;
     t->in_syscall = true; // the timer shall leave it alone
@@ -247,6 +248,7 @@ void signal_stop(struct recorder *r, struct task *t, int status) {
     if (int3 && ((regs.rip - 1 >= ANNEX_STUBS && regs.rip - 1 < ANNEX_STUBS + ANNEX_STUBS_SIZE) ||
                  in_site_stub(t->mm, regs.rip - 1))) {
         tick(r, t, &regs);
+        preempt_done(r, t);
         if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
         return;
     }

@@ -1,5 +1,5 @@
 #include "core/clock.h"
-#include "recorder/engine.h"
+#include "recorder/loop.h"
 
 #include <asm/prctl.h>
 #include <errno.h>
@@ -243,9 +243,11 @@ void syscall_entry(struct recorder *r, struct task *t) {
         signal_deliver(r, t, 1);
         return;
     }
+    bool loops = loop_entry(r, t);
     if (t->nr == SYS_sched_yield) {
         t->yielded = true;
         answer(r, t, &regs, 0);
+        if (loops) stuck_check(r, t);
         return;
     }
     int64_t result;
@@ -294,6 +296,7 @@ void syscall_entry(struct recorder *r, struct task *t) {
         tracee_set_regs(t->tid, &regs);
         t->redirects[t->redirect_count++] = (struct redirect){.arg = 2, .real = MADV_FREE};
     }
+    if (loops) stuck_check(r, t);
     bool may_block = t->nr == SYS_restart_syscall || syscall_may_block(t->nr, t->args);
     if (may_block) redirect(t, &regs);
     if (ptrace(PTRACE_SYSCALL, t->tid, 0, 0) < 0 && errno != ESRCH) {
@@ -474,5 +477,6 @@ void syscall_returned(struct recorder *r, struct task *t) {
     t->in_syscall = false;
     t->state = TASK_READY;
     set_landmark(t, &regs);
+    loop_exit(r, t, ret);
     batch_log(r, t, &b);
 }

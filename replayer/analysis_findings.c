@@ -24,17 +24,28 @@ static struct finding *add(struct analysis *a, const struct waiter *w, enum find
     return f;
 }
 
+static void add_parties(const struct finding_party *from, size_t count, struct finding_party **to,
+                        size_t *to_count) {
+    for (size_t i = 0; i < count; i++) {
+        struct finding_point point = from[i].point;
+        point.stack = stack_copy(&point.stack);
+        party_add(to, to_count, &from[i].task, &point, from[i].what);
+    }
+}
+
 static void add_holder(struct finding *f, const struct waiter *w) {
     if (!w->who.tid) return;
     f->holder = w->holder;
     f->holder_is_forker = w->holder_forks;
     f->acquired = w->acquired;
     f->acquired.stack = stack_copy(&w->acquired.stack);
-    if (w->doubtful || w->ref.rule == RULE_SEMAPHORE) f->confidence = CONFIDENCE_LIKELY;
+    add_parties(w->holders, w->holder_count, &f->holders, &f->holder_count);
+    bool guess = w->ref.wants == WANTS_POST || (w->ref.bare && w->sort != WRITE_EXCHANGE);
+    if (w->doubtful || guess) f->confidence = CONFIDENCE_LIKELY;
 }
 
 static void add_fork(struct finding *f, const struct waiter *w) {
-    if (!w->who.fork) return;
+    if (!w->fork.event) return;
     f->fork = w->fork;
     f->fork.stack = stack_copy(&w->fork.stack);
 }
@@ -54,20 +65,56 @@ static size_t explain(struct analysis *a, const struct waiter *w) {
 // ---- orphans
 
 static void make_orphan(struct analysis *a, struct waiter *w) {
-    if (!w->who.fork || w->shared) return;
+    if (!w->who.fork || w->shared || w->posts) return;
     bool ended = w->who.tid && !w->holder_lives;
     // 1 -> 0 may have been the last permit that was used up, not a lock that was taken.
-    bool permit = w->ref.rule == RULE_SEMAPHORE && !w->who.tid;
-    if (ended || permit) return;
-    struct finding *f = add(a, w, FINDING_ORPHANED_LOCK, RANK_CAUSE);
+    bool permit = w->ref.wants == WANTS_POST && !w->who.tid;
+    // Of a bare word only who took it says that it is a lock at all.
+    if (ended || permit || (w->ref.bare && !w->who.tid)) return;
+    enum finding_kind kind = w->child_handler  ? FINDING_ATFORK_CHILD
+                             : w->holder_forks ? FINDING_SELF_HELD
+                             : w->ref.polled   ? FINDING_ORPHANED_SPIN
+                                               : FINDING_ORPHANED_LOCK;
+    struct finding *f = add(a, w, kind, RANK_CAUSE);
     add_holder(f, w);
     add_fork(f, w);
     if (!w->who.tid) f->confidence = CONFIDENCE_LIKELY;
+    if (w->child_handler) text_reason_child_handler(f);
     text_advice(f,
-                !w->who.tid       ? ADVICE_NOT_SEEN
-                : w->holder_forks ? ADVICE_FORKER
-                                  : ADVICE_ORPHAN,
+                !w->who.tid        ? ADVICE_NOT_SEEN
+                : w->child_handler ? ADVICE_CHILD_HANDLER
+                : w->holder_forks  ? ADVICE_FORKER
+                                   : ADVICE_ORPHAN,
                 &w->ref, explain(a, w));
+}
+
+// ---- nobody holds anything
+
+static bool process_explained(const struct analysis *a, int pid, const struct waiter *but) {
+    for (size_t i = 0; i < a->waiter_count; i++)
+        if (&a->waiters[i] != but && a->waiters[i].explained && a->waiters[i].task.pid == pid) return true;
+    return false;
+}
+
+static void make_waker(struct analysis *a, struct waiter *w) {
+    if (!w->waker_count || w->explained || process_explained(a, w->task.pid, w)) return;
+    enum finding_kind kind = w->child_handler ? FINDING_ATFORK_CHILD
+                             : w->ref.polled  ? FINDING_ORPHANED_SPIN
+                                              : FINDING_VANISHED_WAKER;
+    struct finding *f = add(a, w, kind, RANK_CAUSE);
+    add_parties(w->wakers, w->waker_count, &f->wakers, &f->waker_count);
+    add_fork(f, w);
+    if (!w->wakers_seen) f->confidence = CONFIDENCE_LIKELY;
+    text_reason_waker(f, &w->ref);
+    text_advice(f, ADVICE_WAKER, &w->ref, explain(a, w));
+}
+
+// The task that the recorder named first; one finding of this sort says enough about a process.
+static void make_wakers(struct analysis *a) {
+    for (int main = 1; main >= 0; main--)
+        for (size_t i = 0; i < a->waiter_count; i++)
+            if (a->waiters[i].first == &a->waiters[i] && a->waiters[i].stuck->main == main)
+                make_waker(a, &a->waiters[i]);
 }
 
 // ---- cycles
@@ -133,12 +180,6 @@ static void make_cycles(struct analysis *a) {
 }
 
 // ---- consequences and the rest
-
-static bool process_explained(const struct analysis *a, int pid, const struct waiter *but) {
-    for (size_t i = 0; i < a->waiter_count; i++)
-        if (&a->waiters[i] != but && a->waiters[i].explained && a->waiters[i].task.pid == pid) return true;
-    return false;
-}
 
 // The stuck child that a wait4 or waitid waits for; 0 if it is none.
 static int awaited_child(const struct analysis *a, const struct waiter *w) {
@@ -274,8 +315,9 @@ int findings_make(struct analysis *a, struct rf_error *err) {
     for (size_t i = 0; i < a->waiter_count; i++)
         if (a->waiters[i].first == &a->waiters[i]) make_orphan(a, &a->waiters[i]);
     bool guessed = a->waiter_count && a->waiters[0].stuck->guessed;
+    if (!guessed) make_cycles(a);
+    make_wakers(a);
     if (!guessed) {
-        make_cycles(a);
         make_consequences(a);
         make_unknown(a);
     }

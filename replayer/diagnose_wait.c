@@ -149,10 +149,11 @@ static void look_at_thread(struct diagnosis *d, struct party *p, size_t i) {
         stack_start_routine(&w->stack, w->task.start_routine, sizeof w->task.start_routine);
     w->in_futex = waits_in_futex(t, &w->timed);
     if (!w->in_futex) return;
-    lock_recognise(w->stack.frames, w->stack.count, t->args, &p->snapshot->view, &w->ref);
+    lock_recognise(w->stack.frames, w->stack.count, t->args, &p->snapshot->view, t->regs.rsp, &w->ref);
     w->shared = is_shared(p->snapshot, t->args[0]) || is_shared(p->snapshot, w->ref.base);
     party_name_lock(d, p, w);
-    w->held = lock_is_held(w->ref.rule, word_at(p, w->ref.word));
+    uint32_t value = word_at(p, w->ref.word);
+    w->held = lock_is_held(w->ref.rule, w->ref.mask ? value & w->ref.mask : value);
     if (!w->held || w->shared) return;
     w->owner = owner_of(p, &w->ref);
     if (w->owner) w->owner_thread = party_thread(p, w->owner);
