@@ -60,6 +60,14 @@ static size_t explain(struct party *p, struct wait *w) {
 
 // ---- locks whose owner is no thread of this process
 
+// The kernel clears the TID of a thread that ends. One that is still there belongs to a thread that _Fork, which resets
+// nothing, left behind.
+static bool was_left_behind(const struct party *p, int tid) {
+    for (size_t i = 0; i < p->tcb_count; i++)
+        if (p->tcbs[i].tid == tid && !p->tcbs[i].exiting) return true;
+    return false;
+}
+
 static void make_orphan(struct diagnosis *d, struct party *p, struct wait *w) {
     const struct snapshot *s = p->snapshot;
     if (w->explained || !is_untimed(w) || !w->owner || w->owner_thread != NO_THREAD) return;
@@ -69,7 +77,7 @@ static void make_orphan(struct diagnosis *d, struct party *p, struct wait *w) {
     bool ancestor = party_ancestor_thread(d, p, w->owner, &holder);
     // The core's parent is known by its PID only; its first thread has that number as well.
     bool forker = w->owner == p->forker || (s->core && w->owner == s->parent);
-    bool orphan = ancestor || forker || p->vanished;
+    bool orphan = ancestor || forker || p->vanished || was_left_behind(p, w->owner);
     enum finding_kind kind = forker   ? FINDING_SELF_HELD
                              : orphan ? FINDING_ORPHANED_LOCK
                                       : FINDING_UNKNOWN_WAIT;
