@@ -52,8 +52,9 @@ BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 EDIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/proof/*.c))
 # Programs that the proof records. Some exist twice: NAME.static is the same source linked with -static.
 PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
-STATIC := $(addprefix $(BUILD)/tests/programs/,busy_calls.static busy_arith.static busy_flag.static threads_forks.static gate_mutex.static)
+STATIC := $(addprefix $(BUILD)/tests/programs/,busy_calls.static busy_arith.static busy_flag.static threads_forks.static)
 MUSL := $(BUILD)/tests/programs/children.musl
+STATIC += $(BUILD)/tests/programs/gate_mutex.static
 C_FILES := $(wildcard */*.c */*.h tests/*/*.c tests/*/*.h)
 SH_FILES := .ci/run completion/refork.bash $(shell find tests -name '*.sh' 2>/dev/null)
 
