@@ -54,9 +54,10 @@ EDIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/proof/*.c))
 PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
 STATIC := $(addprefix $(BUILD)/tests/programs/,busy_calls.static busy_arith.static busy_flag.static threads_forks.static)
 MUSL := $(BUILD)/tests/programs/children.musl
-STATIC += $(BUILD)/tests/programs/gate_mutex.static
 C_FILES := $(wildcard */*.c */*.h tests/*/*.c tests/*/*.h)
 SH_FILES := .ci/run completion/refork.bash $(shell find tests -name '*.sh' 2>/dev/null)
+
+STATIC += $(BUILD)/tests/programs/gate_mutex.static
 
 .PHONY: all help deps demo test check bench fuzz soak lint format clean install uninstall programs FORCE
 
