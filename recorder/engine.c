@@ -197,6 +197,7 @@ static void run(struct recorder *r, struct task *t) {
     t->inject_signal = 0;
     t->state = TASK_RUNNING;
     t->at_landmark = false;
+    r->idle_looks = 0;
     if (r->options->chaos && t->mm->annex && !t->mm->limit_lowered) {
         // Library calls are schedule points: the next one to stop at is 1..64 calls away.
         if ((chaos_random(r) & 3) == 0)
@@ -220,6 +221,7 @@ static void idle(struct recorder *r) {
         r->last_flush_us = r->clock_us;
         if (!r->trace_lost && trace_flush(r->trace, &err) < 0) trace_failed(r, &err);
     }
+    r->idle_looks++;
     stuck_check(r, NULL);
     if (r->stop_all || r->failed) return;
     int status;

@@ -148,6 +148,8 @@ struct recorder {
     bool stop_all; // stuck, or a signal asked to end
     uint64_t chaos_left;
     uint64_t others_ran; // as mm.others_ran, of all
+    bool fds_passed;     // over a socket: who holds which pipe cannot be told any more
+    unsigned idle_looks; // since somebody ran
     uint64_t looked_us; // spent on single steps through loops
 };
 
@@ -309,7 +311,10 @@ void signal_hold(struct task *t);
 void sighand_exec(struct recorder *r, struct task *t);
 
 // ---- stuck.c
-// `asleep`: the task that has just gone to sleep in a futex, while others run; NULL: nobody can run.
-void stuck_check(struct recorder *r, struct task *asleep);
+// `t`: the task that has just gone to sleep in a futex, or has come round in its loop (recorder/loop.h), while others
+// run; NULL: nobody can run. Tasks must be at landmarks.
+void stuck_check(struct recorder *r, struct task *t);
+// Whether stuck_check would find something if the tasks were at landmarks.
+bool stuck_possible(struct recorder *r);
 
 #endif

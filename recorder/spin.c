@@ -114,7 +114,7 @@ static void look(struct recorder *r, struct task *t) {
     if (r->options->log)
         fprintf(r->options->log, "         spin of %d: %s, %d words\n", t->tid,
                 fixed ? "comes back equal" : known ? "counts" : landmark ? "met a landmark" : "none", l->word_count);
-    if (known && !landmark) preempt_request(r, t);
+    if (known && !landmark && stuck_possible(r)) preempt_request(r, t);
 }
 
 bool spin_look(struct recorder *r, struct task *t) {

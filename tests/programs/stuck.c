@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <stdbool.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -43,6 +44,7 @@ static void pause_us(long us) {
 // ---- what the parent's thread holds
 
 static atomic_int held;
+static bool quiet; // it waits for something that never comes, else for a signal: it may still move
 
 static void *holder(void *unused) {
     (void)unused;
@@ -51,6 +53,8 @@ static void *holder(void *unused) {
     atomic_store(&word, 1);
     atomic_fetch_add(&next_ticket, 1);
     atomic_store(&held, 1);
+    while (quiet)
+        sem_wait(&sem);
     for (;;)
         pause();
     return NULL;
@@ -164,26 +168,94 @@ static void spin_trylock(void) {
         continue;
 }
 
+// ---- pipes: nobody waits for a child, all wait for the end of a pipe that one of them keeps open
+
+// The parent reads what its child writes until the end of file; the child's own child has the write end, too, and waits
+// for what the parent holds.
+static void read_pipe(void) {
+    int fds[2];
+    char buffer[64];
+    CHECK(pipe(fds) == 0);
+    if (!fork()) {
+        pthread_mutex_lock(&mutex);
+        _exit(0);
+    }
+    close(fds[1]);
+    CHECK(read(fds[0], buffer, sizeof buffer) >= 0);
+}
+
+// Has its own write end still: the classic mistake.
+static void read_own_pipe(void) {
+    int fds[2];
+    char c;
+    CHECK(pipe(fds) == 0);
+    if (!fork()) _exit(0);
+    CHECK(read(fds[0], &c, 1) == 0);
+}
+
+static void poll_pipe(void) {
+    int fds[2];
+    CHECK(pipe(fds) == 0);
+    struct pollfd p = {.fd = fds[0], .events = POLLIN};
+    poll(&p, 1, -1);
+}
+
+static void write_pipe(void) {
+    static char bytes[1 << 20];
+    int fds[2];
+    CHECK(pipe(fds) == 0);
+    if (write(fds[1], bytes, sizeof bytes) < 0) _exit(1);
+}
+
+// Two workers with a pipe each; the second has the first one's write end as well, so that closing it is not enough.
+static void read_inherited(void) {
+    int first[2], second[2];
+    char c;
+    CHECK(pipe(first) == 0);
+    pid_t pid = fork();
+    if (!pid) {
+        close(first[1]);
+        while (read(first[0], &c, 1) > 0)
+            continue;
+        _exit(0);
+    }
+    CHECK(pipe(second) == 0);
+    if (!fork()) {
+        close(second[1]);
+        while (read(second[0], &c, 1) > 0)
+            continue;
+        _exit(0);
+    }
+    close(first[1]);
+    CHECK(reap(pid) == 0);
+}
+
 static const struct row {
     const char *name;
     void (*wait)(void);
+    bool quiet;
 } cases[] = {
-    {"futex-backoff", futex_backoff},
-    {"condition", condition},
-    {"mutex-timedlock", mutex_timedlock},
-    {"sem-timedwait", sem_timed},
-    {"yield-exchange", yield_exchange},
-    {"nanosleep-exchange", nanosleep_exchange},
-    {"nanosleep-flag", nanosleep_flag},
-    {"poll-flag", poll_flag},
-    {"spin-lock", spin_lock},
-    {"spin-exchange", spin_exchange},
-    {"spin-ttas", spin_ttas},
-    {"spin-backoff", spin_backoff},
-    {"spin-ticket", spin_ticket},
-    {"spin-flag", spin_flag},
-    {"spin-counted", spin_counted},
-    {"spin-trylock", spin_trylock},
+    {"futex-backoff", futex_backoff, false},
+    {"condition", condition, false},
+    {"mutex-timedlock", mutex_timedlock, false},
+    {"sem-timedwait", sem_timed, false},
+    {"yield-exchange", yield_exchange, false},
+    {"nanosleep-exchange", nanosleep_exchange, false},
+    {"nanosleep-flag", nanosleep_flag, false},
+    {"poll-flag", poll_flag, false},
+    {"spin-lock", spin_lock, false},
+    {"spin-exchange", spin_exchange, false},
+    {"spin-ttas", spin_ttas, false},
+    {"spin-backoff", spin_backoff, false},
+    {"spin-ticket", spin_ticket, false},
+    {"spin-flag", spin_flag, false},
+    {"spin-counted", spin_counted, false},
+    {"spin-trylock", spin_trylock, false},
+    {"read-pipe", read_pipe, false},
+    {"read-own-pipe", read_own_pipe, true},
+    {"poll-pipe", poll_pipe, true},
+    {"write-pipe", write_pipe, true},
+    {"read-inherited", read_inherited, true},
 };
 
 int main(int argc, char **argv) {
@@ -194,6 +266,7 @@ int main(int argc, char **argv) {
     }
     if (!row) return argc > 1;
     pthread_t t;
+    quiet = row->quiet;
     pthread_spin_init(&spin, PTHREAD_PROCESS_PRIVATE);
     sem_init(&sem, 0, 0);
     CHECK(!pthread_create(&t, NULL, holder, NULL));
