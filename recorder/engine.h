@@ -3,6 +3,7 @@
 #ifndef REFORK_RECORDER_ENGINE_H
 #define REFORK_RECORDER_ENGINE_H
 
+#include "core/code.h"
 #include "core/error.h"
 #include "core/event.h"
 #include "core/fdtable.h"
@@ -55,6 +56,8 @@ struct mm {
         uint64_t start, used;
     } site_pages[32];
     int site_page_count;
+    struct loop_site *sites; // their stubs
+    int site_count;
     struct saved_byte { // first bytes of patched instructions that do not begin with 0x0f
         uint64_t address;
         uint8_t byte;
@@ -287,6 +290,8 @@ uint64_t chaos_random(struct recorder *r);
 void preempt_request(struct recorder *r, struct task *t); // asks for a landmark soon
 bool in_site_stub(const struct mm *mm, uint64_t pc);
 bool own_code(const struct mm *mm, uint64_t pc); // refork's own, put into the program
+// Of own_code, what is not an instruction of the program that was displaced there.
+bool own_instruction(const struct mm *mm, uint64_t pc);
 // Executes one instruction of t, whose registers are *regs before and after. False: t is at a landmark, or gone,
 // or not stoppable here: the caller leaves. t->stepping is set meanwhile, end_stepping called at the end.
 bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs);

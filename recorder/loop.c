@@ -15,11 +15,11 @@
 enum {
     FIRST_LOOK = 6,
     MAX_LOOK = 1 << 16,
-    LOOK_STEPS = 12000, // single steps of one look: 20 us each
+    LOOK_STEPS = 40000, // single steps of one look, 20 us each: tcmalloc spins 1000 times before it sleeps again
     STRANGERS = 8,
     CLOCK_US = 2100000, // a deadline in seconds shows no sooner than when a second has passed
     TURNED_LOOKS = 2,
-    GOOD_LOOKS = 4, // where something changes from turn to turn, each farther from the last
+    GOOD_LOOKS = 3, // where something changes from turn to turn, each farther from the last
     NEVER = 1 << 28, // turns: the overflow of a counter, as glibc's conditions look out for
 };
 
@@ -133,9 +133,8 @@ void loop_anchor(struct task *t, long nr, const struct user_regs_struct *regs) {
 
 // ---- when to look
 
-// Looking takes a 25th of the time at most, but for a fifth of a second that is free.
-bool loop_affordable(const struct recorder *r) {
-    return r->looked_us * 25 <= r->clock_us + 5000000;
+bool loop_affordable(const struct recorder *r, bool sleeps) {
+    return r->looked_us * (sleeps ? 5 : 25) <= r->clock_us + 5000000;
 }
 
 // A thread that could end the wait moves: not worth a look.
@@ -295,7 +294,9 @@ static bool judge(struct recorder *r, struct task *t, struct loop *l, bool same_
         return false;
     }
     look_later(l, FIRST_LOOK << (l->good_looks < 5 ? l->good_looks : 5));
-    if (l->good_looks < (changes ? GOOD_LOOKS : 2)) return false;
+    // Numbers that rise by chance are computed; nobody computes one number between two waits for a word.
+    bool many = changes && (now->clock || l->anchor.nr != SYS_futex);
+    if (l->good_looks < (many ? GOOD_LOOKS : 2)) return false;
     if (now->clock && r->clock_us - l->good_since_us < CLOCK_US) return false;
     loop_known(r, t, l->anchor.nr < 0 ? WAIT_SPIN : l->anchor.nr == SYS_futex ? WAIT_TIMED : WAIT_YIELD,
                same_state && !now->clock);
@@ -332,7 +333,7 @@ bool loop_visit(struct recorder *r, struct task *t, const struct user_regs_struc
     l->strangers = 0;
     l->visits++;
     if (l->tracing) return turn_ends(r, t, l, regs);
-    if (l->visits >= l->next_look && !t->stuck_logged && !t->signals && loop_affordable(r) && others_wait(r, t))
+    if (l->visits >= l->next_look && !t->stuck_logged && !t->signals && loop_affordable(r, t->nr != SYS_sched_yield) && others_wait(r, t))
         look_begin(l, regs);
     return false;
 }
@@ -385,10 +386,11 @@ bool loop_run(struct recorder *r, struct task *t) {
     t->state = TASK_READY;
     for (bool stepped = true; stepped && l->tracing;) {
         if (++l->steps > LOOK_STEPS) {
+            log_look(r, t, "too long a turn", l->turns);
             look_later(l, (double)l->visits * 4);
             break;
         }
-        if (!own_code(t->mm, regs.rip)) turn_step(t, &regs, &l->looks->turn);
+        if (!own_instruction(t->mm, regs.rip)) turn_step(t, &regs, &l->looks->turn);
         stepped = step(r, t, &regs);
         r->looked_us += 25;
         if (task_find(r, tid) != t) return true;

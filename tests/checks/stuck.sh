@@ -56,6 +56,11 @@ pipe-read proved read-own-pipe
 pipe-read proved poll-pipe
 pipe-write proved write-pipe
 pipe-read proved read-inherited
+futex proved polled-mutex
+timed likely polled-futex
+yield likely polled-yield
+spin proved polled-spin
+spin proved two-threads
 EOF
 }
 while read -r kind how case; do in_parallel "$kind" "$how" "$case"; done < <(cases)

@@ -168,6 +168,23 @@ static void spin_trylock(void) {
         continue;
 }
 
+static void wait_mutex(void) {
+    pthread_mutex_lock(&mutex);
+}
+
+static void *waits_too(void *unused) {
+    (void)unused;
+    nanosleep_exchange();
+    return NULL;
+}
+
+// The child makes a thread of its own, and both wait.
+static void two_threads(void) {
+    pthread_t t;
+    CHECK(!pthread_create(&t, NULL, waits_too, NULL));
+    spin_lock();
+}
+
 // ---- pipes: nobody waits for a child, all wait for the end of a pipe that one of them keeps open
 
 // The parent reads what its child writes until the end of file; the child's own child has the write end, too, and waits
@@ -233,29 +250,34 @@ static void read_inherited(void) {
 static const struct row {
     const char *name;
     void (*wait)(void);
-    bool quiet;
+    enum { MOVES, QUIET, POLLS } parent; // POLLS: it asks now and then whether the child has ended
 } cases[] = {
-    {"futex-backoff", futex_backoff, false},
-    {"condition", condition, false},
-    {"mutex-timedlock", mutex_timedlock, false},
-    {"sem-timedwait", sem_timed, false},
-    {"yield-exchange", yield_exchange, false},
-    {"nanosleep-exchange", nanosleep_exchange, false},
-    {"nanosleep-flag", nanosleep_flag, false},
-    {"poll-flag", poll_flag, false},
-    {"spin-lock", spin_lock, false},
-    {"spin-exchange", spin_exchange, false},
-    {"spin-ttas", spin_ttas, false},
-    {"spin-backoff", spin_backoff, false},
-    {"spin-ticket", spin_ticket, false},
-    {"spin-flag", spin_flag, false},
-    {"spin-counted", spin_counted, false},
-    {"spin-trylock", spin_trylock, false},
-    {"read-pipe", read_pipe, false},
-    {"read-own-pipe", read_own_pipe, true},
-    {"poll-pipe", poll_pipe, true},
-    {"write-pipe", write_pipe, true},
-    {"read-inherited", read_inherited, true},
+    {"futex-backoff", futex_backoff, MOVES},
+    {"condition", condition, MOVES},
+    {"mutex-timedlock", mutex_timedlock, MOVES},
+    {"sem-timedwait", sem_timed, MOVES},
+    {"yield-exchange", yield_exchange, MOVES},
+    {"nanosleep-exchange", nanosleep_exchange, MOVES},
+    {"nanosleep-flag", nanosleep_flag, MOVES},
+    {"poll-flag", poll_flag, MOVES},
+    {"spin-lock", spin_lock, MOVES},
+    {"spin-exchange", spin_exchange, MOVES},
+    {"spin-ttas", spin_ttas, MOVES},
+    {"spin-backoff", spin_backoff, MOVES},
+    {"spin-ticket", spin_ticket, MOVES},
+    {"spin-flag", spin_flag, MOVES},
+    {"spin-counted", spin_counted, MOVES},
+    {"spin-trylock", spin_trylock, MOVES},
+    {"read-pipe", read_pipe, MOVES},
+    {"read-own-pipe", read_own_pipe, QUIET},
+    {"poll-pipe", poll_pipe, QUIET},
+    {"write-pipe", write_pipe, QUIET},
+    {"read-inherited", read_inherited, QUIET},
+    {"polled-mutex", wait_mutex, POLLS},
+    {"polled-futex", futex_backoff, POLLS},
+    {"polled-yield", yield_exchange, POLLS},
+    {"polled-spin", spin_lock, POLLS},
+    {"two-threads", two_threads, MOVES},
 };
 
 int main(int argc, char **argv) {
@@ -266,7 +288,7 @@ int main(int argc, char **argv) {
     }
     if (!row) return argc > 1;
     pthread_t t;
-    quiet = row->quiet;
+    quiet = row->parent == QUIET;
     pthread_spin_init(&spin, PTHREAD_PROCESS_PRIVATE);
     sem_init(&sem, 0, 0);
     CHECK(!pthread_create(&t, NULL, holder, NULL));
@@ -277,7 +299,8 @@ int main(int argc, char **argv) {
         row->wait();
         _exit(0);
     }
-    waitpid(pid, NULL, 0);
+    while (waitpid(pid, NULL, row->parent == POLLS ? WNOHANG : 0) == 0)
+        pause_us(2000);
     puts("the child has ended");
     return 0;
 }
