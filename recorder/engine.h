@@ -109,13 +109,14 @@ struct task {
     int interrupt_wanted; // timer ticks since the slice ended without a landmark
     bool yielded;
     bool stepping; // preempt_busy, spin_look or loop_run is at work on it
-    bool stepped;  // by the latter two since its landmark: equal registers need not mean that it is still there
+    bool
+        stepped; // by the latter two since its landmark: equal registers need not mean that it is still there
     bool stuck_logged;
     unsigned busy, busy_look; // ticks or slices without a syscall; how many until spin_look
-    struct loop *loop; // recorder/loop.h; NULL: it has not waited in a loop yet
-    int inject_signal;   // signal to hand over at the next resume (signal-delivery-stop only)
-    bool in_signal_stop; // the present stop is a signal-delivery-stop
-    int former_tid;      // TID before an exec by a thread
+    struct loop *loop;        // recorder/loop.h; NULL: it has not waited in a loop yet
+    int inject_signal;        // signal to hand over at the next resume (signal-delivery-stop only)
+    bool in_signal_stop;      // the present stop is a signal-delivery-stop
+    int former_tid;           // TID before an exec by a thread
     char name[16];
     struct task *next; // in creation order
 };
@@ -153,7 +154,7 @@ struct recorder {
     uint64_t others_ran; // as mm.others_ran, of all
     bool fds_passed;     // over a socket: who holds which pipe cannot be told any more
     unsigned idle_looks; // since somebody ran
-    uint64_t looked_us; // spent on single steps through loops
+    uint64_t looked_us;  // spent on single steps through loops
 };
 
 // ---- engine.c: the loop

@@ -38,7 +38,8 @@ void image_fork(struct mm *child, const struct mm *parent) {
     child->site_count = parent->site_count;
     child->sites = malloc((size_t)parent->site_count * sizeof *child->sites + 1);
     rf_assert(child->sites);
-    if (parent->site_count) memcpy(child->sites, parent->sites, (size_t)parent->site_count * sizeof *child->sites);
+    if (parent->site_count)
+        memcpy(child->sites, parent->sites, (size_t)parent->site_count * sizeof *child->sites);
     memcpy(child->saved, parent->saved, sizeof child->saved);
     child->saved_count = parent->saved_count;
     struct pending_module **link = &child->pending;

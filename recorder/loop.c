@@ -15,11 +15,12 @@
 enum {
     FIRST_LOOK = 6,
     MAX_LOOK = 1 << 16,
-    LOOK_STEPS = 40000, // single steps of one look, 20 us each: tcmalloc spins 1000 times before it sleeps again
+    LOOK_STEPS =
+        40000, // single steps of one look, 20 us each: tcmalloc spins 1000 times before it sleeps again
     STRANGERS = 8,
     CLOCK_US = 2100000, // a deadline in seconds shows no sooner than when a second has passed
     TURNED_LOOKS = 2,
-    GOOD_LOOKS = 3, // where something changes from turn to turn, each farther from the last
+    GOOD_LOOKS = 3,  // where something changes from turn to turn, each farther from the last
     NEVER = 1 << 28, // turns: the overflow of a counter, as glibc's conditions look out for
 };
 
@@ -66,7 +67,8 @@ static enum role role_of(const struct task *t) {
 
 // Whether the call ended as it does when nothing has happened.
 static bool nothing_happened(const struct task *t, int64_t ret) {
-    if (t->nr != SYS_futex) return t->nr == SYS_time || t->nr == SYS_getpid || t->nr == SYS_gettid || ret == 0;
+    if (t->nr != SYS_futex)
+        return t->nr == SYS_time || t->nr == SYS_getpid || t->nr == SYS_gettid || ret == 0;
     int op = (int)t->args[1] & FUTEX_CMD_MASK;
     return op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET ? ret == 0 : ret == -ETIMEDOUT;
 }
@@ -201,7 +203,8 @@ static double turns_left(struct looks *k, int i, bool known) {
     double step = fabs(d[2] - d[1]), gap = known ? now->visit - 2. - before->visit : 0;
     switch (trend_of(now, i)) {
     case WANDERS:
-        return 0;
+        // In the middle of this look it began again.
+        return now->clock && k->turned[i] >= TURNED_LOOKS ? HUGE_VAL : 0;
     case RECEDES:
         return !steady(d[1] - d[0], step) || (known && !steady((d[0] - old) / gap, step)) ? 0 : HUGE_VAL;
     case NEARS:
@@ -226,7 +229,8 @@ static bool waits_as_for_a_lock(const struct task *t, const struct loop *l) {
     if (l->anchor.nr < 0) return atomic || l->looks->turn.pauses;
     if (l->anchor.nr != SYS_futex) return atomic;
     int op = (int)t->args[1] & FUTEX_CMD_MASK;
-    return op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 || (t->args[2] && (op == FUTEX_WAIT || l->words[0].atomic));
+    return op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 ||
+           (t->args[2] && (op == FUTEX_WAIT || l->words[0].atomic));
 }
 
 static void futex_word_first(const struct task *t, struct loop *l) {
@@ -264,8 +268,9 @@ void loop_known(struct recorder *r, struct task *t, enum wait_kind kind, bool fi
 static void log_look(struct recorder *r, struct task *t, const char *what, double left) {
     if (!r->options->log) return;
     const struct loop *l = t->loop;
-    fprintf(r->options->log, "         loop of %d at %s, visit %u: %s, turns left %g, decisions %d, opaque %d\n",
-            t->tid, syscall_name(t->nr), l->visits, what, left, l->looks->now.count, l->looks->turn.opaque);
+    fprintf(r->options->log,
+            "         loop of %d at %s, visit %u: %s, turns left %g, decisions %d, opaque %d\n", t->tid,
+            syscall_name(t->nr), l->visits, what, left, l->looks->now.count, l->looks->turn.opaque);
 }
 
 // Three turns are there: the verdict on the loop, or when to look again.
@@ -290,7 +295,7 @@ static bool judge(struct recorder *r, struct task *t, struct loop *l, bool same_
     log_look(r, t, now->good ? "goes on" : "may end", left);
     if (!now->good) {
         // Nearer to an end: again when it has passed. Otherwise ever more rarely.
-        look_later(l, left > 0 && left < HUGE_VAL ? left : l->visits);
+        look_later(l, left > 0 && left < HUGE_VAL ? left : now->clock ? l->visits / 4. : l->visits);
         return false;
     }
     look_later(l, FIRST_LOOK << (l->good_looks < 5 ? l->good_looks : 5));
@@ -298,7 +303,10 @@ static bool judge(struct recorder *r, struct task *t, struct loop *l, bool same_
     bool many = changes && (now->clock || l->anchor.nr != SYS_futex);
     if (l->good_looks < (many ? GOOD_LOOKS : 2)) return false;
     if (now->clock && r->clock_us - l->good_since_us < CLOCK_US) return false;
-    loop_known(r, t, l->anchor.nr < 0 ? WAIT_SPIN : l->anchor.nr == SYS_futex ? WAIT_TIMED : WAIT_YIELD,
+    loop_known(r, t,
+               l->anchor.nr < 0            ? WAIT_SPIN
+               : l->anchor.nr == SYS_futex ? WAIT_TIMED
+                                           : WAIT_YIELD,
                same_state && !now->clock);
     l->seen = l->visits;
     l->next_look = l->visits < MAX_LOOK ? l->visits * 2 : l->visits + MAX_LOOK;
@@ -306,7 +314,8 @@ static bool judge(struct recorder *r, struct task *t, struct loop *l, bool same_
 }
 
 // t is at its anchor: the end of a turn.
-static bool turn_ends(struct recorder *r, struct task *t, struct loop *l, const struct user_regs_struct *regs) {
+static bool turn_ends(struct recorder *r, struct task *t, struct loop *l,
+                      const struct user_regs_struct *regs) {
     struct looks *k = l->looks;
     struct turn *turn = &k->turn;
     struct look *now = &k->now;
@@ -320,7 +329,8 @@ static bool turn_ends(struct recorder *r, struct task *t, struct loop *l, const 
         look_later(l, l->visits / 4.);
         return false;
     }
-    memcpy(now->decisions[l->turns++], turn->decisions, (size_t)turn->decision_count * sizeof *turn->decisions);
+    memcpy(now->decisions[l->turns++], turn->decisions,
+           (size_t)turn->decision_count * sizeof *turn->decisions);
     bool same_state = same_regs(&l->boundary, regs) && !turn->opaque && turn_restored(t, turn);
     if (l->turns == TURNS) return judge(r, t, l, same_state);
     l->boundary = *regs;
@@ -333,7 +343,8 @@ bool loop_visit(struct recorder *r, struct task *t, const struct user_regs_struc
     l->strangers = 0;
     l->visits++;
     if (l->tracing) return turn_ends(r, t, l, regs);
-    if (l->visits >= l->next_look && !t->stuck_logged && !t->signals && loop_affordable(r, t->nr != SYS_sched_yield) && others_wait(r, t))
+    if (l->visits >= l->next_look && !t->stuck_logged && !t->signals &&
+        loop_affordable(r, t->nr != SYS_sched_yield) && others_wait(r, t))
         look_begin(l, regs);
     return false;
 }

@@ -39,7 +39,8 @@ static bool polled(struct task *t, struct pipe_wait *w) {
     bool endless = t->nr == SYS_poll ? (int)t->args[2] < 0 : !t->args[2];
     struct pollfd fds[PIPE_WAITS];
     uint64_t n = t->args[1];
-    if (!endless || !n || n > PIPE_WAITS || !tracee_read(t->tid, t->mm->mem_fd, t->args[0], fds, n * sizeof *fds))
+    if (!endless || !n || n > PIPE_WAITS ||
+        !tracee_read(t->tid, t->mm->mem_fd, t->args[0], fds, n * sizeof *fds))
         return false;
     for (uint64_t i = 0; i < n; i++) {
         if (fds[i].fd < 0) continue;
@@ -105,8 +106,7 @@ static void ends_of(int tid, struct process *p, const struct pipe_wait *waits, s
             for (int k = 0; k < waits[i].count; k++) {
                 if (waits[i].inodes[k] != inode) continue;
                 if (access_mode(tid, e->d_name) == (waits[i].write ? O_WRONLY : O_RDONLY)) continue;
-                if (out->count % 16 == 0)
-                    out->all = realloc(out->all, (out->count + 16) * sizeof *out->all);
+                if (out->count % 16 == 0) out->all = realloc(out->all, (out->count + 16) * sizeof *out->all);
                 rf_assert(out->all);
                 out->all[out->count++] = (struct pipe_end){inode, waits[i].write, p, atoi(e->d_name)};
             }

@@ -112,7 +112,11 @@ static void look(struct recorder *r, struct task *t) {
     if (!known) l->kind = WAIT_OUTSIDE;
     if (r->options->log)
         fprintf(r->options->log, "         spin of %d: %s, %d words\n", t->tid,
-                fixed ? "comes back equal" : known ? "counts" : landmark ? "met a landmark" : "none", l->word_count);
+                fixed      ? "comes back equal"
+                : known    ? "counts"
+                : landmark ? "met a landmark"
+                           : "none",
+                l->word_count);
     if (known && !landmark && stuck_possible(r)) preempt_request(r, t);
 }
 

@@ -164,7 +164,8 @@ static uint64_t awaited(const struct task *t) {
     return t->args[0] == P_PID ? t->args[1] : 0;
 }
 
-static void pipe_pieces(struct batch *b, const struct stuck_set *s, const struct pipe_wait *w, struct piece *wait) {
+static void pipe_pieces(struct batch *b, const struct stuck_set *s, const struct pipe_wait *w,
+                        struct piece *wait) {
     wait->v[1] = (uint64_t)w->fds[0];
     wait->v[2] = w->inodes[0];
     for (size_t i = 0; i < s->ends.count; i++) {
@@ -220,7 +221,8 @@ static const struct candidate *main_one(const struct stuck_set *s) {
 }
 
 // Whether to say it, and whether as proved.
-static bool certain_enough(struct recorder *r, const struct stuck_set *s, const struct candidate *best, bool *proved) {
+static bool certain_enough(struct recorder *r, const struct stuck_set *s, const struct candidate *best,
+                           bool *proved) {
     const struct process *p = best->task->process;
     bool counts = false, handler = signal_could_help(p), others_move = false;
     for (struct task *t = r->tasks; t; t = t->next) {
