@@ -388,7 +388,7 @@ void breakpoint_landed(struct recorder *r, struct task *t, const struct breakpoi
 // end_stepping called at the end.
 bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs);
 // The same without a look at breakpoints.
-enum { STEP_GONE, STEP_DONE, STEP_HELD }; // HELD: a signal was held back or ignored, nothing was executed
+enum { STEP_GONE, STEP_DONE, STEP_HELD }; // HELD: nothing was executed yet
 int step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs);
 void end_stepping(struct task *t);
 void preempt_request(struct recorder *r, struct task *t); // asks for a landmark soon
