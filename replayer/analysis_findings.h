@@ -23,7 +23,7 @@ struct waiter {
     bool holder_lives; // at the fork, or now
     bool holder_forks; // it is the thread that forked
     bool doubtful;     // the mutex names another owner
-    enum write_sort sort; // of the acquire
+    struct write_facts facts; // of the acquire
     bool child_handler; // it is inside the fork() that made its process: in a child handler
     bool posts;         // a semaphore that others post who did not take it: not a lock
     struct finding_party *holders, *wakers; // as in struct finding

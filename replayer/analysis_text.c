@@ -114,6 +114,15 @@ void text_reason_child_handler(struct finding *f) {
              f->waiter.pid);
 }
 
+void text_reason_fiber(struct finding *f) {
+    char fiber[128];
+    stack_start_routine(&f->acquired.stack, fiber, sizeof fiber);
+    snprintf(f->reason, sizeof f->reason,
+             "The lock was taken on a stack that is not the thread's own: by a fiber%s%s, which thread %d '%s' was "
+             "running then. The fiber's stack is copied into the child, but the thread that ran it is not there.",
+             fiber[0] ? " that begins in " : "", fiber, f->holder.tid, f->holder.name);
+}
+
 void text_reason_torn(struct finding *f) {
     snprintf(f->reason, sizeof f->reason,
              "%s was held at the fork by a thread that vanished there. In the child it was made free again, but the "
