@@ -58,7 +58,7 @@ struct mm {
     struct saved_byte { // first bytes of patched instructions that do not begin with 0x0f
         uint64_t address;
         uint8_t byte;
-    } saved[32];
+    } saved[256];
     int saved_count;
 };
 
@@ -262,6 +262,7 @@ struct module_facts {
     size_t bind_len;
     struct load {
         uint64_t offset, vaddr, size;
+        int prot;
     } loads[16];
     int load_count;
     struct module_facts *next;
@@ -293,6 +294,11 @@ void preempt_busy(struct recorder *r,
                   struct task *t); // at a PTRACE_INTERRUPT stop in user code: makes a landmark
 // A slice of t has ended at a landmark that is no syscall.
 void preempt_done(struct recorder *r, struct task *t);
+
+// ---- traps.c
+// At an int3 of ours (pc behind it) or a fault on the instruction itself (pc at it): carries it out and logs
+// TRAP. false: it is none of those instructions, or would fault.
+bool trapped_instruction(struct recorder *r, struct task *t, struct user_regs_struct *regs, bool int3);
 
 // ---- signals.c
 // At a signal-delivery-stop of t with status: handles it, leaves t at a landmark or logs nothing and wants it

@@ -31,8 +31,8 @@ struct turn {
     struct access accesses[TURN_ACCESSES];
     int access_count;
     unsigned steps;
-    bool opaque;     // something was touched that cannot be named, or more than fits
-    bool pauses;     // has a `pause`
+    bool opaque;         // something was touched that cannot be named, or more than fits
+    bool pauses;         // has a `pause`
     uint64_t syscall_pc; // behind the wait's syscall instruction, 0: none
 };
 
@@ -76,10 +76,10 @@ struct loop {
     } anchor;
     unsigned visits, strangers; // of the anchor; waits elsewhere since its last visit
     unsigned next_look;         // at this visit
-    bool tracing; // being looked at
-    int turns;      // finished in this look
-    int good_looks; // one after the other
-    unsigned steps; // of this look
+    bool tracing;               // being looked at
+    int turns;                  // finished in this look
+    int good_looks;             // one after the other
+    unsigned steps;             // of this look
     uint64_t good_since_us;
     struct user_regs_struct boundary; // registers where the last turn ended
     struct looks *looks;

@@ -177,12 +177,6 @@ static void function_range(const struct mapping *m, uint64_t pc, uint64_t *start
     close(fd);
 }
 
-static void gprs(const struct user_regs_struct *u, uint64_t g[16]) {
-    const uint64_t all[16] = {u->rax, u->rbx, u->rcx, u->rdx, u->rsi, u->rdi, u->rbp, u->rsp,
-                              u->r8,  u->r9,  u->r10, u->r11, u->r12, u->r13, u->r14, u->r15};
-    memcpy(g, all, sizeof all);
-}
-
 // ---- the STATE event
 
 // The words that the loop writes, with their values each time that its site is visited. Those that tell one
@@ -203,7 +197,7 @@ static void add_words(struct task *t, const struct user_regs_struct *regs, struc
     uint64_t g[16];
     struct memory_operand ops[4];
     if (!tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, sizeof code)) return;
-    gprs(regs, g);
+    tracee_gprs(regs, g);
     int n = code_memory_operands(code, sizeof code, regs->rip, g, regs->fs_base, regs->gs_base, ops);
     for (int i = 0; i < n; i++) {
         if (!ops[i].written) continue;

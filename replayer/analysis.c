@@ -80,8 +80,7 @@ static const struct frame *fork_frame(const struct stack *s, size_t *at) {
 
 static bool in_prepare_handler(const struct stack *s) {
     for (size_t i = 0; i < s->count; i++)
-        if (s->frames[i].function &&
-            !strcmp(stack_plain_name(s->frames[i].function), "run_prefork_handlers"))
+        if (s->frames[i].function && !strcmp(stack_plain_name(s->frames[i].function), "run_prefork_handlers"))
             return true;
     return false;
 }
@@ -145,7 +144,8 @@ static int look_at_waiter(struct analysis *a, const struct stuck *s, struct wait
     if (replay_view(timeline_replay(a->timeline), l->tid, &view, err) < 0) return -1;
     analysis_point(a, l->tid, &w->waiting);
     analysis_task(a, s->life, &w->waiting.stack, &w->task);
-    bool timed = s->wait == WAIT_TIMED, futex = timed || (task && task->nr == SYS_futex && s->wait <= WAIT_FUTEX);
+    bool timed = s->wait == WAIT_TIMED,
+         futex = timed || (task && task->nr == SYS_futex && s->wait <= WAIT_FUTEX);
     bool polled = (s->wait == WAIT_YIELD || s->wait == WAIT_SPIN) && s->word_count;
     if (!task || (!futex && !polled)) return 0;
     w->futex = true;

@@ -296,14 +296,14 @@ void lock_recognise(const struct frame *frames, size_t n, const uint64_t args[6]
     size_t at = 0;
     bool musl = is_musl(frames, n);
     const struct row *row = find_row(frames, n, musl, &at);
-    *out = (struct lock_ref){.kind = "futex",
-                             .wants = WANTS_VALUE,
-                             .base = args[0],
-                             .word = args[0],
-                             .size = 4,
-                             .in_fork = stack_in_fork(frames, n),
-                             .function =
-                                 n && frames[0].function ? stack_plain_name(frames[0].function) : NULL};
+    *out =
+        (struct lock_ref){.kind = "futex",
+                          .wants = WANTS_VALUE,
+                          .base = args[0],
+                          .word = args[0],
+                          .size = 4,
+                          .in_fork = stack_in_fork(frames, n),
+                          .function = n && frames[0].function ? stack_plain_name(frames[0].function) : NULL};
     if (!row) {
         recognise_unnamed(frames, n, args, out);
         if (out->in_libc || recognise_module(frames, n, (uint32_t)args[2], out)) return;
@@ -332,21 +332,23 @@ void lock_recognise(const struct frame *frames, size_t n, const uint64_t args[6]
     measure(out, args, v, sp);
 }
 
-void lock_recognise_polled(const struct frame *frames, size_t n, uint64_t address, uint64_t value, unsigned size,
-                           struct lock_ref *out) {
+void lock_recognise_polled(const struct frame *frames, size_t n, uint64_t address, uint64_t value,
+                           unsigned size, struct lock_ref *out) {
     // Of more than 4 bytes the half that is not zero; of less the word that has them.
     uint64_t word = size == 8 && !(uint32_t)value && value ? address + 4 : address & ~3ull;
-    *out = (struct lock_ref){.polled = true,
-                             .kind = "spin word",
-                             .wants = WANTS_VALUE,
-                             .base = address,
-                             .word = word,
-                             .size = size,
-                             .in_fork = stack_in_fork(frames, n),
-                             .function = n && frames[0].function ? stack_plain_name(frames[0].function) : NULL};
+    *out =
+        (struct lock_ref){.polled = true,
+                          .kind = "spin word",
+                          .wants = WANTS_VALUE,
+                          .base = address,
+                          .word = word,
+                          .size = size,
+                          .in_fork = stack_in_fork(frames, n),
+                          .function = n && frames[0].function ? stack_plain_name(frames[0].function) : NULL};
     if (size < 4) out->mask = ((1u << size * 8) - 1) << (address % 4 * 8);
     for (size_t i = 0; i < n && i < 3; i++) {
-        if (!frames[i].function || !begins(stack_plain_name(frames[i].function), "pthread_spin_lock")) continue;
+        if (!frames[i].function || !begins(stack_plain_name(frames[i].function), "pthread_spin_lock"))
+            continue;
         out->kind = "pthread_spinlock";
         out->rule = RULE_SPIN;
         out->wants = WANTS_LOCK;

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import queue
 import sys
+import syslog
 import threading
 
 held, forked = os.pipe(), os.pipe()
@@ -117,6 +118,24 @@ def case_logging_handler():
     logging.getLogger().addHandler(SlowHandler(os.devnull))
     start(lambda: logging.warning("worker"))
     fork_and_wait(lambda: logging.warning("child"))
+
+
+def case_syslog():
+    # glibc's lock, not Python's: syslog(3) writes to stderr, a pipe that is full, with it held.
+    stderr = os.pipe()
+    line = "x" * 100000
+    os.dup2(stderr[1], 2)
+    syslog.openlog("server", syslog.LOG_PERROR)
+    start(lambda: syslog.syslog(line))
+    os.read(stderr[0], 1)
+    os.write(held[1], b"h")
+
+    def read_log():
+        left = len(line)
+        while left > 0:
+            left -= len(os.read(stderr[0], 65536))
+
+    fork_and_wait(lambda: syslog.syslog("child"), read_log)
 
 
 globals()["case_" + sys.argv[1]]()
