@@ -105,7 +105,8 @@ struct task {
     uint64_t robust_list;
     int interrupt_wanted; // timer ticks since the slice ended without a landmark
     bool yielded;
-    bool stepping; // preempt_busy is at work on it
+    bool stepping; // preempt_busy, spin_look or loop_run is at work on it
+    bool stepped;  // by the latter two since its landmark: equal registers need not mean that it is still there
     bool stuck_logged;
     unsigned busy, busy_look; // ticks or slices without a syscall; how many until spin_look
     struct loop *loop; // recorder/loop.h; NULL: it has not waited in a loop yet

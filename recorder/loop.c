@@ -384,7 +384,8 @@ bool loop_run(struct recorder *r, struct task *t) {
     struct user_regs_struct regs;
     if (!l || !l->tracing || !tracee_get_regs(t->tid, &regs)) return false;
     int tid = t->tid;
-    t->stepping = true;
+    t->stepping = t->stepped = true;
+    t->state = TASK_READY;
     for (bool stepped = true; stepped && l->tracing;) {
         if (++l->steps > LOOK_STEPS) {
             look_later(l, (double)l->visits * 4);

@@ -115,8 +115,9 @@ bool loop_affordable(const struct recorder *r);
 
 // ---- spin.c
 
-// Looks, from where t stands in user code, whether it is in a loop without syscalls that nothing of its own will
-// end; a landmark follows soon then, where stuck_check is to be called. Leaves t some turns further or at a landmark.
-void spin_look(struct recorder *r, struct task *t);
+// When t has been without a syscall for long: looks, from where it stands in user code, whether it is in a loop that
+// nothing of its own will end. If so, and nobody else will either, a landmark is asked for, where stuck_check is to be
+// called. Leaves t some turns further or at a landmark; false: t has not been touched.
+bool spin_look(struct recorder *r, struct task *t);
 
 #endif

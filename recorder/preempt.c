@@ -370,7 +370,7 @@ static void make_landmark(struct recorder *r, struct task *t) {
     static struct round turn;
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
-    if (same_regs(&regs, &t->landmark)) {
+    if (same_regs(&regs, &t->landmark) && !t->stepped) {
         t->at_landmark = true;
         return;
     }
@@ -419,10 +419,7 @@ void end_stepping(struct task *t) {
 
 void preempt_busy(struct recorder *r, struct task *t) {
     int tid = t->tid;
-    if (!t->interrupt_wanted && t->busy >= t->busy_look) {
-        spin_look(r, t);
-        return;
-    }
+    if (!t->interrupt_wanted && spin_look(r, t)) return;
     t->stepping = true;
     make_landmark(r, t);
     if (task_find(r, tid) != t) return;

@@ -266,7 +266,7 @@ void signal_stop(struct recorder *r, struct task *t, int status) {
         return;
     }
     enum action act = action_of(t, sig);
-    if (same_regs(&regs, &t->landmark)) t->at_landmark = true;
+    if (same_regs(&regs, &t->landmark) && !t->stepped) t->at_landmark = true;
     if (act == ACT_IGNORE) return; // resumed without it
     if (t->at_landmark && act != ACT_HANDLER) {
         t->inject_signal = sig;
