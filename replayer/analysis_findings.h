@@ -69,6 +69,9 @@ void findings_append(struct analysis *a, const struct finding *f);
 // analysis_vanished.c: fills `vanished` of each finding with a fork, and says which fork handlers there are.
 int vanished_fill(struct analysis *a, struct rf_error *err);
 
+// analysis_held.c: fills verdict->held_at_fork; does not when it would take long.
+int held_fill(struct analysis *a, struct rf_error *err);
+
 // Fills verdict->findings, spans and deadlock.
 int findings_make(struct analysis *a, struct rf_error *err);
 // The spans of one lock; moves the timeline.

@@ -209,7 +209,7 @@ static const char program[] =
     "    for (int i = 0; i < 3; i++) __cxa_thread_atexit_impl(destroy, NULL, &destroy);\n"
     "    for (int i = 0; i < 5; i++) blocks[i] = malloc(40);\n"
     "    for (int i = 0; i < 5; i++) free(blocks[i]);\n"
-    "    take(&first); tell(); stay();\n"
+    "    take(&second); take(&first); tell(); stay();\n"
     "    return arg;\n"
     "}\n"
     "static void leaves(void) { start(leave_things, NULL); told(); in_child(want_first); }\n"
@@ -468,6 +468,16 @@ static void left_behind(void **state) {
     assert_int_equal(left->cache_blocks, 5);
     assert_int_equal(left->cache_bytes, 5 * 40);
     assert_non_null(strstr(f->advice, "No fork handlers"));
+    assert_int_equal(v->held_count, 2); // also the one that the child did not come to
+    for (size_t i = 0; i < v->held_count; i++) {
+        const struct held_lock *l = &v->held_at_fork[i];
+        assert_string_equal(l->lock.symbol, l->wanted ? "first" : "second");
+        assert_string_equal(l->holder.start_routine, "leave_things");
+        assert_int_equal(l->fork, f->fork.event);
+        assert_int_equal(l->child, f->waiter.pid);
+        assert_true(l->acquired.event < l->fork && names(&l->acquired.stack, "leave_things"));
+    }
+    assert_int_equal(v->held_at_fork[0].wanted + v->held_at_fork[1].wanted, 1);
     timeline_close(t);
     unlink(trace);
 }
