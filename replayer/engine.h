@@ -63,6 +63,7 @@ struct watch {
     uint64_t value;
     watch_callback hit;
     void *context;
+    bool all; // writes that change nothing as well
 };
 
 struct breaks {

@@ -306,6 +306,7 @@ struct want {
     size_t edges, findings;
     size_t holders;    // more of them
     const char *waker; // start routine of the first thread that is missed
+    const char *initialised; // a function of the stack where the lock was made
 };
 
 #define P     CONFIDENCE_PROVED
@@ -314,7 +315,7 @@ struct want {
 
 static const struct want wants[] = {
     {"heap", FINDING_ORPHANED_LOCK, P, "heap lock 0x", MUTEX, "queue_up", true, false, true, "queue_up",
-     "want_table", 0, 2},
+     "want_table", 0, 2, .initialised = "heap"},
     {"contended", FINDING_ORPHANED_LOCK, P, "global+24", MUTEX, "hold", true, false, true, "hold",
      "want_table", 0, 2},
     {"many", FINDING_ORPHANED_LOCK, P, "locks+360", MUTEX, "hold", true, false, true, "hold", "want_all", 0,
@@ -429,6 +430,12 @@ static void check(const struct verdict *v, const struct want *w) {
     for (size_t i = 0; i < f->holder_count; i++)
         assert_true(f->holders[i].task.tid != f->holder.tid && f->holders[i].task.vanished &&
                     names(&f->holders[i].point.stack, w->acquired));
+    assert_int_equal(f->initialised.event > 0, w->initialised != NULL);
+    if (w->initialised) {
+        assert_true(f->initialised.event <= f->acquired.event && f->initialised.tid);
+        assert_string_equal(f->initialised.stack.frames[0].function, "pthread_mutex_init");
+        assert_true(names(&f->initialised.stack, w->initialised));
+    }
     assert_int_equal(f->waker_count > 0, w->waker != NULL);
     if (w->waker) {
         assert_string_equal(f->wakers[0].task.start_routine, w->waker);
