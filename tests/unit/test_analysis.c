@@ -44,10 +44,20 @@ static const char program[] =
     "    if (pthread_create(&t, NULL, routine, arg)) abort();\n"
     "}\n"
     "static void take(pthread_mutex_t *m) { pthread_mutex_lock(m); }\n"
+    "static void *hold_unnamed(void *m) { take(m); tell(); stay(); return m; }\n"
+    "static void take_first(void) { take(&first); }\n"
+    "static void in_child(void (*work)(void));\n"
     "static void in_child(void (*work)(void)) {\n"
     "    pid_t pid = fork();\n"
     "    if (pid == 0) { work(); _exit(0); }\n"
     "    waitpid(pid, NULL, 0);\n"
+    "}\n"
+    "static void named(void) {\n"
+    "    pthread_t t;\n"
+    "    if (pthread_create(&t, NULL, hold_unnamed, &first)) abort();\n"
+    "    told();\n"
+    "    pthread_setname_np(t, \"by another\");\n"
+    "    in_child(take_first);\n"
     "}\n"
     "static void *hold(void *m) { pthread_setname_np(pthread_self(), \"holder\"); take(m); tell(); stay(); "
     "return m; }\n"
@@ -242,7 +252,7 @@ static const char program[] =
     "        M(heap), M(contended), M(many), M(nested), M(shared), M(shared_ended), M(forker), M(robust), "
     "M(cycle), M(child_cycle), M(self),\n"
     "        M(ended), M(reader), M(writer), M(permit), M(no_signal), M(joined), M(stack), M(reset), "
-    "M(cut), M(readers), M(child_handler), M(lost_waiter), M(event), M(consumed), M(leaves),\n"
+    "M(cut), M(readers), M(child_handler), M(lost_waiter), M(event), M(consumed), M(leaves), M(named),\n"
     "    };\n"
     "    if (argc != 2 || pipe(ready)) return 2;\n"
     "    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)\n"
@@ -306,6 +316,7 @@ struct want {
     size_t edges, findings;
     size_t holders;    // more of them
     const char *waker; // start routine of the first thread that is missed
+    const char *name; // of the holder
     const char *initialised; // a function of the stack where the lock was made
 };
 
@@ -360,6 +371,8 @@ static const struct want wants[] = {
      .waker = "post_later"},
     {"consumed", FINDING_VANISHED_WAKER, L, "done", "sem", NULL, false, false, true, NULL, "want_done", 0, 2,
      .waker = "poster"},
+    {"named", FINDING_ORPHANED_LOCK, P, "first", MUTEX, "hold_unnamed", true, false, true, "hold_unnamed",
+     "take_first", 0, 2, .name = "by another"},
     {"cut", FINDING_ORPHANED_LOCK, L, "first", MUTEX, "hold", true, false, false, "hold", "want_first", 0, 1},
 };
 
@@ -430,6 +443,7 @@ static void check(const struct verdict *v, const struct want *w) {
     for (size_t i = 0; i < f->holder_count; i++)
         assert_true(f->holders[i].task.tid != f->holder.tid && f->holders[i].task.vanished &&
                     names(&f->holders[i].point.stack, w->acquired));
+    if (w->name) assert_string_equal(f->holder.name, w->name);
     assert_int_equal(f->initialised.event > 0, w->initialised != NULL);
     if (w->initialised) {
         assert_true(f->initialised.event <= f->acquired.event && f->initialised.tid);
