@@ -20,21 +20,22 @@ static bool is_wanted(const struct verdict *v, uint64_t address, uint64_t fork) 
     return false;
 }
 
-static int add(struct analysis *a, const struct lock_history *locks, const struct lock_span *span, size_t child,
-               struct rf_error *err) {
+static int add(struct analysis *a, const struct lock_history *locks, const struct lock_span *span,
+               size_t child, struct rf_error *err) {
     const struct history *h = &a->history;
     const struct lock *lock = &locks->words.locks[span->lock];
     uint64_t fork = h->spaces[child].begin;
     size_t life = history_life(h, span->holder.tid, fork);
     int forker = h->spaces[child].forker;
     if (lock->space == LOCK_SHARED || span->holder.tid == forker || life == NONE) return 0;
-    const struct lock_ref ref = {.kind = lock_family_name(lock->family), .base = lock->last_address, .size = 4};
+    const struct lock_ref ref = {
+        .kind = lock_family_name(lock->family), .base = lock->last_address, .size = 4};
     struct held_lock held = {.fork = fork,
                              .child = h->spaces[child].pid,
                              .wanted = is_wanted(a->verdict, lock->last_address, fork)};
     if (a->verdict->held_count < STACKS_MAX &&
-        lock_history_stack(a->timeline, lock, span->holder.event, span->holder.ordinal, NULL, &held.acquired.stack,
-                           err) < 0)
+        lock_history_stack(a->timeline, lock, span->holder.event, span->holder.ordinal, NULL,
+                           &held.acquired.stack, err) < 0)
         return -1;
     held.acquired.event = span->holder.event;
     held.acquired.tid = span->holder.tid;
@@ -53,7 +54,8 @@ static int add(struct analysis *a, const struct lock_history *locks, const struc
     return 0;
 }
 
-static int look_at_fork(struct analysis *a, const struct lock_history *locks, size_t child, struct rf_error *err) {
+static int look_at_fork(struct analysis *a, const struct lock_history *locks, size_t child,
+                        struct rf_error *err) {
     const struct history *h = &a->history;
     struct lock_span *spans = calloc(SPANS_MAX, sizeof *spans);
     rf_assert(spans);

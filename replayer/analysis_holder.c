@@ -290,7 +290,8 @@ int holder_find(struct timeline *t, const struct history *h, size_t space, uint6
 }
 
 int holder_stack(struct timeline *t, const struct history *h, const struct lock_ref *ref,
-                 const struct holder *who, struct stack *out, struct write_facts *facts, struct rf_error *err) {
+                 const struct holder *who, struct stack *out, struct write_facts *facts,
+                 struct rf_error *err) {
     struct tracker *k = calloc(1, sizeof *k);
     rf_assert(k);
     k->want = who;

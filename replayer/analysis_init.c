@@ -66,8 +66,8 @@ static void on_write(void *context, struct replay *r, const struct watch_hit *hi
     replay_watch(r, 0, 0, 0, NULL, NULL, &ignored);
 }
 
-static int watch(struct analysis *a, size_t space, uint64_t address, uint64_t from, uint64_t until, struct search *s,
-                 struct rf_error *err) {
+static int watch(struct analysis *a, size_t space, uint64_t address, uint64_t from, uint64_t until,
+                 struct search *s, struct rf_error *err) {
     struct replay *r = timeline_replay(a->timeline);
     struct rf_error ignored;
     if (timeline_seek(a->timeline, from, err) < 0) return -1;

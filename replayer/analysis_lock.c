@@ -413,8 +413,8 @@ bool lock_is_held(enum lock_rule rule, uint32_t value) {
 }
 
 bool stack_is_whole(const struct stack *s) {
-    static const char *const first[] = {"start_thread", "clone", "clone3", "start", "libc_start_main",
-                                        "libc_start_main_stage2", "start_c"};
+    static const char *const first[] = {
+        "start_thread", "clone", "clone3", "start", "libc_start_main", "libc_start_main_stage2", "start_c"};
     for (size_t i = 0; i < s->count; i++)
         for (size_t k = 0; s->frames[i].function && k < sizeof first / sizeof *first; k++)
             if (!strcmp(stack_plain_name(s->frames[i].function), first[k])) return true;

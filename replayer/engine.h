@@ -51,8 +51,8 @@ struct vtask {
     struct space *space; // NULL: dead
     struct fdtable *fds;
     int comm_fd, comm_tid; // an open /proc/self/task/TID/comm; comm_tid 0: none
-    bool at_entry;   // the kernel task would be at the syscall's entry with these registers
-    int64_t restart; // result of the last EXIT when it was one of the kernel's restart codes, else 0
+    bool at_entry;         // the kernel task would be at the syscall's entry with these registers
+    int64_t restart;       // result of the last EXIT when it was one of the kernel's restart codes, else 0
     size_t xstate_size;
     unsigned char *xstate;
 };

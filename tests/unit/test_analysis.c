@@ -214,7 +214,8 @@ static const char program[] =
     "static void *leave_things(void *arg) {\n"
     "    pthread_key_t used, unused, plain;\n"
     "    void *blocks[5];\n"
-    "    pthread_key_create(&used, destroy); pthread_key_create(&unused, destroy); pthread_key_create(&plain, NULL);\n"
+    "    pthread_key_create(&used, destroy); pthread_key_create(&unused, destroy); "
+    "pthread_key_create(&plain, NULL);\n"
     "    pthread_setspecific(used, &used); pthread_setspecific(plain, &plain);\n"
     "    for (int i = 0; i < 3; i++) __cxa_thread_atexit_impl(destroy, NULL, &destroy);\n"
     "    for (int i = 0; i < 5; i++) blocks[i] = malloc(40);\n"
@@ -314,9 +315,9 @@ struct want {
     const char *acquired; // a function in that stack
     const char *waiting;
     size_t edges, findings;
-    size_t holders;    // more of them
-    const char *waker; // start routine of the first thread that is missed
-    const char *name; // of the holder
+    size_t holders;          // more of them
+    const char *waker;       // start routine of the first thread that is missed
+    const char *name;        // of the holder
     const char *initialised; // a function of the stack where the lock was made
 };
 
