@@ -18,8 +18,9 @@ struct row {
     bool owner;
 };
 
-#define MUTEX "pthread_mutex"
-#define COND  "pthread_cond"
+#define MUTEX       "pthread_mutex"
+#define COND        "pthread_cond"
+#define RUST_RWLOCK "Rust RwLock"
 
 static const struct row rows[] = {
     {"pthread_mutex_lock", MUTEX, RULE_WORD, WANTS_LOCK, 0, 0, true},
@@ -61,15 +62,20 @@ static const struct row rows[] = {
     {"SpinLock::SlowLock", "SpinLock", RULE_WORD, WANTS_LOCK, 0, 0, false},
     {"std::sys::unix::locks::futex_mutex::Mutex", "Rust Mutex", RULE_WORD, WANTS_LOCK, 0, 0, false},
     {"std::sys::sync::mutex::futex::Mutex", "Rust Mutex", RULE_WORD, WANTS_LOCK, 0, 0, false},
-    {"std::sys::unix::locks::futex_rwlock::RwLock", "Rust RwLock", RULE_RUST_RWLOCK, WANTS_LOCK, 0, 4, false},
-    {"std::sys::sync::rwlock::futex::RwLock", "Rust RwLock", RULE_RUST_RWLOCK, WANTS_LOCK, 0, 4, false},
+    {"std::sys::unix::locks::futex_rwlock::RwLock::write", RUST_RWLOCK, RULE_RUST_RWLOCK, WANTS_LOCK, 4, 0,
+     false},
+    {"std::sys::unix::locks::futex_rwlock::RwLock", RUST_RWLOCK, RULE_RUST_RWLOCK, WANTS_LOCK, 0, 0, false},
+    {"std::sys::sync::rwlock::futex::RwLock::write", RUST_RWLOCK, RULE_RUST_RWLOCK, WANTS_LOCK, 4, 0, false},
+    {"std::sys::sync::rwlock::futex::RwLock", RUST_RWLOCK, RULE_RUST_RWLOCK, WANTS_LOCK, 0, 0, false},
     {"std::sys_common::once::futex::Once", "Rust Once", RULE_RUST_ONCE, WANTS_LOCK, 0, 0, false},
-    {"std::sys::sync::once::futex::Once", "Rust Once", RULE_RUST_ONCE, WANTS_LOCK, 0, 0, false},
+    // (Its states have other numbers than before.)
+    {"std::sys::sync::once::futex::Once", "Rust Once", RULE_NONE, WANTS_ONCE, 0, 0, false},
     {"std::sys::unix::locks::futex_condvar::Condvar", "Rust Condvar", RULE_NONE, WANTS_VALUE, 0, 0, false},
     {"std::sys::sync::condvar::futex::Condvar", "Rust Condvar", RULE_NONE, WANTS_VALUE, 0, 0, false},
     {"std::sys::unix::thread_parker", "Rust parker", RULE_NONE, WANTS_PARK, 0, 0, false},
     {"std::sys_common::thread_parker", "Rust parker", RULE_NONE, WANTS_PARK, 0, 0, false},
     {"std::sys::sync::thread_parking", "Rust parker", RULE_NONE, WANTS_PARK, 0, 0, false},
+    {"std::thread::thread::Thread::park", "Rust parker", RULE_NONE, WANTS_PARK, 0, 0, false},
     {"std::thread::park", "Rust parker", RULE_NONE, WANTS_PARK, 0, 0, false},
     {"runtime.futex", "Go runtime", RULE_NONE, WANTS_GO, 0, 0, false},
     {"runtime.notesleep", "Go runtime", RULE_NONE, WANTS_GO, 0, 0, false},
@@ -448,7 +454,11 @@ static bool runs_threads(const struct stack *s, size_t i) {
         return true;
     for (size_t k = 0; k < sizeof outside / sizeof *outside; k++)
         if (!strcmp(name, outside[k])) return true;
-    return begins(f->function, "std::") || begins(f->function, "void std::");
+    // libstdc++'s wrappers, and Rust's
+    static const char *const wrappers[] = {"std::", "void std::", "core::", "alloc::", "<alloc::", "<core::"};
+    for (size_t k = 0; k < sizeof wrappers / sizeof *wrappers; k++)
+        if (begins(f->function, wrappers[k])) return true;
+    return false;
 }
 
 void stack_start_routine(const struct stack *s, char *out, size_t size) {
