@@ -1,5 +1,6 @@
-// A fiber takes a mutex and gives its thread to another one. At the fork the thread stands in the second fiber; the mutex
-// was taken on the first one's stack, which is asleep. The thread vanishes, and both fibers with it.
+// A fiber takes a mutex and gives its thread to another one. At the fork the thread stands in the second
+// fiber; the mutex was taken on the first one's stack, which is asleep. The thread vanishes, and both
+// fibers with it.
 //
 // expect: orphaned-lock confidence=proved lock=log_mutex lockkind=pthread_mutex holder=worker
 //         start=run_fibers acquired=log_fiber/pthread_mutex_lock waiting=run_child/pthread_mutex_lock

@@ -1,5 +1,5 @@
-// syslog() writes with glibc's syslog_lock held. Here it also prints to a stderr that nobody reads fast enough, and the
-// child wants to log its first line.
+// syslog() writes with glibc's syslog_lock held. Here it also prints to a stderr that nobody reads fast
+// enough, and the child wants to log its first line.
 //
 // expect: orphaned-lock confidence=proved lock=syslog_lock lockkind=libc_lock holder=worker start=log_much
 //         acquired=log_much/syslog waiting=run_child/syslog fork=main/fork

@@ -1,4 +1,5 @@
-// pthread_once of musl does not know about fork(): an initialisation that a vanished thread had begun never ends.
+// pthread_once of musl does not know about fork(): an initialisation that a vanished thread had begun never
+// ends.
 //
 // expect: orphaned-lock lock=tables_once lockkind=pthread_once holder=worker start=compute acquired=compute
 //         waiting=run_child fork=main/fork

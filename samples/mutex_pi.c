@@ -1,6 +1,6 @@
-// A mutex with priority inheritance is locked by the kernel, which looks for the owner's thread. When that thread has ended
-// in the parent, there is none (ESRCH), and glibc takes it for an owner that died with the mutex: it sends the child to
-// sleep for ever, on a word of its stack.
+// A mutex with priority inheritance is locked by the kernel, which looks for the owner's thread. When that
+// thread has ended in the parent, there is none (ESRCH), and glibc takes it for an owner that died with the
+// mutex: it sends the child to sleep for ever, on a word of its stack.
 //
 // expect: orphaned-lock lock=log_mutex lockkind=pthread_mutex holder=worker start=write_report
 //         acquired=write_report/pthread_mutex_lock_full waiting=run_child/pthread_mutex_lock_full

@@ -1,5 +1,6 @@
-// Timed locks in a loop: the child tries the log's mutex for 5 ms, then again. It is never asleep for long and never gets
-// anywhere: every turn finds what the turn before it found, and nobody is left who could change that.
+// Timed locks in a loop: the child tries the log's mutex for 5 ms, then again. It is never asleep for long
+// and never gets anywhere: every turn finds what the turn before it found, and nobody is left who could
+// change that.
 //
 // expect: orphaned-lock confidence=proved lock=log_mutex lockkind=pthread_mutex holder=worker
 //         start=write_report acquired=write_report/pthread_mutex_lock

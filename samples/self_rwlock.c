@@ -1,5 +1,5 @@
-// The forking thread holds a read-write lock for writing. In the parent, locking it again is found out (EDEADLK); the
-// child has another TID and waits.
+// The forking thread holds a read-write lock for writing. In the parent, locking it again is found out
+// (EDEADLK); the child has another TID and waits.
 //
 // expect: self-held confidence=proved lock=table_lock lockkind=pthread_rwlock holder=self_rwlock
 //         acquired=main/pthread_rwlock_wrlock waiting=run_child/pthread_rwlock_rdlock forker=true

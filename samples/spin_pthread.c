@@ -1,4 +1,5 @@
-// A spin lock makes no syscall: the child does not sleep, it burns its CPU on a word that a vanished thread set.
+// A spin lock makes no syscall: the child does not sleep, it burns its CPU on a word that a vanished thread
+// set.
 //
 // expect: orphaned-spin lock=counter_lock lockkind=pthread_spinlock holder=worker start=count
 //         acquired=count/pthread_spin_lock waiting=run_child/pthread_spin_lock fork=main/fork

@@ -1,5 +1,5 @@
-// What the samples share: gates that make the interleaving the same in every run. They are pipes, since a pipe
-// is no lock: nothing of the stage can show up in a verdict.
+// What the samples share: gates that make the interleaving the same in every run. They are pipes, since a
+// pipe is no lock: nothing of the stage can show up in a verdict.
 #ifndef REFORK_SAMPLES_STAGE_H
 #define REFORK_SAMPLES_STAGE_H
 

@@ -1,5 +1,6 @@
-// tcmalloc gives memory back to the kernel with its page heap's spin lock held. fork() is safe (it has handlers), _Fork()
-// is not: the child's first allocation polls a word that nobody will change, with sleeps of up to a quarter of a second.
+// tcmalloc gives memory back to the kernel with its page heap's spin lock held. fork() is safe (it has
+// handlers), _Fork() is not: the child's first allocation polls a word that nobody will change, with sleeps
+// of up to a quarter of a second.
 //
 // run: LD_PRELOAD=libtcmalloc_minimal.so.4
 // expect: orphaned-lock confidence=proved lockkind=SpinLock holder=worker start=give_back

@@ -1,5 +1,6 @@
-// Even pthread_cond_signal can hang in a child: a vanished waiter still counts as a member of its group of waiters, and
-// a later signal waits until that group is empty. The child starts a worker of its own on the old condition.
+// Even pthread_cond_signal can hang in a child: a vanished waiter still counts as a member of its group of
+// waiters, and a later signal waits until that group is empty. The child starts a worker of its own on the
+// old condition.
 //
 // expect: vanished-waker lock=job_there waker=worker lockkind=pthread_cond
 //         waiting=submit/pthread_cond_signal fork=main/fork
