@@ -24,8 +24,8 @@ JOBS ?= $(shell nproc)
 BUILD_PACKAGES := gcc g++ make pkg-config libc6-dev libseccomp-dev libzstd-dev libunwind-dev libdw-dev libelf-dev \
 	libncurses-dev libzydis-dev libjansson-dev libxxhash-dev
 TEST_PACKAGES := libcmocka-dev tmux clang clang-format mandoc shellcheck strace musl-tools binutils jq bash coreutils \
-	tar gzip xz-utils perl python3 sqlite3 util-linux findutils procps libglib2.0-dev libgomp1 libgoogle-perftools4 \
-	libtcmalloc-minimal4 libjemalloc2 libmimalloc2.0 libspdlog-dev libc6-dbg
+	tar gzip xz-utils perl python3 python3-jsonschema sqlite3 util-linux findutils procps gdb libglib2.0-dev libgomp1 \
+	libgoogle-perftools4 libtcmalloc-minimal4 libjemalloc2 libmimalloc2.0 libspdlog-dev libc6-dbg
 PACKAGES ?= $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 PC := libzstd libxxhash libunwind libdw libelf ncursesw jansson libseccomp
@@ -41,7 +41,7 @@ SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-
 ALL_CFLAGS := $(BASE) $(SANFLAGS) $(CFLAGS)
 
 # ---- files -----------------------------------------------------------------------------------------------------
-SRCS := $(wildcard core/*.c recorder/*.c replayer/*.c tui/*.c cli/*.c)
+SRCS := $(wildcard core/*.c recorder/*.c replayer/*.c tui/*.c export/*.c cli/*.c)
 OBJS := $(SRCS:%.c=$(BUILD)/%.o)
 ROOM_OBJS := $(filter-out $(BUILD)/cli/%,$(OBJS))
 CORE_OBJS := $(filter $(BUILD)/core/%,$(OBJS))
@@ -55,7 +55,8 @@ REAL := $(addprefix $(BUILD)/,$(basename $(wildcard tests/real/*.c tests/real/*.
 EDIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/proof/*.c))
 # Programs that the proof records. Some exist twice: NAME.static is the same source linked with -static.
 PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
-STATIC := $(addprefix $(BUILD)/tests/programs/,busy_calls.static busy_arith.static busy_flag.static threads_forks.static)
+STATIC := $(addprefix $(BUILD)/tests/programs/,busy_calls.static busy_arith.static busy_flag.static threads_forks.static \
+	lint_calls.static)
 MUSL := $(BUILD)/tests/programs/children.musl
 C_FILES := $(wildcard */*.c */*.cc */*.h tests/*/*.c tests/*/*.cc tests/*/*.h)
 SH_FILES := .ci/run completion/refork.bash $(shell find tests -name '*.sh' 2>/dev/null)

@@ -21,6 +21,7 @@ static int run_dump(const struct cli_args *args, struct rf_error *err) {
     else
         r = dump_events(stdout, reader, from, to < last ? to : last, (int)task, err);
     uint64_t offset;
+    if (r == 0) r = trace_verify(reader, err);
     if (r == 0 && trace_truncated(reader, &offset))
         r = rf_fail(err, RF_BAD_TRACE, "'%s' is cut off at byte %llu: event %llu is the last whole one", path,
                     (unsigned long long)offset, (unsigned long long)last);

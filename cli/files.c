@@ -1,5 +1,6 @@
 // Names of trace files, and how refork ends.
 #include "cli/cli.h"
+#include "core/trace.h"
 
 #include <glob.h>
 #include <signal.h>
@@ -58,6 +59,14 @@ int cli_trace(const struct cli_args *args, char *path, size_t size, struct rf_er
     if (cli_newest_trace(path, size, err)) return -1;
     if (isatty(STDERR_FILENO)) fprintf(stderr, "refork: newest recording here: '%s'\n", path);
     return 0;
+}
+
+int cli_verify(const char *path, struct rf_error *err) {
+    struct trace_reader *reader;
+    if (trace_open(path, &reader, err)) return -1;
+    int r = trace_verify(reader, err);
+    trace_close(reader);
+    return r;
 }
 
 void cli_end_like(bool signaled, int status) {

@@ -8,6 +8,7 @@ static int run_info(const struct cli_args *args, struct rf_error *err) {
     struct trace_reader *reader;
     if (trace_open(path, &reader, err)) return -1;
     int r = (cli_has(args, "json") ? dump_info_json : dump_info)(stdout, path, reader, err);
+    if (r == 0) r = trace_verify(reader, err);
     trace_close(reader);
     return r ? -1 : RF_OK;
 }

@@ -28,7 +28,11 @@ _refork() {
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
-    --seed | --from | --to | --task | --at | --script | --size) return ;;
+    --to)
+        [ "$command" = export ] && mapfile -t COMPREPLY < <(compgen -W "html json" -- "$current")
+        return
+        ;;
+    --seed | --error-exitcode | --from | --task | --at | --script | --size) return ;;
     esac
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$("$refork" help --words "$command" 2>/dev/null | tr -d '=')" -- "$current")
@@ -36,6 +40,11 @@ _refork() {
         mapfile -t COMPREPLY < <(compgen -W "$("$refork" help --words 2>/dev/null)" -- "$current")
     elif [ "$command" = record ]; then
         mapfile -t COMPREPLY < <(compgen -c -- "$current")
+    elif [ "$command" = diagnose ]; then
+        mapfile -t COMPREPLY < <(
+            compgen -W "$(cd /proc 2>/dev/null && echo [0-9]*)" -- "$current"
+            compgen -f -- "$current"
+        )
     else
         mapfile -t COMPREPLY < <(
             compgen -f -X '!*.refork' -- "$current"

@@ -52,11 +52,10 @@ int elf_module_bind_now(const struct elf_module *m, uint64_t *vaddr, uint8_t byt
 
 struct trap_site {
     uint64_t vaddr;
-    uint8_t kind;   // enum trap_kind of core/event.h: TRAP_CPUID, TRAP_RDRAND, TRAP_RDSEED, (with `tsc`)
-                    // TRAP_RDTSC, TRAP_RDTSCP
+    uint8_t kind;   // enum trap_kind of core/event.h; TRAP_RDTSC and TRAP_RDTSCP only with `tsc`
     uint8_t length; // of the instruction, prefixes included
 };
-// Finds cpuid, rdrand and rdseed (and rdtsc, rdtscp if `tsc`) in the executable PT_LOADs: byte patterns, each
+// Finds cpuid, rdrand, rdseed, xgetbv, xsave, xsavec and xsaveopt (and rdtsc, rdtscp if `tsc`) in the executable PT_LOADs: byte patterns, each
 // confirmed as an instruction boundary by decoding from the start of its function (eh_frame, symbols; without
 // either, a linear sweep of the executable section from its start). An unconfirmed match is not returned.
 // malloc'ed, sorted by vaddr.
@@ -70,6 +69,7 @@ struct trap_instruction {
     int length;
     int reg;
     int width;
+    bool compact; // xsavec
 };
 bool code_trap_instruction(const uint8_t *code, size_t len, struct trap_instruction *out);
 
@@ -136,6 +136,8 @@ bool loop_site_program_pc(const struct loop_site *site, uint64_t pc, uint64_t *p
 // values of `want` and rflags (masked: CF PF AF ZF SF DF OF) and up to 8 words of memory (address, u64 value;
 // mapped readable) and executes the int3 when all are equal; then the displaced instructions. Uses
 // site->original: `read` may be NULL. LOOP_COMPARE_MAX bytes are always enough. -1: stub_size is not.
+// *displaced (may be NULL): offset of the displaced instructions, which are those at site->map[0].stub in the
+// counting stub.
 #define LOOP_COMPARE_MAX 1024
 struct state_want {
     uint64_t gpr[16]; // rax rbx rcx rdx rsi rdi rbp rsp r8..r15
@@ -148,7 +150,7 @@ struct state_want {
 int loop_site_build_compare(code_reader read, void *context, const struct loop_site *site,
                             uint64_t function_start, uint64_t function_end, uint64_t stub_address,
                             const struct state_want *want, uint8_t *stub, size_t stub_size, size_t *stub_len,
-                            uint64_t *trap_pc);
+                            uint64_t *trap_pc, size_t *displaced);
 
 // Memory operands of the instruction at `pc` with registers `gpr` (order as state_want.gpr) and segment
 // bases: effective addresses and sizes in bytes, written (perhaps read too) or only read; the stack words of
@@ -162,5 +164,12 @@ struct memory_operand {
 // (rep strings, xsave, gathers, enter).
 int code_memory_operands(const uint8_t *code, size_t len, uint64_t pc, const uint64_t gpr[16],
                          uint64_t fs_base, uint64_t gs_base, struct memory_operand out[4]);
+// The effective address of the instruction's first memory operand, whatever its extent. false: it has none.
+bool code_memory_address(const uint8_t *code, size_t len, uint64_t pc, const uint64_t gpr[16],
+                         uint64_t fs_base, uint64_t gs_base, uint64_t *address);
+
+// The length of the instruction at `pc`, 0 when it cannot be decoded. *target: where a direct jump (not a call)
+// goes when it is taken, else 0.
+int code_length(const uint8_t *code, size_t len, uint64_t pc, uint64_t *target);
 
 #endif

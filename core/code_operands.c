@@ -89,8 +89,8 @@ static bool only_hints(const ZydisDecodedInstruction *in) {
     }
 }
 
-static int memory_operands(const ZydisDecodedInstruction *in, const ZydisDecodedOperand *operands, uint64_t pc,
-                           const uint64_t gpr[16], uint64_t fs_base, uint64_t gs_base,
+static int memory_operands(const ZydisDecodedInstruction *in, const ZydisDecodedOperand *operands,
+                           uint64_t pc, const uint64_t gpr[16], uint64_t fs_base, uint64_t gs_base,
                            struct memory_operand out[4], uint8_t *hidden) {
     int count = 0;
     *hidden = 0;
@@ -274,7 +274,12 @@ bool code_step(const uint8_t *code, size_t len, const struct user_regs_struct *r
     memset(out, 0, sizeof *out);
     *needs_fp = false;
     if (!decode(code, len, &in, operands)) return false;
-    struct values v = {.in = &in, .operands = operands, .regs = regs, .fp = fp, .read = read, .context = context,
+    struct values v = {.in = &in,
+                       .operands = operands,
+                       .regs = regs,
+                       .fp = fp,
+                       .read = read,
+                       .context = context,
                        .gpr = {regs->rax, regs->rbx, regs->rcx, regs->rdx, regs->rsi, regs->rdi, regs->rbp,
                                regs->rsp, regs->r8, regs->r9, regs->r10, regs->r11, regs->r12, regs->r13,
                                regs->r14, regs->r15}};
@@ -283,7 +288,8 @@ bool code_step(const uint8_t *code, size_t len, const struct user_regs_struct *r
     out->operand_count = out->syscall ? 0
                                       : memory_operands(&in, operands, regs->rip, v.gpr, regs->fs_base,
                                                         regs->gs_base, out->operands, &out->hidden);
-    if (in.meta.category == ZYDIS_CATEGORY_CALL || in.meta.category == ZYDIS_CATEGORY_UNCOND_BR) out->hidden = 0xff;
+    if (in.meta.category == ZYDIS_CATEGORY_CALL || in.meta.category == ZYDIS_CATEGORY_UNCOND_BR)
+        out->hidden = 0xff;
     out->atomic = (in.attributes & ZYDIS_ATTRIB_HAS_LOCK) ||
                   (in.mnemonic == ZYDIS_MNEMONIC_XCHG && out->operand_count > 0);
     out->reads_flags = in.cpu_flags && in.cpu_flags->tested;
@@ -294,4 +300,31 @@ bool code_step(const uint8_t *code, size_t len, const struct user_regs_struct *r
     if (!out->ordered) out->distance = any_number(&v);
     *needs_fp = v.needs_fp && !fp;
     return true;
+}
+
+bool code_memory_address(const uint8_t *code, size_t len, uint64_t pc, const uint64_t gpr[16],
+                         uint64_t fs_base, uint64_t gs_base, uint64_t *address) {
+    ZydisDecodedInstruction in;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    if (!decode(code, len, &in, operands)) return false;
+    for (int i = 0; i < in.operand_count; i++) {
+        if (operands[i].type != ZYDIS_OPERAND_TYPE_MEMORY || operands[i].mem.type != ZYDIS_MEMOP_TYPE_MEM)
+            continue;
+        *address = effective_address(&in, operands, i, pc, gpr, fs_base, gs_base);
+        return true;
+    }
+    return false;
+}
+
+int code_length(const uint8_t *code, size_t len, uint64_t pc, uint64_t *target) {
+    ZydisDecoder decoder;
+    ZydisDecodedInstruction in;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    *target = 0;
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &in, operands))) return 0;
+    bool jump = in.meta.category == ZYDIS_CATEGORY_COND_BR || in.meta.category == ZYDIS_CATEGORY_UNCOND_BR;
+    if (jump && operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && operands[0].imm.is_relative)
+        *target = pc + in.length + (uint64_t)operands[0].imm.value.s;
+    return in.length;
 }

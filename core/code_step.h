@@ -12,7 +12,7 @@
 struct code_step {
     struct memory_operand operands[4];
     int operand_count; // -1: as code_memory_operands
-    uint8_t hidden;    // bit per operand: the stack word of push, pop, call, ret; where an indirect branch goes
+    uint8_t hidden; // bit per operand: the stack word of push, pop, call, ret; where an indirect branch goes
     bool syscall, pause;
     bool atomic;      // lock prefix, or xchg with memory
     bool reads_flags; // jcc, setcc, cmov, adc...

@@ -144,9 +144,9 @@ static void add_values(struct text *t, const struct piece *p) {
 }
 
 static void (*const piece_formats[PIECE_KINDS])(struct text *, const struct piece *) = {
-    [PIECE_MEM] = add_memory,      [PIECE_HASH] = add_hash, [PIECE_REGS] = add_regs,
-    [PIECE_XSTATE] = add_length,   [PIECE_MAP] = add_map,   [PIECE_SHARE] = add_share,
-    [PIECE_SIGINFO] = add_siginfo, [PIECE_TEXT] = add_text, [PIECE_VALUE] = add_values,
+    [PIECE_MEM] = add_memory,      [PIECE_HASH] = add_hash,   [PIECE_REGS] = add_regs,
+    [PIECE_XSTATE] = add_length,   [PIECE_MAP] = add_map,     [PIECE_SHARE] = add_share,
+    [PIECE_SIGINFO] = add_siginfo, [PIECE_TEXT] = add_text,   [PIECE_VALUE] = add_values,
     [PIECE_CHILDMEM] = add_memory, [PIECE_WAIT] = add_values,
 };
 
@@ -211,12 +211,10 @@ static void add_pc(struct text *t, const struct event *e) {
 }
 
 static void add_trap(struct text *t, const struct event *e) {
-    static const char *const names[] = {[TRAP_RDTSC] = "rdtsc",
-                                        [TRAP_RDTSCP] = "rdtscp",
-                                        [TRAP_CPUID] = "cpuid",
-                                        [TRAP_RDRAND] = "rdrand",
-                                        [TRAP_RDSEED] = "rdseed"};
-    if (e->nr >= TRAP_RDTSC && e->nr <= TRAP_RDSEED)
+    static const char *const names[] = {
+        [TRAP_RDTSC] = "rdtsc",   [TRAP_RDTSCP] = "rdtscp", [TRAP_CPUID] = "cpuid", [TRAP_RDRAND] = "rdrand",
+        [TRAP_RDSEED] = "rdseed", [TRAP_XGETBV] = "xgetbv", [TRAP_XSAVE] = "xsave"};
+    if (e->nr >= TRAP_RDTSC && e->nr < TRAP_KINDS)
         add(t, "%s ", names[e->nr]);
     else
         add(t, "instruction %d ", e->nr);
@@ -562,9 +560,9 @@ static json_t *ending_json(const struct summary *s) {
     return end;
 }
 
-int dump_info_json(FILE *out, const char *path, struct trace_reader *r, struct rf_error *err) {
+json_t *dump_info_object(const char *path, struct trace_reader *r, int *result, struct rf_error *err) {
     struct summary s;
-    int result = summarise(r, &s, err);
+    *result = summarise(r, &s, err);
     const struct trace_header *h = trace_get_header(r);
     struct trace_sizes sizes;
     trace_get_sizes(r, &sizes);
@@ -594,7 +592,14 @@ int dump_info_json(FILE *out, const char *path, struct trace_reader *r, struct r
         "size", size, "files", (json_int_t)trace_blob_count(r), "notes", s.notes, "tasks", tasks,
         "stuck_event", (json_int_t)s.stuck);
     summary_release(&s);
-    if (!info) return rf_fail(err, RF_CANNOT, "out of memory while describing trace '%s'", path);
+    if (!info) *result = rf_fail(err, RF_CANNOT, "out of memory while describing trace '%s'", path);
+    return info;
+}
+
+int dump_info_json(FILE *out, const char *path, struct trace_reader *r, struct rf_error *err) {
+    int result;
+    json_t *info = dump_info_object(path, r, &result, err);
+    if (!info) return -1;
     int written = json_dumpf(info, out, JSON_INDENT(2));
     json_decref(info);
     if (written < 0 || fputc('\n', out) == EOF) return rf_fail(err, RF_CANNOT, "cannot write the output");

@@ -5,6 +5,7 @@
 
 #include "core/trace.h"
 
+#include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -22,5 +23,7 @@ void dump_event_line(const struct event *e, char *buffer, size_t size);
 // as above.
 int dump_info(FILE *out, const char *path, struct trace_reader *r, struct rf_error *err);
 int dump_info_json(FILE *out, const char *path, struct trace_reader *r, struct rf_error *err);
+// The object that dump_info_json prints (the caller's); *result as dump_info returns it. NULL: out of memory.
+json_t *dump_info_object(const char *path, struct trace_reader *r, int *result, struct rf_error *err);
 
 #endif

@@ -543,7 +543,7 @@ static void emit_set(struct emitter *e, int reg, uint64_t value) {
 int loop_site_build_compare(code_reader read, void *context, const struct loop_site *site,
                             uint64_t function_start, uint64_t function_end, uint64_t stub_address,
                             const struct state_want *want, uint8_t *stub, size_t stub_size, size_t *stub_len,
-                            uint64_t *trap_pc) {
+                            uint64_t *trap_pc, size_t *displaced) {
     (void)read, (void)context, (void)function_start, (void)function_end;
     if (stub_address != site->stub_address || want->word_count < 0 || want->word_count > 8) return -1;
     struct emitter e = {.code = stub, .size = stub_size, .address = stub_address};
@@ -583,6 +583,7 @@ int loop_site_build_compare(code_reader read, void *context, const struct loop_s
         land_forward(&e, out.jumps[i]);
     emit_restore(&e, save);
     land_forward(&e, go_on);
+    if (displaced) *displaced = e.len;
     emit_displaced(&e, site, NULL);
     *stub_len = e.len;
     return e.bad ? -1 : 0;

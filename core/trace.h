@@ -82,6 +82,10 @@ const struct trace_header *trace_get_header(const struct trace_reader *r);
 uint64_t trace_last_event(const struct trace_reader *r); // number of the last readable event; 0: none
 bool trace_truncated(const struct trace_reader *r, uint64_t *at_offset);
 
+// Reads every chunk of the file and checks its checksum, also those that nobody has asked for: 0, or -1 with
+// RF_BAD_TRACE and the first damaged byte's chunk. A file that is merely cut off is not damaged. Moves no cursor.
+int trace_verify(struct trace_reader *r, struct rf_error *err);
+
 // Puts the cursor before event `number` (1..last+1).
 int trace_seek(struct trace_reader *r, uint64_t number, struct rf_error *err);
 

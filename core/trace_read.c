@@ -490,6 +490,14 @@ void trace_get_sizes(const struct trace_reader *r, struct trace_sizes *out) {
     out->other_stored = r->size - out->events_stored - out->blobs_stored;
 }
 
+int trace_verify(struct trace_reader *r, struct rf_error *err) {
+    for (size_t i = 0; i < r->chunk_count; i++)
+        if (read_stored(r, &r->chunks[i], &r->other, err) < 0) return -1;
+    if (r->damage.status == 0) return 0;
+    if (err) *err = r->damage;
+    return -1;
+}
+
 // ---- the cursor ----
 // The last chunk that begins at or before event `number`, which is in 1..last.
 static size_t find_chunk(const struct trace_reader *r, uint64_t number) {

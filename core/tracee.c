@@ -67,6 +67,12 @@ bool tracee_set_regs(pid_t tid, const struct user_regs_struct *regs) {
     return ptrace(PTRACE_SETREGS, tid, 0, regs) == 0;
 }
 
+void tracee_gprs(const struct user_regs_struct *u, uint64_t g[16]) {
+    const uint64_t all[16] = {u->rax, u->rbx, u->rcx, u->rdx, u->rsi, u->rdi, u->rbp, u->rsp,
+                              u->r8,  u->r9,  u->r10, u->r11, u->r12, u->r13, u->r14, u->r15};
+    memcpy(g, all, sizeof all);
+}
+
 size_t tracee_get_xstate(pid_t tid, void *buffer, size_t size) {
     struct iovec v = {buffer, size};
     return ptrace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &v) == 0 ? v.iov_len : 0;
@@ -159,8 +165,6 @@ uint64_t memory_digest(pid_t pid, int mem_fd, uint64_t *bytes) {
             ssize_t n = pread(pagemap, entries, want * 8, (off_t)(at / PAGE * 8));
             if (n <= 0) break;
             size_t got = (size_t)n / 8;
-            // Bit 63 present, 62 swapped, 61 file-backed or shared
-            // (Documentation/admin-guide/mm/pagemap.rst).
             for (size_t i = 0; i < got;) {
                 if (!is_private(pagemap, mem_fd, entries[i], at + i * PAGE)) {
                     i++;

@@ -25,6 +25,9 @@ int fd_raise(int fd);
 bool tracee_get_regs(pid_t tid, struct user_regs_struct *regs);
 bool tracee_set_regs(pid_t tid, const struct user_regs_struct *regs);
 
+// The general registers in the order of struct state_want (core/code.h): rax rbx rcx rdx rsi rdi rbp rsp r8..r15.
+void tracee_gprs(const struct user_regs_struct *regs, uint64_t gprs[16]);
+
 // NT_X86_XSTATE. Returns the number of bytes (0: failed). XSTATE_MAX is enough for AVX-512 and AMX (11,008
 // B).
 #define XSTATE_MAX 16384

@@ -11,9 +11,12 @@ static const struct {
     uint8_t kind;
     bool tsc;
 } trapped[] = {
-    {ZYDIS_MNEMONIC_CPUID, TRAP_CPUID, false},   {ZYDIS_MNEMONIC_RDRAND, TRAP_RDRAND, false},
-    {ZYDIS_MNEMONIC_RDSEED, TRAP_RDSEED, false}, {ZYDIS_MNEMONIC_RDTSC, TRAP_RDTSC, true},
-    {ZYDIS_MNEMONIC_RDTSCP, TRAP_RDTSCP, true},
+    {ZYDIS_MNEMONIC_CPUID, TRAP_CPUID, false},    {ZYDIS_MNEMONIC_RDRAND, TRAP_RDRAND, false},
+    {ZYDIS_MNEMONIC_RDSEED, TRAP_RDSEED, false},  {ZYDIS_MNEMONIC_RDTSC, TRAP_RDTSC, true},
+    {ZYDIS_MNEMONIC_RDTSCP, TRAP_RDTSCP, true},   {ZYDIS_MNEMONIC_XGETBV, TRAP_XGETBV, false},
+    {ZYDIS_MNEMONIC_XSAVE, TRAP_XSAVE, false},    {ZYDIS_MNEMONIC_XSAVE64, TRAP_XSAVE, false},
+    {ZYDIS_MNEMONIC_XSAVEC, TRAP_XSAVE, false},   {ZYDIS_MNEMONIC_XSAVEC64, TRAP_XSAVE, false},
+    {ZYDIS_MNEMONIC_XSAVEOPT, TRAP_XSAVE, false}, {ZYDIS_MNEMONIC_XSAVEOPT64, TRAP_XSAVE, false},
 };
 
 static int kind_of(ZydisMnemonic mnemonic, bool tsc) {
@@ -35,16 +38,29 @@ bool code_trap_instruction(const uint8_t *code, size_t len, struct trap_instruct
         out->reg = ZydisRegisterGetId(operands[0].reg.value);
         out->width = operands[0].size;
     }
+    out->compact = in.mnemonic == ZYDIS_MNEMONIC_XSAVEC || in.mnemonic == ZYDIS_MNEMONIC_XSAVEC64;
     return true;
 }
 
-// 0F A2 cpuid; 0F C7 /6 and /7 on registers rdrand, rdseed (F3 0F C7 F8.. is rdpid); 0F 31 rdtsc; 0F 01 F9
-// rdtscp.
+// 0F A2 cpuid; 0F C7 /6 and /7 on registers rdrand, rdseed (F3 0F C7 F8.. is rdpid); 0F C7 /4 on memory xsavec;
+// 0F AE /4 and /6 on memory xsave, xsaveopt; 0F 31 rdtsc; 0F 01 F9 rdtscp; 0F 01 D0 xgetbv.
 static bool looks_trapped(const uint8_t *p, size_t left, bool has_before, bool tsc) {
     if (left < 2) return false;
     if (p[1] == 0xa2) return true;
-    if (p[1] == 0xc7) return left >= 3 && p[2] >= 0xf0 && !(has_before && p[-1] == 0xf3);
-    return tsc && (p[1] == 0x31 || (p[1] == 0x01 && left >= 3 && p[2] == 0xf9));
+    if (tsc && p[1] == 0x31) return true;
+    if (left < 3) return false;
+    bool memory = p[2] < 0xc0;
+    int extension = p[2] >> 3 & 7;
+    switch (p[1]) {
+    case 0xc7:
+        return memory ? extension == 4 : extension >= 6 && !(has_before && p[-1] == 0xf3);
+    case 0xae:
+        return memory && (extension == 4 || extension == 6);
+    case 0x01:
+        return p[2] == 0xd0 || (tsc && p[2] == 0xf9);
+    default:
+        return false;
+    }
 }
 
 // A decoder that walks one run of code and remembers where it is, so that candidates in one function share

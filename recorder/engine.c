@@ -29,6 +29,7 @@ uint64_t recent_us(struct recorder *r) {
 void set_landmark(struct task *t, const struct user_regs_struct *regs) {
     t->landmark = *regs;
     t->at_landmark = true;
+    t->stepped = false;
     t->interrupt_wanted = 0;
 }
 
@@ -205,11 +206,7 @@ static void run(struct recorder *r, struct task *t) {
         t->mm->others_ran++;
         r->others_ran++;
     }
-    if (!sig && t->busy >= t->busy_look && !t->stuck_logged) {
-        spin_look(r, t);
-        return;
-    }
-    if (!sig && loop_run(r, t)) return;
+    if (!sig && (spin_look(r, t) || loop_run(r, t))) return;
     if (!run_until_stop(r, t, PTRACE_CONT, sig, &status)) {
         if (!r->failed) task_ended(r, t, 0);
         return;

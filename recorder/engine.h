@@ -58,7 +58,7 @@ struct mm {
     struct saved_byte { // first bytes of patched instructions that do not begin with 0x0f
         uint64_t address;
         uint8_t byte;
-    } saved[32];
+    } saved[256];
     int saved_count;
 };
 
@@ -105,7 +105,8 @@ struct task {
     uint64_t robust_list;
     int interrupt_wanted; // timer ticks since the slice ended without a landmark
     bool yielded;
-    bool stepping; // preempt_busy is at work on it
+    bool stepping; // preempt_busy, spin_look or loop_run is at work on it
+    bool stepped;  // by the latter two since its landmark: equal registers need not mean that it is still there
     bool stuck_logged;
     unsigned busy, busy_look; // ticks or slices without a syscall; how many until spin_look
     struct loop *loop; // recorder/loop.h; NULL: it has not waited in a loop yet
@@ -262,6 +263,7 @@ struct module_facts {
     size_t bind_len;
     struct load {
         uint64_t offset, vaddr, size;
+        int prot;
     } loads[16];
     int load_count;
     struct module_facts *next;
@@ -293,6 +295,11 @@ void preempt_busy(struct recorder *r,
                   struct task *t); // at a PTRACE_INTERRUPT stop in user code: makes a landmark
 // A slice of t has ended at a landmark that is no syscall.
 void preempt_done(struct recorder *r, struct task *t);
+
+// ---- traps.c
+// At an int3 of ours (pc behind it) or a fault on the instruction itself (pc at it): carries it out and logs
+// TRAP. false: it is none of those instructions, or would fault.
+bool trapped_instruction(struct recorder *r, struct task *t, struct user_regs_struct *regs, bool int3);
 
 // ---- signals.c
 // At a signal-delivery-stop of t with status: handles it, leaves t at a landmark or logs nothing and wants it

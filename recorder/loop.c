@@ -19,7 +19,7 @@ enum {
     STRANGERS = 8,
     CLOCK_US = 2100000, // a deadline in seconds shows no sooner than when a second has passed
     TURNED_LOOKS = 2,
-    GOOD_LOOKS = 4, // where something changes from turn to turn, each farther from the last
+    GOOD_LOOKS = 4,  // where something changes from turn to turn, each farther from the last
     NEVER = 1 << 28, // turns: the overflow of a counter, as glibc's conditions look out for
 };
 
@@ -66,7 +66,8 @@ static enum role role_of(const struct task *t) {
 
 // Whether the call ended as it does when nothing has happened.
 static bool nothing_happened(const struct task *t, int64_t ret) {
-    if (t->nr != SYS_futex) return t->nr == SYS_time || t->nr == SYS_getpid || t->nr == SYS_gettid || ret == 0;
+    if (t->nr != SYS_futex)
+        return t->nr == SYS_time || t->nr == SYS_getpid || t->nr == SYS_gettid || ret == 0;
     int op = (int)t->args[1] & FUTEX_CMD_MASK;
     return op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET ? ret == 0 : ret == -ETIMEDOUT;
 }
@@ -227,7 +228,8 @@ static bool waits_as_for_a_lock(const struct task *t, const struct loop *l) {
     if (l->anchor.nr < 0) return atomic || l->looks->turn.pauses;
     if (l->anchor.nr != SYS_futex) return atomic;
     int op = (int)t->args[1] & FUTEX_CMD_MASK;
-    return op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 || (t->args[2] && (op == FUTEX_WAIT || l->words[0].atomic));
+    return op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 ||
+           (t->args[2] && (op == FUTEX_WAIT || l->words[0].atomic));
 }
 
 static void futex_word_first(const struct task *t, struct loop *l) {
@@ -265,8 +267,9 @@ void loop_known(struct recorder *r, struct task *t, enum wait_kind kind, bool fi
 static void log_look(struct recorder *r, struct task *t, const char *what, double left) {
     if (!r->options->log) return;
     const struct loop *l = t->loop;
-    fprintf(r->options->log, "         loop of %d at %s, visit %u: %s, turns left %g, decisions %d, opaque %d\n",
-            t->tid, syscall_name(t->nr), l->visits, what, left, l->looks->now.count, l->looks->turn.opaque);
+    fprintf(r->options->log,
+            "         loop of %d at %s, visit %u: %s, turns left %g, decisions %d, opaque %d\n", t->tid,
+            syscall_name(t->nr), l->visits, what, left, l->looks->now.count, l->looks->turn.opaque);
 }
 
 // Three turns are there: the verdict on the loop, or when to look again.
@@ -381,7 +384,8 @@ bool loop_run(struct recorder *r, struct task *t) {
     struct user_regs_struct regs;
     if (!l || !l->tracing || !tracee_get_regs(t->tid, &regs)) return false;
     int tid = t->tid;
-    t->stepping = true;
+    t->stepping = t->stepped = true;
+    t->state = TASK_READY;
     for (bool stepped = true; stepped && l->tracing;) {
         if (++l->steps > LOOK_STEPS) {
             look_later(l, (double)l->visits * 4);

@@ -31,8 +31,8 @@ struct turn {
     struct access accesses[TURN_ACCESSES];
     int access_count;
     unsigned steps;
-    bool opaque;     // something was touched that cannot be named, or more than fits
-    bool pauses;     // has a `pause`
+    bool opaque;         // something was touched that cannot be named, or more than fits
+    bool pauses;         // has a `pause`
     uint64_t syscall_pc; // behind the wait's syscall instruction, 0: none
 };
 
@@ -76,10 +76,10 @@ struct loop {
     } anchor;
     unsigned visits, strangers; // of the anchor; waits elsewhere since its last visit
     unsigned next_look;         // at this visit
-    bool tracing; // being looked at
-    int turns;      // finished in this look
-    int good_looks; // one after the other
-    unsigned steps; // of this look
+    bool tracing;               // being looked at
+    int turns;                  // finished in this look
+    int good_looks;             // one after the other
+    unsigned steps;             // of this look
     uint64_t good_since_us;
     struct user_regs_struct boundary; // registers where the last turn ended
     struct looks *looks;
@@ -115,8 +115,9 @@ bool loop_affordable(const struct recorder *r);
 
 // ---- spin.c
 
-// Looks, from where t stands in user code, whether it is in a loop without syscalls that nothing of its own will
-// end; a landmark follows soon then, where stuck_check is to be called. Leaves t some turns further or at a landmark.
-void spin_look(struct recorder *r, struct task *t);
+// When t has been without a syscall for long: looks, from where it stands in user code, whether it is in a loop that
+// nothing of its own will end. If so, and nobody else will either, a landmark is asked for, where stuck_check is to be
+// called. Leaves t some turns further or at a landmark; false: t has not been touched.
+bool spin_look(struct recorder *r, struct task *t);
 
 #endif

@@ -23,7 +23,10 @@ static void read_headers(struct module_facts *f, const uint8_t *image, size_t si
         if (ph.p_type == PT_INTERP) interp = true;
         if (ph.p_type == PT_DYNAMIC) dynamic = true;
         if (ph.p_type == PT_LOAD && f->load_count < 16)
-            f->loads[f->load_count++] = (struct load){ph.p_offset, ph.p_vaddr, ph.p_filesz};
+            f->loads[f->load_count++] =
+                (struct load){ph.p_offset, ph.p_vaddr, ph.p_filesz,
+                              (ph.p_flags & PF_R ? PROT_READ : 0) | (ph.p_flags & PF_W ? PROT_WRITE : 0) |
+                                  (ph.p_flags & PF_X ? PROT_EXEC : 0)};
     }
     f->dynamic = interp || (dynamic && e->e_type == ET_DYN);
 }
@@ -62,17 +65,25 @@ void modules_free(struct recorder *r) {
     }
 }
 
-static bool bias_of(const struct module_facts *f, uint64_t offset, uint64_t address, uint64_t *bias) {
+static bool bias_of(const struct module_facts *f, uint64_t offset, uint64_t address, int prot,
+                    uint64_t *bias) {
     // The page where two segments meet in the file belongs to both: a mapping that begins with a segment's
-    // first page is that segment (Debian's python3.11: RW at file offset 0x544000, R up to 0x544968).
-    for (int exact = 1; exact >= 0; exact--)
-        for (int i = 0; i < f->load_count; i++) {
-            uint64_t from = f->loads[i].offset & ~4095ull, to = f->loads[i].offset + f->loads[i].size;
-            if (exact ? offset != from : offset < from || offset >= to) continue;
-            *bias = address - offset - (f->loads[i].vaddr - f->loads[i].offset);
-            return true;
-        }
-    return false;
+    // first page is that segment (Debian's python3.11: RW at file offset 0x544000, R up to 0x544968). A small
+    // program's R and RW begin in one page of the file (R 0x2000, RW 0x2dd0): the protection tells them apart.
+    const struct load *best = NULL;
+    int rank = 0;
+    for (int i = 0; i < f->load_count; i++) {
+        const struct load *l = &f->loads[i];
+        uint64_t from = l->offset & ~4095ull, to = l->offset + l->size;
+        if (offset < from || offset >= to) continue;
+        int now = 1 + 2 * (offset == from) + (prot == l->prot);
+        if (now <= rank) continue;
+        rank = now;
+        best = l;
+    }
+    if (!best) return false;
+    *bias = address - offset - (best->vaddr - best->offset);
+    return true;
 }
 
 static void patch_traps(struct recorder *r, struct task *t, struct batch *b, struct module_facts *f,
@@ -84,7 +95,7 @@ static void patch_traps(struct recorder *r, struct task *t, struct batch *b, str
         uint8_t first = 0x0f;
         tracee_read(t->tid, t->mm->mem_fd, at, &first, 1);
         if (first != 0x0f) { // a prefix: remembered, since the int3 hides it
-            if (t->mm->saved_count == 32) continue;
+            if (t->mm->saved_count == sizeof t->mm->saved / sizeof *t->mm->saved) continue;
             t->mm->saved[t->mm->saved_count++] = (struct saved_byte){at, first};
         }
         batch_write(r, b, t, at, "\xcc", 1);
@@ -94,7 +105,7 @@ static void patch_traps(struct recorder *r, struct task *t, struct batch *b, str
 void module_mapped(struct recorder *r, struct task *t, struct batch *b, struct module_facts *f,
                    uint64_t address, uint64_t length, int prot, uint64_t offset, bool queue_slots) {
     uint64_t bias;
-    if (!bias_of(f, offset, address, &bias)) return;
+    if (!bias_of(f, offset, address, prot, &bias)) return;
     if (prot & PROT_EXEC) patch_traps(r, t, b, f, bias, address, length);
     if (!f->slot_count) return;
     uint64_t at = f->bind_vaddr + bias;

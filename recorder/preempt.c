@@ -177,12 +177,6 @@ static void function_range(const struct mapping *m, uint64_t pc, uint64_t *start
     close(fd);
 }
 
-static void gprs(const struct user_regs_struct *u, uint64_t g[16]) {
-    const uint64_t all[16] = {u->rax, u->rbx, u->rcx, u->rdx, u->rsi, u->rdi, u->rbp, u->rsp,
-                              u->r8,  u->r9,  u->r10, u->r11, u->r12, u->r13, u->r14, u->r15};
-    memcpy(g, all, sizeof all);
-}
-
 // ---- the STATE event
 
 // The words that the loop writes, with their values each time that its site is visited. Those that tell one
@@ -203,7 +197,7 @@ static void add_words(struct task *t, const struct user_regs_struct *regs, struc
     uint64_t g[16];
     struct memory_operand ops[4];
     if (!tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, sizeof code)) return;
-    gprs(regs, g);
+    tracee_gprs(regs, g);
     int n = code_memory_operands(code, sizeof code, regs->rip, g, regs->fs_base, regs->gs_base, ops);
     for (int i = 0; i < n; i++) {
         if (!ops[i].written) continue;
@@ -376,7 +370,7 @@ static void make_landmark(struct recorder *r, struct task *t) {
     static struct round turn;
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
-    if (same_regs(&regs, &t->landmark)) {
+    if (same_regs(&regs, &t->landmark) && !t->stepped) {
         t->at_landmark = true;
         return;
     }
@@ -425,10 +419,7 @@ void end_stepping(struct task *t) {
 
 void preempt_busy(struct recorder *r, struct task *t) {
     int tid = t->tid;
-    if (!t->interrupt_wanted && t->busy >= t->busy_look) {
-        spin_look(r, t);
-        return;
-    }
+    if (!t->interrupt_wanted && spin_look(r, t)) return;
     t->stepping = true;
     make_landmark(r, t);
     if (task_find(r, tid) != t) return;

@@ -117,14 +117,17 @@ static void look(struct recorder *r, struct task *t) {
     if (known && !landmark) preempt_request(r, t);
 }
 
-void spin_look(struct recorder *r, struct task *t) {
+bool spin_look(struct recorder *r, struct task *t) {
+    if (t->busy < t->busy_look || t->stuck_logged) return false;
     int tid = t->tid;
     t->busy = 0;
     if (t->busy_look < LOOK_LATER_MAX) t->busy_look *= 2;
-    if (!loop_affordable(r)) return;
-    t->stepping = true;
+    if (!loop_affordable(r)) return false;
+    t->stepping = t->stepped = true;
+    t->state = TASK_READY;
     look(r, t);
-    if (task_find(r, tid) != t) return;
+    if (task_find(r, tid) != t) return true;
     t->stepping = false;
     if (t->state == TASK_READY) end_stepping(t);
+    return true;
 }

@@ -150,7 +150,9 @@ static void log_stuck(struct recorder *r, const struct candidate *c, bool main, 
     batch_piece(&b, PIECE_WAIT, 0);
     struct piece *p = batch_last(&b);
     p->v[0] = c->kind;
-    p->v[1] = c->kind == WAIT_CHILD ? awaited(t) : c->kind == WAIT_FUTEX || c->kind == WAIT_TIMED ? t->args[0] : 0;
+    p->v[1] = c->kind == WAIT_CHILD                            ? awaited(t)
+              : c->kind == WAIT_FUTEX || c->kind == WAIT_TIMED ? t->args[0]
+                                                               : 0;
     if (c->kind == WAIT_FUTEX) word_piece(&b, t, t->args[0], 4, false);
     if (loops(t)) {
         const struct loop *l = t->loop;
@@ -228,8 +230,8 @@ void stuck_check(struct recorder *r, struct task *asleep) {
     for (struct task *t = r->tasks; t; t = t->next) {
         enum wait_kind k = wait_of(r, t);
         if (k != WAIT_OUTSIDE)
-            all[n++] = (struct candidate){
-                t, k, true, loops(t) ? t->loop->shared : k == WAIT_FUTEX && word_is_shared(t)};
+            all[n++] = (struct candidate){t, k, true,
+                                          loops(t) ? t->loop->shared : k == WAIT_FUTEX && word_is_shared(t)};
     }
     for (bool changed = true; changed;) {
         changed = false;

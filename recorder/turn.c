@@ -40,7 +40,8 @@ static struct access *access_at(struct task *t, struct turn *turn, uint64_t addr
 }
 
 // Wide operands are taken word by word.
-static void touch(struct task *t, struct turn *turn, const struct code_step *s, int index, bool near_syscall) {
+static void touch(struct task *t, struct turn *turn, const struct code_step *s, int index,
+                  bool near_syscall) {
     const struct memory_operand *o = &s->operands[index];
     for (unsigned done = 0; done < o->size;) {
         uint8_t size = o->size - done < 8 ? (uint8_t)(o->size - done) : 8;
@@ -78,7 +79,8 @@ void turn_step(struct task *t, const struct user_regs_struct *regs, struct turn 
     if (needs_fp && ptrace(PTRACE_GETFPREGS, t->tid, 0, &fp) == 0)
         code_step(code, len, regs, &fp, read_task, t, &s, &needs_fp);
     // glibc's wrappers look whether the process has threads, and at cancellation.
-    uint64_t distance = regs->rip > turn->syscall_pc ? regs->rip - turn->syscall_pc : turn->syscall_pc - regs->rip;
+    uint64_t distance =
+        regs->rip > turn->syscall_pc ? regs->rip - turn->syscall_pc : turn->syscall_pc - regs->rip;
     bool near_syscall = turn->syscall_pc && distance < 1024;
     turn->pauses |= s.pause;
     turn->opaque |= s.operand_count < 0;
@@ -180,7 +182,8 @@ int turn_words(struct task *t, const struct turn *turn, struct word words[LOOP_W
                 *shared = true;
                 *outside |= !g->anonymous;
             }
-            if (!g || !(g->writable || g->shared) || !same || telling(a, &regs) != want || count == LOOP_WORDS)
+            if (!g || !(g->writable || g->shared) || !same || telling(a, &regs) != want ||
+                count == LOOP_WORDS)
                 continue;
             words[count++] = (struct word){a->address, a->before, a->size, a->atomic};
         }

@@ -4,13 +4,14 @@
 #include "replayer/analysis.h"
 
 #include "replayer/analysis_findings.h"
+#include "replayer/analysis_libc.h"
 
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 
-enum { FRAMES_MAX = 256 };
+enum { FRAMES_MAX = 256, REFUSED_LOOK = 1000 };
 
 static struct stack copy_stack(const struct frame *frames, size_t n) {
     struct stack s = {0};
@@ -42,7 +43,18 @@ void analysis_task(struct analysis *a, size_t life, const struct stack *stack, s
     *out = (struct finding_task){.pid = l->pid, .tid = l->tid};
     if (task) snprintf(out->name, sizeof out->name, "%s", task->name);
     // The thread that a process begins with has main, or the stack of whoever forked it.
-    if (l->tid != l->pid && stack) stack_start_routine(stack, out->start_routine, sizeof out->start_routine);
+    if (l->tid == l->pid || !stack) return;
+    stack_start_routine(stack, out->start_routine, sizeof out->start_routine);
+    if (stack_is_whole(stack) || !task || task->death) return;
+    // The stack of a fiber (makecontext) does not say it, libc's own note does.
+    struct view view;
+    struct rf_error err;
+    struct frame f;
+    if (replay_view(timeline_replay(a->timeline), l->tid, &view, &err) < 0) return;
+    uint64_t routine = libc_start_routine(timeline_symbols(a->timeline), &view, task->regs.fs_base);
+    if (!routine) return;
+    symbols_pc(timeline_symbols(a->timeline), &view, routine, &f);
+    if (f.function) snprintf(out->start_routine, sizeof out->start_routine, "%s", f.function);
 }
 
 void party_add(struct finding_party **list, size_t *count, const struct finding_task *task,
@@ -68,8 +80,7 @@ static const struct frame *fork_frame(const struct stack *s, size_t *at) {
 
 static bool in_prepare_handler(const struct stack *s) {
     for (size_t i = 0; i < s->count; i++)
-        if (s->frames[i].function &&
-            !strcmp(stack_plain_name(s->frames[i].function), "run_prefork_handlers"))
+        if (s->frames[i].function && !strcmp(stack_plain_name(s->frames[i].function), "run_prefork_handlers"))
             return true;
     return false;
 }
@@ -104,6 +115,26 @@ static const struct polled_word *telling_word(const struct stuck *s, const struc
     return &s->words[0];
 }
 
+// When the kernel refuses FUTEX_LOCK_PI (ESRCH: the owner is no task of this process), glibc waits for ever on a word
+// of its own stack (__pthread_mutex_lock_full): the mutex is the one of the call before.
+static uint64_t refused_mutex(struct analysis *a, const struct stuck *s, int tid) {
+    struct event e;
+    struct rf_error err;
+    for (uint64_t n = s->event, looked = 0; n > 1 && looked < REFUSED_LOOK; n--, looked++) {
+        if (timeline_event(a->timeline, n - 1, &e, &err) < 0) return 0;
+        bool call = e.kind == EV_SYSCALL || e.kind == EV_ENTER;
+        if (e.tid != tid || !call || e.nr != SYS_futex || !(e.flags & EVF_REGS)) continue;
+        int op = (int)e.regs.rsi & FUTEX_CMD_MASK;
+        if (op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2) return e.regs.rdi;
+    }
+    return 0;
+}
+
+static bool waits_on_its_stack(const struct view *v, uint64_t word, uint64_t sp) {
+    const struct view_map *stack = view_find(v, sp);
+    return stack && word >= sp && word < stack->end;
+}
+
 static int look_at_waiter(struct analysis *a, const struct stuck *s, struct waiter *w, struct rf_error *err) {
     if (timeline_seek(a->timeline, s->event, err) < 0) return -1;
     const struct life *l = &a->history.lives[s->life];
@@ -113,7 +144,8 @@ static int look_at_waiter(struct analysis *a, const struct stuck *s, struct wait
     if (replay_view(timeline_replay(a->timeline), l->tid, &view, err) < 0) return -1;
     analysis_point(a, l->tid, &w->waiting);
     analysis_task(a, s->life, &w->waiting.stack, &w->task);
-    bool timed = s->wait == WAIT_TIMED, futex = timed || (task && task->nr == SYS_futex && s->wait <= WAIT_FUTEX);
+    bool timed = s->wait == WAIT_TIMED,
+         futex = timed || (task && task->nr == SYS_futex && s->wait <= WAIT_FUTEX);
     bool polled = (s->wait == WAIT_YIELD || s->wait == WAIT_SPIN) && s->word_count;
     if (!task || (!futex && !polled)) return 0;
     w->futex = true;
@@ -132,6 +164,9 @@ static int look_at_waiter(struct analysis *a, const struct stuck *s, struct wait
             args[2] = s->word_count ? s->words[0].value : 0;
         }
         lock_recognise(stack->frames, stack->count, args, &view, task->regs.rsp, &w->ref);
+        if (w->ref.owner && waits_on_its_stack(&view, args[0], task->regs.rsp) &&
+            (args[0] = refused_mutex(a, s, l->tid)))
+            lock_recognise(stack->frames, stack->count, args, &view, task->regs.rsp, &w->ref);
     }
     text_lock(a->timeline, &a->history, l->tid, &w->ref, &w->lock);
     w->shared = history_shared(&a->history, l->space, w->ref.base, s->event);
@@ -180,8 +215,8 @@ static int look_at_holder(struct analysis *a, struct waiter *w, struct rf_error 
         who->tid = 0;
         return 0;
     }
-    if (holder_stack(a->timeline, h, &w->ref, who, &w->acquired.stack, &w->sort, err) < 0) return -1;
-    if (w->ref.bare && w->sort == WRITE_COUNT) { // a counter, not a lock
+    if (holder_stack(a->timeline, h, &w->ref, who, &w->acquired.stack, &w->facts, err) < 0) return -1;
+    if (w->ref.bare && w->facts.sort == WRITE_COUNT) { // a counter, not a lock
         free(w->acquired.stack.frames);
         w->acquired.stack = (struct stack){0};
         who->tid = 0;

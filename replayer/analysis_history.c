@@ -122,7 +122,8 @@ static void add_pipe_fact(struct history *h, struct pipe_fact f) {
 }
 
 static bool is_write(int32_t nr) {
-    return nr == SYS_write || nr == SYS_writev || nr == SYS_pwrite64 || nr == SYS_splice || nr == SYS_sendfile;
+    return nr == SYS_write || nr == SYS_writev || nr == SYS_pwrite64 || nr == SYS_splice ||
+           nr == SYS_sendfile;
 }
 
 static void on_pipe_call(struct history *h, const struct event *e, const struct life *l) {

@@ -37,7 +37,7 @@ struct tracker {
     struct symbols *symbols;
     struct frame frames[FRAMES_MAX];
     size_t frame_count;
-    enum write_sort sort;
+    struct write_facts facts;
     // holder_release
     bool until_free;
     uint64_t freed;
@@ -139,7 +139,9 @@ static void capture(struct tracker *k, struct replay *r, const struct watch_hit 
     struct raw_frame raw[FRAMES_MAX];
     if (replay_view(r, hit->tid, &view, &err) < 0) return;
     size_t n = unwind_stack(&view, hit->regs, raw, FRAMES_MAX);
-    k->sort = hit->from_kernel ? WRITE_PLAIN : sort_of_write(&view, hit->regs->rip);
+    k->facts.foreign_stack =
+        hit->tid != hit->pid && view_find(&view, hit->regs->rsp) != view_find(&view, hit->regs->fs_base);
+    k->facts.sort = hit->from_kernel ? WRITE_PLAIN : sort_of_write(&view, hit->regs->rip);
     // A watchpoint traps behind the instruction that wrote.
     if (n && !hit->from_kernel) raw[0].exact = false;
     k->frame_count = symbols_frames(k->symbols, &view, raw, n, k->frames, FRAMES_MAX);
@@ -280,7 +282,7 @@ int holder_find(struct timeline *t, const struct history *h, size_t space, uint6
 }
 
 int holder_stack(struct timeline *t, const struct history *h, const struct lock_ref *ref,
-                 const struct holder *who, struct stack *out, enum write_sort *sort, struct rf_error *err) {
+                 const struct holder *who, struct stack *out, struct write_facts *facts, struct rf_error *err) {
     struct tracker *k = calloc(1, sizeof *k);
     rf_assert(k);
     k->want = who;
@@ -293,7 +295,7 @@ int holder_stack(struct timeline *t, const struct history *h, const struct lock_
         memcpy(out->frames, k->frames, k->frame_count * sizeof *out->frames);
         out->count = k->frame_count;
     }
-    if (sort) *sort = k->sort;
+    if (facts) *facts = k->facts;
     free(k);
     return failed;
 }

@@ -38,9 +38,14 @@ int holder_find(struct timeline *t, const struct history *h, size_t space, uint6
 // What wrote a word: an instruction that takes a lock (xchg, cmpxchg, bts, or), one that counts, another one.
 enum write_sort { WRITE_PLAIN, WRITE_EXCHANGE, WRITE_COUNT };
 
+struct write_facts {
+    enum write_sort sort;
+    bool foreign_stack; // not on the stack mapping that has the thread's TLS: a fiber, or a signal's own stack
+};
+
 // The holder's stack at the acquire (frames from malloc), and what wrote the word (or NULL). Moves the timeline.
 int holder_stack(struct timeline *t, const struct history *h, const struct lock_ref *ref,
-                 const struct holder *who, struct stack *out, enum write_sort *sort, struct rf_error *err);
+                 const struct holder *who, struct stack *out, struct write_facts *facts, struct rf_error *err);
 
 // The event in whose slice the lock became free again in `space` after `from`; 0 when it never did. Moves the
 // timeline.

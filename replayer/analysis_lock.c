@@ -141,6 +141,8 @@ enum {
     MUSL_COUNT = 0x7fffffff,
     COND_SIZE = 48,
     BARRIER_SIZE = 20,
+    STREAM_OWNER = 8,
+    TCB_SELF = 16,
     STACK_SCAN = 640, // bytes of pthread_cond_wait's own frames
     GUARD_PENDING = 0x100,
     DEEP_ENOUGH = 12, // frames, the inlined ones counted
@@ -264,6 +266,15 @@ static void recognise_unnamed(const struct frame *frames, size_t n, const uint64
     out->in_libc = true;
 }
 
+// stdio's lock is {lock, count, owner}, and the owner is the address of a TCB, which holds its own address
+// (_IO_lock_t in sysdeps/nptl/stdio-lock.h, tcbhead_t.self). Also malloc's and others' locks are waited for in the same
+// helper: they have no owner.
+static bool is_stream_lock(const struct view *v, uint64_t address) {
+    uint64_t owner = 0, self = 0;
+    return v->read(v->context, address + STREAM_OWNER, &owner, sizeof owner) && owner &&
+           v->read(v->context, owner + TCB_SELF, &self, sizeof self) && self == owner;
+}
+
 static void measure(struct lock_ref *out, const uint64_t args[6], const struct view *v, uint64_t sp) {
     out->size = 4;
     if (out->wants == WANTS_COND || out->wants == WANTS_COND_LEAVE) out->size = COND_SIZE;
@@ -273,6 +284,7 @@ static void measure(struct lock_ref *out, const uint64_t args[6], const struct v
     // its users take.
     uint32_t value = (uint32_t)args[2];
     if (!strcmp(out->kind, "g_bit_lock")) out->mask = value & (value - 1) ? value & 1 : value;
+    if (!strcmp(out->kind, "libc lock") && is_stream_lock(v, out->base)) out->kind = "FILE lock";
     uint32_t kind = 0;
     if (out->owner && v->read(v->context, out->base + KIND_OFFSET, &kind, sizeof kind) &&
         kind & (KIND_ROBUST | KIND_PI))
@@ -284,14 +296,14 @@ void lock_recognise(const struct frame *frames, size_t n, const uint64_t args[6]
     size_t at = 0;
     bool musl = is_musl(frames, n);
     const struct row *row = find_row(frames, n, musl, &at);
-    *out = (struct lock_ref){.kind = "futex",
-                             .wants = WANTS_VALUE,
-                             .base = args[0],
-                             .word = args[0],
-                             .size = 4,
-                             .in_fork = stack_in_fork(frames, n),
-                             .function =
-                                 n && frames[0].function ? stack_plain_name(frames[0].function) : NULL};
+    *out =
+        (struct lock_ref){.kind = "futex",
+                          .wants = WANTS_VALUE,
+                          .base = args[0],
+                          .word = args[0],
+                          .size = 4,
+                          .in_fork = stack_in_fork(frames, n),
+                          .function = n && frames[0].function ? stack_plain_name(frames[0].function) : NULL};
     if (!row) {
         recognise_unnamed(frames, n, args, out);
         if (out->in_libc || recognise_module(frames, n, (uint32_t)args[2], out)) return;
@@ -320,21 +332,23 @@ void lock_recognise(const struct frame *frames, size_t n, const uint64_t args[6]
     measure(out, args, v, sp);
 }
 
-void lock_recognise_polled(const struct frame *frames, size_t n, uint64_t address, uint64_t value, unsigned size,
-                           struct lock_ref *out) {
+void lock_recognise_polled(const struct frame *frames, size_t n, uint64_t address, uint64_t value,
+                           unsigned size, struct lock_ref *out) {
     // Of more than 4 bytes the half that is not zero; of less the word that has them.
     uint64_t word = size == 8 && !(uint32_t)value && value ? address + 4 : address & ~3ull;
-    *out = (struct lock_ref){.polled = true,
-                             .kind = "spin word",
-                             .wants = WANTS_VALUE,
-                             .base = address,
-                             .word = word,
-                             .size = size,
-                             .in_fork = stack_in_fork(frames, n),
-                             .function = n && frames[0].function ? stack_plain_name(frames[0].function) : NULL};
+    *out =
+        (struct lock_ref){.polled = true,
+                          .kind = "spin word",
+                          .wants = WANTS_VALUE,
+                          .base = address,
+                          .word = word,
+                          .size = size,
+                          .in_fork = stack_in_fork(frames, n),
+                          .function = n && frames[0].function ? stack_plain_name(frames[0].function) : NULL};
     if (size < 4) out->mask = ((1u << size * 8) - 1) << (address % 4 * 8);
     for (size_t i = 0; i < n && i < 3; i++) {
-        if (!frames[i].function || !begins(stack_plain_name(frames[i].function), "pthread_spin_lock")) continue;
+        if (!frames[i].function || !begins(stack_plain_name(frames[i].function), "pthread_spin_lock"))
+            continue;
         out->kind = "pthread_spinlock";
         out->rule = RULE_SPIN;
         out->wants = WANTS_LOCK;
@@ -395,6 +409,15 @@ bool lock_is_held(enum lock_rule rule, uint32_t value) {
     case RULE_MUSL_ONCE:
         return value == 1 || value == 3;
     }
+    return false;
+}
+
+bool stack_is_whole(const struct stack *s) {
+    static const char *const first[] = {"start_thread", "clone", "clone3", "start", "libc_start_main",
+                                        "libc_start_main_stage2", "start_c"};
+    for (size_t i = 0; i < s->count; i++)
+        for (size_t k = 0; s->frames[i].function && k < sizeof first / sizeof *first; k++)
+            if (!strcmp(stack_plain_name(s->frames[i].function), first[k])) return true;
     return false;
 }
 

@@ -84,34 +84,50 @@ static const char *lock_name(const struct finding *f) {
 
 void text_reason_waker(struct finding *f, const struct lock_ref *ref) {
     static const char *const reasons[] = {
-        [WANTS_COND] = "It waits for a signal of a condition. The threads that could send one are not in this "
-                       "process.",
-        [WANTS_COND_LEAVE] = "Threads were waiting on the condition at the fork. The child's copy still counts "
-                             "them, and waits until they have left: but they are not in this process.",
-        [WANTS_BARRIER] = "It waits until enough threads have come to the barrier. Some of those are not in this "
-                          "process.",
+        [WANTS_COND] =
+            "It waits for a signal of a condition. The threads that could send one are not in this "
+            "process.",
+        [WANTS_COND_LEAVE] =
+            "Threads were waiting on the condition at the fork. The child's copy still counts "
+            "them, and waits until they have left: but they are not in this process.",
+        [WANTS_BARRIER] =
+            "It waits until enough threads have come to the barrier. Some of those are not in this "
+            "process.",
         [WANTS_POST] = "It waits for a post of the semaphore. Who would do that is not in this process.",
         [WANTS_ONCE] = "Another thread had begun this initialisation at the fork. In this process nobody can "
                        "finish it.",
         [WANTS_VALUE] = "It waits until another thread changes the word. That thread is not in this process.",
-        [WANTS_TEAM] = "libgomp keeps its threads in a pool after the first parallel region. The child has a copy "
-                       "of the pool's bookkeeping, but not of its threads, and waits for them.",
+        [WANTS_TEAM] =
+            "libgomp keeps its threads in a pool after the first parallel region. The child has a copy "
+            "of the pool's bookkeeping, but not of its threads, and waits for them.",
         [WANTS_AIO] = "glibc carries out asynchronous I/O with helper threads. The child has a copy of their "
                       "bookkeeping, but not of the threads.",
-        [WANTS_PARK] = "The thread sleeps until another one wakes it (a channel, a condition, a parked thread). "
-                       "The other threads are not in this process.",
-        [WANTS_GO] = "The runtime's other threads vanished: a Go program can not go on in a child of fork, only "
-                     "exec.",
+        [WANTS_PARK] =
+            "The thread sleeps until another one wakes it (a channel, a condition, a parked thread). "
+            "The other threads are not in this process.",
+        [WANTS_GO] =
+            "The runtime's other threads vanished: a Go program can not go on in a child of fork, only "
+            "exec.",
     };
     const char *reason = ref->wants < sizeof reasons / sizeof *reasons ? reasons[ref->wants] : NULL;
     if (reason) snprintf(f->reason, sizeof f->reason, "%s", reason);
 }
 
 void text_reason_child_handler(struct finding *f) {
+    snprintf(
+        f->reason, sizeof f->reason,
+        "Process %d hangs inside the fork() that made it, in a handler for the child: it never came to what "
+        "the program does after the fork.",
+        f->waiter.pid);
+}
+
+void text_reason_fiber(struct finding *f) {
+    char fiber[128];
+    stack_start_routine(&f->acquired.stack, fiber, sizeof fiber);
     snprintf(f->reason, sizeof f->reason,
-             "Process %d hangs inside the fork() that made it, in a handler for the child: it never came to what "
-             "the program does after the fork.",
-             f->waiter.pid);
+             "The lock was taken on a stack that is not the thread's own: by a fiber%s%s, which thread %d '%s' was "
+             "running then. The fiber's stack is copied into the child, but the thread that ran it is not there.",
+             fiber[0] ? " that begins in " : "", fiber, f->holder.tid, f->holder.name);
 }
 
 void text_reason_torn(struct finding *f) {
@@ -257,19 +273,22 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
                "(PTHREAD_MUTEX_ROBUST) tells the next one.\n");
         break;
     case ADVICE_WAKER:
-        say(f, "A child of fork has none of its parent's other threads: whatever they do (work, wake, answer) "
-               "nobody does there.\n"
-               "1. Use posix_spawn, or fork and exec at once.\n"
-               "2. Or fork before those threads are started.\n"
-               "3. Or start them anew in the child, with objects that are initialised anew there (a "
-               "pthread_atfork child handler can do both); never use the copies of the parent's.\n");
+        say(f,
+            "A child of fork has none of its parent's other threads: whatever they do (work, wake, answer) "
+            "nobody does there.\n"
+            "1. Use posix_spawn, or fork and exec at once.\n"
+            "2. Or fork before those threads are started.\n"
+            "3. Or start them anew in the child, with objects that are initialised anew there (a "
+            "pthread_atfork child handler can do both); never use the copies of the parent's.\n");
         break;
     case ADVICE_CHILD_HANDLER:
-        say(f, "The child has not come out of fork() yet: a handler that pthread_atfork registered for the child "
-               "takes a lock that nobody there can release.\n"
-               "1. Give that lock a prepare handler that takes it; then parent and child handler release it.\n"
-               "2. Or let the child handler initialise the lock anew instead of taking it.\n"
-               "3. Or use posix_spawn, which runs no fork handlers.\n");
+        say(f,
+            "The child has not come out of fork() yet: a handler that pthread_atfork registered for the "
+            "child "
+            "takes a lock that nobody there can release.\n"
+            "1. Give that lock a prepare handler that takes it; then parent and child handler release it.\n"
+            "2. Or let the child handler initialise the lock anew instead of taking it.\n"
+            "3. Or use posix_spawn, which runs no fork handlers.\n");
         break;
     case ADVICE_TORN:
         say(f,

@@ -30,6 +30,7 @@ enum advice {
 // Fills f->reason.
 void text_reason_waker(struct finding *f, const struct lock_ref *ref);
 void text_reason_child_handler(struct finding *f);
+void text_reason_fiber(struct finding *f);
 void text_reason_torn(struct finding *f);
 void text_reason_pipe(struct finding *f, int fd);
 // Adds the registered fork handlers (`text`, at most `shown` of `count`) to the advice, where it speaks of handlers.

@@ -53,7 +53,8 @@ static void look_at_missed(struct search *s, size_t life) {
     m->waits = task && task->in_syscall && task->nr == SYS_futex &&
                replay_view(timeline_replay(a->timeline), l->tid, &view, &err) == 0;
     if (m->waits)
-        lock_recognise(m->point.stack.frames, m->point.stack.count, task->args, &view, task->regs.rsp, &m->ref);
+        lock_recognise(m->point.stack.frames, m->point.stack.count, task->args, &view, task->regs.rsp,
+                       &m->ref);
 }
 
 static int look_at_vanished(struct search *s, struct rf_error *err) {
@@ -78,7 +79,8 @@ static void release(struct search *s) {
     s->count = 0;
 }
 
-static void name_point(struct search *s, struct missed *m, const struct finding_point *point, const char *what) {
+static void name_point(struct search *s, struct missed *m, const struct finding_point *point,
+                       const char *what) {
     if (m->named) return;
     m->named = true;
     struct finding_point copy = *point;
@@ -107,14 +109,18 @@ static const char *stood_there(const struct search *s, const struct missed *m) {
     const struct lock_ref *ref = &s->w->ref;
     switch (ref->wants) {
     case WANTS_COND_LEAVE:
-        return m->waits && same_object(ref, &m->ref) ? "was waiting on it at the fork, and never leaves it in the child"
-                                                     : NULL;
+        return m->waits && same_object(ref, &m->ref)
+                   ? "was waiting on it at the fork, and never leaves it in the child"
+                   : NULL;
     case WANTS_BARRIER:
         return m->waits && same_object(ref, &m->ref) ? "had arrived at it at the fork, in the parent" : NULL;
     case WANTS_TEAM:
-        return stands_in(m, "libgomp.so", 4) ? "belongs to the pool, where it was waiting for work at the fork" : NULL;
+        return stands_in(m, "libgomp.so", 4)
+                   ? "belongs to the pool, where it was waiting for work at the fork"
+                   : NULL;
     case WANTS_AIO:
-        return stands_in(m, "handle_fildes_io", FRAMES_MAX) ? "is the helper that carries out such requests" : NULL;
+        return stands_in(m, "handle_fildes_io", FRAMES_MAX) ? "is the helper that carries out such requests"
+                                                            : NULL;
     case WANTS_GO:
         return "is a thread of the Go runtime";
     case WANTS_PARK:
@@ -161,7 +167,8 @@ static int look_at_vain(struct search *s, struct rf_error *err) {
     size_t space = h->lives[s->w->life].space;
     if (!failed) failed = timeline_seek(s->a->timeline, s->w->stuck->event, err);
     for (size_t i = 0; !failed && i < s->count; i++)
-        if (have[i] && read_near(s, space, s->w->stuck->event, &s->missed[i], now) && memcmp(before[i], now, NEAR))
+        if (have[i] && read_near(s, space, s->w->stuck->event, &s->missed[i], now) &&
+            memcmp(before[i], now, NEAR))
             name_point(s, &s->missed[i], &s->missed[i].point,
                        "was waiting for work at the fork; the child wakes it in vain");
     free(before);
@@ -179,7 +186,7 @@ struct touches {
     struct touch {
         int tid; // 0: none
         struct word_change change;
-    } * by; // per missed thread, the last one; behind them the forker
+    } * by;     // per missed thread, the last one; behind them the forker
     bool first; // keep the first one, not the last
     size_t found;
 };
@@ -216,12 +223,14 @@ static int name_touch(struct search *s, size_t space, uint64_t word, const struc
 }
 
 // The forker itself, in the parent: what it does later it does to its own copy.
-static int name_forker(struct search *s, size_t space, uint64_t word, const struct touch *by, struct rf_error *err) {
+static int name_forker(struct search *s, size_t space, uint64_t word, const struct touch *by,
+                       struct rf_error *err) {
     struct missed forker = {.life = history_life(&s->a->history, s->forker, s->fork)};
     if (forker.life == NONE) return 0;
     if (timeline_seek(s->a->timeline, s->fork, err) < 0) return -1;
     analysis_task(s->a, forker.life, NULL, &forker.task);
-    return name_touch(s, space, word, by, &forker, "ends such a wait later, but in its own copy: the parent's", err);
+    return name_touch(s, space, word, by, &forker,
+                      "ends such a wait later, but in its own copy: the parent's", err);
 }
 
 static int look_after(struct search *s, size_t space, uint64_t word, struct touches *t, const char *what,
@@ -229,7 +238,8 @@ static int look_after(struct search *s, size_t space, uint64_t word, struct touc
     uint64_t last = timeline_last(s->a->timeline);
     t->first = true;
     memset(t->by, 0, (s->count + 1) * sizeof *t->by);
-    if (holder_changes(s->a->timeline, &s->a->history, space, word, s->fork, last, on_touch, t, err) < 0) return -1;
+    if (holder_changes(s->a->timeline, &s->a->history, space, word, s->fork, last, on_touch, t, err) < 0)
+        return -1;
     for (size_t i = 0; i < s->count; i++)
         if (t->by[i].tid && name_touch(s, space, word, &t->by[i], &s->missed[i], what, err) < 0) return -1;
     // The forker's own lock and unlock of a condition's mutex says nothing.
@@ -250,7 +260,8 @@ static int look_before(struct search *s, size_t space, uint64_t word, struct tou
         size_t found = t->found - (t->by[s->count].tid != 0);
         if (!found && from != begin) continue;
         for (size_t i = 0; i < s->count; i++)
-            if (t->by[i].tid && name_touch(s, space, word, &t->by[i], &s->missed[i], what, err) < 0) return -1;
+            if (t->by[i].tid && name_touch(s, space, word, &t->by[i], &s->missed[i], what, err) < 0)
+                return -1;
         return 0;
     }
     return 0;

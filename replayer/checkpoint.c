@@ -78,6 +78,7 @@ static void copy_space(struct space *to, const struct space *from) {
     memcpy(to->maps, from->maps, from->map_count * sizeof *to->maps);
     to->loaded = NULL;
     to->watched = false;
+    breaks_copy(to, from);
 }
 
 int replay_save(struct replay *r, struct replay_checkpoint **out, struct rf_error *err) {
@@ -123,6 +124,7 @@ void replay_checkpoint_free(struct replay_checkpoint *c) {
     for (size_t i = 0; i < c->space_count; i++) {
         stub_kill(c->spaces[i].pid);
         free(c->spaces[i].maps);
+        breaks_free(&c->spaces[i]);
     }
     for (size_t i = 0; i < c->task_count; i++) {
         fdtable_unref(c->tasks[i].fds);
@@ -189,6 +191,7 @@ int replay_restore(struct replay *r, const struct replay_checkpoint *c, struct r
     }
     copy_tables(r->tasks, from, c->task_count);
     free(from);
+    breaks_restored(r);
     if (!c->position) return trace_seek(r->trace, 1, err);
     if (trace_seek(r->trace, c->position, err) < 0) return -1;
     if (trace_next(r->trace, &r->event, err) != 1) return -1;

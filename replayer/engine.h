@@ -3,9 +3,11 @@
 #define REFORK_REPLAYER_ENGINE_H
 
 #include "core/annex.h"
+#include "core/code.h"
 #include "core/fdtable.h"
 #include "core/syscalls.h"
 #include "core/tracee.h"
+#include "replayer/breaks.h"
 #include "replayer/replay.h"
 
 struct vtask;
@@ -21,6 +23,7 @@ struct space_map {
     struct view_map v;
     int flags;
     uint64_t identity; // of the shared object, 0: private
+    bool announced;    // to the client of the breakpoints
 };
 
 struct space {
@@ -33,7 +36,14 @@ struct space {
     size_t map_count, map_room;
     uint64_t brk; // 0: unknown yet
     uint64_t stack_limit;
-    bool watched; // debug registers are set
+    bool watched;           // debug registers are set
+    struct planted *breaks; // breaks.c: sorted by address
+    size_t break_count, break_room;
+    uint64_t breaks_of;      // whose they are: a generation
+    bool breaks_muted;       // some of them
+    bool maps_changed;       // since they were announced
+    struct loop_site *sites; // where loops may have counting stubs
+    size_t site_count;
 };
 
 struct vtask {
@@ -55,6 +65,16 @@ struct watch {
     void *context;
 };
 
+struct breaks {
+    bool on;
+    struct break_client client;
+    uint64_t generation; // of clients
+    struct break_counts counts;
+    struct code_page *page; // while a mapping is announced
+    struct planted *fresh;
+    size_t fresh_count, fresh_room;
+};
+
 struct replay {
     struct trace_reader *trace;
     struct replay_options options;
@@ -70,6 +90,7 @@ struct replay {
     size_t object_count;
     uint32_t space_ids;
     struct watch watch;
+    struct breaks breaks;
     char **names; // interned
     size_t name_count;
     struct blob_map {
@@ -117,6 +138,8 @@ void vtask_free(struct vtask *v);
 // Resumes v (PTRACE_SYSEMU) to its next stop; watch hits on the way are reported and passed. v->pub.regs is
 // current afterwards.
 int vtask_run(struct replay *r, struct vtask *v, int *status, struct rf_error *err);
+// Its next stop, whatever it is, after one instruction or more.
+int vtask_resume(struct replay *r, struct vtask *v, bool one, int *status, struct rf_error *err);
 
 // One instruction of v.
 int vtask_single_step(struct replay *r, struct vtask *v, struct rf_error *err);
@@ -131,6 +154,40 @@ void describe_status(char *out, size_t size, int status);
 
 // ---- state.c: finding the place of a STATE event
 int state_search(struct replay *r, struct vtask *v, const struct event *e, struct rf_error *err);
+
+// ---- breaks.c
+// Memory of the program as it sees it itself, without breakpoints; writes keep them where the instruction stays
+// the same. Like tracee_read, tracee_write, tracee_poke otherwise.
+bool space_read(const struct space *s, uint64_t address, void *buffer, size_t len);
+bool space_write(struct space *s, uint64_t address, const void *bytes, size_t len);
+bool space_poke(struct space *s, uint64_t address, const void *bytes, size_t len);
+void breaks_copy(struct space *to, const struct space *from);
+void breaks_free(struct space *s);
+// [start, end) is mapped anew, or not at all any more.
+void breaks_unmapped(struct space *s, uint64_t start, uint64_t end);
+// [start, end) shall have none, before or after a change of its protection.
+void breaks_take_out(struct replay *r, struct space *s, uint64_t start, uint64_t end);
+// All spaces are others now; a step is over.
+void breaks_restored(struct replay *r);
+void breaks_stepped(struct replay *r);
+// Is there one in memory at `address`, or (lifted) one that the search under way keeps out?
+bool breaks_at(const struct space *s, uint64_t address, bool lifted);
+// v is about to execute the instruction at its rip, where one is: tells the client and gets behind it. 1 done, 0 it
+// stopped in another way (*status), -1.
+int breaks_hit(struct replay *r, struct vtask *v, int *status, struct rf_error *err);
+// A loop's site that a PATCH event may follow; that event.
+void breaks_site(struct space *s, const struct loop_site *site);
+void breaks_patched(struct space *s);
+// A search patches [address, address + len), with (site not NULL) a comparing stub whose displaced instructions begin
+// at offset `displaced`: takes breakpoints out there and puts them into the stub, which is in memory already.
+void breaks_search(struct space *s, const struct loop_site *site, uint64_t address, size_t len,
+                   size_t displaced);
+void breaks_search_again(struct space *s, const struct loop_site *site); // the stub was written anew
+void breaks_searched(struct space *s, const struct loop_site *site, uint64_t address, size_t len);
+
+// ---- replay.c
+// The content of a blob, mapped and kept; NULL: unreadable.
+const void *replay_blob(struct replay *r, uint64_t id, size_t *size);
 
 // ---- watch.c
 void watch_arm(struct replay *r, struct space *s);

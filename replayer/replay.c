@@ -68,6 +68,7 @@ void replay_close(struct replay *r) {
     free(r->tasks);
     free(r->spaces);
     free(r->view_maps);
+    free(r->breaks.fresh);
     if (r->trace) trace_close(r->trace);
     free(r);
 }
@@ -99,6 +100,7 @@ int replay_step(struct replay *r, struct rf_error *err) {
     if (step_event(r, &r->event, err) < 0) return -1;
     if (r->options.paranoid && check_digest(r, err) < 0) return -1;
     r->position = r->event.number;
+    breaks_stepped(r);
     return 1;
 }
 
@@ -140,15 +142,11 @@ int replay_task_regs(struct replay *r, int tid, struct user_regs_struct *out, st
 
 static bool view_read(void *context, uint64_t address, void *buffer, size_t len) {
     struct vtask *v = context;
-    return v->space && tracee_read(v->space->pid, v->space->mem_fd, address, buffer, len);
+    return v->space && space_read(v->space, address, buffer, len);
 }
 
-static struct replay *view_owner;
-
-static const void *view_blob(void *context, uint64_t id, size_t *size) {
-    (void)context;
-    struct replay *r = view_owner;
-    if (!r || !id || id > trace_blob_count(r->trace)) return NULL;
+const void *replay_blob(struct replay *r, uint64_t id, size_t *size) {
+    if (!id || id > trace_blob_count(r->trace)) return NULL;
     if (id >= r->blob_count) {
         size_t n = (size_t)trace_blob_count(r->trace) + 1;
         r->blobs = realloc(r->blobs, n * sizeof *r->blobs);
@@ -169,6 +167,13 @@ static const void *view_blob(void *context, uint64_t id, size_t *size) {
     }
     *size = b->size;
     return b->data;
+}
+
+static struct replay *view_owner;
+
+static const void *view_blob(void *context, uint64_t id, size_t *size) {
+    (void)context;
+    return view_owner ? replay_blob(view_owner, id, size) : NULL;
 }
 
 int replay_view(struct replay *r, int tid, struct view *out, struct rf_error *err) {

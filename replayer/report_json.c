@@ -1,13 +1,12 @@
-#include "replayer/report.h"
+#include "replayer/report_json.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 // NULL and "" are null. Names of the recorded program need not be UTF-8: then each byte above 127 becomes
 // '?'.
-static json_t *text(const char *s) {
+json_t *report_json_text(const char *s) {
     if (!s || !*s) return json_null();
     json_t *value = json_string(s);
     if (value) return value;
@@ -47,10 +46,10 @@ static json_t *frames_json(const struct stack *s, bool *ok) {
         char offset[32];
         snprintf(offset, sizeof offset, "0x%" PRIx64, f->module_offset);
         json_t *o = json_object();
-        put(o, "function", text(f->function), ok);
-        put(o, "file", text(f->file), ok);
+        put(o, "function", report_json_text(f->function), ok);
+        put(o, "file", report_json_text(f->file), ok);
         put(o, "line", f->line > 0 ? json_integer(f->line) : json_null(), ok);
-        put(o, "module", text(f->module), ok);
+        put(o, "module", report_json_text(f->module), ok);
         put(o, "offset", f->module ? json_string(offset) : json_null(), ok);
         put(o, "pc", address(f->pc), ok);
         put(o, "inlined", json_boolean(f->inlined), ok);
@@ -74,9 +73,9 @@ static json_t *lock_json(const struct finding_lock *l, bool *ok) {
     if (!l->address && !l->kind[0]) return json_null();
     json_t *o = json_object();
     put(o, "address", address(l->address), ok);
-    put(o, "kind", text(l->kind), ok);
-    put(o, "symbol", text(l->symbol), ok);
-    put(o, "declared", text(l->declared), ok);
+    put(o, "kind", report_json_text(l->kind), ok);
+    put(o, "symbol", report_json_text(l->symbol), ok);
+    put(o, "declared", report_json_text(l->declared), ok);
     return o;
 }
 
@@ -85,8 +84,8 @@ static json_t *task_json(const struct finding_task *t, bool *ok) {
     json_t *o = json_object();
     put(o, "pid", number((uint64_t)t->pid), ok);
     put(o, "tid", number((uint64_t)t->tid), ok);
-    put(o, "name", text(t->name), ok);
-    put(o, "start_routine", text(t->start_routine), ok);
+    put(o, "name", report_json_text(t->name), ok);
+    put(o, "start_routine", report_json_text(t->start_routine), ok);
     put(o, "vanished", json_boolean(t->vanished), ok);
     return o;
 }
@@ -97,8 +96,8 @@ static json_t *waiting_json(const struct finding_task *waiter, const struct find
     json_t *o = json_object();
     put(o, "pid", number((uint64_t)(waiter->tid ? waiter->pid : p->pid)), ok);
     put(o, "tid", number((uint64_t)(waiter->tid ? waiter->tid : p->tid)), ok);
-    put(o, "name", text(waiter->name), ok);
-    put(o, "start_routine", text(waiter->start_routine), ok);
+    put(o, "name", report_json_text(waiter->name), ok);
+    put(o, "start_routine", report_json_text(waiter->start_routine), ok);
     put(o, "event", number(p->event), ok);
     put(o, "frames", frames_json(&p->stack, ok), ok);
     return o;
@@ -120,7 +119,7 @@ static json_t *parties_json(const struct finding_party *parties, size_t count, b
     for (size_t i = 0; i < count; i++) {
         json_t *o = json_object();
         put(o, "task", task_json(&parties[i].task, ok), ok);
-        put(o, "what", text(parties[i].what), ok);
+        put(o, "what", report_json_text(parties[i].what), ok);
         put(o, "point", point_json(&parties[i].point, ok), ok);
         append(array, o, ok);
     }
@@ -180,27 +179,55 @@ static json_t *finding_json(const struct verdict *v, const struct finding *f, bo
     put(o, "vanished", vanished, ok);
     put(o, "initialised", point_json(&f->initialised, ok), ok);
     put(o, "signal", number((uint64_t)f->signal), ok);
-    put(o, "reason", text(f->reason), ok);
-    put(o, "advice", text(f->advice), ok);
+    put(o, "reason", report_json_text(f->reason), ok);
+    put(o, "advice", report_json_text(f->advice), ok);
     return o;
 }
 
-int report_json(FILE *out, const struct verdict *v) {
+json_t *report_json_lock(const struct finding_lock *l) {
     bool ok = true;
-    json_t *root = json_object(), *findings = json_array(), *held = json_array();
+    json_t *value = lock_json(l, &ok);
+    if (ok) return value;
+    json_decref(value);
+    return NULL;
+}
+
+json_t *report_json_point(const struct finding_point *p) {
+    bool ok = true;
+    json_t *value = point_json(p, &ok);
+    if (ok) return value;
+    json_decref(value);
+    return NULL;
+}
+
+json_t *report_json_object(const struct verdict *v) {
+    bool ok = true;
+    json_t *root = json_object(), *findings = json_array(), *notes = json_array(), *held = json_array();
     put(root, "deadlock", json_boolean(v->deadlock), &ok);
-    put(root, "program", text(v->program), &ok);
+    put(root, "program", report_json_text(v->program), &ok);
     put(root, "events", json_integer((json_int_t)v->events), &ok);
-    put(root, "end", text(v->end_reason), &ok);
+    put(root, "end", report_json_text(v->end_reason), &ok);
     for (size_t i = 0; i < v->count; i++)
         append(findings, finding_json(v, &v->findings[i], &ok), &ok);
     put(root, "findings", findings, &ok);
     for (size_t i = 0; i < v->held_count; i++)
         append(held, held_json(&v->held_at_fork[i], &ok), &ok);
     put(root, "held_at_fork", held, &ok);
-    if (ok && json_dumpf(root, out, JSON_INDENT(2))) ok = false;
+    put(root, "from_memory", json_boolean(v->from_memory), &ok);
+    for (size_t i = 0; i < v->note_count; i++)
+        append(notes, report_json_text(v->notes[i]), &ok);
+    put(root, "notes", notes, &ok);
+    if (ok) return root;
     json_decref(root);
-    if (ok && fputc('\n', out) == EOF) ok = false;
-    if (fflush(out)) ok = false;
-    return ok ? 0 : -1;
+    return NULL;
+}
+
+int report_write_json(FILE *out, json_t *root) {
+    int failed = !root || json_dumpf(root, out, JSON_INDENT(2)) || fputc('\n', out) == EOF;
+    json_decref(root);
+    return fflush(out) || failed ? -1 : 0;
+}
+
+int report_json(FILE *out, const struct verdict *v) {
+    return report_write_json(out, report_json_object(v));
 }

@@ -62,6 +62,7 @@ static size_t split(struct space *s, uint64_t start, uint64_t end) {
 }
 
 void space_note_unmap(struct space *s, uint64_t start, uint64_t end) {
+    breaks_unmapped(s, start, end);
     if (!s->map_count) return;
     size_t i = split(s, start, end), n = 0;
     while (i + n < s->map_count && s->maps[i + n].v.end <= end)
@@ -75,10 +76,21 @@ static void note_map(struct space *s, struct space_map m) {
     size_t i = 0;
     while (i < s->map_count && s->maps[i].v.start < m.v.start)
         i++;
+    m.announced = false;
+    s->maps_changed = true;
     insert_map(s, i, m);
 }
 
-static void note_protect(struct space *s, uint64_t start, uint64_t end, int prot) {
+// Breakpoints stand only in code that cannot be written: what it is now is announced anew.
+static void note_code(struct replay *r, struct space *s, uint64_t start, uint64_t end) {
+    breaks_take_out(r, s, start, end);
+    for (size_t i = split(s, start, end); i < s->map_count && s->maps[i].v.end <= end; i++)
+        s->maps[i].announced = false;
+    s->maps_changed = true;
+}
+
+static void note_protect(struct replay *r, struct space *s, uint64_t start, uint64_t end, int prot) {
+    note_code(r, s, start, end);
     for (size_t i = split(s, start, end); i < s->map_count && s->maps[i].v.end <= end; i++)
         s->maps[i].v.prot = prot;
 }
@@ -118,6 +130,8 @@ struct space *space_fork(struct replay *r, struct space *from, struct rf_error *
     s->maps = malloc((s->map_count + 1) * sizeof *s->maps);
     rf_assert(s->maps);
     memcpy(s->maps, from->maps, s->map_count * sizeof *s->maps);
+    breaks_copy(s, from);
+    s->maps_changed = from->maps_changed;
     return s;
 }
 
@@ -131,6 +145,7 @@ void space_unref(struct replay *r, struct space *s) {
             break;
         }
     free(s->maps);
+    breaks_free(s);
     free(s);
 }
 
@@ -158,7 +173,7 @@ int space_mmap_anonymous(struct replay *r, struct space *s, uint64_t address, ui
     long at = stub_call(s->pid, SYS_mmap, address, length, (uint64_t)prot,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, ~0ull, 0);
     if (mapped_at(at, address, "memory", err) < 0) return -1;
-    note_map(s, (struct space_map){{address, address + length, 0, 0, prot, ""}, flags, 0});
+    note_map(s, (struct space_map){{address, address + length, 0, 0, prot, ""}, flags, 0, false});
     return 0;
 }
 
@@ -253,7 +268,8 @@ int space_map(struct replay *r, struct space *s, const struct piece *map, const 
     if (mapped_at(at, address, name, err) < 0) return -1;
     note_map(s, (struct space_map){{address, address + length, blob || share ? offset : 0, blob, prot, name},
                                    flags,
-                                   identity});
+                                   identity,
+                                   false});
     return 0;
 }
 
@@ -305,6 +321,7 @@ static int do_mremap(struct replay *r, struct space *s, const uint64_t a[6], uin
             !shared_object(r, m->identity, 0, m->v.offset + (a[0] - m->v.start) + new_len, err))
             return -1;
     }
+    if (old_len) note_code(r, s, a[0], a[0] + old_len);
     uint64_t flags = ret == a[0] ? 0 : MREMAP_MAYMOVE | MREMAP_FIXED | (a[3] & MREMAP_DONTUNMAP);
     long at = stub_call(s->pid, SYS_mremap, a[0], old_len, new_len, flags, ret, 0);
     if (mapped_at(at, ret, "moved memory", err) < 0) return -1;
@@ -363,7 +380,7 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
                                  "event %llu: mprotect worked in the recording and fails in replay",
                                  (unsigned long long)e->number);
         }
-        note_protect(s, a[0], a[0] + up(a[1]), (int)a[2] & 7);
+        note_protect(r, s, a[0], a[0] + up(a[1]), (int)a[2] & 7);
         return 0;
     }
     case SYS_mremap:
@@ -372,8 +389,10 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
         // MADV_FREE was carried out as MADV_DONTNEED.
         if (a[2] == MADV_DONTNEED || a[2] == MADV_FREE || a[2] == MADV_REMOVE || a[2] == MADV_WIPEONFORK ||
             a[2] == MADV_KEEPONFORK || a[2] == MADV_DONTFORK || a[2] == MADV_DOFORK)
-            if (!bad_range(a[0], up(a[1])))
+            if (!bad_range(a[0], up(a[1]))) {
+                if (a[2] == MADV_DONTNEED || a[2] == MADV_FREE) note_code(r, s, a[0], a[0] + up(a[1]));
                 stub_call(s->pid, SYS_madvise, a[0], a[1], a[2] == MADV_FREE ? MADV_DONTNEED : a[2], 0, 0, 0);
+            }
         return 0;
     default:
         return 0;

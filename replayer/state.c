@@ -13,9 +13,7 @@
 static void wanted(const struct event *e, struct state_want *w) {
     const struct user_regs_struct *u = &e->regs;
     memset(w, 0, sizeof *w);
-    const uint64_t g[16] = {u->rax, u->rbx, u->rcx, u->rdx, u->rsi, u->rdi, u->rbp, u->rsp,
-                            u->r8,  u->r9,  u->r10, u->r11, u->r12, u->r13, u->r14, u->r15};
-    memcpy(w->gpr, g, sizeof g);
+    tracee_gprs(u, w->gpr);
     w->rflags = u->eflags;
     size_t i = 0;
     for (const struct piece *p; (p = event_piece(e, PIECE_VALUE, &i)) && w->word_count < 8;) {
@@ -38,9 +36,7 @@ static bool plausible(const struct loop_site *s, const struct event *e) {
 static bool same_words(struct vtask *v, const struct state_want *w) {
     for (int i = 0; i < w->word_count; i++) {
         uint64_t value;
-        if (!tracee_read(v->space->pid, v->space->mem_fd, w->words[i].address, &value, 8) ||
-            value != w->words[i].value)
-            return false;
+        if (!space_read(v->space, w->words[i].address, &value, 8) || value != w->words[i].value) return false;
     }
     return true;
 }
@@ -60,27 +56,28 @@ int state_search(struct replay *r, struct vtask *v, const struct event *e, struc
     const struct piece *p = event_piece(e, PIECE_SITE, NULL);
     struct loop_site site;
     struct state_want want;
-    size_t patch_len = 1, stub_len = 0;
+    size_t patch_len = 1, stub_len = 0, displaced = 0;
     uint64_t trap_pc = e->regs.rip + 1;
     bool compare = p && p->len == sizeof site;
     if (compare) memcpy(&site, p->data, sizeof site);
     wanted(e, &want);
     compare = compare && plausible(&site, e) &&
               loop_site_build_compare(NULL, NULL, &site, 0, 0, site.stub_address, &want, stub, sizeof stub,
-                                      &stub_len, &trap_pc) == 0;
+                                      &stub_len, &trap_pc, &displaced) == 0;
     const uint8_t *patch = (const uint8_t *)"\xcc";
     if (compare) {
         patch = site.patch;
         patch_len = site.patch_len;
-        if (!tracee_read(s->pid, s->mem_fd, site.stub_address, saved, stub_len) ||
+        if (!space_read(s, site.stub_address, saved, stub_len) ||
             !tracee_write(s->mem_fd, site.stub_address, stub, stub_len))
             return diverged(r, e, v, "there is no room for the comparing stub");
     } else {
         trap_pc = e->regs.rip + 1;
     }
-    if (!annex_free_range(e->regs.rip, patch_len) ||
-        !tracee_read(s->pid, s->mem_fd, e->regs.rip, original, patch_len))
+    if (!annex_free_range(e->regs.rip, patch_len) || !space_read(s, e->regs.rip, original, patch_len))
         return diverged(r, e, v, "the code at 0x%llx is not mapped", e->regs.rip);
+    const struct loop_site *stubbed = compare ? &site : NULL;
+    breaks_search(s, stubbed, e->regs.rip, patch_len, displaced);
     int result = 0, candidates = 0;
     for (bool there = false; !there && !result;) {
         int status = 0;
@@ -111,12 +108,15 @@ int state_search(struct replay *r, struct vtask *v, const struct event *e, struc
                     (unsigned long long)e->number, regs, words, fp, (unsigned long long)digest,
                     (unsigned long long)e->aux);
         if (there) break;
-        if (compare) tracee_write(s->mem_fd, site.stub_address, stub, stub_len);
-        if (compare)
+        if (compare) {
+            tracee_write(s->mem_fd, site.stub_address, stub, stub_len);
+            breaks_search_again(s, &site);
             v->pub.regs.rip = trap_pc;
-        else
+        } else {
             result = vtask_single_step(r, v, err);
+        }
     }
     if (compare) tracee_write(s->mem_fd, site.stub_address, saved, stub_len);
+    breaks_searched(s, stubbed, e->regs.rip, patch_len);
     return result;
 }

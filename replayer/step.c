@@ -82,29 +82,45 @@ static void set_xstate(struct vtask *v, const void *data, size_t len) {
     if (v->space->loaded == v) tracee_set_xstate(v->space->pid, v->xstate, len);
 }
 
+int vtask_resume(struct replay *r, struct vtask *v, bool one, int *status, struct rf_error *err) {
+    struct space *s = v->space;
+    struct user_regs_struct regs = v->pub.regs;
+    (void)r;
+    vtask_load(v);
+    regs.orig_rax = ~0ull;
+    // SYSEMU_SINGLESTEP, so that a syscall instruction does not reach the kernel.
+    if (!tracee_set_regs(s->pid, &regs) ||
+        ptrace(one ? PTRACE_SYSEMU_SINGLESTEP : PTRACE_SYSEMU, s->pid, 0, 0) < 0 ||
+        !stub_wait(s->pid, status)) {
+        char how[64];
+        describe_status(how, sizeof how, *status);
+        return rf_fail(err, RF_DIVERGED, "replay diverged: the replay task of process %d %s", v->pub.pid,
+                       how);
+    }
+    if (!tracee_get_regs(s->pid, &v->pub.regs))
+        return rf_fail_errno(err, RF_CANNOT, "lost the replay task of process %d", v->pub.pid);
+    v->pub.regs.eflags &= ~EFLAGS_IGNORED;
+    if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) v->pub.regs.rax = v->pub.regs.orig_rax;
+    return 0;
+}
+
 int vtask_run(struct replay *r, struct vtask *v, int *status, struct rf_error *err) {
     struct space *s = v->space;
-    vtask_load(v);
     for (;;) {
-        struct user_regs_struct regs = v->pub.regs;
-        regs.orig_rax = ~0ull;
-        if (!tracee_set_regs(s->pid, &regs) || ptrace(PTRACE_SYSEMU, s->pid, 0, 0) < 0 ||
-            !stub_wait(s->pid, status)) {
-            char how[64];
-            describe_status(how, sizeof how, *status);
-            return rf_fail(err, RF_DIVERGED, "replay diverged: the replay task of process %d %s", v->pub.pid,
-                           how);
-        }
-        if (!tracee_get_regs(s->pid, &v->pub.regs))
-            return rf_fail_errno(err, RF_CANNOT, "lost the replay task of process %d", v->pub.pid);
-        v->pub.regs.eflags &= ~EFLAGS_IGNORED;
-        if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) v->pub.regs.rax = v->pub.regs.orig_rax;
+        if (vtask_resume(r, v, false, status, err) < 0) return -1;
         siginfo_t info;
         if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) return 0;
         bool trap = WSTOPSIG(*status) == SIGTRAP && ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) == 0;
         if (trap && info.si_code == TRAP_HWBKPT && s->watched) {
             watch_hit_now(r, v);
             continue;
+        }
+        if (trap && info.si_code == SI_KERNEL && breaks_at(s, v->pub.regs.rip - 1, false)) {
+            v->pub.regs.rip--;
+            int done = breaks_hit(r, v, status, err);
+            if (done < 0) return -1;
+            if (done) continue;
+            if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) return 0;
         }
         // Sent from outside to our process group (a terminal's Ctrl-C): not for the recording.
         if (!(*status >> 16) && WSTOPSIG(*status) != SIGTRAP &&
@@ -117,16 +133,8 @@ int vtask_run(struct replay *r, struct vtask *v, int *status, struct rf_error *e
 
 int vtask_single_step(struct replay *r, struct vtask *v, struct rf_error *err) {
     int status = 0;
-    struct user_regs_struct regs = v->pub.regs;
-    (void)r;
-    vtask_load(v);
-    regs.orig_rax = ~0ull;
-    // SYSEMU_SINGLESTEP, so that a syscall instruction does not reach the kernel.
-    if (!tracee_set_regs(v->space->pid, &regs) || ptrace(PTRACE_SYSEMU_SINGLESTEP, v->space->pid, 0, 0) < 0 ||
-        !stub_wait(v->space->pid, &status) || !tracee_get_regs(v->space->pid, &v->pub.regs))
-        return rf_fail_errno(err, RF_CANNOT, "lost the replay task of process %d", v->pub.pid);
-    v->pub.regs.eflags &= ~EFLAGS_IGNORED;
-    return 0;
+    if (breaks_at(v->space, v->pub.regs.rip, true)) return breaks_hit(r, v, &status, err) < 0 ? -1 : 0;
+    return vtask_resume(r, v, true, &status, err);
 }
 
 // ---- effects
@@ -136,7 +144,7 @@ static int write_mem(struct replay *r, const struct event *e, struct vtask *v, s
     if (p->v[0] + p->len > REPLAY_PAGE && p->v[0] < REPLAY_PAGE + 4096)
         return rf_fail(err, RF_BAD_TRACE, "event %llu writes to refork's own page",
                        (unsigned long long)e->number);
-    if (tracee_poke(s->pid, s->mem_fd, p->v[0], p->data, p->len)) {
+    if (space_poke(s, p->v[0], p->data, p->len)) {
         if (r->watch.address && s->id == r->watch.space) watch_kernel_write(r, v, p->v[0], p->len);
         return 0;
     }
@@ -162,7 +170,7 @@ static int check_hash(struct replay *r, const struct event *e, struct vtask *v, 
     char small[8192], *bytes = len <= sizeof small ? small : malloc(len);
     r->error = err;
     int result = 0;
-    if (!bytes || !tracee_read(v->space->pid, v->space->mem_fd, p->v[0], bytes, len))
+    if (!bytes || !space_read(v->space, p->v[0], bytes, len))
         result = diverged(r, e, v, "the %llu bytes at 0x%llx that the program wrote cannot be read",
                           (unsigned long long)len, (unsigned long long)p->v[0]);
     else if (XXH3_64bits(bytes, len) != p->v[2])
@@ -208,7 +216,7 @@ static int apply_pieces(struct replay *r, const struct event *e, struct vtask *v
 
 static bool read_vtask(void *context, uint64_t address, void *buffer, size_t len) {
     struct vtask *v = context;
-    return tracee_read(v->space->pid, v->space->mem_fd, address, buffer, len);
+    return space_read(v->space, address, buffer, len);
 }
 
 static void set_name(struct vtask *v, const void *text, size_t len) {
@@ -412,6 +420,12 @@ static int on_signal(struct replay *r, const struct event *e, struct vtask *v, s
 static int on_state(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     restart(v);
     if (state_search(r, v, e, err) < 0) return -1;
+    struct loop_site site;
+    const struct piece *p = event_piece(e, PIECE_SITE, NULL);
+    if (p && p->len == sizeof site) {
+        memcpy(&site, p->data, sizeof site);
+        breaks_site(v->space, &site);
+    }
     return check_regs(r, e, v, err);
 }
 
@@ -419,7 +433,9 @@ static int on_patch(struct replay *r, const struct event *e, struct vtask *v, st
     for (size_t i = 0; i < e->piece_count; i++)
         if (e->pieces[i].kind == PIECE_MAP && space_map(r, v->space, &e->pieces[i], NULL, false, err) < 0)
             return -1;
-    return apply_pieces(r, e, v, err);
+    if (apply_pieces(r, e, v, err) < 0) return -1;
+    breaks_patched(v->space);
+    return 0;
 }
 
 static int on_other(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {

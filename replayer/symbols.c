@@ -224,6 +224,23 @@ bool symbols_data(struct symbols *s, const struct view *v, uint64_t address, str
     return out->name != NULL;
 }
 
+bool symbols_functions(struct symbols *s, const struct view *v, uint64_t address, symbols_visit visit,
+                       void *context, uint64_t *bias) {
+    struct module m;
+    if (!module_at(v, address, &m)) return false;
+    const struct symbol_module *module = get_module(s, &m);
+    if (!module || !module->symbol_count) return false;
+    *bias = m.bias;
+    for (size_t i = 0; i < module->symbol_count; i++) {
+        const struct symbol *symbol = &module->symbols[i];
+        char name[256];
+        if (!symbol->function || symbol->value < m.low || symbol->value >= m.high) continue;
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(symbol->name, "@"), symbol->name);
+        visit(context, symbol->value, name);
+    }
+    return true;
+}
+
 // The modules whose names start with `name` (NULL: all), one after the other; *at begins with 0. NULL: no more.
 static struct symbol_module *next_module(struct symbols *s, const struct view *v, const char *name, size_t *at,
                                          uint64_t *bias) {

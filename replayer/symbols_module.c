@@ -69,6 +69,8 @@ static void load_symbols(struct symbol_module *s) {
             .name = name,
             .rank = name_rank(name, &symbol),
             .code = code,
+            .function =
+                (type == STT_FUNC || type == STT_GNU_IFUNC) && GELF_ST_BIND(symbol.st_info) != STB_LOCAL,
         };
     }
     qsort(s->symbols, s->symbol_count, sizeof *s->symbols, by_value);

@@ -19,6 +19,7 @@ struct symbol {
     const char *name; // in the ELF file: mangled, with suffixes
     int rank;         // lower is the better name of the same address
     bool code;        // function or untyped in code; else object
+    bool function;    // STT_FUNC or STT_GNU_IFUNC, global or weak
 };
 
 struct range {

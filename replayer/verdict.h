@@ -61,9 +61,9 @@ struct finding_party {
 struct vanished_thread {
     struct finding_task task;
     struct finding_point point; // where it was at the fork
-    uint64_t stack_bytes;       // of the mapping with its stack and TLS, kept by the child for ever; 0: unknown
-    int destructors;            // of its thread_local objects, that will never run in the child
-    int keys;                   // pthread keys with a destructor and a value
+    uint64_t stack_bytes; // of the mapping with its stack and TLS, kept by the child for ever; 0: unknown
+    int destructors;      // of its thread_local objects, that will never run in the child
+    int keys;             // pthread keys with a destructor and a value
     int64_t cache_blocks, cache_bytes; // in its malloc cache (glibc's tcache)
 };
 
@@ -76,7 +76,7 @@ struct finding {
     struct finding_point acquired; // where the holder took it
     struct finding_point fork;     // the fork that left the holder behind
     struct finding_point waiting;
-    bool holder_is_forker; // held by the forking thread itself
+    bool holder_is_forker;            // held by the forking thread itself
     struct finding_point initialised; // where the lock was initialised (locks on the heap)
     char reason[768];                 // in words, what the parts above do not say; "" when nothing
     struct finding_party *holders;    // more holders of the same lock (readers), beside `holder`
@@ -128,6 +128,11 @@ struct verdict {
     uint64_t events; // in the trace
     char program[256];
     char end_reason[256]; // how the recording ended
+    // Made without a recording, of a live process or a core file (`refork diagnose`): there are no events,
+    // end_reason says what was looked at, and who took a lock and where cannot be known.
+    bool from_memory;
+    char **notes; // what else was seen, one sentence each
+    size_t note_count;
 };
 
 const char *finding_kind_name(enum finding_kind kind);

@@ -143,6 +143,20 @@ const struct held_span *tui_lane_span(const struct tui_model *m, const struct tu
     return i < lane->span_count ? &m->verdict->spans[lane->spans[i]] : NULL;
 }
 
+enum tui_lane_state tui_lane_state(const struct tui_model *m, size_t task, uint64_t from, uint64_t to) {
+    const struct tui_source *s = m->source;
+    const struct tui_task *t = &m->tasks[task];
+    if (to < t->birth) return TUI_LANE_ABSENT;
+    if (t->death && from > t->death) return TUI_LANE_ABSENT;
+    uint64_t rank = s->task_rank(s->context, task, to), before = s->task_rank(s->context, task, from - 1);
+    uint8_t kind = EV_NONE;
+    if (rank) s->task_select(s->context, task, rank, &kind);
+    bool waits = kind == EV_ENTER || kind == EV_STUCK;
+    if (from > s->last(s->context)) return waits ? TUI_LANE_WAITS : TUI_LANE_ABSENT;
+    if (rank > before) return TUI_LANE_RAN;
+    return waits ? TUI_LANE_WAITS : TUI_LANE_READY;
+}
+
 size_t tui_held(const struct tui_model *m, size_t *out, size_t max) {
     size_t count = 0;
     for (size_t i = 0; m->verdict && i < m->lane_count; i++) {

@@ -69,6 +69,8 @@ struct tui_lane {
     size_t span_count, leaves;
 };
 
+enum tui_lane_state { TUI_LANE_ABSENT, TUI_LANE_RAN, TUI_LANE_READY, TUI_LANE_WAITS };
+
 enum tui_verdict_state { TUI_VERDICT_PENDING, TUI_VERDICT_RUNNING, TUI_VERDICT_DONE, TUI_VERDICT_FAILED };
 enum tui_prompt { TUI_PROMPT_NONE, TUI_PROMPT_COMMAND, TUI_PROMPT_SEARCH, TUI_PROMPT_FILTER };
 
@@ -184,6 +186,8 @@ size_t tui_held(const struct tui_model *m, size_t *out, size_t max);
 // The lane's span that covers an event of [from, to], the latest; NULL.
 const struct held_span *tui_lane_span(const struct tui_model *m, const struct tui_lane *lane, uint64_t from,
                                       uint64_t to);
+// What the task of index `task` did in the events [from, to]; behind the last event only what waits goes on.
+enum tui_lane_state tui_lane_state(const struct tui_model *m, size_t task, uint64_t from, uint64_t to);
 // The finding that says that `tid` waits for ever, NULL; *event: since when.
 const struct finding *tui_stuck(const struct tui_model *m, int tid, uint64_t *event);
 const char *tui_lock_name(const struct finding_lock *lock, char *buffer, size_t size);

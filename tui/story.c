@@ -152,26 +152,29 @@ static void heading(struct tui_model *m, size_t index, const struct finding *f) 
         say(line, "%s waits for a process that is stuck itself (%s): the root cause is there", who, sure);
         break;
     case FINDING_ORPHANED_SPIN:
-        say(line, "DEADLOCK (%s): process %d polls %s for ever, set by %s, a thread that does not exist there",
+        say(line,
+            "DEADLOCK (%s): process %d polls %s for ever, set by %s, a thread that does not exist there",
             sure, f->waiter.pid, lock, holder);
         break;
     case FINDING_SELF_HELD:
-        say(line, "DEADLOCK (%s): process %d waits for ever for %s, which its parent's forking thread held", sure,
-            f->waiter.pid, lock);
+        say(line, "DEADLOCK (%s): process %d waits for ever for %s, which its parent's forking thread held",
+            sure, f->waiter.pid, lock);
         break;
     case FINDING_VANISHED_WAKER:
-        say(line, "DEADLOCK (%s): process %d waits for ever for %s; who would wake it does not exist there", sure,
-            f->waiter.pid, lock);
+        say(line, "DEADLOCK (%s): process %d waits for ever for %s; who would wake it does not exist there",
+            sure, f->waiter.pid, lock);
         break;
     case FINDING_ATFORK_CHILD:
-        say(line, "DEADLOCK (%s): process %d hangs inside fork(), in a fork handler, which waits for %s", sure,
-            f->waiter.pid, lock);
+        say(line, "DEADLOCK (%s): process %d hangs inside fork(), in a fork handler, which waits for %s",
+            sure, f->waiter.pid, lock);
         break;
     case FINDING_INHERITED_PIPE:
-        say(line, "DEADLOCK (%s): %s reads for ever: a forked process holds the pipe's other end open", sure, who);
+        say(line, "DEADLOCK (%s): %s reads for ever: a forked process holds the pipe's other end open", sure,
+            who);
         break;
     case FINDING_TORN_DATA:
-        say(line, "CRASH (%s): process %d dies in what %s was changing at the fork", sure, f->waiter.pid, holder);
+        say(line, "CRASH (%s): process %d dies in what %s was changing at the fork", sure, f->waiter.pid,
+            holder);
         break;
     case FINDING_UNKNOWN_WAIT:
         say(line, "STUCK (%s): %s waits for ever; the cause is not known to this version", sure, who);

@@ -119,7 +119,8 @@ static void say_call(const struct event *e, char *out, size_t size) {
 }
 
 static void say(const struct event *e, char *out, size_t size) {
-    static const char *const traps[] = {"?", "rdtsc", "rdtscp", "cpuid", "rdrand", "rdseed"};
+    static const char *const traps[] = {"?",      "rdtsc",  "rdtscp", "cpuid",
+                                        "rdrand", "rdseed", "xgetbv", "xsave"};
     char text[160];
     switch (e->kind) {
     case EV_SYSCALL:
@@ -146,7 +147,7 @@ static void say(const struct event *e, char *out, size_t size) {
         snprintf(out, size, "at library call %lld", (long long)e->ret);
         return;
     case EV_TRAP:
-        snprintf(out, size, "%s", traps[e->nr >= TRAP_RDTSC && e->nr <= TRAP_RDSEED ? e->nr : 0]);
+        snprintf(out, size, "%s", traps[e->nr >= TRAP_RDTSC && e->nr < TRAP_KINDS ? e->nr : 0]);
         return;
     case EV_SIGNAL: {
         const char *name = sigabbrev_np(e->nr);
@@ -206,6 +207,7 @@ static void set_name(struct tui_task *task, const char *path) {
 }
 
 static void index_event(struct timeline_source *s, const struct event *e) {
+    if (!e->tid) return; // END is no task's
     struct lane *lane = lane_of(s, e->tid);
     if (!lane) lane = add_lane(s, e->tid, e->tid, 0, 0);
     if (lane->count == lane->room) {

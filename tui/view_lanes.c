@@ -39,35 +39,19 @@ static void events_of(const struct plot *p, int c, uint64_t *from, uint64_t *to)
     *to = high < 1 ? 1 : (uint64_t)high;
 }
 
-enum state { NOT_THERE, RAN, READY, WAITS };
-
-static enum state state_of(const struct plot *p, size_t task, uint64_t from, uint64_t to) {
-    const struct tui_source *s = p->m->source;
-    const struct tui_task *t = &p->m->tasks[task];
-    if (to < t->birth) return NOT_THERE;
-    if (t->death && from > t->death) return NOT_THERE;
-    uint64_t rank = s->task_rank(s->context, task, to), before = s->task_rank(s->context, task, from - 1);
-    uint8_t kind = EV_NONE;
-    if (rank) s->task_select(s->context, task, rank, &kind);
-    bool waits = kind == EV_ENTER || kind == EV_STUCK;
-    if (from > p->last) return waits ? WAITS : NOT_THERE; // behind the end only what waits goes on
-    if (rank > before) return RAN;
-    return waits ? WAITS : READY;
-}
-
 static void draw_states(const struct plot *p, int y, const struct tui_lane *lane) {
     static const struct {
         enum tui_glyph glyph;
         enum tui_role role;
-    } looks[] = {[RAN] = {TUI_GLYPH_RUN, TUI_ROLE_RUN},
-                 [READY] = {TUI_GLYPH_READY, TUI_ROLE_READY},
-                 [WAITS] = {TUI_GLYPH_WAIT, TUI_ROLE_WAIT}};
+    } looks[] = {[TUI_LANE_RAN] = {TUI_GLYPH_RUN, TUI_ROLE_RUN},
+                 [TUI_LANE_READY] = {TUI_GLYPH_READY, TUI_ROLE_READY},
+                 [TUI_LANE_WAITS] = {TUI_GLYPH_WAIT, TUI_ROLE_WAIT}};
     const struct tui_task *t = &p->m->tasks[lane->task];
     for (int c = 0; c < p->area.w; c++) {
         uint64_t from, to;
         events_of(p, c, &from, &to);
-        enum state state = state_of(p, lane->task, from, to);
-        if (state != NOT_THERE) tui_cell_glyph(&p->area, y, c, looks[state].role, looks[state].glyph);
+        enum tui_lane_state state = tui_lane_state(p->m, lane->task, from, to);
+        if (state != TUI_LANE_ABSENT) tui_cell_glyph(&p->area, y, c, looks[state].role, looks[state].glyph);
     }
     if (t->death) tui_cell_glyph(&p->area, y, column_of(p, t->death), TUI_ROLE_RUN, TUI_GLYPH_DEATH);
 }

@@ -76,20 +76,38 @@ done
 status 0 '' info cut.refork
 grep -qE 'truncated +yes, at byte [0-9]+' stdout || fail "info of a cut file: $(cat stdout)"
 
-# A bit flipped anywhere: said with its byte by everything that needs the piece it is in, which a replay does
-flip() { # BYTE
-    cp good.refork flipped.refork
-    clean perl -e 'open my $f, "+<", $ARGV[0]; seek $f, $ARGV[1], 0; read $f, my $c, 1; seek $f, $ARGV[1], 0; print $f chr(ord($c) ^ 4)' flipped.refork "$1" || fail perl
+# A bit flipped anywhere: said with its byte by every command, also by one that does not need the piece it is in and has
+# printed what it could read
+flip() { # FILE BYTE
+    cp "$1" flipped.refork
+    clean perl -e 'open my $f, "+<", $ARGV[0]; seek $f, $ARGV[1], 0; read $f, my $c, 1; seek $f, $ARGV[1], 0; print $f chr(ord($c) ^ 4)' flipped.refork "$2" || fail perl
 }
 for ((part = 1; part < 16; part++)); do
-    flip $((size * part / 16))
-    status 122 "byte [0-9]+" replay --batch flipped.refork
-    for command in explain info dump; do
-        clean "$refork" $command flipped.refork >stdout 2>stderr
-        got=$?
-        [ $got = 0 ] || [ $got = 122 ] || fail "$command with byte $((size * part / 16)) damaged: status $got: $(cat stderr)"
+    flip good.refork $((size * part / 16))
+    for command in 'replay --batch' explain 'explain --json' info 'info --json' dump; do
+        read -ra options <<<"$command"
+        status 122 "byte [0-9]+" "${options[@]}" flipped.refork
     done
 done
+# What is damaged keeps nothing back that the rest gives: here the last file's content, a source that the verdict quotes
+clean "$refork" dump dead.refork >whole
+last=$(clean /usr/bin/python3 - dead.refork <<'END'
+import struct, sys
+data = open(sys.argv[1], "rb").read()
+at, = struct.unpack_from("<I", data, 12)
+while True:
+    magic, kind, encoding, stored = struct.unpack_from("<IHHI", data, at)
+    if kind == 4: break # the index
+    if kind == 2: blob = at + 40 + stored // 2 # BLOB
+    at += 40 + stored
+print(blob)
+END
+) || fail "no chunks in dead.refork"
+flip dead.refork "$last"
+status 122 "byte [0-9]+" explain flipped.refork
+grep -q 'orphaned-lock' stdout || fail "explain of a damaged recording printed '$(cat stdout)'"
+status 122 "byte [0-9]+" dump flipped.refork
+cmp stdout whole || fail "dump of a damaged recording printed something else"
 
 # The same file as another refork would have made it: format 99, the header's CRC-32C right
 clean /usr/bin/python3 - good.refork other.refork <<'END' || fail python3

@@ -16,7 +16,7 @@ static struct shared {
     volatile int plain;
     pthread_mutex_t mutex;
     sem_t sem;
-} *shared;
+} * shared;
 
 static void *holder(void *unused) {
     (void)unused;
@@ -85,9 +85,7 @@ static void deadline_seconds(void) {
 }
 
 static void walks_list(void) {
-    static struct node {
-        struct node *next;
-    } nodes[600];
+    static struct node { struct node *next; } nodes[600];
     for (int i = 0; i < 599; i++)
         nodes[i].next = &nodes[i + 1];
     for (struct node *n = nodes; n && !flag; n = n->next)

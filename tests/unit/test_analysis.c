@@ -192,10 +192,12 @@ static const char program[] =
     "    start(hold, &first); told();\n"
     "    in_child(nothing);\n"
     "}\n"
-    "static void *wait_for_signal(void *arg) { take(&first); tell(); pthread_cond_wait(&cond, &first); return arg; "
+    "static void *wait_for_signal(void *arg) { take(&first); tell(); pthread_cond_wait(&cond, &first); "
+    "return arg; "
     "}\n"
     "static void destroy_cond(void) { pthread_cond_destroy(&cond); }\n"
-    "static void lost_waiter(void) { start(wait_for_signal, NULL); told(); usleep(20000); in_child(destroy_cond); "
+    "static void lost_waiter(void) { start(wait_for_signal, NULL); told(); usleep(20000); "
+    "in_child(destroy_cond); "
     "}\n"
     "int __cxa_thread_atexit_impl(void (*)(void *), void *, void *);\n"
     "static void destroy(void *unused) { (void)unused; }\n"
@@ -322,8 +324,8 @@ static const struct want wants[] = {
     {"shared", -1, P, .deadlock = false},
     {"shared_ended", FINDING_UNKNOWN_WAIT, P, "lock 0x", MUTEX, NULL, false, false, true, NULL,
      "shared_ended", 0, 1},
-    {"forker", FINDING_SELF_HELD, P, "special", MUTEX, NULL, false, true, true, "forker", "want_special",
-     0, 2},
+    {"forker", FINDING_SELF_HELD, P, "special", MUTEX, NULL, false, true, true, "forker", "want_special", 0,
+     2},
     {"robust", FINDING_ORPHANED_LOCK, P, "special", MUTEX, "hold", true, false, true, "hold", "want_special",
      0, 2},
     {"cycle", FINDING_LOCK_CYCLE, P, "second", MUTEX, "other_order", false, false, true, "other_order",
@@ -349,8 +351,8 @@ static const struct want wants[] = {
      "released_in_child_then_locked", "released_in_child_then_locked", 0, 2},
     {"readers", FINDING_ORPHANED_LOCK, P, "rwlock", "pthread_rwlock", "read_lock", true, false, true,
      "read_lock", "want_write", 0, 2, .holders = 1},
-    {"child_handler", FINDING_ATFORK_CHILD, P, "first", MUTEX, "hold", true, false, true, "hold", "want_first",
-     0, 2},
+    {"child_handler", FINDING_ATFORK_CHILD, P, "first", MUTEX, "hold", true, false, true, "hold",
+     "want_first", 0, 2},
     {"lost_waiter", FINDING_VANISHED_WAKER, P, "cond", "pthread_cond", NULL, false, false, true, NULL,
      "destroy_cond", 0, 2, .waker = "wait_for_signal"},
     {"event", FINDING_VANISHED_WAKER, L, "done", "sem", NULL, false, false, true, NULL, "want_done", 0, 2,

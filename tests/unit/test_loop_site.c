@@ -359,7 +359,7 @@ static void check_comparing(const struct subject *s, const struct run *run, cons
         if (never == 2) want.words[1].value ^= 1ull << 63, want.gpr[k % 16] ^= 1ull << 40;
         if (never == 3) want.gpr[k % 16] ^= 1ull << 40, want.rflags ^= 0x400;
         assert_int_equal(loop_site_build_compare(read_self, NULL, site, s->start, s->end, site->stub_address,
-                                                 &want, stub, sizeof stub, &len, &trap_pc),
+                                                 &want, stub, sizeof stub, &len, &trap_pc, NULL),
                          0);
         pid_t pid = start_child(s);
         poke(pid, site->stub_address, stub, len);
@@ -530,17 +530,19 @@ static void test_compare_size(void **state) {
     size_t len = 0;
     uint64_t trap;
     assert_int_equal(loop_site_build_compare(NULL, NULL, &site, 0, 0, site.stub_address, &want, stub,
-                                             sizeof stub, &len, &trap),
+                                             sizeof stub, &len, &trap, NULL),
                      0);
     assert_in_range(trap - site.stub_address, 1, len);
     uint64_t at = site.stub_address;
-    assert_int_equal(loop_site_build_compare(NULL, NULL, &site, 0, 0, at, &want, stub, len - 1, &len, &trap),
-                     -1);
     assert_int_equal(
-        loop_site_build_compare(NULL, NULL, &site, 0, 0, at + 64, &want, stub, sizeof stub, &len, &trap), -1);
+        loop_site_build_compare(NULL, NULL, &site, 0, 0, at, &want, stub, len - 1, &len, &trap, NULL), -1);
+    assert_int_equal(loop_site_build_compare(NULL, NULL, &site, 0, 0, at + 64, &want, stub, sizeof stub, &len,
+                                             &trap, NULL),
+                     -1);
     want.word_count = 9;
     assert_int_equal(
-        loop_site_build_compare(NULL, NULL, &site, 0, 0, at, &want, stub, sizeof stub, &len, &trap), -1);
+        loop_site_build_compare(NULL, NULL, &site, 0, 0, at, &want, stub, sizeof stub, &len, &trap, NULL),
+        -1);
 }
 
 // Given the whole turn, every kind of loop gets a place.

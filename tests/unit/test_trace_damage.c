@@ -239,6 +239,46 @@ static void test_every_bit(void **state) {
     free(data);
 }
 
+// Whoever reads only a part of the file can ask for the rest: nothing in it is without a checksum.
+static void test_verify(void **state) {
+    (void)state;
+    make_small();
+    size_t size;
+    uint8_t *data = slurp(&size);
+    int fd = open(trace_path, O_WRONLY | O_CLOEXEC);
+    struct trace_reader *r = open_trace();
+    struct event e;
+    struct rf_error err = {0};
+    assert_int_equal(trace_next(r, &e, &err), 1);
+    assert_int_equal(trace_verify(r, &err), 0);
+    assert_int_equal(trace_next(r, &e, &err), 1); // where the cursor was
+    assert_int_equal(e.number, 2);
+    trace_close(r);
+    for (size_t bit = 0; bit < 8 * size; bit++) {
+        uint8_t byte = data[bit / 8] ^ (uint8_t)(1u << bit % 8);
+        assert_int_equal(pwrite(fd, &byte, 1, (off_t)(bit / 8)), 1);
+        err = (struct rf_error){0};
+        if (trace_open(trace_path, &r, &err) == 0) {
+            int verified = trace_verify(r, &err);
+            trace_close(r);
+            if (verified == 0) fail_msg("bit %zu of byte %zu went unnoticed", bit % 8, bit / 8);
+        }
+        assert_int_equal(err.status, RF_BAD_TRACE);
+        if (!strstr(err.text, "byte ") && !strstr(err.text, "format")) fail_msg("no byte in '%s'", err.text);
+        assert_int_equal(pwrite(fd, &data[bit / 8], 1, (off_t)(bit / 8)), 1);
+    }
+    close(fd);
+    // Cut between chunks or within one: not damaged.
+    for (size_t len = size - 1; len >= sizeof(struct disk_header); len--) {
+        assert_int_equal(truncate(trace_path, (off_t)len), 0);
+        r = open_trace();
+        assert_true(trace_truncated(r, NULL));
+        assert_int_equal(trace_verify(r, &err), 0);
+        trace_close(r);
+    }
+    free(data);
+}
+
 static void test_no_amend_over_damage(void **state) {
     (void)state;
     make_small();
@@ -260,9 +300,13 @@ static void test_no_amend_over_damage(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_killed_writer), cmocka_unit_test(test_disk_full),
-        cmocka_unit_test(test_versions),      cmocka_unit_test(test_truncation_at_every_byte),
-        cmocka_unit_test(test_every_bit),     cmocka_unit_test(test_no_amend_over_damage),
+        cmocka_unit_test(test_killed_writer),
+        cmocka_unit_test(test_disk_full),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_truncation_at_every_byte),
+        cmocka_unit_test(test_every_bit),
+        cmocka_unit_test(test_verify),
+        cmocka_unit_test(test_no_amend_over_damage),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,0 +1,145 @@
+#include "cli/cli.h"
+#include "core/dump.h"
+#include "export/export.h"
+#include "replayer/timeline.h"
+#include "tui/timeline_source.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct format {
+    const char *name;
+    int (*write)(FILE *out, const struct export_subject *x);
+} formats[] = {
+    {"html", export_html},
+    {"json", export_json},
+};
+
+static const struct format *find_format(const struct cli_args *args, struct rf_error *err) {
+    const char *name = cli_value(args, "to");
+    for (size_t i = 0; name && i < sizeof formats / sizeof *formats; i++)
+        if (!strcmp(formats[i].name, name)) return &formats[i];
+    if (name)
+        rf_fail(err, RF_CANNOT, "cannot export to '%s': this refork knows html and json", name);
+    else
+        rf_fail(err, RF_CANNOT, "no format given: add --to html or --to json");
+    return NULL;
+}
+
+// NAME.refork becomes NAME.html in the current folder.
+static int default_name(const char *path, const char *extension, char *out, size_t size,
+                        struct rf_error *err) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    size_t len = strlen(name);
+    if (len > 7 && !strcmp(name + len - 7, ".refork")) len -= 7;
+    int n = snprintf(out, size, "%.*s.%s", (int)len, name, extension);
+    if (n > 0 && (size_t)n < size && len) return 0;
+    return rf_fail(err, RF_CANNOT, "cannot make a name for the export of '%s': give one with -o", path);
+}
+
+static int read_info(const char *path, json_t **out, struct rf_error *err) {
+    struct trace_reader *reader;
+    if (trace_open(path, &reader, err)) return -1;
+    int result = 0;
+    *out = dump_info_object(path, reader, &result, err);
+    trace_close(reader);
+    if (result == 0) return 0;
+    json_decref(*out);
+    *out = NULL;
+    return -1;
+}
+
+// The document goes to a new file that takes the name when it is whole: a full disk leaves what was there before.
+static int write_file(const struct format *format, const struct export_subject *x, const char *name,
+                      struct rf_error *err) {
+    char part[4200];
+    snprintf(part, sizeof part, "%s.part-%d", name, (int)getpid());
+    FILE *out = fopen(part, "wxe");
+    if (!out) return rf_fail_errno(err, RF_CANNOT, "cannot write '%s'", name);
+    int failed = format->write(out, x);
+    int why = errno;
+    if (fclose(out) && !failed) failed = -1, why = errno;
+    if (!failed && rename(part, name)) failed = -1, why = errno;
+    if (!failed) return 0;
+    unlink(part);
+    errno = why;
+    return rf_fail_errno(err, RF_CANNOT, "cannot write '%s'", name);
+}
+
+static int write_out(const struct format *format, const struct export_subject *x, const char *name,
+                     struct rf_error *err) {
+    if (!strcmp(name, "-")) {
+        if (format->write(stdout, x)) return rf_fail_errno(err, RF_CANNOT, "cannot write the output");
+        return 0;
+    }
+    if (write_file(format, x, name, err)) return -1;
+    if (isatty(STDERR_FILENO)) fprintf(stderr, "refork: wrote '%s'\n", name);
+    return 0;
+}
+
+static int export_timeline(const struct format *format, const char *path, const char *name,
+                           struct timeline *timeline, struct rf_error *err) {
+    struct timeline_source *source;
+    struct export_subject x = {.path = path};
+    json_t *info;
+    const struct verdict *v;
+    cli_progress_begin(timeline);
+    int failed = timeline_verdict(timeline, &v, err);
+    cli_progress_end(timeline);
+    if (failed || read_info(path, &info, err)) return -1;
+    if (timeline_source_new(timeline, path, &source, err)) {
+        json_decref(info);
+        return -1;
+    }
+    struct tui_model model;
+    tui_model_init(&model, timeline_source_get(source), 120, 40, 0);
+    while (model.verdict_state < TUI_VERDICT_DONE && tui_model_work(&model))
+        continue;
+    x.model = &model;
+    x.info = info;
+    failed = write_out(format, &x, name, err);
+    tui_model_release(&model);
+    timeline_source_free(source);
+    json_decref(info);
+    return failed;
+}
+
+static int run_export(const struct cli_args *args, struct rf_error *err) {
+    char path[4096], name[4096];
+    const struct format *format = find_format(args, err);
+    if (!format || cli_at_most(args, 1, err) || cli_trace(args, path, sizeof path, err)) return -1;
+    const char *wanted = cli_value(args, "output");
+    if (wanted)
+        snprintf(name, sizeof name, "%s", wanted);
+    else if (default_name(path, format->name, name, sizeof name, err))
+        return -1;
+    struct timeline *timeline;
+    if (timeline_open(path, &timeline, err)) return -1;
+    int r =
+        timeline_last(timeline)
+            ? 0
+            : rf_fail(err, RF_BAD_TRACE, "nothing to export: '%s' is cut off before its first event", path);
+    if (r == 0) r = export_timeline(format, path, name, timeline, err);
+    timeline_close(timeline);
+    return r || cli_verify(path, err) ? -1 : RF_OK;
+}
+
+static const struct cli_option export_options[] = {
+    {"to", 0, "FORMAT", "html: one page to attach to a ticket; json: for machines"},
+    {"output", 'o', "FILE", "write to FILE, '-' is stdout (NAME.html or NAME.json here)"},
+    {0},
+};
+
+const struct cli_command command_export = {
+    .name = "export",
+    .operands = "[FILE]",
+    .summary = "Write the verdict with lanes, stacks and sources as one page or document",
+    .details = "The page stands alone: it loads nothing, needs no JavaScript, and is light or dark as the\n"
+               "reader's system is. It quotes the sources that the verdict names.\n\n"
+               "Exit status: 0, or 121 the replay diverged, 122 unreadable trace, 125 refork itself\n"
+               "failed.\n",
+    .options = export_options,
+    .run = run_export,
+};

@@ -1,0 +1,124 @@
+// Instructions that refork carries out itself, because their results differ from run to run: found in mapped
+// files and patched (core/trap_sites.c), or trapped by the CPU.
+#include "core/clock.h"
+#include "core/code.h"
+#include "core/xsave.h"
+#include "recorder/loop.h"
+
+#include <cpuid.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <x86intrin.h>
+
+// Hidden: random numbers (RDRAND, RDSEED), transactions (RTM, HLE), TPAUSE, RDPID, XGETBV 1: none of them traps.
+static void masked_cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4]) {
+    __cpuid_count(leaf, sub, out[0], out[1], out[2], out[3]);
+    if (leaf == 1) out[2] &= ~(1u << 30);
+    if (leaf == 7 && sub == 0) {
+        out[1] &= ~(1u << 4 | 1u << 11 | 1u << 18);
+        out[2] &= ~(1u << 5 | 1u << 22);
+        out[3] &= ~(1u << 11 | 1u << 13 | 1u << 16);
+    }
+    if (leaf == 0xd && sub == 1) out[0] &= ~(1u << 2); // XGETBV with ECX 1
+}
+
+static void set_register(struct user_regs_struct *regs, int number, int width, uint64_t value) {
+    unsigned long long *const names[16] = {
+        &regs->rax, &regs->rcx, &regs->rdx, &regs->rbx, &regs->rsp, &regs->rbp, &regs->rsi, &regs->rdi,
+        &regs->r8,  &regs->r9,  &regs->r10, &regs->r11, &regs->r12, &regs->r13, &regs->r14, &regs->r15};
+    if (width == 64) *names[number] = value;
+    if (width == 32) *names[number] = (uint32_t)value;
+    if (width == 16) *names[number] = (*names[number] & ~0xffffull) | (uint16_t)value;
+}
+
+static void emulate(struct user_regs_struct *regs, const struct trap_instruction *in) {
+    uint32_t out[4], aux = 0;
+    uint64_t value = 0;
+    switch (in->kind) {
+    case TRAP_CPUID:
+        masked_cpuid((uint32_t)regs->rax, (uint32_t)regs->rcx, out);
+        regs->rax = out[0];
+        regs->rbx = out[1];
+        regs->rcx = out[2];
+        regs->rdx = out[3];
+        break;
+    case TRAP_RDTSCP:
+        regs->rcx = 0;
+        __attribute__((fallthrough));
+    case TRAP_RDTSC:
+        // This thread traps rdtsc itself (see engine_run).
+        clock_trap_tsc(false);
+        value = __rdtscp(&aux);
+        clock_trap_tsc(true);
+        regs->rax = (uint32_t)value;
+        regs->rdx = value >> 32;
+        break;
+    case TRAP_RDRAND:
+    case TRAP_RDSEED:
+        if (getrandom(&value, sizeof value, 0) != sizeof value) value = 0x9e3779b97f4a7c15ull;
+        set_register(regs, in->reg, in->width, value);
+        regs->eflags = (regs->eflags & ~0x8d4ull) | 1; // CF set; OF SF ZF AF PF cleared
+        break;
+    case TRAP_XGETBV:
+        // ECX 1: all that is enabled is in use, see core/xsave.h.
+        value = xsave_xcr0();
+        regs->rax = (uint32_t)value;
+        regs->rdx = value >> 32;
+        break;
+    }
+}
+
+// What an xsave at `at` stores: malloc'ed, *address and *size. NULL: it would fault.
+static uint8_t *xsave_area(struct task *t, const struct user_regs_struct *regs, uint64_t at,
+                           const uint8_t code[16], const struct trap_instruction *in, uint64_t *address,
+                           size_t *size) {
+    uint64_t g[16], request = (uint64_t)(uint32_t)regs->rdx << 32 | (uint32_t)regs->rax;
+    uint8_t xstate[XSTATE_MAX];
+    size_t xstate_size = tracee_get_xstate(t->tid, xstate, sizeof xstate);
+    tracee_gprs(regs, g);
+    if (!code_memory_address(code, 16, at, g, regs->fs_base, regs->gs_base, address) || *address % 64)
+        return NULL;
+    *size = xsave_area_size(request, in->compact);
+    uint8_t *area = malloc(*size);
+    rf_assert(area);
+    if (tracee_read(t->tid, t->mm->mem_fd, *address, area, *size) &&
+        xsave_store(request, in->compact, xstate, xstate_size, area))
+        return area;
+    free(area);
+    return NULL;
+}
+
+bool trapped_instruction(struct recorder *r, struct task *t, struct user_regs_struct *regs, bool int3) {
+    uint8_t code[16] = {0};
+    uint64_t at = regs->rip - int3;
+    if (!tracee_read(t->tid, t->mm->mem_fd, at, code, 15) && !tracee_read(t->tid, t->mm->mem_fd, at, code, 4))
+        return false;
+    if (int3) {
+        if (code[0] != 0xcc) return false;
+        code[0] = 0x0f;
+        for (int i = 0; i < t->mm->saved_count; i++)
+            if (t->mm->saved[i].address == at) code[0] = t->mm->saved[i].byte;
+    }
+    struct trap_instruction in;
+    if (!code_trap_instruction(code, sizeof code, &in)) return false;
+    loop_forget(t); // the time, or a random number: what it waits for cannot be told
+    uint8_t *area = NULL;
+    uint64_t address;
+    size_t size;
+    if (in.kind == TRAP_XSAVE && !(area = xsave_area(t, regs, at, code, &in, &address, &size))) return false;
+    struct batch b;
+    batch_init(&b, EV_TRAP, t);
+    b.e.nr = in.kind;
+    b.e.flags |= EVF_REGS;
+    b.e.regs = *regs;
+    if (area) batch_write(r, &b, t, address, area, size);
+    free(area);
+    emulate(regs, &in);
+    regs->rip = at + (uint64_t)in.length;
+    regs->orig_rax = ~0ull;
+    tracee_set_regs(t->tid, regs);
+    batch_regs(&b, regs);
+    set_landmark(t, regs);
+    batch_log(r, t, &b);
+    return true;
+}

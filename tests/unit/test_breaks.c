@@ -1,0 +1,262 @@
+// Breakpoints in replay: whatever a client puts in, every step executes and checks what it does without them.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "core/lock_sites.h"
+#include "core/tracee.h"
+#include "recorder/record.h"
+#include "replayer/engine.h"
+#include "replayer/timeline.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/refork-breaks-XXXXXX";
+static char trace[128];
+
+// Everything that breakpoints could disturb: threads, forks, exec, code that is written out, moved, protected and
+// unmapped, faults in locked instructions, own int3s, loops that are preempted in locked instructions, dlopen.
+static const char program[] =
+    "#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <pthread.h>\n#include <setjmp.h>\n#include "
+    "<signal.h>\n"
+    "#include <stdatomic.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include "
+    "<sys/mman.h>\n"
+    "#include <sys/wait.h>\n#include <unistd.h>\n"
+    "static atomic_int words[4], spin; static atomic_long total; static sigjmp_buf back;\n"
+    "static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER; static volatile int traps;\n"
+    "static void on(int s) { if (s == SIGTRAP) { traps++; return; } siglongjmp(back, 1); }\n"
+    "__attribute__((noinline)) int bump(atomic_int *p) { return atomic_fetch_add(p, 3); }\n"
+    // slow turns, so that the test is not one of a hundred thousand stops
+    "#define SLOW(n) __asm__ volatile(\".rept 400\\nimul %0,%0\\n.endr\" : \"+r\"(n))\n"
+    "static void *busy(void *x) { long n = 1; while (!atomic_load(&spin)) { atomic_fetch_add(&total, 1); "
+    "SLOW(n); }\n"
+    " return x; }\n"
+    "static void *wait_for(void *x) { long n = 1; while (atomic_exchange(&words[3], 1)) SLOW(n); return x; "
+    "}\n"
+    "static void *work(void *x) { for (int i = 0; i < 50; i++) { char *p = malloc(3000 + i); memset(p, i, "
+    "9);\n"
+    " pthread_mutex_lock(&m); bump(&words[0]); if (i % 10 == 0) usleep(10); pthread_mutex_unlock(&m); "
+    "free(p); }\n"
+    " return x; }\n"
+    "int main(int argc, char **argv) {\n"
+    " if (argc > 1) { bump(&words[1]); printf(\"exec %d\\n\", words[1]); return 0; }\n"
+    " signal(SIGTRAP, on); signal(SIGSEGV, on); signal(SIGBUS, on); setvbuf(stdout, 0, _IONBF, 0);\n"
+    " write(1, (void *)bump, 64); write(1, \"\\n\", 1);\n"
+    " __asm__ volatile(\"int3\"); printf(\"%d\\n\", traps);\n"
+    " if (!sigsetjmp(back, 1)) bump((void *)8); else printf(\"fault\\n\");\n"
+    " char *ro = mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);\n"
+    " if (!sigsetjmp(back, 1)) bump((void *)ro); else printf(\"fault\\n\");\n"
+    " pthread_t t[3]; for (int i = 0; i < 3; i++) pthread_create(&t[i], 0, work, 0);\n"
+    " for (int i = 0; i < 2; i++) { pid_t c = fork(); if (!c) { for (int k = 0; k < 50; k++) "
+    "bump(&words[1]);\n"
+    "  printf(\"%d\\n\", words[1]); if (i) execl(\"/proc/self/exe\", \"x\", \"y\", (char *)0); _exit(0); }\n"
+    "  int s; waitpid(c, &s, 0); }\n"
+    " for (int i = 0; i < 3; i++) pthread_join(t[i], 0);\n"
+    " words[3] = 1; pthread_create(&t[0], 0, wait_for, 0); pthread_create(&t[1], 0, busy, 0); "
+    "usleep(40000);\n"
+    " atomic_store(&words[3], 0); atomic_store(&spin, 1); pthread_join(t[0], 0); pthread_join(t[1], 0);\n"
+    " void *h = dlopen(\"libm.so.6\", RTLD_NOW); if (h) dlclose(h);\n"
+    " char *page = (char *)((unsigned long)bump & -4096ul);\n"
+    " mprotect(page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC); bump(&words[0]);\n"
+    " mprotect(page, 4096, PROT_READ | PROT_EXEC); bump(&words[0]);\n"
+    " madvise(page, 4096, MADV_DONTNEED); bump(&words[0]);\n"
+    " printf(\"%d %d\\n\", words[0], words[1]); return system(\"/bin/true\"); }\n";
+
+static int setup(void **state) {
+    (void)state;
+    if (!mkdtemp(folder)) return -1;
+    char path[64], command[256], binary[64];
+    snprintf(path, sizeof path, "%s/p.c", folder);
+    FILE *f = fopen(path, "w");
+    fputs(program, f);
+    fclose(f);
+    snprintf(binary, sizeof binary, "%s/p", folder);
+    snprintf(command, sizeof command, "gcc -O1 -w -o %s %s -pthread", binary, path);
+    if (system(command)) return -1;
+    snprintf(trace, sizeof trace, "%s/p.refork", folder);
+    // In a child: recording pins the process to a CPU.
+    pid_t pid = fork();
+    if (!pid) {
+        int null = open("/dev/null", O_WRONLY);
+        dup2(null, 1);
+        char *argv[] = {binary, NULL};
+        struct record_options o = {.output = trace, .argv = argv, .paranoid_every = 1};
+        struct record_result result;
+        struct rf_error err;
+        _exit(record_run(&o, &result, &err) < 0 ? 1 : result.status);
+    }
+    int status;
+    return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -1;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command);
+}
+
+// ---- a client that has a breakpoint on every lock site
+
+struct client {
+    struct modules {
+        uint64_t blob;
+        struct elf_module *elf;
+        struct lock_site *sites;
+        size_t count;
+    } modules[32];
+    size_t module_count;
+    bool execute; // leaves the instruction to the engine
+    uint64_t hits, faults, refused, sum;
+    uint64_t states, in_stub;
+    uint64_t adds, total; // of and in the program's `total`: `lock addq $1`
+};
+
+static struct modules *module_of(struct client *c, struct replay *r, uint64_t blob) {
+    for (size_t i = 0; i < c->module_count; i++)
+        if (c->modules[i].blob == blob) return &c->modules[i];
+    assert_true(c->module_count < 32);
+    struct modules *m = &c->modules[c->module_count++];
+    size_t size;
+    const void *image = replay_blob(r, blob, &size);
+    *m = (struct modules){.blob = blob};
+    if (image && (m->elf = elf_module_parse(image, size)))
+        m->sites = elf_module_lock_sites(m->elf, &m->count);
+    return m;
+}
+
+static void mapped(void *context, struct replay *r, const struct break_mapping *p) {
+    struct client *c = context;
+    uint64_t bias;
+    assert_int_equal(p->map.prot & (PROT_EXEC | PROT_WRITE), PROT_EXEC);
+    struct modules *m = p->map.blob ? module_of(c, r, p->map.blob) : NULL;
+    if (!m || !m->elf || !elf_module_bias(m->elf, p->map.offset, p->map.start, &bias)) return;
+    for (size_t i = 0; i < m->count; i++) {
+        uint64_t at = m->sites[i].vaddr + bias;
+        if (at < p->map.start || at >= p->map.end) continue;
+        if (!replay_break_add(r, p->space, at, m->sites[i].length, i)) c->refused++;
+    }
+}
+
+static enum break_action hit(void *context, struct replay *r, struct break_hit *h) {
+    struct client *c = context;
+    struct atomic_instruction what;
+    c->hits++;
+    c->in_stub += h->regs->rip != h->address;
+    c->sum = (c->sum ^ h->address ^ h->next_event ^ (uint64_t)h->tid) * 0x100000001b3ull;
+    assert_true(atomic_decode(h->code, h->code_len, &what));
+    if (c->hits % 64 == 0) {
+        struct view view;
+        struct rf_error err;
+        uint8_t there;
+        assert_int_equal(replay_view(r, h->tid, &view, &err), 0);
+        assert_true(view.read(view.context, h->regs->rip, &there, 1));
+        assert_int_equal(there, h->code[0]); // never an int3
+    }
+    if (c->execute) return BREAK_EXECUTE;
+    struct atomic_result result;
+    int failed = replay_break_atomic(r, h, &result);
+    if (failed) c->faults++;
+    if (!failed && what.size == 8 && what.operation == ATOMIC_ADD && result.operand.low == 1) {
+        c->adds++;
+        c->total = result.after.low;
+    }
+    return failed ? BREAK_EXECUTE : BREAK_DONE;
+}
+
+static void forget(struct client *c) {
+    for (size_t i = 0; i < c->module_count; i++) {
+        free(c->modules[i].sites);
+        if (c->modules[i].elf) elf_module_free(c->modules[i].elf);
+    }
+}
+
+// From event 0 to the end, with the digests of `record --paranoid`.
+static void whole_replay(struct client *c) {
+    struct replay *r;
+    struct rf_error err = {0};
+    const struct replay_options options = {.paranoid = true};
+    const struct break_client client = {.mapped = mapped, .hit = hit, .context = c};
+    if (replay_open(trace, &options, &r, &err) < 0) fail_msg("%s", err.text);
+    if (replay_breaks(r, &client, &err) < 0) fail_msg("%s", err.text);
+    assert_int_equal(replay_breaks(r, &client, &err), -1); // one client at a time
+    int got;
+    while ((got = replay_step(r, &err)) > 0)
+        c->states += replay_event(r)->kind == EV_STATE;
+    if (got < 0) fail_msg("%s", err.text);
+    struct break_counts counts;
+    replay_break_counts(r, &counts);
+    assert_int_equal(counts.hits, c->hits);
+    assert_int_equal(counts.steps, c->execute ? c->hits : c->faults);
+    replay_close(r);
+    forget(c);
+}
+
+static void test_same_outcome(void **state) {
+    (void)state;
+    struct client carried = {0}, executed = {.execute = true};
+    whole_replay(&carried);
+    whole_replay(&executed);
+    assert_true(carried.hits > 5000); // the loops of both threads at the least
+    // None of them was missed, although the loop's site is in the middle of all: searches ran comparing stubs, then
+    // a counting stub held the instruction.
+    assert_int_equal(carried.adds, carried.total);
+    assert_true(carried.states > 0 && carried.in_stub > 0);
+    assert_int_equal(carried.hits, executed.hits);
+    assert_int_equal(carried.sum, executed.sum);
+    assert_int_equal(carried.faults, 2);
+    assert_int_equal(carried.refused, 0);
+}
+
+// Switched on and off at any place, over restored checkpoints of either kind.
+static void test_checkpoints(void **state) {
+    (void)state;
+    struct timeline *t;
+    struct rf_error err = {0};
+    struct client c = {0};
+    const struct break_client client = {.mapped = mapped, .hit = hit, .context = &c};
+    if (timeline_open(trace, &t, &err) < 0) fail_msg("%s", err.text);
+    uint64_t last = timeline_last(t), want[17] = {0};
+    struct replay_checkpoint *saved[17] = {0};
+    assert_int_equal(replay_breaks(timeline_replay(t), &client, &err), 0);
+    for (int i = 1; i <= 16; i++) {
+        if (timeline_seek(t, last * (uint64_t)i / 16, &err) < 0) fail_msg("%s", err.text);
+        want[i] = c.hits;
+        if (i % 3 == 0) assert_int_equal(replay_breaks(timeline_replay(t), NULL, &err), 0);
+        if (replay_save(timeline_replay(t), &saved[i], &err) < 0) fail_msg("%s", err.text);
+        if (i % 3 == 0) assert_int_equal(replay_breaks(timeline_replay(t), &client, &err), 0);
+    }
+    srand(5);
+    bool on = true;
+    for (int k = 0; k < 40; k++) {
+        int i = 1 + rand() % 15;
+        if (rand() % 2) {
+            assert_int_equal(replay_breaks(timeline_replay(t), on ? NULL : &client, &err), 0);
+            on = !on;
+        }
+        if (replay_restore(timeline_replay(t), saved[i], &err) < 0) fail_msg("%s", err.text);
+        uint64_t before = c.hits;
+        if (timeline_seek(t, last * (uint64_t)(i + 1) / 16, &err) < 0) fail_msg("%s", err.text);
+        assert_int_equal(c.hits - before, on ? want[i + 1] - want[i] : 0);
+    }
+    for (int i = 1; i <= 16; i++)
+        replay_checkpoint_free(saved[i]);
+    timeline_close(t);
+    forget(&c);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_same_outcome),
+        cmocka_unit_test(test_checkpoints),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
