@@ -25,10 +25,12 @@ static void log_line(void) {
 }
 
 static int be_server(void) {
+    parent_waits();
     thread_start(write_report);
     gate_wait(&held);
     pid_t request = fork();
     if (request == 0) {
+        parent_waits();
         log_line();
         _exit(0);
     }

@@ -31,6 +31,7 @@ static void *look_up(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     getpwnam("nobody");
     say("child: done"); // never comes
     _exit(0);

@@ -21,6 +21,7 @@ static void *log_much(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     syslog(LOG_INFO, "hello");
     say("child: done"); // never comes
     _exit(0);

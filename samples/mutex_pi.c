@@ -22,6 +22,7 @@ static void *write_report(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     gate_wait(&ended);
     pthread_mutex_lock(&log_mutex);
     say("child: done"); // never comes

@@ -11,10 +11,12 @@
 static pthread_mutex_t job_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t job_there = PTHREAD_COND_INITIALIZER;
 static int jobs;
+static pid_t worker;
 
 static void *work(void *unused) {
     (void)unused;
     thread_name("worker");
+    worker = gettid();
     pthread_mutex_lock(&job_mutex);
     for (;;) {
         gate_open(&held);
@@ -46,8 +48,7 @@ static void run_child(void) {
 int main(void) {
     thread_start(work);
     gate_wait(&held);
-    pthread_mutex_lock(&job_mutex); // free again: the worker is inside pthread_cond_wait
-    pthread_mutex_unlock(&job_mutex);
+    until_asleep(worker);
     say("main: fork");
     pid_t child = fork();
     if (child == 0) run_child();
