@@ -168,7 +168,7 @@ static int look_at_waiter(struct analysis *a, const struct stuck *s, struct wait
             (args[0] = refused_mutex(a, s, l->tid)))
             lock_recognise(stack->frames, stack->count, args, &view, task->regs.rsp, &w->ref);
     }
-    text_lock(a->timeline, &a->history, l->tid, &w->ref, &w->lock);
+    w->unnamed = !text_lock(a->timeline, &a->history, l->tid, &w->ref, &w->lock);
     w->shared = history_shared(&a->history, l->space, w->ref.base, s->event);
     // A watchpoint sees one process; the others' writes would be taken for changes by whoever writes next in
     // this one.
@@ -279,6 +279,7 @@ static int look_at_holders(struct analysis *a, struct rf_error *err) {
         if (w->ref.rule != RULE_NONE &&
             (look_at_holder(a, w, err) < 0 || look_at_others(a, w, err) < 0 || look_at_fork(a, w, err) < 0))
             return -1;
+        if (init_find(a, w, err) < 0) return -1;
         if (w->ref.wants == WANTS_POST && w->who.tid && wakers_posts(a, w, err) < 0) return -1;
         if ((!w->who.tid || w->posts) && wakers_find(a, w, err) < 0) return -1;
     }
@@ -290,6 +291,7 @@ static void release(struct analysis *a) {
         free(a->waiters[i].waiting.stack.frames);
         free(a->waiters[i].acquired.stack.frames);
         free(a->waiters[i].fork.stack.frames);
+        free(a->waiters[i].initialised.stack.frames);
         for (size_t k = 0; k < a->waiters[i].holder_count; k++)
             free(a->waiters[i].holders[k].point.stack.frames);
         for (size_t k = 0; k < a->waiters[i].waker_count; k++)
@@ -315,6 +317,7 @@ int analyse(struct timeline *t, struct verdict **out, struct rf_error *err) {
         failed = look_at_waiters(&a, err) < 0 || look_at_holders(&a, err) < 0;
     if (!failed && (a.history.stuck_count || a.history.crash_count))
         failed = torn_look(&a, err) < 0 || findings_make(&a, err) < 0 || vanished_fill(&a, err) < 0 ||
+                 held_fill(&a, err) < 0 ||
                  timeline_seek(t, before, err) < 0;
     release(&a);
     if (failed) {

@@ -45,6 +45,8 @@ static void add_holder(struct finding *f, const struct waiter *w) {
     f->acquired = w->acquired;
     f->acquired.stack = stack_copy(&w->acquired.stack);
     add_parties(w->holders, w->holder_count, &f->holders, &f->holder_count);
+    f->initialised = w->initialised;
+    f->initialised.stack = stack_copy(&w->initialised.stack);
     bool guess = w->ref.wants == WANTS_POST || (w->ref.bare && w->facts.sort != WRITE_EXCHANGE);
     if (w->doubtful || guess) f->confidence = CONFIDENCE_LIKELY;
 }

@@ -20,6 +20,8 @@ struct waiter {
     struct holder who;
     struct finding_task holder;
     struct finding_point acquired, fork;
+    struct finding_point initialised; // where it was made, of a lock that is `unnamed`
+    bool unnamed;
     bool holder_lives;    // at the fork, or now
     bool holder_forks;    // it is the thread that forked
     bool doubtful;        // the mutex names another owner
@@ -68,6 +70,12 @@ void findings_append(struct analysis *a, const struct finding *f);
 
 // analysis_vanished.c: fills `vanished` of each finding with a fork, and says which fork handlers there are.
 int vanished_fill(struct analysis *a, struct rf_error *err);
+
+// analysis_init.c: fills `initialised`.
+int init_find(struct analysis *a, struct waiter *w, struct rf_error *err);
+
+// analysis_held.c: fills verdict->held_at_fork; does not when it would take long.
+int held_fill(struct analysis *a, struct rf_error *err);
 
 // Fills verdict->findings, spans and deadlock.
 int findings_make(struct analysis *a, struct rf_error *err);

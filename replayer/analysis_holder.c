@@ -133,18 +133,26 @@ static enum write_sort sort_of_write(const struct view *v, uint64_t pc) {
     return WRITE_PLAIN;
 }
 
-static void capture(struct tracker *k, struct replay *r, const struct watch_hit *hit) {
+size_t holder_frames(struct symbols *s, struct replay *r, const struct watch_hit *hit, struct frame *out,
+                     size_t max) {
     struct view view;
     struct rf_error err;
     struct raw_frame raw[FRAMES_MAX];
-    if (replay_view(r, hit->tid, &view, &err) < 0) return;
+    if (replay_view(r, hit->tid, &view, &err) < 0) return 0;
     size_t n = unwind_stack(&view, hit->regs, raw, FRAMES_MAX);
+    // A watchpoint traps behind the instruction that wrote.
+    if (n && !hit->from_kernel) raw[0].exact = false;
+    return symbols_frames(s, &view, raw, n, out, max);
+}
+
+static void capture(struct tracker *k, struct replay *r, const struct watch_hit *hit) {
+    struct view view;
+    struct rf_error err;
+    k->frame_count = holder_frames(k->symbols, r, hit, k->frames, FRAMES_MAX);
+    if (replay_view(r, hit->tid, &view, &err) < 0) return;
     k->facts.foreign_stack =
         hit->tid != hit->pid && view_find(&view, hit->regs->rsp) != view_find(&view, hit->regs->fs_base);
     k->facts.sort = hit->from_kernel ? WRITE_PLAIN : sort_of_write(&view, hit->regs->rip);
-    // A watchpoint traps behind the instruction that wrote.
-    if (n && !hit->from_kernel) raw[0].exact = false;
-    k->frame_count = symbols_frames(k->symbols, &view, raw, n, k->frames, FRAMES_MAX);
 }
 
 static void stop_watching(struct replay *r) {

@@ -65,6 +65,10 @@ typedef bool (*each_change)(void *context, const struct word_change *c);
 int holder_changes(struct timeline *t, const struct history *h, size_t space, uint64_t address, uint64_t from,
                    uint64_t until, each_change each, void *context, struct rf_error *err);
 
+// The stack at a write that was hit; returns the number of frames.
+size_t holder_frames(struct symbols *s, struct replay *r, const struct watch_hit *hit, struct frame *out,
+                     size_t max);
+
 // Reads 4 bytes in the address space at the timeline's position.
 bool holder_word(struct timeline *t, const struct history *h, size_t space, uint64_t address,
                  uint32_t *value);
