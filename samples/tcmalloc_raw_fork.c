@@ -3,7 +3,7 @@
 // of up to a quarter of a second.
 //
 // run: LD_PRELOAD=libtcmalloc_minimal.so.4
-// expect: orphaned-lock confidence=proved lockkind=SpinLock holder=worker start=give_back
+// expect: orphaned-lock confidence=likely lockkind=SpinLock holder=worker start=give_back
 //         acquired=give_back/MallocExtension_ReleaseFreeMemory waiting=run_child fork=main/Fork
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120
