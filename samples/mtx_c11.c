@@ -5,6 +5,7 @@
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120
 #include "samples/stage.h"
+
 #include <threads.h>
 
 static mtx_t log_mutex;

@@ -8,6 +8,7 @@
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120
 #include "samples/stage.h"
+
 #include <errno.h>
 #include <time.h>
 

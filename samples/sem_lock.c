@@ -7,6 +7,7 @@
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120
 #include "samples/stage.h"
+
 #include <semaphore.h>
 
 static sem_t log_permit;
