@@ -17,9 +17,11 @@ struct gate {
 
 // Opened by the thread that has what the child will miss, and by main when the fork is over.
 static struct gate held, forked;
+// Where that matters: opened by main when nothing is left to do but to wait for the child.
+static struct gate settled;
 
 __attribute__((constructor)) static void gates_make(void) {
-    if (pipe(held.fd) || pipe(forked.fd)) abort();
+    if (pipe(held.fd) || pipe(forked.fd) || pipe(settled.fd)) abort();
 }
 
 // Lets one thread through.
@@ -38,10 +40,10 @@ static inline void hold_over_fork(void) {
     gate_wait(&forked);
 }
 
-static inline void thread_start(void *(*routine)(void *)) {
+static inline pthread_t thread_start(void *(*routine)(void *)) {
     pthread_t thread;
     if (pthread_create(&thread, NULL, routine, NULL)) abort();
-    pthread_detach(thread);
+    return thread;
 }
 
 static inline void thread_name(const char *name) {
