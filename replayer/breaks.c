@@ -649,8 +649,9 @@ int breaks_hit(struct replay *r, struct vtask *v, int *status, struct rf_error *
         hit.code_len--;
     hide(s, regs->rip, hit.code, hit.code_len);
     r->breaks.counts.hits++;
-    bool done = r->breaks.client.hit(r->breaks.client.context, r, &hit) == BREAK_DONE;
-    if (done || carry_out_store(s, hit.code, hit.code_len, regs) ||
+    enum break_action action = r->breaks.client.hit(r->breaks.client.context, r, &hit);
+    if (action == BREAK_STOP) return rf_fail(err, RF_CANNOT, "interrupted");
+    if (action == BREAK_DONE || carry_out_store(s, hit.code, hit.code_len, regs) ||
         carry_out(s, hit.code, hit.code_len, regs)) {
         if (s->watched) watch_hit_now(r, v); // emulated writes pass the debug registers by
         return 1;

@@ -207,6 +207,7 @@ static int run(struct timeline *t, struct lock_history *h, const struct lock_his
         failed = timeline_seek(t, h->to, err);
         struct rf_error ignored;
         replay_breaks(r, NULL, &ignored);
+        if (failed) timeline_reset(t, &ignored);
     }
     replay_break_counts(r, &after);
     lock_pass_tasks(p, r);

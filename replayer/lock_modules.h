@@ -29,6 +29,7 @@ struct lock_module_site {
     uint8_t kind;      // enum lock_site_kind
     uint8_t length;    // 0: unknown
     uint8_t family;    // enum lock_family, also LOCK_NONE
+    bool blind;        // ATOMIC: the code does not look at what was there before: a store, not a try
     uint16_t function; // CALL: index of the function
 };
 

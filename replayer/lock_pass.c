@@ -10,6 +10,7 @@
 
 enum {
     SPIN_LIMIT = 4096, // equal accesses in a row, then the rest of the slice is not looked at
+    ASK_EVERY = 2048,  // hits: whether the user wants to stop in the middle of a slice
     SLOW_EVERY = 64,   // events: how often a word is looked at that has not yet behaved like a lock
     FIELDS = 16,       // of a rwlock behind its word
     DESCRIPTOR = 2304, // bytes of glibc's struct pthread at the thread pointer: flags that look like locks
@@ -55,7 +56,7 @@ struct lock_pass {
         uint32_t space;
     } * tasks; // the space in which each was last
     size_t task_count, task_room;
-    uint64_t now_us;
+    uint64_t now_us, hits;
     struct {
         uint64_t event, rip, address, value;
         int tid;
@@ -354,6 +355,7 @@ static enum break_action on_atomic(struct lock_pass *p, struct replay *r, struct
         a.after = result.after.low;
         a.operation = result.instruction.operation;
         a.failed = result.failed;
+        a.blind = m->m.sites[site].blind;
         struct break_hit told = *hit;
         told.regs = &before;
         access_word(p, r, &told, m, site, result.address, result.instruction.size, &a);
@@ -461,6 +463,11 @@ static enum break_action on_return(struct lock_pass *p, struct replay *r, struct
 
 static enum break_action on_hit(void *context, struct replay *r, struct break_hit *hit) {
     struct lock_pass *p = context;
+    struct rf_error ignored;
+    if (++p->hits % ASK_EVERY == 0 && !p->observer &&
+        timeline_report(p->timeline, timeline_position(p->timeline) - p->history->from,
+                        p->history->to - p->history->from, &ignored) < 0)
+        return BREAK_STOP;
     if (hit->tag & RETURN_TAG) return on_return(p, r, hit);
     struct pass_module *m = &p->modules[hit->tag >> 32];
     size_t site = (uint32_t)hit->tag;

@@ -160,6 +160,7 @@ static void take(struct lock_words *w, struct lock *l, const struct lock_access 
                                                          .pc = a->pc,
                                                          .time_us = a->time_us};
     l->acquired++;
+    l->tried += !a->unseen && !a->blind;
     struct lock_access op = *a;
     op.tid = tid;
     add_op(w, l, &op, LOCK_OP_ACQUIRE);
@@ -403,7 +404,8 @@ static bool behaves(const struct lock *l) {
     if (l->done) return l->waits > 0;
     if (l->family == LOCK_SEMAPHORE) return !l->released || l->released_by_other * 8 <= own;
     if (l->family != LOCK_WORD) return true;
-    if (!l->acquired || l->counted) return false;
+    // A flag that is set and reset, or the count of references of an object that never had two.
+    if (!l->acquired || l->counted || !(l->tried || l->failed || l->waits)) return false;
     return (own && l->released_by_other * 8 <= own) || (l->waits && !l->released_by_other);
 }
 

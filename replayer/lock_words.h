@@ -58,6 +58,7 @@ struct lock {
     uint32_t holder_count;
     // counted
     uint64_t acquired, failed, waits, marks, released, released_by_other, between, counted;
+    uint64_t tried; // taken by instructions that find out whether it was free
     uint64_t longest_wait, longest_wait_us, longest_wait_from; // events
     int longest_waiter;
     int waiters[8]; // the first of them
@@ -102,6 +103,7 @@ struct lock_access {
     uint64_t time_us;  // of the last event
     uint8_t operation; // enum atomic_operation; ATOMIC_NONE: a plain store
     bool failed;       // cmpxchg that found another value
+    bool blind;        // the code does not look at `before`: a store
     bool unseen;       // only the effect was seen, at the end of the slice
 };
 
