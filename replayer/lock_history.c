@@ -194,6 +194,15 @@ static void keep(struct lock_history *h, const char *trace_path, struct cache_ke
 
 // ---- the pass
 
+static void finish(struct lock_history *h) {
+    uint32_t *roots = malloc((h->space_count + 1) * sizeof *roots);
+    rf_assert(roots);
+    for (size_t i = 0; i < h->space_count; i++) // parents come first
+        roots[i] = h->spaces[i].parent < i ? roots[h->spaces[i].parent] : (uint32_t)i;
+    lock_words_finish(&h->words, roots);
+    free(roots);
+}
+
 static int run(struct timeline *t, struct lock_history *h, const struct lock_history_options *o,
                struct rf_error *err) {
     struct replay *r = timeline_replay(t);
@@ -214,7 +223,7 @@ static int run(struct timeline *t, struct lock_history *h, const struct lock_his
     h->hits = after.hits - before.hits;
     h->steps = after.steps - before.steps;
     lock_pass_free(p);
-    lock_words_finish(&h->words);
+    finish(h);
     return failed;
 }
 

@@ -33,6 +33,7 @@ struct named {
 };
 
 struct names {
+    bool libc;
     struct named *v;
     size_t count, room;
     struct lock_module_site *calls;
@@ -60,6 +61,7 @@ static void add_symbol(struct names *n, const char *name, const Elf64_Sym *symbo
         n->calls[n->call_count++] = (struct lock_module_site){
             .vaddr = symbol->st_value, .kind = LOCK_SITE_CALL, .function = (uint16_t)i};
     }
+    n->libc |= !strcmp(name, "__libc_start_main");
     const char *plain = name;
     while (*plain == '_')
         plain++;
@@ -222,6 +224,7 @@ void lock_module_read(const void *image, size_t size, const struct lock_function
     struct names names = {0};
     size_t room = 0, count;
     read_names(out->elf, functions, &names);
+    out->libc = names.libc;
     struct lock_site *sites = scanned_sites(out->elf, cache, &count);
     for (size_t i = 0; i < count; i++) {
         const struct named *f = name_of(&names, sites[i].vaddr);

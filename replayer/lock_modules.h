@@ -35,6 +35,7 @@ struct lock_module_site {
 
 struct lock_module {
     struct elf_module *elf; // NULL: no ELF file
+    bool libc;              // has the C library's code
     struct lock_module_site *sites;
     size_t count;
 };

@@ -356,6 +356,7 @@ static enum break_action on_atomic(struct lock_pass *p, struct replay *r, struct
         a.operation = result.instruction.operation;
         a.failed = result.failed;
         a.blind = m->m.sites[site].blind;
+        a.of_libc = m->m.libc;
         struct break_hit told = *hit;
         told.regs = &before;
         access_word(p, r, &told, m, site, result.address, result.instruction.size, &a);

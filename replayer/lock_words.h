@@ -53,6 +53,7 @@ struct lock {
     bool confirmed; // it behaved like a lock; else nothing is said about it
     uint64_t value; // as last seen
     uint64_t done;  // not 0: its holder left this value behind, as a once does
+    bool of_libc;   // taken by code of the C library
     bool owner;     // the low 30 bits are the holder's TID (robust, PI)
     struct lock_holder *holders;
     uint32_t holder_count;
@@ -103,6 +104,7 @@ struct lock_access {
     uint64_t time_us;  // of the last event
     uint8_t operation; // enum atomic_operation; ATOMIC_NONE: a plain store
     bool failed;       // cmpxchg that found another value
+    bool of_libc;      // the code is the C library's
     bool blind;        // the code does not look at `before`: a store
     bool unseen;       // only the effect was seen, at the end of the slice
 };
@@ -142,7 +144,8 @@ void lock_inherited(struct lock_words *w, size_t from, uint32_t space, uint64_t 
 // Its memory, or its space, is gone at `event`.
 void lock_gone(struct lock_words *w, struct lock *l, uint64_t event);
 // The end: closes spans, decides which words are locks, drops what the others left.
-void lock_words_finish(struct lock_words *w);
+// roots: for each space the one that it is a copy of, over all forks.
+void lock_words_finish(struct lock_words *w, const uint32_t *roots);
 
 bool lock_value_held(int family, uint64_t value);
 
