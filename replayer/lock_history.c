@@ -51,7 +51,7 @@ static void sections(struct lock_history *h, struct section out[SECTIONS]) {
 }
 
 struct fixed {
-    uint64_t from, to, hits, steps, sites, uncovered, ops_dropped;
+    uint64_t from, to, hits, steps, sites, uncovered, ops_dropped, dropped;
 };
 
 static void *pack(struct lock_history *h, size_t *len) {
@@ -63,7 +63,7 @@ static void *pack(struct lock_history *h, size_t *len) {
     char *out = malloc(*len), *p = out;
     rf_assert(out);
     const struct fixed fixed = {
-        h->from, h->to, h->hits, h->steps, h->sites, h->uncovered, h->words.ops_dropped};
+        h->from, h->to, h->hits, h->steps, h->sites, h->uncovered, h->words.ops_dropped, h->words.dropped};
     memcpy(p, &fixed, sizeof fixed);
     p += sizeof fixed;
     for (int i = 0; i < SECTIONS; i++) {
@@ -118,6 +118,7 @@ static struct lock_history *unpack(const void *data, size_t len) {
         h->sites = fixed.sites;
         h->uncovered = fixed.uncovered;
         h->words.ops_dropped = fixed.ops_dropped;
+        h->words.dropped = fixed.dropped;
     }
     for (int i = 0; i < SECTIONS && good; i++) {
         uint64_t count = 0;

@@ -62,6 +62,10 @@ static void grow_table(struct lock_words *w) {
 
 struct lock *lock_words_add(struct lock_words *w, uint32_t space, uint64_t identity, uint64_t address,
                             int family, int size, uint64_t value) {
+    if (w->count >= LOCK_WORDS_MAX) {
+        w->dropped = true;
+        return NULL;
+    }
     w->locks = grow(w->locks, &w->room, w->count, sizeof *w->locks);
     if (w->count * 2 >= w->table_size) grow_table(w);
     w->table[slot_of(w, space, identity, address)] = (uint32_t)w->count + 1;
@@ -185,6 +189,10 @@ static void close_span(struct lock_words *w, struct lock *l, size_t i, uint64_t 
     memmove(l->holders + i, l->holders + i + 1, (l->holder_count - i - 1) * sizeof *l->holders);
     l->holder_count--;
     if (to == s.holder.event) return;
+    if (w->span_count >= LOCK_SPANS_MAX) {
+        w->dropped = true;
+        return;
+    }
     w->spans = grow(w->spans, &w->span_room, w->span_count, sizeof *w->spans);
     w->spans[w->span_count++] = s;
 }
@@ -375,6 +383,7 @@ void lock_inherited(struct lock_words *w, size_t from, uint32_t space, uint64_t 
     const struct lock was = w->locks[from];
     if (lock_words_find(w, space, 0, was.address)) return;
     struct lock *l = lock_words_add(w, space, 0, was.address, was.family, was.size, was.value);
+    if (!l) return;
     l->name = was.name;
     l->done = was.done;
     l->owner = was.owner;

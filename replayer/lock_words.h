@@ -119,14 +119,18 @@ struct lock_words {
     struct lock_op *ops;
     size_t op_count, op_room;
     bool ops_dropped; // more than LOCK_OPS_MAX
+    bool dropped;     // more words or spans than there is room for: not everything is known
     uint32_t *open;   // locks that may be held
     size_t open_count, open_room;
 };
-#define LOCK_OPS_MAX (2u << 20)
+#define LOCK_OPS_MAX   (2u << 20)
+#define LOCK_SPANS_MAX (4u << 20)
+#define LOCK_WORDS_MAX (1u << 19)
 
 void lock_words_release(struct lock_words *w);
 // NULL: no lock is known there.
 struct lock *lock_words_find(const struct lock_words *w, uint32_t space, uint64_t identity, uint64_t address);
+// NULL: there are too many.
 struct lock *lock_words_add(struct lock_words *w, uint32_t space, uint64_t identity, uint64_t address,
                             int family, int size, uint64_t value);
 // Could this access to a word that no lock function names be the first of a lock's: free (0) to held?
