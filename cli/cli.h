@@ -44,8 +44,9 @@ struct cli_command {
     int (*run)(const struct cli_args *args, struct rf_error *err);
 };
 
-extern const struct cli_command command_record, command_replay, command_explain, command_locks,
-    command_export, command_info, command_dump, command_doctor, command_help;
+#define COMMAND(name) extern const struct cli_command command_##name;
+#include "cli/commands.def"
+#undef COMMAND
 
 // All commands, ends with NULL.
 extern const struct cli_command *const cli_commands[];
@@ -93,6 +94,8 @@ int cli_verify(const char *path, struct rf_error *err);
 void cli_name_pc(int pid, uint64_t pc, char *buffer, size_t size);
 
 // ---- ends
+// Prints "refork: ..." on stderr; returns the exit status for it.
+int cli_print_error(const struct rf_error *err);
 // Ends refork as the recorded program ended: exits with `status`, or dies by the signal `status`, so that a
 // shell, make or an init above cannot tell refork from the program. Flushes; leaves no core dump of refork
 // behind.
@@ -104,6 +107,7 @@ struct timeline;
 // second on; Ctrl-C cancels them.
 void cli_progress_begin(struct timeline *t);
 void cli_progress_end(struct timeline *t);
+bool cli_interrupted(void); // the last such operation was
 // The verdict on the trace `path`, printed to `out`: RF_DEADLOCK or RF_OK, -1 with *err.
 int cli_explain(const char *path, bool json, FILE *out, struct rf_error *err);
 

@@ -1,9 +1,12 @@
 #include "cli/cli.h"
-#include "replayer/report.h"
+#include "replayer/report_json.h"
+#include "replayer/report_many.h"
+#include "replayer/report_sarif.h"
 #include "replayer/timeline.h"
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +20,10 @@ static volatile sig_atomic_t interrupted;
 static void interrupt(int signal) {
     (void)signal;
     interrupted = 1;
+}
+
+bool cli_interrupted(void) {
+    return interrupted;
 }
 
 static bool show_progress(void *unused, uint64_t done, uint64_t total) {
@@ -49,44 +56,122 @@ void cli_progress_end(struct timeline *t) {
     if (progress.shown) fputs("\r\033[K", stderr);
 }
 
-int cli_explain(const char *path, bool json, FILE *out, struct rf_error *err) {
+typedef int (*verdict_user)(void *context, const char *path, struct timeline *t, const struct verdict *v,
+                            struct rf_error *err);
+
+// Hands the verdict on `path` to `use`, then checks the rest of the file: RF_DEADLOCK or RF_OK, -1.
+static int with_verdict(const char *path, verdict_user use, void *context, struct rf_error *err) {
     struct timeline *t;
     if (timeline_open(path, &t, err)) return -1;
     cli_progress_begin(t);
     const struct verdict *v;
     int r = timeline_verdict(t, &v, err);
     cli_progress_end(t);
-    if (r == 0) {
-        if (!json)
-            report_text(out, v, timeline_source_line, t);
-        else if (report_json(out, v))
-            r = rf_fail_errno(err, RF_CANNOT, "could not write the verdict");
-        if (r == 0) r = v->deadlock ? RF_DEADLOCK : RF_OK;
-    }
+    if (r == 0) r = use(context, path, t, v, err);
+    if (r == 0) r = v->deadlock ? RF_DEADLOCK : RF_OK;
     timeline_close(t);
     if (r >= 0 && cli_verify(path, err)) return -1;
     return r;
 }
 
-static int run_explain(const struct cli_args *args, struct rf_error *err) {
-    bool json = cli_has(args, "json");
-    if (args->operand_count == 0) {
-        char path[4096];
-        if (cli_trace(args, path, sizeof path, err)) return -1;
-        return cli_explain(path, json, stdout, err);
-    }
-    int status = RF_OK;
+static int could_not_write(struct rf_error *err) {
+    return rf_fail_errno(err, RF_CANNOT, "could not write the verdict");
+}
+
+static int use_text(void *out, const char *path, struct timeline *t, const struct verdict *v,
+                    struct rf_error *err) {
+    (void)path;
+    (void)err;
+    report_text(out, v, timeline_source_line, t);
+    return 0;
+}
+
+static int use_json(void *out, const char *path, struct timeline *t, const struct verdict *v,
+                    struct rf_error *err) {
+    (void)path;
+    (void)t;
+    return report_json(out, v) ? could_not_write(err) : 0;
+}
+
+static int use_many(void *many, const char *path, struct timeline *t, const struct verdict *v,
+                    struct rf_error *err) {
+    (void)err;
+    report_many_add(many, path, v, timeline_source_line, t);
+    return 0;
+}
+
+static int use_sarif(void *runs, const char *path, struct timeline *t, const struct verdict *v,
+                     struct rf_error *err) {
+    (void)t;
+    char folder[4096];
+    if (!getcwd(folder, sizeof folder)) snprintf(folder, sizeof folder, "/");
+    if (!strcmp(folder, "/")) *folder = 0;
+    json_t *run = report_sarif_run(v, path, folder);
+    if (run && json_array_append_new(runs, run) == 0) return 0;
+    return rf_fail(err, RF_CANNOT, "out of memory while describing the verdict");
+}
+
+int cli_explain(const char *path, bool json, FILE *out, struct rf_error *err) {
+    return with_verdict(path, json ? use_json : use_text, out, err);
+}
+
+// Several recordings: one that cannot be read keeps nobody from hearing of the others. Ends with the status of the
+// first that failed, else 120 when one has a deadlock.
+static int explain_all(const struct cli_args *args, verdict_user use, void *context, struct report_many *many,
+                       struct rf_error *err) {
+    int failed = 0, status = RF_OK;
     for (int i = 0; i < args->operand_count; i++) {
-        if (args->operand_count > 1 && !json) printf("%s%s:\n", i ? "\n" : "", args->operands[i]);
-        int one = cli_explain(args->operands[i], json, stdout, err);
-        if (one < 0) return -1;
-        if (one != RF_OK) status = one;
+        *err = (struct rf_error){0};
+        int one = with_verdict(args->operands[i], use, context, err);
+        if (one > 0) status = one;
+        if (one >= 0) continue;
+        if (cli_interrupted()) return -1;
+        if (many) report_many_add_failed(many, args->operands[i], err);
+        cli_print_error(err);
+        if (!failed) failed = err->status ? err->status : RF_CANNOT;
     }
+    return failed ? failed : status;
+}
+
+static int explain_many(const struct cli_args *args, struct rf_error *err) {
+    struct report_many *many = report_many_new();
+    int status = explain_all(args, use_many, many, many, err);
+    if (status >= 0 && !cli_has(args, "json"))
+        report_many_text(stdout, many);
+    else if (status >= 0 && report_many_json(stdout, many))
+        status = could_not_write(err);
+    report_many_free(many);
     return status;
 }
 
+static int explain_sarif(const struct cli_args *args, const char *path, struct rf_error *err) {
+    json_t *runs = json_array();
+    int status =
+        path ? with_verdict(path, use_sarif, runs, err) : explain_all(args, use_sarif, runs, NULL, err);
+    bool any = json_array_size(runs) > 0;
+    json_t *log = report_sarif_log(runs);
+    if (!any) { // nothing could be read: that has been said, or is in *err
+        json_decref(log);
+        return status;
+    }
+    if (report_write_json(stdout, log)) return could_not_write(err);
+    return status;
+}
+
+static int run_explain(const struct cli_args *args, struct rf_error *err) {
+    char path[4096];
+    bool several = args->operand_count > 1, sarif = cli_has(args, "sarif");
+    if (sarif && cli_has(args, "json"))
+        return rf_fail(err, RF_CANNOT, "--json and --sarif are two formats: give one of them");
+    if (!several && cli_trace(args, path, sizeof path, err)) return -1;
+    if (sarif) return explain_sarif(args, several ? NULL : path, err);
+    if (several) return explain_many(args, err);
+    return cli_explain(path, cli_has(args, "json"), stdout, err);
+}
+
 static const struct cli_option explain_options[] = {
-    {"json", 0, NULL, "for machines: one JSON document per FILE (docs/json.md)"},
+    {"json", 0, NULL, "for machines: one JSON document (docs/json.md)"},
+    {"sarif", 0, NULL, "as SARIF 2.1.0, for code review tools: one run per FILE"},
     {0},
 };
 
@@ -94,8 +179,11 @@ const struct cli_command command_explain = {
     .name = "explain",
     .operands = "[FILE...]",
     .summary = "Say what is stuck, on which lock, and which thread took it",
-    .details = "Exit status: 120 a deadlock was found, 0 none; 121 the replay diverged, 122 unreadable\n"
-               "trace, 125 refork itself failed.\n",
+    .details =
+        "The findings of several FILEs are counted by lock, each lock with its first finding in full.\n\n"
+        "Exit status: 120 a deadlock was found, 0 none; 121 the replay diverged, 122 unreadable\n"
+        "trace, 125 refork itself failed. One of several FILEs that fails keeps the others from\n"
+        "nothing, but its status wins.\n",
     .options = explain_options,
     .run = run_explain,
 };

@@ -5,8 +5,10 @@
 #include <string.h>
 
 const struct cli_command *const cli_commands[] = {
-    &command_record, &command_replay, &command_explain, &command_locks, &command_export,
-    &command_info,   &command_dump,   &command_doctor,  &command_help,  NULL,
+#define COMMAND(name) &command_##name,
+#include "cli/commands.def"
+#undef COMMAND
+    NULL,
 };
 
 const struct cli_command *cli_find(const char *name) {
@@ -15,7 +17,7 @@ const struct cli_command *cli_find(const char *name) {
     return NULL;
 }
 
-static int print_error(const struct rf_error *err) {
+int cli_print_error(const struct rf_error *err) {
     fprintf(stderr, "refork: %s\n",
             err->text[0] ? err->text : "failed without saying why; please report this");
     return err->status ? err->status : RF_CANNOT;
@@ -34,7 +36,7 @@ static int unknown_command(const char *name) {
                 name, near);
     else
         rf_fail(&err, RF_CANNOT, "unknown command '%s': 'refork --help' lists them all", name);
-    return print_error(&err);
+    return cli_print_error(&err);
 }
 
 // What was printed must have arrived: a full disk behind `refork info >file` is an error.
@@ -42,7 +44,7 @@ static int flushed(int status) {
     if (fflush(stdout) == 0 && !ferror(stdout)) return status;
     struct rf_error err = {0};
     rf_fail_errno(&err, RF_CANNOT, "could not write the output");
-    return print_error(&err);
+    return cli_print_error(&err);
 }
 
 int main(int argc, char **argv) {
@@ -66,12 +68,12 @@ int main(int argc, char **argv) {
     struct rf_error err = {0};
     struct cli_args args;
     int parsed = cli_parse(command, argc - 1, argv + 1, &args, &err);
-    if (parsed < 0) return print_error(&err);
+    if (parsed < 0) return cli_print_error(&err);
     if (parsed == 0) return flushed(RF_OK);
     int status = command->run(&args, &err);
     if (status < 0) {
         fflush(stdout);
-        return print_error(&err);
+        return cli_print_error(&err);
     }
     return flushed(status);
 }

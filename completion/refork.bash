@@ -12,7 +12,7 @@ _refork() {
         # What follows the program's name is its own command line.
         for ((i = 2; i < COMP_CWORD; i++)); do
             case ${COMP_WORDS[i]} in
-            -o | --output | --seed | --log) ((i++)) ;;
+            -o | --output | --seed | --schedule | --save-schedule | --log) ((i++)) ;;
             --) ((i++)) && break ;;
             -*) ;;
             *) break ;;
@@ -24,7 +24,7 @@ _refork() {
         fi
     fi
     case $previous in
-    -o | --output | --log)
+    -o | --output | --schedule | --save-schedule | --log)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
@@ -32,7 +32,7 @@ _refork() {
         [ "$command" = export ] && mapfile -t COMPREPLY < <(compgen -W "html json" -- "$current")
         return
         ;;
-    --seed | --from | --task | --at | --script | --size) return ;;
+    --seed | --error-exitcode | --from | --task | --at | --script | --size) return ;;
     esac
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$("$refork" help --words "$command" 2>/dev/null | tr -d '=')" -- "$current")
@@ -40,6 +40,11 @@ _refork() {
         mapfile -t COMPREPLY < <(compgen -W "$("$refork" help --words 2>/dev/null)" -- "$current")
     elif [ "$command" = record ]; then
         mapfile -t COMPREPLY < <(compgen -c -- "$current")
+    elif [ "$command" = diagnose ]; then
+        mapfile -t COMPREPLY < <(
+            compgen -W "$(cd /proc 2>/dev/null && echo [0-9]*)" -- "$current"
+            compgen -f -- "$current"
+        )
     else
         mapfile -t COMPREPLY < <(
             compgen -f -X '!*.refork' -- "$current"

@@ -28,6 +28,9 @@ bool elf_module_bias(const struct elf_module *m, uint64_t offset, uint64_t addre
 // from .symtab/.dynsym sizes; false if neither knows it.
 bool elf_module_function(const struct elf_module *m, uint64_t vaddr, uint64_t *start, uint64_t *end);
 
+// The link-time address of a defined function or object: .symtab, else .dynsym; a version behind '@' is left out.
+bool elf_module_symbol(const struct elf_module *m, const char *name, uint64_t *vaddr);
+
 // Whether the function that holds vaddr has C++ landing pads (an LSDA in its FDE): then code that no direct
 // branch of it reaches may jump into the middle of it.
 bool elf_module_has_landing_pads(const struct elf_module *m, uint64_t vaddr);
@@ -167,5 +170,9 @@ int code_memory_operands(const uint8_t *code, size_t len, uint64_t pc, const uin
 // The effective address of the instruction's first memory operand, whatever its extent. false: it has none.
 bool code_memory_address(const uint8_t *code, size_t len, uint64_t pc, const uint64_t gpr[16],
                          uint64_t fs_base, uint64_t gs_base, uint64_t *address);
+
+// The length of the instruction at `pc`, 0 when it cannot be decoded. *target: where a direct jump (not a call)
+// goes when it is taken, else 0.
+int code_length(const uint8_t *code, size_t len, uint64_t pc, uint64_t *target);
 
 #endif

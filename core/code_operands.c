@@ -1,7 +1,10 @@
-// The memory operands of one instruction.
-#include "core/code.h"
+// The memory operands of one instruction, and the number that a branch behind it goes by.
+#include "core/code_step.h"
 
 #include <Zydis/Zydis.h>
+#include <math.h>
+#include <string.h>
+#include <xxhash.h>
 
 // Index in state_want.gpr (rax rbx rcx rdx rsi rdi rbp rsp r8..) by hardware number (rax rcx rdx rbx rsp rbp
 // rsi rdi r8..).
@@ -86,23 +89,22 @@ static bool only_hints(const ZydisDecodedInstruction *in) {
     }
 }
 
-int code_memory_operands(const uint8_t *code, size_t len, uint64_t pc, const uint64_t gpr[16],
-                         uint64_t fs_base, uint64_t gs_base, struct memory_operand out[4]) {
-    ZydisDecoder decoder;
-    ZydisDecodedInstruction in;
-    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+static int memory_operands(const ZydisDecodedInstruction *in, const ZydisDecodedOperand *operands,
+                           uint64_t pc, const uint64_t gpr[16], uint64_t fs_base, uint64_t gs_base,
+                           struct memory_operand out[4], uint8_t *hidden) {
     int count = 0;
-    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &in, operands))) return -1;
-    if (has_open_extent(&in)) return -1;
-    if (only_hints(&in)) return 0;
-    for (int i = 0; i < in.operand_count; i++) {
+    *hidden = 0;
+    if (has_open_extent(in)) return -1;
+    if (only_hints(in)) return 0;
+    for (int i = 0; i < in->operand_count; i++) {
         const ZydisDecodedOperand *o = &operands[i];
         if (o->type != ZYDIS_OPERAND_TYPE_MEMORY || o->mem.type == ZYDIS_MEMOP_TYPE_AGEN) continue;
         if (o->mem.type != ZYDIS_MEMOP_TYPE_MEM || o->size == 0 || o->size / 8 > UINT8_MAX || count == 4)
             return -1;
+        if (o->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN && o->mem.base == ZYDIS_REGISTER_RSP)
+            *hidden |= (uint8_t)(1u << count);
         out[count++] = (struct memory_operand){
-            .address = effective_address(&in, operands, i, pc, gpr, fs_base, gs_base),
+            .address = effective_address(in, operands, i, pc, gpr, fs_base, gs_base),
             .size = (uint8_t)(o->size / 8),
             .written = (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0,
         };
@@ -110,13 +112,201 @@ int code_memory_operands(const uint8_t *code, size_t len, uint64_t pc, const uin
     return count;
 }
 
-bool code_memory_address(const uint8_t *code, size_t len, uint64_t pc, const uint64_t gpr[16],
-                         uint64_t fs_base, uint64_t gs_base, uint64_t *address) {
+static bool decode(const uint8_t *code, size_t len, ZydisDecodedInstruction *in,
+                   ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT]) {
     ZydisDecoder decoder;
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, in, operands));
+}
+
+int code_memory_operands(const uint8_t *code, size_t len, uint64_t pc, const uint64_t gpr[16],
+                         uint64_t fs_base, uint64_t gs_base, struct memory_operand out[4]) {
     ZydisDecodedInstruction in;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &in, operands))) return false;
+    uint8_t hidden;
+    if (!decode(code, len, &in, operands)) return -1;
+    return memory_operands(&in, operands, pc, gpr, fs_base, gs_base, out, &hidden);
+}
+
+// ---- what a branch goes by
+
+struct values {
+    const ZydisDecodedInstruction *in;
+    const ZydisDecodedOperand *operands;
+    const struct user_regs_struct *regs;
+    const struct user_fpregs_struct *fp;
+    uint64_t gpr[16];
+    code_reader read;
+    void *context;
+    bool needs_fp;
+};
+
+// Up to 16 bytes of an operand; false: not to be had.
+static bool operand_bytes(struct values *v, int index, uint8_t bytes[16]) {
+    const ZydisDecodedOperand *o = &v->operands[index];
+    memset(bytes, 0, 16);
+    size_t size = o->size / 8 < 16 ? o->size / 8 : 16;
+    uint64_t value;
+    switch (o->type) {
+    case ZYDIS_OPERAND_TYPE_IMMEDIATE:
+        value = o->imm.value.u;
+        memcpy(bytes, &value, sizeof value);
+        return true;
+    case ZYDIS_OPERAND_TYPE_MEMORY:
+        if (o->mem.type != ZYDIS_MEMOP_TYPE_MEM) return false;
+        return v->read(v->context,
+                       effective_address(v->in, v->operands, index, v->regs->rip, v->gpr, v->regs->fs_base,
+                                         v->regs->gs_base),
+                       bytes, size);
+    case ZYDIS_OPERAND_TYPE_REGISTER:
+        break;
+    default:
+        return false;
+    }
+    ZydisRegister whole = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, o->reg.value);
+    if (whole >= ZYDIS_REGISTER_RAX && whole <= ZYDIS_REGISTER_R15) {
+        value = register_value(o->reg.value, v->gpr);
+        memcpy(bytes, &value, sizeof value);
+        return true;
+    }
+    int number = ZydisRegisterGetId(o->reg.value);
+    ZydisRegisterClass class = ZydisRegisterGetClass(o->reg.value);
+    bool vector = class == ZYDIS_REGCLASS_XMM || class == ZYDIS_REGCLASS_YMM;
+    v->needs_fp |= vector || class == ZYDIS_REGCLASS_X87;
+    if (!v->fp || !vector || number > 15) return false;
+    memcpy(bytes, (const uint8_t *)v->fp->xmm_space + 16 * number, 16);
+    return true;
+}
+
+static bool operand_number(struct values *v, int index, int64_t *out) {
+    uint8_t bytes[16];
+    unsigned bits = v->operands[index].size;
+    if (bits > 64 || !bits || !operand_bytes(v, index, bytes)) return false;
+    uint64_t value;
+    memcpy(&value, bytes, sizeof value);
+    *out = (int64_t)(value << (64 - bits)) >> (64 - bits);
+    return true;
+}
+
+static int64_t at_width(uint64_t value, unsigned bits) {
+    return (int64_t)(value << (64 - bits)) >> (64 - bits);
+}
+
+static bool integer_distance(struct values *v, double *distance) {
+    ZydisMnemonic m = v->in->mnemonic;
+    bool one = m == ZYDIS_MNEMONIC_INC || m == ZYDIS_MNEMONIC_DEC;
+    int64_t a, b = 1;
+    // cmpxchg compares rax, its third operand, with the first.
+    int second = m == ZYDIS_MNEMONIC_CMPXCHG ? 2 : 1;
+    if (!operand_number(v, 0, &a) || (!one && !operand_number(v, second, &b))) return false;
+    uint64_t x = (uint64_t)a, y = (uint64_t)b;
+    switch (m) {
+    case ZYDIS_MNEMONIC_CMP:
+    case ZYDIS_MNEMONIC_SUB:
+    case ZYDIS_MNEMONIC_CMPXCHG:
+    case ZYDIS_MNEMONIC_DEC:
+        x -= y;
+        break;
+    case ZYDIS_MNEMONIC_INC:
+    case ZYDIS_MNEMONIC_ADD:
+    case ZYDIS_MNEMONIC_XADD:
+        x += y;
+        break;
+    case ZYDIS_MNEMONIC_TEST:
+    case ZYDIS_MNEMONIC_AND:
+        x &= y;
+        break;
+    default:
+        return false;
+    }
+    *distance = (double)at_width(x, v->operands[0].size);
+    return true;
+}
+
+static bool float_distance(struct values *v, double *distance) {
+    uint8_t a[16], b[16];
+    float fa, fb;
+    double da, db;
+    switch (v->in->mnemonic) {
+    case ZYDIS_MNEMONIC_COMISS:
+    case ZYDIS_MNEMONIC_UCOMISS:
+    case ZYDIS_MNEMONIC_VCOMISS:
+    case ZYDIS_MNEMONIC_VUCOMISS:
+        if (!operand_bytes(v, 0, a) || !operand_bytes(v, 1, b)) return false;
+        memcpy(&fa, a, sizeof fa);
+        memcpy(&fb, b, sizeof fb);
+        *distance = (double)fa - (double)fb;
+        break;
+    case ZYDIS_MNEMONIC_COMISD:
+    case ZYDIS_MNEMONIC_UCOMISD:
+    case ZYDIS_MNEMONIC_VCOMISD:
+    case ZYDIS_MNEMONIC_VUCOMISD:
+        if (!operand_bytes(v, 0, a) || !operand_bytes(v, 1, b)) return false;
+        memcpy(&da, a, sizeof da);
+        memcpy(&db, b, sizeof db);
+        *distance = da - db;
+        break;
+    default:
+        return false;
+    }
+    return isfinite(*distance);
+}
+
+// x87 and mask registers are not looked into one by one: all of them then.
+static double any_number(struct values *v) {
+    uint64_t hash = 0;
+    for (int i = 0; i < v->in->operand_count; i++) {
+        uint8_t bytes[16];
+        if (!(v->operands[i].actions & ZYDIS_OPERAND_ACTION_MASK_READ)) continue;
+        if (operand_bytes(v, i, bytes))
+            hash = XXH3_64bits_withSeed(bytes, sizeof bytes, hash);
+        else if (v->fp && v->operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER)
+            hash = XXH3_64bits_withSeed(v->fp, sizeof *v->fp, hash);
+    }
+    return (double)(hash >> 12);
+}
+
+bool code_step(const uint8_t *code, size_t len, const struct user_regs_struct *regs,
+               const struct user_fpregs_struct *fp, code_reader read, void *context, struct code_step *out,
+               bool *needs_fp) {
+    ZydisDecodedInstruction in;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    memset(out, 0, sizeof *out);
+    *needs_fp = false;
+    if (!decode(code, len, &in, operands)) return false;
+    struct values v = {.in = &in,
+                       .operands = operands,
+                       .regs = regs,
+                       .fp = fp,
+                       .read = read,
+                       .context = context,
+                       .gpr = {regs->rax, regs->rbx, regs->rcx, regs->rdx, regs->rsi, regs->rdi, regs->rbp,
+                               regs->rsp, regs->r8, regs->r9, regs->r10, regs->r11, regs->r12, regs->r13,
+                               regs->r14, regs->r15}};
+    out->syscall = in.mnemonic == ZYDIS_MNEMONIC_SYSCALL;
+    out->pause = in.mnemonic == ZYDIS_MNEMONIC_PAUSE;
+    out->operand_count = out->syscall ? 0
+                                      : memory_operands(&in, operands, regs->rip, v.gpr, regs->fs_base,
+                                                        regs->gs_base, out->operands, &out->hidden);
+    if (in.meta.category == ZYDIS_CATEGORY_CALL || in.meta.category == ZYDIS_CATEGORY_UNCOND_BR)
+        out->hidden = 0xff;
+    out->atomic = (in.attributes & ZYDIS_ATTRIB_HAS_LOCK) ||
+                  (in.mnemonic == ZYDIS_MNEMONIC_XCHG && out->operand_count > 0);
+    out->reads_flags = in.cpu_flags && in.cpu_flags->tested;
+    out->sets_flags = !out->syscall && in.cpu_flags &&
+                      (in.cpu_flags->modified & (ZYDIS_CPUFLAG_ZF | ZYDIS_CPUFLAG_CF | ZYDIS_CPUFLAG_SF));
+    if (!out->sets_flags) return true;
+    out->ordered = integer_distance(&v, &out->distance) || float_distance(&v, &out->distance);
+    if (!out->ordered) out->distance = any_number(&v);
+    *needs_fp = v.needs_fp && !fp;
+    return true;
+}
+
+bool code_memory_address(const uint8_t *code, size_t len, uint64_t pc, const uint64_t gpr[16],
+                         uint64_t fs_base, uint64_t gs_base, uint64_t *address) {
+    ZydisDecodedInstruction in;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    if (!decode(code, len, &in, operands)) return false;
     for (int i = 0; i < in.operand_count; i++) {
         if (operands[i].type != ZYDIS_OPERAND_TYPE_MEMORY || operands[i].mem.type != ZYDIS_MEMOP_TYPE_MEM)
             continue;
@@ -124,4 +314,17 @@ bool code_memory_address(const uint8_t *code, size_t len, uint64_t pc, const uin
         return true;
     }
     return false;
+}
+
+int code_length(const uint8_t *code, size_t len, uint64_t pc, uint64_t *target) {
+    ZydisDecoder decoder;
+    ZydisDecodedInstruction in;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    *target = 0;
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &in, operands))) return 0;
+    bool jump = in.meta.category == ZYDIS_CATEGORY_COND_BR || in.meta.category == ZYDIS_CATEGORY_UNCOND_BR;
+    if (jump && operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && operands[0].imm.is_relative)
+        *target = pc + in.length + (uint64_t)operands[0].imm.value.s;
+    return in.length;
 }

@@ -144,10 +144,10 @@ static void add_values(struct text *t, const struct piece *p) {
 }
 
 static void (*const piece_formats[PIECE_KINDS])(struct text *, const struct piece *) = {
-    [PIECE_MEM] = add_memory,      [PIECE_HASH] = add_hash, [PIECE_REGS] = add_regs,
-    [PIECE_XSTATE] = add_length,   [PIECE_MAP] = add_map,   [PIECE_SHARE] = add_share,
-    [PIECE_SIGINFO] = add_siginfo, [PIECE_TEXT] = add_text, [PIECE_VALUE] = add_values,
-    [PIECE_CHILDMEM] = add_memory,
+    [PIECE_MEM] = add_memory,      [PIECE_HASH] = add_hash,   [PIECE_REGS] = add_regs,
+    [PIECE_XSTATE] = add_length,   [PIECE_MAP] = add_map,     [PIECE_SHARE] = add_share,
+    [PIECE_SIGINFO] = add_siginfo, [PIECE_TEXT] = add_text,   [PIECE_VALUE] = add_values,
+    [PIECE_CHILDMEM] = add_memory, [PIECE_WAIT] = add_values,
 };
 
 #define SHOWN_PER_KIND 3
@@ -210,6 +210,10 @@ static void add_pc(struct text *t, const struct event *e) {
     if (e->flags & EVF_REGS) add(t, "at 0x%llx", HEX(e->regs.rip));
 }
 
+static void add_break(struct text *t, const struct event *e) {
+    add(t, "%s 0x%llx, time %llu", e->nr == BREAK_BEHIND ? "behind" : "at", HEX(e->ret), HEX(e->aux));
+}
+
 static void add_trap(struct text *t, const struct event *e) {
     static const char *const names[] = {
         [TRAP_RDTSC] = "rdtsc",   [TRAP_RDTSCP] = "rdtscp", [TRAP_CPUID] = "cpuid", [TRAP_RDRAND] = "rdrand",
@@ -228,13 +232,18 @@ static void add_delivery(struct text *t, const struct event *e) {
 }
 
 static void add_stuck(struct text *t, const struct event *e) {
-    add(t, e->flags & EVF_PROVED ? "waits for ever (proved)" : "waits for ever (likely)");
+    const struct piece *wait = event_piece(e, PIECE_WAIT, NULL);
+    add(t, e->flags & EVF_PROVED ? "waits for ever (proved): " : "waits for ever (likely): ");
+    add(t, "%s", wait ? wait_kind_name(wait->v[0]) : "?");
+    if (wait && (wait->v[0] == WAIT_PIPE_READ || wait->v[0] == WAIT_PIPE_WRITE))
+        add(t, " of fd %d", (int)wait->v[1]);
 }
 
 static void (*const event_formats[EV_KINDS])(struct text *, const struct event *) = {
     [EV_EXEC] = add_pc,     [EV_SYSCALL] = add_syscall, [EV_ENTER] = add_call,  [EV_EXIT] = add_exit,
     [EV_BIRTH] = add_birth, [EV_DEATH] = add_death,     [EV_TICK] = add_tick,   [EV_STATE] = add_pc,
     [EV_TRAP] = add_trap,   [EV_SIGNAL] = add_delivery, [EV_STUCK] = add_stuck, [EV_END] = add_status,
+    [EV_BREAK] = add_break,
 };
 
 void dump_event_line(const struct event *e, char *buffer, size_t size) {

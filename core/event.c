@@ -20,6 +20,12 @@ const char *piece_kind_name(int kind) {
     return kind > 0 && kind < PIECE_KINDS ? piece_names[kind] : "?";
 }
 
+const char *wait_kind_name(uint64_t kind) {
+    static const char *const names[WAIT_KINDS] = {"outside", "futex", "child",     "timed",
+                                                  "yield",   "spin",  "pipe-read", "pipe-write"};
+    return kind < WAIT_KINDS ? names[kind] : "?";
+}
+
 const struct piece *event_piece(const struct event *e, int kind, size_t *from) {
     for (size_t i = from ? *from : 0; i < e->piece_count; i++) {
         if (e->pieces[i].kind != kind) continue;

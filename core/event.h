@@ -36,6 +36,22 @@ enum trap_kind {
     TRAP_KINDS
 };
 
+// What a STUCK event's task waits for (PIECE_WAIT v0) and how it waits.
+enum wait_kind {
+    WAIT_OUTSIDE,   // on something that may come from outside: never in a trace
+    WAIT_FUTEX,     // asleep in a futex call without a timeout; v1: the word
+    WAIT_CHILD,     // asleep in wait4 or waitid; v1: the child's process id, 0: any
+    WAIT_TIMED,     // futex calls with a timeout, again and again; v1: the word of the call that it is in
+    WAIT_YIELD,     // looks at words again and again and yields or sleeps (sched_yield, nanosleep) in between
+    WAIT_SPIN,      // looks at words again and again without a syscall
+    WAIT_PIPE_READ, // asleep in read, poll or select on a pipe; v1: the fd, v2: the pipe's inode
+    WAIT_PIPE_WRITE, // asleep in write to a full pipe; v1, v2 as above
+    WAIT_KINDS
+};
+
+// Where a BREAK event stands (event.nr): before the instruction at event.ret, or behind it.
+enum break_place { BREAK_BEFORE, BREAK_BEHIND };
+
 // event.flags
 enum {
     EVF_REGS = 1,     // event.regs holds the registers at the landmark, before the event's effect
@@ -62,10 +78,13 @@ struct event {
     uint8_t kind;    // enum event_kind
     uint8_t flags;   // EVF_*
     int32_t tid;     // the task
-    int32_t nr;      // SYSCALL, ENTER, EXIT: syscall number; SIGNAL: signal; TRAP: trap_kind; else 0
-    int64_t ret;  // SYSCALL, EXIT: result (negative errno); BIRTH: the child's TID; TICK: the count; STATE:
-                  // tracee_fp_digest; DEATH, END: status
-    uint64_t aux; // BIRTH: the child's process id (TGID); others 0 unless said
+    int32_t nr; // SYSCALL, ENTER, EXIT: syscall number; STUCK: the same, -1 in user code (WAIT_SPIN); SIGNAL:
+                // signal; TRAP: trap_kind; BREAK: break_place; else 0
+    int64_t ret; // SYSCALL, EXIT: result (negative errno); BIRTH: the child's TID; TICK: the count; STATE:
+                 // tracee_fp_digest; DEATH, END: status; BREAK: the code address
+    // BIRTH: the child's process id (TGID); STUCK: 1 of the task to name first; BREAK: how often the task came to
+    // the address since the last event that moved it, a start at it not counted; others 0 unless said
+    uint64_t aux;
     uint64_t time_us;             // microseconds since the recording began
     struct user_regs_struct regs; // valid with EVF_REGS
     struct piece *pieces;
@@ -75,6 +94,7 @@ struct event {
 // "syscall", "enter", ...; "?" for a number that is no kind.
 const char *event_kind_name(int kind);
 const char *piece_kind_name(int kind);
+const char *wait_kind_name(uint64_t kind); // "futex", "pipe-read", ...
 
 // The first piece of that kind at or after index *from (NULL: from the first); advances *from behind it. NULL
 // if none.

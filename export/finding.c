@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { FRAMES_MAX = 48, CONTEXT = 3, QUOTE_MAX = 300 };
+enum { FRAMES_MAX = 48, PARTIES_MAX = 24, VANISHED_MAX = 40, CONTEXT = 3, QUOTE_MAX = 300 };
 
 static const char *line_of(const struct tui_model *m, const struct frame *f, int line) {
     return f->file && line > 0 ? m->source->source_line(m->source->context, f->file, line) : NULL;
@@ -142,7 +142,56 @@ static void put_lock(FILE *out, const struct finding_lock *lock) {
     fputs("</p></section>\n", out);
 }
 
-static void put_holder(FILE *out, const struct finding *f) {
+static void put_parties(FILE *out, const struct tui_model *m, const struct finding_party *parties,
+                        size_t count) {
+    for (size_t i = 0; i < count && i < PARTIES_MAX; i++) {
+        const struct finding_party *p = &parties[i];
+        fputs("<p>", out);
+        put_task(out, &p->task);
+        markup(out, ": %s", p->what);
+        if (p->point.event)
+            markup(out, " <span class=\"event\">event %llu</span>", (unsigned long long)p->point.event);
+        fputs("</p>\n", out);
+        if (p->point.stack.count) put_stack(out, m, &p->point.stack);
+    }
+    if (count > PARTIES_MAX) markup(out, "<p class=\"dim\">%zu more</p>\n", count - PARTIES_MAX);
+}
+
+static void put_wakers(FILE *out, const struct tui_model *m, const struct finding *f) {
+    if (!f->waker_count) return;
+    put_heading(out, "ghost", f->kind == FINDING_INHERITED_PIPE ? "Who keeps it open" : "† Who is missing",
+                0);
+    put_parties(out, m, f->wakers, f->waker_count);
+    fputs("</section>\n", out);
+}
+
+static void put_vanished_thread(FILE *out, const struct vanished_thread *t) {
+    fputs("<li>", out);
+    put_task(out, &t->task);
+    if (t->stack_bytes)
+        markup(out, "; %llu KiB of stack and TLS stay mapped", (unsigned long long)t->stack_bytes / 1024);
+    if (t->destructors > 0)
+        markup(out, "; %d destructors of thread_local objects will never run", t->destructors);
+    if (t->keys > 0) markup(out, "; %d destructors of pthread keys will never run", t->keys);
+    if (t->cache_blocks > 0)
+        markup(out, "; %lld free blocks (%lld bytes) are lost in its malloc cache",
+               (long long)t->cache_blocks, (long long)t->cache_bytes);
+    fputs("</li>\n", out);
+}
+
+static void put_vanished(FILE *out, const struct finding *f) {
+    if (!f->vanished_count) return;
+    put_heading(out, "ghost", "† What vanished at the fork", f->fork.event);
+    fputs("<ul>\n", out);
+    for (size_t i = 0; i < f->vanished_count && i < VANISHED_MAX; i++)
+        put_vanished_thread(out, &f->vanished[i]);
+    fputs("</ul>\n", out);
+    if (f->vanished_count > VANISHED_MAX)
+        markup(out, "<p class=\"dim\">%zu more threads</p>\n", f->vanished_count - VANISHED_MAX);
+    fputs("</section>\n", out);
+}
+
+static void put_holder(FILE *out, const struct tui_model *m, const struct finding *f) {
     if (!f->holder.tid) return;
     put_heading(out, f->holder.vanished ? "ghost" : "lock",
                 f->holder.vanished ? "† Who held it" : "Who holds it", 0);
@@ -154,13 +203,17 @@ static void put_holder(FILE *out, const struct finding *f) {
             " It is the thread that forked. In the child it has another identity, so the lock is not its own "
             "there.",
             out);
+    else if (f->holder.vanished && f->kind == FINDING_TORN_DATA)
+        fputs(" It vanished at the fork, and the child has the data as it was at that moment.", out);
     else if (f->holder.vanished)
         markup(
             out,
             " It vanished at the fork: a child has only the thread that called fork, so nobody in process %d "
             "can release the lock.",
             f->waiter.pid);
-    fputs("</p></section>\n", out);
+    fputs("</p>\n", out);
+    put_parties(out, m, f->holders, f->holder_count);
+    fputs("</section>\n", out);
 }
 
 static void put_waiting(FILE *out, const struct tui_model *m, const struct finding_task *waiter,
@@ -184,7 +237,7 @@ static void put_advice(FILE *out, const char *advice) {
     put_heading(out, "advice", "→ What to do", 0);
     while (*advice) {
         size_t n = strcspn(advice, "\n");
-        char line[1100];
+        char line[2100];
         snprintf(line, sizeof line, "%.*s", (int)n, advice);
         size_t digits = strspn(line, "0123456789");
         bool item = digits && line[digits] == '.' && line[digits + 1] == ' ';
@@ -204,6 +257,27 @@ static size_t number_of(const struct verdict *v, const struct finding *f) {
     return f >= v->findings && f < v->findings + v->count ? (size_t)(f - v->findings) + 1 : 0;
 }
 
+static void put_crash(FILE *out, const struct tui_model *m, const struct finding *f) {
+    const char *name = sigabbrev_np(f->signal);
+    put_heading(out, "stuck", "✗ What crashed, and where", f->waiting.event);
+    fputs("<p>", out);
+    put_task(out, &f->waiter);
+    markup(out, ", by signal %d (SIG%s).</p>\n", f->signal, name ? name : "?");
+    put_stack(out, m, &f->waiting.stack);
+    fputs("</section>\n", out);
+}
+
+static void put_reason(FILE *out, const struct verdict *v, const struct finding *f) {
+    size_t cause = f->caused_by ? number_of(v, f->caused_by) : 0;
+    if (cause)
+        markup(out,
+               "<p>This is only a consequence. The root cause is <a href=\"#finding-%zu\">finding %zu</a>: "
+               "%s in "
+               "process %d.</p>\n",
+               cause, cause, finding_kind_name(f->caused_by->kind), f->caused_by->waiter.pid);
+    if (*f->reason) markup(out, "<p>%s</p>\n", f->reason);
+}
+
 void export_finding(FILE *out, const struct tui_model *m, size_t index) {
     const struct verdict *v = m->verdict;
     const struct finding *f = &v->findings[index];
@@ -213,24 +287,26 @@ void export_finding(FILE *out, const struct tui_model *m, size_t index) {
     for (size_t i = 0; index && i < m->story.count; i++) // the first one's stands at the top of the page
         if (m->story.lines[i].finding == index && m->story.lines[i].sort == TUI_STORY_STUCK)
             markup(out, "<p class=\"lead\">%s.</p>\n", m->story.lines[i].text);
-    put_waiting(out, m, &f->waiter, &f->lock, &f->waiting);
-    if (number_of(v, f->caused_by))
-        markup(out,
-               "<p>This is only a consequence. The root cause is <a href=\"#finding-%zu\">finding %zu</a>: "
-               "%s in "
-               "process %d.</p>\n",
-               number_of(v, f->caused_by), number_of(v, f->caused_by), finding_kind_name(f->caused_by->kind),
-               f->caused_by->waiter.pid);
+    if (f->kind == FINDING_TORN_DATA)
+        put_crash(out, m, f);
+    else
+        put_waiting(out, m, &f->waiter, &f->lock, &f->waiting);
+    put_reason(out, v, f);
     put_lock(out, &f->lock);
-    put_holder(out, f);
-    put_point(out, m, "lock", "● Where it was taken", &f->acquired);
+    put_point(out, m, "lock", "Where it was initialised", &f->initialised);
+    put_holder(out, m, f);
+    put_point(out, m, "lock",
+              f->kind == FINDING_TORN_DATA ? "Where it was at the fork" : "● Where it was taken",
+              &f->acquired);
     for (size_t i = 0; i < f->edge_count; i++) {
         const struct finding_edge *e = &f->edges[i];
         put_waiting(out, m, &e->waiter, &e->lock, &e->waiting);
         put_lock(out, &e->lock);
         put_point(out, m, "lock", "● Where that lock was taken", &e->acquired);
     }
+    put_wakers(out, m, f);
     put_point(out, m, "fork", "◆ Where the fork was", &f->fork);
+    put_vanished(out, f);
     if (*f->advice) put_advice(out, f->advice);
     fputs("</article>\n", out);
 }

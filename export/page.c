@@ -8,7 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FINDINGS_MAX = 40, TASKS_MAX = 200, DEPTH_MAX = 12, EVIDENCE_MAX = 24, STORY_MAX = 200 };
+enum {
+    FINDINGS_MAX = 40,
+    TASKS_MAX = 200,
+    DEPTH_MAX = 12,
+    EVIDENCE_MAX = 24,
+    HELD_MAX = 60,
+    STORY_MAX = 200
+};
 
 static const char *base_name(const char *path) {
     const char *slash = strrchr(path, '/');
@@ -65,9 +72,9 @@ static void put_title(FILE *out, const struct export_subject *x) {
         markup(out, "<p class=\"lead\">%s.</p>\n", m->story.lines[i].text);
         break;
     }
-    markup(out, "<p class=\"dim\">%llu events of %zu tasks in %llu.%llu s; %s.</p>\n</header>\n",
-           (unsigned long long)v->events, m->task_count, info_number(x, "duration_us") / 1000000,
-           info_number(x, "duration_us") / 100000 % 10, v->end_reason);
+    unsigned long long us = info_number(x, "duration_us");
+    markup(out, "<p class=\"dim\">%llu events of %zu tasks in %llu.%03llu s; %s.</p>\n</header>\n",
+           (unsigned long long)v->events, m->task_count, us / 1000000, us / 1000 % 1000, v->end_reason);
 }
 
 // ---- the story
@@ -112,6 +119,28 @@ static void put_findings(FILE *out, const struct tui_model *m) {
     if (v->count > FINDINGS_MAX)
         markup(out, "<p>%zu more findings: <code>refork explain</code> has all.</p>\n",
                v->count - FINDINGS_MAX);
+}
+
+// What else nobody in a child could have released.
+static void put_held(FILE *out, const struct verdict *v) {
+    size_t shown = 0;
+    for (size_t i = 0; i < v->held_count; i++) {
+        const struct held_lock *l = &v->held_at_fork[i];
+        char name[64];
+        if (l->wanted || shown++ >= HELD_MAX) continue;
+        if (shown == 1)
+            fputs("<h2>Other locks that were held at a fork</h2>\n<div "
+                  "class=\"wide\"><table>\n<thead><tr><th>lock</th>"
+                  "<th>held by</th><th>since</th><th>fork of</th></tr></thead>\n<tbody>\n",
+                  out);
+        markup(out, "<tr><td><code>%s</code></td><td>%d <code>%s</code></td>",
+               tui_lock_name(&l->lock, name, sizeof name), l->holder.tid,
+               *l->holder.start_routine ? l->holder.start_routine : l->holder.name);
+        markup(out, "<td>event %llu</td><td>%d, event %llu</td></tr>\n",
+               (unsigned long long)l->acquired.event, l->child, (unsigned long long)l->fork);
+    }
+    if (shown) fputs("</tbody></table></div>\n", out);
+    if (shown > HELD_MAX) markup(out, "<p class=\"note\">%zu more</p>\n", shown - HELD_MAX);
 }
 
 // ---- the process tree
@@ -334,6 +363,7 @@ int export_html(FILE *out, const struct export_subject *x) {
     fputs("<h2>The picture</h2>\n", out);
     export_picture(out, m);
     put_findings(out, m);
+    put_held(out, m->verdict);
     put_tree(out, x);
     put_events(out, m);
     put_replay(out, x);

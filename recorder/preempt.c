@@ -3,7 +3,7 @@
 // instructions; the place where that begins is the one landmark that replay must search for (STATE).
 #include "core/annex.h"
 #include "core/code.h"
-#include "recorder/engine.h"
+#include "recorder/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,10 +39,13 @@ void preempt_tick(struct recorder *r, struct task *t) {
     now_us(r);
     if (!slice_over(r)) return;
     collect_stops(r);
-    if (others_ready(r, t)) preempt_request(r, t);
+    if (others_ready(r, t))
+        preempt_request(r, t);
+    else if (++t->busy >= t->busy_look && !t->stuck_logged)
+        ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
 }
 
-struct turn {
+struct round {
     uint64_t pcs[MAX_STEPS];
     size_t count;
 };
@@ -53,28 +56,37 @@ bool in_site_stub(const struct mm *mm, uint64_t pc) {
     return false;
 }
 
-static bool own_code(struct task *t, uint64_t pc) {
-    return annex_contains(pc) || in_site_stub(t->mm, pc);
+bool own_code(const struct mm *mm, uint64_t pc) {
+    return annex_contains(pc) || in_site_stub(mm, pc);
 }
 
-// One instruction. 1: stepped; 0: t is at a landmark, or gone, or not stoppable here: the caller leaves.
-static int step(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
-    int status;
+// Stepping away from a syscall that was answered without being made, the kernel reports the step with TRAP_BRKPT
+// and the next instruction is still to come (user_single_step_report).
+static bool skipped_call(const siginfo_t *info, const struct user_regs_struct *before) {
+    return info->si_code == TRAP_BRKPT && (uint64_t)info->si_addr == before->rip;
+}
+
+int step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    int status, sig = t->inject_signal;
+    t->inject_signal = 0;
     t->state = TASK_RUNNING;
     t->at_landmark = false;
     t->in_syscall = true;
     uint8_t before[2] = {0};
     tracee_read(t->tid, t->mm->mem_fd, regs->rip, before, 2);
-    bool stopped = run_until_stop(r, t, PTRACE_SINGLESTEP, 0, &status);
+    bool stopped = run_until_stop(r, t, PTRACE_SINGLESTEP, sig, &status);
     t->in_syscall = false;
     t->state = TASK_READY;
-    if (!stopped) return 0;
+    if (!stopped) return STEP_GONE;
     siginfo_t info;
-    bool plain = WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) == SIGTRAP &&
-                 ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0 && info.si_code == TRAP_TRACE;
-    if (plain) {
+    bool trap = WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) == SIGTRAP &&
+                ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0;
+    bool skipped = trap && skipped_call(&info, regs);
+    if (skipped || (trap && info.si_code == TRAP_TRACE)) {
         t->in_signal_stop = true;
-        if (!tracee_get_regs(t->tid, regs)) return 0;
+        t->on_break = false;
+        if (!tracee_get_regs(t->tid, regs)) return STEP_GONE;
+        if (skipped) return STEP_DONE;
         bool wide = before[0] == 0x66;
         if (before[wide] == 0x9c) { // pushf pushed our TF
             uint16_t flags;
@@ -82,7 +94,7 @@ static int step(struct recorder *r, struct task *t, struct user_regs_struct *reg
             flags &= (uint16_t)~0x100;
             tracee_poke(t->tid, t->mm->mem_fd, regs->rsp, &flags, 2);
         }
-        return 1;
+        return STEP_DONE;
     }
     if (WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_SECCOMP) {
         // `syscall` put the flags with TF into r11.
@@ -95,9 +107,16 @@ static int step(struct recorder *r, struct task *t, struct user_regs_struct *reg
     }
     int tid = t->tid;
     dispatch(r, t, status);
-    if (task_find(r, tid) != t || t->state != TASK_READY || t->at_landmark || t->inject_signal) return 0;
+    if (task_find(r, tid) != t || t->state != TASK_READY || t->at_landmark || t->inject_signal)
+        return STEP_GONE;
     // A signal that was only held back or ignored: no landmark yet, go on stepping.
-    return tracee_get_regs(t->tid, regs) ? 1 : 0;
+    return tracee_get_regs(t->tid, regs) ? STEP_HELD : STEP_GONE;
+}
+
+bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    int stepped = step_raw(r, t, regs);
+    if (stepped == STEP_DONE && t->mm->break_count) return breakpoint_arrived(r, t, regs);
+    return stepped != STEP_GONE;
 }
 
 // ---- where the code comes from
@@ -278,12 +297,12 @@ static struct site_page *site_room(struct recorder *r, struct task *t, uint64_t 
 }
 
 // One turn of the loop that t is in: steps until a pc comes back. False: a landmark came first.
-static bool find_turn(struct recorder *r, struct task *t, struct turn *turn, struct user_regs_struct *regs,
+static bool find_turn(struct recorder *r, struct task *t, struct round *turn, struct user_regs_struct *regs,
                       size_t *first) {
     turn->count = 0;
     *first = 0;
     for (int n = 0; n < MAX_STEPS; n++) {
-        if (!own_code(t, regs->rip)) {
+        if (!own_code(t->mm, regs->rip)) {
             for (size_t i = 0; i < turn->count; i++)
                 if (turn->pcs[i] == regs->rip) {
                     *first = i;
@@ -302,7 +321,7 @@ static bool walk_to(struct recorder *r, struct task *t, uint64_t address, struct
                     struct words *w, bool *landmark) {
     for (int n = 0; n < MAX_STEPS; n++) {
         if (regs->rip == address && n) return true;
-        if (!own_code(t, regs->rip)) add_words(t, regs, w);
+        if (!own_code(t->mm, regs->rip)) add_words(t, regs, w);
         w->steps++;
         if (!step(r, t, regs)) {
             *landmark = true;
@@ -313,8 +332,9 @@ static bool walk_to(struct recorder *r, struct task *t, uint64_t address, struct
 }
 
 // A task that stands in the middle of the bytes to be replaced would go on in the middle of the jump. It
-// stands at a landmark, so this is an instruction behind a syscall or a fault.
+// stands at a landmark, so this is an instruction behind a syscall or a fault. A breakpoint's byte must stay.
 static bool others_inside(struct recorder *r, struct task *t, const struct loop_site *site) {
+    if (breakpoints_within(t->mm, site->address, site->address + site->patch_len)) return true;
     for (struct task *o = r->tasks; o; o = o->next)
         if (o != t && o->mm == t->mm && o->landmark.rip > site->address &&
             o->landmark.rip < site->address + site->patch_len)
@@ -323,7 +343,7 @@ static bool others_inside(struct recorder *r, struct task *t, const struct loop_
 }
 
 // A place for a counting stub in one of the functions of the turn, the loop's own first. *page gets the stub's page.
-static bool choose_site(struct recorder *r, struct task *t, const struct turn *turn, size_t first,
+static bool choose_site(struct recorder *r, struct task *t, const struct round *turn, size_t first,
                         struct loop_site *site, struct site_page **page) {
     enum { FUNCTIONS = 16 };
     struct {
@@ -357,13 +377,15 @@ static bool choose_site(struct recorder *r, struct task *t, const struct turn *t
 }
 
 static void make_landmark(struct recorder *r, struct task *t) {
-    static struct turn turn;
+    static struct round turn;
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
-    if (same_regs(&regs, &t->landmark)) {
+    if (same_regs(&regs, &t->landmark) && !t->arrival_count) {
         t->at_landmark = true;
         return;
     }
+    // Interrupted behind a breakpoint's int3, before its SIGTRAP: that comes first.
+    if (t->mm->break_count && breakpoint_at(t->mm, regs.rip - 1) && !step(r, t, &regs)) return;
     size_t first;
     if (!find_turn(r, t, &turn, &regs, &first)) return;
     uint64_t loop_head = turn.pcs[first];
@@ -400,7 +422,7 @@ static void make_landmark(struct recorder *r, struct task *t) {
 }
 
 // The kernel takes TF for the program's own after a step over popf (arch/x86/kernel/step.c, is_setting_trap_flag) and would leave it set.
-static void end_stepping(struct task *t) {
+void end_stepping(struct task *t) {
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs) || !(regs.eflags & 0x100)) return;
     regs.eflags &= ~0x100ull;
@@ -409,9 +431,20 @@ static void end_stepping(struct task *t) {
 
 void preempt_busy(struct recorder *r, struct task *t) {
     int tid = t->tid;
+    if (!t->interrupt_wanted && t->busy >= t->busy_look) {
+        spin_look(r, t);
+        return;
+    }
     t->stepping = true;
     make_landmark(r, t);
     if (task_find(r, tid) != t) return;
     t->stepping = false;
     if (t->state == TASK_READY) end_stepping(t);
+    preempt_done(r, t);
+}
+
+void preempt_done(struct recorder *r, struct task *t) {
+    if (t->state != TASK_READY || !t->at_landmark) return;
+    t->busy++;
+    if (t->loop && t->loop->kind == WAIT_SPIN) stuck_check(r, t);
 }

@@ -1,5 +1,5 @@
 #include "core/annex.h"
-#include "recorder/engine.h"
+#include "recorder/loop.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -113,6 +113,7 @@ static void frame_piece(struct recorder *r, struct batch *b, struct task *t, uin
 static void into_handler(struct recorder *r, struct task *t, const siginfo_t *info, int at,
                          const struct user_regs_struct *before) {
     int sig = info->si_signo, status;
+    loop_forget(t);
     ptrace(PTRACE_SETSIGINFO, t->tid, 0, info);
     t->state = TASK_RUNNING;
     t->in_syscall = true; // the timer shall leave it alone
@@ -216,6 +217,7 @@ static void tick(struct recorder *r, struct task *t, struct user_regs_struct *re
     b.e.flags |= EVF_REGS;
     b.e.regs = *regs;
     set_landmark(t, regs);
+    t->at_tick = true;
     clock_set_limit(t->mm, ~0ull);
     batch_log(r, t, &b);
 }
@@ -247,7 +249,12 @@ void signal_stop(struct recorder *r, struct task *t, int status) {
     if (int3 && ((regs.rip - 1 >= ANNEX_STUBS && regs.rip - 1 < ANNEX_STUBS + ANNEX_STUBS_SIZE) ||
                  in_site_stub(t->mm, regs.rip - 1))) {
         tick(r, t, &regs);
+        preempt_done(r, t);
         if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
+        return;
+    }
+    if (int3 && t->mm->break_count && breakpoint_at(t->mm, regs.rip - 1)) {
+        breakpoint_trap(r, t, &regs);
         return;
     }
     if (((int3 || (sig == SIGSEGV && info.si_code == 0x80))) && trapped_instruction(r, t, &regs, int3)) {
@@ -264,7 +271,8 @@ void signal_stop(struct recorder *r, struct task *t, int status) {
         return;
     }
     enum action act = action_of(t, sig);
-    if (same_regs(&regs, &t->landmark)) t->at_landmark = true;
+    // Back at the same registers after arrivals at a breakpoint: it has run.
+    if (same_regs(&regs, &t->landmark) && !t->arrival_count) t->at_landmark = true;
     if (act == ACT_IGNORE) return; // resumed without it
     if (t->at_landmark && act != ACT_HANDLER) {
         t->inject_signal = sig;

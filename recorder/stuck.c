@@ -1,6 +1,6 @@
 // Who waits for ever? A task is stuck when nothing outside and no task that is not stuck itself can end its
-// wait: the greatest set of sleeping tasks that is closed under "who could wake it".
-#include "recorder/engine.h"
+// wait: the greatest set of waiting tasks that is closed under "who could end it".
+#include "recorder/loop.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -10,9 +10,12 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum wait_kind { WAIT_OUTSIDE, WAIT_FUTEX, WAIT_CHILD };
+static bool loops(const struct task *t) {
+    return t->loop && t->loop->kind != WAIT_OUTSIDE;
+}
 
-static enum wait_kind wait_of(struct task *t) {
+static enum wait_kind wait_of(struct recorder *r, struct task *t) {
+    if (loops(t)) return loop_current(r, t) && !loop_disturbed(t) ? t->loop->kind : WAIT_OUTSIDE;
     if (t->state != TASK_IN_KERNEL || !t->in_syscall) return WAIT_OUTSIDE;
     if (task_state_letter(t->tid) != 'S') return WAIT_OUTSIDE;
     switch (t->nr) {
@@ -116,6 +119,50 @@ static bool waits_for_mutex(const struct task *t) {
            (op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 || (op == FUTEX_WAIT && t->args[2]));
 }
 
+// Does it wait as nobody does who idles until a process that still moves ends him?
+static bool waits_for_lock(const struct task *t) {
+    const struct process *p = t->process;
+    if (!loops(t)) return waits_for_mutex(t);
+    // Without a handler, a process that a fork left without its parent's threads has nobody who could write the word.
+    return t->loop->locks || (p->child_of_threaded && !signal_could_help(p));
+}
+
+static void word_piece(struct batch *b, struct task *t, uint64_t address, size_t size, bool atomic) {
+    uint64_t value = 0;
+    if (!tracee_read(t->tid, t->mm->mem_fd, address, &value, size)) return;
+    batch_piece(b, PIECE_VALUE, 0);
+    memcpy(batch_last(b)->v, (uint64_t[]){address, value, size, atomic}, 4 * sizeof(uint64_t));
+}
+
+// The child that a wait4 or waitid waits for, 0: any of several.
+static uint64_t awaited(const struct task *t) {
+    if (t->nr == SYS_wait4) return (int)t->args[0] > 0 ? t->args[0] : 0;
+    return t->args[0] == P_PID ? t->args[1] : 0;
+}
+
+static void log_stuck(struct recorder *r, const struct candidate *c, bool main, bool proved) {
+    struct task *t = c->task;
+    struct batch b;
+    batch_init(&b, EV_STUCK, t);
+    b.e.nr = c->kind == WAIT_SPIN ? -1 : (int32_t)t->nr;
+    b.e.aux = main;
+    if (proved) b.e.flags |= EVF_PROVED;
+    batch_piece(&b, PIECE_WAIT, 0);
+    struct piece *p = batch_last(&b);
+    p->v[0] = c->kind;
+    p->v[1] = c->kind == WAIT_CHILD                            ? awaited(t)
+              : c->kind == WAIT_FUTEX || c->kind == WAIT_TIMED ? t->args[0]
+                                                               : 0;
+    if (c->kind == WAIT_FUTEX) word_piece(&b, t, t->args[0], 4, false);
+    if (loops(t)) {
+        const struct loop *l = t->loop;
+        p->v[3] = l->seen;
+        for (int i = 0; i < l->word_count; i++)
+            word_piece(&b, t, l->words[i].address, l->words[i].size, l->words[i].atomic);
+    }
+    batch_log(r, t, &b);
+}
+
 static void found(struct recorder *r, struct candidate *all, size_t n) {
     // The one to name: a child that was forked by a threaded process, before a parent that only waits for its
     // child.
@@ -129,7 +176,7 @@ static void found(struct recorder *r, struct candidate *all, size_t n) {
     }
     for (size_t i = 0; i < n; i++)
         if (all[i].stuck && all[i].task->process == best->task->process &&
-            signal_could_help(all[i].task->process))
+            (signal_could_help(all[i].task->process) || (loops(all[i].task) && !all[i].task->loop->fixed)))
             proved = false;
     bool others_move = false;
     for (struct task *t = r->tasks; t; t = t->next) {
@@ -141,7 +188,7 @@ static void found(struct recorder *r, struct candidate *all, size_t n) {
     // Somebody may wait on a semaphore or a condition until a process that still moves kills it: that is no
     // deadlock. Nobody waits so on a mutex. Without a handler a signal could only end the process, not its
     // wait: proved all the same.
-    if (others_move && !waits_for_mutex(best->task)) return;
+    if (others_move && !waits_for_lock(best->task)) return;
     // With a handler a signal from outside might be what is waited for; said, as *likely*, only of a child that a fork left
     // without threads that its parent had.
     if (!proved && !best->task->process->child_of_threaded) return;
@@ -149,12 +196,7 @@ static void found(struct recorder *r, struct candidate *all, size_t n) {
     for (size_t i = 0; i < n; i++) {
         if (!all[i].stuck || all[i].task->stuck_logged) continue;
         all[i].task->stuck_logged = true;
-        struct event e = {.kind = EV_STUCK,
-                          .tid = all[i].task->tid,
-                          .nr = (int32_t)all[i].task->nr,
-                          .aux = all[i].task == best->task};
-        if (proved) e.flags |= EVF_PROVED;
-        log_event(r, all[i].task, &e);
+        log_stuck(r, &all[i], &all[i] == best, proved);
     }
     r->result->stuck = true;
     r->result->proved = proved;
@@ -168,7 +210,8 @@ static bool whole_process_waits(struct recorder *r, const struct process *p) {
     for (struct task *t = r->tasks; t; t = t->next) {
         if (t->process != p) continue;
         bool waits = t->nr == SYS_futex || t->nr == SYS_wait4 || t->nr == SYS_waitid;
-        if (t->state != TASK_IN_KERNEL || !t->in_syscall || !waits || t->stuck_logged) return false;
+        bool asleep = t->state == TASK_IN_KERNEL && t->in_syscall && waits;
+        if ((!asleep && !loops(t)) || t->stuck_logged) return false;
     }
     return true;
 }
@@ -178,16 +221,17 @@ void stuck_check(struct recorder *r, struct task *asleep) {
     size_t count = 0, waiting = 0;
     for (struct task *t = r->tasks; t; t = t->next) {
         count++;
-        waiting += t->state == TASK_IN_KERNEL && t->in_syscall && !t->stuck_logged &&
-                   (t->nr == SYS_futex || t->nr == SYS_wait4 || t->nr == SYS_waitid);
+        bool calls = t->nr == SYS_futex || t->nr == SYS_wait4 || t->nr == SYS_waitid;
+        waiting += !t->stuck_logged && (loops(t) || (t->state == TASK_IN_KERNEL && t->in_syscall && calls));
     }
     if (!waiting) return;
     struct candidate *all = calloc(count, sizeof *all);
     size_t n = 0;
     for (struct task *t = r->tasks; t; t = t->next) {
-        enum wait_kind k = wait_of(t);
+        enum wait_kind k = wait_of(r, t);
         if (k != WAIT_OUTSIDE)
-            all[n++] = (struct candidate){t, k, true, k == WAIT_FUTEX && word_is_shared(t)};
+            all[n++] = (struct candidate){t, k, true,
+                                          loops(t) ? t->loop->shared : k == WAIT_FUTEX && word_is_shared(t)};
     }
     for (bool changed = true; changed;) {
         changed = false;
@@ -197,9 +241,9 @@ void stuck_check(struct recorder *r, struct task *asleep) {
                 changed = true;
             }
     }
-    bool futex = false;
+    bool any = false;
     for (size_t i = 0; i < n; i++)
-        futex |= all[i].stuck && all[i].kind == WAIT_FUTEX;
-    if (futex) found(r, all, n);
+        any |= all[i].stuck && all[i].kind != WAIT_CHILD;
+    if (any) found(r, all, n);
     free(all);
 }

@@ -3,7 +3,7 @@
 #include "core/clock.h"
 #include "core/code.h"
 #include "core/xsave.h"
-#include "recorder/engine.h"
+#include "recorder/loop.h"
 
 #include <cpuid.h>
 #include <stdlib.h>
@@ -101,6 +101,7 @@ bool trapped_instruction(struct recorder *r, struct task *t, struct user_regs_st
     }
     struct trap_instruction in;
     if (!code_trap_instruction(code, sizeof code, &in)) return false;
+    loop_forget(t); // the time, or a random number: what it waits for cannot be told
     uint8_t *area = NULL;
     uint64_t address;
     size_t size;

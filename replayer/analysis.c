@@ -5,6 +5,7 @@
 
 #include "replayer/analysis_findings.h"
 
+#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -44,27 +45,100 @@ void analysis_task(struct analysis *a, size_t life, const struct stack *stack, s
     if (l->tid != l->pid && stack) stack_start_routine(stack, out->start_routine, sizeof out->start_routine);
 }
 
+void party_add(struct finding_party **list, size_t *count, const struct finding_task *task,
+               const struct finding_point *point, const char *what) {
+    *list = reallocarray(*list, *count + 1, sizeof **list);
+    rf_assert(*list);
+    struct finding_party *p = &(*list)[(*count)++];
+    *p = (struct finding_party){.task = *task, .point = *point};
+    snprintf(p->what, sizeof p->what, "%s", what);
+}
+
 // ---- waits
+
+static const struct frame *fork_frame(const struct stack *s, size_t *at) {
+    for (size_t i = 0; i < s->count; i++) {
+        const char *name = s->frames[i].function ? stack_plain_name(s->frames[i].function) : "";
+        if (strcmp(name, "fork") && strcmp(name, "libc_fork")) continue;
+        *at = i;
+        return &s->frames[i];
+    }
+    return NULL;
+}
+
+static bool in_prepare_handler(const struct stack *s) {
+    for (size_t i = 0; i < s->count; i++)
+        if (s->frames[i].function && !strcmp(stack_plain_name(s->frames[i].function), "run_prefork_handlers"))
+            return true;
+    return false;
+}
+
+// Is a wait inside fork() in the very call that made the process? Then the frames outside are those that it was born
+// with. (Where in fork() it is says nothing: the code for the child may lie in front of the call of clone.)
+static void look_for_child_handler(struct analysis *a, struct waiter *w) {
+    const struct life *l = &a->history.lives[w->life];
+    const struct space_life *space = &a->history.spaces[l->space];
+    struct rf_error err;
+    struct finding_point birth;
+    size_t at_birth, now;
+    if (space->parent == NONE || l->birth != space->begin) return;
+    if (timeline_seek(a->timeline, space->begin, &err) < 0) return;
+    analysis_point(a, l->tid, &birth);
+    const struct stack *s = &w->waiting.stack;
+    const struct frame *before = fork_frame(&birth.stack, &at_birth), *after = fork_frame(s, &now);
+    bool same = before && after && birth.stack.count - at_birth == s->count - now && !in_prepare_handler(s);
+    for (size_t i = 1; same && now + i < s->count; i++)
+        same = s->frames[now + i].pc == birth.stack.frames[at_birth + i].pc;
+    w->child_handler = same;
+    free(birth.stack.frames);
+}
+
+// The first one that is not on the task's own stack: its ticket is, what is served is not.
+static const struct polled_word *telling_word(const struct stuck *s, const struct view *v, uint64_t sp) {
+    const struct view_map *stack = view_find(v, sp);
+    for (size_t i = 0; i < s->word_count; i++) {
+        uint64_t address = s->words[i].address;
+        if (!stack || address < stack->start || address >= stack->end) return &s->words[i];
+    }
+    return &s->words[0];
+}
 
 static int look_at_waiter(struct analysis *a, const struct stuck *s, struct waiter *w, struct rf_error *err) {
     if (timeline_seek(a->timeline, s->event, err) < 0) return -1;
     const struct life *l = &a->history.lives[s->life];
     const struct replay_task *task = replay_task_find(timeline_replay(a->timeline), l->tid);
     struct view view;
-    *w = (struct waiter){.stuck = s, .life = s->life, .first = w};
+    *w = (struct waiter){.stuck = s, .life = s->life, .first = w, .fork_space = NONE};
     if (replay_view(timeline_replay(a->timeline), l->tid, &view, err) < 0) return -1;
     analysis_point(a, l->tid, &w->waiting);
     analysis_task(a, s->life, &w->waiting.stack, &w->task);
-    if (!task || task->nr != SYS_futex) return 0;
+    bool timed = s->wait == WAIT_TIMED,
+         futex = timed || (task && task->nr == SYS_futex && s->wait <= WAIT_FUTEX);
+    bool polled = (s->wait == WAIT_YIELD || s->wait == WAIT_SPIN) && s->word_count;
+    if (!task || (!futex && !polled)) return 0;
     w->futex = true;
     // The stack needed the view's maps of its own: this one is taken anew.
     if (replay_view(timeline_replay(a->timeline), l->tid, &view, err) < 0) return -1;
-    lock_recognise(w->waiting.stack.frames, w->waiting.stack.count, task->args, &view, &w->ref);
+    const struct stack *stack = &w->waiting.stack;
+    if (polled) {
+        const struct polled_word *word = telling_word(s, &view, task->regs.rsp);
+        lock_recognise_polled(stack->frames, stack->count, word->address, word->value, word->size, &w->ref);
+    } else {
+        uint64_t args[6];
+        memcpy(args, task->args, sizeof args);
+        if (timed && (task->nr != SYS_futex || args[0] != s->object)) { // it is between two of its calls
+            args[0] = s->object;
+            args[1] = FUTEX_WAIT | FUTEX_PRIVATE_FLAG;
+            args[2] = s->word_count ? s->words[0].value : 0;
+        }
+        lock_recognise(stack->frames, stack->count, args, &view, task->regs.rsp, &w->ref);
+    }
     text_lock(a->timeline, &a->history, l->tid, &w->ref, &w->lock);
     w->shared = history_shared(&a->history, l->space, w->ref.base, s->event);
     // A watchpoint sees one process; the others' writes would be taken for changes by whoever writes next in
     // this one.
     if (w->shared) w->ref.rule = RULE_NONE;
+    if (w->ref.in_fork) look_for_child_handler(a, w);
     return 0;
 }
 
@@ -106,7 +180,13 @@ static int look_at_holder(struct analysis *a, struct waiter *w, struct rf_error 
         who->tid = 0;
         return 0;
     }
-    if (holder_stack(a->timeline, h, &w->ref, who, &w->acquired.stack, err) < 0) return -1;
+    if (holder_stack(a->timeline, h, &w->ref, who, &w->acquired.stack, &w->sort, err) < 0) return -1;
+    if (w->ref.bare && w->sort == WRITE_COUNT) { // a counter, not a lock
+        free(w->acquired.stack.frames);
+        w->acquired.stack = (struct stack){0};
+        who->tid = 0;
+        return 0;
+    }
     w->acquired.event = who->event;
     w->acquired.tid = who->tid;
     w->acquired.pid = h->lives[who->life].pid;
@@ -120,10 +200,39 @@ static int look_at_holder(struct analysis *a, struct waiter *w, struct rf_error 
     return 0;
 }
 
+// Other readers, with the places where they took it.
+static int look_at_others(struct analysis *a, struct waiter *w, struct rf_error *err) {
+    const struct history *h = &a->history;
+    for (size_t i = 0; i < w->who.other_count; i++) {
+        const struct holder_other *o = &w->who.others[i];
+        struct holder who = w->who;
+        struct finding_point point = {.event = o->event, .tid = o->tid};
+        struct finding_task task;
+        who.event = o->event;
+        who.ordinal = o->ordinal;
+        size_t life = history_life(h, o->tid, o->event ? o->event - 1 : 0);
+        if (life == NONE) continue;
+        if (holder_stack(a->timeline, h, &w->ref, &who, &point.stack, NULL, err) < 0) return -1;
+        uint64_t when = who.fork ? who.fork : w->stuck->event;
+        if (timeline_seek(a->timeline, when, err) < 0) {
+            free(point.stack.frames);
+            return -1;
+        }
+        point.pid = h->lives[life].pid;
+        analysis_task(a, life, &point.stack, &task);
+        bool forks = who.fork && h->spaces[who.child_space].forker == o->tid;
+        task.vanished = who.fork && !forks && life_at(&h->lives[life], when);
+        party_add(&w->holders, &w->holder_count, &task, &point,
+                  forks ? "holds it too, and forked" : "holds it too");
+    }
+    return 0;
+}
+
 static int look_at_fork(struct analysis *a, struct waiter *w, struct rf_error *err) {
     if (!w->who.fork) return 0;
     if (timeline_seek(a->timeline, w->who.fork, err) < 0) return -1;
     analysis_point(a, a->history.spaces[w->who.child_space].forker, &w->fork);
+    w->fork_space = w->who.child_space;
     return 0;
 }
 
@@ -131,8 +240,12 @@ static int look_at_holders(struct analysis *a, struct rf_error *err) {
     for (size_t i = 0; i < a->waiter_count; i++) {
         struct waiter *w = &a->waiters[i];
         if (timeline_report(a->timeline, i, a->waiter_count, err) < 0) return -1;
-        if (!w->futex || w->first != w || w->ref.rule == RULE_NONE) continue;
-        if (look_at_holder(a, w, err) < 0 || look_at_fork(a, w, err) < 0) return -1;
+        if (!w->futex || w->first != w) continue;
+        if (w->ref.rule != RULE_NONE &&
+            (look_at_holder(a, w, err) < 0 || look_at_others(a, w, err) < 0 || look_at_fork(a, w, err) < 0))
+            return -1;
+        if (w->ref.wants == WANTS_POST && w->who.tid && wakers_posts(a, w, err) < 0) return -1;
+        if ((!w->who.tid || w->posts) && wakers_find(a, w, err) < 0) return -1;
     }
     return 0;
 }
@@ -142,6 +255,12 @@ static void release(struct analysis *a) {
         free(a->waiters[i].waiting.stack.frames);
         free(a->waiters[i].acquired.stack.frames);
         free(a->waiters[i].fork.stack.frames);
+        for (size_t k = 0; k < a->waiters[i].holder_count; k++)
+            free(a->waiters[i].holders[k].point.stack.frames);
+        for (size_t k = 0; k < a->waiters[i].waker_count; k++)
+            free(a->waiters[i].wakers[k].point.stack.frames);
+        free(a->waiters[i].holders);
+        free(a->waiters[i].wakers);
     }
     free(a->waiters);
     free(a->order);
@@ -158,7 +277,9 @@ int analyse(struct timeline *t, struct verdict **out, struct rf_error *err) {
     memcpy(v->program, a.history.program, sizeof v->program);
     memcpy(v->end_reason, a.history.end_reason, sizeof v->end_reason);
     if (!failed && a.history.stuck_count)
-        failed = look_at_waiters(&a, err) < 0 || look_at_holders(&a, err) < 0 || findings_make(&a, err) < 0 ||
+        failed = look_at_waiters(&a, err) < 0 || look_at_holders(&a, err) < 0;
+    if (!failed && (a.history.stuck_count || a.history.crash_count))
+        failed = torn_look(&a, err) < 0 || findings_make(&a, err) < 0 || vanished_fill(&a, err) < 0 ||
                  timeline_seek(t, before, err) < 0;
     release(&a);
     if (failed) {

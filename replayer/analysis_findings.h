@@ -20,9 +20,16 @@ struct waiter {
     struct holder who;
     struct finding_task holder;
     struct finding_point acquired, fork;
-    bool holder_lives; // at the fork, or now
-    bool holder_forks; // it is the thread that forked
-    bool doubtful;     // the mutex names another owner
+    bool holder_lives;    // at the fork, or now
+    bool holder_forks;    // it is the thread that forked
+    bool doubtful;        // the mutex names another owner
+    enum write_sort sort; // of the acquire
+    bool child_handler;   // it is inside the fork() that made its process: in a child handler
+    bool posts;           // a semaphore that others post who did not take it: not a lock
+    struct finding_party *holders, *wakers; // as in struct finding
+    size_t holder_count, waker_count;
+    bool wakers_seen;  // the vanished threads' own waits say so: as good as a lock's acquire
+    size_t fork_space; // the child's, of `fork`; NONE
     bool explained;    // a finding says why
     int mark;          // of the search for cycles
 };
@@ -40,11 +47,27 @@ struct analysis {
     } * order;
 };
 
+// Appends a party with its stack (taken over).
+void party_add(struct finding_party **list, size_t *count, const struct finding_task *task,
+               const struct finding_point *point, const char *what);
 struct stack stack_copy(const struct stack *s);
 // Stack and place of a task at the timeline's position.
 void analysis_point(struct analysis *a, int tid, struct finding_point *out);
 // Who a task is at the timeline's position; `stack` (or NULL) names its start routine.
 void analysis_task(struct analysis *a, size_t life, const struct stack *stack, struct finding_task *out);
+
+// analysis_waker.c: who would have ended a wait that nobody's lock explains. Fills wakers, fork and fork_space.
+int wakers_find(struct analysis *a, struct waiter *w, struct rf_error *err);
+// Is the semaphore of w posted by tasks that did not take it? Fills posts.
+int wakers_posts(struct analysis *a, struct waiter *w, struct rf_error *err);
+
+// analysis_torn.c: findings about children that crashed.
+int torn_look(struct analysis *a, struct rf_error *err);
+// Appends a finding that has no waiter (its stacks are taken over).
+void findings_append(struct analysis *a, const struct finding *f);
+
+// analysis_vanished.c: fills `vanished` of each finding with a fork, and says which fork handlers there are.
+int vanished_fill(struct analysis *a, struct rf_error *err);
 
 // Fills verdict->findings, spans and deadlock.
 int findings_make(struct analysis *a, struct rf_error *err);

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-enum { REPORT_EVERY = 4096 };
+enum { REPORT_EVERY = 4096, PIPES_MAX = 4096 };
 
 static void *grow(void *array, size_t count, size_t size) {
     if (count & (count - 1)) return array; // doubles at powers of two
@@ -115,9 +115,46 @@ static void on_map_change(struct history *h, const struct event *e, const struct
         (struct shared_range){.space = l->space, .start = start, .end = end, .from = e->number};
 }
 
+static void add_pipe_fact(struct history *h, struct pipe_fact f) {
+    if (h->pipe_count == PIPES_MAX) return;
+    h->pipes = grow(h->pipes, h->pipe_count, sizeof *h->pipes);
+    h->pipes[h->pipe_count++] = f;
+}
+
+static bool is_write(int32_t nr) {
+    return nr == SYS_write || nr == SYS_writev || nr == SYS_pwrite64 || nr == SYS_splice ||
+           nr == SYS_sendfile;
+}
+
+static void on_pipe_call(struct history *h, const struct event *e, const struct life *l) {
+    if (e->nr == SYS_pipe || e->nr == SYS_pipe2) {
+        const struct piece *p = event_piece(e, PIECE_MEM, NULL);
+        int fds[2];
+        if (!p || p->len < sizeof fds) return;
+        memcpy(fds, p->data, sizeof fds);
+        add_pipe_fact(h, (struct pipe_fact){PIPE_MADE, e->number, l->pid, fds[1]});
+        return;
+    }
+    int fd = (int)l->args[e->nr == SYS_splice ? 2 : 0];
+    for (size_t i = h->pipe_count; i-- > 0;) { // one is enough; only of numbers that are a pipe's
+        const struct pipe_fact *f = &h->pipes[i];
+        if (f->fd != fd) continue;
+        if (f->fact == PIPE_WRITTEN && f->pid == l->pid) return;
+        if (f->fact == PIPE_MADE) {
+            add_pipe_fact(h, (struct pipe_fact){PIPE_WRITTEN, e->number, l->pid, fd});
+            return;
+        }
+    }
+}
+
 // The kernel's restart codes, include/linux/errno.h: the call goes on waiting.
 static bool restarts(int64_t ret) {
     return ret <= -512 && ret >= -516;
+}
+
+// Its calls return again and again, and it is stuck all the same.
+static bool waits_in_turns(enum wait_kind kind) {
+    return kind == WAIT_TIMED || kind == WAIT_YIELD || kind == WAIT_SPIN;
 }
 
 static void on_return(struct history *h, const struct event *e, size_t life) {
@@ -125,16 +162,49 @@ static void on_return(struct history *h, const struct event *e, size_t life) {
         h->lives[life].in_call = false;
         size_t kept = 0;
         for (size_t i = 0; i < h->stuck_count; i++)
-            if (h->stuck[i].life != life) h->stuck[kept++] = h->stuck[i];
+            if (h->stuck[i].life != life || waits_in_turns(h->stuck[i].wait)) h->stuck[kept++] = h->stuck[i];
         h->stuck_count = kept;
     }
     bool failed = e->ret < 0 && e->ret > -4096;
+    if (!failed && (is_write(e->nr) || e->nr == SYS_pipe || e->nr == SYS_pipe2))
+        on_pipe_call(h, e, &h->lives[life]);
     if (!failed && (e->nr == SYS_mmap || e->nr == SYS_munmap)) on_map_change(h, e, &h->lives[life]);
 }
 
 static void add_stuck(struct history *h, struct stuck s) {
     h->stuck = grow(h->stuck, h->stuck_count, sizeof *h->stuck);
     h->stuck[h->stuck_count++] = s;
+}
+
+static void on_stuck(struct history *h, const struct event *e, size_t life) {
+    struct stuck s = {.event = e->number, .life = life, .proved = e->flags & EVF_PROVED, .main = e->aux == 1};
+    size_t from = 0;
+    const struct piece *wait = event_piece(e, PIECE_WAIT, NULL);
+    s.wait = wait && wait->v[0] < WAIT_KINDS ? (enum wait_kind)wait->v[0] : WAIT_OUTSIDE;
+    s.object = wait ? wait->v[1] : 0;
+    bool pipe = s.wait == WAIT_PIPE_READ || s.wait == WAIT_PIPE_WRITE;
+    for (const struct piece *p; (p = event_piece(e, PIECE_VALUE, &from));) {
+        if (pipe && s.end_count < STUCK_ENDS)
+            s.ends[s.end_count++] = (struct pipe_end){(int)p->v[0], (int)p->v[1]};
+        else if (!pipe && s.word_count < STUCK_WORDS && p->v[2] >= 1 && p->v[2] <= 8)
+            s.words[s.word_count++] = (struct polled_word){p->v[0], p->v[1], (unsigned)p->v[2], p->v[3] == 1};
+    }
+    add_stuck(h, s);
+}
+
+static void on_death(struct history *h, const struct event *e, size_t life) {
+    struct life *l = &h->lives[life];
+    l->death = e->number;
+    if (!(e->flags & EVF_KILLED) || !(e->flags & EVF_LAST)) return;
+    // The signal may have come to another thread of the process.
+    size_t by = life;
+    for (size_t i = 0; i < h->life_count; i++)
+        if (h->lives[i].space == l->space && h->lives[i].signal == (int)e->ret &&
+            h->lives[i].signal_event > h->lives[by].signal_event)
+            by = i;
+    h->crashes = grow(h->crashes, h->crash_count, sizeof *h->crashes);
+    uint64_t at = h->lives[by].signal_event ? h->lives[by].signal_event : e->number;
+    h->crashes[h->crash_count++] = (struct crash){at, by, (int)e->ret};
 }
 
 static void on_end(struct history *h, const struct event *e) {
@@ -178,18 +248,19 @@ static void on_event(struct history *h, const struct event *e) {
         on_birth(h, e, life);
         break;
     case EV_DEATH:
-        if (life != NONE) h->lives[life].death = e->number;
+        if (life != NONE) on_death(h, e, life);
+        break;
+    case EV_SIGNAL:
+        if (life == NONE) break;
+        h->lives[life].signal = e->nr;
+        h->lives[life].signal_event = e->number;
         break;
     case EV_EXIT:
     case EV_SYSCALL:
         if (life != NONE) on_return(h, e, life);
         break;
     case EV_STUCK:
-        if (life != NONE)
-            add_stuck(h, (struct stuck){.event = e->number,
-                                        .life = life,
-                                        .proved = e->flags & EVF_PROVED,
-                                        .main = e->aux == 1});
+        if (life != NONE) on_stuck(h, e, life);
         break;
     case EV_END:
         on_end(h, e);
@@ -211,7 +282,7 @@ static void guess_stuck(struct history *h, uint64_t last) {
         bool all = !l->death && h->spaces[l->space].parent != NONE;
         for (size_t k = 0; all && k < h->life_count; k++)
             if (h->lives[k].space == l->space && !h->lives[k].death) all = waits_without_end(&h->lives[k]);
-        if (all) add_stuck(h, (struct stuck){.event = last, .life = i, .guessed = true});
+        if (all) add_stuck(h, (struct stuck){.event = last, .life = i, .guessed = true, .wait = WAIT_FUTEX});
     }
 }
 
@@ -234,6 +305,8 @@ void history_release(struct history *h) {
     free(h->spaces);
     free(h->lives);
     free(h->stuck);
+    free(h->crashes);
+    free(h->pipes);
     free(h->shared);
     memset(h, 0, sizeof *h);
 }

@@ -25,13 +25,44 @@ struct life {
     bool in_call;          // at the end of the trace: between ENTER and EXIT of...
     int32_t nr;
     uint64_t args[6];
+    uint64_t signal_event; // the last SIGNAL, if nothing came behind it
+    int signal;
 };
+
+enum { STUCK_WORDS = 8, STUCK_ENDS = 16 };
 
 struct stuck {
     uint64_t event; // STUCK, or the end of the trace
     size_t life;
     bool proved, main;
     bool guessed; // there is no STUCK event: the recording ended while it waited
+    // As in PIECE_WAIT of core/events.def:
+    enum wait_kind wait;
+    uint64_t object; // futex word, child's PID, fd
+    struct polled_word {
+        uint64_t address, value;
+        unsigned size;
+        bool atomic;
+    } words[STUCK_WORDS];
+    size_t word_count;
+    struct pipe_end {
+        int pid, fd;
+    } ends[STUCK_ENDS];
+    size_t end_count;
+};
+
+// A process that a signal killed.
+struct crash {
+    uint64_t event; // the SIGNAL that was delivered last, else the DEATH
+    size_t life;
+    int signal;
+};
+
+// What became of a pipe's write end, as far as it says who wanted it.
+struct pipe_fact {
+    enum { PIPE_MADE, PIPE_WRITTEN } fact;
+    uint64_t event;
+    int pid, fd; // of the write end
 };
 
 struct history {
@@ -41,6 +72,10 @@ struct history {
     size_t life_count;
     struct stuck *stuck;
     size_t stuck_count;
+    struct crash *crashes;
+    size_t crash_count;
+    struct pipe_fact *pipes;
+    size_t pipe_count;
     struct shared_range { // MAP_SHARED memory
         size_t space;
         uint64_t start, end;

@@ -1,17 +1,18 @@
 #include "replayer/analysis_holder.h"
 
+#include "core/atomic_emulate.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 enum {
+    INSTRUCTION_MAX = 15,
     READERS_MAX = 64,
     FRAMES_MAX = 128,
     FIRST_WINDOW = 16, // events; a window costs 20 us per write, so the first ones are small
     WINDOW_FACTOR = 16,
     OWNER_TID = 0x3fffffff,
-    WRITE_LOCKED = 2,
-    WRITE_HELD = 3,
-    READER_SHIFT = 3,
+    WRITE_LOCKED = 2, // of glibc's rwlock
 };
 
 struct acquire {
@@ -23,6 +24,7 @@ struct acquire {
 
 struct tracker {
     enum lock_rule rule;
+    uint32_t mask;
     struct acquire list[READERS_MAX]; // the holder, or the readers
     size_t count;
     struct acquire writer; // of a rwlock: who set the write-locked bit
@@ -35,9 +37,13 @@ struct tracker {
     struct symbols *symbols;
     struct frame frames[FRAMES_MAX];
     size_t frame_count;
+    enum write_sort sort;
     // holder_release
     bool until_free;
     uint64_t freed;
+    // holder_changes
+    each_change each;
+    void *context;
 };
 
 // ---- the state machine
@@ -47,10 +53,17 @@ static void take(struct tracker *k, struct acquire a) {
     k->count = 1;
 }
 
-static void rwlock_changed(struct tracker *k, uint32_t from, uint32_t to, struct acquire a) {
-    if ((to & ~from) & WRITE_LOCKED) k->writer = a;
-    if ((from & ~to) & WRITE_LOCKED) k->writer.tid = 0;
-    uint32_t before = from >> READER_SHIFT, now = to >> READER_SHIFT;
+static void readers_changed(struct tracker *k, uint32_t from, uint32_t to, struct acquire a) {
+    uint32_t before, now;
+    bool written, writes;
+    lock_readers(k->rule, from, &before, &written);
+    lock_readers(k->rule, to, &now, &writes);
+    if (k->rule == RULE_RWLOCK) { // a writer sets its bit first and begins the write phase later
+        written = from & WRITE_LOCKED;
+        writes = to & WRITE_LOCKED;
+    }
+    if (writes && !written) k->writer = a;
+    if (written && !writes) k->writer.tid = 0;
     if (now == before + 1 && k->count < READERS_MAX) k->list[k->count++] = a;
     if (now + 1 != before) return;
     for (size_t i = k->count; i-- > 0;) {
@@ -61,9 +74,16 @@ static void rwlock_changed(struct tracker *k, uint32_t from, uint32_t to, struct
     }
 }
 
+// A lock that several may hold: who holds it is a list.
+static bool is_shared_lock(enum lock_rule rule) {
+    uint32_t readers;
+    bool writer;
+    return lock_readers(rule, 0, &readers, &writer);
+}
+
 static void word_changed(struct tracker *k, uint32_t from, uint32_t to, struct acquire a) {
-    if (k->rule == RULE_RWLOCK) {
-        rwlock_changed(k, from, to, a);
+    if (is_shared_lock(k->rule)) {
+        readers_changed(k, from, to, a);
         return;
     }
     if (k->rule == RULE_OWNER) {
@@ -81,12 +101,37 @@ static void word_changed(struct tracker *k, uint32_t from, uint32_t to, struct a
 
 // Is everybody who holds it now known?
 static bool complete(const struct tracker *k) {
-    if (k->rule != RULE_RWLOCK) return k->count > 0;
-    if ((k->value & WRITE_HELD) == WRITE_HELD) return k->writer.tid;
-    return k->count && k->count >= k->value >> READER_SHIFT;
+    uint32_t readers;
+    bool writer;
+    if (!lock_readers(k->rule, k->value, &readers, &writer)) return k->count > 0;
+    return writer ? k->writer.tid != 0 : k->count && k->count >= readers;
 }
 
 // ---- watching
+
+static enum write_sort sort_of(uint8_t operation, bool locked) {
+    switch (operation) {
+    case ATOMIC_CMPXCHG:
+    case ATOMIC_XCHG:
+    case ATOMIC_BTS:
+    case ATOMIC_OR:
+        return locked ? WRITE_EXCHANGE : WRITE_PLAIN;
+    default:
+        return WRITE_COUNT;
+    }
+}
+
+// The instruction in front of `pc`: the longest one that ends there. glibc jumps over lock prefixes while a process
+// has one thread only: without one it is cmpxchg all the same.
+static enum write_sort sort_of_write(const struct view *v, uint64_t pc) {
+    uint8_t code[INSTRUCTION_MAX];
+    struct atomic_instruction a;
+    if (!v->read(v->context, pc - sizeof code, code, sizeof code)) return WRITE_PLAIN;
+    for (size_t i = 0; i < sizeof code; i++)
+        if (atomic_decode(code + i, sizeof code - i, &a) && a.length == sizeof code - i)
+            return sort_of(a.operation, a.locked || a.operation == ATOMIC_CMPXCHG);
+    return WRITE_PLAIN;
+}
 
 static void capture(struct tracker *k, struct replay *r, const struct watch_hit *hit) {
     struct view view;
@@ -94,6 +139,7 @@ static void capture(struct tracker *k, struct replay *r, const struct watch_hit 
     struct raw_frame raw[FRAMES_MAX];
     if (replay_view(r, hit->tid, &view, &err) < 0) return;
     size_t n = unwind_stack(&view, hit->regs, raw, FRAMES_MAX);
+    k->sort = hit->from_kernel ? WRITE_PLAIN : sort_of_write(&view, hit->regs->rip);
     // A watchpoint traps behind the instruction that wrote.
     if (n && !hit->from_kernel) raw[0].exact = false;
     k->frame_count = symbols_frames(k->symbols, &view, raw, n, k->frames, FRAMES_MAX);
@@ -106,12 +152,17 @@ static void stop_watching(struct replay *r) {
 
 static void on_hit(void *context, struct replay *r, const struct watch_hit *hit) {
     struct tracker *k = context;
-    uint32_t from = (uint32_t)hit->old_value, to = (uint32_t)hit->new_value;
+    uint32_t from = (uint32_t)hit->old_value & k->mask, to = (uint32_t)hit->new_value & k->mask;
     if (hit->next_event != k->event || !k->changed) k->ordinal = 0;
     k->changed = true;
     k->event = hit->next_event;
     k->ordinal++;
     k->value = to;
+    if (k->each) {
+        const struct word_change c = {hit->tid, k->event, k->ordinal, from, to, hit->from_kernel};
+        if (!k->each(k->context, &c)) stop_watching(r);
+        return;
+    }
     word_changed(
         k, from, to,
         (struct acquire){
@@ -145,7 +196,9 @@ static int watch_window(struct timeline *t, const struct history *h, size_t spac
         return rf_fail(err, RF_BAD_TRACE, "no task lives in process %d at event %llu", h->spaces[space].pid,
                        (unsigned long long)from);
     k->rule = ref->rule;
+    k->mask = ref->mask ? ref->mask : UINT32_MAX;
     holder_word(t, h, space, ref->word, &k->value); // 0 while it is not mapped yet
+    k->value &= k->mask;
     if (replay_watch(r, tid, ref->word, 4, on_hit, k, err) < 0) return -1;
     int failed = timeline_seek(t, until, err);
     stop_watching(r);
@@ -155,12 +208,25 @@ static int watch_window(struct timeline *t, const struct history *h, size_t spac
 // ---- the search
 
 static struct acquire choose(const struct tracker *k, const struct history *h, uint64_t fork, int forker) {
-    if (k->rule != RULE_RWLOCK) return k->list[0];
-    if ((k->value & WRITE_HELD) == WRITE_HELD) return k->writer;
+    uint32_t readers;
+    bool writer;
+    if (!lock_readers(k->rule, k->value, &readers, &writer)) return k->list[0];
+    if (writer) return k->writer;
     // Of several readers the one that is to blame: alive at the fork, and not copied into the child.
     for (size_t i = 0; fork && i < k->count; i++)
         if (k->list[i].tid != forker && history_life(h, k->list[i].tid, fork) != NONE) return k->list[i];
     return k->list[0];
+}
+
+static void list_others(const struct tracker *k, struct holder *out) {
+    uint32_t readers;
+    bool writer;
+    if (!lock_readers(k->rule, k->value, &readers, &writer) || writer) return;
+    for (size_t i = 0; i < k->count && out->other_count < HOLDER_OTHERS; i++) {
+        const struct acquire *a = &k->list[i];
+        if (a->event == out->event && a->ordinal == out->ordinal) continue;
+        out->others[out->other_count++] = (struct holder_other){a->tid, a->event, a->ordinal};
+    }
 }
 
 // In one address space: fills out->tid if an acquire explains the value at `until`; *inherited when the lock
@@ -172,7 +238,9 @@ static int find_in_space(struct timeline *t, const struct history *h, size_t spa
     uint32_t now = 0, first = 0;
     *inherited = false;
     if (timeline_seek(t, until, err) < 0) return -1;
-    if (!holder_word(t, h, space, ref->word, &now) || !lock_is_held(ref->rule, now)) return 0;
+    uint32_t mask = ref->mask ? ref->mask : UINT32_MAX;
+    if (!holder_word(t, h, space, ref->word, &now) || !lock_is_held(ref->rule, now & mask)) return 0;
+    now &= mask;
     out->held = true;
     for (uint64_t window = FIRST_WINDOW;; window *= WINDOW_FACTOR) {
         uint64_t from = until > window && until - window > begin ? until - window : begin;
@@ -186,13 +254,14 @@ static int find_in_space(struct timeline *t, const struct history *h, size_t spa
             out->by_kernel = a.by_kernel;
             out->space = space;
             out->life = history_life(h, a.tid, a.event ? a.event - 1 : 0);
+            list_others(&k, out);
             return 0;
         }
         if (from == begin) break;
     }
     if (h->spaces[space].parent == NONE) return 0;
     if (timeline_seek(t, begin, err) < 0) return -1;
-    *inherited = holder_word(t, h, space, ref->word, &first) && lock_is_held(ref->rule, first);
+    *inherited = holder_word(t, h, space, ref->word, &first) && lock_is_held(ref->rule, first & mask);
     return 0;
 }
 
@@ -211,7 +280,7 @@ int holder_find(struct timeline *t, const struct history *h, size_t space, uint6
 }
 
 int holder_stack(struct timeline *t, const struct history *h, const struct lock_ref *ref,
-                 const struct holder *who, struct stack *out, struct rf_error *err) {
+                 const struct holder *who, struct stack *out, enum write_sort *sort, struct rf_error *err) {
     struct tracker *k = calloc(1, sizeof *k);
     rf_assert(k);
     k->want = who;
@@ -224,6 +293,19 @@ int holder_stack(struct timeline *t, const struct history *h, const struct lock_
         memcpy(out->frames, k->frames, k->frame_count * sizeof *out->frames);
         out->count = k->frame_count;
     }
+    if (sort) *sort = k->sort;
+    free(k);
+    return failed;
+}
+
+int holder_changes(struct timeline *t, const struct history *h, size_t space, uint64_t address, uint64_t from,
+                   uint64_t until, each_change each, void *context, struct rf_error *err) {
+    struct tracker *k = calloc(1, sizeof *k);
+    rf_assert(k);
+    k->each = each;
+    k->context = context;
+    const struct lock_ref word = {.word = address & ~3ull};
+    int failed = watch_window(t, h, space, &word, from, until, k, err);
     free(k);
     return failed;
 }

@@ -7,7 +7,10 @@
 #include "replayer/analysis_history.h"
 #include "replayer/analysis_lock.h"
 
-// One acquire. A rwlock may have many readers at once: one of them that cannot come back is chosen.
+enum { HOLDER_OTHERS = 16 };
+
+// One acquire. A rwlock may have many readers at once: one of them that cannot come back is chosen, the others are
+// listed.
 struct holder {
     int tid;          // 0: nobody known
     size_t life;      // of the holder at the acquire; NONE
@@ -19,6 +22,12 @@ struct holder {
     size_t child_space;
     uint64_t fork;
     bool held; // at the event in question the lock is held by somebody
+    struct holder_other {
+        int tid;
+        uint64_t event;
+        unsigned ordinal;
+    } others[HOLDER_OTHERS]; // more readers
+    size_t other_count;
 };
 
 // The holder of ref in `space` at `until` (the state right after that event), followed back through forks. 0
@@ -26,14 +35,30 @@ struct holder {
 int holder_find(struct timeline *t, const struct history *h, size_t space, uint64_t until,
                 const struct lock_ref *ref, struct holder *out, struct rf_error *err);
 
-// The holder's stack at the acquire (frames from malloc). Moves the timeline.
+// What wrote a word: an instruction that takes a lock (xchg, cmpxchg, bts, or), one that counts, another one.
+enum write_sort { WRITE_PLAIN, WRITE_EXCHANGE, WRITE_COUNT };
+
+// The holder's stack at the acquire (frames from malloc), and what wrote the word (or NULL). Moves the timeline.
 int holder_stack(struct timeline *t, const struct history *h, const struct lock_ref *ref,
-                 const struct holder *who, struct stack *out, struct rf_error *err);
+                 const struct holder *who, struct stack *out, enum write_sort *sort, struct rf_error *err);
 
 // The event in whose slice the lock became free again in `space` after `from`; 0 when it never did. Moves the
 // timeline.
 int holder_release(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
                    uint64_t from, uint64_t *event, struct rf_error *err);
+
+// Calls `each` for every change of the 4 bytes at `address` in `space` in the slices of (from, until], until it
+// returns false. Moves the timeline.
+struct word_change {
+    int tid;
+    uint64_t event;   // the write is in the slice that ends at this event
+    unsigned ordinal; // among the changes in that slice, from 1
+    uint32_t from, to;
+    bool by_kernel;
+};
+typedef bool (*each_change)(void *context, const struct word_change *c);
+int holder_changes(struct timeline *t, const struct history *h, size_t space, uint64_t address, uint64_t from,
+                   uint64_t until, each_change each, void *context, struct rf_error *err);
 
 // Reads 4 bytes in the address space at the timeline's position.
 bool holder_word(struct timeline *t, const struct history *h, size_t space, uint64_t address,

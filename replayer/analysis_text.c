@@ -76,6 +76,69 @@ void text_lock(struct timeline *t, const struct history *h, int tid, const struc
     if (symbol.file) snprintf(out->declared, sizeof out->declared, "%s:%d", symbol.file, symbol.line);
 }
 
+// ---- the reason
+
+static const char *lock_name(const struct finding *f) {
+    return f->lock.symbol[0] ? f->lock.symbol : "the lock";
+}
+
+void text_reason_waker(struct finding *f, const struct lock_ref *ref) {
+    static const char *const reasons[] = {
+        [WANTS_COND] =
+            "It waits for a signal of a condition. The threads that could send one are not in this "
+            "process.",
+        [WANTS_COND_LEAVE] =
+            "Threads were waiting on the condition at the fork. The child's copy still counts "
+            "them, and waits until they have left: but they are not in this process.",
+        [WANTS_BARRIER] =
+            "It waits until enough threads have come to the barrier. Some of those are not in this "
+            "process.",
+        [WANTS_POST] = "It waits for a post of the semaphore. Who would do that is not in this process.",
+        [WANTS_ONCE] = "Another thread had begun this initialisation at the fork. In this process nobody can "
+                       "finish it.",
+        [WANTS_VALUE] = "It waits until another thread changes the word. That thread is not in this process.",
+        [WANTS_TEAM] =
+            "libgomp keeps its threads in a pool after the first parallel region. The child has a copy "
+            "of the pool's bookkeeping, but not of its threads, and waits for them.",
+        [WANTS_AIO] = "glibc carries out asynchronous I/O with helper threads. The child has a copy of their "
+                      "bookkeeping, but not of the threads.",
+        [WANTS_PARK] =
+            "The thread sleeps until another one wakes it (a channel, a condition, a parked thread). "
+            "The other threads are not in this process.",
+        [WANTS_GO] =
+            "The runtime's other threads vanished: a Go program can not go on in a child of fork, only "
+            "exec.",
+    };
+    const char *reason = ref->wants < sizeof reasons / sizeof *reasons ? reasons[ref->wants] : NULL;
+    if (reason) snprintf(f->reason, sizeof f->reason, "%s", reason);
+}
+
+void text_reason_child_handler(struct finding *f) {
+    snprintf(
+        f->reason, sizeof f->reason,
+        "Process %d hangs inside the fork() that made it, in a handler for the child: it never came to what "
+        "the program does after the fork.",
+        f->waiter.pid);
+}
+
+void text_reason_torn(struct finding *f) {
+    snprintf(
+        f->reason, sizeof f->reason,
+        "%s was held at the fork by a thread that vanished there. In the child it was made free again, but "
+        "the "
+        "data under it is as that thread left it, in the middle of a change; process %d took the lock and "
+        "crashed. (Likely, not proved: the crash may have another cause.)",
+        lock_name(f), f->waiter.pid);
+}
+
+void text_reason_pipe(struct finding *f, int fd) {
+    snprintf(f->reason, sizeof f->reason,
+             "Process %d reads from fd %d until the pipe ends. It does not end, because a copy of its write "
+             "end is "
+             "still open, in a process that got it by fork and does not use it.",
+             f->waiter.pid, fd);
+}
+
 // ---- advice
 
 __attribute__((format(printf, 2, 3))) static void say(struct finding *f, const char *format, ...) {
@@ -86,17 +149,16 @@ __attribute__((format(printf, 2, 3))) static void say(struct finding *f, const c
     va_end(ap);
 }
 
-static const char *lock_name(const struct finding *f) {
-    return f->lock.symbol[0] ? f->lock.symbol : "the lock";
-}
-
+// The innermost function that a user would know: not libc's, not libstdc++'s wrappers (std::, __gthread_).
 static const char *waiting_function(const struct finding *f) {
     for (size_t i = 0; i < f->waiting.stack.count; i++) {
         const struct frame *frame = &f->waiting.stack.frames[i];
-        if (frame->module &&
-            (!strncmp(frame->module, "libc.so", 7) || !strncmp(frame->module, "ld-linux", 8)))
+        if (stack_is_libc(frame)) continue;
+        if (!frame->function) break;
+        if (frame->function[0] == '_' || !strncmp(frame->function, "std::", 5) ||
+            !strncmp(frame->function, "void std::", 10))
             continue;
-        return frame->function ? frame->function : "what the child calls";
+        return frame->function;
     }
     return "what the child calls";
 }
@@ -186,6 +248,18 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
                "which runs "
                "no fork handlers.\n");
         break;
+    case ADVICE_FORK_HELD:
+        say(f,
+            "fork() itself hangs, in the parent: it takes %s, as it takes all of libc's locks and those of "
+            "fork "
+            "handlers, and the holder does not give it back. (fflush(NULL) and exit() hold the list of "
+            "streams while "
+            "they wait for a stream that another thread is reading from.)\n"
+            "1. Do not wait for input while a stream is locked: read(2) in the reader, or flush single "
+            "streams.\n"
+            "2. Or use posix_spawn, which takes none of these locks.\n",
+            lock_name(f));
+        break;
     case ADVICE_CROSS:
         say(f, "Nothing here: when the child no longer hangs, neither does this wait.\n");
         break;
@@ -194,6 +268,43 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
                "process can "
                "still release it. Look for a process that ended while it held the lock; a robust mutex "
                "(PTHREAD_MUTEX_ROBUST) tells the next one.\n");
+        break;
+    case ADVICE_WAKER:
+        say(f,
+            "A child of fork has none of its parent's other threads: whatever they do (work, wake, answer) "
+            "nobody does there.\n"
+            "1. Use posix_spawn, or fork and exec at once.\n"
+            "2. Or fork before those threads are started.\n"
+            "3. Or start them anew in the child, with objects that are initialised anew there (a "
+            "pthread_atfork child handler can do both); never use the copies of the parent's.\n");
+        break;
+    case ADVICE_CHILD_HANDLER:
+        say(f,
+            "The child has not come out of fork() yet: a handler that pthread_atfork registered for the "
+            "child "
+            "takes a lock that nobody there can release.\n"
+            "1. Give that lock a prepare handler that takes it; then parent and child handler release it.\n"
+            "2. Or let the child handler initialise the lock anew instead of taking it.\n"
+            "3. Or use posix_spawn, which runs no fork handlers.\n");
+        break;
+    case ADVICE_TORN:
+        say(f,
+            "To make the lock free again in the child is not enough: what it protects is as the vanished "
+            "thread left "
+            "it.\n"
+            "1. Take %s in a prepare handler (pthread_atfork): then nobody is in the middle of a change at a "
+            "fork.\n"
+            "2. Or let the child handler make the data anew as well, not only the lock.\n"
+            "3. Or use posix_spawn, or fork and exec at once.\n",
+            lock_name(f));
+        break;
+    case ADVICE_PIPE:
+        say(f,
+            "A pipe ends when every copy of its write end is closed, and fork makes copies.\n"
+            "1. Close the ends that a process does not use, in the parent and in each child, right after the "
+            "fork.\n"
+            "2. Or make pipes with pipe2(O_CLOEXEC) and start other programs with posix_spawn and its file "
+            "actions: then no copy gets into them.\n");
         break;
     case ADVICE_UNKNOWN:
         say(f,
@@ -204,4 +315,18 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
     }
     if (waiters == 1) say(f, "One more task waits for the same.\n");
     if (waiters > 1) say(f, "%zu more tasks wait for the same.\n", waiters);
+}
+
+void text_handlers(struct finding *f, const char *text, size_t count, size_t shown) {
+    if (!strstr(f->advice, "atfork") && !strstr(f->advice, "handlers")) return;
+    if (!count) {
+        say(f, "No fork handlers are registered now.\n");
+        return;
+    }
+    say(f,
+        "Registered now, in this order (prepare, parent, child; prepare handlers run from the last to the "
+        "first): %s",
+        text);
+    if (count > shown) say(f, " and %zu more", count - shown);
+    say(f, ".\n");
 }

@@ -11,6 +11,9 @@
 typedef const char *(*source_line)(void *context, const char *file, int line);
 
 void report_text(FILE *out, const struct verdict *v, source_line line, void *context);
+// One finding of *v as report_text prints it.
+void report_finding_text(FILE *out, const struct verdict *v, const struct finding *f, source_line line,
+                         void *context);
 // 0, or -1 when out of memory or the stream failed.
 int report_json(FILE *out, const struct verdict *v);
 

@@ -70,7 +70,7 @@ static json_t *point_json(const struct finding_point *p, bool *ok) {
 }
 
 static json_t *lock_json(const struct finding_lock *l, bool *ok) {
-    if (!l->address) return json_null();
+    if (!l->address && !l->kind[0]) return json_null();
     json_t *o = json_object();
     put(o, "address", address(l->address), ok);
     put(o, "kind", report_json_text(l->kind), ok);
@@ -114,8 +114,47 @@ static json_t *edge_json(const struct finding_lock *lock, const struct finding_t
     return o;
 }
 
+static json_t *parties_json(const struct finding_party *parties, size_t count, bool *ok) {
+    json_t *array = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_t *o = json_object();
+        put(o, "task", task_json(&parties[i].task, ok), ok);
+        put(o, "what", report_json_text(parties[i].what), ok);
+        put(o, "point", point_json(&parties[i].point, ok), ok);
+        append(array, o, ok);
+    }
+    return array;
+}
+
+static json_t *amount(int64_t value) {
+    return value < 0 ? json_null() : json_integer(value);
+}
+
+static json_t *vanished_json(const struct vanished_thread *t, bool *ok) {
+    json_t *o = json_object();
+    put(o, "task", task_json(&t->task, ok), ok);
+    put(o, "point", point_json(&t->point, ok), ok);
+    put(o, "stack_bytes", number(t->stack_bytes), ok);
+    put(o, "destructors", amount(t->destructors), ok);
+    put(o, "keys", amount(t->keys), ok);
+    put(o, "cache_blocks", amount(t->cache_blocks), ok);
+    put(o, "cache_bytes", amount(t->cache_bytes), ok);
+    return o;
+}
+
+static json_t *held_json(const struct held_lock *l, bool *ok) {
+    json_t *o = json_object();
+    put(o, "lock", lock_json(&l->lock, ok), ok);
+    put(o, "holder", task_json(&l->holder, ok), ok);
+    put(o, "acquired", point_json(&l->acquired, ok), ok);
+    put(o, "fork", number(l->fork), ok);
+    put(o, "child", number((uint64_t)l->child), ok);
+    put(o, "wanted", json_boolean(l->wanted), ok);
+    return o;
+}
+
 static json_t *finding_json(const struct verdict *v, const struct finding *f, bool *ok) {
-    json_t *o = json_object(), *cycle = json_array();
+    json_t *o = json_object(), *cycle = json_array(), *vanished = json_array();
     put(o, "kind", json_string(finding_kind_name(f->kind)), ok);
     put(o, "confidence", json_string(confidence_name(f->confidence)), ok);
     put(o, "lock", lock_json(&f->lock, ok), ok);
@@ -133,13 +172,37 @@ static json_t *finding_json(const struct verdict *v, const struct finding *f, bo
     put(o, "cycle", cycle, ok);
     bool inside = f->caused_by >= v->findings && f->caused_by < v->findings + v->count;
     put(o, "caused_by", f->caused_by && inside ? json_integer(f->caused_by - v->findings) : json_null(), ok);
+    put(o, "holders", parties_json(f->holders, f->holder_count, ok), ok);
+    put(o, "wakers", parties_json(f->wakers, f->waker_count, ok), ok);
+    for (size_t i = 0; i < f->vanished_count; i++)
+        append(vanished, vanished_json(&f->vanished[i], ok), ok);
+    put(o, "vanished", vanished, ok);
+    put(o, "initialised", point_json(&f->initialised, ok), ok);
+    put(o, "signal", number((uint64_t)f->signal), ok);
+    put(o, "reason", report_json_text(f->reason), ok);
     put(o, "advice", report_json_text(f->advice), ok);
     return o;
 }
 
+json_t *report_json_lock(const struct finding_lock *l) {
+    bool ok = true;
+    json_t *value = lock_json(l, &ok);
+    if (ok) return value;
+    json_decref(value);
+    return NULL;
+}
+
+json_t *report_json_point(const struct finding_point *p) {
+    bool ok = true;
+    json_t *value = point_json(p, &ok);
+    if (ok) return value;
+    json_decref(value);
+    return NULL;
+}
+
 json_t *report_json_object(const struct verdict *v) {
     bool ok = true;
-    json_t *root = json_object(), *findings = json_array();
+    json_t *root = json_object(), *findings = json_array(), *notes = json_array(), *held = json_array();
     put(root, "deadlock", json_boolean(v->deadlock), &ok);
     put(root, "program", report_json_text(v->program), &ok);
     put(root, "events", json_integer((json_int_t)v->events), &ok);
@@ -147,6 +210,13 @@ json_t *report_json_object(const struct verdict *v) {
     for (size_t i = 0; i < v->count; i++)
         append(findings, finding_json(v, &v->findings[i], &ok), &ok);
     put(root, "findings", findings, &ok);
+    for (size_t i = 0; i < v->held_count; i++)
+        append(held, held_json(&v->held_at_fork[i], &ok), &ok);
+    put(root, "held_at_fork", held, &ok);
+    put(root, "from_memory", json_boolean(v->from_memory), &ok);
+    for (size_t i = 0; i < v->note_count; i++)
+        append(notes, report_json_text(v->notes[i]), &ok);
+    put(root, "notes", notes, &ok);
     if (ok) return root;
     json_decref(root);
     return NULL;

@@ -10,6 +10,9 @@
 json_t *report_json_object(const struct verdict *v);
 // A text as a value: NULL and "" are null, what is not UTF-8 has '?' for its bytes above 127.
 json_t *report_json_text(const char *s);
+// Parts of it: null when unknown. NULL: out of memory.
+json_t *report_json_lock(const struct finding_lock *l);
+json_t *report_json_point(const struct finding_point *p);
 // Prints `root` (NULL: out of memory) and frees it: 0 or -1.
 int report_write_json(FILE *out, json_t *root);
 

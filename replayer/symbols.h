@@ -42,8 +42,19 @@ struct data_symbol {
 };
 bool symbols_data(struct symbols *s, const struct view *v, uint64_t address, struct data_symbol *out);
 
+// Calls `visit` with each global or weak function of the module at `address` that has a place in it: its link-time
+// address, the name in the ELF file without its version, and the bias (run-time address - link-time address). Names of
+// one address follow each other. false: there is no module, or it has no symbols.
+typedef void (*symbols_visit)(void *context, uint64_t vaddr, const char *name);
+bool symbols_functions(struct symbols *s, const struct view *v, uint64_t address, symbols_visit visit,
+                       void *context, uint64_t *bias);
+
 // The address of a symbol in a module whose name starts with `module` (NULL: any), 0 if none. Used for thread
 // start routines and tests.
 uint64_t symbols_address(struct symbols *s, const struct view *v, const char *module, const char *name);
+
+// The same for a thread-local variable: its offset in the module's TLS block.
+bool symbols_tls(struct symbols *s, const struct view *v, const char *module, const char *name,
+                 uint64_t *offset);
 
 #endif

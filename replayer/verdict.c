@@ -4,8 +4,11 @@
 
 const char *finding_kind_name(enum finding_kind kind) {
     static const char *const names[] = {
-        [FINDING_ORPHANED_LOCK] = "orphaned-lock",     [FINDING_LOCK_CYCLE] = "lock-cycle",
-        [FINDING_ATFORK_DEADLOCK] = "atfork-deadlock", [FINDING_CROSS_PROCESS_WAIT] = "cross-process-wait",
+        [FINDING_ORPHANED_LOCK] = "orphaned-lock",   [FINDING_ORPHANED_SPIN] = "orphaned-spin",
+        [FINDING_SELF_HELD] = "self-held",           [FINDING_VANISHED_WAKER] = "vanished-waker",
+        [FINDING_ATFORK_CHILD] = "atfork-child",     [FINDING_ATFORK_DEADLOCK] = "atfork-deadlock",
+        [FINDING_INHERITED_PIPE] = "inherited-pipe", [FINDING_CROSS_PROCESS_WAIT] = "cross-process-wait",
+        [FINDING_LOCK_CYCLE] = "lock-cycle",         [FINDING_TORN_DATA] = "torn-data",
         [FINDING_UNKNOWN_WAIT] = "unexplained-wait",
     };
     return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "?";
@@ -13,6 +16,12 @@ const char *finding_kind_name(enum finding_kind kind) {
 
 const char *confidence_name(enum confidence c) {
     return c == CONFIDENCE_PROVED ? "proved" : "likely";
+}
+
+static void parties_free(struct finding_party *parties, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        free(parties[i].point.stack.frames);
+    free(parties);
 }
 
 void verdict_free(struct verdict *v) {
@@ -27,7 +36,19 @@ void verdict_free(struct verdict *v) {
             free(f->edges[k].waiting.stack.frames);
         }
         free(f->edges);
+        free(f->initialised.stack.frames);
+        parties_free(f->holders, f->holder_count);
+        parties_free(f->wakers, f->waker_count);
+        for (size_t k = 0; k < f->vanished_count; k++)
+            free(f->vanished[k].point.stack.frames);
+        free(f->vanished);
     }
+    for (size_t i = 0; i < v->note_count; i++)
+        free(v->notes[i]);
+    free(v->notes);
+    for (size_t i = 0; i < v->held_count; i++)
+        free(v->held_at_fork[i].acquired.stack.frames);
+    free(v->held_at_fork);
     free(v->findings);
     free(v->spans);
     free(v);

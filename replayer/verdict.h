@@ -18,9 +18,15 @@ struct stack {
 // DESIGN.md section 7; the strings are the JSON's `kind`.
 enum finding_kind {
     FINDING_ORPHANED_LOCK,      // "orphaned-lock"
-    FINDING_LOCK_CYCLE,         // "lock-cycle"
+    FINDING_ORPHANED_SPIN,      // "orphaned-spin"
+    FINDING_SELF_HELD,          // "self-held"
+    FINDING_VANISHED_WAKER,     // "vanished-waker"
+    FINDING_ATFORK_CHILD,       // "atfork-child"
     FINDING_ATFORK_DEADLOCK,    // "atfork-deadlock"
+    FINDING_INHERITED_PIPE,     // "inherited-pipe"
     FINDING_CROSS_PROCESS_WAIT, // "cross-process-wait"
+    FINDING_LOCK_CYCLE,         // "lock-cycle"
+    FINDING_TORN_DATA,          // "torn-data"
     FINDING_UNKNOWN_WAIT,       // "unexplained-wait": stuck for certain, cause not known to this version
 };
 
@@ -44,6 +50,23 @@ struct finding_point {
     struct stack stack;
 };
 
+// Somebody else who has a part in a finding, with the place that shows it.
+struct finding_party {
+    struct finding_task task;
+    struct finding_point point;
+    char what[96]; // "holds it too", "wakes it later, in the parent": what the point shows
+};
+
+// A thread that a fork did not take along, and what it left in the child. -1: could not be read.
+struct vanished_thread {
+    struct finding_task task;
+    struct finding_point point; // where it was at the fork
+    uint64_t stack_bytes; // of the mapping with its stack and TLS, kept by the child for ever; 0: unknown
+    int destructors;      // of its thread_local objects, that will never run in the child
+    int keys;             // pthread keys with a destructor and a value
+    int64_t cache_blocks, cache_bytes; // in its malloc cache (glibc's tcache)
+};
+
 struct finding {
     enum finding_kind kind;
     enum confidence confidence;
@@ -53,8 +76,17 @@ struct finding {
     struct finding_point acquired; // where the holder took it
     struct finding_point fork;     // the fork that left the holder behind
     struct finding_point waiting;
-    bool holder_is_forker; // held by the forking thread itself
-    char advice[1024];
+    bool holder_is_forker;            // held by the forking thread itself
+    struct finding_point initialised; // where the lock was initialised (locks on the heap)
+    char reason[768];                 // in words, what the parts above do not say; "" when nothing
+    struct finding_party *holders;    // more holders of the same lock (readers), beside `holder`
+    size_t holder_count;
+    struct finding_party *wakers; // vanished-waker: the threads that are missed, and why
+    size_t waker_count;
+    struct vanished_thread *vanished; // all threads that vanished at `fork`
+    size_t vanished_count;
+    int signal; // torn-data: what the child died of
+    char advice[2048];
     // lock-cycle and atfork-deadlock: the other side(s) of the cycle
     struct finding_edge {
         struct finding_lock lock;
@@ -75,15 +107,32 @@ struct held_span {
     uint64_t from, to; // events; to 0: until the end
 };
 
+// A lock that was held when a process forked, whether or not the child came to it.
+struct held_lock {
+    struct finding_lock lock;
+    struct finding_task holder;
+    struct finding_point acquired;
+    uint64_t fork; // event of the BIRTH
+    int child;     // PID
+    bool wanted;   // a finding is about it
+};
+
 struct verdict {
     bool deadlock;
     struct finding *findings;
     size_t count;
     struct held_span *spans;
     size_t span_count;
+    struct held_lock *held_at_fork; // from the lock history, when there is one
+    size_t held_count;
     uint64_t events; // in the trace
     char program[256];
     char end_reason[256]; // how the recording ended
+    // Made without a recording, of a live process or a core file (`refork diagnose`): there are no events,
+    // end_reason says what was looked at, and who took a lock and where cannot be known.
+    bool from_memory;
+    char **notes; // what else was seen, one sentence each
+    size_t note_count;
 };
 
 const char *finding_kind_name(enum finding_kind kind);

@@ -97,6 +97,21 @@ static void waiting(struct tui_model *m, size_t index, const struct finding_task
     place(m, line, point);
 }
 
+static void party(struct tui_model *m, size_t index, const struct finding_party *p) {
+    char who[192];
+    if (!p->point.event) return;
+    label(m, &p->task, who, sizeof who);
+    struct tui_story_line *line = add(m, TUI_STORY_WAIT, index, p->point.event, p->task.tid);
+    say(line, "%s: %s", who, p->what);
+    place(m, line, &p->point);
+}
+
+static void crashed(struct tui_model *m, size_t index, const struct finding *f) {
+    struct tui_story_line *line = add(m, TUI_STORY_WAIT, index, f->waiting.event, f->waiter.tid);
+    say(line, "%d is killed by signal %d", f->waiter.tid, f->signal);
+    place(m, line, &f->waiting);
+}
+
 static void forked(struct tui_model *m, size_t index, const struct finding *f) {
     if (!f->fork.event) return;
     char who[192], holder[192];
@@ -136,6 +151,31 @@ static void heading(struct tui_model *m, size_t index, const struct finding *f) 
     case FINDING_CROSS_PROCESS_WAIT:
         say(line, "%s waits for a process that is stuck itself (%s): the root cause is there", who, sure);
         break;
+    case FINDING_ORPHANED_SPIN:
+        say(line,
+            "DEADLOCK (%s): process %d polls %s for ever, set by %s, a thread that does not exist there",
+            sure, f->waiter.pid, lock, holder);
+        break;
+    case FINDING_SELF_HELD:
+        say(line, "DEADLOCK (%s): process %d waits for ever for %s, which its parent's forking thread held",
+            sure, f->waiter.pid, lock);
+        break;
+    case FINDING_VANISHED_WAKER:
+        say(line, "DEADLOCK (%s): process %d waits for ever for %s; who would wake it does not exist there",
+            sure, f->waiter.pid, lock);
+        break;
+    case FINDING_ATFORK_CHILD:
+        say(line, "DEADLOCK (%s): process %d hangs inside fork(), in a fork handler, which waits for %s",
+            sure, f->waiter.pid, lock);
+        break;
+    case FINDING_INHERITED_PIPE:
+        say(line, "DEADLOCK (%s): %s reads for ever: a forked process holds the pipe's other end open", sure,
+            who);
+        break;
+    case FINDING_TORN_DATA:
+        say(line, "CRASH (%s): process %d dies in what %s was changing at the fork", sure, f->waiter.pid,
+            holder);
+        break;
     case FINDING_UNKNOWN_WAIT:
         say(line, "STUCK (%s): %s waits for ever; the cause is not known to this version", sure, who);
         break;
@@ -145,7 +185,7 @@ static void heading(struct tui_model *m, size_t index, const struct finding *f) 
 static void finding(struct tui_model *m, size_t index) {
     const struct finding *f = &m->verdict->findings[index];
     heading(m, index, f);
-    acquired(m, index, &f->holder, &f->lock, &f->acquired);
+    if (f->kind != FINDING_TORN_DATA) acquired(m, index, &f->holder, &f->lock, &f->acquired);
     for (size_t i = 0; i < f->edge_count; i++) {
         acquired(m, index, &f->edges[i].holder, &f->edges[i].lock, &f->edges[i].acquired);
     }
@@ -153,7 +193,13 @@ static void finding(struct tui_model *m, size_t index) {
     for (size_t i = 0; i < f->edge_count; i++) {
         waiting(m, index, &f->edges[i].waiter, &f->edges[i].lock, &f->edges[i].waiting, "");
     }
-    waiting(m, index, &f->waiter, &f->lock, &f->waiting, f->kind == FINDING_ORPHANED_LOCK ? " for ever" : "");
+    for (size_t i = 0; i < f->waker_count; i++)
+        party(m, index, &f->wakers[i]);
+    if (f->kind == FINDING_TORN_DATA)
+        crashed(m, index, f);
+    else
+        waiting(m, index, &f->waiter, &f->lock, &f->waiting,
+                f->kind == FINDING_ORPHANED_LOCK ? " for ever" : "");
     if (*f->advice) say(add(m, TUI_STORY_ADVICE, index, 0, 0), "%s", f->advice);
 }
 

@@ -4,7 +4,7 @@
 # --same: stdout must also be what the program prints without refork   --status N: it must end with N (128+signal)
 # --locks: the lock history's pass goes through it, too
 # --in FILE: its stdin   --light: record once more with --chaos and once with --paranoid   --aslr: record with --aslr
-# --delete: the program is a copy, removed before the replay   --users: recorded as one ordinary user, replayed as another
+# --schedule FILE: recorded with this schedule   --delete: the program is a copy, removed before the replay   --users: recorded as one ordinary user, replayed as another
 
 proof true --same --light -- true
 proof ls --same -- ls -lR /usr/include
@@ -60,6 +60,7 @@ proof pipes --light -- "$programs/pipes"
 proof locks --locks --light -- "$programs/locks"
 proof files --locks --light -- "$programs/files"
 proof load --locks --light -- "$programs/load"
+proof breaks --locks --light --schedule "$root/tests/programs/breaks.schedule" -- "$programs/breaks"
 proof ends-main-first --same -- "$programs/ends" main-first
 proof ends-thread-exits --same --status 7 -- "$programs/ends" thread-exits
 proof ends-status --same --status 42 -- "$programs/ends" status

@@ -4,6 +4,7 @@
 #define REFORK_TESTS_LIVE_VIEW_H
 
 #include "replayer/view.h"
+#include "tests/unit/scratch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -153,37 +154,6 @@ static void live_free(struct live *l) {
     for (size_t i = 0; i < l->blob_count; i++)
         munmap(l->blobs[i].data, l->blobs[i].size);
     free(l);
-}
-
-// ---- programs
-static char scratch[64]; // a folder for programs, made by scratch_make, removed by scratch_remove
-
-__attribute__((format(printf, 1, 2))) static void run(const char *format, ...) {
-    char command[2048];
-    va_list ap;
-    va_start(ap, format);
-    vsnprintf(command, sizeof command, format, ap);
-    va_end(ap);
-    int status = system(command);
-    if (status) fail_msg("status %d from: %s", status, command);
-}
-
-static void scratch_write(const char *name, const char *text) {
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", scratch, name);
-    FILE *f = fopen(path, "we");
-    assert_non_null(f);
-    assert_true(fputs(text, f) >= 0);
-    assert_int_equal(fclose(f), 0);
-}
-
-static void scratch_make(void) {
-    snprintf(scratch, sizeof scratch, "/tmp/refork-test-XXXXXX");
-    if (!mkdtemp(scratch)) abort();
-}
-
-static void scratch_remove(void) {
-    run("rm -rf %s", scratch);
 }
 
 // The line of `text` that holds `mark`.

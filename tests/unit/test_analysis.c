@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -183,6 +184,44 @@ static const char program[] =
     "}\n"
     "static void reset(void) { start(hold, &first); told(); in_child(released_in_child_then_locked); }\n"
     "static void handler(int s) { (void)s; }\n"
+    "static void readers(void) { start(read_lock, NULL); told(); start(read_lock, NULL); told(); "
+    "in_child(want_write); }\n"
+    "static void nothing(void) { }\n"
+    "static void child_handler(void) {\n"
+    "    pthread_atfork(NULL, NULL, want_first);\n"
+    "    start(hold, &first); told();\n"
+    "    in_child(nothing);\n"
+    "}\n"
+    "static void *wait_for_signal(void *arg) { take(&first); tell(); pthread_cond_wait(&cond, &first); "
+    "return arg; "
+    "}\n"
+    "static void destroy_cond(void) { pthread_cond_destroy(&cond); }\n"
+    "static void lost_waiter(void) { start(wait_for_signal, NULL); told(); usleep(20000); "
+    "in_child(destroy_cond); "
+    "}\n"
+    "int __cxa_thread_atexit_impl(void (*)(void *), void *, void *);\n"
+    "static void destroy(void *unused) { (void)unused; }\n"
+    "static void *leave_things(void *arg) {\n"
+    "    pthread_key_t used, unused, plain;\n"
+    "    void *blocks[5];\n"
+    "    pthread_key_create(&used, destroy); pthread_key_create(&unused, destroy); "
+    "pthread_key_create(&plain, NULL);\n"
+    "    pthread_setspecific(used, &used); pthread_setspecific(plain, &plain);\n"
+    "    for (int i = 0; i < 3; i++) __cxa_thread_atexit_impl(destroy, NULL, &destroy);\n"
+    "    for (int i = 0; i < 5; i++) blocks[i] = malloc(40);\n"
+    "    for (int i = 0; i < 5; i++) free(blocks[i]);\n"
+    "    take(&first); tell(); stay();\n"
+    "    return arg;\n"
+    "}\n"
+    "static void leaves(void) { start(leave_things, NULL); told(); in_child(want_first); }\n"
+    "static sem_t done;\n"
+    "static void *post_later(void *arg) { tell(); usleep(50000); sem_post(&done); stay(); return arg; }\n"
+    "static void want_done(void) { sem_wait(&done); }\n"
+    "static void event(void) { start(post_later, NULL); told(); in_child(want_done); }\n"
+    "static void *poster(void *arg) { sem_post(&done); tell(); stay(); return arg; }\n"
+    "static void *consumer(void *arg) { sem_wait(&done); tell(); stay(); return arg; }\n"
+    "static void consumed(void) { start(poster, NULL); told(); start(poster, NULL); told(); start(consumer, "
+    "NULL); told(); sem_wait(&done); in_child(want_done); }\n"
     "static pid_t recorder;\n"
     "static void lonely(void) {\n"
     "    if (fork() == 0) { want_first(); _exit(0); }\n"
@@ -204,7 +243,7 @@ static const char program[] =
     "        M(heap), M(contended), M(many), M(nested), M(shared), M(shared_ended), M(forker), M(robust), "
     "M(cycle), M(child_cycle), M(self),\n"
     "        M(ended), M(reader), M(writer), M(permit), M(no_signal), M(joined), M(stack), M(reset), "
-    "M(cut),\n"
+    "M(cut), M(readers), M(child_handler), M(lost_waiter), M(event), M(consumed), M(leaves),\n"
     "    };\n"
     "    if (argc != 2 || pipe(ready)) return 2;\n"
     "    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)\n"
@@ -242,6 +281,7 @@ static void record(const char *mode, const char *trace) {
     pid_t pid = fork();
     if (pid == 0) {
         char *argv[] = {binary, (char *)mode, NULL};
+        setrlimit(RLIMIT_STACK, &(struct rlimit){8 << 20, RLIM_INFINITY}); // the size of thread stacks
         struct record_options options = {.output = trace, .argv = argv};
         struct record_result result;
         struct rf_error err = {0};
@@ -265,6 +305,8 @@ struct want {
     const char *acquired; // a function in that stack
     const char *waiting;
     size_t edges, findings;
+    size_t holders;    // more of them
+    const char *waker; // start routine of the first thread that is missed
 };
 
 #define P     CONFIDENCE_PROVED
@@ -283,8 +325,8 @@ static const struct want wants[] = {
     {"shared", -1, P, .deadlock = false},
     {"shared_ended", FINDING_UNKNOWN_WAIT, P, "lock 0x", MUTEX, NULL, false, false, true, NULL,
      "shared_ended", 0, 1},
-    {"forker", FINDING_ORPHANED_LOCK, P, "special", MUTEX, NULL, false, true, true, "forker", "want_special",
-     0, 2},
+    {"forker", FINDING_SELF_HELD, P, "special", MUTEX, NULL, false, true, true, "forker", "want_special", 0,
+     2},
     {"robust", FINDING_ORPHANED_LOCK, P, "special", MUTEX, "hold", true, false, true, "hold", "want_special",
      0, 2},
     {"cycle", FINDING_LOCK_CYCLE, P, "second", MUTEX, "other_order", false, false, true, "other_order",
@@ -308,6 +350,16 @@ static const struct want wants[] = {
      "local_lock", "want_local", 0, 2},
     {"reset", FINDING_LOCK_CYCLE, P, "first", MUTEX, NULL, false, false, true,
      "released_in_child_then_locked", "released_in_child_then_locked", 0, 2},
+    {"readers", FINDING_ORPHANED_LOCK, P, "rwlock", "pthread_rwlock", "read_lock", true, false, true,
+     "read_lock", "want_write", 0, 2, .holders = 1},
+    {"child_handler", FINDING_ATFORK_CHILD, P, "first", MUTEX, "hold", true, false, true, "hold",
+     "want_first", 0, 2},
+    {"lost_waiter", FINDING_VANISHED_WAKER, P, "cond", "pthread_cond", NULL, false, false, true, NULL,
+     "destroy_cond", 0, 2, .waker = "wait_for_signal"},
+    {"event", FINDING_VANISHED_WAKER, L, "done", "sem", NULL, false, false, true, NULL, "want_done", 0, 2,
+     .waker = "post_later"},
+    {"consumed", FINDING_VANISHED_WAKER, L, "done", "sem", NULL, false, false, true, NULL, "want_done", 0, 2,
+     .waker = "poster"},
     {"cut", FINDING_ORPHANED_LOCK, L, "first", MUTEX, "hold", true, false, false, "hold", "want_first", 0, 1},
 };
 
@@ -374,6 +426,17 @@ static void check(const struct verdict *v, const struct want *w) {
     assert_int_equal(f->edge_count, w->edges);
     assert_int_not_equal(f->advice[0], 0);
     if (f->kind == FINDING_ORPHANED_LOCK) check_orphan(v, f);
+    assert_int_equal(f->holder_count, w->holders);
+    for (size_t i = 0; i < f->holder_count; i++)
+        assert_true(f->holders[i].task.tid != f->holder.tid && f->holders[i].task.vanished &&
+                    names(&f->holders[i].point.stack, w->acquired));
+    assert_int_equal(f->waker_count > 0, w->waker != NULL);
+    if (w->waker) {
+        assert_string_equal(f->wakers[0].task.start_routine, w->waker);
+        assert_true(f->wakers[0].task.vanished && f->wakers[0].point.event && f->fork.event);
+        assert_true(names(&f->wakers[0].point.stack, w->waker));
+        assert_int_not_equal(f->reason[0], 0);
+    }
     for (size_t i = 0; i < f->edge_count; i++) {
         const struct finding_edge *e = &f->edges[i];
         assert_int_equal(e->waiter.tid, f->holder.tid);
@@ -381,6 +444,33 @@ static void check(const struct verdict *v, const struct want *w) {
         assert_true(e->acquired.event > 0 && e->acquired.stack.count && e->waiting.stack.count);
     }
     check_consequences(v);
+}
+
+// What a thread leaves behind, read from glibc's own structures: needs libc6-dbg.
+static void left_behind(void **state) {
+    (void)state;
+    char trace[96];
+    struct timeline *t;
+    const struct verdict *v;
+    struct rf_error err = {0};
+    snprintf(trace, sizeof trace, "%s/leaves.refork", scratch);
+    record("leaves", trace);
+    assert_int_equal(timeline_open(trace, &t, &err), 0);
+    if (timeline_verdict(t, &v, &err) < 0) fail_msg("%s", err.text);
+    const struct finding *f = &v->findings[0];
+    assert_int_equal(f->kind, FINDING_ORPHANED_LOCK);
+    assert_int_equal(f->vanished_count, 1);
+    const struct vanished_thread *left = &f->vanished[0];
+    assert_string_equal(left->task.start_routine, "leave_things");
+    assert_true(left->task.vanished && names(&left->point.stack, "leave_things"));
+    assert_in_range(left->stack_bytes, 8 << 20, (8 << 20) + 65536); // with TLS
+    assert_int_equal(left->destructors, 3);
+    assert_int_equal(left->keys, 1);
+    assert_int_equal(left->cache_blocks, 5);
+    assert_int_equal(left->cache_bytes, 5 * 40);
+    assert_non_null(strstr(f->advice, "No fork handlers"));
+    timeline_close(t);
+    unlink(trace);
 }
 
 static void verdict_of_mode(void **state) {
@@ -463,7 +553,7 @@ static void sources_travel(void **state) {
     assert_non_null(text);
     assert_non_null(strstr(text, "want_special"));
     assert_int_equal(timeline_verdict(t, &v, &err), 0); // the trace still replays
-    assert_int_equal(v->findings[0].kind, FINDING_ORPHANED_LOCK);
+    assert_int_equal(v->findings[0].kind, FINDING_SELF_HELD);
     assert_int_equal(sources_attach(trace, v, &err), 0); // nothing on the disk: nothing to do, no error
     timeline_close(t);
     assert_int_equal(rename(moved, source), 0);
@@ -478,10 +568,11 @@ static void sources_travel(void **state) {
 
 int main(void) {
     enum { WANTS = sizeof wants / sizeof *wants };
-    struct CMUnitTest tests[WANTS + 2];
+    struct CMUnitTest tests[WANTS + 3];
     for (size_t i = 0; i < WANTS; i++)
         tests[i] = (struct CMUnitTest){wants[i].mode, verdict_of_mode, NULL, NULL, (void *)&wants[i]};
     tests[WANTS] = (struct CMUnitTest)cmocka_unit_test(interrupted);
     tests[WANTS + 1] = (struct CMUnitTest)cmocka_unit_test(sources_travel);
+    tests[WANTS + 2] = (struct CMUnitTest)cmocka_unit_test(left_behind);
     return cmocka_run_group_tests(tests, setup, teardown);
 }

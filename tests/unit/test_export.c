@@ -211,13 +211,27 @@ static void test_hostile_page(void **state) {
     }
     for (uint64_t n = 1; n <= p.f->last; n++)
         snprintf(p.f->rows[n].text, sizeof p.f->rows[n].text, "%s", EVIL);
+    struct finding_party party = {.task = f->holder, .point = {.event = 9, .stack = {&frame, 1}}};
+    snprintf(party.what, sizeof party.what, "%s", EVIL);
+    struct vanished_thread vanished = {.task = f->holder, .destructors = 3, .keys = 2, .cache_blocks = 7};
+    struct held_lock held = {.lock = f->lock, .holder = f->holder, .fork = 7, .child = 8};
+    snprintf(f->reason, sizeof f->reason, "%s", EVIL);
+    f->holders = f->wakers = &party;
+    f->holder_count = f->waker_count = 1;
+    f->vanished = &vanished;
+    f->vanished_count = 1;
+    f->initialised = f->fork;
+    p.f->verdict.held_at_fork = &held;
+    p.f->verdict.held_count = 1;
     json_object_set_new(p.info, "program", json_string("/<script>alert(1)</script>"));
     json_object_set_new(p.info, "notes", json_pack("[s]", "<script>alert(1)</script>"));
     char *page = made(&p, export_html, "/tmp/\"'><script>alert(1)< script>.refork");
     assert_well_formed(page);
     assert_int_equal(times(page, "<script"), 1);
     assert_null(strchr(page, 0x1b));
-    assert_true(times(page, "&lt;script&gt;alert(1)") > 20);
+    assert_true(times(page, "&lt;script&gt;alert(1)") > 30);
+    assert_non_null(strstr(page, "3 destructors of thread_local objects"));
+    assert_non_null(strstr(page, "Other locks that were held at a fork"));
     free(page);
     char *text = made(&p, export_json, "x.refork");
     json_error_t error;

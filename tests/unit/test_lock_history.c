@@ -12,7 +12,6 @@
 #include "replayer/lock_history.h"
 
 #include <fcntl.h>
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,14 +134,18 @@ static int compare(const char *source) {
 
 static void test_both_witnesses(void **state) {
     (void)state;
-    glob_t files;
+    // tests/sample.sh compares the verdict of each sample with the history; here all that is held at each fork.
+    static const char *const samples[] = {
+        "mutex_deadlock", "mutex_recursive", "mutex_robust", "rwlock_writer_writer",
+        "libc_setenv",    "libc_random",     "spin_ttas",    "atfork_order"};
     int compared = 0;
-    assert_int_equal(glob("samples/*.c", 0, NULL, &files), 0);
-    for (size_t i = 0; i < files.gl_pathc; i++)
-        compared += compare(files.gl_pathv[i]);
-    globfree(&files);
+    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+        char source[64];
+        snprintf(source, sizeof source, "samples/%s.c", samples[i]);
+        compared += compare(source);
+    }
     print_message("%d holders at forks of the samples\n", compared);
-    assert_true(compared > 10);
+    assert_true(compared > 20);
     assert_true(compare("tests/programs/lock_kinds.c") >= 2);
     assert_true(compare("tests/programs/threads_forks.c") >= 2);
 }

@@ -1,0 +1,134 @@
+// Loops without syscalls. When registers and all that was written come back equal, the next turn will be the same:
+// that is proof. A spin that counts its turns never comes back equal; it is judged as waits are, by loop.c.
+#include "recorder/loop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SPIN_STEPS = 4096,   // for a turn that comes back equal: up to half of it long
+    COUNT_STEPS = 12000, // for a turn that counts
+    LOOK_LATER_MAX = 512,
+    MIN_TURNS = 4,
+};
+
+struct walk {
+    uint64_t pcs[SPIN_STEPS];
+    size_t count;
+};
+
+// Steps over refork's own code. False: t is at a landmark, or gone.
+static bool advance(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    do {
+        r->looked_us += 25;
+        if (!step(r, t, regs)) return false;
+    } while (own_code(t->mm, regs->rip));
+    return true;
+}
+
+// Brent's way to find a cycle: a state is kept and compared with those that follow, for twice as long each time.
+static bool comes_back(struct recorder *r, struct task *t, struct user_regs_struct *regs, struct turn *turn,
+                       struct walk *walk, bool *landmark) {
+    struct user_regs_struct kept = *regs;
+    uint64_t fp = tracee_fp_digest(t->tid);
+    size_t since = 0, limit = 1;
+    walk->count = 0;
+    turn_begin(turn, 0);
+    while (walk->count < SPIN_STEPS) {
+        walk->pcs[walk->count++] = regs->rip;
+        turn_step(t, regs, turn);
+        if (!advance(r, t, regs)) {
+            *landmark = true;
+            return false;
+        }
+        if (same_regs(regs, &kept) && !turn->opaque && turn_restored(t, turn) &&
+            tracee_fp_digest(t->tid) == fp)
+            return true;
+        if (++since < limit) continue;
+        kept = *regs;
+        fp = tracee_fp_digest(t->tid);
+        since = 0;
+        limit *= 2;
+        turn_begin(turn, 0);
+    }
+    return false;
+}
+
+static int by_value(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+// An instruction of the outermost loop: among those that came back, one that came least often. 0: none did.
+static uint64_t outermost(struct walk *walk) {
+    uint64_t best = 0;
+    size_t fewest = SPIN_STEPS;
+    qsort(walk->pcs, walk->count, sizeof *walk->pcs, by_value);
+    for (size_t i = 0, n; i < walk->count; i += n) {
+        for (n = 1; i + n < walk->count && walk->pcs[i + n] == walk->pcs[i];)
+            n++;
+        if (n < MIN_TURNS || n >= fewest) continue;
+        fewest = n;
+        best = walk->pcs[i];
+    }
+    return best;
+}
+
+static bool counts(struct recorder *r, struct task *t, struct user_regs_struct *regs, struct walk *walk,
+                   bool *landmark) {
+    uint64_t pc = outermost(walk);
+    struct loop *l = t->loop;
+    if (!pc) return false;
+    l->anchor.pc = 0;
+    for (int n = 0; n < COUNT_STEPS; n++) {
+        if (regs->rip == pc && !l->anchor.pc)
+            loop_anchor(t, -1, regs);
+        else if (regs->rip == pc && regs->rsp == l->anchor.sp && loop_visit(r, t, regs))
+            return true;
+        if (l->tracing) turn_step(t, regs, loop_turn(l));
+        if (!advance(r, t, regs)) {
+            *landmark = true;
+            return false;
+        }
+    }
+    return false;
+}
+
+static void look(struct recorder *r, struct task *t) {
+    static struct walk walk;
+    struct user_regs_struct regs;
+    int tid = t->tid;
+    bool landmark = false;
+    if (!tracee_get_regs(t->tid, &regs) || (own_code(t->mm, regs.rip) && !advance(r, t, &regs))) return;
+    struct loop *l = loop_of(t);
+    loop_anchor(t, -1, &regs);
+    bool fixed = comes_back(r, t, &regs, loop_turn(l), &walk, &landmark) && loop_words(t);
+    if (fixed) {
+        l->seen = 2;
+        loop_known(r, t, WAIT_SPIN, true);
+    }
+    bool known = fixed || (!landmark && l->looks && counts(r, t, &regs, &walk, &landmark));
+    if (landmark && task_find(r, tid) != t) return;
+    l->tracing = false;
+    if (!known) l->kind = WAIT_OUTSIDE;
+    if (r->options->log)
+        fprintf(r->options->log, "         spin of %d: %s, %d words\n", t->tid,
+                fixed      ? "comes back equal"
+                : known    ? "counts"
+                : landmark ? "met a landmark"
+                           : "none",
+                l->word_count);
+    if (known && !landmark) preempt_request(r, t);
+}
+
+void spin_look(struct recorder *r, struct task *t) {
+    int tid = t->tid;
+    t->busy = 0;
+    if (t->busy_look < LOOK_LATER_MAX) t->busy_look *= 2;
+    if (!loop_affordable(r)) return;
+    t->stepping = true;
+    look(r, t);
+    if (task_find(r, tid) != t) return;
+    t->stepping = false;
+    if (t->state == TASK_READY) end_stepping(t);
+}

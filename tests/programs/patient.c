@@ -1,0 +1,309 @@
+// Children of forks that look stuck and are not: patient CASE ends with status 0 when left alone. The parent has a
+// thread, so that a child is one that a fork left without it.
+#include "program.h"
+
+#include <poll.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <sys/mman.h>
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_spinlock_t spin;
+static atomic_int held;
+static volatile int flag;
+static struct shared {
+    atomic_int flag, beats;
+    volatile int plain;
+    pthread_mutex_t mutex;
+    sem_t sem;
+} * shared;
+
+static void *holder(void *unused) {
+    (void)unused;
+    pthread_mutex_lock(&mutex);
+    pthread_spin_lock(&spin);
+    atomic_store(&held, 1);
+    for (;;)
+        pause();
+    return NULL;
+}
+
+static struct timespec in_ms(long ms) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    t.tv_nsec += ms * 1000000;
+    t.tv_sec += t.tv_nsec / 1000000000;
+    t.tv_nsec %= 1000000000;
+    return t;
+}
+
+// ---- gives up by itself
+
+static void counts_attempts(void) {
+    int left = 60;
+    struct timespec t;
+    do
+        t = in_ms(2);
+    while (pthread_mutex_timedlock(&mutex, &t) == ETIMEDOUT && --left);
+    CHECK(!left);
+}
+
+static void counts_sleeps(void) {
+    for (int i = 0; i < 1500 && !flag; i++)
+        sleep_ms(1);
+}
+
+static void counts_yields(void) {
+    for (long i = 0; i < 20000 && !flag; i++)
+        sched_yield();
+}
+
+static void counts_spins(void) {
+    for (volatile long i = 0; i < 100000000 && !flag; i++)
+        continue;
+}
+
+static void counts_in_float(void) {
+    for (double x = 0; x < 1000 && !flag; x += 0.5)
+        sched_yield();
+}
+
+static void deadline(void) {
+    for (long long end = now_ns() + 3000000000ll; now_ns() < end && !flag;)
+        sleep_ms(2);
+}
+
+// Compares seconds first, and nanoseconds in the last one alone.
+static void deadline_seconds(void) {
+    struct timespec now, end;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += 5;
+    do {
+        sleep_ms(2);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (!flag && (now.tv_sec < end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec < end.tv_nsec)));
+}
+
+static void walks_list(void) {
+    static struct node { struct node *next; } nodes[600];
+    for (int i = 0; i < 599; i++)
+        nodes[i].next = &nodes[i + 1];
+    for (struct node *n = nodes; n && !flag; n = n->next)
+        sched_yield();
+}
+
+static void walks_text(void) {
+    static char text[600];
+    memset(text, 'x', sizeof text - 1);
+    for (const char *p = text; *p && !flag; p++)
+        sched_yield();
+}
+
+// A background worker that is polite: the next number decides, nobody knows when.
+static void computes_politely(void) {
+    for (uint32_t x = 1; (x = x * 1664525u + 1013904223u) >> 14 != 7 && !flag;)
+        sched_yield();
+}
+
+static void computes(void) {
+    for (uint32_t i = 0, x = 1; i < 900000000 && !flag; i++)
+        x = x * 1664525u + 1013904223u, flag = x == 12345 && i < 5;
+}
+
+// ---- is told by somebody
+
+static void *sets_later(void *unused) {
+    (void)unused;
+    sleep_ms(1500);
+    flag = 1;
+    return NULL;
+}
+
+static void start_setter(void) {
+    pthread_t t;
+    CHECK(!pthread_create(&t, NULL, sets_later, NULL));
+}
+
+static void thread_spins(void) {
+    start_setter();
+    while (!flag)
+        continue;
+}
+
+static void thread_yields(void) {
+    start_setter();
+    while (!flag)
+        sched_yield();
+}
+
+static void thread_naps(void) {
+    start_setter();
+    while (!flag)
+        sleep_ms(1);
+}
+
+static void shared_spins(void) {
+    while (!atomic_load(&shared->flag))
+        continue;
+}
+
+static void shared_naps(void) {
+    while (!shared->plain)
+        sleep_ms(1);
+}
+
+static void shared_timed(void) {
+    struct timespec t;
+    do
+        t = in_ms(2);
+    while (sem_timedwait(&shared->sem, &t) < 0);
+}
+
+static void shared_mutex(void) {
+    struct timespec t;
+    do
+        t = in_ms(5);
+    while (pthread_mutex_timedlock(&shared->mutex, &t) == ETIMEDOUT);
+    pthread_mutex_unlock(&shared->mutex);
+}
+
+// ---- serves until it is ended
+
+static void heartbeat(void) {
+    for (;;) {
+        sleep_ms(2);
+        atomic_fetch_add(&shared->beats, 1);
+    }
+}
+
+static void writes(void) {
+    for (;;) {
+        sleep_ms(2);
+        CHECK(write(2, "", 0) == 0);
+    }
+}
+
+static void idles(void) {
+    for (;;)
+        sleep_ms(2);
+}
+
+static void idles_spinning(void) {
+    for (;;)
+        continue;
+}
+
+static void stop(int sig) {
+    (void)sig;
+    flag = 1;
+}
+
+static void handles(void) {
+    signal(SIGTERM, stop);
+    while (!flag)
+        sleep_ms(2);
+}
+
+static void handles_timed(void) {
+    static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+    static pthread_mutex_t own = PTHREAD_MUTEX_INITIALIZER;
+    signal(SIGTERM, stop);
+    pthread_mutex_lock(&own);
+    while (!flag) {
+        struct timespec t = in_ms(2);
+        pthread_cond_timedwait(&cond, &own, &t);
+    }
+}
+
+static void handles_spinning(void) {
+    signal(SIGTERM, stop);
+    while (!flag)
+        continue;
+}
+
+static void polls_parent(void) {
+    for (pid_t parent = getppid(); getppid() == parent;)
+        sleep_ms(2);
+}
+
+static const struct row {
+    const char *name;
+    void (*child)(void);
+    enum { WAITS, TELLS, ENDS } parent;
+} cases[] = {
+    {"counts-attempts", counts_attempts, WAITS},
+    {"counts-sleeps", counts_sleeps, WAITS},
+    {"counts-yields", counts_yields, WAITS},
+    {"counts-spins", counts_spins, WAITS},
+    {"counts-in-float", counts_in_float, WAITS},
+    {"deadline", deadline, WAITS},
+    {"deadline-seconds", deadline_seconds, WAITS},
+    {"walks-list", walks_list, WAITS},
+    {"walks-text", walks_text, WAITS},
+    {"computes-politely", computes_politely, WAITS},
+    {"computes", computes, WAITS},
+    {"thread-spins", thread_spins, WAITS},
+    {"thread-yields", thread_yields, WAITS},
+    {"thread-naps", thread_naps, WAITS},
+    {"shared-spins", shared_spins, TELLS},
+    {"shared-naps", shared_naps, TELLS},
+    {"shared-timed", shared_timed, TELLS},
+    {"shared-mutex", shared_mutex, TELLS},
+    {"heartbeat", heartbeat, ENDS},
+    {"writes", writes, ENDS},
+    {"idles", idles, ENDS},
+    {"idles-spinning", idles_spinning, ENDS},
+    {"handles", handles, ENDS},
+    {"handles-timed", handles_timed, ENDS},
+    {"handles-spinning", handles_spinning, ENDS},
+    {"polls-parent", polls_parent, ENDS},
+};
+
+static void share(void) {
+    pthread_mutexattr_t a;
+    shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(shared != MAP_FAILED);
+    pthread_mutexattr_init(&a);
+    pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
+    pthread_mutex_init(&shared->mutex, &a);
+    sem_init(&shared->sem, 1, 0);
+    pthread_mutex_lock(&shared->mutex);
+}
+
+static void tell(void) {
+    sleep_ms(2000);
+    atomic_store(&shared->flag, 1);
+    shared->plain = 1;
+    sem_post(&shared->sem);
+    pthread_mutex_unlock(&shared->mutex);
+}
+
+int main(int argc, char **argv) {
+    const struct row *row = NULL;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (argc < 2) puts(cases[i].name);
+        if (argc > 1 && !strcmp(argv[1], cases[i].name)) row = &cases[i];
+    }
+    if (!row) return argc > 1;
+    pthread_t t;
+    share();
+    pthread_spin_init(&spin, PTHREAD_PROCESS_PRIVATE);
+    CHECK(!pthread_create(&t, NULL, holder, NULL));
+    while (!atomic_load(&held))
+        sched_yield();
+    pid_t pid = fork();
+    if (!pid) {
+        row->child();
+        _exit(0);
+    }
+    int status;
+    if (row->parent == TELLS) tell();
+    if (row->parent == ENDS) {
+        sleep_ms(4000);
+        kill(pid, SIGTERM);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid);
+    CHECK(row->parent == ENDS || status == 0);
+    puts("well");
+    return 0;
+}
