@@ -24,7 +24,8 @@ JOBS ?= $(shell nproc)
 BUILD_PACKAGES := gcc g++ make pkg-config libc6-dev libseccomp-dev libzstd-dev libunwind-dev libdw-dev libelf-dev \
 	libncurses-dev libzydis-dev libjansson-dev libxxhash-dev
 TEST_PACKAGES := libcmocka-dev tmux clang clang-format mandoc shellcheck strace musl-tools binutils jq bash coreutils \
-	tar gzip xz-utils perl python3 python3-jsonschema sqlite3 util-linux findutils procps gdb
+	tar gzip xz-utils perl python3 python3-jsonschema sqlite3 util-linux findutils procps gdb libglib2.0-dev libgomp1 \
+	libgoogle-perftools4 libtcmalloc-minimal4 libjemalloc2 libmimalloc2.0 libspdlog-dev libc6-dbg
 PACKAGES ?= $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 PC := libzstd libxxhash libunwind libdw libelf ncursesw jansson libseccomp
@@ -46,16 +47,18 @@ ROOM_OBJS := $(filter-out $(BUILD)/cli/%,$(OBJS))
 CORE_OBJS := $(filter $(BUILD)/core/%,$(OBJS))
 UNIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c))
 FUZZ := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
-SAMPLES := $(patsubst %.c,$(BUILD)/%,$(wildcard samples/*.c))
+SAMPLES := $(addprefix $(BUILD)/,$(basename $(wildcard samples/*.c samples/*.cc)))
 TUI_TEST := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tui/*.c))
 BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+# Drivers of libraries that are not refork's own, for tests/checks/real_*.sh
+REAL := $(addprefix $(BUILD)/,$(basename $(wildcard tests/real/*.c tests/real/*.cc)))
 EDIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/proof/*.c))
 # Programs that the proof records. Some exist twice: NAME.static is the same source linked with -static.
 PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
 STATIC := $(addprefix $(BUILD)/tests/programs/,busy_calls.static busy_arith.static busy_flag.static threads_forks.static \
 	lint_calls.static)
 MUSL := $(BUILD)/tests/programs/children.musl
-C_FILES := $(wildcard */*.c */*.h tests/*/*.c tests/*/*.h)
+C_FILES := $(wildcard */*.c */*.cc */*.h tests/*/*.c tests/*/*.cc tests/*/*.h)
 SH_FILES := .ci/run completion/refork.bash $(shell find tests -name '*.sh' 2>/dev/null)
 
 .PHONY: all help deps demo test check bench fuzz soak lint format clean install uninstall programs FORCE
@@ -90,12 +93,37 @@ $(BUILD)/.libraries:
 
 # ---- test programs -----------------------------------------------------------------------------------------------
 # Whatever refork is built with, these are built as a user would: gcc, no sanitizers.
-programs: $(SAMPLES) $(PROGRAMS) $(STATIC) $(MUSL) $(BENCH) $(EDIT) $(TUI_TEST)
+programs: $(SAMPLES) $(PROGRAMS) $(STATIC) $(MUSL) $(BENCH) $(EDIT) $(TUI_TEST) $(REAL)
 
-$(BUILD)/samples/%: samples/%.c
+SAMPLE_FLAGS = -O0 -g $(WARN) -D_GNU_SOURCE -I. $(WITH)
+$(BUILD)/samples/glib_%: WITH = $(shell pkg-config --cflags --libs glib-2.0)
+$(BUILD)/samples/omp_%: WITH = -fopenmp
+$(BUILD)/tests/real/spdlog_%: WITH = $(shell pkg-config --cflags --libs spdlog)
+
+$(BUILD)/samples/musl_%: samples/musl_%.c samples/stage.h
+	@mkdir -p $(@D)
+	@$(call say,SAMPLE,$< '(musl)')
+	$(Q)musl-gcc -std=gnu17 -static -o $@ $< $(SAMPLE_FLAGS)
+
+$(BUILD)/samples/%: samples/%.c samples/stage.h
 	@mkdir -p $(@D)
 	@$(call say,SAMPLE,$<)
-	$(Q)gcc -std=gnu17 -O0 -g $(WARN) -D_GNU_SOURCE -o $@ $< -pthread
+	$(Q)gcc -std=gnu17 -o $@ $< -pthread $(SAMPLE_FLAGS)
+
+$(BUILD)/samples/%: samples/%.cc samples/stage.h
+	@mkdir -p $(@D)
+	@$(call say,SAMPLE,$<)
+	$(Q)g++ -std=gnu++20 -o $@ $< -pthread $(SAMPLE_FLAGS)
+
+$(BUILD)/tests/real/%: tests/real/%.c samples/stage.h
+	@mkdir -p $(@D)
+	@$(call say,PROGRAM,$<)
+	$(Q)gcc -std=gnu17 -o $@ $< -pthread $(SAMPLE_FLAGS)
+
+$(BUILD)/tests/real/%: tests/real/%.cc samples/stage.h
+	@mkdir -p $(@D)
+	@$(call say,PROGRAM,$<)
+	$(Q)g++ -std=gnu++20 -o $@ $< -pthread $(SAMPLE_FLAGS)
 
 $(BUILD)/tests/programs/%: tests/programs/%.c tests/programs/program.h tests/programs/busy.h
 	@mkdir -p $(@D)

@@ -168,4 +168,8 @@ int code_memory_operands(const uint8_t *code, size_t len, uint64_t pc, const uin
 bool code_memory_address(const uint8_t *code, size_t len, uint64_t pc, const uint64_t gpr[16],
                          uint64_t fs_base, uint64_t gs_base, uint64_t *address);
 
+// The length of the instruction at `pc`, 0 when it cannot be decoded. *target: where a direct jump (not a call)
+// goes when it is taken, else 0.
+int code_length(const uint8_t *code, size_t len, uint64_t pc, uint64_t *target);
+
 #endif

@@ -315,3 +315,16 @@ bool code_memory_address(const uint8_t *code, size_t len, uint64_t pc, const uin
     }
     return false;
 }
+
+int code_length(const uint8_t *code, size_t len, uint64_t pc, uint64_t *target) {
+    ZydisDecoder decoder;
+    ZydisDecodedInstruction in;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    *target = 0;
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &in, operands))) return 0;
+    bool jump = in.meta.category == ZYDIS_CATEGORY_COND_BR || in.meta.category == ZYDIS_CATEGORY_UNCOND_BR;
+    if (jump && operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && operands[0].imm.is_relative)
+        *target = pc + in.length + (uint64_t)operands[0].imm.value.s;
+    return in.length;
+}

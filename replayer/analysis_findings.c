@@ -8,20 +8,25 @@
 
 enum { RANK_CAUSE, RANK_UNKNOWN, RANK_CONSEQUENCE };
 
-static struct finding *add(struct analysis *a, const struct waiter *w, enum finding_kind kind, int rank) {
+void findings_append(struct analysis *a, const struct finding *f) {
     struct verdict *v = a->verdict;
     v->findings = reallocarray(v->findings, v->count + 1, sizeof *v->findings);
     a->order = reallocarray(a->order, v->count + 1, sizeof *a->order);
     rf_assert(v->findings && a->order);
-    a->order[v->count] = (struct order){.rank = rank, .main = w->stuck->main};
-    struct finding *f = &v->findings[v->count++];
-    *f = (struct finding){.kind = kind,
-                          .confidence = w->stuck->proved ? CONFIDENCE_PROVED : CONFIDENCE_LIKELY,
-                          .lock = w->lock,
-                          .waiter = w->task,
-                          .waiting = w->waiting};
-    f->waiting.stack = stack_copy(&w->waiting.stack);
-    return f;
+    a->order[v->count] = (struct order){.rank = RANK_CAUSE};
+    v->findings[v->count++] = *f;
+}
+
+static struct finding *add(struct analysis *a, const struct waiter *w, enum finding_kind kind, int rank) {
+    struct finding f = {.kind = kind,
+                        .confidence = w->stuck->proved ? CONFIDENCE_PROVED : CONFIDENCE_LIKELY,
+                        .lock = w->lock,
+                        .waiter = w->task,
+                        .waiting = w->waiting};
+    f.waiting.stack = stack_copy(&w->waiting.stack);
+    findings_append(a, &f);
+    a->order[a->verdict->count - 1] = (struct order){.rank = rank, .main = w->stuck->main};
+    return &a->verdict->findings[a->verdict->count - 1];
 }
 
 static void add_parties(const struct finding_party *from, size_t count, struct finding_party **to,
@@ -196,10 +201,103 @@ static int awaited_child(const struct analysis *a, const struct waiter *w) {
     return 0;
 }
 
+// ---- pipes
+
+static bool is_ancestor_pid(const struct history *h, int pid, int of) {
+    for (size_t hops = 0; of && hops < h->life_count; hops++) {
+        if (of == pid) return true;
+        int next = 0;
+        for (size_t i = 0; i < h->life_count && !next; i++)
+            if (h->lives[i].pid == of) next = h->lives[i].parent_pid;
+        of = next;
+    }
+    return false;
+}
+
+// Did the process get the end by a fork, and never write to it nor move it to another number? Then it is there by
+// mistake.
+static bool inherited_unused(const struct history *h, const struct pipe_end *end) {
+    const struct pipe_fact *made = NULL;
+    for (size_t i = 0; i < h->pipe_count; i++) {
+        const struct pipe_fact *f = &h->pipes[i];
+        if (f->fd != end->fd || !is_ancestor_pid(h, f->pid, end->pid)) continue;
+        if (f->fact == PIPE_MADE) made = f;
+        if (f->fact == PIPE_WRITTEN && f->pid == end->pid) return false;
+    }
+    return made && made->pid != end->pid;
+}
+
+static bool waits(const struct analysis *a, int pid) {
+    for (size_t i = 0; i < a->waiter_count; i++)
+        if (a->waiters[i].task.pid == pid) return true;
+    return false;
+}
+
+static size_t life_of_process(const struct history *h, int pid, uint64_t event) {
+    size_t life = history_life(h, pid, event);
+    for (size_t i = 0; life == NONE && i < h->life_count; i++)
+        if (h->lives[i].pid == pid && life_at(&h->lives[i], event)) life = i;
+    return life;
+}
+
+static int add_pipe_holder(struct analysis *a, struct finding *f, const struct pipe_end *end, uint64_t event,
+                           struct rf_error *err) {
+    const struct history *h = &a->history;
+    struct finding_party party = {.point.event = 0};
+    size_t life = life_of_process(h, end->pid, event);
+    char what[sizeof party.what];
+    if (life == NONE) return 0;
+    if (timeline_seek(a->timeline, event, err) < 0) return -1;
+    analysis_point(a, h->lives[life].tid, &party.point);
+    analysis_task(a, life, NULL, &party.task);
+    snprintf(what, sizeof what, "has a copy of the write end, fd %d, since the fork that made it", end->fd);
+    party_add(&f->wakers, &f->waker_count, &party.task, &party.point, what);
+    const struct space_life *space = &h->spaces[h->lives[life].space];
+    if (f->fork.event || space->parent == NONE) return 0;
+    if (timeline_seek(a->timeline, space->begin, err) < 0) return -1;
+    analysis_point(a, space->forker, &f->fork);
+    return 0;
+}
+
+// 1: a finding was made.
+static int make_pipe(struct analysis *a, struct waiter *w, struct rf_error *err) {
+    const struct stuck *s = w->stuck;
+    bool any = false;
+    for (size_t i = 0; i < s->end_count; i++)
+        any |= inherited_unused(&a->history, &s->ends[i]);
+    if (s->wait != WAIT_PIPE_READ || !any) return 0;
+    struct finding *f = add(a, w, FINDING_INHERITED_PIPE, RANK_CAUSE);
+    snprintf(f->lock.kind, sizeof f->lock.kind, "pipe");
+    snprintf(f->lock.symbol, sizeof f->lock.symbol, "the pipe on fd %d", (int)s->object);
+    for (size_t i = 0; i < s->end_count; i++)
+        if (inherited_unused(&a->history, &s->ends[i]) && add_pipe_holder(a, f, &s->ends[i], s->event, err) < 0)
+            return -1;
+    text_reason_pipe(f, (int)s->object);
+    text_advice(f, ADVICE_PIPE, NULL, explain(a, w));
+    return 1;
+}
+
+static int make_pipes(struct analysis *a, struct rf_error *err) {
+    for (size_t i = 0; i < a->waiter_count; i++)
+        if (!a->waiters[i].explained && make_pipe(a, &a->waiters[i], err) < 0) return -1;
+    return 0;
+}
+
+// The stuck process that has the other end of a pipe; 0 if there is none.
+static int awaited_end(const struct analysis *a, const struct waiter *w) {
+    for (size_t i = 0; i < w->stuck->end_count; i++) {
+        int pid = w->stuck->ends[i].pid;
+        if (pid != w->task.pid && waits(a, pid)) return pid;
+    }
+    return 0;
+}
+
 static void make_consequences(struct analysis *a) {
     for (size_t i = 0; i < a->waiter_count; i++) {
         struct waiter *w = &a->waiters[i];
+        if (w->explained) continue;
         int child = w->futex ? 0 : awaited_child(a, w);
+        if (!child) child = awaited_end(a, w);
         if (!child) continue;
         struct finding *f = add(a, w, FINDING_CROSS_PROCESS_WAIT, RANK_CONSEQUENCE);
         a->order[a->verdict->count - 1].child = child;
@@ -221,11 +319,14 @@ static void make_unknown(struct analysis *a) {
             bool known = w->first->who.tid, best_known = best->first->who.tid;
             if (known != best_known ? known : w->stuck->main && !best->stuck->main) best = w;
         }
-        struct finding *f = add(a, best, FINDING_UNKNOWN_WAIT, RANK_UNKNOWN);
         const struct waiter *first = best->first;
+        // fork() waits for somebody who waits for something else than a lock: fflush(NULL) for a blocked reader.
+        bool in_fork = best->ref.in_fork && first->who.tid && first->holder_lives && !first->who.fork;
+        struct finding *f = add(a, best, in_fork ? FINDING_ATFORK_DEADLOCK : FINDING_UNKNOWN_WAIT, RANK_UNKNOWN);
         add_holder(f, first);
         add_fork(f, first);
         enum advice which = best->shared           ? ADVICE_SHARED
+                            : in_fork              ? ADVICE_FORK_HELD
                             : !first->who.tid      ? ADVICE_UNKNOWN
                             : !first->holder_lives ? ADVICE_ENDED
                                                    : ADVICE_HELD;
@@ -317,6 +418,7 @@ int findings_make(struct analysis *a, struct rf_error *err) {
     bool guessed = a->waiter_count && a->waiters[0].stuck->guessed;
     if (!guessed) make_cycles(a);
     make_wakers(a);
+    if (!guessed && make_pipes(a, err) < 0) return -1;
     if (!guessed) {
         make_consequences(a);
         make_unknown(a);

@@ -61,6 +61,14 @@ int wakers_find(struct analysis *a, struct waiter *w, struct rf_error *err);
 // Is the semaphore of w posted by tasks that did not take it? Fills posts.
 int wakers_posts(struct analysis *a, struct waiter *w, struct rf_error *err);
 
+// analysis_torn.c: findings about children that crashed.
+int torn_look(struct analysis *a, struct rf_error *err);
+// Appends a finding that has no waiter (its stacks are taken over).
+void findings_append(struct analysis *a, const struct finding *f);
+
+// analysis_vanished.c: fills `vanished` of each finding with a fork, and says which fork handlers there are.
+int vanished_fill(struct analysis *a, struct rf_error *err);
+
 // Fills verdict->findings, spans and deadlock.
 int findings_make(struct analysis *a, struct rf_error *err);
 // The spans of one lock; moves the timeline.

@@ -152,12 +152,17 @@ static bool restarts(int64_t ret) {
     return ret <= -512 && ret >= -516;
 }
 
+// Its calls return again and again, and it is stuck all the same.
+static bool waits_in_turns(enum wait_kind kind) {
+    return kind == WAIT_TIMED || kind == WAIT_YIELD || kind == WAIT_SPIN;
+}
+
 static void on_return(struct history *h, const struct event *e, size_t life) {
     if (e->kind == EV_EXIT && !restarts(e->ret)) {
         h->lives[life].in_call = false;
         size_t kept = 0;
         for (size_t i = 0; i < h->stuck_count; i++)
-            if (h->stuck[i].life != life) h->stuck[kept++] = h->stuck[i];
+            if (h->stuck[i].life != life || waits_in_turns(h->stuck[i].wait)) h->stuck[kept++] = h->stuck[i];
         h->stuck_count = kept;
     }
     bool failed = e->ret < 0 && e->ret > -4096;

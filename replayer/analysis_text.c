@@ -78,6 +78,10 @@ void text_lock(struct timeline *t, const struct history *h, int tid, const struc
 
 // ---- the reason
 
+static const char *lock_name(const struct finding *f) {
+    return f->lock.symbol[0] ? f->lock.symbol : "the lock";
+}
+
 void text_reason_waker(struct finding *f, const struct lock_ref *ref) {
     static const char *const reasons[] = {
         [WANTS_COND] =
@@ -117,6 +121,21 @@ void text_reason_child_handler(struct finding *f) {
         f->waiter.pid);
 }
 
+void text_reason_torn(struct finding *f) {
+    snprintf(f->reason, sizeof f->reason,
+             "%s was held at the fork by a thread that vanished there. In the child it was made free again, but the "
+             "data under it is as that thread left it, in the middle of a change; process %d took the lock and "
+             "crashed. (Likely, not proved: the crash may have another cause.)",
+             lock_name(f), f->waiter.pid);
+}
+
+void text_reason_pipe(struct finding *f, int fd) {
+    snprintf(f->reason, sizeof f->reason,
+             "Process %d reads from fd %d until the pipe ends. It does not end, because a copy of its write end is "
+             "still open, in a process that got it by fork and does not use it.",
+             f->waiter.pid, fd);
+}
+
 // ---- advice
 
 __attribute__((format(printf, 2, 3))) static void say(struct finding *f, const char *format, ...) {
@@ -127,17 +146,16 @@ __attribute__((format(printf, 2, 3))) static void say(struct finding *f, const c
     va_end(ap);
 }
 
-static const char *lock_name(const struct finding *f) {
-    return f->lock.symbol[0] ? f->lock.symbol : "the lock";
-}
-
+// The innermost function that a user would know: not libc's, not libstdc++'s wrappers (std::, __gthread_).
 static const char *waiting_function(const struct finding *f) {
     for (size_t i = 0; i < f->waiting.stack.count; i++) {
         const struct frame *frame = &f->waiting.stack.frames[i];
-        if (frame->module &&
-            (!strncmp(frame->module, "libc.so", 7) || !strncmp(frame->module, "ld-linux", 8)))
+        if (stack_is_libc(frame)) continue;
+        if (!frame->function) break;
+        if (frame->function[0] == '_' || !strncmp(frame->function, "std::", 5) ||
+            !strncmp(frame->function, "void std::", 10))
             continue;
-        return frame->function ? frame->function : "what the child calls";
+        return frame->function;
     }
     return "what the child calls";
 }
@@ -227,6 +245,15 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
                "which runs "
                "no fork handlers.\n");
         break;
+    case ADVICE_FORK_HELD:
+        say(f,
+            "fork() itself hangs, in the parent: it takes %s, as it takes all of libc's locks and those of fork "
+            "handlers, and the holder does not give it back. (fflush(NULL) and exit() hold the list of streams while "
+            "they wait for a stream that another thread is reading from.)\n"
+            "1. Do not wait for input while a stream is locked: read(2) in the reader, or flush single streams.\n"
+            "2. Or use posix_spawn, which takes none of these locks.\n",
+            lock_name(f));
+        break;
     case ADVICE_CROSS:
         say(f, "Nothing here: when the child no longer hangs, neither does this wait.\n");
         break;
@@ -254,6 +281,23 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
             "2. Or let the child handler initialise the lock anew instead of taking it.\n"
             "3. Or use posix_spawn, which runs no fork handlers.\n");
         break;
+    case ADVICE_TORN:
+        say(f,
+            "To make the lock free again in the child is not enough: what it protects is as the vanished thread left "
+            "it.\n"
+            "1. Take %s in a prepare handler (pthread_atfork): then nobody is in the middle of a change at a "
+            "fork.\n"
+            "2. Or let the child handler make the data anew as well, not only the lock.\n"
+            "3. Or use posix_spawn, or fork and exec at once.\n",
+            lock_name(f));
+        break;
+    case ADVICE_PIPE:
+        say(f, "A pipe ends when every copy of its write end is closed, and fork makes copies.\n"
+               "1. Close the ends that a process does not use, in the parent and in each child, right after the "
+               "fork.\n"
+               "2. Or make pipes with pipe2(O_CLOEXEC) and start other programs with posix_spawn and its file "
+               "actions: then no copy gets into them.\n");
+        break;
     case ADVICE_UNKNOWN:
         say(f,
             "Nobody who is left can wake this task. If it waits for something that another thread does (a "
@@ -263,4 +307,16 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
     }
     if (waiters == 1) say(f, "One more task waits for the same.\n");
     if (waiters > 1) say(f, "%zu more tasks wait for the same.\n", waiters);
+}
+
+void text_handlers(struct finding *f, const char *text, size_t count, size_t shown) {
+    if (!strstr(f->advice, "atfork") && !strstr(f->advice, "handlers")) return;
+    if (!count) {
+        say(f, "No fork handlers are registered now.\n");
+        return;
+    }
+    say(f, "Registered now, in this order (prepare, parent, child; prepare handlers run from the last to the first): %s",
+        text);
+    if (count > shown) say(f, " and %zu more", count - shown);
+    say(f, ".\n");
 }

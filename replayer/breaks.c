@@ -101,9 +101,27 @@ bool space_poke(struct space *s, uint64_t address, const void *bytes, size_t len
     return true;
 }
 
-bool replay_space_read(struct replay *r, uint32_t space, uint64_t address, void *buffer, size_t len) {
+static struct space *space_of(struct replay *r, uint32_t id) {
     for (size_t i = 0; i < r->space_count; i++)
-        if (r->spaces[i]->id == space) return space_read(r->spaces[i], address, buffer, len);
+        if (r->spaces[i]->id == id) return r->spaces[i];
+    return NULL;
+}
+
+bool replay_space_read(struct replay *r, uint32_t space, uint64_t address, void *buffer, size_t len) {
+    const struct space *s = space_of(r, space);
+    return s && space_read(s, address, buffer, len);
+}
+
+bool replay_space_shared(struct replay *r, uint32_t space, uint64_t address, uint64_t *identity,
+                         uint64_t *offset) {
+    const struct space *s = space_of(r, space);
+    for (size_t i = 0; s && i < s->map_count; i++) {
+        const struct space_map *m = &s->maps[i];
+        if (address < m->v.start || address >= m->v.end) continue;
+        *identity = m->identity;
+        *offset = m->v.offset + (address - m->v.start);
+        return m->identity != 0;
+    }
     return false;
 }
 
@@ -349,12 +367,6 @@ void breaks_searched(struct space *s, const struct loop_site *site, uint64_t add
 
 // ---- the client
 
-static struct space *space_of(struct replay *r, uint32_t id) {
-    for (size_t i = 0; i < r->space_count; i++)
-        if (r->spaces[i]->id == id) return r->spaces[i];
-    return NULL;
-}
-
 // A breakpoint for each instruction of a module is added in a row: a page is read once for them.
 struct code_page {
     uint64_t start; // 0: none
@@ -560,6 +572,17 @@ static unsigned long long *numbered_register(struct user_regs_struct *u, int num
     return registers[number & 15];
 }
 
+// movl $imm,(reg), C7 /0 without displacement: a plain store that takes or frees a lock.
+static bool carry_out_store(struct space *s, const uint8_t *c, size_t len, struct user_regs_struct *u) {
+    size_t rex = len > 6 && c[0] == 0x41 ? 1 : 0;
+    if (len < 6 + rex || c[rex] != 0xc7 || (c[rex + 1] & 0xf8) != 0) return false;
+    int rm = c[rex + 1] & 7;
+    if (rm == 4 || rm == 5 || !program_write(s, *numbered_register(u, (int)rex * 8 + rm), c + rex + 2, 4))
+        return false;
+    u->rip += 6 + rex;
+    return true;
+}
+
 // Instructions that functions begin with: endbr64, push of a register, mov between 64-bit registers. A single
 // step costs 20 us and more, this nothing.
 static bool carry_out(struct space *s, const uint8_t *c, size_t len, struct user_regs_struct *u) {
@@ -627,7 +650,8 @@ int breaks_hit(struct replay *r, struct vtask *v, int *status, struct rf_error *
     hide(s, regs->rip, hit.code, hit.code_len);
     r->breaks.counts.hits++;
     bool done = r->breaks.client.hit(r->breaks.client.context, r, &hit) == BREAK_DONE;
-    if (done || carry_out(s, hit.code, hit.code_len, regs)) {
+    if (done || carry_out_store(s, hit.code, hit.code_len, regs) ||
+        carry_out(s, hit.code, hit.code_len, regs)) {
         if (s->watched) watch_hit_now(r, v); // emulated writes pass the debug registers by
         return 1;
     }

@@ -61,6 +61,9 @@ int replay_break_atomic(struct replay *r, struct break_hit *hit, struct atomic_r
 
 // Reads memory of the space of a hit or mapping, without breakpoints; false: not mapped, or no such space.
 bool replay_space_read(struct replay *r, uint32_t space, uint64_t address, void *buffer, size_t len);
+// Is `address` in memory that processes share? Then they have the same object and offset.
+bool replay_space_shared(struct replay *r, uint32_t space, uint64_t address, uint64_t *identity,
+                         uint64_t *offset);
 // The id of the address space of `tid`, 0: it does not live.
 uint32_t replay_space_of(const struct replay *r, int tid);
 

@@ -81,7 +81,9 @@ static void describe_wait(const struct party *p, size_t i, char *out, size_t siz
     const struct snapshot_thread *t = &p->snapshot->threads[i];
     const struct wait *w = &p->waits[i];
     int child;
-    if (w->in_futex) {
+    if (w->spins) {
+        snprintf(out, size, "spins on %s", w->lock.symbol);
+    } else if (w->in_futex) {
         int n = snprintf(out, size, "waits for %s%s%s%s", w->lock.symbol[0] ? w->lock.symbol : "a futex",
                          w->lock.kind[0] ? ", a " : "", w->lock.kind, w->timed ? ", for a limited time" : "");
         if (n >= 0 && (size_t)n < size && w->owner_thread != NO_THREAD)
@@ -91,6 +93,8 @@ static void describe_wait(const struct party *p, size_t i, char *out, size_t siz
             snprintf(out + n, size - (size_t)n, ", in memory that other processes share");
     } else if (waits_for_child(t, &child) && child) {
         snprintf(out, size, "waits for its child %d to end", child);
+    } else if (t->in_call && t->nr == SYS_restart_syscall) { // what a stop makes of such a call
+        snprintf(out, size, "is in a sleep, or a wait for a limited time");
     } else if (t->in_call) {
         snprintf(out, size, "is in %s", syscall_name(t->nr));
     } else if (t->stopped || t->regs.rsp) {
@@ -163,16 +167,19 @@ static void add_relative(struct diagnosis *d, int pid) {
 
 static bool in_wait_for(int parent, int child) {
     size_t count;
+    struct proc_task t;
+    if (!proc_task(child, &t)) return false;
     int *tids = proc_threads(parent, &count);
     bool found = false;
     for (size_t i = 0; i < count; i++) {
         struct proc_call call;
-        struct snapshot_thread t = {.in_call = true};
+        struct snapshot_thread waiter = {.in_call = true};
         int wanted;
         proc_call(tids[i], &call);
-        t.nr = call.nr;
-        memcpy(t.args, call.args, sizeof t.args);
-        found |= call.where == PROC_IN_CALL && waits_for_child(&t, &wanted) && (!wanted || wanted == child);
+        waiter.nr = call.nr;
+        memcpy(waiter.args, call.args, sizeof waiter.args);
+        found |= call.where == PROC_IN_CALL && waits_for_child(&waiter, &wanted) &&
+                 (!wanted || wanted == t.inside);
     }
     free(tids);
     return found;

@@ -38,7 +38,7 @@ static struct finding *add(struct diagnosis *d, struct party *p, const struct wa
 
 // Is it still so, now that the threads run again?
 static bool still_waits(const struct party *p, const struct wait *w) {
-    return snapshot_still_waits(p->snapshot, (size_t)(w - p->waits));
+    return w->spins || snapshot_still_waits(p->snapshot, (size_t)(w - p->waits));
 }
 
 static bool is_untimed(const struct wait *w) {
@@ -140,7 +140,7 @@ static void make_cycles(struct diagnosis *d, struct party *p) {
 // ---- a process in which nobody is left
 
 static int says_more(const struct party *p, const struct wait *w) {
-    return (w->held ? 4 : 0) + (w->owner ? 2 : 0) + (w->task.tid == p->snapshot->pid);
+    return (w->spins ? 8 : 0) + (w->held ? 4 : 0) + (w->owner ? 2 : 0) + (w->task.tid == p->snapshot->pid);
 }
 
 static void make_rest(struct diagnosis *d, struct party *p) {
@@ -156,7 +156,8 @@ static void make_rest(struct diagnosis *d, struct party *p) {
     // 1 -> 0 of a semaphore may have used the last permit up. And what a signal interrupted may hold the lock itself.
     bool orphan = p->vanished && best->held && best->ref.rule != RULE_SEMAPHORE && !best->signal_handler &&
                   best->owner_thread == NO_THREAD;
-    struct finding *f = add(d, p, best, orphan ? FINDING_ORPHANED_LOCK : FINDING_UNKNOWN_WAIT, !orphan);
+    struct finding *f =
+        add(d, p, best, orphan ? FINDING_ORPHANED_LOCK : FINDING_UNKNOWN_WAIT, !orphan && !best->spins);
     if (best->owner_thread != NO_THREAD) f->holder = p->waits[best->owner_thread].task;
     enum advice which = orphan ? ADVICE_NOT_SEEN : f->holder.tid ? ADVICE_HELD : ADVICE_UNKNOWN;
     text_advice(f, which, &best->ref, explain(p, best));
@@ -190,7 +191,7 @@ static struct party *stuck_child(struct diagnosis *d, const struct party *p, int
     for (size_t i = 0; i < d->party_count; i++) {
         struct party *child = &d->parties[i];
         if (child->covered && child->snapshot->parent == p->snapshot->pid &&
-            (!wanted || child->snapshot->pid == wanted))
+            (!wanted || child->snapshot->inside == wanted))
             return child;
     }
     return NULL;

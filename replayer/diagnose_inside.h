@@ -22,6 +22,7 @@ struct wait {
     struct finding_task task;
     struct stack stack;
     bool signal_handler; // the stack goes through one: what was interrupted may hold the lock
+    bool spins;          // runs, but its state only repeats: until `lock`, a word, changes
     bool in_futex;       // asleep in a futex call, and then:
     bool timed;          // the call ends by itself
     bool shared;         // other processes could end it
@@ -66,6 +67,11 @@ size_t party_thread(const struct party *p, int inside); // NO_THREAD: it has non
 // The stack of a thread, named; from malloc. *signal_handler (or NULL): it goes through one.
 struct stack party_stack(struct diagnosis *d, const struct party *p, const struct snapshot_thread *t,
                          bool *signal_handler);
+// The lock's name and place, from symbols or else its mapping.
+void party_name_lock(struct diagnosis *d, const struct party *p, struct wait *w);
+// If all threads but one sleep so that only that one could wake them: does it spin? Fills its wait.
+void party_look_at_spin(struct diagnosis *d, struct party *p);
+bool wait_is_closed(const struct wait *w); // only a thread of the process could end it
 void party_release(struct party *p);
 
 // Is the thread in a wait for a child process? *child: which one, 0 any.

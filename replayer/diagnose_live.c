@@ -222,12 +222,11 @@ static int check(const struct proc_task *p, struct rf_error *err) {
             p->process, p->parent);
     if (!p->tracer) return 0;
     struct proc_task tracer;
+    if (!proc_task(p->tracer, &tracer)) tracer.name[0] = 0;
     return rf_fail(
         err, RF_CANNOT,
-        "process %d is traced by process %d%s%s%s: end that one first, a process has one tracer at "
-        "most",
-        p->process, p->tracer, proc_task(p->tracer, &tracer) ? " (" : "", tracer.name,
-        tracer.name[0] ? ")" : "");
+        "process %d is traced by process %d (%s): end that one first, a process has one tracer at most",
+        p->process, p->tracer, tracer.name);
 }
 
 static bool known(const struct live *l, int tid) {
@@ -260,7 +259,9 @@ static int add_thread(struct live *l, int tid, struct rf_error *err) {
             return no_permission(s->pid, err);
         }
         if (ptrace(PTRACE_INTERRUPT, tid, 0, 0)) l->held[n].gone = true;
-    } else if (call.where != PROC_RUNNING) {
+    } else if (call.where == PROC_RUNNING) {
+        t->running = task.state == 'R';
+    } else {
         t->in_call = call.where == PROC_IN_CALL;
         t->nr = call.nr;
         memcpy(t->args, call.args, sizeof t->args);
@@ -334,6 +335,42 @@ bool snapshot_still_waits(const struct snapshot *s, size_t thread) {
            !memcmp(call.args, t->args, sizeof call.args) &&
            (t->nr != SYS_futex ||
             (tracee_read(l->via, l->mem, t->args[0], &word, sizeof word) && futex_would_sleep(t, word)));
+}
+
+// Waits for the stop of an interrupted thread; false when it is gone, or stops for a signal, which it then gets.
+static bool stopped_by_us(int tid) {
+    int status;
+    for (int tries = 0; tries < STOP_TRIES; tries++) {
+        pid_t got = waitpid(tid, &status, __WALL | WNOHANG);
+        if (got == 0) {
+            pause_briefly();
+            continue;
+        }
+        if (got < 0 || !WIFSTOPPED(status)) return false;
+        if (status >> 16 == PTRACE_EVENT_STOP) return true;
+        ptrace(PTRACE_DETACH, tid, 0, (long)WSTOPSIG(status));
+        return false;
+    }
+    return false;
+}
+
+size_t snapshot_sample(const struct snapshot *s, size_t thread, struct user_regs_struct *out, size_t count) {
+    int tid = s->threads[thread].tid;
+    size_t n = 0;
+    if (ptrace(PTRACE_SEIZE, tid, 0, 0)) return 0;
+    while (n < count) {
+        struct proc_call call;
+        proc_call(tid, &call); // a call that it has gone into is not to be interrupted
+        if (call.where != PROC_RUNNING || ptrace(PTRACE_INTERRUPT, tid, 0, 0)) break;
+        if (!stopped_by_us(tid)) return n;
+        if (!tracee_get_regs(tid, &out[n])) break;
+        n++;
+        if (n < count && (ptrace(PTRACE_CONT, tid, 0, 0) || (pause_briefly(), false))) break;
+    }
+    // It must be stopped to be let go.
+    if (ptrace(PTRACE_DETACH, tid, 0, 0) && !ptrace(PTRACE_INTERRUPT, tid, 0, 0) && stopped_by_us(tid))
+        ptrace(PTRACE_DETACH, tid, 0, 0);
+    return n;
 }
 
 // ---- all of it
@@ -422,6 +459,7 @@ int snapshot_live(int pid, struct file_store *files, struct snapshot **out, stru
     l->via = living(task.process);
     l->base = (struct snapshot){.pid = task.process,
                                 .parent = task.parent,
+                                .inside = task.inside,
                                 .handlers = catches(task.caught),
                                 .view = {.read = live_read, .blob = live_blob, .context = l},
                                 .files = files,

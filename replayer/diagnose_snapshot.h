@@ -11,6 +11,7 @@ struct snapshot_thread {
     int inside;    // as the process knows it, which may live in a PID namespace of its own
     int alias;     // another TID that may mean this thread (a core written from outside); 0: none
     char name[32]; // "" in a core
+    bool running;  // on a CPU, or about to be
     bool in_call;  // asleep in a system call, and would go on sleeping
     int nr;
     uint64_t args[6];
@@ -20,6 +21,7 @@ struct snapshot_thread {
 
 struct snapshot {
     int pid, parent; // parent 0: not known
+    int inside;      // its PID as its parent knows it
     bool core;
     bool handlers; // a handler of an asynchronous signal may run (a core does not tell: true)
     bool alone;    // no other process runs in this memory (a core does not tell: true)
@@ -43,6 +45,9 @@ int snapshot_live(int pid, struct file_store *files, struct snapshot **out, stru
 // Is the thread still in the call that it was in, and its futex word what it waits for? False of a thread that
 // was in none.
 bool snapshot_still_waits(const struct snapshot *s, size_t thread);
+// The thread's registers at up to `count` moments, some hundred microseconds of its own running apart; it must be
+// running. Returns how many there are; fewer when it goes into a call or gets a signal.
+size_t snapshot_sample(const struct snapshot *s, size_t thread, struct user_regs_struct *out, size_t count);
 // Memory of another process, without stopping it; false: not permitted or not mapped.
 bool snapshot_peek(int pid, uint64_t address, void *buffer, size_t len);
 

@@ -146,6 +146,7 @@ bool party_ancestor_thread(struct diagnosis *d, const struct party *p, int tid, 
     for (int i = 0; i < ANCESTORS && pid > 0 && proc_task(pid, &ancestor); i++, pid = ancestor.parent) {
         if (!thread_of(pid, tid, &child, &thread)) continue;
         out->pid = pid;
+        out->tid = thread.tid;
         snprintf(out->name, sizeof out->name, "%s", thread.name);
         start_routine(d, p, pid, tid, out);
         return true;

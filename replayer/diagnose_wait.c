@@ -43,7 +43,7 @@ static const char *base_name(const char *path) {
     return slash && slash[1] ? slash + 1 : path;
 }
 
-static void name_lock(struct diagnosis *d, const struct party *p, struct wait *w) {
+void party_name_lock(struct diagnosis *d, const struct party *p, struct wait *w) {
     const struct view *v = &p->snapshot->view;
     struct finding_lock *l = &w->lock;
     struct data_symbol symbol;
@@ -151,7 +151,7 @@ static void look_at_thread(struct diagnosis *d, struct party *p, size_t i) {
     if (!w->in_futex) return;
     lock_recognise(w->stack.frames, w->stack.count, t->args, &p->snapshot->view, t->regs.rsp, &w->ref);
     w->shared = is_shared(p->snapshot, t->args[0]) || is_shared(p->snapshot, w->ref.base);
-    name_lock(d, p, w);
+    party_name_lock(d, p, w);
     uint32_t value = word_at(p, w->ref.word);
     w->held = lock_is_held(w->ref.rule, w->ref.mask ? value & w->ref.mask : value);
     if (!w->held || w->shared) return;
@@ -159,10 +159,14 @@ static void look_at_thread(struct diagnosis *d, struct party *p, size_t i) {
     if (w->owner) w->owner_thread = party_thread(p, w->owner);
 }
 
+bool wait_is_closed(const struct wait *w) {
+    return w->spins || (w->in_futex && !w->timed && !w->shared);
+}
+
 static bool is_closed(const struct party *p) {
     const struct snapshot *s = p->snapshot;
     for (size_t i = 0; i < s->thread_count; i++)
-        if (!p->waits[i].in_futex || p->waits[i].timed || p->waits[i].shared) return false;
+        if (!wait_is_closed(&p->waits[i])) return false;
     return s->complete && s->alone && s->thread_count;
 }
 
@@ -172,6 +176,7 @@ void party_look(struct diagnosis *d, struct party *p) {
     party_find_tcbs(d, p);
     for (size_t i = 0; i < p->snapshot->thread_count; i++)
         look_at_thread(d, p, i);
+    if (!p->snapshot->core) party_look_at_spin(d, p);
     p->closed = is_closed(p);
 }
 

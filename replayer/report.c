@@ -142,7 +142,7 @@ static void print_waiting(struct report *r, const struct finding_task *waiter,
     char task[160], name[300];
     describe_task(task, sizeof task, waiter);
     describe_lock(name, sizeof name, lock);
-    if (lock->address)
+    if (lock->address || lock->symbol[0])
         report_wrap(r->out, 4, "%s %s %s", task, verb, name);
     else
         report_wrap(r->out, 4, "%s waits", task);
@@ -260,8 +260,7 @@ static void print_finding(struct report *r, const struct finding *f) {
         }
         if (holder && f->kind != FINDING_CROSS_PROCESS_WAIT) print_holder(r, f);
         if (f->holder.tid || v->from_memory) {
-            heading(r, f->kind == FINDING_TORN_DATA ? "Where it was at the fork" : "Where it was taken",
-                    f->acquired.event);
+            heading(r, "Where it was taken", f->acquired.event);
             if (v->from_memory)
                 print_unknown(r);
             else

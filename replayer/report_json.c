@@ -70,7 +70,7 @@ static json_t *point_json(const struct finding_point *p, bool *ok) {
 }
 
 static json_t *lock_json(const struct finding_lock *l, bool *ok) {
-    if (!l->address) return json_null();
+    if (!l->address && !l->kind[0]) return json_null();
     json_t *o = json_object();
     put(o, "address", address(l->address), ok);
     put(o, "kind", report_json_text(l->kind), ok);

@@ -241,22 +241,40 @@ bool symbols_functions(struct symbols *s, const struct view *v, uint64_t address
     return true;
 }
 
-uint64_t symbols_address(struct symbols *s, const struct view *v, const char *module_name, const char *name) {
-    uint64_t last_blob = 0;
-    for (size_t i = 0; i < v->map_count; i++) {
-        const struct view_map *map = &v->maps[i];
+// The modules whose names start with `name` (NULL: all), one after the other; *at begins with 0. NULL: no more.
+static struct symbol_module *next_module(struct symbols *s, const struct view *v, const char *name, size_t *at,
+                                         uint64_t *bias) {
+    while (*at < v->map_count) {
+        const struct view_map *map = &v->maps[(*at)++];
         struct module m;
-        if (!map->blob || map->blob == last_blob) continue;
-        last_blob = map->blob;
+        if (!map->blob || (*at > 1 && v->maps[*at - 2].blob == map->blob)) continue;
         if (!module_at(v, map->start, &m)) continue;
         const char *base = base_name(s, m.path);
-        if (module_name && (!base || strncmp(base, module_name, strlen(module_name)))) continue;
+        if (name && (!base || strncmp(base, name, strlen(name)))) continue;
+        *bias = m.bias;
         struct symbol_module *module = get_module(s, &m);
-        for (size_t k = 0; module && k < module->symbol_count; k++) {
+        if (module) return module;
+    }
+    return NULL;
+}
+
+uint64_t symbols_address(struct symbols *s, const struct view *v, const char *module_name, const char *name) {
+    size_t at = 0;
+    uint64_t bias;
+    for (struct symbol_module *module; (module = next_module(s, v, module_name, &at, &bias));)
+        for (size_t k = 0; k < module->symbol_count; k++) {
             const struct symbol *symbol = &module->symbols[k];
             size_t len = strcspn(symbol->name, "@");
-            if (len == strlen(name) && !strncmp(symbol->name, name, len)) return symbol->value + m.bias;
+            if (len == strlen(name) && !strncmp(symbol->name, name, len)) return symbol->value + bias;
         }
-    }
     return 0;
+}
+
+bool symbols_tls(struct symbols *s, const struct view *v, const char *module_name, const char *name,
+                 uint64_t *offset) {
+    size_t at = 0;
+    uint64_t bias;
+    for (struct symbol_module *module; (module = next_module(s, v, module_name, &at, &bias));)
+        if (symbol_module_tls(module, name, offset)) return true;
+    return false;
 }

@@ -84,6 +84,19 @@ static void load_symbols(struct symbol_module *s) {
     }
 }
 
+bool symbol_module_tls(const struct symbol_module *s, const char *name, uint64_t *offset) {
+    int count = s->module ? dwfl_module_getsymtab(s->module) : 0;
+    for (int i = 0; i < count; i++) {
+        GElf_Sym symbol;
+        GElf_Addr address;
+        const char *found = dwfl_module_getsym_info(s->module, i, &symbol, &address, NULL, NULL, NULL);
+        if (!found || GELF_ST_TYPE(symbol.st_info) != STT_TLS || strcmp(found, name)) continue;
+        *offset = symbol.st_value;
+        return true;
+    }
+    return false;
+}
+
 struct symbol_module *symbol_module_new(const struct module *m, struct strings *strings) {
     struct symbol_module *s = calloc(1, sizeof *s);
     Dwfl_Callbacks *callbacks = malloc(sizeof *callbacks);

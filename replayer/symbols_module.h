@@ -61,6 +61,9 @@ void symbol_module_free(struct symbol_module *s);
 // The symbol that covers `vaddr` (code or data), NULL: none.
 const struct symbol *symbol_module_find(const struct symbol_module *s, uint64_t vaddr, bool code);
 
+// The offset of a thread-local variable in the module's TLS block; false: no such symbol.
+bool symbol_module_tls(const struct symbol_module *s, const char *name, uint64_t *offset);
+
 // The compile unit that covers `vaddr`; false: none.
 bool symbol_module_unit(struct symbol_module *s, uint64_t vaddr, Dwarf_Die *unit);
 

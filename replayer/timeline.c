@@ -1,6 +1,7 @@
 #include "core/clock.h"
 #include "replayer/timeline.h"
 #include "replayer/analysis.h"
+#include "replayer/lock_history.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@ struct timeline {
     struct replay_checkpoint *near;
     uint64_t interval, last;
     struct verdict *verdict;
+    struct lock_history *locks;
+    char *path;
     timeline_progress progress;
     void *progress_context;
     uint64_t progress_us;
@@ -42,6 +45,7 @@ int timeline_open(const char *path, struct timeline **out, struct rf_error *err)
         return -1;
     }
     t->count = 1;
+    t->path = strdup(path);
     t->symbols = symbols_new();
     t->last = trace_last_event(t->reader);
     *out = t;
@@ -54,6 +58,8 @@ void timeline_close(struct timeline *t) {
         replay_checkpoint_free(t->checkpoints[i]);
     replay_checkpoint_free(t->near);
     if (t->verdict) verdict_free(t->verdict);
+    lock_history_free(t->locks);
+    free(t->path);
     if (t->symbols) symbols_free(t->symbols);
     if (t->reader) trace_close(t->reader);
     replay_close(t->replay);
@@ -97,6 +103,10 @@ int timeline_report(struct timeline *t, uint64_t done, uint64_t total, struct rf
     clock_trap_tsc(t->fast);
     if (go_on) return 0;
     return rf_fail(err, RF_CANNOT, "interrupted");
+}
+
+void timeline_foreign(struct timeline *t, bool begins) {
+    clock_trap_tsc(!begins && t->fast);
 }
 
 static int keep_checkpoint(struct timeline *t, struct rf_error *err) {
@@ -244,5 +254,15 @@ const char *timeline_source_line(void *timeline, const char *file, int line) {
 int timeline_verdict(struct timeline *t, const struct verdict **out, struct rf_error *err) {
     if (!t->verdict && analyse(t, &t->verdict, err) < 0) return -1;
     *out = t->verdict;
+    return 0;
+}
+
+int timeline_locks(struct timeline *t, const struct lock_history **out, struct rf_error *err) {
+    const struct lock_history_options options = {.trace_path = t->path};
+    uint64_t before = timeline_position(t);
+    if (!t->locks &&
+        (lock_history_make(t, &options, &t->locks, err) < 0 || timeline_seek(t, before, err) < 0))
+        return -1;
+    *out = t->locks;
     return 0;
 }

@@ -33,6 +33,10 @@ int timeline_event(struct timeline *t, uint64_t number, struct event *out, struc
 // A line of a source file: from the trace (blob "source:PATH"), else from this machine's disk; NULL.
 const char *timeline_source_line(void *timeline, const char *file, int line);
 
+// Around foreign code (symbols) in a callback of the replay: it may execute rdtsc, which traps while the timeline
+// runs.
+void timeline_foreign(struct timeline *t, bool begins);
+
 // Progress of long operations: called every 50 ms or so with (done, total); returning false cancels (status
 // RF_CANNOT, "interrupted").
 typedef bool (*timeline_progress)(void *context, uint64_t done, uint64_t total);
@@ -40,5 +44,9 @@ void timeline_set_progress(struct timeline *t, timeline_progress progress, void 
 
 // The verdict, computed once (re-executes the recording as needed) and kept.
 int timeline_verdict(struct timeline *t, const struct verdict **out, struct rf_error *err);
+
+// The lock history of the whole recording (replayer/lock_history.h), made once and kept beside the trace.
+struct lock_history;
+int timeline_locks(struct timeline *t, const struct lock_history **out, struct rf_error *err);
 
 #endif

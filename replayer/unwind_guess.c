@@ -116,6 +116,7 @@ bool guess_caller(const struct view *v, guess_reader read, void *context, const 
         if (!module_function(&m, frame->pc, &function, &function_end)) function_end = 0;
     }
     struct guess by_pointer = {0};
+    bool stale = false;
     uint64_t pointer[2], target, top;
     if (!lost && is_plt_entry(read, context, frame->pc) && read(context, frame->sp, &top, sizeof top) &&
         guess_is_return_address(v, read, context, top, &target)) {
@@ -127,7 +128,15 @@ bool guess_caller(const struct view *v, guess_reader read, void *context, const 
         struct guess found = {.pc = pointer[1], .sp = frame->bp + 16, .bp = pointer[0]};
         if (guess_is_return_address(v, read, context, pointer[1], &target)) {
             by_pointer = found;
-            by_pointer.scanned = !target || !enters(target, frame->pc, function, function_end);
+            enum fit fit = FIT_MAYBE;
+            if (target && enters(target, frame->pc, function, function_end))
+                fit = FIT_YES;
+            else if (target)
+                fit = enters_by_jump(read, context, target, frame->pc, function, function_end, 1);
+            by_pointer.scanned = fit != FIT_YES;
+            // rbp need be no frame pointer: in musl's _Fork it is the address of a signal set, and above it lies what
+            // pthread_create left there. A call that cannot have come here gives way to one that did.
+            stale = fit == FIT_NO && function_end;
         } else if (guess_is_trampoline(v, read, context, pointer[1])) {
             by_pointer = found;
         }
@@ -135,7 +144,7 @@ bool guess_caller(const struct view *v, guess_reader read, void *context, const 
     struct guess indirect = {0};
     uint64_t at = (frame->sp + 7) & -8ull;
     for (int i = 0; i < SCAN_WORDS; i++, at += 8) {
-        if (by_pointer.pc && at >= frame->bp) break;
+        if (by_pointer.pc && !stale && at >= frame->bp) break;
         uint64_t word;
         if (!read(context, at, &word, sizeof word)) break;
         // A handler's return address was written by the kernel, right under the ucontext_t.

@@ -2,7 +2,8 @@
 // The child has a copy of the locked mutex but not of the thread that would unlock it: it waits for ever, and
 // its parent waits for it.
 //
-// expect: orphaned-lock lock=log_mutex holder=worker start=write_report acquired=log_begin waiting=log_begin fork=main
+// expect: orphaned-lock lock=log_mutex holder=worker start=write_report acquired=log_begin
+//         waiting=log_begin fork=main
 // expect: cross-process-wait
 // status: 120
 #include <pthread.h>

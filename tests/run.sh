@@ -27,8 +27,8 @@ for source in tests/unit/*.c; do
 done
 # The long ones first, so that the end is not one of them alone.
 while read -r name; do add "proof-$name" tests/proof/run.sh "$build" "$name"; done < <(tests/proof/run.sh "$build" --list)
-for source in samples/*.c; do
-    name=$(basename "$source" .c)
+for source in samples/*.c samples/*.cc; do
+    name=$(basename "${source%.*}")
     add "sample-$name" tests/sample.sh "$build" "$name"
 done
 for script in tests/checks/*.sh; do add "check-$(basename "$script" .sh)" "$script" "$build"; done

@@ -58,7 +58,7 @@ refused() { # PATTERN STATUS WHAT...
 as=()
 
 # ---- live: the child of the classic, its parent, and the parent asked for
-ready='main: fork' begin "$build/samples/mutex_deadlock"
+begin "$hang" logger
 child() { child=$(pgrep -P "$pid") && [ -n "$child" ] && asleep "$child"; }
 until_true child || fail "no child of $pid sleeps"
 before=$(cat "/proc/$child/syscall")
@@ -84,6 +84,15 @@ stuck "$child" "$orphan"
 until_true grep -q '^State:.T (stopped)' "/proc/$child/status" || fail "no longer stopped: $(grep State "/proc/$child/status")"
 kill -CONT "$child"
 until_true asleep "$child" || fail "does not go on"
+
+# Killed in between, refork leaves no thread stopped or traced.
+for ((i = 0; i < 40; i++)); do
+    (exec timeout -s KILL "0.0$((i % 30 + 1))" "${as_clean[@]}" "$refork" diagnose "$child" >killed 2>&1) 2>killed.err || :
+done
+until_true asleep "$child" || fail "killed: the child is elsewhere"
+grep -q '^TracerPid:.0$' "/proc/$child/status" || fail "killed: the child is still traced"
+grep -q '^State:.S' "/proc/$child/status" || fail "killed: $(grep State "/proc/$child/status")"
+[ "$(cat "/proc/$child/syscall")" = "$before" ] || fail "killed: the child is elsewhere: $before, $(cat "/proc/$child/syscall")"
 
 # Someone else's process: what is missing, and the way out.
 if [ "$(id -u)" = 0 ]; then
@@ -117,6 +126,7 @@ reader .kind == "orphaned-lock" and .confidence == "likely" and .lock.kind == "p
 stdio .kind == "orphaned-lock" and .holder.name == "writer" and .holder.start_routine == "hold_file"
 forker .kind == "orphaned-lock" and .confidence == "proved" and .holder_is_forker and .lock.symbol == "recursive"
 semaphore .kind == "unexplained-wait" and .lock.symbol == "permits"
+spin .kind == "unexplained-wait" and .confidence == "likely" and .lock.symbol == "flag" and any(.waiting.frames[]; .function == "spin")
 ended .kind == "unexplained-wait" and .confidence == "likely" and .lock.symbol == "first"
 order .kind == "lock-cycle" and .confidence == "proved" and (.cycle | length) == 2
 twice .kind == "lock-cycle" and .confidence == "proved" and .lock.symbol == "first"
@@ -126,7 +136,7 @@ stuck "$pid" '.findings[0].kind == "atfork-deadlock"'
 finish
 
 # ---- nothing is wrong: a live holder in another process, an idle pool, a busy child, a semaphore that a signal handler posts
-for way in share pool busy signaled calls; do
+for way in share pool busy spin_here signaled calls; do
     begin "$hang" "$way"
     if [ $way = share ]; then
         child=$(pgrep -P "$pid")
@@ -184,8 +194,8 @@ from_core() { # FILE FILTER
 }
 orphan='.findings[0] | .kind == "orphaned-lock" and .confidence == "likely" and .lock.symbol == "log_mutex" and .holder.start_routine == "write_report"
     and any(.waiting.frames[]; .function == "log_begin" and .line > 0)'
-cp "$build/samples/mutex_deadlock" program
-ready='main: fork' begin ./program
+cp "$hang" program
+begin ./program logger
 until_true child || fail "no child of $pid sleeps"
 core_of "$child" by-gdb
 from_core by-gdb "$orphan"
@@ -194,7 +204,7 @@ if [[ $(cat /proc/sys/kernel/core_pattern) =~ ^core ]]; then
     prlimit --pid "$child" --core=unlimited
     kill -ABRT "$child"
     until_true test -e "/proc/$pid/exe" && until_true compgen -G 'core*' >/dev/null || fail "no core: $(cat /proc/sys/kernel/core_pattern)"
-    gone() { ! kill -0 "$child" 2>/dev/null || grep -q '^State:.Z' "/proc/$child/status"; }
+    gone() { ! kill -0 "$child" 2>/dev/null || grep -q '^State:.Z' "/proc/$child/status" 2>/dev/null; }
     until_true gone
     mv core* by-kernel
     from_core by-kernel "$orphan"
@@ -207,7 +217,7 @@ mv program elsewhere
 from_core whole '.findings[0] | .kind == "orphaned-lock" and (.lock.symbol | startswith("program+0x"))'
 jq -e 'any(.notes[]; test("program. is not here, or not the file"))' verdict.json >/dev/null || fail "no note: $(jq .notes verdict.json)"
 # Another program with its name is not taken for it.
-cp "$hang" program
+cp "$build/samples/atfork_order" program
 from_core whole '.findings[0] | .kind == "orphaned-lock" and (.lock.symbol | startswith("program+0x"))'
 mv elsewhere program
 

@@ -18,6 +18,7 @@
 #include <linux/futex.h>
 
 static pthread_mutex_t first = PTHREAD_MUTEX_INITIALIZER, second = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t recursive = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static pthread_rwlock_t table_lock = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
@@ -25,6 +26,7 @@ static sem_t permits;
 static pthread_barrier_t met;
 static pthread_mutex_t *common;
 static FILE *file;
+static volatile int flag;
 
 static void rest(void) {
     for (;;)
@@ -48,6 +50,18 @@ static pid_t parent_waits(pid_t child) {
 }
 
 // ---- a thread holds something, and main forks
+
+static void log_begin(void) {
+    pthread_mutex_lock(&log_mutex);
+}
+
+static void *write_report(void *unused) {
+    pthread_setname_np(pthread_self(), "worker");
+    log_begin();
+    pthread_barrier_wait(&met);
+    rest();
+    return unused;
+}
 
 static void *hold_table(void *unused) {
     pthread_setname_np(pthread_self(), "tables");
@@ -79,6 +93,15 @@ static void *wait_for_work(void *unused) {
     for (;;)
         pthread_cond_wait(&work, &first);
     return unused;
+}
+
+// samples/mutex_deadlock.c, but the worker never ends.
+static void logger(void) {
+    start(write_report);
+    pthread_barrier_wait(&met);
+    pid_t child = fork();
+    if (!child) log_begin();
+    parent_waits(child);
 }
 
 static void writer(void) {
@@ -158,6 +181,31 @@ static void twice(void) {
     pthread_mutex_lock(&first);
     ready();
     pthread_mutex_lock(&first);
+}
+
+static void *set_flag_later(void *unused) {
+    pthread_barrier_wait(&met);
+    rest();
+    flag = 1;
+    return unused;
+}
+
+static void spin(void) {
+    start(set_flag_later);
+    pthread_barrier_wait(&met);
+    pid_t child = fork();
+    while (!child && !flag)
+        ;
+    parent_waits(child);
+}
+
+// Spins as well, but the thread that will end that is there.
+static void spin_here(void) {
+    start(set_flag_later);
+    pthread_barrier_wait(&met);
+    ready();
+    while (!flag)
+        ;
 }
 
 // ---- nothing is wrong
@@ -321,10 +369,11 @@ static const struct {
     const char *name;
     void (*run)(void);
 } ways[] = {
-    {"writer", writer},       {"reader", reader},   {"stdio", stdio}, {"forker", forker},
-    {"semaphore", semaphore}, {"ended", ended},     {"order", order}, {"twice", twice},
-    {"share", share},         {"pool", pool},       {"busy", busy},   {"signaled", signaled},
-    {"calls", calls},         {"signals", signals},
+    {"logger", logger},   {"spin", spin},   {"spin_here", spin_here}, {"writer", writer},
+    {"reader", reader},   {"stdio", stdio}, {"forker", forker},       {"semaphore", semaphore},
+    {"ended", ended},     {"order", order}, {"twice", twice},         {"share", share},
+    {"pool", pool},       {"busy", busy},   {"signaled", signaled},   {"calls", calls},
+    {"signals", signals},
 };
 
 int main(int argc, char **argv) {

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -198,6 +199,20 @@ static const char program[] =
     "static void lost_waiter(void) { start(wait_for_signal, NULL); told(); usleep(20000); "
     "in_child(destroy_cond); "
     "}\n"
+    "int __cxa_thread_atexit_impl(void (*)(void *), void *, void *);\n"
+    "static void destroy(void *unused) { (void)unused; }\n"
+    "static void *leave_things(void *arg) {\n"
+    "    pthread_key_t used, unused, plain;\n"
+    "    void *blocks[5];\n"
+    "    pthread_key_create(&used, destroy); pthread_key_create(&unused, destroy); pthread_key_create(&plain, NULL);\n"
+    "    pthread_setspecific(used, &used); pthread_setspecific(plain, &plain);\n"
+    "    for (int i = 0; i < 3; i++) __cxa_thread_atexit_impl(destroy, NULL, &destroy);\n"
+    "    for (int i = 0; i < 5; i++) blocks[i] = malloc(40);\n"
+    "    for (int i = 0; i < 5; i++) free(blocks[i]);\n"
+    "    take(&first); tell(); stay();\n"
+    "    return arg;\n"
+    "}\n"
+    "static void leaves(void) { start(leave_things, NULL); told(); in_child(want_first); }\n"
     "static sem_t done;\n"
     "static void *post_later(void *arg) { tell(); usleep(50000); sem_post(&done); stay(); return arg; }\n"
     "static void want_done(void) { sem_wait(&done); }\n"
@@ -227,7 +242,7 @@ static const char program[] =
     "        M(heap), M(contended), M(many), M(nested), M(shared), M(shared_ended), M(forker), M(robust), "
     "M(cycle), M(child_cycle), M(self),\n"
     "        M(ended), M(reader), M(writer), M(permit), M(no_signal), M(joined), M(stack), M(reset), "
-    "M(cut), M(readers), M(child_handler), M(lost_waiter), M(event), M(consumed),\n"
+    "M(cut), M(readers), M(child_handler), M(lost_waiter), M(event), M(consumed), M(leaves),\n"
     "    };\n"
     "    if (argc != 2 || pipe(ready)) return 2;\n"
     "    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)\n"
@@ -265,6 +280,7 @@ static void record(const char *mode, const char *trace) {
     pid_t pid = fork();
     if (pid == 0) {
         char *argv[] = {binary, (char *)mode, NULL};
+        setrlimit(RLIMIT_STACK, &(struct rlimit){8 << 20, RLIM_INFINITY}); // the size of thread stacks
         struct record_options options = {.output = trace, .argv = argv};
         struct record_result result;
         struct rf_error err = {0};
@@ -429,6 +445,33 @@ static void check(const struct verdict *v, const struct want *w) {
     check_consequences(v);
 }
 
+// What a thread leaves behind, read from glibc's own structures: needs libc6-dbg.
+static void left_behind(void **state) {
+    (void)state;
+    char trace[96];
+    struct timeline *t;
+    const struct verdict *v;
+    struct rf_error err = {0};
+    snprintf(trace, sizeof trace, "%s/leaves.refork", scratch);
+    record("leaves", trace);
+    assert_int_equal(timeline_open(trace, &t, &err), 0);
+    if (timeline_verdict(t, &v, &err) < 0) fail_msg("%s", err.text);
+    const struct finding *f = &v->findings[0];
+    assert_int_equal(f->kind, FINDING_ORPHANED_LOCK);
+    assert_int_equal(f->vanished_count, 1);
+    const struct vanished_thread *left = &f->vanished[0];
+    assert_string_equal(left->task.start_routine, "leave_things");
+    assert_true(left->task.vanished && names(&left->point.stack, "leave_things"));
+    assert_in_range(left->stack_bytes, 8 << 20, (8 << 20) + 65536); // with TLS
+    assert_int_equal(left->destructors, 3);
+    assert_int_equal(left->keys, 1);
+    assert_int_equal(left->cache_blocks, 5);
+    assert_int_equal(left->cache_bytes, 5 * 40);
+    assert_non_null(strstr(f->advice, "No fork handlers"));
+    timeline_close(t);
+    unlink(trace);
+}
+
 static void verdict_of_mode(void **state) {
     const struct want *w = *state;
     char trace[96];
@@ -524,10 +567,11 @@ static void sources_travel(void **state) {
 
 int main(void) {
     enum { WANTS = sizeof wants / sizeof *wants };
-    struct CMUnitTest tests[WANTS + 2];
+    struct CMUnitTest tests[WANTS + 3];
     for (size_t i = 0; i < WANTS; i++)
         tests[i] = (struct CMUnitTest){wants[i].mode, verdict_of_mode, NULL, NULL, (void *)&wants[i]};
     tests[WANTS] = (struct CMUnitTest)cmocka_unit_test(interrupted);
     tests[WANTS + 1] = (struct CMUnitTest)cmocka_unit_test(sources_travel);
+    tests[WANTS + 2] = (struct CMUnitTest)cmocka_unit_test(left_behind);
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -61,7 +61,32 @@ static void test_memory_operands(void **state) {
     assert_int_equal(code_memory_operands(rows[1].code, 2, 0, gpr, 0, 0, out), -1);
 }
 
+static void test_length(void **state) {
+    (void)state;
+    static const struct {
+        uint8_t code[8];
+        int length;
+        uint64_t target;
+    } rows[] = {
+        {{0x90}, 1, 0},
+        {{0x74, 0xf2}, 2, 0x3ffff4},                         // je .-12
+        {{0xeb, 0x10}, 2, 0x400012},                         // jmp .+18
+        {{0xe9, 0xfb, 0xff, 0xff, 0xff}, 5, 0x400000},       // jmp .
+        {{0x0f, 0x85, 0xfa, 0xff, 0xff, 0xff}, 6, 0x400000}, // jne .
+        {{0xe8, 0, 0, 0, 0}, 5, 0},                          // call: it comes back
+        {{0xff, 0xe0}, 2, 0},                                // jmp *%rax
+        {{0x06}, 0, 0},                                      // invalid
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint64_t target;
+        assert_int_equal(code_length(rows[i].code, sizeof rows[i].code, 0x400000, &target), rows[i].length);
+        assert_int_equal(target, rows[i].target);
+    }
+    uint64_t target;
+    assert_int_equal(code_length(rows[3].code, 4, 0x400000, &target), 0); // cut off
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_memory_operands)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_memory_operands), cmocka_unit_test(test_length)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

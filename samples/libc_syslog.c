@@ -1,0 +1,42 @@
+// syslog() writes with glibc's syslog_lock held. Here it also prints to a stderr that nobody reads fast enough, and the
+// child wants to log its first line.
+//
+// expect: orphaned-lock confidence=proved lock=syslog_lock lockkind=libc_lock holder=worker start=log_much
+//         acquired=log_much/syslog waiting=run_child/syslog fork=main/fork
+// expect: cross-process-wait cause=orphaned-lock
+// status: 120
+#include "samples/stage.h"
+
+#include <fcntl.h>
+#include <syslog.h>
+
+static char text[16384];
+static int terminal[2];
+
+static void *log_much(void *unused) {
+    (void)unused;
+    thread_name("worker");
+    syslog(LOG_INFO, "%s", text);
+    return NULL;
+}
+
+static void run_child(void) {
+    syslog(LOG_INFO, "hello");
+    say("child: done"); // never comes
+    _exit(0);
+}
+
+int main(void) {
+    memset(text, 'x', sizeof text - 1);
+    if (pipe(terminal) || fcntl(terminal[1], F_SETPIPE_SZ, 4096) < 0 || dup2(terminal[1], STDERR_FILENO) < 0)
+        return 1;
+    openlog("sample", LOG_PERROR, LOG_USER);
+    thread_start(log_much);
+    if (read(terminal[0], text, 1) != 1) return 1; // the worker is in the middle of its line
+    say("main: fork");
+    pid_t child = fork();
+    if (child == 0) run_child();
+    while (read(terminal[0], text, sizeof text) > 1000)
+        continue;
+    return reap(child);
+}

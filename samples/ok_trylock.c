@@ -1,0 +1,32 @@
+// The child only tries the mutex that a vanished thread holds, and does without. refork must stay silent.
+//
+// expect: none
+// status: 0
+#include "samples/stage.h"
+
+static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static void *write_report(void *unused) {
+    (void)unused;
+    thread_name("worker");
+    pthread_mutex_lock(&log_mutex);
+    hold_over_fork();
+    pthread_mutex_unlock(&log_mutex);
+    return NULL;
+}
+
+static void run_child(void) {
+    if (pthread_mutex_trylock(&log_mutex)) say("child: no log");
+    say("child: done");
+    _exit(0);
+}
+
+int main(void) {
+    thread_start(write_report);
+    gate_wait(&held);
+    say("main: fork");
+    pid_t child = fork();
+    if (child == 0) run_child();
+    gate_open(&forked);
+    return reap(child);
+}

@@ -1,0 +1,31 @@
+// A vanished thread holds a mutex, and the child has no use for it. refork must stay silent.
+//
+// expect: none
+// status: 0
+#include "samples/stage.h"
+
+static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static void *write_report(void *unused) {
+    (void)unused;
+    thread_name("worker");
+    pthread_mutex_lock(&log_mutex);
+    hold_over_fork();
+    pthread_mutex_unlock(&log_mutex);
+    return NULL;
+}
+
+static void run_child(void) {
+    say("child: done");
+    _exit(0);
+}
+
+int main(void) {
+    thread_start(write_report);
+    gate_wait(&held);
+    say("main: fork");
+    pid_t child = fork();
+    if (child == 0) run_child();
+    gate_open(&forked);
+    return reap(child);
+}

@@ -1,0 +1,270 @@
+// The lock history against its second witness, the watchpoint search for the last writer: at every fork both must
+// name the same holder, who took the lock in the same slice. And what is kept of it.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "recorder/record.h"
+#include "replayer/analysis_holder.h"
+#include "replayer/cache.h"
+#include "replayer/lock_history.h"
+
+#include <fcntl.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/refork-locks-XXXXXX";
+
+static int setup(void **state) {
+    (void)state;
+    if (!mkdtemp(folder)) return -1;
+    return setenv("XDG_CACHE_HOME", folder, 1);
+}
+
+static int teardown(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command);
+}
+
+// Compiles and records a source; the trace's path is in a static buffer.
+static const char *recorded(const char *source) {
+    static char trace[160];
+    char command[400], binary[160];
+    snprintf(binary, sizeof binary, "%s/p", folder);
+    snprintf(trace, sizeof trace, "%s/p.refork", folder);
+    snprintf(command, sizeof command,
+             "gcc -std=gnu17 -O1 -g -w -D_GNU_SOURCE -Itests/programs -o %s %s -pthread", binary, source);
+    assert_int_equal(system(command), 0);
+    // In a child: recording pins the process to a CPU.
+    pid_t pid = fork();
+    if (!pid) {
+        int null = open("/dev/null", O_RDWR);
+        for (int fd = 0; fd < 3; fd++)
+            dup2(null, fd);
+        char *argv[] = {binary, NULL};
+        struct record_options o = {.output = trace, .argv = argv};
+        struct record_result result;
+        struct rf_error err;
+        _exit(record_run(&o, &result, &err) < 0 ? 1 : 0);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    return trace;
+}
+
+static enum lock_rule rule_of(const struct lock *l) {
+    if (l->owner) return RULE_OWNER;
+    if (l->done) return RULE_NONE;
+    switch (l->family) {
+    case LOCK_WORD:
+    case LOCK_MUTEX:
+        return RULE_WORD;
+    case LOCK_RWLOCK:
+        return RULE_RWLOCK;
+    case LOCK_GUARD:
+        return RULE_GUARD;
+    default:
+        return RULE_NONE;
+    }
+}
+
+static struct lock_history *history_of(struct timeline *t, bool no_cache, const char *path) {
+    struct lock_history *h;
+    struct rf_error err = {0};
+    const struct lock_history_options o = {.no_cache = no_cache, .trace_path = path};
+    if (lock_history_make(t, &o, &h, &err) < 0) fail_msg("%s", err.text);
+    return h;
+}
+
+enum { HELD = 64 };
+
+// What the history says is held in the parent of `space` when it is forked. Returns how many holders were compared.
+static int compare_fork(struct timeline *t, const struct history *events, const struct lock_history *h,
+                        size_t space) {
+    uint64_t fork = events->spaces[space].begin;
+    size_t parent = events->spaces[space].parent;
+    struct lock_span held[HELD];
+    size_t n = lock_history_held(h, fork, events->spaces[parent].pid, held, HELD);
+    int compared = 0;
+    assert_true(n <= HELD);
+    for (size_t i = 0; i < n; i++) {
+        const struct lock *l = &h->words.locks[held[i].lock];
+        const struct lock_ref ref = {.rule = rule_of(l), .base = l->last_address, .word = l->last_address};
+        struct holder who;
+        struct rf_error err = {0};
+        if (ref.rule == RULE_NONE || l->space == LOCK_SHARED || held[i].holder.reader ||
+            held[i].holder.inherited)
+            continue;
+        if (holder_find(t, events, parent, fork, &ref, &who, &err) < 0) fail_msg("%s", err.text);
+        if (who.tid != held[i].holder.tid || who.event != held[i].holder.event)
+            fail_msg("fork %lu, %s at 0x%lx: the history says task %d in event %lu, the watchpoint task %d "
+                     "in event %lu",
+                     fork, lock_history_string(h, l->name), l->last_address, held[i].holder.tid,
+                     held[i].holder.event, who.tid, who.event);
+        compared++;
+    }
+    return compared;
+}
+
+static int compare(const char *source) {
+    struct timeline *t;
+    struct history events;
+    struct rf_error err = {0};
+    const char *trace = recorded(source);
+    if (timeline_open(trace, &t, &err) < 0) fail_msg("%s: %s", source, err.text);
+    if (history_read(t, &events, &err) < 0) fail_msg("%s: %s", source, err.text);
+    struct lock_history *h = history_of(t, true, trace);
+    int compared = 0;
+    for (size_t i = 0; i < events.space_count; i++)
+        if (events.spaces[i].parent != NONE) compared += compare_fork(t, &events, h, i);
+    lock_history_free(h);
+    history_release(&events);
+    timeline_close(t);
+    return compared;
+}
+
+static void test_both_witnesses(void **state) {
+    (void)state;
+    glob_t files;
+    int compared = 0;
+    assert_int_equal(glob("samples/*.c", 0, NULL, &files), 0);
+    for (size_t i = 0; i < files.gl_pathc; i++)
+        compared += compare(files.gl_pathv[i]);
+    globfree(&files);
+    print_message("%d holders at forks of the samples\n", compared);
+    assert_true(compared > 10);
+    assert_true(compare("tests/programs/lock_kinds.c") >= 2);
+    assert_true(compare("tests/programs/threads_forks.c") >= 2);
+}
+
+// ---- a result that is kept
+
+static void same_history(const struct lock_history *a, const struct lock_history *b) {
+    assert_int_equal(a->words.count, b->words.count);
+    assert_int_equal(a->words.span_count, b->words.span_count);
+    assert_int_equal(a->words.op_count, b->words.op_count);
+    assert_int_equal(a->place_count, b->place_count);
+    for (size_t i = 0; i < a->words.op_count; i++) {
+        const struct lock_op *x = &a->words.ops[i], *y = &b->words.ops[i];
+        assert_true(x->lock == y->lock && x->kind == y->kind && x->tid == y->tid && x->ordinal == y->ordinal);
+        assert_true(x->pc == y->pc && x->event == y->event && x->before == y->before && x->after == y->after);
+    }
+    for (size_t i = 0; i < a->words.count; i++) {
+        assert_int_equal(a->words.locks[i].acquired, b->words.locks[i].acquired);
+        assert_string_equal(lock_history_string(a, a->words.locks[i].name),
+                            lock_history_string(b, b->words.locks[i].name));
+    }
+}
+
+static void change(const char *path, long offset, int how) {
+    FILE *f = fopen(path, "r+");
+    assert_non_null(f);
+    if (how < 0) {
+        assert_int_equal(ftruncate(fileno(f), offset), 0);
+    } else {
+        fseek(f, offset, SEEK_SET);
+        int c = fgetc(f);
+        fseek(f, offset, SEEK_SET);
+        fputc(c ^ how, f);
+    }
+    fclose(f);
+}
+
+static void test_kept(void **state) {
+    (void)state;
+    struct timeline *t;
+    struct rf_error err = {0};
+    char kept[200];
+    const char *trace = recorded("tests/programs/lock_kinds.c");
+    snprintf(kept, sizeof kept, "%s.locks", trace);
+    if (timeline_open(trace, &t, &err) < 0) fail_msg("%s", err.text);
+    struct lock_history *first = history_of(t, false, trace), *again;
+    struct stat st;
+    assert_int_equal(stat(kept, &st), 0);
+    assert_int_equal(timeline_position(t), timeline_last(t));
+    // From the file: nothing is re-executed.
+    if (timeline_seek(t, 10, &err) < 0) fail_msg("%s", err.text);
+    again = history_of(t, false, trace);
+    assert_int_equal(timeline_position(t), 10);
+    same_history(first, again);
+    lock_history_free(again);
+    // Damaged anywhere, or cut: as good as none, and made anew.
+    srand(3);
+    for (int i = 0; i < 12; i++) {
+        change(kept, rand() % st.st_size, i % 4 ? 1 << rand() % 8 : -1);
+        if (timeline_seek(t, 10, &err) < 0) fail_msg("%s", err.text);
+        again = history_of(t, false, trace);
+        assert_int_equal(timeline_position(t), timeline_last(t));
+        same_history(first, again);
+        lock_history_free(again);
+    }
+    // Nothing can be written beside the trace: the user's cache is used.
+    unlink(kept);
+    assert_int_equal(mkdir(kept, 0700), 0);
+    again = history_of(t, false, trace);
+    lock_history_free(again);
+    if (timeline_seek(t, 10, &err) < 0) fail_msg("%s", err.text);
+    again = history_of(t, false, trace);
+    assert_int_equal(timeline_position(t), 10);
+    same_history(first, again);
+    lock_history_free(again);
+    rmdir(kept);
+    lock_history_free(first);
+    timeline_close(t);
+}
+
+static void test_questions(void **state) {
+    (void)state;
+    struct timeline *t;
+    struct rf_error err = {0};
+    const struct lock_history *h;
+    struct lock_span held[HELD];
+    size_t n;
+    const char *trace = recorded("samples/mutex_deadlock.c");
+    if (timeline_open(trace, &t, &err) < 0) fail_msg("%s", err.text);
+    if (lock_history_at(t, timeline_last(t), &h, held, HELD, &n, &err) < 0) fail_msg("%s", err.text);
+    const struct lock *mutex = NULL;
+    struct lock_span span = {0};
+    for (size_t i = 0; i < n && i < HELD; i++) {
+        const struct lock *l = &h->words.locks[held[i].lock];
+        if (strcmp(lock_history_string(h, l->name), "log_mutex") != 0 || held[i].holder.inherited) continue;
+        mutex = l;
+        span = held[i];
+    }
+    assert_non_null(mutex);
+    assert_string_equal(lock_history_task_name(h, span.holder.tid), "worker");
+    int pid = h->spaces[mutex->space].pid;
+    assert_ptr_equal(lock_history_lock(h, pid, mutex->last_address), mutex);
+    const struct lock_op *op = lock_history_last_acquire(h, pid, mutex->last_address, timeline_last(t));
+    assert_non_null(op);
+    assert_int_equal(op->event, span.holder.event);
+    assert_null(lock_history_last_acquire(h, pid, mutex->last_address, op->event - 1));
+    struct stack stack;
+    if (lock_history_stack(t, mutex, op->event, op->ordinal, NULL, &stack, &err) < 0)
+        fail_msg("%s", err.text);
+    bool found = false;
+    for (size_t i = 0; i < stack.count; i++)
+        found |= stack.frames[i].file && strstr(stack.frames[i].file, "mutex_deadlock.c");
+    assert_true(found);
+    free(stack.frames);
+    timeline_close(t);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_both_witnesses),
+        cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_questions),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
