@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 #include "recorder/record.h"
+#include "recorder/schedule.h"
 #include "replayer/report.h"
 #include "replayer/sources.h"
 #include "replayer/timeline.h"
@@ -31,6 +32,20 @@ static int explain_stuck(const char *path, struct rf_error *err) {
     }
     timeline_close(t);
     return failed;
+}
+
+// The plan's gate and places, and the switches that were made.
+static int save_schedule(const char *path, const struct schedule *plan, const struct schedule *made,
+                         struct rf_error *err) {
+    struct schedule all = *plan;
+    all.strategy = STRATEGY_SWITCHES;
+    all.switches = made->switches;
+    all.switch_count = made->switch_count;
+    FILE *f = fopen(path, "we");
+    if (f) schedule_write(f, &all);
+    bool failed = !f || ferror(f);
+    if (f && fclose(f)) failed = true;
+    return failed ? rf_fail_errno(err, RF_CANNOT, "could not write the schedule '%s'", path) : 0;
 }
 
 static int run_record(const struct cli_args *args, struct rf_error *err) {
@@ -66,6 +81,16 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
         if (cli_number(args, "paranoid", 1, UINT32_MAX, &every, err)) return -1;
         options.paranoid_every = (uint32_t)every;
     }
+    struct schedule schedule = {0}, saved = {0};
+    if (cli_has(args, "schedule")) {
+        if (schedule_read(cli_value(args, "schedule"), &schedule, err) < 0) return -1;
+        if (options.chaos && schedule.strategy)
+            return rf_fail(err, RF_CANNOT,
+                           "the schedule '%s' has a strategy of its own: leave '--chaos' and '--seed' out",
+                           cli_value(args, "schedule"));
+        options.schedule = &schedule;
+    }
+    if (cli_has(args, "save-schedule")) options.saved = &saved;
     if (cli_log(args, &options.log, err)) return -1;
     if (options.chaos)
         fprintf(stderr, "refork: chaos with seed %" PRIu64 " ('--seed %" PRIu64 "' repeats it)\n",
@@ -73,6 +98,12 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
 
     struct record_result result = {0};
     int r = record_run(&options, &result, err);
+    if (!r && options.saved) r = save_schedule(cli_value(args, "save-schedule"), &schedule, &saved, err);
+    schedule_release(&schedule);
+    schedule_release(&saved);
+    if (result.gate.verdict)
+        fprintf(stderr, "refork: fork gate: %s: %s\n", gate_verdict_name(result.gate.verdict),
+                result.gate.reason);
     if (options.log && options.log != stderr) fclose(options.log);
     if (r) {
         if (!result.started && options.output == path)
@@ -97,6 +128,8 @@ static const struct cli_option record_options[] = {
     {"output", 'o', "FILE", "write the recording to FILE (default: PROGRAM.refork, -2 and so on)"},
     {"chaos", 0, NULL, "switch tasks at random landmarks, library calls included"},
     {"seed", 0, "N", "chaos with this seed"},
+    {"schedule", 0, "FILE", "which task runs when, and the fork gate, as FILE says"},
+    {"save-schedule", 0, "FILE", "write the switches of tasks to FILE, for --schedule"},
     {"aslr", 0, NULL, "leave address randomisation on"},
     {"keep-going", 0, NULL, "do not stop the program when a task waits for ever"},
     {"paranoid", 0, "[=N]", "store a digest of all memory every N events (1000)"},

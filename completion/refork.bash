@@ -12,7 +12,7 @@ _refork() {
         # What follows the program's name is its own command line.
         for ((i = 2; i < COMP_CWORD; i++)); do
             case ${COMP_WORDS[i]} in
-            -o | --output | --seed | --log) ((i++)) ;;
+            -o | --output | --seed | --schedule | --save-schedule | --log) ((i++)) ;;
             --) ((i++)) && break ;;
             -*) ;;
             *) break ;;
@@ -24,7 +24,7 @@ _refork() {
         fi
     fi
     case $previous in
-    -o | --output | --log)
+    -o | --output | --schedule | --save-schedule | --log)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;

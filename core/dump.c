@@ -210,6 +210,10 @@ static void add_pc(struct text *t, const struct event *e) {
     if (e->flags & EVF_REGS) add(t, "at 0x%llx", HEX(e->regs.rip));
 }
 
+static void add_break(struct text *t, const struct event *e) {
+    add(t, "%s 0x%llx, time %llu", e->nr == BREAK_BEHIND ? "behind" : "at", HEX(e->ret), HEX(e->aux));
+}
+
 static void add_trap(struct text *t, const struct event *e) {
     static const char *const names[] = {
         [TRAP_RDTSC] = "rdtsc",   [TRAP_RDTSCP] = "rdtscp", [TRAP_CPUID] = "cpuid", [TRAP_RDRAND] = "rdrand",
@@ -239,6 +243,7 @@ static void (*const event_formats[EV_KINDS])(struct text *, const struct event *
     [EV_EXEC] = add_pc,     [EV_SYSCALL] = add_syscall, [EV_ENTER] = add_call,  [EV_EXIT] = add_exit,
     [EV_BIRTH] = add_birth, [EV_DEATH] = add_death,     [EV_TICK] = add_tick,   [EV_STATE] = add_pc,
     [EV_TRAP] = add_trap,   [EV_SIGNAL] = add_delivery, [EV_STUCK] = add_stuck, [EV_END] = add_status,
+    [EV_BREAK] = add_break,
 };
 
 void dump_event_line(const struct event *e, char *buffer, size_t size) {

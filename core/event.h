@@ -49,6 +49,9 @@ enum wait_kind {
     WAIT_KINDS
 };
 
+// Where a BREAK event stands (event.nr): before the instruction at event.ret, or behind it.
+enum break_place { BREAK_BEFORE, BREAK_BEHIND };
+
 // event.flags
 enum {
     EVF_REGS = 1,     // event.regs holds the registers at the landmark, before the event's effect
@@ -76,11 +79,12 @@ struct event {
     uint8_t flags;   // EVF_*
     int32_t tid;     // the task
     int32_t nr; // SYSCALL, ENTER, EXIT: syscall number; STUCK: the same, -1 in user code (WAIT_SPIN); SIGNAL:
-                // signal; TRAP: trap_kind; else 0
+                // signal; TRAP: trap_kind; BREAK: break_place; else 0
     int64_t ret; // SYSCALL, EXIT: result (negative errno); BIRTH: the child's TID; TICK: the count; STATE:
-                 // tracee_fp_digest; DEATH, END: status
-    uint64_t
-        aux; // BIRTH: the child's process id (TGID); STUCK: 1 of the task to name first; others 0 unless said
+                 // tracee_fp_digest; DEATH, END: status; BREAK: the code address
+    // BIRTH: the child's process id (TGID); STUCK: 1 of the task to name first; BREAK: how often the task came to
+    // the address since the last event that moved it, a start at it not counted; others 0 unless said
+    uint64_t aux;
     uint64_t time_us;             // microseconds since the recording began
     struct user_regs_struct regs; // valid with EVF_REGS
     struct piece *pieces;

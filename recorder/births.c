@@ -49,6 +49,10 @@ static struct clone_request clone_request(struct task *t) {
     return q;
 }
 
+bool task_forks(struct task *t) {
+    return !(clone_request(t).flags & CLONE_VM);
+}
+
 static int tasks_of(struct recorder *r, struct process *p) {
     int n = 0;
     for (struct task *t = r->tasks; t; t = t->next)
@@ -119,10 +123,11 @@ static void born(struct recorder *r, struct task *t) {
     if (q.flags & CLONE_PIDFD) batch_mem(r, &b, t, PIECE_MEM, q.pidfd, 4);
     if (q.flags & CLONE_CHILD_SETTID) batch_mem(r, &b, c, PIECE_CHILDMEM, q.child_tid, 4);
     batch_log(r, t, &b);
+    if (r->gate && !(q.flags & CLONE_VM)) gate_forked(r, t, c);
 }
 
 void task_clone(struct recorder *r, struct task *t) {
-    log_unlogged_entry(r);
+    if (r->unlogged == t) log_unlogged_entry(r);
     int status;
     t->state = TASK_RUNNING;
     if (!run_until_stop(r, t, PTRACE_SYSCALL, 0, &status)) return;
@@ -196,6 +201,7 @@ void exec_image(struct recorder *r, struct task *t) {
     set_landmark(t, &regs);
     t->state = TASK_READY;
     batch_log(r, t, &b);
+    if (r->gate) gate_exec(r, t);
 }
 
 static struct task *exec_done(struct recorder *r, struct task *t) {

@@ -30,6 +30,8 @@ void set_landmark(struct task *t, const struct user_regs_struct *regs) {
     t->landmark = *regs;
     t->at_landmark = true;
     t->interrupt_wanted = 0;
+    t->on_break = t->at_tick = false;
+    t->arrival_count = 0;
 }
 
 struct task *task_find(struct recorder *r, int tid) {
@@ -45,6 +47,7 @@ struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm 
     t->process = p;
     p->refs++;
     t->mm = mm;
+    t->number = ++r->task_numbers;
     t->state = TASK_READY;
     t->busy_look = FIRST_SPIN_LOOK;
     struct task **link = &r->tasks;
@@ -67,6 +70,7 @@ static void process_unref(struct recorder *r, struct process *p) {
 
 // t is reaped (or has become another task at an exec): forgets it.
 void task_ended(struct recorder *r, struct task *t, int status) {
+    if (r->gate) gate_ended(r, t, status);
     if (t->process->refs == 1 && t->process->pid == r->leader) {
         r->result->signaled = WIFSIGNALED(status);
         r->result->status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
@@ -89,6 +93,7 @@ void task_ended(struct recorder *r, struct task *t, int status) {
     loop_free(t);
     mm_unref(t->mm);
     process_unref(r, t->process);
+    free(t->arrivals);
     free(t);
 }
 
@@ -192,6 +197,14 @@ void dispatch(struct recorder *r, struct task *t, int status) {
 }
 
 static void run(struct recorder *r, struct task *t) {
+    if (t->held_at_entry) {
+        t->held_at_entry = false;
+        task_clone(r, t);
+        return;
+    }
+    if (r->strategist) strategist_resume(r, t);
+    struct mm *mm = t->mm->break_count ? t->mm : NULL;
+    if (mm && !breakpoints_leave(r, t)) return;
     int status, sig = t->inject_signal;
     t->inject_signal = 0;
     t->state = TASK_RUNNING;
@@ -210,7 +223,10 @@ static void run(struct recorder *r, struct task *t) {
         return;
     }
     if (!sig && loop_run(r, t)) return;
-    if (!run_until_stop(r, t, PTRACE_CONT, sig, &status)) {
+    if (mm) breakpoints_plant(mm, true);
+    bool stopped = run_until_stop(r, t, PTRACE_CONT, sig, &status);
+    if (mm) breakpoints_plant(mm, false);
+    if (!stopped) {
         if (!r->failed) task_ended(r, t, 0);
         return;
     }
@@ -224,7 +240,7 @@ static void idle(struct recorder *r) {
         if (!r->trace_lost && trace_flush(r->trace, &err) < 0) trace_failed(r, &err);
     }
     stuck_check(r, NULL);
-    if (r->stop_all || r->failed) return;
+    if (r->stop_all || r->failed || (r->gate && gate_idle(r))) return;
     int status;
     pid_t pid = waitpid(-1, &status, __WALL);
     if (pid > 0) {
@@ -308,7 +324,9 @@ int engine_run(struct recorder *r) {
     if (r->tsc_traps) clock_trap_tsc(true);
     unsigned n = 0;
     while (r->tasks && !r->failed && !r->stop_all) {
-        if (r->unlogged && r->unlogged->state == TASK_IN_KERNEL && others_ready(r, r->unlogged))
+        // Not in the middle of a slice: what that task has done belongs to its next event, behind the entry's.
+        bool between = !r->current || r->current->state != TASK_READY || r->current->at_landmark;
+        if (between && r->unlogged && r->unlogged->state == TASK_IN_KERNEL && others_ready(r, r->unlogged))
             syscall_settle(r, r->unlogged);
         struct task *t = schedule(r);
         if (!t)
@@ -320,6 +338,8 @@ int engine_run(struct recorder *r) {
         if ((++n & 63) == 0) housekeeping(r);
         outside_signals(r);
     }
+    if (r->gate) gate_end(r);
+    if (r->strategist) strategist_end(r);
     if (r->stop_all || r->failed) kill_everything(r);
     install_signals(false);
     if (r->tsc_traps) clock_trap_tsc(false);

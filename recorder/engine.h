@@ -10,6 +10,7 @@
 #include "core/trace.h"
 #include "core/tracee.h"
 #include "recorder/record.h"
+#include "recorder/schedule.h"
 
 #include <signal.h>
 
@@ -60,6 +61,24 @@ struct mm {
         uint8_t byte;
     } saved[256];
     int saved_count;
+    struct breakpoint *breaks; // by no order; see breakpoints.c
+    int break_count, break_room;
+};
+
+// A code address at which tasks of the space may make landmarks. Its int3 is in memory only while one of them runs.
+struct breakpoint {
+    uint64_t address;
+    uint8_t original;
+    unsigned roles, on; // bits: enum break_role; without one that is on there is no int3
+    size_t yield;       // BREAK_YIELD: the schedule's line
+};
+
+enum break_role {
+    BREAK_YIELD = 1,   // a schedule's yield line: see places.c
+    BREAK_FORK = 2,    // fork() begins
+    BREAK_ACQUIRE = 4, // the gate's acquire site: a lock instruction, or a function's first
+    BREAK_RETURN = 8,  // where an acquire function returns to
+    BREAK_SITE = 16,   // the gate's fork site: never on
 };
 
 struct process {
@@ -112,6 +131,18 @@ struct task {
     int inject_signal;   // signal to hand over at the next resume (signal-delivery-stop only)
     bool in_signal_stop; // the present stop is a signal-delivery-stop
     int former_tid;      // TID before an exec by a thread
+    uint32_t number;     // in creation order, from 1
+    bool at_tick;        // its landmark is a tick of the PLT clock
+    bool held_at_entry;  // at the entry of a call that the fork gate has not let it make yet
+    bool at_fork_site;   // it came into fork() from the gate's fork site
+    bool ranked;         // it has a
+    int64_t priority;    // of PCT
+    bool on_break;       // it stands at a breakpoint and has been counted there: next it goes over
+    struct arrivals {    // at breakpoints since its last landmark
+        uint64_t address, count;
+    } * arrivals;
+    int arrival_count, arrival_room;
+    uint64_t yield_arrivals[SCHEDULE_YIELDS]; // ever, at each of the schedule's yield places
     char name[16];
     struct task *next; // in creation order
 };
@@ -133,7 +164,7 @@ struct recorder {
     uint64_t start_us, clock_us; // clock_us: the time of the present stop
     uint64_t slice_end_us;
     uint64_t rng;
-    uint32_t mm_ids;
+    uint32_t mm_ids, task_numbers;
     bool failed; // a trace write failed, or an invariant of the tracee broke: *err says
     bool started;
     bool trace_lost;
@@ -144,7 +175,9 @@ struct recorder {
         uint64_t dev, ino;
     } shared_files[256];
     int shared_count;
-    bool stop_all; // stuck, or a signal asked to end
+    struct gate *gate;             // NULL: none
+    struct strategist *strategist; // NULL: time slices, or chaos
+    bool stop_all;                 // stuck, or a signal asked to end
     uint64_t chaos_left;
     uint64_t others_ran; // as mm.others_ran, of all
     uint64_t looked_us; // spent on single steps through loops
@@ -213,6 +246,7 @@ void note_dispositions(struct recorder *r, struct task *t, int64_t ret);
 
 // ---- births.c: clone, exec, exit
 void task_clone(struct recorder *r, struct task *t);
+bool task_forks(struct task *t); // the call at whose entry t is makes a new address space
 void task_exec(struct recorder *r, struct task *t);
 void task_exit_stop(struct recorder *r, struct task *t); // at PTRACE_EVENT_EXIT
 void exec_image(struct recorder *r, struct task *t);     // logs EXEC for the image that t begins with
@@ -267,6 +301,8 @@ struct module_facts {
     int load_count;
     struct module_facts *next;
 };
+// The load bias of a module of which file offset `offset` is mapped at `address`.
+bool module_bias(const struct module_facts *f, uint64_t offset, uint64_t address, int prot, uint64_t *bias);
 struct module_facts *module_facts(struct recorder *r, int fd, uint64_t blob);
 // A file mapping [address, address+length) of `facts` at file offset: patches what must trap, makes binding
 // eager, and (when the mapping begins the module) queues its slots.
@@ -275,13 +311,79 @@ void module_mapped(struct recorder *r, struct task *t, struct batch *b, struct m
 void modules_free(struct recorder *r);
 
 // ---- sched.c
+bool may_run(const struct recorder *r, const struct task *t);
+struct task *slices_choose(struct recorder *r); // by time slices, or chaos
 struct task *schedule(struct recorder *r);
 bool others_ready(struct recorder *r, struct task *t);
 void slice_begin(struct recorder *r, struct task *t);
 bool slice_over(struct recorder *r);
 uint64_t chaos_random(struct recorder *r);
 
+// ---- strategy.c: schedules that depend on the program alone
+void strategist_begin(struct recorder *r);
+void strategist_end(struct recorder *r);
+void strategist_free(struct recorder *r);
+struct task *strategist_choose(struct recorder *r);
+void strategist_resume(struct recorder *r, struct task *t); // t is about to run
+bool strategist_slice_over(struct recorder *r);             // at a tick of the timer
+
+// ---- gate.c: the fork gate
+void gate_begin(struct recorder *r);
+void gate_end(struct recorder *r); // before what is left is killed
+void gate_free(struct recorder *r);
+bool gate_holds(const struct recorder *r, const struct task *t);
+void gate_poll(struct recorder *r);
+bool gate_idle(struct recorder *r);
+bool gate_wants_sites(const struct recorder *r);
+// The acquire site has been found; `problem`: why there can be no breakpoint.
+void gate_site(struct recorder *r, const char *problem);
+bool gate_at_clone(struct recorder *r, struct task *t);
+void gate_forked(struct recorder *r, struct task *t, struct task *child);
+void gate_fork_failed(struct recorder *r, struct task *t, int64_t ret);
+void gate_exec(struct recorder *r, struct task *t);
+void gate_ended(struct recorder *r, struct task *t, int status);
+
+// ---- breakpoints.c: breakpoints
+// NULL, or why no breakpoint may be at `address`. A role that is off costs nothing.
+const char *breakpoint_add(struct recorder *r, struct task *t, uint64_t address, unsigned role, bool on);
+void breakpoints_switch(struct mm *mm, unsigned role, bool on);
+struct breakpoint *breakpoint_at(struct mm *mm, uint64_t pc);
+bool breakpoints_within(const struct mm *mm, uint64_t start, uint64_t end);
+void breakpoints_unmapped(struct mm *mm, uint64_t start, uint64_t end);
+void breakpoints_fork(struct mm *child, const struct mm *parent);
+// The int3s, into memory and out again.
+void breakpoints_plant(struct mm *mm, bool in);
+// Before t is resumed: over the breakpoint that it starts at. False: it is at a landmark again, or gone.
+bool breakpoints_leave(struct recorder *r, struct task *t);
+// t has executed an instruction and stands at regs->rip: if there is a breakpoint, makes the landmark that is wanted.
+// False: made, or t is gone; true: t goes on (over the breakpoint) when it is resumed or stepped.
+bool breakpoint_arrived(struct recorder *r, struct task *t, struct user_regs_struct *regs);
+// At the int3 of a breakpoint.
+void breakpoint_trap(struct recorder *r, struct task *t, struct user_regs_struct *regs);
+
+// ---- places.c: what is to happen at breakpoints
+// An executable file has been mapped into t's space.
+void places_mapped(struct recorder *r, struct task *t, const struct module_facts *f, int fd, const char *name,
+                   uint64_t address, uint64_t length, uint64_t offset);
+enum break_wish { WISH_PASS, WISH_LAND, WISH_BEHIND };
+enum break_wish breakpoint_wish(struct recorder *r, struct task *t, const struct breakpoint *b,
+                                const struct user_regs_struct *regs);
+enum break_wish gate_fork_entry(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
+enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
+enum break_wish gate_return(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
+void gate_landed(struct recorder *r, struct task *t);
+// The landmark has been made.
+void breakpoint_landed(struct recorder *r, struct task *t, const struct breakpoint *b);
+
 // ---- preempt.c
+// Executes one instruction of t, whose registers are *regs before and after; a breakpoint that it comes to counts.
+// False: t is at a landmark, or gone, or not stoppable here: the caller leaves. t->stepping is set meanwhile,
+// end_stepping called at the end.
+bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs);
+// The same without a look at breakpoints.
+enum { STEP_GONE, STEP_DONE, STEP_HELD }; // HELD: a signal was held back or ignored, nothing was executed
+int step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs);
+void end_stepping(struct task *t);
 void preempt_request(struct recorder *r, struct task *t); // asks for a landmark soon
 bool in_site_stub(const struct mm *mm, uint64_t pc);
 bool own_code(const struct mm *mm, uint64_t pc); // refork's own, put into the program

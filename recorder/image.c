@@ -37,6 +37,7 @@ void image_fork(struct mm *child, const struct mm *parent) {
     child->site_page_count = parent->site_page_count;
     memcpy(child->saved, parent->saved, sizeof child->saved);
     child->saved_count = parent->saved_count;
+    breakpoints_fork(child, parent);
     struct pending_module **link = &child->pending;
     for (struct pending_module *p = parent->pending; p; p = p->next) {
         struct pending_module *c = malloc(sizeof *c);
@@ -58,6 +59,7 @@ void mm_unref(struct mm *mm) {
         free(p->patched);
         free(p);
     }
+    free(mm->breaks);
     free(mm);
 }
 
@@ -320,6 +322,8 @@ void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t 
     if (!shared) {
         struct module_facts *f = module_facts(r, mine, blob);
         if (f) module_mapped(r, t, b, f, address, length, prot, offset, true);
+        if (f && prot & PROT_EXEC && r->options->schedule)
+            places_mapped(r, t, f, mine, name, address, length, offset);
     }
     close(mine);
 }
@@ -437,6 +441,8 @@ void image_exec_maps(struct recorder *r, struct task *t, struct batch *b) {
         struct module_facts *f = module_facts(r, fd, blob);
         // ld.so relocates itself; only the program's own slots are waited for here.
         if (f) module_mapped(r, t, b, f, start, end - start, prot, offset, inode == exe.st_ino);
+        if (f && prot & PROT_EXEC && r->options->schedule)
+            places_mapped(r, t, f, fd, name, start, end - start, offset);
         close(fd);
     }
     fclose(maps);

@@ -65,8 +65,7 @@ void modules_free(struct recorder *r) {
     }
 }
 
-static bool bias_of(const struct module_facts *f, uint64_t offset, uint64_t address, int prot,
-                    uint64_t *bias) {
+bool module_bias(const struct module_facts *f, uint64_t offset, uint64_t address, int prot, uint64_t *bias) {
     // The page where two segments meet in the file belongs to both: a mapping that begins with a segment's
     // first page is that segment (Debian's python3.11: RW at file offset 0x544000, R up to 0x544968). A small
     // program's R and RW begin in one page of the file (R 0x2000, RW 0x2dd0): the protection tells them apart.
@@ -105,7 +104,7 @@ static void patch_traps(struct recorder *r, struct task *t, struct batch *b, str
 void module_mapped(struct recorder *r, struct task *t, struct batch *b, struct module_facts *f,
                    uint64_t address, uint64_t length, int prot, uint64_t offset, bool queue_slots) {
     uint64_t bias;
-    if (!bias_of(f, offset, address, prot, &bias)) return;
+    if (!module_bias(f, offset, address, prot, &bias)) return;
     if (prot & PROT_EXEC) patch_traps(r, t, b, f, bias, address, length);
     if (!f->slot_count) return;
     uint64_t at = f->bind_vaddr + bias;

@@ -60,31 +60,33 @@ bool own_code(const struct mm *mm, uint64_t pc) {
     return annex_contains(pc) || in_site_stub(mm, pc);
 }
 
-// Stepping away from a syscall that was answered without being made, the kernel reports the step with TRAP_BRKPT and
-// the next instruction is still to come (user_single_step_report).
+// Stepping away from a syscall that was answered without being made, the kernel reports the step with TRAP_BRKPT
+// and the next instruction is still to come (user_single_step_report).
 static bool skipped_call(const siginfo_t *info, const struct user_regs_struct *before) {
     return info->si_code == TRAP_BRKPT && (uint64_t)info->si_addr == before->rip;
 }
 
-bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
-    int status;
+int step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    int status, sig = t->inject_signal;
+    t->inject_signal = 0;
     t->state = TASK_RUNNING;
     t->at_landmark = false;
     t->in_syscall = true;
     uint8_t before[2] = {0};
     tracee_read(t->tid, t->mm->mem_fd, regs->rip, before, 2);
-    bool stopped = run_until_stop(r, t, PTRACE_SINGLESTEP, 0, &status);
+    bool stopped = run_until_stop(r, t, PTRACE_SINGLESTEP, sig, &status);
     t->in_syscall = false;
     t->state = TASK_READY;
-    if (!stopped) return false;
+    if (!stopped) return STEP_GONE;
     siginfo_t info;
     bool trap = WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) == SIGTRAP &&
                 ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0;
     bool skipped = trap && skipped_call(&info, regs);
     if (skipped || (trap && info.si_code == TRAP_TRACE)) {
         t->in_signal_stop = true;
-        if (!tracee_get_regs(t->tid, regs)) return false;
-        if (skipped) return true;
+        t->on_break = false;
+        if (!tracee_get_regs(t->tid, regs)) return STEP_GONE;
+        if (skipped) return STEP_DONE;
         bool wide = before[0] == 0x66;
         if (before[wide] == 0x9c) { // pushf pushed our TF
             uint16_t flags;
@@ -92,7 +94,7 @@ bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
             flags &= (uint16_t)~0x100;
             tracee_poke(t->tid, t->mm->mem_fd, regs->rsp, &flags, 2);
         }
-        return true;
+        return STEP_DONE;
     }
     if (WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_SECCOMP) {
         // `syscall` put the flags with TF into r11.
@@ -105,9 +107,16 @@ bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
     }
     int tid = t->tid;
     dispatch(r, t, status);
-    if (task_find(r, tid) != t || t->state != TASK_READY || t->at_landmark || t->inject_signal) return false;
+    if (task_find(r, tid) != t || t->state != TASK_READY || t->at_landmark || t->inject_signal)
+        return STEP_GONE;
     // A signal that was only held back or ignored: no landmark yet, go on stepping.
-    return tracee_get_regs(t->tid, regs);
+    return tracee_get_regs(t->tid, regs) ? STEP_HELD : STEP_GONE;
+}
+
+bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    int stepped = step_raw(r, t, regs);
+    if (stepped == STEP_DONE && t->mm->break_count) return breakpoint_arrived(r, t, regs);
+    return stepped != STEP_GONE;
 }
 
 // ---- where the code comes from
@@ -323,8 +332,9 @@ static bool walk_to(struct recorder *r, struct task *t, uint64_t address, struct
 }
 
 // A task that stands in the middle of the bytes to be replaced would go on in the middle of the jump. It
-// stands at a landmark, so this is an instruction behind a syscall or a fault.
+// stands at a landmark, so this is an instruction behind a syscall or a fault. A breakpoint's byte must stay.
 static bool others_inside(struct recorder *r, struct task *t, const struct loop_site *site) {
+    if (breakpoints_within(t->mm, site->address, site->address + site->patch_len)) return true;
     for (struct task *o = r->tasks; o; o = o->next)
         if (o != t && o->mm == t->mm && o->landmark.rip > site->address &&
             o->landmark.rip < site->address + site->patch_len)
@@ -370,10 +380,12 @@ static void make_landmark(struct recorder *r, struct task *t) {
     static struct round turn;
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
-    if (same_regs(&regs, &t->landmark)) {
+    if (same_regs(&regs, &t->landmark) && !t->arrival_count) {
         t->at_landmark = true;
         return;
     }
+    // Interrupted behind a breakpoint's int3, before its SIGTRAP: that comes first.
+    if (t->mm->break_count && breakpoint_at(t->mm, regs.rip - 1) && !step(r, t, &regs)) return;
     size_t first;
     if (!find_turn(r, t, &turn, &regs, &first)) return;
     uint64_t loop_head = turn.pcs[first];

@@ -44,6 +44,8 @@ int record_run(const struct record_options *options, struct record_result *resul
     snprintf(header.refork_version, sizeof header.refork_version, "%s", REFORK_VERSION);
     describe_machine(&r, &header);
     if (trace_create(options->output, &header, r.cpu, &r.trace, err) < 0) return -1;
+    if (options->schedule && options->schedule->gate.given) gate_begin(&r);
+    if (options->saved || (options->schedule && options->schedule->strategy)) strategist_begin(&r);
     int failed = launch(&r);
     if (!failed)
         failed = engine_run(&r);
@@ -57,6 +59,8 @@ int record_run(const struct record_options *options, struct record_result *resul
     result->events = trace_event_count(r.trace);
     int finished = trace_finish(r.trace, &last);
     modules_free(&r);
+    gate_free(&r);
+    strategist_free(&r);
     if (failed)
         *err = first;
     else if (finished < 0)

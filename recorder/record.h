@@ -3,20 +3,25 @@
 #define REFORK_RECORDER_RECORD_H
 
 #include "core/error.h"
+#include "recorder/gate.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
+struct schedule;
+
 struct record_options {
-    const char *output;      // trace file to make
-    char *const *argv;       // program and arguments; argv[0] is looked up in PATH
-    bool chaos;              // switch at random landmarks
-    uint64_t seed;           // of chaos
-    bool aslr;               // leave address randomisation on
-    bool keep_going;         // do not stop the program when it is stuck
-    uint32_t paranoid_every; // memory digest every so many events; 0: none
-    FILE *log;               // one line per stop; NULL: no
+    const char *output;              // trace file to make
+    char *const *argv;               // program and arguments; argv[0] is looked up in PATH
+    bool chaos;                      // switch at random landmarks
+    uint64_t seed;                   // of chaos
+    bool aslr;                       // leave address randomisation on
+    bool keep_going;                 // do not stop the program when it is stuck
+    uint32_t paranoid_every;         // memory digest every so many events; 0: none
+    const struct schedule *schedule; // recorder/schedule.h; NULL: none
+    struct schedule *saved;          // gets the switches of tasks that were made; NULL: not wanted
+    FILE *log;                       // one line per stop; NULL: no
     // Names the function of a code address of a live process, for messages; may be NULL.
     void (*name_pc)(int pid, uint64_t pc, char *buffer, size_t size);
 };
@@ -30,6 +35,8 @@ struct record_result {
     int status;    // its exit status, or the signal's number
     uint64_t events;
     uint64_t switches; // of tasks
+    uint64_t steps; // of the schedule: while more than one task could run; 0 without `schedule` and `saved`
+    struct gate_outcome gate;
 };
 
 // Records one program from start to end: 0, or -1 with *err (RF_NOT_FOUND, RF_NOT_EXECUTABLE, RF_CANNOT). The

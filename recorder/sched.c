@@ -2,21 +2,22 @@
 
 enum { SLICE_US = 5000, CHAOS_MEAN = 24 };
 
-// SplitMix64 (Steele, Lea, Flood 2014): any seed is a good seed.
 uint64_t chaos_random(struct recorder *r) {
-    uint64_t z = r->rng += 0x9e3779b97f4a7c15ull;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-    return z ^ z >> 31;
+    return random_next(&r->rng);
 }
 
 static bool can_run(const struct task *t) {
     return t->state == TASK_READY || t->state == TASK_RETURNED;
 }
 
+// The fork gate holds tasks that could run.
+bool may_run(const struct recorder *r, const struct task *t) {
+    return can_run(t) && !(r->gate && gate_holds(r, t));
+}
+
 bool others_ready(struct recorder *r, struct task *t) {
     for (struct task *o = r->tasks; o; o = o->next)
-        if (o != t && can_run(o)) return true;
+        if (o != t && may_run(r, o)) return true;
     return false;
 }
 
@@ -31,17 +32,15 @@ void slice_begin(struct recorder *r, struct task *t) {
 }
 
 bool slice_over(struct recorder *r) {
+    if (r->strategist && r->options->schedule && r->options->schedule->strategy)
+        return strategist_slice_over(r);
     return r->clock_us >= r->slice_end_us;
 }
 
-// The task that runs next: the present one until its slice is over, it yields or it sleeps; else the next in
-// a fair round.
-struct task *schedule(struct recorder *r) {
+// The present task until its slice is over, it yields or it sleeps; else the next in a fair round.
+struct task *slices_choose(struct recorder *r) {
     struct task *c = r->current, *first = NULL, *after = NULL;
-    recent_us(r);
-    // In the middle of a slice (a signal was held back, or ignored): nobody else may run.
-    if (c && c->state == TASK_READY && !c->at_landmark) return c;
-    bool keep = c && can_run(c) && !c->yielded;
+    bool keep = c && may_run(r, c) && !c->yielded;
     if (keep && r->options->chaos) {
         if (r->chaos_left) r->chaos_left--;
         // A task without landmarks of its own meets one per slice, when the timer makes it: time bounds it, too.
@@ -55,7 +54,7 @@ struct task *schedule(struct recorder *r) {
     bool behind = false;
     unsigned ready = 0;
     for (struct task *t = r->tasks; t; t = t->next) {
-        if (can_run(t)) {
+        if (may_run(r, t)) {
             ready++;
             if (!first) first = t;
             if (behind && !after) after = t;
@@ -67,9 +66,18 @@ struct task *schedule(struct recorder *r) {
     if (r->options->chaos && ready > 1) {
         unsigned k = (unsigned)(chaos_random(r) >> 33) % ready;
         for (next = r->tasks; next; next = next->next)
-            if (can_run(next) && !k--) break;
+            if (may_run(r, next) && !k--) break;
     }
     if (next != c) r->result->switches++;
     slice_begin(r, next);
     return next;
+}
+
+struct task *schedule(struct recorder *r) {
+    struct task *c = r->current;
+    recent_us(r);
+    // In the middle of a slice (a signal was held back, or ignored): nobody else may run.
+    if (c && c->state == TASK_READY && !c->at_landmark) return c;
+    if (r->gate) gate_poll(r);
+    return r->strategist ? strategist_choose(r) : slices_choose(r);
 }

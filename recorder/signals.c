@@ -217,6 +217,7 @@ static void tick(struct recorder *r, struct task *t, struct user_regs_struct *re
     b.e.flags |= EVF_REGS;
     b.e.regs = *regs;
     set_landmark(t, regs);
+    t->at_tick = true;
     clock_set_limit(t->mm, ~0ull);
     batch_log(r, t, &b);
 }
@@ -252,6 +253,10 @@ void signal_stop(struct recorder *r, struct task *t, int status) {
         if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
         return;
     }
+    if (int3 && t->mm->break_count && breakpoint_at(t->mm, regs.rip - 1)) {
+        breakpoint_trap(r, t, &regs);
+        return;
+    }
     if (((int3 || (sig == SIGSEGV && info.si_code == 0x80))) && trapped_instruction(r, t, &regs, int3)) {
         if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
         return;
@@ -266,7 +271,8 @@ void signal_stop(struct recorder *r, struct task *t, int status) {
         return;
     }
     enum action act = action_of(t, sig);
-    if (same_regs(&regs, &t->landmark)) t->at_landmark = true;
+    // Back at the same registers after arrivals at a breakpoint: it has run.
+    if (same_regs(&regs, &t->landmark) && !t->arrival_count) t->at_landmark = true;
     if (act == ACT_IGNORE) return; // resumed without it
     if (t->at_landmark && act != ACT_HANDLER) {
         t->inject_signal = sig;

@@ -273,6 +273,7 @@ void syscall_entry(struct recorder *r, struct task *t) {
     case SYS_clone3:
     case SYS_fork:
     case SYS_vfork:
+        if (r->gate && task_forks(t) && gate_at_clone(r, t)) return;
         task_clone(r, t);
         return;
     case SYS_execve:
@@ -313,6 +314,15 @@ void syscall_entry(struct recorder *r, struct task *t) {
         dispatch(r, t, status);
     else
         task_ended(r, t, 0);
+}
+
+// What was mapped there is gone, and breakpoints with it.
+static void mapped_over(struct task *t, int64_t ret) {
+    if (ret < 0 && ret > -4096) return;
+    const uint64_t *a = t->args;
+    if (t->nr == SYS_munmap || t->nr == SYS_mremap) breakpoints_unmapped(t->mm, a[0], a[0] + a[1]);
+    if (t->nr == SYS_mmap) breakpoints_unmapped(t->mm, (uint64_t)ret, (uint64_t)ret + a[1]);
+    if (t->nr == SYS_mremap) breakpoints_unmapped(t->mm, (uint64_t)ret, (uint64_t)ret + a[2]);
 }
 
 static void map_pieces(struct recorder *r, struct task *t, struct batch *b, int64_t ret) {
@@ -469,14 +479,17 @@ void syscall_returned(struct recorder *r, struct task *t) {
             }
             if (bytes != small) free(bytes);
         }
+        if (t->mm->break_count) mapped_over(t, ret);
         map_pieces(r, t, &b, ret);
         written_file(r, t, &b, ret);
     }
     remember(r, t, ret);
+    bool fork_failed = r->gate && ret < 0 && (t->nr == SYS_clone || t->nr == SYS_clone3 || t->nr == SYS_fork);
     if (t->mm->pending) image_patch_slots(r, t, &b);
     t->in_syscall = false;
     t->state = TASK_READY;
     set_landmark(t, &regs);
     loop_exit(r, t, ret);
     batch_log(r, t, &b);
+    if (fork_failed) gate_fork_failed(r, t, ret);
 }

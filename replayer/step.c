@@ -132,9 +132,28 @@ int vtask_run(struct replay *r, struct vtask *v, int *status, struct rf_error *e
 }
 
 int vtask_single_step(struct replay *r, struct vtask *v, struct rf_error *err) {
+    struct space *s = v->space;
+    uint8_t code[2] = {0};
     int status = 0;
-    if (breaks_at(v->space, v->pub.regs.rip, true)) return breaks_hit(r, v, &status, err) < 0 ? -1 : 0;
-    return vtask_resume(r, v, true, &status, err);
+    if (breaks_at(s, v->pub.regs.rip, true)) return breaks_hit(r, v, &status, err) < 0 ? -1 : 0;
+    space_read(s, v->pub.regs.rip, code, 2);
+    for (siginfo_t info;;) {
+        if (vtask_resume(r, v, true, &status, err) < 0) return -1;
+        if (status >> 16) continue;
+        if (WSTOPSIG(status) == SIGTRAP || WSTOPSIG(status) == (SIGTRAP | 0x80)) break;
+        // Sent from outside to our process group (a terminal's Ctrl-C): not for the recording.
+        if (ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) == 0 && info.si_code <= 0) continue;
+        return rf_fail(err, RF_DIVERGED, "replay diverged: the instruction at pc 0x%llx raised SIG%s",
+                       v->pub.regs.rip, sigabbrev_np(WSTOPSIG(status)));
+    }
+    if (code[code[0] == 0x66] == 0x9c) { // pushf pushed our TF
+        uint16_t flags;
+        space_read(s, v->pub.regs.rsp, &flags, 2);
+        flags &= (uint16_t)~0x100;
+        space_poke(s, v->pub.regs.rsp, &flags, 2);
+    }
+    if (s->watched) watch_hit_now(r, v);
+    return 0;
 }
 
 // ---- effects
@@ -429,6 +448,55 @@ static int on_state(struct replay *r, const struct event *e, struct vtask *v, st
     return check_regs(r, e, v, err);
 }
 
+// The int3 is there only while the task runs towards it: whatever looks at memory afterwards sees the program's own
+// byte. A task that starts at the address has not come to it.
+static int come_to(struct replay *r, const struct event *e, struct vtask *v, uint64_t at,
+                   struct rf_error *err) {
+    struct space *s = v->space;
+    for (uint64_t arrivals = 0; arrivals < e->aux;) {
+        // The instruction under the int3 by itself. It may lead back to where it stands.
+        if (v->pub.regs.rip == at) {
+            if (vtask_single_step(r, v, err) < 0) return -1;
+            if (v->pub.regs.rip == at) {
+                arrivals++;
+                continue;
+            }
+        }
+        int status = 0;
+        uint8_t own;
+        if (!tracee_read(s->pid, s->mem_fd, at, &own, 1) || !tracee_write(s->mem_fd, at, "\xcc", 1))
+            return diverged(r, e, v, "there is no code at 0x%llx", (unsigned long long)at);
+        int result = vtask_run(r, v, &status, err);
+        tracee_write(s->mem_fd, at, &own, 1);
+        if (result < 0) return -1;
+        if (WSTOPSIG(status) != SIGTRAP || v->pub.regs.rip != at + 1) {
+            char how[64], regs[500];
+            describe_status(how, sizeof how, status);
+            divergence_regs(regs, sizeof regs, &e->regs, &v->pub.regs);
+            return diverged(r, e, v, "before arrival %llu of %llu at 0x%llx the program %s at pc 0x%llx%s",
+                            (unsigned long long)arrivals + 1, (unsigned long long)e->aux,
+                            (unsigned long long)at, how, v->pub.regs.rip, regs);
+        }
+        v->pub.regs.rip = at;
+        arrivals++;
+    }
+    return e->nr == BREAK_BEHIND ? vtask_single_step(r, v, err) : 0;
+}
+
+static int on_break(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    uint64_t at = (uint64_t)e->ret;
+    r->error = err;
+    if (!e->aux || (at >= REPLAY_PAGE && at < REPLAY_PAGE + 4096))
+        return rf_fail(err, RF_BAD_TRACE, "event %llu: impossible arrival %llu at 0x%llx",
+                       (unsigned long long)e->number, (unsigned long long)e->aux, (unsigned long long)at);
+    restart(v);
+    // A breakpoint of the analysis at the same place makes room; it is told of each arrival by the single steps.
+    breaks_search(v->space, NULL, at, 1, 0);
+    int result = come_to(r, e, v, at, err);
+    breaks_searched(v->space, NULL, at, 1);
+    return result < 0 ? -1 : check_regs(r, e, v, err);
+}
+
 static int on_patch(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     for (size_t i = 0; i < e->piece_count; i++)
         if (e->pieces[i].kind == PIECE_MAP && space_map(r, v->space, &e->pieces[i], NULL, false, err) < 0)
@@ -454,6 +522,7 @@ static const struct {
     [EV_TRAP] = {on_trap, true, true},    [EV_SIGNAL] = {on_signal, true, false},
     [EV_PATCH] = {on_patch, true, false}, [EV_STUCK] = {on_other, false, false},
     [EV_NOTE] = {on_other, false, false}, [EV_END] = {on_other, false, false},
+    [EV_BREAK] = {on_break, true, true},
 };
 
 int step_event(struct replay *r, const struct event *e, struct rf_error *err) {

@@ -146,6 +146,10 @@ static void say(const struct event *e, char *out, size_t size) {
     case EV_TICK:
         snprintf(out, size, "at library call %lld", (long long)e->ret);
         return;
+    case EV_BREAK:
+        snprintf(out, size, "%s 0x%llx, time %llu", e->nr == BREAK_BEHIND ? "behind" : "at",
+                 (unsigned long long)e->ret, (unsigned long long)e->aux);
+        return;
     case EV_TRAP:
         snprintf(out, size, "%s", traps[e->nr >= TRAP_RDTSC && e->nr < TRAP_KINDS ? e->nr : 0]);
         return;

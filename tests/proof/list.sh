@@ -3,7 +3,7 @@
 #   proof NAME [OPTION...] -- COMMAND [ARG...]
 # --same: stdout must also be what the program prints without refork   --status N: it must end with N (128+signal)
 # --in FILE: its stdin   --light: record once more with --chaos and once with --paranoid   --aslr: record with --aslr
-# --delete: the program is a copy, removed before the replay   --users: recorded as one ordinary user, replayed as another
+# --schedule FILE: recorded with this schedule   --delete: the program is a copy, removed before the replay   --users: recorded as one ordinary user, replayed as another
 
 proof true --same --light -- true
 proof ls --same -- ls -lR /usr/include
@@ -59,6 +59,7 @@ proof pipes --light -- "$programs/pipes"
 proof locks --light -- "$programs/locks"
 proof files --light -- "$programs/files"
 proof load --light -- "$programs/load"
+proof breaks --light --schedule "$root/tests/programs/breaks.schedule" -- "$programs/breaks"
 proof ends-main-first --same -- "$programs/ends" main-first
 proof ends-thread-exits --same --status 7 -- "$programs/ends" thread-exits
 proof ends-status --same --status 42 -- "$programs/ends" status

@@ -26,6 +26,7 @@ proof() {
         --delete) delete=1 ;;
         --users) users=1 ;;
         --aslr) record_options+=(--aslr) ;;
+        --schedule) record_options+=(--schedule "$2") && shift ;;
         --status) status=$2 && shift ;;
         --in) in=$2 && shift ;;
         --setup) setup=$2 && shift ;;

@@ -1,0 +1,535 @@
+// The fork gate: makes a fork happen while another task holds a chosen lock. Nothing here touches the program: tasks
+// are held at landmarks, which is scheduling, so the trace is an ordinary one.
+//
+//     forking task   --- fork() [held]                          fork ---------->
+//     another task   ----------------- takes the lock [parked]           [released]
+//     child                                                       `- stuck, or not
+#include "recorder/gate.h"
+#include "core/atomic_emulate.h"
+#include "core/clock.h"
+#include "recorder/engine.h"
+
+#include <inttypes.h>
+#include <linux/futex.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum gate_state {
+    OPEN,   // the fork has not come
+    HELD,   // the forking task is held, the others run
+    PARKED, // another task has taken the lock and is parked; the forking task goes on to its fork
+    FORKED, // the child has been made; the holder is still parked
+    WATCH,  // nobody is held any more; the child is not decided yet
+    DONE,
+};
+
+enum {
+    ALONE_US = 100000, // the forking task has the CPU to itself for so long on its way to the fork
+    LOCK_SIZE = 64,    // a word in this range of the lock belongs to it (pthread_rwlock_t has 56 bytes)
+    TIMED_WAITS = 3,   // so many waits with a timeout on a word of the lock are waits for its holder
+};
+
+struct pending_return {
+    int tid;
+    uint64_t address, rsp, lock;
+};
+
+struct gate {
+    const struct gate_plan *plan;
+    struct gate_outcome *out;
+    enum gate_state state;
+    struct task *forker, *parked;
+    struct task *landing; // the breakpoint that it stands at is the gate's
+    bool in_function;     // the forking task is held at fork()'s first instruction
+    bool site_found, alone;
+    uint64_t since_event, since_us;
+    int child; // process
+    int timed_waits;
+    uint64_t last_wait; // event of the last wait counted
+    struct pending_return *returns;
+    size_t return_count, return_room;
+    char problem[300]; // with the acquire site
+};
+
+static const char *const names[GATE_VERDICTS] = {
+    [GATE_NONE] = "none",
+    [GATE_NO_FORK] = "no-fork",
+    [GATE_NO_SITE] = "no-site",
+    [GATE_NEVER_CONCURRENT] = "never-concurrent",
+    [GATE_ATFORK_PROTECTED] = "atfork-protected",
+    [GATE_HOLDER_NEEDED] = "holder-needed",
+    [GATE_CHILD_WENT_ON] = "child-went-on",
+    [GATE_CHILD_DIED] = "child-died",
+    [GATE_CHILD_STUCK] = "child-stuck",
+    [GATE_UNDECIDED] = "undecided",
+};
+
+const char *gate_verdict_name(enum gate_verdict verdict) {
+    return verdict < GATE_VERDICTS ? names[verdict] : "?";
+}
+
+static void note(struct recorder *r, struct task *t, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void note(struct recorder *r, struct task *t, const char *format, ...) {
+    char text[600];
+    size_t used = (size_t)snprintf(text, sizeof text, "fork gate: ");
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(text + used, sizeof text - used, format, ap);
+    va_end(ap);
+    struct batch b;
+    batch_init(&b, EV_NOTE, t);
+    batch_text(&b, TEXT_MESSAGE, text, strlen(text));
+    batch_log(r, t, &b);
+}
+
+static uint64_t events(struct recorder *r) {
+    return trace_event_count(r->trace);
+}
+
+static void enter_state(struct recorder *r, enum gate_state state) {
+    r->gate->state = state;
+    r->gate->since_event = events(r);
+    r->gate->since_us = now_us(r);
+}
+
+static void switch_everywhere(struct recorder *r, unsigned role, bool on) {
+    for (struct task *t = r->tasks; t; t = t->next)
+        breakpoints_switch(t->mm, role, on);
+}
+
+// The verdict, once; everybody goes on.
+static void decide(struct recorder *r, enum gate_verdict verdict, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void decide(struct recorder *r, enum gate_verdict verdict, const char *format, ...) {
+    struct gate *g = r->gate;
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(g->out->reason, sizeof g->out->reason, format, ap);
+    va_end(ap);
+    g->out->verdict = verdict;
+    g->state = DONE;
+    g->forker = g->parked = g->landing = NULL;
+    switch_everywhere(r, BREAK_FORK | BREAK_ACQUIRE | BREAK_RETURN, false);
+    note(r, NULL, "%s: %s", names[verdict], g->out->reason);
+    g->out->decided = events(r);
+}
+
+void gate_begin(struct recorder *r) {
+    struct gate *g = calloc(1, sizeof *g);
+    rf_assert(g);
+    g->plan = &r->options->schedule->gate;
+    g->out = &r->result->gate;
+    char text[600];
+    code_place_format(&g->plan->acquire, text, sizeof text);
+    snprintf(g->problem, sizeof g->problem, "no mapped file has the acquire site %.200s", text);
+    r->gate = g;
+}
+
+void gate_free(struct recorder *r) {
+    if (!r->gate) return;
+    free(r->gate->returns);
+    free(r->gate);
+    r->gate = NULL;
+}
+
+bool gate_wants_sites(const struct recorder *r) {
+    return r->gate && r->gate->state == OPEN;
+}
+
+void gate_site(struct recorder *r, const char *problem) {
+    char text[600];
+    code_place_format(&r->gate->plan->acquire, text, sizeof text);
+    if (problem)
+        snprintf(r->gate->problem, sizeof r->gate->problem,
+                 "there can be no breakpoint at the acquire site %.150s: %s", text, problem);
+    else
+        r->gate->site_found = true;
+}
+
+static bool is_ready(const struct task *t) {
+    return t->state == TASK_READY || t->state == TASK_RETURNED;
+}
+
+bool gate_holds(const struct recorder *r, const struct task *t) {
+    const struct gate *g = r->gate;
+    switch (g->state) {
+    case HELD:
+        return t == g->forker;
+    case PARKED:
+        return t == g->parked || (g->alone && t != g->forker && is_ready(g->forker));
+    case FORKED:
+        return t == g->parked;
+    default:
+        return false;
+    }
+}
+
+// ---- the fork
+
+static bool at_site(struct task *t, uint64_t behind) {
+    // The place is a call (two to seven bytes), a syscall instruction, or what is behind it.
+    for (int i = 0; i < t->mm->break_count; i++) {
+        const struct breakpoint *b = &t->mm->breaks[i];
+        if (b->roles & BREAK_SITE && behind >= b->address && behind - b->address <= 7) return true;
+    }
+    return false;
+}
+
+static bool counts(const struct gate *g, struct task *t) {
+    return !g->plan->at_site || t->at_fork_site || at_site(t, t->entry_regs.rip);
+}
+
+static void close_gate(struct recorder *r, struct task *t, bool in_function) {
+    struct gate *g = r->gate;
+    g->forker = t;
+    g->in_function = in_function;
+    g->landing = NULL;
+    enter_state(r, HELD);
+    g->out->forker = t->tid;
+    note(r, t, "task %d is held at fork %" PRIu64 "%s, %s", t->tid, g->plan->fork,
+         g->plan->at_site ? " of its site" : "",
+         in_function                             ? "before the fork handlers"
+         : g->plan->stage == GATE_BEFORE_PREPARE ? "at the call, for it did not come through fork()"
+                                                 : "at the call");
+    g->out->closed = events(r);
+    if (!g->site_found) {
+        decide(r, GATE_NO_SITE, "%s", g->problem);
+        return;
+    }
+    switch_everywhere(r, BREAK_FORK, false);
+    breakpoints_switch(t->mm, BREAK_ACQUIRE, true);
+}
+
+enum break_wish gate_fork_entry(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {
+    struct gate *g = r->gate;
+    uint64_t back = 0;
+    if (g->state != OPEN) return WISH_PASS;
+    tracee_read(t->tid, t->mm->mem_fd, regs->rsp, &back, 8);
+    t->at_fork_site = g->plan->at_site && at_site(t, back);
+    bool this_one = (!g->plan->at_site || t->at_fork_site) && g->out->forks + 1 == g->plan->fork;
+    if (!this_one || g->plan->stage != GATE_BEFORE_PREPARE) return WISH_PASS;
+    g->landing = t;
+    return WISH_LAND;
+}
+
+// t is at the entry of a call that makes a new address space. True: it is held there.
+bool gate_at_clone(struct recorder *r, struct task *t) {
+    struct gate *g = r->gate;
+    if (g->state != OPEN || !counts(g, t) || g->out->forks + 1 != g->plan->fork) return false;
+    log_unlogged_entry(r);
+    t->state = TASK_READY;
+    t->at_landmark = t->held_at_entry = true;
+    close_gate(r, t, false);
+    return true;
+}
+
+void gate_forked(struct recorder *r, struct task *t, struct task *child) {
+    struct gate *g = r->gate;
+    if (g->state <= HELD && counts(g, t)) g->out->forks++;
+    t->at_fork_site = false;
+    if (g->state != PARKED || t != g->forker) return;
+    g->out->forks++;
+    g->child = child->process->pid;
+    g->out->child = child->tid;
+    g->out->forked = events(r);
+    enter_state(r, FORKED);
+}
+
+void gate_fork_failed(struct recorder *r, struct task *t, int64_t ret) {
+    if (r->gate->state == PARKED && t == r->gate->forker)
+        decide(r, GATE_UNDECIDED, "the fork failed: %s", strerrordesc_np((int)-ret));
+}
+
+// ---- the acquire
+
+static bool read_own(void *context, uint64_t address, void *buffer, size_t len) {
+    struct task *t = context;
+    return tracee_read(t->tid, t->mm->mem_fd, address, buffer, len);
+}
+
+static bool write_nothing(void *context, uint64_t address, const void *bytes, size_t len) {
+    char now[16];
+    (void)bytes;
+    return len <= sizeof now && read_own(context, address, now, len);
+}
+
+static int64_t as_signed(uint64_t value, unsigned size) {
+    unsigned unused = size < 8 ? 64 - size * 8 : 0;
+    return (int64_t)(value << unused) >> unused;
+}
+
+// Whether the instruction has taken a lock: it changed the word from free to held. What "free" is depends on how it
+// works: 0 for xchg and bts, what it was compared with for cmpxchg, 1 for a decrement (pthread_spin_lock), the bit for
+// btr. Others (xadd of a ticket or of a count of readers) take whenever they change the word.
+static bool takes(const struct atomic_result *a) {
+    bool changed = a->before.low != a->after.low || a->before.high != a->after.high;
+    int64_t after = as_signed(a->after.low, a->instruction.size);
+    switch (a->instruction.operation) {
+    case ATOMIC_CMPXCHG:
+        return !a->failed && changed;
+    case ATOMIC_XCHG:
+        return !a->before.low && changed;
+    case ATOMIC_BTS:
+    case ATOMIC_BTR:
+        return changed;
+    case ATOMIC_DEC:
+    case ATOMIC_SUB:
+        return changed && after >= 0;
+    default:
+        return changed;
+    }
+}
+
+static bool instruction_takes(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {
+    uint8_t code[16] = {0};
+    struct user_regs_struct copy = *regs;
+    const struct atomic_memory memory = {read_own, write_nothing, t};
+    struct atomic_result a;
+    if (!tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, 15) &&
+        !tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, 4))
+        return false;
+    int result = atomic_emulate(code, 15, &copy, &memory, &a);
+    if (result == -1) return false; // it faults
+    r->gate->out->lock = result == 0 ? a.address : 0;
+    return result == 0 ? takes(&a) : true; // a plain store: the plan says that it takes the lock
+}
+
+enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {
+    struct gate *g = r->gate;
+    if (g->state != HELD || t->mm != g->forker->mm) return WISH_PASS;
+    if (t == g->forker || (g->plan->acquire_task && t->number != g->plan->acquire_task)) return WISH_PASS;
+    if (!g->plan->function) {
+        if (!instruction_takes(r, t, regs) || ++g->out->acquires != g->plan->acquire_hit) return WISH_PASS;
+        g->landing = t;
+        return WISH_BEHIND;
+    }
+    uint64_t back = 0;
+    tracee_read(t->tid, t->mm->mem_fd, regs->rsp, &back, 8);
+    if (breakpoint_add(r, t, back, BREAK_RETURN, true)) return WISH_PASS;
+    if (g->return_count == g->return_room) {
+        g->return_room = g->return_room ? g->return_room * 2 : 16;
+        g->returns = realloc(g->returns, g->return_room * sizeof *g->returns);
+        rf_assert(g->returns);
+    }
+    g->returns[g->return_count++] = (struct pending_return){t->tid, back, regs->rsp + 8, regs->rdi};
+    return WISH_PASS;
+}
+
+enum break_wish gate_return(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {
+    struct gate *g = r->gate;
+    for (size_t i = 0; i < g->return_count; i++) {
+        const struct pending_return p = g->returns[i];
+        if (p.tid != t->tid || p.address != regs->rip || p.rsp != regs->rsp) continue;
+        g->returns[i] = g->returns[--g->return_count];
+        if (g->state != HELD || (uint32_t)regs->rax || ++g->out->acquires != g->plan->acquire_hit)
+            return WISH_PASS;
+        g->out->lock = p.lock;
+        g->landing = t;
+        return WISH_LAND;
+    }
+    return WISH_PASS;
+}
+
+void gate_landed(struct recorder *r, struct task *t) {
+    struct gate *g = r->gate;
+    if (g->landing != t) return;
+    g->landing = NULL;
+    if (g->state == OPEN) {
+        close_gate(r, t, true);
+        return;
+    }
+    if (g->state != HELD) return;
+    g->out->taken = events(r);
+    g->parked = t;
+    g->out->parked = t->tid;
+    g->alone = true;
+    breakpoints_switch(t->mm, BREAK_ACQUIRE | BREAK_RETURN, false);
+    char text[600];
+    code_place_format(&g->plan->acquire, text, sizeof text);
+    note(r, t, "task %d has taken the lock 0x%" PRIx64 " at %.200s and is parked; task %d goes on", t->tid,
+         g->out->lock, text, g->forker->tid);
+    enter_state(r, PARKED);
+}
+
+// ---- waits
+
+static bool waits_in_futex(const struct task *t) {
+    int op = (int)t->args[1] & FUTEX_CMD_MASK;
+    return t->state == TASK_IN_KERNEL && t->in_syscall && t->nr == SYS_futex &&
+           (op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2);
+}
+
+// Nothing but another task ends this wait.
+static bool waits_for_a_task(const struct task *t) {
+    if (t->state != TASK_IN_KERNEL || !t->in_syscall) return false;
+    if (t->nr == SYS_wait4 || t->nr == SYS_waitid) return true;
+    return waits_in_futex(t) && !t->args[3];
+}
+
+static bool all_wait_for_tasks(const struct recorder *r, const struct task *but) {
+    for (const struct task *t = r->tasks; t; t = t->next)
+        if (t != but && !waits_for_a_task(t)) return false;
+    return true;
+}
+
+static bool word_is_of_the_lock(const struct gate *g, const struct task *t) {
+    return g->out->lock && t->args[0] + 4 > g->out->lock && t->args[0] < g->out->lock + LOCK_SIZE;
+}
+
+static void refuted_by(struct recorder *r, struct task *forker, const char *seen) {
+    struct gate *g = r->gate;
+    char where[256] = "";
+    bool futex = waits_in_futex(forker);
+    bool asleep = forker->state == TASK_IN_KERNEL && forker->in_syscall;
+    g->out->word = futex ? forker->args[0] : 0;
+    g->out->position = asleep ? forker->entry_regs.rip : forker->landmark.rip;
+    if (r->options->name_pc) {
+        if (r->tsc_traps) clock_trap_tsc(false);
+        r->options->name_pc(forker->process->pid, g->out->position, where, sizeof where);
+        if (r->tsc_traps) clock_trap_tsc(true);
+    }
+    bool protected = g->in_function && futex && word_is_of_the_lock(g, forker);
+    decide(r, protected ? GATE_ATFORK_PROTECTED : GATE_HOLDER_NEEDED,
+           "%s: task %d, on its way to the fork at pc 0x%" PRIx64 "%s%s, %s%s", seen, g->out->forker,
+           g->out->position, *where ? " in " : "", where,
+           !futex      ? "does not get there"
+           : protected ? "waits for that lock itself, inside fork()"
+                       : "waits on a futex",
+           "");
+}
+
+// A wait for the lock that the parked task holds ends when that goes on, not before.
+static void look_at_forker(struct recorder *r) {
+    struct gate *g = r->gate;
+    struct task *t = g->forker;
+    if (t->yielded || now_us(r) - g->since_us > ALONE_US) g->alone = false;
+    if (!waits_in_futex(t) || !word_is_of_the_lock(g, t) || task_state_letter(t->tid) != 'S') return;
+    if (t->args[3]) {
+        uint64_t now = events(r);
+        if (now != g->last_wait) g->timed_waits++;
+        g->last_wait = now;
+        if (g->timed_waits < TIMED_WAITS) return;
+    }
+    refuted_by(r, t, "the lock is taken before the fork");
+}
+
+static void bound_reached(struct recorder *r) {
+    struct gate *g = r->gate;
+    char bound[100];
+    snprintf(bound, sizeof bound, "within %" PRIu64 " events and %" PRIu64 " ms", g->plan->bound_events,
+             g->plan->bound_ms);
+    switch (g->state) {
+    case HELD:
+        decide(r, GATE_NEVER_CONCURRENT, "no other task took the lock there %s", bound);
+        return;
+    case PARKED: {
+        char seen[160];
+        snprintf(seen, sizeof seen, "no fork %s while the holder is parked", bound);
+        refuted_by(r, g->forker, seen);
+        return;
+    }
+    default: // the child may take its time: nobody waits for it
+        note(r, NULL, "task %d is released: the child is not decided %s", g->parked->tid, bound);
+        g->parked = NULL;
+        g->state = WATCH;
+        return;
+    }
+}
+
+void gate_poll(struct recorder *r) {
+    struct gate *g = r->gate;
+    if (g->state == OPEN || g->state >= WATCH) return;
+    if (g->state == PARKED) look_at_forker(r);
+    if (g->state >= WATCH) return;
+    bool over = events(r) - g->since_event >= g->plan->bound_events ||
+                now_us(r) - g->since_us >= g->plan->bound_ms * 1000;
+    if (over) bound_reached(r);
+}
+
+// Nobody whom the gate lets run can. True: somebody has been released.
+bool gate_idle(struct recorder *r) {
+    struct gate *g = r->gate;
+    switch (g->state) {
+    case HELD:
+        if (!all_wait_for_tasks(r, g->forker)) return false; // a timer, a pipe: until the bound
+        decide(r, GATE_NEVER_CONCURRENT, "every other task waits, and none has taken the lock there");
+        return true;
+    case PARKED:
+        if (!all_wait_for_tasks(r, g->parked)) return false;
+        refuted_by(r, g->forker, "nobody can run while the holder is parked");
+        return true;
+    case FORKED: // what the child inherited stays as it is whatever the parent does
+        note(r, NULL, "task %d is released: nobody else can run", g->parked->tid);
+        g->parked = NULL;
+        g->state = WATCH;
+        return true;
+    default:
+        return false;
+    }
+}
+
+// ---- the child, and ends
+
+void gate_exec(struct recorder *r, struct task *t) {
+    if ((r->gate->state == FORKED || r->gate->state == WATCH) && t->process->pid == r->gate->child)
+        decide(r, GATE_CHILD_WENT_ON, "the child %d calls exec", r->gate->child);
+}
+
+void gate_ended(struct recorder *r, struct task *t, int status) {
+    struct gate *g = r->gate;
+    bool child =
+        (g->state == FORKED || g->state == WATCH) && t->process->pid == g->child && t->process->refs == 1;
+    if (child && WIFSIGNALED(status))
+        decide(r, GATE_CHILD_DIED, "signal %d ended the child %d", WTERMSIG(status), g->child);
+    else if (child)
+        decide(r, GATE_CHILD_WENT_ON, "the child %d ended with status %d", g->child, WEXITSTATUS(status));
+    if (t == g->landing) g->landing = NULL;
+    if ((g->state == HELD || g->state == PARKED) && (t == g->forker || t == g->parked))
+        decide(r, GATE_UNDECIDED, "task %d ended while the gate was closed", t->tid);
+    if (g->state == FORKED && t == g->parked) {
+        g->parked = NULL;
+        g->state = WATCH;
+    }
+}
+
+static bool descends(const struct recorder *r, int pid, int from) {
+    for (int generations = 0; pid != from && generations < 1000; generations++) {
+        const struct process *p = r->processes;
+        while (p && p->pid != pid)
+            p = p->next;
+        if (!p) return false;
+        pid = p->parent_pid;
+    }
+    return pid == from;
+}
+
+void gate_end(struct recorder *r) {
+    struct gate *g = r->gate;
+    switch (g->state) {
+    case DONE:
+        return;
+    case OPEN:
+        decide(r, GATE_NO_FORK, "the program made %" PRIu64 " fork%s%s, not %" PRIu64, g->out->forks,
+               g->out->forks == 1 ? "" : "s", g->plan->at_site ? " at that site" : "", g->plan->fork);
+        return;
+    case FORKED:
+    case WATCH:
+        if (r->result->stuck && descends(r, r->result->stuck_pid, g->child)) {
+            decide(r, GATE_CHILD_STUCK, "task %d of process %d waits for ever (%s)", r->result->stuck_tid,
+                   r->result->stuck_pid, r->result->proved ? "proved" : "likely");
+            return;
+        }
+        break;
+    default:
+        break;
+    }
+    if (r->result->stuck)
+        decide(r, GATE_UNDECIDED, "task %d of process %d waits for ever, which is not the gate's child",
+               r->result->stuck_tid, r->result->stuck_pid);
+    else
+        decide(r, GATE_UNDECIDED, "the recording ended before");
+}

@@ -1,0 +1,101 @@
+// The places that a schedule names: found in modules as these are mapped, and what a task does that comes there.
+#include "core/code.h"
+#include "recorder/engine.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static bool module_is(const struct code_place *p, const char *name) {
+    if (!p->module[0]) return true;
+    return p->module[0] == '/' ? !strcmp(p->module, name) : !strcmp(base_name(p->module), base_name(name));
+}
+
+struct mapped {
+    struct recorder *r;
+    struct task *t;
+    const struct elf_module *m;
+    const char *name;
+    uint64_t bias, start, end;
+};
+
+static bool locate(const struct mapped *x, const struct code_place *p, uint64_t *address) {
+    uint64_t vaddr = 0;
+    if (!module_is(p, x->name) || (p->symbol[0] && !elf_module_symbol(x->m, p->symbol, &vaddr))) return false;
+    *address = vaddr + p->offset + x->bias;
+    return *address >= x->start && *address < x->end;
+}
+
+static void say_unusable(const struct mapped *x, const struct code_place *p, const char *why) {
+    char text[600];
+    code_place_format(p, text, sizeof text);
+    log_note(x->r, x->t, "the schedule's place %s cannot be used: %s", text, why);
+}
+
+// Where fork handlers run: glibc's and musl's fork(), whatever they call it. vfork has no handlers, _Fork neither.
+static const struct code_place fork_functions[] = {
+    {.symbol = "fork"}, {.symbol = "__fork"}, {.symbol = "__libc_fork"}};
+
+static void find_gate(const struct mapped *x, const struct gate_plan *plan) {
+    uint64_t at;
+    for (size_t i = 0; i < sizeof fork_functions / sizeof *fork_functions; i++)
+        if (locate(x, &fork_functions[i], &at)) breakpoint_add(x->r, x->t, at, BREAK_FORK, true);
+    if (plan->at_site && locate(x, &plan->fork_site, &at)) breakpoint_add(x->r, x->t, at, BREAK_SITE, false);
+    if (locate(x, &plan->acquire, &at)) gate_site(x->r, breakpoint_add(x->r, x->t, at, BREAK_ACQUIRE, false));
+}
+
+static void find_places(const struct mapped *x) {
+    const struct schedule *s = x->r->options->schedule;
+    uint64_t at;
+    if (x->r->gate && gate_wants_sites(x->r)) find_gate(x, &s->gate);
+    for (size_t i = 0; i < s->yield_count; i++) {
+        if (!locate(x, &s->yields[i].place, &at)) continue;
+        const char *why = breakpoint_add(x->r, x->t, at, BREAK_YIELD, true);
+        if (why)
+            say_unusable(x, &s->yields[i].place, why);
+        else
+            breakpoint_at(x->t->mm, at)->yield = i;
+    }
+}
+
+void places_mapped(struct recorder *r, struct task *t, const struct module_facts *f, int fd, const char *name,
+                   uint64_t address, uint64_t length, uint64_t offset) {
+    struct mapped x = {.r = r, .t = t, .name = name, .start = address, .end = address + length};
+    struct stat st;
+    if (!module_bias(f, offset, address, PROT_READ | PROT_EXEC, &x.bias) || fstat(fd, &st) < 0 ||
+        st.st_size <= 0)
+        return;
+    void *image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (image == MAP_FAILED) return;
+    struct elf_module *m = elf_module_parse(image, (size_t)st.st_size);
+    x.m = m;
+    if (m) find_places(&x);
+    if (m) elf_module_free(m);
+    munmap(image, (size_t)st.st_size);
+}
+
+static enum break_wish yield_wish(struct recorder *r, struct task *t, const struct breakpoint *b) {
+    const struct schedule_yield *y = &r->options->schedule->yields[b->yield];
+    if (++t->yield_arrivals[b->yield] % y->every) return WISH_PASS;
+    return y->behind ? WISH_BEHIND : WISH_LAND;
+}
+
+// Several may want a landmark. Behind the instruction is where the acquire site wants it, so that comes first.
+enum break_wish breakpoint_wish(struct recorder *r, struct task *t, const struct breakpoint *b,
+                                const struct user_regs_struct *regs) {
+    enum break_wish wish = b->on & BREAK_ACQUIRE ? gate_acquire(r, t, regs) : WISH_PASS;
+    if (!wish && b->on & BREAK_RETURN) wish = gate_return(r, t, regs);
+    if (!wish && b->on & BREAK_FORK) wish = gate_fork_entry(r, t, regs);
+    if (!wish && b->on & BREAK_YIELD) wish = yield_wish(r, t, b);
+    return wish;
+}
+
+void breakpoint_landed(struct recorder *r, struct task *t, const struct breakpoint *b) {
+    if (b->on & BREAK_YIELD) t->yielded = true;
+    if (r->gate) gate_landed(r, t);
+}

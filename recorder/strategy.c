@@ -1,0 +1,259 @@
+// Schedules that depend on the program alone, not on time: which task runs is decided at steps, and steps are counted
+// the same way in every run. A step is a landmark of a task's own (a syscall, a trapped instruction, a breakpoint) or a
+// library call (the PLT clock), while more than one task could run. Time slices do not exist here; only what makes no
+// step for long is interrupted.
+#include "recorder/engine.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+enum {
+    RANDOM_MEAN = 24, // steps between random choices
+    // A task that has had so many in a row while others could run gives way, as if it yielded (PCT, delays: a loop
+    // that polls would go on for ever).
+    STARVE_STEPS = 20000,
+    // The same without any landmark in so many ticks of the timer: a busy loop. Its place is not reproduced. Ticks, for
+    // they do not pass while the machine runs something else.
+    STARVE_TICKS = 100,
+};
+
+struct strategist {
+    const struct schedule *plan;
+    enum strategy kind;
+    struct schedule *saved; // the switches made, NULL: not wanted
+    uint64_t steps, random;
+    bool many;   // more than one task could run when the slice began
+    uint32_t mm; // the space whose count this is, at the slice's begin
+    uint64_t count;
+    uint32_t runner; // task that has had the CPU since step `since`, its number
+    uint64_t since;
+    unsigned ticks; // since the last choice
+    uint64_t points[PCT_DEPTH_MAX], values[PCT_DEPTH_MAX];
+    size_t point_count, next; // of points, or of the plan's switches
+    uint64_t *priorities;     // of the first tasks
+    int64_t lowest;
+    uint64_t misfits, first_misfit;
+};
+
+void strategist_begin(struct recorder *r) {
+    const struct schedule *plan = r->options->schedule;
+    struct strategist *s = calloc(1, sizeof *s);
+    rf_assert(s);
+    s->plan = plan;
+    s->kind = plan ? plan->strategy : STRATEGY_NONE;
+    s->saved = r->options->saved;
+    if (plan) s->random = plan->seed;
+    if (s->kind == STRATEGY_PCT) {
+        s->priorities = calloc(plan->threads, sizeof *s->priorities);
+        rf_assert(s->priorities);
+        pct_priorities(plan->seed, plan->threads, plan->depth, s->priorities);
+        s->point_count = pct_change_points(plan->seed, plan->steps, plan->depth, s->points);
+        // Which of the d-1 lowest priorities belongs to which change point is random, too.
+        pct_priorities(~plan->seed, s->point_count, 1, s->values);
+    }
+    if (s->kind == STRATEGY_DELAY)
+        s->point_count = pct_change_points(plan->seed, plan->steps, plan->depth + 1, s->points);
+    r->strategist = s;
+}
+
+void strategist_free(struct recorder *r) {
+    if (!r->strategist) return;
+    free(r->strategist->priorities);
+    free(r->strategist);
+    r->strategist = NULL;
+}
+
+void strategist_end(struct recorder *r) {
+    struct strategist *s = r->strategist;
+    r->result->steps = s->steps;
+    if (s->misfits)
+        log_note(r, NULL,
+                 "the schedule did not fit: %llu of its switches name a task that could not run, the first "
+                 "at step %llu",
+                 (unsigned long long)s->misfits, (unsigned long long)s->first_misfit);
+}
+
+// A task that was woken is on its way to its stop: whether the recorder sees it there already must not depend on luck.
+static void settle_wakeups(struct recorder *r) {
+    for (struct task *t = r->tasks; t; t = t->next)
+        while (t->state == TASK_IN_KERNEL) {
+            int status;
+            if (waitpid(t->tid, &status, __WALL | WNOHANG) == t->tid) {
+                take_stop(r, t, status);
+                break;
+            }
+            char letter = task_state_letter(t->tid);
+            if (letter != 'R' && letter != 't') break;
+            sched_yield();
+        }
+}
+
+static struct task *in_turn(struct recorder *r, const struct task *c) {
+    struct task *first = NULL;
+    bool behind = false;
+    for (struct task *t = r->tasks; t; t = t->next) {
+        if (t != c && may_run(r, t)) {
+            if (behind) return t;
+            if (!first) first = t;
+        }
+        if (t == c) behind = true;
+    }
+    return first ? first : c && may_run(r, c) ? (struct task *)c : NULL;
+}
+
+static int64_t priority_of(struct strategist *s, struct task *t) {
+    if (!t->ranked) {
+        t->ranked = true;
+        t->priority = t->number <= s->plan->threads
+                          ? (int64_t)s->priorities[t->number - 1]
+                          : (int64_t)(s->plan->depth + random_next(&s->random) % s->plan->threads);
+    }
+    return t->priority;
+}
+
+static struct task *choose_pct(struct recorder *r, struct task *c, bool gives_way) {
+    struct strategist *s = r->strategist;
+    if (c && gives_way) {
+        c->ranked = true;
+        c->priority = --s->lowest;
+    }
+    for (; s->next < s->point_count && s->points[s->next] <= s->steps; s->next++) {
+        if (!c || gives_way) continue;
+        c->ranked = true;
+        c->priority = (int64_t)s->values[s->next];
+    }
+    struct task *best = NULL;
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (may_run(r, t) && (!best || priority_of(s, t) > priority_of(s, best))) best = t;
+    return best;
+}
+
+static struct task *choose_random(struct recorder *r, struct task *keep, unsigned ready) {
+    struct strategist *s = r->strategist;
+    if (keep && s->steps < s->points[0]) return keep;
+    s->points[0] = s->steps + 1 + random_next(&s->random) % (2 * RANDOM_MEAN);
+    s->point_count = 1;
+    unsigned k = (unsigned)(random_next(&s->random) >> 33) % ready;
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (may_run(r, t) && !k--) return t;
+    return NULL;
+}
+
+static struct task *choose_delay(struct recorder *r, struct task *c, struct task *keep) {
+    struct strategist *s = r->strategist;
+    for (; s->next < s->point_count && s->points[s->next] <= s->steps; s->next++)
+        keep = NULL;
+    return keep ? keep : in_turn(r, c);
+}
+
+static struct task *choose_listed(struct recorder *r, struct task *c, struct task *keep) {
+    struct strategist *s = r->strategist;
+    struct task *listed = NULL;
+    for (; s->next < s->plan->switch_count && s->plan->switches[s->next].step <= s->steps; s->next++) {
+        const struct schedule_switch *w = &s->plan->switches[s->next];
+        listed = NULL;
+        for (struct task *t = r->tasks; t; t = t->next)
+            if (t->number == w->task && may_run(r, t)) listed = t;
+        if (!listed && !s->misfits++) s->first_misfit = w->step;
+    }
+    return listed ? listed : keep ? keep : in_turn(r, c);
+}
+
+static struct task *choose(struct recorder *r, struct task *c, bool gives_way, unsigned ready) {
+    struct task *keep = c && may_run(r, c) && !gives_way ? c : NULL;
+    switch (r->strategist->kind) {
+    case STRATEGY_PCT:
+        return choose_pct(r, c, gives_way);
+    case STRATEGY_RANDOM:
+        return choose_random(r, keep, ready);
+    case STRATEGY_DELAY:
+        return choose_delay(r, c, keep);
+    case STRATEGY_SWITCHES:
+        return choose_listed(r, c, keep);
+    default:
+        return keep;
+    }
+}
+
+// What STRATEGY_SWITCHES does without an entry is not written down.
+static void save(struct strategist *s, const struct task *usual, const struct task *chosen) {
+    struct schedule *to = s->saved;
+    if (!to || !chosen || chosen == usual) return;
+    size_t n = to->switch_count;
+    if ((n & (n - 1)) == 0) {
+        to->switches = realloc(to->switches, (n ? n * 2 : 1) * sizeof *to->switches);
+        rf_assert(to->switches);
+    }
+    to->switches[to->switch_count++] = (struct schedule_switch){s->steps, chosen->number};
+}
+
+// The steps of the slice that ends here: its library calls, of which a tick is one, and the landmark.
+static void count_steps(struct strategist *s, const struct task *c, unsigned ready) {
+    if (c && s->mm == c->mm->id) {
+        uint64_t count = clock_count(c->mm);
+        if (s->many) s->steps += count - s->count;
+        s->count = count;
+    }
+    s->many = ready > 1;
+    if (s->many && !(c && c->at_tick)) s->steps++;
+}
+
+struct task *strategist_choose(struct recorder *r) {
+    struct strategist *s = r->strategist;
+    struct task *c = r->current;
+    settle_wakeups(r);
+    unsigned ready = 0;
+    for (struct task *t = r->tasks; t; t = t->next)
+        ready += may_run(r, t);
+    count_steps(s, c, ready);
+    if (!ready) return NULL;
+    bool limited = s->kind == STRATEGY_PCT || s->kind == STRATEGY_DELAY;
+    bool starves = s->many && c && c->number == s->runner &&
+                   ((limited && s->steps - s->since > STARVE_STEPS) || s->ticks > STARVE_TICKS);
+    s->ticks = 0;
+    bool gives_way = c && (c->yielded || starves);
+    struct task *usual = c && may_run(r, c) && !c->yielded ? c : in_turn(r, c), *next;
+    if (s->kind == STRATEGY_NONE) {
+        next = slices_choose(r);
+        if (s->many) save(s, usual, next);
+        return next;
+    }
+    next = s->many ? choose(r, c, gives_way, ready) : in_turn(r, NULL);
+    if (s->many) save(s, usual, next);
+    if (c) c->yielded = false;
+    if (next->number != s->runner || starves || !s->many) {
+        s->runner = next->number;
+        s->since = s->steps;
+    }
+    if (next == c) return next;
+    r->result->switches++;
+    slice_begin(r, next);
+    return next;
+}
+
+// The next step at which the strategy has something to do: there the PLT clock shall tick.
+static uint64_t next_point(const struct strategist *s) {
+    bool limited = s->kind == STRATEGY_PCT || s->kind == STRATEGY_DELAY;
+    uint64_t next = limited ? s->since + STARVE_STEPS + 1 : ~0ull, planned = ~0ull;
+    if (s->kind == STRATEGY_SWITCHES && s->next < s->plan->switch_count)
+        planned = s->plan->switches[s->next].step;
+    if (s->kind != STRATEGY_SWITCHES && s->next < s->point_count) planned = s->points[s->next];
+    return planned < next ? planned : next;
+}
+
+void strategist_resume(struct recorder *r, struct task *t) {
+    struct strategist *s = r->strategist;
+    if (!t->mm->annex || !t->at_landmark) return; // else: in the middle of a slice
+    t->at_tick = false;
+    s->mm = t->mm->id;
+    s->count = clock_count(t->mm);
+    if (s->kind == STRATEGY_NONE || t->interrupt_wanted) return;
+    uint64_t point = s->many ? next_point(s) : ~0ull;
+    clock_set_limit(t->mm, point == ~0ull ? ~0ull : s->count + (point > s->steps ? point - s->steps : 1));
+}
+
+bool strategist_slice_over(struct recorder *r) {
+    return ++r->strategist->ticks > STARVE_TICKS;
+}

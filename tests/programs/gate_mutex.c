@@ -1,0 +1,59 @@
+// samples/mutex_deadlock.c with a critical section of some nanoseconds, entered every other millisecond: the child
+// hardly ever inherits the locked mutex. "protected": with fork handlers that take it. "apart": nobody else uses it.
+#include "program.h"
+
+static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;
+static volatile int entries, stop;
+
+static void log_entry(void) {
+    pthread_mutex_lock(&log_mutex);
+    entries++;
+    pthread_mutex_unlock(&log_mutex);
+}
+
+static void *write_report(void *unused) {
+    (void)unused;
+    pthread_setname_np(pthread_self(), "worker");
+    while (!stop) {
+        sleep_ms(2);
+        log_entry();
+    }
+    return NULL;
+}
+
+static void *idle(void *unused) {
+    (void)unused;
+    while (!stop)
+        sleep_ms(2);
+    return NULL;
+}
+
+static void before(void) {
+    pthread_mutex_lock(&log_mutex);
+}
+
+static void after(void) {
+    pthread_mutex_unlock(&log_mutex);
+}
+
+int main(int argc, char **argv) {
+    const char *how = argc > 1 ? argv[1] : "";
+    if (!strcmp(how, "protected")) pthread_atfork(before, after, after);
+    pthread_t worker;
+    CHECK(!pthread_create(&worker, NULL, strcmp(how, "apart") ? write_report : idle, NULL));
+    sleep_ms(11);
+    for (int i = 0; i < 3; i++) {
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (!child) {
+            log_entry();
+            _exit(7);
+        }
+        int status;
+        CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 7);
+    }
+    stop = 1;
+    pthread_join(worker, NULL);
+    puts("done");
+    return 0;
+}

@@ -1,0 +1,31 @@
+// glibc's own lock of the environment: a thread calls setenv every other millisecond, and so does the child.
+#include "program.h"
+
+static volatile int stop;
+
+static void *work(void *unused) {
+    (void)unused;
+    while (!stop) {
+        sleep_ms(2);
+        setenv("WORKER", "1", 1);
+    }
+    return NULL;
+}
+
+int main(void) {
+    pthread_t worker;
+    CHECK(!pthread_create(&worker, NULL, work, NULL));
+    sleep_ms(11);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (!child) {
+        setenv("CHILD", "1", 1);
+        _exit(7);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 7);
+    stop = 1;
+    pthread_join(worker, NULL);
+    puts("done");
+    return 0;
+}
