@@ -186,7 +186,7 @@ static void merge_fresh(struct replay *r, struct space *s) {
 }
 
 static void erase(struct space *s, size_t first, size_t n) {
-    if (!n) return;
+    if (!n) return; // there may be no table at all
     memmove(s->breaks + first, s->breaks + first + n, (s->break_count - first - n) * sizeof *s->breaks);
     s->break_count -= n;
 }

@@ -50,8 +50,14 @@ wrong=$(jq -r --arg expect "$expect" --arg own "samples/${source##*/}" --argjson
     -f "$root/tests/findings.jq" verdict.json) || give_up "bad expectation or JSON"
 [ -z "$wrong" ] || { jq . verdict.json | head -n 80; give_up "$wrong"; }
 
+clean /usr/bin/python3 "$root/tests/verdict_schema.py" "$root/docs/verdict.schema.json" verdict.json || give_up "not what the schema says"
+clean "$refork" export --to html -o page.html "$trace" || give_up "export: status $?"
+clean /usr/bin/python3 -c 'import sys, xml.etree.ElementTree as tree; tree.parse(sys.argv[1])' page.html || give_up "page.html is not XML"
+
 # The text names it, too: that of record at the end of a stuck program, else of explain.
 [ "$status" = 120 ] && mv err verdict.txt || clean "$refork" explain "$trace" >verdict.txt 2>&1
+wide=$(awk '/^(deadlock|suspicious|no deadlock):/ {on = 1} on && length($0) > 80' verdict.txt)
+[ -z "$wide" ] || give_up "lines of more than 80 columns: $wide"
 text=$(tr -s ' \n' '  ' <verdict.txt)
 for word in $expect; do
     case $word in
