@@ -3,8 +3,9 @@
 // of up to a quarter of a second.
 //
 // run: LD_PRELOAD=libtcmalloc_minimal.so.4
-// expect: orphaned-lock confidence=likely lockkind=SpinLock holder=worker start=give_back
-//         acquired=give_back/MallocExtension_ReleaseFreeMemory waiting=run_child fork=main/Fork
+// expect: orphaned-lock confidence=likely lock=tcmalloc::Static::pageheap_lock_ lockkind=SpinLock
+//         holder=worker start=give_back acquired=give_back/TCMallocImplementation::ReleaseToSystem
+//         waiting=run_child fork=main/Fork
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120
 #include "samples/stage.h"
