@@ -172,6 +172,8 @@ static void make_cycle(struct analysis *a, struct waiter *in) {
         if (w->first->doubtful) f->confidence = CONFIDENCE_LIKELY;
         more += explain(a, w);
     }
+    const struct space_life *space = &a->history.spaces[a->history.lives[from->life].space];
+    if (!atfork) text_reason_cycle(f, space->parent == NONE ? 0 : space->pid);
     enum advice which = atfork ? ADVICE_ATFORK : f->edge_count ? ADVICE_CYCLE : ADVICE_SELF;
     text_advice(f, which, &from->ref, more);
 }

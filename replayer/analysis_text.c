@@ -122,6 +122,17 @@ void text_reason_child_handler(struct finding *f) {
         f->waiter.pid);
 }
 
+void text_reason_cycle(struct finding *f, int child) {
+    if (child)
+        snprintf(f->reason, sizeof f->reason,
+                 "All of these locks were taken in process %d, after the fork that made it. The fork is not the cause: "
+                 "its threads would hang like this in any process.",
+                 child);
+    else
+        snprintf(f->reason, sizeof f->reason,
+                 "Nothing of this crosses a fork: the locks' holders are alive, and wait for each other.");
+}
+
 void text_reason_fiber(struct finding *f) {
     char fiber[128];
     stack_start_routine(&f->acquired.stack, fiber, sizeof fiber);
