@@ -61,6 +61,8 @@ MUSL := $(BUILD)/tests/programs/children.musl
 C_FILES := $(wildcard */*.c */*.cc */*.h tests/*/*.c tests/*/*.cc tests/*/*.h)
 SH_FILES := .ci/run completion/refork.bash $(shell find tests -name '*.sh' 2>/dev/null)
 
+STATIC += $(BUILD)/tests/programs/gate_mutex.static
+
 .PHONY: all help deps demo test check bench fuzz soak lint format clean install uninstall programs FORCE
 
 all: $(BUILD)/refork ## build refork (build/refork)

@@ -29,6 +29,7 @@ uint64_t recent_us(struct recorder *r) {
 void set_landmark(struct task *t, const struct user_regs_struct *regs) {
     t->landmark = *regs;
     t->at_landmark = true;
+    t->stepped = false;
     t->interrupt_wanted = 0;
     t->on_break = t->at_tick = false;
     t->arrival_count = 0;
@@ -209,6 +210,7 @@ static void run(struct recorder *r, struct task *t) {
     t->inject_signal = 0;
     t->state = TASK_RUNNING;
     t->at_landmark = false;
+    r->idle_looks = 0;
     if (r->options->chaos && t->mm->annex && !t->mm->limit_lowered) {
         // Library calls are schedule points: the next one to stop at is 1..64 calls away.
         if ((chaos_random(r) & 3) == 0)
@@ -218,11 +220,7 @@ static void run(struct recorder *r, struct task *t) {
         t->mm->others_ran++;
         r->others_ran++;
     }
-    if (!sig && t->busy >= t->busy_look && !t->stuck_logged) {
-        spin_look(r, t);
-        return;
-    }
-    if (!sig && loop_run(r, t)) return;
+    if (!sig && (spin_look(r, t) || loop_run(r, t))) return;
     if (mm) breakpoints_plant(mm, true);
     bool stopped = run_until_stop(r, t, PTRACE_CONT, sig, &status);
     if (mm) breakpoints_plant(mm, false);
@@ -239,6 +237,7 @@ static void idle(struct recorder *r) {
         r->last_flush_us = r->clock_us;
         if (!r->trace_lost && trace_flush(r->trace, &err) < 0) trace_failed(r, &err);
     }
+    r->idle_looks++;
     stuck_check(r, NULL);
     if (r->stop_all || r->failed || (r->gate && gate_idle(r))) return;
     int status;

@@ -3,6 +3,7 @@
 #ifndef REFORK_RECORDER_ENGINE_H
 #define REFORK_RECORDER_ENGINE_H
 
+#include "core/code.h"
 #include "core/error.h"
 #include "core/event.h"
 #include "core/fdtable.h"
@@ -56,6 +57,8 @@ struct mm {
         uint64_t start, used;
     } site_pages[32];
     int site_page_count;
+    struct loop_site *sites; // their stubs
+    int site_count;
     struct saved_byte { // first bytes of patched instructions that do not begin with 0x0f
         uint64_t address;
         uint8_t byte;
@@ -124,7 +127,9 @@ struct task {
     uint64_t robust_list;
     int interrupt_wanted; // timer ticks since the slice ended without a landmark
     bool yielded;
-    bool stepping; // preempt_busy is at work on it
+    bool stepping; // preempt_busy, spin_look or loop_run is at work on it
+    bool
+        stepped; // by the latter two since its landmark: equal registers need not mean that it is still there
     bool stuck_logged;
     unsigned busy, busy_look; // ticks or slices without a syscall; how many until spin_look
     struct loop *loop;        // recorder/loop.h; NULL: it has not waited in a loop yet
@@ -180,6 +185,8 @@ struct recorder {
     bool stop_all;                 // stuck, or a signal asked to end
     uint64_t chaos_left;
     uint64_t others_ran; // as mm.others_ran, of all
+    bool fds_passed;     // over a socket: who holds which pipe cannot be told any more
+    unsigned idle_looks; // since somebody ran
     uint64_t looked_us;  // spent on single steps through loops
 };
 
@@ -381,12 +388,14 @@ void breakpoint_landed(struct recorder *r, struct task *t, const struct breakpoi
 // end_stepping called at the end.
 bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs);
 // The same without a look at breakpoints.
-enum { STEP_GONE, STEP_DONE, STEP_HELD }; // HELD: a signal was held back or ignored, nothing was executed
+enum { STEP_GONE, STEP_DONE, STEP_HELD }; // HELD: nothing was executed yet
 int step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs);
 void end_stepping(struct task *t);
 void preempt_request(struct recorder *r, struct task *t); // asks for a landmark soon
 bool in_site_stub(const struct mm *mm, uint64_t pc);
 bool own_code(const struct mm *mm, uint64_t pc); // refork's own, put into the program
+// Of own_code, what is not an instruction of the program that was displaced there.
+bool own_instruction(const struct mm *mm, uint64_t pc);
 // Executes one instruction of t, whose registers are *regs before and after. False: t is at a landmark, or gone,
 // or not stoppable here: the caller leaves. t->stepping is set meanwhile, end_stepping called at the end.
 bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs);
@@ -416,7 +425,10 @@ void signal_hold(struct task *t);
 void sighand_exec(struct recorder *r, struct task *t);
 
 // ---- stuck.c
-// `asleep`: the task that has just gone to sleep in a futex, while others run; NULL: nobody can run.
-void stuck_check(struct recorder *r, struct task *asleep);
+// `t`: the task that has just gone to sleep in a futex, or has come round in its loop (recorder/loop.h), while others
+// run; NULL: nobody can run. Tasks must be at landmarks.
+void stuck_check(struct recorder *r, struct task *t);
+// Whether stuck_check would find something if the tasks were at landmarks.
+bool stuck_possible(struct recorder *r);
 
 #endif

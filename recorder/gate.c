@@ -28,7 +28,7 @@ enum gate_state {
 
 enum {
     ALONE_US = 100000, // the forking task has the CPU to itself for so long on its way to the fork
-    LOCK_SIZE = 64,    // a word in this range of the lock belongs to it (pthread_rwlock_t has 56 bytes)
+    LOCK_SIZE = 16,    // futex words are at its begin; of pthread_rwlock_t at 8 and 12
     TIMED_WAITS = 3,   // so many waits with a timeout on a word of the lock are waits for its holder
 };
 

@@ -35,6 +35,11 @@ void image_fork(struct mm *child, const struct mm *parent) {
     child->limit_lowered = parent->limit_lowered;
     memcpy(child->site_pages, parent->site_pages, sizeof child->site_pages);
     child->site_page_count = parent->site_page_count;
+    child->site_count = parent->site_count;
+    child->sites = malloc((size_t)parent->site_count * sizeof *child->sites + 1);
+    rf_assert(child->sites);
+    if (parent->site_count)
+        memcpy(child->sites, parent->sites, (size_t)parent->site_count * sizeof *child->sites);
     memcpy(child->saved, parent->saved, sizeof child->saved);
     child->saved_count = parent->saved_count;
     breakpoints_fork(child, parent);
@@ -53,6 +58,7 @@ void image_fork(struct mm *child, const struct mm *parent) {
 void mm_unref(struct mm *mm) {
     if (--mm->refs > 0) return;
     if (mm->mem_fd >= 0) close(mm->mem_fd);
+    free(mm->sites);
     while (mm->pending) {
         struct pending_module *p = mm->pending;
         mm->pending = p->next;

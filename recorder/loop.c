@@ -15,11 +15,12 @@
 enum {
     FIRST_LOOK = 6,
     MAX_LOOK = 1 << 16,
-    LOOK_STEPS = 12000, // single steps of one look: 20 us each
+    LOOK_STEPS =
+        40000, // single steps of one look, 20 us each: tcmalloc spins 1000 times before it sleeps again
     STRANGERS = 8,
     CLOCK_US = 2100000, // a deadline in seconds shows no sooner than when a second has passed
     TURNED_LOOKS = 2,
-    GOOD_LOOKS = 4,  // where something changes from turn to turn, each farther from the last
+    GOOD_LOOKS = 3,  // where something changes from turn to turn, each farther from the last
     NEVER = 1 << 28, // turns: the overflow of a counter, as glibc's conditions look out for
 };
 
@@ -134,9 +135,8 @@ void loop_anchor(struct task *t, long nr, const struct user_regs_struct *regs) {
 
 // ---- when to look
 
-// Looking takes a 25th of the time at most, but for a fifth of a second that is free.
-bool loop_affordable(const struct recorder *r) {
-    return r->looked_us * 25 <= r->clock_us + 5000000;
+bool loop_affordable(const struct recorder *r, bool sleeps) {
+    return r->looked_us * (sleeps ? 5 : 25) <= r->clock_us + 5000000;
 }
 
 // A thread that could end the wait moves: not worth a look.
@@ -203,7 +203,8 @@ static double turns_left(struct looks *k, int i, bool known) {
     double step = fabs(d[2] - d[1]), gap = known ? now->visit - 2. - before->visit : 0;
     switch (trend_of(now, i)) {
     case WANDERS:
-        return 0;
+        // In the middle of this look it began again.
+        return now->clock && k->turned[i] >= TURNED_LOOKS ? HUGE_VAL : 0;
     case RECEDES:
         return !steady(d[1] - d[0], step) || (known && !steady((d[0] - old) / gap, step)) ? 0 : HUGE_VAL;
     case NEARS:
@@ -294,11 +295,13 @@ static bool judge(struct recorder *r, struct task *t, struct loop *l, bool same_
     log_look(r, t, now->good ? "goes on" : "may end", left);
     if (!now->good) {
         // Nearer to an end: again when it has passed. Otherwise ever more rarely.
-        look_later(l, left > 0 && left < HUGE_VAL ? left : l->visits);
+        look_later(l, left > 0 && left < HUGE_VAL ? left : now->clock ? l->visits / 4. : l->visits);
         return false;
     }
     look_later(l, FIRST_LOOK << (l->good_looks < 5 ? l->good_looks : 5));
-    if (l->good_looks < (changes ? GOOD_LOOKS : 2)) return false;
+    // Numbers that rise by chance are computed; nobody computes one number between two waits for a word.
+    bool many = changes && (now->clock || l->anchor.nr != SYS_futex);
+    if (l->good_looks < (many ? GOOD_LOOKS : 2)) return false;
     if (now->clock && r->clock_us - l->good_since_us < CLOCK_US) return false;
     loop_known(r, t,
                l->anchor.nr < 0            ? WAIT_SPIN
@@ -340,8 +343,8 @@ bool loop_visit(struct recorder *r, struct task *t, const struct user_regs_struc
     l->strangers = 0;
     l->visits++;
     if (l->tracing) return turn_ends(r, t, l, regs);
-    if (l->visits >= l->next_look && !t->stuck_logged && !t->signals && loop_affordable(r) &&
-        others_wait(r, t))
+    if (l->visits >= l->next_look && !t->stuck_logged && !t->signals &&
+        loop_affordable(r, t->nr != SYS_sched_yield) && others_wait(r, t))
         look_begin(l, regs);
     return false;
 }
@@ -390,13 +393,15 @@ bool loop_run(struct recorder *r, struct task *t) {
     struct user_regs_struct regs;
     if (!l || !l->tracing || !tracee_get_regs(t->tid, &regs)) return false;
     int tid = t->tid;
-    t->stepping = true;
+    t->stepping = t->stepped = true;
+    t->state = TASK_READY;
     for (bool stepped = true; stepped && l->tracing;) {
         if (++l->steps > LOOK_STEPS) {
+            log_look(r, t, "too long a turn", l->turns);
             look_later(l, (double)l->visits * 4);
             break;
         }
-        if (!own_code(t->mm, regs.rip)) turn_step(t, &regs, &l->looks->turn);
+        if (!own_instruction(t->mm, regs.rip)) turn_step(t, &regs, &l->looks->turn);
         stepped = step(r, t, &regs);
         r->looked_us += 25;
         if (task_find(r, tid) != t) return true;

@@ -5,7 +5,7 @@
 
 #include "recorder/engine.h"
 
-enum { TURN_ACCESSES = 2048, TURN_DECISIONS = 2048, LOOP_WORDS = 8 };
+enum { TURN_ACCESSES = 2048, TURN_DECISIONS = 8192, LOOP_WORDS = 8 };
 
 // ---- turn.c: one turn, instruction by instruction
 
@@ -110,13 +110,15 @@ bool loop_visit(struct recorder *r, struct task *t, const struct user_regs_struc
 // The words of the last turn; false: it waits for nothing, or for something outside.
 bool loop_words(struct task *t);
 void loop_known(struct recorder *r, struct task *t, enum wait_kind kind, bool fixed);
-// Whether looking does not take too much of the recording's time.
-bool loop_affordable(const struct recorder *r);
+// Whether looking does not take too much of the recording's time: a 25th, a fifth for a task that `sleeps` in its loop and
+// so is in no hurry.
+bool loop_affordable(const struct recorder *r, bool sleeps);
 
 // ---- spin.c
 
-// Looks, from where t stands in user code, whether it is in a loop without syscalls that nothing of its own will
-// end; a landmark follows soon then, where stuck_check is to be called. Leaves t some turns further or at a landmark.
-void spin_look(struct recorder *r, struct task *t);
+// When t has been without a syscall for long: looks, from where it stands in user code, whether it is in a loop that
+// nothing of its own will end. If so, and nobody else will either, a landmark is asked for, where stuck_check is to be
+// called. Leaves t some turns further or at a landmark; false: t has not been touched.
+bool spin_look(struct recorder *r, struct task *t);
 
 #endif

@@ -41,7 +41,7 @@ void preempt_tick(struct recorder *r, struct task *t) {
     collect_stops(r);
     if (others_ready(r, t))
         preempt_request(r, t);
-    else if (++t->busy >= t->busy_look && !t->stuck_logged)
+    else if (++t->busy >= t->busy_look && !t->stuck_logged && loop_affordable(r, false))
         ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
 }
 
@@ -58,6 +58,16 @@ bool in_site_stub(const struct mm *mm, uint64_t pc) {
 
 bool own_code(const struct mm *mm, uint64_t pc) {
     return annex_contains(pc) || in_site_stub(mm, pc);
+}
+
+bool own_instruction(const struct mm *mm, uint64_t pc) {
+    if (!own_code(mm, pc)) return false;
+    for (int i = 0; i < mm->site_count; i++) {
+        const struct loop_site *s = &mm->sites[i];
+        for (int k = 0; k < s->map_count; k++)
+            if (pc == s->stub_address + s->map[k].stub) return false;
+    }
+    return true;
 }
 
 // Stepping away from a syscall that was answered without being made, the kernel reports the step with TRAP_BRKPT
@@ -84,9 +94,9 @@ int step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs) 
     bool skipped = trap && skipped_call(&info, regs);
     if (skipped || (trap && info.si_code == TRAP_TRACE)) {
         t->in_signal_stop = true;
-        t->on_break = false;
         if (!tracee_get_regs(t->tid, regs)) return STEP_GONE;
-        if (skipped) return STEP_DONE;
+        if (skipped) return STEP_HELD; // no arrival at a breakpoint behind the call: that is where it started
+        t->on_break = false;
         bool wide = before[0] == 0x66;
         if (before[wide] == 0x9c) { // pushf pushed our TF
             uint16_t flags;
@@ -380,7 +390,7 @@ static void make_landmark(struct recorder *r, struct task *t) {
     static struct round turn;
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
-    if (same_regs(&regs, &t->landmark) && !t->arrival_count) {
+    if (same_regs(&regs, &t->landmark) && !t->arrival_count && !t->stepped) {
         t->at_landmark = true;
         return;
     }
@@ -416,6 +426,9 @@ static void make_landmark(struct recorder *r, struct task *t) {
         batch_write(r, &b, t, page->start + page->used, site.stub, site.stub_len);
         batch_write(r, &b, t, site.address, site.patch, site.patch_len);
         page->used += SITE_STUB;
+        t->mm->sites = realloc(t->mm->sites, (size_t)(t->mm->site_count + 1) * sizeof site);
+        rf_assert(t->mm->sites);
+        t->mm->sites[t->mm->site_count++] = site;
         batch_log(r, t, &b);
     }
     if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
@@ -431,10 +444,7 @@ void end_stepping(struct task *t) {
 
 void preempt_busy(struct recorder *r, struct task *t) {
     int tid = t->tid;
-    if (!t->interrupt_wanted && t->busy >= t->busy_look) {
-        spin_look(r, t);
-        return;
-    }
+    if (!t->interrupt_wanted && spin_look(r, t)) return;
     t->stepping = true;
     make_landmark(r, t);
     if (task_find(r, tid) != t) return;

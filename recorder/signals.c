@@ -271,8 +271,8 @@ void signal_stop(struct recorder *r, struct task *t, int status) {
         return;
     }
     enum action act = action_of(t, sig);
-    // Back at the same registers after arrivals at a breakpoint: it has run.
-    if (same_regs(&regs, &t->landmark) && !t->arrival_count) t->at_landmark = true;
+    // Back at the same registers after arrivals at a breakpoint, or after steps: it has run.
+    if (same_regs(&regs, &t->landmark) && !t->arrival_count && !t->stepped) t->at_landmark = true;
     if (act == ACT_IGNORE) return; // resumed without it
     if (t->at_landmark && act != ACT_HANDLER) {
         t->inject_signal = sig;

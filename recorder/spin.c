@@ -17,10 +17,11 @@ struct walk {
     size_t count;
 };
 
-// Steps over refork's own code. False: t is at a landmark, or gone.
-static bool advance(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+// One instruction, or as many as a stub of refork's has. False: t is at a landmark, or gone.
+static bool advance(struct recorder *r, struct task *t, struct user_regs_struct *regs, struct turn *turn) {
     do {
         r->looked_us += 25;
+        if (turn && !own_instruction(t->mm, regs->rip)) turn_step(t, regs, turn);
         if (!step(r, t, regs)) return false;
     } while (own_code(t->mm, regs->rip));
     return true;
@@ -36,8 +37,7 @@ static bool comes_back(struct recorder *r, struct task *t, struct user_regs_stru
     turn_begin(turn, 0);
     while (walk->count < SPIN_STEPS) {
         walk->pcs[walk->count++] = regs->rip;
-        turn_step(t, regs, turn);
-        if (!advance(r, t, regs)) {
+        if (!advance(r, t, regs, turn)) {
             *landmark = true;
             return false;
         }
@@ -85,8 +85,7 @@ static bool counts(struct recorder *r, struct task *t, struct user_regs_struct *
             loop_anchor(t, -1, regs);
         else if (regs->rip == pc && regs->rsp == l->anchor.sp && loop_visit(r, t, regs))
             return true;
-        if (l->tracing) turn_step(t, regs, loop_turn(l));
-        if (!advance(r, t, regs)) {
+        if (!advance(r, t, regs, l->tracing ? loop_turn(l) : NULL)) {
             *landmark = true;
             return false;
         }
@@ -99,7 +98,7 @@ static void look(struct recorder *r, struct task *t) {
     struct user_regs_struct regs;
     int tid = t->tid;
     bool landmark = false;
-    if (!tracee_get_regs(t->tid, &regs) || (own_code(t->mm, regs.rip) && !advance(r, t, &regs))) return;
+    if (!tracee_get_regs(t->tid, &regs) || (own_code(t->mm, regs.rip) && !advance(r, t, &regs, NULL))) return;
     struct loop *l = loop_of(t);
     loop_anchor(t, -1, &regs);
     bool fixed = comes_back(r, t, &regs, loop_turn(l), &walk, &landmark) && loop_words(t);
@@ -118,17 +117,20 @@ static void look(struct recorder *r, struct task *t) {
                 : landmark ? "met a landmark"
                            : "none",
                 l->word_count);
-    if (known && !landmark) preempt_request(r, t);
+    if (known && !landmark && stuck_possible(r)) preempt_request(r, t);
 }
 
-void spin_look(struct recorder *r, struct task *t) {
+bool spin_look(struct recorder *r, struct task *t) {
+    if (t->busy < t->busy_look || t->stuck_logged) return false;
     int tid = t->tid;
     t->busy = 0;
     if (t->busy_look < LOOK_LATER_MAX) t->busy_look *= 2;
-    if (!loop_affordable(r)) return;
-    t->stepping = true;
+    if (!loop_affordable(r, false)) return false;
+    t->stepping = t->stepped = true;
+    t->state = TASK_READY;
     look(r, t);
-    if (task_find(r, tid) != t) return;
+    if (task_find(r, tid) != t) return true;
     t->stepping = false;
     if (t->state == TASK_READY) end_stepping(t);
+    return true;
 }

@@ -1,6 +1,7 @@
 // Who waits for ever? A task is stuck when nothing outside and no task that is not stuck itself can end its
 // wait: the greatest set of waiting tasks that is closed under "who could end it".
 #include "recorder/loop.h"
+#include "recorder/pipes.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -64,36 +65,59 @@ struct candidate {
     struct task *task;
     enum wait_kind kind;
     bool stuck, shared;
+    struct pipe_wait *pipe; // in stuck_set.waits
 };
 
-static bool process_moves(struct recorder *r, const struct process *p, struct candidate *all, size_t n) {
-    for (struct task *t = r->tasks; t; t = t->next) {
-        if (t->process != p) continue;
-        bool stuck = false;
-        for (size_t i = 0; i < n; i++)
-            stuck |= all[i].task == t && all[i].stuck;
-        if (!stuck) return true;
+// The tasks that may wait for ever.
+struct stuck_set {
+    struct candidate *all;
+    size_t count;
+    struct pipe_wait *waits;
+    struct pipe_ends ends;
+};
+
+static const struct candidate *stuck_one(const struct stuck_set *s, const struct task *t) {
+    for (size_t i = 0; i < s->count; i++)
+        if (s->all[i].task == t && s->all[i].stuck) return &s->all[i];
+    return NULL;
+}
+
+static bool process_moves(struct recorder *r, const struct process *p, const struct stuck_set *s) {
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (t->process == p && !stuck_one(s, t)) return true;
+    return false;
+}
+
+static bool child_moves(struct recorder *r, const struct task *t, const struct stuck_set *s) {
+    bool any = false;
+    for (struct process *p = r->processes; p; p = p->next) {
+        if (!child_matches(t, p)) continue;
+        any = true;
+        if (process_moves(r, p, s)) return true;
+    }
+    return !any; // no such child: the call is about to fail
+}
+
+// Somebody has the other end who may write (read), close it or end.
+static bool pipe_moves(struct recorder *r, const struct pipe_wait *w, const struct stuck_set *s) {
+    for (int i = 0; i < w->count; i++) {
+        bool any = false;
+        for (size_t k = 0; k < s->ends.count; k++) {
+            const struct pipe_end *e = &s->ends.all[k];
+            if (e->inode != w->inodes[i] || e->write != w->write) continue;
+            any = true;
+            if (!e->process || process_moves(r, e->process, s)) return true;
+        }
+        if (!any) return true; // closed meanwhile: the call is about to return
     }
     return false;
 }
 
-static bool can_be_woken(struct recorder *r, struct candidate *c, struct candidate *all, size_t n) {
-    if (c->kind == WAIT_CHILD) {
-        bool any = false;
-        for (struct process *p = r->processes; p; p = p->next) {
-            if (!child_matches(c->task, p)) continue;
-            any = true;
-            if (process_moves(r, p, all, n)) return true;
-        }
-        return !any; // no such child: the call is about to fail
-    }
-    for (struct task *t = r->tasks; t; t = t->next) {
-        if (t == c->task || (t->mm != c->task->mm && !c->shared)) continue;
-        bool stuck = false;
-        for (size_t i = 0; i < n; i++)
-            stuck |= all[i].task == t && all[i].stuck;
-        if (!stuck) return true;
-    }
+static bool can_be_woken(struct recorder *r, const struct candidate *c, const struct stuck_set *s) {
+    if (c->kind == WAIT_CHILD) return child_moves(r, c->task, s);
+    if (c->pipe) return pipe_moves(r, c->pipe, s);
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (t != c->task && (t->mm == c->task->mm || c->shared) && !stuck_one(s, t)) return true;
     return false;
 }
 
@@ -140,7 +164,21 @@ static uint64_t awaited(const struct task *t) {
     return t->args[0] == P_PID ? t->args[1] : 0;
 }
 
-static void log_stuck(struct recorder *r, const struct candidate *c, bool main, bool proved) {
+static void pipe_pieces(struct batch *b, const struct stuck_set *s, const struct pipe_wait *w,
+                        struct piece *wait) {
+    wait->v[1] = (uint64_t)w->fds[0];
+    wait->v[2] = w->inodes[0];
+    for (size_t i = 0; i < s->ends.count; i++) {
+        const struct pipe_end *e = &s->ends.all[i];
+        if (e->inode != w->inodes[0] || e->write != w->write || !e->process) continue;
+        batch_piece(b, PIECE_VALUE, 0);
+        batch_last(b)->v[0] = (uint64_t)e->process->pid;
+        batch_last(b)->v[1] = (uint64_t)e->fd;
+    }
+}
+
+static void log_stuck(struct recorder *r, const struct stuck_set *s, const struct candidate *c, bool main,
+                      bool proved) {
     struct task *t = c->task;
     struct batch b;
     batch_init(&b, EV_STUCK, t);
@@ -148,55 +186,67 @@ static void log_stuck(struct recorder *r, const struct candidate *c, bool main, 
     b.e.aux = main;
     if (proved) b.e.flags |= EVF_PROVED;
     batch_piece(&b, PIECE_WAIT, 0);
-    struct piece *p = batch_last(&b);
+    struct piece *p = batch_last(&b); // until the next piece
     p->v[0] = c->kind;
-    p->v[1] = c->kind == WAIT_CHILD                            ? awaited(t)
-              : c->kind == WAIT_FUTEX || c->kind == WAIT_TIMED ? t->args[0]
-                                                               : 0;
+    if (c->kind == WAIT_CHILD) p->v[1] = awaited(t);
+    if (c->kind == WAIT_FUTEX || c->kind == WAIT_TIMED) p->v[1] = t->args[0];
+    if (loops(t)) p->v[3] = t->loop->seen;
     if (c->kind == WAIT_FUTEX) word_piece(&b, t, t->args[0], 4, false);
-    if (loops(t)) {
-        const struct loop *l = t->loop;
-        p->v[3] = l->seen;
-        for (int i = 0; i < l->word_count; i++)
-            word_piece(&b, t, l->words[i].address, l->words[i].size, l->words[i].atomic);
-    }
+    if (c->pipe) pipe_pieces(&b, s, c->pipe, p);
+    for (int i = 0; loops(t) && i < t->loop->word_count; i++)
+        word_piece(&b, t, t->loop->words[i].address, t->loop->words[i].size, t->loop->words[i].atomic);
     batch_log(r, t, &b);
 }
 
-static void found(struct recorder *r, struct candidate *all, size_t n) {
-    // The one to name: a child that was forked by a threaded process, before a parent that only waits for its
-    // child.
-    struct candidate *best = NULL;
-    bool proved = true;
-    for (size_t i = 0; i < n; i++) {
-        if (!all[i].stuck) continue;
-        if (!best || (best->kind == WAIT_CHILD && all[i].kind != WAIT_CHILD) ||
-            (!best->task->process->child_of_threaded && all[i].task->process->child_of_threaded))
-            best = &all[i];
+// Who is named first: a waiter for a lock, whoever a fork left without its parent's threads, a reader of a pipe, and
+// last a thread that may well have been idle. Whoever only waits for a child is never the cause.
+static int rank_of(const struct candidate *c) {
+    bool left_alone = c->task->process->child_of_threaded;
+    if (c->pipe) return 3 + left_alone;
+    if (waits_for_lock(c->task)) return 6 + left_alone;
+    return left_alone ? 5 : 1;
+}
+
+static const struct candidate *main_one(const struct stuck_set *s) {
+    const struct candidate *best = NULL;
+    int best_rank = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        const struct candidate *c = &s->all[i];
+        if (!c->stuck || c->kind == WAIT_CHILD || c->task->stuck_logged) continue;
+        if (rank_of(c) <= best_rank) continue;
+        best = c;
+        best_rank = rank_of(c);
     }
-    for (size_t i = 0; i < n; i++)
-        if (all[i].stuck && all[i].task->process == best->task->process &&
-            (signal_could_help(all[i].task->process) || (loops(all[i].task) && !all[i].task->loop->fixed)))
-            proved = false;
-    bool others_move = false;
+    return best;
+}
+
+// Whether to say it, and whether as proved.
+static bool certain_enough(struct recorder *r, const struct stuck_set *s, const struct candidate *best,
+                           bool *proved) {
+    const struct process *p = best->task->process;
+    bool counts = false, handler = signal_could_help(p), others_move = false;
     for (struct task *t = r->tasks; t; t = t->next) {
-        bool stuck = false;
-        for (size_t i = 0; i < n; i++)
-            stuck |= all[i].task == t && all[i].stuck;
-        others_move |= !stuck;
+        others_move |= !stuck_one(s, t);
+        counts |= t->process == p && loops(t) && !t->loop->fixed;
     }
+    *proved = !counts && !handler;
     // Somebody may wait on a semaphore or a condition until a process that still moves kills it: that is no
     // deadlock. Nobody waits so on a mutex. Without a handler a signal could only end the process, not its
     // wait: proved all the same.
-    if (others_move && !waits_for_lock(best->task)) return;
+    if (others_move && !waits_for_lock(best->task)) return false;
+    if (others_move && loops(best->task) && !best->task->loop->locks) *proved = false;
     // With a handler a signal from outside might be what is waited for; said, as *likely*, only of a child that a fork left
-    // without threads that its parent had.
-    if (!proved && !best->task->process->child_of_threaded) return;
+    // without threads that its parent had. The same goes for a loop that counts, but of one that takes a lock.
+    if (handler || (counts && loops(best->task) && !best->task->loop->locks)) return p->child_of_threaded;
+    return true;
+}
+
+static void report(struct recorder *r, const struct stuck_set *s, const struct candidate *best, bool proved) {
     if (r->unlogged) log_unlogged_entry(r);
-    for (size_t i = 0; i < n; i++) {
-        if (!all[i].stuck || all[i].task->stuck_logged) continue;
-        all[i].task->stuck_logged = true;
-        log_stuck(r, &all[i], &all[i] == best, proved);
+    for (size_t i = 0; i < s->count; i++) {
+        if (!s->all[i].stuck || s->all[i].task->stuck_logged) continue;
+        s->all[i].task->stuck_logged = true;
+        log_stuck(r, s, &s->all[i], &s->all[i] == best, proved);
     }
     r->result->stuck = true;
     r->result->proved = proved;
@@ -205,45 +255,87 @@ static void found(struct recorder *r, struct candidate *all, size_t n) {
     if (!r->options->keep_going) r->stop_all = true;
 }
 
-// A process with a task that does anything but sleep in such a call is not stuck: the cheap test that comes first.
+static bool sleeps_in_wait(const struct task *t) {
+    return t->state == TASK_IN_KERNEL && t->in_syscall &&
+           (t->nr == SYS_futex || t->nr == SYS_wait4 || t->nr == SYS_waitid);
+}
+
+// A process with a task that does anything but wait so is not stuck: the cheap test that comes first.
 static bool whole_process_waits(struct recorder *r, const struct process *p) {
-    for (struct task *t = r->tasks; t; t = t->next) {
-        if (t->process != p) continue;
-        bool waits = t->nr == SYS_futex || t->nr == SYS_wait4 || t->nr == SYS_waitid;
-        bool asleep = t->state == TASK_IN_KERNEL && t->in_syscall && waits;
-        if ((!asleep && !loops(t)) || t->stuck_logged) return false;
-    }
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (t->process == p && ((!sleeps_in_wait(t) && !loops(t)) || t->stuck_logged)) return false;
     return true;
 }
 
-void stuck_check(struct recorder *r, struct task *asleep) {
-    if (asleep && !whole_process_waits(r, asleep->process)) return;
-    size_t count = 0, waiting = 0;
-    for (struct task *t = r->tasks; t; t = t->next) {
+// The greatest set. `pipes`: with waits for pipes, which cost a walk through /proc.
+static void find(struct recorder *r, bool pipes, struct stuck_set *s) {
+    size_t count = 0, waits = 0;
+    for (struct task *t = r->tasks; t; t = t->next)
         count++;
-        bool calls = t->nr == SYS_futex || t->nr == SYS_wait4 || t->nr == SYS_waitid;
-        waiting += !t->stuck_logged && (loops(t) || (t->state == TASK_IN_KERNEL && t->in_syscall && calls));
-    }
-    if (!waiting) return;
-    struct candidate *all = calloc(count, sizeof *all);
-    size_t n = 0;
+    *s = (struct stuck_set){.all = calloc(count, sizeof *s->all),
+                            .waits = pipes ? calloc(count, sizeof *s->waits) : NULL};
     for (struct task *t = r->tasks; t; t = t->next) {
-        enum wait_kind k = wait_of(r, t);
-        if (k != WAIT_OUTSIDE)
-            all[n++] = (struct candidate){t, k, true,
-                                          loops(t) ? t->loop->shared : k == WAIT_FUTEX && word_is_shared(t)};
+        struct candidate c = {.task = t, .kind = wait_of(r, t), .stuck = true};
+        bool asleep = t->state == TASK_IN_KERNEL && t->in_syscall;
+        if (pipes && c.kind == WAIT_OUTSIDE && asleep && task_state_letter(t->tid) == 'S' &&
+            pipe_wait_of(t, &s->waits[waits])) {
+            c.pipe = &s->waits[waits++];
+            c.kind = c.pipe->write ? WAIT_PIPE_WRITE : WAIT_PIPE_READ;
+        }
+        c.shared = loops(t) ? t->loop->shared : c.kind == WAIT_FUTEX && word_is_shared(t);
+        if (c.kind != WAIT_OUTSIDE) s->all[s->count++] = c;
     }
+    if (waits) pipe_ends_find(r, s->waits, waits, &s->ends);
     for (bool changed = true; changed;) {
         changed = false;
-        for (size_t i = 0; i < n; i++)
-            if (all[i].stuck && can_be_woken(r, &all[i], all, n)) {
-                all[i].stuck = false;
+        for (size_t i = 0; i < s->count; i++)
+            if (s->all[i].stuck && can_be_woken(r, &s->all[i], s)) {
+                s->all[i].stuck = false;
                 changed = true;
             }
     }
-    bool any = false;
-    for (size_t i = 0; i < n; i++)
-        any |= all[i].stuck && all[i].kind != WAIT_CHILD;
-    if (any) found(r, all, n);
-    free(all);
+}
+
+static void set_free(struct stuck_set *s) {
+    free(s->all);
+    free(s->waits);
+    pipe_ends_free(&s->ends);
+}
+
+// Pipes are worth the walk when it has been quiet for a while, then ever more rarely, and for a loop.
+static bool look_at_pipes(const struct recorder *r, const struct task *t) {
+    if (r->fds_passed) return false;
+    return t ? loops(t) : r->idle_looks >= 4 && !(r->idle_looks & (r->idle_looks - 1));
+}
+
+void stuck_check(struct recorder *r, struct task *t) {
+    if (t && !whole_process_waits(r, t->process)) return;
+    bool pipes = look_at_pipes(r, t), waiting = pipes;
+    for (struct task *o = r->tasks; o && !waiting; o = o->next)
+        waiting = !o->stuck_logged && (loops(o) || sleeps_in_wait(o));
+    if (!waiting) return;
+    struct stuck_set s;
+    bool proved;
+    find(r, pipes, &s);
+    const struct candidate *best = main_one(&s);
+    if (best && certain_enough(r, &s, best, &proved)) {
+        if (!pipes && !r->fds_passed) { // now that it is said: who waits on a pipe of theirs?
+            set_free(&s);
+            find(r, true, &s);
+            best = main_one(&s);
+            if (best && !certain_enough(r, &s, best, &proved)) best = NULL;
+        }
+        if (best) report(r, &s, best, proved);
+    }
+    set_free(&s);
+}
+
+bool stuck_possible(struct recorder *r) {
+    struct stuck_set s;
+    bool proved;
+    find(r, !r->fds_passed, &s);
+    const struct candidate *best = main_one(&s);
+    bool possible = best && certain_enough(r, &s, best, &proved);
+    set_free(&s);
+    return possible;
 }

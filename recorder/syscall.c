@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/shm.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -411,6 +412,16 @@ static void remember(struct recorder *r, struct task *t, int64_t ret) {
     case SYS_prctl:
         if (t->args[0] == PR_SET_NAME)
             tracee_read(t->tid, t->mm->mem_fd, t->args[1], t->name, sizeof t->name - 1);
+        break;
+    case SYS_sendmsg: {
+        uint64_t control = 0;
+        tracee_read(t->tid, t->mm->mem_fd, t->args[1] + offsetof(struct msghdr, msg_controllen), &control, 8);
+        r->fds_passed |= control > 0;
+        break;
+    }
+    case SYS_sendmmsg:
+    case SYS_pidfd_getfd:
+        r->fds_passed = true;
         break;
     default:
         break;

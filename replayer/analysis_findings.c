@@ -45,7 +45,9 @@ static void add_holder(struct finding *f, const struct waiter *w) {
     f->acquired = w->acquired;
     f->acquired.stack = stack_copy(&w->acquired.stack);
     add_parties(w->holders, w->holder_count, &f->holders, &f->holder_count);
-    bool guess = w->ref.wants == WANTS_POST || (w->ref.bare && w->sort != WRITE_EXCHANGE);
+    f->initialised = w->initialised;
+    f->initialised.stack = stack_copy(&w->initialised.stack);
+    bool guess = w->ref.wants == WANTS_POST || (w->ref.bare && w->facts.sort != WRITE_EXCHANGE);
     if (w->doubtful || guess) f->confidence = CONFIDENCE_LIKELY;
 }
 
@@ -84,7 +86,10 @@ static void make_orphan(struct analysis *a, struct waiter *w) {
     add_holder(f, w);
     add_fork(f, w);
     if (!w->who.tid) f->confidence = CONFIDENCE_LIKELY;
-    if (w->child_handler) text_reason_child_handler(f);
+    if (w->child_handler)
+        text_reason_child_handler(f);
+    else if (w->who.tid && w->facts.foreign_stack && !stack_is_whole(&f->acquired.stack))
+        text_reason_fiber(f);
     text_advice(f,
                 !w->who.tid        ? ADVICE_NOT_SEEN
                 : w->child_handler ? ADVICE_CHILD_HANDLER

@@ -163,6 +163,14 @@ void libc_thread(const struct libc_layout *l, const struct view *v, uint64_t fs_
     if (block && l->has_cache) read_cache(v, block + l->cache, out);
 }
 
+uint64_t libc_start_routine(struct symbols *s, const struct view *v, uint64_t fs_base) {
+    uint64_t offset, routine = 0;
+    if (!fs_base || !field(s, v, "pthread_start_routine", &offset, NULL) ||
+        !read_u64(v, fs_base + offset, &routine))
+        return 0;
+    return routine;
+}
+
 // Is it code, or no handler at all?
 static bool plausible(const struct view *v, uint64_t function) {
     const struct view_map *map = function ? view_find(v, function) : NULL;

@@ -22,6 +22,9 @@ void libc_layout_read(struct symbols *s, const struct view *v, struct libc_layou
 void libc_thread(const struct libc_layout *l, const struct view *v, uint64_t fs_base,
                  struct vanished_thread *out);
 
+// The start routine that pthread_create was given, of the thread whose TCB is at fs_base; 0: not known.
+uint64_t libc_start_routine(struct symbols *s, const struct view *v, uint64_t fs_base);
+
 // The handlers that pthread_atfork registered, in the order of registration: addresses of functions, 0 for none.
 struct fork_handler {
     uint64_t prepare, parent, child;

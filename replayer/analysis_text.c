@@ -41,12 +41,13 @@ static bool on_a_stack(struct timeline *t, const struct history *h, int tid, con
     return true;
 }
 
-static void name_by_map(struct timeline *t, const struct history *h, int tid, const struct view *v,
+// False: the map says no more than where it is.
+static bool name_by_map(struct timeline *t, const struct history *h, int tid, const struct view *v,
                         struct finding_lock *out) {
     const struct view_map *map = view_find(v, out->address);
-    if (!map) return;
+    if (!map) return false;
     const char *name = map->name ? map->name : "";
-    if (on_a_stack(t, h, tid, map, out->address, out)) return;
+    if (on_a_stack(t, h, tid, map, out->address, out)) return true;
     if (!strcmp(name, "[heap]"))
         snprintf(out->symbol, sizeof out->symbol, "heap lock 0x%llx", (unsigned long long)out->address);
     else if (map->blob && *name)
@@ -55,25 +56,25 @@ static void name_by_map(struct timeline *t, const struct history *h, int tid, co
     else if (!*name)
         snprintf(out->symbol, sizeof out->symbol, "lock 0x%llx in anonymous memory",
                  (unsigned long long)out->address);
+    return false;
 }
 
-void text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
+bool text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
                struct finding_lock *out) {
     struct view view;
     struct rf_error err;
     struct data_symbol symbol;
     *out = (struct finding_lock){.address = ref->base};
     snprintf(out->kind, sizeof out->kind, "%s", ref->kind);
-    if (!ref->base || replay_view(timeline_replay(t), tid, &view, &err) < 0) return;
-    if (!symbols_data(timeline_symbols(t), &view, ref->base, &symbol)) {
-        name_by_map(t, h, tid, &view, out);
-        return;
-    }
+    if (!ref->base || replay_view(timeline_replay(t), tid, &view, &err) < 0) return false;
+    if (!symbols_data(timeline_symbols(t), &view, ref->base, &symbol))
+        return name_by_map(t, h, tid, &view, out);
     if (symbol.offset)
         snprintf(out->symbol, sizeof out->symbol, "%s+%llu", symbol.name, (unsigned long long)symbol.offset);
     else
         snprintf(out->symbol, sizeof out->symbol, "%s", symbol.name);
     if (symbol.file) snprintf(out->declared, sizeof out->declared, "%s:%d", symbol.file, symbol.line);
+    return true;
 }
 
 // ---- the reason
@@ -119,6 +120,17 @@ void text_reason_child_handler(struct finding *f) {
         "Process %d hangs inside the fork() that made it, in a handler for the child: it never came to what "
         "the program does after the fork.",
         f->waiter.pid);
+}
+
+void text_reason_fiber(struct finding *f) {
+    char fiber[128];
+    stack_start_routine(&f->acquired.stack, fiber, sizeof fiber);
+    snprintf(
+        f->reason, sizeof f->reason,
+        "The lock was taken on a stack that is not the thread's own: by a fiber%s%s, which thread %d '%s' "
+        "was "
+        "running then. The fiber's stack is copied into the child, but the thread that ran it is not there.",
+        fiber[0] ? " that begins in " : "", fiber, f->holder.tid, f->holder.name);
 }
 
 void text_reason_torn(struct finding *f) {

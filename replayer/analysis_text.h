@@ -6,7 +6,8 @@
 #include "replayer/analysis_lock.h"
 
 // Fills kind, symbol and declared from the memory map of `tid` at the timeline's position.
-void text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
+// False: it is in no named variable.
+bool text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
                struct finding_lock *out);
 
 enum advice {
@@ -30,6 +31,7 @@ enum advice {
 // Fills f->reason.
 void text_reason_waker(struct finding *f, const struct lock_ref *ref);
 void text_reason_child_handler(struct finding *f);
+void text_reason_fiber(struct finding *f);
 void text_reason_torn(struct finding *f);
 void text_reason_pipe(struct finding *f, int fd);
 // Adds the registered fork handlers (`text`, at most `shown` of `count`) to the advice, where it speaks of handlers.

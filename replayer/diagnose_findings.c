@@ -3,6 +3,7 @@
 #include "replayer/diagnose_inside.h"
 #include "replayer/diagnose_proc.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,6 +60,14 @@ static size_t explain(struct party *p, struct wait *w) {
 
 // ---- locks whose owner is no thread of this process
 
+// The kernel clears the TID of a thread that ends. One that is still there belongs to a thread that _Fork, which resets
+// nothing, left behind.
+static bool was_left_behind(const struct party *p, int tid) {
+    for (size_t i = 0; i < p->tcb_count; i++)
+        if (p->tcbs[i].tid == tid && !p->tcbs[i].exiting) return true;
+    return false;
+}
+
 static void make_orphan(struct diagnosis *d, struct party *p, struct wait *w) {
     const struct snapshot *s = p->snapshot;
     if (w->explained || !is_untimed(w) || !w->owner || w->owner_thread != NO_THREAD) return;
@@ -68,23 +77,25 @@ static void make_orphan(struct diagnosis *d, struct party *p, struct wait *w) {
     bool ancestor = party_ancestor_thread(d, p, w->owner, &holder);
     // The core's parent is known by its PID only; its first thread has that number as well.
     bool forker = w->owner == p->forker || (s->core && w->owner == s->parent);
-    bool orphan = ancestor || forker || p->vanished;
-    struct finding *f = add(d, p, w, orphan ? FINDING_ORPHANED_LOCK : FINDING_UNKNOWN_WAIT,
-                            ancestor || w->owner == p->forker);
+    bool orphan = ancestor || forker || p->vanished || was_left_behind(p, w->owner);
+    enum finding_kind kind = forker   ? FINDING_SELF_HELD
+                             : orphan ? FINDING_ORPHANED_LOCK
+                                      : FINDING_UNKNOWN_WAIT;
+    struct finding *f = add(d, p, w, kind, ancestor || w->owner == p->forker);
     f->holder = holder;
     f->holder_is_forker = forker;
     f->holder.vanished = orphan && !forker;
     if (ancestor)
-        diagnose_note(
-            d,
-            "%s names thread %d as its owner: process %d has no such thread; process %d, an ancestor "
-            "of it, has ('%s', older than process %d)",
-            w->lock.symbol, w->owner, s->pid, holder.pid, holder.name, s->pid);
+        snprintf(f->reason, sizeof f->reason,
+                 "The lock names thread %d as its owner. Process %d has no such thread. Process %d, an "
+                 "ancestor of "
+                 "it, has: '%s', which is older than process %d.",
+                 w->owner, s->pid, holder.pid, holder.name, s->pid);
     else
-        diagnose_note(d,
-                      "%s names thread %d as its owner, which exists neither in process %d nor, as far as "
-                      "can be seen, in an ancestor of it",
-                      w->lock.symbol, w->owner, s->pid);
+        snprintf(f->reason, sizeof f->reason,
+                 "The lock names thread %d as its owner. Process %d has no such thread%s.", w->owner, s->pid,
+                 s->core ? "" : ", and no living ancestor of it has");
+    party_tell_vanished(d, p, f);
     text_advice(f, forker ? ADVICE_FORKER : orphan ? ADVICE_ORPHAN : ADVICE_ENDED, &w->ref, explain(p, w));
 }
 
@@ -143,6 +154,17 @@ static int says_more(const struct party *p, const struct wait *w) {
     return (w->spins ? 8 : 0) + (w->held ? 4 : 0) + (w->owner ? 2 : 0) + (w->task.tid == p->snapshot->pid);
 }
 
+// 1 -> 0 of a semaphore may have used the last permit up, a bare word need not be a lock, and what a signal interrupted may
+// hold the lock itself.
+static enum finding_kind kind_of_rest(const struct party *p, const struct wait *w) {
+    if (!p->vanished || w->owner_thread != NO_THREAD || w->signal_handler) return FINDING_UNKNOWN_WAIT;
+    if (w->spins) return FINDING_ORPHANED_SPIN;
+    if (w->held && w->ref.wants == WANTS_LOCK && w->ref.rule != RULE_SEMAPHORE && !w->ref.bare)
+        return FINDING_ORPHANED_LOCK;
+    return w->ref.wants == WANTS_LOCK || w->ref.wants == WANTS_JOIN ? FINDING_UNKNOWN_WAIT
+                                                                    : FINDING_VANISHED_WAKER;
+}
+
 static void make_rest(struct diagnosis *d, struct party *p) {
     const struct snapshot *s = p->snapshot;
     // A handler could post a semaphore: then only the child of a threaded process is told of, as the recorder
@@ -153,17 +175,21 @@ static void make_rest(struct diagnosis *d, struct party *p) {
         if (!still_waits(p, &p->waits[i])) return;
         if (says_more(p, &p->waits[i]) > says_more(p, best)) best = &p->waits[i];
     }
-    // 1 -> 0 of a semaphore may have used the last permit up. And what a signal interrupted may hold the lock itself.
-    bool orphan = p->vanished && best->held && best->ref.rule != RULE_SEMAPHORE && !best->signal_handler &&
-                  best->owner_thread == NO_THREAD;
-    struct finding *f =
-        add(d, p, best, orphan ? FINDING_ORPHANED_LOCK : FINDING_UNKNOWN_WAIT, !orphan && !best->spins);
+    enum finding_kind kind = kind_of_rest(p, best);
+    bool left_behind = kind != FINDING_UNKNOWN_WAIT; // who is missed cannot be known
+    struct finding *f = add(d, p, best, kind, !left_behind && !best->spins);
     if (best->owner_thread != NO_THREAD) f->holder = p->waits[best->owner_thread].task;
-    enum advice which = orphan ? ADVICE_NOT_SEEN : f->holder.tid ? ADVICE_HELD : ADVICE_UNKNOWN;
+    if (kind == FINDING_VANISHED_WAKER) text_reason_waker(f, &best->ref);
+    size_t used = strlen(f->reason);
+    snprintf(f->reason + used, sizeof f->reason - used,
+             "%sEvery thread of process %d waits for something that only a thread of that process could do.",
+             used ? " " : "", s->pid);
+    if (left_behind) party_tell_vanished(d, p, f);
+    enum advice which = kind == FINDING_ORPHANED_LOCK  ? ADVICE_NOT_SEEN
+                        : kind != FINDING_UNKNOWN_WAIT ? ADVICE_WAKER
+                        : f->holder.tid                ? ADVICE_HELD
+                                                       : ADVICE_UNKNOWN;
     text_advice(f, which, &best->ref, explain(p, best));
-    diagnose_note(
-        d, "every thread of process %d waits for something that only a thread of that process could do",
-        s->pid);
 }
 
 // ---- waits for stuck children

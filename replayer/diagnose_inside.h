@@ -63,6 +63,8 @@ void party_look(struct diagnosis *d, struct party *p);
 void party_find_tcbs(struct diagnosis *d, struct party *p);
 // Who the lock's owner `tid`, that is no thread of p, is: a thread of an ancestor that is older than p.
 bool party_ancestor_thread(struct diagnosis *d, const struct party *p, int tid, struct finding_task *out);
+// Fills f->vanished with the threads that a fork left behind.
+void party_tell_vanished(struct diagnosis *d, const struct party *p, struct finding *f);
 size_t party_thread(const struct party *p, int inside); // NO_THREAD: it has none
 // The stack of a thread, named; from malloc. *signal_handler (or NULL): it goes through one.
 struct stack party_stack(struct diagnosis *d, const struct party *p, const struct snapshot_thread *t,

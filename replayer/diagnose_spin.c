@@ -109,7 +109,9 @@ static void look(struct diagnosis *d, struct party *p, size_t thread) {
     w->stack = party_stack(d, p, &t, &w->signal_handler);
     if (w->signal_handler) return;
     if (t.tid != s->pid) stack_start_routine(&w->stack, w->task.start_routine, sizeof w->task.start_routine);
-    w->ref = (struct lock_ref){.kind = "spin word", .base = word, .word = word};
+    uint32_t value = 0;
+    if (!s->view.read(s->view.context, word, &value, sizeof value)) return;
+    lock_recognise_polled(w->stack.frames, w->stack.count, word, value, sizeof value, &w->ref);
     w->spins = true;
     party_name_lock(d, p, w);
 }

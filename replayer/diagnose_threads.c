@@ -113,14 +113,34 @@ static void start_routine(struct diagnosis *d, const struct party *p, int pid, i
     }
 }
 
-// If a fork left one thread behind only, that one it was.
-static void only_vanished(struct diagnosis *d, const struct party *p, struct finding_task *out) {
+static bool was_left_behind(const struct tcb *t) {
+    return !t->tid && !t->exiting && t->start;
+}
+
+static void name_start(struct diagnosis *d, const struct party *p, const struct tcb *t,
+                       struct finding_task *out) {
+    struct frame frame;
+    symbols_pc(d->symbols, &p->snapshot->view, t->start, &frame);
+    if (frame.function) snprintf(out->start_routine, sizeof out->start_routine, "%s", frame.function);
+}
+
+void party_tell_vanished(struct diagnosis *d, const struct party *p, struct finding *f) {
+    const struct snapshot *s = p->snapshot;
+    f->vanished = calloc(p->tcb_count + 1, sizeof *f->vanished);
+    rf_assert(f->vanished);
     for (size_t i = 0; i < p->tcb_count; i++) {
         const struct tcb *t = &p->tcbs[i];
-        struct frame frame;
-        if (t->tid || t->exiting || !t->start) continue;
-        symbols_pc(d->symbols, &p->snapshot->view, t->start, &frame);
-        if (frame.function) snprintf(out->start_routine, sizeof out->start_routine, "%s", frame.function);
+        if (!was_left_behind(t)) continue;
+        struct vanished_thread *v = &f->vanished[f->vanished_count++];
+        *v = (struct vanished_thread){.destructors = -1, .keys = -1, .cache_blocks = -1, .cache_bytes = -1};
+        // The parent's copy of the thread descriptor still has the TID, as long as the thread lives there.
+        struct finding_task there;
+        int tid = s->core ? 0 : tid_in(s->parent, p, t->address);
+        if (tid && party_ancestor_thread(d, p, tid, &there)) v->task = there;
+        v->task.vanished = true;
+        name_start(d, p, t, &v->task);
+        const struct view_map *map = view_find(&s->view, t->address);
+        if (map) v->stack_bytes = map->end - map->start;
     }
 }
 
@@ -140,7 +160,8 @@ bool party_ancestor_thread(struct diagnosis *d, const struct party *p, int tid, 
     *out = (struct finding_task){.tid = tid};
     start_routine(d, p, 0, tid, out);
     if (p->vanished == 1 && tid != p->forker && tid != p->snapshot->parent && !out->start_routine[0])
-        only_vanished(d, p, out);
+        for (size_t i = 0; i < p->tcb_count; i++) // a fork left one thread behind only: that one it was
+            if (was_left_behind(&p->tcbs[i])) name_start(d, p, &p->tcbs[i], out);
     if (p->snapshot->core || !proc_task(p->snapshot->pid, &child)) return false;
     int pid = p->snapshot->parent;
     for (int i = 0; i < ANCESTORS && pid > 0 && proc_task(pid, &ancestor); i++, pid = ancestor.parent) {

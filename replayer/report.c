@@ -251,7 +251,7 @@ static void print_finding(struct report *r, const struct finding *f) {
         print_cause(r, f);
     }
     if (f->lock.address || f->holder.tid) {
-        bool holder = f->holder.tid || !f->waker_count;
+        bool holder = f->holder.tid || (!f->waker_count && f->kind != FINDING_VANISHED_WAKER);
         if (f->edge_count) print_cycle(r, f);
         if (f->lock.address) print_lock(r, &f->lock);
         if (f->initialised.event) {
@@ -259,7 +259,7 @@ static void print_finding(struct report *r, const struct finding *f) {
             print_stack(r, &f->initialised.stack);
         }
         if (holder && f->kind != FINDING_CROSS_PROCESS_WAIT) print_holder(r, f);
-        if (f->holder.tid || v->from_memory) {
+        if (f->holder.tid || (v->from_memory && f->kind == FINDING_ORPHANED_LOCK)) {
             heading(r, "Where it was taken", f->acquired.event);
             if (v->from_memory)
                 print_unknown(r);
@@ -303,6 +303,10 @@ static void print_summary(FILE *out, const struct verdict *v) {
                  holder);
         break;
     case FINDING_ORPHANED_SPIN:
+        if (!known && !f->waker_count) {
+            snprintf(what, sizeof what, "polls %s; who would change it does not exist in the child", lock);
+            break;
+        }
         snprintf(what, sizeof what,
                  "polls %s, which %s held at the fork; that thread does not exist in the child", lock,
                  holder);

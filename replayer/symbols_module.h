@@ -73,6 +73,9 @@ const struct variable *symbol_module_variable(struct symbol_module *s, uint64_t 
 // A path of the debug information, absolute where the unit's DW_AT_comp_dir says how.
 const char *symbol_path(struct symbol_module *s, Dwarf_Die *unit, const char *path);
 
+// The path of a Rust v0 name; false: it is none, or has something that is not known.
+bool symbol_demangle_rust(const char *mangled, char *out, size_t size);
+
 // The readable form of a symbol's name: demangled, without version and compiler's suffixes.
 const char *symbol_readable(struct strings *strings, const char *name);
 

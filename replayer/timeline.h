@@ -54,4 +54,8 @@ int timeline_verdict(struct timeline *t, const struct verdict **out, struct rf_e
 struct lock_history;
 int timeline_locks(struct timeline *t, const struct lock_history **out, struct rf_error *err);
 
+// From now on what takes time fails with "out of time" (RF_CANNOT) after so many microseconds; 0: takes that back, and
+// says whether it has come to that.
+bool timeline_set_deadline(struct timeline *t, uint64_t us);
+
 #endif

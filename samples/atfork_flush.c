@@ -1,6 +1,6 @@
-// fork() takes the lock of glibc's list of streams, and fflush(NULL) holds it while it waits for each stream. One thread
-// reads from stdin, with stdin's lock; another flushes everything and waits for it; main forks and waits for that one.
-// The line that the reader waits for would come from main.
+// fork() takes the lock of glibc's list of streams, and fflush(NULL) holds it while it waits for each
+// stream. One thread reads from stdin, with stdin's lock; another flushes everything and waits for it; main
+// forks and waits for that one. The line that the reader waits for would come from main.
 //
 // expect: atfork-deadlock holder=flusher start=flush_all acquired=flush_all/fflush waiting=main/fork
 // status: 120

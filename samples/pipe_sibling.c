@@ -1,5 +1,5 @@
-// A pipe ends when the last writer closes it. The second child inherited the first one's pipe and knows nothing of it;
-// main closes its own end and waits for the first child, which reads on for ever.
+// A pipe ends when the last writer closes it. The second child inherited the first one's pipe and knows
+// nothing of it; main closes its own end and waits for the first child, which reads on for ever.
 //
 // expect: inherited-pipe lockkind=pipe waker=pipe_sibling waiting=read_all/read
 // expect: cross-process-wait cause=inherited-pipe

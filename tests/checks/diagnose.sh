@@ -39,7 +39,10 @@ says() { look "$1" && false || [ "$got" = "$2" ]; }
 stuck() {
     until_true says "$1" 120 || fail "$1: status $got: $(cat err verdict.json)"
     jq -e "$2" verdict.json >/dev/null || fail "$1: not '$2': $(jq . verdict.json)"
+    kept=$((kept + 1))
+    cp verdict.json "kept-$kept.json"
 }
+kept=0
 silent() {
     look "$1"
     [ "$got" = 0 ] || fail "$1: status $got: $(cat err verdict.json)"
@@ -87,7 +90,7 @@ until_true asleep "$child" || fail "does not go on"
 
 # Killed in between, refork leaves no thread stopped or traced.
 for ((i = 0; i < 40; i++)); do
-    (exec timeout -s KILL "0.0$((i % 30 + 1))" "${as_clean[@]}" "$refork" diagnose "$child" >killed 2>&1) 2>killed.err || :
+    { timeout -s KILL "0.0$((i % 30 + 1))" "${as_clean[@]}" "$refork" diagnose "$child" >killed 2>&1 || :; } 2>killed.err
 done
 until_true asleep "$child" || fail "killed: the child is elsewhere"
 grep -q '^TracerPid:.0$' "/proc/$child/status" || fail "killed: the child is still traced"
@@ -124,9 +127,9 @@ done <<'END'
 writer .kind == "orphaned-lock" and .confidence == "proved" and .lock.symbol == "table_lock" and .holder.name == "tables" and .holder.start_routine == "hold_table"
 reader .kind == "orphaned-lock" and .confidence == "likely" and .lock.kind == "pthread_rwlock" and .holder == null
 stdio .kind == "orphaned-lock" and .holder.name == "writer" and .holder.start_routine == "hold_file"
-forker .kind == "orphaned-lock" and .confidence == "proved" and .holder_is_forker and .lock.symbol == "recursive"
-semaphore .kind == "unexplained-wait" and .lock.symbol == "permits"
-spin .kind == "unexplained-wait" and .confidence == "likely" and .lock.symbol == "flag" and any(.waiting.frames[]; .function == "spin")
+forker .kind == "self-held" and .confidence == "proved" and .holder_is_forker and .lock.symbol == "recursive"
+semaphore .kind == "vanished-waker" and .confidence == "likely" and .vanished[0].task.start_routine == "wait_for_work" and .lock.symbol == "permits"
+spin .kind == "orphaned-spin" and .confidence == "likely" and .lock.symbol == "flag" and any(.waiting.frames[]; .function == "spin")
 ended .kind == "unexplained-wait" and .confidence == "likely" and .lock.symbol == "first"
 order .kind == "lock-cycle" and .confidence == "proved" and (.cycle | length) == 2
 twice .kind == "lock-cycle" and .confidence == "proved" and .lock.symbol == "first"
@@ -251,5 +254,14 @@ refused "no core file" 122 "$build/samples/mutex_deadlock"
 refused "no core file" 122 "$root/README.md"
 refused "not a regular file" 122 /dev/zero
 refused "not a regular file" 122 .
+
+# ---- JSON: what the schema says, and nothing else
+clean /usr/bin/python3 - "$root/docs/verdict.schema.json" kept-*.json verdict.json <<'END' || fail "not as the schema says"
+import json, jsonschema, sys
+validator = jsonschema.Draft202012Validator(json.load(open(sys.argv[1])))
+errors = [f"{path}: {e.message[:300]}" for path in sys.argv[2:] for e in validator.iter_errors(json.load(open(path)))]
+print("\n".join(errors))
+sys.exit(bool(errors))
+END
 rm -rf "$work"
 echo "diagnose: live, stopped, traced, other users', healthy, cores whole and cut"

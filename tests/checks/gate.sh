@@ -76,10 +76,21 @@ for ((i = 0; i < 5; i++)); do
     [ $? = 120 ] || fail "replay $i does not deadlock"
 done
 
+# A static program: fork() and the lock's function by symbol.
+plan 'fork 3' 'acquire function pthread_mutex_lock'
+gated 120 child-stuck gate_mutex.static
+gated 0 atfork-protected gate_mutex.static protected
+
 # ---- refuted
 plan 'fork 2' 'stage before-prepare' 'acquire function libc.so.6!pthread_mutex_lock'
 gated 0 atfork-protected gate_mutex protected
 grep -q 'waits for that lock itself, inside fork()' stderr || fail "protected: $(cat stderr)"
+plan 'fork 1' 'acquire function libc.so.6!pthread_mutex_lock hit 2'
+gated 0 holder-needed gate_mutex nested
+grep -q 'waits on a futex' stderr || fail "nested: $(cat stderr)"
+plan 'fork 1' 'acquire function libc.so.6!pthread_mutex_lock'
+gated 0 atfork-protected gate_mutex nested
+gated 0 child-died gate_mutex dies
 plan 'fork 1' 'stage at-clone' 'acquire function libc.so.6!pthread_mutex_lock'
 gated 0 never-concurrent gate_mutex protected
 plan 'fork 1' 'acquire function libc.so.6!pthread_mutex_lock' 'bound ms 200'

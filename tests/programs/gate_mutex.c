@@ -1,9 +1,12 @@
 // samples/mutex_deadlock.c with a critical section of some nanoseconds, entered every other millisecond: the child
-// hardly ever inherits the locked mutex. "protected": with fork handlers that take it. "apart": nobody else uses it.
+// hardly ever inherits the locked mutex. "protected": with fork handlers that take it. "nested": with a handler that
+// takes another one, which the worker holds meanwhile. "apart": nobody else uses it. "dies": the child is killed.
 #include "program.h"
 
 static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t outer = PTHREAD_MUTEX_INITIALIZER;
 static volatile int entries, stop;
+static const char *how;
 
 static void log_entry(void) {
     pthread_mutex_lock(&log_mutex);
@@ -16,7 +19,9 @@ static void *write_report(void *unused) {
     pthread_setname_np(pthread_self(), "worker");
     while (!stop) {
         sleep_ms(2);
+        if (!strcmp(how, "nested")) pthread_mutex_lock(&outer);
         log_entry();
+        if (!strcmp(how, "nested")) pthread_mutex_unlock(&outer);
     }
     return NULL;
 }
@@ -36,9 +41,18 @@ static void after(void) {
     pthread_mutex_unlock(&log_mutex);
 }
 
+static void before_outer(void) {
+    pthread_mutex_lock(&outer);
+}
+
+static void after_outer(void) {
+    pthread_mutex_unlock(&outer);
+}
+
 int main(int argc, char **argv) {
-    const char *how = argc > 1 ? argv[1] : "";
+    how = argc > 1 ? argv[1] : "";
     if (!strcmp(how, "protected")) pthread_atfork(before, after, after);
+    if (!strcmp(how, "nested")) pthread_atfork(before_outer, after_outer, after_outer);
     pthread_t worker;
     CHECK(!pthread_create(&worker, NULL, strcmp(how, "apart") ? write_report : idle, NULL));
     sleep_ms(11);
@@ -46,11 +60,13 @@ int main(int argc, char **argv) {
         pid_t child = fork();
         CHECK(child >= 0);
         if (!child) {
+            if (!strcmp(how, "dies")) raise(SIGKILL);
             log_entry();
             _exit(7);
         }
         int status;
-        CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 7);
+        CHECK(waitpid(child, &status, 0) == child);
+        CHECK(WEXITSTATUS(status) == 7 || WIFSIGNALED(status));
     }
     stop = 1;
     pthread_join(worker, NULL);

@@ -299,7 +299,7 @@ int main(int argc, char **argv) {
     int status;
     if (row->parent == TELLS) tell();
     if (row->parent == ENDS) {
-        sleep_ms(4000);
+        sleep_ms(3000);
         kill(pid, SIGTERM);
     }
     CHECK(waitpid(pid, &status, 0) == pid);

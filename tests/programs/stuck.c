@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <stdbool.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -43,6 +44,7 @@ static void pause_us(long us) {
 // ---- what the parent's thread holds
 
 static atomic_int held;
+static bool quiet; // it waits for something that never comes, else for a signal: it may still move
 
 static void *holder(void *unused) {
     (void)unused;
@@ -51,6 +53,8 @@ static void *holder(void *unused) {
     atomic_store(&word, 1);
     atomic_fetch_add(&next_ticket, 1);
     atomic_store(&held, 1);
+    while (quiet)
+        sem_wait(&sem);
     for (;;)
         pause();
     return NULL;
@@ -164,26 +168,116 @@ static void spin_trylock(void) {
         continue;
 }
 
+static void wait_mutex(void) {
+    pthread_mutex_lock(&mutex);
+}
+
+static void *waits_too(void *unused) {
+    (void)unused;
+    nanosleep_exchange();
+    return NULL;
+}
+
+// The child makes a thread of its own, and both wait.
+static void two_threads(void) {
+    pthread_t t;
+    CHECK(!pthread_create(&t, NULL, waits_too, NULL));
+    spin_lock();
+}
+
+// ---- pipes: nobody waits for a child, all wait for the end of a pipe that one of them keeps open
+
+// The parent reads what its child writes until the end of file; the child's own child has the write end, too, and waits
+// for what the parent holds.
+static void read_pipe(void) {
+    int fds[2];
+    char buffer[64];
+    CHECK(pipe(fds) == 0);
+    if (!fork()) {
+        pthread_mutex_lock(&mutex);
+        _exit(0);
+    }
+    close(fds[1]);
+    CHECK(read(fds[0], buffer, sizeof buffer) >= 0);
+}
+
+// Has its own write end still: the classic mistake.
+static void read_own_pipe(void) {
+    int fds[2];
+    char c;
+    CHECK(pipe(fds) == 0);
+    if (!fork()) _exit(0);
+    CHECK(read(fds[0], &c, 1) == 0);
+}
+
+static void poll_pipe(void) {
+    int fds[2];
+    CHECK(pipe(fds) == 0);
+    struct pollfd p = {.fd = fds[0], .events = POLLIN};
+    poll(&p, 1, -1);
+}
+
+static void write_pipe(void) {
+    static char bytes[1 << 20];
+    int fds[2];
+    CHECK(pipe(fds) == 0);
+    if (write(fds[1], bytes, sizeof bytes) < 0) _exit(1);
+}
+
+// Two workers with a pipe each; the second has the first one's write end as well, so that closing it is not enough.
+static void read_inherited(void) {
+    int first[2], second[2];
+    char c;
+    CHECK(pipe(first) == 0);
+    pid_t pid = fork();
+    if (!pid) {
+        close(first[1]);
+        while (read(first[0], &c, 1) > 0)
+            continue;
+        _exit(0);
+    }
+    CHECK(pipe(second) == 0);
+    if (!fork()) {
+        close(second[1]);
+        while (read(second[0], &c, 1) > 0)
+            continue;
+        _exit(0);
+    }
+    close(first[1]);
+    CHECK(reap(pid) == 0);
+}
+
 static const struct row {
     const char *name;
     void (*wait)(void);
+    enum { MOVES, QUIET, POLLS } parent; // POLLS: it asks now and then whether the child has ended
 } cases[] = {
-    {"futex-backoff", futex_backoff},
-    {"condition", condition},
-    {"mutex-timedlock", mutex_timedlock},
-    {"sem-timedwait", sem_timed},
-    {"yield-exchange", yield_exchange},
-    {"nanosleep-exchange", nanosleep_exchange},
-    {"nanosleep-flag", nanosleep_flag},
-    {"poll-flag", poll_flag},
-    {"spin-lock", spin_lock},
-    {"spin-exchange", spin_exchange},
-    {"spin-ttas", spin_ttas},
-    {"spin-backoff", spin_backoff},
-    {"spin-ticket", spin_ticket},
-    {"spin-flag", spin_flag},
-    {"spin-counted", spin_counted},
-    {"spin-trylock", spin_trylock},
+    {"futex-backoff", futex_backoff, MOVES},
+    {"condition", condition, MOVES},
+    {"mutex-timedlock", mutex_timedlock, MOVES},
+    {"sem-timedwait", sem_timed, MOVES},
+    {"yield-exchange", yield_exchange, MOVES},
+    {"nanosleep-exchange", nanosleep_exchange, MOVES},
+    {"nanosleep-flag", nanosleep_flag, MOVES},
+    {"poll-flag", poll_flag, MOVES},
+    {"spin-lock", spin_lock, MOVES},
+    {"spin-exchange", spin_exchange, MOVES},
+    {"spin-ttas", spin_ttas, MOVES},
+    {"spin-backoff", spin_backoff, MOVES},
+    {"spin-ticket", spin_ticket, MOVES},
+    {"spin-flag", spin_flag, MOVES},
+    {"spin-counted", spin_counted, MOVES},
+    {"spin-trylock", spin_trylock, MOVES},
+    {"read-pipe", read_pipe, MOVES},
+    {"read-own-pipe", read_own_pipe, QUIET},
+    {"poll-pipe", poll_pipe, QUIET},
+    {"write-pipe", write_pipe, QUIET},
+    {"read-inherited", read_inherited, QUIET},
+    {"polled-mutex", wait_mutex, POLLS},
+    {"polled-futex", futex_backoff, POLLS},
+    {"polled-yield", yield_exchange, POLLS},
+    {"polled-spin", spin_lock, POLLS},
+    {"two-threads", two_threads, MOVES},
 };
 
 int main(int argc, char **argv) {
@@ -194,6 +288,7 @@ int main(int argc, char **argv) {
     }
     if (!row) return argc > 1;
     pthread_t t;
+    quiet = row->parent == QUIET;
     pthread_spin_init(&spin, PTHREAD_PROCESS_PRIVATE);
     sem_init(&sem, 0, 0);
     CHECK(!pthread_create(&t, NULL, holder, NULL));
@@ -204,7 +299,8 @@ int main(int argc, char **argv) {
         row->wait();
         _exit(0);
     }
-    waitpid(pid, NULL, 0);
+    while (waitpid(pid, NULL, row->parent == POLLS ? WNOHANG : 0) == 0)
+        pause_us(2000);
     puts("the child has ended");
     return 0;
 }

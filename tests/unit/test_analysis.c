@@ -44,10 +44,20 @@ static const char program[] =
     "    if (pthread_create(&t, NULL, routine, arg)) abort();\n"
     "}\n"
     "static void take(pthread_mutex_t *m) { pthread_mutex_lock(m); }\n"
+    "static void *hold_unnamed(void *m) { take(m); tell(); stay(); return m; }\n"
+    "static void take_first(void) { take(&first); }\n"
+    "static void in_child(void (*work)(void));\n"
     "static void in_child(void (*work)(void)) {\n"
     "    pid_t pid = fork();\n"
     "    if (pid == 0) { work(); _exit(0); }\n"
     "    waitpid(pid, NULL, 0);\n"
+    "}\n"
+    "static void named(void) {\n"
+    "    pthread_t t;\n"
+    "    if (pthread_create(&t, NULL, hold_unnamed, &first)) abort();\n"
+    "    told();\n"
+    "    pthread_setname_np(t, \"by another\");\n"
+    "    in_child(take_first);\n"
     "}\n"
     "static void *hold(void *m) { pthread_setname_np(pthread_self(), \"holder\"); take(m); tell(); stay(); "
     "return m; }\n"
@@ -210,7 +220,7 @@ static const char program[] =
     "    for (int i = 0; i < 3; i++) __cxa_thread_atexit_impl(destroy, NULL, &destroy);\n"
     "    for (int i = 0; i < 5; i++) blocks[i] = malloc(40);\n"
     "    for (int i = 0; i < 5; i++) free(blocks[i]);\n"
-    "    take(&first); tell(); stay();\n"
+    "    take(&second); take(&first); tell(); stay();\n"
     "    return arg;\n"
     "}\n"
     "static void leaves(void) { start(leave_things, NULL); told(); in_child(want_first); }\n"
@@ -243,7 +253,7 @@ static const char program[] =
     "        M(heap), M(contended), M(many), M(nested), M(shared), M(shared_ended), M(forker), M(robust), "
     "M(cycle), M(child_cycle), M(self),\n"
     "        M(ended), M(reader), M(writer), M(permit), M(no_signal), M(joined), M(stack), M(reset), "
-    "M(cut), M(readers), M(child_handler), M(lost_waiter), M(event), M(consumed), M(leaves),\n"
+    "M(cut), M(readers), M(child_handler), M(lost_waiter), M(event), M(consumed), M(leaves), M(named),\n"
     "    };\n"
     "    if (argc != 2 || pipe(ready)) return 2;\n"
     "    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)\n"
@@ -305,8 +315,10 @@ struct want {
     const char *acquired; // a function in that stack
     const char *waiting;
     size_t edges, findings;
-    size_t holders;    // more of them
-    const char *waker; // start routine of the first thread that is missed
+    size_t holders;          // more of them
+    const char *waker;       // start routine of the first thread that is missed
+    const char *name;        // of the holder
+    const char *initialised; // a function of the stack where the lock was made
 };
 
 #define P     CONFIDENCE_PROVED
@@ -315,7 +327,7 @@ struct want {
 
 static const struct want wants[] = {
     {"heap", FINDING_ORPHANED_LOCK, P, "heap lock 0x", MUTEX, "queue_up", true, false, true, "queue_up",
-     "want_table", 0, 2},
+     "want_table", 0, 2, .initialised = "heap"},
     {"contended", FINDING_ORPHANED_LOCK, P, "global+24", MUTEX, "hold", true, false, true, "hold",
      "want_table", 0, 2},
     {"many", FINDING_ORPHANED_LOCK, P, "locks+360", MUTEX, "hold", true, false, true, "hold", "want_all", 0,
@@ -360,6 +372,8 @@ static const struct want wants[] = {
      .waker = "post_later"},
     {"consumed", FINDING_VANISHED_WAKER, L, "done", "sem", NULL, false, false, true, NULL, "want_done", 0, 2,
      .waker = "poster"},
+    {"named", FINDING_ORPHANED_LOCK, P, "first", MUTEX, "hold_unnamed", true, false, true, "hold_unnamed",
+     "take_first", 0, 2, .name = "by another"},
     {"cut", FINDING_ORPHANED_LOCK, L, "first", MUTEX, "hold", true, false, false, "hold", "want_first", 0, 1},
 };
 
@@ -430,6 +444,13 @@ static void check(const struct verdict *v, const struct want *w) {
     for (size_t i = 0; i < f->holder_count; i++)
         assert_true(f->holders[i].task.tid != f->holder.tid && f->holders[i].task.vanished &&
                     names(&f->holders[i].point.stack, w->acquired));
+    if (w->name) assert_string_equal(f->holder.name, w->name);
+    assert_int_equal(f->initialised.event > 0, w->initialised != NULL);
+    if (w->initialised) {
+        assert_true(f->initialised.event <= f->acquired.event && f->initialised.tid);
+        assert_string_equal(f->initialised.stack.frames[0].function, "pthread_mutex_init");
+        assert_true(names(&f->initialised.stack, w->initialised));
+    }
     assert_int_equal(f->waker_count > 0, w->waker != NULL);
     if (w->waker) {
         assert_string_equal(f->wakers[0].task.start_routine, w->waker);
@@ -469,6 +490,16 @@ static void left_behind(void **state) {
     assert_int_equal(left->cache_blocks, 5);
     assert_int_equal(left->cache_bytes, 5 * 40);
     assert_non_null(strstr(f->advice, "No fork handlers"));
+    assert_int_equal(v->held_count, 2); // also the one that the child did not come to
+    for (size_t i = 0; i < v->held_count; i++) {
+        const struct held_lock *l = &v->held_at_fork[i];
+        assert_string_equal(l->lock.symbol, l->wanted ? "first" : "second");
+        assert_string_equal(l->holder.start_routine, "leave_things");
+        assert_int_equal(l->fork, f->fork.event);
+        assert_int_equal(l->child, f->waiter.pid);
+        assert_true(l->acquired.event < l->fork && names(&l->acquired.stack, "leave_things"));
+    }
+    assert_int_equal(v->held_at_fork[0].wanted + v->held_at_fork[1].wanted, 1);
     timeline_close(t);
     unlink(trace);
 }

@@ -1,10 +1,11 @@
-// Memory operands: address, size and direction of one instruction of every shape that loops use.
-#include "core/code.h"
+// Memory operands: address, size and direction of one instruction of every shape that loops use; and what branches go by.
+#include "core/code_step.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 static void test_memory_operands(void **state) {
@@ -86,7 +87,70 @@ static void test_length(void **state) {
     assert_int_equal(code_length(rows[3].code, 4, 0x400000, &target), 0); // cut off
 }
 
+static bool read_word(void *context, uint64_t address, void *buffer, size_t len) {
+    uint64_t word = *(const uint64_t *)context;
+    if (address != 0x2000 || len > sizeof word) return false;
+    memcpy(buffer, &word, len);
+    return true;
+}
+
+// How far a branch is from going the other way; rbx points to a word that holds 7.
+static void test_distances(void **state) {
+    (void)state;
+    struct user_regs_struct regs = {.rax = 10, .rbx = 0x2000, .rcx = 0xffffffff, .rdx = 3, .rsp = 0x8000};
+    struct user_fpregs_struct fp = {0};
+    uint64_t word = 7;
+    double two = 2.5, one = 1;
+    memcpy(&fp.xmm_space[0], &two, sizeof two);
+    memcpy(&fp.xmm_space[4], &one, sizeof one);
+    static const struct {
+        uint8_t code[8];
+        double distance;
+        bool sets, ordered, reads, atomic, pause;
+    } rows[] = {
+        {{0x39, 0xd0}, 7, true, true, false, false, false},               // cmp %edx,%eax
+        {{0x48, 0x39, 0xc2}, -7, true, true, false, false, false},        // cmp %rax,%rdx
+        {{0x83, 0x3b, 0x05}, 2, true, true, false, false, false},         // cmpl $5,(%rbx)
+        {{0x83, 0xf9, 0x01}, -2, true, true, false, false, false},        // cmp $1,%ecx (-1)
+        {{0x85, 0xd2}, 3, true, true, false, false, false},               // test %edx,%edx
+        {{0xff, 0xca}, 2, true, true, false, false, false},               // dec %edx
+        {{0x48, 0xff, 0xc0}, 11, true, true, false, false, false},        // inc %rax
+        {{0x29, 0xc2}, -7, true, true, false, false, false},              // sub %eax,%edx
+        {{0xf0, 0x0f, 0xb1, 0x13}, -3, true, true, false, true, false},   // lock cmpxchg %edx,(%rbx): 7 - 10
+        {{0xf0, 0xff, 0x0b}, 6, true, true, false, true, false},          // lock decl (%rbx)
+        {{0x87, 0x03}, 0, false, false, false, true, false},              // xchg %eax,(%rbx)
+        {{0x66, 0x0f, 0x2f, 0xc1}, 1.5, true, true, false, false, false}, // comisd %xmm1,%xmm0
+        {{0x74, 0x00}, 0, false, false, true, false, false},              // je
+        {{0x0f, 0x94, 0xc0}, 0, false, false, true, false, false},        // sete %al
+        {{0xf3, 0x90}, 0, false, false, false, false, true},              // pause
+        {{0x8b, 0x03}, 0, false, false, false, false, false},             // mov (%rbx),%eax
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct code_step s;
+        bool needs_fp;
+        if (!code_step(rows[i].code, sizeof rows[i].code, &regs, &fp, read_word, &word, &s, &needs_fp))
+            fail_msg("row %zu is no instruction", i);
+        if (s.sets_flags != rows[i].sets || s.ordered != rows[i].ordered || s.reads_flags != rows[i].reads ||
+            s.atomic != rows[i].atomic || s.pause != rows[i].pause || s.distance != rows[i].distance)
+            fail_msg("row %zu: distance %g, %d %d %d %d %d", i, s.distance, s.sets_flags, s.ordered,
+                     s.reads_flags, s.atomic, s.pause);
+    }
+    // Flags that are no comparison: another number when the operands are others, and which registers are needed is said.
+    struct code_step a, b;
+    bool needs_fp;
+    const uint8_t shift[] = {0xd1, 0xe0}, compare[] = {0x66, 0x0f, 0x2f, 0xc1}, call[] = {0xff, 0x13};
+    assert_true(code_step(shift, sizeof shift, &regs, NULL, read_word, &word, &a, &needs_fp) && !needs_fp);
+    regs.rax = 11;
+    assert_true(code_step(shift, sizeof shift, &regs, NULL, read_word, &word, &b, &needs_fp));
+    assert_true(!a.ordered && a.distance != b.distance);
+    assert_true(code_step(compare, sizeof compare, &regs, NULL, read_word, &word, &a, &needs_fp) && needs_fp);
+    assert_true(code_step(call, sizeof call, &regs, NULL, read_word, &word, &a, &needs_fp));
+    assert_int_equal(a.operand_count, 2);
+    assert_int_equal(a.hidden & 3, 3);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_memory_operands), cmocka_unit_test(test_length)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_memory_operands), cmocka_unit_test(test_distances),
+                                       cmocka_unit_test(test_length)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

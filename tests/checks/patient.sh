@@ -1,0 +1,36 @@
+#!/bin/bash
+# What looks stuck and is not is never reported: the program ends by itself, and its recording replays exactly.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+work=$out/patient
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work" || exit 1
+program=$build/tests/programs/patient
+
+patient() {
+    local got
+    timeout 240 "${as_clean[@]}" "$refork" record -o "$1.refork" -- "$program" "$1" >"$1.out" 2>"$1.err" </dev/null
+    got=$?
+    [ $got = 0 ] || fail "record of $1: status $got: $(head -n 20 "$1.err")"
+    timeout 240 "${as_clean[@]}" "$refork" replay --batch "$1.refork" >"$1.out2" 2>"$1.err2"
+    got=$?
+    [ $got = 0 ] || fail "replay of $1: status $got: $(tail -n 3 "$1.err2")"
+    cmp "$1.out" "$1.out2" || fail "$1: the replay's stdout differs"
+    [ "$(cat "$1.out")" = well ] || fail "$1 printed '$(cat "$1.out")'"
+    clean "$refork" dump "$1.refork" >"$1.dump"
+    ! grep ' stuck ' "$1.dump" || fail "$1 is called stuck"
+    rm -f "$1.refork" "$1.dump"
+}
+
+running=0
+for case in $("$program"); do
+    patient "$case" &
+    running=$((running + 1))
+    [ $running -lt 6 ] || { wait -n || exit 1; running=$((running - 1)); }
+done
+while [ $running -gt 0 ]; do
+    wait -n || exit 1
+    running=$((running - 1))
+done
+echo good

@@ -1,0 +1,74 @@
+#!/bin/bash
+# Every way to wait for ever that the recorder knows: it stops the program, says which kind it is, and the recording replays
+# exactly.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+work=$out/stuck
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work" || exit 1
+program=$build/tests/programs/stuck
+
+# stuck KIND LIKELIHOOD CASE: the main task's event is of that kind
+stuck() {
+    local got
+    timeout 120 "${as_clean[@]}" "$refork" record --no-explain -o "$3.refork" -- "$program" "$3" >"$3.out" 2>"$3.err" </dev/null
+    got=$?
+    [ $got = 120 ] || fail "record of $3: status $got, not 120: $(tail -n 3 "$3.err")"
+    timeout 120 "${as_clean[@]}" "$refork" replay --batch "$3.refork" >"$3.out2" 2>"$3.err2"
+    got=$?
+    [ $got = 120 ] || fail "replay of $3: status $got, not 120: $(tail -n 3 "$3.err2")"
+    cmp "$3.out" "$3.out2" || fail "$3: the replay's stdout differs"
+    clean "$refork" dump "$3.refork" >"$3.dump"
+    grep -qE " stuck +waits for ever \($2\): $1( |$)" "$3.dump" || fail "$3 is not '$1 ($2)': $(grep ' stuck ' "$3.dump")"
+    grep -q "process .* waits for ever ($2)" "$3.err" || fail "$3: record said: $(cat "$3.err")"
+}
+
+running=0
+in_parallel() {
+    stuck "$@" &
+    running=$((running + 1))
+    if [ $running -ge 4 ]; then
+        wait -n || exit 1
+        running=$((running - 1))
+    fi
+}
+cases() {
+    cat <<EOF
+timed likely futex-backoff
+timed likely condition
+timed likely mutex-timedlock
+timed likely sem-timedwait
+yield likely yield-exchange
+yield proved nanosleep-exchange
+yield likely nanosleep-flag
+yield likely poll-flag
+spin proved spin-lock
+spin proved spin-exchange
+spin proved spin-ttas
+spin proved spin-backoff
+spin proved spin-ticket
+spin likely spin-flag
+spin likely spin-counted
+spin proved spin-trylock
+futex proved read-pipe
+pipe-read proved read-own-pipe
+pipe-read proved poll-pipe
+pipe-write proved write-pipe
+pipe-read proved read-inherited
+futex proved polled-mutex
+timed likely polled-futex
+yield likely polled-yield
+spin proved polled-spin
+spin proved two-threads
+EOF
+}
+while read -r kind how case; do in_parallel "$kind" "$how" "$case"; done < <(cases)
+while [ $running -gt 0 ]; do
+    wait -n || exit 1
+    running=$((running - 1))
+done
+# No case is left out.
+cmp <("$program") <(cases | awk '{print $3}') || fail "the program has other cases than this test"
+rm -f ./*.refork
+echo good
