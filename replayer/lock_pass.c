@@ -304,8 +304,10 @@ static void access_word(struct lock_pass *p, struct replay *r, const struct brea
     if (!l) {
         if (family == LOCK_WORD ? !lock_may_begin(a) : is_field(p, &at, family, size)) return;
         if (family == LOCK_WORD && address - a->fs_base < DESCRIPTOR) return;
-        // An object begins where a register points.
-        if (family != LOCK_WORD && !is_a_register(hit->regs, address)) return;
+        // An object begins where a register points; musl's mutex has its word 4 bytes behind.
+        bool begins = is_a_register(hit->regs, address) ||
+                      (family == LOCK_MUTEX && is_a_register(hit->regs, address - 4));
+        if (family != LOCK_WORD && !begins) return;
         l = lock_words_add(&h->words, at.space, at.identity, at.address, family, size, a->before);
         if (!l) return;
         l->name = at.space == LOCK_SHARED ? -1 : name_data(p, r, hit->tid, address);

@@ -12,6 +12,7 @@ enum {
     READER_SHIFT = 3,
     GUARD_PENDING = 0x100,
     RUST_WRITE_LOCKED = 0x3fffffff,
+    SPINS = 16, // tries in a row: who only asks whether a flag is set asks once
     SMALL = 16, // 1, 2, 3 of mutexes, 8 of absl's, 16 of musl's
 };
 
@@ -318,6 +319,9 @@ void lock_accessed(struct lock_words *w, struct lock *l, const struct lock_acces
     else if (is_held(l, a->before) && l->family != LOCK_RWLOCK && !a->unseen &&
              (a->failed || a->operation == ATOMIC_XCHG)) {
         l->failed++;
+        l->spins = l->spin_event == a->event ? l->spins + 1 : 1;
+        l->spin_event = a->event;
+        l->spun += l->spins == SPINS;
         add_op(w, l, a, LOCK_OP_TRY_FAILED);
     }
 }
@@ -419,7 +423,7 @@ static bool behaves(const struct lock *l) {
     if (l->family != LOCK_WORD) return true;
     // A flag that is set and reset, or the count of references of an object that never had two.
     if (!l->acquired || l->counted || !(l->tried || l->failed || l->waits)) return false;
-    if (l->waits && !l->released_by_other) return true;
+    if ((l->waits || l->spun) && !l->released_by_other) return true;
     return own >= (l->of_libc ? 1 : OWN_ENOUGH) && l->released_by_other * 8 <= own;
 }
 
@@ -445,6 +449,7 @@ static void judge(struct lock_words *w, const struct group *first, size_t n) {
         all.acquired += l->acquired;
         all.tried += l->tried;
         all.failed += l->failed;
+        all.spun += l->spun;
         all.waits += l->waits;
         all.released += l->released;
         all.released_by_other += l->released_by_other;

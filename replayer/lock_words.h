@@ -59,6 +59,7 @@ struct lock {
     uint32_t holder_count;
     // counted
     uint64_t acquired, failed, waits, marks, released, released_by_other, between, counted;
+    uint64_t spun;  // times that a task tried again and again in one slice
     uint64_t tried; // taken by instructions that find out whether it was free
     uint64_t longest_wait, longest_wait_us, longest_wait_from; // events
     int longest_waiter;
@@ -74,6 +75,8 @@ struct lock {
     // of this room
     uint64_t slice; // event of the accesses counted in `ordinal`
     uint32_t ordinal;
+    uint64_t spin_event; // where the latest tries that failed are
+    uint32_t spins;      // so many in a row
     uint32_t last_space; // where it was accessed last: index, and the address there
     uint64_t last_address;
     bool open;    // in the list of those that may be held

@@ -180,6 +180,20 @@ static void test_once(void **state) {
     assert_true(l->confirmed && !l->still_held);
 }
 
+static void test_spin(void **state) {
+    (void)state;
+    struct lock *flag = word(LOCK_WORD, 0), *lock;
+    does(flag, 1, 1, ATOMIC_CMPXCHG, 0, 1);
+    for (uint64_t i = 0; i < 40; i++)
+        does(flag, 2 + i, 2, ATOMIC_CMPXCHG, 1, 1); // asks, once each time
+    lock = lock_words_add(&words, 0, 0, 0x2000, LOCK_WORD, 4, 0);
+    does(lock, 1, 1, ATOMIC_CMPXCHG, 0, 1);
+    for (int i = 0; i < 40; i++)
+        does(lock, 2, 2, ATOMIC_CMPXCHG, 1, 1); // waits
+    end();
+    assert_true(!words.locks[0].confirmed && words.locks[1].confirmed);
+}
+
 static void test_fork(void **state) {
     (void)state;
     word(LOCK_WORD, 0);
@@ -212,6 +226,7 @@ int main(void) {
         cmocka_unit_test_setup(test_owner, empty),
         cmocka_unit_test_setup(test_rwlock_and_semaphore, empty),
         cmocka_unit_test_setup(test_once, empty),
+        cmocka_unit_test_setup(test_spin, empty),
         cmocka_unit_test_setup(test_fork, empty),
         cmocka_unit_test_setup_teardown(test_many, empty, empty),
     };
