@@ -440,8 +440,10 @@ static void check(const struct verdict *v, const struct want *w) {
     assert_int_equal(f->edge_count, w->edges);
     assert_int_not_equal(f->advice[0], 0);
     if (f->kind == FINDING_ORPHANED_LOCK) check_orphan(v, f);
-    if (f->kind == FINDING_LOCK_CYCLE && v->count > 1) assert_non_null(strstr(f->reason, "The fork is not the cause"));
-    if (f->kind == FINDING_LOCK_CYCLE && v->count == 1) assert_non_null(strstr(f->reason, "Nothing of this crosses"));
+    if (f->kind == FINDING_LOCK_CYCLE && v->count > 1)
+        assert_non_null(strstr(f->reason, "The fork is not the cause"));
+    if (f->kind == FINDING_LOCK_CYCLE && v->count == 1)
+        assert_non_null(strstr(f->reason, "Nothing of this crosses"));
     assert_int_equal(f->holder_count, w->holders);
     for (size_t i = 0; i < f->holder_count; i++)
         assert_true(f->holders[i].task.tid != f->holder.tid && f->holders[i].task.vanished &&
