@@ -93,5 +93,19 @@ int held_fill(struct analysis *a, struct rf_error *err) {
     bool late = timeline_set_deadline(a->timeline, 0);
     lock_history_free(locks);
     // Without it the verdict is as good.
-    return failed && (late || err->status == RF_DIVERGED) ? 0 : failed;
+    if (failed && late) {
+        verdict_note(
+            a->verdict,
+            "Which other locks were held at the fork was not looked at to the end: that takes longer here. "
+            "'refork locks --around fork' shows them.");
+        return 0;
+    }
+    if (failed && err->status == RF_DIVERGED) {
+        verdict_note(
+            a->verdict,
+            "Which other locks were held at the fork cannot be shown: the program does something else with "
+            "breakpoints in it (it may read its own code). The verdict does not rest on them.");
+        return 0;
+    }
+    return failed;
 }

@@ -140,5 +140,7 @@ const char *confidence_name(enum confidence c);
 // Frees *v itself too, and its arrays (all from malloc); strings in frames belong to struct symbols. NULL is
 // fine.
 void verdict_free(struct verdict *v);
+// Adds a sentence to v->notes.
+void verdict_note(struct verdict *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

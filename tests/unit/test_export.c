@@ -1,6 +1,6 @@
 // The page and the document of a recording: hostile names stay text, and long recordings make no long pages.
-#include "export/export.h"
-#include "export/markup.h"
+#include "tui/export/export.h"
+#include "tui/export/markup.h"
 #include "tests/tui/fixture.h"
 
 #include <setjmp.h>

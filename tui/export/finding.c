@@ -1,7 +1,7 @@
 // One finding of the page: the same parts as the text report's, with the source around each frame.
-#include "export/export.h"
+#include "tui/export/export.h"
 
-#include "export/markup.h"
+#include "tui/export/markup.h"
 #include "replayer/report_frames.h"
 
 #include <string.h>
