@@ -125,7 +125,8 @@ void text_reason_child_handler(struct finding *f) {
 void text_reason_cycle(struct finding *f, int child) {
     if (child)
         snprintf(f->reason, sizeof f->reason,
-                 "All of these locks were taken in process %d, after the fork that made it. The fork is not the cause: "
+                 "All of these locks were taken in process %d, after the fork that made it. The fork is not "
+                 "the cause: "
                  "its threads would hang like this in any process.",
                  child);
     else
