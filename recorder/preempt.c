@@ -94,9 +94,9 @@ int step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs) 
     bool skipped = trap && skipped_call(&info, regs);
     if (skipped || (trap && info.si_code == TRAP_TRACE)) {
         t->in_signal_stop = true;
-        t->on_break = false;
         if (!tracee_get_regs(t->tid, regs)) return STEP_GONE;
-        if (skipped) return STEP_DONE;
+        if (skipped) return STEP_HELD; // no arrival at a breakpoint behind the call: that is where it started
+        t->on_break = false;
         bool wide = before[0] == 0x66;
         if (before[wide] == 0x9c) { // pushf pushed our TF
             uint16_t flags;

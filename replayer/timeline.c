@@ -119,6 +119,10 @@ int timeline_report(struct timeline *t, uint64_t done, uint64_t total, struct rf
     return rf_fail(err, RF_CANNOT, "interrupted");
 }
 
+int timeline_reset(struct timeline *t, struct rf_error *err) {
+    return replay_restore(t->replay, t->checkpoints[0], err);
+}
+
 void timeline_foreign(struct timeline *t, bool begins) {
     clock_trap_tsc(!begins && t->fast);
 }

@@ -17,6 +17,9 @@ __asm__(".globl on_flags, off_flags, the_call, behind_call, the_loop, the_lock\n
         "the_call:\n"
         "  syscall\n"
         "behind_call:\n"
+        "  mov $24, %eax\n" // sched_yield: answered, never made
+        "  syscall\n"
+        "behind_yield:\n"
         "  mov %edi, %ecx\n"
         "on_flags:\n"
         "  pushf\n"
@@ -32,7 +35,7 @@ __asm__(".globl on_flags, off_flags, the_call, behind_call, the_loop, the_lock\n
         ".globl asm_part\n"
         ".type asm_part, @function\n .type on_flags, @function\n .type off_flags, @function\n"
         ".type the_call, @function\n .type behind_call, @function\n .type the_loop, @function\n"
-        ".type the_lock, @function\n");
+        ".type the_lock, @function\n .type behind_yield, @function\n.globl behind_yield\n");
 unsigned counter;
 unsigned long asm_part(unsigned long turns);
 
