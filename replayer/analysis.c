@@ -280,7 +280,12 @@ static int look_at_holders(struct analysis *a, struct rf_error *err) {
             (look_at_holder(a, w, err) < 0 || look_at_others(a, w, err) < 0 || look_at_fork(a, w, err) < 0))
             return -1;
         if (init_find(a, w, err) < 0) return -1;
-        if (w->ref.wants == WANTS_POST && w->who.tid && wakers_posts(a, w, err) < 0) return -1;
+        // Who waits for a semaphore that it took itself waits for somebody else's post: no cycle.
+        bool own = w->ref.wants == WANTS_POST && w->who.life == w->life && !w->who.fork;
+        if (own)
+            w->posts = true;
+        else if (w->ref.wants == WANTS_POST && w->who.tid && wakers_posts(a, w, err) < 0)
+            return -1;
         if ((!w->who.tid || w->posts) && wakers_find(a, w, err) < 0) return -1;
     }
     return 0;

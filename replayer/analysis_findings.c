@@ -138,7 +138,8 @@ static struct waiter *wait_of(struct analysis *a, size_t life) {
 // What the holder of w's lock waits for itself.
 static struct waiter *next_of(struct analysis *a, const struct waiter *w) {
     const struct waiter *f = w->first;
-    return f->futex && f->searched && f->who.tid && !f->who.fork ? wait_of(a, f->who.life) : NULL;
+    return f->futex && f->searched && f->who.tid && !f->who.fork && !f->posts ? wait_of(a, f->who.life)
+                                                                              : NULL;
 }
 
 static void add_edge(struct finding *f, const struct waiter *w) {
@@ -332,11 +333,12 @@ static void make_unknown(struct analysis *a) {
         bool in_fork = best->ref.in_fork && first->who.tid && first->holder_lives && !first->who.fork;
         struct finding *f =
             add(a, best, in_fork ? FINDING_ATFORK_DEADLOCK : FINDING_UNKNOWN_WAIT, RANK_UNKNOWN);
-        add_holder(f, first);
+        bool holder = first->who.tid && !first->posts;
+        if (holder) add_holder(f, first);
         add_fork(f, first);
         enum advice which = best->shared           ? ADVICE_SHARED
                             : in_fork              ? ADVICE_FORK_HELD
-                            : !first->who.tid      ? ADVICE_UNKNOWN
+                            : !holder              ? ADVICE_UNKNOWN
                             : !first->holder_lives ? ADVICE_ENDED
                                                    : ADVICE_HELD;
         text_advice(f, which, &best->ref, explain(a, best));

@@ -229,6 +229,8 @@ static const char program[] =
     "static void want_done(void) { sem_wait(&done); }\n"
     "static void event(void) { start(post_later, NULL); told(); in_child(want_done); }\n"
     "static void *poster(void *arg) { sem_post(&done); tell(); stay(); return arg; }\n"
+    "static void consume_twice(void) { sem_wait(&done); sem_wait(&done); }\n"
+    "static void twice(void) { start(poster, NULL); told(); in_child(consume_twice); }\n"
     "static void *consumer(void *arg) { sem_wait(&done); tell(); stay(); return arg; }\n"
     "static void consumed(void) { start(poster, NULL); told(); start(poster, NULL); told(); start(consumer, "
     "NULL); told(); sem_wait(&done); in_child(want_done); }\n"
@@ -253,7 +255,8 @@ static const char program[] =
     "        M(heap), M(contended), M(many), M(nested), M(shared), M(shared_ended), M(forker), M(robust), "
     "M(cycle), M(child_cycle), M(self),\n"
     "        M(ended), M(reader), M(writer), M(permit), M(no_signal), M(joined), M(stack), M(reset), "
-    "M(cut), M(readers), M(child_handler), M(lost_waiter), M(event), M(consumed), M(leaves), M(named),\n"
+    "M(cut), M(readers), M(child_handler), M(lost_waiter), M(event), M(consumed), M(leaves), M(named), "
+    "M(twice),\n"
     "    };\n"
     "    if (argc != 2 || pipe(ready)) return 2;\n"
     "    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)\n"
@@ -374,6 +377,8 @@ static const struct want wants[] = {
      .waker = "poster"},
     {"named", FINDING_ORPHANED_LOCK, P, "first", MUTEX, "hold_unnamed", true, false, true, "hold_unnamed",
      "take_first", 0, 2, .name = "by another"},
+    {"twice", FINDING_VANISHED_WAKER, L, "done", "sem", NULL, false, false, true, NULL, "consume_twice", 0, 2,
+     .waker = "poster"},
     {"cut", FINDING_ORPHANED_LOCK, L, "first", MUTEX, "hold", true, false, false, "hold", "want_first", 0, 1},
 };
 
