@@ -41,7 +41,7 @@ static const char *recorded(const char *source) {
     snprintf(binary, sizeof binary, "%s/p", folder);
     snprintf(trace, sizeof trace, "%s/p.refork", folder);
     snprintf(command, sizeof command,
-             "gcc -std=gnu17 -O1 -g -w -D_GNU_SOURCE -Itests/programs -o %s %s -pthread", binary, source);
+             "gcc -std=gnu17 -O1 -g -w -D_GNU_SOURCE -I. -Itests/programs -o %s %s -pthread", binary, source);
     assert_int_equal(system(command), 0);
     // In a child: recording pins the process to a CPU.
     pid_t pid = fork();
