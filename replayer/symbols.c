@@ -278,3 +278,16 @@ bool symbols_tls(struct symbols *s, const struct view *v, const char *module_nam
         if (symbol_module_tls(module, name, offset)) return true;
     return false;
 }
+
+bool symbols_tls_variables(struct symbols *s, const struct view *v, uint64_t bias,
+                           struct tls_segment *segment, symbols_tls_visit visit, void *context) {
+    size_t at = 0;
+    uint64_t found;
+    for (struct symbol_module *module; (module = next_module(s, v, NULL, &at, &found));) {
+        if (found != bias || !symbol_module_tls_segment(module, segment)) continue;
+        segment->start += bias;
+        symbol_module_tls_variables(module, s->strings, visit, context);
+        return true;
+    }
+    return false;
+}

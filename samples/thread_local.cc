@@ -3,7 +3,7 @@
 //
 // expect: orphaned-lock confidence=proved lock=log_mutex holder=worker start=write_report
 //         acquired=write_report/pthread_mutex_lock waiting=run_child/pthread_mutex_lock gone=worker
-//         destructors=2 keys=1
+//         destructors=2 keys=1 local=input
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120
 #include "samples/stage.h"
