@@ -316,6 +316,7 @@ static int try_candidate(struct hunter *x, size_t i) {
         }
         if (found) return found;
         // Another fork at the same place: perhaps the others come in time there.
+        if (c->kind != CANDIDATE_SHARED || c->uses[k].after_us == UINT64_MAX) break;
         if (y->verdict != GATE_NEVER_CONCURRENT && y->verdict != GATE_NO_FORK) break;
     }
     return 0;

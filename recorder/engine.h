@@ -341,6 +341,7 @@ void gate_free(struct recorder *r);
 bool gate_holds(const struct recorder *r, const struct task *t);
 void gate_poll(struct recorder *r);
 bool gate_idle(struct recorder *r);
+bool gate_due(const struct recorder *r); // something is to be decided by time: at the next landmark
 bool gate_wants_sites(const struct recorder *r);
 // The acquire site has been found; `problem`: why there can be no breakpoint.
 void gate_site(struct recorder *r, const char *problem);

@@ -451,14 +451,26 @@ static void bound_reached(struct recorder *r) {
     }
 }
 
+static bool bound_is_over(const struct recorder *r, uint64_t us) {
+    const struct gate *g = r->gate;
+    return trace_event_count(r->trace) - g->since_event >= g->plan->bound_events ||
+           us - g->since_us >= g->plan->bound_ms * 1000;
+}
+
+// A task that spins has no landmark by itself: the forking one in a fork handler, for the lock of the parked one.
+bool gate_due(const struct recorder *r) {
+    const struct gate *g = r->gate;
+    if (g->state == OPEN || g->state >= WATCH) return false;
+    bool alone = g->state == PARKED && g->alone && r->clock_us - g->since_us > ALONE_US;
+    return alone || bound_is_over(r, r->clock_us);
+}
+
 void gate_poll(struct recorder *r) {
     struct gate *g = r->gate;
     if (g->state == OPEN || g->state >= WATCH) return;
     if (g->state == PARKED) look_at_forker(r);
     if (g->state >= WATCH) return;
-    bool over = events(r) - g->since_event >= g->plan->bound_events ||
-                now_us(r) - g->since_us >= g->plan->bound_ms * 1000;
-    if (over) bound_reached(r);
+    if (bound_is_over(r, now_us(r))) bound_reached(r);
 }
 
 // Nobody whom the gate lets run can. True: somebody has been released.

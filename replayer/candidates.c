@@ -296,15 +296,27 @@ static void add_use(struct search *s, struct candidate *c, size_t fork, const st
     const struct candidate_fork *f = &s->out->forks[fork];
     if (c->use_count && c->uses[c->use_count - 1].fork == fork) return;
     c->hits += hits;
-    if (!c->use_count || order < c->order) c->order = order;
-    c->descendant = taken && taken->descendant;
+    if (taken && (!c->takers || order < c->order)) {
+        c->order = order;
+        c->descendant = taken->descendant;
+    }
+    c->takers += taken != NULL;
     double score = score_of(c, after_us);
     if (!c->use_count || score > c->score) c->score = score;
-    if (c->use_count == USES_MAX) return;
+    if (c->use_count == USES_MAX) { // one whose child takes it is worth more than one whose does not
+        size_t k = 0;
+        while (k < USES_MAX && c->uses[k].taken)
+            k++;
+        if (!taken || k == USES_MAX) return;
+        c->uses[k] = c->uses[--c->use_count];
+    }
     c->uses = reallocarray(c->uses, c->use_count + 1, sizeof *c->uses);
     rf_assert(c->uses);
-    c->uses[c->use_count++] = (struct candidate_fork_use){
-        .fork = fork, .after_us = after_us, .child_us = taken ? s->times[taken->event] - f->time_us : 0};
+    c->uses[c->use_count++] =
+        (struct candidate_fork_use){.fork = fork,
+                                    .taken = taken != NULL,
+                                    .after_us = after_us,
+                                    .child_us = taken ? s->times[taken->event] - f->time_us : 0};
 }
 
 // Acquires of one lock at one place: by others than the forking task, and how soon after the fork.
@@ -366,9 +378,10 @@ static int by_score(const void *a, const void *b) {
     return x->vaddr < y->vaddr ? -1 : x->vaddr > y->vaddr;
 }
 
-// The fork after which another thread took it soonest; of equals the first.
+// A fork whose child took it, and after which another thread took it soonest; of equals the first.
 static int by_nearness(const void *a, const void *b) {
     const struct candidate_fork_use *x = a, *y = b;
+    if (x->taken != y->taken) return x->taken ? -1 : 1;
     if (x->after_us != y->after_us) return x->after_us < y->after_us ? -1 : 1;
     return x->fork < y->fork ? -1 : x->fork > y->fork;
 }

@@ -25,7 +25,8 @@ struct candidate_fork {
 
 // One fork at which a candidate may happen, the likeliest first.
 struct candidate_fork_use {
-    size_t fork;    // index
+    size_t fork;       // index
+    bool taken;        // by that fork's child
     uint64_t after_us; // so long after the fork another thread took it; UINT64_MAX: not after it
     uint64_t child_us; // ... the child took it
 };
@@ -45,6 +46,7 @@ struct candidate {
     uint64_t word_offset;
     // why it is likely
     uint64_t hits;     // acquires there by other threads
+    size_t takers;     // forks whose child takes it
     unsigned order;    // how many locks the child takes before it
     bool descendant;   // not the child takes it, but a process that the child forks
     bool forker_holds; // the forking thread holds it itself at the fork: a fork handler takes it
