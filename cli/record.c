@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "cli/run_once.h"
 #include "recorder/record.h"
 #include "recorder/schedule.h"
 #include "replayer/report.h"
@@ -32,20 +33,6 @@ static int explain_stuck(const char *path, struct rf_error *err) {
     }
     timeline_close(t);
     return failed;
-}
-
-// The plan's gate and places, and the switches that were made.
-static int save_schedule(const char *path, const struct schedule *plan, const struct schedule *made,
-                         struct rf_error *err) {
-    struct schedule all = *plan;
-    all.strategy = STRATEGY_SWITCHES;
-    all.switches = made->switches;
-    all.switch_count = made->switch_count;
-    FILE *f = fopen(path, "we");
-    if (f) schedule_write(f, &all);
-    bool failed = !f || ferror(f);
-    if (f && fclose(f)) failed = true;
-    return failed ? rf_fail_errno(err, RF_CANNOT, "could not write the schedule '%s'", path) : 0;
 }
 
 static int run_record(const struct cli_args *args, struct rf_error *err) {
@@ -98,7 +85,7 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
 
     struct record_result result = {0};
     int r = record_run(&options, &result, err);
-    if (!r && options.saved) r = save_schedule(cli_value(args, "save-schedule"), &schedule, &saved, err);
+    if (!r && options.saved) r = run_once_save_schedule(cli_value(args, "save-schedule"), &schedule, &saved, err);
     schedule_release(&schedule);
     schedule_release(&saved);
     if (result.gate.verdict)

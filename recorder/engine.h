@@ -341,9 +341,11 @@ void gate_free(struct recorder *r);
 bool gate_holds(const struct recorder *r, const struct task *t);
 void gate_poll(struct recorder *r);
 bool gate_idle(struct recorder *r);
+bool gate_due(const struct recorder *r); // something is to be decided by time: at the next landmark
 bool gate_wants_sites(const struct recorder *r);
 // The acquire site has been found; `problem`: why there can be no breakpoint.
 void gate_site(struct recorder *r, const char *problem);
+void gate_word(struct recorder *r, uint64_t address); // where the plan's lock word is
 bool gate_at_clone(struct recorder *r, struct task *t);
 void gate_forked(struct recorder *r, struct task *t, struct task *child);
 void gate_fork_failed(struct recorder *r, struct task *t, int64_t ret);

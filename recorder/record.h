@@ -22,6 +22,8 @@ struct record_options {
     const struct schedule *schedule; // recorder/schedule.h; NULL: none
     struct schedule *saved;          // gets the switches of tasks that were made; NULL: not wanted
     FILE *log;                       // one line per stop; NULL: no
+    uint64_t limit_ms;               // everything is ended after so long; 0: never
+    bool gate_only;                  // everything is ended when the gate's verdict is known
     // Names the function of a code address of a live process, for messages; may be NULL.
     void (*name_pc)(int pid, uint64_t pc, char *buffer, size_t size);
 };
@@ -31,11 +33,13 @@ struct record_result {
     bool stuck;   // the recorder stopped it because it waits for ever
     bool proved;  // ... for certain
     int stuck_pid, stuck_tid;
-    bool signaled; // the program ended by a signal
+    bool timed_out; // limit_ms is over
+    bool gate_done; // ended for gate_only
+    bool signaled;  // the program ended by a signal
     int status;    // its exit status, or the signal's number
     uint64_t events;
     uint64_t switches; // of tasks
-    uint64_t steps; // of the schedule: while more than one task could run; 0 without `schedule` and `saved`
+    uint64_t steps;    // of the schedule: while more than one task could run; 0 without `schedule` and `saved`
     struct gate_outcome gate;
 };
 

@@ -1,0 +1,166 @@
+#include "cli/run_once.h"
+
+#include "cli/cli.h"
+#include "core/clock.h"
+#include "core/tracee.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// A recording that was told to end, and does not, is killed; its tasks die with it (PTRACE_O_EXITKILL).
+enum { GRACE_MS = 5000 };
+
+struct report {
+    struct record_result result;
+    int failed;
+    struct rf_error err;
+};
+
+static volatile sig_atomic_t interrupted;
+static struct sigaction before[3];
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+static void on_signal(int signal) {
+    interrupted = signal;
+}
+
+void run_once_begin(void) {
+    interrupted = 0;
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        sigaction(signals[i], NULL, &before[i]);
+        if (before[i].sa_handler != SIG_IGN)
+            sigaction(signals[i], &(struct sigaction){.sa_handler = on_signal}, NULL);
+    }
+}
+
+void run_once_end(void) {
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaction(signals[i], &before[i], NULL);
+}
+
+int run_once_interrupted(void) {
+    return interrupted;
+}
+
+int run_once_save_schedule(const char *path, const struct schedule *plan, const struct schedule *made,
+                           struct rf_error *err) {
+    struct schedule all = plan ? *plan : (struct schedule){0};
+    all.strategy = STRATEGY_SWITCHES;
+    all.switches = made->switches;
+    all.switch_count = made->switch_count;
+    FILE *f = fopen(path, "we");
+    if (f) schedule_write(f, &all);
+    bool failed = !f || ferror(f);
+    if (f && fclose(f)) failed = true;
+    return failed ? rf_fail_errno(err, RF_CANNOT, "could not write the schedule '%s'", path) : 0;
+}
+
+// ---- the recording process
+
+static void redirect(const struct run_once *run) {
+    int in = open("/dev/null", O_RDONLY);
+    int out = run->program_output ? open(run->program_output, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0666)
+                                  : open("/dev/null", O_WRONLY);
+    if (in < 0 || out < 0) _exit(RF_CANNOT);
+    dup2(in, STDIN_FILENO);
+    dup2(out, STDOUT_FILENO);
+    dup2(out, STDERR_FILENO);
+    if (in > STDERR_FILENO) close(in);
+    if (out > STDERR_FILENO) close(out);
+}
+
+static void record(const struct run_once *run, int to) {
+    // A program that signals its process group must not hit the one that counts the runs.
+    setpgid(0, 0);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaction(signals[i], &before[i], NULL);
+    redirect(run);
+    struct schedule saved = {0};
+    struct report report = {0};
+    const struct record_options options = {
+        .output = run->output,
+        .argv = run->argv,
+        .aslr = run->aslr,
+        .keep_going = run->keep_going,
+        .schedule = run->schedule,
+        .saved = run->save_schedule || run->count_steps ? &saved : NULL,
+        .limit_ms = run->timeout_ms,
+        .gate_only = run->gate_only,
+        .name_pc = cli_name_pc,
+    };
+    report.failed = record_run(&options, &report.result, &report.err);
+    if (!report.failed && run->save_schedule)
+        report.failed = run_once_save_schedule(run->save_schedule, run->schedule, &saved, &report.err);
+    _exit(write(to, &report, sizeof report) == sizeof report ? 0 : RF_CANNOT);
+}
+
+// ---- the caller's side
+
+// The whole report: 1; 0 it ended without one; -1 it is to be killed.
+static int receive(int from, struct report *report, uint64_t timeout_ms) {
+    uint64_t begin = clock_us(CLOCK_MONOTONIC) / 1000;
+    size_t got = 0;
+    while (got < sizeof *report) {
+        if (interrupted) return -1;
+        if (timeout_ms && clock_us(CLOCK_MONOTONIC) / 1000 - begin > timeout_ms + GRACE_MS) return -1;
+        struct pollfd p = {.fd = from, .events = POLLIN};
+        if (poll(&p, 1, 100) <= 0) continue;
+        ssize_t n = read(from, (char *)report + got, sizeof *report - got);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return 0;
+        got += (size_t)n;
+    }
+    return 1;
+}
+
+int run_once(const struct run_once *run, struct run_once_result *result, struct rf_error *err) {
+    int ends[2], status = 0;
+    uint64_t begin = clock_us(CLOCK_MONOTONIC);
+    *result = (struct run_once_result){0};
+    if (interrupted) return rf_fail(err, RF_CANNOT, "interrupted");
+    if (pipe2(ends, O_CLOEXEC) < 0) return rf_fail_errno(err, RF_CANNOT, "cannot make a pipe");
+    ends[1] = fd_raise(ends[1]);
+    fflush(NULL);
+    pid_t parent = getpid(), pid = fork();
+    if (pid < 0) {
+        close(ends[0]);
+        close(ends[1]);
+        return rf_fail_errno(err, RF_CANNOT, "cannot fork");
+    }
+    if (!pid) {
+        close(ends[0]);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) _exit(RF_CANNOT);
+        record(run, ends[1]);
+    }
+    close(ends[1]);
+    struct report report;
+    int got = receive(ends[0], &report, run->timeout_ms);
+    close(ends[0]);
+    if (got < 0) kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    result->ms = (clock_us(CLOCK_MONOTONIC) - begin) / 1000;
+    if (interrupted) return rf_fail(err, RF_CANNOT, "interrupted");
+    if (got < 0) {
+        result->timed_out = result->record.started = true;
+        return 0;
+    }
+    if (!got)
+        return rf_fail(err, RF_CANNOT, "the recording of '%s' broke off (wait status 0x%x)", run->argv[0],
+                       (unsigned)status);
+    result->record = report.result;
+    result->timed_out = report.result.timed_out;
+    if (report.failed) {
+        if (err) *err = report.err;
+        return -1;
+    }
+    return 0;
+}

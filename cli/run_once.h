@@ -1,0 +1,41 @@
+// One recording in a process of its own: whatever happens to it, or in it, the caller goes on and nothing of it is left.
+#ifndef REFORK_CLI_RUN_ONCE_H
+#define REFORK_CLI_RUN_ONCE_H
+
+#include "core/error.h"
+#include "recorder/record.h"
+#include "recorder/schedule.h"
+
+struct run_once {
+    char *const *argv;
+    const char *output;              // trace file to make
+    const struct schedule *schedule; // NULL: none
+    const char *save_schedule;       // gets the plan's gate and places and the switches that were made; NULL: no
+    bool count_steps;                // record_result.steps is wanted
+    bool aslr, keep_going;
+    bool gate_only; // the recording ends when the gate's verdict is known
+    const char *program_output; // gets the program's stdout and stderr; NULL: they are dropped
+    uint64_t timeout_ms;        // the recording is stopped after so long; 0: never
+};
+
+struct run_once_result {
+    struct record_result record;
+    bool timed_out;
+    uint64_t ms; // how long it took
+};
+
+// Records argv once: 0, or -1 with *err as record_run gives it, or when the recording process died or the caller was
+// interrupted (RF_CANNOT). The program's stdin is empty. Its tasks are gone when this returns. SIGINT: see
+// run_once_interrupted.
+int run_once(const struct run_once *run, struct run_once_result *result, struct rf_error *err);
+
+// SIGINT, SIGTERM and SIGHUP end the present run and all that follow. Between begin and end they do not end refork itself.
+void run_once_begin(void);
+void run_once_end(void);
+int run_once_interrupted(void); // the signal's number, 0: none came
+
+// Writes `plan`'s gate and places and `made`'s switches, for `record --schedule`.
+int run_once_save_schedule(const char *path, const struct schedule *plan, const struct schedule *made,
+                           struct rf_error *err);
+
+#endif
