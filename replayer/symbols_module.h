@@ -73,6 +73,13 @@ const struct variable *symbol_module_variable(struct symbol_module *s, uint64_t 
 // A path of the debug information, absolute where the unit's DW_AT_comp_dir says how.
 const char *symbol_path(struct symbol_module *s, Dwarf_Die *unit, const char *path);
 
+// The readable name of a function's DIE; NULL: it has none.
+const char *symbol_die_name(struct strings *strings, Dwarf_Die *die);
+
+// Calls `visit` with each range of link-time addresses of the function with that readable name (symbols_code).
+void symbol_module_code(struct symbol_module *s, const char *name,
+                        void (*visit)(void *context, uint64_t start, uint64_t end), void *context);
+
 // The readable form of a symbol's name: demangled, without version and compiler's suffixes.
 const char *symbol_readable(struct strings *strings, const char *name);
 
