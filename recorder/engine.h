@@ -346,6 +346,7 @@ bool gate_wants_sites(const struct recorder *r);
 // The acquire site has been found; `problem`: why there can be no breakpoint.
 void gate_site(struct recorder *r, const char *problem);
 void gate_word(struct recorder *r, uint64_t address); // where the plan's lock word is
+void gate_from(struct recorder *r, uint64_t address); // a place of the plan's `from` list has been found
 bool gate_at_clone(struct recorder *r, struct task *t);
 void gate_forked(struct recorder *r, struct task *t, struct task *child);
 void gate_fork_failed(struct recorder *r, struct task *t, int64_t ret);

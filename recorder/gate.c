@@ -29,6 +29,7 @@ enum gate_state {
 enum {
     ALONE_US = 100000, // the forking task has the CPU to itself for so long on its way to the fork
     LOCK_SIZE = 16,    // futex words are at its begin; of pthread_rwlock_t at 8 and 12
+    FROM_STACK = 65536, // so many bytes of a stack are looked through for a return address
     TIMED_WAITS = 3,   // so many waits with a timeout on a word of the lock are waits for its holder
 };
 
@@ -52,6 +53,8 @@ struct gate {
     uint64_t last_wait; // event of the last wait counted
     struct pending_return *returns;
     size_t return_count, return_room;
+    uint64_t from[GATE_FROM_MAX]; // return addresses, of the plan's `from` list
+    size_t from_count;
     char problem[300]; // with the acquire site
 };
 
@@ -158,6 +161,13 @@ void gate_site(struct recorder *r, const char *problem) {
                  "there can be no breakpoint at the acquire site %.150s: %s", text, problem);
     else
         r->gate->site_found = true;
+}
+
+void gate_from(struct recorder *r, uint64_t address) {
+    struct gate *g = r->gate;
+    for (size_t i = 0; i < g->from_count; i++)
+        if (g->from[i] == address) return;
+    if (g->from_count < GATE_FROM_MAX) g->from[g->from_count++] = address;
 }
 
 static bool is_ready(const struct task *t) {
@@ -308,16 +318,34 @@ static bool instruction_takes(struct recorder *r, struct task *t, const struct u
     return result == 0 ? takes(&a) && is_the_word(r->gate, a.address) : true; // a plain store: the plan says that it takes the lock
 }
 
+// Is t within a call that returns to one of the plan's places? A word of its stack is such an address; one that an
+// earlier call left in a frame that it is in now looks alike, so that is a filter, no proof.
+static bool comes_from(const struct gate *g, struct task *t, uint64_t rsp) {
+    uint64_t words[512];
+    if (!g->plan->from_count) return true;
+    for (uint64_t at = rsp & ~UINT64_C(7), end = at + FROM_STACK; at < end;) {
+        size_t len = sizeof words - at % sizeof words; // to the end of the page
+        if (!tracee_read(t->tid, t->mm->mem_fd, at, words, len)) return false;
+        for (size_t i = 0; i < len / 8; i++)
+            for (size_t k = 0; k < g->from_count; k++)
+                if (words[i] == g->from[k]) return true;
+        at += len;
+    }
+    return false;
+}
+
 enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {
     struct gate *g = r->gate;
     if (g->state != HELD || t->mm != g->forker->mm) return WISH_PASS;
     if (t == g->forker || (g->plan->acquire_task && t->number != g->plan->acquire_task)) return WISH_PASS;
     if (!g->plan->function) {
-        if (!instruction_takes(r, t, regs) || ++g->out->acquires != g->plan->acquire_hit) return WISH_PASS;
+        if (!instruction_takes(r, t, regs) || !comes_from(g, t, regs->rsp) ||
+            ++g->out->acquires != g->plan->acquire_hit)
+            return WISH_PASS;
         g->landing = t;
         return WISH_BEHIND;
     }
-    if (!is_the_word(g, regs->rdi)) return WISH_PASS;
+    if (!is_the_word(g, regs->rdi) || !comes_from(g, t, regs->rsp)) return WISH_PASS;
     uint64_t back = 0;
     tracee_read(t->tid, t->mm->mem_fd, regs->rsp, &back, 8);
     if (breakpoint_add(r, t, back, BREAK_RETURN, true)) return WISH_PASS;

@@ -155,6 +155,16 @@ static int bound_line(struct line *l) {
     return bad(l, "a bound is 'events N' or 'ms N'");
 }
 
+static int from_line(struct line *l) {
+    struct gate_plan *g = &l->s->gate;
+    g->given = true;
+    if (g->from_count == GATE_FROM_MAX) return bad(l, "more than %d 'from' lines", GATE_FROM_MAX);
+    struct code_place *more = realloc(g->from, (g->from_count + 1) * sizeof *more);
+    rf_assert(more);
+    g->from = more;
+    return place(l, &g->from[g->from_count++]);
+}
+
 static int one_strategy(struct line *l, enum strategy strategy) {
     if (l->s->strategy != STRATEGY_NONE && (l->s->strategy != strategy || strategy != STRATEGY_SWITCHES))
         return bad(l, "a second strategy");
@@ -248,7 +258,7 @@ static const struct {
 } lines[] = {
     {"fork", fork_line},     {"stage", stage_line},       {"acquire", acquire_line}, {"bound", bound_line},
     {"pct", pct_line},       {"switches", switches_line}, {"random", random_line},   {"delay", delay_line},
-    {"switch", switch_line}, {"yield", yield_line},
+    {"switch", switch_line}, {"yield", yield_line},       {"from", from_line},
 };
 
 // ---- files
@@ -355,6 +365,7 @@ int schedule_read(const char *path, struct schedule *out, struct rf_error *err) 
 
 void schedule_release(struct schedule *s) {
     free(s->switches);
+    free(s->gate.from);
     memset(s, 0, sizeof *s);
 }
 
@@ -377,6 +388,10 @@ static void write_gate(FILE *out, const struct gate_plan *g) {
     fprintf(out, " hit %llu", U(g->acquire_hit));
     if (g->acquire_task) fprintf(out, " task %u", g->acquire_task);
     fprintf(out, "\nbound events %llu\nbound ms %llu\n", U(g->bound_events), U(g->bound_ms));
+    for (size_t i = 0; i < g->from_count; i++) {
+        code_place_format(&g->from[i], text, sizeof text);
+        fprintf(out, "from %s\n", text);
+    }
 }
 
 void schedule_write(FILE *out, const struct schedule *s) {

@@ -19,6 +19,7 @@ struct code_place {
 };
 
 #define SCHEDULE_YIELDS 16
+#define GATE_FROM_MAX   64
 
 enum gate_stage { GATE_BEFORE_PREPARE, GATE_AT_CLONE };
 
@@ -37,6 +38,9 @@ struct gate_plan {
     uint64_t acquire_hit;  // the n-th time that the lock is taken there while the gate is closed
     uint32_t acquire_task; // by this task only (in creation order, from 1); 0: by any but the forking one
     uint64_t bound_events, bound_ms; // so long the gate waits for something to happen, whichever is first
+    // Only when the lock is taken within one of the calls that return to these places (0: any).
+    struct code_place *from;
+    size_t from_count; // at most GATE_FROM_MAX
 };
 
 enum strategy {

@@ -70,13 +70,6 @@ static char *base_name(struct symbols *s, const char *path) {
     return (char *)strings_add(s->strings, slash && slash[1] ? slash + 1 : path);
 }
 
-static const char *die_name(struct symbols *s, Dwarf_Die *die) {
-    Dwarf_Attribute attribute;
-    const char *name = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute));
-    if (!name) name = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute));
-    return symbol_readable(s->strings, name ? name : dwarf_diename(die));
-}
-
 // Where an inlined call is, in its caller.
 static void call_site(struct symbol_module *m, Dwarf_Die *die, const char **file, int *line) {
     Dwarf_Attribute attribute;
@@ -111,11 +104,11 @@ static size_t describe(struct symbols *s, struct symbol_module *m, uint64_t vadd
         for (int i = 0; i < depth && n < INLINE_DEPTH - 1; i++) {
             int tag = dwarf_tag(&physical[i]);
             if (tag == DW_TAG_subprogram) {
-                if (!function) function = die_name(s, &physical[i]);
+                if (!function) function = symbol_die_name(s->strings, &physical[i]);
                 break;
             }
             if (tag != DW_TAG_inlined_subroutine) continue;
-            out[n++] = (struct frame){.function = (char *)die_name(s, &physical[i]),
+            out[n++] = (struct frame){.function = (char *)symbol_die_name(s->strings, &physical[i]),
                                       .file = (char *)file,
                                       .line = line,
                                       .inlined = true};
@@ -239,6 +232,26 @@ bool symbols_functions(struct symbols *s, const struct view *v, uint64_t address
         visit(context, symbol->value, name);
     }
     return true;
+}
+
+struct shifted {
+    symbols_range visit;
+    void *context;
+    uint64_t bias;
+};
+
+static void visit_shifted(void *context, uint64_t start, uint64_t end) {
+    const struct shifted *x = context;
+    x->visit(x->context, start + x->bias, end + x->bias);
+}
+
+void symbols_code(struct symbols *s, const struct view *v, uint64_t address, const char *name, symbols_range visit,
+                  void *context) {
+    struct module m;
+    if (!module_at(v, address, &m)) return;
+    struct symbol_module *module = get_module(s, &m);
+    struct shifted x = {visit, context, m.bias};
+    if (module) symbol_module_code(module, name, visit_shifted, &x);
 }
 
 // The modules whose names start with `name` (NULL: all), one after the other; *at begins with 0. NULL: no more.

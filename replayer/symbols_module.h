@@ -81,6 +81,12 @@ const char *symbol_path(struct symbol_module *s, Dwarf_Die *unit, const char *pa
 
 // The path of a Rust v0 name; false: it is none, or has something that is not known.
 bool symbol_demangle_rust(const char *mangled, char *out, size_t size);
+// The readable name of a function's DIE; NULL: it has none.
+const char *symbol_die_name(struct strings *strings, Dwarf_Die *die);
+
+// Calls `visit` with each range of link-time addresses of the function with that readable name (symbols_code).
+void symbol_module_code(struct symbol_module *s, const char *name,
+                        void (*visit)(void *context, uint64_t start, uint64_t end), void *context);
 
 // The readable form of a symbol's name: demangled, without version and compiler's suffixes.
 const char *symbol_readable(struct strings *strings, const char *name);

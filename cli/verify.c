@@ -1,0 +1,354 @@
+// refork verify: the recorded deadlock's situation, forced on another build. Run 1 is the program as it is: it shows
+// the modules and the forks; the lock's site is found in them, and each further run is one with the fork gate.
+#include "cli/cli.h"
+#include "cli/run_once.h"
+#include "replayer/report.h"
+#include "replayer/situation.h"
+#include "replayer/sources.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    EXTRA_TRIES = 12,  // runs beyond those wanted, that may miss the situation
+    HITS = 4,          // acquires tried, when another one was met
+    FORKS_OF_SITE = 8, // of the forks made at a site, the first ones
+    DEFAULT_RUNS = 3,
+    DEFAULT_TIMEOUT = 60,
+};
+
+enum outcome {
+    MISSED, // the situation was not reached
+    OTHER,  // ... but another one at the same place: the next acquire may be it
+    FINE,   // reached, and the child went on, or the program keeps the situation away
+    HANGS,
+};
+
+struct verify {
+    const struct cli_args *args;
+    char *const *program;
+    char path[4096]; // of the present run's recording
+    struct situation situation;
+    struct situation_sites sites;
+    struct situation_fork forks[SITUATION_FORKS];
+    size_t fork_count;
+    uint64_t runs, timeout_ms;
+    uint64_t made, tries, forced; // runs made, with the gate, and that reached the situation
+    bool gone;                    // the site or the fork is not in the program any more
+    char why[600];                // the last reason why the situation was not reached
+    char fine[600];               // the last reason why it did no harm
+};
+
+static void describe(const struct situation_frame *f, char *out, size_t size) {
+    const char *slash = f->file ? strrchr(f->file, '/') : NULL;
+    if (f->file && f->line)
+        snprintf(out, size, "%s (%s:%d)", f->function, slash ? slash + 1 : f->file, f->line);
+    else
+        snprintf(out, size, "%s of %s", f->function, f->module ? f->module : "an unnamed file");
+}
+
+// ---- the recording to be verified
+
+static int read_situation(struct verify *v, const char *path, struct rf_error *err) {
+    struct timeline *t;
+    const struct verdict *verdict;
+    if (timeline_open(path, &t, err) < 0) return -1;
+    cli_progress_begin(t);
+    int failed = timeline_verdict(t, &verdict, err);
+    struct rf_error first = {0};
+    bool read = false;
+    for (size_t i = 0; !failed && !read && i < verdict->count; i++) {
+        struct rf_error one = {0};
+        read = situation_read(t, &verdict->findings[i], &v->situation, &one) == 0;
+        if (!read && !first.status) first = one;
+    }
+    if (!failed && !read) {
+        failed = -1;
+        if (first.status)
+            *err = first;
+        else
+            rf_fail(err, RF_CANNOT, "there is no deadlock in '%s': nothing to verify", path);
+    }
+    cli_progress_end(t);
+    timeline_close(t);
+    return failed;
+}
+
+// ---- one run
+
+// The present run hung: explains it, and says whether it is the recorded deadlock.
+static int explain_hang(struct verify *v, bool *same, struct rf_error *err) {
+    struct timeline *t;
+    const struct verdict *verdict;
+    *same = false;
+    if (timeline_open(v->path, &t, err) < 0) return -1;
+    cli_progress_begin(t);
+    int failed = timeline_verdict(t, &verdict, err);
+    if (!failed) {
+        report_text(stdout, verdict, timeline_source_line, t);
+        failed = sources_attach(v->path, verdict, err);
+    }
+    for (size_t i = 0; !failed && i < verdict->count && !*same; i++)
+        *same = situation_is(&v->situation, t, &verdict->findings[i]);
+    cli_progress_end(t);
+    timeline_close(t);
+    return failed;
+}
+
+// Was it the recorded place where the parked task took the lock?
+static int check_acquire(struct verify *v, const struct gate_outcome *g, bool *same, struct rf_error *err) {
+    struct timeline *t;
+    if (timeline_open(v->path, &t, err) < 0) return -1;
+    int failed = timeline_seek(t, g->taken, err);
+    char why[500];
+    *same = !failed && situation_holds(&v->situation, &v->sites, t, g->parked, g->lock, why, sizeof why);
+    if (!failed && !*same) snprintf(v->why, sizeof v->why, "%s", why);
+    timeline_close(t);
+    return failed;
+}
+
+// -1 with *err, else an enum outcome. `gate` is NULL in run 1.
+static int run(struct verify *v, const struct gate_plan *gate, struct run_once_result *result, struct rf_error *err) {
+    struct schedule schedule = {0};
+    if (gate) schedule.gate = *gate;
+    const struct run_once once = {.argv = v->program,
+                                  .output = v->path,
+                                  .schedule = gate ? &schedule : NULL,
+                                  .timeout_ms = v->timeout_ms};
+    v->made++;
+    return run_once(&once, result, err);
+}
+
+// What the run of a gate says: an enum outcome, or -1 with *err.
+static int judge(struct verify *v, const struct run_once_result *r, struct rf_error *err) {
+    const struct gate_outcome *g = &r->record.gate;
+    bool same;
+    if (r->record.stuck) return HANGS;
+    switch (g->verdict) {
+    case GATE_CHILD_WENT_ON:
+    case GATE_ATFORK_PROTECTED:
+        break;
+    case GATE_HOLDER_NEEDED:
+        if (g->word) break; // a lock that the forker needs in a fork handler
+        snprintf(v->why, sizeof v->why, "%s", g->reason);
+        return MISSED;
+    default:
+        snprintf(v->why, sizeof v->why, "%s: %s%s", gate_verdict_name(g->verdict), g->reason,
+                 r->timed_out ? " (the time is up, see --timeout)" : "");
+        return MISSED;
+    }
+    if (check_acquire(v, g, &same, err) < 0) return -1;
+    if (!same) return OTHER;
+    snprintf(v->fine, sizeof v->fine, "%s: %s", gate_verdict_name(g->verdict), g->reason);
+    return FINE;
+}
+
+// A gated run, told in a line.
+static int try_gate(struct verify *v, const struct gate_plan *gate, struct rf_error *err) {
+    struct run_once_result r;
+    v->tries++;
+    if (run(v, gate, &r, err) < 0) return -1;
+    int outcome = judge(v, &r, err);
+    if (outcome < 0) return -1;
+    printf("run %" PRIu64 ": %s\n", v->made,
+           outcome == HANGS  ? "forced, and it hangs"
+           : outcome == FINE ? v->fine
+                             : v->why);
+    fflush(stdout);
+    if (outcome == FINE) v->forced++;
+    return outcome;
+}
+
+// ---- the search
+
+static void set_place(struct code_place *to, const struct situation_place *from) {
+    *to = (struct code_place){.offset = from->offset};
+    snprintf(to->module, sizeof to->module, "%s", from->module);
+}
+
+static void make_plan(const struct verify *v, size_t site, const struct situation_fork *fork, uint64_t hit,
+                      struct code_place *from, struct gate_plan *out) {
+    *out = (struct gate_plan){.given = true,
+                              .at_site = true,
+                              .fork = hit,
+                              .stage = GATE_BEFORE_PREPARE,
+                              .acquire_hit = 1,
+                              .bound_events = GATE_BOUND_EVENTS,
+                              .bound_ms = GATE_BOUND_MS,
+                              .from = from,
+                              .from_count = v->sites.call_count};
+    set_place(&out->fork_site, &fork->behind);
+    for (size_t i = 0; i < v->sites.call_count; i++)
+        set_place(&from[i], &v->sites.calls[i]);
+    if (v->sites.site_count) {
+        set_place(&out->acquire, &v->sites.sites[site]);
+    } else {
+        out->function = true;
+        snprintf(out->acquire.module, sizeof out->acquire.module, "%s", v->sites.function_module);
+        snprintf(out->acquire.symbol, sizeof out->acquire.symbol, "%s", v->situation.lock_function);
+    }
+}
+
+static bool enough(const struct verify *v) {
+    return v->forced >= v->runs || v->tries >= v->runs + EXTRA_TRIES;
+}
+
+// One fork, one site: the first acquire that is the recorded one. HANGS, -1, or another enum outcome.
+static int try_acquires(struct verify *v, struct gate_plan *gate, struct rf_error *err) {
+    int outcome = OTHER;
+    for (uint64_t hit = 1; outcome == OTHER && hit <= HITS && !enough(v); hit++) {
+        gate->acquire_hit = hit;
+        outcome = try_gate(v, gate, err);
+    }
+    return outcome;
+}
+
+// All of them, then what could be forced again, until it was forced often enough.
+static int force(struct verify *v, struct rf_error *err) {
+    struct code_place *from = calloc(SITUATION_CALLS, sizeof *from);
+    rf_assert(from);
+    size_t sites = v->sites.site_count ? v->sites.site_count : 1;
+    struct gate_plan plan, good = {.given = false};
+    int outcome = MISSED;
+    for (size_t s = 0; s < sites && outcome >= 0 && outcome != HANGS; s++)
+        for (size_t f = 0; f < v->fork_count && outcome >= 0 && outcome != HANGS; f++)
+            for (uint64_t hit = 1; hit <= v->forks[f].count && hit <= FORKS_OF_SITE && outcome >= 0 &&
+                                   outcome != HANGS && !enough(v);
+                 hit++) {
+                make_plan(v, s, &v->forks[f], hit, from, &plan);
+                outcome = try_acquires(v, &plan, err);
+                if (outcome == FINE) good = plan;
+            }
+    while (good.given && outcome >= 0 && outcome != HANGS && !enough(v))
+        outcome = try_gate(v, &good, err);
+    free(from);
+    return outcome;
+}
+
+// Run 1: as it is. What it shows, the sites of the others.
+static int run_plain(struct verify *v, struct rf_error *err) {
+    struct run_once_result r;
+    struct timeline *t;
+    uint64_t total;
+    if (run(v, NULL, &r, err) < 0) return -1;
+    if (r.record.stuck) return HANGS;
+    if (timeline_open(v->path, &t, err) < 0) return -1;
+    cli_progress_begin(t);
+    int failed = situation_forks(&v->situation, t, v->forks, &v->fork_count, &total, v->why, sizeof v->why, err);
+    if (!failed && v->fork_count) {
+        failed = timeline_seek(t, v->forks[0].event, err);
+        if (!failed) failed = situation_locate(&v->situation, t, v->forks[0].tid, &v->sites, err);
+        if (!failed && v->sites.why[0]) snprintf(v->why, sizeof v->why, "%s", v->sites.why);
+    }
+    cli_progress_end(t);
+    timeline_close(t);
+    if (failed) return -1;
+    v->gone = !v->fork_count || v->sites.why[0];
+    printf("run %" PRIu64 ": as it is: %s%s\n", v->made,
+           r.timed_out ? "the time is up" : r.record.signaled ? "ended by a signal" : "it ends",
+           v->gone ? "" : "; the fork and the lock's site are there: ");
+    if (!v->gone) printf("  %s is taken at %s\n", v->situation.lock[0] ? v->situation.lock : "the lock", v->sites.how);
+    fflush(stdout);
+    return MISSED;
+}
+
+// ---- the result
+
+static int hangs(struct verify *v, struct rf_error *err) {
+    bool same;
+    if (explain_hang(v, &same, err) < 0) return -1;
+    printf("\n%s: the recording is in '%s'\n",
+           same ? "it still hangs" : "another deadlock than the recorded one", v->path);
+    return RF_DEADLOCK;
+}
+
+static int not_reached(const struct verify *v) {
+    printf("the situation could not be reached: %s\n", v->why);
+    if (!v->gone || !cli_has(v->args, "gone-is-fixed")) return RF_CANNOT;
+    printf("taken for fixed (--gone-is-fixed)\n");
+    return RF_OK;
+}
+
+static int verify(struct verify *v, struct rf_error *err) {
+    int outcome = run_plain(v, err);
+    if (outcome == MISSED && !v->gone) outcome = force(v, err);
+    if (outcome < 0) return -1;
+    if (outcome == HANGS) return hangs(v, err);
+    if (!cli_has(v->args, "output")) unlink(v->path);
+    if (!v->forced) return not_reached(v);
+    printf("fixed: the situation was forced %" PRIu64 " time%s and the child went on\n", v->forced,
+           v->forced == 1 ? "" : "s");
+    return RF_OK;
+}
+
+static int prepare(struct verify *v, const struct cli_args *args, struct rf_error *err) {
+    uint64_t seconds = DEFAULT_TIMEOUT;
+    v->runs = DEFAULT_RUNS;
+    if (args->operand_count < 2)
+        return rf_fail(err, RF_CANNOT,
+                       "no program given: usage: refork verify [OPTION...] FILE -- PROGRAM [ARG...]");
+    v->program = args->operands + 1;
+    if (!v->program[0][0]) return rf_fail(err, RF_CANNOT, "empty program name ''");
+    if (cli_number(args, "runs", 1, 1000, &v->runs, err) < 0 ||
+        cli_number(args, "timeout", 1, 86400, &seconds, err) < 0)
+        return -1;
+    v->timeout_ms = seconds * 1000;
+    if (cli_has(args, "output")) {
+        snprintf(v->path, sizeof v->path, "%s", cli_value(args, "output"));
+        if (!access(v->path, F_OK) && !access(args->operands[0], F_OK)) {
+            char *a = realpath(v->path, NULL), *b = realpath(args->operands[0], NULL);
+            bool same = a && b && !strcmp(a, b);
+            free(a);
+            free(b);
+            if (same) return rf_fail(err, RF_CANNOT, "'%s' is the recording to be verified: name another file with -o", v->path);
+        }
+        return 0;
+    }
+    return cli_new_trace(v->program[0], v->path, sizeof v->path, err);
+}
+
+static int run_verify(const struct cli_args *args, struct rf_error *err) {
+    struct verify *v = calloc(1, sizeof *v);
+    rf_assert(v);
+    v->args = args;
+    int status = -1;
+    if (prepare(v, args, err) == 0 && read_situation(v, args->operands[0], err) == 0) {
+        char taken[400], forked[400];
+        describe(&v->situation.acquired, taken, sizeof taken);
+        describe(&v->situation.forked, forked, sizeof forked);
+        printf("recorded: %s, taken in %s, held at the fork in %s\n",
+               v->situation.lock[0] ? v->situation.lock : "a lock", taken, forked);
+        fflush(stdout);
+        run_once_begin();
+        status = verify(v, err);
+        run_once_end();
+        situation_release(&v->situation);
+    }
+    free(v);
+    // `git bisect run` takes any other status below 128 for a bad commit: one that cannot be built, say, is to be skipped.
+    if (status < 0) err->status = RF_CANNOT;
+    return status;
+}
+
+static const struct cli_option verify_options[] = {
+    {"runs", 0, "N", "force the situation N times (3)"},
+    {"timeout", 0, "S", "end each run after S seconds (60)"},
+    {"output", 'o', "FILE", "keep the last run's recording in FILE (else one that hangs: PROGRAM.refork)"},
+    {"gone-is-fixed", 0, NULL, "exit with 0 when the lock's site or the fork is not in the program any more"},
+    {0},
+};
+
+const struct cli_command command_verify = {
+    .name = "verify",
+    .operands = "FILE -- PROGRAM [ARG...]",
+    .summary = "Force a recorded deadlock's situation on another build: is it fixed?",
+    .details = "The lock is taken by the same function and line, and held over the same fork; both are found by\n"
+               "symbol and source line. PROGRAM's input is empty, its output dropped.\n\n"
+               "Exit status, as 'git bisect run' wants it: 0 the situation was forced and the child went on;\n"
+               "120 it still hangs (the recording is kept), or in another deadlock; 125 the situation could\n"
+               "not be reached, or refork failed: the reason is told.\n",
+    .options = verify_options,
+    .run = run_verify,
+};

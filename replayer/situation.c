@@ -1,0 +1,335 @@
+#include "replayer/situation.h"
+
+#include "core/lock_sites.h"
+#include "replayer/analysis_lock.h"
+#include "replayer/report_frames.h"
+#include "replayer/unwind_module.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+enum { DEEP_ENOUGH = 12, FORKS_LOOKED_AT = 200 };
+
+// They return 0 when they have taken the lock that their first argument points to.
+static const char *const lock_functions[] = {
+    "pthread_mutex_lock",         "pthread_mutex_trylock",      "pthread_mutex_timedlock",   "pthread_mutex_clocklock",
+    "pthread_rwlock_rdlock",      "pthread_rwlock_tryrdlock",   "pthread_rwlock_timedrdlock", "pthread_rwlock_clockrdlock",
+    "pthread_rwlock_wrlock",      "pthread_rwlock_trywrlock",   "pthread_rwlock_timedwrlock", "pthread_rwlock_clockwrlock",
+    "pthread_spin_lock",          "pthread_spin_trylock",       "mtx_lock",                  "mtx_trylock",
+    "mtx_timedlock",
+};
+
+static const char *const fork_functions[] = {"fork", "libc_fork", "arch_fork", "clone", "clone3"};
+
+static bool is_one_of(const struct frame *f, const char *const *names, size_t n) {
+    if (!f->function) return false;
+    const char *name = stack_plain_name(f->function);
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(name, names[i])) return true;
+    return false;
+}
+
+#define ONE_OF(frame, names) is_one_of(frame, names, sizeof names / sizeof *names)
+
+static bool is_fork(const struct frame *f) {
+    return ONE_OF(f, fork_functions) || (f->function && !strcmp(f->function, "_Fork"));
+}
+
+// ---- the program's own frame
+
+static bool begins(const char *text, const char *with) {
+    return text && !strncmp(text, with, strlen(with));
+}
+
+// A library of the system, or a header of one that is inlined everywhere (std::mutex::lock).
+static bool is_foreign(const struct view *v, const struct frame *f) {
+    static const char *const folders[] = {"/usr/lib", "/lib/", "/lib64/"};
+    if (!f->module || begins(f->file, "/usr/include/") || begins(f->file, "/usr/lib/")) return true;
+    const struct view_map *map = view_find(v, f->pc - 1);
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        if (map && begins(map->name, folders[i])) return true;
+    return false;
+}
+
+static bool find_own(const struct view *v, struct own_frame *o) {
+    const struct stack s = {o->frames, o->count};
+    size_t first, last;
+    o->outside_fork = 0;
+    o->lock_function = o->count;
+    stack_own_part(&s, &first, &last);
+    for (size_t i = 0; i < last && i < DEEP_ENOUGH; i++) {
+        bool lock = ONE_OF(&o->frames[i], lock_functions);
+        bool fork = !lock && is_fork(&o->frames[i]);
+        if (lock && o->lock_function == o->count) o->lock_function = i;
+        if (fork) o->outside_fork = i + 1;
+        if ((lock || fork) && first <= i) first = i + 1; // of a static program libc is no module of its own
+    }
+    if (first >= last) return false;
+    o->own = first;
+    while (o->own < last && (!o->frames[o->own].function || is_foreign(v, &o->frames[o->own])))
+        o->own++;
+    if (o->own == last) o->own = first; // the program is a part of the system
+    return o->frames[o->own].function != NULL;
+}
+
+bool situation_stack(struct timeline *t, int tid, bool returned, struct own_frame *out) {
+    struct view v;
+    struct rf_error err;
+    struct user_regs_struct regs;
+    struct raw_frame raw[128];
+    if (replay_task_regs(timeline_replay(t), tid, &regs, &err) < 0 ||
+        replay_view(timeline_replay(t), tid, &v, &err) < 0)
+        return false;
+    size_t n = unwind_stack(&v, &regs, raw, sizeof raw / sizeof *raw);
+    if (returned) raw[0].exact = false;
+    out->count = symbols_frames(timeline_symbols(t), &v, raw, n, out->frames,
+                                sizeof out->frames / sizeof *out->frames);
+    return out->count && find_own(&v, out);
+}
+
+// ---- reading the recording
+
+static char *copy(const char *text) {
+    return text ? strdup(text) : NULL;
+}
+
+char *situation_trimmed(const char *text) {
+    if (!text) return NULL;
+    while (isspace((unsigned char)*text))
+        text++;
+    size_t len = strlen(text);
+    while (len && isspace((unsigned char)text[len - 1]))
+        len--;
+    return len ? strndup(text, len) : NULL;
+}
+
+// Only from the recording: the file of that name on the disk may be another build's by now.
+static char *recorded_line(struct timeline *t, const struct frame *f) {
+    char name[4200];
+    if (!f->file) return NULL;
+    snprintf(name, sizeof name, "source:%s", f->file);
+    if (!trace_blob_by_name(replay_trace(timeline_replay(t)), name)) return NULL;
+    return situation_trimmed(timeline_source_line(t, f->file, f->line));
+}
+
+static void read_frame(struct timeline *t, const struct view *v, const struct frame *f, struct situation_frame *out) {
+    struct module m;
+    *out = (struct situation_frame){.function = copy(f->function),
+                                    .module = copy(f->module),
+                                    .file = copy(f->file),
+                                    .text = recorded_line(t, f),
+                                    .line = f->line,
+                                    .offset = f->module_offset};
+    if (module_at(v, f->pc - 1, &m)) out->content = XXH3_64bits(m.image, m.size);
+}
+
+// The lock instruction that the pc is at or behind.
+static void read_instruction(const struct view *v, const struct own_frame *o, struct situation_instruction *out) {
+    const struct frame *f = &o->frames[0];
+    struct module m;
+    size_t count = 0, outer = 0;
+    while (outer + 1 < o->count && o->frames[outer].inlined)
+        outer++;
+    *out = (struct situation_instruction){
+        .module = copy(f->module), .function = copy(o->frames[outer].function), .own = o->own <= outer};
+    if (!module_at(v, f->pc - 1, &m)) return;
+    out->content = XXH3_64bits(m.image, m.size);
+    struct elf_module *elf = elf_module_parse(m.image, m.size);
+    struct lock_site *sites = elf ? elf_module_lock_sites(elf, &count) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (sites[i].vaddr != f->module_offset && sites[i].vaddr + sites[i].length != f->module_offset) continue;
+        out->offset = sites[i].vaddr;
+        out->operation = sites[i].operation;
+        out->size = sites[i].size;
+        if (sites[i].vaddr + sites[i].length == f->module_offset && !(sites[i].flags & LOCK_SITE_SECOND_ENTRY)) break;
+    }
+    free(sites);
+    if (elf) elf_module_free(elf);
+}
+
+static int read_acquire(struct timeline *t, const struct finding *f, struct situation *out, struct rf_error *err) {
+    struct view v;
+    if (timeline_seek(t, f->acquired.event, err) < 0 ||
+        replay_view(timeline_replay(t), f->acquired.tid, &v, err) < 0)
+        return -1;
+    struct own_frame *o = calloc(1, sizeof *o);
+    rf_assert(o);
+    // The finding's stack is that of the acquire, which is before the event.
+    for (; o->count < f->acquired.stack.count && o->count < sizeof o->frames / sizeof *o->frames; o->count++)
+        o->frames[o->count] = f->acquired.stack.frames[o->count];
+    bool known = find_own(&v, o);
+    if (known) {
+        read_frame(t, &v, &o->frames[o->own], &out->acquired);
+        read_instruction(&v, o, &out->instruction);
+        if (o->lock_function < o->own) out->lock_function = copy(stack_plain_name(o->frames[o->lock_function].function));
+        bool helper = out->instruction.function && begins(stack_plain_name(out->instruction.function), "lll_lock_wait");
+        for (size_t i = 0; helper && i < o->own && !out->helper_of; i++)
+            if (!o->frames[i].inlined && o->frames[i].function &&
+                strcmp(o->frames[i].function, out->instruction.function) != 0)
+                out->helper_of = copy(o->frames[i].function);
+    }
+    free(o);
+    if (known) return 0;
+    return rf_fail(err, RF_CANNOT,
+                   "the recorded lock was taken where no function has a name: build the program with -g");
+}
+
+static int read_fork(struct timeline *t, const struct finding *f, struct situation *out, struct rf_error *err) {
+    struct view v;
+    if (timeline_seek(t, f->fork.event, err) < 0) return -1;
+    struct own_frame *o = calloc(1, sizeof *o);
+    rf_assert(o);
+    bool known = situation_stack(t, f->fork.tid, false, o) && replay_view(timeline_replay(t), f->fork.tid, &v, err) == 0;
+    if (known) read_frame(t, &v, &o->frames[o->own], &out->forked);
+    free(o);
+    if (known) return 0;
+    return rf_fail(err, RF_CANNOT, "the recorded fork was called where no function has a name: build the program "
+                                   "with -g");
+}
+
+static bool can_be_forced(enum finding_kind kind) {
+    return kind == FINDING_ORPHANED_LOCK || kind == FINDING_ORPHANED_SPIN;
+}
+
+int situation_read(struct timeline *t, const struct finding *f, struct situation *out, struct rf_error *err) {
+    memset(out, 0, sizeof *out);
+    out->kind = f->kind;
+    snprintf(out->lock, sizeof out->lock, "%s", f->lock.symbol);
+    if (!can_be_forced(f->kind))
+        return rf_fail(err, RF_CANNOT, "a deadlock of the kind %s cannot be forced: only that another thread holds a lock at a fork can",
+                       finding_kind_name(f->kind));
+    if (f->holder_is_forker)
+        return rf_fail(err, RF_CANNOT, "the forking thread held the lock itself: there is nothing to force, any run shows it");
+    if (!f->acquired.event || !f->acquired.stack.count || !f->fork.event)
+        return rf_fail(err, RF_CANNOT, "the recording does not show where %s was taken",
+                       f->lock.symbol[0] ? f->lock.symbol : "the lock");
+    int failed = read_acquire(t, f, out, err) < 0 || read_fork(t, f, out, err) < 0;
+    if (failed) situation_release(out);
+    return failed ? -1 : 0;
+}
+
+static void release_frame(struct situation_frame *f) {
+    free(f->function);
+    free(f->module);
+    free(f->file);
+    free(f->text);
+}
+
+void situation_release(struct situation *s) {
+    release_frame(&s->acquired);
+    release_frame(&s->forked);
+    free(s->lock_function);
+    free(s->instruction.module);
+    free(s->instruction.function);
+    free(s->helper_of);
+    memset(s, 0, sizeof *s);
+}
+
+// ---- comparing
+
+static bool same_function(const struct situation_frame *f, const struct frame *g) {
+    return g->function && !strcmp(f->function, g->function);
+}
+
+static const struct frame *own_of(struct timeline *t, const struct finding_point *p, struct own_frame *o) {
+    struct view v;
+    struct rf_error err;
+    if (!p->event || timeline_seek(t, p->event, &err) < 0 || replay_view(timeline_replay(t), p->tid, &v, &err) < 0)
+        return NULL;
+    for (o->count = 0; o->count < p->stack.count && o->count < sizeof o->frames / sizeof *o->frames; o->count++)
+        o->frames[o->count] = p->stack.frames[o->count];
+    return find_own(&v, o) ? &o->frames[o->own] : NULL;
+}
+
+bool situation_is(const struct situation *s, struct timeline *t, const struct finding *f) {
+    if (!can_be_forced(f->kind)) return false;
+    if (s->lock[0] && f->lock.symbol[0] && strcmp(s->lock, f->lock.symbol) != 0) return false;
+    struct own_frame *o = malloc(sizeof *o);
+    rf_assert(o);
+    const struct frame *at = own_of(t, &f->acquired, o);
+    bool same = at && same_function(&s->acquired, at);
+    at = same ? own_of(t, &f->fork, o) : NULL;
+    same = at && same_function(&s->forked, at);
+    free(o);
+    return same;
+}
+
+bool situation_holds(const struct situation *s, const struct situation_sites *sites, struct timeline *t, int tid,
+                     uint64_t lock, char *why, size_t why_size) {
+    struct own_frame *o = malloc(sizeof *o);
+    rf_assert(o);
+    bool known = situation_stack(t, tid, sites->function_module[0], o);
+    const struct frame f = known ? o->frames[o->own] : (struct frame){0};
+    free(o);
+    if (!known || !same_function(&s->acquired, &f)) {
+        snprintf(why, why_size, "the lock was taken by %s", known ? f.function : "a function without a name");
+        return false;
+    }
+    bool line = !sites->line_count || !f.line;
+    for (size_t i = 0; i < sites->line_count && !line; i++)
+        line = sites->lines[i] == f.line;
+    if (!line) {
+        snprintf(why, why_size, "the lock was taken by another line of %s, %d", f.function, f.line);
+        return false;
+    }
+    struct view v;
+    struct rf_error err;
+    struct data_symbol symbol;
+    if (!lock || !s->lock[0] || replay_view(timeline_replay(t), tid, &v, &err) < 0 ||
+        !symbols_data(timeline_symbols(t), &v, lock, &symbol))
+        return true;
+    size_t name = strcspn(s->lock, "+"); // "queue+16"
+    if (strlen(symbol.name) == name && !strncmp(symbol.name, s->lock, name)) return true;
+    snprintf(why, why_size, "another lock was taken there, %s", symbol.name);
+    return false;
+}
+
+// ---- forks
+
+static bool add_fork(struct situation_fork *out, size_t *count, const struct frame *behind, uint64_t event, int tid) {
+    struct situation_place place = {.offset = behind->module_offset};
+    snprintf(place.module, sizeof place.module, "%s", behind->module ? behind->module : "");
+    for (size_t i = 0; i < *count; i++) {
+        if (out[i].behind.offset != place.offset || strcmp(out[i].behind.module, place.module) != 0) continue;
+        out[i].count++;
+        return true;
+    }
+    if (*count == SITUATION_FORKS) return false;
+    out[(*count)++] = (struct situation_fork){place, 1, event, tid};
+    return true;
+}
+
+int situation_forks(const struct situation *s, struct timeline *t, struct situation_fork out[SITUATION_FORKS],
+                    size_t *count, uint64_t *total, char *why, size_t why_size, struct rf_error *err) {
+    struct own_frame *o = malloc(sizeof *o);
+    rf_assert(o);
+    bool by_text = false, failed = false;
+    uint64_t looked = 0;
+    *count = 0;
+    *total = 0;
+    for (uint64_t n = 1; n <= timeline_last(t) && looked < FORKS_LOOKED_AT && !failed; n++) {
+        struct event e;
+        failed = timeline_event(t, n, &e, err) < 0;
+        if (failed || e.kind != EV_BIRTH || e.flags & EVF_VM) continue;
+        int tid = e.tid;
+        ++*total;
+        failed = timeline_seek(t, n, err) < 0;
+        if (failed || !situation_stack(t, tid, false, o) || !same_function(&s->forked, &o->frames[o->own])) continue;
+        looked++;
+        const struct frame *f = &o->frames[o->own];
+        char *text = s->forked.text ? situation_trimmed(timeline_source_line(t, f->file, f->line)) : NULL;
+        bool same = text && !strcmp(text, s->forked.text);
+        free(text);
+        if (same && !by_text) *count = 0; // those by the function alone do not count any more
+        by_text |= same;
+        if (same == by_text) add_fork(out, count, &o->frames[o->outside_fork], n, tid);
+    }
+    free(o);
+    if (failed) return -1;
+    if (!*count)
+        snprintf(why, why_size, "no fork is made in %s (%" PRIu64 " elsewhere)", s->forked.function, *total);
+    return 0;
+}
