@@ -110,7 +110,8 @@ static int check_acquire(struct verify *v, const struct gate_outcome *g, bool *s
 }
 
 // -1 with *err, else an enum outcome. `gate` is NULL in run 1.
-static int run(struct verify *v, const struct gate_plan *gate, struct run_once_result *result, struct rf_error *err) {
+static int run(struct verify *v, const struct gate_plan *gate, struct run_once_result *result,
+               struct rf_error *err) {
     struct schedule schedule = {0};
     if (gate) schedule.gate = *gate;
     const struct run_once once = {.argv = v->program,
@@ -236,7 +237,8 @@ static int run_plain(struct verify *v, struct rf_error *err) {
     if (r.record.stuck) return HANGS;
     if (timeline_open(v->path, &t, err) < 0) return -1;
     cli_progress_begin(t);
-    int failed = situation_forks(&v->situation, t, v->forks, &v->fork_count, &total, v->why, sizeof v->why, err);
+    int failed =
+        situation_forks(&v->situation, t, v->forks, &v->fork_count, &total, v->why, sizeof v->why, err);
     if (!failed && v->fork_count) {
         failed = timeline_seek(t, v->forks[0].event, err);
         if (!failed) failed = situation_locate(&v->situation, t, v->forks[0].tid, &v->sites, err);
@@ -247,9 +249,12 @@ static int run_plain(struct verify *v, struct rf_error *err) {
     if (failed) return -1;
     v->gone = !v->fork_count || v->sites.why[0];
     printf("run %" PRIu64 ": as it is: %s%s\n", v->made,
-           r.timed_out ? "the time is up" : r.record.signaled ? "ended by a signal" : "it ends",
+           r.timed_out         ? "the time is up"
+           : r.record.signaled ? "ended by a signal"
+                               : "it ends",
            v->gone ? "" : "; the fork and the lock's site are there: ");
-    if (!v->gone) printf("  %s is taken at %s\n", v->situation.lock[0] ? v->situation.lock : "the lock", v->sites.how);
+    if (!v->gone)
+        printf("  %s is taken at %s\n", v->situation.lock[0] ? v->situation.lock : "the lock", v->sites.how);
     fflush(stdout);
     return MISSED;
 }
@@ -302,7 +307,9 @@ static int prepare(struct verify *v, const struct cli_args *args, struct rf_erro
             bool same = a && b && !strcmp(a, b);
             free(a);
             free(b);
-            if (same) return rf_fail(err, RF_CANNOT, "'%s' is the recording to be verified: name another file with -o", v->path);
+            if (same)
+                return rf_fail(err, RF_CANNOT,
+                               "'%s' is the recording to be verified: name another file with -o", v->path);
         }
         return 0;
     }
@@ -344,11 +351,12 @@ const struct cli_command command_verify = {
     .name = "verify",
     .operands = "FILE -- PROGRAM [ARG...]",
     .summary = "Force a recorded deadlock's situation on another build: is it fixed?",
-    .details = "The lock is taken by the same function and line, and held over the same fork; both are found by\n"
-               "symbol and source line. PROGRAM's input is empty, its output dropped.\n\n"
-               "Exit status, as 'git bisect run' wants it: 0 the situation was forced and the child went on;\n"
-               "120 it still hangs (the recording is kept), or in another deadlock; 125 the situation could\n"
-               "not be reached, or refork failed: the reason is told.\n",
+    .details =
+        "The lock is taken by the same function and line, and held over the same fork; both are found by\n"
+        "symbol and source line. PROGRAM's input is empty, its output dropped.\n\n"
+        "Exit status, as 'git bisect run' wants it: 0 the situation was forced and the child went on;\n"
+        "120 it still hangs (the recording is kept), or in another deadlock; 125 the situation could\n"
+        "not be reached, or refork failed: the reason is told.\n",
     .options = verify_options,
     .run = run_verify,
 };

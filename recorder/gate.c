@@ -27,10 +27,10 @@ enum gate_state {
 };
 
 enum {
-    ALONE_US = 100000, // the forking task has the CPU to itself for so long on its way to the fork
-    LOCK_SIZE = 16,    // futex words are at its begin; of pthread_rwlock_t at 8 and 12
+    ALONE_US = 100000,  // the forking task has the CPU to itself for so long on its way to the fork
+    LOCK_SIZE = 16,     // futex words are at its begin; of pthread_rwlock_t at 8 and 12
     FROM_STACK = 65536, // so many bytes of a stack are looked through for a return address
-    TIMED_WAITS = 3,   // so many waits with a timeout on a word of the lock are waits for its holder
+    TIMED_WAITS = 3,    // so many waits with a timeout on a word of the lock are waits for its holder
 };
 
 struct pending_return {
@@ -315,7 +315,8 @@ static bool instruction_takes(struct recorder *r, struct task *t, const struct u
     int result = atomic_emulate(code, 15, &copy, &memory, &a);
     if (result == -1) return false; // it faults
     r->gate->out->lock = result == 0 ? a.address : 0;
-    return result == 0 ? takes(&a) && is_the_word(r->gate, a.address) : true; // a plain store: the plan says that it takes the lock
+    return result == 0 ? takes(&a) && is_the_word(r->gate, a.address)
+                       : true; // a plain store: the plan says that it takes the lock
 }
 
 // Is t within a call that returns to one of the plan's places? A word of its stack is such an address; one that an
