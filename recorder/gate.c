@@ -305,7 +305,8 @@ static bool instruction_takes(struct recorder *r, struct task *t, const struct u
     int result = atomic_emulate(code, 15, &copy, &memory, &a);
     if (result == -1) return false; // it faults
     r->gate->out->lock = result == 0 ? a.address : 0;
-    return result == 0 ? takes(&a) && is_the_word(r->gate, a.address) : true; // a plain store: the plan says that it takes the lock
+    return result == 0 ? takes(&a) && is_the_word(r->gate, a.address)
+                       : true; // a plain store: the plan says that it takes the lock
 }
 
 enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {

@@ -133,7 +133,10 @@ static struct waiter *wait_of(struct analysis *a, size_t life) {
 // What the holder of w's lock waits for itself.
 static struct waiter *next_of(struct analysis *a, const struct waiter *w) {
     const struct waiter *f = w->first;
-    return f->futex && f->searched && f->who.tid && !f->who.fork ? wait_of(a, f->who.life) : NULL;
+    struct waiter *next =
+        f->futex && f->searched && f->who.tid && !f->who.fork ? wait_of(a, f->who.life) : NULL;
+    // A loop that polls for something else may take a lock, and free it, in each turn: tests/programs/rare_locks.c.
+    return next == w && w->stuck->wait == WAIT_YIELD && !w->stuck->proved ? NULL : next;
 }
 
 static void add_edge(struct finding *f, const struct waiter *w) {
@@ -270,7 +273,8 @@ static int make_pipe(struct analysis *a, struct waiter *w, struct rf_error *err)
     snprintf(f->lock.kind, sizeof f->lock.kind, "pipe");
     snprintf(f->lock.symbol, sizeof f->lock.symbol, "the pipe on fd %d", (int)s->object);
     for (size_t i = 0; i < s->end_count; i++)
-        if (inherited_unused(&a->history, &s->ends[i]) && add_pipe_holder(a, f, &s->ends[i], s->event, err) < 0)
+        if (inherited_unused(&a->history, &s->ends[i]) &&
+            add_pipe_holder(a, f, &s->ends[i], s->event, err) < 0)
             return -1;
     text_reason_pipe(f, (int)s->object);
     text_advice(f, ADVICE_PIPE, NULL, explain(a, w));
@@ -322,7 +326,8 @@ static void make_unknown(struct analysis *a) {
         const struct waiter *first = best->first;
         // fork() waits for somebody who waits for something else than a lock: fflush(NULL) for a blocked reader.
         bool in_fork = best->ref.in_fork && first->who.tid && first->holder_lives && !first->who.fork;
-        struct finding *f = add(a, best, in_fork ? FINDING_ATFORK_DEADLOCK : FINDING_UNKNOWN_WAIT, RANK_UNKNOWN);
+        struct finding *f =
+            add(a, best, in_fork ? FINDING_ATFORK_DEADLOCK : FINDING_UNKNOWN_WAIT, RANK_UNKNOWN);
         add_holder(f, first);
         add_fork(f, first);
         enum advice which = best->shared           ? ADVICE_SHARED

@@ -4,13 +4,13 @@
 #include <string.h>
 
 enum {
-    LIST_MAX = 4096,      // destructors that are counted
-    MODULES_MAX = 1024,   // of the link map
-    CACHE_BINS = 64,      // TCACHE_MAX_BINS
-    CACHE_FIRST = 24,     // usable bytes of the first bin's blocks
-    CACHE_STEP = 16,      // MALLOC_ALIGNMENT
-    DTV_SLOT = 16,        // sizeof(dtv_t)
-    MAP_NAME = 8,         // struct link_map, <link.h>: l_addr, l_name, l_ld, l_next
+    LIST_MAX = 4096,    // destructors that are counted
+    MODULES_MAX = 1024, // of the link map
+    CACHE_BINS = 64,    // TCACHE_MAX_BINS
+    CACHE_FIRST = 24,   // usable bytes of the first bin's blocks
+    CACHE_STEP = 16,    // MALLOC_ALIGNMENT
+    DTV_SLOT = 16,      // sizeof(dtv_t)
+    MAP_NAME = 8,       // struct link_map, <link.h>: l_addr, l_name, l_ld, l_next
     MAP_NEXT = 24,
     DEBUG_MAP = 8,        // struct r_debug: r_version, r_map
     DESTRUCTOR_NEXT = 24, // struct dtor_list in stdlib/cxa_thread_atexit_impl.c: func, obj, map, next
@@ -24,7 +24,8 @@ static bool read_u64(const struct view *v, uint64_t address, uint64_t *out) {
 }
 
 // One _thread_db_ variable: {size in bits, number of elements, offset}.
-static bool field(struct symbols *s, const struct view *v, const char *name, uint64_t *offset, uint64_t *count) {
+static bool field(struct symbols *s, const struct view *v, const char *name, uint64_t *offset,
+                  uint64_t *count) {
     char symbol[80];
     uint32_t words[3];
     snprintf(symbol, sizeof symbol, "_thread_db_%s", name);
@@ -54,7 +55,8 @@ static void read_keys(struct symbols *s, const struct view *v, struct libc_layou
                  size_of(s, v, "pthread_key_data", &l->data_size) &&
                  field(s, v, "pthread_key_struct_seq", &seq, NULL) &&
                  field(s, v, "pthread_key_struct_destr", &destructor, NULL) &&
-                 size_of(s, v, "pthread_key_struct", &size) && size_of(s, v, "pthread_key_data_level2", &bytes);
+                 size_of(s, v, "pthread_key_struct", &size) &&
+                 size_of(s, v, "pthread_key_data_level2", &bytes);
     // (glibc says the number of level 2's elements as 0: it is what fills the structure.)
     if (known) l->level2_count = (bytes - l->level2) / l->data_size;
     if (!known || l->level1_count > 64 || l->level2_count > 64) return;
@@ -102,9 +104,11 @@ static int count_keys(const struct libc_layout *l, const struct view *v, uint64_
         for (uint64_t k = 0; block && k < l->level2_count; k++) {
             uint64_t data = block + l->level2 + k * l->data_size, seq, value, key_seq, destructor;
             uint64_t key = l->keys + (i * l->level2_count + k) * l->key_size;
-            if (!read_u64(v, data + l->data_seq, &seq) || !read_u64(v, data + l->data_value, &value)) return -1;
+            if (!read_u64(v, data + l->data_seq, &seq) || !read_u64(v, data + l->data_value, &value))
+                return -1;
             if (!value) continue;
-            if (!read_u64(v, key + l->key_seq, &key_seq) || !read_u64(v, key + l->key_destructor, &destructor))
+            if (!read_u64(v, key + l->key_seq, &key_seq) ||
+                !read_u64(v, key + l->key_destructor, &destructor))
                 return -1;
             count += seq == key_seq && destructor;
         }

@@ -19,7 +19,8 @@ struct libc_layout {
 void libc_layout_read(struct symbols *s, const struct view *v, struct libc_layout *out);
 
 // Fills destructors, keys and cache_* of a thread whose TCB is at fs_base; -1 for what cannot be read.
-void libc_thread(const struct libc_layout *l, const struct view *v, uint64_t fs_base, struct vanished_thread *out);
+void libc_thread(const struct libc_layout *l, const struct view *v, uint64_t fs_base,
+                 struct vanished_thread *out);
 
 // The handlers that pthread_atfork registered, in the order of registration: addresses of functions, 0 for none.
 struct fork_handler {

@@ -122,16 +122,19 @@ void text_reason_child_handler(struct finding *f) {
 }
 
 void text_reason_torn(struct finding *f) {
-    snprintf(f->reason, sizeof f->reason,
-             "%s was held at the fork by a thread that vanished there. In the child it was made free again, but the "
-             "data under it is as that thread left it, in the middle of a change; process %d took the lock and "
-             "crashed. (Likely, not proved: the crash may have another cause.)",
-             lock_name(f), f->waiter.pid);
+    snprintf(
+        f->reason, sizeof f->reason,
+        "%s was held at the fork by a thread that vanished there. In the child it was made free again, but "
+        "the "
+        "data under it is as that thread left it, in the middle of a change; process %d took the lock and "
+        "crashed. (Likely, not proved: the crash may have another cause.)",
+        lock_name(f), f->waiter.pid);
 }
 
 void text_reason_pipe(struct finding *f, int fd) {
     snprintf(f->reason, sizeof f->reason,
-             "Process %d reads from fd %d until the pipe ends. It does not end, because a copy of its write end is "
+             "Process %d reads from fd %d until the pipe ends. It does not end, because a copy of its write "
+             "end is "
              "still open, in a process that got it by fork and does not use it.",
              f->waiter.pid, fd);
 }
@@ -247,10 +250,13 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
         break;
     case ADVICE_FORK_HELD:
         say(f,
-            "fork() itself hangs, in the parent: it takes %s, as it takes all of libc's locks and those of fork "
-            "handlers, and the holder does not give it back. (fflush(NULL) and exit() hold the list of streams while "
+            "fork() itself hangs, in the parent: it takes %s, as it takes all of libc's locks and those of "
+            "fork "
+            "handlers, and the holder does not give it back. (fflush(NULL) and exit() hold the list of "
+            "streams while "
             "they wait for a stream that another thread is reading from.)\n"
-            "1. Do not wait for input while a stream is locked: read(2) in the reader, or flush single streams.\n"
+            "1. Do not wait for input while a stream is locked: read(2) in the reader, or flush single "
+            "streams.\n"
             "2. Or use posix_spawn, which takes none of these locks.\n",
             lock_name(f));
         break;
@@ -283,7 +289,8 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
         break;
     case ADVICE_TORN:
         say(f,
-            "To make the lock free again in the child is not enough: what it protects is as the vanished thread left "
+            "To make the lock free again in the child is not enough: what it protects is as the vanished "
+            "thread left "
             "it.\n"
             "1. Take %s in a prepare handler (pthread_atfork): then nobody is in the middle of a change at a "
             "fork.\n"
@@ -292,11 +299,12 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
             lock_name(f));
         break;
     case ADVICE_PIPE:
-        say(f, "A pipe ends when every copy of its write end is closed, and fork makes copies.\n"
-               "1. Close the ends that a process does not use, in the parent and in each child, right after the "
-               "fork.\n"
-               "2. Or make pipes with pipe2(O_CLOEXEC) and start other programs with posix_spawn and its file "
-               "actions: then no copy gets into them.\n");
+        say(f,
+            "A pipe ends when every copy of its write end is closed, and fork makes copies.\n"
+            "1. Close the ends that a process does not use, in the parent and in each child, right after the "
+            "fork.\n"
+            "2. Or make pipes with pipe2(O_CLOEXEC) and start other programs with posix_spawn and its file "
+            "actions: then no copy gets into them.\n");
         break;
     case ADVICE_UNKNOWN:
         say(f,
@@ -315,7 +323,9 @@ void text_handlers(struct finding *f, const char *text, size_t count, size_t sho
         say(f, "No fork handlers are registered now.\n");
         return;
     }
-    say(f, "Registered now, in this order (prepare, parent, child; prepare handlers run from the last to the first): %s",
+    say(f,
+        "Registered now, in this order (prepare, parent, child; prepare handlers run from the last to the "
+        "first): %s",
         text);
     if (count > shown) say(f, " and %zu more", count - shown);
     say(f, ".\n");

@@ -10,17 +10,17 @@ void text_lock(struct timeline *t, const struct history *h, int tid, const struc
                struct finding_lock *out);
 
 enum advice {
-    ADVICE_ORPHAN,   // a vanished thread holds it
-    ADVICE_FORKER,   // the forking thread itself holds it
-    ADVICE_NOT_SEEN, // held at the fork, by whom was not seen
-    ADVICE_ENDED,    // the holder ended and never released it
-    ADVICE_HELD,     // the holder lives, and is not known to be stuck on a lock
-    ADVICE_CYCLE,    // lock order
-    ADVICE_SELF,     // one thread, one lock
-    ADVICE_ATFORK,   // fork handlers against another thread
-    ADVICE_FORK_HELD, // fork() waits for a lock whose holder lives
-    ADVICE_CROSS,    // waits for a stuck process
-    ADVICE_SHARED,   // a lock in shared memory
+    ADVICE_ORPHAN,        // a vanished thread holds it
+    ADVICE_FORKER,        // the forking thread itself holds it
+    ADVICE_NOT_SEEN,      // held at the fork, by whom was not seen
+    ADVICE_ENDED,         // the holder ended and never released it
+    ADVICE_HELD,          // the holder lives, and is not known to be stuck on a lock
+    ADVICE_CYCLE,         // lock order
+    ADVICE_SELF,          // one thread, one lock
+    ADVICE_ATFORK,        // fork handlers against another thread
+    ADVICE_FORK_HELD,     // fork() waits for a lock whose holder lives
+    ADVICE_CROSS,         // waits for a stuck process
+    ADVICE_SHARED,        // a lock in shared memory
     ADVICE_WAKER,         // who would have ended the wait vanished
     ADVICE_CHILD_HANDLER, // an atfork child handler hangs
     ADVICE_TORN,          // crashed in half-changed data

@@ -7,7 +7,8 @@
 
 enum { VANISHED_MAX = 512, HANDLERS_SHOWN = 6 };
 
-static void look_at(struct analysis *a, size_t life, const struct libc_layout *layout, struct vanished_thread *out) {
+static void look_at(struct analysis *a, size_t life, const struct libc_layout *layout,
+                    struct vanished_thread *out) {
     const struct life *l = &a->history.lives[life];
     struct replay *r = timeline_replay(a->timeline);
     const struct replay_task *task = replay_task_find(r, l->tid);

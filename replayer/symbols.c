@@ -242,8 +242,8 @@ bool symbols_functions(struct symbols *s, const struct view *v, uint64_t address
 }
 
 // The modules whose names start with `name` (NULL: all), one after the other; *at begins with 0. NULL: no more.
-static struct symbol_module *next_module(struct symbols *s, const struct view *v, const char *name, size_t *at,
-                                         uint64_t *bias) {
+static struct symbol_module *next_module(struct symbols *s, const struct view *v, const char *name,
+                                         size_t *at, uint64_t *bias) {
     while (*at < v->map_count) {
         const struct view_map *map = &v->maps[(*at)++];
         struct module m;

@@ -54,6 +54,7 @@ bool symbols_functions(struct symbols *s, const struct view *v, uint64_t address
 uint64_t symbols_address(struct symbols *s, const struct view *v, const char *module, const char *name);
 
 // The same for a thread-local variable: its offset in the module's TLS block.
-bool symbols_tls(struct symbols *s, const struct view *v, const char *module, const char *name, uint64_t *offset);
+bool symbols_tls(struct symbols *s, const struct view *v, const char *module, const char *name,
+                 uint64_t *offset);
 
 #endif
