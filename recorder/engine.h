@@ -344,6 +344,8 @@ bool gate_idle(struct recorder *r);
 bool gate_wants_sites(const struct recorder *r);
 // The acquire site has been found; `problem`: why there can be no breakpoint.
 void gate_site(struct recorder *r, const char *problem);
+// The acquire site's breakpoint is to be on from the begin.
+bool gate_acquire_matters(const struct recorder *r);
 void gate_from(struct recorder *r, uint64_t address); // a place of the plan's `from` list has been found
 bool gate_at_clone(struct recorder *r, struct task *t);
 void gate_forked(struct recorder *r, struct task *t, struct task *child);

@@ -15,10 +15,22 @@ enum { DEEP_ENOUGH = 12, FORKS_LOOKED_AT = 200 };
 
 // They return 0 when they have taken the lock that their first argument points to.
 static const char *const lock_functions[] = {
-    "pthread_mutex_lock",         "pthread_mutex_trylock",      "pthread_mutex_timedlock",   "pthread_mutex_clocklock",
-    "pthread_rwlock_rdlock",      "pthread_rwlock_tryrdlock",   "pthread_rwlock_timedrdlock", "pthread_rwlock_clockrdlock",
-    "pthread_rwlock_wrlock",      "pthread_rwlock_trywrlock",   "pthread_rwlock_timedwrlock", "pthread_rwlock_clockwrlock",
-    "pthread_spin_lock",          "pthread_spin_trylock",       "mtx_lock",                  "mtx_trylock",
+    "pthread_mutex_lock",
+    "pthread_mutex_trylock",
+    "pthread_mutex_timedlock",
+    "pthread_mutex_clocklock",
+    "pthread_rwlock_rdlock",
+    "pthread_rwlock_tryrdlock",
+    "pthread_rwlock_timedrdlock",
+    "pthread_rwlock_clockrdlock",
+    "pthread_rwlock_wrlock",
+    "pthread_rwlock_trywrlock",
+    "pthread_rwlock_timedwrlock",
+    "pthread_rwlock_clockwrlock",
+    "pthread_spin_lock",
+    "pthread_spin_trylock",
+    "mtx_lock",
+    "mtx_trylock",
     "mtx_timedlock",
 };
 
@@ -115,7 +127,8 @@ static char *recorded_line(struct timeline *t, const struct frame *f) {
     return situation_trimmed(timeline_source_line(t, f->file, f->line));
 }
 
-static void read_frame(struct timeline *t, const struct view *v, const struct frame *f, struct situation_frame *out) {
+static void read_frame(struct timeline *t, const struct view *v, const struct frame *f,
+                       struct situation_frame *out) {
     struct module m;
     *out = (struct situation_frame){.function = copy(f->function),
                                     .module = copy(f->module),
@@ -127,7 +140,8 @@ static void read_frame(struct timeline *t, const struct view *v, const struct fr
 }
 
 // The lock instruction that the pc is at or behind.
-static void read_instruction(const struct view *v, const struct own_frame *o, struct situation_instruction *out) {
+static void read_instruction(const struct view *v, const struct own_frame *o,
+                             struct situation_instruction *out) {
     const struct frame *f = &o->frames[0];
     struct module m;
     size_t count = 0, outer = 0;
@@ -140,17 +154,21 @@ static void read_instruction(const struct view *v, const struct own_frame *o, st
     struct elf_module *elf = elf_module_parse(m.image, m.size);
     struct lock_site *sites = elf ? elf_module_lock_sites(elf, &count) : NULL;
     for (size_t i = 0; i < count; i++) {
-        if (sites[i].vaddr != f->module_offset && sites[i].vaddr + sites[i].length != f->module_offset) continue;
+        if (sites[i].vaddr != f->module_offset && sites[i].vaddr + sites[i].length != f->module_offset)
+            continue;
         out->offset = sites[i].vaddr;
         out->operation = sites[i].operation;
         out->size = sites[i].size;
-        if (sites[i].vaddr + sites[i].length == f->module_offset && !(sites[i].flags & LOCK_SITE_SECOND_ENTRY)) break;
+        if (sites[i].vaddr + sites[i].length == f->module_offset &&
+            !(sites[i].flags & LOCK_SITE_SECOND_ENTRY))
+            break;
     }
     free(sites);
     if (elf) elf_module_free(elf);
 }
 
-static int read_acquire(struct timeline *t, const struct finding *f, struct situation *out, struct rf_error *err) {
+static int read_acquire(struct timeline *t, const struct finding *f, struct situation *out,
+                        struct rf_error *err) {
     struct view v;
     if (timeline_seek(t, f->acquired.event, err) < 0 ||
         replay_view(timeline_replay(t), f->acquired.tid, &v, err) < 0)
@@ -164,8 +182,10 @@ static int read_acquire(struct timeline *t, const struct finding *f, struct situ
     if (known) {
         read_frame(t, &v, &o->frames[o->own], &out->acquired);
         read_instruction(&v, o, &out->instruction);
-        if (o->lock_function < o->own) out->lock_function = copy(stack_plain_name(o->frames[o->lock_function].function));
-        bool helper = out->instruction.function && begins(stack_plain_name(out->instruction.function), "lll_lock_wait");
+        if (o->lock_function < o->own)
+            out->lock_function = copy(stack_plain_name(o->frames[o->lock_function].function));
+        bool helper =
+            out->instruction.function && begins(stack_plain_name(out->instruction.function), "lll_lock_wait");
         for (size_t i = 0; helper && i < o->own && !out->helper_of; i++)
             if (!o->frames[i].inlined && o->frames[i].function &&
                 strcmp(o->frames[i].function, out->instruction.function) != 0)
@@ -177,17 +197,20 @@ static int read_acquire(struct timeline *t, const struct finding *f, struct situ
                    "the recorded lock was taken where no function has a name: build the program with -g");
 }
 
-static int read_fork(struct timeline *t, const struct finding *f, struct situation *out, struct rf_error *err) {
+static int read_fork(struct timeline *t, const struct finding *f, struct situation *out,
+                     struct rf_error *err) {
     struct view v;
     if (timeline_seek(t, f->fork.event, err) < 0) return -1;
     struct own_frame *o = calloc(1, sizeof *o);
     rf_assert(o);
-    bool known = situation_stack(t, f->fork.tid, false, o) && replay_view(timeline_replay(t), f->fork.tid, &v, err) == 0;
+    bool known = situation_stack(t, f->fork.tid, false, o) &&
+                 replay_view(timeline_replay(t), f->fork.tid, &v, err) == 0;
     if (known) read_frame(t, &v, &o->frames[o->own], &out->forked);
     free(o);
     if (known) return 0;
-    return rf_fail(err, RF_CANNOT, "the recorded fork was called where no function has a name: build the program "
-                                   "with -g");
+    return rf_fail(err, RF_CANNOT,
+                   "the recorded fork was called where no function has a name: build the program "
+                   "with -g");
 }
 
 static bool can_be_forced(enum finding_kind kind) {
@@ -199,10 +222,14 @@ int situation_read(struct timeline *t, const struct finding *f, struct situation
     out->kind = f->kind;
     snprintf(out->lock, sizeof out->lock, "%s", f->lock.symbol);
     if (!can_be_forced(f->kind))
-        return rf_fail(err, RF_CANNOT, "a deadlock of the kind %s cannot be forced: only that another thread holds a lock at a fork can",
-                       finding_kind_name(f->kind));
+        return rf_fail(
+            err, RF_CANNOT,
+            "a deadlock of the kind %s cannot be forced: only that another thread holds a lock at a fork can",
+            finding_kind_name(f->kind));
     if (f->holder_is_forker)
-        return rf_fail(err, RF_CANNOT, "the forking thread held the lock itself: there is nothing to force, any run shows it");
+        return rf_fail(
+            err, RF_CANNOT,
+            "the forking thread held the lock itself: there is nothing to force, any run shows it");
     if (!f->acquired.event || !f->acquired.stack.count || !f->fork.event)
         return rf_fail(err, RF_CANNOT, "the recording does not show where %s was taken",
                        f->lock.symbol[0] ? f->lock.symbol : "the lock");
@@ -237,9 +264,11 @@ static bool same_function(const struct situation_frame *f, const struct frame *g
 static const struct frame *own_of(struct timeline *t, const struct finding_point *p, struct own_frame *o) {
     struct view v;
     struct rf_error err;
-    if (!p->event || timeline_seek(t, p->event, &err) < 0 || replay_view(timeline_replay(t), p->tid, &v, &err) < 0)
+    if (!p->event || timeline_seek(t, p->event, &err) < 0 ||
+        replay_view(timeline_replay(t), p->tid, &v, &err) < 0)
         return NULL;
-    for (o->count = 0; o->count < p->stack.count && o->count < sizeof o->frames / sizeof *o->frames; o->count++)
+    for (o->count = 0; o->count < p->stack.count && o->count < sizeof o->frames / sizeof *o->frames;
+         o->count++)
         o->frames[o->count] = p->stack.frames[o->count];
     return find_own(&v, o) ? &o->frames[o->own] : NULL;
 }
@@ -257,8 +286,8 @@ bool situation_is(const struct situation *s, struct timeline *t, const struct fi
     return same;
 }
 
-bool situation_holds(const struct situation *s, const struct situation_sites *sites, struct timeline *t, int tid,
-                     uint64_t lock, char *why, size_t why_size) {
+bool situation_holds(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
+                     int tid, uint64_t lock, char *why, size_t why_size) {
     struct own_frame *o = malloc(sizeof *o);
     rf_assert(o);
     bool known = situation_stack(t, tid, sites->function_module[0], o);
@@ -289,7 +318,8 @@ bool situation_holds(const struct situation *s, const struct situation_sites *si
 
 // ---- forks
 
-static bool add_fork(struct situation_fork *out, size_t *count, const struct frame *behind, uint64_t event, int tid) {
+static bool add_fork(struct situation_fork *out, size_t *count, const struct frame *behind, uint64_t event,
+                     int tid) {
     struct situation_place place = {.offset = behind->module_offset};
     snprintf(place.module, sizeof place.module, "%s", behind->module ? behind->module : "");
     for (size_t i = 0; i < *count; i++) {
@@ -317,7 +347,8 @@ int situation_forks(const struct situation *s, struct timeline *t, struct situat
         int tid = e.tid;
         ++*total;
         failed = timeline_seek(t, n, err) < 0;
-        if (failed || !situation_stack(t, tid, false, o) || !same_function(&s->forked, &o->frames[o->own])) continue;
+        if (failed || !situation_stack(t, tid, false, o) || !same_function(&s->forked, &o->frames[o->own]))
+            continue;
         looked++;
         const struct frame *f = &o->frames[o->own];
         char *text = s->forked.text ? situation_trimmed(timeline_source_line(t, f->file, f->line)) : NULL;

@@ -86,15 +86,15 @@ int situation_locate(const struct situation *s, struct timeline *t, int tid, str
 
 // Did task `tid`, at t's position, come from the recorded place? `lock`: what it has just taken (0: unknown). False: `why`
 // says what is different.
-bool situation_holds(const struct situation *s, const struct situation_sites *sites, struct timeline *t, int tid,
-                     uint64_t lock, char *why, size_t why_size);
+bool situation_holds(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
+                     int tid, uint64_t lock, char *why, size_t why_size);
 
 // ---- shared by situation*.c
 
 struct own_frame {
     struct frame frames[256];
-    size_t count, own;   // index of the own frame
-    size_t outside_fork; // of the frame that called fork(); 0: the call came without it
+    size_t count, own;    // index of the own frame
+    size_t outside_fork;  // of the frame that called fork(); 0: the call came without it
     size_t lock_function; // of the frame of a function that takes a lock; `count`: none
 };
 // The stack of `tid` with the program's own innermost frame. `returned`: the task is behind a call, and that call's

@@ -100,8 +100,8 @@ static bool inside(const struct code *c, uint64_t address) {
 // ---- calls and lock instructions in it
 
 // The line of `function` in the code of `address` (behind a call, or an instruction's own); false: that is not its code.
-static bool line_of(struct timeline *t, const struct view *v, uint64_t address, bool exact, const char *function,
-                    struct candidate *out) {
+static bool line_of(struct timeline *t, const struct view *v, uint64_t address, bool exact,
+                    const char *function, struct candidate *out) {
     struct frame frames[FRAMES];
     const struct raw_frame raw = {.pc = address, .exact = exact};
     size_t n = symbols_frames(timeline_symbols(t), v, &raw, 1, frames, FRAMES);
@@ -240,8 +240,8 @@ static struct situation_place place_of(const struct module *m, uint64_t address)
     return p;
 }
 
-static void add_sites(const struct candidates *list, const struct module *m, const struct situation_instruction *like,
-                      struct situation_sites *out) {
+static void add_sites(const struct candidates *list, const struct module *m,
+                      const struct situation_instruction *like, struct situation_sites *out) {
     bool any = false;
     for (int pass = 0; pass < 2 && !any; pass++) // those like the recorded one, else all
         for (size_t i = 0; i < list->count && out->site_count < SITUATION_SITES; i++) {
@@ -308,20 +308,21 @@ static bool function_module(const struct view *v, const char *function, const ch
     return false;
 }
 
-static void locate_calls(const struct situation *s, struct timeline *t, const struct view *v, const struct code *c,
-                         struct situation_sites *out) {
+static void locate_calls(const struct situation *s, struct timeline *t, const struct view *v,
+                         const struct code *c, struct situation_sites *out) {
     struct candidates calls = {.count = 0};
     find_calls(t, v, c, s->acquired.function, &calls);
     if (!keep_matching(s, t, &calls, out)) calls.count = 0;
     for (size_t i = 0; i < calls.count && out->call_count < SITUATION_CALLS; i++)
         out->calls[out->call_count++] = place_of(&c->module, calls.v[i].address);
     if (!calls.count)
-        snprintf(out->why, sizeof out->why, "%.200s does not take the lock any more: it has no line '%.100s'",
-                 s->acquired.function, s->acquired.text ? s->acquired.text : "with that call");
+        snprintf(out->why, sizeof out->why, "%.200s does not take the lock any more: it has no %s%.100s%s",
+                 s->acquired.function, s->acquired.text ? "line '" : "such call",
+                 s->acquired.text ? s->acquired.text : "", s->acquired.text ? "'" : "");
     else if (!s->lock_function)
         locate_in_library(s, t, v, out);
-    else if (!function_module(v, s->lock_function, s->instruction.module, s->acquired.module, out->function_module,
-                              sizeof out->function_module))
+    else if (!function_module(v, s->lock_function, s->instruction.module, s->acquired.module,
+                              out->function_module, sizeof out->function_module))
         snprintf(out->why, sizeof out->why, "no file of the program has %.100s", s->lock_function);
     free(calls.v);
 }
@@ -341,8 +342,8 @@ int situation_locate(const struct situation *s, struct timeline *t, int tid, str
         find_locks(t, &v, &c, function, &locks);
         if (keep_matching(s, t, &locks, out)) add_sites(&locks, &c.module, &s->instruction, out);
         if (!out->site_count)
-            snprintf(out->why, sizeof out->why, "%.200s does not take the lock any more: it has no lock instruction",
-                     function);
+            snprintf(out->why, sizeof out->why,
+                     "%.200s does not take the lock any more: it has no lock instruction", function);
         free(locks.v);
     } else {
         locate_calls(s, t, &v, &c, out);

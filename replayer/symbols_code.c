@@ -41,7 +41,8 @@ static void walk(const struct search *s, Dwarf_Die *parent, int depth) {
     if (depth == DIE_DEPTH || dwarf_child(parent, &die)) return;
     do {
         int tag = dwarf_tag(&die);
-        if ((tag == DW_TAG_subprogram || tag == DW_TAG_inlined_subroutine) && is_it(s, &die)) visit_ranges(s, &die);
+        if ((tag == DW_TAG_subprogram || tag == DW_TAG_inlined_subroutine) && is_it(s, &die))
+            visit_ranges(s, &die);
         walk(s, &die, depth + 1);
     } while (!dwarf_siblingof(&die, &die));
 }
