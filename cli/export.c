@@ -1,6 +1,6 @@
 #include "cli/cli.h"
 #include "core/dump.h"
-#include "export/export.h"
+#include "tui/export/export.h"
 #include "replayer/timeline.h"
 #include "tui/timeline_source.h"
 

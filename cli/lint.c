@@ -45,8 +45,8 @@ const struct cli_command command_lint = {
     .details = "A child of a threaded process may call only async-signal-safe functions until it executes\n"
                "a program or ends with _exit: all others may wait for a lock that a thread of its parent\n"
                "held. Each call site is shown once: an error when it took a lock, a warning when it took\n"
-               "none this time, a note when POSIX forbids it but this glibc makes its locks free in the\n"
-               "child (malloc and stdio after fork()).\n\n"
+               "none this time, a note when POSIX forbids it but fork() makes its locks free in the child\n"
+               "(malloc's and stdio's of glibc, and those that fork handlers release).\n\n"
                "Exit status: 0, also when something was found (--error-exitcode changes that); 121 the\n"
                "replay diverged, 122 unreadable trace, 125 refork itself failed.\n",
     .options = lint_options,

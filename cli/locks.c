@@ -128,7 +128,7 @@ const struct cli_command command_locks = {
     .name = "locks",
     .operands = "[FILE]",
     .summary = "Show every lock: who took it how often, how long, and who waited",
-    .details = "The recording is re-executed with a stop at each atomic instruction (some 4 us each), and\n"
+    .details = "The recording is re-executed with a stop at each atomic instruction (5 to 15 us each), and\n"
                "checked as in a replay. The result is kept beside FILE.\n\n"
                "Exit status: 0; 121 the replay diverged, 122 unreadable trace, 125 refork itself failed.\n",
     .options = locks_options,

@@ -18,20 +18,35 @@ struct ending {
     bool end;
     bool killed;
     int status;
-    int stuck[STUCK_MAX]; // tasks that wait for ever; what is still here at the end was stopped by the
-                          // recorder
+    struct {
+        int tid;
+        bool loops;
+    } stuck[STUCK_MAX]; // tasks that wait for ever; what is still here at the end was stopped by the recorder
     size_t stuck_count;
 };
 
-static void forget_stuck(struct ending *ending, int tid) {
+static void add_stuck(struct ending *ending, const struct event *e) {
+    if (ending->stuck_count == STUCK_MAX) return;
+    const struct piece *wait = event_piece(e, PIECE_WAIT, NULL);
+    uint64_t kind = wait ? wait->v[0] : WAIT_OUTSIDE;
+    ending->stuck[ending->stuck_count].tid = e->tid;
+    ending->stuck[ending->stuck_count++].loops =
+        kind == WAIT_TIMED || kind == WAIT_YIELD || kind == WAIT_SPIN;
+}
+
+// A task that sleeps has been woken when it does anything; one that loops goes on with that (--keep-going) until a
+// signal comes.
+static void forget_stuck(struct ending *ending, const struct event *e) {
+    bool woken = e->kind == EV_DEATH || e->kind == EV_SIGNAL;
     for (size_t i = ending->stuck_count; i-- > 0;)
-        if (ending->stuck[i] == tid) ending->stuck[i] = ending->stuck[--ending->stuck_count];
+        if (ending->stuck[i].tid == e->tid && (woken || !ending->stuck[i].loops))
+            ending->stuck[i] = ending->stuck[--ending->stuck_count];
 }
 
 static void observe(struct ending *ending, const struct event *e) {
     switch (e->kind) {
     case EV_STUCK:
-        if (ending->stuck_count < STUCK_MAX) ending->stuck[ending->stuck_count++] = e->tid;
+        add_stuck(ending, e);
         break;
     case EV_END:
         ending->end = true;
@@ -39,7 +54,7 @@ static void observe(struct ending *ending, const struct event *e) {
         ending->status = (int)e->ret;
         break;
     default: // it was killed, or a signal woke it (--keep-going)
-        if (ending->stuck_count) forget_stuck(ending, e->tid);
+        if (ending->stuck_count) forget_stuck(ending, e);
     }
 }
 

@@ -92,6 +92,7 @@ static void record(const struct run_once *run, int to) {
         .schedule = run->schedule,
         .saved = run->save_schedule || run->count_steps ? &saved : NULL,
         .limit_ms = run->timeout_ms,
+        .gate_only = run->gate_only,
         .name_pc = cli_name_pc,
     };
     report.failed = record_run(&options, &report.result, &report.err);

@@ -292,7 +292,8 @@ bool code_step(const uint8_t *code, size_t len, const struct user_regs_struct *r
         out->hidden = 0xff;
     out->atomic = (in.attributes & ZYDIS_ATTRIB_HAS_LOCK) ||
                   (in.mnemonic == ZYDIS_MNEMONIC_XCHG && out->operand_count > 0);
-    out->reads_flags = in.cpu_flags && in.cpu_flags->tested;
+    // The overflow of a number alone is too far away to be what a loop ends by.
+    out->reads_flags = in.cpu_flags && (in.cpu_flags->tested & ~ZYDIS_CPUFLAG_OF);
     out->sets_flags = !out->syscall && in.cpu_flags &&
                       (in.cpu_flags->modified & (ZYDIS_CPUFLAG_ZF | ZYDIS_CPUFLAG_CF | ZYDIS_CPUFLAG_SF));
     if (!out->sets_flags) return true;

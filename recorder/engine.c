@@ -303,9 +303,11 @@ static void housekeeping(struct recorder *r) {
     if (!r->trace_lost && trace_flush(r->trace, &err) < 0) trace_failed(r, &err);
 }
 
-static void look_at_limit(struct recorder *r) {
-    if (!r->options->limit_ms || r->stop_all || recent_us(r) < r->options->limit_ms * 1000) return;
-    r->result->timed_out = r->stop_all = true;
+static void look_at_limits(struct recorder *r) {
+    if (r->stop_all) return;
+    if (r->options->gate_only && r->result->gate.verdict) r->result->gate_done = r->stop_all = true;
+    if (r->options->limit_ms && recent_us(r) >= r->options->limit_ms * 1000)
+        r->result->timed_out = r->stop_all = true;
 }
 
 // Ctrl-C goes to the program as well, which may handle it. It ends the recording when the program's first
@@ -341,7 +343,7 @@ int engine_run(struct recorder *r) {
             run(r, t);
         if ((++n & 63) == 0) housekeeping(r);
         outside_signals(r);
-        look_at_limit(r);
+        look_at_limits(r);
     }
     if (r->gate) gate_end(r);
     if (r->strategist) strategist_end(r);

@@ -132,18 +132,18 @@ struct task {
         stepped; // by the latter two since its landmark: equal registers need not mean that it is still there
     bool stuck_logged;
     unsigned busy, busy_look; // ticks or slices without a syscall; how many until spin_look
-    struct loop *loop; // recorder/loop.h; NULL: it has not waited in a loop yet
-    int inject_signal;   // signal to hand over at the next resume (signal-delivery-stop only)
-    bool in_signal_stop; // the present stop is a signal-delivery-stop
-    int former_tid;      // TID before an exec by a thread
-    uint32_t number;     // in creation order, from 1
-    bool at_tick;        // its landmark is a tick of the PLT clock
-    bool held_at_entry;  // at the entry of a call that the fork gate has not let it make yet
-    bool at_fork_site;   // it came into fork() from the gate's fork site
-    bool ranked;         // it has a
-    int64_t priority;    // of PCT
-    bool on_break;       // it stands at a breakpoint and has been counted there: next it goes over
-    struct arrivals {    // at breakpoints since its last landmark
+    struct loop *loop;        // recorder/loop.h; NULL: it has not waited in a loop yet
+    int inject_signal;        // signal to hand over at the next resume (signal-delivery-stop only)
+    bool in_signal_stop;      // the present stop is a signal-delivery-stop
+    int former_tid;           // TID before an exec by a thread
+    uint32_t number;          // in creation order, from 1
+    bool at_tick;             // its landmark is a tick of the PLT clock
+    bool held_at_entry;       // at the entry of a call that the fork gate has not let it make yet
+    bool at_fork_site;        // it came into fork() from the gate's fork site
+    bool ranked;              // it has a
+    int64_t priority;         // of PCT
+    bool on_break;            // it stands at a breakpoint and has been counted there: next it goes over
+    struct arrivals {         // at breakpoints since its last landmark
         uint64_t address, count;
     } * arrivals;
     int arrival_count, arrival_room;
@@ -341,11 +341,13 @@ void gate_free(struct recorder *r);
 bool gate_holds(const struct recorder *r, const struct task *t);
 void gate_poll(struct recorder *r);
 bool gate_idle(struct recorder *r);
+bool gate_due(const struct recorder *r); // something is to be decided by time: at the next landmark
 bool gate_wants_sites(const struct recorder *r);
 // The acquire site has been found; `problem`: why there can be no breakpoint.
 void gate_site(struct recorder *r, const char *problem);
 // The acquire site's breakpoint is to be on from the begin.
 bool gate_acquire_matters(const struct recorder *r);
+void gate_word(struct recorder *r, uint64_t address); // where the plan's lock word is
 void gate_from(struct recorder *r, uint64_t address); // a place of the plan's `from` list has been found
 bool gate_at_clone(struct recorder *r, struct task *t);
 void gate_forked(struct recorder *r, struct task *t, struct task *child);

@@ -52,6 +52,7 @@ struct gate {
     struct task *landing; // the breakpoint that it stands at is the gate's
     bool in_function;     // the forking task is held at fork()'s first instruction
     bool site_found, alone;
+    uint64_t word; // the plan's lock word
     uint64_t since_event, since_us;
     int child; // process
     int timed_waits;
@@ -135,6 +136,7 @@ void gate_begin(struct recorder *r) {
     char text[600];
     code_place_format(&g->plan->acquire, text, sizeof text);
     snprintf(g->problem, sizeof g->problem, "no mapped file has the acquire site %.200s", text);
+    g->word = g->plan->word.offset; // where it is already an address
     r->gate = g;
 }
 
@@ -161,6 +163,14 @@ static bool waits_for_acquire(const struct gate *g, const struct task *t) {
 
 bool gate_acquire_matters(const struct recorder *r) {
     return r->gate->state == OPEN && lock_first(r->gate);
+}
+
+void gate_word(struct recorder *r, uint64_t address) {
+    r->gate->word = address;
+}
+
+static bool is_the_word(const struct gate *g, uint64_t address) {
+    return !g->plan->has_word || address == g->word;
 }
 
 void gate_site(struct recorder *r, const char *problem) {
@@ -348,7 +358,7 @@ static bool instruction_takes(struct recorder *r, struct task *t, const struct u
     int result = atomic_emulate(code, 15, &copy, &memory, &a);
     if (result == -1) return false; // it faults
     r->gate->out->lock = result == 0 ? a.address : 0;
-    return result == 0 ? takes(&a) : true; // a plain store: the plan says that it takes the lock
+    return result == 0 ? takes(&a) && is_the_word(r->gate, a.address) : true; // a plain store: the plan says that it takes the lock
 }
 
 // Is t within a call that returns to one of the plan's places? A word of its stack is such an address; one that an
@@ -378,7 +388,7 @@ enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct us
         g->landing = t;
         return WISH_BEHIND;
     }
-    if (!comes_from(g, t, regs->rsp)) return WISH_PASS;
+    if (!is_the_word(g, regs->rdi) || !comes_from(g, t, regs->rsp)) return WISH_PASS;
     uint64_t back = 0;
     tracee_read(t->tid, t->mm->mem_fd, regs->rsp, &back, 8);
     if (breakpoint_add(r, t, back, BREAK_RETURN, true)) return WISH_PASS;
@@ -519,14 +529,26 @@ static void bound_reached(struct recorder *r) {
     }
 }
 
+static bool bound_is_over(const struct recorder *r, uint64_t us) {
+    const struct gate *g = r->gate;
+    return trace_event_count(r->trace) - g->since_event >= g->plan->bound_events ||
+           us - g->since_us >= g->plan->bound_ms * 1000;
+}
+
+// A task that spins has no landmark by itself: the forking one in a fork handler, for the lock of the parked one.
+bool gate_due(const struct recorder *r) {
+    const struct gate *g = r->gate;
+    if (g->state == OPEN || g->state >= WATCH) return false;
+    bool alone = g->state == PARKED && g->alone && r->clock_us - g->since_us > ALONE_US;
+    return alone || bound_is_over(r, r->clock_us);
+}
+
 void gate_poll(struct recorder *r) {
     struct gate *g = r->gate;
     if (g->state == OPEN || g->state >= WATCH) return;
     if (g->state == PARKED) look_at_forker(r);
     if (g->state >= WATCH) return;
-    bool over = events(r) - g->since_event >= g->plan->bound_events ||
-                now_us(r) - g->since_us >= g->plan->bound_ms * 1000;
-    if (over) bound_reached(r);
+    if (bound_is_over(r, now_us(r))) bound_reached(r);
 }
 
 // AFTER_ACQUIRE: every other task waits, and so none can make the fork while the lock is held.

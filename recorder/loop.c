@@ -20,6 +20,7 @@ enum {
     STRANGERS = 8,
     CLOCK_US = 2100000, // a deadline in seconds shows no sooner than when a second has passed
     TURNED_LOOKS = 2,
+    CLOCK_LOOKS = 5, // with a clock in the turn, which begins again now and then
     GOOD_LOOKS = 3,  // where something changes from turn to turn, each farther from the last
     NEVER = 1 << 28, // turns: the overflow of a counter, as glibc's conditions look out for
 };
@@ -181,7 +182,8 @@ static enum trend trend_of(const struct look *look, int i) {
     }
     if (same) return STAYS;
     if (!ordered) return WANDERS;
-    return d[0] < d[1] && d[1] < d[2] ? RECEDES : d[0] > d[1] && d[1] > d[2] ? NEARS : WANDERS;
+    // A clock's seconds change between two turns, or do not.
+    return d[0] <= d[1] && d[1] <= d[2] ? RECEDES : d[0] >= d[1] && d[1] >= d[2] ? NEARS : WANDERS;
 }
 
 static double finite_turns(double turns) {
@@ -200,15 +202,17 @@ static double turns_left(struct looks *k, int i, bool known) {
     double d[TURNS], old = known ? fabs(before->decisions[TURNS - 1][i].distance) : 0;
     for (int n = 0; n < TURNS; n++)
         d[n] = fabs(now->decisions[n][i].distance);
-    double step = fabs(d[2] - d[1]), gap = known ? now->visit - 2. - before->visit : 0;
+    double step = fabs(d[2] - d[0]) / 2, gap = known ? now->visit - 2. - before->visit : 0;
+    double first = fabs(d[1] - d[0]), second = fabs(d[2] - d[1]);
+    bool even = steady(first, second) || (now->clock && (first == 0 || second == 0));
     switch (trend_of(now, i)) {
     case WANDERS:
         // In the middle of this look it began again.
         return now->clock && k->turned[i] >= TURNED_LOOKS ? HUGE_VAL : 0;
     case RECEDES:
-        return !steady(d[1] - d[0], step) || (known && !steady((d[0] - old) / gap, step)) ? 0 : HUGE_VAL;
+        return even && (!known || now->clock || steady((d[0] - old) / gap, step)) ? HUGE_VAL : 0;
     case NEARS:
-        if (!steady(d[0] - d[1], step)) return 0;
+        if (!even) return 0;
         // The nanoseconds of a clock come nearer to their end and begin again: nothing hangs on that.
         if (known && d[0] > old && k->turned[i] < UINT8_MAX) k->turned[i]++;
         return k->turned[i] >= TURNED_LOOKS ? HUGE_VAL : finite_turns(d[2] / step + 1);
@@ -273,6 +277,14 @@ static void log_look(struct recorder *r, struct task *t, const char *what, doubl
             syscall_name(t->nr), l->visits, what, left, l->looks->now.count, l->looks->turn.opaque);
 }
 
+static void log_decision(struct recorder *r, const struct look *look, int i) {
+    const struct decision *d = &look->decisions[0][i];
+    if (r->options->log)
+        fprintf(r->options->log, "         decision %d at 0x%llx: %s%g %g %g\n", i, (unsigned long long)d->pc,
+                d->ordered ? "" : "unordered ", d->distance, look->decisions[1][i].distance,
+                look->decisions[2][i].distance);
+}
+
 // Three turns are there: the verdict on the loop, or when to look again.
 static bool judge(struct recorder *r, struct task *t, struct loop *l, bool same_state) {
     struct looks *k = l->looks;
@@ -285,7 +297,10 @@ static bool judge(struct recorder *r, struct task *t, struct loop *l, bool same_
     if (!known) memset(k->turned, 0, sizeof k->turned);
     for (int i = 0; i < now->count; i++) {
         double turns = turns_left(k, i, known);
-        if (turns < left) left = turns;
+        if (turns < left) {
+            left = turns;
+            log_decision(r, now, i);
+        }
         changes |= trend_of(now, i) != STAYS;
     }
     now->good = left == HUGE_VAL && !k->turn.opaque && loop_words(t);
@@ -298,10 +313,10 @@ static bool judge(struct recorder *r, struct task *t, struct loop *l, bool same_
         look_later(l, left > 0 && left < HUGE_VAL ? left : now->clock ? l->visits / 4. : l->visits);
         return false;
     }
-    look_later(l, FIRST_LOOK << (l->good_looks < 5 ? l->good_looks : 5));
+    look_later(l, FIRST_LOOK << (l->good_looks < 4 ? l->good_looks : 4));
     // Numbers that rise by chance are computed; nobody computes one number between two waits for a word.
-    bool many = changes && (now->clock || l->anchor.nr != SYS_futex);
-    if (l->good_looks < (many ? GOOD_LOOKS : 2)) return false;
+    int enough = now->clock ? CLOCK_LOOKS : changes && l->anchor.nr != SYS_futex ? GOOD_LOOKS : 2;
+    if (l->good_looks < enough) return false;
     if (now->clock && r->clock_us - l->good_since_us < CLOCK_US) return false;
     loop_known(r, t,
                l->anchor.nr < 0            ? WAIT_SPIN

@@ -24,11 +24,15 @@ struct mapped {
     uint64_t bias, start, end;
 };
 
-static bool locate(const struct mapped *x, const struct code_place *p, uint64_t *address) {
+static bool locate_anywhere(const struct mapped *x, const struct code_place *p, uint64_t *address) {
     uint64_t vaddr = 0;
     if (!module_is(p, x->name) || (p->symbol[0] && !elf_module_symbol(x->m, p->symbol, &vaddr))) return false;
     *address = vaddr + p->offset + x->bias;
-    return *address >= x->start && *address < x->end;
+    return true;
+}
+
+static bool locate(const struct mapped *x, const struct code_place *p, uint64_t *address) {
+    return locate_anywhere(x, p, address) && *address >= x->start && *address < x->end;
 }
 
 static void say_unusable(const struct mapped *x, const struct code_place *p, const char *why) {
@@ -46,6 +50,8 @@ static void find_gate(const struct mapped *x, const struct gate_plan *plan) {
     for (size_t i = 0; i < sizeof fork_functions / sizeof *fork_functions; i++)
         if (locate(x, &fork_functions[i], &at)) breakpoint_add(x->r, x->t, at, BREAK_FORK, true);
     if (plan->at_site && locate(x, &plan->fork_site, &at)) breakpoint_add(x->r, x->t, at, BREAK_SITE, false);
+    if (plan->has_word && (plan->word.module[0] || plan->word.symbol[0]) && locate_anywhere(x, &plan->word, &at))
+        gate_word(x->r, at);
     for (size_t i = 0; i < plan->from_count; i++)
         if (locate(x, &plan->from[i], &at)) gate_from(x->r, at);
     if (locate(x, &plan->acquire, &at))

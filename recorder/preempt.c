@@ -39,7 +39,7 @@ void preempt_tick(struct recorder *r, struct task *t) {
     now_us(r);
     if (!slice_over(r)) return;
     collect_stops(r);
-    if (others_ready(r, t))
+    if (others_ready(r, t) || (r->gate && gate_due(r)))
         preempt_request(r, t);
     else if (++t->busy >= t->busy_look && !t->stuck_logged && loop_affordable(r, false))
         ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);

@@ -54,6 +54,7 @@ int record_run(const struct record_options *options, struct record_result *resul
     struct rf_error first = *err, last = {0};
     log_end(&r, failed                        ? err->text
                 : result->stuck && r.stop_all ? "stopped by refork: stuck for ever"
+                : result->gate_done           ? "stopped by refork: the fork gate is decided"
                 : result->timed_out           ? "stopped by refork: its time is over"
                 : r.stop_all                  ? "stopped from outside"
                                               : "ended by itself");

@@ -23,6 +23,7 @@ struct record_options {
     struct schedule *saved;          // gets the switches of tasks that were made; NULL: not wanted
     FILE *log;                       // one line per stop; NULL: no
     uint64_t limit_ms;               // everything is ended after so long; 0: never
+    bool gate_only;                  // everything is ended when the gate's verdict is known
     // Names the function of a code address of a live process, for messages; may be NULL.
     void (*name_pc)(int pid, uint64_t pc, char *buffer, size_t size);
 };
@@ -33,6 +34,7 @@ struct record_result {
     bool proved;  // ... for certain
     int stuck_pid, stuck_tid;
     bool timed_out; // limit_ms is over
+    bool gate_done; // ended for gate_only
     bool signaled;  // the program ended by a signal
     int status;    // its exit status, or the signal's number
     uint64_t events;

@@ -128,6 +128,15 @@ static int stage_line(struct line *l) {
     return bad(l, "a stage is 'before-prepare', 'at-clone' or 'after-acquire'");
 }
 
+// The lock word: a place in a module's data, or an address (which is the same in every run without ASLR).
+static int word(struct line *l, struct code_place *out) {
+    if (l->at < l->count && number_of(l->word[l->at], &out->offset)) {
+        l->at++;
+        return 0;
+    }
+    return place(l, out);
+}
+
 static int acquire_line(struct line *l) {
     struct gate_plan *g = &l->s->gate;
     if (g->acquire_hit) return bad(l, "a second 'acquire'");
@@ -138,6 +147,8 @@ static int acquire_line(struct line *l) {
     else if (!accept(l, "instruction"))
         return bad(l, "an acquire is 'instruction PLACE' or 'function PLACE'");
     if (place(l, &g->acquire) < 0) return -1;
+    g->has_word = accept(l, "word");
+    if (g->has_word && word(l, &g->word) < 0) return -1;
     if (accept(l, "hit") && number(l, "hits", 1, UINT32_MAX, &g->acquire_hit) < 0) return -1;
     uint64_t task = 0;
     if (accept(l, "task") && number(l, "a task", 1, UINT32_MAX, &task) < 0) return -1;
@@ -379,7 +390,11 @@ static void write_gate(FILE *out, const struct gate_plan *g) {
     }
     fprintf(out, "stage %s\n", gate_stage_name(g->stage));
     code_place_format(&g->acquire, text, sizeof text);
-    fprintf(out, "acquire %s %s hit %llu", g->function ? "function" : "instruction", text, U(g->acquire_hit));
+    fprintf(out, "acquire %s %s", g->function ? "function" : "instruction", text);
+    code_place_format(&g->word, text, sizeof text);
+    bool absolute = !g->word.module[0] && !g->word.symbol[0];
+    if (g->has_word) fprintf(out, " word %s", absolute ? text + 1 : text); // not the '+'
+    fprintf(out, " hit %llu", U(g->acquire_hit));
     if (g->acquire_task) fprintf(out, " task %u", g->acquire_task);
     fprintf(out, "\nbound events %llu\nbound ms %llu\n", U(g->bound_events), U(g->bound_ms));
     for (size_t i = 0; i < g->from_count; i++) {

@@ -299,6 +299,7 @@ void syscall_entry(struct recorder *r, struct task *t) {
         t->redirects[t->redirect_count++] = (struct redirect){.arg = 2, .real = MADV_FREE};
     }
     if (loops) stuck_check(r, t);
+    if (r->stop_all) return; // stuck: here it stays
     bool may_block = t->nr == SYS_restart_syscall || syscall_may_block(t->nr, t->args);
     if (may_block) redirect(t, &regs);
     if (ptrace(PTRACE_SYSCALL, t->tid, 0, 0) < 0 && errno != ESRCH) {

@@ -98,7 +98,7 @@ void turn_step(struct task *t, const struct user_regs_struct *regs, struct turn 
     }
     if (!s.sets_flags) return;
     turn->has_pending = true;
-    turn->pending = (struct decision){.distance = s.distance, .ordered = s.ordered};
+    turn->pending = (struct decision){.pc = regs->rip, .distance = s.distance, .ordered = s.ordered};
 }
 
 static uint64_t value_now(struct task *t, const struct access *a) {

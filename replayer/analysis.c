@@ -4,13 +4,14 @@
 #include "replayer/analysis.h"
 
 #include "replayer/analysis_findings.h"
+#include "replayer/analysis_libc.h"
 
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 
-enum { FRAMES_MAX = 256 };
+enum { FRAMES_MAX = 256, REFUSED_LOOK = 1000 };
 
 static struct stack copy_stack(const struct frame *frames, size_t n) {
     struct stack s = {0};
@@ -42,7 +43,18 @@ void analysis_task(struct analysis *a, size_t life, const struct stack *stack, s
     *out = (struct finding_task){.pid = l->pid, .tid = l->tid};
     if (task) snprintf(out->name, sizeof out->name, "%s", task->name);
     // The thread that a process begins with has main, or the stack of whoever forked it.
-    if (l->tid != l->pid && stack) stack_start_routine(stack, out->start_routine, sizeof out->start_routine);
+    if (l->tid == l->pid || !stack) return;
+    stack_start_routine(stack, out->start_routine, sizeof out->start_routine);
+    if (stack_is_whole(stack) || !task || task->death) return;
+    // The stack of a fiber (makecontext) does not say it, libc's own note does.
+    struct view view;
+    struct rf_error err;
+    struct frame f;
+    if (replay_view(timeline_replay(a->timeline), l->tid, &view, &err) < 0) return;
+    uint64_t routine = libc_start_routine(timeline_symbols(a->timeline), &view, task->regs.fs_base);
+    if (!routine) return;
+    symbols_pc(timeline_symbols(a->timeline), &view, routine, &f);
+    if (f.function) snprintf(out->start_routine, sizeof out->start_routine, "%s", f.function);
 }
 
 void party_add(struct finding_party **list, size_t *count, const struct finding_task *task,
@@ -103,6 +115,26 @@ static const struct polled_word *telling_word(const struct stuck *s, const struc
     return &s->words[0];
 }
 
+// When the kernel refuses FUTEX_LOCK_PI (ESRCH: the owner is no task of this process), glibc waits for ever on a word
+// of its own stack (__pthread_mutex_lock_full): the mutex is the one of the call before.
+static uint64_t refused_mutex(struct analysis *a, const struct stuck *s, int tid) {
+    struct event e;
+    struct rf_error err;
+    for (uint64_t n = s->event, looked = 0; n > 1 && looked < REFUSED_LOOK; n--, looked++) {
+        if (timeline_event(a->timeline, n - 1, &e, &err) < 0) return 0;
+        bool call = e.kind == EV_SYSCALL || e.kind == EV_ENTER;
+        if (e.tid != tid || !call || e.nr != SYS_futex || !(e.flags & EVF_REGS)) continue;
+        int op = (int)e.regs.rsi & FUTEX_CMD_MASK;
+        if (op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2) return e.regs.rdi;
+    }
+    return 0;
+}
+
+static bool waits_on_its_stack(const struct view *v, uint64_t word, uint64_t sp) {
+    const struct view_map *stack = view_find(v, sp);
+    return stack && word >= sp && word < stack->end;
+}
+
 static int look_at_waiter(struct analysis *a, const struct stuck *s, struct waiter *w, struct rf_error *err) {
     if (timeline_seek(a->timeline, s->event, err) < 0) return -1;
     const struct life *l = &a->history.lives[s->life];
@@ -132,8 +164,11 @@ static int look_at_waiter(struct analysis *a, const struct stuck *s, struct wait
             args[2] = s->word_count ? s->words[0].value : 0;
         }
         lock_recognise(stack->frames, stack->count, args, &view, task->regs.rsp, &w->ref);
+        if (w->ref.owner && waits_on_its_stack(&view, args[0], task->regs.rsp) &&
+            (args[0] = refused_mutex(a, s, l->tid)))
+            lock_recognise(stack->frames, stack->count, args, &view, task->regs.rsp, &w->ref);
     }
-    text_lock(a->timeline, &a->history, l->tid, &w->ref, &w->lock);
+    w->unnamed = !text_lock(a->timeline, &a->history, l->tid, &w->ref, &w->lock);
     w->shared = history_shared(&a->history, l->space, w->ref.base, s->event);
     // A watchpoint sees one process; the others' writes would be taken for changes by whoever writes next in
     // this one.
@@ -180,8 +215,8 @@ static int look_at_holder(struct analysis *a, struct waiter *w, struct rf_error 
         who->tid = 0;
         return 0;
     }
-    if (holder_stack(a->timeline, h, &w->ref, who, &w->acquired.stack, &w->sort, err) < 0) return -1;
-    if (w->ref.bare && w->sort == WRITE_COUNT) { // a counter, not a lock
+    if (holder_stack(a->timeline, h, &w->ref, who, &w->acquired.stack, &w->facts, err) < 0) return -1;
+    if (w->ref.bare && w->facts.sort == WRITE_COUNT) { // a counter, not a lock
         free(w->acquired.stack.frames);
         w->acquired.stack = (struct stack){0};
         who->tid = 0;
@@ -244,7 +279,13 @@ static int look_at_holders(struct analysis *a, struct rf_error *err) {
         if (w->ref.rule != RULE_NONE &&
             (look_at_holder(a, w, err) < 0 || look_at_others(a, w, err) < 0 || look_at_fork(a, w, err) < 0))
             return -1;
-        if (w->ref.wants == WANTS_POST && w->who.tid && wakers_posts(a, w, err) < 0) return -1;
+        if (init_find(a, w, err) < 0) return -1;
+        // Who waits for a semaphore that it took itself waits for somebody else's post: no cycle.
+        bool own = w->ref.wants == WANTS_POST && w->who.life == w->life && !w->who.fork;
+        if (own)
+            w->posts = true;
+        else if (w->ref.wants == WANTS_POST && w->who.tid && wakers_posts(a, w, err) < 0)
+            return -1;
         if ((!w->who.tid || w->posts) && wakers_find(a, w, err) < 0) return -1;
     }
     return 0;
@@ -255,6 +296,7 @@ static void release(struct analysis *a) {
         free(a->waiters[i].waiting.stack.frames);
         free(a->waiters[i].acquired.stack.frames);
         free(a->waiters[i].fork.stack.frames);
+        free(a->waiters[i].initialised.stack.frames);
         for (size_t k = 0; k < a->waiters[i].holder_count; k++)
             free(a->waiters[i].holders[k].point.stack.frames);
         for (size_t k = 0; k < a->waiters[i].waker_count; k++)
@@ -280,7 +322,7 @@ int analyse(struct timeline *t, struct verdict **out, struct rf_error *err) {
         failed = look_at_waiters(&a, err) < 0 || look_at_holders(&a, err) < 0;
     if (!failed && (a.history.stuck_count || a.history.crash_count))
         failed = torn_look(&a, err) < 0 || findings_make(&a, err) < 0 || vanished_fill(&a, err) < 0 ||
-                 timeline_seek(t, before, err) < 0;
+                 held_fill(&a, err) < 0 || timeline_seek(t, before, err) < 0;
     release(&a);
     if (failed) {
         verdict_free(v);

@@ -7,7 +7,4 @@
 // Makes the verdict: 0 and *out (free with verdict_free), or -1 (diverged, interrupted).
 int analyse(struct timeline *t, struct verdict **out, struct rf_error *err);
 
-// Tells the timeline's progress callback; -1 with "interrupted" when the user asked to stop.
-int timeline_report(struct timeline *t, uint64_t done, uint64_t total, struct rf_error *err);
-
 #endif

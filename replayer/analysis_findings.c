@@ -45,7 +45,9 @@ static void add_holder(struct finding *f, const struct waiter *w) {
     f->acquired = w->acquired;
     f->acquired.stack = stack_copy(&w->acquired.stack);
     add_parties(w->holders, w->holder_count, &f->holders, &f->holder_count);
-    bool guess = w->ref.wants == WANTS_POST || (w->ref.bare && w->sort != WRITE_EXCHANGE);
+    f->initialised = w->initialised;
+    f->initialised.stack = stack_copy(&w->initialised.stack);
+    bool guess = w->ref.wants == WANTS_POST || (w->ref.bare && w->facts.sort != WRITE_EXCHANGE);
     if (w->doubtful || guess) f->confidence = CONFIDENCE_LIKELY;
 }
 
@@ -84,7 +86,10 @@ static void make_orphan(struct analysis *a, struct waiter *w) {
     add_holder(f, w);
     add_fork(f, w);
     if (!w->who.tid) f->confidence = CONFIDENCE_LIKELY;
-    if (w->child_handler) text_reason_child_handler(f);
+    if (w->child_handler)
+        text_reason_child_handler(f);
+    else if (w->who.tid && w->facts.foreign_stack && !stack_is_whole(&f->acquired.stack))
+        text_reason_fiber(f);
     text_advice(f,
                 !w->who.tid        ? ADVICE_NOT_SEEN
                 : w->child_handler ? ADVICE_CHILD_HANDLER
@@ -133,7 +138,8 @@ static struct waiter *wait_of(struct analysis *a, size_t life) {
 // What the holder of w's lock waits for itself.
 static struct waiter *next_of(struct analysis *a, const struct waiter *w) {
     const struct waiter *f = w->first;
-    return f->futex && f->searched && f->who.tid && !f->who.fork ? wait_of(a, f->who.life) : NULL;
+    return f->futex && f->searched && f->who.tid && !f->who.fork && !f->posts ? wait_of(a, f->who.life)
+                                                                              : NULL;
 }
 
 static void add_edge(struct finding *f, const struct waiter *w) {
@@ -167,6 +173,8 @@ static void make_cycle(struct analysis *a, struct waiter *in) {
         if (w->first->doubtful) f->confidence = CONFIDENCE_LIKELY;
         more += explain(a, w);
     }
+    const struct space_life *space = &a->history.spaces[a->history.lives[from->life].space];
+    if (!atfork) text_reason_cycle(f, space->parent == NONE ? 0 : space->pid);
     enum advice which = atfork ? ADVICE_ATFORK : f->edge_count ? ADVICE_CYCLE : ADVICE_SELF;
     text_advice(f, which, &from->ref, more);
 }
@@ -270,7 +278,8 @@ static int make_pipe(struct analysis *a, struct waiter *w, struct rf_error *err)
     snprintf(f->lock.kind, sizeof f->lock.kind, "pipe");
     snprintf(f->lock.symbol, sizeof f->lock.symbol, "the pipe on fd %d", (int)s->object);
     for (size_t i = 0; i < s->end_count; i++)
-        if (inherited_unused(&a->history, &s->ends[i]) && add_pipe_holder(a, f, &s->ends[i], s->event, err) < 0)
+        if (inherited_unused(&a->history, &s->ends[i]) &&
+            add_pipe_holder(a, f, &s->ends[i], s->event, err) < 0)
             return -1;
     text_reason_pipe(f, (int)s->object);
     text_advice(f, ADVICE_PIPE, NULL, explain(a, w));
@@ -322,12 +331,14 @@ static void make_unknown(struct analysis *a) {
         const struct waiter *first = best->first;
         // fork() waits for somebody who waits for something else than a lock: fflush(NULL) for a blocked reader.
         bool in_fork = best->ref.in_fork && first->who.tid && first->holder_lives && !first->who.fork;
-        struct finding *f = add(a, best, in_fork ? FINDING_ATFORK_DEADLOCK : FINDING_UNKNOWN_WAIT, RANK_UNKNOWN);
-        add_holder(f, first);
+        struct finding *f =
+            add(a, best, in_fork ? FINDING_ATFORK_DEADLOCK : FINDING_UNKNOWN_WAIT, RANK_UNKNOWN);
+        bool holder = first->who.tid && !first->posts;
+        if (holder) add_holder(f, first);
         add_fork(f, first);
         enum advice which = best->shared           ? ADVICE_SHARED
                             : in_fork              ? ADVICE_FORK_HELD
-                            : !first->who.tid      ? ADVICE_UNKNOWN
+                            : !holder              ? ADVICE_UNKNOWN
                             : !first->holder_lives ? ADVICE_ENDED
                                                    : ADVICE_HELD;
         text_advice(f, which, &best->ref, explain(a, best));

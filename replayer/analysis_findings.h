@@ -20,12 +20,14 @@ struct waiter {
     struct holder who;
     struct finding_task holder;
     struct finding_point acquired, fork;
-    bool holder_lives;    // at the fork, or now
-    bool holder_forks;    // it is the thread that forked
-    bool doubtful;        // the mutex names another owner
-    enum write_sort sort; // of the acquire
-    bool child_handler;   // it is inside the fork() that made its process: in a child handler
-    bool posts;           // a semaphore that others post who did not take it: not a lock
+    struct finding_point initialised; // where it was made, of a lock that is `unnamed`
+    bool unnamed;
+    bool holder_lives;        // at the fork, or now
+    bool holder_forks;        // it is the thread that forked
+    bool doubtful;            // the mutex names another owner
+    struct write_facts facts; // of the acquire
+    bool child_handler;       // it is inside the fork() that made its process: in a child handler
+    bool posts;               // a semaphore that others post who did not take it: not a lock
     struct finding_party *holders, *wakers; // as in struct finding
     size_t holder_count, waker_count;
     bool wakers_seen;  // the vanished threads' own waits say so: as good as a lock's acquire
@@ -68,6 +70,12 @@ void findings_append(struct analysis *a, const struct finding *f);
 
 // analysis_vanished.c: fills `vanished` of each finding with a fork, and says which fork handlers there are.
 int vanished_fill(struct analysis *a, struct rf_error *err);
+
+// analysis_init.c: fills `initialised`.
+int init_find(struct analysis *a, struct waiter *w, struct rf_error *err);
+
+// analysis_held.c: fills verdict->held_at_fork; does not when it would take long.
+int held_fill(struct analysis *a, struct rf_error *err);
 
 // Fills verdict->findings, spans and deadlock.
 int findings_make(struct analysis *a, struct rf_error *err);

@@ -37,7 +37,7 @@ struct tracker {
     struct symbols *symbols;
     struct frame frames[FRAMES_MAX];
     size_t frame_count;
-    enum write_sort sort;
+    struct write_facts facts;
     // holder_release
     bool until_free;
     uint64_t freed;
@@ -133,16 +133,26 @@ static enum write_sort sort_of_write(const struct view *v, uint64_t pc) {
     return WRITE_PLAIN;
 }
 
-static void capture(struct tracker *k, struct replay *r, const struct watch_hit *hit) {
+size_t holder_frames(struct symbols *s, struct replay *r, const struct watch_hit *hit, struct frame *out,
+                     size_t max) {
     struct view view;
     struct rf_error err;
     struct raw_frame raw[FRAMES_MAX];
-    if (replay_view(r, hit->tid, &view, &err) < 0) return;
+    if (replay_view(r, hit->tid, &view, &err) < 0) return 0;
     size_t n = unwind_stack(&view, hit->regs, raw, FRAMES_MAX);
-    k->sort = hit->from_kernel ? WRITE_PLAIN : sort_of_write(&view, hit->regs->rip);
     // A watchpoint traps behind the instruction that wrote.
     if (n && !hit->from_kernel) raw[0].exact = false;
-    k->frame_count = symbols_frames(k->symbols, &view, raw, n, k->frames, FRAMES_MAX);
+    return symbols_frames(s, &view, raw, n, out, max);
+}
+
+static void capture(struct tracker *k, struct replay *r, const struct watch_hit *hit) {
+    struct view view;
+    struct rf_error err;
+    k->frame_count = holder_frames(k->symbols, r, hit, k->frames, FRAMES_MAX);
+    if (replay_view(r, hit->tid, &view, &err) < 0) return;
+    k->facts.foreign_stack =
+        hit->tid != hit->pid && view_find(&view, hit->regs->rsp) != view_find(&view, hit->regs->fs_base);
+    k->facts.sort = hit->from_kernel ? WRITE_PLAIN : sort_of_write(&view, hit->regs->rip);
 }
 
 static void stop_watching(struct replay *r) {
@@ -280,7 +290,8 @@ int holder_find(struct timeline *t, const struct history *h, size_t space, uint6
 }
 
 int holder_stack(struct timeline *t, const struct history *h, const struct lock_ref *ref,
-                 const struct holder *who, struct stack *out, enum write_sort *sort, struct rf_error *err) {
+                 const struct holder *who, struct stack *out, struct write_facts *facts,
+                 struct rf_error *err) {
     struct tracker *k = calloc(1, sizeof *k);
     rf_assert(k);
     k->want = who;
@@ -293,7 +304,7 @@ int holder_stack(struct timeline *t, const struct history *h, const struct lock_
         memcpy(out->frames, k->frames, k->frame_count * sizeof *out->frames);
         out->count = k->frame_count;
     }
-    if (sort) *sort = k->sort;
+    if (facts) *facts = k->facts;
     free(k);
     return failed;
 }

@@ -38,9 +38,16 @@ int holder_find(struct timeline *t, const struct history *h, size_t space, uint6
 // What wrote a word: an instruction that takes a lock (xchg, cmpxchg, bts, or), one that counts, another one.
 enum write_sort { WRITE_PLAIN, WRITE_EXCHANGE, WRITE_COUNT };
 
+struct write_facts {
+    enum write_sort sort;
+    bool
+        foreign_stack; // not on the stack mapping that has the thread's TLS: a fiber, or a signal's own stack
+};
+
 // The holder's stack at the acquire (frames from malloc), and what wrote the word (or NULL). Moves the timeline.
 int holder_stack(struct timeline *t, const struct history *h, const struct lock_ref *ref,
-                 const struct holder *who, struct stack *out, enum write_sort *sort, struct rf_error *err);
+                 const struct holder *who, struct stack *out, struct write_facts *facts,
+                 struct rf_error *err);
 
 // The event in whose slice the lock became free again in `space` after `from`; 0 when it never did. Moves the
 // timeline.
@@ -59,6 +66,10 @@ struct word_change {
 typedef bool (*each_change)(void *context, const struct word_change *c);
 int holder_changes(struct timeline *t, const struct history *h, size_t space, uint64_t address, uint64_t from,
                    uint64_t until, each_change each, void *context, struct rf_error *err);
+
+// The stack at a write that was hit; returns the number of frames.
+size_t holder_frames(struct symbols *s, struct replay *r, const struct watch_hit *hit, struct frame *out,
+                     size_t max);
 
 // Reads 4 bytes in the address space at the timeline's position.
 bool holder_word(struct timeline *t, const struct history *h, size_t space, uint64_t address,

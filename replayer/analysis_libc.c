@@ -4,13 +4,13 @@
 #include <string.h>
 
 enum {
-    LIST_MAX = 4096,      // destructors that are counted
-    MODULES_MAX = 1024,   // of the link map
-    CACHE_BINS = 64,      // TCACHE_MAX_BINS
-    CACHE_FIRST = 24,     // usable bytes of the first bin's blocks
-    CACHE_STEP = 16,      // MALLOC_ALIGNMENT
-    DTV_SLOT = 16,        // sizeof(dtv_t)
-    MAP_NAME = 8,         // struct link_map, <link.h>: l_addr, l_name, l_ld, l_next
+    LIST_MAX = 4096,    // destructors that are counted
+    MODULES_MAX = 1024, // of the link map
+    CACHE_BINS = 64,    // TCACHE_MAX_BINS
+    CACHE_FIRST = 24,   // usable bytes of the first bin's blocks
+    CACHE_STEP = 16,    // MALLOC_ALIGNMENT
+    DTV_SLOT = 16,      // sizeof(dtv_t)
+    MAP_NAME = 8,       // struct link_map, <link.h>: l_addr, l_name, l_ld, l_next
     MAP_NEXT = 24,
     DEBUG_MAP = 8,        // struct r_debug: r_version, r_map
     DESTRUCTOR_NEXT = 24, // struct dtor_list in stdlib/cxa_thread_atexit_impl.c: func, obj, map, next
@@ -24,7 +24,8 @@ static bool read_u64(const struct view *v, uint64_t address, uint64_t *out) {
 }
 
 // One _thread_db_ variable: {size in bits, number of elements, offset}.
-static bool field(struct symbols *s, const struct view *v, const char *name, uint64_t *offset, uint64_t *count) {
+static bool field(struct symbols *s, const struct view *v, const char *name, uint64_t *offset,
+                  uint64_t *count) {
     char symbol[80];
     uint32_t words[3];
     snprintf(symbol, sizeof symbol, "_thread_db_%s", name);
@@ -54,7 +55,8 @@ static void read_keys(struct symbols *s, const struct view *v, struct libc_layou
                  size_of(s, v, "pthread_key_data", &l->data_size) &&
                  field(s, v, "pthread_key_struct_seq", &seq, NULL) &&
                  field(s, v, "pthread_key_struct_destr", &destructor, NULL) &&
-                 size_of(s, v, "pthread_key_struct", &size) && size_of(s, v, "pthread_key_data_level2", &bytes);
+                 size_of(s, v, "pthread_key_struct", &size) &&
+                 size_of(s, v, "pthread_key_data_level2", &bytes);
     // (glibc says the number of level 2's elements as 0: it is what fills the structure.)
     if (known) l->level2_count = (bytes - l->level2) / l->data_size;
     if (!known || l->level1_count > 64 || l->level2_count > 64) return;
@@ -64,32 +66,38 @@ static void read_keys(struct symbols *s, const struct view *v, struct libc_layou
     l->keys = symbols_address(s, v, "libc.so", "__pthread_keys");
 }
 
-static bool is_libc_name(const struct view *v, uint64_t address) {
+static void read_base_name(const struct view *v, uint64_t address, char *out, size_t size) {
     char name[256] = "";
     for (size_t i = 0; i < sizeof name - 1; i++)
         if (!v->read(v->context, address + i, &name[i], 1) || !name[i]) break;
     const char *slash = strrchr(name, '/');
-    return !strncmp(slash ? slash + 1 : name, "libc.so.6", 9);
+    snprintf(out, size, "%s", slash ? slash + 1 : name);
 }
 
-static uint64_t libc_module(struct symbols *s, const struct view *v) {
-    uint64_t at = 0, name = 0, offset, module = 0;
-    if (!field(s, v, "link_map_l_tls_modid", &offset, NULL)) return 0;
+// The modules with thread-local data, from ld.so's list. The program itself has no name there.
+static void read_modules(struct symbols *s, const struct view *v, struct libc_layout *l) {
+    enum { N = sizeof l->tls_modules / sizeof *l->tls_modules };
+    uint64_t at = 0, name = 0, offset;
+    if (!field(s, v, "link_map_l_tls_modid", &offset, NULL)) return;
     uint64_t debug = symbols_address(s, v, "ld-", "_r_debug");
-    if (!debug || !read_u64(v, debug + DEBUG_MAP, &at)) return 0;
-    for (int i = 0; at && i < MODULES_MAX; i++) {
-        if (read_u64(v, at + MAP_NAME, &name) && name && is_libc_name(v, name))
-            return read_u64(v, at + offset, &module) && module < MODULES_MAX ? module : 0;
-        if (!read_u64(v, at + MAP_NEXT, &at)) return 0;
+    if (!debug || !read_u64(v, debug + DEBUG_MAP, &at)) return;
+    for (int i = 0; at && i < MODULES_MAX && l->tls_module_count < N; i++) {
+        struct libc_module m = {0};
+        if (read_u64(v, at, &m.bias) && read_u64(v, at + MAP_NAME, &name) &&
+            read_u64(v, at + offset, &m.id) && m.id && m.id < MODULES_MAX) {
+            if (name) read_base_name(v, name, m.name, sizeof m.name);
+            if (!strncmp(m.name, "libc.so.6", 9)) l->module = m.id;
+            l->tls_modules[l->tls_module_count++] = m;
+        }
+        if (!read_u64(v, at + MAP_NEXT, &at)) return;
     }
-    return 0;
 }
 
 void libc_layout_read(struct symbols *s, const struct view *v, struct libc_layout *l) {
     memset(l, 0, sizeof *l);
     read_keys(s, v, l);
     if (!field(s, v, "pthread_dtvp", &l->dtv_pointer, NULL)) return;
-    l->module = libc_module(s, v);
+    read_modules(s, v, l);
     l->has_destructors = symbols_tls(s, v, "libc.so", "tls_dtor_list", &l->destructors);
     l->has_cache = symbols_tls(s, v, "libc.so", "tcache", &l->cache);
 }
@@ -102,9 +110,11 @@ static int count_keys(const struct libc_layout *l, const struct view *v, uint64_
         for (uint64_t k = 0; block && k < l->level2_count; k++) {
             uint64_t data = block + l->level2 + k * l->data_size, seq, value, key_seq, destructor;
             uint64_t key = l->keys + (i * l->level2_count + k) * l->key_size;
-            if (!read_u64(v, data + l->data_seq, &seq) || !read_u64(v, data + l->data_value, &value)) return -1;
+            if (!read_u64(v, data + l->data_seq, &seq) || !read_u64(v, data + l->data_value, &value))
+                return -1;
             if (!value) continue;
-            if (!read_u64(v, key + l->key_seq, &key_seq) || !read_u64(v, key + l->key_destructor, &destructor))
+            if (!read_u64(v, key + l->key_seq, &key_seq) ||
+                !read_u64(v, key + l->key_destructor, &destructor))
                 return -1;
             count += seq == key_seq && destructor;
         }
@@ -112,11 +122,9 @@ static int count_keys(const struct libc_layout *l, const struct view *v, uint64_
     return count;
 }
 
-// The address of libc's own TLS block of a thread; 0: it has none yet, or it cannot be read.
-static uint64_t tls_block(const struct libc_layout *l, const struct view *v, uint64_t thread) {
+uint64_t libc_tls_block(const struct libc_layout *l, const struct view *v, uint64_t thread, uint64_t id) {
     uint64_t dtv = 0, block = 0;
-    if (!l->module || !read_u64(v, thread + l->dtv_pointer, &dtv) ||
-        !read_u64(v, dtv + l->module * DTV_SLOT, &block))
+    if (!id || !read_u64(v, thread + l->dtv_pointer, &dtv) || !read_u64(v, dtv + id * DTV_SLOT, &block))
         return 0;
     return block == UINT64_MAX ? 0 : block; // TLS_DTV_UNALLOCATED
 }
@@ -154,9 +162,17 @@ void libc_thread(const struct libc_layout *l, const struct view *v, uint64_t fs_
     out->cache_blocks = out->cache_bytes = -1;
     if (!fs_base) return;
     if (l->keys) out->keys = count_keys(l, v, fs_base);
-    uint64_t block = tls_block(l, v, fs_base);
+    uint64_t block = libc_tls_block(l, v, fs_base, l->module);
     if (block && l->has_destructors) out->destructors = count_destructors(v, block + l->destructors);
     if (block && l->has_cache) read_cache(v, block + l->cache, out);
+}
+
+uint64_t libc_start_routine(struct symbols *s, const struct view *v, uint64_t fs_base) {
+    uint64_t offset, routine = 0;
+    if (!fs_base || !field(s, v, "pthread_start_routine", &offset, NULL) ||
+        !read_u64(v, fs_base + offset, &routine))
+        return 0;
+    return routine;
 }
 
 // Is it code, or no handler at all?

@@ -18,8 +18,9 @@ struct row {
     bool owner;
 };
 
-#define MUTEX "pthread_mutex"
-#define COND  "pthread_cond"
+#define MUTEX       "pthread_mutex"
+#define COND        "pthread_cond"
+#define RUST_RWLOCK "Rust RwLock"
 
 static const struct row rows[] = {
     {"pthread_mutex_lock", MUTEX, RULE_WORD, WANTS_LOCK, 0, 0, true},
@@ -61,15 +62,20 @@ static const struct row rows[] = {
     {"SpinLock::SlowLock", "SpinLock", RULE_WORD, WANTS_LOCK, 0, 0, false},
     {"std::sys::unix::locks::futex_mutex::Mutex", "Rust Mutex", RULE_WORD, WANTS_LOCK, 0, 0, false},
     {"std::sys::sync::mutex::futex::Mutex", "Rust Mutex", RULE_WORD, WANTS_LOCK, 0, 0, false},
-    {"std::sys::unix::locks::futex_rwlock::RwLock", "Rust RwLock", RULE_RUST_RWLOCK, WANTS_LOCK, 0, 4, false},
-    {"std::sys::sync::rwlock::futex::RwLock", "Rust RwLock", RULE_RUST_RWLOCK, WANTS_LOCK, 0, 4, false},
+    {"std::sys::unix::locks::futex_rwlock::RwLock::write", RUST_RWLOCK, RULE_RUST_RWLOCK, WANTS_LOCK, 4, 0,
+     false},
+    {"std::sys::unix::locks::futex_rwlock::RwLock", RUST_RWLOCK, RULE_RUST_RWLOCK, WANTS_LOCK, 0, 0, false},
+    {"std::sys::sync::rwlock::futex::RwLock::write", RUST_RWLOCK, RULE_RUST_RWLOCK, WANTS_LOCK, 4, 0, false},
+    {"std::sys::sync::rwlock::futex::RwLock", RUST_RWLOCK, RULE_RUST_RWLOCK, WANTS_LOCK, 0, 0, false},
     {"std::sys_common::once::futex::Once", "Rust Once", RULE_RUST_ONCE, WANTS_LOCK, 0, 0, false},
-    {"std::sys::sync::once::futex::Once", "Rust Once", RULE_RUST_ONCE, WANTS_LOCK, 0, 0, false},
+    // (Its states have other numbers than before.)
+    {"std::sys::sync::once::futex::Once", "Rust Once", RULE_NONE, WANTS_ONCE, 0, 0, false},
     {"std::sys::unix::locks::futex_condvar::Condvar", "Rust Condvar", RULE_NONE, WANTS_VALUE, 0, 0, false},
     {"std::sys::sync::condvar::futex::Condvar", "Rust Condvar", RULE_NONE, WANTS_VALUE, 0, 0, false},
     {"std::sys::unix::thread_parker", "Rust parker", RULE_NONE, WANTS_PARK, 0, 0, false},
     {"std::sys_common::thread_parker", "Rust parker", RULE_NONE, WANTS_PARK, 0, 0, false},
     {"std::sys::sync::thread_parking", "Rust parker", RULE_NONE, WANTS_PARK, 0, 0, false},
+    {"std::thread::thread::Thread::park", "Rust parker", RULE_NONE, WANTS_PARK, 0, 0, false},
     {"std::thread::park", "Rust parker", RULE_NONE, WANTS_PARK, 0, 0, false},
     {"runtime.futex", "Go runtime", RULE_NONE, WANTS_GO, 0, 0, false},
     {"runtime.notesleep", "Go runtime", RULE_NONE, WANTS_GO, 0, 0, false},
@@ -141,6 +147,8 @@ enum {
     MUSL_COUNT = 0x7fffffff,
     COND_SIZE = 48,
     BARRIER_SIZE = 20,
+    STREAM_OWNER = 8,
+    TCB_SELF = 16,
     STACK_SCAN = 640, // bytes of pthread_cond_wait's own frames
     GUARD_PENDING = 0x100,
     DEEP_ENOUGH = 12, // frames, the inlined ones counted
@@ -264,6 +272,15 @@ static void recognise_unnamed(const struct frame *frames, size_t n, const uint64
     out->in_libc = true;
 }
 
+// stdio's lock is {lock, count, owner}, and the owner is the address of a TCB, which holds its own address
+// (_IO_lock_t in sysdeps/nptl/stdio-lock.h, tcbhead_t.self). Also malloc's and others' locks are waited for in the same
+// helper: they have no owner.
+static bool is_stream_lock(const struct view *v, uint64_t address) {
+    uint64_t owner = 0, self = 0;
+    return v->read(v->context, address + STREAM_OWNER, &owner, sizeof owner) && owner &&
+           v->read(v->context, owner + TCB_SELF, &self, sizeof self) && self == owner;
+}
+
 static void measure(struct lock_ref *out, const uint64_t args[6], const struct view *v, uint64_t sp) {
     out->size = 4;
     if (out->wants == WANTS_COND || out->wants == WANTS_COND_LEAVE) out->size = COND_SIZE;
@@ -273,6 +290,7 @@ static void measure(struct lock_ref *out, const uint64_t args[6], const struct v
     // its users take.
     uint32_t value = (uint32_t)args[2];
     if (!strcmp(out->kind, "g_bit_lock")) out->mask = value & (value - 1) ? value & 1 : value;
+    if (!strcmp(out->kind, "libc lock") && is_stream_lock(v, out->base)) out->kind = "FILE lock";
     uint32_t kind = 0;
     if (out->owner && v->read(v->context, out->base + KIND_OFFSET, &kind, sizeof kind) &&
         kind & (KIND_ROBUST | KIND_PI))
@@ -400,6 +418,15 @@ bool lock_is_held(enum lock_rule rule, uint32_t value) {
     return false;
 }
 
+bool stack_is_whole(const struct stack *s) {
+    static const char *const first[] = {
+        "start_thread", "clone", "clone3", "start", "libc_start_main", "libc_start_main_stage2", "start_c"};
+    for (size_t i = 0; i < s->count; i++)
+        for (size_t k = 0; s->frames[i].function && k < sizeof first / sizeof *first; k++)
+            if (!strcmp(stack_plain_name(s->frames[i].function), first[k])) return true;
+    return false;
+}
+
 // "void f<int>(char*)" without its parameters; "operator()" and "(anonymous namespace)" stay.
 static void without_parameters(char *name) {
     size_t length = strlen(name);
@@ -427,7 +454,11 @@ static bool runs_threads(const struct stack *s, size_t i) {
         return true;
     for (size_t k = 0; k < sizeof outside / sizeof *outside; k++)
         if (!strcmp(name, outside[k])) return true;
-    return begins(f->function, "std::") || begins(f->function, "void std::");
+    // libstdc++'s wrappers, and Rust's
+    static const char *const wrappers[] = {"std::", "void std::", "core::", "alloc::", "<alloc::", "<core::"};
+    for (size_t k = 0; k < sizeof wrappers / sizeof *wrappers; k++)
+        if (begins(f->function, wrappers[k])) return true;
+    return false;
 }
 
 void stack_start_routine(const struct stack *s, char *out, size_t size) {

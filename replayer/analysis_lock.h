@@ -77,6 +77,8 @@ bool stack_is_libc(const struct frame *f);
 
 // Is the stack inside fork()?
 bool stack_in_fork(const struct frame *frames, size_t n);
+// Does it reach to where a thread or main begins? A fiber's does not.
+bool stack_is_whole(const struct stack *s);
 // The thread's start routine: the outermost frame that is not the C library's; "" if there is none.
 void stack_start_routine(const struct stack *s, char *out, size_t size);
 

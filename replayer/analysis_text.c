@@ -41,12 +41,13 @@ static bool on_a_stack(struct timeline *t, const struct history *h, int tid, con
     return true;
 }
 
-static void name_by_map(struct timeline *t, const struct history *h, int tid, const struct view *v,
+// False: the map says no more than where it is.
+static bool name_by_map(struct timeline *t, const struct history *h, int tid, const struct view *v,
                         struct finding_lock *out) {
     const struct view_map *map = view_find(v, out->address);
-    if (!map) return;
+    if (!map) return false;
     const char *name = map->name ? map->name : "";
-    if (on_a_stack(t, h, tid, map, out->address, out)) return;
+    if (on_a_stack(t, h, tid, map, out->address, out)) return true;
     if (!strcmp(name, "[heap]"))
         snprintf(out->symbol, sizeof out->symbol, "heap lock 0x%llx", (unsigned long long)out->address);
     else if (map->blob && *name)
@@ -55,25 +56,25 @@ static void name_by_map(struct timeline *t, const struct history *h, int tid, co
     else if (!*name)
         snprintf(out->symbol, sizeof out->symbol, "lock 0x%llx in anonymous memory",
                  (unsigned long long)out->address);
+    return false;
 }
 
-void text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
+bool text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
                struct finding_lock *out) {
     struct view view;
     struct rf_error err;
     struct data_symbol symbol;
     *out = (struct finding_lock){.address = ref->base};
     snprintf(out->kind, sizeof out->kind, "%s", ref->kind);
-    if (!ref->base || replay_view(timeline_replay(t), tid, &view, &err) < 0) return;
-    if (!symbols_data(timeline_symbols(t), &view, ref->base, &symbol)) {
-        name_by_map(t, h, tid, &view, out);
-        return;
-    }
+    if (!ref->base || replay_view(timeline_replay(t), tid, &view, &err) < 0) return false;
+    if (!symbols_data(timeline_symbols(t), &view, ref->base, &symbol))
+        return name_by_map(t, h, tid, &view, out);
     if (symbol.offset)
         snprintf(out->symbol, sizeof out->symbol, "%s+%llu", symbol.name, (unsigned long long)symbol.offset);
     else
         snprintf(out->symbol, sizeof out->symbol, "%s", symbol.name);
     if (symbol.file) snprintf(out->declared, sizeof out->declared, "%s:%d", symbol.file, symbol.line);
+    return true;
 }
 
 // ---- the reason
@@ -121,17 +122,43 @@ void text_reason_child_handler(struct finding *f) {
         f->waiter.pid);
 }
 
+void text_reason_cycle(struct finding *f, int child) {
+    if (child)
+        snprintf(f->reason, sizeof f->reason,
+                 "All of these locks were taken in process %d, after the fork that made it. The fork is not "
+                 "the cause: "
+                 "its threads would hang like this in any process.",
+                 child);
+    else
+        snprintf(f->reason, sizeof f->reason,
+                 "Nothing of this crosses a fork: the locks' holders are alive, and wait for each other.");
+}
+
+void text_reason_fiber(struct finding *f) {
+    char fiber[128];
+    stack_start_routine(&f->acquired.stack, fiber, sizeof fiber);
+    snprintf(
+        f->reason, sizeof f->reason,
+        "The lock was taken on a stack that is not the thread's own: by a fiber%s%s, which thread %d '%s' "
+        "was "
+        "running then. The fiber's stack is copied into the child, but the thread that ran it is not there.",
+        fiber[0] ? " that begins in " : "", fiber, f->holder.tid, f->holder.name);
+}
+
 void text_reason_torn(struct finding *f) {
-    snprintf(f->reason, sizeof f->reason,
-             "%s was held at the fork by a thread that vanished there. In the child it was made free again, but the "
-             "data under it is as that thread left it, in the middle of a change; process %d took the lock and "
-             "crashed. (Likely, not proved: the crash may have another cause.)",
-             lock_name(f), f->waiter.pid);
+    snprintf(
+        f->reason, sizeof f->reason,
+        "%s was held at the fork by a thread that vanished there. In the child it was made free again, but "
+        "the "
+        "data under it is as that thread left it, in the middle of a change; process %d took the lock and "
+        "crashed. (Likely, not proved: the crash may have another cause.)",
+        lock_name(f), f->waiter.pid);
 }
 
 void text_reason_pipe(struct finding *f, int fd) {
     snprintf(f->reason, sizeof f->reason,
-             "Process %d reads from fd %d until the pipe ends. It does not end, because a copy of its write end is "
+             "Process %d reads from fd %d until the pipe ends. It does not end, because a copy of its write "
+             "end is "
              "still open, in a process that got it by fork and does not use it.",
              f->waiter.pid, fd);
 }
@@ -247,10 +274,13 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
         break;
     case ADVICE_FORK_HELD:
         say(f,
-            "fork() itself hangs, in the parent: it takes %s, as it takes all of libc's locks and those of fork "
-            "handlers, and the holder does not give it back. (fflush(NULL) and exit() hold the list of streams while "
+            "fork() itself hangs, in the parent: it takes %s, as it takes all of libc's locks and those of "
+            "fork "
+            "handlers, and the holder does not give it back. (fflush(NULL) and exit() hold the list of "
+            "streams while "
             "they wait for a stream that another thread is reading from.)\n"
-            "1. Do not wait for input while a stream is locked: read(2) in the reader, or flush single streams.\n"
+            "1. Do not wait for input while a stream is locked: read(2) in the reader, or flush single "
+            "streams.\n"
             "2. Or use posix_spawn, which takes none of these locks.\n",
             lock_name(f));
         break;
@@ -283,7 +313,8 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
         break;
     case ADVICE_TORN:
         say(f,
-            "To make the lock free again in the child is not enough: what it protects is as the vanished thread left "
+            "To make the lock free again in the child is not enough: what it protects is as the vanished "
+            "thread left "
             "it.\n"
             "1. Take %s in a prepare handler (pthread_atfork): then nobody is in the middle of a change at a "
             "fork.\n"
@@ -292,11 +323,12 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
             lock_name(f));
         break;
     case ADVICE_PIPE:
-        say(f, "A pipe ends when every copy of its write end is closed, and fork makes copies.\n"
-               "1. Close the ends that a process does not use, in the parent and in each child, right after the "
-               "fork.\n"
-               "2. Or make pipes with pipe2(O_CLOEXEC) and start other programs with posix_spawn and its file "
-               "actions: then no copy gets into them.\n");
+        say(f,
+            "A pipe ends when every copy of its write end is closed, and fork makes copies.\n"
+            "1. Close the ends that a process does not use, in the parent and in each child, right after the "
+            "fork.\n"
+            "2. Or make pipes with pipe2(O_CLOEXEC) and start other programs with posix_spawn and its file "
+            "actions: then no copy gets into them.\n");
         break;
     case ADVICE_UNKNOWN:
         say(f,
@@ -315,7 +347,9 @@ void text_handlers(struct finding *f, const char *text, size_t count, size_t sho
         say(f, "No fork handlers are registered now.\n");
         return;
     }
-    say(f, "Registered now, in this order (prepare, parent, child; prepare handlers run from the last to the first): %s",
+    say(f,
+        "Registered now, in this order (prepare, parent, child; prepare handlers run from the last to the "
+        "first): %s",
         text);
     if (count > shown) say(f, " and %zu more", count - shown);
     say(f, ".\n");

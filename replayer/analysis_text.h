@@ -6,21 +6,22 @@
 #include "replayer/analysis_lock.h"
 
 // Fills kind, symbol and declared from the memory map of `tid` at the timeline's position.
-void text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
+// False: it is in no named variable.
+bool text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
                struct finding_lock *out);
 
 enum advice {
-    ADVICE_ORPHAN,   // a vanished thread holds it
-    ADVICE_FORKER,   // the forking thread itself holds it
-    ADVICE_NOT_SEEN, // held at the fork, by whom was not seen
-    ADVICE_ENDED,    // the holder ended and never released it
-    ADVICE_HELD,     // the holder lives, and is not known to be stuck on a lock
-    ADVICE_CYCLE,    // lock order
-    ADVICE_SELF,     // one thread, one lock
-    ADVICE_ATFORK,   // fork handlers against another thread
-    ADVICE_FORK_HELD, // fork() waits for a lock whose holder lives
-    ADVICE_CROSS,    // waits for a stuck process
-    ADVICE_SHARED,   // a lock in shared memory
+    ADVICE_ORPHAN,        // a vanished thread holds it
+    ADVICE_FORKER,        // the forking thread itself holds it
+    ADVICE_NOT_SEEN,      // held at the fork, by whom was not seen
+    ADVICE_ENDED,         // the holder ended and never released it
+    ADVICE_HELD,          // the holder lives, and is not known to be stuck on a lock
+    ADVICE_CYCLE,         // lock order
+    ADVICE_SELF,          // one thread, one lock
+    ADVICE_ATFORK,        // fork handlers against another thread
+    ADVICE_FORK_HELD,     // fork() waits for a lock whose holder lives
+    ADVICE_CROSS,         // waits for a stuck process
+    ADVICE_SHARED,        // a lock in shared memory
     ADVICE_WAKER,         // who would have ended the wait vanished
     ADVICE_CHILD_HANDLER, // an atfork child handler hangs
     ADVICE_TORN,          // crashed in half-changed data
@@ -30,6 +31,9 @@ enum advice {
 // Fills f->reason.
 void text_reason_waker(struct finding *f, const struct lock_ref *ref);
 void text_reason_child_handler(struct finding *f);
+// `child`: PID of a process that a fork made, in which all of the cycle is; 0: in none.
+void text_reason_cycle(struct finding *f, int child);
+void text_reason_fiber(struct finding *f);
 void text_reason_torn(struct finding *f);
 void text_reason_pipe(struct finding *f, int fd);
 // Adds the registered fork handlers (`text`, at most `shown` of `count`) to the advice, where it speaks of handlers.

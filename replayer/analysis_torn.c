@@ -84,7 +84,8 @@ static bool same_function(const struct stack *crash, const struct stack *thread)
         if (!f->function || !f->module || !strcmp(f->function, "main")) continue;
         for (size_t k = 0; k + 1 < thread->count; k++) {
             const struct frame *g = &thread->frames[k];
-            if (g->function && g->module && !strcmp(f->function, g->function) && !strcmp(f->module, g->module))
+            if (g->function && g->module && !strcmp(f->function, g->function) &&
+                !strcmp(f->module, g->module))
                 return true;
         }
     }
@@ -104,10 +105,15 @@ static int add_finding(struct torn *t, const struct held_mutex *m, struct rf_err
     struct analysis *a = t->a;
     const struct history *h = &a->history;
     size_t parent = h->spaces[t->space].parent;
-    const struct lock_ref ref = {
-        .kind = "pthread_mutex", .rule = RULE_WORD, .owner = true, .base = m->address, .word = m->address, .size = 40};
+    const struct lock_ref ref = {.kind = "pthread_mutex",
+                                 .rule = RULE_WORD,
+                                 .owner = true,
+                                 .base = m->address,
+                                 .word = m->address,
+                                 .size = 40};
     struct holder who;
-    struct finding f = {.kind = FINDING_TORN_DATA, .confidence = CONFIDENCE_LIKELY, .signal = t->crash->signal};
+    struct finding f = {
+        .kind = FINDING_TORN_DATA, .confidence = CONFIDENCE_LIKELY, .signal = t->crash->signal};
     if (holder_find(a->timeline, h, parent, t->fork, &ref, &who, err) < 0) return -1;
     if (who.tid != h->lives[m->life].tid) return 0; // the owner's word alone is not enough
     if (holder_stack(a->timeline, h, &ref, &who, &f.acquired.stack, NULL, err) < 0) return -1;
@@ -158,8 +164,8 @@ static int judge(struct torn *t, struct rf_error *err) {
 }
 
 static bool is_fault(int signal) {
-    return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE || signal == SIGABRT ||
-           signal == SIGTRAP;
+    return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
+           signal == SIGABRT || signal == SIGTRAP;
 }
 
 static int look_at_crash(struct torn *t, struct rf_error *err) {

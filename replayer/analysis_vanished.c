@@ -7,7 +7,8 @@
 
 enum { VANISHED_MAX = 512, HANDLERS_SHOWN = 6 };
 
-static void look_at(struct analysis *a, size_t life, const struct libc_layout *layout, struct vanished_thread *out) {
+static void look_at(struct analysis *a, size_t life, const struct libc_layout *layout,
+                    struct vanished_thread *out) {
     const struct life *l = &a->history.lives[life];
     struct replay *r = timeline_replay(a->timeline);
     const struct replay_task *task = replay_task_find(r, l->tid);
@@ -21,6 +22,7 @@ static void look_at(struct analysis *a, size_t life, const struct libc_layout *l
     const struct view_map *stack = view_find(&view, task->regs.rsp);
     if (stack) out->stack_bytes = stack->end - stack->start;
     libc_thread(layout, &view, task->regs.fs_base, out);
+    libc_thread_locals(timeline_symbols(a->timeline), layout, &view, task->regs.fs_base, out);
 }
 
 static size_t space_of_fork(const struct history *h, uint64_t fork) {

@@ -123,6 +123,11 @@ static const char *stood_there(const struct search *s, const struct missed *m) {
                                                             : NULL;
     case WANTS_GO:
         return "is a thread of the Go runtime";
+    case WANTS_POST:
+        // Condition.wait and Queue.get make a lock of their own, take it and wait for the other's release: no thread
+        // has touched it before.
+        if (strcmp(ref->kind, "Python lock") || s->w->who.life != s->w->life || s->w->who.fork) return NULL;
+        return "may be the one that would wake it";
     case WANTS_PARK:
         return "may be the one that would wake it";
     default:
@@ -334,19 +339,28 @@ struct balance {
     } tasks[TASKS_MAX];
     size_t count, changes;
     int holder;
+    bool fresh;        // its life has just begun
     bool posts, gives; // somebody who did not take it; the holder gave it back once
 };
 
+// The word may have been something else before (memory from malloc): a change by more than one begins a new life.
 static bool on_balance(void *context, const struct word_change *c) {
     struct balance *b = context;
-    if (!b->changes++) return true; // sem_init, or the first take
-    if (b->changes > CHANGES_MAX || c->by_kernel) return b->changes <= CHANGES_MAX;
+    if (++b->changes > CHANGES_MAX) return false;
+    bool up = c->to == c->from + 1;
+    if (!up && c->from != c->to + 1) {
+        *b = (struct balance){.holder = b->holder, .changes = b->changes, .fresh = true};
+        return true;
+    }
+    bool made = b->fresh && up; // sem_init
+    b->fresh = false;
+    if (made || c->by_kernel) return true;
     size_t i = 0;
     while (i < b->count && b->tasks[i].tid != c->tid)
         i++;
     if (i == TASKS_MAX) return false;
     if (i == b->count) b->tasks[b->count++].tid = c->tid;
-    if (c->to < c->from) {
+    if (!up) {
         b->tasks[i].taken++;
     } else if (b->tasks[i].taken > 0) {
         b->tasks[i].taken--;
@@ -358,7 +372,7 @@ static bool on_balance(void *context, const struct word_change *c) {
 }
 
 int wakers_posts(struct analysis *a, struct waiter *w, struct rf_error *err) {
-    struct balance b = {.holder = w->who.tid};
+    struct balance b = {.holder = w->who.tid, .fresh = true};
     size_t space = w->who.space;
     if (holder_changes(a->timeline, &a->history, space, w->ref.word, a->history.spaces[space].begin,
                        w->who.fork ? w->who.fork : w->stuck->event, on_balance, &b, err) < 0)

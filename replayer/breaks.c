@@ -30,6 +30,7 @@ enum {
 
 struct planted {
     uint64_t address, program, tag;
+    const uint8_t *code; // the file's bytes there, LONGEST of them; NULL: read them
     uint8_t original, flags;
 };
 
@@ -72,6 +73,9 @@ static void put_byte(const struct space *s, const struct planted *p) {
 // Other bytes have just been written to [address, address + len).
 static void written(struct space *s, uint64_t address, const void *bytes, size_t len) {
     if (!s->break_count) return;
+    size_t near = first_at(s, address > LONGEST ? address - LONGEST : 0);
+    for (; near < s->break_count && s->breaks[near].address < address + len; near++)
+        s->breaks[near].code = NULL;
     for (size_t i = first_at(s, address); i < s->break_count && s->breaks[i].address - address < len; i++) {
         struct planted *p = &s->breaks[i];
         if (((const uint8_t *)bytes)[p->address - address] != p->original) {
@@ -182,6 +186,7 @@ static void merge_fresh(struct replay *r, struct space *s) {
 }
 
 static void erase(struct space *s, size_t first, size_t n) {
+    if (!n) return; // there may be no table at all
     memmove(s->breaks + first, s->breaks + first + n, (s->break_count - first - n) * sizeof *s->breaks);
     s->break_count -= n;
 }
@@ -388,9 +393,11 @@ static bool read_code(struct replay *r, const struct space *s, uint64_t address,
     return true;
 }
 
-// Is the code what the file has there? The recorder and the program itself may have written over it.
+// Is the code what the file has there? The recorder and the program itself may have written over it. *code: the
+// file's bytes, when there are LONGEST of them.
 static bool is_pristine(struct replay *r, const struct space *s, uint64_t address, const uint8_t *now,
-                        size_t length) {
+                        size_t length, const uint8_t **code) {
+    *code = NULL;
     for (size_t i = 0; i < s->map_count; i++) {
         const struct space_map *m = &s->maps[i];
         if (address < m->v.start || address >= m->v.end) continue;
@@ -398,7 +405,10 @@ static bool is_pristine(struct replay *r, const struct space *s, uint64_t addres
         size_t size;
         uint64_t offset = m->v.offset + (address - m->v.start);
         const uint8_t *file = replay_blob(r, m->v.blob, &size);
-        return file && offset < size && size - offset >= length && !memcmp(now, file + offset, length);
+        if (!file || offset >= size || size - offset < length || memcmp(now, file + offset, length) != 0)
+            return false;
+        if (size - offset >= LONGEST && m->v.end - address >= LONGEST) *code = file + offset;
+        return true;
     }
     return false;
 }
@@ -413,9 +423,11 @@ bool replay_break_add(struct replay *r, uint32_t space, uint64_t address, size_t
     }
     if (!length || length > LONGEST) length = 1;
     uint8_t now[LONGEST];
-    if (!read_code(r, s, address, now, length)) return false;
+    const uint8_t *code;
+    bool all = read_code(r, s, address, now, LONGEST);
+    if (!all && !read_code(r, s, address, now, length)) return false;
     struct planted p = {.address = address, .program = address, .tag = tag, .original = now[0]};
-    if (!is_pristine(r, s, address, now, length)) {
+    if (!is_pristine(r, s, address, now, length, &code)) {
         const struct loop_site *site = site_over(s, address);
         if (!site) return false;
         p.original = site->original[address - site->address];
@@ -425,6 +437,8 @@ bool replay_break_add(struct replay *r, uint32_t space, uint64_t address, size_t
         return true;
     }
     if (p.original == INT3) return false; // a trap of the program's own
+    // What follows the instruction may be patched; then its bytes are read at each hit.
+    if (all && code && !memcmp(now, code, LONGEST)) p.code = code;
     if (r->breaks.page) {
         push_fresh(r, p);
         return true;
@@ -645,12 +659,17 @@ int breaks_hit(struct replay *r, struct vtask *v, int *status, struct rf_error *
                             .tag = p->tag,
                             .regs = regs,
                             .code_len = sizeof hit.code};
-    while (hit.code_len && !tracee_read(s->pid, s->mem_fd, regs->rip, hit.code, hit.code_len))
-        hit.code_len--;
-    hide(s, regs->rip, hit.code, hit.code_len);
+    if (p->code) {
+        memcpy(hit.code, p->code, hit.code_len = LONGEST);
+    } else {
+        while (hit.code_len && !tracee_read(s->pid, s->mem_fd, regs->rip, hit.code, hit.code_len))
+            hit.code_len--;
+        hide(s, regs->rip, hit.code, hit.code_len);
+    }
     r->breaks.counts.hits++;
-    bool done = r->breaks.client.hit(r->breaks.client.context, r, &hit) == BREAK_DONE;
-    if (done || carry_out_store(s, hit.code, hit.code_len, regs) ||
+    enum break_action action = r->breaks.client.hit(r->breaks.client.context, r, &hit);
+    if (action == BREAK_STOP) return rf_fail(err, RF_CANNOT, "interrupted");
+    if (action == BREAK_DONE || carry_out_store(s, hit.code, hit.code_len, regs) ||
         carry_out(s, hit.code, hit.code_len, regs)) {
         if (s->watched) watch_hit_now(r, v); // emulated writes pass the debug registers by
         return 1;

@@ -29,6 +29,7 @@ struct break_hit {
 enum break_action {
     BREAK_EXECUTE, // the instruction is still to be executed
     BREAK_DONE,    // it was carried out: memory, registers and rip are as behind it
+    BREAK_STOP,    // the step fails in the middle ("interrupted"): a checkpoint must be restored then
 };
 
 struct break_client {

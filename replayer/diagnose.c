@@ -64,19 +64,6 @@ const char *diagnosis_source_line(void *diagnosis, const char *file, int line) {
 
 // ---- notes
 
-void diagnose_note(struct diagnosis *d, const char *format, ...) {
-    struct verdict *v = d->verdict;
-    char *text;
-    va_list ap;
-    va_start(ap, format);
-    int n = vasprintf(&text, format, ap);
-    va_end(ap);
-    rf_assert(n >= 0);
-    v->notes = reallocarray(v->notes, v->note_count + 1, sizeof *v->notes);
-    rf_assert(v->notes);
-    v->notes[v->note_count++] = text;
-}
-
 static void describe_wait(const struct party *p, size_t i, char *out, size_t size) {
     const struct snapshot_thread *t = &p->snapshot->threads[i];
     const struct wait *w = &p->waits[i];
@@ -116,8 +103,9 @@ static void tell_vanished(struct diagnosis *d, const struct party *p) {
         if (start.function)
             snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "", start.function);
     }
-    diagnose_note(
-        d, "process %d is the child of a fork that left %zu thread%s behind%s%s; the stacks are still mapped",
+    verdict_note(
+        d->verdict,
+        "process %d is the child of a fork that left %zu thread%s behind%s%s; the stacks are still mapped",
         p->snapshot->pid, p->vanished, p->vanished == 1 ? "" : "s", names[0] ? ", started in " : "", names);
 }
 
@@ -130,12 +118,13 @@ void diagnose_notes(struct diagnosis *d) {
             char text[512], name[48] = "";
             describe_wait(p, k, text, sizeof text);
             if (s->threads[k].name[0]) snprintf(name, sizeof name, " '%s'", s->threads[k].name);
-            diagnose_note(d, "thread %d%s of process %d %s", s->threads[k].tid, name, s->pid, text);
+            verdict_note(d->verdict, "thread %d%s of process %d %s", s->threads[k].tid, name, s->pid, text);
         }
         if (s->thread_count > THREADS_TOLD)
-            diagnose_note(d, "%zu more threads of process %d", s->thread_count - THREADS_TOLD, s->pid);
+            verdict_note(d->verdict, "%zu more threads of process %d", s->thread_count - THREADS_TOLD,
+                         s->pid);
         for (size_t k = 0; k < s->note_count; k++)
-            diagnose_note(d, "%s", s->notes[k]);
+            verdict_note(d->verdict, "%s", s->notes[k]);
     }
 }
 
@@ -162,7 +151,7 @@ static void add_relative(struct diagnosis *d, int pid) {
     struct proc_task t;
     if (has(d, pid) || d->party_count == PARTIES_MAX || pid == getpid()) return;
     if (!proc_task(pid, &t) || t.state == 'Z' || t.kernel) return;
-    if (add_live(d, pid, &err)) diagnose_note(d, "%s", err.text);
+    if (add_live(d, pid, &err)) verdict_note(d->verdict, "%s", err.text);
 }
 
 static bool in_wait_for(int parent, int child) {

@@ -83,6 +83,5 @@ bool waits_for_child(const struct snapshot_thread *t, int *child);
 void diagnose_findings(struct diagnosis *d);
 // Adds what the threads do to the verdict's notes.
 void diagnose_notes(struct diagnosis *d);
-void diagnose_note(struct diagnosis *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -50,8 +50,9 @@ struct vtask {
     struct replay_task pub;
     struct space *space; // NULL: dead
     struct fdtable *fds;
-    bool at_entry;   // the kernel task would be at the syscall's entry with these registers
-    int64_t restart; // result of the last EXIT when it was one of the kernel's restart codes, else 0
+    int comm_fd, comm_tid; // an open /proc/self/task/TID/comm; comm_tid 0: none
+    bool at_entry;         // the kernel task would be at the syscall's entry with these registers
+    int64_t restart;       // result of the last EXIT when it was one of the kernel's restart codes, else 0
     size_t xstate_size;
     unsigned char *xstate;
 };
@@ -63,6 +64,7 @@ struct watch {
     uint64_t value;
     watch_callback hit;
     void *context;
+    bool all; // writes that change nothing as well
 };
 
 struct breaks {

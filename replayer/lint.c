@@ -16,10 +16,11 @@ enum {
     CALLS_MAX = 4096,
     MODULES_MAX = 512,
     CHILDREN_MAX = 4096,
+    FREED_MAX = 256, // locks of fork handlers
 };
 
 // What a breakpoint is for, in its tag's upper half.
-enum { TAG_RETURN = 1, TAG_SITE, TAG_FUNCTION };
+enum { TAG_RETURN = 1, TAG_SITE, TAG_FUNCTION, TAG_FORKED };
 #define TAG(what, index) ((uint64_t)(what) << 32 | (index))
 
 struct function {
@@ -52,7 +53,11 @@ struct child { // being looked at
     uint32_t space;
     int pid;
     struct finding_point fork;
-    bool handlers; // fork() ran its handlers: libc's own locks are free
+    bool handlers;             // fork() runs its handlers: libc's own locks are free
+    uint64_t forked;           // where fork() returns to; 0: unknown
+    bool in_fork;              // it has not returned yet: what runs are fork handlers
+    uint64_t freed[FREED_MAX]; // locks that they have released
+    size_t freed_count;
 };
 
 struct open_call {
@@ -113,7 +118,8 @@ static void add_function(void *context, uint64_t vaddr, const char *name) {
     }
     *last = (struct function){
         .vaddr = vaddr, .class = row ? row->class : LINT_UNKNOWN, .argument = row ? row->argument : 0};
-    snprintf(last->name, sizeof last->name, "%s", row && *name == '_' ? row->name : name);
+    bool reserved = *name == '_' && strncmp(name, "__cxa_", 6) != 0; // the other name of what programs call
+    snprintf(last->name, sizeof last->name, "%s", row && reserved ? row->name : name);
 }
 
 static void note_libc(void *context, uint64_t vaddr, const char *name) {
@@ -185,7 +191,11 @@ static void on_mapped(void *context, struct replay *r, const struct break_mappin
     struct run *u = context;
     struct view view;
     struct rf_error err;
-    if (!child_of(u, p->space) || !p->map.blob || replay_view(r, p->tid, &view, &err) < 0) return;
+    struct child *child = child_of(u, p->space);
+    if (!child) return;
+    if (child->in_fork && child->forked >= p->map.start && child->forked < p->map.end)
+        replay_break_add(r, p->space, child->forked, 0, TAG(TAG_FORKED, 0));
+    if (!p->map.blob || replay_view(r, p->tid, &view, &err) < 0) return;
     struct code *code = code_of(u, &view, &p->map);
     uint64_t bias;
     if (!code || !code->elf || !elf_module_bias(code->elf, p->map.offset, p->map.start, &bias)) return;
@@ -229,13 +239,18 @@ static bool is_freed_lock(const struct finding_lock *l) {
     return false;
 }
 
-static void add_lock(struct run *u, struct replay *r, int tid, struct lint_call *call, uint64_t address,
-                     const char *kind) {
+static void add_lock(struct run *u, struct replay *r, int tid, const struct child *child,
+                     struct lint_call *call, uint64_t address, const char *kind) {
     const struct site *site = &u->sites[call - u->lint->calls];
     struct view view;
     struct rf_error err;
     for (size_t i = 0; i < call->lock_count; i++)
         if (call->locks[i].address == address) return;
+    for (size_t i = 0; i < child->freed_count; i++) {
+        if (child->freed[i] != address) continue;
+        call->freed = true;
+        return;
+    }
     if (call->lock_count == LINT_LOCKS || replay_view(r, tid, &view, &err) < 0) return;
     const struct view_map *map = view_find(&view, address);
     if (map && !strcmp(map->name, "[stack]")) return; // nobody else's
@@ -251,18 +266,25 @@ static struct open_call *open_of(struct run *u, int tid) {
     return NULL;
 }
 
+static void add_freed(struct child *child, uint64_t address) {
+    if (child->freed_count < FREED_MAX) child->freed[child->freed_count++] = address;
+}
+
 // An atomic instruction of a library: a lock is taken when it turns 0 into something else in exchange.
 static enum break_action on_site(struct run *u, struct replay *r, struct break_hit *hit) {
     struct atomic_result result;
     int tid = hit->tid;
     if (replay_break_atomic(r, hit, &result) != 0) return BREAK_EXECUTE;
     struct open_call *open = open_of(u, tid);
+    struct child *child = child_of(u, hit->space);
     uint8_t operation = result.instruction.operation;
     bool exchange = operation == ATOMIC_CMPXCHG || operation == ATOMIC_XCHG || operation == ATOMIC_BTS;
     bool takes = exchange && !result.failed && !result.before.low && result.after.low;
-    if (open && !open->dead && !open->freed && takes && hit->regs->rsp <= open->sp) {
+    if (child && child->in_fork && result.before.low && !result.after.low) add_freed(child, result.address);
+    if (open && child && !open->dead && !open->freed && takes && hit->regs->rsp <= open->sp) {
         struct lint_call *call = &u->lint->calls[open->call];
-        add_lock(u, r, tid, call, result.address, u->sites[open->call].code->libc ? "libc lock" : "lock");
+        add_lock(u, r, tid, child, call, result.address,
+                 u->sites[open->call].code->libc ? "libc lock" : "lock");
     }
     return BREAK_DONE;
 }
@@ -313,13 +335,6 @@ static bool is_fork_name(const char *name) {
     return !strcmp(name, "fork") || !strcmp(name, "__fork") || !strcmp(name, "__libc_fork");
 }
 
-// Does fork() of libc run above the frame? Then what is called is called by a fork handler.
-static bool within_fork(const struct frame *frames, size_t count) {
-    for (size_t i = 1; i < count; i++)
-        if (frames[i].function && is_fork_name(frames[i].function)) return true;
-    return false;
-}
-
 static struct stack copy_frames(const struct frame *frames, size_t n) {
     struct stack s = {.frames = calloc(n + 1, sizeof *frames), .count = n};
     rf_assert(s.frames);
@@ -340,8 +355,7 @@ static size_t new_call(struct run *u, struct replay *r, const struct break_hit *
     struct lint *l = u->lint;
     struct frame frames[FRAMES_MAX];
     size_t n = stack_at(u, r, hit, frames);
-    bool handler = within_fork(frames, n);
-    if (l->count == CALLS_MAX || (handler && f->class == LINT_HANDLER)) return CALLS_MAX;
+    if (l->count == CALLS_MAX) return CALLS_MAX;
     if ((l->count & (l->count - 1)) == 0) { // full at each power of two
         size_t room = l->count ? l->count * 2 : 1;
         l->calls = reallocarray(l->calls, room, sizeof *l->calls);
@@ -368,7 +382,7 @@ static const char *lock_kind(const char *function) {
                  {"pthread_barrier", "pthread_barrier"},
                  {"pthread_once", "pthread_once"},
                  {"sem_", "sem"},
-                 {"cxa_guard", "guard of a static"}};
+                 {"__cxa_guard", "guard of a static"}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (!strncmp(function, kinds[i].start, strlen(kinds[i].start))) return kinds[i].kind;
     return "lock";
@@ -388,7 +402,7 @@ static void open_call(struct run *u, struct replay *r, const struct break_hit *h
 }
 
 static void on_function(struct run *u, struct replay *r, const struct break_hit *hit, uint32_t index) {
-    const struct child *child = child_of(u, hit->space);
+    struct child *child = child_of(u, hit->space);
     const struct mapped *at = mapped_at(u, hit->space, hit->address);
     uint64_t back;
     if (!child || !at || index >= at->code->function_count ||
@@ -401,6 +415,10 @@ static void on_function(struct run *u, struct replay *r, const struct break_hit 
         struct open_call *open = open_of(u, hit->tid);
         if (open && is_freed(at->code, f->class, child->handlers))
             open_call(u, r, hit, back, open->call, true);
+        return;
+    }
+    if (child->in_fork && f->class == LINT_HANDLER) {
+        add_freed(child, hit->regs->rdi);
         return;
     }
     uint64_t blob = caller ? caller->code->blob : 0, offset = caller ? back - caller->bias : back;
@@ -417,9 +435,15 @@ static void on_function(struct run *u, struct replay *r, const struct break_hit 
     u->sites[i].last_child = child->pid;
     if (f->class == LINT_TAKES) {
         const unsigned long long arguments[] = {hit->regs->rdi, hit->regs->rsi, hit->regs->rdx};
-        add_lock(u, r, hit->tid, c, arguments[f->argument % 3], lock_kind(f->name));
+        add_lock(u, r, hit->tid, child, c, arguments[f->argument % 3], lock_kind(f->name));
     }
     open_call(u, r, hit, back, i, is_freed(at->code, f->class, child->handlers));
+}
+
+static void on_forked(struct run *u, struct replay *r, const struct break_hit *hit) {
+    struct child *child = child_of(u, hit->space);
+    if (child && child->pid == hit->tid) child->in_fork = false;
+    replay_break_remove(r, hit->space, hit->address);
 }
 
 static enum break_action on_hit(void *context, struct replay *r, struct break_hit *hit) {
@@ -429,6 +453,9 @@ static enum break_action on_hit(void *context, struct replay *r, struct break_hi
         return on_site(u, r, hit);
     case TAG_RETURN:
         on_return(u, hit);
+        break;
+    case TAG_FORKED:
+        on_forked(u, r, hit);
         break;
     case TAG_FUNCTION:
         on_function(u, r, hit, (uint32_t)hit->tag);
@@ -505,8 +532,11 @@ static void add_child(struct run *u, const struct history *h, const struct candi
                                          .tid = forker,
                                          .pid = life == NONE ? 0 : h->lives[life].pid,
                                          .stack = copy_frames(frames, n)};
-    for (size_t i = 0; i < n && !child->handlers; i++)
+    for (size_t i = 0; i + 1 < n && !child->handlers; i++) {
         child->handlers = frames[i].function && is_fork_name(frames[i].function);
+        child->forked = frames[i + 1].pc;
+    }
+    child->in_fork = child->handlers;
 }
 
 // Breakpoints are put into all children anew: into the one that has just been born, too.
@@ -543,12 +573,15 @@ const char *lint_level_name(enum lint_level level) {
 
 static enum lint_level level_of(const struct lint_call *c, const struct site *s) {
     if (is_freed(s->code, s->class, s->handlers) || s->class == LINT_HANDLER) return LINT_NOTE;
-    return c->lock_count ? LINT_ERROR : LINT_WARNING;
+    if (c->lock_count) return LINT_ERROR;
+    return c->freed ? LINT_NOTE : LINT_WARNING;
 }
 
 void lint_reason(const struct lint_call *c, char *out, size_t size) {
     if (!c->waits)
         snprintf(out, size, "POSIX forbids it; it waits for nothing");
+    else if (c->level == LINT_NOTE && c->freed)
+        snprintf(out, size, "POSIX forbids it; fork handlers make its lock free in the child");
     else if (c->level == LINT_NOTE)
         snprintf(out, size, "POSIX forbids it; this glibc makes it safe after fork()");
     else if (!c->lock_count)

@@ -9,7 +9,7 @@
 enum lint_level {
     LINT_ERROR,   // took a lock that a thread of the parent may hold at the fork
     LINT_WARNING, // not safe by POSIX; took no lock this time
-    LINT_NOTE,    // not safe by POSIX; this libc makes its locks free in the child, or it never waits
+    LINT_NOTE,    // not safe by POSIX; fork() makes its locks free in the child, or it never waits
 };
 
 #define LINT_LOCKS 4
@@ -23,6 +23,7 @@ struct lint_call {
     struct finding_lock locks[LINT_LOCKS];
     size_t lock_count;
     bool waits; // false: it releases or initialises
+    bool freed; // a lock that it took had been released by a fork handler
 };
 
 struct lint {

@@ -51,7 +51,7 @@ static void sections(struct lock_history *h, struct section out[SECTIONS]) {
 }
 
 struct fixed {
-    uint64_t from, to, hits, steps, sites, uncovered, ops_dropped;
+    uint64_t from, to, hits, steps, sites, uncovered, ops_dropped, dropped;
 };
 
 static void *pack(struct lock_history *h, size_t *len) {
@@ -63,7 +63,7 @@ static void *pack(struct lock_history *h, size_t *len) {
     char *out = malloc(*len), *p = out;
     rf_assert(out);
     const struct fixed fixed = {
-        h->from, h->to, h->hits, h->steps, h->sites, h->uncovered, h->words.ops_dropped};
+        h->from, h->to, h->hits, h->steps, h->sites, h->uncovered, h->words.ops_dropped, h->words.dropped};
     memcpy(p, &fixed, sizeof fixed);
     p += sizeof fixed;
     for (int i = 0; i < SECTIONS; i++) {
@@ -118,6 +118,7 @@ static struct lock_history *unpack(const void *data, size_t len) {
         h->sites = fixed.sites;
         h->uncovered = fixed.uncovered;
         h->words.ops_dropped = fixed.ops_dropped;
+        h->words.dropped = fixed.dropped;
     }
     for (int i = 0; i < SECTIONS && good; i++) {
         uint64_t count = 0;
@@ -194,6 +195,15 @@ static void keep(struct lock_history *h, const char *trace_path, struct cache_ke
 
 // ---- the pass
 
+static void finish(struct lock_history *h) {
+    uint32_t *roots = malloc((h->space_count + 1) * sizeof *roots);
+    rf_assert(roots);
+    for (size_t i = 0; i < h->space_count; i++) // parents come first
+        roots[i] = h->spaces[i].parent < i ? roots[h->spaces[i].parent] : (uint32_t)i;
+    lock_words_finish(&h->words, roots);
+    free(roots);
+}
+
 static int run(struct timeline *t, struct lock_history *h, const struct lock_history_options *o,
                struct rf_error *err) {
     struct replay *r = timeline_replay(t);
@@ -207,13 +217,14 @@ static int run(struct timeline *t, struct lock_history *h, const struct lock_his
         failed = timeline_seek(t, h->to, err);
         struct rf_error ignored;
         replay_breaks(r, NULL, &ignored);
+        if (failed) timeline_reset(t, &ignored);
     }
     replay_break_counts(r, &after);
     lock_pass_tasks(p, r);
     h->hits = after.hits - before.hits;
     h->steps = after.steps - before.steps;
     lock_pass_free(p);
-    lock_words_finish(&h->words);
+    finish(h);
     return failed;
 }
 

@@ -1,5 +1,6 @@
 #include "replayer/lock_modules.h"
 
+#include "core/atomic_emulate.h"
 #include "core/elf_module.h"
 #include "replayer/cache.h"
 
@@ -32,6 +33,7 @@ struct named {
 };
 
 struct names {
+    bool libc;
     struct named *v;
     size_t count, room;
     struct lock_module_site *calls;
@@ -59,6 +61,7 @@ static void add_symbol(struct names *n, const char *name, const Elf64_Sym *symbo
         n->calls[n->call_count++] = (struct lock_module_site){
             .vaddr = symbol->st_value, .kind = LOCK_SITE_CALL, .function = (uint16_t)i};
     }
+    n->libc |= !strcmp(name, "__libc_start_main");
     const char *plain = name;
     while (*plain == '_')
         plain++;
@@ -144,6 +147,54 @@ static void add_stores(struct lock_module *m, size_t *room, const struct named *
     }
 }
 
+// Does the code behind an xchg look at what it got? A sequentially consistent store is an xchg as well. What a
+// function returns counts as not looked at: it cannot be told from a store at the function's end.
+static bool result_is_used(const struct elf_module *elf, uint64_t vaddr) {
+    enum { LOOK_AHEAD = 10 };
+    ZydisDecoder decoder;
+    ZydisDecodedInstruction in;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    ZydisRegister got = ZYDIS_REGISTER_NONE;
+    uint64_t offset;
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    if (!elf_module_to_offset(elf, vaddr, &offset)) return false;
+    for (int n = 0; n <= LOOK_AHEAD && offset < elf->size; n++, offset += in.length) {
+        if (!ZYAN_SUCCESS(
+                ZydisDecoderDecodeFull(&decoder, elf->image + offset, elf->size - offset, &in, operands)))
+            return false;
+        if (!n) {
+            if (operands[1].type != ZYDIS_OPERAND_TYPE_REGISTER) return false;
+            got = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, operands[1].reg.value);
+            continue;
+        }
+        bool overwritten = false;
+        for (uint8_t i = 0; i < in.operand_count; i++) {
+            const ZydisDecodedOperand *o = &operands[i];
+            if (o->type == ZYDIS_OPERAND_TYPE_MEMORY &&
+                (ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, o->mem.base) == got ||
+                 ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, o->mem.index) == got))
+                return true;
+            if (o->type != ZYDIS_OPERAND_TYPE_REGISTER ||
+                ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, o->reg.value) != got)
+                continue;
+            bool cleared = in.mnemonic == ZYDIS_MNEMONIC_XOR &&
+                           operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+                           operands[0].reg.value == operands[1].reg.value;
+            if ((o->actions & ZYDIS_OPERAND_ACTION_MASK_READ) && !cleared) return true;
+            overwritten = true;
+        }
+        bool leaves = in.meta.category == ZYDIS_CATEGORY_RET || in.meta.category == ZYDIS_CATEGORY_CALL ||
+                      in.meta.category == ZYDIS_CATEGORY_UNCOND_BR;
+        if (overwritten || leaves) return false;
+    }
+    return false;
+}
+
+static bool is_blind(const struct elf_module *elf, const struct lock_site *site) {
+    if (site->operation == ATOMIC_XCHG) return !result_is_used(elf, site->vaddr);
+    return site->operation == ATOMIC_OR;
+}
+
 static struct lock_site *scanned_sites(const struct elf_module *elf, bool cache, size_t *count) {
     struct cache_key key = {0};
     char *path = NULL, name[64];
@@ -173,6 +224,7 @@ void lock_module_read(const void *image, size_t size, const struct lock_function
     struct names names = {0};
     size_t room = 0, count;
     read_names(out->elf, functions, &names);
+    out->libc = names.libc;
     struct lock_site *sites = scanned_sites(out->elf, cache, &count);
     for (size_t i = 0; i < count; i++) {
         const struct named *f = name_of(&names, sites[i].vaddr);
@@ -180,6 +232,7 @@ void lock_module_read(const void *image, size_t size, const struct lock_function
             (struct lock_module_site){.vaddr = sites[i].vaddr,
                                       .kind = LOCK_SITE_ATOMIC,
                                       .length = sites[i].length,
+                                      .blind = is_blind(out->elf, &sites[i]),
                                       .family = f ? f->family : LOCK_WORD});
     }
     for (size_t i = 0; i < names.count; i++)

@@ -29,11 +29,13 @@ struct lock_module_site {
     uint8_t kind;      // enum lock_site_kind
     uint8_t length;    // 0: unknown
     uint8_t family;    // enum lock_family, also LOCK_NONE
+    bool blind;        // ATOMIC: the code does not look at what was there before: a store, not a try
     uint16_t function; // CALL: index of the function
 };
 
 struct lock_module {
     struct elf_module *elf; // NULL: no ELF file
+    bool libc;              // has the C library's code
     struct lock_module_site *sites;
     size_t count;
 };

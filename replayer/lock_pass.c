@@ -10,6 +10,7 @@
 
 enum {
     SPIN_LIMIT = 4096, // equal accesses in a row, then the rest of the slice is not looked at
+    ASK_EVERY = 2048,  // hits: whether the user wants to stop in the middle of a slice
     SLOW_EVERY = 64,   // events: how often a word is looked at that has not yet behaved like a lock
     FIELDS = 16,       // of a rwlock behind its word
     DESCRIPTOR = 2304, // bytes of glibc's struct pthread at the thread pointer: flags that look like locks
@@ -55,7 +56,9 @@ struct lock_pass {
         uint32_t space;
     } * tasks; // the space in which each was last
     size_t task_count, task_room;
-    uint64_t now_us;
+    size_t recent[1024]; // by TID: the index of a task to look at first
+    uint32_t recent_id, recent_index;
+    uint64_t now_us, hits;
     struct {
         uint64_t event, rip, address, value;
         int tid;
@@ -187,9 +190,12 @@ static uint32_t add_space(struct lock_pass *p, uint32_t id, struct lock_space s)
 }
 
 static uint32_t space_index(struct lock_pass *p, uint32_t id, int pid, uint64_t event) {
+    if (id == p->recent_id) return p->recent_index;
+    p->recent_id = id;
     for (size_t i = p->history->space_count; i-- > 0;)
-        if (p->space_ids[i] == id) return (uint32_t)i;
-    return add_space(p, id, (struct lock_space){.pid = pid, .begin = event, .parent = LOCK_SHARED});
+        if (p->space_ids[i] == id) return p->recent_index = (uint32_t)i;
+    return p->recent_index =
+               add_space(p, id, (struct lock_space){.pid = pid, .begin = event, .parent = LOCK_SHARED});
 }
 
 static uint32_t space_id(const struct lock_pass *p, uint32_t index) {
@@ -198,8 +204,11 @@ static uint32_t space_id(const struct lock_pass *p, uint32_t index) {
 
 // The space that `tid` was in before this event; LOCK_SHARED: none known.
 static uint32_t *last_space(struct lock_pass *p, int tid) {
+    size_t *recent = &p->recent[(unsigned)tid % (sizeof p->recent / sizeof *p->recent)];
+    if (*recent < p->task_count && p->tasks[*recent].tid == tid) return &p->tasks[*recent].space;
     for (size_t i = p->task_count; i-- > 0;)
-        if (p->tasks[i].tid == tid) return &p->tasks[i].space;
+        if (p->tasks[i].tid == tid) return &p->tasks[*recent = i].space;
+    *recent = p->task_count;
     p->tasks = grow(p->tasks, &p->task_room, p->task_count, sizeof *p->tasks);
     p->tasks[p->task_count].tid = tid;
     p->tasks[p->task_count].space = LOCK_SHARED;
@@ -295,9 +304,12 @@ static void access_word(struct lock_pass *p, struct replay *r, const struct brea
     if (!l) {
         if (family == LOCK_WORD ? !lock_may_begin(a) : is_field(p, &at, family, size)) return;
         if (family == LOCK_WORD && address - a->fs_base < DESCRIPTOR) return;
-        // An object begins where a register points.
-        if (family != LOCK_WORD && !is_a_register(hit->regs, address)) return;
+        // An object begins where a register points; musl's mutex has its word 4 bytes behind.
+        bool begins = is_a_register(hit->regs, address) ||
+                      (family == LOCK_MUTEX && is_a_register(hit->regs, address - 4));
+        if (family != LOCK_WORD && !begins) return;
         l = lock_words_add(&h->words, at.space, at.identity, at.address, family, size, a->before);
+        if (!l) return;
         l->name = at.space == LOCK_SHARED ? -1 : name_data(p, r, hit->tid, address);
     } else if (l->family == LOCK_WORD && family < LOCK_NONE) {
         l->family = (uint8_t)family;
@@ -354,6 +366,8 @@ static enum break_action on_atomic(struct lock_pass *p, struct replay *r, struct
         a.after = result.after.low;
         a.operation = result.instruction.operation;
         a.failed = result.failed;
+        a.blind = m->m.sites[site].blind;
+        a.of_libc = m->m.libc;
         struct break_hit told = *hit;
         told.regs = &before;
         access_word(p, r, &told, m, site, result.address, result.instruction.size, &a);
@@ -398,6 +412,7 @@ static void call_told(struct lock_pass *p, struct replay *r, const struct break_
     struct lock *l = find_lock(p, &at, 0);
     if (!l) {
         l = lock_words_add(&h->words, at.space, at.identity, at.address, LOCK_CALLS, 0, 0);
+        if (!l) return;
         l->name = at.space == LOCK_SHARED ? -1 : name_data(p, r, hit->tid, address);
     }
     // The user knows better than the word.
@@ -461,6 +476,11 @@ static enum break_action on_return(struct lock_pass *p, struct replay *r, struct
 
 static enum break_action on_hit(void *context, struct replay *r, struct break_hit *hit) {
     struct lock_pass *p = context;
+    struct rf_error ignored;
+    if (++p->hits % ASK_EVERY == 0 && !p->observer &&
+        timeline_report(p->timeline, timeline_position(p->timeline) - p->history->from,
+                        p->history->to - p->history->from, &ignored) < 0)
+        return BREAK_STOP;
     if (hit->tag & RETURN_TAG) return on_return(p, r, hit);
     struct pass_module *m = &p->modules[hit->tag >> 32];
     size_t site = (uint32_t)hit->tag;

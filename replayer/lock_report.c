@@ -282,6 +282,7 @@ int lock_report_text(FILE *out, struct timeline *t, const struct lock_history *h
         print_tasks(out, h);
     else if (!o->at && print_locks(out, t, h, o, err) < 0)
         return -1;
+    if (h->words.dropped) fputs("there are more locks than are kept: not all are shown\n", out);
     if (h->uncovered)
         fprintf(out, "%" PRIu64 " of %" PRIu64 " places could not be watched: their code was changed\n",
                 h->uncovered, h->sites);
@@ -397,6 +398,7 @@ int lock_report_json(FILE *out, const struct lock_history *h, const struct lock_
     put(root, "places_changed", number(h->uncovered), &ok);
     put(root, "stops", number(h->hits), &ok);
     put(root, "steps", number(h->steps), &ok);
+    put(root, "complete", json_boolean(!h->words.dropped), &ok);
     size_t count;
     const struct lock **v = ranked(h, &count);
     for (size_t i = 0; i < count; i++)

@@ -12,6 +12,7 @@ enum {
     READER_SHIFT = 3,
     GUARD_PENDING = 0x100,
     RUST_WRITE_LOCKED = 0x3fffffff,
+    SPINS = 16, // tries in a row: who only asks whether a flag is set asks once
     SMALL = 16, // 1, 2, 3 of mutexes, 8 of absl's, 16 of musl's
 };
 
@@ -62,6 +63,10 @@ static void grow_table(struct lock_words *w) {
 
 struct lock *lock_words_add(struct lock_words *w, uint32_t space, uint64_t identity, uint64_t address,
                             int family, int size, uint64_t value) {
+    if (w->count >= LOCK_WORDS_MAX) {
+        w->dropped = true;
+        return NULL;
+    }
     w->locks = grow(w->locks, &w->room, w->count, sizeof *w->locks);
     if (w->count * 2 >= w->table_size) grow_table(w);
     w->table[slot_of(w, space, identity, address)] = (uint32_t)w->count + 1;
@@ -160,6 +165,8 @@ static void take(struct lock_words *w, struct lock *l, const struct lock_access 
                                                          .pc = a->pc,
                                                          .time_us = a->time_us};
     l->acquired++;
+    l->tried += !a->unseen && !a->blind;
+    l->of_libc |= a->of_libc;
     struct lock_access op = *a;
     op.tid = tid;
     add_op(w, l, &op, LOCK_OP_ACQUIRE);
@@ -183,6 +190,10 @@ static void close_span(struct lock_words *w, struct lock *l, size_t i, uint64_t 
     memmove(l->holders + i, l->holders + i + 1, (l->holder_count - i - 1) * sizeof *l->holders);
     l->holder_count--;
     if (to == s.holder.event) return;
+    if (w->span_count >= LOCK_SPANS_MAX) {
+        w->dropped = true;
+        return;
+    }
     w->spans = grow(w->spans, &w->span_room, w->span_count, sizeof *w->spans);
     w->spans[w->span_count++] = s;
 }
@@ -308,6 +319,9 @@ void lock_accessed(struct lock_words *w, struct lock *l, const struct lock_acces
     else if (is_held(l, a->before) && l->family != LOCK_RWLOCK && !a->unseen &&
              (a->failed || a->operation == ATOMIC_XCHG)) {
         l->failed++;
+        l->spins = l->spin_event == a->event ? l->spins + 1 : 1;
+        l->spin_event = a->event;
+        l->spun += l->spins == SPINS;
         add_op(w, l, a, LOCK_OP_TRY_FAILED);
     }
 }
@@ -373,6 +387,7 @@ void lock_inherited(struct lock_words *w, size_t from, uint32_t space, uint64_t 
     const struct lock was = w->locks[from];
     if (lock_words_find(w, space, 0, was.address)) return;
     struct lock *l = lock_words_add(w, space, 0, was.address, was.family, was.size, was.value);
+    if (!l) return;
     l->name = was.name;
     l->done = was.done;
     l->owner = was.owner;
@@ -397,36 +412,89 @@ void lock_gone(struct lock_words *w, struct lock *l, uint64_t event) {
 
 // ---- which words are locks
 
+// A word of libc's that is taken by a try is a lock the first time: what its code looks like is known.
+enum { OWN_ENOUGH = 2 };
+
 static bool behaves(const struct lock *l) {
     uint64_t own = l->released - l->released_by_other;
     // A semaphore that others post is a signal, and nobody holds it.
     if (l->done) return l->waits > 0;
     if (l->family == LOCK_SEMAPHORE) return !l->released || l->released_by_other * 8 <= own;
     if (l->family != LOCK_WORD) return true;
-    if (!l->acquired || l->counted) return false;
-    return (own && l->released_by_other * 8 <= own) || (l->waits && !l->released_by_other);
+    // A flag that is set and reset, or the count of references of an object that never had two.
+    if (!l->acquired || l->counted || !(l->tried || l->failed || l->waits)) return false;
+    if ((l->waits || l->spun) && !l->released_by_other) return true;
+    return own >= (l->of_libc ? 1 : OWN_ENOUGH) && l->released_by_other * 8 <= own;
 }
 
-static bool same_words(const struct lock *a, const struct lock *b) {
-    return a->address == b->address && a->identity == b->identity;
+struct group {
+    uint32_t root; // the image that the space is a copy of, or LOCK_SHARED
+    uint32_t lock;
+    uint64_t identity, address;
+};
+
+static int compare_groups(const void *left, const void *right) {
+    const struct group *a = left, *b = right;
+    if (a->root != b->root) return a->root < b->root ? -1 : 1;
+    if (a->identity != b->identity) return a->identity < b->identity ? -1 : 1;
+    if (a->address != b->address) return a->address < b->address ? -1 : 1;
+    return a->lock < b->lock ? -1 : a->lock > b->lock;
 }
 
-void lock_words_finish(struct lock_words *w) {
+// The copies of one word in a process and its forked children are of one kind: what each of them saw counts.
+static void judge(struct lock_words *w, const struct group *first, size_t n) {
+    struct lock all = {.family = LOCK_WORD};
+    for (size_t i = 0; i < n; i++) {
+        const struct lock *l = &w->locks[first[i].lock];
+        all.acquired += l->acquired;
+        all.tried += l->tried;
+        all.failed += l->failed;
+        all.spun += l->spun;
+        all.waits += l->waits;
+        all.released += l->released;
+        all.released_by_other += l->released_by_other;
+        all.counted += l->counted;
+        all.of_libc |= l->of_libc;
+        if (l->done) all.done = l->done;
+        if (l->family != LOCK_WORD) all.family = l->family;
+    }
+    bool good = behaves(&all);
+    for (size_t i = 0; i < n; i++) {
+        w->locks[first[i].lock].confirmed = good;
+        if (w->locks[first[i].lock].family == LOCK_WORD) w->locks[first[i].lock].family = all.family;
+    }
+}
+
+static void judge_all(struct lock_words *w, const uint32_t *roots) {
+    struct group *v = malloc((w->count + 1) * sizeof *v);
+    rf_assert(v);
+    for (size_t i = 0; i < w->count; i++) {
+        const struct lock *l = &w->locks[i];
+        v[i] = (struct group){.root = l->space == LOCK_SHARED ? LOCK_SHARED : roots[l->space],
+                              .lock = (uint32_t)i,
+                              .identity = l->identity,
+                              .address = l->address};
+    }
+    if (w->count) qsort(v, w->count, sizeof *v, compare_groups);
+    for (size_t i = 0, n; i < w->count; i += n) {
+        for (n = 1; i + n < w->count && v[i + n].root == v[i].root && v[i + n].identity == v[i].identity &&
+                    v[i + n].address == v[i].address;
+             n++)
+            continue;
+        judge(w, &v[i], n);
+    }
+    free(v);
+}
+
+void lock_words_finish(struct lock_words *w, const uint32_t *roots) {
     for (size_t i = 0; i < w->count; i++) {
         struct lock *l = &w->locks[i];
         l->still_held = l->holder_count;
         if (l->holder_count) l->still = l->holders[0];
         while (l->holder_count)
             close_span(w, l, l->holder_count - 1, 0, 0, false, false);
-        l->confirmed = behaves(l);
     }
-    // What a fork copied is a lock if the original is one.
-    for (size_t i = 0; i < w->span_count; i++) {
-        struct lock *l = &w->locks[w->spans[i].lock];
-        if (!w->spans[i].holder.inherited || l->confirmed) continue;
-        for (size_t k = 0; k < w->count && !l->confirmed; k++)
-            l->confirmed = w->locks[k].confirmed && same_words(&w->locks[k], l);
-    }
+    judge_all(w, roots);
     size_t kept = 0;
     for (size_t i = 0; i < w->span_count; i++)
         if (w->locks[w->spans[i].lock].confirmed) w->spans[kept++] = w->spans[i];

@@ -53,11 +53,14 @@ struct lock {
     bool confirmed; // it behaved like a lock; else nothing is said about it
     uint64_t value; // as last seen
     uint64_t done;  // not 0: its holder left this value behind, as a once does
+    bool of_libc;   // taken by code of the C library
     bool owner;     // the low 30 bits are the holder's TID (robust, PI)
     struct lock_holder *holders;
     uint32_t holder_count;
     // counted
     uint64_t acquired, failed, waits, marks, released, released_by_other, between, counted;
+    uint64_t spun;  // times that a task tried again and again in one slice
+    uint64_t tried; // taken by instructions that find out whether it was free
     uint64_t longest_wait, longest_wait_us, longest_wait_from; // events
     int longest_waiter;
     int waiters[8]; // the first of them
@@ -72,6 +75,8 @@ struct lock {
     // of this room
     uint64_t slice; // event of the accesses counted in `ordinal`
     uint32_t ordinal;
+    uint64_t spin_event; // where the latest tries that failed are
+    uint32_t spins;      // so many in a row
     uint32_t last_space; // where it was accessed last: index, and the address there
     uint64_t last_address;
     bool open;    // in the list of those that may be held
@@ -102,6 +107,8 @@ struct lock_access {
     uint64_t time_us;  // of the last event
     uint8_t operation; // enum atomic_operation; ATOMIC_NONE: a plain store
     bool failed;       // cmpxchg that found another value
+    bool of_libc;      // the code is the C library's
+    bool blind;        // the code does not look at `before`: a store
     bool unseen;       // only the effect was seen, at the end of the slice
 };
 
@@ -115,14 +122,18 @@ struct lock_words {
     struct lock_op *ops;
     size_t op_count, op_room;
     bool ops_dropped; // more than LOCK_OPS_MAX
+    bool dropped;     // more words or spans than there is room for: not everything is known
     uint32_t *open;   // locks that may be held
     size_t open_count, open_room;
 };
-#define LOCK_OPS_MAX (2u << 20)
+#define LOCK_OPS_MAX   (2u << 20)
+#define LOCK_SPANS_MAX (4u << 20)
+#define LOCK_WORDS_MAX (1u << 19)
 
 void lock_words_release(struct lock_words *w);
 // NULL: no lock is known there.
 struct lock *lock_words_find(const struct lock_words *w, uint32_t space, uint64_t identity, uint64_t address);
+// NULL: there are too many.
 struct lock *lock_words_add(struct lock_words *w, uint32_t space, uint64_t identity, uint64_t address,
                             int family, int size, uint64_t value);
 // Could this access to a word that no lock function names be the first of a lock's: free (0) to held?
@@ -140,7 +151,8 @@ void lock_inherited(struct lock_words *w, size_t from, uint32_t space, uint64_t 
 // Its memory, or its space, is gone at `event`.
 void lock_gone(struct lock_words *w, struct lock *l, uint64_t event);
 // The end: closes spans, decides which words are locks, drops what the others left.
-void lock_words_finish(struct lock_words *w);
+// roots: for each space the one that it is a copy of, over all forks.
+void lock_words_finish(struct lock_words *w, const uint32_t *roots);
 
 bool lock_value_held(int family, uint64_t value);
 

@@ -75,5 +75,7 @@ struct watch_hit {
 typedef void (*watch_callback)(void *context, struct replay *r, const struct watch_hit *hit);
 int replay_watch(struct replay *r, int tid, uint64_t address, int len, watch_callback hit, void *context,
                  struct rf_error *err);
+// Reports writes that change nothing, too, until the next replay_watch.
+void replay_watch_all_writes(struct replay *r);
 
 #endif

@@ -227,6 +227,16 @@ static void print_vanished_thread(struct report *r, const struct vanished_thread
                  (long)t->cache_bytes);
     report_wrap(r->out, 4, "%s%s%s%s", task, t->task.start_routine[0] ? ", started in " : "",
                 t->task.start_routine, left);
+    for (size_t i = 0; i < t->local_count; i++) {
+        const struct thread_local_data *d = &t->locals[i];
+        char target[64] = "";
+        if (d->target) snprintf(target, sizeof target, ", which points to 0x%lx", (long)d->target);
+        report_wrap(r->out, 6, "its thread_local %s%s%s (%lu bytes at 0x%lx)%s",
+                    d->name[0] ? d->name : "data", d->module[0] ? " of " : "", d->module, (long)d->size,
+                    (long)d->address, target);
+    }
+    if (t->local_total > t->local_count)
+        report_wrap(r->out, 6, "and %zu more", t->local_total - t->local_count);
 }
 
 static void print_vanished(struct report *r, const struct finding *f) {

@@ -139,6 +139,19 @@ static json_t *vanished_json(const struct vanished_thread *t, bool *ok) {
     put(o, "keys", amount(t->keys), ok);
     put(o, "cache_blocks", amount(t->cache_blocks), ok);
     put(o, "cache_bytes", amount(t->cache_bytes), ok);
+    json_t *locals = json_array();
+    for (size_t i = 0; i < t->local_count; i++) {
+        const struct thread_local_data *d = &t->locals[i];
+        json_t *local = json_object();
+        put(local, "name", report_json_text(d->name), ok);
+        put(local, "module", report_json_text(d->module), ok);
+        put(local, "address", address(d->address), ok);
+        put(local, "size", json_integer((json_int_t)d->size), ok);
+        put(local, "target", address(d->target), ok);
+        append(locals, local, ok);
+    }
+    put(o, "thread_locals", locals, ok);
+    put(o, "thread_local_count", json_integer((json_int_t)t->local_total), ok);
     return o;
 }
 

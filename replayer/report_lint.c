@@ -9,7 +9,7 @@ static void put_stack(FILE *out, const struct stack *s, source_line line, void *
     size_t first, last, shown = 0;
     bool quoted = false;
     stack_own_part(s, &first, &last);
-    if (first == s->count) last = s->count; // nothing but libraries
+    if (first == s->count) last = s->count;                        // nothing but libraries
     if (first == 0 || first == s->count) first = s->count ? 1 : 0; // the function itself is in the line above
     for (size_t i = first; i < last; i++) {
         const struct frame *f = &s->frames[i];

@@ -243,6 +243,31 @@ static void set_name(struct vtask *v, const void *text, size_t len) {
     memcpy(v->pub.name, text, strnlen(text, len < sizeof v->pub.name - 1 ? len : sizeof v->pub.name - 1));
 }
 
+// pthread_setname_np of another thread: glibc opens that task's comm and writes into it.
+static void follow_comm(struct replay *r, const struct event *e, struct vtask *v) {
+    const uint64_t *a = v->pub.args;
+    char text[64] = "";
+    if (e->nr == SYS_openat || e->nr == SYS_open) {
+        int pid, tid, length = 0;
+        uint64_t path = a[e->nr == SYS_openat];
+        for (size_t i = 0; i < sizeof text - 1 && read_vtask(v, path + i, &text[i], 1) && text[i]; i++)
+            continue;
+        bool other = sscanf(text, "/proc/self/task/%d/comm%n", &tid, &length) == 1 && length > 0;
+        if (!other) other = sscanf(text, "/proc/%d/task/%d/comm%n", &pid, &tid, &length) == 2 && length > 0;
+        if (!other || text[length]) return;
+        v->comm_fd = (int)e->ret;
+        v->comm_tid = tid;
+    } else if (v->comm_tid && (int)a[0] == v->comm_fd) {
+        if (e->nr == SYS_close) v->comm_tid = 0;
+        if (e->nr != SYS_write) return;
+        struct vtask *named = vtask_find(r, v->comm_tid);
+        size_t len = a[2] < 15 ? (size_t)a[2] : 15;
+        if (!named || !read_vtask(v, a[1], text, len)) return;
+        text[strcspn(text, "\n")] = 0;
+        set_name(named, text, len);
+    }
+}
+
 // What a call that has returned did to the task itself.
 static int syscall_effects(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     int64_t ret = e->ret;
@@ -260,6 +285,7 @@ static int syscall_effects(struct replay *r, const struct event *e, struct vtask
         char name[16] = "";
         if (read_vtask(v, a[1], name, 15)) set_name(v, name, 15);
     }
+    follow_comm(r, e, v);
     return 0;
 }
 

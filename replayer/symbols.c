@@ -255,8 +255,8 @@ void symbols_code(struct symbols *s, const struct view *v, uint64_t address, con
 }
 
 // The modules whose names start with `name` (NULL: all), one after the other; *at begins with 0. NULL: no more.
-static struct symbol_module *next_module(struct symbols *s, const struct view *v, const char *name, size_t *at,
-                                         uint64_t *bias) {
+static struct symbol_module *next_module(struct symbols *s, const struct view *v, const char *name,
+                                         size_t *at, uint64_t *bias) {
     while (*at < v->map_count) {
         const struct view_map *map = &v->maps[(*at)++];
         struct module m;
@@ -289,5 +289,18 @@ bool symbols_tls(struct symbols *s, const struct view *v, const char *module_nam
     uint64_t bias;
     for (struct symbol_module *module; (module = next_module(s, v, module_name, &at, &bias));)
         if (symbol_module_tls(module, name, offset)) return true;
+    return false;
+}
+
+bool symbols_tls_variables(struct symbols *s, const struct view *v, uint64_t bias,
+                           struct tls_segment *segment, symbols_tls_visit visit, void *context) {
+    size_t at = 0;
+    uint64_t found;
+    for (struct symbol_module *module; (module = next_module(s, v, NULL, &at, &found));) {
+        if (found != bias || !symbol_module_tls_segment(module, segment)) continue;
+        segment->start += bias;
+        symbol_module_tls_variables(module, s->strings, visit, context);
+        return true;
+    }
     return false;
 }

@@ -60,6 +60,17 @@ void symbols_code(struct symbols *s, const struct view *v, uint64_t address, con
 uint64_t symbols_address(struct symbols *s, const struct view *v, const char *module, const char *name);
 
 // The same for a thread-local variable: its offset in the module's TLS block.
-bool symbols_tls(struct symbols *s, const struct view *v, const char *module, const char *name, uint64_t *offset);
+bool symbols_tls(struct symbols *s, const struct view *v, const char *module, const char *name,
+                 uint64_t *offset);
+
+// Each thread-local variable of the module that is loaded with this bias (run-time address - link-time address), and
+// the image that its TLS blocks begin as: `image` bytes at run-time address `start`, zeros up to `size`. false: no
+// such module, or it has no thread-local data.
+struct tls_segment {
+    uint64_t start, image, size;
+};
+typedef void (*symbols_tls_visit)(void *context, const char *name, uint64_t offset, uint64_t size);
+bool symbols_tls_variables(struct symbols *s, const struct view *v, uint64_t bias,
+                           struct tls_segment *segment, symbols_tls_visit visit, void *context);
 
 #endif

@@ -97,6 +97,32 @@ bool symbol_module_tls(const struct symbol_module *s, const char *name, uint64_t
     return false;
 }
 
+bool symbol_module_tls_segment(const struct symbol_module *s, struct tls_segment *out) {
+    GElf_Addr bias;
+    Elf *elf = s->module ? dwfl_module_getelf(s->module, &bias) : NULL;
+    size_t count;
+    if (!elf || elf_getphdrnum(elf, &count) < 0) return false;
+    for (size_t i = 0; i < count; i++) {
+        GElf_Phdr p;
+        if (!gelf_getphdr(elf, (int)i, &p) || p.p_type != PT_TLS) continue;
+        *out = (struct tls_segment){p.p_vaddr, p.p_filesz, p.p_memsz};
+        return p.p_filesz <= p.p_memsz;
+    }
+    return false;
+}
+
+void symbol_module_tls_variables(const struct symbol_module *s, struct strings *strings,
+                                 symbols_tls_visit visit, void *context) {
+    int count = s->module ? dwfl_module_getsymtab(s->module) : 0;
+    for (int i = 0; i < count; i++) {
+        GElf_Sym symbol;
+        GElf_Addr address;
+        const char *name = dwfl_module_getsym_info(s->module, i, &symbol, &address, NULL, NULL, NULL);
+        if (!name || GELF_ST_TYPE(symbol.st_info) != STT_TLS || symbol.st_shndx == SHN_UNDEF) continue;
+        visit(context, symbol_readable(strings, name), symbol.st_value, symbol.st_size);
+    }
+}
+
 struct symbol_module *symbol_module_new(const struct module *m, struct strings *strings) {
     struct symbol_module *s = calloc(1, sizeof *s);
     Dwfl_Callbacks *callbacks = malloc(sizeof *callbacks);

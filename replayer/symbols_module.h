@@ -3,6 +3,7 @@
 #ifndef REFORK_REPLAYER_SYMBOLS_MODULE_H
 #define REFORK_REPLAYER_SYMBOLS_MODULE_H
 
+#include "replayer/symbols.h"
 #include "replayer/unwind_module.h"
 
 #include <elfutils/libdwfl.h>
@@ -64,6 +65,11 @@ const struct symbol *symbol_module_find(const struct symbol_module *s, uint64_t 
 // The offset of a thread-local variable in the module's TLS block; false: no such symbol.
 bool symbol_module_tls(const struct symbol_module *s, const char *name, uint64_t *offset);
 
+// As symbols_tls_variables says; the segment's start is a link-time address.
+bool symbol_module_tls_segment(const struct symbol_module *s, struct tls_segment *out);
+void symbol_module_tls_variables(const struct symbol_module *s, struct strings *strings,
+                                 symbols_tls_visit visit, void *context);
+
 // The compile unit that covers `vaddr`; false: none.
 bool symbol_module_unit(struct symbol_module *s, uint64_t vaddr, Dwarf_Die *unit);
 
@@ -73,6 +79,8 @@ const struct variable *symbol_module_variable(struct symbol_module *s, uint64_t 
 // A path of the debug information, absolute where the unit's DW_AT_comp_dir says how.
 const char *symbol_path(struct symbol_module *s, Dwarf_Die *unit, const char *path);
 
+// The path of a Rust v0 name; false: it is none, or has something that is not known.
+bool symbol_demangle_rust(const char *mangled, char *out, size_t size);
 // The readable name of a function's DIE; NULL: it has none.
 const char *symbol_die_name(struct strings *strings, Dwarf_Die *die);
 

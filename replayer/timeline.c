@@ -25,6 +25,8 @@ struct timeline {
     timeline_progress progress;
     void *progress_context;
     uint64_t progress_us;
+    uint64_t deadline_us; // 0: none
+    bool late;
     bool fast; // rdtsc traps in this thread
     struct source {
         char *path, *text;
@@ -93,9 +95,21 @@ void timeline_set_progress(struct timeline *t, timeline_progress progress, void 
     t->progress_context = context;
 }
 
+bool timeline_set_deadline(struct timeline *t, uint64_t us) {
+    bool late = t->late;
+    t->late = false;
+    t->deadline_us = us ? clock_us(CLOCK_MONOTONIC) + us : 0;
+    return late;
+}
+
 int timeline_report(struct timeline *t, uint64_t done, uint64_t total, struct rf_error *err) {
-    if (!t->progress) return 0;
+    if (!t->progress && !t->deadline_us) return 0;
     uint64_t now = clock_us(CLOCK_MONOTONIC);
+    if (t->deadline_us && now > t->deadline_us) {
+        t->late = true;
+        return rf_fail(err, RF_CANNOT, "out of time");
+    }
+    if (!t->progress) return 0;
     if (now - t->progress_us < PROGRESS_US) return 0;
     t->progress_us = now;
     clock_trap_tsc(false);
@@ -103,6 +117,10 @@ int timeline_report(struct timeline *t, uint64_t done, uint64_t total, struct rf
     clock_trap_tsc(t->fast);
     if (go_on) return 0;
     return rf_fail(err, RF_CANNOT, "interrupted");
+}
+
+int timeline_reset(struct timeline *t, struct rf_error *err) {
+    return replay_restore(t->replay, t->checkpoints[0], err);
 }
 
 void timeline_foreign(struct timeline *t, bool begins) {

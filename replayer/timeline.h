@@ -33,6 +33,11 @@ int timeline_event(struct timeline *t, uint64_t number, struct event *out, struc
 // A line of a source file: from the trace (blob "source:PATH"), else from this machine's disk; NULL.
 const char *timeline_source_line(void *timeline, const char *file, int line);
 
+// After a step that failed or was stopped in its middle: to event 0, from where it can be sought again.
+int timeline_reset(struct timeline *t, struct rf_error *err);
+// Calls the progress callback now and then, also from callbacks of the replay; -1: the user wants to stop.
+int timeline_report(struct timeline *t, uint64_t done, uint64_t total, struct rf_error *err);
+
 // Around foreign code (symbols) in a callback of the replay: it may execute rdtsc, which traps while the timeline
 // runs.
 void timeline_foreign(struct timeline *t, bool begins);
@@ -48,5 +53,9 @@ int timeline_verdict(struct timeline *t, const struct verdict **out, struct rf_e
 // The lock history of the whole recording (replayer/lock_history.h), made once and kept beside the trace.
 struct lock_history;
 int timeline_locks(struct timeline *t, const struct lock_history **out, struct rf_error *err);
+
+// From now on what takes time fails with "out of time" (RF_CANNOT) after so many microseconds; 0: takes that back, and
+// says whether it has come to that.
+bool timeline_set_deadline(struct timeline *t, uint64_t us);
 
 #endif

@@ -1,5 +1,9 @@
 #include "replayer/verdict.h"
 
+#include "core/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 const char *finding_kind_name(enum finding_kind kind) {
@@ -52,4 +56,16 @@ void verdict_free(struct verdict *v) {
     free(v->findings);
     free(v->spans);
     free(v);
+}
+
+void verdict_note(struct verdict *v, const char *format, ...) {
+    char *text;
+    va_list ap;
+    va_start(ap, format);
+    int n = vasprintf(&text, format, ap);
+    va_end(ap);
+    rf_assert(n >= 0);
+    v->notes = reallocarray(v->notes, v->note_count + 1, sizeof *v->notes);
+    rf_assert(v->notes);
+    v->notes[v->note_count++] = text;
 }

@@ -57,6 +57,14 @@ struct finding_party {
     char what[96]; // "holds it too", "wakes it later, in the parent": what the point shows
 };
 
+// thread_local data of a vanished thread that is not as it was at the thread's start.
+struct thread_local_data {
+    char name[96]; // of the variable; "" when the module has no symbols: then it is the module's whole block
+    char module[64]; // file name
+    uint64_t address, size;
+    uint64_t target; // 8 bytes that point into memory (a heap of the thread's own): where to; 0: they do not
+};
+
 // A thread that a fork did not take along, and what it left in the child. -1: could not be read.
 struct vanished_thread {
     struct finding_task task;
@@ -64,7 +72,9 @@ struct vanished_thread {
     uint64_t stack_bytes; // of the mapping with its stack and TLS, kept by the child for ever; 0: unknown
     int destructors;      // of its thread_local objects, that will never run in the child
     int keys;             // pthread keys with a destructor and a value
-    int64_t cache_blocks, cache_bytes; // in its malloc cache (glibc's tcache)
+    int64_t cache_blocks, cache_bytes;  // in its malloc cache (glibc's tcache)
+    struct thread_local_data locals[8]; // of the program and its libraries, not of the C and C++ runtimes
+    size_t local_count, local_total;    // in `locals`; that there are
 };
 
 struct finding {
@@ -140,5 +150,7 @@ const char *confidence_name(enum confidence c);
 // Frees *v itself too, and its arrays (all from malloc); strings in frames belong to struct symbols. NULL is
 // fine.
 void verdict_free(struct verdict *v);
+// Adds a sentence to v->notes.
+void verdict_note(struct verdict *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

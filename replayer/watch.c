@@ -29,7 +29,7 @@ void watch_arm(struct replay *r, struct space *s) {
 
 static void report(struct replay *r, struct vtask *v, bool kernel) {
     uint64_t now = read_value(r, v->space);
-    if (now == r->watch.value) return; // a failed cmpxchg, or the same value again
+    if (now == r->watch.value && !r->watch.all) return; // a failed cmpxchg, or the same value again
     struct watch_hit hit = {.tid = v->pub.tid,
                             .pid = v->pub.pid,
                             .next_event = r->position + 1,
@@ -67,10 +67,14 @@ int replay_watch(struct replay *r, int tid, uint64_t address, int len, watch_cal
     if (address && (len < 1 || len > 8 || (len & (len - 1)) || address % (uint64_t)len))
         return rf_fail(err, RF_CANNOT, "cannot watch %d bytes at 0x%llx", len, (unsigned long long)address);
     uint32_t old = r->watch.space;
-    r->watch = (struct watch){address, len, address ? v->space->id : 0, 0, hit, context};
+    r->watch = (struct watch){address, len, address ? v->space->id : 0, 0, hit, context, false};
     for (size_t i = 0; i < r->space_count; i++)
         if (r->spaces[i]->id == old || r->spaces[i]->id == r->watch.space) watch_arm(r, r->spaces[i]);
     if (address && !v->space->watched)
         return rf_fail_errno(err, RF_CANNOT, "the kernel refused a hardware watchpoint");
     return 0;
+}
+
+void replay_watch_all_writes(struct replay *r) {
+    r->watch.all = true;
 }

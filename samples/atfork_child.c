@@ -1,5 +1,6 @@
-// A fork handler that is only half of the cure: in the child it wants to clear a queue, with the queue's mutex, but no
-// prepare handler took that mutex before the fork. The child hangs inside fork() and never returns from it.
+// A fork handler that is only half of the cure: in the child it wants to clear a queue, with the queue's
+// mutex, but no prepare handler took that mutex before the fork. The child hangs inside fork() and never
+// returns from it.
 //
 // expect: atfork-child confidence=proved lock=queue_mutex lockkind=pthread_mutex holder=worker
 //         start=fill_queue acquired=fill_queue/pthread_mutex_lock waiting=clear_queue/pthread_mutex_lock
@@ -12,6 +13,7 @@ static pthread_mutex_t queue_mutex = PTHREAD_MUTEX_INITIALIZER;
 static int queued;
 
 static void clear_queue(void) {
+    parent_waits();
     pthread_mutex_lock(&queue_mutex);
     queued = 0;
     pthread_mutex_unlock(&queue_mutex);

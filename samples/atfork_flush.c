@@ -1,8 +1,9 @@
-// fork() takes the lock of glibc's list of streams, and fflush(NULL) holds it while it waits for each stream. One thread
-// reads from stdin, with stdin's lock; another flushes everything and waits for it; main forks and waits for that one.
-// The line that the reader waits for would come from main.
+// fork() takes the lock of glibc's list of streams, and fflush(NULL) holds it while it waits for each
+// stream. One thread reads from stdin, with stdin's lock; another flushes everything and waits for it; main
+// forks and waits for that one. The line that the reader waits for would come from main.
 //
-// expect: atfork-deadlock holder=flusher start=flush_all acquired=flush_all/fflush waiting=main/fork
+// expect: atfork-deadlock lock=list_all_lock holder=flusher start=flush_all
+//         acquired=flush_all/IO_flush_all_lockp waiting=main/fork
 // status: 120
 #include "samples/stage.h"
 

@@ -1,5 +1,5 @@
-// The same two mutexes and orders, both threads in a child: it hangs, the parent waits for it, and still the fork is
-// not the cause. Nobody vanished.
+// The same two mutexes and orders, both threads in a child: it hangs, the parent waits for it, and still
+// the fork is not the cause. Nobody vanished.
 //
 // expect: lock-cycle confidence=proved waiting=transfer/pthread_mutex_lock lock=to_mutex holder=backward
 //         start=transfer_back acquired=transfer_back/pthread_mutex_lock
@@ -29,6 +29,7 @@ int main(void) {
     say("main: fork");
     pid_t child = fork();
     if (child == 0) {
+        parent_waits();
         thread_start(transfer_back);
         transfer();
         _exit(0); // never comes

@@ -1,5 +1,5 @@
-// Two mutexes, taken in opposite orders by two threads of the parent. There is a fork, too, and it has nothing to do with
-// it.
+// Two mutexes, taken in opposite orders by two threads of the parent. There is a fork, too, and it has
+// nothing to do with it.
 //
 // expect: lock-cycle confidence=proved waiting=transfer/pthread_mutex_lock lock=to_mutex holder=backward
 //         start=transfer_back acquired=transfer_back/pthread_mutex_lock

@@ -1,5 +1,6 @@
-// A fiber takes a mutex and gives its thread to another one. At the fork the thread stands in the second fiber; the mutex
-// was taken on the first one's stack, which is asleep. The thread vanishes, and both fibers with it.
+// A fiber takes a mutex and gives its thread to another one. At the fork the thread stands in the second
+// fiber; the mutex was taken on the first one's stack, which is asleep. The thread vanishes, and both
+// fibers with it.
 //
 // expect: orphaned-lock confidence=proved lock=log_mutex lockkind=pthread_mutex holder=worker
 //         start=run_fibers acquired=log_fiber/pthread_mutex_lock waiting=run_child/pthread_mutex_lock
@@ -35,6 +36,7 @@ static void *run_fibers(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     pthread_mutex_lock(&log_mutex);
     say("child: done"); // never comes
     _exit(0);

@@ -1,4 +1,5 @@
-// A lock made of one word and the futex call, as many runtimes have: 0 free, 1 held, 2 held and somebody sleeps.
+// A lock made of one word and the futex call, as many runtimes have: 0 free, 1 held, 2 held and somebody
+// sleeps.
 //
 // expect: orphaned-lock confidence=proved lock=counter_lock lockkind=futex holder=worker start=count
 //         acquired=counter_acquire waiting=counter_acquire/syscall fork=main/fork
@@ -35,6 +36,7 @@ static void *count(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     counter_acquire();
     counter++;
     counter_release();

@@ -1,5 +1,5 @@
-// g_once_init_enter while a vanished thread is between it and g_once_init_leave: the child waits for the end of an
-// initialisation that nobody is doing any more. (glibc's own pthread_once copes with fork.)
+// g_once_init_enter while a vanished thread is between it and g_once_init_leave: the child waits for the
+// end of an initialisation that nobody is doing any more. (glibc's own pthread_once copes with fork.)
 //
 // expect: vanished-waker lockkind=GOnce waker=worker waiting=type_of/g_once_init_enter fork=main/fork
 // expect: cross-process-wait cause=vanished-waker

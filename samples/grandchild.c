@@ -25,14 +25,19 @@ static void log_line(void) {
 }
 
 static int be_server(void) {
-    thread_start(write_report);
+    parent_waits();
+    pthread_t worker = thread_start(write_report);
     gate_wait(&held);
     pid_t request = fork();
     if (request == 0) {
+        gate_wait(&settled);
+        parent_waits();
         log_line();
         _exit(0);
     }
     gate_open(&forked);
+    pthread_join(worker, NULL);
+    gate_open(&settled);
     return reap(request);
 }
 

@@ -1,4 +1,5 @@
-// jemalloc maps new memory with its arena's growth mutex held. fork() is safe (it has handlers), _Fork() is not.
+// jemalloc maps new memory with its arena's growth mutex held. fork() is safe (it has handlers), _Fork() is
+// not.
 //
 // run: LD_PRELOAD=libjemalloc.so.2 MALLOC_CONF=narenas:1
 // expect: orphaned-lock confidence=proved lockkind=pthread_mutex holder=worker start=allocate
@@ -30,6 +31,7 @@ static void *allocate(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     if (!malloc(64 << 20)) abort();
     say("child: done"); // never comes
     _exit(0);

@@ -1,5 +1,5 @@
-// atexit keeps its list under a lock of glibc, and exit() takes it. A child that ends with exit() instead of _exit() can
-// hang on it.
+// atexit keeps its list under a lock of glibc, and exit() takes it. A child that ends with exit() instead
+// of _exit() can hang on it.
 //
 // expect: orphaned-lock confidence=proved lock=__exit_funcs_lock lockkind=libc_lock holder=worker
 //         start=register_plugins acquired=register_plugins waiting=run_child/exit fork=main/fork
@@ -33,6 +33,7 @@ static void *register_plugins(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     exit(0); // never ends
 }
 

@@ -1,5 +1,6 @@
-// The loader renews two of its three locks in the child of a fork; dl_load_write_lock is not one of them. Whoever walks
-// over the loaded modules holds it (profilers, crash reporters), and dlopen in the child waits for it.
+// The loader renews two of its three locks in the child of a fork; dl_load_write_lock is not one of them.
+// Whoever walks over the loaded modules holds it (profilers, crash reporters), and dlopen in the child
+// waits for it.
 //
 // expect: orphaned-lock confidence=proved lock=_rtld_global+* lockkind=pthread_mutex holder=worker
 //         start=profile acquired=profile/dl_iterate_phdr waiting=run_child fork=main/fork
@@ -24,6 +25,7 @@ static void *profile(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     dlopen("libm.so.6", RTLD_NOW);
     say("child: done"); // never comes
     _exit(0);

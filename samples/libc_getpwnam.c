@@ -1,4 +1,5 @@
-// getpwnam has a lock of its own around its static buffer. The child of a server looks up the user to become.
+// getpwnam has a lock of its own around its static buffer. The child of a server looks up the user to
+// become.
 //
 // expect: orphaned-lock confidence=proved lock=lock lockkind=libc_lock holder=worker start=look_up
 //         acquired=look_up/getpwnam waiting=run_child/getpwnam fork=main/fork
@@ -30,6 +31,7 @@ static void *look_up(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     getpwnam("nobody");
     say("child: done"); // never comes
     _exit(0);

@@ -1,5 +1,5 @@
-// tzset (localtime does it, too) reads the time zone's file with glibc's tzset_lock held; here that file is a pipe that takes its time. The
-// child wants to print a date.
+// tzset (localtime does it, too) reads the time zone's file with glibc's tzset_lock held; here that file is
+// a pipe that takes its time. The child wants to print a date.
 //
 // expect: orphaned-lock confidence=proved lock=tzset_lock lockkind=libc_lock holder=worker start=print_date
 //         acquired=print_date/tzset waiting=run_child/tz_convert fork=main/fork
@@ -24,6 +24,7 @@ static void *print_date(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     localtime_r(&now, &date);
     say("child: done"); // never comes
     _exit(0);

@@ -1,5 +1,5 @@
-// random() and its relatives share a lock. initstate() fills its argument with the lock held, and the memory given to it
-// comes late: a fault handler stands for a slow page.
+// random() and its relatives share a lock. initstate() fills its argument with the lock held, and the
+// memory given to it comes late: a fault handler stands for a slow page.
 //
 // expect: orphaned-lock confidence=proved lock=lock lockkind=libc_lock holder=worker start=seed
 //         acquired=seed/initstate waiting=run_child/random fork=main/fork
@@ -26,6 +26,7 @@ static void *seed(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     random();
     say("child: done"); // never comes
     _exit(0);

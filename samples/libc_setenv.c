@@ -1,5 +1,5 @@
-// setenv has a lock inside glibc, envlock. That no two threads call it is a rule, that no child does after a fork of a
-// threaded program is one too, and many programs break it: fork, setenv, exec.
+// setenv has a lock inside glibc, envlock. That no two threads call it is a rule, that no child does after
+// a fork of a threaded program is one too, and many programs break it: fork, setenv, exec.
 //
 // expect: orphaned-lock confidence=proved lock=envlock lockkind=libc_lock holder=worker start=set_locale
 //         acquired=set_locale/add_to_environ waiting=run_child/add_to_environ fork=main/fork gone=worker
@@ -30,6 +30,7 @@ static void *set_locale(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     setenv("REQUEST", "42", 1);
     say("child: done"); // never comes
     _exit(0);

@@ -1,5 +1,5 @@
-// syslog() writes with glibc's syslog_lock held. Here it also prints to a stderr that nobody reads fast enough, and the
-// child wants to log its first line.
+// syslog() writes with glibc's syslog_lock held. Here it also prints to a stderr that nobody reads fast
+// enough, and the child wants to log its first line.
 //
 // expect: orphaned-lock confidence=proved lock=syslog_lock lockkind=libc_lock holder=worker start=log_much
 //         acquired=log_much/syslog waiting=run_child/syslog fork=main/fork
@@ -21,6 +21,8 @@ static void *log_much(void *unused) {
 }
 
 static void run_child(void) {
+    gate_wait(&settled);
+    parent_waits();
     syslog(LOG_INFO, "hello");
     say("child: done"); // never comes
     _exit(0);
@@ -31,12 +33,16 @@ int main(void) {
     if (pipe(terminal) || fcntl(terminal[1], F_SETPIPE_SZ, 4096) < 0 || dup2(terminal[1], STDERR_FILENO) < 0)
         return 1;
     openlog("sample", LOG_PERROR, LOG_USER);
-    thread_start(log_much);
+    pthread_t worker = thread_start(log_much);
     if (read(terminal[0], text, 1) != 1) return 1; // the worker is in the middle of its line
     say("main: fork");
     pid_t child = fork();
     if (child == 0) run_child();
-    while (read(terminal[0], text, sizeof text) > 1000)
-        continue;
+    for (size_t left = sizeof text - 1; left > 0;) { // and "sample: " and a newline, which fit
+        ssize_t got = read(terminal[0], text, sizeof text);
+        left -= got < (ssize_t)left ? (size_t)got : left;
+    }
+    pthread_join(worker, NULL);
+    gate_open(&settled);
     return reap(child);
 }

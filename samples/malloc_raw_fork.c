@@ -1,5 +1,5 @@
-// fork() takes and releases malloc's locks, _Fork() does not. malloc_stats prints with an arena's lock held, to a stream
-// that takes its time.
+// fork() takes and releases malloc's locks, _Fork() does not. malloc_stats prints with an arena's lock
+// held, to a stream that takes its time.
 //
 // expect: orphaned-lock confidence=proved lock=main_arena lockkind=libc_lock holder=worker
 //         start=print_stats acquired=print_stats/malloc_stats waiting=run_child/malloc fork=main/Fork
@@ -25,6 +25,7 @@ static void *print_stats(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     if (!malloc(100000)) abort();
     say("child: done"); // never comes
     _exit(0);

@@ -5,6 +5,7 @@
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120
 #include "samples/stage.h"
+
 #include <threads.h>
 
 static mtx_t log_mutex;
@@ -19,6 +20,7 @@ static void *write_report(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     mtx_lock(&log_mutex);
     say("child: done"); // never comes
     _exit(0);

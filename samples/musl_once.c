@@ -1,4 +1,5 @@
-// pthread_once of musl does not know about fork(): an initialisation that a vanished thread had begun never ends.
+// pthread_once of musl does not know about fork(): an initialisation that a vanished thread had begun never
+// ends.
 //
 // expect: orphaned-lock lock=tables_once lockkind=pthread_once holder=worker start=compute acquired=compute
 //         waiting=run_child fork=main/fork
@@ -20,6 +21,7 @@ static void *compute(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     pthread_once(&tables_once, make_tables);
     say("child: done"); // never comes
     _exit(0);

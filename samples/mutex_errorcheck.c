@@ -1,5 +1,5 @@
-// An error-checking mutex finds out when a thread locks it twice. It does not find out that its owner is no thread
-// of this process: the child waits like for any other.
+// An error-checking mutex finds out when a thread locks it twice. It does not find out that its owner is no
+// thread of this process: the child waits like for any other.
 //
 // expect: orphaned-lock confidence=proved lock=log_mutex lockkind=pthread_mutex holder=worker
 //         start=write_report acquired=write_report/pthread_mutex_lock waiting=run_child/pthread_mutex_lock
@@ -20,6 +20,7 @@ static void *write_report(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     pthread_mutex_lock(&log_mutex);
     say("child: done"); // never comes
     _exit(0);

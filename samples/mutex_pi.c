@@ -1,6 +1,6 @@
-// A mutex with priority inheritance is locked by the kernel, which looks for the owner's thread. When that thread has ended
-// in the parent, there is none (ESRCH), and glibc takes it for an owner that died with the mutex: it sends the child to
-// sleep for ever, on a word of its stack.
+// A mutex with priority inheritance is locked by the kernel, which looks for the owner's thread. When that
+// thread has ended in the parent, there is none (ESRCH), and glibc takes it for an owner that died with the
+// mutex: it sends the child to sleep for ever, on a word of its stack.
 //
 // expect: orphaned-lock lock=log_mutex lockkind=pthread_mutex holder=worker start=write_report
 //         acquired=write_report/pthread_mutex_lock_full waiting=run_child/pthread_mutex_lock_full
@@ -10,7 +10,6 @@
 #include "samples/stage.h"
 
 static pthread_mutex_t log_mutex;
-static struct gate ended;
 
 static void *write_report(void *unused) {
     (void)unused;
@@ -22,7 +21,8 @@ static void *write_report(void *unused) {
 }
 
 static void run_child(void) {
-    gate_wait(&ended);
+    gate_wait(&settled);
+    parent_waits();
     pthread_mutex_lock(&log_mutex);
     say("child: done"); // never comes
     _exit(0);
@@ -33,15 +33,13 @@ int main(void) {
     pthread_mutexattr_init(&attr);
     pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);
     pthread_mutex_init(&log_mutex, &attr);
-    if (pipe(ended.fd)) return 1;
-    pthread_t worker;
-    pthread_create(&worker, NULL, write_report, NULL);
+    pthread_t worker = thread_start(write_report);
     gate_wait(&held);
     say("main: fork");
     pid_t child = fork();
     if (child == 0) run_child();
     gate_open(&forked);
     pthread_join(worker, NULL);
-    gate_open(&ended);
+    gate_open(&settled);
     return reap(child);
 }

@@ -1,6 +1,6 @@
-// A mutex with priority inheritance is locked by the kernel, which looks for the owner's thread. While that thread runs in
-// the parent, Linux refuses (EPERM: it is none of this process), and glibc aborts the child. Nothing waits for ever, so
-// there is nothing to report.
+// A mutex with priority inheritance is locked by the kernel, which looks for the owner's thread. While that
+// thread runs in the parent, Linux refuses (EPERM: it is none of this process), and glibc aborts the child.
+// Nothing waits for ever, so there is nothing to report.
 //
 // expect: none
 // status: 134

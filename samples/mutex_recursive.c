@@ -1,5 +1,5 @@
-// A recursive mutex knows its owner by TID. In the child, the TID in it is that of a thread that exists only in the
-// parent, so nobody there is the owner.
+// A recursive mutex knows its owner by TID. In the child, the TID in it is that of a thread that exists
+// only in the parent, so nobody there is the owner.
 //
 // expect: orphaned-lock confidence=proved lock=log_mutex lockkind=pthread_mutex holder=worker
 //         start=write_report acquired=write_report/pthread_mutex_lock waiting=run_child/pthread_mutex_lock
@@ -20,6 +20,7 @@ static void *write_report(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     pthread_mutex_lock(&log_mutex);
     say("child: done"); // never comes
     _exit(0);

@@ -1,5 +1,6 @@
-// A robust mutex is handed on when its owner dies. In the child its owner did not die: it never existed there, so
-// the kernel has nobody whose list of mutexes it could walk. Robust mutexes do not help against fork.
+// A robust mutex is handed on when its owner dies. In the child its owner did not die: it never existed
+// there, so the kernel has nobody whose list of mutexes it could walk. Robust mutexes do not help against
+// fork.
 //
 // expect: orphaned-lock confidence=proved lock=log_mutex lockkind=pthread_mutex holder=worker
 //         start=write_report acquired=write_report/pthread_mutex_lock_full
@@ -20,6 +21,7 @@ static void *write_report(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     pthread_mutex_lock(&log_mutex);
     say("child: done"); // never comes
     _exit(0);

@@ -1,5 +1,5 @@
-// The child joins a thread that exists in the parent only. glibc knows that it has gone and returns at once; what the
-// thread would have done is not done. refork must stay silent.
+// The child joins a thread that exists in the parent only. glibc knows that it has gone and returns at
+// once; what the thread would have done is not done. refork must stay silent.
 //
 // expect: none
 // status: 0

@@ -1,5 +1,5 @@
-// The child waits for a condition that nobody will signal, on purpose: its parent ends it when it is no longer needed.
-// refork must stay silent.
+// The child waits for a condition that nobody will signal, on purpose: its parent ends it when it is no
+// longer needed. refork must stay silent.
 //
 // expect: none
 // status: 0

@@ -1,5 +1,6 @@
-// glibc's fork() takes care of malloc: it waits for the threads that are inside, and the child gets free locks. Here one is
-// inside for 50 ms, since malloc_stats prints with an arena's lock held. refork must stay silent.
+// glibc's fork() takes care of malloc: it waits for the threads that are inside, and the child gets free
+// locks. Here one is inside for 50 ms, since malloc_stats prints with an arena's lock held. refork must
+// stay silent.
 //
 // expect: none
 // status: 0

@@ -1,4 +1,5 @@
-// The child has a pool of its own: new threads, new queue, nothing of its parent's is used. refork must stay silent.
+// The child has a pool of its own: new threads, new queue, nothing of its parent's is used. refork must
+// stay silent.
 //
 // expect: none
 // status: 0

@@ -1,5 +1,5 @@
-// pthread_once of glibc counts the forks: the child sees that the initialisation it finds half done is not its own, and
-// does it again. refork must stay silent.
+// pthread_once of glibc counts the forks: the child sees that the initialisation it finds half done is not
+// its own, and does it again. refork must stay silent.
 //
 // expect: none
 // status: 0

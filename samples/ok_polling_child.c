@@ -1,5 +1,5 @@
-// The child looks every few milliseconds whether its parent has written something: it sleeps with a timeout, it does
-// nothing for long, and it is not stuck. refork must stay silent.
+// The child looks every few milliseconds whether its parent has written something: it sleeps with a
+// timeout, it does nothing for long, and it is not stuck. refork must stay silent.
 //
 // expect: none
 // status: 0

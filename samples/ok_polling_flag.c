@@ -1,5 +1,5 @@
-// The child polls a word in shared memory, with a nanosleep loop, until the parent sets it. It looks like a lost spin, and
-// the one who will change the word is alive: refork must stay silent.
+// The child polls a word in shared memory, with a nanosleep loop, until the parent sets it. It looks like a
+// lost spin, and the one who will change the word is alive: refork must stay silent.
 //
 // expect: none
 // status: 0

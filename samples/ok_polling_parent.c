@@ -1,5 +1,5 @@
-// The parent asks with WNOHANG whether its child has ended, and sleeps in between; the child takes its time. refork must
-// stay silent.
+// The parent asks with WNOHANG whether its child has ended, and sleeps in between; the child takes its
+// time. refork must stay silent.
 //
 // expect: none
 // status: 0

@@ -1,5 +1,5 @@
-// The child makes the mutex anew before it uses it. What it protects has to be in order for that; here it is nothing.
-// refork must stay silent.
+// The child makes the mutex anew before it uses it. What it protects has to be in order for that; here it
+// is nothing. refork must stay silent.
 //
 // expect: none
 // status: 0

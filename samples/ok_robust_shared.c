@@ -1,4 +1,5 @@
-// A robust process-shared mutex whose holder dies: the kernel hands it on with EOWNERDEAD. refork must stay silent.
+// A robust process-shared mutex whose holder dies: the kernel hands it on with EOWNERDEAD. refork must stay
+// silent.
 //
 // expect: none
 // status: 0

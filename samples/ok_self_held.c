@@ -1,5 +1,5 @@
-// The forking thread holds a normal mutex. A normal mutex does not look at its owner, so the child may give back what its
-// thread held, and use it again. refork must stay silent.
+// The forking thread holds a normal mutex. A normal mutex does not look at its owner, so the child may give
+// back what its thread held, and use it again. refork must stay silent.
 //
 // expect: none
 // status: 0

@@ -1,5 +1,5 @@
-// A process-shared mutex, held at the fork by another thread of the parent. It is the same mutex in the child, its holder
-// is alive and will release it: refork must stay silent.
+// A process-shared mutex, held at the fork by another thread of the parent. It is the same mutex in the
+// child, its holder is alive and will release it: refork must stay silent.
 //
 // expect: none
 // status: 0

@@ -1,4 +1,5 @@
-// A process-shared semaphore: the child waits until a thread of the parent posts it. refork must stay silent.
+// A process-shared semaphore: the child waits until a thread of the parent posts it. refork must stay
+// silent.
 //
 // expect: none
 // status: 0

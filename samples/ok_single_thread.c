@@ -1,5 +1,5 @@
-// fork() in a program without threads: nobody vanishes, and what was locked is unlocked by who locked it, in the parent
-// and in the child. refork must stay silent.
+// fork() in a program without threads: nobody vanishes, and what was locked is unlocked by who locked it,
+// in the parent and in the child. refork must stay silent.
 //
 // expect: none
 // status: 0

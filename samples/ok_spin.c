@@ -1,5 +1,5 @@
-// A thread of the child polls a flag that another thread of the same child will set: a spin, and not a lost one. refork
-// must stay silent.
+// A thread of the child polls a flag that another thread of the same child will set: a spin, and not a lost
+// one. refork must stay silent.
 //
 // expect: none
 // status: 0

@@ -1,5 +1,5 @@
-// glibc's fork() takes care of its own streams: another thread is in the middle of printing, and the child prints all the
-// same. refork must stay silent.
+// glibc's fork() takes care of its own streams: another thread is in the middle of printing, and the child
+// prints all the same. refork must stay silent.
 //
 // expect: none
 // status: 0

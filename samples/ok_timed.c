@@ -1,4 +1,5 @@
-// The child waits for the mutex for 50 ms, gives up and does without. That is no deadlock: refork must stay silent.
+// The child waits for the mutex for 50 ms, gives up and does without. That is no deadlock: refork must stay
+// silent.
 //
 // expect: none
 // status: 0

@@ -1,5 +1,6 @@
-// Workers that wait for a condition with a timeout, again and again, as every pool with housekeeping does: in the parent,
-// while the child is slow. Nobody signals them, and they are not stuck. refork must stay silent.
+// Workers that wait for a condition with a timeout, again and again, as every pool with housekeeping does:
+// in the parent, while the child is slow. Nobody signals them, and they are not stuck. refork must stay
+// silent.
 //
 // expect: none
 // status: 0

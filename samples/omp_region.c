@@ -1,5 +1,5 @@
-// libgomp keeps its threads after a parallel region and wakes them for the next one. The child of a fork has none of
-// them, and libgomp does not know.
+// libgomp keeps its threads after a parallel region and wakes them for the next one. The child of a fork
+// has none of them, and libgomp does not know.
 //
 // run: OMP_NUM_THREADS=2
 // expect: vanished-waker lockkind=libgomp_barrier waker=omp_region waiting=sum fork=main/fork

@@ -1,4 +1,5 @@
-// The classic beginner's mistake: the child reads until the end of the pipe, and holds the write end itself.
+// The classic beginner's mistake: the child reads until the end of the pipe, and holds the write end
+// itself.
 //
 // expect: inherited-pipe lockkind=pipe waker=pipe_own_end waiting=main/read
 // expect: cross-process-wait cause=inherited-pipe

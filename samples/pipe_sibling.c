@@ -1,8 +1,10 @@
-// A pipe ends when the last writer closes it. The second child inherited the first one's pipe and knows nothing of it;
-// main closes its own end and waits for the first child, which reads on for ever.
+// A pipe ends when the last writer closes it. The second child inherited the first one's pipe and knows
+// nothing of it; main closes its own end and waits for the first child, which reads on for ever. The second
+// waits for main.
 //
 // expect: inherited-pipe lockkind=pipe waker=pipe_sibling waiting=read_all/read
-// expect: cross-process-wait cause=inherited-pipe
+// expect: cross-process-wait cause=inherited-pipe waiting=main
+// expect: cross-process-wait cause=cross-process-wait waiting=read_all/read
 // status: 120
 #include "samples/stage.h"
 

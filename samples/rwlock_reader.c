@@ -1,5 +1,5 @@
-// A read-write lock that a vanished thread holds for reading. glibc's has only a count of its readers, no names: in
-// the child the count stays at one for ever, and a writer waits for it to become zero.
+// A read-write lock that a vanished thread holds for reading. glibc's has only a count of its readers, no
+// names: in the child the count stays at one for ever, and a writer waits for it to become zero.
 //
 // expect: orphaned-lock confidence=proved lock=table_lock lockkind=pthread_rwlock holder=worker
 //         start=look_up acquired=look_up/pthread_rwlock_rdlock waiting=run_child/pthread_rwlock_wrlock
@@ -20,6 +20,7 @@ static void *look_up(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     pthread_rwlock_wrlock(&table_lock);
     say("child: done"); // never comes
     _exit(0);

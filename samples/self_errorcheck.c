@@ -1,5 +1,5 @@
-// The child wants to give back what its thread held at the fork; an error-checking mutex refuses (EPERM: the owner is
-// the parent's TID), nobody looks at the result, and the next lock waits for ever.
+// The child wants to give back what its thread held at the fork; an error-checking mutex refuses (EPERM:
+// the owner is the parent's TID), nobody looks at the result, and the next lock waits for ever.
 //
 // expect: self-held confidence=proved lock=state_mutex lockkind=pthread_mutex holder=self_errorcheck
 //         acquired=main/pthread_mutex_lock waiting=run_child/pthread_mutex_lock forker=true fork=main/fork
@@ -10,6 +10,7 @@
 static pthread_mutex_t state_mutex;
 
 static void run_child(void) {
+    parent_waits();
     pthread_mutex_unlock(&state_mutex); // EPERM
     pthread_mutex_lock(&state_mutex);
     say("child: done"); // never comes

@@ -1,5 +1,6 @@
-// The forking thread holds a recursive mutex, so its child "has" it, too, and may lock it again? No: the owner in the
-// mutex is a TID, and the child's thread has another one. No other thread takes part in this at all.
+// The forking thread holds a recursive mutex, so its child "has" it, too, and may lock it again? No: the
+// owner in the mutex is a TID, and the child's thread has another one. No other thread takes part in this
+// at all.
 //
 // expect: self-held confidence=proved lock=state_mutex lockkind=pthread_mutex holder=self_recursive
 //         acquired=main/pthread_mutex_lock waiting=run_child/pthread_mutex_lock forker=true fork=main/fork
@@ -10,6 +11,7 @@
 static pthread_mutex_t state_mutex;
 
 static void run_child(void) {
+    parent_waits();
     pthread_mutex_lock(&state_mutex); // the second time, says the program
     say("child: done");               // never comes
     _exit(0);

@@ -1,5 +1,5 @@
-// The forking thread holds a read-write lock for writing. In the parent, locking it again is found out (EDEADLK); the
-// child has another TID and waits.
+// The forking thread holds a read-write lock for writing. In the parent, locking it again is found out
+// (EDEADLK); the child has another TID and waits.
 //
 // expect: self-held confidence=proved lock=table_lock lockkind=pthread_rwlock holder=self_rwlock
 //         acquired=main/pthread_rwlock_wrlock waiting=run_child/pthread_rwlock_rdlock forker=true
@@ -11,6 +11,7 @@
 static pthread_rwlock_t table_lock = PTHREAD_RWLOCK_INITIALIZER;
 
 static void run_child(void) {
+    parent_waits();
     pthread_rwlock_rdlock(&table_lock);
     say("child: done"); // never comes
     _exit(0);

@@ -1,12 +1,13 @@
-// A semaphore that starts at one, used as a lock. It has no owner: that the worker took the one permit that there
-// is can only be read from what happened before. Since a semaphore may be posted by anybody, this is likely, not
-// proved.
+// A semaphore that starts at one, used as a lock. It has no owner: that the worker took the one permit that
+// there is can only be read from what happened before. Since a semaphore may be posted by anybody, this is
+// likely, not proved.
 //
 // expect: orphaned-lock confidence=likely lock=log_permit lockkind=sem holder=worker start=write_report
 //         acquired=write_report/sem_wait waiting=run_child/new_sem_wait_slow64 fork=main/fork
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120
 #include "samples/stage.h"
+
 #include <semaphore.h>
 
 static sem_t log_permit;
@@ -21,6 +22,7 @@ static void *write_report(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     sem_wait(&log_permit);
     say("child: done"); // never comes
     _exit(0);

@@ -1,4 +1,5 @@
-// A spin lock makes no syscall: the child does not sleep, it burns its CPU on a word that a vanished thread set.
+// A spin lock makes no syscall: the child does not sleep, it burns its CPU on a word that a vanished thread
+// set.
 //
 // expect: orphaned-spin lock=counter_lock lockkind=pthread_spinlock holder=worker start=count
 //         acquired=count/pthread_spin_lock waiting=run_child/pthread_spin_lock fork=main/fork
@@ -24,6 +25,7 @@ static void *count(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     pthread_spin_lock(&counter_lock);
     counter++;
     pthread_spin_unlock(&counter_lock);

@@ -1,5 +1,5 @@
-// A ticket lock: the child draws the next number and watches the one that is being served. A vanished thread would
-// have to advance it.
+// A ticket lock: the child draws the next number and watches the one that is being served. A vanished
+// thread would have to advance it.
 //
 // expect: orphaned-spin lockkind=spin_word lock=counter_lock+4 waiting=counter_acquire fork=main/fork
 // expect: cross-process-wait cause=orphaned-spin
@@ -32,6 +32,7 @@ static void *count(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     counter_acquire();
     counter++;
     counter_release();

@@ -1,4 +1,5 @@
-// A home-made spin lock: test, then test and set. The child only reads the word, in a loop without any call.
+// A home-made spin lock: test, then test and set. The child only reads the word, in a loop without any
+// call.
 //
 // expect: orphaned-spin lockkind=spin_word lock=counter_lock holder=worker start=count
 //         acquired=counter_acquire waiting=counter_acquire fork=main/fork
@@ -33,6 +34,7 @@ static void *count(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     counter_acquire();
     counter++;
     counter_release();

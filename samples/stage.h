@@ -1,9 +1,11 @@
-// What the samples share: gates that make the interleaving the same in every run. They are pipes, since a pipe
-// is no lock: nothing of the stage can show up in a verdict.
+// What the samples share: gates that make the interleaving the same in every run. They are pipes, since a
+// pipe is no lock: nothing of the stage can show up in a verdict.
 #ifndef REFORK_SAMPLES_STAGE_H
 #define REFORK_SAMPLES_STAGE_H
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -15,9 +17,11 @@ struct gate {
 
 // Opened by the thread that has what the child will miss, and by main when the fork is over.
 static struct gate held, forked;
+// Where that matters: opened by main when nothing is left to do but to wait for the child.
+static struct gate settled;
 
 __attribute__((constructor)) static void gates_make(void) {
-    if (pipe(held.fd) || pipe(forked.fd)) abort();
+    if (pipe(held.fd) || pipe(forked.fd) || pipe(settled.fd)) abort();
 }
 
 // Lets one thread through.
@@ -36,10 +40,10 @@ static inline void hold_over_fork(void) {
     gate_wait(&forked);
 }
 
-static inline void thread_start(void *(*routine)(void *)) {
+static inline pthread_t thread_start(void *(*routine)(void *)) {
     pthread_t thread;
     if (pthread_create(&thread, NULL, routine, NULL)) abort();
-    pthread_detach(thread);
+    return thread;
 }
 
 static inline void thread_name(const char *name) {
@@ -54,6 +58,28 @@ static inline void say(const char *line) {
     memcpy(text, line, length);
     text[length++] = '\n';
     if (write(STDOUT_FILENO, text, length) != (ssize_t)length) abort();
+}
+
+// Returns when that thread sleeps in a call.
+static inline void until_asleep(pid_t tid) {
+    char path[32], text[512], *end = NULL;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)tid);
+    while (!end || end[2] != 'S') { // "1234 (name) S 1 ..."
+        if (end) usleep(1000);
+        int fd = open(path, O_RDONLY);
+        ssize_t got = read(fd, text, sizeof text - 1);
+        if (got <= 0) abort();
+        close(fd);
+        text[got] = 0;
+        end = strrchr(text, ')');
+        if (!end) abort();
+    }
+}
+
+// In a child that will hang in a lock. refork stops such a child even while others run, and the wait of its parent
+// belongs to the verdict. (The parent's main thread sleeps nowhere else after the fork.)
+static inline void parent_waits(void) {
+    until_asleep(getppid());
 }
 
 // Waits for the child; its status, or 128 and the signal that killed it.

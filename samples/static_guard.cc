@@ -1,5 +1,6 @@
-// A static variable of a function is initialised by the first thread that comes by; a hidden guard makes others wait.
-// The thread that vanishes in the middle of it leaves a guard that says "being initialised" for ever.
+// A static variable of a function is initialised by the first thread that comes by; a hidden guard makes
+// others wait. The thread that vanishes in the middle of it leaves a guard that says "being initialised"
+// for ever.
 //
 // expect: orphaned-lock confidence=proved lock=guard_variable_for_config()::instance
 //         lockkind=guard_of_a_static holder=worker start=warm_up acquired=config/cxa_guard_acquire
@@ -25,6 +26,7 @@ static void *warm_up(void *) {
 }
 
 static void run_child() {
+    parent_waits();
     if (config().level != 1) abort();
     say("child: done"); // never comes
     _exit(0);

@@ -1,4 +1,5 @@
-// A latch that a vanished thread would have counted down: nobody holds anything, but who would wake the child is gone.
+// A latch that a vanished thread would have counted down: nobody holds anything, but who would wake the
+// child is gone.
 //
 // expect: vanished-waker lock=cache_ready lockkind=std::latch waker=worker waiting=run_child/std::latch::wait
 // expect: cross-process-wait cause=vanished-waker

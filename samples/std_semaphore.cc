@@ -19,6 +19,7 @@ static void *write_report(void *) {
 }
 
 static void run_child() {
+    parent_waits();
     log_permit.acquire();
     say("child: done"); // never comes
     _exit(0);

@@ -1,6 +1,6 @@
 // try_lock_for puts the end off and does not bring it: the child tries for 5 ms at a time, again and again.
 //
-// expect: orphaned-lock confidence=proved lock=log_mutex lockkind=pthread_mutex holder=worker
+// expect: orphaned-lock confidence=likely lock=log_mutex lockkind=pthread_mutex holder=worker
 //         start=write_report acquired=write_report/std::timed_mutex::lock waiting=run_child fork=main/fork
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120
@@ -20,6 +20,7 @@ static void *write_report(void *) {
 }
 
 static void run_child() {
+    parent_waits();
     while (!log_mutex.try_lock_for(std::chrono::milliseconds(5)))
         continue;
     say("child: done"); // never comes

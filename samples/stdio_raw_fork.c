@@ -1,5 +1,5 @@
-// fork() gives the child fresh locks for all streams. _Fork() does nothing of the kind (nor does a raw clone): a stream
-// that another thread is printing to stays locked.
+// fork() gives the child fresh locks for all streams. _Fork() does nothing of the kind (nor does a raw
+// clone): a stream that another thread is printing to stays locked.
 //
 // expect: orphaned-lock confidence=proved lockkind=FILE_lock holder=worker start=print_table
 //         acquired=print_table/flockfile waiting=run_child fork=main/Fork
@@ -19,6 +19,7 @@ static void *print_table(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     puts("child: hello");
     say("child: done"); // never comes
     _exit(0);

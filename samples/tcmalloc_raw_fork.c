@@ -1,9 +1,11 @@
-// tcmalloc gives memory back to the kernel with its page heap's spin lock held. fork() is safe (it has handlers), _Fork()
-// is not: the child's first allocation polls a word that nobody will change, with sleeps of up to a quarter of a second.
+// tcmalloc gives memory back to the kernel with its page heap's spin lock held. fork() is safe (it has
+// handlers), _Fork() is not: the child's first allocation polls a word that nobody will change, with sleeps
+// of up to a quarter of a second.
 //
 // run: LD_PRELOAD=libtcmalloc_minimal.so.4
-// expect: orphaned-lock confidence=proved lockkind=SpinLock holder=worker start=give_back
-//         acquired=give_back/MallocExtension_ReleaseFreeMemory waiting=run_child fork=main/Fork
+// expect: orphaned-lock confidence=likely lock=tcmalloc::Static::pageheap_lock_ lockkind=SpinLock
+//         holder=worker start=give_back acquired=give_back/TCMallocImplementation::ReleaseToSystem
+//         waiting=run_child fork=main/Fork
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120
 #include "samples/stage.h"
@@ -32,6 +34,7 @@ static void *give_back(void *unused) {
 }
 
 static void run_child(void) {
+    parent_waits();
     if (!malloc(4 << 20)) abort();
     say("child: done"); // never comes
     _exit(0);

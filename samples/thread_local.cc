@@ -1,9 +1,9 @@
-// What else a thread takes with it: its thread_local objects and the values of its pthread keys stay in the child's memory,
-// and their destructors never run there.
+// What else a thread takes with it: its thread_local objects and the values of its pthread keys stay in the
+// child's memory, and their destructors never run there.
 //
 // expect: orphaned-lock confidence=proved lock=log_mutex holder=worker start=write_report
 //         acquired=write_report/pthread_mutex_lock waiting=run_child/pthread_mutex_lock gone=worker
-//         destructors=2 keys=1
+//         destructors=2 keys=1 local=input
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120
 #include "samples/stage.h"
@@ -28,6 +28,7 @@ static void *write_report(void *) {
 }
 
 static void run_child() {
+    parent_waits();
     pthread_mutex_lock(&log_mutex);
     say("child: done"); // never comes
     _exit(0);

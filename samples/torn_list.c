@@ -1,5 +1,5 @@
-// A fork handler that "repairs" the mutex in the child, and only the mutex. The worker was in the middle of the list that
-// it protects, and never finishes: the child reads half a list and crashes.
+// A fork handler that "repairs" the mutex in the child, and only the mutex. The worker was in the middle of
+// the list that it protects, and never finishes: the child reads half a list and crashes.
 //
 // expect: torn-data confidence=likely signal=11 lock=list_mutex holder=worker start=add_item
 //         acquired=add_item/pthread_mutex_lock waiting=count_items fork=main/fork

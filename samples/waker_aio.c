@@ -1,5 +1,5 @@
-// POSIX aio of glibc works with a helper thread. It idles for a second in case of more work; the child believes that it
-// is still there, leaves the request to it and waits.
+// POSIX aio of glibc works with a helper thread. It idles for a second in case of more work; the child
+// believes that it is still there, leaves the request to it and waits.
 //
 // expect: vanished-waker lockkind=aio_request waker=waker_aio waiting=write_and_wait/aio_suspend64
 //         fork=main/fork

@@ -1,5 +1,5 @@
-// The child waits for a condition that only the worker would have signalled. The worker did not come along: in the
-// child nobody will. The mutex is free, nobody holds anything.
+// The child waits for a condition that only the worker would have signalled. The worker did not come along:
+// in the child nobody will. The mutex is free, nobody holds anything.
 //
 // expect: vanished-waker lock=cache_filled waker=worker lockkind=pthread_cond
 //         waiting=run_child/pthread_cond_wait fork=main/fork

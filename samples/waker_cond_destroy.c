@@ -1,5 +1,5 @@
-// The child tidies up: pthread_cond_destroy waits until all waiters have left. A vanished thread is counted as a waiter
-// and never leaves.
+// The child tidies up: pthread_cond_destroy waits until all waiters have left. A vanished thread is counted
+// as a waiter and never leaves.
 //
 // expect: vanished-waker lock=job_there waker=worker lockkind=pthread_cond
 //         waiting=run_child/pthread_cond_destroy fork=main/fork

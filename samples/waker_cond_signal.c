@@ -1,5 +1,6 @@
-// Even pthread_cond_signal can hang in a child: a vanished waiter still counts as a member of its group of waiters, and
-// a later signal waits until that group is empty. The child starts a worker of its own on the old condition.
+// Even pthread_cond_signal can hang in a child: a vanished waiter still counts as a member of its group of
+// waiters, and a later signal waits until that group is empty. The child starts a worker of its own on the
+// old condition.
 //
 // expect: vanished-waker lock=job_there waker=worker lockkind=pthread_cond
 //         waiting=submit/pthread_cond_signal fork=main/fork
@@ -10,10 +11,12 @@
 static pthread_mutex_t job_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t job_there = PTHREAD_COND_INITIALIZER;
 static int jobs;
+static pid_t worker;
 
 static void *work(void *unused) {
     (void)unused;
     thread_name("worker");
+    worker = gettid();
     pthread_mutex_lock(&job_mutex);
     for (;;) {
         gate_open(&held);
@@ -45,8 +48,7 @@ static void run_child(void) {
 int main(void) {
     thread_start(work);
     gate_wait(&held);
-    pthread_mutex_lock(&job_mutex); // free again: the worker is inside pthread_cond_wait
-    pthread_mutex_unlock(&job_mutex);
+    until_asleep(worker);
     say("main: fork");
     pid_t child = fork();
     if (child == 0) run_child();

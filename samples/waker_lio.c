@@ -1,6 +1,7 @@
 // lio_listio(LIO_WAIT) in a child: the helper thread that glibc believes to be idle is not there.
 //
-// expect: vanished-waker lockkind=aio_request waker=waker_lio waiting=write_both/lio_listio_internal fork=main/fork
+// expect: vanished-waker lockkind=aio_request waker=waker_lio waiting=write_both/lio_listio_internal
+//         fork=main/fork
 // expect: cross-process-wait cause=vanished-waker
 // status: 120
 #include "samples/stage.h"

@@ -1,5 +1,5 @@
-// A pool of threads, the most common of all: the child puts a job into the queue and waits for its result. The pool's
-// threads exist in the parent only.
+// A pool of threads, the most common of all: the child puts a job into the queue and waits for its result.
+// The pool's threads exist in the parent only.
 //
 // expect: vanished-waker lock=job_done waker=pool lockkind=pthread_cond
 //         waiting=submit_and_wait/pthread_cond_wait fork=main/fork

@@ -9,6 +9,7 @@
 #   cause           cross-process-wait: the kind of the finding that it comes from
 #   waker, gone     a name among `wakers`, among `vanished`
 #   destructors, keys    of one of the `vanished`
+#   local, localmodule   a name, and a module, among its thread_local data
 #   acquired, waiting, fork    the top of that stack: OWN or OWN/CALLED, where OWN is the innermost function of the own source
 #                   and CALLED what it called there, a function of a library. Without a source of its own: F,G...: these
 #                   functions are in the stack, in this order from the innermost.
@@ -40,6 +41,8 @@ def meets($all; $key; $v):
     elif $key == "gone" then any(.vanished[]?; .task.name | matches($v))
     elif $key == "destructors" then any(.vanished[]?; .destructors | matches($v))
     elif $key == "keys" then any(.vanished[]?; .keys | matches($v))
+    elif $key == "local" then any(.vanished[]?.thread_locals[]?; .name | matches($v))
+    elif $key == "localmodule" then any(.vanished[]?.thread_locals[]?; .module | matches($v))
     elif $key == "acquired" then .acquired | stack($v)
     elif $key == "waiting" then .waiting | stack($v)
     elif $key == "fork" then .fork | stack($v)

@@ -50,8 +50,31 @@ wrong=$(jq -r --arg expect "$expect" --arg own "samples/${source##*/}" --argjson
     -f "$root/tests/findings.jq" verdict.json) || give_up "bad expectation or JSON"
 [ -z "$wrong" ] || { jq . verdict.json | head -n 80; give_up "$wrong"; }
 
+clean /usr/bin/python3 "$root/tests/verdict_schema.py" "$root/docs/verdict.schema.json" verdict.json || give_up "not what the schema says"
+clean "$refork" export --to html -o page.html "$trace" || give_up "export: status $?"
+clean /usr/bin/python3 -c 'import sys, xml.etree.ElementTree as tree; tree.parse(sys.argv[1])' page.html || give_up "page.html is not XML"
+# The lock history is the second witness: where it knows the lock it names the same holder, who took it in the same
+# event, held at the fork (or where the task waits); and it knows every mutex and rwlock of glibc.
+compared() { # ADDRESS KIND SYMBOL TID EVENT AT
+    local held
+    held=$(clean "$refork" locks --json --at "$6" "$trace" 2>locks.err |
+        jq -r --arg a "$1" '[.held[] | select(.address == $a) | "\(.holder.tid):\(.from)"] | unique | join(" ")')
+    [ ! -s locks.err ] || give_up "locks: $(tail -n 5 locks.err)"
+    [[ " $held " == *" $4:$5 "* ]] && return
+    [ -n "$held" ] && give_up "$3: the verdict's holder is $4 since event $5, the lock history's $held"
+    case $2:$name in
+    *:musl_*) ;; # its word is 4 bytes behind the object's beginning
+    pthread_mutex:* | pthread_rwlock:*) give_up "$3: the lock history does not know that $4 holds it since event $5" ;;
+    esac
+}
+while IFS=$'\t' read -r -a finding; do compared "${finding[@]}"; done < <(jq -r '.findings[]
+    | select(.lock.address and .holder.tid and .acquired.event)
+    | [.lock.address, .lock.kind, .lock.symbol // "-", .holder.tid, .acquired.event, .fork.event // .waiting.event] | @tsv' verdict.json)
+
 # The text names it, too: that of record at the end of a stuck program, else of explain.
 [ "$status" = 120 ] && mv err verdict.txt || clean "$refork" explain "$trace" >verdict.txt 2>&1
+wide=$(awk '/^(deadlock|suspicious|no deadlock):/ {on = 1} on && length($0) > 80' verdict.txt)
+[ -z "$wide" ] || give_up "lines of more than 80 columns: $wide"
 text=$(tr -s ' \n' '  ' <verdict.txt)
 for word in $expect; do
     case $word in

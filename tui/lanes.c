@@ -179,6 +179,7 @@ size_t tui_lane_of_focus(const struct tui_model *m) {
 const struct finding *tui_stuck(const struct tui_model *m, int tid, uint64_t *event) {
     for (size_t i = 0; m->verdict && i < m->verdict->count; i++) {
         const struct finding *f = &m->verdict->findings[i];
+        if (f->kind == FINDING_TORN_DATA) continue; // it crashed
         if (f->waiter.tid == tid) {
             *event = f->waiting.event;
             return f;

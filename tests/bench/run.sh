@@ -81,4 +81,18 @@ for name in "${names[@]}"; do
     rm -f "$work/$name.refork"
 done
 printf '\n'
+
+# The lock history: what one lock operation costs in its pass, over the replay without it.
+history() {
+    local trace=$work/history.refork stops
+    clean "$refork" record -o "$trace" -- "$bench/locks" 25000 >/dev/null 2>&1 || { echo "bench: record of the lock history's program" >&2; exit 1; }
+    for ((i = 0; i < rounds; i++)); do
+        clean "$bench/measure" free "$refork" replay --batch "$trace" 3>>"$work/history.replay" >/dev/null 2>&1
+        clean "$bench/measure" free "$refork" locks --no-cache --json "$trace" 3>>"$work/history.locks" >"$work/history.json" 2>/dev/null
+    done
+    stops=$(jq '.stops' "$work/history.json")
+    awk -v a="$(median history replay 1)" -v b="$(median history locks 1)" -v n="$stops" \
+        'BEGIN {printf "the lock history: %d stops, %.2f us each (%.0f ms in all, %.0f ms without)\n\n", n, (b - a) / n * 1e6, b * 1000, a * 1000}'
+}
+[[ " ${names[*]} " != *" locks "* ]] || history
 printf '%s\n' "${checks[@]}"

@@ -41,7 +41,7 @@ for which in kinds kinds.static; do
     is $which.json pthread_spin kind pthread_spin
     is $which.json plain_spin kind "lock word"
     is $which.json normal longest_hold.holder.name "$(basename "$program")"
-    for word in references statistics next_ticket now_serving own_word guarded; do none $which.json $word; done
+    for word in references statistics next_ticket now_serving own_word guarded running object; do none $which.json $word; done
     [ "$(jq '[.locks[] | select(.shared)] | length' $which.json)" = 1 ] || fail "$which: the mutex of two processes"
     [ "$(jq '[.locks[] | select(.shared)][0].acquired' $which.json)" = 20 ] || fail "$which: the mutex of two processes was taken 20 times"
     jq -e '[.locks[] | select(.symbol == "sleeper" and .waits > 0 and .waiters > 0 and .longest_wait > 0)] | length == 1' $which.json >/dev/null ||

@@ -26,7 +26,7 @@ clean "$refork" replay --batch tty.refork >stdout 2>stderr || fail "replay: stat
 grep -qx 'got some words' stdout || fail "replay: $(cat stdout)"
 
 tmux send-keys "clear; '$refork' record -o int.refork -- sh -c 'echo begin; sleep 100; echo never'" Enter
-until_true shows '^begin' || fail "did not begin: $(screen)"
+until_true shows '^begin$' || fail "did not begin: $(screen)"
 tmux send-keys C-c
 # bash itself gives up the rest of its line when a command died of Ctrl-C: so it sees that death.
 until_true shows '^ready>' || fail "Ctrl-C does not end it: $(screen)"
@@ -39,7 +39,7 @@ got=$?
 
 # A program that handles Ctrl-C goes on.
 tmux send-keys "clear; '$refork' record -o trap.refork -- bash -c 'trap \"echo trapped\" INT; echo begin; sleep 100; echo after; exit 4'; echo status \$?" Enter
-until_true shows '^begin' || fail "did not begin: $(screen)"
+until_true shows '^begin$' || fail "did not begin: $(screen)"
 tmux send-keys C-c
 until_true shows '^status 4' || fail "trapped Ctrl-C: $(screen)"
 clean "$refork" replay --batch trap.refork >stdout 2>stderr

@@ -53,6 +53,7 @@ static void call_safe(void) {
 
 static void run(const char *mode, char *program) {
     if (strcmp(mode, "safe") && strcmp(mode, "handlers")) call_unsafe();
+    if (!strcmp(mode, "handlers")) write_log("child\n");
     call_safe();
     if (!program) _exit(0);
     char *argv[] = {program, NULL};

@@ -16,6 +16,7 @@ static atomic_int sleeper; // 0 free, 1 held, 2 held and somebody sleeps: as tcm
 static atomic_int references = 1;
 static atomic_long statistics;
 static atomic_int next_ticket, now_serving; // a ticket lock
+static atomic_int running, object;          // a flag, and a count of references that never gets above 1
 static int own_word;                        // taken and freed by functions with plain stores only
 static pthread_spinlock_t pthread_spin;
 static pthread_mutex_t single = PTHREAD_MUTEX_INITIALIZER, normal = PTHREAD_MUTEX_INITIALIZER, inherit,
@@ -77,6 +78,8 @@ static void *work(void *unused) {
         atomic_fetch_add(&references, 1);
         atomic_fetch_add(&statistics, 7);
         atomic_fetch_sub(&references, 1);
+        atomic_store(&running, 1);
+        atomic_store(&running, 0);
         int ticket = atomic_fetch_add(&next_ticket, 1);
         while (atomic_load(&now_serving) != ticket)
             sched_yield();
@@ -125,6 +128,11 @@ static void one_thread(void) {
     }
     if (!own_trylock(&own_word)) abort();
     own_unlock(&own_word);
+    for (int i = 0; i < 5; i++) {
+        atomic_store(&object, 1);
+        sleep_ms(1);
+        if (atomic_fetch_sub(&object, 1) != 1) abort();
+    }
 }
 
 static void make_mutexes(void) {

@@ -105,6 +105,12 @@ static void computes_politely(void) {
         sched_yield();
 }
 
+static void computes_on_time(void) {
+    long long start = now_ns();
+    for (uint32_t x = 1; (x = x * 1664525u + 1013904223u) >> 20 != 7 && now_ns() > start && !flag;)
+        sleep_ms(1);
+}
+
 static void computes(void) {
     for (uint32_t i = 0, x = 1; i < 900000000 && !flag; i++)
         x = x * 1664525u + 1013904223u, flag = x == 12345 && i < 5;
@@ -241,6 +247,7 @@ static const struct row {
     {"walks-list", walks_list, WAITS},
     {"walks-text", walks_text, WAITS},
     {"computes-politely", computes_politely, WAITS},
+    {"computes-on-time", computes_on_time, WAITS},
     {"computes", computes, WAITS},
     {"thread-spins", thread_spins, WAITS},
     {"thread-yields", thread_yields, WAITS},

@@ -2,18 +2,19 @@
 # The programs that are recorded and replayed, one line each:
 #   proof NAME [OPTION...] -- COMMAND [ARG...]
 # --same: stdout must also be what the program prints without refork   --status N: it must end with N (128+signal)
+# --locks: the lock history's pass goes through it, too
 # --in FILE: its stdin   --light: record once more with --chaos and once with --paranoid   --aslr: record with --aslr
 # --schedule FILE: recorded with this schedule   --delete: the program is a copy, removed before the replay   --users: recorded as one ordinary user, replayed as another
 
 proof true --same --light -- true
 proof ls --same -- ls -lR /usr/include
-proof bash --same --light -- bash "$here/shell.bash"
-proof sort --same -- sort --parallel=4 -S 40M "$data/lines.txt"
-proof xz --same -- xz -1 -T2 -c "$data/lines.txt"
+proof bash --locks --same --light -- bash "$here/shell.bash"
+proof sort --locks --same -- sort --parallel=4 -S 40M "$data/lines.txt"
+proof xz --locks --same -- xz -1 -T2 -c "$data/lines.txt"
 proof tar --same -- bash -c 'tar -C "$1" -cf - project words | gzip -n' - "$data"
 proof perl --light -- perl "$here/everything.pl"
-proof python --light -- /usr/bin/python3 "$here/everything.py"
-proof gcc --same -- bash -c 'gcc -O2 -c -o table.o "$1" && cat table.o' - "$data/project/table.c"
+proof python --locks --light -- /usr/bin/python3 "$here/everything.py"
+proof gcc --locks --same -- bash -c 'gcc -O2 -c -o table.o "$1" && cat table.o' - "$data/project/table.c"
 proof make --setup copy_project -- make -j2 -C project
 proof sqlite --same --in "$data/fill.sql" -- sqlite3 :memory:
 proof sqlite-file --in "$data/fill.sql" -- sqlite3 table.db
@@ -21,45 +22,45 @@ proof cat --same --in "$data/project/table.c" -- cat
 proof find --same -- find /usr/include -name '*.h' -newer /etc/passwd
 proof awk --same --in "$data/words" -- awk '{n[length($0)]++} END {for (i in n) print i, n[i]}'
 
-proof threads-forks --light -- "$programs/threads_forks"
-proof threads-forks-static -- "$programs/threads_forks.static"
+proof threads-forks --locks --light -- "$programs/threads_forks"
+proof threads-forks-static --locks -- "$programs/threads_forks.static"
 proof busy-calls --light -- "$programs/busy_calls"
-proof busy-arith --light -- "$programs/busy_arith"
+proof busy-arith --locks --light -- "$programs/busy_arith"
 proof busy-flag --light -- "$programs/busy_flag"
 proof busy-calls-static -- "$programs/busy_calls.static"
 proof busy-arith-static -- "$programs/busy_arith.static"
 proof busy-flag-static -- "$programs/busy_flag.static"
-proof spin -- "$programs/spin"
-proof instructions --light -- "$programs/instructions"
+proof spin --locks -- "$programs/spin"
+proof instructions --locks --light -- "$programs/instructions"
 proof xsave --light -- "$programs/xsave"
 proof random --light -- "$programs/random"
 proof aslr --aslr -- "$programs/random"
-proof mappings --light -- "$programs/mappings"
-proof children --light -- "$programs/children"
+proof mappings --locks --light -- "$programs/mappings"
+proof children --locks --light -- "$programs/children"
 proof sysv --light -- "$programs/sysv"
 proof popf --light -- "$programs/popf"
 proof partial --light -- "$programs/partial"
 proof shared-file-cut --light -- "$programs/shared_file_cut"
 proof grow-shared --light -- "$programs/grow_shared"
 proof shared-file-written --light -- "$programs/shared_file_written"
-proof robust-shared --light -- "$programs/robust_shared"
-proof mutex-pi --light -- "$programs/mutex_pi"
+proof robust-shared --locks --light -- "$programs/robust_shared"
+proof mutex-pi --locks --light -- "$programs/mutex_pi"
 proof child-waits-for-signal --light -- "$programs/child_waits_for_signal"
 proof exec-fails --light -- "$programs/exec_fails"
 proof leader-exits --light -- "$programs/leader_exits"
 proof pushf --light -- "$programs/pushf"
-proof yield --light -- "$programs/yield"
+proof yield --locks --light -- "$programs/yield"
 proof read-only-buffer --light -- "$programs/read_only_buffer"
-proof fatal-fault --light --status 139 -- "$programs/fatal_fault"
-proof children-musl -- "$programs/children.musl"
-proof exec-thread --light --status 6 -- "$programs/exec_thread"
-proof signals --light -- "$programs/signals"
-proof timers --light -- "$programs/timers"
+proof fatal-fault --locks --light --status 139 -- "$programs/fatal_fault"
+proof children-musl --locks -- "$programs/children.musl"
+proof exec-thread --locks --light --status 6 -- "$programs/exec_thread"
+proof signals --locks --light -- "$programs/signals"
+proof timers --locks --light -- "$programs/timers"
 proof pipes --light -- "$programs/pipes"
-proof locks --light -- "$programs/locks"
-proof files --light -- "$programs/files"
-proof load --light -- "$programs/load"
-proof breaks --light --schedule "$root/tests/programs/breaks.schedule" -- "$programs/breaks"
+proof locks --locks --light -- "$programs/locks"
+proof files --locks --light -- "$programs/files"
+proof load --locks --light -- "$programs/load"
+proof breaks --locks --light --schedule "$root/tests/programs/breaks.schedule" -- "$programs/breaks"
 proof ends-main-first --same -- "$programs/ends" main-first
 proof ends-thread-exits --same --status 7 -- "$programs/ends" thread-exits
 proof ends-status --same --status 42 -- "$programs/ends" status

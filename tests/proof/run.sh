@@ -10,7 +10,7 @@ here=$root/tests/proof
 data=$build/test-data programs=$build/tests/programs
 
 name='' command=()
-status=0 same='' light='' in=/dev/null record_options=() delete='' users='' setup=''
+status=0 same='' light='' locks='' in=/dev/null record_options=() delete='' users='' setup=''
 proof() {
     if [ "$wanted" = --list ]; then
         echo "$1"
@@ -23,6 +23,7 @@ proof() {
         case $1 in
         --same) same=1 ;;
         --light) light=1 ;;
+        --locks) locks=1 ;;
         --delete) delete=1 ;;
         --users) users=1 ;;
         --aslr) record_options+=(--aslr) ;;
@@ -145,9 +146,17 @@ clean "$refork" explain "$trace" >"$work/explain" 2>&1
 explained=$?
 [ $explained = 0 ] || give_up "explain of a healthy program: status $explained: $(head -n 20 "$work/explain")"
 
+# The stops of the lock history change nothing: its pass checks what a replay checks.
+lock_history() {
+    clean "$refork" locks --no-cache --json "$1" >"$work/locks.json" 2>"$work/locks.err" || give_up "locks: status $?: $(tail -n 12 "$work/locks.err")"
+    jq -e '.stops > 0 and .places > 0' "$work/locks.json" >/dev/null || give_up "locks: no stops"
+}
+[ -z "$locks" ] || lock_history "$trace"
+
 if [ -n "$light" ]; then
     once paranoid --paranoid=20 :: --paranoid
     for seed in 1 2 3; do once "chaos-$seed" --chaos --seed $seed; done
+    [ -z "$locks" ] || lock_history "$trace"
 fi
 [ -n "$users" ] || rm -rf "$work"
 echo "good: $name"

@@ -1,4 +1,5 @@
-// Healthy with every allocator that has fork handlers: threads allocate in bursts, main forks, the children allocate.
+// Healthy with every allocator that has fork handlers: threads allocate in bursts, main forks, the children
+// allocate.
 #include "samples/stage.h"
 
 #include <stdatomic.h>

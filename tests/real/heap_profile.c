@@ -1,5 +1,6 @@
-// Runs on tcmalloc's heap profiler: a thread that allocates writes a profile now and then, with the profiler's spin lock
-// held, and here the disk is slow. The child of a plain fork allocates (gperftools issue 1425).
+// Runs on tcmalloc's heap profiler: a thread that allocates writes a profile now and then, with the
+// profiler's spin lock held, and here the disk is slow. The child of a plain fork allocates (gperftools
+// issue 1425).
 #include "samples/stage.h"
 
 #include <fcntl.h>

@@ -1,4 +1,5 @@
-// spdlog's asynchronous logger: a queue, and a thread that empties it. The child logs until the queue is full.
+// spdlog's asynchronous logger: a queue, and a thread that empties it. The child logs until the queue is
+// full.
 #include "samples/stage.h"
 
 #include <spdlog/async.h>

@@ -44,10 +44,20 @@ static const char program[] =
     "    if (pthread_create(&t, NULL, routine, arg)) abort();\n"
     "}\n"
     "static void take(pthread_mutex_t *m) { pthread_mutex_lock(m); }\n"
+    "static void *hold_unnamed(void *m) { take(m); tell(); stay(); return m; }\n"
+    "static void take_first(void) { take(&first); }\n"
+    "static void in_child(void (*work)(void));\n"
     "static void in_child(void (*work)(void)) {\n"
     "    pid_t pid = fork();\n"
     "    if (pid == 0) { work(); _exit(0); }\n"
     "    waitpid(pid, NULL, 0);\n"
+    "}\n"
+    "static void named(void) {\n"
+    "    pthread_t t;\n"
+    "    if (pthread_create(&t, NULL, hold_unnamed, &first)) abort();\n"
+    "    told();\n"
+    "    pthread_setname_np(t, \"by another\");\n"
+    "    in_child(take_first);\n"
     "}\n"
     "static void *hold(void *m) { pthread_setname_np(pthread_self(), \"holder\"); take(m); tell(); stay(); "
     "return m; }\n"
@@ -204,12 +214,13 @@ static const char program[] =
     "static void *leave_things(void *arg) {\n"
     "    pthread_key_t used, unused, plain;\n"
     "    void *blocks[5];\n"
-    "    pthread_key_create(&used, destroy); pthread_key_create(&unused, destroy); pthread_key_create(&plain, NULL);\n"
+    "    pthread_key_create(&used, destroy); pthread_key_create(&unused, destroy); "
+    "pthread_key_create(&plain, NULL);\n"
     "    pthread_setspecific(used, &used); pthread_setspecific(plain, &plain);\n"
     "    for (int i = 0; i < 3; i++) __cxa_thread_atexit_impl(destroy, NULL, &destroy);\n"
     "    for (int i = 0; i < 5; i++) blocks[i] = malloc(40);\n"
     "    for (int i = 0; i < 5; i++) free(blocks[i]);\n"
-    "    take(&first); tell(); stay();\n"
+    "    take(&second); take(&first); tell(); stay();\n"
     "    return arg;\n"
     "}\n"
     "static void leaves(void) { start(leave_things, NULL); told(); in_child(want_first); }\n"
@@ -218,6 +229,8 @@ static const char program[] =
     "static void want_done(void) { sem_wait(&done); }\n"
     "static void event(void) { start(post_later, NULL); told(); in_child(want_done); }\n"
     "static void *poster(void *arg) { sem_post(&done); tell(); stay(); return arg; }\n"
+    "static void consume_twice(void) { sem_wait(&done); sem_wait(&done); }\n"
+    "static void twice(void) { start(poster, NULL); told(); in_child(consume_twice); }\n"
     "static void *consumer(void *arg) { sem_wait(&done); tell(); stay(); return arg; }\n"
     "static void consumed(void) { start(poster, NULL); told(); start(poster, NULL); told(); start(consumer, "
     "NULL); told(); sem_wait(&done); in_child(want_done); }\n"
@@ -242,7 +255,8 @@ static const char program[] =
     "        M(heap), M(contended), M(many), M(nested), M(shared), M(shared_ended), M(forker), M(robust), "
     "M(cycle), M(child_cycle), M(self),\n"
     "        M(ended), M(reader), M(writer), M(permit), M(no_signal), M(joined), M(stack), M(reset), "
-    "M(cut), M(readers), M(child_handler), M(lost_waiter), M(event), M(consumed), M(leaves),\n"
+    "M(cut), M(readers), M(child_handler), M(lost_waiter), M(event), M(consumed), M(leaves), M(named), "
+    "M(twice),\n"
     "    };\n"
     "    if (argc != 2 || pipe(ready)) return 2;\n"
     "    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)\n"
@@ -294,6 +308,8 @@ static void record(const char *mode, const char *trace) {
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+// A row ends with the last field that is not 0.
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 struct want {
     const char *mode;
     int kind; // of the first finding; -1: none at all
@@ -304,8 +320,10 @@ struct want {
     const char *acquired; // a function in that stack
     const char *waiting;
     size_t edges, findings;
-    size_t holders;    // more of them
-    const char *waker; // start routine of the first thread that is missed
+    size_t holders;          // more of them
+    const char *waker;       // start routine of the first thread that is missed
+    const char *name;        // of the holder
+    const char *initialised; // a function of the stack where the lock was made
 };
 
 #define P     CONFIDENCE_PROVED
@@ -314,7 +332,7 @@ struct want {
 
 static const struct want wants[] = {
     {"heap", FINDING_ORPHANED_LOCK, P, "heap lock 0x", MUTEX, "queue_up", true, false, true, "queue_up",
-     "want_table", 0, 2},
+     "want_table", 0, 2, .initialised = "heap"},
     {"contended", FINDING_ORPHANED_LOCK, P, "global+24", MUTEX, "hold", true, false, true, "hold",
      "want_table", 0, 2},
     {"many", FINDING_ORPHANED_LOCK, P, "locks+360", MUTEX, "hold", true, false, true, "hold", "want_all", 0,
@@ -358,6 +376,10 @@ static const struct want wants[] = {
     {"event", FINDING_VANISHED_WAKER, L, "done", "sem", NULL, false, false, true, NULL, "want_done", 0, 2,
      .waker = "post_later"},
     {"consumed", FINDING_VANISHED_WAKER, L, "done", "sem", NULL, false, false, true, NULL, "want_done", 0, 2,
+     .waker = "poster"},
+    {"named", FINDING_ORPHANED_LOCK, P, "first", MUTEX, "hold_unnamed", true, false, true, "hold_unnamed",
+     "take_first", 0, 2, .name = "by another"},
+    {"twice", FINDING_VANISHED_WAKER, L, "done", "sem", NULL, false, false, true, NULL, "consume_twice", 0, 2,
      .waker = "poster"},
     {"cut", FINDING_ORPHANED_LOCK, L, "first", MUTEX, "hold", true, false, false, "hold", "want_first", 0, 1},
 };
@@ -425,10 +447,21 @@ static void check(const struct verdict *v, const struct want *w) {
     assert_int_equal(f->edge_count, w->edges);
     assert_int_not_equal(f->advice[0], 0);
     if (f->kind == FINDING_ORPHANED_LOCK) check_orphan(v, f);
+    if (f->kind == FINDING_LOCK_CYCLE && v->count > 1)
+        assert_non_null(strstr(f->reason, "The fork is not the cause"));
+    if (f->kind == FINDING_LOCK_CYCLE && v->count == 1)
+        assert_non_null(strstr(f->reason, "Nothing of this crosses"));
     assert_int_equal(f->holder_count, w->holders);
     for (size_t i = 0; i < f->holder_count; i++)
         assert_true(f->holders[i].task.tid != f->holder.tid && f->holders[i].task.vanished &&
                     names(&f->holders[i].point.stack, w->acquired));
+    if (w->name) assert_string_equal(f->holder.name, w->name);
+    assert_int_equal(f->initialised.event > 0, w->initialised != NULL);
+    if (w->initialised) {
+        assert_true(f->initialised.event <= f->acquired.event && f->initialised.tid);
+        assert_string_equal(f->initialised.stack.frames[0].function, "pthread_mutex_init");
+        assert_true(names(&f->initialised.stack, w->initialised));
+    }
     assert_int_equal(f->waker_count > 0, w->waker != NULL);
     if (w->waker) {
         assert_string_equal(f->wakers[0].task.start_routine, w->waker);
@@ -468,6 +501,16 @@ static void left_behind(void **state) {
     assert_int_equal(left->cache_blocks, 5);
     assert_int_equal(left->cache_bytes, 5 * 40);
     assert_non_null(strstr(f->advice, "No fork handlers"));
+    assert_int_equal(v->held_count, 2); // also the one that the child did not come to
+    for (size_t i = 0; i < v->held_count; i++) {
+        const struct held_lock *l = &v->held_at_fork[i];
+        assert_string_equal(l->lock.symbol, l->wanted ? "first" : "second");
+        assert_string_equal(l->holder.start_routine, "leave_things");
+        assert_int_equal(l->fork, f->fork.event);
+        assert_int_equal(l->child, f->waiter.pid);
+        assert_true(l->acquired.event < l->fork && names(&l->acquired.stack, "leave_things"));
+    }
+    assert_int_equal(v->held_at_fork[0].wanted + v->held_at_fork[1].wanted, 1);
     timeline_close(t);
     unlink(trace);
 }

@@ -150,7 +150,7 @@ static void test_distances(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_memory_operands), cmocka_unit_test(test_distances),
-                                       cmocka_unit_test(test_length)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_memory_operands),
+                                       cmocka_unit_test(test_distances), cmocka_unit_test(test_length)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 // The page and the document of a recording: hostile names stay text, and long recordings make no long pages.
-#include "export/export.h"
-#include "export/markup.h"
+#include "tui/export/export.h"
+#include "tui/export/markup.h"
 #include "tests/tui/fixture.h"
 
 #include <setjmp.h>
@@ -176,6 +176,23 @@ static void test_page(void **state) {
     close_page(&p);
 }
 
+// A child that crashed waits for nothing.
+static void test_crash_page(void **state) {
+    (void)state;
+    struct page p;
+    open_page(&p, FIXTURE_DEADLOCK, 0);
+    p.f->finding.kind = FINDING_TORN_DATA;
+    p.f->finding.signal = 11;
+    char *page = made(&p, export_html, "server.refork");
+    assert_well_formed(page);
+    assert_non_null(strstr(page, "✗ crashes (SIGSEGV)"));
+    assert_non_null(strstr(page, "What crashed, and where"));
+    assert_null(strstr(page, "waits for ever since"));
+    assert_int_equal(times(page, "class=\"wait4ever\""), 1); // the legend's
+    free(page);
+    close_page(&p);
+}
+
 static void test_clean_page(void **state) {
     (void)state;
     struct page p;
@@ -315,8 +332,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_escaping),     cmocka_unit_test(test_format),
         cmocka_unit_test(test_page),         cmocka_unit_test(test_clean_page),
-        cmocka_unit_test(test_hostile_page), cmocka_unit_test(test_bounded_page),
-        cmocka_unit_test(test_document),
+        cmocka_unit_test(test_crash_page),   cmocka_unit_test(test_hostile_page),
+        cmocka_unit_test(test_bounded_page), cmocka_unit_test(test_document),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 #include "tests/unit/live_view.h"
 
 #include "replayer/symbols.h"
+#include "replayer/symbols_module.h"
 
 static const char data_source[] = "#include <pthread.h>\n"
                                   "#include <string.h>\n"
@@ -283,8 +284,43 @@ static void test_hostile_blob(void **state) {
     live_free(l);
 }
 
+// Names that rustc 1.95 made, and broken ones.
+static void test_rust(void **state) {
+    (void)state;
+    static const struct {
+        const char *mangled, *path; // NULL: left as it is
+    } names[] = {
+        {"_RNvMNtNtNtNtCsjrHSEGnQ3l9_3std3sys4sync5mutex5futexNtB2_5Mutex14lock_contended",
+         "std::sys::sync::mutex::futex::Mutex::lock_contended"},
+        {"_RNvMs0_NtNtNtNtCsjrHSEGnQ3l9_3std3sys4sync4once5futexNtB5_4Once4call",
+         "std::sys::sync::once::futex::Once::call"},
+        {"_RNvNvMs0_NtNtNtCsjrHSEGnQ3l9_3std3sys6thread4unixNtB7_6Thread3new12thread_start",
+         "std::sys::thread::unix::Thread::new::thread_start"},
+        {"_RNvNtCsjrHSEGnQ3l9_3std2rt19lang_start_internal.llvm.1", "std::rt::lang_start_internal"},
+        {"_RNCNvC1a4main0B3_", "a::main::{closure}"},
+        {"_R", NULL},
+        {"_RNv", NULL},
+        {"_RB_", NULL},
+        {"_RNvB0_1a", NULL},
+        {"_RNvC999999a1b", NULL},
+        {"_ZN1aE", NULL},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[128];
+        bool known = symbol_demangle_rust(names[i].mangled, path, sizeof path);
+        assert_int_equal(known, names[i].path != NULL);
+        if (known) assert_string_equal(path, names[i].path);
+    }
+    char deep[4000] = "_R", small[8];
+    memset(deep + 2, 'N', sizeof deep - 3);
+    assert_false(symbol_demangle_rust(deep, small, sizeof small));
+    assert_false(symbol_demangle_rust(names[0].mangled, small, sizeof small)); // no room
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rust),
         cmocka_unit_test(test_data),
         cmocka_unit_test(test_data_static_program),
         cmocka_unit_test(test_data_debuglink),

@@ -1,4 +1,4 @@
-#include "export/markup.h"
+#include "tui/export/markup.h"
 
 #include "core/error.h"
 

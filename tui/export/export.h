@@ -1,6 +1,6 @@
 // A recording as a document for others: what `refork export` writes.
-#ifndef REFORK_EXPORT_EXPORT_H
-#define REFORK_EXPORT_EXPORT_H
+#ifndef REFORK_TUI_EXPORT_EXPORT_H
+#define REFORK_TUI_EXPORT_EXPORT_H
 
 #include "tui/model.h"
 

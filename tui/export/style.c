@@ -1,5 +1,5 @@
 // The page's styles and its one script. No colour says anything alone: a symbol or a word stands beside each.
-#include "export/export.h"
+#include "tui/export/export.h"
 
 const char export_style[] =
     ":root{color-scheme:light "
@@ -99,7 +99,7 @@ const char export_style[] =
     ".legend{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;margin:.6rem 0 .2rem;padding:0;"
     "font-size:.82rem;color:var(--dim)}\n.legend "
     "svg{width:26px;height:20px;vertical-align:-5px;margin-right:.4rem}\n"
-    "@media (max-width:640px){.names{flex-basis:118px}.story li{grid-template-columns:3rem 1.2rem 1fr}"
+    "@media (max-width:640px){.names{flex-basis:136px}.story li{grid-template-columns:3rem 1.2rem 1fr}"
     ".story .event{padding-right:.4rem}.finding{padding:.8rem}}\n"
     "@media print{body{max-width:none;background:#fff;font-size:11pt}.lanes{overflow:visible;zoom:.62}"
     ".finding,.lanes,.part,tr{break-inside:avoid}.finding{break-inside:auto}"

@@ -1,9 +1,9 @@
 // The lanes as SVG: one row per task, time from left to right in events. The scale is stretched around the evidence:
 // between two places of it a stretch gets room by the logarithm of its length, and the axis says how many events
 // it stands for. So a recording of any length is one screen wide.
-#include "export/export.h"
+#include "tui/export/export.h"
 
-#include "export/markup.h"
+#include "tui/export/markup.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -253,7 +253,7 @@ static void draw_states(struct plot *p, double y, const struct tui_lane *lane) {
     draw_state(p, y, run, begin, WIDTH);
     if (t->death)
         markup(p->out, "<path class=\"death\" d=\"M%d %dv16\"><title>ends at event %llu</title></path>",
-               (int)x_of(p, t->death) + STEP, (int)y + BAR - 8, (unsigned long long)t->death);
+               (int)x_of(p, t->death + 1), (int)y + BAR - 8, (unsigned long long)t->death);
 }
 
 static void draw_span(struct plot *p, double y, const struct tui_lane *lane, const struct held_span *span,
@@ -318,6 +318,18 @@ static void draw_stuck(struct plot *p, double y, const struct tui_lane *lane) {
     put_label(p, y, x, "stuck", text);
 }
 
+// A child that died in torn data waits for nothing.
+static void draw_crash(struct plot *p, double y, const struct tui_lane *lane) {
+    for (size_t i = 0; i < findings_looked_at(p->m) && !lane->ghost; i++) {
+        const struct finding *f = &p->m->verdict->findings[i];
+        if (f->kind != FINDING_TORN_DATA || f->waiter.tid != lane->tid || !f->waiting.event) continue;
+        char text[64];
+        const char *name = sigabbrev_np(f->signal);
+        snprintf(text, sizeof text, "✗ crashes (SIG%s)", name ? name : "?");
+        put_label(p, y, x_of(p, f->waiting.event), "stuck", text);
+    }
+}
+
 static void draw_birth(struct plot *p, size_t row) {
     const struct tui_lane *lane = p->lanes[row];
     const struct tui_task *t = &p->m->tasks[lane->task];
@@ -360,6 +372,7 @@ static void draw_all_wants(struct plot *p) {
     size_t arrows = 0;
     for (size_t i = 0; i < findings_looked_at(p->m); i++) {
         const struct finding *f = &p->m->verdict->findings[i];
+        if (f->kind == FINDING_TORN_DATA) continue;
         draw_wants(p, &f->waiter, &f->holder, f->waiting.event, &arrows);
         for (size_t k = 0; k < f->edge_count; k++)
             draw_wants(p, &f->edges[k].waiter, &f->edges[k].holder, f->edges[k].waiting.event, &arrows);
@@ -480,6 +493,7 @@ void export_picture(FILE *out, const struct tui_model *m) {
         p->lane_labels = p->label_count;
         if (!p->lanes[i]->ghost) draw_states(p, y, p->lanes[i]);
         draw_stuck(p, y, p->lanes[i]);
+        draw_crash(p, y, p->lanes[i]);
         draw_spans(p, y, p->lanes[i]);
         fputc('\n', out);
     }

@@ -1,7 +1,7 @@
 // Markup with text of the recording in it. The page is XHTML as well as HTML: a parser of XML takes it, so that a
 // test can hold every page against one.
-#ifndef REFORK_EXPORT_MARKUP_H
-#define REFORK_EXPORT_MARKUP_H
+#ifndef REFORK_TUI_EXPORT_MARKUP_H
+#define REFORK_TUI_EXPORT_MARKUP_H
 
 #include <stdio.h>
 

@@ -1,8 +1,8 @@
 // The recording as one JSON document: what explain --json and info --json say, and what the lanes are drawn from.
-#include "export/export.h"
+#include "tui/export/export.h"
 
 #include "core/version.h"
-#include "export/evidence.h"
+#include "tui/export/evidence.h"
 #include "replayer/report_json.h"
 
 enum { SPANS_MAX = 10000, EVIDENCE_MAX = 64 };

@@ -1,7 +1,7 @@
 // One finding of the page: the same parts as the text report's, with the source around each frame.
-#include "export/export.h"
+#include "tui/export/export.h"
 
-#include "export/markup.h"
+#include "tui/export/markup.h"
 #include "replayer/report_frames.h"
 
 #include <string.h>
@@ -176,6 +176,12 @@ static void put_vanished_thread(FILE *out, const struct vanished_thread *t) {
     if (t->cache_blocks > 0)
         markup(out, "; %lld free blocks (%lld bytes) are lost in its malloc cache",
                (long long)t->cache_blocks, (long long)t->cache_bytes);
+    for (size_t i = 0; i < t->local_count; i++) {
+        const struct thread_local_data *d = &t->locals[i];
+        markup(out, "; its thread_local %s%s%s (%llu bytes)", d->name[0] ? d->name : "data",
+               d->module[0] ? " of " : "", d->module, (unsigned long long)d->size);
+    }
+    if (t->local_total > t->local_count) markup(out, " and %zu more", t->local_total - t->local_count);
     fputs("</li>\n", out);
 }
 

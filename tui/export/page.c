@@ -1,9 +1,9 @@
 // The page: what a ticket needs, from the verdict down to the facts of the recording.
-#include "export/export.h"
+#include "tui/export/export.h"
 
 #include "core/version.h"
-#include "export/evidence.h"
-#include "export/markup.h"
+#include "tui/export/evidence.h"
+#include "tui/export/markup.h"
 
 #include <stdlib.h>
 #include <string.h>

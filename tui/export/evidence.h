@@ -1,6 +1,6 @@
 // The events that a verdict rests on, and those around them.
-#ifndef REFORK_EXPORT_EVIDENCE_H
-#define REFORK_EXPORT_EVIDENCE_H
+#ifndef REFORK_TUI_EXPORT_EVIDENCE_H
+#define REFORK_TUI_EXPORT_EVIDENCE_H
 
 #include "tui/model.h"
 

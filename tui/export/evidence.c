@@ -1,4 +1,4 @@
-#include "export/evidence.h"
+#include "tui/export/evidence.h"
 
 #include <stdlib.h>
 

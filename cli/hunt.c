@@ -1,0 +1,538 @@
+#include "cli/hunt.h"
+
+#include "cli/cli.h"
+#include "core/clock.h"
+#include "replayer/report.h"
+#include "replayer/report_json.h"
+#include "replayer/sources.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    RUNS = 40,
+    TIMEOUT_S = 30,
+    USES = 3,          // forks at which a candidate is tried that nobody came to in time
+    BOUND_MIN_MS = 300,
+    SETTLE_MS = 3000,  // a child that takes no lock for so long, beyond what it took in the first run
+    DEPTH = 3,         // of PCT
+    DELAYS = 4,
+    FAILURES = 3,      // recordings in a row that could not be made
+};
+
+enum search { SEARCH_ALL, SEARCH_DIRECTED, SEARCH_PCT, SEARCH_RANDOM, SEARCH_DELAY };
+
+struct hunter {
+    struct hunt h;
+    uint64_t runs_max, until_us, timeout_ms, seed;
+    enum search search;
+    bool keep_going, terminal;
+    const char *before, *after;
+    char trace[4200], made[4300]; // of the present run
+    uint64_t steps, first_ms; // of the first run
+    unsigned failures;
+    struct rf_error *err;
+};
+
+static uint64_t now_us(void) {
+    return clock_us(CLOCK_MONOTONIC);
+}
+
+// ---- runs
+
+static void forget_run(const struct hunter *x) {
+    unlink(x->trace);
+    unlink(x->made);
+}
+
+static bool over(struct hunter *x) {
+    if (run_once_interrupted())
+        x->h.stopped = "interrupted";
+    else if (x->h.runs >= x->runs_max)
+        x->h.stopped = "the number of runs is used up";
+    else if (x->until_us && now_us() >= x->until_us)
+        x->h.stopped = "the time is over";
+    return x->h.stopped;
+}
+
+static void progress(const struct hunter *x, const char *doing) {
+    if (!x->terminal) return;
+    size_t left = 0;
+    for (size_t i = 0; i < x->h.candidates.count; i++)
+        left += !x->h.tries || !x->h.tries[i].tried;
+    fprintf(stderr, "\r\033[Krefork: run %" PRIu64 ", %zu of %zu candidates left, %zu found, %.0f s: %.100s",
+            x->h.runs + 1, left, x->h.candidates.count, x->h.found_count,
+            (double)(now_us() - x->h.begin_us) / 1e6, doing);
+    fflush(stderr);
+}
+
+static void progress_end(const struct hunter *x) {
+    if (x->terminal) fputs("\r\033[K", stderr);
+}
+
+static int shell(struct hunter *x, const char *option, const char *command) {
+    if (!command) return 0;
+    fflush(NULL);
+    int status = system(command);
+    if (status == 0) return 0;
+    return rf_fail(x->err, RF_CANNOT, "the command of '%s' failed: '%s' (wait status 0x%x)", option, command,
+                   (unsigned)status);
+}
+
+// One run: 1 made, 0 it could not be made but others may, -1 with *err.
+static int make_run(struct hunter *x, struct run_once *run, struct run_once_result *result) {
+    if (shell(x, "--before", x->before) < 0) return -1;
+    run->argv = x->h.argv;
+    run->output = x->trace;
+    if (!run->timeout_ms || run->timeout_ms > x->timeout_ms) run->timeout_ms = x->timeout_ms;
+    struct rf_error err = {0};
+    int failed = run_once(run, result, &err);
+    if (run_once_interrupted()) return 0;
+    x->h.runs++;
+    x->h.timed_out_runs += result->timed_out;
+    if (shell(x, "--after", x->after) < 0) return -1;
+    if (!failed) {
+        x->failures = 0;
+        return 1;
+    }
+    x->h.failed_runs++;
+    if (x->h.runs > 1 && ++x->failures < FAILURES) return 0;
+    *x->err = err;
+    return -1;
+}
+
+// ---- what was found
+
+static const struct finding *cause(const struct verdict *v) {
+    for (size_t i = 0; i < v->count; i++)
+        if (v->findings[i].kind != FINDING_UNKNOWN_WAIT) return &v->findings[i];
+    return NULL;
+}
+
+static void add_point(char *key, size_t size, const struct finding_point *p) {
+    size_t used = strlen(key);
+    for (size_t i = 0; i < p->stack.count && i < 3; i++) {
+        const struct frame *f = &p->stack.frames[i];
+        used += (size_t)snprintf(key + used, size - used, "%.60s+%" PRIx64 ",", f->module ? f->module : "?",
+                                 f->module_offset);
+        if (used >= size) return;
+    }
+}
+
+// The k-th name: FILE, then FILE-2, -3 before its ".refork".
+static void name_trace(const struct hunter *x, char *out, size_t size) {
+    size_t k = x->h.found_count + 1, len = strlen(x->h.output);
+    const char *end = len > 7 && !strcmp(x->h.output + len - 7, ".refork") ? ".refork" : "";
+    if (k == 1)
+        snprintf(out, size, "%s", x->h.output);
+    else
+        snprintf(out, size, "%.*s-%zu%s", (int)(len - strlen(end)), x->h.output, k, end);
+}
+
+static int keep_schedule(struct hunter *x, const struct schedule *plan, struct hunt_found *f) {
+    if (!plan && access(x->made, R_OK) != 0) return 0;
+    snprintf(f->schedule, sizeof f->schedule, "%s.schedule", f->trace);
+    if (!plan)
+        return rename(x->made, f->schedule) == 0
+                   ? 0
+                   : rf_fail_errno(x->err, RF_CANNOT, "could not write '%s'", f->schedule);
+    FILE *out = fopen(f->schedule, "we");
+    if (out) schedule_write(out, plan);
+    bool failed = !out || ferror(out);
+    if (out && fclose(out)) failed = true;
+    return failed ? rf_fail_errno(x->err, RF_CANNOT, "could not write '%s'", f->schedule) : 0;
+}
+
+static bool known(const struct hunter *x, const char *key) {
+    for (size_t i = 0; i < x->h.found_count; i++)
+        if (!strcmp(x->h.found[i].key, key)) return true;
+    return false;
+}
+
+static int keep(struct hunter *x, struct timeline *t, const struct verdict *v, const struct schedule *plan,
+                struct hunt_found *f) {
+    size_t len = 0;
+    FILE *text = open_memstream(&f->text, &len);
+    rf_assert(text);
+    report_text(text, v, timeline_source_line, t);
+    fclose(text);
+    f->verdict = report_json_object(v);
+    rf_assert(f->verdict);
+    name_trace(x, f->trace, sizeof f->trace);
+    if (rename(x->trace, f->trace) < 0)
+        return rf_fail_errno(x->err, RF_CANNOT, "could not write '%s'", f->trace);
+    if (sources_attach(f->trace, v, x->err) < 0) return -1;
+    return keep_schedule(x, plan, f);
+}
+
+// Looks at a run that the recorder stopped: 1 a deadlock of a known cause (kept, if it is new), 0 not, -1.
+static int judge(struct hunter *x, const struct schedule *plan, const char *how, size_t candidate) {
+    struct timeline *t;
+    const struct verdict *v;
+    if (timeline_open(x->trace, &t, x->err)) return -1;
+    int result = timeline_verdict(t, &v, x->err);
+    const struct finding *cause_of = result == 0 && v->deadlock ? cause(v) : NULL;
+    if (cause_of) {
+        struct hunt_found f = {.candidate = candidate, .run = x->h.runs};
+        snprintf(f.how, sizeof f.how, "%s", how);
+        snprintf(f.key, sizeof f.key, "%s|", finding_kind_name(cause_of->kind));
+        add_point(f.key, sizeof f.key, &cause_of->waiting);
+        add_point(f.key, sizeof f.key, &cause_of->acquired);
+        add_point(f.key, sizeof f.key, &cause_of->fork);
+        result = 1;
+        if (!known(x, f.key)) {
+            if (keep(x, t, v, plan, &f) < 0) result = -1;
+            x->h.found = reallocarray(x->h.found, x->h.found_count + 1, sizeof *x->h.found);
+            rf_assert(x->h.found);
+            x->h.found[x->h.found_count++] = f;
+        }
+    }
+    timeline_close(t);
+    return result;
+}
+
+// ---- the first run
+
+static int first_run(struct hunter *x) {
+    struct run_once run = {.count_steps = true, .save_schedule = x->made};
+    struct run_once_result result;
+    progress(x, "the program as it is");
+    int made = make_run(x, &run, &result);
+    if (made <= 0) return made;
+    x->steps = result.record.steps;
+    x->first_ms = result.ms;
+    if (result.record.stuck && judge(x, NULL, "the program as it is", SIZE_MAX) < 0) return -1;
+    if (x->h.found_count && !x->keep_going) return 0;
+    struct timeline *t;
+    progress(x, "reading its locks");
+    if (access(x->trace, R_OK) != 0) // found, and moved
+        snprintf(x->trace, sizeof x->trace, "%s", x->h.found[0].trace);
+    if (timeline_open(x->trace, &t, x->err)) return -1;
+    cli_progress_begin(t);
+    int failed = candidates_find(t, &x->h.candidates, x->err);
+    cli_progress_end(t);
+    timeline_close(t);
+    x->h.tries = calloc(x->h.candidates.count + 1, sizeof *x->h.tries);
+    rf_assert(x->h.tries);
+    return failed;
+}
+
+// ---- directed
+
+static void plan_of(const struct hunter *x, const struct candidate *c, const struct candidate_fork_use *use,
+                    enum gate_stage stage, struct schedule *out) {
+    *out = (struct schedule){.gate = {.given = true, .stage = stage, .acquire_hit = 1, .has_word = true}};
+    struct gate_plan *g = &out->gate;
+    g->fork = x->h.candidates.forks[use->fork].number;
+    snprintf(g->acquire.module, sizeof g->acquire.module, "%s", c->module);
+    g->acquire.offset = c->vaddr;
+    snprintf(g->word.module, sizeof g->word.module, "%s", c->word_module);
+    g->word.offset = c->word_offset;
+    g->bound_events = GATE_BOUND_EVENTS;
+    g->bound_ms = BOUND_MIN_MS;
+    if (use->after_us != UINT64_MAX && use->after_us / 1000 * 3 > g->bound_ms) g->bound_ms = use->after_us / 1000 * 3;
+    if (g->bound_ms > GATE_BOUND_MS) g->bound_ms = GATE_BOUND_MS;
+}
+
+// As long as it took to get to the fork and the lock in the first run, twice, and the gate's own time.
+static uint64_t time_for(const struct hunter *x, const struct candidate_fork_use *use, const struct schedule *plan) {
+    return (x->h.candidates.forks[use->fork].time_us + use->child_us) / 1000 * 2 + plan->gate.bound_ms * 2 + SETTLE_MS;
+}
+
+void hunt_describe(const struct hunt *h, size_t candidate, char *out, size_t size) {
+    const struct candidate *c = &h->candidates.v[candidate];
+    char lock[300];
+    if (c->lock[0])
+        snprintf(lock, sizeof lock, "%s", c->lock);
+    else
+        snprintf(lock, sizeof lock, "0x%" PRIx64, c->address);
+    const char *place = "?";
+    for (size_t i = 0; i < h->candidates.fork_count; i++)
+        if (h->candidates.forks[i].site == c->fork_site) {
+            place = h->candidates.forks[i].place;
+            break;
+        }
+    snprintf(out, size, "%s (%s) taken in %s (%s+0x%" PRIx64 "), fork in %s", lock, c->family,
+             c->function[0] ? c->function : "?", c->module, c->vaddr, place);
+}
+
+static bool once_more_at_clone(enum gate_verdict v) {
+    return v == GATE_HOLDER_NEEDED; // between the handlers and the clone the holder may be another one
+}
+
+// One candidate at one of its forks: 1 found, 0 not, -1.
+static int try_at(struct hunter *x, size_t i, const struct candidate_fork_use *use, enum gate_stage stage) {
+    struct hunt_try *y = &x->h.tries[i];
+    struct schedule plan;
+    struct run_once_result result;
+    char what[1400];
+    plan_of(x, &x->h.candidates.v[i], use, stage, &plan);
+    struct run_once run = {.schedule = &plan, .gate_only = true, .timeout_ms = time_for(x, use, &plan)};
+    hunt_describe(&x->h, i, what, sizeof what);
+    progress(x, what);
+    int made = make_run(x, &run, &result);
+    if (made < 0 || run_once_interrupted()) return made < 0 ? -1 : 0;
+    x->h.directed_runs++;
+    y->tried = true;
+    y->runs++;
+    y->fork = plan.gate.fork;
+    y->ms += result.ms;
+    y->stage = stage == GATE_AT_CLONE ? "at-clone" : "before-prepare";
+    const struct gate_outcome *g = &result.record.gate;
+    y->verdict = made ? g->verdict : GATE_UNDECIDED;
+    snprintf(y->reason, sizeof y->reason, "%s",
+             !made              ? "the run could not be recorded"
+             : result.timed_out ? "the child neither waits nor ends within the time of a run"
+                                : g->reason);
+    if (!made || !result.record.stuck) return 0;
+    char how[400];
+    snprintf(how, sizeof how, "fork gate at fork %" PRIu64 ", %s", plan.gate.fork, y->stage);
+    int verdict = judge(x, &plan, how, i);
+    if (verdict > 0) y->found = true;
+    if (verdict == 0)
+        snprintf(y->reason, sizeof y->reason,
+                 "the child waits for ever, but it is not known that the lock is the cause");
+    return verdict;
+}
+
+static int try_candidate(struct hunter *x, size_t i) {
+    const struct candidate *c = &x->h.candidates.v[i];
+    struct hunt_try *y = &x->h.tries[i];
+    for (size_t k = 0; k < c->use_count && k < USES && !over(x); k++) {
+        int found = try_at(x, i, &c->uses[k], GATE_BEFORE_PREPARE);
+        if (found == 0 && once_more_at_clone(y->verdict) && !over(x)) {
+            struct hunt_try before = *y;
+            found = try_at(x, i, &c->uses[k], GATE_AT_CLONE);
+            if (found == 0) {
+                y->verdict = before.verdict;
+                y->stage = before.stage;
+                memcpy(y->reason, before.reason, sizeof y->reason);
+            }
+        }
+        if (found) return found;
+        // Another fork at the same place: perhaps the others come in time there.
+        if (c->kind != CANDIDATE_SHARED || c->uses[k].after_us == UINT64_MAX) break;
+        if (y->verdict != GATE_NEVER_CONCURRENT && y->verdict != GATE_NO_FORK) break;
+    }
+    return 0;
+}
+
+static int directed(struct hunter *x) {
+    for (size_t i = 0; i < x->h.candidates.count && !over(x); i++) {
+        int found = try_candidate(x, i);
+        if (found < 0) return -1;
+        if (x->h.found_count && !x->keep_going) return 0;
+    }
+    return 0;
+}
+
+// ---- wider
+
+static void wide_plan(const struct hunter *x, enum search which, uint64_t seed, struct schedule *out, char *how,
+                      size_t size) {
+    uint64_t threads = x->h.candidates.tasks ? x->h.candidates.tasks : 1, steps = x->steps ? x->steps : 1;
+    *out = (struct schedule){.threads = threads, .steps = steps, .seed = seed};
+    switch (which) {
+    case SEARCH_RANDOM:
+        out->strategy = STRATEGY_RANDOM;
+        snprintf(how, size, "random, seed %" PRIu64, seed);
+        break;
+    case SEARCH_DELAY:
+        out->strategy = STRATEGY_DELAY;
+        out->depth = DELAYS;
+        snprintf(how, size, "delay, seed %" PRIu64, seed);
+        break;
+    default:
+        out->strategy = STRATEGY_PCT;
+        out->depth = DEPTH;
+        snprintf(how, size, "pct, seed %" PRIu64, seed);
+        break;
+    }
+}
+
+static int wide(struct hunter *x) {
+    static const enum search in_turn[] = {SEARCH_PCT, SEARCH_RANDOM, SEARCH_DELAY};
+    for (uint64_t i = 0; !over(x); i++) {
+        enum search which = x->search == SEARCH_ALL ? in_turn[i % 3] : x->search;
+        struct schedule plan;
+        struct run_once_result result;
+        char how[100];
+        wide_plan(x, which, x->seed + i, &plan, how, sizeof how);
+        struct run_once run = {.schedule = &plan};
+        progress(x, how);
+        int made = make_run(x, &run, &result);
+        if (made < 0) return -1;
+        if (run_once_interrupted()) break;
+        x->h.wide_runs++;
+        if (!made || !result.record.stuck) continue;
+        if (judge(x, &plan, how, SIZE_MAX) < 0) return -1;
+        if (x->h.found_count && !x->keep_going) break;
+    }
+    return 0;
+}
+
+static int hunt(struct hunter *x) {
+    if (first_run(x) < 0) return -1;
+    if (x->h.found_count && !x->keep_going) return 0;
+    if (x->search <= SEARCH_DIRECTED && directed(x) < 0) return -1;
+    if (x->h.found_count && !x->keep_going) return 0;
+    return x->search == SEARCH_DIRECTED ? 0 : wide(x);
+}
+
+// ---- the command
+
+// "90", "90s", "30m", "2h": microseconds.
+static int read_duration(const char *text, const char *option, uint64_t *us, struct rf_error *err) {
+    char *end;
+    errno = 0;
+    unsigned long long n = strtoull(text, &end, 10);
+    uint64_t unit = !*end || !strcmp(end, "s") ? 1 : !strcmp(end, "m") ? 60 : !strcmp(end, "h") ? 3600 : 0;
+    if (errno || end == text || *text == '-' || !unit || !n || n > 1000000)
+        return rf_fail(err, RF_CANNOT, "bad value '%s' of '--%s': give seconds, or 30m, or 2h", text, option);
+    *us = n * unit * 1000000;
+    return 0;
+}
+
+static int read_strategy(const struct cli_args *args, enum search *out, struct rf_error *err) {
+    static const char *const names[] = {"directed", "pct", "random", "delay"};
+    const char *name = cli_value(args, "strategy");
+    if (!name) return 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i])) {
+            *out = (enum search)(SEARCH_DIRECTED + i);
+            return 0;
+        }
+    return rf_fail(err, RF_CANNOT, "bad value '%s' of '--strategy': give directed, pct, random or delay", name);
+}
+
+static int read_options(const struct cli_args *args, struct hunter *x, struct rf_error *err) {
+    uint64_t us = 0;
+    const char *duration = cli_value(args, "for"), *timeout = cli_value(args, "timeout");
+    x->runs_max = RUNS;
+    if (duration && !cli_has(args, "runs")) x->runs_max = UINT64_MAX;
+    x->timeout_ms = TIMEOUT_S * 1000;
+    x->keep_going = cli_has(args, "keep-going");
+    x->before = cli_value(args, "before");
+    x->after = cli_value(args, "after");
+    if (cli_number(args, "runs", 1, UINT32_MAX, &x->runs_max, err) || read_strategy(args, &x->search, err)) return -1;
+    if (duration) {
+        if (read_duration(duration, "for", &us, err)) return -1;
+        x->until_us = now_us() + us;
+    }
+    if (timeout) {
+        if (read_duration(timeout, "timeout", &us, err)) return -1;
+        x->timeout_ms = us / 1000;
+    }
+    if (cli_number(args, "seed", 0, UINT64_MAX, &x->seed, err)) return -1;
+    uint32_t seed = 0;
+    if (!cli_has(args, "seed")) {
+        if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+            return rf_fail_errno(err, RF_CANNOT, "no random seed: give one with --seed N");
+        x->seed = seed;
+    }
+    return 0;
+}
+
+// PROGRAM-hunt.refork, -2 and so on.
+static int name_output(const struct cli_args *args, char *path, size_t size, struct rf_error *err) {
+    const char *given = cli_value(args, "output");
+    if (given) {
+        if (snprintf(path, size, "%s", given) >= (int)size - 100)
+            return rf_fail(err, RF_CANNOT, "the name '%.100s...' is too long", given);
+        return 0;
+    }
+    char program[3800];
+    if (snprintf(program, sizeof program, "%s-hunt", args->operands[0]) >= (int)sizeof program)
+        return rf_fail(err, RF_CANNOT, "the name '%.100s...' is too long", args->operands[0]);
+    return cli_new_trace(program, path, size, err);
+}
+
+static int report(const struct cli_args *args, struct hunter *x) {
+    const char *junit = cli_value(args, "junit");
+    if (junit && hunt_report_junit(junit, &x->h, x->err)) return -1;
+    if (!cli_has(args, "json")) {
+        hunt_report_text(stdout, &x->h);
+    } else if (hunt_report_json(stdout, &x->h)) {
+        return rf_fail_errno(x->err, RF_CANNOT, "could not write the result");
+    }
+    return x->h.found_count ? RF_DEADLOCK : RF_OK;
+}
+
+static void release(struct hunter *x) {
+    for (size_t i = 0; i < x->h.found_count; i++) {
+        free(x->h.found[i].text);
+        json_decref(x->h.found[i].verdict);
+    }
+    free(x->h.found);
+    free(x->h.tries);
+    candidates_release(&x->h.candidates);
+}
+
+static int run_hunt(const struct cli_args *args, struct rf_error *err) {
+    char output[4096];
+    if (args->operand_count == 0)
+        return rf_fail(err, RF_CANNOT, "no program given: usage: refork hunt [OPTION...] [--] PROGRAM [ARG...]");
+    if (!args->operands[0][0]) return rf_fail(err, RF_NOT_FOUND, "empty program name ''");
+    struct hunter *x = calloc(1, sizeof *x);
+    rf_assert(x);
+    x->err = err;
+    x->terminal = isatty(STDERR_FILENO);
+    x->h.argv = args->operands;
+    x->h.output = output;
+    x->h.begin_us = now_us();
+    int status = read_options(args, x, err);
+    if (!status) status = name_output(args, output, sizeof output, err);
+    if (!status) {
+        snprintf(x->trace, sizeof x->trace, "%s.%d.run", output, getpid());
+        snprintf(x->made, sizeof x->made, "%s.schedule", x->trace);
+        run_once_begin();
+        status = hunt(x);
+        int signal = run_once_interrupted();
+        run_once_end();
+        progress_end(x);
+        forget_run(x);
+        if (!status) status = report(args, x);
+        if (signal && status >= 0 && !x->h.found_count) {
+            release(x);
+            free(x);
+            cli_end_like(true, signal);
+        }
+    }
+    release(x);
+    free(x);
+    return status;
+}
+
+static const struct cli_option hunt_options[] = {
+    {"output", 'o', "FILE", "write the recording of the deadlock to FILE (default: PROGRAM-hunt.refork)"},
+    {"runs", 0, "N", "run the program N times at most (40; with --for: as often as there is time)"},
+    {"for", 0, "TIME", "stop after TIME: seconds, or 30m, or 2h"},
+    {"timeout", 0, "TIME", "end a run after TIME (30 s); a server is looked at for so long"},
+    {"strategy", 0, "NAME", "only directed (the fork gate), pct, random or delay"},
+    {"seed", 0, "N", "of pct, random and delay; the next run has N+1"},
+    {"keep-going", 0, NULL, "look for all distinct deadlocks, not only the first"},
+    {"before", 0, "COMMAND", "run COMMAND by the shell before each run"},
+    {"after", 0, "COMMAND", "run COMMAND by the shell after each run"},
+    {"json", 0, NULL, "for machines (docs/json.md)"},
+    {"junit", 0, "FILE", "write the candidates and what became of them to FILE, as JUnit XML"},
+    {0},
+};
+
+const struct cli_command command_hunt = {
+    .name = "hunt",
+    .operands = "[--] PROGRAM [ARG...]",
+    .summary = "Make a rare fork deadlock happen, in a handful of runs",
+    .details = "The program is run, its locks and forks are read off the recording, and then each fork is made\n"
+               "while another thread holds a lock that the child may take. The first run that hangs is kept\n"
+               "and explained. The program's input is empty, its output is dropped.\n\n"
+               "Exit status: 120 a deadlock was found, 0 none; 125 refork itself failed, 126 and 127 PROGRAM\n"
+               "could not be run.\n",
+    .options = hunt_options,
+    .program_follows = true,
+    .run = run_hunt,
+};

@@ -1,0 +1,49 @@
+// What a hunt has found out, for its reports. Private to cli/hunt*.c.
+#ifndef REFORK_CLI_HUNT_H
+#define REFORK_CLI_HUNT_H
+
+#include "cli/run_once.h"
+#include "replayer/candidates.h"
+
+#include <jansson.h>
+
+// A deadlock that was made to happen.
+struct hunt_found {
+    char trace[4096], schedule[4200]; // files; schedule "": it was the program as it is
+    char how[400];                    // "fork gate: ...", "pct, seed 7"
+    size_t candidate;                 // index; SIZE_MAX: none
+    uint64_t run;
+    char *text;    // the verdict as `explain` prints it
+    json_t *verdict; // ... and as its JSON
+    char key[700]; // tells deadlocks apart
+};
+
+// What became of a candidate.
+struct hunt_try {
+    bool tried, found;
+    enum gate_verdict verdict;
+    char reason[500];
+    uint64_t runs, fork;
+    const char *stage;
+    uint64_t ms;
+};
+
+struct hunt {
+    char *const *argv;
+    const char *output;
+    struct candidates candidates;
+    struct hunt_try *tries;
+    struct hunt_found *found;
+    size_t found_count;
+    uint64_t runs, directed_runs, wide_runs, failed_runs, timed_out_runs;
+    uint64_t begin_us;
+    const char *stopped; // why before the end; NULL
+};
+
+void hunt_describe(const struct hunt *h, size_t candidate, char *out, size_t size);
+// The summary for a person.
+void hunt_report_text(FILE *out, const struct hunt *h);
+int hunt_report_json(FILE *out, const struct hunt *h);
+int hunt_report_junit(const char *path, const struct hunt *h, struct rf_error *err);
+
+#endif

@@ -1,0 +1,221 @@
+#include "cli/hunt.h"
+
+#include "core/clock.h"
+#include "replayer/report_json.h"
+#include "replayer/report_lines.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static double seconds(const struct hunt *h) {
+    return (double)(clock_us(CLOCK_MONOTONIC) - h->begin_us) / 1e6;
+}
+
+static size_t pairs_tried(const struct hunt *h) {
+    size_t n = 0;
+    for (size_t i = 0; h->tries && i < h->candidates.count; i++)
+        n += h->tries[i].tried;
+    return n;
+}
+
+// ---- text
+
+static const char *plural(uint64_t n) {
+    return n == 1 ? "" : "s";
+}
+
+static void text_refuted(FILE *out, const struct hunt *h) {
+    enum { SHOWN = 20 };
+    size_t refuted = 0;
+    for (size_t i = 0; h->tries && i < h->candidates.count; i++) {
+        const struct hunt_try *y = &h->tries[i];
+        if (!y->tried || y->found || refuted++ >= SHOWN) continue;
+        char what[1400];
+        hunt_describe(h, i, what, sizeof what);
+        if (refuted == 1) fputs("\nNot confirmed:\n", out);
+        report_wrap(out, 2, "%s", what);
+        report_wrap(out, 4, "%s: %s", gate_verdict_name(y->verdict), y->reason);
+    }
+    if (refuted > SHOWN)
+        fprintf(out, "  and %zu more (--json lists them)\n", refuted - SHOWN);
+}
+
+static void text_covered(FILE *out, const struct hunt *h) {
+    const struct candidates *c = &h->candidates;
+    size_t others = 0;
+    for (size_t i = 0; i < c->fork_count; i++)
+        others += c->forks[i].others > 0;
+    report_wrap(out, 0,
+                "%" PRIu64 " run%s in %.1f s (%" PRIu64 " directed, %" PRIu64 " with other schedules): %zu fork%s at %zu "
+                "place%s, %zu of them with other threads alive; %zu acquire site%s; %zu of %zu pair%s tried.",
+                h->runs, plural(h->runs), seconds(h), h->directed_runs, h->wide_runs, c->fork_count,
+                plural(c->fork_count), c->fork_sites, plural(c->fork_sites), others, c->sites, plural(c->sites),
+                pairs_tried(h), c->count, plural(c->count));
+    if (h->timed_out_runs)
+        report_wrap(out, 0, "%" PRIu64 " run%s ended because the time of a run was over.", h->timed_out_runs,
+                    plural(h->timed_out_runs));
+    if (h->failed_runs)
+        report_wrap(out, 0, "%" PRIu64 " run%s could not be recorded.", h->failed_runs, plural(h->failed_runs));
+    if (c->dropped) report_wrap(out, 0, "There are more than %d pairs: the rest was left out.", CANDIDATES_MAX);
+    if (!h->found_count && h->stopped && pairs_tried(h) < c->count)
+        report_wrap(out, 0, "Stopped early: %s.", h->stopped);
+}
+
+void hunt_report_text(FILE *out, const struct hunt *h) {
+    for (size_t i = 0; i < h->found_count; i++) {
+        const struct hunt_found *f = &h->found[i];
+        fputs(f->text, out);
+        fprintf(out, "\nFound in run %" PRIu64 " (%s).\n", f->run, f->how);
+        fprintf(out, "The recording is in '%s'.\n", f->trace);
+        if (f->schedule[0]) {
+            fprintf(out, "Again: refork record --schedule '%s' --", f->schedule);
+            for (char *const *a = h->argv; *a; a++)
+                fprintf(out, " %s", *a);
+            fputc('\n', out);
+        }
+        fputc('\n', out);
+    }
+    if (!h->found_count) fputs("No deadlock was found.\n", out);
+    text_covered(out, h);
+    text_refuted(out, h);
+}
+
+// ---- JSON
+
+static json_t *json_address(uint64_t address) {
+    return json_sprintf("0x%" PRIx64, address);
+}
+
+static json_t *json_try(const struct hunt *h, size_t i) {
+    const struct candidate *c = &h->candidates.v[i];
+    const struct hunt_try *y = &h->tries[i];
+    const char *place = NULL;
+    for (size_t k = 0; k < h->candidates.fork_count && !place; k++)
+        if (h->candidates.forks[k].site == c->fork_site) place = h->candidates.forks[k].place;
+    return json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:s, s:s?, s:I, s:I, s:I}", "candidate",
+                     candidate_kind_name(c->kind), "lock", report_json_text(c->lock), "address",
+                     json_address(c->address), "kind", c->family, "function", report_json_text(c->function), "module",
+                     report_json_text(c->module), "offset", json_address(c->vaddr), "fork_place",
+                     report_json_text(place), "verdict", gate_verdict_name(y->verdict), "stage", y->stage, "fork",
+                     (json_int_t)y->fork, "runs", (json_int_t)y->runs, "hits", (json_int_t)c->hits);
+}
+
+static json_t *json_refuted(const struct hunt *h) {
+    json_t *list = json_array();
+    for (size_t i = 0; h->tries && i < h->candidates.count; i++) {
+        if (!h->tries[i].tried || h->tries[i].found) continue;
+        json_t *one = json_try(h, i);
+        if (one) json_object_set_new(one, "reason", report_json_text(h->tries[i].reason));
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+static json_t *json_findings(const struct hunt *h) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < h->found_count; i++) {
+        size_t k;
+        json_t *one;
+        json_array_foreach(json_object_get(h->found[i].verdict, "findings"), k, one)
+            json_array_append(list, one);
+    }
+    return list;
+}
+
+static json_t *json_found(const struct hunt *h) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < h->found_count; i++) {
+        const struct hunt_found *f = &h->found[i];
+        json_array_append_new(list, json_pack("{s:o, s:o, s:I, s:s, s:O}", "trace", report_json_text(f->trace),
+                                              "schedule", report_json_text(f->schedule), "run", (json_int_t)f->run,
+                                              "how", f->how, "verdict", f->verdict));
+    }
+    return list;
+}
+
+int hunt_report_json(FILE *out, const struct hunt *h) {
+    const struct candidates *c = &h->candidates;
+    const struct hunt_found *first = h->found_count ? h->found : NULL;
+    return report_write_json(
+        out,
+        json_pack("{s:b, s:I, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o}", "deadlock", first != NULL, "runs",
+                  (json_int_t)h->runs, "covered", "forks", (json_int_t)c->fork_count, "sites", (json_int_t)c->sites,
+                  "pairs", (json_int_t)pairs_tried(h), "candidates", (json_int_t)c->count, "refuted", json_refuted(h),
+                  "findings", json_findings(h), "trace", report_json_text(first ? first->trace : NULL), "schedule",
+                  report_json_text(first ? first->schedule : NULL), "found", json_found(h), "stopped",
+                  report_json_text(h->stopped)));
+}
+
+// ---- JUnit
+
+// XML 1.0 has no control characters, and names come from the program.
+static void xml_text(FILE *out, const char *s) {
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '<')
+            fputs("&lt;", out);
+        else if (c == '>')
+            fputs("&gt;", out);
+        else if (c == '&')
+            fputs("&amp;", out);
+        else if (c == '"')
+            fputs("&quot;", out);
+        else
+            fputc((c < 32 && c != '\n' && c != '\t') || c > 126 ? '?' : c, out);
+    }
+}
+
+static void xml_case(FILE *out, const char *name, uint64_t ms) {
+    fputs("  <testcase classname=\"refork.hunt\" name=\"", out);
+    xml_text(out, name);
+    fprintf(out, "\" time=\"%.3f\">", (double)ms / 1000);
+}
+
+static void xml_candidate(FILE *out, const struct hunt *h, size_t i) {
+    const struct hunt_try *y = &h->tries[i];
+    char what[1400];
+    hunt_describe(h, i, what, sizeof what);
+    xml_case(out, what, y->ms);
+    if (!y->tried) {
+        fputs("<skipped/>", out);
+    } else if (!y->found) {
+        fputs("<system-out>", out);
+        xml_text(out, gate_verdict_name(y->verdict));
+        fputs(": ", out);
+        xml_text(out, y->reason);
+        fputs("</system-out>", out);
+    }
+    for (size_t k = 0; k < h->found_count && y->found; k++) {
+        if (h->found[k].candidate != i) continue;
+        fputs("<failure message=\"deadlock\">", out);
+        xml_text(out, h->found[k].text);
+        fputs("</failure>", out);
+        break;
+    }
+    fputs("</testcase>\n", out);
+}
+
+int hunt_report_junit(const char *path, const struct hunt *h, struct rf_error *err) {
+    size_t skipped = h->tries ? h->candidates.count - pairs_tried(h) : 0, tests = 1;
+    FILE *out = fopen(path, "we");
+    if (!out) return rf_fail_errno(err, RF_CANNOT, "could not write '%s'", path);
+    size_t others = 0; // deadlocks that no candidate made
+    for (size_t i = 0; i < h->found_count; i++)
+        others += h->found[i].candidate == SIZE_MAX;
+    if (h->tries) tests += h->candidates.count;
+    fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"refork hunt\"", out);
+    fprintf(out, " tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"%zu\" time=\"%.3f\">\n", tests,
+            h->found_count - others + (others > 0), skipped, seconds(h));
+    for (size_t i = 0; h->tries && i < h->candidates.count; i++)
+        xml_candidate(out, h, i);
+    xml_case(out, "the program under its own and other schedules", (uint64_t)(seconds(h) * 1000));
+    if (others) fputs("<failure message=\"deadlock\">", out);
+    for (size_t i = 0; i < h->found_count; i++)
+        if (h->found[i].candidate == SIZE_MAX) xml_text(out, h->found[i].text);
+    if (others) fputs("</failure>", out);
+    fputs("</testcase>\n</testsuite>\n", out);
+    bool failed = ferror(out);
+    if (fclose(out)) failed = true;
+    return failed ? rf_fail_errno(err, RF_CANNOT, "could not write '%s'", path) : 0;
+}
