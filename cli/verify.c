@@ -22,6 +22,7 @@ enum {
 enum outcome {
     MISSED,   // the situation was not reached
     OTHER,    // ... but another one at the same place: the next acquire may be it
+    BESIDE,   // the lock was taken first, in a process or by a thread whose fork it cannot trouble
     KEPT_OFF, // the lock is taken before the fork, and the fork cannot be made until it is free again
     FINE,     // reached, and the child went on, or it is kept away at this very fork
     HANGS,
@@ -111,6 +112,36 @@ static int check_acquire(struct verify *v, const struct gate_outcome *g, bool *s
     return failed;
 }
 
+// Does another thread of the parked task's process fork after it took the lock?
+static int check_forker(struct verify *v, const struct gate_outcome *g, bool *other, struct rf_error *err) {
+    struct timeline *t;
+    *other = false;
+    if (timeline_open(v->path, &t, err) < 0) return -1;
+    int failed = timeline_seek(t, timeline_last(t), err);
+    const struct replay_task *parked = failed ? NULL : replay_task_find(timeline_replay(t), g->parked);
+    for (uint64_t n = g->taken; parked && !failed && !*other && n <= timeline_last(t); n++) {
+        struct event e;
+        failed = timeline_event(t, n, &e, err);
+        if (failed || e.kind != EV_BIRTH || e.flags & EVF_VM || e.tid == g->parked) continue;
+        const struct replay_task *forker = replay_task_find(timeline_replay(t), e.tid);
+        *other = forker && forker->pid == parked->pid;
+    }
+    timeline_close(t);
+    return failed;
+}
+
+// A gated run that missed the situation. With the lock taken first it may have been one of the forking thread, or one of
+// a child: neither is there when another thread forks.
+static int judge_missed(struct verify *v, const struct gate_plan *gate, const struct gate_outcome *g,
+                        struct rf_error *err) {
+    bool other = true;
+    if (gate->stage == GATE_AFTER_ACQUIRE && g->parked && check_forker(v, g, &other, err) < 0) return -1;
+    if (other) return MISSED;
+    snprintf(v->why, sizeof v->why,
+             "the lock was taken there by task %d, after which no other thread of it forks", g->parked);
+    return BESIDE;
+}
+
 // -1 with *err, else an enum outcome. `gate` is NULL in run 1.
 static int run(struct verify *v, const struct gate_plan *gate, struct run_once_result *result,
                struct rf_error *err) {
@@ -141,7 +172,7 @@ static int judge(struct verify *v, const struct gate_plan *gate, const struct ru
     default:
         snprintf(v->why, sizeof v->why, "%s: %s%s", gate_verdict_name(g->verdict), g->reason,
                  r->timed_out ? " (the time is up, see --timeout)" : "");
-        return MISSED;
+        return judge_missed(v, gate, g, err);
     }
     if (check_acquire(v, g, &same, err) < 0) return -1;
     if (!same) return OTHER;
@@ -214,14 +245,15 @@ static bool goes_on(const struct verify *v, int outcome) {
 // The lock is taken first, for the n-th time. That the fork waits for it until it is free says nothing of the next time
 // that it is taken: all of them must be seen.
 static int try_each_acquire(struct verify *v, struct gate_plan *gate, struct rf_error *err) {
-    uint64_t kept_off = 0, acquires;
+    uint64_t kept_off = 0, beside = 0, acquires;
     int outcome = OTHER;
     for (gate->acquire_hit = 1; gate->acquire_hit <= HITS && goes_on(v, outcome); gate->acquire_hit++) {
         outcome = try_gate(v, gate, &acquires, err);
         if (outcome == FINE) return FINE;
-        if (outcome == KEPT_OFF) kept_off++;
+        kept_off += outcome == KEPT_OFF;
+        beside += outcome == BESIDE;
         if (outcome != MISSED || acquires >= gate->acquire_hit) continue;
-        if (!kept_off || kept_off < gate->acquire_hit - 1) return MISSED;
+        if (!kept_off || kept_off + beside < gate->acquire_hit - 1) return MISSED;
         count(v, GATE_HOLDER_NEEDED, kept_off);
         return FINE;
     }
