@@ -38,6 +38,7 @@ struct verify {
     size_t fork_count;
     uint64_t runs, timeout_ms;
     uint64_t made, tries, forced; // runs made, with the gate, and that reached the situation
+    bool late;                    // a run was ended before anything was known: the others would be
     bool gone;                    // the site or the fork is not in the program any more
     char why[600];                // the last reason why the situation was not reached
     char fine[600];               // the last reason why it did no harm
@@ -172,6 +173,7 @@ static int judge(struct verify *v, const struct gate_plan *gate, const struct ru
     default:
         snprintf(v->why, sizeof v->why, "%s: %s%s", gate_verdict_name(g->verdict), g->reason,
                  r->timed_out ? " (the time is up, see --timeout)" : "");
+        v->late |= r->timed_out && g->verdict == GATE_UNDECIDED;
         return judge_missed(v, gate, g, err);
     }
     if (check_acquire(v, g, &same, err) < 0) return -1;
@@ -239,7 +241,7 @@ static bool enough(const struct verify *v) {
 }
 
 static bool goes_on(const struct verify *v, int outcome) {
-    return outcome >= 0 && outcome != HANGS && !enough(v);
+    return outcome >= 0 && outcome != HANGS && !v->late && !enough(v);
 }
 
 // The lock is taken first, for the n-th time. That the fork waits for it until it is free says nothing of the next time

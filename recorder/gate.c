@@ -155,9 +155,17 @@ static bool lock_first(const struct gate *g) {
     return g->plan->stage == GATE_AFTER_ACQUIRE;
 }
 
+// Nobody else can fork while the only task of an address space is parked.
+static bool is_alone(const struct recorder *r, const struct task *t) {
+    for (const struct task *other = r->tasks; other; other = other->next)
+        if (other != t && other->mm == t->mm) return false;
+    return true;
+}
+
 // Does it matter now that t takes the lock?
-static bool waits_for_acquire(const struct gate *g, const struct task *t) {
-    if (lock_first(g)) return g->state == OPEN;
+static bool waits_for_acquire(const struct recorder *r, const struct task *t) {
+    const struct gate *g = r->gate;
+    if (lock_first(g)) return g->state == OPEN && !is_alone(r, t);
     return g->state == HELD && t->mm == g->forker->mm && t != g->forker;
 }
 
@@ -358,7 +366,8 @@ static bool instruction_takes(struct recorder *r, struct task *t, const struct u
     int result = atomic_emulate(code, 15, &copy, &memory, &a);
     if (result == -1) return false; // it faults
     r->gate->out->lock = result == 0 ? a.address : 0;
-    return result == 0 ? takes(&a) && is_the_word(r->gate, a.address) : true; // a plain store: the plan says that it takes the lock
+    return result == 0 ? takes(&a) && is_the_word(r->gate, a.address)
+                       : true; // a plain store: the plan says that it takes the lock
 }
 
 // Is t within a call that returns to one of the plan's places? A word of its stack is such an address; one that an
@@ -379,7 +388,7 @@ static bool comes_from(const struct gate *g, struct task *t, uint64_t rsp) {
 
 enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {
     struct gate *g = r->gate;
-    if (!waits_for_acquire(g, t)) return WISH_PASS;
+    if (!waits_for_acquire(r, t)) return WISH_PASS;
     if (g->plan->acquire_task && t->number != g->plan->acquire_task) return WISH_PASS;
     if (!g->plan->function) {
         if (!instruction_takes(r, t, regs) || !comes_from(g, t, regs->rsp) ||
@@ -407,7 +416,7 @@ enum break_wish gate_return(struct recorder *r, struct task *t, const struct use
         const struct pending_return p = g->returns[i];
         if (p.tid != t->tid || p.address != regs->rip || p.rsp != regs->rsp) continue;
         g->returns[i] = g->returns[--g->return_count];
-        if (!waits_for_acquire(g, t) || (uint32_t)regs->rax || ++g->out->acquires != g->plan->acquire_hit)
+        if (!waits_for_acquire(r, t) || (uint32_t)regs->rax || ++g->out->acquires != g->plan->acquire_hit)
             return WISH_PASS;
         g->out->lock = p.lock;
         g->landing = t;
@@ -428,7 +437,7 @@ void gate_landed(struct recorder *r, struct task *t) {
         begin_fork(r, t, true);
         return;
     }
-    if (!waits_for_acquire(g, t)) return;
+    if (!waits_for_acquire(r, t)) return;
     g->out->taken = events(r);
     g->parked = t;
     g->out->parked = t->tid;

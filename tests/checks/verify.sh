@@ -97,8 +97,11 @@ site=$(objdump -d --no-show-raw-insn --disassemble=use_shared "$programs/gate_fu
 plan 'fork 1' "acquire instruction gate_futex!+0x$site"
 hang inlined.refork "$programs/gate_futex" xchg
 { printf '// more\n%.0s' {1..9} && cat "$root/tests/programs/gate_futex.c"; } >inlined.c
+sed '/^    if (!child) {/,/^    }/s/use_shared();/;/' inlined.c >inlined_fixed.c
 for flags in -O2 -O0; do
     build "inlined$flags" inlined.c $flags
+    build "inlined_fixed$flags" inlined_fixed.c $flags
+    verified 0 '(child-went-on: 3)' inlined.refork -- "./inlined_fixed$flags" xchg
     verified 120 'run 2: forced, and it hangs' -o again.refork inlined.refork -- "./inlined$flags" xchg
     verified 125 'could not be reached' inlined.refork -- "./inlined$flags" cmpxchg
 done
@@ -115,6 +118,12 @@ verified 120 'run 2: forced, and it hangs' -o again.refork setenv.refork -- ./se
 sed 's/^        setenv("CHILD", "1", 1);//' setenv.c >setenv_fixed.c
 build setenv_fixed setenv_fixed.c -O2
 verified 0 '(child-went-on: 3)' setenv.refork -- ./setenv_fixed
+
+# ---- a child that does not end
+sed 's/^            log_entry();/            for (;;) sleep_ms(10);/' rare.c >endless.c
+build endless endless.c -O1
+verified 125 'the time is up, see --timeout' --timeout 2 --runs 1 rare.refork -- ./endless
+[ "$(grep -c '^run ' stdout)" -le 3 ] || fail "it goes on after the time is up: $(cat stdout)"
 
 # ---- refused: 125 for everything, since git bisect takes 126 and 127 for bad
 verified 125 'no program given' bug.refork
