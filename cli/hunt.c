@@ -17,12 +17,12 @@
 enum {
     RUNS = 40,
     TIMEOUT_S = 30,
-    USES = 3,          // forks at which a candidate is tried that nobody came to in time
+    USES = 3, // forks at which a candidate is tried that nobody came to in time
     BOUND_MIN_MS = 300,
-    SETTLE_MS = 3000,  // a child that takes no lock for so long, beyond what it took in the first run
-    DEPTH = 3,         // of PCT
+    SETTLE_MS = 3000, // a child that takes no lock for so long, beyond what it took in the first run
+    DEPTH = 3,        // of PCT
     DELAYS = 4,
-    FAILURES = 3,      // recordings in a row that could not be made
+    FAILURES = 3, // recordings in a row that could not be made
 };
 
 enum search { SEARCH_ALL, SEARCH_DIRECTED, SEARCH_PCT, SEARCH_RANDOM, SEARCH_DELAY };
@@ -34,7 +34,7 @@ struct hunter {
     bool keep_going, terminal;
     const char *before, *after;
     char trace[4200], made[4300]; // of the present run
-    uint64_t steps, first_ms; // of the first run
+    uint64_t steps, first_ms;     // of the first run
     unsigned failures;
     struct rf_error *err;
 };
@@ -235,13 +235,16 @@ static void plan_of(const struct hunter *x, const struct candidate *c, const str
     g->word.offset = c->word_offset;
     g->bound_events = GATE_BOUND_EVENTS;
     g->bound_ms = BOUND_MIN_MS;
-    if (use->after_us != UINT64_MAX && use->after_us / 1000 * 3 > g->bound_ms) g->bound_ms = use->after_us / 1000 * 3;
+    if (use->after_us != UINT64_MAX && use->after_us / 1000 * 3 > g->bound_ms)
+        g->bound_ms = use->after_us / 1000 * 3;
     if (g->bound_ms > GATE_BOUND_MS) g->bound_ms = GATE_BOUND_MS;
 }
 
 // As long as it took to get to the fork and the lock in the first run, twice, and the gate's own time.
-static uint64_t time_for(const struct hunter *x, const struct candidate_fork_use *use, const struct schedule *plan) {
-    return (x->h.candidates.forks[use->fork].time_us + use->child_us) / 1000 * 2 + plan->gate.bound_ms * 2 + SETTLE_MS;
+static uint64_t time_for(const struct hunter *x, const struct candidate_fork_use *use,
+                         const struct schedule *plan) {
+    return (x->h.candidates.forks[use->fork].time_us + use->child_us) / 1000 * 2 + plan->gate.bound_ms * 2 +
+           SETTLE_MS;
 }
 
 void hunt_describe(const struct hunt *h, size_t candidate, char *out, size_t size) {
@@ -333,8 +336,8 @@ static int directed(struct hunter *x) {
 
 // ---- wider
 
-static void wide_plan(const struct hunter *x, enum search which, uint64_t seed, struct schedule *out, char *how,
-                      size_t size) {
+static void wide_plan(const struct hunter *x, enum search which, uint64_t seed, struct schedule *out,
+                      char *how, size_t size) {
     uint64_t threads = x->h.candidates.tasks ? x->h.candidates.tasks : 1, steps = x->steps ? x->steps : 1;
     *out = (struct schedule){.threads = threads, .steps = steps, .seed = seed};
     switch (which) {
@@ -407,7 +410,8 @@ static int read_strategy(const struct cli_args *args, enum search *out, struct r
             *out = (enum search)(SEARCH_DIRECTED + i);
             return 0;
         }
-    return rf_fail(err, RF_CANNOT, "bad value '%s' of '--strategy': give directed, pct, random or delay", name);
+    return rf_fail(err, RF_CANNOT, "bad value '%s' of '--strategy': give directed, pct, random or delay",
+                   name);
 }
 
 static int read_options(const struct cli_args *args, struct hunter *x, struct rf_error *err) {
@@ -419,7 +423,8 @@ static int read_options(const struct cli_args *args, struct hunter *x, struct rf
     x->keep_going = cli_has(args, "keep-going");
     x->before = cli_value(args, "before");
     x->after = cli_value(args, "after");
-    if (cli_number(args, "runs", 1, UINT32_MAX, &x->runs_max, err) || read_strategy(args, &x->search, err)) return -1;
+    if (cli_number(args, "runs", 1, UINT32_MAX, &x->runs_max, err) || read_strategy(args, &x->search, err))
+        return -1;
     if (duration) {
         if (read_duration(duration, "for", &us, err)) return -1;
         x->until_us = now_us() + us;
@@ -476,7 +481,8 @@ static void release(struct hunter *x) {
 static int run_hunt(const struct cli_args *args, struct rf_error *err) {
     char output[4096];
     if (args->operand_count == 0)
-        return rf_fail(err, RF_CANNOT, "no program given: usage: refork hunt [OPTION...] [--] PROGRAM [ARG...]");
+        return rf_fail(err, RF_CANNOT,
+                       "no program given: usage: refork hunt [OPTION...] [--] PROGRAM [ARG...]");
     if (!args->operands[0][0]) return rf_fail(err, RF_NOT_FOUND, "empty program name ''");
     struct hunter *x = calloc(1, sizeof *x);
     rf_assert(x);
@@ -527,11 +533,12 @@ const struct cli_command command_hunt = {
     .name = "hunt",
     .operands = "[--] PROGRAM [ARG...]",
     .summary = "Make a rare fork deadlock happen, in a handful of runs",
-    .details = "The program is run, its locks and forks are read off the recording, and then each fork is made\n"
-               "while another thread holds a lock that the child may take. The first run that hangs is kept\n"
-               "and explained. The program's input is empty, its output is dropped.\n\n"
-               "Exit status: 120 a deadlock was found, 0 none; 125 refork itself failed, 126 and 127 PROGRAM\n"
-               "could not be run.\n",
+    .details =
+        "The program is run, its locks and forks are read off the recording, and then each fork is made\n"
+        "while another thread holds a lock that the child may take. The first run that hangs is kept\n"
+        "and explained. The program's input is empty, its output is dropped.\n\n"
+        "Exit status: 120 a deadlock was found, 0 none; 125 refork itself failed, 126 and 127 PROGRAM\n"
+        "could not be run.\n",
     .options = hunt_options,
     .program_follows = true,
     .run = run_hunt,

@@ -13,9 +13,9 @@ struct hunt_found {
     char how[400];                    // "fork gate: ...", "pct, seed 7"
     size_t candidate;                 // index; SIZE_MAX: none
     uint64_t run;
-    char *text;    // the verdict as `explain` prints it
+    char *text;      // the verdict as `explain` prints it
     json_t *verdict; // ... and as its JSON
-    char key[700]; // tells deadlocks apart
+    char key[700];   // tells deadlocks apart
 };
 
 // What became of a candidate.

@@ -37,8 +37,7 @@ static void text_refuted(FILE *out, const struct hunt *h) {
         report_wrap(out, 2, "%s", what);
         report_wrap(out, 4, "%s: %s", gate_verdict_name(y->verdict), y->reason);
     }
-    if (refuted > SHOWN)
-        fprintf(out, "  and %zu more (--json lists them)\n", refuted - SHOWN);
+    if (refuted > SHOWN) fprintf(out, "  and %zu more (--json lists them)\n", refuted - SHOWN);
 }
 
 static void text_covered(FILE *out, const struct hunt *h) {
@@ -47,17 +46,20 @@ static void text_covered(FILE *out, const struct hunt *h) {
     for (size_t i = 0; i < c->fork_count; i++)
         others += c->forks[i].others > 0;
     report_wrap(out, 0,
-                "%" PRIu64 " run%s in %.1f s (%" PRIu64 " directed, %" PRIu64 " with other schedules): %zu fork%s at %zu "
+                "%" PRIu64 " run%s in %.1f s (%" PRIu64 " directed, %" PRIu64
+                " with other schedules): %zu fork%s at %zu "
                 "place%s, %zu of them with other threads alive; %zu acquire site%s; %zu of %zu pair%s tried.",
                 h->runs, plural(h->runs), seconds(h), h->directed_runs, h->wide_runs, c->fork_count,
-                plural(c->fork_count), c->fork_sites, plural(c->fork_sites), others, c->sites, plural(c->sites),
-                pairs_tried(h), c->count, plural(c->count));
+                plural(c->fork_count), c->fork_sites, plural(c->fork_sites), others, c->sites,
+                plural(c->sites), pairs_tried(h), c->count, plural(c->count));
     if (h->timed_out_runs)
         report_wrap(out, 0, "%" PRIu64 " run%s ended because the time of a run was over.", h->timed_out_runs,
                     plural(h->timed_out_runs));
     if (h->failed_runs)
-        report_wrap(out, 0, "%" PRIu64 " run%s could not be recorded.", h->failed_runs, plural(h->failed_runs));
-    if (c->dropped) report_wrap(out, 0, "There are more than %d pairs: the rest was left out.", CANDIDATES_MAX);
+        report_wrap(out, 0, "%" PRIu64 " run%s could not be recorded.", h->failed_runs,
+                    plural(h->failed_runs));
+    if (c->dropped)
+        report_wrap(out, 0, "There are more than %d pairs: the rest was left out.", CANDIDATES_MAX);
     if (!h->found_count && h->stopped && pairs_tried(h) < c->count)
         report_wrap(out, 0, "Stopped early: %s.", h->stopped);
 }
@@ -95,10 +97,10 @@ static json_t *json_try(const struct hunt *h, size_t i) {
         if (h->candidates.forks[k].site == c->fork_site) place = h->candidates.forks[k].place;
     return json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:s, s:s?, s:I, s:I, s:I}", "candidate",
                      candidate_kind_name(c->kind), "lock", report_json_text(c->lock), "address",
-                     json_address(c->address), "kind", c->family, "function", report_json_text(c->function), "module",
-                     report_json_text(c->module), "offset", json_address(c->vaddr), "fork_place",
-                     report_json_text(place), "verdict", gate_verdict_name(y->verdict), "stage", y->stage, "fork",
-                     (json_int_t)y->fork, "runs", (json_int_t)y->runs, "hits", (json_int_t)c->hits);
+                     json_address(c->address), "kind", c->family, "function", report_json_text(c->function),
+                     "module", report_json_text(c->module), "offset", json_address(c->vaddr), "fork_place",
+                     report_json_text(place), "verdict", gate_verdict_name(y->verdict), "stage", y->stage,
+                     "fork", (json_int_t)y->fork, "runs", (json_int_t)y->runs, "hits", (json_int_t)c->hits);
 }
 
 static json_t *json_refuted(const struct hunt *h) {
@@ -127,9 +129,10 @@ static json_t *json_found(const struct hunt *h) {
     json_t *list = json_array();
     for (size_t i = 0; i < h->found_count; i++) {
         const struct hunt_found *f = &h->found[i];
-        json_array_append_new(list, json_pack("{s:o, s:o, s:I, s:s, s:O}", "trace", report_json_text(f->trace),
-                                              "schedule", report_json_text(f->schedule), "run", (json_int_t)f->run,
-                                              "how", f->how, "verdict", f->verdict));
+        json_array_append_new(list,
+                              json_pack("{s:o, s:o, s:I, s:s, s:O}", "trace", report_json_text(f->trace),
+                                        "schedule", report_json_text(f->schedule), "run", (json_int_t)f->run,
+                                        "how", f->how, "verdict", f->verdict));
     }
     return list;
 }
@@ -139,10 +142,11 @@ int hunt_report_json(FILE *out, const struct hunt *h) {
     const struct hunt_found *first = h->found_count ? h->found : NULL;
     return report_write_json(
         out,
-        json_pack("{s:b, s:I, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o}", "deadlock", first != NULL, "runs",
-                  (json_int_t)h->runs, "covered", "forks", (json_int_t)c->fork_count, "sites", (json_int_t)c->sites,
-                  "pairs", (json_int_t)pairs_tried(h), "candidates", (json_int_t)c->count, "refuted", json_refuted(h),
-                  "findings", json_findings(h), "trace", report_json_text(first ? first->trace : NULL), "schedule",
+        json_pack("{s:b, s:I, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o}", "deadlock",
+                  first != NULL, "runs", (json_int_t)h->runs, "covered", "forks", (json_int_t)c->fork_count,
+                  "sites", (json_int_t)c->sites, "pairs", (json_int_t)pairs_tried(h), "candidates",
+                  (json_int_t)c->count, "refuted", json_refuted(h), "findings", json_findings(h), "trace",
+                  report_json_text(first ? first->trace : NULL), "schedule",
                   report_json_text(first ? first->schedule : NULL), "found", json_found(h), "stopped",
                   report_json_text(h->stopped)));
 }

@@ -85,7 +85,8 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
 
     struct record_result result = {0};
     int r = record_run(&options, &result, err);
-    if (!r && options.saved) r = run_once_save_schedule(cli_value(args, "save-schedule"), &schedule, &saved, err);
+    if (!r && options.saved)
+        r = run_once_save_schedule(cli_value(args, "save-schedule"), &schedule, &saved, err);
     schedule_release(&schedule);
     schedule_release(&saved);
     if (result.gate.verdict)

@@ -10,10 +10,10 @@ struct run_once {
     char *const *argv;
     const char *output;              // trace file to make
     const struct schedule *schedule; // NULL: none
-    const char *save_schedule;       // gets the plan's gate and places and the switches that were made; NULL: no
-    bool count_steps;                // record_result.steps is wanted
+    const char *save_schedule; // gets the plan's gate and places and the switches that were made; NULL: no
+    bool count_steps;          // record_result.steps is wanted
     bool aslr, keep_going;
-    bool gate_only; // the recording ends when the gate's verdict is known
+    bool gate_only;             // the recording ends when the gate's verdict is known
     const char *program_output; // gets the program's stdout and stderr; NULL: they are dropped
     uint64_t timeout_ms;        // the recording is stopped after so long; 0: never
 };

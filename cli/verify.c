@@ -330,13 +330,13 @@ static int run_plain(struct verify *v, struct rf_error *err) {
     timeline_close(t);
     if (failed) return -1;
     v->gone = !v->fork_count || v->sites.why[0];
-    printf("run %" PRIu64 ": as it is: %s%s\n", v->made,
-           r.timed_out         ? "the time is up"
-           : r.record.signaled ? "ended by a signal"
-                               : "it ends",
-           v->gone ? "" : "; the fork and the lock's site are there: ");
-    if (!v->gone)
-        printf("  %s is taken at %s\n", v->situation.lock[0] ? v->situation.lock : "the lock", v->sites.how);
+    const char *end = r.timed_out ? "the time is up" : r.record.signaled ? "it ends by a signal" : "it ends";
+    printf("run %" PRIu64 ": as it is: %s", v->made, end);
+    if (!v->gone) {
+        const char *lock = v->situation.lock[0] ? v->situation.lock : "the lock";
+        printf("; the fork is made, and %s may be taken at %s", lock, v->sites.how);
+    }
+    printf("\n");
     fflush(stdout);
     return MISSED;
 }

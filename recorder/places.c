@@ -50,7 +50,8 @@ static void find_gate(const struct mapped *x, const struct gate_plan *plan) {
     for (size_t i = 0; i < sizeof fork_functions / sizeof *fork_functions; i++)
         if (locate(x, &fork_functions[i], &at)) breakpoint_add(x->r, x->t, at, BREAK_FORK, true);
     if (plan->at_site && locate(x, &plan->fork_site, &at)) breakpoint_add(x->r, x->t, at, BREAK_SITE, false);
-    if (plan->has_word && (plan->word.module[0] || plan->word.symbol[0]) && locate_anywhere(x, &plan->word, &at))
+    if (plan->has_word && (plan->word.module[0] || plan->word.symbol[0]) &&
+        locate_anywhere(x, &plan->word, &at))
         gate_word(x->r, at);
     for (size_t i = 0; i < plan->from_count; i++)
         if (locate(x, &plan->from[i], &at)) gate_from(x->r, at);

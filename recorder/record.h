@@ -36,10 +36,10 @@ struct record_result {
     bool timed_out; // limit_ms is over
     bool gate_done; // ended for gate_only
     bool signaled;  // the program ended by a signal
-    int status;    // its exit status, or the signal's number
+    int status;     // its exit status, or the signal's number
     uint64_t events;
     uint64_t switches; // of tasks
-    uint64_t steps;    // of the schedule: while more than one task could run; 0 without `schedule` and `saved`
+    uint64_t steps; // of the schedule: while more than one task could run; 0 without `schedule` and `saved`
     struct gate_outcome gate;
 };
 

@@ -35,7 +35,7 @@ struct gate_plan {
     enum gate_stage stage;       // where the forking task is held
     bool function;               // acquire is a function that returns 0; else a lock instruction
     struct code_place acquire;
-    bool has_word;         // only when it is this word that is taken; `word` without module and symbol is an address
+    bool has_word; // only when it is this word that is taken; `word` without module and symbol is an address
     struct code_place word;
     uint64_t acquire_hit;  // the n-th time that the lock is taken there while the gate is closed
     uint32_t acquire_task; // by this task only (in creation order, from 1); 0: by any but the forking one

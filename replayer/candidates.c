@@ -35,7 +35,7 @@ struct search {
     struct candidates *out;
     struct lock_history *locks;
     struct history history;
-    uint64_t *times; // of each event
+    uint64_t *times;        // of each event
     struct child *children; // of each fork
     struct take *takes;
     size_t take_count, take_room, room;
@@ -190,7 +190,8 @@ static void find_spaces(struct search *s) {
 
 // ---- the lock word, as a place that survives another run
 
-static bool module_bias_of(struct search *s, const struct view *v, uint64_t blob, uint64_t *bias, const char **name) {
+static bool module_bias_of(struct search *s, const struct view *v, uint64_t blob, uint64_t *bias,
+                           const char **name) {
     for (size_t i = 0; i < v->map_count; i++) {
         if (v->maps[i].blob != blob) continue;
         struct frame f;
@@ -216,7 +217,8 @@ static void place_word(struct search *s, const struct candidate_fork *f, struct 
         m--;
     uint64_t bias;
     const char *name;
-    if (!m || !m->blob || !module_bias_of(s, &v, m->blob, &bias, &name) || strlen(name) >= sizeof c->word_module)
+    if (!m || !m->blob || !module_bias_of(s, &v, m->blob, &bias, &name) ||
+        strlen(name) >= sizeof c->word_module)
         return;
     snprintf(c->word_module, sizeof c->word_module, "%s", name);
     c->word_offset = c->address - bias;
@@ -224,7 +226,8 @@ static void place_word(struct search *s, const struct candidate_fork *f, struct 
 
 // ---- candidates
 
-static bool held_by_forker(const struct search *s, const struct candidate_fork *f, uint32_t parent, uint64_t address) {
+static bool held_by_forker(const struct search *s, const struct candidate_fork *f, uint32_t parent,
+                           uint64_t address) {
     const struct lock_words *w = &s->locks->words;
     for (size_t i = 0; i < w->span_count; i++) {
         const struct lock_span *x = &w->spans[i];
@@ -291,8 +294,8 @@ static double score_of(const struct candidate *c, uint64_t after_us) {
     return score;
 }
 
-static void add_use(struct search *s, struct candidate *c, size_t fork, const struct child_take *taken, unsigned order,
-                    uint64_t hits, uint64_t after_us) {
+static void add_use(struct search *s, struct candidate *c, size_t fork, const struct child_take *taken,
+                    unsigned order, uint64_t hits, uint64_t after_us) {
     const struct candidate_fork *f = &s->out->forks[fork];
     if (c->use_count && c->uses[c->use_count - 1].fork == fork) return;
     c->hits += hits;
@@ -337,8 +340,8 @@ static void look_at_group(struct search *s, size_t fork, const struct take *take
     if (c) add_use(s, c, fork, taken, order, hits, after_us);
 }
 
-static bool others_take(const struct search *s, const struct candidate_fork *f, uint32_t space, uint64_t address,
-                        uint32_t *forkers_place) {
+static bool others_take(const struct search *s, const struct candidate_fork *f, uint32_t space,
+                        uint64_t address, uint32_t *forkers_place) {
     for (size_t i = 0; i < s->take_count; i++) {
         const struct lock *l = &s->locks->words.locks[s->takes[i].lock];
         if (l->space != space || l->address != address) continue;
@@ -353,7 +356,8 @@ static void look_at_childs_own(struct search *s, size_t fork) {
     const struct child *c = &s->children[fork];
     for (size_t i = 0; i < c->count; i++) {
         uint32_t pc = c->takes[i].pc;
-        if (others_take(s, &s->out->forks[fork], c->parent, c->takes[i].address, &pc) || pc == LOCK_NO_PLACE) continue;
+        if (others_take(s, &s->out->forks[fork], c->parent, c->takes[i].address, &pc) || pc == LOCK_NO_PLACE)
+            continue;
         struct candidate *x =
             candidate_at(s, fork, &s->locks->words.locks[c->takes[i].lock], pc, CANDIDATE_CHILD);
         if (x) add_use(s, x, fork, &c->takes[i], (unsigned)i, 0, UINT64_MAX);

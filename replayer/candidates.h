@@ -18,8 +18,8 @@ struct candidate_fork {
     uint64_t event;  // BIRTH
     uint64_t time_us;
     int forker, child;
-    size_t others;  // threads of the forker's process at that moment, without itself
-    uint32_t site;  // forks called at the same place have the same
+    size_t others;   // threads of the forker's process at that moment, without itself
+    uint32_t site;   // forks called at the same place have the same
     char place[600]; // "spawn (prog+0x1234, main.c:12)"
 };
 

@@ -245,8 +245,8 @@ static void visit_shifted(void *context, uint64_t start, uint64_t end) {
     x->visit(x->context, start + x->bias, end + x->bias);
 }
 
-void symbols_code(struct symbols *s, const struct view *v, uint64_t address, const char *name, symbols_range visit,
-                  void *context) {
+void symbols_code(struct symbols *s, const struct view *v, uint64_t address, const char *name,
+                  symbols_range visit, void *context) {
     struct module m;
     if (!module_at(v, address, &m)) return;
     struct symbol_module *module = get_module(s, &m);

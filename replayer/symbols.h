@@ -52,8 +52,8 @@ bool symbols_functions(struct symbols *s, const struct view *v, uint64_t address
 // Calls `visit` with each range of run-time addresses of code of the function `name` (as in struct frame) in the
 // module at `address`: its own code, parts that were moved away, and copies inlined into others. Ranges may overlap.
 typedef void (*symbols_range)(void *context, uint64_t start, uint64_t end);
-void symbols_code(struct symbols *s, const struct view *v, uint64_t address, const char *name, symbols_range visit,
-                  void *context);
+void symbols_code(struct symbols *s, const struct view *v, uint64_t address, const char *name,
+                  symbols_range visit, void *context);
 
 // The address of a symbol in a module whose name starts with `module` (NULL: any), 0 if none. Used for thread
 // start routines and tests.

@@ -95,4 +95,24 @@ history() {
         'BEGIN {printf "the lock history: %d stops, %.2f us each (%.0f ms in all, %.0f ms without)\n\n", n, (b - a) / n * 1e6, b * 1000, a * 1000}'
 }
 [[ " ${names[*]} " != *" locks "* ]] || history
+
+# Time to verdict: explain of a deadlock behind so many events.
+verdict() { # CALLS
+    local trace=$work/verdict.refork
+    clean "$refork" record -o "$trace" -- "$bench/verdict" "$1" >/dev/null 2>&1
+    [ $? = 120 ] || { echo "bench: record of the verdict's program" >&2; exit 1; }
+    for ((i = 0; i < rounds; i++)); do
+        clean "$bench/measure" free "$refork" explain "$trace" 3>>"$work/verdict.$1" >/dev/null 2>&1
+        clean "$bench/measure" free "$refork" replay --batch "$trace" 3>>"$work/verdict.replay" >/dev/null 2>&1
+    done
+    seconds=$(median verdict "$1" 1)
+    printf 'the verdict behind %d syscalls: %.2f s (the replay alone %.2f s)\n' "$1" "$seconds" "$(median verdict replay 1)"
+    rm -f "$trace" "$work/verdict.replay"
+}
+if [[ " ${names[*]} " == *" syscalls "* ]]; then
+    verdict 10000
+    target "the verdict on 10,000 events in under two seconds" "$seconds < 2"
+    verdict 1000000
+    printf '\n'
+fi
 printf '%s\n' "${checks[@]}"

@@ -141,7 +141,8 @@ cd "$repo" || exit 1
 git() { clean git -c user.name=test -c user.email=test@example.org -c init.defaultBranch=main -c commit.gpgsign=false "$@"; }
 git init -q . || fail "git init"
 commit() { # NAME: of the tree as it is
-    git add -A && git commit -qm "$1" || fail "git commit $1"
+    git add -A
+    git commit -qm "$1" || fail "git commit $1"
     git tag "$1"
 }
 cp "$root/tests/programs/gate_mutex.c" prog.c

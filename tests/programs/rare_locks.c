@@ -17,17 +17,39 @@ static volatile int used, stop;
 static const struct kind *kind;
 static const char *how;
 
-static void mutex_lock(void) { pthread_mutex_lock(&mutex); }
-static void mutex_unlock(void) { pthread_mutex_unlock(&mutex); }
-static void recursive_lock(void) { pthread_mutex_lock(&recursive); }
-static void recursive_unlock(void) { pthread_mutex_unlock(&recursive); }
-static void read_lock(void) { pthread_rwlock_rdlock(&rwlock); }
-static void write_lock(void) { pthread_rwlock_wrlock(&rwlock); }
-static void rw_unlock(void) { pthread_rwlock_unlock(&rwlock); }
-static void spin_lock(void) { pthread_spin_lock(&spin); }
-static void spin_unlock(void) { pthread_spin_unlock(&spin); }
-static void take_permit(void) { sem_wait(&sem); }
-static void give_permit(void) { sem_post(&sem); }
+static void mutex_lock(void) {
+    pthread_mutex_lock(&mutex);
+}
+static void mutex_unlock(void) {
+    pthread_mutex_unlock(&mutex);
+}
+static void recursive_lock(void) {
+    pthread_mutex_lock(&recursive);
+}
+static void recursive_unlock(void) {
+    pthread_mutex_unlock(&recursive);
+}
+static void read_lock(void) {
+    pthread_rwlock_rdlock(&rwlock);
+}
+static void write_lock(void) {
+    pthread_rwlock_wrlock(&rwlock);
+}
+static void rw_unlock(void) {
+    pthread_rwlock_unlock(&rwlock);
+}
+static void spin_lock(void) {
+    pthread_spin_lock(&spin);
+}
+static void spin_unlock(void) {
+    pthread_spin_unlock(&spin);
+}
+static void take_permit(void) {
+    sem_wait(&sem);
+}
+static void give_permit(void) {
+    sem_post(&sem);
+}
 
 static inline __attribute__((always_inline)) void xchg_lock(void) {
     while (__atomic_exchange_n(&word, 1, __ATOMIC_ACQUIRE))
@@ -36,11 +58,17 @@ static inline __attribute__((always_inline)) void xchg_lock(void) {
 static inline __attribute__((always_inline)) void xchg_unlock(void) {
     __atomic_store_n(&word, 0, __ATOMIC_RELEASE);
 }
-static void inlined_lock(void) { xchg_lock(); }
-static void inlined_unlock(void) { xchg_unlock(); }
+static void inlined_lock(void) {
+    xchg_lock();
+}
+static void inlined_unlock(void) {
+    xchg_unlock();
+}
 
 // glibc's own lock: there is nothing that could be taken by a handler.
-static void environment(void) { setenv("RARE", "1", 1); }
+static void environment(void) {
+    setenv("RARE", "1", 1);
+}
 static void nothing(void) {}
 
 static const struct kind {
@@ -69,8 +97,12 @@ static void *work(void *unused) {
     return NULL;
 }
 
-static void before(void) { kind->lock(); }
-static void after(void) { kind->unlock(); }
+static void before(void) {
+    kind->lock();
+}
+static void after(void) {
+    kind->unlock();
+}
 
 int main(int argc, char **argv) {
     how = argc > 2 ? argv[2] : "";
