@@ -13,16 +13,18 @@
 
 enum {
     EXTRA_TRIES = 12,  // runs beyond those wanted, that may miss the situation
-    HITS = 4,          // acquires tried, when another one was met
+    HITS = 6,          // acquires tried, when another one was met
     FORKS_OF_SITE = 8, // of the forks made at a site, the first ones
     DEFAULT_RUNS = 3,
     DEFAULT_TIMEOUT = 60,
 };
 
 enum outcome {
-    MISSED, // the situation was not reached
-    OTHER,  // ... but another one at the same place: the next acquire may be it
-    FINE,   // reached, and the child went on, or the program keeps the situation away
+    MISSED,   // the situation was not reached
+    OTHER,    // ... but another one at the same place: the next acquire may be it
+    BESIDE,   // the lock was taken first, in a process or by a thread whose fork it cannot trouble
+    KEPT_OFF, // the lock is taken before the fork, and the fork cannot be made until it is free again
+    FINE,     // reached, and the child went on, or it is kept away at this very fork
     HANGS,
 };
 
@@ -36,9 +38,11 @@ struct verify {
     size_t fork_count;
     uint64_t runs, timeout_ms;
     uint64_t made, tries, forced; // runs made, with the gate, and that reached the situation
+    bool late;                    // a run was ended before anything was known: the others would be
     bool gone;                    // the site or the fork is not in the program any more
     char why[600];                // the last reason why the situation was not reached
     char fine[600];               // the last reason why it did no harm
+    uint64_t seen[GATE_VERDICTS]; // how often each outcome did no harm
 };
 
 static void describe(const struct situation_frame *f, char *out, size_t size) {
@@ -109,6 +113,36 @@ static int check_acquire(struct verify *v, const struct gate_outcome *g, bool *s
     return failed;
 }
 
+// Does another thread of the parked task's process fork after it took the lock?
+static int check_forker(struct verify *v, const struct gate_outcome *g, bool *other, struct rf_error *err) {
+    struct timeline *t;
+    *other = false;
+    if (timeline_open(v->path, &t, err) < 0) return -1;
+    int failed = timeline_seek(t, timeline_last(t), err);
+    const struct replay_task *parked = failed ? NULL : replay_task_find(timeline_replay(t), g->parked);
+    for (uint64_t n = g->taken; parked && !failed && !*other && n <= timeline_last(t); n++) {
+        struct event e;
+        failed = timeline_event(t, n, &e, err);
+        if (failed || e.kind != EV_BIRTH || e.flags & EVF_VM || e.tid == g->parked) continue;
+        const struct replay_task *forker = replay_task_find(timeline_replay(t), e.tid);
+        *other = forker && forker->pid == parked->pid;
+    }
+    timeline_close(t);
+    return failed;
+}
+
+// A gated run that missed the situation. With the lock taken first it may have been one of the forking thread, or one of
+// a child: neither is there when another thread forks.
+static int judge_missed(struct verify *v, const struct gate_plan *gate, const struct gate_outcome *g,
+                        struct rf_error *err) {
+    bool other = true;
+    if (gate->stage == GATE_AFTER_ACQUIRE && g->parked && check_forker(v, g, &other, err) < 0) return -1;
+    if (other) return MISSED;
+    snprintf(v->why, sizeof v->why,
+             "the lock was taken there by task %d, after which no other thread of it forks", g->parked);
+    return BESIDE;
+}
+
 // -1 with *err, else an enum outcome. `gate` is NULL in run 1.
 static int run(struct verify *v, const struct gate_plan *gate, struct run_once_result *result,
                struct rf_error *err) {
@@ -123,7 +157,8 @@ static int run(struct verify *v, const struct gate_plan *gate, struct run_once_r
 }
 
 // What the run of a gate says: an enum outcome, or -1 with *err.
-static int judge(struct verify *v, const struct run_once_result *r, struct rf_error *err) {
+static int judge(struct verify *v, const struct gate_plan *gate, const struct run_once_result *r,
+                 struct rf_error *err) {
     const struct gate_outcome *g = &r->record.gate;
     bool same;
     if (r->record.stuck) return HANGS;
@@ -132,33 +167,42 @@ static int judge(struct verify *v, const struct run_once_result *r, struct rf_er
     case GATE_ATFORK_PROTECTED:
         break;
     case GATE_HOLDER_NEEDED:
-        if (g->word) break; // a lock that the forker needs in a fork handler
+        if (g->word && g->all_wait) break; // a lock that is needed on the way to the fork
         snprintf(v->why, sizeof v->why, "%s", g->reason);
         return MISSED;
     default:
         snprintf(v->why, sizeof v->why, "%s: %s%s", gate_verdict_name(g->verdict), g->reason,
                  r->timed_out ? " (the time is up, see --timeout)" : "");
-        return MISSED;
+        v->late |= r->timed_out && g->verdict == GATE_UNDECIDED;
+        return judge_missed(v, gate, g, err);
     }
     if (check_acquire(v, g, &same, err) < 0) return -1;
     if (!same) return OTHER;
     snprintf(v->fine, sizeof v->fine, "%s: %s", gate_verdict_name(g->verdict), g->reason);
-    return FINE;
+    bool before = gate->stage == GATE_AFTER_ACQUIRE && g->verdict == GATE_HOLDER_NEEDED;
+    return before ? KEPT_OFF : FINE;
 }
 
-// A gated run, told in a line.
-static int try_gate(struct verify *v, const struct gate_plan *gate, struct rf_error *err) {
+static void count(struct verify *v, enum gate_verdict verdict, uint64_t times) {
+    v->forced += times;
+    v->seen[verdict] += times;
+}
+
+// A gated run, told in a line. *acquires: how often the lock was taken while the gate looked.
+static int try_gate(struct verify *v, const struct gate_plan *gate, uint64_t *acquires,
+                    struct rf_error *err) {
     struct run_once_result r;
     v->tries++;
     if (run(v, gate, &r, err) < 0) return -1;
-    int outcome = judge(v, &r, err);
+    int outcome = judge(v, gate, &r, err);
     if (outcome < 0) return -1;
     printf("run %" PRIu64 ": %s\n", v->made,
-           outcome == HANGS  ? "forced, and it hangs"
-           : outcome == FINE ? v->fine
-                             : v->why);
+           outcome == HANGS      ? "forced, and it hangs"
+           : outcome >= KEPT_OFF ? v->fine
+                                 : v->why);
     fflush(stdout);
-    if (outcome == FINE) v->forced++;
+    *acquires = r.record.gate.acquires;
+    if (outcome == FINE) count(v, r.record.gate.verdict, 1);
     return outcome;
 }
 
@@ -196,34 +240,72 @@ static bool enough(const struct verify *v) {
     return v->forced >= v->runs || v->tries >= v->runs + EXTRA_TRIES;
 }
 
-// One fork, one site: the first acquire that is the recorded one. HANGS, -1, or another enum outcome.
-static int try_acquires(struct verify *v, struct gate_plan *gate, struct rf_error *err) {
+static bool goes_on(const struct verify *v, int outcome) {
+    return outcome >= 0 && outcome != HANGS && !v->late && !enough(v);
+}
+
+// The lock is taken first, for the n-th time. That the fork waits for it until it is free says nothing of the next time
+// that it is taken: all of them must be seen.
+static int try_each_acquire(struct verify *v, struct gate_plan *gate, struct rf_error *err) {
+    uint64_t kept_off = 0, beside = 0, acquires;
     int outcome = OTHER;
-    for (uint64_t hit = 1; outcome == OTHER && hit <= HITS && !enough(v); hit++) {
-        gate->acquire_hit = hit;
-        outcome = try_gate(v, gate, err);
+    for (gate->acquire_hit = 1; gate->acquire_hit <= HITS && goes_on(v, outcome); gate->acquire_hit++) {
+        outcome = try_gate(v, gate, &acquires, err);
+        if (outcome == FINE) return FINE;
+        kept_off += outcome == KEPT_OFF;
+        beside += outcome == BESIDE;
+        if (outcome != MISSED || acquires >= gate->acquire_hit) continue;
+        if (!kept_off || kept_off + beside < gate->acquire_hit - 1) return MISSED;
+        count(v, GATE_HOLDER_NEEDED, kept_off);
+        return FINE;
+    }
+    if (kept_off && goes_on(v, outcome))
+        snprintf(v->why, sizeof v->why,
+                 "the fork waits for the lock, but not each time that it is taken was tried");
+    return outcome;
+}
+
+// From the plan's acquire on, the first one that is the recorded one. HANGS, -1, or another enum outcome.
+static int try_acquires(struct verify *v, struct gate_plan *gate, struct rf_error *err) {
+    if (gate->stage == GATE_AFTER_ACQUIRE) return try_each_acquire(v, gate, err);
+    uint64_t acquires;
+    int outcome = try_gate(v, gate, &acquires, err);
+    while (outcome == OTHER && gate->acquire_hit < HITS && goes_on(v, outcome)) {
+        gate->acquire_hit++;
+        outcome = try_gate(v, gate, &acquires, err);
     }
     return outcome;
 }
 
-// All of them, then what could be forced again, until it was forced often enough.
+// Each fork with each site, in one order of the two.
+static int try_all(struct verify *v, enum gate_stage stage, struct code_place *from, struct gate_plan *good,
+                   struct rf_error *err) {
+    size_t sites = v->sites.site_count ? v->sites.site_count : 1;
+    int outcome = MISSED;
+    for (size_t s = 0; s < sites; s++) {
+        for (size_t f = 0; f < v->fork_count; f++) {
+            uint64_t hits = stage == GATE_AFTER_ACQUIRE ? 1 : v->forks[f].count;
+            for (uint64_t hit = 1; hit <= hits && hit <= FORKS_OF_SITE && goes_on(v, outcome); hit++) {
+                struct gate_plan plan;
+                make_plan(v, s, &v->forks[f], hit, from, &plan);
+                plan.stage = stage;
+                outcome = try_acquires(v, &plan, err);
+                if (outcome == FINE) *good = plan;
+            }
+        }
+    }
+    return outcome;
+}
+
+// What could be forced is forced until that was often enough.
 static int force(struct verify *v, struct rf_error *err) {
     struct code_place *from = calloc(SITUATION_CALLS, sizeof *from);
     rf_assert(from);
-    size_t sites = v->sites.site_count ? v->sites.site_count : 1;
-    struct gate_plan plan, good = {.given = false};
-    int outcome = MISSED;
-    for (size_t s = 0; s < sites && outcome >= 0 && outcome != HANGS; s++)
-        for (size_t f = 0; f < v->fork_count && outcome >= 0 && outcome != HANGS; f++)
-            for (uint64_t hit = 1; hit <= v->forks[f].count && hit <= FORKS_OF_SITE && outcome >= 0 &&
-                                   outcome != HANGS && !enough(v);
-                 hit++) {
-                make_plan(v, s, &v->forks[f], hit, from, &plan);
-                outcome = try_acquires(v, &plan, err);
-                if (outcome == FINE) good = plan;
-            }
-    while (good.given && outcome >= 0 && outcome != HANGS && !enough(v))
-        outcome = try_gate(v, &good, err);
+    struct gate_plan good = {.given = false};
+    int outcome = try_all(v, GATE_BEFORE_PREPARE, from, &good, err);
+    if (!good.given && goes_on(v, outcome)) outcome = try_all(v, GATE_AFTER_ACQUIRE, from, &good, err);
+    while (good.given && goes_on(v, outcome))
+        outcome = try_acquires(v, &good, err);
     free(from);
     return outcome;
 }
@@ -248,13 +330,13 @@ static int run_plain(struct verify *v, struct rf_error *err) {
     timeline_close(t);
     if (failed) return -1;
     v->gone = !v->fork_count || v->sites.why[0];
-    printf("run %" PRIu64 ": as it is: %s%s\n", v->made,
-           r.timed_out         ? "the time is up"
-           : r.record.signaled ? "ended by a signal"
-                               : "it ends",
-           v->gone ? "" : "; the fork and the lock's site are there: ");
-    if (!v->gone)
-        printf("  %s is taken at %s\n", v->situation.lock[0] ? v->situation.lock : "the lock", v->sites.how);
+    const char *end = r.timed_out ? "the time is up" : r.record.signaled ? "it ends by a signal" : "it ends";
+    printf("run %" PRIu64 ": as it is: %s", v->made, end);
+    if (!v->gone) {
+        const char *lock = v->situation.lock[0] ? v->situation.lock : "the lock";
+        printf("; the fork is made, and %s may be taken at %s", lock, v->sites.how);
+    }
+    printf("\n");
     fflush(stdout);
     return MISSED;
 }
@@ -283,8 +365,15 @@ static int verify(struct verify *v, struct rf_error *err) {
     if (outcome == HANGS) return hangs(v, err);
     if (!cli_has(v->args, "output")) unlink(v->path);
     if (!v->forced) return not_reached(v);
-    printf("fixed: the situation was forced %" PRIu64 " time%s and the child went on\n", v->forced,
+    printf("fixed: the situation was forced %" PRIu64 " time%s and the child went on", v->forced,
            v->forced == 1 ? "" : "s");
+    const char *begin = " (";
+    for (int i = 0; i < GATE_VERDICTS; i++) {
+        if (!v->seen[i]) continue;
+        printf("%s%s: %" PRIu64, begin, gate_verdict_name((enum gate_verdict)i), v->seen[i]);
+        begin = ", ";
+    }
+    printf(")\n");
     return RF_OK;
 }
 

@@ -23,6 +23,14 @@ _refork() {
             return
         fi
     fi
+    if [ "$command" = verify ]; then
+        # What follows "--" is a program's command line.
+        for ((i = 2; i < COMP_CWORD; i++)); do
+            [ "${COMP_WORDS[i]}" = -- ] || continue
+            if declare -F _command_offset >/dev/null; then _command_offset $((i + 1)); else mapfile -t COMPREPLY < <(compgen -f -- "$current"); fi
+            return
+        done
+    fi
     case $previous in
     -o | --output | --schedule | --save-schedule | --log | --junit)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")

@@ -346,6 +346,8 @@ bool gate_due(const struct recorder *r); // something is to be decided by time: 
 bool gate_wants_sites(const struct recorder *r);
 // The acquire site has been found; `problem`: why there can be no breakpoint.
 void gate_site(struct recorder *r, const char *problem);
+// The acquire site's breakpoint is to be on from the begin.
+bool gate_acquire_matters(const struct recorder *r);
 void gate_word(struct recorder *r, uint64_t address); // where the plan's lock word is
 void gate_from(struct recorder *r, uint64_t address); // a place of the plan's `from` list has been found
 bool gate_at_clone(struct recorder *r, struct task *t);

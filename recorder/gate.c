@@ -4,6 +4,11 @@
 //     forking task   --- fork() [held]                          fork ---------->
 //     another task   ----------------- takes the lock [parked]           [released]
 //     child                                                       `- stuck, or not
+//
+// With GATE_AFTER_ACQUIRE the lock is taken first, and its holder waits for the fork:
+//
+//     another task   --- takes the lock [parked]
+//     forking task   -------------------------- fork() ... fork ---------->
 #include "recorder/gate.h"
 #include "core/atomic_emulate.h"
 #include "core/clock.h"
@@ -19,6 +24,7 @@
 
 enum gate_state {
     OPEN,   // the fork has not come
+    TAKEN,  // AFTER_ACQUIRE: the lock is taken and its holder parked; the fork has not come
     HELD,   // the forking task is held, the others run
     PARKED, // another task has taken the lock and is parked; the forking task goes on to its fork
     FORKED, // the child has been made; the holder is still parked
@@ -142,7 +148,29 @@ void gate_free(struct recorder *r) {
 }
 
 bool gate_wants_sites(const struct recorder *r) {
-    return r->gate && r->gate->state == OPEN;
+    return r->gate && r->gate->state <= TAKEN;
+}
+
+static bool lock_first(const struct gate *g) {
+    return g->plan->stage == GATE_AFTER_ACQUIRE;
+}
+
+// Nobody else can fork while the only task of an address space is parked.
+static bool is_alone(const struct recorder *r, const struct task *t) {
+    for (const struct task *other = r->tasks; other; other = other->next)
+        if (other != t && other->mm == t->mm) return false;
+    return true;
+}
+
+// Does it matter now that t takes the lock?
+static bool waits_for_acquire(const struct recorder *r, const struct task *t) {
+    const struct gate *g = r->gate;
+    if (lock_first(g)) return g->state == OPEN && !is_alone(r, t);
+    return g->state == HELD && t->mm == g->forker->mm && t != g->forker;
+}
+
+bool gate_acquire_matters(const struct recorder *r) {
+    return r->gate->state == OPEN && lock_first(r->gate);
 }
 
 void gate_word(struct recorder *r, uint64_t address) {
@@ -179,6 +207,8 @@ bool gate_holds(const struct recorder *r, const struct task *t) {
     switch (g->state) {
     case HELD:
         return t == g->forker;
+    case TAKEN:
+        return t == g->parked;
     case PARKED:
         return t == g->parked || (g->alone && t != g->forker && is_ready(g->forker));
     case FORKED:
@@ -224,14 +254,33 @@ static void close_gate(struct recorder *r, struct task *t, bool in_function) {
     breakpoints_switch(t->mm, BREAK_ACQUIRE, true);
 }
 
+// AFTER_ACQUIRE: is this the fork that the parked holder waits for?
+static bool comes_to_parked(const struct gate *g, const struct task *t) {
+    return g->state == TAKEN && t != g->parked && t->mm == g->parked->mm &&
+           g->out->forks + 1 >= g->plan->fork;
+}
+
+// The holder is parked; t goes on to its fork.
+static void begin_fork(struct recorder *r, struct task *t, bool in_function) {
+    struct gate *g = r->gate;
+    g->forker = t;
+    g->in_function = in_function;
+    g->alone = true;
+    g->out->forker = t->tid;
+    g->out->closed = events(r);
+    switch_everywhere(r, BREAK_FORK, false);
+    note(r, t, "task %d comes to its fork while the lock is held", t->tid);
+    enter_state(r, PARKED);
+}
+
 enum break_wish gate_fork_entry(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {
     struct gate *g = r->gate;
     uint64_t back = 0;
-    if (g->state != OPEN) return WISH_PASS;
+    if (g->state > TAKEN) return WISH_PASS;
     tracee_read(t->tid, t->mm->mem_fd, regs->rsp, &back, 8);
     t->at_fork_site = g->plan->at_site && at_site(t, back);
-    bool this_one = (!g->plan->at_site || t->at_fork_site) && g->out->forks + 1 == g->plan->fork;
-    if (!this_one || g->plan->stage != GATE_BEFORE_PREPARE) return WISH_PASS;
+    if ((g->plan->at_site && !t->at_fork_site) || g->plan->stage == GATE_AT_CLONE) return WISH_PASS;
+    if (lock_first(g) ? !comes_to_parked(g, t) : g->out->forks + 1 != g->plan->fork) return WISH_PASS;
     g->landing = t;
     return WISH_LAND;
 }
@@ -239,7 +288,9 @@ enum break_wish gate_fork_entry(struct recorder *r, struct task *t, const struct
 // t is at the entry of a call that makes a new address space. True: it is held there.
 bool gate_at_clone(struct recorder *r, struct task *t) {
     struct gate *g = r->gate;
-    if (g->state != OPEN || !counts(g, t) || g->out->forks + 1 != g->plan->fork) return false;
+    if (lock_first(g) && counts(g, t) && comes_to_parked(g, t)) begin_fork(r, t, false);
+    if (lock_first(g) || g->state != OPEN || !counts(g, t) || g->out->forks + 1 != g->plan->fork)
+        return false;
     log_unlogged_entry(r);
     t->state = TASK_READY;
     t->at_landmark = t->held_at_entry = true;
@@ -337,8 +388,8 @@ static bool comes_from(const struct gate *g, struct task *t, uint64_t rsp) {
 
 enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {
     struct gate *g = r->gate;
-    if (g->state != HELD || t->mm != g->forker->mm) return WISH_PASS;
-    if (t == g->forker || (g->plan->acquire_task && t->number != g->plan->acquire_task)) return WISH_PASS;
+    if (!waits_for_acquire(r, t)) return WISH_PASS;
+    if (g->plan->acquire_task && t->number != g->plan->acquire_task) return WISH_PASS;
     if (!g->plan->function) {
         if (!instruction_takes(r, t, regs) || !comes_from(g, t, regs->rsp) ||
             ++g->out->acquires != g->plan->acquire_hit)
@@ -365,7 +416,7 @@ enum break_wish gate_return(struct recorder *r, struct task *t, const struct use
         const struct pending_return p = g->returns[i];
         if (p.tid != t->tid || p.address != regs->rip || p.rsp != regs->rsp) continue;
         g->returns[i] = g->returns[--g->return_count];
-        if (g->state != HELD || (uint32_t)regs->rax || ++g->out->acquires != g->plan->acquire_hit)
+        if (!waits_for_acquire(r, t) || (uint32_t)regs->rax || ++g->out->acquires != g->plan->acquire_hit)
             return WISH_PASS;
         g->out->lock = p.lock;
         g->landing = t;
@@ -378,21 +429,25 @@ void gate_landed(struct recorder *r, struct task *t) {
     struct gate *g = r->gate;
     if (g->landing != t) return;
     g->landing = NULL;
-    if (g->state == OPEN) {
+    if (g->state == OPEN && !lock_first(g)) {
         close_gate(r, t, true);
         return;
     }
-    if (g->state != HELD) return;
+    if (g->state == TAKEN) {
+        begin_fork(r, t, true);
+        return;
+    }
+    if (!waits_for_acquire(r, t)) return;
     g->out->taken = events(r);
     g->parked = t;
     g->out->parked = t->tid;
-    g->alone = true;
-    breakpoints_switch(t->mm, BREAK_ACQUIRE | BREAK_RETURN, false);
+    switch_everywhere(r, BREAK_ACQUIRE | BREAK_RETURN, false);
     char text[600];
     code_place_format(&g->plan->acquire, text, sizeof text);
-    note(r, t, "task %d has taken the lock 0x%" PRIx64 " at %.200s and is parked; task %d goes on", t->tid,
-         g->out->lock, text, g->forker->tid);
-    enter_state(r, PARKED);
+    note(r, t, "task %d has taken the lock 0x%" PRIx64 " at %.200s and is parked", t->tid, g->out->lock,
+         text);
+    g->alone = !lock_first(g);
+    enter_state(r, lock_first(g) ? TAKEN : PARKED);
 }
 
 // ---- waits
@@ -466,6 +521,9 @@ static void bound_reached(struct recorder *r) {
     case HELD:
         decide(r, GATE_NEVER_CONCURRENT, "no other task took the lock there %s", bound);
         return;
+    case TAKEN:
+        decide(r, GATE_NEVER_CONCURRENT, "no fork came while the lock was held, %s", bound);
+        return;
     case PARKED: {
         char seen[160];
         snprintf(seen, sizeof seen, "no fork %s while the holder is parked", bound);
@@ -502,6 +560,23 @@ void gate_poll(struct recorder *r) {
     if (bound_is_over(r, now_us(r))) bound_reached(r);
 }
 
+// AFTER_ACQUIRE: every other task waits, and so none can make the fork while the lock is held.
+static void all_wait_before_fork(struct recorder *r) {
+    struct gate *g = r->gate;
+    for (struct task *t = r->tasks; t; t = t->next) {
+        if (t == g->parked || t->mm != g->parked->mm || !waits_in_futex(t) || !word_is_of_the_lock(g, t))
+            continue;
+        g->out->word = t->args[0];
+        g->out->position = t->entry_regs.rip;
+        g->out->all_wait = true;
+        decide(r, GATE_HOLDER_NEEDED,
+               "no fork can come while the lock is held: every other task waits, task %d for that lock",
+               t->tid);
+        return;
+    }
+    decide(r, GATE_NEVER_CONCURRENT, "no fork can come while the lock is held: every other task waits");
+}
+
 // Nobody whom the gate lets run can. True: somebody has been released.
 bool gate_idle(struct recorder *r) {
     struct gate *g = r->gate;
@@ -510,8 +585,13 @@ bool gate_idle(struct recorder *r) {
         if (!all_wait_for_tasks(r, g->forker)) return false; // a timer, a pipe: until the bound
         decide(r, GATE_NEVER_CONCURRENT, "every other task waits, and none has taken the lock there");
         return true;
+    case TAKEN:
+        if (!all_wait_for_tasks(r, g->parked)) return false;
+        all_wait_before_fork(r);
+        return true;
     case PARKED:
         if (!all_wait_for_tasks(r, g->parked)) return false;
+        g->out->all_wait = true;
         refuted_by(r, g->forker, "nobody can run while the holder is parked");
         return true;
     case FORKED: // what the child inherited stays as it is whatever the parent does
@@ -540,7 +620,7 @@ void gate_ended(struct recorder *r, struct task *t, int status) {
     else if (child)
         decide(r, GATE_CHILD_WENT_ON, "the child %d ended with status %d", g->child, WEXITSTATUS(status));
     if (t == g->landing) g->landing = NULL;
-    if ((g->state == HELD || g->state == PARKED) && (t == g->forker || t == g->parked))
+    if (g->state >= TAKEN && g->state <= PARKED && (t == g->forker || t == g->parked))
         decide(r, GATE_UNDECIDED, "task %d ended while the gate was closed", t->tid);
     if (g->state == FORKED && t == g->parked) {
         g->parked = NULL;
@@ -565,8 +645,14 @@ void gate_end(struct recorder *r) {
     case DONE:
         return;
     case OPEN:
-        decide(r, GATE_NO_FORK, "the program made %" PRIu64 " fork%s%s, not %" PRIu64, g->out->forks,
-               g->out->forks == 1 ? "" : "s", g->plan->at_site ? " at that site" : "", g->plan->fork);
+        if (lock_first(g) && !g->site_found)
+            decide(r, GATE_NO_SITE, "%s", g->problem);
+        else if (lock_first(g))
+            decide(r, GATE_NEVER_CONCURRENT, "the lock was taken there %" PRIu64 " time%s, not %" PRIu64,
+                   g->out->acquires, g->out->acquires == 1 ? "" : "s", g->plan->acquire_hit);
+        else
+            decide(r, GATE_NO_FORK, "the program made %" PRIu64 " fork%s%s, not %" PRIu64, g->out->forks,
+                   g->out->forks == 1 ? "" : "s", g->plan->at_site ? " at that site" : "", g->plan->fork);
         return;
     case FORKED:
     case WATCH:

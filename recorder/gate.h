@@ -2,6 +2,7 @@
 #ifndef REFORK_RECORDER_GATE_H
 #define REFORK_RECORDER_GATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum gate_verdict {
@@ -25,6 +26,7 @@ struct gate_outcome {
     uint64_t lock;             // the lock word, or the acquire function's first argument; 0: unknown
     uint64_t word;     // ATFORK_PROTECTED, HOLDER_NEEDED: the futex word that the forking task waits on, or 0
     uint64_t position; // ... and its pc
+    bool all_wait;     // HOLDER_NEEDED: every other task waits for another, so that this is certain
     uint64_t forks,
         acquires; // of the program up to the gate's; counted at the site while the gate was closed
     uint64_t closed, taken, forked,

@@ -55,7 +55,8 @@ static void find_gate(const struct mapped *x, const struct gate_plan *plan) {
         gate_word(x->r, at);
     for (size_t i = 0; i < plan->from_count; i++)
         if (locate(x, &plan->from[i], &at)) gate_from(x->r, at);
-    if (locate(x, &plan->acquire, &at)) gate_site(x->r, breakpoint_add(x->r, x->t, at, BREAK_ACQUIRE, false));
+    if (locate(x, &plan->acquire, &at))
+        gate_site(x->r, breakpoint_add(x->r, x->t, at, BREAK_ACQUIRE, gate_acquire_matters(x->r)));
 }
 
 static void find_places(const struct mapped *x) {

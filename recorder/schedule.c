@@ -107,16 +107,25 @@ static int fork_line(struct line *l) {
     return accept(l, "hit") ? number(l, "hits", 1, UINT32_MAX, &g->fork) : 0;
 }
 
+static const char *const stages[GATE_STAGES] = {
+    [GATE_BEFORE_PREPARE] = "before-prepare",
+    [GATE_AT_CLONE] = "at-clone",
+    [GATE_AFTER_ACQUIRE] = "after-acquire",
+};
+
+const char *gate_stage_name(enum gate_stage stage) {
+    return stages[stage];
+}
+
 static int stage_line(struct line *l) {
     struct gate_plan *g = &l->s->gate;
     g->given = true;
-    if (accept(l, "before-prepare"))
-        g->stage = GATE_BEFORE_PREPARE;
-    else if (accept(l, "at-clone"))
-        g->stage = GATE_AT_CLONE;
-    else
-        return bad(l, "a stage is 'before-prepare' or 'at-clone'");
-    return 0;
+    for (int i = 0; i < GATE_STAGES; i++) {
+        if (!accept(l, stages[i])) continue;
+        g->stage = (enum gate_stage)i;
+        return 0;
+    }
+    return bad(l, "a stage is 'before-prepare', 'at-clone' or 'after-acquire'");
 }
 
 // The lock word: a place in a module's data, or an address (which is the same in every run without ASLR).
@@ -379,7 +388,7 @@ static void write_gate(FILE *out, const struct gate_plan *g) {
     } else {
         fprintf(out, "fork %llu\n", U(g->fork));
     }
-    fprintf(out, "stage %s\n", g->stage == GATE_AT_CLONE ? "at-clone" : "before-prepare");
+    fprintf(out, "stage %s\n", gate_stage_name(g->stage));
     code_place_format(&g->acquire, text, sizeof text);
     fprintf(out, "acquire %s %s", g->function ? "function" : "instruction", text);
     code_place_format(&g->word, text, sizeof text);

@@ -21,7 +21,9 @@ struct code_place {
 #define SCHEDULE_YIELDS 16
 #define GATE_FROM_MAX   64
 
-enum gate_stage { GATE_BEFORE_PREPARE, GATE_AT_CLONE };
+// Where the forking task is held until the lock is taken; AFTER_ACQUIRE: nowhere, it is the task that takes the lock that
+// is parked until the fork comes.
+enum gate_stage { GATE_BEFORE_PREPARE, GATE_AT_CLONE, GATE_AFTER_ACQUIRE, GATE_STAGES };
 
 // The fork gate. When the program makes its `fork`-th fork (with a site: the n-th at that site), the forking task is
 // held; the others run until one of them has taken the lock at `acquire`; that one is parked, and the fork is made.
@@ -86,6 +88,8 @@ void schedule_release(struct schedule *s);
 void schedule_write(FILE *out, const struct schedule *s);
 // Parses a place ("libc.so.6+0x1234"); false: none.
 bool code_place_parse(const char *text, struct code_place *out);
+// "before-prepare", ...
+const char *gate_stage_name(enum gate_stage stage);
 void code_place_format(const struct code_place *p, char *out, size_t size);
 
 // The d-1 steps at which PCT lowers the running task's priority: distinct, ascending, of 1..steps. Returns how

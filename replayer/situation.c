@@ -87,7 +87,15 @@ static bool find_own(const struct view *v, struct own_frame *o) {
     return o->frames[o->own].function != NULL;
 }
 
-bool situation_stack(struct timeline *t, int tid, bool returned, struct own_frame *out) {
+static bool name_frames(struct timeline *t, const struct view *v, struct raw_frame *raw, size_t n,
+                        struct own_frame *out) {
+    if (n) raw[0].exact = false;
+    out->count =
+        symbols_frames(timeline_symbols(t), v, raw, n, out->frames, sizeof out->frames / sizeof *out->frames);
+    return out->count && find_own(v, out);
+}
+
+bool situation_stack(struct timeline *t, int tid, struct own_frame *out) {
     struct view v;
     struct rf_error err;
     struct user_regs_struct regs;
@@ -96,10 +104,23 @@ bool situation_stack(struct timeline *t, int tid, bool returned, struct own_fram
         replay_view(timeline_replay(t), tid, &v, &err) < 0)
         return false;
     size_t n = unwind_stack(&v, &regs, raw, sizeof raw / sizeof *raw);
-    if (returned) raw[0].exact = false;
-    out->count = symbols_frames(timeline_symbols(t), &v, raw, n, out->frames,
-                                sizeof out->frames / sizeof *out->frames);
-    return out->count && find_own(&v, out);
+    return name_frames(t, &v, raw, n, out);
+}
+
+// The same for a point of a verdict. Moves t to it.
+static bool point_stack(struct timeline *t, const struct finding_point *p, struct view *v,
+                        struct own_frame *out) {
+    struct rf_error err;
+    struct raw_frame raw[128];
+    size_t n = 0;
+    if (!p->event || timeline_seek(t, p->event, &err) < 0 ||
+        replay_view(timeline_replay(t), p->tid, v, &err) < 0)
+        return false;
+    for (size_t i = 0; i < p->stack.count && n < sizeof raw / sizeof *raw; i++) {
+        const struct frame *f = &p->stack.frames[i];
+        if (!f->inlined) raw[n++] = (struct raw_frame){.pc = f->pc, .scanned = f->scanned};
+    }
+    return name_frames(t, v, raw, n, out);
 }
 
 // ---- reading the recording
@@ -170,15 +191,9 @@ static void read_instruction(const struct view *v, const struct own_frame *o,
 static int read_acquire(struct timeline *t, const struct finding *f, struct situation *out,
                         struct rf_error *err) {
     struct view v;
-    if (timeline_seek(t, f->acquired.event, err) < 0 ||
-        replay_view(timeline_replay(t), f->acquired.tid, &v, err) < 0)
-        return -1;
     struct own_frame *o = calloc(1, sizeof *o);
     rf_assert(o);
-    // The finding's stack is that of the acquire, which is before the event.
-    for (; o->count < f->acquired.stack.count && o->count < sizeof o->frames / sizeof *o->frames; o->count++)
-        o->frames[o->count] = f->acquired.stack.frames[o->count];
-    bool known = find_own(&v, o);
+    bool known = point_stack(t, &f->acquired, &v, o);
     if (known) {
         read_frame(t, &v, &o->frames[o->own], &out->acquired);
         read_instruction(&v, o, &out->instruction);
@@ -200,11 +215,9 @@ static int read_acquire(struct timeline *t, const struct finding *f, struct situ
 static int read_fork(struct timeline *t, const struct finding *f, struct situation *out,
                      struct rf_error *err) {
     struct view v;
-    if (timeline_seek(t, f->fork.event, err) < 0) return -1;
     struct own_frame *o = calloc(1, sizeof *o);
     rf_assert(o);
-    bool known = situation_stack(t, f->fork.tid, false, o) &&
-                 replay_view(timeline_replay(t), f->fork.tid, &v, err) == 0;
+    bool known = point_stack(t, &f->fork, &v, o);
     if (known) read_frame(t, &v, &o->frames[o->own], &out->forked);
     free(o);
     if (known) return 0;
@@ -261,27 +274,14 @@ static bool same_function(const struct situation_frame *f, const struct frame *g
     return g->function && !strcmp(f->function, g->function);
 }
 
-static const struct frame *own_of(struct timeline *t, const struct finding_point *p, struct own_frame *o) {
-    struct view v;
-    struct rf_error err;
-    if (!p->event || timeline_seek(t, p->event, &err) < 0 ||
-        replay_view(timeline_replay(t), p->tid, &v, &err) < 0)
-        return NULL;
-    for (o->count = 0; o->count < p->stack.count && o->count < sizeof o->frames / sizeof *o->frames;
-         o->count++)
-        o->frames[o->count] = p->stack.frames[o->count];
-    return find_own(&v, o) ? &o->frames[o->own] : NULL;
-}
-
 bool situation_is(const struct situation *s, struct timeline *t, const struct finding *f) {
     if (!can_be_forced(f->kind)) return false;
     if (s->lock[0] && f->lock.symbol[0] && strcmp(s->lock, f->lock.symbol) != 0) return false;
     struct own_frame *o = malloc(sizeof *o);
     rf_assert(o);
-    const struct frame *at = own_of(t, &f->acquired, o);
-    bool same = at && same_function(&s->acquired, at);
-    at = same ? own_of(t, &f->fork, o) : NULL;
-    same = at && same_function(&s->forked, at);
+    struct view v;
+    bool same = point_stack(t, &f->acquired, &v, o) && same_function(&s->acquired, &o->frames[o->own]) &&
+                point_stack(t, &f->fork, &v, o) && same_function(&s->forked, &o->frames[o->own]);
     free(o);
     return same;
 }
@@ -290,7 +290,7 @@ bool situation_holds(const struct situation *s, const struct situation_sites *si
                      int tid, uint64_t lock, char *why, size_t why_size) {
     struct own_frame *o = malloc(sizeof *o);
     rf_assert(o);
-    bool known = situation_stack(t, tid, sites->function_module[0], o);
+    bool known = situation_stack(t, tid, o);
     const struct frame f = known ? o->frames[o->own] : (struct frame){0};
     free(o);
     if (!known || !same_function(&s->acquired, &f)) {
@@ -347,8 +347,7 @@ int situation_forks(const struct situation *s, struct timeline *t, struct situat
         int tid = e.tid;
         ++*total;
         failed = timeline_seek(t, n, err) < 0;
-        if (failed || !situation_stack(t, tid, false, o) || !same_function(&s->forked, &o->frames[o->own]))
-            continue;
+        if (failed || !situation_stack(t, tid, o) || !same_function(&s->forked, &o->frames[o->own])) continue;
         looked++;
         const struct frame *f = &o->frames[o->own];
         char *text = s->forked.text ? situation_trimmed(timeline_source_line(t, f->file, f->line)) : NULL;

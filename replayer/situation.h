@@ -97,9 +97,9 @@ struct own_frame {
     size_t outside_fork;  // of the frame that called fork(); 0: the call came without it
     size_t lock_function; // of the frame of a function that takes a lock; `count`: none
 };
-// The stack of `tid` with the program's own innermost frame. `returned`: the task is behind a call, and that call's
-// line is meant. False: it has none.
-bool situation_stack(struct timeline *t, int tid, bool returned, struct own_frame *out);
+// The stack of `tid` with the program's own innermost frame. Its innermost line is that of the instruction before the pc:
+// the lock instruction, or the call, that has been executed. False: it has none.
+bool situation_stack(struct timeline *t, int tid, struct own_frame *out);
 // Without the blanks around it, from malloc; NULL when nothing is left.
 char *situation_trimmed(const char *text);
 

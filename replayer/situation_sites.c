@@ -316,8 +316,9 @@ static void locate_calls(const struct situation *s, struct timeline *t, const st
     for (size_t i = 0; i < calls.count && out->call_count < SITUATION_CALLS; i++)
         out->calls[out->call_count++] = place_of(&c->module, calls.v[i].address);
     if (!calls.count)
-        snprintf(out->why, sizeof out->why, "%.200s does not take the lock any more: it has no line '%.100s'",
-                 s->acquired.function, s->acquired.text ? s->acquired.text : "with that call");
+        snprintf(out->why, sizeof out->why, "%.200s does not take the lock any more: it has no %s%.100s%s",
+                 s->acquired.function, s->acquired.text ? "line '" : "such call",
+                 s->acquired.text ? s->acquired.text : "", s->acquired.text ? "'" : "");
     else if (!s->lock_function)
         locate_in_library(s, t, v, out);
     else if (!function_module(v, s->lock_function, s->instruction.module, s->acquired.module,

@@ -76,6 +76,19 @@ for ((i = 0; i < 5; i++)); do
     [ $? = 120 ] || fail "replay $i does not deadlock"
 done
 
+# The lock is taken first, and its holder parked until the fork comes; within one call only.
+behind=$(objdump -d --no-show-raw-insn --disassemble=log_entry "$programs/gate_mutex" | sed -nE '/call.*<pthread_mutex_lock@plt>/{n;s/^ *([0-9a-f]+):.*/\1/p;q}')
+inlined=$(objdump -d --no-show-raw-insn --disassemble=write_report "$programs/gate_mutex" | sed -nE '/call.*<pthread_mutex_lock@plt>/{n;s/^ *([0-9a-f]+):.*/from gate_mutex!+0x\1/p}')
+plan 'fork 1' 'stage after-acquire' 'acquire function libc.so.6!pthread_mutex_lock hit 2' "from gate_mutex!+0x${behind:-1}" "$inlined"
+gated 120 child-stuck gate_mutex
+explained log_mutex log_entry
+gated 0 atfork-protected gate_mutex protected
+plan 'fork 1' 'stage after-acquire' 'acquire function libc.so.6!pthread_mutex_lock hit 9' "from gate_mutex!+0x${behind:-1}"
+gated 0 never-concurrent gate_mutex apart
+grep -q 'the lock was taken there 0 times, not 9' stderr || fail "after-acquire: $(cat stderr)"
+plan 'fork 1' 'acquire function libc.so.6!pthread_mutex_lock' 'from gate_mutex!+0x1' 'bound ms 200'
+gated 0 never-concurrent gate_mutex
+
 # A static program: fork() and the lock's function by symbol.
 plan 'fork 3' 'acquire function pthread_mutex_lock'
 gated 120 child-stuck gate_mutex.static

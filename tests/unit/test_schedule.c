@@ -58,6 +58,17 @@ static void test_gate(void **state) {
 
     s = parsed("refork schedule 1\nacquire function pthread_mutex_lock\nfork 2\n");
     assert_false(s.gate.has_word);
+    s = parsed(
+        "refork schedule 1\nfork 1\nstage after-acquire\nacquire function f\nfrom prog!+0x10\nfrom g+4\n");
+    assert_int_equal(s.gate.stage, GATE_AFTER_ACQUIRE);
+    assert_int_equal(s.gate.from_count, 2);
+    assert_string_equal(s.gate.from[0].module, "prog");
+    assert_int_equal(s.gate.from[0].offset, 0x10);
+    assert_string_equal(s.gate.from[1].symbol, "g");
+    schedule_release(&s);
+
+    s = parsed("refork schedule 1\nacquire function pthread_mutex_lock\nfork 2\n");
+    assert_int_equal(s.gate.from_count, 0);
     assert_false(s.gate.at_site);
     assert_int_equal(s.gate.fork, 2);
     assert_int_equal(s.gate.stage, GATE_BEFORE_PREPARE);
@@ -163,7 +174,9 @@ static void test_errors(void **state) {
         {"refork schedule 1\nfork 1\n", "'acquire' line; 'acquire' is missing"},
         {"refork schedule 1\nacquire function f\n", "'fork' is missing"},
         {"refork schedule 1\nstage at-clone\n", "'fork' is missing"},
-        {"refork schedule 1\nstage later\n", "a stage is 'before-prepare' or 'at-clone'"},
+        {"refork schedule 1\nstage later\n", "a stage is 'before-prepare', 'at-clone' or 'after-acquire'"},
+        {"refork schedule 1\nfrom\n", "line 2: the place is missing"},
+        {"refork schedule 1\nfrom f\n", "'fork' is missing"},
         {"refork schedule 1\nacquire f\n", "'instruction PLACE' or 'function PLACE'"},
         {"refork schedule 1\nacquire function f hit\n", "the number of hits is missing"},
         {"refork schedule 1\nacquire function f task 0\n", "'0' is no number of a task"},
@@ -214,6 +227,7 @@ static void test_garbage(void **state) {
                                         "f+0x10",
                                         "lib.so+1",
                                         "stage at-clone\n",
+                                        "from f\n",
                                         "switch 1 1\n",
                                         "bound ms",
                                         "pct threads 3 steps 9 depth 2 seed",
