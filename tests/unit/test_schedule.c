@@ -58,6 +58,8 @@ static void test_gate(void **state) {
 
     s = parsed("refork schedule 1\nacquire function pthread_mutex_lock\nfork 2\n");
     assert_false(s.gate.has_word);
+    schedule_release(&s);
+
     s = parsed(
         "refork schedule 1\nfork 1\nstage after-acquire\nacquire function f\nfrom prog!+0x10\nfrom g+4\n");
     assert_int_equal(s.gate.stage, GATE_AFTER_ACQUIRE);
