@@ -384,6 +384,10 @@ static int hunt(struct hunter *x) {
     if (x->h.found_count && !x->keep_going) return 0;
     if (x->search <= SEARCH_DIRECTED && directed(x) < 0) return -1;
     if (x->h.found_count && !x->keep_going) return 0;
+    if (x->search == SEARCH_ALL && x->h.candidates.tasks < 2) {
+        x->h.stopped = "the program is one task: there are no other schedules";
+        return 0;
+    }
     return x->search == SEARCH_DIRECTED ? 0 : wide(x);
 }
 

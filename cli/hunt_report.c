@@ -60,7 +60,7 @@ static void text_covered(FILE *out, const struct hunt *h) {
                     plural(h->failed_runs));
     if (c->dropped)
         report_wrap(out, 0, "There are more than %d pairs: the rest was left out.", CANDIDATES_MAX);
-    if (!h->found_count && h->stopped && pairs_tried(h) < c->count)
+    if (!h->found_count && h->stopped && (pairs_tried(h) < c->count || !h->wide_runs))
         report_wrap(out, 0, "Stopped early: %s.", h->stopped);
 }
 

@@ -101,7 +101,7 @@ replays orphaned-lock rwlock
 
 # ---- nothing to hunt; what hangs by itself
 hunted 0 --runs 2 -- true
-json '.runs == 2 and .covered.forks == 0 and .stopped != null'
+json '.runs == 1 and .covered.forks == 0 and (.stopped | contains("one task"))'
 hunted 120 -- "$build/samples/mutex_deadlock"
 json '.runs == 1 and .found[0].how == "the program as it is"'
 replays orphaned-lock log_mutex
@@ -122,7 +122,7 @@ echo run >>runs
 END
 chmod +x counts.sh
 rm -f runs
-hunted 0 --runs 3 --before 'touch made' --after 'rm made' -- ./counts.sh
+hunted 0 --strategy random --runs 3 --before 'touch made' --after 'rm made' -- ./counts.sh
 [ "$(wc -l <runs)" = 3 ] || fail "not 3 runs: $(cat runs)"
 grep -q 'a line' json stderr && fail "the program's output is shown"
 [ ! -e made ] || fail "--after was not run"
