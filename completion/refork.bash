@@ -8,11 +8,11 @@ _refork() {
         return
     fi
     command=${COMP_WORDS[1]}
-    if [ "$command" = record ]; then
+    if [ "$command" = record ] || [ "$command" = hunt ]; then
         # What follows the program's name is its own command line.
         for ((i = 2; i < COMP_CWORD; i++)); do
             case ${COMP_WORDS[i]} in
-            -o | --output | --seed | --schedule | --save-schedule | --log) ((i++)) ;;
+            -o | --output | --seed | --schedule | --save-schedule | --log | --runs | --for | --timeout | --strategy | --before | --after | --junit) ((i++)) ;;
             --) ((i++)) && break ;;
             -*) ;;
             *) break ;;
@@ -32,7 +32,7 @@ _refork() {
         done
     fi
     case $previous in
-    -o | --output | --schedule | --save-schedule | --log)
+    -o | --output | --schedule | --save-schedule | --log | --junit)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
@@ -40,13 +40,21 @@ _refork() {
         [ "$command" = export ] && mapfile -t COMPREPLY < <(compgen -W "html json" -- "$current")
         return
         ;;
-    --seed | --runs | --timeout | --error-exitcode | --from | --task | --at | --script | --size) return ;;
+    --strategy)
+        mapfile -t COMPREPLY < <(compgen -W "directed pct random delay" -- "$current")
+        return
+        ;;
+    --before | --after)
+        mapfile -t COMPREPLY < <(compgen -c -- "$current")
+        return
+        ;;
+    --runs | --for | --timeout | --seed | --error-exitcode | --from | --task | --at | --script | --size) return ;;
     esac
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$("$refork" help --words "$command" 2>/dev/null | tr -d '=')" -- "$current")
     elif [ "$command" = help ]; then
         mapfile -t COMPREPLY < <(compgen -W "$("$refork" help --words 2>/dev/null)" -- "$current")
-    elif [ "$command" = record ]; then
+    elif [ "$command" = record ] || [ "$command" = hunt ]; then
         mapfile -t COMPREPLY < <(compgen -c -- "$current")
     elif [ "$command" = diagnose ]; then
         mapfile -t COMPREPLY < <(

@@ -187,7 +187,8 @@ struct recorder {
     uint64_t others_ran; // as mm.others_ran, of all
     bool fds_passed;     // over a socket: who holds which pipe cannot be told any more
     unsigned idle_looks; // since somebody ran
-    uint64_t looked_us;  // spent on single steps through loops
+    uint64_t looked_us;  // spent on single steps through loops with syscalls
+    uint64_t spun_us;    // ... without
 };
 
 // ---- engine.c: the loop

@@ -17,10 +17,15 @@ struct walk {
     size_t count;
 };
 
+// A budget of its own: many tasks that poll with pauses would use up all, and a child that spins would never be looked at.
+bool spin_affordable(const struct recorder *r) {
+    return r->spun_us * 25 <= r->clock_us + 5000000;
+}
+
 // One instruction, or as many as a stub of refork's has. False: t is at a landmark, or gone.
 static bool advance(struct recorder *r, struct task *t, struct user_regs_struct *regs, struct turn *turn) {
     do {
-        r->looked_us += 25;
+        r->spun_us += 25;
         if (turn && !own_instruction(t->mm, regs->rip)) turn_step(t, regs, turn);
         if (!step(r, t, regs)) return false;
     } while (own_code(t->mm, regs->rip));
@@ -125,7 +130,7 @@ bool spin_look(struct recorder *r, struct task *t) {
     int tid = t->tid;
     t->busy = 0;
     if (t->busy_look < LOOK_LATER_MAX) t->busy_look *= 2;
-    if (!loop_affordable(r, false)) return false;
+    if (!spin_affordable(r)) return false;
     t->stepping = t->stepped = true;
     t->state = TASK_READY;
     look(r, t);

@@ -138,8 +138,10 @@ static struct waiter *wait_of(struct analysis *a, size_t life) {
 // What the holder of w's lock waits for itself.
 static struct waiter *next_of(struct analysis *a, const struct waiter *w) {
     const struct waiter *f = w->first;
-    return f->futex && f->searched && f->who.tid && !f->who.fork && !f->posts ? wait_of(a, f->who.life)
-                                                                              : NULL;
+    bool known = f->futex && f->searched && f->who.tid && !f->who.fork && !f->posts;
+    struct waiter *next = known ? wait_of(a, f->who.life) : NULL;
+    // A loop that polls for something else may take a lock, and free it, in each turn: tests/programs/rare_locks.c.
+    return next == w && w->stuck->wait == WAIT_YIELD && !w->stuck->proved ? NULL : next;
 }
 
 static void add_edge(struct finding *f, const struct waiter *w) {

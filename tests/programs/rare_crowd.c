@@ -18,13 +18,14 @@ static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;
     }
 #define NAME(n) use_##n,
 // Numbers 0 to 199: tens without a leading zero.
+// clang-format off
 #define TEN(X, t) X(t##0) X(t##1) X(t##2) X(t##3) X(t##4) X(t##5) X(t##6) X(t##7) X(t##8) X(t##9)
-#define ALL(X)                                                                                               \
-    X(0)                                                                                                     \
-    X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) TEN(X, 1) TEN(X, 2) TEN(X, 3) TEN(X, 4) TEN(X, 5) TEN(X, 6) \
-        TEN(X, 7) TEN(X, 8) TEN(X, 9) TEN(X, 10) TEN(X, 11) TEN(X, 12) TEN(X, 13) TEN(X, 14) TEN(X, 15)      \
-            TEN(X, 16) TEN(X, 17) TEN(X, 18) TEN(X, 19)
+#define ALL(X) \
+    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) \
+    TEN(X, 1) TEN(X, 2) TEN(X, 3) TEN(X, 4) TEN(X, 5) TEN(X, 6) TEN(X, 7) TEN(X, 8) TEN(X, 9) TEN(X, 10) \
+    TEN(X, 11) TEN(X, 12) TEN(X, 13) TEN(X, 14) TEN(X, 15) TEN(X, 16) TEN(X, 17) TEN(X, 18) TEN(X, 19)
 ALL(USE)
+// clang-format on
 static void (*const uses[LOCKS])(void) = {ALL(NAME)};
 
 static void log_entry(void) {

@@ -40,6 +40,24 @@ static void test_gate(void **state) {
     assert_int_equal(s.strategy, STRATEGY_NONE);
     schedule_release(&s);
 
+    s = parsed("refork schedule 1\nfork 1\nacquire instruction libc.so.6+0x3b2f1 word prog!queue+8 hit 2\n");
+    assert_true(s.gate.has_word);
+    assert_string_equal(s.gate.word.module, "prog");
+    assert_string_equal(s.gate.word.symbol, "queue");
+    assert_int_equal(s.gate.word.offset, 8);
+    assert_int_equal(s.gate.acquire_hit, 2);
+    schedule_release(&s);
+
+    s = parsed("refork schedule 1\nfork 1\nacquire function f word 0x55555555a2c0 task 3\n");
+    assert_true(s.gate.has_word);
+    assert_string_equal(s.gate.word.module, "");
+    assert_string_equal(s.gate.word.symbol, "");
+    assert_int_equal(s.gate.word.offset, 0x55555555a2c0);
+    assert_int_equal(s.gate.acquire_task, 3);
+    schedule_release(&s);
+
+    s = parsed("refork schedule 1\nacquire function pthread_mutex_lock\nfork 2\n");
+    assert_false(s.gate.has_word);
     s = parsed(
         "refork schedule 1\nfork 1\nstage after-acquire\nacquire function f\nfrom prog!+0x10\nfrom g+4\n");
     assert_int_equal(s.gate.stage, GATE_AFTER_ACQUIRE);
@@ -204,6 +222,7 @@ static void test_garbage(void **state) {
                                         "\n",
                                         "hit",
                                         "acquire",
+                                        "word",
                                         "function",
                                         "f+0x10",
                                         "lib.so+1",
