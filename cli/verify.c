@@ -439,7 +439,7 @@ static const struct cli_option verify_options[] = {
 const struct cli_command command_verify = {
     .name = "verify",
     .operands = "FILE -- PROGRAM [ARG...]",
-    .summary = "Force a recorded deadlock's situation on another build: is it fixed?",
+    .summary = "Force a recorded deadlock's situation on another build: fixed or not",
     .details =
         "The lock is taken by the same function and line, and held over the same fork; both are found by\n"
         "symbol and source line. PROGRAM's input is empty, its output dropped.\n\n"
