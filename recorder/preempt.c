@@ -417,6 +417,9 @@ static void make_landmark(struct recorder *r, struct task *t) {
             have = false;
             break;
         }
+        // The way to the first visit may be long by itself (python3's first turn of a loop was). One visit tells no
+        // counter from the rest: replay then took minutes to look at each second turn's digest.
+        if (words.visits == 1) words.steps = 0;
     }
     canonical_regs(&regs);
     log_state(r, t, &regs, &words, have ? &site : NULL);
