@@ -23,8 +23,9 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
     bool general = info->si_code == SI_KERNEL;
     bool tsc = general && pc[0] == 0x0f && pc[1] == 0x31;
     bool tscp = general && pc[0] == 0x0f && pc[1] == 0x01 && pc[2] == 0xf9;
-    if (!tsc && !tscp) { // nothing of ours: it happens again, and is handled as it would have been
+    if (!tsc && !tscp) { // nothing of ours: handled as it would have been, when it happens again
         sigaction(signal, &before, NULL);
+        if (info->si_code <= 0) raise(signal); // sent with kill: it does not happen again
         return;
     }
     uint32_t aux;
