@@ -396,7 +396,7 @@ static void name_files(struct core *c) {
 // The innermost PID namespace's TIDs are in the core when the kernel wrote it. A debugger outside writes its own:
 // then the C library's copy of the TID is the one that locks have.
 static void find_aliases(struct core *c) {
-    enum { TCB_TID = 720 }; // struct pthread of glibc 2.31 to 2.41; elsewhere this finds nothing that fits
+    enum { TCB_TID = 720 }; // struct pthread of glibc 2.36; elsewhere this finds nothing that fits
     for (size_t i = 0; i < c->base.thread_count; i++) {
         struct snapshot_thread *t = &c->base.threads[i];
         uint64_t self;
