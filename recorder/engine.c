@@ -11,8 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-// Half a second of work without a syscall: a first look costs up to a few, and most who compute are done by then.
-enum { FIRST_SPIN_LOOK = 125, TICK_US = 4000, FLUSH_US = 1000000, IDLE_FLUSH_US = 250000 };
+enum { FIRST_SPIN_LOOK = 12, TICK_US = 4000, FLUSH_US = 1000000, IDLE_FLUSH_US = 250000 };
 
 static volatile sig_atomic_t interrupts, terminate_signal, ticks;
 
