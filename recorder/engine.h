@@ -132,6 +132,7 @@ struct task {
         stepped; // by the latter two since its landmark: equal registers need not mean that it is still there
     bool stuck_logged;
     unsigned busy, busy_look; // ticks or slices without a syscall; how many until spin_look
+    unsigned spin_looks;
     struct loop *loop;        // recorder/loop.h; NULL: it has not waited in a loop yet
     int inject_signal;        // signal to hand over at the next resume (signal-delivery-stop only)
     bool in_signal_stop;      // the present stop is a signal-delivery-stop

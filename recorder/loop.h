@@ -114,7 +114,7 @@ void loop_known(struct recorder *r, struct task *t, enum wait_kind kind, bool fi
 // Whether looking does not take too much of the recording's time: a 25th, a fifth for a task that `sleeps` in its loop and
 // so is in no hurry.
 bool loop_affordable(const struct recorder *r, bool sleeps);
-bool spin_affordable(const struct recorder *r);
+bool spin_affordable(const struct recorder *r, const struct task *t);
 
 // ---- spin.c
 

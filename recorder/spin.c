@@ -6,26 +6,37 @@
 #include <string.h>
 
 enum {
-    SPIN_STEPS = 4096,   // for a turn that comes back equal: up to half of it long
+    FIRST_STEPS = 512,   // of a task's first look, for a turn that comes back equal: up to half of it long
+    SPIN_STEPS = 4096,   // ... of any later look
     COUNT_STEPS = 12000, // for a turn that counts
+    FEWEST_STEPS = 128,  // less is no look
+    STEP_US = 25,
     LOOK_LATER_MAX = 512,
     MIN_TURNS = 4,
+    SOON = 128, // turns: later than that is for another look
 };
 
 struct walk {
     uint64_t pcs[SPIN_STEPS];
-    size_t count;
+    size_t count, steps; // steps: that it may take
 };
 
-// A budget of its own: many tasks that poll with pauses would use up all, and a child that spins would never be looked at.
-bool spin_affordable(const struct recorder *r) {
-    return r->spun_us * 25 <= r->clock_us + 5000000;
+// How many steps of t the recording can afford: a 25th of its time. A budget of its own: many tasks that poll with
+// pauses would use up all, and a child that spins would never be looked at. What is likely to be stuck, and to be what
+// is looked for, has some in advance; a program that only computes has the first looks of its threads.
+static size_t affordable_steps(const struct recorder *r, const struct task *t) {
+    uint64_t advance = t->process->child_of_threaded ? 5000000 : 500000, all = (r->clock_us + advance) / 25;
+    return all > r->spun_us ? (all - r->spun_us) / STEP_US : 0;
+}
+
+bool spin_affordable(const struct recorder *r, const struct task *t) {
+    return affordable_steps(r, t) >= FEWEST_STEPS;
 }
 
 // One instruction, or as many as a stub of refork's has. False: t is at a landmark, or gone.
 static bool advance(struct recorder *r, struct task *t, struct user_regs_struct *regs, struct turn *turn) {
     do {
-        r->spun_us += 25;
+        r->spun_us += STEP_US;
         if (turn && !own_instruction(t->mm, regs->rip)) turn_step(t, regs, turn);
         if (!step(r, t, regs)) return false;
     } while (own_code(t->mm, regs->rip));
@@ -40,7 +51,7 @@ static bool comes_back(struct recorder *r, struct task *t, struct user_regs_stru
     size_t since = 0, limit = 1;
     walk->count = 0;
     turn_begin(turn, 0);
-    while (walk->count < SPIN_STEPS) {
+    while (walk->count < walk->steps) {
         walk->pcs[walk->count++] = regs->rip;
         if (!advance(r, t, regs, turn)) {
             *landmark = true;
@@ -84,8 +95,10 @@ static bool counts(struct recorder *r, struct task *t, struct user_regs_struct *
     uint64_t pc = outermost(walk);
     struct loop *l = t->loop;
     if (!pc) return false;
+    size_t steps = affordable_steps(r, t);
+    if (steps > COUNT_STEPS) steps = COUNT_STEPS;
     l->anchor.pc = 0;
-    for (int n = 0; n < COUNT_STEPS; n++) {
+    for (size_t n = 0; n < steps; n++) {
         if (regs->rip == pc && !l->anchor.pc)
             loop_anchor(t, -1, regs);
         else if (regs->rip == pc && regs->rsp == l->anchor.sp && loop_visit(r, t, regs))
@@ -94,12 +107,15 @@ static bool counts(struct recorder *r, struct task *t, struct user_regs_struct *
             *landmark = true;
             return false;
         }
+        if (l->anchor.pc && !l->tracing && l->next_look > l->visits + SOON) return false;
     }
     return false;
 }
 
-static void look(struct recorder *r, struct task *t) {
+// `steps`: that it may take to come back.
+static void look(struct recorder *r, struct task *t, size_t steps) {
     static struct walk walk;
+    walk.steps = steps;
     struct user_regs_struct regs;
     int tid = t->tid;
     bool landmark = false;
@@ -129,11 +145,13 @@ bool spin_look(struct recorder *r, struct task *t) {
     if (t->busy < t->busy_look || t->stuck_logged) return false;
     int tid = t->tid;
     t->busy = 0;
+    size_t steps = affordable_steps(r, t), most = t->spin_looks ? SPIN_STEPS : FIRST_STEPS;
     if (t->busy_look < LOOK_LATER_MAX) t->busy_look *= 2;
-    if (!spin_affordable(r)) return false;
+    if (steps < FEWEST_STEPS) return false;
+    t->spin_looks++;
     t->stepping = t->stepped = true;
     t->state = TASK_READY;
-    look(r, t);
+    look(r, t, steps < most ? steps : most);
     if (task_find(r, tid) != t) return true;
     t->stepping = false;
     if (t->state == TASK_READY) end_stepping(t);

@@ -116,6 +116,12 @@ static void computes(void) {
         x = x * 1664525u + 1013904223u, flag = x == 12345 && i < 5;
 }
 
+// What moves away from 0 comes back to it.
+static void computes_all(void) {
+    for (uint32_t i = 1; i && !flag; i++)
+        continue;
+}
+
 // ---- is told by somebody
 
 static void *sets_later(void *unused) {
@@ -249,6 +255,7 @@ static const struct row {
     {"computes-politely", computes_politely, WAITS},
     {"computes-on-time", computes_on_time, WAITS},
     {"computes", computes, WAITS},
+    {"computes-all", computes_all, WAITS},
     {"thread-spins", thread_spins, WAITS},
     {"thread-yields", thread_yields, WAITS},
     {"thread-naps", thread_naps, WAITS},
