@@ -6,8 +6,8 @@
 #include <string.h>
 
 enum {
-    FIRST_STEPS = 512,   // of a task's first look, for a turn that comes back equal: up to half of it long
-    SPIN_STEPS = 4096,   // ... of any later look
+    SPIN_STEPS = 4096,   // for a turn that comes back equal: up to half of it long
+    FIRST_STEPS = 384,   // ... in the first look at a thread that no fork has left alone
     COUNT_STEPS = 12000, // for a turn that counts
     FEWEST_STEPS = 128,  // less is no look
     STEP_US = 25,
@@ -18,7 +18,8 @@ enum {
 
 struct walk {
     uint64_t pcs[SPIN_STEPS];
-    size_t count, steps; // steps: that it may take
+    size_t count;
+    uint64_t until_us; // of recorder.spun_us: the end of its budget
 };
 
 // How many steps of t the recording can afford: a 25th of its time. A budget of its own: many tasks that poll with
@@ -51,7 +52,7 @@ static bool comes_back(struct recorder *r, struct task *t, struct user_regs_stru
     size_t since = 0, limit = 1;
     walk->count = 0;
     turn_begin(turn, 0);
-    while (walk->count < walk->steps) {
+    while (walk->count < SPIN_STEPS && r->spun_us < walk->until_us) {
         walk->pcs[walk->count++] = regs->rip;
         if (!advance(r, t, regs, turn)) {
             *landmark = true;
@@ -96,9 +97,9 @@ static bool counts(struct recorder *r, struct task *t, struct user_regs_struct *
     struct loop *l = t->loop;
     if (!pc) return false;
     size_t steps = affordable_steps(r, t);
-    if (steps > COUNT_STEPS) steps = COUNT_STEPS;
+    uint64_t until_us = r->spun_us + STEP_US * (steps < COUNT_STEPS ? steps : COUNT_STEPS);
     l->anchor.pc = 0;
-    for (size_t n = 0; n < steps; n++) {
+    while (r->spun_us < until_us) {
         if (regs->rip == pc && !l->anchor.pc)
             loop_anchor(t, -1, regs);
         else if (regs->rip == pc && regs->rsp == l->anchor.sp && loop_visit(r, t, regs))
@@ -107,7 +108,9 @@ static bool counts(struct recorder *r, struct task *t, struct user_regs_struct *
             *landmark = true;
             return false;
         }
-        if (l->anchor.pc && !l->tracing && l->next_look > l->visits + SOON) return false;
+        // Not soon, or not now: somebody moves who could end it.
+        bool later = l->next_look > l->visits + SOON || l->next_look <= l->visits;
+        if (l->anchor.pc && !l->tracing && later) return false;
     }
     return false;
 }
@@ -115,7 +118,7 @@ static bool counts(struct recorder *r, struct task *t, struct user_regs_struct *
 // `steps`: that it may take to come back.
 static void look(struct recorder *r, struct task *t, size_t steps) {
     static struct walk walk;
-    walk.steps = steps;
+    walk.until_us = r->spun_us + STEP_US * steps;
     struct user_regs_struct regs;
     int tid = t->tid;
     bool landmark = false;
@@ -145,7 +148,8 @@ bool spin_look(struct recorder *r, struct task *t) {
     if (t->busy < t->busy_look || t->stuck_logged) return false;
     int tid = t->tid;
     t->busy = 0;
-    size_t steps = affordable_steps(r, t), most = t->spin_looks ? SPIN_STEPS : FIRST_STEPS;
+    size_t steps = affordable_steps(r, t), most = FIRST_STEPS;
+    if (t->spin_looks || t->process->child_of_threaded) most = SPIN_STEPS;
     if (t->busy_look < LOOK_LATER_MAX) t->busy_look *= 2;
     if (steps < FEWEST_STEPS) return false;
     t->spin_looks++;
