@@ -146,6 +146,7 @@ int stub_template(struct replay *r, struct rf_error *err) {
     long pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
     if (pid < 0) return rf_fail_errno(err, RF_CANNOT, "cannot fork");
     if (!pid) template_main(go[0]);
+    tracee_quiet_stops();
     int result = 0;
     if (ptrace(PTRACE_SEIZE, (pid_t)pid, 0, OPTIONS) < 0)
         result = rf_fail_errno(err, RF_CANNOT, "the kernel refused ptrace (run 'refork doctor')");
