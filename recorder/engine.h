@@ -128,8 +128,9 @@ struct task {
     int interrupt_wanted; // timer ticks since the slice ended without a landmark
     bool yielded;
     bool stepping; // preempt_busy, spin_look or loop_run is at work on it
-    bool
-        stepped; // by the latter two since its landmark: equal registers need not mean that it is still there
+    // Equal registers need not mean that it is still at its landmark: it was stepped since by spin_look or loop_run, or the
+    // landmark is a STATE, by which a loop comes again and again.
+    bool stepped;
     bool stuck_logged;
     unsigned busy, busy_look; // ticks or slices without a syscall; how many until spin_look
     unsigned spin_looks;
