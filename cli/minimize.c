@@ -41,7 +41,7 @@ static int read_recording(struct minimize *m, struct program_start *start, bool 
     if (timeline_open(m->input, &t, m->err) < 0) return -1;
     cli_progress_begin(t);
     int found = read_deadlock(m, t);
-    if (found > 0 && turns_read(t, &m->recorded, &m->recorded_count, NULL, 0, m->err) < 0) found = -1;
+    if (found > 0 && turns_read(t, &m->recorded, &m->recorded_count, NULL, m->err) < 0) found = -1;
     if (found > 0 && want_start && program_start_read(t, start, m->err) < 0) found = -1;
     cli_progress_end(t);
     timeline_close(t);

@@ -3,6 +3,7 @@
 // "B first", differ from the next one by the order of one step of each.
 #include "cli/minimize.h"
 
+#include "cli/deadlock_key.h"
 #include "core/annex.h"
 #include "core/syscalls.h"
 #include "replayer/report.h"
@@ -13,7 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAIRS = 40, FRAMES = 64 };
+enum {
+    PAIRS = 40,
+    FRAMES = 64,
+    // In another order a task may need more steps to the same place: who uses stdout first sets it up.
+    MORE_STEPS = 256,
+};
 
 // Turn `at` of the list, A's, and the next one, B's. a, b: the own steps that they have made before.
 struct exchange {
@@ -138,7 +144,8 @@ static int show(struct minimize *m, const struct exchange *x, uint64_t a, uint64
     struct turn *turns;
     size_t count;
     if (timeline_open(p->hangs.trace, &t, m->err) < 0) return -1;
-    int failed = turns_read(t, &turns, &count, places, 2, m->err);
+    const struct turn_questions questions = {.places = places, .place_count = 2};
+    int failed = turns_read(t, &turns, &count, &questions, m->err);
     if (!failed) {
         p->hangs.switches = count ? count - 1 : 0;
         p->hangs.free_switches = count_free(turns, count);
@@ -211,23 +218,87 @@ static int try_pair(struct minimize *m, const struct turn_list *list, size_t at)
 }
 
 // From the end: the last decision is next to the deadlock.
-static int search(struct minimize *m, const struct turn_list *list) {
+static int search_list(struct minimize *m, const struct turn_list *list) {
     int found = 0;
     for (size_t n = 0; !found && n + 1 < list->count && n < PAIRS && !m->stopped; n++)
         found = try_pair(m, list, list->count - 2 - n);
     return found;
 }
 
-int minimize_find_pair(struct minimize *m) {
-    int found = search(m, &m->best);
-    struct turn_list all = {0};
-    struct kept_run unused;
-    // The deadlock needs no turns, or they are needed for something else: those that the tasks took by themselves.
-    if (!found && !m->stopped) found = minimize_read_turns(m, m->minimal.trace, &all, &unused);
-    if (!found && !m->stopped && all.count) {
-        int ending = minimize_try(m, &all);
-        found = ending < 0 ? -1 : ending == ENDING_HANGS ? search(m, &all) : 0;
+// ---- where to look
+
+// The run that hangs, and in it the acquire of the lock and the fork, when its verdict knows them.
+struct minimal_run {
+    struct turn *turns;
+    size_t count;
+    struct turn_moment moments[2]; // acquired, forked
+};
+
+static int read_minimal(struct minimize *m, struct minimal_run *out) {
+    struct timeline *t;
+    const struct verdict *v;
+    *out = (struct minimal_run){0};
+    if (timeline_open(m->minimal.trace, &t, m->err) < 0) return -1;
+    int failed = timeline_verdict(t, &v, m->err);
+    const struct finding *f = failed ? NULL : deadlock_cause(v);
+    struct turn_questions questions = {.moments = out->moments};
+    if (f && f->acquired.event && f->fork.event) {
+        out->moments[0] = (struct turn_moment){.tid = f->acquired.tid, .event = f->acquired.event};
+        out->moments[1] = (struct turn_moment){.tid = f->fork.tid, .event = f->fork.event};
+        questions.moment_count = 2;
     }
-    turn_list_release(&all);
+    if (!failed) failed = turns_read(t, &out->turns, &out->count, &questions, m->err);
+    timeline_close(t);
+    return failed;
+}
+
+static void add_turns(struct turn_list *list, const struct minimal_run *r, size_t from, size_t to,
+                      uint32_t except) {
+    for (size_t i = from; i < to && i < r->count; i++)
+        if (r->turns[i].task != except) turn_list_add(list, r->turns[i].task, r->turns[i].until);
+}
+
+// Does this list make it hang, and its last two turns decide? 1, 0 or -1.
+static int try_last_pair(struct minimize *m, const struct turn_list *list) {
+    int ending = list->count < 2 ? ENDING_ENDS : minimize_try(m, list);
+    if (ending != ENDING_HANGS) return ending < 0 ? -1 : 0;
+    return try_pair(m, list, list->count - 2);
+}
+
+// The turn in which the lock is taken, up to there, and then the one in which the fork is made.
+static int search_acquire_and_fork(struct minimize *m, const struct minimal_run *r) {
+    const struct turn_moment *acquired = &r->moments[0], *forked = &r->moments[1];
+    if (!acquired->task || !forked->task || acquired->task == forked->task ||
+        acquired->turn >= forked->turn)
+        return 0;
+    struct turn_list list = {0};
+    add_turns(&list, r, 0, acquired->turn, 0);
+    add_turns(&list, r, acquired->turn + 1, forked->turn, acquired->task);
+    turn_list_add(&list, acquired->task, acquired->step);
+    turn_list_add(&list, forked->task, forked->step + MORE_STEPS);
+    int found = try_last_pair(m, &list);
+    turn_list_release(&list);
+    return found;
+}
+
+// The turns that the tasks took by themselves; what follows a pair is left to them.
+static int search_turns(struct minimize *m, const struct minimal_run *r) {
+    int found = 0;
+    for (size_t n = r->count; !found && n >= 2 && r->count - n < PAIRS && !m->stopped; n--) {
+        struct turn_list list = {0};
+        add_turns(&list, r, 0, n, 0);
+        found = try_last_pair(m, &list);
+        turn_list_release(&list);
+    }
+    return found;
+}
+
+int minimize_find_pair(struct minimize *m) {
+    struct minimal_run r;
+    if (read_minimal(m, &r) < 0) return -1;
+    int found = search_acquire_and_fork(m, &r);
+    if (!found && !m->stopped) found = search_list(m, &m->best);
+    if (!found && !m->stopped) found = search_turns(m, &r);
+    free(r.turns);
     return found < 0 ? -1 : 0;
 }

@@ -148,7 +148,7 @@ int minimize_read_turns(struct minimize *m, const char *path, struct turn_list *
     struct turn *turns;
     size_t count;
     if (timeline_open(path, &t, m->err) < 0) return -1;
-    int failed = turns_read(t, &turns, &count, NULL, 0, m->err);
+    int failed = turns_read(t, &turns, &count, NULL, m->err);
     timeline_close(t);
     if (failed) return -1;
     out->switches = count ? count - 1 : 0;

@@ -21,8 +21,7 @@ struct counting {
     size_t space_count;
     struct turn *turns;
     size_t turn_count;
-    struct turn_place *places;
-    size_t place_count;
+    struct turn_questions questions;
 };
 
 // Room for one more in an array that doubles; only called when `count` is about to grow by one.
@@ -103,13 +102,21 @@ static void add_to_turns(struct counting *c, const struct counted_task *task, co
     if (e->kind == EV_STATE || (e->kind == EV_BREAK && e->nr == BREAK_BEHIND)) last->end = TURN_ENDS_BEHIND;
 }
 
-static void look_for_places(struct counting *c, const struct counted_task *task, uint64_t event) {
-    for (size_t i = 0; i < c->place_count; i++) {
-        struct turn_place *p = &c->places[i];
-        if (p->task != (uint32_t)(task - c->tasks) + 1 || task->own > p->step) continue;
+static void answer(struct counting *c, const struct counted_task *task, uint64_t event) {
+    const uint32_t number = (uint32_t)(task - c->tasks) + 1;
+    for (size_t i = 0; i < c->questions.place_count; i++) {
+        struct turn_place *p = &c->questions.places[i];
+        if (p->task != number || task->own > p->step) continue;
         p->tid = task->tid;
         p->pid = task->pid;
         p->event = event;
+    }
+    for (size_t i = 0; i < c->questions.moment_count; i++) {
+        struct turn_moment *m = &c->questions.moments[i];
+        if (m->task || m->tid != task->tid || event < m->event) continue;
+        m->task = number;
+        m->step = task->own;
+        m->turn = c->turn_count - 1;
     }
 }
 
@@ -120,15 +127,16 @@ static void take_event(struct counting *c, const struct event *e) {
     uint64_t before = task->own;
     count_event(c, task, e);
     add_to_turns(c, task, e, before);
-    look_for_places(c, task, e->number);
+    answer(c, task, e->number);
     if (e->kind != EV_BIRTH) return;
     size_t space = e->flags & EVF_VM ? task->space : new_space(c, (int)e->ret);
     new_task(c, (int)e->ret, (int)e->aux, space);
 }
 
-int turns_read(struct timeline *t, struct turn **out, size_t *count, struct turn_place *places,
-               size_t place_count, struct rf_error *err) {
-    struct counting c = {.t = t, .places = places, .place_count = place_count};
+int turns_read(struct timeline *t, struct turn **out, size_t *count, const struct turn_questions *questions,
+               struct rf_error *err) {
+    struct counting c = {.t = t};
+    if (questions) c.questions = *questions;
     int failed = timeline_seek(t, 0, err);
     for (uint64_t n = 1; !failed && n <= timeline_last(t); n++) {
         failed = timeline_seek(t, n, err);

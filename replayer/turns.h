@@ -29,9 +29,26 @@ struct turn_place {
     uint64_t event;
 };
 
-// The turns of the recording into *out (from malloc), their number into *count; fills in `places`. 0, or -1 with *err.
-// Re-executes everything.
-int turns_read(struct timeline *t, struct turn **out, size_t *count, struct turn_place *places,
-               size_t place_count, struct rf_error *err);
+// The first event of a task that is not before `event`.
+struct turn_moment {
+    int tid;
+    uint64_t event;
+    uint32_t task; // 0: there is none
+    uint64_t step; // own steps that it has made there
+    size_t turn;   // index
+};
+
+// What else is to be told of the recording. Event numbers and steps in, the rest out.
+struct turn_questions {
+    struct turn_place *places;
+    size_t place_count;
+    struct turn_moment *moments;
+    size_t moment_count;
+};
+
+// The turns of the recording into *out (from malloc), their number into *count, and the answers (NULL: none). 0, or -1
+// with *err. Re-executes everything.
+int turns_read(struct timeline *t, struct turn **out, size_t *count, const struct turn_questions *questions,
+               struct rf_error *err);
 
 #endif
