@@ -10,11 +10,15 @@ const struct finding *deadlock_cause(const struct verdict *v) {
     return NULL;
 }
 
-static void add_point(char *key, size_t size, const struct finding_point *p) {
+// `moves`: the innermost frame may be anywhere in its function.
+static void add_point(char *key, size_t size, const struct finding_point *p, bool moves) {
     size_t used = strlen(key);
     for (size_t i = 0; i < p->stack.count && i < 3; i++) {
         const struct frame *f = &p->stack.frames[i];
-        used += (size_t)snprintf(key + used, size - used, "%.60s+%" PRIx64 ",", f->module ? f->module : "?",
+        if (moves && i == 0 && f->function)
+            used += (size_t)snprintf(key + used, size - used, "%.100s,", f->function);
+        else
+            used += (size_t)snprintf(key + used, size - used, "%.60s+%" PRIx64 ",", f->module ? f->module : "?",
                                  f->module_offset);
         if (used >= size) return;
     }
@@ -22,7 +26,7 @@ static void add_point(char *key, size_t size, const struct finding_point *p) {
 
 void deadlock_key(const struct finding *f, char *key, size_t size) {
     snprintf(key, size, "%s|", finding_kind_name(f->kind));
-    add_point(key, size, &f->waiting);
-    add_point(key, size, &f->acquired);
-    add_point(key, size, &f->fork);
+    add_point(key, size, &f->waiting, true); // it may spin there
+    add_point(key, size, &f->acquired, false);
+    add_point(key, size, &f->fork, false);
 }

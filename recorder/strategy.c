@@ -36,7 +36,8 @@ struct strategist {
     uint64_t *priorities;     // of the first tasks
     int64_t lowest;
     uint64_t misfits, first_misfit;
-    bool starves; // the present task has made nothing for long that counts
+    uint64_t turn_steps; // that the task whose turn it is had made when it was last looked at
+    bool starves;        // the present task has made nothing for long that counts
 };
 
 void strategist_begin(struct recorder *r) {
@@ -205,8 +206,10 @@ static struct task *turn_task(struct recorder *r) {
         const struct schedule_turn *turn = &s->plan->turns[s->next];
         struct task *t = task_numbered(r, turn->task);
         if (!t && turn->task > r->task_numbers) return NULL;
-        if (t && own_steps(r, t) < turn->step) return t;
-        if (!t && !s->misfits++) s->first_misfit = turn->step;
+        if (t) s->turn_steps = own_steps(r, t);
+        if (t && s->turn_steps < turn->step) return t;
+        // The step behind the last one is its end.
+        if (!t && s->turn_steps + 1 < turn->step && !s->misfits++) s->first_misfit = turn->step;
     }
     return NULL;
 }

@@ -122,6 +122,8 @@ static void answer(struct counting *c, const struct counted_task *task, uint64_t
 
 static void take_event(struct counting *c, const struct event *e) {
     struct counted_task *task = find_task(c, e->tid);
+    struct turn *last = c->turn_count ? &c->turns[c->turn_count - 1] : NULL;
+    if (e->kind == EV_DEATH && last && last->tid == e->tid) last->until++; // until it is gone
     if (is_aside(e)) return;
     if (!task) task = new_task(c, e->tid, e->tid, new_space(c, e->tid)); // the program's first event
     uint64_t before = task->own;

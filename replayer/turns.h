@@ -15,7 +15,7 @@ enum turn_end {
 struct turn {
     uint32_t task; // in order of creation, from 1
     int tid;
-    uint64_t from, until; // its own steps, before and behind
+    uint64_t from, until; // its own steps, before and behind; one more when it has ended
     uint64_t event;       // the last one
     enum turn_end end;
     bool forced; // it could not go on: it slept, waited, or ended
