@@ -1,6 +1,7 @@
 #include "cli/hunt.h"
 
 #include "cli/cli.h"
+#include "cli/deadlock_key.h"
 #include "core/clock.h"
 #include "replayer/report.h"
 #include "replayer/report_json.h"
@@ -108,22 +109,6 @@ static int make_run(struct hunter *x, struct run_once *run, struct run_once_resu
 
 // ---- what was found
 
-static const struct finding *cause(const struct verdict *v) {
-    for (size_t i = 0; i < v->count; i++)
-        if (v->findings[i].kind != FINDING_UNKNOWN_WAIT) return &v->findings[i];
-    return NULL;
-}
-
-static void add_point(char *key, size_t size, const struct finding_point *p) {
-    size_t used = strlen(key);
-    for (size_t i = 0; i < p->stack.count && i < 3; i++) {
-        const struct frame *f = &p->stack.frames[i];
-        used += (size_t)snprintf(key + used, size - used, "%.60s+%" PRIx64 ",", f->module ? f->module : "?",
-                                 f->module_offset);
-        if (used >= size) return;
-    }
-}
-
 // The k-th name: FILE, then FILE-2, -3 before its ".refork".
 static void name_trace(const struct hunter *x, char *out, size_t size) {
     size_t k = x->h.found_count + 1, len = strlen(x->h.output);
@@ -176,14 +161,11 @@ static int judge(struct hunter *x, const struct schedule *plan, const char *how,
     const struct verdict *v;
     if (timeline_open(x->trace, &t, x->err)) return -1;
     int result = timeline_verdict(t, &v, x->err);
-    const struct finding *cause_of = result == 0 && v->deadlock ? cause(v) : NULL;
+    const struct finding *cause_of = result == 0 && v->deadlock ? deadlock_cause(v) : NULL;
     if (cause_of) {
         struct hunt_found f = {.candidate = candidate, .run = x->h.runs};
         snprintf(f.how, sizeof f.how, "%s", how);
-        snprintf(f.key, sizeof f.key, "%s|", finding_kind_name(cause_of->kind));
-        add_point(f.key, sizeof f.key, &cause_of->waiting);
-        add_point(f.key, sizeof f.key, &cause_of->acquired);
-        add_point(f.key, sizeof f.key, &cause_of->fork);
+        deadlock_key(cause_of, f.key, sizeof f.key);
         result = 1;
         if (!known(x, f.key)) {
             if (keep(x, t, v, plan, &f) < 0) result = -1;

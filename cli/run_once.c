@@ -82,6 +82,7 @@ static void record(const struct run_once *run, int to) {
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         sigaction(signals[i], &before[i], NULL);
     redirect(run);
+    if (run->environment) environ = (char **)run->environment;
     struct schedule saved = {0};
     struct report report = {0};
     const struct record_options options = {

@@ -8,6 +8,7 @@
 
 struct run_once {
     char *const *argv;
+    char *const *environment;        // of the program; NULL: refork's own
     const char *output;              // trace file to make
     const struct schedule *schedule; // NULL: none
     const char *save_schedule; // gets the plan's gate and places and the switches that were made; NULL: no

@@ -26,6 +26,11 @@ const char *wait_kind_name(uint64_t kind) {
     return kind < WAIT_KINDS ? names[kind] : "?";
 }
 
+unsigned event_own_steps(int kind) {
+    static const uint8_t steps[EV_KINDS] = {[EV_SYSCALL] = 2, [EV_ENTER] = 1, [EV_EXIT] = 1, [EV_TRAP] = 1};
+    return kind > 0 && kind < EV_KINDS ? steps[kind] : 0;
+}
+
 const struct piece *event_piece(const struct event *e, int kind, size_t *from) {
     for (size_t i = from ? *from : 0; i < e->piece_count; i++) {
         if (e->pieces[i].kind != kind) continue;

@@ -93,6 +93,10 @@ struct event {
 
 // "syscall", "enter", ...; "?" for a number that is no kind.
 const char *event_kind_name(int kind);
+// How many steps of its own a task has made with an event of that kind: the entry and the exit of a call are one each,
+// a trapped instruction is one. Its library calls count besides. Such a number names the same place of the task in
+// another run, whenever the others ran: nothing that refork adds by itself (ticks, breakpoints) counts.
+unsigned event_own_steps(int kind);
 const char *piece_kind_name(int kind);
 const char *wait_kind_name(uint64_t kind); // "futex", "pipe-read", ...
 

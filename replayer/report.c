@@ -380,6 +380,11 @@ static void print_notes(FILE *out, const struct verdict *v) {
         report_wrap(out, 2, "%s", v->notes[i]);
 }
 
+void report_stack_text(FILE *out, const struct stack *s, source_line line, void *context) {
+    struct report r = {.out = out, .line = line, .context = context};
+    print_stack(&r, s);
+}
+
 void report_finding_text(FILE *out, const struct verdict *v, const struct finding *f, source_line line,
                          void *context) {
     struct report r = {out, v, line, context};
