@@ -28,13 +28,24 @@ struct hunt_try {
     uint64_t ms;
 };
 
+// A run whose program ended otherwise than --healthy says, and that is no deadlock.
+struct hunt_unhealthy {
+    uint64_t run;
+    size_t candidate; // index; SIZE_MAX: none
+    char how[400], ended[60];
+    char *schedule; // text for `record --schedule`; NULL: the program as it is
+};
+
 struct hunt {
     char *const *argv;
-    const char *output;
+    const char *output, *input; // input NULL: none
     struct candidates candidates;
     struct hunt_try *tries;
     struct hunt_found *found;
     size_t found_count;
+    struct hunt_unhealthy *unhealthy;
+    size_t unhealthy_count;
+    bool judges_ends; // --healthy was given
     uint64_t runs, directed_runs, wide_runs, failed_runs, timed_out_runs;
     uint64_t begin_us;
     const char *stopped; // why before the end; NULL
