@@ -1,6 +1,7 @@
 #include "cli/hunt_run.h"
 
 #include "cli/cli.h"
+#include "cli/hunt_shard.h"
 #include "core/clock.h"
 #include "replayer/report.h"
 #include "replayer/report_json.h"
@@ -543,39 +544,43 @@ void hunt_release(struct hunt *h) {
     *h = (struct hunt){.argv = h->argv, .output = h->output, .input = h->input, .begin_us = h->begin_us};
 }
 
-static int run_hunt(const struct cli_args *args, struct rf_error *err) {
+// In one process, from the first run to the report.
+static int hunt_alone(const struct cli_args *args, struct hunter *x) {
     char output[4096];
-    if (args->operand_count == 0)
+    if (name_output(args, output, sizeof output, x->err) < 0) return -1;
+    x->h.output = output;
+    snprintf(x->trace, sizeof x->trace, "%s.%d.run", output, getpid());
+    snprintf(x->made, sizeof x->made, "%s.schedule", x->trace);
+    int failed = hunt(x);
+    progress_end(x);
+    return failed < 0 ? -1 : hunt_report(args, &x->h, x->err);
+}
+
+static int run_hunt(const struct cli_args *args, struct rf_error *err) {
+    bool shared = cli_has(args, "shard") || cli_has(args, "state");
+    if (args->operand_count == 0 && !shared)
         return rf_fail(err, RF_CANNOT,
                        "no program given: usage: refork hunt [OPTION...] [--] PROGRAM [ARG...]");
-    if (!args->operands[0][0]) return rf_fail(err, RF_NOT_FOUND, "empty program name ''");
+    if (args->operand_count && !args->operands[0][0])
+        return rf_fail(err, RF_NOT_FOUND, "empty program name ''");
     struct hunter *x = calloc(1, sizeof *x);
     rf_assert(x);
     x->err = err;
     x->terminal = isatty(STDERR_FILENO);
     x->h.argv = args->operands;
-    x->h.output = output;
     x->h.begin_us = now_us();
-    int status = read_options(args, x, err);
-    if (!status) status = name_output(args, output, sizeof output, err);
+    int status = read_options(args, x, err), signal = 0;
     if (!status) {
-        snprintf(x->trace, sizeof x->trace, "%s.%d.run", output, getpid());
-        snprintf(x->made, sizeof x->made, "%s.schedule", x->trace);
         run_once_begin();
-        status = hunt(x) < 0 ? -1 : 0;
-        int signal = run_once_interrupted();
+        status = shared ? hunt_shared(args, x) : hunt_alone(args, x);
+        signal = run_once_interrupted();
         run_once_end();
         progress_end(x);
-        forget_run(x);
-        if (!status) status = hunt_report(args, &x->h, err);
-        if (signal && status >= 0 && !x->h.found_count) {
-            hunt_release(&x->h);
-            free(x);
-            cli_end_like(true, signal);
-        }
+        if (x->trace[0]) forget_run(x);
     }
     hunt_release(&x->h);
     free(x);
+    if (signal && status >= 0 && status != RF_DEADLOCK) cli_end_like(true, signal);
     return status;
 }
 
@@ -586,6 +591,8 @@ static const struct cli_option hunt_options[] = {
     {"timeout", 0, "TIME", "end a run after TIME (30 s); a server is looked at for so long"},
     {"strategy", 0, "NAME", "only directed (the fork gate), pct, random or delay"},
     {"seed", 0, "N", "of pct, random and delay; the next run has N+1"},
+    {"state", 0, "DIR", "keep each run's result in DIR and go on from there; without PROGRAM: report on it"},
+    {"shard", 0, "I/N", "with --state: make the I-th of N shares of the runs (docs/hunt.md)"},
     {"keep-going", 0, NULL, "look for all distinct deadlocks, not only the first"},
     {"input", 0, "FILE", "the program reads FILE as its standard input, in each run"},
     {"healthy", 0, "LIST", "report runs that end otherwise: exit statuses and signals, as 0,3,10-12,SIGTERM"},

@@ -36,6 +36,13 @@ struct hunt_unhealthy {
     char *schedule; // text for `record --schedule`; NULL: the program as it is
 };
 
+// Of a hunt that is shared out (hunt_shard.c).
+struct hunt_shared {
+    const char *folder;
+    uint64_t done, length; // of the list of runs; length UINT64_MAX: it has no end but the time
+    bool complete;         // every run of it, or all that there was time for
+};
+
 struct hunt {
     char *const *argv;
     const char *output, *input; // input NULL: none
@@ -47,8 +54,9 @@ struct hunt {
     size_t unhealthy_count;
     bool judges_ends; // --healthy was given
     uint64_t runs, directed_runs, wide_runs, failed_runs, timed_out_runs;
-    uint64_t begin_us;
-    const char *stopped; // why before the end; NULL
+    uint64_t begin_us, spent_us;      // spent_us: in all, 0: since begin_us
+    const struct hunt_shared *shared; // NULL: in one go
+    const char *stopped;              // why before the end; NULL
 };
 
 void hunt_describe(const struct hunt *h, size_t candidate, char *out, size_t size);

@@ -11,7 +11,7 @@
 enum { SHOWN = 20 }; // lines of a kind
 
 static double seconds(const struct hunt *h) {
-    return (double)(clock_us(CLOCK_MONOTONIC) - h->begin_us) / 1e6;
+    return (double)(h->spent_us ? h->spent_us : clock_us(CLOCK_MONOTONIC) - h->begin_us) / 1e6;
 }
 
 static size_t pairs_tried(const struct hunt *h) {
@@ -53,6 +53,12 @@ static void text_covered(FILE *out, const struct hunt *h) {
                 h->runs, plural(h->runs), seconds(h), h->directed_runs, h->wide_runs, c->fork_count,
                 plural(c->fork_count), c->fork_sites, plural(c->fork_sites), others, c->sites,
                 plural(c->sites), pairs_tried(h), c->count, plural(c->count));
+    if (h->shared && h->shared->length != UINT64_MAX)
+        report_wrap(out, 0, "Of the list in '%s' %" PRIu64 " of %" PRIu64 " runs are done.",
+                    h->shared->folder, h->shared->done, h->shared->length);
+    else if (h->shared)
+        report_wrap(out, 0, "Of the list in '%s' %" PRIu64 " run%s %s done.", h->shared->folder,
+                    h->shared->done, plural(h->shared->done), h->shared->done == 1 ? "is" : "are");
     if (h->timed_out_runs)
         report_wrap(out, 0, "%" PRIu64 " run%s ended because the time of a run was over.", h->timed_out_runs,
                     plural(h->timed_out_runs));
@@ -169,6 +175,14 @@ static json_t *json_unhealthy(const struct hunt *h) {
     return list;
 }
 
+static json_t *json_list(const struct hunt *h) {
+    const struct hunt_shared *s = h->shared;
+    if (!s) return json_null();
+    return json_pack(
+        "{s:o, s:I, s:o, s:b}", "state", report_json_text(s->folder), "done", (json_int_t)s->done, "length",
+        s->length == UINT64_MAX ? json_null() : json_integer((json_int_t)s->length), "complete", s->complete);
+}
+
 static json_t *json_found(const struct hunt *h) {
     json_t *list = json_array();
     for (size_t i = 0; i < h->found_count; i++) {
@@ -186,13 +200,13 @@ int hunt_report_json(FILE *out, const struct hunt *h) {
     const struct hunt_found *first = h->found_count ? h->found : NULL;
     return report_write_json(
         out,
-        json_pack("{s:b, s:I, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "deadlock",
+        json_pack("{s:b, s:I, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "deadlock",
                   first != NULL, "runs", (json_int_t)h->runs, "covered", "forks", (json_int_t)c->fork_count,
                   "sites", (json_int_t)c->sites, "pairs", (json_int_t)pairs_tried(h), "candidates",
                   (json_int_t)c->count, "refuted", json_refuted(h), "findings", json_findings(h), "trace",
                   report_json_text(first ? first->trace : NULL), "schedule",
                   report_json_text(first ? first->schedule : NULL), "found", json_found(h), "unhealthy",
-                  json_unhealthy(h), "stopped", report_json_text(h->stopped)));
+                  json_unhealthy(h), "list", json_list(h), "stopped", report_json_text(h->stopped)));
 }
 
 // ---- JUnit
