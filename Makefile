@@ -25,7 +25,8 @@ BUILD_PACKAGES := gcc g++ make pkg-config libc6-dev libseccomp-dev libzstd-dev l
 	libncurses-dev libzydis-dev libjansson-dev libxxhash-dev
 TEST_PACKAGES := libcmocka-dev tmux clang clang-format mandoc shellcheck strace musl-tools binutils jq bash coreutils \
 	tar gzip xz-utils perl python3 python3-jsonschema sqlite3 util-linux findutils procps gdb libglib2.0-dev libgomp1 \
-	libgoogle-perftools4 libtcmalloc-minimal4 libjemalloc2 libmimalloc2.0 libspdlog-dev libc6-dbg
+	libgoogle-perftools4 libtcmalloc-minimal4 libjemalloc2 libmimalloc2.0 libspdlog-dev libc6-dbg \
+	parallel
 PACKAGES ?= $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 PC := libzstd libxxhash libunwind libdw libelf ncursesw jansson libseccomp
