@@ -92,6 +92,7 @@ static void record(const struct run_once *run, int to) {
         .schedule = run->schedule,
         .saved = run->save_schedule || run->count_steps ? &saved : NULL,
         .limit_ms = run->timeout_ms,
+        .patient_ms = run->patient_ms,
         .gate_only = run->gate_only,
         .name_pc = cli_name_pc,
     };
@@ -142,7 +143,8 @@ int run_once(const struct run_once *run, struct run_once_result *result, struct 
     }
     close(ends[1]);
     struct report report;
-    int got = receive(ends[0], &report, run->timeout_ms);
+    uint64_t longest = run->patient_ms > run->timeout_ms ? run->patient_ms : run->timeout_ms;
+    int got = receive(ends[0], &report, run->timeout_ms ? longest : 0);
     close(ends[0]);
     if (got < 0) kill(pid, SIGKILL);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)

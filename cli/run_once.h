@@ -16,6 +16,7 @@ struct run_once {
     bool gate_only;             // the recording ends when the gate's verdict is known
     const char *program_output; // gets the program's stdout and stderr; NULL: they are dropped
     uint64_t timeout_ms;        // the recording is stopped after so long; 0: never
+    uint64_t patient_ms;        // ... or later, see record_options
 };
 
 struct run_once_result {

@@ -12,7 +12,7 @@
 #include "recorder/gate.h"
 #include "core/atomic_emulate.h"
 #include "core/clock.h"
-#include "recorder/engine.h"
+#include "recorder/loop.h"
 
 #include <inttypes.h>
 #include <linux/futex.h>
@@ -575,6 +575,27 @@ static void all_wait_before_fork(struct recorder *r) {
         return;
     }
     decide(r, GATE_NEVER_CONCURRENT, "no fork can come while the lock is held: every other task waits");
+}
+
+bool gate_let_go(struct recorder *r) {
+    struct gate *g = r->gate;
+    if (g->state != FORKED || !g->parked) return false;
+    note(r, NULL, "task %d is released: the child spins", g->parked->tid);
+    g->parked = NULL;
+    g->state = WATCH;
+    return true;
+}
+
+bool gate_child_loops(const struct recorder *r) {
+    const struct gate *g = r->gate;
+    bool loops = false;
+    if (g->state != FORKED && g->state != WATCH) return false;
+    for (const struct task *t = r->tasks; t; t = t->next) {
+        if (t->process->pid != g->child) continue;
+        if (!loop_waits(t) && !waits_for_a_task(t)) return false;
+        loops |= loop_waits(t);
+    }
+    return loops;
 }
 
 // Nobody whom the gate lets run can. True: somebody has been released.
