@@ -39,10 +39,18 @@ struct search {
     struct child *children; // of each fork
     struct take *takes;
     size_t take_count, take_room, room;
+    const struct lock_touch **touches; // by space, address, and what came first
+};
+
+// What a candidate is about.
+struct word {
+    uint64_t address;
+    int family; // enum lock_family; LOCK_NONE: perhaps no lock at all
+    int32_t name;
 };
 
 const char *candidate_kind_name(enum candidate_kind kind) {
-    static const char *const names[] = {"child-and-thread", "thread-only", "child-only"};
+    static const char *const names[] = {"child-and-thread", "thread-only", "child-only", "atomic-word"};
     return names[kind];
 }
 
@@ -239,38 +247,55 @@ static bool held_by_forker(const struct search *s, const struct candidate_fork *
     return false;
 }
 
-static struct candidate *candidate_at(struct search *s, size_t fork, const struct lock *l, uint32_t pc,
+// A rwlock is taken in several steps; in the middle of them it keeps nobody out, or nobody could say who has it. The
+// function's name, as it is exported: "pthread_rwlock_wrlock" of "__pthread_rwlock_wrlock@@GLIBC_2.34".
+static void find_call(struct candidate *c, int family) {
+    static const char begins[] = "pthread_rwlock_";
+    const char *name = c->function + strspn(c->function, "_");
+    if (family == LOCK_RWLOCK && !strncmp(name, begins, sizeof begins - 1))
+        snprintf(c->call, sizeof c->call, "%.*s", (int)strcspn(name, "@"), name);
+}
+
+static bool same_acquire(const struct candidate *a, const struct candidate *b) {
+    return a->fork_site == b->fork_site && a->address == b->address && !strcmp(a->module, b->module) &&
+           (a->vaddr == b->vaddr || (a->call[0] && !strcmp(a->call, b->call)));
+}
+
+static struct word word_of(const struct lock *l) {
+    return (struct word){l->address, l->family, l->name};
+}
+
+static struct candidate *candidate_at(struct search *s, size_t fork, struct word w, uint32_t pc,
                                       enum candidate_kind kind) {
     struct candidates *c = s->out;
     const struct lock_place *place = &s->locks->places[pc];
-    const char *module = lock_history_string(s->locks, place->module);
     const struct candidate_fork *f = &c->forks[fork];
-    if (!*module) return NULL;
-    for (size_t i = 0; i < c->count; i++) {
-        struct candidate *x = &c->v[i];
-        if (x->fork_site == f->site && x->address == l->address && x->vaddr == place->vaddr &&
-            !strcmp(x->module, module)) {
-            if (kind < x->kind) x->kind = kind;
-            return x;
+    struct candidate new = {
+        .kind = kind,
+        .fork_site = f->site,
+        .vaddr = place->vaddr,
+        .family = w.family == LOCK_NONE ? "atomic word" : lock_family_name(w.family),
+        .address = w.address,
+        .forker_holds = held_by_forker(s, f, s->children[fork].parent, w.address),
+    };
+    snprintf(new.module, sizeof new.module, "%s", lock_history_string(s->locks, place->module));
+    snprintf(new.function, sizeof new.function, "%s", lock_history_string(s->locks, place->function));
+    snprintf(new.lock, sizeof new.lock, "%s", lock_history_string(s->locks, w.name));
+    find_call(&new, w.family);
+    if (!new.module[0]) return NULL;
+    for (size_t i = 0; i < c->count; i++)
+        if (same_acquire(&c->v[i], &new)) {
+            if (kind < c->v[i].kind) c->v[i].kind = kind;
+            return &c->v[i];
         }
-    }
     if (c->count == CANDIDATES_MAX) {
         c->dropped = true;
         return NULL;
     }
+    place_word(s, f, &new);
     c->v = grow(c->v, &s->room, c->count, sizeof *c->v);
-    struct candidate *x = &c->v[c->count++];
-    *x = (struct candidate){.kind = kind,
-                            .fork_site = f->site,
-                            .vaddr = place->vaddr,
-                            .family = lock_family_name(l->family),
-                            .address = l->address,
-                            .forker_holds = held_by_forker(s, f, s->children[fork].parent, l->address)};
-    snprintf(x->module, sizeof x->module, "%s", module);
-    snprintf(x->function, sizeof x->function, "%s", lock_history_string(s->locks, place->function));
-    snprintf(x->lock, sizeof x->lock, "%s", lock_history_string(s->locks, l->name));
-    place_word(s, f, x);
-    return x;
+    c->v[c->count] = new;
+    return &c->v[c->count++];
 }
 
 static const struct child_take *child_take_of(const struct child *c, uint64_t address, unsigned *order) {
@@ -283,7 +308,7 @@ static const struct child_take *child_take_of(const struct child *c, uint64_t ad
 }
 
 static double score_of(const struct candidate *c, uint64_t after_us) {
-    static const double base[] = {1000, 400, 200};
+    static const double base[] = {1000, 400, 200, 100};
     double score = base[c->kind];
     score -= c->order < 20 ? c->order * 15.0 : 300;
     for (uint64_t n = c->hits; n; n >>= 1)
@@ -336,7 +361,8 @@ static void look_at_group(struct search *s, size_t fork, const struct take *take
     unsigned order = 0;
     const struct child_take *taken = child_take_of(&s->children[fork], l->address, &order);
     if (!hits) return;
-    struct candidate *c = candidate_at(s, fork, l, takes->pc, taken ? CANDIDATE_SHARED : CANDIDATE_OTHERS);
+    struct candidate *c =
+        candidate_at(s, fork, word_of(l), takes->pc, taken ? CANDIDATE_SHARED : CANDIDATE_OTHERS);
     if (c) add_use(s, c, fork, taken, order, hits, after_us);
 }
 
@@ -359,9 +385,89 @@ static void look_at_childs_own(struct search *s, size_t fork) {
         if (others_take(s, &s->out->forks[fork], c->parent, c->takes[i].address, &pc) || pc == LOCK_NO_PLACE)
             continue;
         struct candidate *x =
-            candidate_at(s, fork, &s->locks->words.locks[c->takes[i].lock], pc, CANDIDATE_CHILD);
+            candidate_at(s, fork, word_of(&s->locks->words.locks[c->takes[i].lock]), pc, CANDIDATE_CHILD);
         if (x) add_use(s, x, fork, &c->takes[i], (unsigned)i, 0, UINT64_MAX);
     }
+}
+
+// ---- words that are not known to be locks
+
+static int by_place(const void *a, const void *b) {
+    const struct lock_touch *x = *(const struct lock_touch *const *)a,
+                            *y = *(const struct lock_touch *const *)b;
+    if (x->space != y->space) return x->space < y->space ? -1 : 1;
+    if (x->address != y->address) return x->address < y->address ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+static void sort_touches(struct search *s) {
+    const struct lock_touches *all = &s->locks->touches;
+    s->touches = calloc(all->count + 1, sizeof *s->touches);
+    rf_assert(s->touches);
+    for (size_t i = 0; i < all->count; i++)
+        s->touches[i] = &all->v[i];
+    qsort(s->touches, all->count, sizeof *s->touches, by_place);
+}
+
+// The first touch in that space at or behind that address: an index.
+static size_t touches_from(const struct search *s, uint32_t space, uint64_t address) {
+    size_t low = 0, high = s->locks->touches.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct lock_touch *t = s->touches[middle];
+        if (t->space < space || (t->space == space && t->address < address))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool is_lock(const struct search *s, uint32_t space, uint64_t address) {
+    const struct lock *l = lock_words_find(&s->locks->words, space, 0, address);
+    return l && l->confirmed;
+}
+
+// A word that the child touches, `order` others before it: where do other threads of the parent change it?
+static void look_at_word(struct search *s, size_t fork, const struct lock_touch *childs, unsigned order) {
+    const struct candidate_fork *f = &s->out->forks[fork];
+    uint32_t parent = s->children[fork].parent;
+    const struct child_take taken = {.address = childs->address, .event = childs->first, .pc = childs->pc};
+    for (size_t i = touches_from(s, parent, childs->address); i < s->locks->touches.count; i++) {
+        const struct lock_touch *t = s->touches[i];
+        if (t->space != parent || t->address != childs->address) return;
+        if (t->tid == f->forker || !t->changes) continue;
+        uint64_t after = t->first > f->event ? t->first : t->last > f->event ? t->last : 0;
+        const struct word word = {t->address, LOCK_NONE, t->name};
+        struct candidate *c = candidate_at(s, fork, word, t->pc, CANDIDATE_WORD);
+        // Where the child comes to the word first it would take it, if it is a lock: rather there than where it is freed.
+        if (c)
+            add_use(s, c, fork, &taken, order * 2 + (t->pc != childs->pc), t->changes,
+                    after ? s->times[after] - f->time_us : UINT64_MAX);
+    }
+}
+
+static int by_age(const void *a, const void *b) {
+    const struct lock_touch *x = *(const struct lock_touch *const *)a,
+                            *y = *(const struct lock_touch *const *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void look_at_words(struct search *s, size_t fork) {
+    const struct child *c = &s->children[fork];
+    size_t from = touches_from(s, c->space, 0), to = touches_from(s, c->space + 1, 0), count = 0;
+    const struct lock_touch **words = calloc(to - from + 1, sizeof *words);
+    rf_assert(words);
+    for (size_t i = from; i < to; i++) {
+        const struct lock_touch *t = s->touches[i];
+        bool again = i > from && s->touches[i - 1]->address == t->address;
+        if (!again && !is_lock(s, c->space, t->address) && !is_lock(s, c->parent, t->address))
+            words[count++] = t;
+    }
+    qsort(words, count, sizeof *words, by_age);
+    for (size_t i = 0; i < count; i++)
+        look_at_word(s, fork, words[i], (unsigned)i);
+    free(words);
 }
 
 static void look_at_fork(struct search *s, size_t fork) {
@@ -373,10 +479,14 @@ static void look_at_fork(struct search *s, size_t fork) {
         if (s->locks->words.locks[first->lock].space == c->parent) look_at_group(s, fork, first, n);
     }
     look_at_childs_own(s, fork);
+    look_at_words(s, fork);
 }
 
 static int by_score(const void *a, const void *b) {
     const struct candidate *x = a, *y = b;
+    bool first = x->kind == CANDIDATE_WORD,
+         second = y->kind == CANDIDATE_WORD; // when all locks have been tried
+    if (first != second) return first - second;
     if (x->score != y->score) return x->score > y->score ? -1 : 1;
     if (x->address != y->address) return x->address < y->address ? -1 : 1;
     return x->vaddr < y->vaddr ? -1 : x->vaddr > y->vaddr;
@@ -407,10 +517,11 @@ static int find(struct search *s, struct rf_error *err) {
     if (history_read(s->timeline, &s->history, err) < 0 || find_forks(s, err) < 0) return -1;
     s->out->tasks = s->history.life_count;
     if (!s->out->fork_count) return 0;
-    const struct lock_history_options options = {0};
+    const struct lock_history_options options = {.touches = true};
     if (lock_history_make(s->timeline, &options, &s->locks, err) < 0 || name_forks(s, err) < 0) return -1;
     find_spaces(s);
     read_takes(s);
+    sort_touches(s);
     qsort(s->takes, s->take_count, sizeof *s->takes, by_lock_and_place);
     for (size_t i = 0; i < s->out->fork_count; i++)
         if (s->out->forks[i].others) look_at_fork(s, i);
@@ -426,6 +537,7 @@ int candidates_find(struct timeline *t, struct candidates *out, struct rf_error 
         free(s.children[i].takes);
     free(s.children);
     free(s.takes);
+    free(s.touches);
     free(s.times);
     lock_history_free(s.locks);
     history_release(&s.history);

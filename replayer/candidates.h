@@ -9,6 +9,7 @@ enum candidate_kind {
     CANDIDATE_SHARED, // the child takes the lock, and another thread of its parent does
     CANDIDATE_OTHERS, // another thread takes it; the child was not seen to
     CANDIDATE_CHILD,  // the child takes it; no other thread was seen to
+    CANDIDATE_WORD,   // a word that both change with atomic instructions, and that may or may not be a lock
 };
 const char *candidate_kind_name(enum candidate_kind kind);
 
@@ -38,6 +39,7 @@ struct candidate {
     char module[256];
     uint64_t vaddr;
     char function[256]; // "" unknown
+    char call[256];     // the instruction only begins to take it: it is taken when this function returns; ""
     // the lock
     char lock[256]; // name, "" unknown
     const char *family;
