@@ -48,6 +48,11 @@ static void load_library(void) {
     dlopen("libm.so.6", RTLD_NOW);
 }
 
+static void load_and_unload(void) {
+    void *library = dlopen("libm.so.6", RTLD_NOW);
+    if (library) dlclose(library);
+}
+
 // ---- allocators and stdio: what fork() takes care of, and _Fork() does not
 
 static void *volatile block;
@@ -90,6 +95,10 @@ static const struct twin twins[] = {
     {"stdio_raw_fork", .set_up = open_table, .lock = print_table, .fork = _Fork},
     {"tcmalloc_raw_fork", .lock = allocate_4_m, .fork = _Fork},
     {"jemalloc_raw_fork", .lock = allocate_64_m, .fork = _Fork},
+    // no sample's
+    {"dlopen", .lock = load_and_unload, .child = load_library},
+    {"malloc_fork", .lock = allocate_100_k},
+    {"stdio_fork", .set_up = open_table, .lock = print_table},
 };
 
 int main(int argc, char **argv) {
