@@ -249,6 +249,12 @@ static void plan_of(const struct hunter *x, const struct candidate *c, const str
         snprintf(g->word.module, sizeof g->word.module, "%s", c->word_module);
         g->word.offset = c->word_offset;
     }
+    const struct candidate_fork *f = &x->h.candidates.forks[use->fork];
+    g->hold_task = f->hold_task;
+    g->hold_call = f->hold_call;
+    g->hold_hit = f->hold_hit;
+    g->parks_after_call = a->stage == GATE_AFTER_CALL && c->held_over >= 0;
+    g->park_call = c->held_over;
     g->bound_events = GATE_BOUND_EVENTS;
     g->bound_ms = BOUND_MIN_MS;
     if (use->after_us != UINT64_MAX && use->after_us / 1000 * 3 > g->bound_ms)
@@ -298,7 +304,7 @@ static int try_at(struct hunter *x, size_t i, const struct candidate_fork_use *u
     y->runs++;
     y->fork = plan.gate.fork;
     y->ms += result.ms;
-    y->stage = a->stage == GATE_AT_CLONE ? "at-clone" : "before-prepare";
+    y->stage = gate_stage_name(a->stage);
     const struct gate_outcome *g = &result.record.gate;
     y->verdict = made ? g->verdict : GATE_UNDECIDED;
     snprintf(y->reason, sizeof y->reason, "%s",
@@ -339,6 +345,14 @@ static int try_at_fork(struct hunter *x, size_t i, const struct candidate_fork_u
     if (found == 0 && y->verdict == GATE_NO_SITE && c->call[0] && !over(x)) {
         a.instruction = true;
         found = try_again(x, i, use, &a);
+    }
+    // Perhaps the forking thread has what the others need to come there, and that one can do without once it has the lock.
+    if (found == 0 && y->verdict == GATE_NEVER_CONCURRENT && c->kind == CANDIDATE_SHARED &&
+        x->h.candidates.forks[use->fork].hold_hit && !over(x)) {
+        struct attempt early = a;
+        early.stage = GATE_AFTER_CALL;
+        early.any_word = !c->lock[0];
+        found = try_again(x, i, use, &early);
     }
     // Who allocates it, and when, may be another in this run: a lock on the heap is somewhere else then.
     if (found == 0 && y->verdict == GATE_NEVER_CONCURRENT && c->hits && !c->lock[0] && !over(x)) {

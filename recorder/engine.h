@@ -388,6 +388,7 @@ enum break_wish gate_fork_entry(struct recorder *r, struct task *t, const struct
 enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
 enum break_wish gate_return(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
 void gate_landed(struct recorder *r, struct task *t);
+void gate_returned(struct recorder *r, struct task *t);
 // The landmark has been made.
 void breakpoint_landed(struct recorder *r, struct task *t, const struct breakpoint *b);
 

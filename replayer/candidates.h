@@ -19,6 +19,11 @@ struct candidate_fork {
     uint64_t event;  // BIRTH
     uint64_t time_us;
     int forker, child;
+    // The last call before it in which the forking task may have slept: that task's number (in creation order, from 1),
+    // the syscall (not futex), and which of its calls of that it was (from 1); hold_hit 0: there is none.
+    uint32_t hold_task;
+    int32_t hold_call;
+    uint64_t hold_hit;
     size_t others;   // threads of the forker's process at that moment, without itself
     uint32_t site;   // forks called at the same place have the same
     char place[600]; // "spawn (prog+0x1234, main.c:12)"
@@ -52,6 +57,7 @@ struct candidate {
     unsigned order;    // how many locks the child takes before it
     bool descendant;   // not the child takes it, but a process that the child forks
     bool forker_holds; // the forking thread holds it itself at the fork: a fork handler takes it
+    int32_t held_over; // the first syscall, but futex, in which a thread may sleep that holds it; -1: none
     double score;
     struct candidate_fork_use *uses;
     size_t use_count;

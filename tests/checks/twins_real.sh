@@ -15,9 +15,15 @@ found heap_profiler 'orphaned-lock holder=worker acquired=allocate_100_k,rare_wo
 hunted heap_profiler 120 --keep-going --runs 40 -- "${profiler[@]}"
 holds heap_profiler 'any(.findings[]; .kind == "orphaned-lock" and .lock.kind == "SpinLock" and .holder.name == "worker")'
 
+writer=(/usr/bin/python3 "$root/tests/real/rare_writer.py")
+found cpython 'orphaned-lock confidence=likely lockkind=Python_lock holder=python3 gone=python3 fork=fork,Py_BytesMain' "${writer[@]}"
+refuted cpython '_PyRuntime+*' child-went-on "${writer[@]}" fixed
+
 # What fork() takes care of, and what needs no care
 refuted glibc_malloc 'lock_word' atfork-protected "$twins/libc" malloc_fork
 refuted glibc_stdio 'lock_word' child-went-on "$twins/libc" stdio_fork
 refuted tcmalloc_minimal 'tcmalloc::Static::pageheap_lock_' atfork-protected \
     env LD_PRELOAD=libtcmalloc_minimal.so.4 "$twins/libc" malloc_fork
+hunted mimalloc 0 --runs 200 -- env LD_PRELOAD=libmimalloc.so.2 "$build/tests/real/allocate_and_fork"
+holds mimalloc '.covered.forks == 20 and .covered.pairs == .covered.candidates and .findings == []'
 refuted jemalloc 'pthread_mutex' atfork-protected env LD_PRELOAD=libjemalloc.so.2 "$twins/libc" malloc_fork

@@ -8,10 +8,10 @@
 has_twin() {
     grep -qE "^twin [a-z]+ $1 " "$root"/tests/checks/twins_*.sh || fail "the sample '$1' has no rare twin"
 }
-for sample in $(grep -lE '^// expect: orphaned-(lock|spin)' "$root"/samples/*.c "$root"/samples/*.cc); do
+while read -r sample; do
     sample=${sample##*/}
     has_twin "${sample%.*}"
-done
+done < <(grep -lE '^// expect: orphaned-(lock|spin)' "$root"/samples/*.c "$root"/samples/*.cc)
 
 table='orphaned-lock confidence=proved lock=table_lock lockkind=pthread_rwlock holder=worker start=rare_work gone=worker'
 twin pthreads rwlock_reader "$table acquired=pthread_rwlock_rdlock,table_read" 'table_lock atfork-protected'
