@@ -153,7 +153,8 @@ static int show(struct minimize *m, const struct exchange *x, uint64_t a, uint64
     }
     const struct verdict *v;
     if (!failed) failed = show_side(m, t, &places[0], &p->first) || show_side(m, t, &places[1], &p->second);
-    if (!failed) failed = timeline_verdict(t, &v, m->err) < 0 || sources_attach(p->hangs.trace, v, m->err) < 0;
+    if (!failed)
+        failed = timeline_verdict(t, &v, m->err) < 0 || sources_attach(p->hangs.trace, v, m->err) < 0;
     timeline_close(t);
     return failed ? -1 : 0;
 }
@@ -268,8 +269,7 @@ static int try_last_pair(struct minimize *m, const struct turn_list *list) {
 // The turn in which the lock is taken, up to there, and then the one in which the fork is made.
 static int search_acquire_and_fork(struct minimize *m, const struct minimal_run *r) {
     const struct turn_moment *acquired = &r->moments[0], *forked = &r->moments[1];
-    if (!acquired->task || !forked->task || acquired->task == forked->task ||
-        acquired->turn >= forked->turn)
+    if (!acquired->task || !forked->task || acquired->task == forked->task || acquired->turn >= forked->turn)
         return 0;
     struct turn_list list = {0};
     add_turns(&list, r, 0, acquired->turn, 0);

@@ -81,8 +81,7 @@ static bool over(struct minimize *m) {
 
 int minimize_run(struct minimize *m, const struct turn_list *list) {
     if (over(m)) return ENDING_UNKNOWN;
-    const struct schedule plan = {
-        .strategy = STRATEGY_TURNS, .turns = list->v, .turn_count = list->count};
+    const struct schedule plan = {.strategy = STRATEGY_TURNS, .turns = list->v, .turn_count = list->count};
     const struct run_once run = {.argv = m->argv,
                                  .environment = m->environment,
                                  .output = m->trace,
@@ -117,8 +116,7 @@ int minimize_try(struct minimize *m, const struct turn_list *list) {
 // ---- what is kept
 
 static int write_schedule(const struct minimize *m, const struct turn_list *list, const char *path) {
-    const struct schedule plan = {
-        .strategy = STRATEGY_TURNS, .turns = list->v, .turn_count = list->count};
+    const struct schedule plan = {.strategy = STRATEGY_TURNS, .turns = list->v, .turn_count = list->count};
     FILE *f = fopen(path, "we");
     if (f) schedule_write(f, &plan);
     bool failed = !f || ferror(f);

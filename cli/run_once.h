@@ -21,6 +21,7 @@ struct run_once {
     // Asked about once a second: true ends the run as a signal would, see run_once_result.given_up. NULL: never.
     bool (*give_up)(void *context);
     void *context;
+    uint64_t patient_ms; // ... or later, see record_options
 };
 
 struct run_once_result {

@@ -134,19 +134,19 @@ struct task {
     bool stuck_logged;
     unsigned busy, busy_look; // ticks or slices without a syscall; how many until spin_look
     unsigned spin_looks;
-    struct loop *loop;        // recorder/loop.h; NULL: it has not waited in a loop yet
-    int inject_signal;        // signal to hand over at the next resume (signal-delivery-stop only)
-    bool in_signal_stop;      // the present stop is a signal-delivery-stop
-    int former_tid;           // TID before an exec by a thread
-    uint32_t number;          // in creation order, from 1
-    bool at_tick;             // its landmark is a tick of the PLT clock
-    bool held_at_entry;       // at the entry of a call that the fork gate has not let it make yet
-    bool at_fork_site;        // it came into fork() from the gate's fork site
-    uint64_t own_steps;       // logged ones and library calls, as turns count them
-    bool ranked;              // it has a
-    int64_t priority;         // of PCT
-    bool on_break;            // it stands at a breakpoint and has been counted there: next it goes over
-    struct arrivals {         // at breakpoints since its last landmark
+    struct loop *loop;   // recorder/loop.h; NULL: it has not waited in a loop yet
+    int inject_signal;   // signal to hand over at the next resume (signal-delivery-stop only)
+    bool in_signal_stop; // the present stop is a signal-delivery-stop
+    int former_tid;      // TID before an exec by a thread
+    uint32_t number;     // in creation order, from 1
+    bool at_tick;        // its landmark is a tick of the PLT clock
+    bool held_at_entry;  // at the entry of a call that the fork gate has not let it make yet
+    bool at_fork_site;   // it came into fork() from the gate's fork site
+    uint64_t own_steps;  // logged ones and library calls, as turns count them
+    bool ranked;         // it has a
+    int64_t priority;    // of PCT
+    bool on_break;       // it stands at a breakpoint and has been counted there: next it goes over
+    struct arrivals {    // at breakpoints since its last landmark
         uint64_t address, count;
     } * arrivals;
     int arrival_count, arrival_room;
@@ -354,6 +354,8 @@ bool gate_acquire_matters(const struct recorder *r);
 void gate_word(struct recorder *r, uint64_t address); // where the plan's lock word is
 void gate_from(struct recorder *r, uint64_t address); // a place of the plan's `from` list has been found
 bool gate_at_clone(struct recorder *r, struct task *t);
+bool gate_let_go(struct recorder *r);            // the holder goes on after the fork; false: nobody is held
+bool gate_child_loops(const struct recorder *r); // all its tasks only wait, one again and again
 void gate_forked(struct recorder *r, struct task *t, struct task *child);
 void gate_fork_failed(struct recorder *r, struct task *t, int64_t ret);
 void gate_exec(struct recorder *r, struct task *t);
@@ -388,6 +390,7 @@ enum break_wish gate_fork_entry(struct recorder *r, struct task *t, const struct
 enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
 enum break_wish gate_return(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
 void gate_landed(struct recorder *r, struct task *t);
+void gate_returned(struct recorder *r, struct task *t);
 // The landmark has been made.
 void breakpoint_landed(struct recorder *r, struct task *t, const struct breakpoint *b);
 

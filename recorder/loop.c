@@ -383,6 +383,10 @@ bool loop_entry(struct recorder *r, struct task *t) {
     return false;
 }
 
+bool loop_waits(const struct task *t) {
+    return t->loop && t->loop->anchor.pc && t->loop->visits > 1;
+}
+
 void loop_exit(struct recorder *r, struct task *t, int64_t ret) {
     (void)r;
     if (t->loop && t->loop->anchor.pc && !nothing_happened(t, ret)) loop_forget(t);

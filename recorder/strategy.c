@@ -72,9 +72,10 @@ void strategist_end(struct recorder *r) {
     struct strategist *s = r->strategist;
     r->result->steps = s->steps;
     if (s->misfits && s->kind == STRATEGY_TURNS)
-        log_note(r, NULL,
-                 "the schedule did not fit: in %llu of its turns the task ended too early, the first at step %llu",
-                 (unsigned long long)s->misfits, (unsigned long long)s->first_misfit);
+        log_note(
+            r, NULL,
+            "the schedule did not fit: in %llu of its turns the task ended too early, the first at step %llu",
+            (unsigned long long)s->misfits, (unsigned long long)s->first_misfit);
     else if (s->misfits)
         log_note(r, NULL,
                  "the schedule did not fit: %llu of its switches name a task that could not run, the first "

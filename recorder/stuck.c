@@ -242,6 +242,9 @@ static bool certain_enough(struct recorder *r, const struct stuck_set *s, const 
 }
 
 static void report(struct recorder *r, const struct stuck_set *s, const struct candidate *best, bool proved) {
+    // The holder that the gate keeps has not shown how it frees the lock: of a word that is polled (a ticket's) only who
+    // writes it later tells who is missed. The spin is looked at again at its next landmark.
+    if (best->kind == WAIT_SPIN && r->gate && gate_let_go(r)) return;
     if (r->unlogged) log_unlogged_entry(r);
     for (size_t i = 0; i < s->count; i++) {
         if (!s->all[i].stuck || s->all[i].task->stuck_logged) continue;

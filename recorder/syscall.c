@@ -504,4 +504,5 @@ void syscall_returned(struct recorder *r, struct task *t) {
     loop_exit(r, t, ret);
     batch_log(r, t, &b);
     if (fork_failed) gate_fork_failed(r, t, ret);
+    if (r->gate) gate_returned(r, t);
 }

@@ -8,8 +8,8 @@
 
 struct counted_task {
     int tid, pid;
-    size_t space; // index
-    uint64_t own; // steps
+    size_t space;        // index
+    uint64_t own;        // steps
     uint64_t exec_calls; // library calls up to an execve, which the recorder has not counted when it works
 };
 
