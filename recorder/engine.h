@@ -188,6 +188,7 @@ struct recorder {
     bool fds_passed;     // over a socket: who holds which pipe cannot be told any more
     bool socket_timeouts;   // some socket gives up by itself
     uint64_t stuck_since_us; // somebody has been stuck since then, and it has not been said yet; 0: nobody
+    unsigned stuck_turns;    // of the engine since then
     unsigned stuck_looks;    // in vain, since it was due
     struct made_file *made; // pipes, sockets, ... that the recording made: files.c
     size_t made_count;

@@ -295,6 +295,11 @@ static bool still_that_file(struct task *t, int epoll, int fd) {
     return syscall(SYS_kcmp, t->tid, t->tid, KCMP_EPOLL_TFD, fd, &slot) == 0;
 }
 
+static int by_fd(const void *a, const void *b) {
+    const struct awaited_file *x = a, *y = b;
+    return x->fd < y->fd ? -1 : x->fd > y->fd;
+}
+
 // Lines as "tfd:        5 events:       19 data: ...".
 static bool epolled(struct recorder *r, struct task *t, struct file_wait *w) {
     int epoll = (int)t->args[0];
@@ -311,6 +316,7 @@ static bool epolled(struct recorder *r, struct task *t, struct file_wait *w) {
     }
     if (f) fclose(f);
     if (!good || !w->count) return false;
+    qsort(w->all, (size_t)w->count, sizeof *w->all, by_fd); // the kernel's order goes by addresses
     struct awaited_file *set = add(w, FILE_EPOLL, epoll, 0);
     if (set) set->waiter = t->tid;
     return set;

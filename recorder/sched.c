@@ -80,6 +80,7 @@ struct task *schedule(struct recorder *r) {
     recent_us(r);
     // In the middle of a slice (a signal was held back, or ignored): nobody else may run.
     if (c && c->state == TASK_READY && !c->at_landmark) return c;
+    r->stuck_turns++;
     if (stuck_due(r)) stuck_check(r, NULL);
     if (r->stop_all) return NULL;
     if (r->gate) gate_poll(r);

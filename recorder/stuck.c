@@ -272,8 +272,9 @@ static bool certain_enough(struct recorder *r, const struct stuck_set *s, const 
 // ---- when to say it
 
 // A task that waits for ever is told of together with those that come to wait for it: a parent on its way to waitpid.
-// They get a moment; who goes on working or polling does not hold it up for longer.
-enum { SETTLE_US = 200000, LOOK_AGAIN_US = 2000, LOOKS = 50 };
+// They get a moment, and on a machine that has no time for the recorder some turns; who goes on working or polling does
+// not hold it up for longer.
+enum { SETTLE_US = 200000, SETTLE_TURNS = 16, SETTLE_MOST_US = 2000000, LOOK_AGAIN_US = 2000, LOOKS = 50 };
 
 // Asleep in a call without a timeout, stopped, or held by the fork gate: that may last.
 static bool stays_where_it_is(const struct recorder *r, const struct task *t) {
@@ -309,13 +310,15 @@ static bool stays_where_it_is(const struct recorder *r, const struct task *t) {
 }
 
 bool stuck_due(const struct recorder *r) {
-    return r->stuck_since_us && r->clock_us - r->stuck_since_us >= SETTLE_US;
+    uint64_t waited = r->clock_us - r->stuck_since_us;
+    return r->stuck_since_us &&
+           ((waited >= SETTLE_US && r->stuck_turns >= SETTLE_TURNS) || waited >= SETTLE_MOST_US);
 }
 
 static bool settled(struct recorder *r, const struct stuck_set *s) {
     if (!r->stuck_since_us) {
         r->stuck_since_us = r->clock_us ? r->clock_us : 1;
-        r->stuck_looks = 0;
+        r->stuck_looks = r->stuck_turns = 0;
     }
     if (stuck_due(r)) return true;
     for (struct task *t = r->tasks; t; t = t->next)
@@ -326,6 +329,7 @@ static bool settled(struct recorder *r, const struct stuck_set *s) {
 // It was due, and nobody is stuck just now. What loops may only be between two of its turns.
 static void not_now(struct recorder *r) {
     r->stuck_since_us = r->stuck_looks++ < LOOKS ? r->clock_us - SETTLE_US + LOOK_AGAIN_US : 0;
+    r->stuck_turns = SETTLE_TURNS;
 }
 
 static void report(struct recorder *r, const struct stuck_set *s, const struct candidate *best, bool proved) {

@@ -1,7 +1,7 @@
 // An event loop in the child waits for commands, from a pipe and a socket whose other ends main has closed. But the child
 // inherited copies of them, so it never learns that nobody will come any more.
 //
-// expect: inherited-pipe lockkind=pipe waker=epoll_inherited waiting=run_loop/epoll_wait
+// expect: inherited-pipe lockkind=socket waker=epoll_inherited waiting=run_loop/epoll_wait
 // expect: cross-process-wait cause=inherited-pipe waiting=main
 // status: 120
 #include "samples/stage.h"
