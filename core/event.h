@@ -46,6 +46,10 @@ enum wait_kind {
     WAIT_SPIN,      // looks at words again and again without a syscall
     WAIT_PIPE_READ, // asleep in read, poll or select on a pipe; v1: the fd, v2: the pipe's inode
     WAIT_PIPE_WRITE, // asleep in write to a full pipe; v1, v2 as above
+    WAIT_SOCKET,     // asleep on a connected AF_UNIX socket; v1: the fd, v2: its inode
+    WAIT_EVENTFD,    // v1: the fd, v2: the eventfd's id
+    WAIT_FILE_LOCK,  // in flock or fcntl; v1: the fd, v2: the file's inode
+    WAIT_SYSV,       // in semop, msgrcv or msgsnd; v1: the set or queue
     WAIT_KINDS
 };
 

@@ -189,6 +189,12 @@ struct recorder {
     uint64_t chaos_left;
     uint64_t others_ran; // as mm.others_ran, of all
     bool fds_passed;     // over a socket: who holds which pipe cannot be told any more
+    bool socket_timeouts;   // some socket gives up by itself
+    uint64_t stuck_since_us; // somebody has been stuck since then, and it has not been said yet; 0: nobody
+    unsigned stuck_turns;    // of the engine since then
+    unsigned stuck_looks;    // in vain, since it was due
+    struct made_file *made; // pipes, sockets, ... that the recording made: files.c
+    size_t made_count;
     unsigned idle_looks; // since somebody ran
     uint64_t looked_us;  // spent on single steps through loops with syscalls
     uint64_t spun_us;    // ... without
@@ -440,6 +446,8 @@ void sighand_exec(struct recorder *r, struct task *t);
 // `t`: the task that has just gone to sleep in a futex, or has come round in its loop (recorder/loop.h), while others
 // run; NULL: nobody can run. Tasks must be at landmarks.
 void stuck_check(struct recorder *r, struct task *t);
+// Something was found to be stuck a while ago: it is to be said now, whatever the others do.
+bool stuck_due(const struct recorder *r);
 // Whether stuck_check would find something if the tasks were at landmarks.
 bool stuck_possible(struct recorder *r);
 

@@ -319,7 +319,7 @@ int analyse(struct timeline *t, struct verdict **out, struct rf_error *err) {
     memcpy(v->program, a.history.program, sizeof v->program);
     memcpy(v->end_reason, a.history.end_reason, sizeof v->end_reason);
     if (!failed && a.history.stuck_count)
-        failed = look_at_waiters(&a, err) < 0 || look_at_holders(&a, err) < 0;
+        failed = look_at_waiters(&a, err) < 0 || look_at_holders(&a, err) < 0 || cross_look(&a, err) < 0;
     if (!failed && (a.history.stuck_count || a.history.crash_count))
         failed = torn_look(&a, err) < 0 || findings_make(&a, err) < 0 || vanished_fill(&a, err) < 0 ||
                  held_fill(&a, err) < 0 || timeline_seek(t, before, err) < 0;

@@ -33,6 +33,7 @@ struct waiter {
     bool wakers_seen;  // the vanished threads' own waits say so: as good as a lock's acquire
     size_t fork_space; // the child's, of `fork`; NONE
     bool explained;    // a finding says why
+    int other;         // a stuck process that could end the wait; 0: none
     int mark;          // of the search for cycles
 };
 
@@ -76,6 +77,21 @@ int init_find(struct analysis *a, struct waiter *w, struct rf_error *err);
 
 // analysis_held.c: fills verdict->held_at_fork; does not when it would take long.
 int held_fill(struct analysis *a, struct rf_error *err);
+
+// analysis_cross.c: waits for other processes. Fills `other`, and of locks of files and in shared memory the holder.
+int cross_look(struct analysis *a, struct rf_error *err);
+// Findings about those that nothing else explains.
+int cross_make(struct analysis *a, struct rf_error *err);
+
+// ---- analysis_findings.c, for cross_make
+enum { RANK_CAUSE, RANK_UNKNOWN, RANK_CONSEQUENCE };
+struct finding *findings_add(struct analysis *a, const struct waiter *w, enum finding_kind kind, int rank);
+void findings_holder(struct finding *f, const struct waiter *w);
+void findings_fork(struct finding *f, const struct waiter *w);
+// Marks all that wait for the lock of `w` as explained; returns how many there are beside it.
+size_t findings_explain(struct analysis *a, const struct waiter *w);
+// Has a wait of the process, other than `but`, been explained?
+bool findings_explained(const struct analysis *a, int pid, const struct waiter *but);
 
 // Fills verdict->findings, spans and deadlock.
 int findings_make(struct analysis *a, struct rf_error *err);

@@ -155,12 +155,29 @@ void text_reason_torn(struct finding *f) {
         lock_name(f), f->waiter.pid);
 }
 
-void text_reason_pipe(struct finding *f, int fd) {
+void text_reason_pipe(struct finding *f, int fd, bool socket) {
     snprintf(f->reason, sizeof f->reason,
-             "Process %d reads from fd %d until the pipe ends. It does not end, because a copy of its write "
-             "end is "
+             "Process %d reads from fd %d until the %s ends. It does not end, because a copy of its %s end is "
              "still open, in a process that got it by fork and does not use it.",
-             f->waiter.pid, fd);
+             f->waiter.pid, fd, socket ? "connection" : "pipe", socket ? "other" : "write");
+}
+
+void text_reason_left(struct finding *f, bool file) {
+    snprintf(f->reason, sizeof f->reason,
+             file ? "Task %d took the lock and ended. A lock of flock is not that task's but the open file's, and "
+                    "process %d has "
+                    "a copy of that file since a fork: it waits for itself."
+                  : "Task %d took the lock and ended without giving it back. Nobody is left who could: process %d "
+                    "waits for ever.",
+             f->holder.tid, f->waiter.pid);
+}
+
+void text_reason_mutual(struct finding *f, int other) {
+    const char *what = f->lock.symbol[0] ? f->lock.symbol : "something that another process could do";
+    snprintf(f->reason, sizeof f->reason,
+             "Process %d waits for %s. Process %d could end that, but it waits in turn, and so for process %d: "
+             "neither can go on.",
+             f->waiter.pid, what, other, f->waiter.pid);
 }
 
 // ---- advice
@@ -329,6 +346,17 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
             "fork.\n"
             "2. Or make pipes with pipe2(O_CLOEXEC) and start other programs with posix_spawn and its file "
             "actions: then no copy gets into them.\n");
+        break;
+    case ADVICE_FILE_LOCK:
+        say(f, "A lock of fcntl belongs to a process, one of flock to an open file: who forks or opens the file "
+               "anew is somebody else to it, and waits even for itself.\n"
+               "1. Release the lock before the fork, or before the wait for the child.\n"
+               "2. Or let the child use the descriptor that it inherited: flock's lock is the child's, too.\n"
+               "3. Or ask with LOCK_NB or F_SETLK, and give up in the end.\n");
+        break;
+    case ADVICE_MUTUAL:
+        say(f, "Each waits for the other. Before a process waits for another one to end, it has to give back, send "
+               "or close what that one waits for.\n");
         break;
     case ADVICE_UNKNOWN:
         say(f,

@@ -200,7 +200,7 @@ static void print_cause(struct report *r, const struct finding *f) {
         report_wrap(r->out, 4, "This is only a consequence. The root cause is finding %zu: %s in process %d.",
                     number_of(v, f->caused_by), finding_kind_name(f->caused_by->kind),
                     f->caused_by->waiter.pid);
-    else if (f->kind == FINDING_CROSS_PROCESS_WAIT)
+    else if (f->kind == FINDING_CROSS_PROCESS_WAIT && !f->reason[0])
         report_wrap(r->out, 4, "This is only a consequence: it waits for another process that is stuck.");
     if (f->reason[0]) report_wrap(r->out, 4, "%s", f->reason);
 }
@@ -268,7 +268,7 @@ static void print_finding(struct report *r, const struct finding *f) {
             heading(r, "Where it was initialised", f->initialised.event);
             print_stack(r, &f->initialised.stack);
         }
-        if (holder && f->kind != FINDING_CROSS_PROCESS_WAIT) print_holder(r, f);
+        if (holder && (f->holder.tid || f->kind != FINDING_CROSS_PROCESS_WAIT)) print_holder(r, f);
         if (f->holder.tid || (v->from_memory && f->kind == FINDING_ORPHANED_LOCK)) {
             heading(r, "Where it was taken", f->acquired.event);
             if (v->from_memory)
@@ -299,7 +299,7 @@ static void print_finding(struct report *r, const struct finding *f) {
 // The one line that a bug report begins with.
 static void print_summary(FILE *out, const struct verdict *v) {
     const struct finding *f = v->findings;
-    while (f < v->findings + v->count - 1 && f->kind == FINDING_CROSS_PROCESS_WAIT)
+    while (f < v->findings + v->count - 1 && f->caused_by)
         f++;
     char waiter[160], holder[160], lock[300], what[900];
     describe_task(waiter, sizeof waiter, &f->waiter);
@@ -308,6 +308,11 @@ static void print_summary(FILE *out, const struct verdict *v) {
     bool known = f->holder.tid;
     switch (f->kind) {
     case FINDING_ORPHANED_LOCK:
+        if (known && !f->holder.vanished && !f->fork.event && !v->from_memory) {
+            snprintf(what, sizeof what, "waits for %s, which %s took and did not give back before it ended", lock,
+                     holder);
+            break;
+        }
         snprintf(what, sizeof what,
                  "waits for %s, which %s held at the fork; that thread does not exist in the child", lock,
                  holder);
@@ -348,6 +353,9 @@ static void print_summary(FILE *out, const struct verdict *v) {
                  f->edge_count ? ", which waits in turn" : ", itself");
         break;
     case FINDING_CROSS_PROCESS_WAIT:
+        snprintf(what, sizeof what, "waits for %s, and so for a process that waits in turn",
+                 f->lock.symbol[0] ? lock : "another process");
+        break;
     case FINDING_UNKNOWN_WAIT:
         snprintf(what, sizeof what, "waits for ever");
         break;

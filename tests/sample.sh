@@ -54,7 +54,7 @@ clean /usr/bin/python3 "$root/tests/verdict_schema.py" "$root/docs/verdict.schem
 clean "$refork" export --to html -o page.html "$trace" || give_up "export: status $?"
 clean /usr/bin/python3 -c 'import sys, xml.etree.ElementTree as tree; tree.parse(sys.argv[1])' page.html || give_up "page.html is not XML"
 # The lock history is the second witness: where it knows the lock it names the same holder, who took it in the same
-# event, held at the fork (or where the task waits); and it knows every mutex and rwlock of glibc.
+# event, held at the fork (or where the task waits; of a holder that ended, when it had just taken it); and it knows every mutex and rwlock of glibc.
 compared() { # ADDRESS KIND SYMBOL TID EVENT AT
     local held
     held=$(clean "$refork" locks --json --at "$6" "$trace" 2>locks.err |
@@ -69,7 +69,8 @@ compared() { # ADDRESS KIND SYMBOL TID EVENT AT
 }
 while IFS=$'\t' read -r -a finding; do compared "${finding[@]}"; done < <(jq -r '.findings[]
     | select(.lock.address and .holder.tid and .acquired.event)
-    | [.lock.address, .lock.kind, .lock.symbol // "-", .holder.tid, .acquired.event, .fork.event // .waiting.event] | @tsv' verdict.json)
+    | [.lock.address, .lock.kind, .lock.symbol // "-", .holder.tid, .acquired.event,
+        .fork.event // (if .kind == "orphaned-lock" then .acquired.event else .waiting.event end)] | @tsv' verdict.json)
 
 # The text names it, too: that of record at the end of a stuck program, else of explain.
 [ "$status" = 120 ] && mv err verdict.txt || clean "$refork" explain "$trace" >verdict.txt 2>&1
