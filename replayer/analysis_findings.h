@@ -20,8 +20,7 @@ struct waiter {
     struct holder who;
     struct finding_task holder;
     struct finding_point acquired, fork;
-    struct finding_point initialised; // where it was made, of a lock that is `unnamed`
-    bool unnamed;
+    struct finding_point initialised; // of an unnamed lock
     bool holder_lives;        // at the fork, or now
     bool holder_forks;        // it is the thread that forked
     bool doubtful;            // the mutex names another owner
@@ -73,6 +72,9 @@ int vanished_fill(struct analysis *a, struct rf_error *err);
 
 // analysis_init.c: fills `initialised`.
 int init_find(struct analysis *a, struct waiter *w, struct rf_error *err);
+
+// analysis_init.c, too: fills `allocated` of the findings' unnamed locks, as far as that takes little time.
+int allocations_fill(struct analysis *a, struct rf_error *err);
 
 // analysis_held.c: fills verdict->held_at_fork; does not when it would take long.
 int held_fill(struct analysis *a, struct rf_error *err);

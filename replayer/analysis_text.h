@@ -5,9 +5,8 @@
 #include "replayer/analysis_history.h"
 #include "replayer/analysis_lock.h"
 
-// Fills kind, symbol and declared from the memory map of `tid` at the timeline's position.
-// False: it is in no named variable.
-bool text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
+// Fills all but `allocated` from the memory map of `tid` at the timeline's position.
+void text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
                struct finding_lock *out);
 
 enum advice {
