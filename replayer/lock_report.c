@@ -253,12 +253,16 @@ static int find_allocation(struct timeline *t, const struct lock_history *h, con
     for (size_t i = 0; i < h->words.op_count && !first; i++)
         if (&h->words.locks[h->words.ops[i].lock] == l && h->words.ops[i].kind == LOCK_OP_ACQUIRE)
             first = &h->words.ops[i];
-    if (l->name >= 0 || !first || !first->event) return 0;
+    // What a forked process only has a copy of was its parent's.
+    const struct lock_space *space = space_of(h, l);
+    int tid = first ? first->tid : space->forker;
+    uint64_t event = first ? first->event : space->begin;
+    if (l->name >= 0 || !tid || !event) return 0;
     int failed = history_read(t, &history, err);
-    size_t life = failed ? NONE : history_life(&history, first->tid, first->event - 1);
+    size_t life = failed ? NONE : history_life(&history, tid, event - 1);
     timeline_set_deadline(t, ALLOCATION_US);
     if (life != NONE)
-        failed = allocation_find(t, &history, history.lives[life].space, first->event, l->last_address, out, err);
+        failed = allocation_find(t, &history, history.lives[life].space, event, l->last_address, out, err);
     if (timeline_set_deadline(t, 0)) failed = 0;
     history_release(&history);
     return failed;

@@ -138,7 +138,7 @@ clean "$refork" record -o heap.refork -- "$build/samples/heap_mutex" >heap.out 2
 [ $? = 120 ] || fail "record heap_mutex: status $?: $(tail -n 3 heap.err)"
 address=$(clean "$refork" explain --json heap.refork | jq -r '[.findings[].lock.address | select(.)][0]')
 locks --json --lock "$address" heap.refork >heap.json || fail "locks --lock: status $?"
-jq -e '.locks[0].allocated | .function == "calloc" and .size == 64 and .offset == 24 and .frames[1].function == "queue_new"' heap.json >/dev/null ||
+jq -e '.locks | length == 2 and all(.[].allocated; .function == "calloc" and .size == 64 and .offset == 24 and .frames[1].function == "queue_new")' heap.json >/dev/null ||
     fail "heap: the allocation is $(jq -c '[.locks[].allocated]' heap.json)"
 locks --lock "$address" heap.refork >heap.txt || fail "locks --lock: status $?"
 grep -q 'at byte 24 of 64 bytes from calloc' heap.txt && grep -q 'queue_new at heap_mutex.c' heap.txt || fail "heap: no allocation in the text: $(head -n 5 heap.txt)"
