@@ -123,6 +123,14 @@ void text_reason_fiber(struct finding *f) {
         fiber[0] ? " that begins in " : "", fiber, f->holder.tid, f->holder.name);
 }
 
+void text_reason_gil(struct finding *f) {
+    snprintf(f->reason, sizeof f->reason,
+             "%s is CPython's interpreter lock (GIL). The child was made by a fork that CPython does not know of, "
+             "called from C (ctypes, an extension) while the GIL was given back: thread %d '%s' took it then, to run "
+             "Python code. The child's only thread tries for ever to get it back, in turns of a few milliseconds.",
+             the_lock(f), f->holder.tid, f->holder.name);
+}
+
 void text_reason_torn(struct finding *f) {
     snprintf(
         f->reason, sizeof f->reason,
@@ -165,7 +173,19 @@ static const char *waiting_function(const struct finding *f) {
     return "what the child calls";
 }
 
+static void orphan_gil(struct finding *f) {
+    say(f, "1. Fork with os.fork() or multiprocessing: CPython keeps the GIL over its own forks, and makes it anew in "
+           "the child.\n"
+           "2. Or start a new program or interpreter: subprocess, multiprocessing.get_context(\"spawn\").\n"
+           "3. Or keep the GIL over the call (ctypes.PyDLL instead of CDLL; in an extension no "
+           "Py_BEGIN_ALLOW_THREADS around it), with PyOS_BeforeFork() before and PyOS_AfterFork_Child() behind it.\n");
+}
+
 static void orphan(struct finding *f, const struct lock_ref *ref) {
+    if (!strcmp(ref->kind, LOCK_KIND_GIL)) {
+        orphan_gil(f);
+        return;
+    }
     const char *thread = f->holder.start_routine[0] ? f->holder.start_routine : "the other thread";
     if (ref->in_libc) {
         say(f, "The lock is libc's own, and fork() does not reset it: after a fork in a threaded process, a "

@@ -33,6 +33,7 @@ void text_reason_child_handler(struct finding *f);
 // `child`: PID of a process that a fork made, in which all of the cycle is; 0: in none.
 void text_reason_cycle(struct finding *f, int child);
 void text_reason_fiber(struct finding *f);
+void text_reason_gil(struct finding *f);
 void text_reason_torn(struct finding *f);
 void text_reason_pipe(struct finding *f, int fd);
 // Adds the registered fork handlers (`text`, at most `shown` of `count`) to the advice, where it speaks of handlers.
