@@ -157,6 +157,7 @@ static int look_at_waiter(struct analysis *a, const struct stuck *s, struct wait
         if (w->ref.owner && waits_on_its_stack(&view, args[0], task->regs.rsp) &&
             (args[0] = refused_mutex(a, s, l->tid)))
             lock_recognise(stack->frames, stack->count, args, &view, task->regs.rsp, &w->ref);
+        if (!timed && proxy_resolve(a, w, err) < 0) return -1;
     }
     text_lock(a->timeline, &a->history, l->tid, &w->ref, &w->lock);
     w->shared = history_shared(&a->history, l->space, w->ref.base, s->event);

@@ -62,6 +62,10 @@ int wakers_find(struct analysis *a, struct waiter *w, struct rf_error *err);
 // Is the semaphore of w posted by tasks that did not take it? Fills posts.
 int wakers_posts(struct analysis *a, struct waiter *w, struct rf_error *err);
 
+// analysis_proxy.c: when w sleeps on a word of libstdc++'s pool, the object that it waits for becomes w->ref, if it can
+// be told. Leaves the timeline where the task is stuck.
+int proxy_resolve(struct analysis *a, struct waiter *w, struct rf_error *err);
+
 // analysis_torn.c: findings about children that crashed.
 int torn_look(struct analysis *a, struct rf_error *err);
 // Appends a finding that has no waiter (its stacks are taken over).

@@ -8,10 +8,19 @@ static const char *base_name(const char *path) {
     return slash && slash[1] ? slash + 1 : path;
 }
 
+bool lock_is_waiter_pool(const struct data_symbol *symbol) {
+    const char *end = strstr(symbol->name, "__waiter_pool_base::_S_for(");
+    return end && strstr(end, "::__w");
+}
+
 // "queue+16"
 static bool by_symbol(struct symbols *s, const struct view *v, struct finding_lock *l) {
     struct data_symbol symbol;
     if (!symbols_data(s, v, l->address, &symbol)) return false;
+    if (lock_is_waiter_pool(&symbol)) {
+        snprintf(l->symbol, sizeof l->symbol, "a word of libstdc++'s shared waiter pool");
+        return true;
+    }
     int n = snprintf(l->symbol, sizeof l->symbol, "%s", symbol.name);
     if (symbol.offset && n < (int)sizeof l->symbol)
         snprintf(l->symbol + n, sizeof l->symbol - (size_t)n, "+%lu", (long)symbol.offset);

@@ -10,4 +10,7 @@
 void lock_name(struct symbols *s, const struct view *v, const char *kind, uint64_t address, bool shared,
                struct finding_lock *out);
 
+// Is it the array of words that libstdc++ shares among all objects whose size is no futex's?
+bool lock_is_waiter_pool(const struct data_symbol *symbol);
+
 #endif
