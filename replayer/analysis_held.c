@@ -13,7 +13,9 @@ enum {
     FORKS_MAX = 16,
     STACKS_MAX = 16, // each is a re-execution
     BUDGET_US = 1500000,
-    AFTER = 2000, // events behind the fork
+    SHORT = 20000, // events: so much is looked at from the beginning; of more only what is around the forks
+    BEFORE = 2000, // at least
+    AFTER = 2000,
 };
 
 // The finding about the lock; NULL.
@@ -113,7 +115,9 @@ static size_t forks_of(const struct analysis *a, size_t *children) {
 int held_fill(struct analysis *a, struct rf_error *err) {
     size_t children[FORKS_MAX], count = forks_of(a, children);
     if (!count) return 0;
-    struct lock_history_options options = {.to = a->history.spaces[children[count - 1]].begin + AFTER};
+    uint64_t first = a->history.spaces[children[0]].begin;
+    struct lock_history_options options = {.from = first > SHORT ? timeline_checkpoint(a->timeline, first - BEFORE) : 0,
+                                           .to = a->history.spaces[children[count - 1]].begin + AFTER};
     struct lock_history *locks = NULL;
     timeline_set_deadline(a->timeline, BUDGET_US);
     int failed = lock_history_make(a->timeline, &options, &locks, err);
@@ -137,5 +141,10 @@ int held_fill(struct analysis *a, struct rf_error *err) {
             "breakpoints in it (it may read its own code). The verdict does not rest on them.");
         return 0;
     }
+    if (!failed && options.from)
+        verdict_note(a->verdict,
+                     "Which other locks were held at the fork is known of those that were taken after event %lu. "
+                     "'refork locks --at %lu' shows all.",
+                     (long)options.from, (long)first);
     return failed;
 }
