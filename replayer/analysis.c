@@ -297,6 +297,7 @@ static void release(struct analysis *a) {
     }
     free(a->waiters);
     free(a->order);
+    lock_history_free(a->locks);
     history_release(&a->history);
 }
 

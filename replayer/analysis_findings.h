@@ -4,6 +4,7 @@
 
 #include "replayer/analysis_holder.h"
 #include "replayer/analysis_text.h"
+#include "replayer/lock_history.h"
 
 // One stuck task.
 struct waiter {
@@ -46,6 +47,7 @@ struct analysis {
         bool main;
         int child; // process that a cross-process wait waits for
     } * order;
+    struct lock_history *locks; // of held_history; NULL
 };
 
 // Appends a party with its stack (taken over).
@@ -82,6 +84,11 @@ int allocations_fill(struct analysis *a, struct rf_error *err);
 
 // analysis_held.c: fills verdict->held_at_fork; does not when it would take long.
 int held_fill(struct analysis *a, struct rf_error *err);
+
+// The history of all locks around the forks of the events `first` to `last` (long before the first one only in a short
+// recording); it stays the analysis'. 0, or -1: also when the timeline's deadline passes. Moves the timeline.
+int held_history(struct analysis *a, uint64_t first, uint64_t last, const struct lock_history **out,
+                 struct rf_error *err);
 
 // Fills verdict->findings, spans and deadlock.
 int findings_make(struct analysis *a, struct rf_error *err);

@@ -112,19 +112,30 @@ static size_t forks_of(const struct analysis *a, size_t *children) {
     return count;
 }
 
+int held_history(struct analysis *a, uint64_t first, uint64_t last, const struct lock_history **out,
+                 struct rf_error *err) {
+    const struct lock_history_options options = {
+        .from = first > SHORT ? timeline_checkpoint(a->timeline, first - BEFORE) : 0, .to = last + AFTER};
+    uint64_t end = options.to < timeline_last(a->timeline) ? options.to : timeline_last(a->timeline);
+    if (!a->locks || a->locks->from > options.from || a->locks->to < end) {
+        lock_history_free(a->locks);
+        a->locks = NULL;
+        if (lock_history_make(a->timeline, &options, &a->locks, err) < 0) return -1;
+    }
+    *out = a->locks;
+    return 0;
+}
+
 int held_fill(struct analysis *a, struct rf_error *err) {
     size_t children[FORKS_MAX], count = forks_of(a, children);
     if (!count) return 0;
     uint64_t first = a->history.spaces[children[0]].begin;
-    struct lock_history_options options = {.from = first > SHORT ? timeline_checkpoint(a->timeline, first - BEFORE) : 0,
-                                           .to = a->history.spaces[children[count - 1]].begin + AFTER};
-    struct lock_history *locks = NULL;
+    const struct lock_history *locks = NULL;
     timeline_set_deadline(a->timeline, BUDGET_US);
-    int failed = lock_history_make(a->timeline, &options, &locks, err);
+    int failed = held_history(a, first, a->history.spaces[children[count - 1]].begin, &locks, err);
     for (size_t i = 0; i < count && !failed; i++)
         failed = look_at_fork(a, locks, children[i], err);
     bool late = timeline_set_deadline(a->timeline, 0);
-    lock_history_free(locks);
     add_findings(a->verdict);
     // Without it the verdict is as good.
     if (failed && late) {
@@ -141,10 +152,10 @@ int held_fill(struct analysis *a, struct rf_error *err) {
             "breakpoints in it (it may read its own code). The verdict does not rest on them.");
         return 0;
     }
-    if (!failed && options.from)
+    if (!failed && locks->from)
         verdict_note(a->verdict,
                      "Which other locks were held at the fork is known of those that were taken after event %lu. "
                      "'refork locks --at %lu' shows all.",
-                     (long)options.from, (long)first);
+                     (long)locks->from, (long)first);
     return failed;
 }
