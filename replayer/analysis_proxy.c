@@ -4,10 +4,9 @@
 // instructions on the way into the call are executed once more, one at a time, and their reads are held against the
 // pool's own choice of a word.
 #include "replayer/analysis_findings.h"
-#include "core/annex.h"
 #include "core/code_step.h"
-#include "replayer/breaks.h"
 #include "replayer/lock_name.h"
+#include "replayer/stepping.h"
 
 #include <linux/futex.h>
 #include <stdlib.h>
@@ -19,7 +18,6 @@
 enum { POOL_ENTRIES = 16, ENTRY_SIZE = 128, VERSION_OFFSET = 64, ADDRESS_SHIFT = 2 };
 enum {
     EVENTS_MAX = 1000, // that are looked through for the waiter's own
-    STEPS_MAX = 20000,
     READS_MAX = 64, // different addresses
     LOOKS = 12,     // of the 16: those of the spin without sched_yield
     DESCRIPTOR = 4096, // bytes at the thread pointer that are the thread's own
@@ -31,7 +29,6 @@ struct stepper {
     uint32_t space;
     uint64_t pool;    // address of __w
     unsigned entry;   // that is waited on
-    size_t steps;
     struct object_read {
         uint64_t address;
         unsigned size, count;
@@ -67,9 +64,12 @@ static void note_read(struct stepper *s, const struct memory_operand *o) {
         s->reads[s->read_count++] = (struct object_read){o->address, o->size, 1};
 }
 
-static void note_reads(struct stepper *s, const struct break_hit *hit) {
+static void note_reads(void *context, struct replay *r, const struct break_hit *hit) {
+    struct stepper *s = context;
     struct code_step step;
     bool needs_fp;
+    (void)r;
+    s->space = hit->space;
     if (!code_step(hit->code, hit->code_len, hit->regs, NULL, read_memory, s, &step, &needs_fp)) return;
     for (int i = 0; i < step.operand_count; i++) {
         const struct memory_operand *o = &step.operands[i];
@@ -89,71 +89,18 @@ static const struct object_read *object_of(const struct stepper *s) {
     return found;
 }
 
-static bool follow(struct stepper *s, uint64_t address) {
-    // A call of another library goes over a counting stub, which has its target in its last 8 bytes.
-    if (address - ANNEX_STUBS < ANNEX_STUBS_SIZE &&
-        !read_memory(s, address + ANNEX_STUB_SIZE - sizeof address, &address, sizeof address))
-        return false;
-    return replay_break_add(s->replay, s->space, address, 0, 0);
-}
-
-static enum break_action on_hit(void *context, struct replay *r, struct break_hit *hit) {
-    struct stepper *s = context;
-    uint64_t next[2], back;
-    (void)r;
-    if (hit->tid != s->tid || ++s->steps > STEPS_MAX) return BREAK_EXECUTE;
-    note_reads(s, hit);
-    int n = code_next(hit->code, hit->code_len, hit->regs, read_memory, s, next);
-    bool all = n > 0;
-    for (int i = 0; i < n; i++)
-        all &= follow(s, next[i]);
-    if (all) return BREAK_EXECUTE;
-    // Into a place without breakpoints: on behind the instruction, and behind the function.
-    int length = code_length(hit->code, hit->code_len, hit->regs->rip, &back);
-    if (length) follow(s, hit->regs->rip + (uint64_t)length);
-    if (read_memory(s, hit->regs->rsp, &back, 8)) follow(s, back);
-    return BREAK_EXECUTE;
-}
-
-static void mapped(void *context, struct replay *r, const struct break_mapping *m) {
-    (void)context;
-    (void)r;
-    (void)m;
-}
-
 // ---- the wait
 
 // The landmark from which the waiter came to its sleep without another call than sched_yield; 0: not known.
 static uint64_t way_begins(struct analysis *a, const struct stuck *s, int tid, uint64_t word, uint64_t *asleep) {
     struct event e;
-    struct rf_error ignored;
-    uint64_t begin = 0;
-    for (uint64_t n = s->event, looked = 0; n > 1 && looked < EVENTS_MAX; n--, looked++) {
-        if (timeline_event(a->timeline, n - 1, &e, &ignored) < 0) return 0;
-        if (e.tid != tid) continue;
-        bool sleeps = e.kind == EV_ENTER && e.nr == SYS_futex && e.flags & EVF_REGS && e.regs.rdi == word;
-        bool yields = e.kind == EV_SYSCALL && e.nr == SYS_sched_yield;
-        if (begin ? !yields : !sleeps) return begin;
-        begin = n - 2;
-        if (!*asleep) *asleep = n - 1;
-    }
+    uint64_t at = *asleep = stepping_landmark(a->timeline, tid, s->event, EVENTS_MAX, &e);
+    if (!at || e.kind != EV_ENTER || e.nr != SYS_futex || !(e.flags & EVF_REGS) || e.regs.rdi != word) return 0;
+    uint64_t begin = at - 1;
+    while ((at = stepping_landmark(a->timeline, tid, at, EVENTS_MAX, &e)) && e.kind == EV_SYSCALL &&
+           e.nr == SYS_sched_yield)
+        begin = at - 1;
     return begin;
-}
-
-static int step_through(struct analysis *a, struct stepper *s, uint64_t from, uint64_t until,
-                        struct rf_error *err) {
-    const struct break_client client = {.mapped = mapped, .hit = on_hit, .context = s};
-    struct rf_error ignored;
-    struct user_regs_struct regs;
-    if (timeline_seek(a->timeline, from, err) < 0) return -1;
-    s->replay = timeline_replay(a->timeline);
-    s->space = replay_space_of(s->replay, s->tid);
-    if (replay_task_regs(s->replay, s->tid, &regs, err) < 0 || replay_breaks(s->replay, &client, err) < 0)
-        return -1;
-    int failed = follow(s, regs.rip) ? timeline_seek(a->timeline, until, err) : 0;
-    replay_breaks(s->replay, NULL, &ignored);
-    if (failed) timeline_reset(a->timeline, &ignored);
-    return failed;
 }
 
 int proxy_resolve(struct analysis *a, struct waiter *w, struct rf_error *err) {
@@ -170,7 +117,9 @@ int proxy_resolve(struct analysis *a, struct waiter *w, struct rf_error *err) {
     uint64_t from = way_begins(a, w->stuck, s.tid, word, &asleep);
     if (!from) return 0;
     struct rf_error why;
-    if (step_through(a, &s, from, asleep, &why) < 0 && why.status != RF_DIVERGED) {
+    bool all; // the object is looked at in a part of it
+    s.replay = timeline_replay(a->timeline);
+    if (stepping_run(a->timeline, s.tid, from, asleep, note_reads, &s, &all, &why) < 0 && why.status != RF_DIVERGED) {
         *err = why;
         return -1;
     }
