@@ -5,9 +5,8 @@
 #include "replayer/analysis_history.h"
 #include "replayer/analysis_lock.h"
 
-// Fills kind, symbol and declared from the memory map of `tid` at the timeline's position.
-// False: it is in no named variable.
-bool text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
+// Fills all but `allocated` from the memory map of `tid` at the timeline's position.
+void text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
                struct finding_lock *out);
 
 enum advice {
@@ -36,6 +35,7 @@ void text_reason_child_handler(struct finding *f);
 // `child`: PID of a process that a fork made, in which all of the cycle is; 0: in none.
 void text_reason_cycle(struct finding *f, int child);
 void text_reason_fiber(struct finding *f);
+void text_reason_gil(struct finding *f);
 void text_reason_torn(struct finding *f);
 void text_reason_pipe(struct finding *f, int fd, bool socket);
 // Whoever took the lock (of a file, else in shared memory) has ended.

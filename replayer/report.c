@@ -96,6 +96,15 @@ static void print_lock(struct report *r, const struct finding_lock *l) {
                 l->declared[0] ? ", declared at " : "", l->declared);
 }
 
+static void print_allocated(struct report *r, const struct finding_lock *l) {
+    const struct lock_allocation *a = l->allocated;
+    if (!a) return;
+    heading(r, "Where it was allocated", a->point.event);
+    report_wrap(r->out, 4, "by %s, %lu bytes; the lock is at byte %lu of them", a->function, (long)a->size,
+                (long)a->offset);
+    print_stack(r, &a->point.stack);
+}
+
 static void print_parties(struct report *r, const struct finding_party *parties, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const struct finding_party *p = &parties[i];
@@ -169,6 +178,7 @@ static void print_edges(struct report *r, const struct finding *f) {
         heading(r, "The other side: where it waits", e->waiting.event);
         print_waiting(r, &e->waiter, &e->lock, &e->waiting, "waits for");
         print_lock(r, &e->lock);
+        print_allocated(r, &e->lock);
         if (r->verdict->from_memory) continue;
         heading(r, "Where that lock was taken", e->acquired.event);
         print_stack(r, &e->acquired.stack);
@@ -264,6 +274,7 @@ static void print_finding(struct report *r, const struct finding *f) {
         bool holder = f->holder.tid || (!f->waker_count && f->kind != FINDING_VANISHED_WAKER);
         if (f->edge_count) print_cycle(r, f);
         if (f->lock.address) print_lock(r, &f->lock);
+        print_allocated(r, &f->lock);
         if (f->initialised.event) {
             heading(r, "Where it was initialised", f->initialised.event);
             print_stack(r, &f->initialised.stack);

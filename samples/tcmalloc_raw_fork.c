@@ -7,6 +7,7 @@
 //         holder=worker start=give_back acquired=give_back/TCMallocImplementation::ReleaseToSystem
 //         waiting=run_child fork=main/Fork
 // expect: cross-process-wait cause=orphaned-lock
+// held: tcmalloc::Static::pageheap_lock_
 // status: 120
 #include "samples/stage.h"
 

@@ -3,6 +3,7 @@
 #   // expect: KIND [KEY=VALUE]...   one finding (the keys: tests/findings.jq)
 #   // expect: none                  no finding at all
 #   // status: N                     of record and replay: 120 (and then `deadlock` is true), else the program's own
+#   // held: LOCK...                 exactly these are listed as held at a fork (`held_at_fork`), sorted
 #   // run: VARIABLE=VALUE...        its environment
 # A directive goes on in lines that are indented by four blanks or more.
 # shellcheck source=tests/lib.sh
@@ -49,6 +50,13 @@ got=$?
 wrong=$(jq -r --arg expect "$expect" --arg own "samples/${source##*/}" --argjson deadlock $deadlock \
     -f "$root/tests/findings.jq" verdict.json) || give_up "bad expectation or JSON"
 [ -z "$wrong" ] || { jq . verdict.json | head -n 80; give_up "$wrong"; }
+
+held=$(directive held)
+if [ -n "$held" ]; then
+    got=$(jq -r '[.held_at_fork[].lock.symbol] | sort | join(" ")' verdict.json)
+    [ "$got" = "$held" ] || give_up "held at the fork are '$got', not '$held'"
+    jq -e 'all(.held_at_fork[]; .holder.vanished and (.acquired.frames | length > 0))' verdict.json >/dev/null || give_up "held at the fork: by whom?"
+fi
 
 clean /usr/bin/python3 "$root/tests/verdict_schema.py" "$root/docs/verdict.schema.json" verdict.json || give_up "not what the schema says"
 clean "$refork" export --to html -o page.html "$trace" || give_up "export: status $?"
