@@ -48,8 +48,7 @@ void text_lock(struct timeline *t, const struct history *h, int tid, const struc
         return;
     }
     size_t life = history_life(h, tid, timeline_position(t));
-    bool shared =
-        life != NONE && history_shared(h, h->lives[life].space, ref->base, timeline_position(t));
+    bool shared = life != NONE && history_shared(h, h->lives[life].space, ref->base, timeline_position(t));
     lock_name(timeline_symbols(t), &view, ref->kind, ref->base, shared, out);
     const struct view_map *map = out->unnamed ? view_find(&view, ref->base) : NULL;
     if (map && on_a_stack(t, h, tid, map, ref->base, out)) out->unnamed = false;
@@ -124,11 +123,13 @@ void text_reason_fiber(struct finding *f) {
 }
 
 void text_reason_gil(struct finding *f) {
-    snprintf(f->reason, sizeof f->reason,
-             "%s is CPython's interpreter lock (GIL). The child was made by a fork that CPython does not know of, "
-             "called from C (ctypes, an extension) while the GIL was given back: thread %d '%s' took it then, to run "
-             "Python code. The child's only thread tries for ever to get it back, in turns of a few milliseconds.",
-             the_lock(f), f->holder.tid, f->holder.name);
+    snprintf(
+        f->reason, sizeof f->reason,
+        "%s is CPython's interpreter lock (GIL). The child was made by a fork that CPython does not know of, "
+        "called from C (ctypes, an extension) while the GIL was given back: thread %d '%s' took it then, to "
+        "run "
+        "Python code. The child's only thread tries for ever to get it back, in turns of a few milliseconds.",
+        the_lock(f), f->holder.tid, f->holder.name);
 }
 
 void text_reason_torn(struct finding *f) {
@@ -142,28 +143,31 @@ void text_reason_torn(struct finding *f) {
 }
 
 void text_reason_pipe(struct finding *f, int fd, bool socket) {
-    snprintf(f->reason, sizeof f->reason,
-             "Process %d reads from fd %d until the %s ends. It does not end, because a copy of its %s end is "
-             "still open, in a process that got it by fork and does not use it.",
-             f->waiter.pid, fd, socket ? "connection" : "pipe", socket ? "other" : "write");
+    snprintf(
+        f->reason, sizeof f->reason,
+        "Process %d reads from fd %d until the %s ends. It does not end, because a copy of its %s end is "
+        "still open, in a process that got it by fork and does not use it.",
+        f->waiter.pid, fd, socket ? "connection" : "pipe", socket ? "other" : "write");
 }
 
 void text_reason_left(struct finding *f, bool file) {
-    snprintf(f->reason, sizeof f->reason,
-             file ? "Task %d took the lock and ended. A lock of flock is not that task's but the open file's, and "
-                    "process %d has "
-                    "a copy of that file since a fork: it waits for itself."
-                  : "Task %d took the lock and ended without giving it back. Nobody is left who could: process %d "
-                    "waits for ever.",
-             f->holder.tid, f->waiter.pid);
+    snprintf(
+        f->reason, sizeof f->reason,
+        file ? "Task %d took the lock and ended. A lock of flock is not that task's but the open file's, and "
+               "process %d has "
+               "a copy of that file since a fork: it waits for itself."
+             : "Task %d took the lock and ended without giving it back. Nobody is left who could: process %d "
+               "waits for ever.",
+        f->holder.tid, f->waiter.pid);
 }
 
 void text_reason_mutual(struct finding *f, int other) {
     const char *what = f->lock.symbol[0] ? f->lock.symbol : "something that another process could do";
-    snprintf(f->reason, sizeof f->reason,
-             "Process %d waits for %s. Process %d could end that, but it waits in turn, and so for process %d: "
-             "neither can go on.",
-             f->waiter.pid, what, other, f->waiter.pid);
+    snprintf(
+        f->reason, sizeof f->reason,
+        "Process %d waits for %s. Process %d could end that, but it waits in turn, and so for process %d: "
+        "neither can go on.",
+        f->waiter.pid, what, other, f->waiter.pid);
 }
 
 // ---- advice
@@ -191,11 +195,13 @@ static const char *waiting_function(const struct finding *f) {
 }
 
 static void orphan_gil(struct finding *f) {
-    say(f, "1. Fork with os.fork() or multiprocessing: CPython keeps the GIL over its own forks, and makes it anew in "
+    say(f, "1. Fork with os.fork() or multiprocessing: CPython keeps the GIL over its own forks, and makes "
+           "it anew in "
            "the child.\n"
            "2. Or start a new program or interpreter: subprocess, multiprocessing.get_context(\"spawn\").\n"
            "3. Or keep the GIL over the call (ctypes.PyDLL instead of CDLL; in an extension no "
-           "Py_BEGIN_ALLOW_THREADS around it), with PyOS_BeforeFork() before and PyOS_AfterFork_Child() behind it.\n");
+           "Py_BEGIN_ALLOW_THREADS around it), with PyOS_BeforeFork() before and PyOS_AfterFork_Child() "
+           "behind it.\n");
 }
 
 static void orphan(struct finding *f, const struct lock_ref *ref) {
@@ -346,14 +352,16 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
             "actions: then no copy gets into them.\n");
         break;
     case ADVICE_FILE_LOCK:
-        say(f, "A lock of fcntl belongs to a process, one of flock to an open file: who forks or opens the file "
-               "anew is somebody else to it, and waits even for itself.\n"
-               "1. Release the lock before the fork, or before the wait for the child.\n"
-               "2. Or let the child use the descriptor that it inherited: flock's lock is the child's, too.\n"
-               "3. Or ask with LOCK_NB or F_SETLK, and give up in the end.\n");
+        say(f,
+            "A lock of fcntl belongs to a process, one of flock to an open file: who forks or opens the file "
+            "anew is somebody else to it, and waits even for itself.\n"
+            "1. Release the lock before the fork, or before the wait for the child.\n"
+            "2. Or let the child use the descriptor that it inherited: flock's lock is the child's, too.\n"
+            "3. Or ask with LOCK_NB or F_SETLK, and give up in the end.\n");
         break;
     case ADVICE_MUTUAL:
-        say(f, "Each waits for the other. Before a process waits for another one to end, it has to give back, send "
+        say(f, "Each waits for the other. Before a process waits for another one to end, it has to give "
+               "back, send "
                "or close what that one waits for.\n");
         break;
     case ADVICE_UNKNOWN:
