@@ -140,7 +140,7 @@ struct task {
     bool at_tick;             // its landmark is a tick of the PLT clock
     bool held_at_entry;       // at the entry of a call that the fork gate has not let it make yet
     bool at_fork_site;        // it came into fork() from the gate's fork site
-    uint64_t own_steps;       // logged ones and library calls, as turns count them
+    uint64_t own_steps;       // logged ones and library calls, as stints count them
     bool ranked;              // it has a
     int64_t priority;         // of PCT
     bool on_break;            // it stands at a breakpoint and has been counted there: next it goes over
