@@ -18,8 +18,8 @@ static void add_point(char *key, size_t size, const struct finding_point *p, boo
         if (moves && i == 0 && f->function)
             used += (size_t)snprintf(key + used, size - used, "%.100s,", f->function);
         else
-            used += (size_t)snprintf(key + used, size - used, "%.60s+%" PRIx64 ",", f->module ? f->module : "?",
-                                 f->module_offset);
+            used += (size_t)snprintf(key + used, size - used, "%.60s+%" PRIx64 ",",
+                                     f->module ? f->module : "?", f->module_offset);
         if (used >= size) return;
     }
 }

@@ -29,9 +29,10 @@ static int read_deadlock(struct minimize *m, struct timeline *t) {
     const struct finding *cause = v->deadlock ? deadlock_cause(v) : NULL;
     if (!v->deadlock) return 0;
     if (!cause)
-        return rf_fail(m->err, RF_CANNOT,
-                       "'%s' waits for a reason that is not known: that cannot be told apart from other waits",
-                       m->input);
+        return rf_fail(
+            m->err, RF_CANNOT,
+            "'%s' waits for a reason that is not known: that cannot be told apart from other waits",
+            m->input);
     deadlock_key(cause, m->key, sizeof m->key);
     return 1;
 }
@@ -210,7 +211,8 @@ static int name_output(const struct cli_args *args, struct minimize *m) {
     const char *given = cli_value(args, "output"), *name = given ? given : m->input;
     size_t len = strlen(name);
     if (len > 7 && !strcmp(name + len - 7, ".refork")) len -= 7;
-    if (len > sizeof m->stem - 20) return rf_fail(m->err, RF_CANNOT, "the name '%.100s...' is too long", name);
+    if (len > sizeof m->stem - 20)
+        return rf_fail(m->err, RF_CANNOT, "the name '%.100s...' is too long", name);
     for (int i = 1; !given && i < 100000; i++) {
         char number[20] = "";
         if (i > 1) snprintf(number, sizeof number, "-%d", i);

@@ -34,16 +34,16 @@ struct side {
     uint32_t task; // in order of creation, from 1
     uint64_t step; // own steps that it has made
     int tid, pid;
-    uint64_t event;     // of the run that hangs
-    char name[32];      // of the task
-    char next[400];     // what it does next, "" when that is not known: "calls pthread_mutex_lock"
-    char *text;         // its stack as `explain` prints it
-    json_t *point;      // ... and as its JSON has it
+    uint64_t event; // of the run that hangs
+    char name[32];  // of the task
+    char next[400]; // what it does next, "" when that is not known: "calls pthread_mutex_lock"
+    char *text;     // its stack as `explain` prints it
+    json_t *point;  // ... and as its JSON has it
 };
 
 struct pair {
     bool known;
-    bool exact;               // the two steps are adjacent; else they are whole stints
+    bool exact;                // the two steps are adjacent; else they are whole stints
     struct side first, second; // first before second: it hangs
     uint64_t first_until, second_until;
     struct kept_run hangs, ends;
@@ -54,8 +54,8 @@ struct minimize {
     char *const *argv, *const *environment;
     char output[4096]; // the minimal recording's name
     char stem[4000];   // of the other names
-    char file[4200]; // takes the program's output
-    bool to_file;    // ... or it is dropped
+    char file[4200];   // takes the program's output
+    bool to_file;      // ... or it is dropped
     uint64_t runs_max, timeout_ms, begin_us;
     bool terminal;
     char key[700]; // of the deadlock
@@ -70,7 +70,7 @@ struct minimize {
     struct known_run {
         uint64_t hash;
         enum ending ending;
-    } *known;
+    } * known;
     size_t known_count;
 
     struct stint_list best;

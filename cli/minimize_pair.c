@@ -139,7 +139,8 @@ static int show_side(struct minimize *m, struct timeline *t, const struct stint_
 
 static int show(struct minimize *m, const struct exchange *x, uint64_t a, uint64_t b) {
     struct pair *p = &m->pair;
-    struct stint_place places[] = {{.task = stint_a(x)->task, .step = a}, {.task = stint_b(x)->task, .step = b}};
+    struct stint_place places[] = {{.task = stint_a(x)->task, .step = a},
+                                   {.task = stint_b(x)->task, .step = b}};
     struct timeline *t;
     struct stint *stints;
     size_t count;
@@ -153,7 +154,8 @@ static int show(struct minimize *m, const struct exchange *x, uint64_t a, uint64
     }
     const struct verdict *v;
     if (!failed) failed = show_side(m, t, &places[0], &p->first) || show_side(m, t, &places[1], &p->second);
-    if (!failed) failed = timeline_verdict(t, &v, m->err) < 0 || sources_attach(p->hangs.trace, v, m->err) < 0;
+    if (!failed)
+        failed = timeline_verdict(t, &v, m->err) < 0 || sources_attach(p->hangs.trace, v, m->err) < 0;
     timeline_close(t);
     return failed ? -1 : 0;
 }
@@ -253,7 +255,7 @@ static int read_minimal(struct minimize *m, struct minimal_run *out) {
 }
 
 static void add_stints(struct stint_list *list, const struct minimal_run *r, size_t from, size_t to,
-                      uint32_t except) {
+                       uint32_t except) {
     for (size_t i = from; i < to && i < r->count; i++)
         if (r->stints[i].task != except) stint_list_add(list, r->stints[i].task, r->stints[i].until);
 }

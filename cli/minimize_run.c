@@ -81,8 +81,7 @@ static bool over(struct minimize *m) {
 
 int minimize_run(struct minimize *m, const struct stint_list *list) {
     if (over(m)) return ENDING_UNKNOWN;
-    const struct schedule plan = {
-        .strategy = STRATEGY_STINTS, .stints = list->v, .stint_count = list->count};
+    const struct schedule plan = {.strategy = STRATEGY_STINTS, .stints = list->v, .stint_count = list->count};
     const struct run_once run = {.argv = m->argv,
                                  .environment = m->environment,
                                  .output = m->trace,
@@ -118,8 +117,7 @@ int minimize_try(struct minimize *m, const struct stint_list *list) {
 // ---- what is kept
 
 static int write_schedule(const struct minimize *m, const struct stint_list *list, const char *path) {
-    const struct schedule plan = {
-        .strategy = STRATEGY_STINTS, .stints = list->v, .stint_count = list->count};
+    const struct schedule plan = {.strategy = STRATEGY_STINTS, .stints = list->v, .stint_count = list->count};
     FILE *f = fopen(path, "we");
     if (f) schedule_write(f, &plan);
     bool failed = !f || ferror(f);
@@ -144,7 +142,8 @@ size_t count_free(const struct stint *stints, size_t count) {
     return n;
 }
 
-int minimize_read_stints(struct minimize *m, const char *path, struct stint_list *list, struct kept_run *out) {
+int minimize_read_stints(struct minimize *m, const char *path, struct stint_list *list,
+                         struct kept_run *out) {
     struct timeline *t;
     struct stint *stints;
     size_t count;

@@ -288,8 +288,8 @@ static const struct {
 } lines[] = {
     {"fork", fork_line},     {"stage", stage_line},       {"acquire", acquire_line}, {"bound", bound_line},
     {"pct", pct_line},       {"switches", switches_line}, {"random", random_line},   {"delay", delay_line},
-    {"switch", switch_line}, {"yield", yield_line},       {"from", from_line},
-    {"stints", stints_line},   {"stint", stint_line},
+    {"switch", switch_line}, {"yield", yield_line},       {"from", from_line},       {"stints", stints_line},
+    {"stint", stint_line},
 };
 
 // ---- files

@@ -51,7 +51,7 @@ enum strategy {
     STRATEGY_RANDOM,   // another task after a random number of steps
     STRATEGY_DELAY,    // a round robin with a few delays (Emmi et al., POPL 2011)
     STRATEGY_SWITCHES, // as the list of switches says
-    STRATEGY_STINTS,    // as the list of stints says
+    STRATEGY_STINTS,   // as the list of stints says
 };
 
 struct schedule_switch {

@@ -37,7 +37,7 @@ struct strategist {
     int64_t lowest;
     uint64_t misfits, first_misfit;
     uint64_t stint_steps; // that the task whose stint it is had made when it was last looked at
-    bool starves;        // the present task has made nothing for long that counts
+    bool starves;         // the present task has made nothing for long that counts
 };
 
 void strategist_begin(struct recorder *r) {
@@ -73,7 +73,8 @@ void strategist_end(struct recorder *r) {
     r->result->steps = s->steps;
     if (s->misfits && s->kind == STRATEGY_STINTS)
         log_note(r, NULL,
-                 "the schedule did not fit: in %llu of its stints the task ended too early, the first at step %llu",
+                 "the schedule did not fit: in %llu of its stints the task ended too early, the first at "
+                 "step %llu",
                  (unsigned long long)s->misfits, (unsigned long long)s->first_misfit);
     else if (s->misfits)
         log_note(r, NULL,

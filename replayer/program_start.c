@@ -66,7 +66,8 @@ int program_start_read(struct timeline *t, struct program_start *out, struct rf_
     *out = (struct program_start){0};
     if (timeline_seek(t, 1, err) < 0) return -1;
     const struct event *e = replay_event(timeline_replay(t));
-    if (!e || e->kind != EV_EXEC) return rf_fail(err, RF_CANNOT, "the recording does not begin with a program");
+    if (!e || e->kind != EV_EXEC)
+        return rf_fail(err, RF_CANNOT, "the recording does not begin with a program");
     out->path = path_of(e);
     size_t total = 0;
     if (replay_task_regs(timeline_replay(t), e->tid, &regs, err) == 0 &&

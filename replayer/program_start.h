@@ -5,7 +5,7 @@
 #include "replayer/timeline.h"
 
 struct program_start {
-    char *path;                // of the program's file; "" when the recording does not say
+    char *path;                 // of the program's file; "" when the recording does not say
     char **argv, **environment; // end with NULL
 };
 

@@ -8,8 +8,8 @@
 
 struct counted_task {
     int tid, pid;
-    size_t space; // index
-    uint64_t own; // steps
+    size_t space;        // index
+    uint64_t own;        // steps
     uint64_t exec_calls; // library calls up to an execve, which the recorder has not counted when it works
 };
 
@@ -86,7 +86,7 @@ static void count_event(struct counting *c, struct counted_task *task, const str
 }
 
 static void add_to_stints(struct counting *c, const struct counted_task *task, const struct event *e,
-                         uint64_t before) {
+                          uint64_t before) {
     struct stint *last = c->stint_count ? &c->stints[c->stint_count - 1] : NULL;
     uint32_t number = (uint32_t)(task - c->tasks) + 1;
     if (!last || last->task != number) {
@@ -135,8 +135,8 @@ static void take_event(struct counting *c, const struct event *e) {
     new_task(c, (int)e->ret, (int)e->aux, space);
 }
 
-int stints_read(struct timeline *t, struct stint **out, size_t *count, const struct stint_questions *questions,
-               struct rf_error *err) {
+int stints_read(struct timeline *t, struct stint **out, size_t *count,
+                const struct stint_questions *questions, struct rf_error *err) {
     struct counting c = {.t = t};
     if (questions) c.questions = *questions;
     int failed = timeline_seek(t, 0, err);

@@ -35,7 +35,7 @@ struct stint_moment {
     uint64_t event;
     uint32_t task; // 0: there is none
     uint64_t step; // own steps that it has made there
-    size_t stint;   // index
+    size_t stint;  // index
 };
 
 // What else is to be told of the recording. Event numbers and steps in, the rest out.
@@ -48,7 +48,7 @@ struct stint_questions {
 
 // The stints of the recording into *out (from malloc), their number into *count, and the answers (NULL: none). 0, or -1
 // with *err. Re-executes everything.
-int stints_read(struct timeline *t, struct stint **out, size_t *count, const struct stint_questions *questions,
-               struct rf_error *err);
+int stints_read(struct timeline *t, struct stint **out, size_t *count,
+                const struct stint_questions *questions, struct rf_error *err);
 
 #endif
