@@ -1,10 +1,10 @@
 #!/bin/bash
 # make bench W=rare: how many runs of a program with a rare deadlock it takes until it hangs: natively, by the fork gate (directed), and by the
-# other schedules. ">N": not within N runs. tests/bench/rare.sh BUILD [NAME...]   NATIVE=300 RUNS=100 SEED=1
+# other schedules. ">N": not within N runs. tests/bench/rare.sh BUILD [NAME...]   NATIVE=300 RUNS=60 SEED=1
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 shift
-native=${NATIVE:-300} runs=${RUNS:-100} seed=${SEED:-1}
+native=${NATIVE:-300} runs=${RUNS:-60} seed=${SEED:-1}
 work=$out/bench-rare
 rm -rf "$work"
 mkdir -p "$work"

@@ -56,4 +56,10 @@ done
 # Without --strategy they come when no candidate is left.
 found lock-cycle '^(pct|random|delay), seed' -- "$order" cycle
 found atfork-deadlock '^(pct|random|delay), seed' -- "$order" atfork
+
+# Thirty threads that sleep and work in turns, all of a higher priority than the one that forks: it comes to its forks all the same.
+printf 'refork schedule 1\npct threads 80 steps 20000 depth 3 seed 3\n' >crowd.schedule
+clean "$refork" record --no-explain --schedule crowd.schedule -o crowd.refork -- "$build/tests/programs/rare_crowd" >stdout 2>stderr </dev/null
+got=$?
+[ $got = 0 ] || [ $got = 120 ] || fail "pct with many threads that sleep: status $got: $(cat stderr)"
 rm -rf "$work"
