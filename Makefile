@@ -207,7 +207,7 @@ test: ## build and run every test; ends with `N passed, N failed`
 check: all programs $(UNIT) ## the tests named in T="..." (patterns of names), as: make check T='proof-sort*'
 	@tests/run.sh $(BUILD) $(T)
 
-bench: ## the speed table: native, strace, bare tracer, record, replay
+bench: ## the speed table: native, strace, bare tracer, record, replay; the runs that a rare deadlock needs
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all programs
 	@tests/bench/run.sh $(BUILD) $(W)

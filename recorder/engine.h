@@ -127,6 +127,7 @@ struct task {
     uint64_t robust_list;
     int interrupt_wanted; // timer ticks since the slice ended without a landmark
     bool yielded;
+    bool slept;    // it has asked to sleep since it was chosen last
     bool stepping; // preempt_busy, spin_look or loop_run is at work on it
     // Equal registers need not mean that it is still at its landmark: it was stepped since by spin_look or loop_run, or the
     // landmark is a STATE, by which a loop comes again and again.
@@ -145,6 +146,7 @@ struct task {
     uint64_t own_steps;       // logged ones and library calls, as stints count them
     bool ranked;              // it has a
     int64_t priority;         // of PCT
+    uint64_t waits_from;      // step of the schedule since which it could run, and did not
     bool on_break;            // it stands at a breakpoint and has been counted there: next it goes over
     struct arrivals {         // at breakpoints since its last landmark
         uint64_t address, count;

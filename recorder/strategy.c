@@ -34,7 +34,7 @@ struct strategist {
     uint64_t points[PCT_DEPTH_MAX], values[PCT_DEPTH_MAX];
     size_t point_count, next; // of points, or of the plan's switches or stints
     uint64_t *priorities;     // of the first tasks
-    int64_t lowest;
+    int64_t lowest, highest;
     uint64_t misfits, first_misfit;
     uint64_t stint_steps; // that the task whose stint it is had made when it was last looked at
     bool starves;         // the present task has made nothing for long that counts
@@ -49,6 +49,7 @@ void strategist_begin(struct recorder *r) {
     s->saved = r->options->saved;
     if (plan) s->random = plan->seed;
     if (s->kind == STRATEGY_PCT) {
+        s->highest = (int64_t)(plan->depth + plan->threads);
         s->priorities = calloc(plan->threads, sizeof *s->priorities);
         rf_assert(s->priorities);
         pct_priorities(plan->seed, plan->threads, plan->depth, s->priorities);
@@ -121,8 +122,20 @@ static int64_t priority_of(struct strategist *s, struct task *t) {
     return t->priority;
 }
 
+// Two tasks that sleep in turns would keep a third one of lower priority from running for ever.
+static void notice_waiting(struct recorder *r, const struct task *c) {
+    struct strategist *s = r->strategist;
+    for (struct task *t = r->tasks; t; t = t->next) {
+        if (t == c || !may_run(r, t)) t->waits_from = s->steps;
+        if (s->steps - t->waits_from <= STARVE_STEPS) continue;
+        t->ranked = true;
+        t->priority = ++s->highest;
+    }
+}
+
 static struct task *choose_pct(struct recorder *r, struct task *c, bool gives_way) {
     struct strategist *s = r->strategist;
+    notice_waiting(r, c);
     if (c && gives_way) {
         c->ranked = true;
         c->priority = --s->lowest;
@@ -280,7 +293,8 @@ struct task *strategist_choose(struct recorder *r) {
                    ((limited && s->steps - s->since > STARVE_STEPS) || s->ticks > STARVE_TICKS);
     s->ticks = 0;
     s->starves = starves;
-    bool gives_way = c && (c->yielded || starves);
+    // A loop that sleeps between its looks is as little to be waited for as one that yields.
+    bool gives_way = c && (c->yielded || (c->slept && s->kind == STRATEGY_PCT) || starves);
     struct task *usual = c && may_run(r, c) && !c->yielded ? c : in_turn(r, c), *next;
     if (s->kind == STRATEGY_NONE) {
         next = slices_choose(r);
@@ -291,7 +305,7 @@ struct task *strategist_choose(struct recorder *r) {
     next = s->many || s->kind == STRATEGY_STINTS ? choose(r, c, gives_way, ready) : in_turn(r, NULL);
     if (!next) return NULL;
     if (s->many) save(s, usual, next);
-    if (c) c->yielded = false;
+    if (c) c->yielded = c->slept = false;
     if (next->number != s->runner || starves || !s->many) {
         s->runner = next->number;
         s->since = s->steps;

@@ -246,6 +246,7 @@ void syscall_entry(struct recorder *r, struct task *t) {
         return;
     }
     bool loops = loop_entry(r, t);
+    t->slept = t->nr == SYS_nanosleep || t->nr == SYS_clock_nanosleep;
     if (t->nr == SYS_sched_yield) {
         t->yielded = true;
         answer(r, t, &regs, 0);
