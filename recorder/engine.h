@@ -90,6 +90,7 @@ struct process {
     bool dying;
     bool child_of_threaded; // forked while its parent had more than one task
     int status;             // wait status at its end
+    enum { GO_UNKNOWN, GO_NO, GO_YES } go; // its program is made by the Go compiler
     struct sighand *sighand;
     struct process *next;
 };
