@@ -224,6 +224,7 @@ static struct task *exec_done(struct recorder *r, struct task *t) {
     t->fds = fdtable_exec(t->fds);
     p->child_of_threaded = false; // a new program misses nobody
     p->go = GO_UNKNOWN;
+    p->timers &= ~(unsigned)TIMER_POSIX; // exec keeps the others
     sighand_exec(r, t);
     return t;
 }

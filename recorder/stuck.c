@@ -97,7 +97,9 @@ static const struct candidate *stuck_one(const struct stuck_set *s, const struct
     return NULL;
 }
 
+// (A timer's signal ends it at last, or runs a handler.)
 static bool process_moves(struct recorder *r, const struct process *p, const struct stuck_set *s) {
+    if (p->timers) return true;
     for (struct task *t = r->tasks; t; t = t->next)
         if (t->process == p && !stuck_one(s, t)) return true;
     return false;
@@ -303,12 +305,14 @@ static const struct candidate *main_one(const struct stuck_set *s) {
 static bool certain_enough(struct recorder *r, const struct stuck_set *s, const struct candidate *best,
                            bool *proved) {
     const struct process *p = best->task->process;
-    bool counts = false, handler = signal_could_help(p), others_move = false;
+    bool counts = false, handler = signal_could_help(p), others_move = false, others_handle = false;
     for (struct task *t = r->tasks; t; t = t->next) {
+        others_handle |= t->process != p && signal_could_help(t->process);
         others_move |= !stuck_one(s, t);
         counts |= t->process == p && loops(t) && !t->loop->fixed;
     }
-    *proved = !counts && !handler;
+    // A supervisor that waits for its child may tell it to stop when it is told so itself.
+    *proved = !counts && !handler && (!others_handle || waits_for_lock(best->task));
     // Somebody may wait on a semaphore or a condition until a process that still moves kills it: that is no
     // deadlock. Nobody waits so on a mutex. Without a handler a signal could only end the process, not its
     // wait: proved all the same.
@@ -430,6 +434,8 @@ static void find(struct recorder *r, bool files, struct stuck_set *s) {
         }
         enum reach reach = c.kind == WAIT_FUTEX ? word_reach(r, t) : REACH_OWN;
         if (reach == REACH_ANYBODY) c.kind = WAIT_OUTSIDE;
+        // A timer's signal interrupts it, runs a handler or ends it; a wait for a lock goes on behind a handler.
+        if (t->process->timers && !waits_for_lock(t)) c.kind = WAIT_OUTSIDE;
         c.shared = loops(t) ? t->loop->shared : reach == REACH_FAMILY;
         if (c.kind != WAIT_OUTSIDE) s->all[s->count++] = c;
     }
