@@ -84,12 +84,17 @@ enum break_role {
     BREAK_SITE = 16,   // the gate's fork site: never on
 };
 
+// Timers that end in a signal while the process sleeps.
+enum process_timer { TIMER_ONCE = 1, TIMER_AGAIN = 2, TIMER_POSIX = 4 }; // the former two: alarm, ITIMER_REAL
+
 struct process {
     int pid, parent_pid;
     int refs; // live tasks
     bool dying;
     bool child_of_threaded; // forked while its parent had more than one task
     int status;             // wait status at its end
+    unsigned timers;        // bits: enum process_timer; a signal is on its way
+    enum { GO_UNKNOWN, GO_NO, GO_YES } go; // its program is made by the Go compiler
     struct sighand *sighand;
     struct process *next;
 };
@@ -262,6 +267,7 @@ void syscall_returned(struct recorder *r, struct task *t); // at the exit stop k
 void log_unlogged_entry(struct recorder *r);
 void syscall_settle(struct recorder *r, struct task *t);
 void note_dispositions(struct recorder *r, struct task *t, int64_t ret);
+void note_timers(struct task *t); // after a call of t that succeeded
 
 // ---- births.c: clone, exec, exit
 void task_clone(struct recorder *r, struct task *t);
