@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STUCK_MAX 64
+#define STUCK_MAX       64
 #define CHECKED_AT_ONCE (1ll << 30) // bytes
 
 // How the recording ended, gathered on the way.

@@ -342,7 +342,8 @@ int code_next(const uint8_t *code, size_t len, const struct user_regs_struct *re
     next[0] = behind;
     if (in.meta.category == ZYDIS_CATEGORY_RET) return read(context, regs->rsp, &next[0], 8) ? 1 : 0;
     bool conditional = in.meta.category == ZYDIS_CATEGORY_COND_BR;
-    if (in.meta.category != ZYDIS_CATEGORY_CALL && in.meta.category != ZYDIS_CATEGORY_UNCOND_BR && !conditional)
+    if (in.meta.category != ZYDIS_CATEGORY_CALL && in.meta.category != ZYDIS_CATEGORY_UNCOND_BR &&
+        !conditional)
         return 1;
     const ZydisDecodedOperand *to = &operands[0];
     if (to->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {

@@ -86,8 +86,8 @@ struct search {
     const struct history *history;
     size_t space;
     uint64_t address, until;
-    uint64_t last;              // calls that begin in later slices are not looked at (they were in the window before)
-    struct call *pending;       // calls that have not returned
+    uint64_t last; // calls that begin in later slices are not looked at (they were in the window before)
+    struct call *pending; // calls that have not returned
     size_t count, room;
     uint64_t hits, slice;
     unsigned ordinals[FUNCTIONS]; // in `slice`
@@ -301,7 +301,9 @@ static int find_mapping(struct search *s, struct rf_error *err) {
         if (timeline_event(s->timeline, n, &e, err) < 0) return -1;
         if (e.kind != EV_SYSCALL || e.nr != SYS_mmap || !(e.flags & EVF_REGS)) continue;
         uint64_t at = (uint64_t)e.ret;
-        if (result_failed(e.ret) || s->address < at || s->address - at >= e.regs.rsi || e.regs.r10 & MAP_FIXED) continue;
+        if (result_failed(e.ret) || s->address < at || s->address - at >= e.regs.rsi ||
+            e.regs.r10 & MAP_FIXED)
+            continue;
         size_t life = history_life(s->history, e.tid, n);
         if (life == NONE || !in_the_past(s, s->history->lives[life].space, n)) continue;
         found = n;
@@ -310,7 +312,8 @@ static int find_mapping(struct search *s, struct rf_error *err) {
         pid = s->history->lives[life].pid;
     }
     if (!found) return 0;
-    if (timeline_seek(s->timeline, found, err) < 0 || timeline_event(s->timeline, found, &e, err) < 0) return -1;
+    if (timeline_seek(s->timeline, found, err) < 0 || timeline_event(s->timeline, found, &e, err) < 0)
+        return -1;
     size_t n = timeline_stack(s->timeline, e.tid, frames, FRAMES_MAX);
     s->out = calloc(1, sizeof *s->out);
     rf_assert(s->out);

@@ -22,12 +22,12 @@ struct waiter {
     struct finding_task holder;
     struct finding_point acquired, fork;
     struct finding_point initialised; // of an unnamed lock
-    bool holder_lives;        // at the fork, or now
-    bool holder_forks;        // it is the thread that forked
-    bool doubtful;            // the mutex names another owner
-    struct write_facts facts; // of the acquire
-    bool child_handler;       // it is inside the fork() that made its process: in a child handler
-    bool posts;               // a semaphore that others post who did not take it: not a lock
+    bool holder_lives;                // at the fork, or now
+    bool holder_forks;                // it is the thread that forked
+    bool doubtful;                    // the mutex names another owner
+    struct write_facts facts;         // of the acquire
+    bool child_handler;               // it is inside the fork() that made its process: in a child handler
+    bool posts;                       // a semaphore that others post who did not take it: not a lock
     struct finding_party *holders, *wakers; // as in struct finding
     size_t holder_count, waker_count;
     bool wakers_seen;  // the vanished threads' own waits say so: as good as a lock's acquire

@@ -154,9 +154,10 @@ int held_fill(struct analysis *a, struct rf_error *err) {
         return 0;
     }
     if (!failed && locks->from)
-        verdict_note(a->verdict,
-                     "Which other locks were held at the fork is known of those that were taken after event %lu. "
-                     "'refork locks --at %lu' shows all.",
-                     (long)locks->from, (long)first);
+        verdict_note(
+            a->verdict,
+            "Which other locks were held at the fork is known of those that were taken after event %lu. "
+            "'refork locks --at %lu' shows all.",
+            (long)locks->from, (long)first);
     return failed;
 }

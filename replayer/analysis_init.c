@@ -106,8 +106,10 @@ int init_find(struct analysis *a, struct waiter *w, struct rf_error *err) {
     s->symbols = timeline_symbols(a->timeline);
     int failed = search_space(a, w, w->who.space, w->who.event, s, err);
     if (!failed && s->frame_count) {
-        w->initialised = (struct finding_point){
-            .event = s->found_event, .pid = s->pid, .tid = s->tid, .stack = stack_of(s->frames, s->frame_count)};
+        w->initialised = (struct finding_point){.event = s->found_event,
+                                                .pid = s->pid,
+                                                .tid = s->tid,
+                                                .stack = stack_of(s->frames, s->frame_count)};
     }
     free(s);
     return failed;
@@ -157,9 +159,10 @@ int allocations_fill(struct analysis *a, struct rf_error *err) {
     if (!failed) return 0;
     if (!late && err->status != RF_DIVERGED) return -1;
     // Without it the verdict is as good.
-    verdict_note(a->verdict, late ? "Where a lock's memory was allocated was not looked for to the end: that takes "
-                                    "longer here."
-                                  : "Where a lock's memory was allocated cannot be shown: the program does "
-                                    "something else with breakpoints in it (it may read its own code).");
+    verdict_note(a->verdict,
+                 late ? "Where a lock's memory was allocated was not looked for to the end: that takes "
+                        "longer here."
+                      : "Where a lock's memory was allocated cannot be shown: the program does "
+                        "something else with breakpoints in it (it may read its own code).");
     return 0;
 }

@@ -18,8 +18,8 @@
 enum { POOL_ENTRIES = 16, ENTRY_SIZE = 128, VERSION_OFFSET = 64, ADDRESS_SHIFT = 2 };
 enum {
     EVENTS_MAX = 1000, // that are looked through for the waiter's own
-    READS_MAX = 64, // different addresses
-    LOOKS = 12,     // of the 16: those of the spin without sched_yield
+    READS_MAX = 64,    // different addresses
+    LOOKS = 12,        // of the 16: those of the spin without sched_yield
     DESCRIPTOR = 4096, // bytes at the thread pointer that are the thread's own
 };
 
@@ -27,8 +27,8 @@ struct stepper {
     struct replay *replay;
     int tid;
     uint32_t space;
-    uint64_t pool;    // address of __w
-    unsigned entry;   // that is waited on
+    uint64_t pool;  // address of __w
+    unsigned entry; // that is waited on
     struct object_read {
         uint64_t address;
         unsigned size, count;
@@ -47,8 +47,9 @@ static bool read_memory(void *context, uint64_t address, void *buffer, size_t le
 static bool is_object(const struct stepper *s, const struct break_hit *hit, uint64_t address) {
     struct view view;
     struct rf_error ignored;
-    if (((address >> ADDRESS_SHIFT) % POOL_ENTRIES) != s->entry || address - hit->regs->fs_base < DESCRIPTOR ||
-        address - s->pool < POOL_ENTRIES * ENTRY_SIZE || replay_view(s->replay, hit->tid, &view, &ignored) < 0)
+    if (((address >> ADDRESS_SHIFT) % POOL_ENTRIES) != s->entry ||
+        address - hit->regs->fs_base < DESCRIPTOR || address - s->pool < POOL_ENTRIES * ENTRY_SIZE ||
+        replay_view(s->replay, hit->tid, &view, &ignored) < 0)
         return false;
     const struct view_map *map = view_find(&view, address), *stack = view_find(&view, hit->regs->rsp);
     return map && map != stack && map->prot & PROT_WRITE;
@@ -60,8 +61,7 @@ static void note_read(struct stepper *s, const struct memory_operand *o) {
         s->reads[i].count++;
         return;
     }
-    if (s->read_count < READS_MAX)
-        s->reads[s->read_count++] = (struct object_read){o->address, o->size, 1};
+    if (s->read_count < READS_MAX) s->reads[s->read_count++] = (struct object_read){o->address, o->size, 1};
 }
 
 static void note_reads(void *context, struct replay *r, const struct break_hit *hit) {
@@ -92,10 +92,12 @@ static const struct object_read *object_of(const struct stepper *s) {
 // ---- the wait
 
 // The landmark from which the waiter came to its sleep without another call than sched_yield; 0: not known.
-static uint64_t way_begins(struct analysis *a, const struct stuck *s, int tid, uint64_t word, uint64_t *asleep) {
+static uint64_t way_begins(struct analysis *a, const struct stuck *s, int tid, uint64_t word,
+                           uint64_t *asleep) {
     struct event e;
     uint64_t at = *asleep = stepping_landmark(a->timeline, tid, s->event, EVENTS_MAX, &e);
-    if (!at || e.kind != EV_ENTER || e.nr != SYS_futex || !(e.flags & EVF_REGS) || e.regs.rdi != word) return 0;
+    if (!at || e.kind != EV_ENTER || e.nr != SYS_futex || !(e.flags & EVF_REGS) || e.regs.rdi != word)
+        return 0;
     uint64_t begin = at - 1;
     while ((at = stepping_landmark(a->timeline, tid, at, EVENTS_MAX, &e)) && e.kind == EV_SYSCALL &&
            e.nr == SYS_sched_yield)
@@ -119,7 +121,8 @@ int proxy_resolve(struct analysis *a, struct waiter *w, struct rf_error *err) {
     struct rf_error why;
     bool all; // the object is looked at in a part of it
     s.replay = timeline_replay(a->timeline);
-    if (stepping_run(a->timeline, s.tid, from, asleep, note_reads, &s, &all, &why) < 0 && why.status != RF_DIVERGED) {
+    if (stepping_run(a->timeline, s.tid, from, asleep, note_reads, &s, &all, &why) < 0 &&
+        why.status != RF_DIVERGED) {
         *err = why;
         return -1;
     }

@@ -48,8 +48,7 @@ void text_lock(struct timeline *t, const struct history *h, int tid, const struc
         return;
     }
     size_t life = history_life(h, tid, timeline_position(t));
-    bool shared =
-        life != NONE && history_shared(h, h->lives[life].space, ref->base, timeline_position(t));
+    bool shared = life != NONE && history_shared(h, h->lives[life].space, ref->base, timeline_position(t));
     lock_name(timeline_symbols(t), &view, ref->kind, ref->base, shared, out);
     const struct view_map *map = out->unnamed ? view_find(&view, ref->base) : NULL;
     if (map && on_a_stack(t, h, tid, map, ref->base, out)) out->unnamed = false;
@@ -124,11 +123,13 @@ void text_reason_fiber(struct finding *f) {
 }
 
 void text_reason_gil(struct finding *f) {
-    snprintf(f->reason, sizeof f->reason,
-             "%s is CPython's interpreter lock (GIL). The child was made by a fork that CPython does not know of, "
-             "called from C (ctypes, an extension) while the GIL was given back: thread %d '%s' took it then, to run "
-             "Python code. The child's only thread tries for ever to get it back, in turns of a few milliseconds.",
-             the_lock(f), f->holder.tid, f->holder.name);
+    snprintf(
+        f->reason, sizeof f->reason,
+        "%s is CPython's interpreter lock (GIL). The child was made by a fork that CPython does not know of, "
+        "called from C (ctypes, an extension) while the GIL was given back: thread %d '%s' took it then, to "
+        "run "
+        "Python code. The child's only thread tries for ever to get it back, in turns of a few milliseconds.",
+        the_lock(f), f->holder.tid, f->holder.name);
 }
 
 void text_reason_torn(struct finding *f) {
@@ -143,9 +144,12 @@ void text_reason_torn(struct finding *f) {
 
 void text_reason_torn_data(struct finding *f, uint64_t again) {
     snprintf(f->reason, sizeof f->reason,
-             "Process %d crashed through a pointer that it had read from %s. Thread %d '%s' had put it there shortly "
-             "before the fork, and was still in the function that did it; in the parent it put something else there "
-             "after the fork (event %lu). No lock was held over the change. (Likely, not proved: the crash may have "
+             "Process %d crashed through a pointer that it had read from %s. Thread %d '%s' had put it there "
+             "shortly "
+             "before the fork, and was still in the function that did it; in the parent it put something "
+             "else there "
+             "after the fork (event %lu). No lock was held over the change. (Likely, not proved: the crash "
+             "may have "
              "another cause.)",
              f->waiter.pid, f->lock.symbol[0] ? f->lock.symbol : "memory", f->holder.tid, f->holder.name,
              (long)again);
@@ -184,11 +188,13 @@ static const char *waiting_function(const struct finding *f) {
 }
 
 static void orphan_gil(struct finding *f) {
-    say(f, "1. Fork with os.fork() or multiprocessing: CPython keeps the GIL over its own forks, and makes it anew in "
+    say(f, "1. Fork with os.fork() or multiprocessing: CPython keeps the GIL over its own forks, and makes "
+           "it anew in "
            "the child.\n"
            "2. Or start a new program or interpreter: subprocess, multiprocessing.get_context(\"spawn\").\n"
            "3. Or keep the GIL over the call (ctypes.PyDLL instead of CDLL; in an extension no "
-           "Py_BEGIN_ALLOW_THREADS around it), with PyOS_BeforeFork() before and PyOS_AfterFork_Child() behind it.\n");
+           "Py_BEGIN_ALLOW_THREADS around it), with PyOS_BeforeFork() before and PyOS_AfterFork_Child() "
+           "behind it.\n");
 }
 
 static void orphan(struct finding *f, const struct lock_ref *ref) {
@@ -332,9 +338,11 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
         break;
     case ADVICE_TORN_DATA:
         say(f,
-            "The child has the data as the vanished thread left it, in the middle of a change, and nobody there ends "
+            "The child has the data as the vanished thread left it, in the middle of a change, and nobody "
+            "there ends "
             "it.\n"
-            "1. Change %s with a lock held, and take that lock in a prepare handler (pthread_atfork): then nobody is in "
+            "1. Change %s with a lock held, and take that lock in a prepare handler (pthread_atfork): then "
+            "nobody is in "
             "the middle of a change at a fork.\n"
             "2. Or do not use it in the child: posix_spawn, or fork and exec at once.\n",
             f->lock.symbol[0] ? f->lock.symbol : "the data");

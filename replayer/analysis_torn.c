@@ -15,7 +15,7 @@ enum {
     SCAN_MAX = 256 << 20, // bytes of memory that are looked through for mutexes
     SPANS_MAX = 256,
     BUDGET_US = 1500000, // for the lock history
-    MUTEX_HEAD = 20, // bytes of pthread_mutex_t up to and with __kind
+    MUTEX_HEAD = 20,     // bytes of pthread_mutex_t up to and with __kind
     KIND_MAX = 0x1ff,
     NEAR_THE_TOP = 8, // frames of the crash that are compared
 };

@@ -53,8 +53,9 @@ static void note(void *context, struct replay *r, const struct break_hit *hit) {
         struct load load = {.address = o->address};
         const struct view_map *map = view_find(&view, o->address);
         bool own = map == stack || o->address - hit->regs->fs_base < DESCRIPTOR;
-        if (step.hidden >> i & 1 || o->written || o->size != sizeof load.value || o->address % 8 || !map || own ||
-            !(map->prot & PROT_WRITE) || !view.read(view.context, o->address, &load.value, sizeof load.value))
+        if (step.hidden >> i & 1 || o->written || o->size != sizeof load.value || o->address % 8 || !map ||
+            own || !(map->prot & PROT_WRITE) ||
+            !view.read(view.context, o->address, &load.value, sizeof load.value))
             continue;
         l->loads[l->count++ % LOADS_MAX] = load;
     }
@@ -66,7 +67,8 @@ static uint64_t bad_address(const struct last_steps *l, const struct view *v) {
     uint64_t gpr[16];
     uint8_t byte;
     tracee_gprs(&l->regs, gpr);
-    int n = code_memory_operands(l->code, l->code_len, l->regs.rip, gpr, l->regs.fs_base, l->regs.gs_base, operands);
+    int n = code_memory_operands(l->code, l->code_len, l->regs.rip, gpr, l->regs.fs_base, l->regs.gs_base,
+                                 operands);
     for (int i = 0; i < n; i++)
         if (!v->read(v->context, operands[i].address, &byte, 1)) return operands[i].address;
     return 0;
@@ -137,11 +139,8 @@ static int judge(struct torn *t, const struct load *from, const struct changes *
     size_t parent = h->spaces[t->space].parent, life = history_life(h, c->tid, t->fork);
     const struct lock_ref ref = {
         .kind = LOCK_KIND_DATA, .base = from->address, .word = from->address, .size = sizeof from->value};
-    const struct holder who = {.tid = c->tid,
-                               .life = life,
-                               .event = c->before.event,
-                               .ordinal = c->before.ordinal,
-                               .space = parent};
+    const struct holder who = {
+        .tid = c->tid, .life = life, .event = c->before.event, .ordinal = c->before.ordinal, .space = parent};
     struct finding f = {
         .kind = FINDING_TORN_DATA, .confidence = CONFIDENCE_LIKELY, .signal = t->crash->signal};
     struct finding_point at_fork;
@@ -208,7 +207,9 @@ int torn_data_look(struct torn *t, struct rf_error *err) {
     size_t parent = h->spaces[t->space].parent;
     uint64_t begin = h->spaces[parent].begin > 1 ? h->spaces[parent].begin : 1,
              first = t->fork > begin + BEFORE ? t->fork - BEFORE : begin;
-    uint64_t last = t->fork + AFTER < timeline_last(a->timeline) ? t->fork + AFTER : timeline_last(a->timeline);
-    if (holder_changes(a->timeline, h, parent, source->address, first, last, on_change, &c, err) < 0) return -1;
+    uint64_t last =
+        t->fork + AFTER < timeline_last(a->timeline) ? t->fork + AFTER : timeline_last(a->timeline);
+    if (holder_changes(a->timeline, h, parent, source->address, first, last, on_change, &c, err) < 0)
+        return -1;
     return c.any && c.again && !c.before.by_kernel ? judge(t, source, &c, err) : 0;
 }

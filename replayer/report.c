@@ -98,8 +98,8 @@ static void print_lock(struct report *r, const struct finding_lock *l) {
         return;
     }
     const bool kind = l->kind[0] && !is_data(l);
-    report_wrap(r->out, 4, "%s%s%s, at 0x%lx%s%s", name, kind ? ", a " : "", kind ? l->kind : "", (long)l->address,
-                l->declared[0] ? ", declared at " : "", l->declared);
+    report_wrap(r->out, 4, "%s%s%s, at 0x%lx%s%s", name, kind ? ", a " : "", kind ? l->kind : "",
+                (long)l->address, l->declared[0] ? ", declared at " : "", l->declared);
 }
 
 static void print_allocated(struct report *r, const struct finding_lock *l) {

@@ -53,8 +53,8 @@ static void mapped(void *context, struct replay *r, const struct break_mapping *
     (void)m;
 }
 
-int stepping_run(struct timeline *t, int tid, uint64_t from, uint64_t until, stepping_each each, void *context,
-                 bool *all, struct rf_error *err) {
+int stepping_run(struct timeline *t, int tid, uint64_t from, uint64_t until, stepping_each each,
+                 void *context, bool *all, struct rf_error *err) {
     struct stepping s = {.replay = timeline_replay(t), .tid = tid, .each = each, .context = context};
     const struct break_client client = {.mapped = mapped, .hit = on_hit, .context = &s};
     struct rf_error ignored;
@@ -62,7 +62,8 @@ int stepping_run(struct timeline *t, int tid, uint64_t from, uint64_t until, ste
     *all = false;
     if (timeline_seek(t, from, err) < 0) return -1;
     s.space = replay_space_of(s.replay, tid);
-    if (replay_task_regs(s.replay, tid, &regs, err) < 0 || replay_breaks(s.replay, &client, err) < 0) return -1;
+    if (replay_task_regs(s.replay, tid, &regs, err) < 0 || replay_breaks(s.replay, &client, err) < 0)
+        return -1;
     bool begun = follow(&s, regs.rip);
     int failed = begun ? timeline_seek(t, until, err) : 0;
     replay_breaks(s.replay, NULL, &ignored);

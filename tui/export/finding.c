@@ -211,7 +211,10 @@ static void put_vanished(FILE *out, const struct finding *f) {
 static void put_holder(FILE *out, const struct tui_model *m, const struct finding *f) {
     if (!f->holder.tid) return;
     put_heading(out, f->holder.vanished ? "ghost" : "lock",
-                f->holder.vanished ? "† Who held it" : "Who holds it", 0);
+                !strcmp(f->lock.kind, "data") ? "† Who was changing it"
+                : f->holder.vanished          ? "† Who held it"
+                                              : "Who holds it",
+                0);
     fputs("<p>", out);
     put_task(out, &f->holder);
     fputs(".", out);
