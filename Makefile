@@ -53,6 +53,8 @@ TUI_TEST := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tui/*.c))
 BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 # Drivers of libraries that are not refork's own, for tests/checks/real_*.sh
 REAL := $(addprefix $(BUILD)/,$(basename $(wildcard tests/real/*.c tests/real/*.cc)))
+# Rare twins of the samples with orphaned locks, for tests/checks/twins_*.sh
+TWINS := $(addprefix $(BUILD)/,$(basename $(wildcard tests/twins/*.c tests/twins/*.cc)))
 EDIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/proof/*.c))
 # Programs that the proof records. Some exist twice: NAME.static is the same source linked with -static.
 PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
@@ -96,7 +98,7 @@ $(BUILD)/.libraries:
 
 # ---- test programs -----------------------------------------------------------------------------------------------
 # Whatever refork is built with, these are built as a user would: gcc, no sanitizers.
-programs: $(SAMPLES) $(PROGRAMS) $(STATIC) $(MUSL) $(BENCH) $(EDIT) $(TUI_TEST) $(REAL)
+programs: $(SAMPLES) $(PROGRAMS) $(STATIC) $(MUSL) $(BENCH) $(EDIT) $(TUI_TEST) $(REAL) $(TWINS)
 
 SAMPLE_FLAGS = -O0 -g $(WARN) -D_GNU_SOURCE -I. $(WITH)
 $(BUILD)/samples/glib_%: WITH = $(shell pkg-config --cflags --libs glib-2.0)
@@ -117,6 +119,24 @@ $(BUILD)/samples/%: samples/%.cc samples/stage.h
 	@mkdir -p $(@D)
 	@$(call say,SAMPLE,$<)
 	$(Q)g++ -std=gnu++20 -o $@ $< -pthread $(SAMPLE_FLAGS)
+
+TWIN_FLAGS = -O1 -g $(WARN) -D_GNU_SOURCE -I. $(WITH)
+$(BUILD)/tests/twins/glib: WITH = $(shell pkg-config --cflags --libs glib-2.0)
+
+$(BUILD)/tests/twins/musl: tests/twins/musl.c tests/twins/rare.h
+	@mkdir -p $(@D)
+	@$(call say,TWINS,$< '(musl)')
+	$(Q)musl-gcc -std=gnu17 -static -o $@ $< $(TWIN_FLAGS)
+
+$(BUILD)/tests/twins/%: tests/twins/%.c tests/twins/rare.h
+	@mkdir -p $(@D)
+	@$(call say,TWINS,$<)
+	$(Q)gcc -std=gnu17 -o $@ $< -pthread $(TWIN_FLAGS)
+
+$(BUILD)/tests/twins/%: tests/twins/%.cc tests/twins/rare.h
+	@mkdir -p $(@D)
+	@$(call say,TWINS,$<)
+	$(Q)g++ -std=gnu++20 -o $@ $< -pthread $(TWIN_FLAGS)
 
 $(BUILD)/tests/real/%: tests/real/%.c samples/stage.h
 	@mkdir -p $(@D)

@@ -1,6 +1,7 @@
 #include "cli/hunt_run.h"
 
 #include "cli/cli.h"
+#include "cli/deadlock_key.h"
 #include "cli/hunt_shard.h"
 #include "core/clock.h"
 #include "replayer/report.h"
@@ -21,8 +22,9 @@ enum {
     TIMEOUT_S = 30,
     USES = 3, // forks at which a candidate is tried that nobody came to in time
     BOUND_MIN_MS = 300,
-    SETTLE_MS = 3000, // a child that takes no lock for so long, beyond what it took in the first run
-    DEPTH = 3,        // of PCT
+    SETTLE_MS = 3000,    // a child that takes no lock for so long, beyond what it took in the first run
+    PATIENCE_MS = 15000, // ... longer, while it waits and waits again with a time limit
+    DEPTH = 3,           // of PCT
     DELAYS = 4,
     FAILURES = 3, // recordings in a row that could not be made
 };
@@ -120,6 +122,7 @@ static int make_run(struct hunter *x, struct run_once *run, struct run_once_resu
     run->give_up = x->give_up;
     run->context = x->context;
     if (!run->timeout_ms || run->timeout_ms > x->timeout_ms) run->timeout_ms = x->timeout_ms;
+    if (run->patient_ms > x->timeout_ms) run->patient_ms = x->timeout_ms;
     struct rf_error err = {0};
     int failed = run_once(run, result, &err);
     if (run_once_interrupted() || result->given_up) return shell(x, "--after", x->after);
@@ -138,22 +141,6 @@ static int make_run(struct hunter *x, struct run_once *run, struct run_once_resu
 }
 
 // ---- what was found
-
-static const struct finding *cause(const struct verdict *v) {
-    for (size_t i = 0; i < v->count; i++)
-        if (v->findings[i].kind != FINDING_UNKNOWN_WAIT) return &v->findings[i];
-    return NULL;
-}
-
-static void add_point(char *key, size_t size, const struct finding_point *p) {
-    size_t used = strlen(key);
-    for (size_t i = 0; i < p->stack.count && i < 3; i++) {
-        const struct frame *f = &p->stack.frames[i];
-        used += (size_t)snprintf(key + used, size - used, "%.60s+%" PRIx64 ",", f->module ? f->module : "?",
-                                 f->module_offset);
-        if (used >= size) return;
-    }
-}
 
 // The k-th name: FILE, then FILE-2, -3 before its ".refork".
 static void name_trace(const struct hunter *x, char *out, size_t size) {
@@ -211,14 +198,11 @@ static int judge(struct hunter *x, const struct schedule *plan, const char *how,
     const struct verdict *v;
     if (timeline_open(x->trace, &t, x->err)) return -1;
     int result = timeline_verdict(t, &v, x->err);
-    const struct finding *cause_of = result == 0 && v->deadlock ? cause(v) : NULL;
+    const struct finding *cause_of = result == 0 && v->deadlock ? deadlock_cause(v) : NULL;
     if (cause_of) {
         struct hunt_found f = {.candidate = candidate, .run = x->h.runs};
         snprintf(f.how, sizeof f.how, "%s", how);
-        snprintf(f.key, sizeof f.key, "%s|", finding_kind_name(cause_of->kind));
-        add_point(f.key, sizeof f.key, &cause_of->waiting);
-        add_point(f.key, sizeof f.key, &cause_of->acquired);
-        add_point(f.key, sizeof f.key, &cause_of->fork);
+        deadlock_key(cause_of, f.key, sizeof f.key);
         result = 1;
         if (!known(x, f.key)) {
             if (keep(x, t, v, plan, &f) < 0) result = -1;
@@ -258,15 +242,35 @@ int hunt_first_run(struct hunter *x) {
 
 // ---- directed
 
+// How a candidate's situation is asked for.
+struct attempt {
+    enum gate_stage stage;
+    bool instruction; // the lock is taken where the instruction is done, though a function is known
+    bool any_word;    // whatever word is taken there
+};
+
 static void plan_of(const struct hunter *x, const struct candidate *c, const struct candidate_fork_use *use,
-                    enum gate_stage stage, struct schedule *out) {
-    *out = (struct schedule){.gate = {.given = true, .stage = stage, .acquire_hit = 1, .has_word = true}};
+                    const struct attempt *a, struct schedule *out) {
+    *out = (struct schedule){.gate = {.given = true, .stage = a->stage, .acquire_hit = 1}};
     struct gate_plan *g = &out->gate;
     g->fork = x->h.candidates.forks[use->fork].number;
     snprintf(g->acquire.module, sizeof g->acquire.module, "%s", c->module);
-    g->acquire.offset = c->vaddr;
-    snprintf(g->word.module, sizeof g->word.module, "%s", c->word_module);
-    g->word.offset = c->word_offset;
+    g->function = c->call[0] && !a->instruction;
+    if (g->function)
+        snprintf(g->acquire.symbol, sizeof g->acquire.symbol, "%s", c->call);
+    else
+        g->acquire.offset = c->vaddr;
+    g->has_word = !a->any_word;
+    if (g->has_word) {
+        snprintf(g->word.module, sizeof g->word.module, "%s", c->word_module);
+        g->word.offset = c->word_offset;
+    }
+    const struct candidate_fork *f = &x->h.candidates.forks[use->fork];
+    g->hold_task = f->hold_task;
+    g->hold_call = f->hold_call;
+    g->hold_hit = f->hold_hit;
+    g->parks_after_call = a->stage == GATE_AFTER_CALL && c->held_over >= 0;
+    g->park_call = c->held_over;
     g->bound_events = GATE_BOUND_EVENTS;
     g->bound_ms = BOUND_MIN_MS;
     if (use->after_us != UINT64_MAX && use->after_us / 1000 * 3 > g->bound_ms)
@@ -300,23 +304,21 @@ void hunt_describe(const struct hunt *h, size_t candidate, char *out, size_t siz
 
 void hunt_candidate_plan(const struct hunter *x, size_t i, struct schedule *out) {
     const struct candidate *c = &x->h.candidates.v[i];
-    plan_of(x, c, &c->uses[0], GATE_BEFORE_PREPARE, out);
-}
-
-static bool once_more_at_clone(enum gate_verdict v) {
-    return v == GATE_HOLDER_NEEDED; // between the handlers and the clone the holder may be another one
+    const struct attempt a = {.stage = GATE_BEFORE_PREPARE};
+    plan_of(x, c, &c->uses[0], &a, out);
 }
 
 // One candidate at one of its forks: 1 found, 0 not, -1.
-static int try_at(struct hunter *x, size_t i, const struct candidate_fork_use *use, enum gate_stage stage) {
+static int try_at(struct hunter *x, size_t i, const struct candidate_fork_use *use, const struct attempt *a) {
     struct hunt_try *y = &x->h.tries[i];
     struct schedule plan;
     struct run_once_result result;
     char what[1400], how[400];
-    plan_of(x, &x->h.candidates.v[i], use, stage, &plan);
+    plan_of(x, &x->h.candidates.v[i], use, a, &plan);
     struct run_once run = {.schedule = &plan, .gate_only = true, .timeout_ms = time_for(x, use, &plan)};
+    run.patient_ms = run.timeout_ms + PATIENCE_MS;
     hunt_describe(&x->h, i, what, sizeof what);
-    snprintf(how, sizeof how, "fork gate at fork %" PRIu64 ", %s", plan.gate.fork, gate_stage_name(stage));
+    snprintf(how, sizeof how, "fork gate at fork %" PRIu64 ", %s", plan.gate.fork, gate_stage_name(a->stage));
     progress(x, what);
     int made = make_run(x, &run, &result, how, i);
     if (made < 0 || run_once_interrupted() || result.given_up) return made < 0 ? -1 : 0;
@@ -325,7 +327,7 @@ static int try_at(struct hunter *x, size_t i, const struct candidate_fork_use *u
     y->runs++;
     y->fork = plan.gate.fork;
     y->ms += result.ms;
-    y->stage = gate_stage_name(stage);
+    y->stage = gate_stage_name(a->stage);
     const struct gate_outcome *g = &result.record.gate;
     y->verdict = made ? g->verdict : GATE_UNDECIDED;
     snprintf(y->reason, sizeof y->reason, "%s",
@@ -341,20 +343,56 @@ static int try_at(struct hunter *x, size_t i, const struct candidate_fork_use *u
     return verdict;
 }
 
+// Another attempt after one that did not find anything; its outcome counts if the gate came further than before.
+static int try_again(struct hunter *x, size_t i, const struct candidate_fork_use *use,
+                     const struct attempt *a) {
+    struct hunt_try *y = &x->h.tries[i];
+    struct hunt_try before = *y;
+    int found = try_at(x, i, use, a);
+    bool further = before.verdict != GATE_HOLDER_NEEDED && y->verdict != GATE_NEVER_CONCURRENT;
+    if (found == 0 && !further) {
+        y->verdict = before.verdict;
+        y->stage = before.stage;
+        memcpy(y->reason, before.reason, sizeof y->reason);
+    }
+    return found;
+}
+
+static int try_at_fork(struct hunter *x, size_t i, const struct candidate_fork_use *use) {
+    const struct candidate *c = &x->h.candidates.v[i];
+    const struct hunt_try *y = &x->h.tries[i];
+    struct attempt a = {.stage = GATE_BEFORE_PREPARE};
+    int found = try_at(x, i, use, &a);
+    if (found == 0 && y->verdict == GATE_NO_SITE && c->call[0] && !hunt_over(x)) {
+        a.instruction = true;
+        found = try_again(x, i, use, &a);
+    }
+    // Perhaps the forking thread has what the others need to come there, and that one can do without once it has the lock.
+    if (found == 0 && y->verdict == GATE_NEVER_CONCURRENT && c->kind == CANDIDATE_SHARED &&
+        x->h.candidates.forks[use->fork].hold_hit && !hunt_over(x)) {
+        struct attempt early = a;
+        early.stage = GATE_AFTER_CALL;
+        early.any_word = !c->lock[0];
+        found = try_again(x, i, use, &early);
+    }
+    // Who allocates it, and when, may be another in this run: a lock on the heap is somewhere else then.
+    if (found == 0 && y->verdict == GATE_NEVER_CONCURRENT && c->hits && !c->lock[0] && !hunt_over(x)) {
+        a.any_word = true;
+        found = try_again(x, i, use, &a);
+    }
+    // Between the handlers and the clone the holder may be another one.
+    if (found == 0 && y->verdict == GATE_HOLDER_NEEDED && !hunt_over(x)) {
+        a.stage = GATE_AT_CLONE;
+        found = try_again(x, i, use, &a);
+    }
+    return found;
+}
+
 int hunt_candidate(struct hunter *x, size_t i) {
     const struct candidate *c = &x->h.candidates.v[i];
-    struct hunt_try *y = &x->h.tries[i];
+    const struct hunt_try *y = &x->h.tries[i];
     for (size_t k = 0; k < c->use_count && k < USES && !hunt_over(x); k++) {
-        int found = try_at(x, i, &c->uses[k], GATE_BEFORE_PREPARE);
-        if (found == 0 && once_more_at_clone(y->verdict) && !hunt_over(x)) {
-            struct hunt_try before = *y;
-            found = try_at(x, i, &c->uses[k], GATE_AT_CLONE);
-            if (found == 0) {
-                y->verdict = before.verdict;
-                y->stage = before.stage;
-                memcpy(y->reason, before.reason, sizeof y->reason);
-            }
-        }
+        int found = try_at_fork(x, i, &c->uses[k]);
         if (found) return found;
         // Another fork at the same place: perhaps the others come in time there.
         if (c->kind != CANDIDATE_SHARED || c->uses[k].after_us == UINT64_MAX) break;
@@ -365,6 +403,10 @@ int hunt_candidate(struct hunter *x, size_t i) {
 
 static int directed(struct hunter *x) {
     for (size_t i = 0; i < x->h.candidates.count && !hunt_over(x); i++) {
+        // Words that are hardly locks must not use up the runs of the wider search.
+        if (x->h.candidates.v[i].kind == CANDIDATE_WORD && x->search == SEARCH_ALL &&
+            x->h.runs >= x->runs_max / 2)
+            break;
         int found = hunt_candidate(x, i);
         if (found < 0) return -1;
         if (x->h.found_count && !x->keep_going) return 0;

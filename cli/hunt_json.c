@@ -23,30 +23,29 @@ struct field {
     { 0 }
 
 // A new member is written and read here: the shards of a hunt know only what is.
-_Static_assert(sizeof(struct candidate_fork) == 648, "fork_fields");
+_Static_assert(sizeof(struct candidate_fork) == 664, "fork_fields");
 _Static_assert(sizeof(struct candidate_fork_use) == 32, "use_fields");
-_Static_assert(sizeof(struct candidate) == 1112, "candidate_fields");
+_Static_assert(sizeof(struct candidate) == 1376, "candidate_fields");
 _Static_assert(sizeof(struct candidates) == 64, "total_fields");
 _Static_assert(sizeof(struct hunt_try) == 544, "try_fields");
 _Static_assert(sizeof(struct hunt_found) == 9432, "found_fields");
 _Static_assert(sizeof(struct hunt_unhealthy) == 488, "unhealthy_fields");
 
-static const struct field fork_fields[] = {FIELD(U64, candidate_fork, number),
-                                           FIELD(U64, candidate_fork, event),
-                                           FIELD(U64, candidate_fork, time_us),
-                                           FIELD(U32, candidate_fork, forker),
-                                           FIELD(U32, candidate_fork, child),
-                                           FIELD(U64, candidate_fork, others),
-                                           FIELD(U32, candidate_fork, site),
-                                           FIELD(TEXT, candidate_fork, place),
-                                           END};
+static const struct field fork_fields[] = {
+    FIELD(U64, candidate_fork, number),    FIELD(U64, candidate_fork, event),
+    FIELD(U64, candidate_fork, time_us),   FIELD(U32, candidate_fork, forker),
+    FIELD(U32, candidate_fork, child),     FIELD(U32, candidate_fork, hold_task),
+    FIELD(U32, candidate_fork, hold_call), FIELD(U64, candidate_fork, hold_hit),
+    FIELD(U64, candidate_fork, others),    FIELD(U32, candidate_fork, site),
+    FIELD(TEXT, candidate_fork, place),    END};
 static const struct field use_fields[] = {
     FIELD(U64, candidate_fork_use, fork), FIELD(BOOL, candidate_fork_use, taken),
     FIELD(U64, candidate_fork_use, after_us), FIELD(U64, candidate_fork_use, child_us), END};
 static const struct field candidate_fields[] = {
     FIELD(U32, candidate, kind),        FIELD(U32, candidate, fork_site),
     FIELD(TEXT, candidate, module),     FIELD(U64, candidate, vaddr),
-    FIELD(TEXT, candidate, function),   FIELD(TEXT, candidate, lock),
+    FIELD(TEXT, candidate, function),   FIELD(TEXT, candidate, call),
+    FIELD(TEXT, candidate, lock),       FIELD(U32, candidate, held_over),
     FIELD(U64, candidate, address),     FIELD(TEXT, candidate, word_module),
     FIELD(U64, candidate, word_offset), FIELD(U64, candidate, hits),
     FIELD(U64, candidate, takers),      FIELD(U32, candidate, order),

@@ -82,6 +82,7 @@ static void record(const struct run_once *run, int to) {
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         sigaction(signals[i], &before[i], NULL);
     redirect(run);
+    if (run->environment) environ = (char **)run->environment;
     struct schedule saved = {0};
     struct report report = {0};
     const struct record_options options = {
@@ -92,6 +93,7 @@ static void record(const struct run_once *run, int to) {
         .schedule = run->schedule,
         .saved = run->save_schedule || run->count_steps ? &saved : NULL,
         .limit_ms = run->timeout_ms,
+        .patient_ms = run->patient_ms,
         .gate_only = run->gate_only,
         .name_pc = cli_name_pc,
     };
@@ -106,11 +108,12 @@ static void record(const struct run_once *run, int to) {
 // The whole report: 1; 0 it ended without one; -1 it is to be killed.
 static int receive(int from, struct report *report, const struct run_once *run, bool *given_up) {
     uint64_t begin = clock_us(CLOCK_MONOTONIC) / 1000, asked = begin;
+    uint64_t longest = run->patient_ms > run->timeout_ms ? run->patient_ms : run->timeout_ms;
     size_t got = 0;
     while (got < sizeof *report) {
         uint64_t now = clock_us(CLOCK_MONOTONIC) / 1000;
         if (interrupted) return -1;
-        if (run->timeout_ms && now - begin > run->timeout_ms + GRACE_MS) return -1;
+        if (run->timeout_ms && now - begin > longest + GRACE_MS) return -1;
         if (run->give_up && now - asked >= ASK_MS) {
             asked = now;
             *given_up = run->give_up(run->context);

@@ -8,6 +8,7 @@
 
 struct run_once {
     char *const *argv;
+    char *const *environment;        // of the program; NULL: refork's own
     const char *output;              // trace file to make
     const struct schedule *schedule; // NULL: none
     const char *save_schedule; // gets the plan's gate and places and the switches that were made; NULL: no
@@ -20,6 +21,7 @@ struct run_once {
     // Asked about once a second: true ends the run as a signal would, see run_once_result.given_up. NULL: never.
     bool (*give_up)(void *context);
     void *context;
+    uint64_t patient_ms; // ... or later, see record_options
 };
 
 struct run_once_result {

@@ -303,11 +303,17 @@ static void housekeeping(struct recorder *r) {
     if (!r->trace_lost && trace_flush(r->trace, &err) < 0) trace_failed(r, &err);
 }
 
+static bool time_is_over(struct recorder *r) {
+    if (!r->options->limit_ms) return false;
+    uint64_t ms = recent_us(r) / 1000;
+    if (ms < r->options->limit_ms) return false;
+    return ms >= r->options->patient_ms || !r->gate || !gate_child_loops(r);
+}
+
 static void look_at_limits(struct recorder *r) {
     if (r->stop_all) return;
     if (r->options->gate_only && r->result->gate.verdict) r->result->gate_done = r->stop_all = true;
-    if (r->options->limit_ms && recent_us(r) >= r->options->limit_ms * 1000)
-        r->result->timed_out = r->stop_all = true;
+    if (time_is_over(r)) r->result->timed_out = r->stop_all = true;
 }
 
 // Ctrl-C goes to the program as well, which may handle it. It ends the recording when the program's first
@@ -324,6 +330,7 @@ static void outside_signals(struct recorder *r) {
 
 int engine_run(struct recorder *r) {
     install_signals(true);
+    tracee_quiet_stops();
     // The tracees trap rdtsc. A thread that does not costs a switch of CR4.TSD, an exit to the hypervisor in
     // a VM, at each context switch to or from one that does: measured, it tripled the price of a ptrace stop.
     // So this thread traps it, too.

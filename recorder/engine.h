@@ -129,23 +129,26 @@ struct task {
     bool yielded;
     bool slept;    // it has asked to sleep since it was chosen last
     bool stepping; // preempt_busy, spin_look or loop_run is at work on it
-    bool
-        stepped; // by the latter two since its landmark: equal registers need not mean that it is still there
+    // Equal registers need not mean that it is still at its landmark: it was stepped since by spin_look or loop_run, or the
+    // landmark is a STATE, by which a loop comes again and again.
+    bool stepped;
     bool stuck_logged;
     unsigned busy, busy_look; // ticks or slices without a syscall; how many until spin_look
-    struct loop *loop;        // recorder/loop.h; NULL: it has not waited in a loop yet
-    int inject_signal;        // signal to hand over at the next resume (signal-delivery-stop only)
-    bool in_signal_stop;      // the present stop is a signal-delivery-stop
-    int former_tid;           // TID before an exec by a thread
-    uint32_t number;          // in creation order, from 1
-    bool at_tick;             // its landmark is a tick of the PLT clock
-    bool held_at_entry;       // at the entry of a call that the fork gate has not let it make yet
-    bool at_fork_site;        // it came into fork() from the gate's fork site
-    bool ranked;              // it has a
-    int64_t priority;         // of PCT
-    uint64_t waits_from;      // step of the schedule since which it could run, and did not
-    bool on_break;            // it stands at a breakpoint and has been counted there: next it goes over
-    struct arrivals {         // at breakpoints since its last landmark
+    unsigned spin_looks;
+    struct loop *loop;   // recorder/loop.h; NULL: it has not waited in a loop yet
+    int inject_signal;   // signal to hand over at the next resume (signal-delivery-stop only)
+    bool in_signal_stop; // the present stop is a signal-delivery-stop
+    int former_tid;      // TID before an exec by a thread
+    uint32_t number;     // in creation order, from 1
+    bool at_tick;        // its landmark is a tick of the PLT clock
+    bool held_at_entry;  // at the entry of a call that the fork gate has not let it make yet
+    bool at_fork_site;   // it came into fork() from the gate's fork site
+    uint64_t own_steps;  // logged ones and library calls, as turns count them
+    bool ranked;         // it has a
+    int64_t priority;    // of PCT
+    uint64_t waits_from; // step of the schedule since which it could run, and did not
+    bool on_break;       // it stands at a breakpoint and has been counted there: next it goes over
+    struct arrivals {    // at breakpoints since its last landmark
         uint64_t address, count;
     } * arrivals;
     int arrival_count, arrival_room;
@@ -186,8 +189,14 @@ struct recorder {
     struct strategist *strategist; // NULL: time slices, or chaos
     bool stop_all;                 // stuck, or a signal asked to end
     uint64_t chaos_left;
-    uint64_t others_ran; // as mm.others_ran, of all
-    bool fds_passed;     // over a socket: who holds which pipe cannot be told any more
+    uint64_t others_ran;     // as mm.others_ran, of all
+    bool fds_passed;         // over a socket: who holds which pipe cannot be told any more
+    bool socket_timeouts;    // some socket gives up by itself
+    uint64_t stuck_since_us; // somebody has been stuck since then, and it has not been said yet; 0: nobody
+    unsigned stuck_turns;    // of the engine since then
+    unsigned stuck_looks;    // in vain, since it was due
+    struct made_file *made;  // pipes, sockets, ... that the recording made: files.c
+    size_t made_count;
     unsigned idle_looks; // since somebody ran
     uint64_t looked_us;  // spent on single steps through loops with syscalls
     uint64_t spun_us;    // ... without
@@ -353,6 +362,8 @@ bool gate_acquire_matters(const struct recorder *r);
 void gate_word(struct recorder *r, uint64_t address); // where the plan's lock word is
 void gate_from(struct recorder *r, uint64_t address); // a place of the plan's `from` list has been found
 bool gate_at_clone(struct recorder *r, struct task *t);
+bool gate_let_go(struct recorder *r);            // the holder goes on after the fork; false: nobody is held
+bool gate_child_loops(const struct recorder *r); // all its tasks only wait, one again and again
 void gate_forked(struct recorder *r, struct task *t, struct task *child);
 void gate_fork_failed(struct recorder *r, struct task *t, int64_t ret);
 void gate_exec(struct recorder *r, struct task *t);
@@ -387,6 +398,7 @@ enum break_wish gate_fork_entry(struct recorder *r, struct task *t, const struct
 enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
 enum break_wish gate_return(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
 void gate_landed(struct recorder *r, struct task *t);
+void gate_returned(struct recorder *r, struct task *t);
 // The landmark has been made.
 void breakpoint_landed(struct recorder *r, struct task *t, const struct breakpoint *b);
 
@@ -436,6 +448,8 @@ void sighand_exec(struct recorder *r, struct task *t);
 // `t`: the task that has just gone to sleep in a futex, or has come round in its loop (recorder/loop.h), while others
 // run; NULL: nobody can run. Tasks must be at landmarks.
 void stuck_check(struct recorder *r, struct task *t);
+// Something was found to be stuck a while ago: it is to be said now, whatever the others do.
+bool stuck_due(const struct recorder *r);
 // Whether stuck_check would find something if the tasks were at landmarks.
 bool stuck_possible(struct recorder *r);
 

@@ -12,7 +12,7 @@
 #include "recorder/gate.h"
 #include "core/atomic_emulate.h"
 #include "core/clock.h"
-#include "recorder/engine.h"
+#include "recorder/loop.h"
 
 #include <inttypes.h>
 #include <linux/futex.h>
@@ -49,6 +49,8 @@ struct gate {
     struct gate_outcome *out;
     enum gate_state state;
     struct task *forker, *parked;
+    struct task *taker;   // has taken the lock, and is parked after its next park_call
+    uint64_t calls;       // of hold_call by hold_task
     struct task *landing; // the breakpoint that it stands at is the gate's
     bool in_function;     // the forking task is held at fork()'s first instruction
     bool site_found, alone;
@@ -122,7 +124,7 @@ static void decide(struct recorder *r, enum gate_verdict verdict, const char *fo
     va_end(ap);
     g->out->verdict = verdict;
     g->state = DONE;
-    g->forker = g->parked = g->landing = NULL;
+    g->forker = g->parked = g->taker = g->landing = NULL;
     switch_everywhere(r, BREAK_FORK | BREAK_ACQUIRE | BREAK_RETURN, false);
     note(r, NULL, "%s: %s", names[verdict], g->out->reason);
     g->out->decided = events(r);
@@ -242,7 +244,8 @@ static void close_gate(struct recorder *r, struct task *t, bool in_function) {
     g->out->forker = t->tid;
     note(r, t, "task %d is held at fork %" PRIu64 "%s, %s", t->tid, g->plan->fork,
          g->plan->at_site ? " of its site" : "",
-         in_function                             ? "before the fork handlers"
+         g->plan->stage == GATE_AFTER_CALL       ? "on its way there"
+         : in_function                           ? "before the fork handlers"
          : g->plan->stage == GATE_BEFORE_PREPARE ? "at the call, for it did not come through fork()"
                                                  : "at the call");
     g->out->closed = events(r);
@@ -273,13 +276,17 @@ static void begin_fork(struct recorder *r, struct task *t, bool in_function) {
     enter_state(r, PARKED);
 }
 
+static bool is_held_elsewhere(const struct gate *g) {
+    return g->plan->stage == GATE_AT_CLONE || g->plan->stage == GATE_AFTER_CALL;
+}
+
 enum break_wish gate_fork_entry(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {
     struct gate *g = r->gate;
     uint64_t back = 0;
     if (g->state > TAKEN) return WISH_PASS;
     tracee_read(t->tid, t->mm->mem_fd, regs->rsp, &back, 8);
     t->at_fork_site = g->plan->at_site && at_site(t, back);
-    if ((g->plan->at_site && !t->at_fork_site) || g->plan->stage == GATE_AT_CLONE) return WISH_PASS;
+    if ((g->plan->at_site && !t->at_fork_site) || is_held_elsewhere(g)) return WISH_PASS;
     if (lock_first(g) ? !comes_to_parked(g, t) : g->out->forks + 1 != g->plan->fork) return WISH_PASS;
     g->landing = t;
     return WISH_LAND;
@@ -289,7 +296,8 @@ enum break_wish gate_fork_entry(struct recorder *r, struct task *t, const struct
 bool gate_at_clone(struct recorder *r, struct task *t) {
     struct gate *g = r->gate;
     if (lock_first(g) && counts(g, t) && comes_to_parked(g, t)) begin_fork(r, t, false);
-    if (lock_first(g) || g->state != OPEN || !counts(g, t) || g->out->forks + 1 != g->plan->fork)
+    if (lock_first(g) || g->plan->stage == GATE_AFTER_CALL || g->state != OPEN || !counts(g, t) ||
+        g->out->forks + 1 != g->plan->fork)
         return false;
     log_unlogged_entry(r);
     t->state = TASK_READY;
@@ -386,13 +394,18 @@ static bool comes_from(const struct gate *g, struct task *t, uint64_t rsp) {
     return false;
 }
 
+// Of a holder that goes on until a call the last acquire before that call counts.
+static bool is_the_hit(struct gate *g) {
+    uint64_t hits = ++g->out->acquires;
+    return g->plan->parks_after_call ? hits >= g->plan->acquire_hit : hits == g->plan->acquire_hit;
+}
+
 enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {
     struct gate *g = r->gate;
     if (!waits_for_acquire(r, t)) return WISH_PASS;
     if (g->plan->acquire_task && t->number != g->plan->acquire_task) return WISH_PASS;
     if (!g->plan->function) {
-        if (!instruction_takes(r, t, regs) || !comes_from(g, t, regs->rsp) ||
-            ++g->out->acquires != g->plan->acquire_hit)
+        if (!instruction_takes(r, t, regs) || !comes_from(g, t, regs->rsp) || !is_the_hit(g))
             return WISH_PASS;
         g->landing = t;
         return WISH_BEHIND;
@@ -416,13 +429,27 @@ enum break_wish gate_return(struct recorder *r, struct task *t, const struct use
         const struct pending_return p = g->returns[i];
         if (p.tid != t->tid || p.address != regs->rip || p.rsp != regs->rsp) continue;
         g->returns[i] = g->returns[--g->return_count];
-        if (!waits_for_acquire(r, t) || (uint32_t)regs->rax || ++g->out->acquires != g->plan->acquire_hit)
-            return WISH_PASS;
+        if (!waits_for_acquire(r, t) || (uint32_t)regs->rax || !is_the_hit(g)) return WISH_PASS;
         g->out->lock = p.lock;
         g->landing = t;
         return WISH_LAND;
     }
     return WISH_PASS;
+}
+
+static void park(struct recorder *r, struct task *t) {
+    struct gate *g = r->gate;
+    g->out->taken = events(r);
+    g->parked = t;
+    g->taker = NULL;
+    g->out->parked = t->tid;
+    switch_everywhere(r, BREAK_ACQUIRE | BREAK_RETURN, false);
+    char text[600];
+    code_place_format(&g->plan->acquire, text, sizeof text);
+    note(r, t, "task %d has taken the lock 0x%" PRIx64 " at %.200s and is parked", t->tid, g->out->lock,
+         text);
+    g->alone = !lock_first(g);
+    enter_state(r, lock_first(g) ? TAKEN : PARKED);
 }
 
 void gate_landed(struct recorder *r, struct task *t) {
@@ -438,16 +465,19 @@ void gate_landed(struct recorder *r, struct task *t) {
         return;
     }
     if (!waits_for_acquire(r, t)) return;
-    g->out->taken = events(r);
-    g->parked = t;
-    g->out->parked = t->tid;
-    switch_everywhere(r, BREAK_ACQUIRE | BREAK_RETURN, false);
-    char text[600];
-    code_place_format(&g->plan->acquire, text, sizeof text);
-    note(r, t, "task %d has taken the lock 0x%" PRIx64 " at %.200s and is parked", t->tid, g->out->lock,
-         text);
-    g->alone = !lock_first(g);
-    enter_state(r, lock_first(g) ? TAKEN : PARKED);
+    if (g->plan->parks_after_call)
+        g->taker = t;
+    else
+        park(r, t);
+}
+
+// A call of t has returned, and t is at a landmark behind it.
+void gate_returned(struct recorder *r, struct task *t) {
+    struct gate *g = r->gate;
+    const struct gate_plan *p = g->plan;
+    bool held = p->stage == GATE_AFTER_CALL && g->state == OPEN && t->number == p->hold_task;
+    if (held && t->nr == p->hold_call && ++g->calls == p->hold_hit) close_gate(r, t, false);
+    if (t == g->taker && waits_for_acquire(r, t) && t->nr == p->park_call) park(r, t);
 }
 
 // ---- waits
@@ -577,6 +607,27 @@ static void all_wait_before_fork(struct recorder *r) {
     decide(r, GATE_NEVER_CONCURRENT, "no fork can come while the lock is held: every other task waits");
 }
 
+bool gate_let_go(struct recorder *r) {
+    struct gate *g = r->gate;
+    if (g->state != FORKED || !g->parked) return false;
+    note(r, NULL, "task %d is released: the child spins", g->parked->tid);
+    g->parked = NULL;
+    g->state = WATCH;
+    return true;
+}
+
+bool gate_child_loops(const struct recorder *r) {
+    const struct gate *g = r->gate;
+    bool loops = false;
+    if (g->state != FORKED && g->state != WATCH) return false;
+    for (const struct task *t = r->tasks; t; t = t->next) {
+        if (t->process->pid != g->child) continue;
+        if (!loop_waits(t) && !waits_for_a_task(t)) return false;
+        loops |= loop_waits(t);
+    }
+    return loops;
+}
+
 // Nobody whom the gate lets run can. True: somebody has been released.
 bool gate_idle(struct recorder *r) {
     struct gate *g = r->gate;
@@ -620,6 +671,7 @@ void gate_ended(struct recorder *r, struct task *t, int status) {
     else if (child)
         decide(r, GATE_CHILD_WENT_ON, "the child %d ended with status %d", g->child, WEXITSTATUS(status));
     if (t == g->landing) g->landing = NULL;
+    if (t == g->taker) g->taker = NULL;
     if (g->state >= TAKEN && g->state <= PARKED && (t == g->forker || t == g->parked))
         decide(r, GATE_UNDECIDED, "task %d ended while the gate was closed", t->tid);
     if (g->state == FORKED && t == g->parked) {

@@ -25,6 +25,9 @@ enum {
     NEVER = 1 << 28, // turns: the overflow of a counter, as glibc's conditions look out for
 };
 
+// ... of a spin, a nanosecond each: all values of 32 bits are tried within seconds, and some programs do just that.
+static const double SPIN_NEVER = 0x1p44;
+
 // What a call says about a loop.
 enum role {
     ROLE_EFFECT, // from outside, or to the outside: no loop that only waits
@@ -186,8 +189,8 @@ static enum trend trend_of(const struct look *look, int i) {
     return d[0] <= d[1] && d[1] <= d[2] ? RECEDES : d[0] >= d[1] && d[1] >= d[2] ? NEARS : WANDERS;
 }
 
-static double finite_turns(double turns) {
-    return turns < NEVER ? turns : HUGE_VAL;
+static double finite_turns(double turns, bool spins) {
+    return turns < (spins ? SPIN_NEVER : NEVER) ? turns : HUGE_VAL;
 }
 
 // A counter or a clock goes in steps of about one size, from look to look as well; a number that is computed anew each
@@ -197,7 +200,7 @@ static bool steady(double step, double expected) {
 }
 
 // In how many more turns decision i may go the other way: HUGE_VAL for never, 0 for nobody knows.
-static double turns_left(struct looks *k, int i, bool known) {
+static double turns_left(struct looks *k, int i, bool known, bool spins) {
     const struct look *now = &k->now, *before = &k->before;
     double d[TURNS], old = known ? fabs(before->decisions[TURNS - 1][i].distance) : 0;
     for (int n = 0; n < TURNS; n++)
@@ -210,18 +213,20 @@ static double turns_left(struct looks *k, int i, bool known) {
         // In the middle of this look it began again.
         return now->clock && k->turned[i] >= TURNED_LOOKS ? HUGE_VAL : 0;
     case RECEDES:
-        return even && (!known || now->clock || steady((d[0] - old) / gap, step)) ? HUGE_VAL : 0;
+        if (!even || (known && !now->clock && !steady((d[0] - old) / gap, step))) return 0;
+        // What moves away comes back from the other side when it overflows.
+        return spins ? finite_turns(0x1p32 / step, true) : HUGE_VAL;
     case NEARS:
         if (!even) return 0;
         // The nanoseconds of a clock come nearer to their end and begin again: nothing hangs on that.
         if (known && d[0] > old && k->turned[i] < UINT8_MAX) k->turned[i]++;
-        return k->turned[i] >= TURNED_LOOKS ? HUGE_VAL : finite_turns(d[2] / step + 1);
+        return k->turned[i] >= TURNED_LOOKS ? HUGE_VAL : finite_turns(d[2] / step + 1, spins);
     case STAYS:
         break;
     }
     if (!known || now->decisions[0][i].distance == before->decisions[0][i].distance) return HUGE_VAL;
     if (!now->decisions[0][i].ordered) return 0;
-    return d[2] > old ? HUGE_VAL : finite_turns(d[2] / (old - d[2]) * gap + 1); // seconds, minutes
+    return d[2] > old ? HUGE_VAL : finite_turns(d[2] / (old - d[2]) * gap + 1, spins); // seconds, minutes
 }
 
 // A mutex's waiters wait for it alone; at a condition or a semaphore somebody may idle until a process that still
@@ -296,7 +301,7 @@ static bool judge(struct recorder *r, struct task *t, struct loop *l, bool same_
     bool known = before->valid && before->path == now->path && before->count == now->count;
     if (!known) memset(k->turned, 0, sizeof k->turned);
     for (int i = 0; i < now->count; i++) {
-        double turns = turns_left(k, i, known);
+        double turns = turns_left(k, i, known, l->anchor.nr < 0);
         if (turns < left) {
             left = turns;
             log_decision(r, now, i);
@@ -376,6 +381,10 @@ bool loop_entry(struct recorder *r, struct task *t) {
         return loop_visit(r, t, &t->entry_regs);
     if (!l->anchor.pc || ++l->strangers > STRANGERS) loop_anchor(t, t->nr, &t->entry_regs);
     return false;
+}
+
+bool loop_waits(const struct task *t) {
+    return t->loop && t->loop->anchor.pc && t->loop->visits > 1;
 }
 
 void loop_exit(struct recorder *r, struct task *t, int64_t ret) {

@@ -91,6 +91,8 @@ struct loop {
 // A syscall of t begins, its arguments are in t. True: this is a turn's end and t's loop is known to be one.
 bool loop_entry(struct recorder *r, struct task *t);
 // ... has returned.
+// t has come back to the same wait, and has done nothing else since.
+bool loop_waits(const struct task *t);
 void loop_exit(struct recorder *r, struct task *t, int64_t ret);
 // Runs t to its next landmark one instruction at a time when its loop is being looked at; false: it is not.
 bool loop_run(struct recorder *r, struct task *t);
@@ -114,7 +116,7 @@ void loop_known(struct recorder *r, struct task *t, enum wait_kind kind, bool fi
 // Whether looking does not take too much of the recording's time: a 25th, a fifth for a task that `sleeps` in its loop and
 // so is in no hurry.
 bool loop_affordable(const struct recorder *r, bool sleeps);
-bool spin_affordable(const struct recorder *r);
+bool spin_affordable(const struct recorder *r, const struct task *t);
 
 // ---- spin.c
 

@@ -41,7 +41,7 @@ void preempt_tick(struct recorder *r, struct task *t) {
     collect_stops(r);
     if (others_ready(r, t) || (r->gate && gate_due(r)))
         preempt_request(r, t);
-    else if (++t->busy >= t->busy_look && !t->stuck_logged && spin_affordable(r))
+    else if (++t->busy >= t->busy_look && !t->stuck_logged && spin_affordable(r, t))
         ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
 }
 
@@ -274,6 +274,7 @@ static void log_state(struct recorder *r, struct task *t, const struct user_regs
         batch_last(&b)->v[0] = site->address;
     }
     set_landmark(t, regs);
+    t->stepped = true;
     clock_set_limit(t->mm, ~0ull);
     batch_log(r, t, &b);
 }

@@ -23,7 +23,10 @@ struct record_options {
     struct schedule *saved;          // gets the switches of tasks that were made; NULL: not wanted
     FILE *log;                       // one line per stop; NULL: no
     uint64_t limit_ms;               // everything is ended after so long; 0: never
-    bool gate_only;                  // everything is ended when the gate's verdict is known
+    // So long, if that is longer, when all that the gate's child does at limit_ms is to wait and wait again with a
+    // time limit: whether it goes on so for ever takes seconds to find out.
+    uint64_t patient_ms;
+    bool gate_only; // everything is ended when the gate's verdict is known
     // Names the function of a code address of a live process, for messages; may be NULL.
     void (*name_pc)(int pid, uint64_t pc, char *buffer, size_t size);
 };

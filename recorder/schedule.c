@@ -1,6 +1,8 @@
 // The schedule file: lines of words. Strict: what is not understood is an error that names the line.
 #include "recorder/schedule.h"
 
+#include "core/syscalls.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,10 +113,38 @@ static const char *const stages[GATE_STAGES] = {
     [GATE_BEFORE_PREPARE] = "before-prepare",
     [GATE_AT_CLONE] = "at-clone",
     [GATE_AFTER_ACQUIRE] = "after-acquire",
+    [GATE_AFTER_CALL] = "after-call",
 };
 
 const char *gate_stage_name(enum gate_stage stage) {
     return stages[stage];
+}
+
+static int call_name(struct line *l, int32_t *nr) {
+    enum { CALLS = 512 };
+    const char *name = next(l);
+    if (!name) return bad(l, "the name of a system call is missing");
+    for (*nr = 0; *nr < CALLS; ++*nr)
+        if (!strcmp(syscall_name(*nr), name)) return 0;
+    return bad(l, "'%s' is no system call", name);
+}
+
+static int after_call(struct line *l) {
+    struct gate_plan *g = &l->s->gate;
+    uint64_t task = 0;
+    g->hold_hit = 1;
+    if (call_name(l, &g->hold_call) < 0) return -1;
+    if (accept(l, "hit") && number(l, "calls", 1, UINT32_MAX, &g->hold_hit) < 0) return -1;
+    if (!accept(l, "task")) return bad(l, "'task M' is missing: whose call");
+    if (number(l, "a task", 1, UINT32_MAX, &task) < 0) return -1;
+    g->hold_task = (uint32_t)task;
+    return 0;
+}
+
+static int park_line(struct line *l) {
+    struct gate_plan *g = &l->s->gate;
+    g->given = g->parks_after_call = true;
+    return call_name(l, &g->park_call);
 }
 
 static int stage_line(struct line *l) {
@@ -123,9 +153,9 @@ static int stage_line(struct line *l) {
     for (int i = 0; i < GATE_STAGES; i++) {
         if (!accept(l, stages[i])) continue;
         g->stage = (enum gate_stage)i;
-        return 0;
+        return g->stage == GATE_AFTER_CALL ? after_call(l) : 0;
     }
-    return bad(l, "a stage is 'before-prepare', 'at-clone' or 'after-acquire'");
+    return bad(l, "a stage is 'before-prepare', 'at-clone', 'after-acquire' or 'after-call'");
 }
 
 // The lock word: a place in a module's data, or an address (which is the same in every run without ASLR).
@@ -175,7 +205,8 @@ static int from_line(struct line *l) {
 }
 
 static int one_strategy(struct line *l, enum strategy strategy) {
-    if (l->s->strategy != STRATEGY_NONE && (l->s->strategy != strategy || strategy != STRATEGY_SWITCHES))
+    bool list = strategy == STRATEGY_SWITCHES || strategy == STRATEGY_TURNS;
+    if (l->s->strategy != STRATEGY_NONE && (l->s->strategy != strategy || !list))
         return bad(l, "a second strategy");
     l->s->strategy = strategy;
     return 0;
@@ -249,6 +280,26 @@ static int switch_line(struct line *l) {
     return 0;
 }
 
+static int turns_line(struct line *l) {
+    return one_strategy(l, STRATEGY_TURNS);
+}
+
+static int turn_line(struct line *l) {
+    struct schedule *s = l->s;
+    uint64_t task = 0, step = 0;
+    if (one_strategy(l, STRATEGY_TURNS) < 0 || number(l, "a task", 1, UINT32_MAX, &task) < 0) return -1;
+    if (!accept(l, "until")) return bad(l, "a turn is 'TASK until STEP'");
+    if (number(l, "a step", 1, UINT64_MAX / 2, &step) < 0) return -1;
+    if ((s->turn_count & (s->turn_count - 1)) == 0) {
+        size_t room = s->turn_count ? s->turn_count * 2 : 1;
+        struct schedule_turn *more = realloc(s->turns, room * sizeof *more);
+        rf_assert(more);
+        s->turns = more;
+    }
+    s->turns[s->turn_count++] = (struct schedule_turn){(uint32_t)task, step};
+    return 0;
+}
+
 static int yield_line(struct line *l) {
     struct schedule *s = l->s;
     enum { MAX = sizeof s->yields / sizeof *s->yields };
@@ -267,7 +318,8 @@ static const struct {
 } lines[] = {
     {"fork", fork_line},     {"stage", stage_line},       {"acquire", acquire_line}, {"bound", bound_line},
     {"pct", pct_line},       {"switches", switches_line}, {"random", random_line},   {"delay", delay_line},
-    {"switch", switch_line}, {"yield", yield_line},       {"from", from_line},
+    {"switch", switch_line}, {"yield", yield_line},       {"from", from_line},       {"park", park_line},
+    {"turns", turns_line},   {"turn", turn_line},
 };
 
 // ---- files
@@ -374,6 +426,7 @@ int schedule_read(const char *path, struct schedule *out, struct rf_error *err) 
 
 void schedule_release(struct schedule *s) {
     free(s->switches);
+    free(s->turns);
     free(s->gate.from);
     memset(s, 0, sizeof *s);
 }
@@ -388,7 +441,11 @@ static void write_gate(FILE *out, const struct gate_plan *g) {
     } else {
         fprintf(out, "fork %llu\n", U(g->fork));
     }
-    fprintf(out, "stage %s\n", gate_stage_name(g->stage));
+    fprintf(out, "stage %s", gate_stage_name(g->stage));
+    if (g->stage == GATE_AFTER_CALL)
+        fprintf(out, " %s hit %llu task %u", syscall_name(g->hold_call), U(g->hold_hit), g->hold_task);
+    fputc('\n', out);
+    if (g->parks_after_call) fprintf(out, "park %s\n", syscall_name(g->park_call));
     code_place_format(&g->acquire, text, sizeof text);
     fprintf(out, "acquire %s %s", g->function ? "function" : "instruction", text);
     code_place_format(&g->word, text, sizeof text);
@@ -421,6 +478,9 @@ void schedule_write(FILE *out, const struct schedule *s) {
     if (s->strategy == STRATEGY_SWITCHES) fputs("switches\n", out);
     for (size_t i = 0; i < s->switch_count; i++)
         fprintf(out, "switch %llu %u\n", U(s->switches[i].step), s->switches[i].task);
+    if (s->strategy == STRATEGY_TURNS) fputs("turns\n", out);
+    for (size_t i = 0; i < s->turn_count; i++)
+        fprintf(out, "turn %u until %llu\n", s->turns[i].task, U(s->turns[i].step));
 }
 
 // ---- random choices

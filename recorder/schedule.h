@@ -21,9 +21,10 @@ struct code_place {
 #define SCHEDULE_YIELDS 16
 #define GATE_FROM_MAX   64
 
-// Where the forking task is held until the lock is taken; AFTER_ACQUIRE: nowhere, it is the task that takes the lock that
-// is parked until the fork comes.
-enum gate_stage { GATE_BEFORE_PREPARE, GATE_AT_CLONE, GATE_AFTER_ACQUIRE, GATE_STAGES };
+// Where the forking task is held until the lock is taken. AFTER_ACQUIRE: nowhere, it is the task that takes the lock that
+// is parked until the fork comes. AFTER_CALL: on its way to the fork, where a call of its returns: before it takes what
+// it has at the fork and what the other needs to come to the lock (an interpreter's lock).
+enum gate_stage { GATE_BEFORE_PREPARE, GATE_AT_CLONE, GATE_AFTER_ACQUIRE, GATE_AFTER_CALL, GATE_STAGES };
 
 // The fork gate. When the program makes its `fork`-th fork (with a site: the n-th at that site), the forking task is
 // held; the others run until one of them has taken the lock at `acquire`; that one is parked, and the fork is made.
@@ -39,6 +40,11 @@ struct gate_plan {
     struct code_place word;
     uint64_t acquire_hit;  // the n-th time that the lock is taken there while the gate is closed
     uint32_t acquire_task; // by this task only (in creation order, from 1); 0: by any but the forking one
+    int32_t hold_call;     // AFTER_CALL: syscall; the forking task is held when its hold_hit-th has returned
+    uint64_t hold_hit;     // from 1
+    uint32_t hold_task;    // that task, in creation order, from 1
+    bool parks_after_call; // not as soon as the lock is taken,
+    int32_t park_call;     // ... but when the holder's next call of this syscall has returned
     uint64_t bound_events, bound_ms; // so long the gate waits for something to happen, whichever is first
     // Only when the lock is taken within one of the calls that return to these places (0: any).
     struct code_place *from;
@@ -51,11 +57,18 @@ enum strategy {
     STRATEGY_RANDOM,   // another task after a random number of steps
     STRATEGY_DELAY,    // a round robin with a few delays (Emmi et al., POPL 2011)
     STRATEGY_SWITCHES, // as the list of switches says
+    STRATEGY_TURNS,    // as the list of turns says
 };
 
 struct schedule_switch {
     uint64_t step;
     uint32_t task; // in creation order, from 1
+};
+
+// It is this task's turn until it has made so many steps of its own (event_own_steps, and library calls).
+struct schedule_turn {
+    uint32_t task; // in creation order, from 1
+    uint64_t step;
 };
 
 // A place where a task gives way, at every `every`-th time that it comes there.
@@ -71,6 +84,8 @@ struct schedule {
     uint64_t threads, steps, depth, seed; // depth: PCT's bug depth, or how many delays
     struct schedule_switch *switches;     // by ascending step
     size_t switch_count;
+    struct schedule_turn *turns; // one after the other
+    size_t turn_count;
     struct schedule_yield yields[SCHEDULE_YIELDS];
     size_t yield_count;
 };

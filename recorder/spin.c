@@ -7,25 +7,38 @@
 
 enum {
     SPIN_STEPS = 4096,   // for a turn that comes back equal: up to half of it long
+    FIRST_STEPS = 192,   // ... in the first look at a thread that no fork has left alone
     COUNT_STEPS = 12000, // for a turn that counts
+    FEWEST_STEPS = 128,  // less is no look
+    STEP_US = 25,
     LOOK_LATER_MAX = 512,
     MIN_TURNS = 4,
+    SOON = 128, // turns: later than that is for another look
 };
 
 struct walk {
     uint64_t pcs[SPIN_STEPS];
     size_t count;
+    uint64_t until_us; // of recorder.spun_us: the end of its budget
 };
 
-// A budget of its own: many tasks that poll with pauses would use up all, and a child that spins would never be looked at.
-bool spin_affordable(const struct recorder *r) {
-    return r->spun_us * 25 <= r->clock_us + 5000000;
+// How many steps of t the recording can afford. A budget of its own: many tasks that poll with pauses would use up all, and
+// a child that spins would never be looked at. What a fork has left alone is likely to be stuck, and is what is looked
+// for: a 25th of the time, and some in advance. A program that only computes shall not notice it.
+static size_t affordable_steps(const struct recorder *r, const struct task *t) {
+    bool alone = t->process->child_of_threaded;
+    uint64_t all = alone ? (r->clock_us + 5000000) / 25 : (r->clock_us + 250000) / 50;
+    return all > r->spun_us ? (all - r->spun_us) / STEP_US : 0;
+}
+
+bool spin_affordable(const struct recorder *r, const struct task *t) {
+    return affordable_steps(r, t) >= FEWEST_STEPS;
 }
 
 // One instruction, or as many as a stub of refork's has. False: t is at a landmark, or gone.
 static bool advance(struct recorder *r, struct task *t, struct user_regs_struct *regs, struct turn *turn) {
     do {
-        r->spun_us += 25;
+        r->spun_us += STEP_US;
         if (turn && !own_instruction(t->mm, regs->rip)) turn_step(t, regs, turn);
         if (!step(r, t, regs)) return false;
     } while (own_code(t->mm, regs->rip));
@@ -40,7 +53,7 @@ static bool comes_back(struct recorder *r, struct task *t, struct user_regs_stru
     size_t since = 0, limit = 1;
     walk->count = 0;
     turn_begin(turn, 0);
-    while (walk->count < SPIN_STEPS) {
+    while (walk->count < SPIN_STEPS && r->spun_us < walk->until_us) {
         walk->pcs[walk->count++] = regs->rip;
         if (!advance(r, t, regs, turn)) {
             *landmark = true;
@@ -84,8 +97,10 @@ static bool counts(struct recorder *r, struct task *t, struct user_regs_struct *
     uint64_t pc = outermost(walk);
     struct loop *l = t->loop;
     if (!pc) return false;
+    size_t steps = affordable_steps(r, t);
+    uint64_t until_us = r->spun_us + STEP_US * (steps < COUNT_STEPS ? steps : COUNT_STEPS);
     l->anchor.pc = 0;
-    for (int n = 0; n < COUNT_STEPS; n++) {
+    while (r->spun_us < until_us) {
         if (regs->rip == pc && !l->anchor.pc)
             loop_anchor(t, -1, regs);
         else if (regs->rip == pc && regs->rsp == l->anchor.sp && loop_visit(r, t, regs))
@@ -94,12 +109,17 @@ static bool counts(struct recorder *r, struct task *t, struct user_regs_struct *
             *landmark = true;
             return false;
         }
+        // Not soon, or not now: somebody moves who could end it.
+        bool later = l->next_look > l->visits + SOON || l->next_look <= l->visits;
+        if (l->anchor.pc && !l->tracing && later) return false;
     }
     return false;
 }
 
-static void look(struct recorder *r, struct task *t) {
+// `steps`: that it may take to come back.
+static void look(struct recorder *r, struct task *t, size_t steps) {
     static struct walk walk;
+    walk.until_us = r->spun_us + STEP_US * steps;
     struct user_regs_struct regs;
     int tid = t->tid;
     bool landmark = false;
@@ -129,11 +149,14 @@ bool spin_look(struct recorder *r, struct task *t) {
     if (t->busy < t->busy_look || t->stuck_logged) return false;
     int tid = t->tid;
     t->busy = 0;
+    size_t steps = affordable_steps(r, t), most = FIRST_STEPS;
+    if (t->spin_looks || t->process->child_of_threaded) most = SPIN_STEPS;
     if (t->busy_look < LOOK_LATER_MAX) t->busy_look *= 2;
-    if (!spin_affordable(r)) return false;
+    if (steps < FEWEST_STEPS) return false;
+    t->spin_looks++;
     t->stepping = t->stepped = true;
     t->state = TASK_READY;
-    look(r, t);
+    look(r, t, steps < most ? steps : most);
     if (task_find(r, tid) != t) return true;
     t->stepping = false;
     if (t->state == TASK_READY) end_stepping(t);

@@ -1,4 +1,5 @@
 #include "core/clock.h"
+#include "recorder/files.h"
 #include "recorder/loop.h"
 
 #include <asm/prctl.h>
@@ -401,6 +402,7 @@ static void remember(struct recorder *r, struct task *t, int64_t ret) {
     // close frees the slot even when it fails.
     t->fds = fdtable_syscall(t->fds, t->nr, t->args, ret, read_tracee, t);
     if (ret < 0) return;
+    files_call(r, t, ret);
     switch (t->nr) {
     case SYS_set_tid_address:
         t->clear_tid = t->args[0];
@@ -414,16 +416,6 @@ static void remember(struct recorder *r, struct task *t, int64_t ret) {
     case SYS_prctl:
         if (t->args[0] == PR_SET_NAME)
             tracee_read(t->tid, t->mm->mem_fd, t->args[1], t->name, sizeof t->name - 1);
-        break;
-    case SYS_sendmsg: {
-        uint64_t control = 0;
-        tracee_read(t->tid, t->mm->mem_fd, t->args[1] + offsetof(struct msghdr, msg_controllen), &control, 8);
-        r->fds_passed |= control > 0;
-        break;
-    }
-    case SYS_sendmmsg:
-    case SYS_pidfd_getfd:
-        r->fds_passed = true;
         break;
     default:
         break;
@@ -505,4 +497,5 @@ void syscall_returned(struct recorder *r, struct task *t) {
     loop_exit(r, t, ret);
     batch_log(r, t, &b);
     if (fork_failed) gate_fork_failed(r, t, ret);
+    if (r->gate) gate_returned(r, t);
 }

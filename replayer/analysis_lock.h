@@ -40,6 +40,8 @@ enum lock_wants {
     WANTS_GO,
 };
 
+#define LOCK_KIND_GIL "Python GIL"
+
 struct lock_ref {
     bool polled; // not waited for in the kernel, but looked at again and again
     enum lock_rule rule;

@@ -1,5 +1,6 @@
 #include "replayer/candidates.h"
 
+#include "core/syscalls.h"
 #include "replayer/analysis_history.h"
 #include "replayer/lock_history.h"
 #include "replayer/report_frames.h"
@@ -7,8 +8,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
-enum { FRAMES_MAX = 128, TAKES_MAX = 4096, USES_MAX = 64 };
+enum {
+    FRAMES_MAX = 128,
+    TAKES_MAX = 4096,
+    USES_MAX = 64,
+    CALLS = 512,       // system calls that have a number
+    SPAN_EVENTS = 256, // of the time that a lock is held: so many are looked at
+};
+
+// What a task called, up to now.
+struct caller {
+    int tid;
+    uint32_t number;    // in creation order, from 1
+    int32_t slept;      // the last call in which it may have slept, -1: none
+    uint64_t slept_hit; // which of its calls of that it was
+    uint32_t calls[CALLS];
+};
 
 // Locks that a child takes, in their order.
 struct child_take {
@@ -39,10 +56,20 @@ struct search {
     struct child *children; // of each fork
     struct take *takes;
     size_t take_count, take_room, room;
+    struct caller *callers;
+    size_t caller_count, caller_room;
+    const struct lock_touch **touches; // by space, address, and what came first
+};
+
+// What a candidate is about.
+struct word {
+    uint64_t address;
+    int family; // enum lock_family; LOCK_NONE: perhaps no lock at all
+    int32_t name;
 };
 
 const char *candidate_kind_name(enum candidate_kind kind) {
-    static const char *const names[] = {"child-and-thread", "thread-only", "child-only"};
+    static const char *const names[] = {"child-and-thread", "thread-only", "child-only", "atomic-word"};
     return names[kind];
 }
 
@@ -56,6 +83,28 @@ static void *grow(void *v, size_t *room, size_t count, size_t size) {
 
 // ---- forks
 
+static struct caller *caller_of(struct search *s, int tid) {
+    for (size_t i = s->caller_count; i-- > 0;)
+        if (s->callers[i].tid == tid) return &s->callers[i];
+    s->callers = grow(s->callers, &s->caller_room, s->caller_count, sizeof *s->callers);
+    struct caller *c = &s->callers[s->caller_count++];
+    *c = (struct caller){.tid = tid, .number = (uint32_t)s->caller_count, .slept = -1};
+    return c;
+}
+
+// A call in which a task may sleep, and not for a lock: an interpreter gives its lock away for that.
+static bool may_sleep(int32_t nr) {
+    bool other = nr == SYS_futex || nr == SYS_clone || nr == SYS_clone3 || nr == SYS_fork || nr == SYS_vfork;
+    return nr >= 0 && nr < CALLS && !other && syscall_row(nr)->flags & SYS_MAY_BLOCK;
+}
+
+static void count_call(struct search *s, const struct event *e) {
+    if ((e->kind != EV_SYSCALL && e->kind != EV_EXIT) || !may_sleep(e->nr)) return;
+    struct caller *c = caller_of(s, e->tid);
+    c->slept = e->nr;
+    c->slept_hit = ++c->calls[e->nr];
+}
+
 static void add_fork(struct search *s, const struct event *e) {
     struct candidates *c = s->out;
     c->forks = reallocarray(c->forks, c->fork_count + 1, sizeof *c->forks);
@@ -66,6 +115,12 @@ static void add_fork(struct search *s, const struct event *e) {
                                  .time_us = e->time_us,
                                  .forker = e->tid,
                                  .child = (int)e->ret};
+    const struct caller *caller = caller_of(s, e->tid);
+    if (caller->slept >= 0) {
+        f->hold_task = caller->number;
+        f->hold_call = caller->slept;
+        f->hold_hit = caller->slept_hit;
+    }
     size_t life = history_life(&s->history, e->tid, e->number);
     for (size_t i = 0; life != NONE && i < s->history.life_count; i++) {
         const struct life *l = &s->history.lives[i];
@@ -81,7 +136,10 @@ static int find_forks(struct search *s, struct rf_error *err) {
     for (uint64_t n = 1; n <= last; n++) {
         if (timeline_event(s->timeline, n, &e, err) < 0) return -1;
         s->times[n] = e.time_us;
+        count_call(s, &e);
+        if (n == 1) caller_of(s, e.tid);
         if (e.kind == EV_BIRTH && !(e.flags & EVF_VM)) add_fork(s, &e);
+        if (e.kind == EV_BIRTH) caller_of(s, (int)e.ret);
     }
     return 0;
 }
@@ -239,38 +297,75 @@ static bool held_by_forker(const struct search *s, const struct candidate_fork *
     return false;
 }
 
-static struct candidate *candidate_at(struct search *s, size_t fork, const struct lock *l, uint32_t pc,
+// A rwlock is taken in several steps; in the middle of them it keeps nobody out, or nobody could say who has it. The
+// function's name, as it is exported: "pthread_rwlock_wrlock" of "__pthread_rwlock_wrlock@@GLIBC_2.34".
+static void find_call(struct candidate *c, int family) {
+    static const char begins[] = "pthread_rwlock_";
+    const char *name = c->function + strspn(c->function, "_");
+    if (family == LOCK_RWLOCK && !strncmp(name, begins, sizeof begins - 1))
+        snprintf(c->call, sizeof c->call, "%.*s", (int)strcspn(name, "@"), name);
+}
+
+static bool same_acquire(const struct candidate *a, const struct candidate *b) {
+    return a->fork_site == b->fork_site && a->address == b->address && !strcmp(a->module, b->module) &&
+           (a->vaddr == b->vaddr || (a->call[0] && !strcmp(a->call, b->call)));
+}
+
+// What a thread that had taken the lock there called before it gave it back.
+static int32_t held_over(struct search *s, uint64_t address, uint32_t pc, int forker) {
+    const struct lock_words *w = &s->locks->words;
+    struct rf_error ignored;
+    struct event e;
+    for (size_t i = 0; i < w->span_count; i++) {
+        const struct lock_span *x = &w->spans[i];
+        uint64_t to = x->to ? x->to : timeline_last(s->timeline);
+        if (w->locks[x->lock].address != address || x->holder.pc != pc || x->holder.inherited ||
+            x->holder.tid == forker)
+            continue;
+        for (uint64_t n = x->holder.event; n < to && n - x->holder.event < SPAN_EVENTS; n++)
+            if (timeline_event(s->timeline, n, &e, &ignored) == 0 && e.tid == x->holder.tid &&
+                (e.kind == EV_SYSCALL || e.kind == EV_ENTER) && may_sleep(e.nr))
+                return e.nr;
+    }
+    return -1;
+}
+
+static struct word word_of(const struct lock *l) {
+    return (struct word){l->address, l->family, l->name};
+}
+
+static struct candidate *candidate_at(struct search *s, size_t fork, struct word w, uint32_t pc,
                                       enum candidate_kind kind) {
     struct candidates *c = s->out;
     const struct lock_place *place = &s->locks->places[pc];
-    const char *module = lock_history_string(s->locks, place->module);
     const struct candidate_fork *f = &c->forks[fork];
-    if (!*module) return NULL;
-    for (size_t i = 0; i < c->count; i++) {
-        struct candidate *x = &c->v[i];
-        if (x->fork_site == f->site && x->address == l->address && x->vaddr == place->vaddr &&
-            !strcmp(x->module, module)) {
-            if (kind < x->kind) x->kind = kind;
-            return x;
+    struct candidate new = {
+        .kind = kind,
+        .fork_site = f->site,
+        .vaddr = place->vaddr,
+        .family = w.family == LOCK_NONE ? "atomic word" : lock_family_name(w.family),
+        .address = w.address,
+        .forker_holds = held_by_forker(s, f, s->children[fork].parent, w.address),
+    };
+    snprintf(new.module, sizeof new.module, "%s", lock_history_string(s->locks, place->module));
+    snprintf(new.function, sizeof new.function, "%s", lock_history_string(s->locks, place->function));
+    snprintf(new.lock, sizeof new.lock, "%s", lock_history_string(s->locks, w.name));
+    find_call(&new, w.family);
+    new.held_over = held_over(s, w.address, pc, f->forker);
+    if (!new.module[0]) return NULL;
+    for (size_t i = 0; i < c->count; i++)
+        if (same_acquire(&c->v[i], &new)) {
+            if (kind < c->v[i].kind) c->v[i].kind = kind;
+            return &c->v[i];
         }
-    }
     if (c->count == CANDIDATES_MAX) {
         c->dropped = true;
         return NULL;
     }
+    place_word(s, f, &new);
     c->v = grow(c->v, &s->room, c->count, sizeof *c->v);
-    struct candidate *x = &c->v[c->count++];
-    *x = (struct candidate){.kind = kind,
-                            .fork_site = f->site,
-                            .vaddr = place->vaddr,
-                            .family = lock_family_name(l->family),
-                            .address = l->address,
-                            .forker_holds = held_by_forker(s, f, s->children[fork].parent, l->address)};
-    snprintf(x->module, sizeof x->module, "%s", module);
-    snprintf(x->function, sizeof x->function, "%s", lock_history_string(s->locks, place->function));
-    snprintf(x->lock, sizeof x->lock, "%s", lock_history_string(s->locks, l->name));
-    place_word(s, f, x);
-    return x;
+    c->v[c->count] = new;
+    return &c->v[c->count++];
 }
 
 static const struct child_take *child_take_of(const struct child *c, uint64_t address, unsigned *order) {
@@ -283,12 +378,13 @@ static const struct child_take *child_take_of(const struct child *c, uint64_t ad
 }
 
 static double score_of(const struct candidate *c, uint64_t after_us) {
-    static const double base[] = {1000, 400, 200};
+    static const double base[] = {1000, 400, 200, 100};
     double score = base[c->kind];
     score -= c->order < 20 ? c->order * 15.0 : 300;
     for (uint64_t n = c->hits; n; n >>= 1)
         score += 8;
     if (after_us != UINT64_MAX) score += after_us < 1000000 ? 200 - (double)after_us / 10000 : 100;
+    if (c->held_over >= 0) score += 150; // long enough for a fork to come between
     if (c->forker_holds) score -= 600;
     if (c->descendant) score -= 150;
     return score;
@@ -336,7 +432,8 @@ static void look_at_group(struct search *s, size_t fork, const struct take *take
     unsigned order = 0;
     const struct child_take *taken = child_take_of(&s->children[fork], l->address, &order);
     if (!hits) return;
-    struct candidate *c = candidate_at(s, fork, l, takes->pc, taken ? CANDIDATE_SHARED : CANDIDATE_OTHERS);
+    struct candidate *c =
+        candidate_at(s, fork, word_of(l), takes->pc, taken ? CANDIDATE_SHARED : CANDIDATE_OTHERS);
     if (c) add_use(s, c, fork, taken, order, hits, after_us);
 }
 
@@ -359,9 +456,89 @@ static void look_at_childs_own(struct search *s, size_t fork) {
         if (others_take(s, &s->out->forks[fork], c->parent, c->takes[i].address, &pc) || pc == LOCK_NO_PLACE)
             continue;
         struct candidate *x =
-            candidate_at(s, fork, &s->locks->words.locks[c->takes[i].lock], pc, CANDIDATE_CHILD);
+            candidate_at(s, fork, word_of(&s->locks->words.locks[c->takes[i].lock]), pc, CANDIDATE_CHILD);
         if (x) add_use(s, x, fork, &c->takes[i], (unsigned)i, 0, UINT64_MAX);
     }
+}
+
+// ---- words that are not known to be locks
+
+static int by_place(const void *a, const void *b) {
+    const struct lock_touch *x = *(const struct lock_touch *const *)a,
+                            *y = *(const struct lock_touch *const *)b;
+    if (x->space != y->space) return x->space < y->space ? -1 : 1;
+    if (x->address != y->address) return x->address < y->address ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+static void sort_touches(struct search *s) {
+    const struct lock_touches *all = &s->locks->touches;
+    s->touches = calloc(all->count + 1, sizeof *s->touches);
+    rf_assert(s->touches);
+    for (size_t i = 0; i < all->count; i++)
+        s->touches[i] = &all->v[i];
+    qsort(s->touches, all->count, sizeof *s->touches, by_place);
+}
+
+// The first touch in that space at or behind that address: an index.
+static size_t touches_from(const struct search *s, uint32_t space, uint64_t address) {
+    size_t low = 0, high = s->locks->touches.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct lock_touch *t = s->touches[middle];
+        if (t->space < space || (t->space == space && t->address < address))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool is_lock(const struct search *s, uint32_t space, uint64_t address) {
+    const struct lock *l = lock_words_find(&s->locks->words, space, 0, address);
+    return l && l->confirmed;
+}
+
+// A word that the child touches, `order` others before it: where do other threads of the parent change it?
+static void look_at_word(struct search *s, size_t fork, const struct lock_touch *childs, unsigned order) {
+    const struct candidate_fork *f = &s->out->forks[fork];
+    uint32_t parent = s->children[fork].parent;
+    const struct child_take taken = {.address = childs->address, .event = childs->first, .pc = childs->pc};
+    for (size_t i = touches_from(s, parent, childs->address); i < s->locks->touches.count; i++) {
+        const struct lock_touch *t = s->touches[i];
+        if (t->space != parent || t->address != childs->address) return;
+        if (t->tid == f->forker || !t->changes) continue;
+        uint64_t after = t->first > f->event ? t->first : t->last > f->event ? t->last : 0;
+        const struct word word = {t->address, LOCK_NONE, t->name};
+        struct candidate *c = candidate_at(s, fork, word, t->pc, CANDIDATE_WORD);
+        // Where the child comes to the word first it would take it, if it is a lock: rather there than where it is freed.
+        if (c)
+            add_use(s, c, fork, &taken, order * 2 + (t->pc != childs->pc), t->changes,
+                    after ? s->times[after] - f->time_us : UINT64_MAX);
+    }
+}
+
+static int by_age(const void *a, const void *b) {
+    const struct lock_touch *x = *(const struct lock_touch *const *)a,
+                            *y = *(const struct lock_touch *const *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void look_at_words(struct search *s, size_t fork) {
+    const struct child *c = &s->children[fork];
+    size_t from = touches_from(s, c->space, 0), to = touches_from(s, c->space + 1, 0), count = 0;
+    const struct lock_touch **words = calloc(to - from + 1, sizeof *words);
+    rf_assert(words);
+    for (size_t i = from; i < to; i++) {
+        const struct lock_touch *t = s->touches[i];
+        bool again = i > from && s->touches[i - 1]->address == t->address;
+        if (!again && !is_lock(s, c->space, t->address) && !is_lock(s, c->parent, t->address))
+            words[count++] = t;
+    }
+    qsort(words, count, sizeof *words, by_age);
+    for (size_t i = 0; i < count; i++)
+        look_at_word(s, fork, words[i], (unsigned)i);
+    free(words);
 }
 
 static void look_at_fork(struct search *s, size_t fork) {
@@ -373,10 +550,14 @@ static void look_at_fork(struct search *s, size_t fork) {
         if (s->locks->words.locks[first->lock].space == c->parent) look_at_group(s, fork, first, n);
     }
     look_at_childs_own(s, fork);
+    look_at_words(s, fork);
 }
 
 static int by_score(const void *a, const void *b) {
     const struct candidate *x = a, *y = b;
+    bool first = x->kind == CANDIDATE_WORD,
+         second = y->kind == CANDIDATE_WORD; // when all locks have been tried
+    if (first != second) return first - second;
     if (x->score != y->score) return x->score > y->score ? -1 : 1;
     if (x->address != y->address) return x->address < y->address ? -1 : 1;
     return x->vaddr < y->vaddr ? -1 : x->vaddr > y->vaddr;
@@ -407,10 +588,11 @@ static int find(struct search *s, struct rf_error *err) {
     if (history_read(s->timeline, &s->history, err) < 0 || find_forks(s, err) < 0) return -1;
     s->out->tasks = s->history.life_count;
     if (!s->out->fork_count) return 0;
-    const struct lock_history_options options = {0};
+    const struct lock_history_options options = {.touches = true};
     if (lock_history_make(s->timeline, &options, &s->locks, err) < 0 || name_forks(s, err) < 0) return -1;
     find_spaces(s);
     read_takes(s);
+    sort_touches(s);
     qsort(s->takes, s->take_count, sizeof *s->takes, by_lock_and_place);
     for (size_t i = 0; i < s->out->fork_count; i++)
         if (s->out->forks[i].others) look_at_fork(s, i);
@@ -426,6 +608,8 @@ int candidates_find(struct timeline *t, struct candidates *out, struct rf_error 
         free(s.children[i].takes);
     free(s.children);
     free(s.takes);
+    free(s.touches);
+    free(s.callers);
     free(s.times);
     lock_history_free(s.locks);
     history_release(&s.history);

@@ -9,6 +9,7 @@ enum candidate_kind {
     CANDIDATE_SHARED, // the child takes the lock, and another thread of its parent does
     CANDIDATE_OTHERS, // another thread takes it; the child was not seen to
     CANDIDATE_CHILD,  // the child takes it; no other thread was seen to
+    CANDIDATE_WORD,   // a word that both change with atomic instructions, and that may or may not be a lock
 };
 const char *candidate_kind_name(enum candidate_kind kind);
 
@@ -18,6 +19,11 @@ struct candidate_fork {
     uint64_t event;  // BIRTH
     uint64_t time_us;
     int forker, child;
+    // The last call before it in which the forking task may have slept: that task's number (in creation order, from 1),
+    // the syscall (not futex), and which of its calls of that it was (from 1); hold_hit 0: there is none.
+    uint32_t hold_task;
+    int32_t hold_call;
+    uint64_t hold_hit;
     size_t others;   // threads of the forker's process at that moment, without itself
     uint32_t site;   // forks called at the same place have the same
     char place[600]; // "spawn (prog+0x1234, main.c:12)"
@@ -38,6 +44,7 @@ struct candidate {
     char module[256];
     uint64_t vaddr;
     char function[256]; // "" unknown
+    char call[256];     // the instruction only begins to take it: it is taken when this function returns; ""
     // the lock
     char lock[256]; // name, "" unknown
     const char *family;
@@ -50,6 +57,7 @@ struct candidate {
     unsigned order;    // how many locks the child takes before it
     bool descendant;   // not the child takes it, but a process that the child forks
     bool forker_holds; // the forking thread holds it itself at the fork: a fork handler takes it
+    int32_t held_over; // the first syscall, but futex, in which a thread may sleep that holds it; -1: none
     double score;
     struct candidate_fork_use *uses;
     size_t use_count;

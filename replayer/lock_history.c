@@ -13,6 +13,7 @@ enum { FRAMES_MAX = 128 };
 void lock_history_free(struct lock_history *h) {
     if (!h) return;
     lock_words_release(&h->words);
+    lock_touches_release(&h->touches);
     free(h->places);
     free(h->spaces);
     free(h->tasks);
@@ -210,6 +211,7 @@ static int run(struct timeline *t, struct lock_history *h, const struct lock_his
     struct break_counts before, after;
     if (timeline_seek(t, h->from, err) < 0) return -1;
     struct lock_pass *p = lock_pass_new(t, h, o->functions, !o->no_cache);
+    if (o->touches) lock_pass_touches(p);
     const struct break_client client = lock_pass_client(p);
     replay_break_counts(r, &before);
     int failed = replay_breaks(r, &client, err);
@@ -344,12 +346,7 @@ int lock_history_stack(struct timeline *t, const struct lock *l, uint64_t event,
     lock_pass_free(p);
     free(nothing.places);
     free(nothing.strings);
-    if (!failed && c->count) {
-        out->frames = malloc(c->count * sizeof *out->frames);
-        rf_assert(out->frames);
-        memcpy(out->frames, c->frames, c->count * sizeof *out->frames);
-        out->count = c->count;
-    }
+    if (!failed) *out = stack_of(c->frames, c->count);
     free(c);
     return failed;
 }

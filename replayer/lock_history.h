@@ -4,6 +4,7 @@
 #define REFORK_REPLAYER_LOCK_HISTORY_H
 
 #include "replayer/lock_modules.h"
+#include "replayer/lock_touches.h"
 #include "replayer/lock_words.h"
 #include "replayer/timeline.h"
 
@@ -12,6 +13,7 @@ struct lock_history_options {
     const struct lock_functions *functions; // the user's; NULL
     const char *trace_path;                 // the result is kept beside the trace; NULL: it is not
     bool no_cache;                          // nothing is read from or written to caches
+    bool touches;                           // lock_history.touches is wanted; needs trace_path NULL
 };
 
 struct lock_place { // an instruction
@@ -34,6 +36,7 @@ struct lock_task {
 struct lock_history {
     uint64_t from, to;
     struct lock_words words; // only locks that are `confirmed` count
+    struct lock_touches touches;
     struct lock_place *places;
     size_t place_count;
     struct lock_space *spaces;

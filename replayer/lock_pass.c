@@ -40,7 +40,7 @@ struct lock_pass {
     struct timeline *timeline;
     struct lock_history *history;
     const struct lock_functions *functions;
-    bool cache;
+    bool cache, touches;
     lock_pass_observer observer;
     void *observer_context;
     struct pass_module *modules;
@@ -101,6 +101,10 @@ void lock_pass_free(struct lock_pass *p) {
 void lock_pass_observe(struct lock_pass *p, lock_pass_observer observer, void *context) {
     p->observer = observer;
     p->observer_context = context;
+}
+
+void lock_pass_touches(struct lock_pass *p) {
+    p->touches = true;
 }
 
 // ---- names
@@ -320,6 +324,23 @@ static void access_word(struct lock_pass *p, struct replay *r, const struct brea
     lock_accessed(&h->words, l, a);
 }
 
+static void touch_word(struct lock_pass *p, struct replay *r, const struct break_hit *hit,
+                       struct pass_module *m, size_t site, uint64_t address, const struct lock_access *a) {
+    if (m->m.sites[site].family != LOCK_WORD || address - a->fs_base < DESCRIPTOR) return;
+    uint32_t space = space_index(p, hit->space, hit->pid, hit->next_event);
+    const struct place_in_memory at = locate(r, space, hit->space, address);
+    if (at.space == LOCK_SHARED) return; // no fork leaves it behind
+    struct lock_touch *t =
+        lock_touches_at(&p->history->touches, space, address, place_of(p, r, hit, m, site), hit->tid);
+    if (!t) return;
+    if (!t->first) {
+        t->first = a->event;
+        t->name = name_data(p, r, hit->tid, address);
+    }
+    t->last = a->event;
+    t->changes += a->before != a->after;
+}
+
 // A loop that waits for another task: nobody else runs in this slice, so the rest of it does the same.
 static bool spins(struct lock_pass *p, const struct break_hit *hit, uint64_t rip, uint64_t address,
                   uint64_t value, bool same) {
@@ -371,6 +392,7 @@ static enum break_action on_atomic(struct lock_pass *p, struct replay *r, struct
         struct break_hit told = *hit;
         told.regs = &before;
         access_word(p, r, &told, m, site, result.address, result.instruction.size, &a);
+        if (p->touches) touch_word(p, r, &told, m, site, result.address, &a);
     }
     if (spins(p, hit, before.rip, result.address, result.before.low, same))
         replay_break_mute(r, hit->space, hit->address);

@@ -16,6 +16,8 @@ struct lock_pass *lock_pass_new(struct timeline *t, struct lock_history *h,
 void lock_pass_free(struct lock_pass *p);
 // Only accesses are told, no history is made.
 void lock_pass_observe(struct lock_pass *p, lock_pass_observer observer, void *context);
+// history->touches is made as well.
+void lock_pass_touches(struct lock_pass *p);
 void lock_pass_tasks(struct lock_pass *p, struct replay *r); // notes who was there, at the end
 struct break_client lock_pass_client(struct lock_pass *p);
 

@@ -312,6 +312,34 @@ static void step_over_stub(struct unwinder *u, struct raw_frame *frame) {
     u->regs.rsp += 8;
 }
 
+// Where a `jmp rel32` at `at` goes in the program's memory, patches included; 0: there is none.
+static uint64_t jump_target(const struct view *v, uint64_t at) {
+    uint8_t code[5];
+    int32_t distance;
+    if (!v->read(v->context, at, code, sizeof code) || code[0] != 0xe9) return 0;
+    memcpy(&distance, code + 1, sizeof distance);
+    return at + sizeof code + (uint64_t)(int64_t)distance;
+}
+
+// At the trap of a counting stub (core/code.h): registers and memory are the program's at the place that was patched,
+// which jumps to the stub's begin; before the trap the stub ends with the jump back behind that place.
+static void leave_counting_stub(struct unwinder *u, struct raw_frame *frame) {
+    enum { STUB = 256, PATCH = 16, JUMP = 5 };
+    uint64_t pc = u->regs.rip;
+    const struct view_map *map = view_find(u->view, pc);
+    if (!map || !map->name || strcmp(map->name, "[sites]") != 0) return;
+    for (uint64_t at = pc - JUMP; at >= map->start && pc - at < STUB; at--) {
+        uint64_t behind = jump_target(u->view, at);
+        if (!behind || (behind >= map->start && behind < map->end)) continue;
+        for (uint64_t site = behind - JUMP; site >= behind - PATCH; site--) {
+            uint64_t stub = jump_target(u->view, site);
+            if (stub < map->start || stub >= at || pc - stub >= STUB) continue;
+            frame->pc = u->regs.rip = site;
+            return;
+        }
+    }
+}
+
 // The caller of frames[*n - 1], whose registers are u->regs, without tables.
 static bool guess_frame(struct unwinder *u, struct raw_frame *frames, size_t *n) {
     struct raw_frame *frame = &frames[*n - 1];
@@ -357,6 +385,7 @@ size_t unwind_stack(const struct view *v, const struct user_regs_struct *regs, s
         u->pages[i].address = 1;
     load_window(u);
     step_over_stub(u, &frames[0]);
+    leave_counting_stub(u, &frames[0]);
     size_t n = 1;
     while (climb(u, frames, max, &n) == CLIMB_LOST && n < max && guess_frame(u, frames, &n))
         ;

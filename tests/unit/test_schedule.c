@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include <cmocka.h>
 
@@ -69,7 +70,18 @@ static void test_gate(void **state) {
     assert_string_equal(s.gate.from[1].symbol, "g");
     schedule_release(&s);
 
+    s = parsed("refork schedule 1\nfork 1\nstage after-call clock_nanosleep hit 3 task 2\npark write\n"
+               "acquire function f\n");
+    assert_int_equal(s.gate.stage, GATE_AFTER_CALL);
+    assert_int_equal(s.gate.hold_call, SYS_clock_nanosleep);
+    assert_int_equal(s.gate.hold_hit, 3);
+    assert_int_equal(s.gate.hold_task, 2);
+    assert_true(s.gate.parks_after_call);
+    assert_int_equal(s.gate.park_call, SYS_write);
+    schedule_release(&s);
+
     s = parsed("refork schedule 1\nacquire function pthread_mutex_lock\nfork 2\n");
+    assert_false(s.gate.parks_after_call);
     assert_int_equal(s.gate.from_count, 0);
     assert_false(s.gate.at_site);
     assert_int_equal(s.gate.fork, 2);
@@ -176,7 +188,13 @@ static void test_errors(void **state) {
         {"refork schedule 1\nfork 1\n", "'acquire' line; 'acquire' is missing"},
         {"refork schedule 1\nacquire function f\n", "'fork' is missing"},
         {"refork schedule 1\nstage at-clone\n", "'fork' is missing"},
-        {"refork schedule 1\nstage later\n", "a stage is 'before-prepare', 'at-clone' or 'after-acquire'"},
+        {"refork schedule 1\nstage later\n",
+         "a stage is 'before-prepare', 'at-clone', 'after-acquire' or 'after-call'"},
+        {"refork schedule 1\nstage after-call\n", "the name of a system call is missing"},
+        {"refork schedule 1\nstage after-call snooze task 1\n", "'snooze' is no system call"},
+        {"refork schedule 1\nstage after-call nanosleep hit 2\n", "'task M' is missing"},
+        {"refork schedule 1\nstage after-call nanosleep task 0\n", "'0' is no number of a task"},
+        {"refork schedule 1\npark 1\n", "'1' is no system call"},
         {"refork schedule 1\nfrom\n", "line 2: the place is missing"},
         {"refork schedule 1\nfrom f\n", "'fork' is missing"},
         {"refork schedule 1\nacquire f\n", "'instruction PLACE' or 'function PLACE'"},
@@ -229,6 +247,8 @@ static void test_garbage(void **state) {
                                         "f+0x10",
                                         "lib.so+1",
                                         "stage at-clone\n",
+                                        "stage after-call read task 7\n",
+                                        "park write\n",
                                         "from f\n",
                                         "switch 1 1\n",
                                         "bound ms",

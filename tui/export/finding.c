@@ -131,6 +131,16 @@ static void put_point(FILE *out, const struct tui_model *m, const char *class, c
     fputs("</section>\n", out);
 }
 
+static void put_allocated(FILE *out, const struct tui_model *m, const struct finding_lock *lock) {
+    const struct lock_allocation *a = lock->allocated;
+    if (!a) return;
+    put_heading(out, "lock", "Where it was allocated", a->point.event);
+    markup(out, "<p>by <code>%s</code>, %lu bytes; the lock is at byte %lu of them</p>\n", a->function,
+           (unsigned long)a->size, (unsigned long)a->offset);
+    put_stack(out, m, &a->point.stack);
+    fputs("</section>\n", out);
+}
+
 static void put_lock(FILE *out, const struct finding_lock *lock) {
     if (!lock->address) return;
     put_heading(out, "lock", "● Which lock", 0);
@@ -299,6 +309,7 @@ void export_finding(FILE *out, const struct tui_model *m, size_t index) {
         put_waiting(out, m, &f->waiter, &f->lock, &f->waiting);
     put_reason(out, v, f);
     put_lock(out, &f->lock);
+    put_allocated(out, m, &f->lock);
     put_point(out, m, "lock", "Where it was initialised", &f->initialised);
     put_holder(out, m, f);
     put_point(out, m, "lock",
@@ -308,6 +319,7 @@ void export_finding(FILE *out, const struct tui_model *m, size_t index) {
         const struct finding_edge *e = &f->edges[i];
         put_waiting(out, m, &e->waiter, &e->lock, &e->waiting);
         put_lock(out, &e->lock);
+        put_allocated(out, m, &e->lock);
         put_point(out, m, "lock", "● Where that lock was taken", &e->acquired);
     }
     put_wakers(out, m, f);

@@ -1,0 +1,28 @@
+#!/bin/bash
+# Rare twins of the samples with rwlocks, semaphores, and locks made of an atomic; and: no sample has none.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/twins.sh
+. "$(dirname "$0")/../twins.sh"
+
+has_twin() {
+    grep -qE "^twin [a-z]+ $1 " "$root"/tests/checks/twins_*.sh || fail "the sample '$1' has no rare twin"
+}
+while read -r sample; do
+    sample=${sample##*/}
+    has_twin "${sample%.*}"
+done < <(grep -lE '^// expect: orphaned-(lock|spin)' "$root"/samples/*.c "$root"/samples/*.cc)
+
+table='orphaned-lock confidence=proved lock=table_lock lockkind=pthread_rwlock holder=worker start=rare_work gone=worker'
+twin pthreads rwlock_reader "$table acquired=pthread_rwlock_rdlock,table_read" 'table_lock atfork-protected'
+twin pthreads rwlock_writer_reader "$table acquired=pthread_rwlock_wrlock,table_write" 'table_lock atfork-protected'
+twin pthreads rwlock_writer_writer "$table acquired=pthread_rwlock_wrlock,table_write" 'table_lock atfork-protected'
+twin pthreads sem_lock 'orphaned-lock confidence=likely lock=log_permit lockkind=sem holder=worker' 'log_permit atfork-protected'
+twin pthreads futex_word 'orphaned-lock confidence=proved lock=counter_lock lockkind=futex holder=worker' 'counter_lock atfork-protected'
+twin pthreads spin_pthread 'orphaned-spin lock=pthread_spin lockkind=pthread_spinlock holder=worker' 'pthread_spin holder-needed'
+# Nobody holds a ticket lock: it is known who would have served the next number.
+twin pthreads spin_ticket 'orphaned-spin lock=ticket+4 lockkind=spin_word waker=worker waiting=ticket_lock' 'ticket holder-needed'
+spin='orphaned-spin lock=counter_lock lockkind=spin_word holder=worker start=rare_work gone=worker'
+twin pthreads spin_ttas "$spin waiting=ttas_lock acquired=ttas_lock" 'counter_lock holder-needed'
+twin pthreads spin_yield "$spin waiting=yield_lock acquired=yield_lock" 'counter_lock holder-needed'
+twin pthreads spin_nanosleep "$spin waiting=nap_lock acquired=nap_lock" 'counter_lock holder-needed'

@@ -1,0 +1,69 @@
+// Runs a program N times without refork, sixteen at a time, and prints how many of the runs were over within SECONDS each
+// with status 0, and how many were not over then: "good hung failed".
+//   natively N SECONDS PROGRAM [ARG...]
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TOGETHER = 16 };
+
+struct run {
+    pid_t pid;
+    double until;
+};
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static pid_t start(char **argv) {
+    pid_t pid = fork();
+    if (pid) return pid;
+    int null = open("/dev/null", O_RDWR);
+    dup2(null, 0);
+    dup2(null, 1);
+    dup2(null, 2);
+    setpgid(0, 0); // what it leaves behind can be killed with it
+    execvp(argv[0], argv);
+    _exit(127);
+}
+
+int main(int argc, char **argv) {
+    if (argc < 4) return 2;
+    long left = atol(argv[1]), good = 0, hung = 0, failed = 0;
+    double seconds = atof(argv[2]);
+    struct run runs[TOGETHER] = {0};
+    for (int active = 0; left || active;) {
+        for (struct run *r = runs; r < runs + TOGETHER; r++) {
+            if (!r->pid && left) {
+                r->pid = start(argv + 3);
+                r->until = now() + seconds;
+                if (r->pid < 0) return 2;
+                left--;
+                active++;
+            }
+            int status;
+            if (!r->pid) continue;
+            if (waitpid(r->pid, &status, WNOHANG) == r->pid) {
+                *(WIFEXITED(status) && !WEXITSTATUS(status) ? &good : &failed) += 1;
+            } else if (now() > r->until) {
+                kill(-r->pid, SIGKILL);
+                waitpid(r->pid, &status, 0);
+                hung++;
+            } else {
+                continue;
+            }
+            r->pid = 0;
+            active--;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+    }
+    printf("%ld %ld %ld\n", good, hung, failed);
+    return 0;
+}
