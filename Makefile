@@ -25,7 +25,8 @@ BUILD_PACKAGES := gcc g++ make pkg-config libc6-dev libseccomp-dev libzstd-dev l
 	libncurses-dev libzydis-dev libjansson-dev libxxhash-dev
 TEST_PACKAGES := libcmocka-dev tmux clang clang-format mandoc shellcheck strace musl-tools binutils jq bash coreutils \
 	tar gzip xz-utils perl python3 python3-jsonschema sqlite3 util-linux findutils procps gdb libglib2.0-dev libgomp1 \
-	libgoogle-perftools4 libtcmalloc-minimal4 libjemalloc2 libmimalloc2.0 libspdlog-dev libc6-dbg
+	libgoogle-perftools4 libtcmalloc-minimal4 libjemalloc2 libmimalloc2.0 libspdlog-dev libc6-dbg \
+	parallel
 PACKAGES ?= $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 PC := libzstd libxxhash libunwind libdw libelf ncursesw jansson libseccomp
@@ -206,7 +207,7 @@ test: ## build and run every test; ends with `N passed, N failed`
 check: all programs $(UNIT) ## the tests named in T="..." (patterns of names), as: make check T='proof-sort*'
 	@tests/run.sh $(BUILD) $(T)
 
-bench: ## the speed table: native, strace, bare tracer, record, replay
+bench: ## the speed table: native, strace, bare tracer, record, replay; the runs that a rare deadlock needs
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all programs
 	@tests/bench/run.sh $(BUILD) $(W)

@@ -93,6 +93,10 @@ int cli_verify(const char *path, struct rf_error *err);
 // has no name. Takes milliseconds (reads symbol tables).
 void cli_name_pc(int pid, uint64_t pc, char *buffer, size_t size);
 
+// Prints text that may hold names from the recorded program: an escape sequence among them does not reach the terminal.
+// Newlines stay.
+void cli_say(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 // ---- ends
 // Prints "refork: ..." on stderr; returns the exit status for it.
 int cli_print_error(const struct rf_error *err);

@@ -1,9 +1,12 @@
-#include "cli/hunt.h"
+#include "cli/hunt_run.h"
 
 #include "cli/cli.h"
+#include "cli/deadlock_key.h"
+#include "cli/hunt_shard.h"
 #include "core/clock.h"
 #include "replayer/report.h"
 #include "replayer/report_json.h"
+#include "replayer/report_lines.h"
 #include "replayer/sources.h"
 
 #include <errno.h>
@@ -26,20 +29,6 @@ enum {
     FAILURES = 3, // recordings in a row that could not be made
 };
 
-enum search { SEARCH_ALL, SEARCH_DIRECTED, SEARCH_PCT, SEARCH_RANDOM, SEARCH_DELAY };
-
-struct hunter {
-    struct hunt h;
-    uint64_t runs_max, until_us, timeout_ms, seed;
-    enum search search;
-    bool keep_going, terminal;
-    const char *before, *after;
-    char trace[4200], made[4300]; // of the present run
-    uint64_t steps, first_ms;     // of the first run
-    unsigned failures;
-    struct rf_error *err;
-};
-
 static uint64_t now_us(void) {
     return clock_us(CLOCK_MONOTONIC);
 }
@@ -51,9 +40,11 @@ static void forget_run(const struct hunter *x) {
     unlink(x->made);
 }
 
-static bool over(struct hunter *x) {
+bool hunt_over(struct hunter *x) {
     if (run_once_interrupted())
         x->h.stopped = "interrupted";
+    else if (x->give_up && x->give_up(x->context))
+        x->h.stopped = "a deadlock was found elsewhere";
     else if (x->h.runs >= x->runs_max)
         x->h.stopped = "the number of runs is used up";
     else if (x->until_us && now_us() >= x->until_us)
@@ -63,12 +54,15 @@ static bool over(struct hunter *x) {
 
 static void progress(const struct hunter *x, const char *doing) {
     if (!x->terminal) return;
+    char clean[101]; // names come from the program
+    snprintf(clean, sizeof clean, "%s", doing);
+    report_clean(clean);
     size_t left = 0;
     for (size_t i = 0; i < x->h.candidates.count; i++)
         left += !x->h.tries || !x->h.tries[i].tried;
-    fprintf(stderr, "\r\033[Krefork: run %" PRIu64 ", %zu of %zu candidates left, %zu found, %.0f s: %.100s",
+    fprintf(stderr, "\r\033[Krefork: run %" PRIu64 ", %zu of %zu candidates left, %zu found, %.0f s: %s",
             x->h.runs + 1, left, x->h.candidates.count, x->h.found_count,
-            (double)(now_us() - x->h.begin_us) / 1e6, doing);
+            (double)(now_us() - x->h.begin_us) / 1e6, clean);
     fflush(stderr);
 }
 
@@ -76,30 +70,68 @@ static void progress_end(const struct hunter *x) {
     if (x->terminal) fputs("\r\033[K", stderr);
 }
 
+// What the command prints is not the hunt's result.
 static int shell(struct hunter *x, const char *option, const char *command) {
     if (!command) return 0;
     fflush(NULL);
-    int status = system(command);
-    if (status == 0) return 0;
+    int status = 0;
+    pid_t pid = fork();
+    if (!pid) {
+        dup2(STDERR_FILENO, STDOUT_FILENO);
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (pid > 0 && status == 0) return 0;
     return rf_fail(x->err, RF_CANNOT, "the command of '%s' failed: '%s' (wait status 0x%x)", option, command,
                    (unsigned)status);
 }
 
+char *hunt_schedule_text(const struct schedule *plan) {
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    rf_assert(out);
+    schedule_write(out, plan);
+    fclose(out);
+    return text;
+}
+
+// The end of the program itself: not one that refork made.
+static void judge_end(struct hunter *x, const struct run_once *run, const struct run_once_result *r,
+                      const char *how, size_t candidate) {
+    const struct record_result *e = &r->record;
+    if (e->stuck || r->timed_out || e->gate_done || healthy_is(&x->healthy, e->signaled, e->status)) return;
+    x->h.unhealthy = reallocarray(x->h.unhealthy, x->h.unhealthy_count + 1, sizeof *x->h.unhealthy);
+    rf_assert(x->h.unhealthy);
+    struct hunt_unhealthy *u = &x->h.unhealthy[x->h.unhealthy_count++];
+    *u = (struct hunt_unhealthy){.run = x->h.runs, .candidate = candidate};
+    snprintf(u->how, sizeof u->how, "%s", how);
+    healthy_name(e->signaled, e->status, u->ended, sizeof u->ended);
+    if (run->schedule) u->schedule = hunt_schedule_text(run->schedule);
+}
+
 // One run: 1 made, 0 it could not be made but others may, -1 with *err.
-static int make_run(struct hunter *x, struct run_once *run, struct run_once_result *result) {
+static int make_run(struct hunter *x, struct run_once *run, struct run_once_result *result, const char *how,
+                    size_t candidate) {
     if (shell(x, "--before", x->before) < 0) return -1;
     run->argv = x->h.argv;
     run->output = x->trace;
+    run->input = x->h.input;
+    run->give_up = x->give_up;
+    run->context = x->context;
     if (!run->timeout_ms || run->timeout_ms > x->timeout_ms) run->timeout_ms = x->timeout_ms;
     if (run->patient_ms > x->timeout_ms) run->patient_ms = x->timeout_ms;
     struct rf_error err = {0};
     int failed = run_once(run, result, &err);
-    if (run_once_interrupted()) return 0;
+    if (run_once_interrupted() || result->given_up) return shell(x, "--after", x->after);
     x->h.runs++;
     x->h.timed_out_runs += result->timed_out;
     if (shell(x, "--after", x->after) < 0) return -1;
     if (!failed) {
         x->failures = 0;
+        judge_end(x, run, result, how, candidate);
         return 1;
     }
     x->h.failed_runs++;
@@ -110,24 +142,12 @@ static int make_run(struct hunter *x, struct run_once *run, struct run_once_resu
 
 // ---- what was found
 
-static const struct finding *cause(const struct verdict *v) {
-    for (size_t i = 0; i < v->count; i++)
-        if (v->findings[i].kind != FINDING_UNKNOWN_WAIT) return &v->findings[i];
-    return NULL;
-}
-
-static void add_point(char *key, size_t size, const struct finding_point *p) {
-    size_t used = strlen(key);
-    for (size_t i = 0; i < p->stack.count && i < 3; i++) {
-        const struct frame *f = &p->stack.frames[i];
-        used += (size_t)snprintf(key + used, size - used, "%.60s+%" PRIx64 ",", f->module ? f->module : "?",
-                                 f->module_offset);
-        if (used >= size) return;
-    }
-}
-
 // The k-th name: FILE, then FILE-2, -3 before its ".refork".
 static void name_trace(const struct hunter *x, char *out, size_t size) {
+    if (x->keep_as) {
+        snprintf(out, size, "%s", x->keep_as);
+        return;
+    }
     size_t k = x->h.found_count + 1, len = strlen(x->h.output);
     const char *end = len > 7 && !strcmp(x->h.output + len - 7, ".refork") ? ".refork" : "";
     if (k == 1)
@@ -178,14 +198,11 @@ static int judge(struct hunter *x, const struct schedule *plan, const char *how,
     const struct verdict *v;
     if (timeline_open(x->trace, &t, x->err)) return -1;
     int result = timeline_verdict(t, &v, x->err);
-    const struct finding *cause_of = result == 0 && v->deadlock ? cause(v) : NULL;
+    const struct finding *cause_of = result == 0 && v->deadlock ? deadlock_cause(v) : NULL;
     if (cause_of) {
         struct hunt_found f = {.candidate = candidate, .run = x->h.runs};
         snprintf(f.how, sizeof f.how, "%s", how);
-        snprintf(f.key, sizeof f.key, "%s|", finding_kind_name(cause_of->kind));
-        add_point(f.key, sizeof f.key, &cause_of->waiting);
-        add_point(f.key, sizeof f.key, &cause_of->acquired);
-        add_point(f.key, sizeof f.key, &cause_of->fork);
+        deadlock_key(cause_of, f.key, sizeof f.key);
         result = 1;
         if (!known(x, f.key)) {
             if (keep(x, t, v, plan, &f) < 0) result = -1;
@@ -200,28 +217,27 @@ static int judge(struct hunter *x, const struct schedule *plan, const char *how,
 
 // ---- the first run
 
-static int first_run(struct hunter *x) {
+int hunt_first_run(struct hunter *x) {
     struct run_once run = {.count_steps = true, .save_schedule = x->made};
     struct run_once_result result;
-    progress(x, "the program as it is");
-    int made = make_run(x, &run, &result);
+    static const char how[] = "the program as it is";
+    progress(x, how);
+    int made = make_run(x, &run, &result, how, SIZE_MAX);
     if (made <= 0) return made;
     x->steps = result.record.steps;
     x->first_ms = result.ms;
-    if (result.record.stuck && judge(x, NULL, "the program as it is", SIZE_MAX) < 0) return -1;
-    if (x->h.found_count && !x->keep_going) return 0;
+    int found = result.record.stuck ? judge(x, NULL, how, SIZE_MAX) : 0;
+    if (found < 0 || (found && !x->keep_going)) return found;
     struct timeline *t;
     progress(x, "reading its locks");
-    if (access(x->trace, R_OK) != 0) // found, and moved
-        snprintf(x->trace, sizeof x->trace, "%s", x->h.found[0].trace);
-    if (timeline_open(x->trace, &t, x->err)) return -1;
+    if (timeline_open(found ? x->h.found[0].trace : x->trace, &t, x->err)) return -1;
     cli_progress_begin(t);
     int failed = candidates_find(t, &x->h.candidates, x->err);
     cli_progress_end(t);
     timeline_close(t);
     x->h.tries = calloc(x->h.candidates.count + 1, sizeof *x->h.tries);
     rf_assert(x->h.tries);
-    return failed;
+    return failed ? -1 : found;
 }
 
 // ---- directed
@@ -286,19 +302,26 @@ void hunt_describe(const struct hunt *h, size_t candidate, char *out, size_t siz
              c->function[0] ? c->function : "?", c->module, c->vaddr, place);
 }
 
+void hunt_candidate_plan(const struct hunter *x, size_t i, struct schedule *out) {
+    const struct candidate *c = &x->h.candidates.v[i];
+    const struct attempt a = {.stage = GATE_BEFORE_PREPARE};
+    plan_of(x, c, &c->uses[0], &a, out);
+}
+
 // One candidate at one of its forks: 1 found, 0 not, -1.
 static int try_at(struct hunter *x, size_t i, const struct candidate_fork_use *use, const struct attempt *a) {
     struct hunt_try *y = &x->h.tries[i];
     struct schedule plan;
     struct run_once_result result;
-    char what[1400];
+    char what[1400], how[400];
     plan_of(x, &x->h.candidates.v[i], use, a, &plan);
     struct run_once run = {.schedule = &plan, .gate_only = true, .timeout_ms = time_for(x, use, &plan)};
     run.patient_ms = run.timeout_ms + PATIENCE_MS;
     hunt_describe(&x->h, i, what, sizeof what);
+    snprintf(how, sizeof how, "fork gate at fork %" PRIu64 ", %s", plan.gate.fork, gate_stage_name(a->stage));
     progress(x, what);
-    int made = make_run(x, &run, &result);
-    if (made < 0 || run_once_interrupted()) return made < 0 ? -1 : 0;
+    int made = make_run(x, &run, &result, how, i);
+    if (made < 0 || run_once_interrupted() || result.given_up) return made < 0 ? -1 : 0;
     x->h.directed_runs++;
     y->tried = true;
     y->runs++;
@@ -312,8 +335,6 @@ static int try_at(struct hunter *x, size_t i, const struct candidate_fork_use *u
              : result.timed_out ? "the child neither waits nor ends within the time of a run"
                                 : g->reason);
     if (!made || !result.record.stuck) return 0;
-    char how[400];
-    snprintf(how, sizeof how, "fork gate at fork %" PRIu64 ", %s", plan.gate.fork, y->stage);
     int verdict = judge(x, &plan, how, i);
     if (verdict > 0) y->found = true;
     if (verdict == 0)
@@ -342,35 +363,35 @@ static int try_at_fork(struct hunter *x, size_t i, const struct candidate_fork_u
     const struct hunt_try *y = &x->h.tries[i];
     struct attempt a = {.stage = GATE_BEFORE_PREPARE};
     int found = try_at(x, i, use, &a);
-    if (found == 0 && y->verdict == GATE_NO_SITE && c->call[0] && !over(x)) {
+    if (found == 0 && y->verdict == GATE_NO_SITE && c->call[0] && !hunt_over(x)) {
         a.instruction = true;
         found = try_again(x, i, use, &a);
     }
     // Perhaps the forking thread has what the others need to come there, and that one can do without once it has the lock.
     if (found == 0 && y->verdict == GATE_NEVER_CONCURRENT && c->kind == CANDIDATE_SHARED &&
-        x->h.candidates.forks[use->fork].hold_hit && !over(x)) {
+        x->h.candidates.forks[use->fork].hold_hit && !hunt_over(x)) {
         struct attempt early = a;
         early.stage = GATE_AFTER_CALL;
         early.any_word = !c->lock[0];
         found = try_again(x, i, use, &early);
     }
     // Who allocates it, and when, may be another in this run: a lock on the heap is somewhere else then.
-    if (found == 0 && y->verdict == GATE_NEVER_CONCURRENT && c->hits && !c->lock[0] && !over(x)) {
+    if (found == 0 && y->verdict == GATE_NEVER_CONCURRENT && c->hits && !c->lock[0] && !hunt_over(x)) {
         a.any_word = true;
         found = try_again(x, i, use, &a);
     }
     // Between the handlers and the clone the holder may be another one.
-    if (found == 0 && y->verdict == GATE_HOLDER_NEEDED && !over(x)) {
+    if (found == 0 && y->verdict == GATE_HOLDER_NEEDED && !hunt_over(x)) {
         a.stage = GATE_AT_CLONE;
         found = try_again(x, i, use, &a);
     }
     return found;
 }
 
-static int try_candidate(struct hunter *x, size_t i) {
+int hunt_candidate(struct hunter *x, size_t i) {
     const struct candidate *c = &x->h.candidates.v[i];
     const struct hunt_try *y = &x->h.tries[i];
-    for (size_t k = 0; k < c->use_count && k < USES && !over(x); k++) {
+    for (size_t k = 0; k < c->use_count && k < USES && !hunt_over(x); k++) {
         int found = try_at_fork(x, i, &c->uses[k]);
         if (found) return found;
         // Another fork at the same place: perhaps the others come in time there.
@@ -381,12 +402,12 @@ static int try_candidate(struct hunter *x, size_t i) {
 }
 
 static int directed(struct hunter *x) {
-    for (size_t i = 0; i < x->h.candidates.count && !over(x); i++) {
+    for (size_t i = 0; i < x->h.candidates.count && !hunt_over(x); i++) {
         // Words that are hardly locks must not use up the runs of the wider search.
         if (x->h.candidates.v[i].kind == CANDIDATE_WORD && x->search == SEARCH_ALL &&
             x->h.runs >= x->runs_max / 2)
             break;
-        int found = try_candidate(x, i);
+        int found = hunt_candidate(x, i);
         if (found < 0) return -1;
         if (x->h.found_count && !x->keep_going) return 0;
     }
@@ -395,59 +416,74 @@ static int directed(struct hunter *x) {
 
 // ---- wider
 
-static void wide_plan(const struct hunter *x, enum search which, uint64_t seed, struct schedule *out,
-                      char *how, size_t size) {
+static const char *const strategy_names[] = {[SEARCH_ALL] = "all",
+                                             [SEARCH_DIRECTED] = "directed",
+                                             [SEARCH_PCT] = "pct",
+                                             [SEARCH_RANDOM] = "random",
+                                             [SEARCH_DELAY] = "delay"};
+
+const char *hunt_strategy_name(enum search search) {
+    return strategy_names[search];
+}
+
+static enum search wide_strategy(const struct hunter *x, uint64_t i) {
+    static const enum search in_turn[] = {SEARCH_PCT, SEARCH_RANDOM, SEARCH_DELAY};
+    return x->search == SEARCH_ALL ? in_turn[i % 3] : x->search;
+}
+
+void hunt_wide_plan(const struct hunter *x, uint64_t i, struct schedule *out) {
     uint64_t threads = x->h.candidates.tasks ? x->h.candidates.tasks : 1, steps = x->steps ? x->steps : 1;
-    *out = (struct schedule){.threads = threads, .steps = steps, .seed = seed};
-    switch (which) {
+    *out = (struct schedule){.threads = threads, .steps = steps, .seed = x->seed + i};
+    switch (wide_strategy(x, i)) {
     case SEARCH_RANDOM:
         out->strategy = STRATEGY_RANDOM;
-        snprintf(how, size, "random, seed %" PRIu64, seed);
         break;
     case SEARCH_DELAY:
         out->strategy = STRATEGY_DELAY;
         out->depth = DELAYS;
-        snprintf(how, size, "delay, seed %" PRIu64, seed);
         break;
     default:
         out->strategy = STRATEGY_PCT;
         out->depth = DEPTH;
-        snprintf(how, size, "pct, seed %" PRIu64, seed);
         break;
     }
 }
 
+int hunt_wide(struct hunter *x, uint64_t i) {
+    struct schedule plan;
+    struct run_once_result result;
+    char how[100];
+    hunt_wide_plan(x, i, &plan);
+    snprintf(how, sizeof how, "%s, seed %" PRIu64, hunt_strategy_name(wide_strategy(x, i)), plan.seed);
+    struct run_once run = {.schedule = &plan};
+    progress(x, how);
+    int made = make_run(x, &run, &result, how, SIZE_MAX);
+    if (made < 0) return -1;
+    if (run_once_interrupted() || result.given_up) return 0;
+    x->h.wide_runs++;
+    return made && result.record.stuck ? judge(x, &plan, how, SIZE_MAX) : 0;
+}
+
+bool hunt_has_wide(const struct hunter *x) {
+    if (x->search == SEARCH_ALL) return x->h.candidates.tasks > 1;
+    return x->search != SEARCH_DIRECTED;
+}
+
 static int wide(struct hunter *x) {
-    static const enum search in_turn[] = {SEARCH_PCT, SEARCH_RANDOM, SEARCH_DELAY};
-    for (uint64_t i = 0; !over(x); i++) {
-        enum search which = x->search == SEARCH_ALL ? in_turn[i % 3] : x->search;
-        struct schedule plan;
-        struct run_once_result result;
-        char how[100];
-        wide_plan(x, which, x->seed + i, &plan, how, sizeof how);
-        struct run_once run = {.schedule = &plan};
-        progress(x, how);
-        int made = make_run(x, &run, &result);
-        if (made < 0) return -1;
-        if (run_once_interrupted()) break;
-        x->h.wide_runs++;
-        if (!made || !result.record.stuck) continue;
-        if (judge(x, &plan, how, SIZE_MAX) < 0) return -1;
-        if (x->h.found_count && !x->keep_going) break;
-    }
-    return 0;
+    int found = 0;
+    for (uint64_t i = 0; !hunt_over(x) && (!x->h.found_count || x->keep_going) && found >= 0; i++)
+        found = hunt_wide(x, i);
+    return found;
 }
 
 static int hunt(struct hunter *x) {
-    if (first_run(x) < 0) return -1;
+    if (hunt_first_run(x) < 0) return -1;
     if (x->h.found_count && !x->keep_going) return 0;
     if (x->search <= SEARCH_DIRECTED && directed(x) < 0) return -1;
     if (x->h.found_count && !x->keep_going) return 0;
-    if (x->search == SEARCH_ALL && x->h.candidates.tasks < 2) {
-        x->h.stopped = "the program is one task: there are no other schedules";
-        return 0;
-    }
-    return x->search == SEARCH_DIRECTED ? 0 : wide(x);
+    if (hunt_has_wide(x)) return wide(x);
+    if (x->search == SEARCH_ALL) x->h.stopped = "the program is one task: there are no other schedules";
+    return 0;
 }
 
 // ---- the command
@@ -465,12 +501,11 @@ static int read_duration(const char *text, const char *option, uint64_t *us, str
 }
 
 static int read_strategy(const struct cli_args *args, enum search *out, struct rf_error *err) {
-    static const char *const names[] = {"directed", "pct", "random", "delay"};
     const char *name = cli_value(args, "strategy");
     if (!name) return 0;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(name, names[i])) {
-            *out = (enum search)(SEARCH_DIRECTED + i);
+    for (size_t i = SEARCH_DIRECTED; i <= SEARCH_DELAY; i++)
+        if (!strcmp(name, strategy_names[i])) {
+            *out = (enum search)i;
             return 0;
         }
     return rf_fail(err, RF_CANNOT, "bad value '%s' of '--strategy': give directed, pct, random or delay",
@@ -486,6 +521,12 @@ static int read_options(const struct cli_args *args, struct hunter *x, struct rf
     x->keep_going = cli_has(args, "keep-going");
     x->before = cli_value(args, "before");
     x->after = cli_value(args, "after");
+    x->h.input = cli_value(args, "input");
+    if (x->h.input && access(x->h.input, R_OK) != 0)
+        return rf_fail_errno(err, RF_CANNOT, "cannot read '%s'", x->h.input);
+    if (cli_has(args, "healthy") && healthy_parse(cli_value(args, "healthy"), "healthy", &x->healthy, err))
+        return -1;
+    x->h.judges_ends = x->healthy.given;
     if (cli_number(args, "runs", 1, UINT32_MAX, &x->runs_max, err) || read_strategy(args, &x->search, err))
         return -1;
     if (duration) {
@@ -520,60 +561,68 @@ static int name_output(const struct cli_args *args, char *path, size_t size, str
     return cli_new_trace(program, path, size, err);
 }
 
-static int report(const struct cli_args *args, struct hunter *x) {
+int hunt_report(const struct cli_args *args, const struct hunt *h, struct rf_error *err) {
     const char *junit = cli_value(args, "junit");
-    if (junit && hunt_report_junit(junit, &x->h, x->err)) return -1;
+    if (junit && hunt_report_junit(junit, h, err)) return -1;
     if (!cli_has(args, "json")) {
-        hunt_report_text(stdout, &x->h);
-    } else if (hunt_report_json(stdout, &x->h)) {
-        return rf_fail_errno(x->err, RF_CANNOT, "could not write the result");
+        hunt_report_text(stdout, h);
+    } else if (hunt_report_json(stdout, h)) {
+        return rf_fail_errno(err, RF_CANNOT, "could not write the result");
     }
-    return x->h.found_count ? RF_DEADLOCK : RF_OK;
+    return h->found_count ? RF_DEADLOCK : RF_OK;
 }
 
-static void release(struct hunter *x) {
-    for (size_t i = 0; i < x->h.found_count; i++) {
-        free(x->h.found[i].text);
-        json_decref(x->h.found[i].verdict);
+void hunt_release(struct hunt *h) {
+    for (size_t i = 0; i < h->found_count; i++) {
+        free(h->found[i].text);
+        json_decref(h->found[i].verdict);
     }
-    free(x->h.found);
-    free(x->h.tries);
-    candidates_release(&x->h.candidates);
+    for (size_t i = 0; i < h->unhealthy_count; i++)
+        free(h->unhealthy[i].schedule);
+    free(h->found);
+    free(h->unhealthy);
+    free(h->tries);
+    candidates_release(&h->candidates);
+    *h = (struct hunt){.argv = h->argv, .output = h->output, .input = h->input, .begin_us = h->begin_us};
+}
+
+// In one process, from the first run to the report.
+static int hunt_alone(const struct cli_args *args, struct hunter *x) {
+    char output[4096];
+    if (name_output(args, output, sizeof output, x->err) < 0) return -1;
+    x->h.output = output;
+    snprintf(x->trace, sizeof x->trace, "%s.%d.run", output, getpid());
+    snprintf(x->made, sizeof x->made, "%s.schedule", x->trace);
+    int failed = hunt(x);
+    progress_end(x);
+    return failed < 0 ? -1 : hunt_report(args, &x->h, x->err);
 }
 
 static int run_hunt(const struct cli_args *args, struct rf_error *err) {
-    char output[4096];
-    if (args->operand_count == 0)
+    bool shared = cli_has(args, "shard") || cli_has(args, "state");
+    if (args->operand_count == 0 && !shared)
         return rf_fail(err, RF_CANNOT,
                        "no program given: usage: refork hunt [OPTION...] [--] PROGRAM [ARG...]");
-    if (!args->operands[0][0]) return rf_fail(err, RF_NOT_FOUND, "empty program name ''");
+    if (args->operand_count && !args->operands[0][0])
+        return rf_fail(err, RF_NOT_FOUND, "empty program name ''");
     struct hunter *x = calloc(1, sizeof *x);
     rf_assert(x);
     x->err = err;
     x->terminal = isatty(STDERR_FILENO);
     x->h.argv = args->operands;
-    x->h.output = output;
     x->h.begin_us = now_us();
-    int status = read_options(args, x, err);
-    if (!status) status = name_output(args, output, sizeof output, err);
+    int status = read_options(args, x, err), signal = 0;
     if (!status) {
-        snprintf(x->trace, sizeof x->trace, "%s.%d.run", output, getpid());
-        snprintf(x->made, sizeof x->made, "%s.schedule", x->trace);
         run_once_begin();
-        status = hunt(x);
-        int signal = run_once_interrupted();
+        status = shared ? hunt_shared(args, x) : hunt_alone(args, x);
+        signal = run_once_interrupted();
         run_once_end();
         progress_end(x);
-        forget_run(x);
-        if (!status) status = report(args, x);
-        if (signal && status >= 0 && !x->h.found_count) {
-            release(x);
-            free(x);
-            cli_end_like(true, signal);
-        }
+        if (x->trace[0]) forget_run(x);
     }
-    release(x);
+    hunt_release(&x->h);
     free(x);
+    if (signal && status >= 0 && status != RF_DEADLOCK) cli_end_like(true, signal);
     return status;
 }
 
@@ -584,7 +633,11 @@ static const struct cli_option hunt_options[] = {
     {"timeout", 0, "TIME", "end a run after TIME (30 s); a server is looked at for so long"},
     {"strategy", 0, "NAME", "only directed (the fork gate), pct, random or delay"},
     {"seed", 0, "N", "of pct, random and delay; the next run has N+1"},
+    {"state", 0, "DIR", "keep each run's result in DIR and go on from there; without PROGRAM: report on it"},
+    {"shard", 0, "I/N", "with --state: make the I-th of N shares of the runs (docs/hunt.md)"},
     {"keep-going", 0, NULL, "look for all distinct deadlocks, not only the first"},
+    {"input", 0, "FILE", "the program reads FILE as its standard input, in each run"},
+    {"healthy", 0, "LIST", "report runs that end otherwise: exit statuses and signals, as 0,3,10-12,SIGTERM"},
     {"before", 0, "COMMAND", "run COMMAND by the shell before each run"},
     {"after", 0, "COMMAND", "run COMMAND by the shell after each run"},
     {"json", 0, NULL, "for machines (docs/json.md)"},
@@ -599,7 +652,7 @@ const struct cli_command command_hunt = {
     .details =
         "The program is run, its locks and forks are read off the recording, and then each fork is made\n"
         "while another thread holds a lock that the child may take. The first run that hangs is kept\n"
-        "and explained. The program's input is empty, its output is dropped.\n\n"
+        "and explained. The program's input is empty (--input), its output is dropped.\n\n"
         "Exit status: 120 a deadlock was found, 0 none; 125 refork itself failed, 126 and 127 PROGRAM\n"
         "could not be run.\n",
     .options = hunt_options,

@@ -28,16 +28,35 @@ struct hunt_try {
     uint64_t ms;
 };
 
+// A run whose program ended otherwise than --healthy says, and that is no deadlock.
+struct hunt_unhealthy {
+    uint64_t run;
+    size_t candidate; // index; SIZE_MAX: none
+    char how[400], ended[60];
+    char *schedule; // text for `record --schedule`; NULL: the program as it is
+};
+
+// Of a hunt that is shared out (hunt_shard.c).
+struct hunt_shared {
+    const char *folder;
+    uint64_t done, length; // of the list of runs; length UINT64_MAX: it has no end but the time
+    bool complete;         // every run of it, or all that there was time for
+};
+
 struct hunt {
     char *const *argv;
-    const char *output;
+    const char *output, *input; // input NULL: none
     struct candidates candidates;
     struct hunt_try *tries;
     struct hunt_found *found;
     size_t found_count;
+    struct hunt_unhealthy *unhealthy;
+    size_t unhealthy_count;
+    bool judges_ends; // --healthy was given
     uint64_t runs, directed_runs, wide_runs, failed_runs, timed_out_runs;
-    uint64_t begin_us;
-    const char *stopped; // why before the end; NULL
+    uint64_t begin_us, spent_us;      // spent_us: in all, 0: since begin_us
+    const struct hunt_shared *shared; // NULL: in one go
+    const char *stopped;              // why before the end; NULL
 };
 
 void hunt_describe(const struct hunt *h, size_t candidate, char *out, size_t size);

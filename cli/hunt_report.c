@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SHOWN = 20 }; // lines of a kind
+
 static double seconds(const struct hunt *h) {
-    return (double)(clock_us(CLOCK_MONOTONIC) - h->begin_us) / 1e6;
+    return (double)(h->spent_us ? h->spent_us : clock_us(CLOCK_MONOTONIC) - h->begin_us) / 1e6;
 }
 
 static size_t pairs_tried(const struct hunt *h) {
@@ -26,7 +28,6 @@ static const char *plural(uint64_t n) {
 }
 
 static void text_refuted(FILE *out, const struct hunt *h) {
-    enum { SHOWN = 20 };
     size_t refuted = 0;
     for (size_t i = 0; h->tries && i < h->candidates.count; i++) {
         const struct hunt_try *y = &h->tries[i];
@@ -52,16 +53,50 @@ static void text_covered(FILE *out, const struct hunt *h) {
                 h->runs, plural(h->runs), seconds(h), h->directed_runs, h->wide_runs, c->fork_count,
                 plural(c->fork_count), c->fork_sites, plural(c->fork_sites), others, c->sites,
                 plural(c->sites), pairs_tried(h), c->count, plural(c->count));
+    if (h->shared && h->shared->length != UINT64_MAX)
+        report_wrap(out, 0, "Of the list in '%s' %" PRIu64 " of %" PRIu64 " runs are done.",
+                    h->shared->folder, h->shared->done, h->shared->length);
+    else if (h->shared)
+        report_wrap(out, 0, "Of the list in '%s' %" PRIu64 " run%s %s done.", h->shared->folder,
+                    h->shared->done, plural(h->shared->done), h->shared->done == 1 ? "is" : "are");
     if (h->timed_out_runs)
         report_wrap(out, 0, "%" PRIu64 " run%s ended because the time of a run was over.", h->timed_out_runs,
                     plural(h->timed_out_runs));
     if (h->failed_runs)
         report_wrap(out, 0, "%" PRIu64 " run%s could not be recorded.", h->failed_runs,
                     plural(h->failed_runs));
+    if (h->unhealthy_count)
+        report_wrap(out, 0,
+                    "%zu run%s ended otherwise than --healthy says; that is no deadlock:", h->unhealthy_count,
+                    plural(h->unhealthy_count));
+    for (size_t i = 0; i < h->unhealthy_count && i < SHOWN; i++)
+        report_wrap(out, 2, "run %" PRIu64 " (%s): %s", h->unhealthy[i].run, h->unhealthy[i].how,
+                    h->unhealthy[i].ended);
+    if (h->unhealthy_count > SHOWN)
+        fprintf(out, "  and %zu more (--json lists them)\n", h->unhealthy_count - SHOWN);
     if (c->dropped)
         report_wrap(out, 0, "There are more than %d pairs: the rest was left out.", CANDIDATES_MAX);
     if (!h->found_count && h->stopped && (pairs_tried(h) < c->count || !h->wide_runs))
         report_wrap(out, 0, "Stopped early: %s.", h->stopped);
+}
+
+// A word of a command line as the shell reads it; `bare`: without quotes when it needs none.
+static void text_word(FILE *out, const char *before, const char *word, bool bare) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,@%+";
+    char *clean =
+        strdup(word); // one that must be cleaned cannot be copied from the terminal, but does no harm there
+    rf_assert(clean);
+    report_clean(clean);
+    fputs(before, out);
+    if (bare && *clean && strspn(clean, plain) == strlen(clean)) {
+        fputs(clean, out);
+    } else {
+        fputc('\'', out);
+        for (const char *c = clean; *c; c++)
+            *c == '\'' ? fputs("'\\''", out) : fputc(*c, out);
+        fputc('\'', out);
+    }
+    free(clean);
 }
 
 void hunt_report_text(FILE *out, const struct hunt *h) {
@@ -69,11 +104,14 @@ void hunt_report_text(FILE *out, const struct hunt *h) {
         const struct hunt_found *f = &h->found[i];
         fputs(f->text, out);
         fprintf(out, "\nFound in run %" PRIu64 " (%s).\n", f->run, f->how);
-        fprintf(out, "The recording is in '%s'.\n", f->trace);
+        text_word(out, "The recording is in ", f->trace, false);
+        fputs(".\n", out);
         if (f->schedule[0]) {
-            fprintf(out, "Again: refork record --schedule '%s' --", f->schedule);
+            text_word(out, "Again: refork record --schedule ", f->schedule, false);
+            fputs(" --", out);
             for (char *const *a = h->argv; *a; a++)
-                fprintf(out, " %s", *a);
+                text_word(out, " ", *a, true);
+            if (h->input) text_word(out, " <", h->input, true);
             fputc('\n', out);
         }
         fputc('\n', out);
@@ -125,6 +163,26 @@ static json_t *json_findings(const struct hunt *h) {
     return list;
 }
 
+static json_t *json_unhealthy(const struct hunt *h) {
+    if (!h->judges_ends) return json_null();
+    json_t *list = json_array();
+    for (size_t i = 0; i < h->unhealthy_count; i++) {
+        const struct hunt_unhealthy *u = &h->unhealthy[i];
+        json_array_append_new(list,
+                              json_pack("{s:I, s:s, s:s, s:o}", "run", (json_int_t)u->run, "how", u->how,
+                                        "ended", u->ended, "schedule", report_json_text(u->schedule)));
+    }
+    return list;
+}
+
+static json_t *json_list(const struct hunt *h) {
+    const struct hunt_shared *s = h->shared;
+    if (!s) return json_null();
+    return json_pack(
+        "{s:o, s:I, s:o, s:b}", "state", report_json_text(s->folder), "done", (json_int_t)s->done, "length",
+        s->length == UINT64_MAX ? json_null() : json_integer((json_int_t)s->length), "complete", s->complete);
+}
+
 static json_t *json_found(const struct hunt *h) {
     json_t *list = json_array();
     for (size_t i = 0; i < h->found_count; i++) {
@@ -142,13 +200,13 @@ int hunt_report_json(FILE *out, const struct hunt *h) {
     const struct hunt_found *first = h->found_count ? h->found : NULL;
     return report_write_json(
         out,
-        json_pack("{s:b, s:I, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o}", "deadlock",
+        json_pack("{s:b, s:I, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "deadlock",
                   first != NULL, "runs", (json_int_t)h->runs, "covered", "forks", (json_int_t)c->fork_count,
                   "sites", (json_int_t)c->sites, "pairs", (json_int_t)pairs_tried(h), "candidates",
                   (json_int_t)c->count, "refuted", json_refuted(h), "findings", json_findings(h), "trace",
                   report_json_text(first ? first->trace : NULL), "schedule",
-                  report_json_text(first ? first->schedule : NULL), "found", json_found(h), "stopped",
-                  report_json_text(h->stopped)));
+                  report_json_text(first ? first->schedule : NULL), "found", json_found(h), "unhealthy",
+                  json_unhealthy(h), "list", json_list(h), "stopped", report_json_text(h->stopped)));
 }
 
 // ---- JUnit
@@ -176,6 +234,24 @@ static void xml_case(FILE *out, const char *name, uint64_t ms) {
     fprintf(out, "\" time=\"%.3f\">", (double)ms / 1000);
 }
 
+static bool ended_unhealthily(const struct hunt *h, size_t candidate) {
+    for (size_t i = 0; i < h->unhealthy_count; i++)
+        if (h->unhealthy[i].candidate == candidate) return true;
+    return false;
+}
+
+// JUnit's class of what is neither a failure nor fine.
+static void xml_unhealthy(FILE *out, const struct hunt *h, size_t candidate) {
+    if (!ended_unhealthily(h, candidate)) return;
+    fputs("<error message=\"ended otherwise than --healthy says\">", out);
+    for (size_t i = 0; i < h->unhealthy_count; i++) {
+        const struct hunt_unhealthy *u = &h->unhealthy[i];
+        if (u->candidate != candidate) continue;
+        fprintf(out, "run %" PRIu64 " (%s): %s\n", u->run, u->how, u->ended);
+    }
+    fputs("</error>", out);
+}
+
 static void xml_candidate(FILE *out, const struct hunt *h, size_t i) {
     const struct hunt_try *y = &h->tries[i];
     char what[1400];
@@ -197,6 +273,7 @@ static void xml_candidate(FILE *out, const struct hunt *h, size_t i) {
         fputs("</failure>", out);
         break;
     }
+    xml_unhealthy(out, h, i);
     fputs("</testcase>\n", out);
 }
 
@@ -208,9 +285,12 @@ int hunt_report_junit(const char *path, const struct hunt *h, struct rf_error *e
     for (size_t i = 0; i < h->found_count; i++)
         others += h->found[i].candidate == SIZE_MAX;
     if (h->tries) tests += h->candidates.count;
+    size_t errors = ended_unhealthily(h, SIZE_MAX);
+    for (size_t i = 0; h->tries && i < h->candidates.count; i++)
+        errors += ended_unhealthily(h, i);
     fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"refork hunt\"", out);
-    fprintf(out, " tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"%zu\" time=\"%.3f\">\n", tests,
-            h->found_count - others + (others > 0), skipped, seconds(h));
+    fprintf(out, " tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" skipped=\"%zu\" time=\"%.3f\">\n", tests,
+            h->found_count - others + (others > 0), errors, skipped, seconds(h));
     for (size_t i = 0; h->tries && i < h->candidates.count; i++)
         xml_candidate(out, h, i);
     xml_case(out, "the program under its own and other schedules", (uint64_t)(seconds(h) * 1000));
@@ -218,6 +298,7 @@ int hunt_report_junit(const char *path, const struct hunt *h, struct rf_error *e
     for (size_t i = 0; i < h->found_count; i++)
         if (h->found[i].candidate == SIZE_MAX) xml_text(out, h->found[i].text);
     if (others) fputs("</failure>", out);
+    xml_unhealthy(out, h, SIZE_MAX);
     fputs("</testcase>\n</testsuite>\n", out);
     bool failed = ferror(out);
     if (fclose(out)) failed = true;

@@ -72,7 +72,7 @@ static int show(const struct cli_args *args, const char *path, struct timeline *
                        path, timeline_last(t));
     struct lock_history *h;
     if (lock_history_make(t, o, &h, err) < 0) return -1;
-    int failed = cli_has(args, "json") ? lock_report_json(stdout, h, report, err)
+    int failed = cli_has(args, "json") ? lock_report_json(stdout, t, h, report, err)
                                        : lock_report_text(stdout, t, h, report, err);
     lock_history_free(h);
     uint64_t offset;

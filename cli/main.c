@@ -18,7 +18,7 @@ const struct cli_command *cli_find(const char *name) {
 }
 
 int cli_print_error(const struct rf_error *err) {
-    fprintf(stderr, "refork: %s\n",
+    cli_say(stderr, "refork: %s\n",
             err->text[0] ? err->text : "failed without saying why; please report this");
     return err->status ? err->status : RF_CANNOT;
 }

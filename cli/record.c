@@ -90,7 +90,7 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
     schedule_release(&schedule);
     schedule_release(&saved);
     if (result.gate.verdict)
-        fprintf(stderr, "refork: fork gate: %s: %s\n", gate_verdict_name(result.gate.verdict),
+        cli_say(stderr, "refork: fork gate: %s: %s\n", gate_verdict_name(result.gate.verdict),
                 result.gate.reason);
     if (options.log && options.log != stderr) fclose(options.log);
     if (r) {
@@ -106,7 +106,7 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
     fprintf(stderr, "refork: task %d of process %d waits for ever (%s); the recording is in '%s'\n",
             result.stuck_tid, result.stuck_pid, result.proved ? "proved" : "likely", options.output);
     if (!cli_has(args, "no-explain") && explain_stuck(options.output, err) < 0) {
-        fprintf(stderr, "refork: the verdict is not complete: %s\n", err->text);
+        cli_say(stderr, "refork: the verdict is not complete: %s\n", err->text);
         err->status = 0;
     }
     return RF_DEADLOCK;

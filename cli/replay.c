@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STUCK_MAX 64
+#define STUCK_MAX       64
+#define CHECKED_AT_ONCE (1ll << 30) // bytes
 
 // How the recording ended, gathered on the way.
 struct ending {
@@ -104,6 +105,15 @@ static int replay_batch(const struct cli_args *args, const char *path, struct rf
     return -1;
 }
 
+// The TUI reads a recording piece by piece, as the user moves: what is damaged further on is said before. (A gigabyte
+// takes half a second.)
+static int check_whole(const char *path, struct rf_error *err) {
+    struct stat file;
+    bool aloud = stat(path, &file) == 0 && file.st_size > CHECKED_AT_ONCE && isatty(STDERR_FILENO);
+    if (aloud) fprintf(stderr, "refork: checking '%s'...\n", path);
+    return cli_verify(path, err);
+}
+
 static int replay_tui(const struct cli_args *args, const char *path, struct rf_error *err) {
     struct tui_options options = {
         .script = cli_value(args, "script"),
@@ -113,7 +123,7 @@ static int replay_tui(const struct cli_args *args, const char *path, struct rf_e
     };
     if (cli_number(args, "at", 1, UINT64_MAX, &options.start, err)) return -1;
     struct timeline *timeline;
-    if (timeline_open(path, &timeline, err)) return -1;
+    if (check_whole(path, err) || timeline_open(path, &timeline, err)) return -1;
     struct timeline_source *source;
     int r = -1;
     if (options.start > timeline_last(timeline)) {

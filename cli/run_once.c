@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 // A recording that was told to end, and does not, is killed; its tasks die with it (PTRACE_O_EXITKILL).
-enum { GRACE_MS = 5000 };
+enum { GRACE_MS = 5000, ASK_MS = 1000 };
 
 struct report {
     struct record_result result;
@@ -53,6 +53,7 @@ int run_once_save_schedule(const char *path, const struct schedule *plan, const 
                            struct rf_error *err) {
     struct schedule all = plan ? *plan : (struct schedule){0};
     all.strategy = STRATEGY_SWITCHES;
+    all.stint_count = 0;
     all.switches = made->switches;
     all.switch_count = made->switch_count;
     FILE *f = fopen(path, "we");
@@ -65,7 +66,7 @@ int run_once_save_schedule(const char *path, const struct schedule *plan, const 
 // ---- the recording process
 
 static void redirect(const struct run_once *run) {
-    int in = open("/dev/null", O_RDONLY);
+    int in = open(run->input ? run->input : "/dev/null", O_RDONLY);
     int out = run->program_output ? open(run->program_output, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0666)
                                   : open("/dev/null", O_WRONLY);
     if (in < 0 || out < 0) _exit(RF_CANNOT);
@@ -82,6 +83,7 @@ static void record(const struct run_once *run, int to) {
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         sigaction(signals[i], &before[i], NULL);
     redirect(run);
+    if (run->environment) environ = (char **)run->environment;
     struct schedule saved = {0};
     struct report report = {0};
     const struct record_options options = {
@@ -105,12 +107,19 @@ static void record(const struct run_once *run, int to) {
 // ---- the caller's side
 
 // The whole report: 1; 0 it ended without one; -1 it is to be killed.
-static int receive(int from, struct report *report, uint64_t timeout_ms) {
-    uint64_t begin = clock_us(CLOCK_MONOTONIC) / 1000;
+static int receive(int from, struct report *report, const struct run_once *run, bool *given_up) {
+    uint64_t begin = clock_us(CLOCK_MONOTONIC) / 1000, asked = begin;
+    uint64_t longest = run->patient_ms > run->timeout_ms ? run->patient_ms : run->timeout_ms;
     size_t got = 0;
     while (got < sizeof *report) {
+        uint64_t now = clock_us(CLOCK_MONOTONIC) / 1000;
         if (interrupted) return -1;
-        if (timeout_ms && clock_us(CLOCK_MONOTONIC) / 1000 - begin > timeout_ms + GRACE_MS) return -1;
+        if (run->timeout_ms && now - begin > longest + GRACE_MS) return -1;
+        if (run->give_up && now - asked >= ASK_MS) {
+            asked = now;
+            *given_up = run->give_up(run->context);
+            if (*given_up) return -1;
+        }
         struct pollfd p = {.fd = from, .events = POLLIN};
         if (poll(&p, 1, 100) <= 0) continue;
         ssize_t n = read(from, (char *)report + got, sizeof *report - got);
@@ -143,14 +152,14 @@ int run_once(const struct run_once *run, struct run_once_result *result, struct 
     }
     close(ends[1]);
     struct report report;
-    uint64_t longest = run->patient_ms > run->timeout_ms ? run->patient_ms : run->timeout_ms;
-    int got = receive(ends[0], &report, run->timeout_ms ? longest : 0);
+    int got = receive(ends[0], &report, run, &result->given_up);
     close(ends[0]);
     if (got < 0) kill(pid, SIGKILL);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     result->ms = (clock_us(CLOCK_MONOTONIC) - begin) / 1000;
     if (interrupted) return rf_fail(err, RF_CANNOT, "interrupted");
+    if (result->given_up) return 0;
     if (got < 0) {
         result->timed_out = result->record.started = true;
         return 0;

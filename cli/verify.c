@@ -196,10 +196,10 @@ static int try_gate(struct verify *v, const struct gate_plan *gate, uint64_t *ac
     if (run(v, gate, &r, err) < 0) return -1;
     int outcome = judge(v, gate, &r, err);
     if (outcome < 0) return -1;
-    printf("run %" PRIu64 ": %s\n", v->made,
-           outcome == HANGS      ? "forced, and it hangs"
-           : outcome >= KEPT_OFF ? v->fine
-                                 : v->why);
+    cli_say(stdout, "run %" PRIu64 ": %s\n", v->made,
+            outcome == HANGS      ? "forced, and it hangs"
+            : outcome >= KEPT_OFF ? v->fine
+                                  : v->why);
     fflush(stdout);
     *acquires = r.record.gate.acquires;
     if (outcome == FINE) count(v, r.record.gate.verdict, 1);
@@ -331,12 +331,12 @@ static int run_plain(struct verify *v, struct rf_error *err) {
     if (failed) return -1;
     v->gone = !v->fork_count || v->sites.why[0];
     const char *end = r.timed_out ? "the time is up" : r.record.signaled ? "it ends by a signal" : "it ends";
-    printf("run %" PRIu64 ": as it is: %s", v->made, end);
+    cli_say(stdout, "run %" PRIu64 ": as it is: %s", v->made, end);
     if (!v->gone) {
         const char *lock = v->situation.lock[0] ? v->situation.lock : "the lock";
-        printf("; the fork is made, and %s may be taken at %s", lock, v->sites.how);
+        cli_say(stdout, "; the fork is made, and %s may be taken at %s", lock, v->sites.how);
     }
-    printf("\n");
+    cli_say(stdout, "\n");
     fflush(stdout);
     return MISSED;
 }
@@ -346,15 +346,15 @@ static int run_plain(struct verify *v, struct rf_error *err) {
 static int hangs(struct verify *v, struct rf_error *err) {
     bool same;
     if (explain_hang(v, &same, err) < 0) return -1;
-    printf("\n%s: the recording is in '%s'\n",
-           same ? "it still hangs" : "another deadlock than the recorded one", v->path);
+    cli_say(stdout, "\n%s: the recording is in '%s'\n",
+            same ? "it still hangs" : "another deadlock than the recorded one", v->path);
     return RF_DEADLOCK;
 }
 
 static int not_reached(const struct verify *v) {
-    printf("the situation could not be reached: %s\n", v->why);
+    cli_say(stdout, "the situation could not be reached: %s\n", v->why);
     if (!v->gone || !cli_has(v->args, "gone-is-fixed")) return RF_CANNOT;
-    printf("taken for fixed (--gone-is-fixed)\n");
+    cli_say(stdout, "taken for fixed (--gone-is-fixed)\n");
     return RF_OK;
 }
 
@@ -365,15 +365,15 @@ static int verify(struct verify *v, struct rf_error *err) {
     if (outcome == HANGS) return hangs(v, err);
     if (!cli_has(v->args, "output")) unlink(v->path);
     if (!v->forced) return not_reached(v);
-    printf("fixed: the situation was forced %" PRIu64 " time%s and the child went on", v->forced,
-           v->forced == 1 ? "" : "s");
+    cli_say(stdout, "fixed: the situation was forced %" PRIu64 " time%s and the child went on", v->forced,
+            v->forced == 1 ? "" : "s");
     const char *begin = " (";
     for (int i = 0; i < GATE_VERDICTS; i++) {
         if (!v->seen[i]) continue;
-        printf("%s%s: %" PRIu64, begin, gate_verdict_name((enum gate_verdict)i), v->seen[i]);
+        cli_say(stdout, "%s%s: %" PRIu64, begin, gate_verdict_name((enum gate_verdict)i), v->seen[i]);
         begin = ", ";
     }
-    printf(")\n");
+    cli_say(stdout, ")\n");
     return RF_OK;
 }
 
@@ -414,8 +414,8 @@ static int run_verify(const struct cli_args *args, struct rf_error *err) {
         char taken[400], forked[400];
         describe(&v->situation.acquired, taken, sizeof taken);
         describe(&v->situation.forked, forked, sizeof forked);
-        printf("recorded: %s, taken in %s, held at the fork in %s\n",
-               v->situation.lock[0] ? v->situation.lock : "a lock", taken, forked);
+        cli_say(stdout, "recorded: %s, taken in %s, held at the fork in %s\n",
+                v->situation.lock[0] ? v->situation.lock : "a lock", taken, forked);
         fflush(stdout);
         run_once_begin();
         status = verify(v, err);

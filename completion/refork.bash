@@ -12,7 +12,7 @@ _refork() {
         # What follows the program's name is its own command line.
         for ((i = 2; i < COMP_CWORD; i++)); do
             case ${COMP_WORDS[i]} in
-            -o | --output | --seed | --schedule | --save-schedule | --log | --runs | --for | --timeout | --strategy | --before | --after | --junit) ((i++)) ;;
+            -o | --output | --seed | --schedule | --save-schedule | --log | --runs | --for | --timeout | --strategy | --before | --after | --junit | --input | --healthy | --state | --shard) ((i++)) ;;
             --) ((i++)) && break ;;
             -*) ;;
             *) break ;;
@@ -23,7 +23,7 @@ _refork() {
             return
         fi
     fi
-    if [ "$command" = verify ]; then
+    if [ "$command" = verify ] || [ "$command" = minimize ]; then
         # What follows "--" is a program's command line.
         for ((i = 2; i < COMP_CWORD; i++)); do
             [ "${COMP_WORDS[i]}" = -- ] || continue
@@ -32,7 +32,7 @@ _refork() {
         done
     fi
     case $previous in
-    -o | --output | --schedule | --save-schedule | --log | --junit)
+    -o | --output | --schedule | --save-schedule | --log | --junit | --input)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
@@ -44,11 +44,15 @@ _refork() {
         mapfile -t COMPREPLY < <(compgen -W "directed pct random delay" -- "$current")
         return
         ;;
+    --state)
+        mapfile -t COMPREPLY < <(compgen -d -- "$current")
+        return
+        ;;
     --before | --after)
         mapfile -t COMPREPLY < <(compgen -c -- "$current")
         return
         ;;
-    --runs | --for | --timeout | --seed | --error-exitcode | --from | --task | --at | --script | --size) return ;;
+    --runs | --for | --timeout | --seed | --healthy | --shard | --error-exitcode | --from | --task | --at | --script | --size) return ;;
     esac
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$("$refork" help --words "$command" 2>/dev/null | tr -d '=')" -- "$current")

@@ -329,3 +329,33 @@ int code_length(const uint8_t *code, size_t len, uint64_t pc, uint64_t *target) 
         *target = pc + in.length + (uint64_t)operands[0].imm.value.s;
     return in.length;
 }
+
+int code_next(const uint8_t *code, size_t len, const struct user_regs_struct *regs, code_reader read,
+              void *context, uint64_t next[2]) {
+    ZydisDecodedInstruction in;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    if (!decode(code, len, &in, operands)) return 0;
+    const uint64_t gpr[16] = {regs->rax, regs->rbx, regs->rcx, regs->rdx, regs->rsi, regs->rdi,
+                              regs->rbp, regs->rsp, regs->r8,  regs->r9,  regs->r10, regs->r11,
+                              regs->r12, regs->r13, regs->r14, regs->r15};
+    uint64_t behind = regs->rip + in.length;
+    next[0] = behind;
+    if (in.meta.category == ZYDIS_CATEGORY_RET) return read(context, regs->rsp, &next[0], 8) ? 1 : 0;
+    bool conditional = in.meta.category == ZYDIS_CATEGORY_COND_BR;
+    if (in.meta.category != ZYDIS_CATEGORY_CALL && in.meta.category != ZYDIS_CATEGORY_UNCOND_BR &&
+        !conditional)
+        return 1;
+    const ZydisDecodedOperand *to = &operands[0];
+    if (to->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+        next[0] = behind + (uint64_t)to->imm.value.s;
+        next[1] = behind;
+        return conditional ? 2 : 1;
+    }
+    if (to->type == ZYDIS_OPERAND_TYPE_REGISTER) {
+        next[0] = register_value(to->reg.value, gpr);
+        return 1;
+    }
+    if (to->type != ZYDIS_OPERAND_TYPE_MEMORY) return 0;
+    uint64_t slot = effective_address(&in, operands, 0, regs->rip, gpr, regs->fs_base, regs->gs_base);
+    return read(context, slot, &next[0], 8) ? 1 : 0;
+}

@@ -26,4 +26,9 @@ bool code_step(const uint8_t *code, size_t len, const struct user_regs_struct *r
                const struct user_fpregs_struct *fp, code_reader read, void *context, struct code_step *out,
                bool *needs_fp);
 
+// Where the instruction at regs->rip, which is about to be executed, may go on: both ways of a conditional branch. The
+// number of them; 0: not an instruction, or its target cannot be read. A syscall goes on behind it.
+int code_next(const uint8_t *code, size_t len, const struct user_regs_struct *regs, code_reader read,
+              void *context, uint64_t next[2]);
+
 #endif

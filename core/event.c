@@ -21,9 +21,15 @@ const char *piece_kind_name(int kind) {
 }
 
 const char *wait_kind_name(uint64_t kind) {
-    static const char *const names[WAIT_KINDS] = {"outside", "futex", "child",     "timed",
-                                                  "yield",   "spin",  "pipe-read", "pipe-write"};
+    static const char *const names[WAIT_KINDS] = {"outside", "futex",   "child",     "timed",
+                                                  "yield",   "spin",    "pipe-read", "pipe-write",
+                                                  "socket",  "eventfd", "file-lock", "sysv"};
     return kind < WAIT_KINDS ? names[kind] : "?";
+}
+
+unsigned event_own_steps(int kind) {
+    static const uint8_t steps[EV_KINDS] = {[EV_SYSCALL] = 2, [EV_ENTER] = 1, [EV_EXIT] = 1, [EV_TRAP] = 1};
+    return kind > 0 && kind < EV_KINDS ? steps[kind] : 0;
 }
 
 const struct piece *event_piece(const struct event *e, int kind, size_t *from) {

@@ -46,6 +46,10 @@ enum wait_kind {
     WAIT_SPIN,      // looks at words again and again without a syscall
     WAIT_PIPE_READ, // asleep in read, poll or select on a pipe; v1: the fd, v2: the pipe's inode
     WAIT_PIPE_WRITE, // asleep in write to a full pipe; v1, v2 as above
+    WAIT_SOCKET,     // asleep on a connected AF_UNIX socket; v1: the fd, v2: its inode
+    WAIT_EVENTFD,    // v1: the fd, v2: the eventfd's id
+    WAIT_FILE_LOCK,  // in flock or fcntl; v1: the fd, v2: the file's inode
+    WAIT_SYSV,       // in semop, msgrcv or msgsnd; v1: the set or queue
     WAIT_KINDS
 };
 
@@ -93,6 +97,10 @@ struct event {
 
 // "syscall", "enter", ...; "?" for a number that is no kind.
 const char *event_kind_name(int kind);
+// How many steps of its own a task has made with an event of that kind: the entry and the exit of a call are one each,
+// a trapped instruction is one. Its library calls count besides. Such a number names the same place of the task in
+// another run, whenever the others ran: nothing that refork adds by itself (ticks, breakpoints) counts.
+unsigned event_own_steps(int kind);
 const char *piece_kind_name(int kind);
 const char *wait_kind_name(uint64_t kind); // "futex", "pipe-read", ...
 

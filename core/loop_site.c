@@ -222,6 +222,60 @@ static bool is_displaceable(const ZydisDecodedInstruction *in) {
     return !rsp_base;
 }
 
+// ---- flags that nobody reads
+
+enum {
+    FLAG_CF = 0x001,
+    FLAG_PF = 0x004,
+    FLAG_AF = 0x010,
+    FLAG_ZF = 0x040,
+    FLAG_SF = 0x080,
+    FLAG_DF = 0x400,
+    FLAG_OF = 0x800,
+    FLAGS_ALL = FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF,
+};
+
+// Which flags the instruction gives a value that does not depend on what they were. Shifts by 0, `rep` with rcx 0 and
+// "undefined" ones may leave them as they are, so only these count (Intel SDM vol. 1, table A-1).
+static uint32_t flags_written(const ZydisDecodedInstruction *in) {
+    switch (in->mnemonic) {
+    case ZYDIS_MNEMONIC_ADD:
+    case ZYDIS_MNEMONIC_SUB:
+    case ZYDIS_MNEMONIC_CMP:
+    case ZYDIS_MNEMONIC_NEG:
+    case ZYDIS_MNEMONIC_XADD:
+        return FLAGS_ALL;
+    case ZYDIS_MNEMONIC_AND:
+    case ZYDIS_MNEMONIC_OR:
+    case ZYDIS_MNEMONIC_XOR:
+    case ZYDIS_MNEMONIC_TEST:
+        return FLAGS_ALL & ~(uint32_t)FLAG_AF;
+    case ZYDIS_MNEMONIC_INC:
+    case ZYDIS_MNEMONIC_DEC:
+        return FLAGS_ALL & ~(uint32_t)FLAG_CF;
+    default:
+        return 0;
+    }
+}
+
+// Whether all code from `pc` on, as far as it runs straight ahead, writes each of the flags before it reads it.
+static bool flags_are_dead(const struct code_map *map, uint64_t pc) {
+    uint32_t written = 0;
+    for (int n = 0; n < 16; n++) {
+        ZydisDecodedInstruction in;
+        uint8_t bytes[15];
+        size_t len = read_instruction(map->read, map->context, pc, bytes);
+        if (!decode(bytes, len, &in) || is_bound_to_its_place(&in) || ends_flow(&in) || is_relative(&in) ||
+            in.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE || in.mnemonic == ZYDIS_MNEMONIC_CALL)
+            return false;
+        if (in.cpu_flags && in.cpu_flags->tested & FLAGS_ALL & ~written) return false;
+        written |= flags_written(&in);
+        if (written == FLAGS_ALL) return true;
+        pc += in.length;
+    }
+    return false;
+}
+
 // ---- the stub's code
 
 struct emitter {
@@ -385,11 +439,23 @@ static void emit_displaced(struct emitter *e, const struct loop_site *site, stru
     emit_jmp(e, site->address + site->patch_len);
 }
 
-static bool build_stub(struct loop_site *site, uint64_t count_address, uint64_t limit_address) {
+// Flags that nobody reads need no place. They are the same in each turn and whatever the limit is: ZF and PF, as behind
+// a PLT stub.
+static void emit_restore_dead(struct emitter *e, uint64_t save) {
+    EMIT(e, 0x31, 0xc0); // xor %eax,%eax
+    emit_load_rax(e, save + SAVE_RAX);
+}
+
+static bool build_stub(struct loop_site *site, bool dead_flags, uint64_t count_address,
+                       uint64_t limit_address) {
     static const uint8_t jae[] = {0x0f, 0x83};
+    void (*const restore)(struct emitter *, uint64_t) = dead_flags ? emit_restore_dead : emit_restore;
     struct emitter e = {.code = site->stub, .size = sizeof site->stub, .address = site->stub_address};
     uint64_t save = site->save_address;
-    emit_save(&e, save);
+    if (dead_flags)
+        emit_store_rax(&e, save + SAVE_RAX);
+    else
+        emit_save(&e, save);
     EMIT(&e, 0x48, 0x89, 0xc8); // mov %rcx,%rax
     emit_store_rax(&e, save + SAVE_RCX);
     EMIT(&e, 0x48, 0xb9); // movabs $count,%rcx
@@ -399,12 +465,12 @@ static bool build_stub(struct loop_site *site, uint64_t count_address, uint64_t 
     EMIT(&e, 0x48, 0x39, 0x01); // cmp %rax,(%rcx)
     size_t trap = emit_forward(&e, jae, sizeof jae);
     emit_restore_rcx(&e, save);
-    emit_restore(&e, save);
+    restore(&e, save);
     uint64_t go_on = e.address + e.len;
     emit_displaced(&e, site, site);
     land_forward(&e, trap);
     emit_restore_rcx(&e, save);
-    emit_restore(&e, save);
+    restore(&e, save);
     EMIT(&e, 0xcc);
     site->trap_pc = e.address + e.len;
     emit_jmp(&e, go_on);
@@ -487,7 +553,8 @@ int loop_site_build(code_reader read, void *context, const uint64_t *trace, size
                                       .stub_address = stub_address,
                                       .save_address = LOOP_SAVE_AREA(limit_address)};
             memcpy(out->original, bytes, len);
-            found = build_stub(out, count_address, limit_address) && build_patch(out);
+            found = build_stub(out, flags_are_dead(&map, out->address), count_address, limit_address) &&
+                    build_patch(out);
         }
     }
     map_release(&map);
@@ -509,15 +576,6 @@ bool loop_site_program_pc(const struct loop_site *site, uint64_t pc, uint64_t *p
 
 // ---- the comparing stub
 
-enum {
-    FLAG_CF = 0x001,
-    FLAG_PF = 0x004,
-    FLAG_AF = 0x010,
-    FLAG_ZF = 0x040,
-    FLAG_SF = 0x080,
-    FLAG_DF = 0x400,
-    FLAG_OF = 0x800
-};
 enum { LAHF_FLAGS = FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF, LAHF_ONES = 0x02 };
 
 // Hardware register numbers of state_want.gpr, in its order.

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,13 @@ uint64_t tracee_fp_digest(pid_t tid) {
     // Not the pointers of the last x87 instruction (rip, rdp, fop): they need not survive a switch.
     uint64_t sum = XXH3_64bits(f.xmm_space, sizeof f.xmm_space);
     return XXH3_64bits_withSeed(f.st_space, sizeof f.st_space, sum + f.mxcsr);
+}
+
+void tracee_quiet_stops(void) {
+    struct sigaction sa;
+    if (sigaction(SIGCHLD, NULL, &sa) || sa.sa_handler != SIG_DFL || sa.sa_flags & SA_NOCLDSTOP) return;
+    sa.sa_flags |= SA_NOCLDSTOP;
+    sigaction(SIGCHLD, &sa, NULL);
 }
 
 char task_state_letter(pid_t tid) {

@@ -330,6 +330,7 @@ static void outside_signals(struct recorder *r) {
 
 int engine_run(struct recorder *r) {
     install_signals(true);
+    tracee_quiet_stops();
     // The tracees trap rdtsc. A thread that does not costs a switch of CR4.TSD, an exit to the hypervisor in
     // a VM, at each context switch to or from one that does: measured, it tripled the price of a ptrace stop.
     // So this thread traps it, too.

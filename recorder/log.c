@@ -132,6 +132,7 @@ void canonical_regs(struct user_regs_struct *regs) {
 
 void log_event(struct recorder *r, struct task *t, struct event *e) {
     if (r->unlogged && r->unlogged != t) log_unlogged_entry(r);
+    if (t) t->own_steps += event_own_steps(e->kind);
     e->time_us = r->clock_us;
     if (r->failed || r->trace_lost) return;
     struct rf_error err;

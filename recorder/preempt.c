@@ -274,6 +274,7 @@ static void log_state(struct recorder *r, struct task *t, const struct user_regs
         batch_last(&b)->v[0] = site->address;
     }
     set_landmark(t, regs);
+    t->stepped = true;
     clock_set_limit(t->mm, ~0ull);
     batch_log(r, t, &b);
 }

@@ -1,7 +1,7 @@
 #include "core/clock.h"
 #include "core/cpu.h"
 #include "core/version.h"
-#include "recorder/engine.h"
+#include "recorder/files.h"
 
 #include <asm/prctl.h>
 #include <errno.h>
@@ -61,6 +61,7 @@ int record_run(const struct record_options *options, struct record_result *resul
     result->events = trace_event_count(r.trace);
     int finished = trace_finish(r.trace, &last);
     modules_free(&r);
+    files_release(&r);
     gate_free(&r);
     strategist_free(&r);
     if (failed)

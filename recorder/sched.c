@@ -16,12 +16,15 @@ bool may_run(const struct recorder *r, const struct task *t) {
 }
 
 bool others_ready(struct recorder *r, struct task *t) {
+    if (r->stuck_since_us) return true; // the engine itself wants a turn before long
     for (struct task *o = r->tasks; o; o = o->next)
         if (o != t && may_run(r, o)) return true;
     return false;
 }
 
 void slice_begin(struct recorder *r, struct task *t) {
+    if (r->stuck_since_us)
+        t->busy = 0; // a look at its loop may take a second: not before what is stuck is told of
     r->current = t;
     r->slice_end_us = r->clock_us + SLICE_US;
     // 1..2*mean landmarks; one slice in eight is long, so that a task also gets far ahead at times.
@@ -78,6 +81,9 @@ struct task *schedule(struct recorder *r) {
     recent_us(r);
     // In the middle of a slice (a signal was held back, or ignored): nobody else may run.
     if (c && c->state == TASK_READY && !c->at_landmark) return c;
+    r->stuck_turns++;
+    if (stuck_due(r)) stuck_check(r, NULL);
+    if (r->stop_all) return NULL;
     if (r->gate) gate_poll(r);
     return r->strategist ? strategist_choose(r) : slices_choose(r);
 }

@@ -7,7 +7,7 @@
 
 enum {
     SPIN_STEPS = 4096,   // for a turn that comes back equal: up to half of it long
-    FIRST_STEPS = 384,   // ... in the first look at a thread that no fork has left alone
+    FIRST_STEPS = 192,   // ... in the first look at a thread that no fork has left alone
     COUNT_STEPS = 12000, // for a turn that counts
     FEWEST_STEPS = 128,  // less is no look
     STEP_US = 25,
@@ -22,11 +22,12 @@ struct walk {
     uint64_t until_us; // of recorder.spun_us: the end of its budget
 };
 
-// How many steps of t the recording can afford: a 25th of its time. A budget of its own: many tasks that poll with
-// pauses would use up all, and a child that spins would never be looked at. What is likely to be stuck, and to be what
-// is looked for, has some in advance; a program that only computes has the first looks of its threads.
+// How many steps of t the recording can afford. A budget of its own: many tasks that poll with pauses would use up all, and
+// a child that spins would never be looked at. What a fork has left alone is likely to be stuck, and is what is looked
+// for: a 25th of the time, and some in advance. A program that only computes shall not notice it.
 static size_t affordable_steps(const struct recorder *r, const struct task *t) {
-    uint64_t advance = t->process->child_of_threaded ? 5000000 : 500000, all = (r->clock_us + advance) / 25;
+    bool alone = t->process->child_of_threaded;
+    uint64_t all = alone ? (r->clock_us + 5000000) / 25 : (r->clock_us + 250000) / 50;
     return all > r->spun_us ? (all - r->spun_us) / STEP_US : 0;
 }
 

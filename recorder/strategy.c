@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 enum {
@@ -31,10 +32,12 @@ struct strategist {
     uint64_t since;
     unsigned ticks; // since the last choice
     uint64_t points[PCT_DEPTH_MAX], values[PCT_DEPTH_MAX];
-    size_t point_count, next; // of points, or of the plan's switches
+    size_t point_count, next; // of points, or of the plan's switches or stints
     uint64_t *priorities;     // of the first tasks
-    int64_t lowest;
+    int64_t lowest, highest;
     uint64_t misfits, first_misfit;
+    uint64_t stint_steps; // that the task whose stint it is had made when it was last looked at
+    bool starves;         // the present task has made nothing for long that counts
 };
 
 void strategist_begin(struct recorder *r) {
@@ -46,6 +49,7 @@ void strategist_begin(struct recorder *r) {
     s->saved = r->options->saved;
     if (plan) s->random = plan->seed;
     if (s->kind == STRATEGY_PCT) {
+        s->highest = (int64_t)(plan->depth + plan->threads);
         s->priorities = calloc(plan->threads, sizeof *s->priorities);
         rf_assert(s->priorities);
         pct_priorities(plan->seed, plan->threads, plan->depth, s->priorities);
@@ -68,7 +72,12 @@ void strategist_free(struct recorder *r) {
 void strategist_end(struct recorder *r) {
     struct strategist *s = r->strategist;
     r->result->steps = s->steps;
-    if (s->misfits)
+    if (s->misfits && s->kind == STRATEGY_STINTS)
+        log_note(r, NULL,
+                 "the schedule did not fit: in %llu of its stints the task ended too early, the first at "
+                 "step %llu",
+                 (unsigned long long)s->misfits, (unsigned long long)s->first_misfit);
+    else if (s->misfits)
         log_note(r, NULL,
                  "the schedule did not fit: %llu of its switches name a task that could not run, the first "
                  "at step %llu",
@@ -113,8 +122,20 @@ static int64_t priority_of(struct strategist *s, struct task *t) {
     return t->priority;
 }
 
+// Two tasks that sleep in turns would keep a third one of lower priority from running for ever.
+static void notice_waiting(struct recorder *r, const struct task *c) {
+    struct strategist *s = r->strategist;
+    for (struct task *t = r->tasks; t; t = t->next) {
+        if (t == c || !may_run(r, t)) t->waits_from = s->steps;
+        if (s->steps - t->waits_from <= STARVE_STEPS) continue;
+        t->ranked = true;
+        t->priority = ++s->highest;
+    }
+}
+
 static struct task *choose_pct(struct recorder *r, struct task *c, bool gives_way) {
     struct strategist *s = r->strategist;
+    notice_waiting(r, c);
     if (c && gives_way) {
         c->ranked = true;
         c->priority = --s->lowest;
@@ -161,6 +182,61 @@ static struct task *choose_listed(struct recorder *r, struct task *c, struct tas
     return listed ? listed : keep ? keep : in_turn(r, c);
 }
 
+// ---- stints
+
+// As the trace counts them: a call that t is in has been entered, though its event may still be to come.
+static uint64_t own_steps(const struct recorder *r, const struct task *t) {
+    return t->own_steps + (r->unlogged == t && t->in_syscall);
+}
+
+// Only time ends this sleep. (A futex with a timeout waits for somebody all the same.)
+static bool sleeps_for_time(const struct task *t) {
+    if (t->state != TASK_IN_KERNEL || !t->in_syscall) return false;
+    switch (t->nr) {
+    case SYS_nanosleep:
+    case SYS_clock_nanosleep:
+        return true;
+    case SYS_poll:
+    case SYS_ppoll:
+        return t->args[1] == 0 && (t->nr == SYS_poll ? (int)t->args[2] >= 0 : t->args[2] != 0);
+    case SYS_select:
+    case SYS_pselect6:
+        return t->args[0] == 0 && t->args[4] != 0;
+    default:
+        return false;
+    }
+}
+
+static struct task *task_numbered(struct recorder *r, uint32_t number) {
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (t->number == number) return t;
+    return NULL;
+}
+
+// Whose stint it is, NULL: nobody's, or of a task that is still to be born. Stints that are over are left behind.
+static struct task *stint_task(struct recorder *r) {
+    struct strategist *s = r->strategist;
+    for (; s->next < s->plan->stint_count; s->next++) {
+        const struct schedule_stint *stint = &s->plan->stints[s->next];
+        struct task *t = task_numbered(r, stint->task);
+        if (!t && stint->task > r->task_numbers) return NULL;
+        if (t) s->stint_steps = own_steps(r, t);
+        if (t && s->stint_steps < stint->step) return t;
+        // The step behind the last one is its end.
+        if (!t && s->stint_steps + 1 < stint->step && !s->misfits++) s->first_misfit = stint->step;
+    }
+    return NULL;
+}
+
+// Nobody else runs while the task whose stint it is sleeps for a time: so the order does not depend on how fast the
+// others are. When it waits for something else, the others may have to make that happen.
+static struct task *choose_stint(struct recorder *r, struct task *c, struct task *keep) {
+    struct task *t = stint_task(r);
+    if (t && may_run(r, t) && !(t == c && r->strategist->starves)) return t;
+    if (t && sleeps_for_time(t)) return NULL;
+    return keep ? keep : in_turn(r, c);
+}
+
 static struct task *choose(struct recorder *r, struct task *c, bool gives_way, unsigned ready) {
     struct task *keep = c && may_run(r, c) && !gives_way ? c : NULL;
     switch (r->strategist->kind) {
@@ -172,6 +248,8 @@ static struct task *choose(struct recorder *r, struct task *c, bool gives_way, u
         return choose_delay(r, c, keep);
     case STRATEGY_SWITCHES:
         return choose_listed(r, c, keep);
+    case STRATEGY_STINTS:
+        return choose_stint(r, c, keep);
     default:
         return keep;
     }
@@ -190,10 +268,11 @@ static void save(struct strategist *s, const struct task *usual, const struct ta
 }
 
 // The steps of the slice that ends here: its library calls, of which a tick is one, and the landmark.
-static void count_steps(struct strategist *s, const struct task *c, unsigned ready) {
+static void count_steps(struct strategist *s, struct task *c, unsigned ready) {
     if (c && s->mm == c->mm->id) {
         uint64_t count = clock_count(c->mm);
         if (s->many) s->steps += count - s->count;
+        c->own_steps += count - s->count;
         s->count = count;
     }
     s->many = ready > 1;
@@ -213,16 +292,20 @@ struct task *strategist_choose(struct recorder *r) {
     bool starves = s->many && c && c->number == s->runner &&
                    ((limited && s->steps - s->since > STARVE_STEPS) || s->ticks > STARVE_TICKS);
     s->ticks = 0;
-    bool gives_way = c && (c->yielded || starves);
+    s->starves = starves;
+    // A loop that sleeps between its looks is as little to be waited for as one that yields.
+    bool gives_way = c && (c->yielded || (c->slept && s->kind == STRATEGY_PCT) || starves);
     struct task *usual = c && may_run(r, c) && !c->yielded ? c : in_turn(r, c), *next;
     if (s->kind == STRATEGY_NONE) {
         next = slices_choose(r);
         if (s->many) save(s, usual, next);
         return next;
     }
-    next = s->many ? choose(r, c, gives_way, ready) : in_turn(r, NULL);
+    // A stint may be that of a task that is asleep.
+    next = s->many || s->kind == STRATEGY_STINTS ? choose(r, c, gives_way, ready) : in_turn(r, NULL);
+    if (!next) return NULL;
     if (s->many) save(s, usual, next);
-    if (c) c->yielded = false;
+    if (c) c->yielded = c->slept = false;
     if (next->number != s->runner || starves || !s->many) {
         s->runner = next->number;
         s->since = s->steps;
@@ -250,6 +333,12 @@ void strategist_resume(struct recorder *r, struct task *t) {
     s->mm = t->mm->id;
     s->count = clock_count(t->mm);
     if (s->kind == STRATEGY_NONE || t->interrupt_wanted) return;
+    if (s->kind == STRATEGY_STINTS) {
+        uint64_t own = own_steps(r, t);
+        bool limited = stint_task(r) == t;
+        clock_set_limit(t->mm, limited ? s->count + s->plan->stints[s->next].step - own : ~0ull);
+        return;
+    }
     uint64_t point = s->many ? next_point(s) : ~0ull;
     clock_set_limit(t->mm, point == ~0ull ? ~0ull : s->count + (point > s->steps ? point - s->steps : 1));
 }

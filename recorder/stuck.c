@@ -1,15 +1,18 @@
 // Who waits for ever? A task is stuck when nothing outside and no task that is not stuck itself can end its
 // wait: the greatest set of waiting tasks that is closed under "who could end it".
+#include "core/code.h"
+#include "recorder/files.h"
 #include "recorder/loop.h"
-#include "recorder/pipes.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 static bool loops(const struct task *t) {
     return t->loop && t->loop->kind != WAIT_OUTSIDE;
@@ -35,21 +38,33 @@ static enum wait_kind wait_of(struct recorder *r, struct task *t) {
     }
 }
 
-// Is the futex word in memory that another address space can reach as well?
-static bool word_is_shared(struct task *t) {
-    if ((int)t->args[1] & FUTEX_PRIVATE_FLAG) return false;
+// Who can reach the futex word besides its own address space?
+enum reach { REACH_OWN, REACH_FAMILY, REACH_ANYBODY };
+
+// A mapping that is shared, by its name: without one in the file system (MAP_ANONYMOUS is "/dev/zero (deleted)", what
+// sem_open's caller has unlinked, memfd) others get at it by fork alone, or are handed its fd.
+static enum reach mapping_reach(const struct recorder *r, const char *name) {
+    bool nameless = strstr(name, " (deleted)\n") && !r->fds_passed;
+    bool keyed = !strncmp(name, "/SYSV", 5) && strncmp(name, "/SYSV00000000", 13) != 0;
+    return nameless && !keyed ? REACH_FAMILY : REACH_ANYBODY;
+}
+
+static enum reach word_reach(const struct recorder *r, struct task *t) {
+    if ((int)t->args[1] & FUTEX_PRIVATE_FLAG) return REACH_OWN;
     char path[64], line[4400];
     snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
     FILE *f = fopen(path, "re");
-    bool shared = true;
+    enum reach reach = REACH_ANYBODY;
     while (f && fgets(line, sizeof line, f)) {
         uint64_t start, end;
         char prot[8];
-        if (sscanf(line, "%lx-%lx %7s", &start, &end, prot) == 3 && t->args[0] >= start && t->args[0] < end)
-            shared = prot[3] == 's';
+        int name = 0;
+        if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %n", &start, &end, prot, &name) < 3) continue;
+        if (t->args[0] < start || t->args[0] >= end) continue;
+        reach = prot[3] == 's' ? mapping_reach(r, line + name) : REACH_OWN;
     }
     if (f) fclose(f);
-    return shared;
+    return reach;
 }
 
 static bool child_matches(const struct task *t, const struct process *child) {
@@ -65,15 +80,15 @@ struct candidate {
     struct task *task;
     enum wait_kind kind;
     bool stuck, shared;
-    struct pipe_wait *pipe; // in stuck_set.waits
+    struct file_wait *files; // in stuck_set.waits
 };
 
 // The tasks that may wait for ever.
 struct stuck_set {
     struct candidate *all;
     size_t count;
-    struct pipe_wait *waits;
-    struct pipe_ends ends;
+    struct file_wait *waits;
+    struct file_ends ends;
 };
 
 static const struct candidate *stuck_one(const struct stuck_set *s, const struct task *t) {
@@ -82,7 +97,9 @@ static const struct candidate *stuck_one(const struct stuck_set *s, const struct
     return NULL;
 }
 
+// (A timer's signal ends it at last, or runs a handler.)
 static bool process_moves(struct recorder *r, const struct process *p, const struct stuck_set *s) {
+    if (p->timers) return true;
     for (struct task *t = r->tasks; t; t = t->next)
         if (t->process == p && !stuck_one(s, t)) return true;
     return false;
@@ -98,16 +115,24 @@ static bool child_moves(struct recorder *r, const struct task *t, const struct s
     return !any; // no such child: the call is about to fail
 }
 
-// Somebody has the other end who may write (read), close it or end.
-static bool pipe_moves(struct recorder *r, const struct pipe_wait *w, const struct stuck_set *s) {
+static bool anybody_moves(struct recorder *r, const struct stuck_set *s) {
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (!stuck_one(s, t)) return true;
+    return false;
+}
+
+// Somebody has an fd with which to write, read, unlock, close or end.
+static bool files_move(struct recorder *r, const struct file_wait *w, const struct stuck_set *s) {
     for (int i = 0; i < w->count; i++) {
         bool any = false;
         for (size_t k = 0; k < s->ends.count; k++) {
-            const struct pipe_end *e = &s->ends.all[k];
-            if (e->inode != w->inodes[i] || e->write != w->write) continue;
-            any = true;
+            const struct file_end *e = &s->ends.all[k];
+            if (e->file != &w->all[i]) continue;
+            any |= e->far;
             if (!e->process || process_moves(r, e->process, s)) return true;
         }
+        // A number is all that it takes to use these.
+        if (w->all[i].kind == FILE_SYSV) any = !anybody_moves(r, s);
         if (!any) return true; // closed meanwhile: the call is about to return
     }
     return false;
@@ -115,7 +140,7 @@ static bool pipe_moves(struct recorder *r, const struct pipe_wait *w, const stru
 
 static bool can_be_woken(struct recorder *r, const struct candidate *c, const struct stuck_set *s) {
     if (c->kind == WAIT_CHILD) return child_moves(r, c->task, s);
-    if (c->pipe) return pipe_moves(r, c->pipe, s);
+    if (c->files) return files_move(r, c->files, s);
     for (struct task *t = r->tasks; t; t = t->next)
         if (t != c->task && (t->mm == c->task->mm || c->shared) && !stuck_one(s, t)) return true;
     return false;
@@ -143,10 +168,58 @@ static bool waits_for_mutex(const struct task *t) {
            (op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 || (op == FUTEX_WAIT && t->args[2]));
 }
 
+// ---- Go
+
+static bool made_by_go(struct process *p) {
+    char path[64];
+    struct stat st;
+    if (p->go) return p->go == GO_YES;
+    p->go = GO_NO;
+    snprintf(path, sizeof path, "/proc/%d/exe", p->pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    void *image = MAP_FAILED;
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0)
+        image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (fd >= 0) close(fd);
+    if (image == MAP_FAILED) return false;
+    struct elf_module *m = elf_module_parse(image, (size_t)st.st_size);
+    if (m && elf_module_is_go(m)) p->go = GO_YES;
+    if (m) elf_module_free(m);
+    munmap(image, (size_t)st.st_size);
+    return p->go == GO_YES;
+}
+
+// In the program's own code, not in a C library.
+static bool in_own_program(struct task *t) {
+    char path[64], exe[4096], line[4400];
+    snprintf(path, sizeof path, "/proc/%d/exe", t->tid);
+    ssize_t n = readlink(path, exe, sizeof exe - 1);
+    if (n <= 0) return false;
+    exe[n] = 0;
+    snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
+    FILE *f = fopen(path, "re");
+    bool own = false;
+    while (f && !own && fgets(line, sizeof line, f)) {
+        uint64_t start, end;
+        int name = 0;
+        if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %n", &start, &end, &name) < 2 || !name) continue;
+        line[strcspn(line, "\n")] = 0;
+        own = t->entry_regs.rip >= start && t->entry_regs.rip < end && !strcmp(line + name, exe);
+    }
+    if (f) fclose(f);
+    return own;
+}
+
+// Go's runtime parks its threads in futex calls, and needs them all: a child that a fork left without them does nothing
+// on purpose but to call exec. When its last thread is parked as well, nobody is left to hand work to it.
+static bool parked_by_go(struct task *t) {
+    return t->process->child_of_threaded && t->nr == SYS_futex && made_by_go(t->process) && in_own_program(t);
+}
+
 // Does it wait as nobody does who idles until a process that still moves ends him?
-static bool waits_for_lock(const struct task *t) {
+static bool waits_for_lock(struct task *t) {
     const struct process *p = t->process;
-    if (!loops(t)) return waits_for_mutex(t);
+    if (!loops(t)) return waits_for_mutex(t) || t->nr == SYS_flock || t->nr == SYS_fcntl || parked_by_go(t);
     // Without a handler, a process that a fork left without its parent's threads has nobody who could write the word.
     return t->loop->locks || (p->child_of_threaded && !signal_could_help(p));
 }
@@ -164,13 +237,21 @@ static uint64_t awaited(const struct task *t) {
     return t->args[0] == P_PID ? t->args[1] : 0;
 }
 
-static void pipe_pieces(struct batch *b, const struct stuck_set *s, const struct pipe_wait *w,
+static enum wait_kind wait_of_file(const struct awaited_file *f) {
+    static const enum wait_kind kinds[] = {
+        [FILE_PIPE] = WAIT_PIPE_READ, [FILE_SOCKET] = WAIT_SOCKET,  [FILE_EVENTFD] = WAIT_EVENTFD,
+        [FILE_EPOLL] = WAIT_OUTSIDE,  [FILE_LOCK] = WAIT_FILE_LOCK, [FILE_SYSV] = WAIT_SYSV};
+    return f->kind == FILE_PIPE && f->write ? WAIT_PIPE_WRITE : kinds[f->kind];
+}
+
+// Of several files, the first one.
+static void file_pieces(struct batch *b, const struct stuck_set *s, const struct file_wait *w,
                         struct piece *wait) {
-    wait->v[1] = (uint64_t)w->fds[0];
-    wait->v[2] = w->inodes[0];
+    wait->v[1] = (uint64_t)w->all[0].fd;
+    wait->v[2] = w->all[0].id;
     for (size_t i = 0; i < s->ends.count; i++) {
-        const struct pipe_end *e = &s->ends.all[i];
-        if (e->inode != w->inodes[0] || e->write != w->write || !e->process) continue;
+        const struct file_end *e = &s->ends.all[i];
+        if (e->file != &w->all[0] || !e->far || !e->process) continue;
         batch_piece(b, PIECE_VALUE, 0);
         batch_last(b)->v[0] = (uint64_t)e->process->pid;
         batch_last(b)->v[1] = (uint64_t)e->fd;
@@ -192,7 +273,7 @@ static void log_stuck(struct recorder *r, const struct stuck_set *s, const struc
     if (c->kind == WAIT_FUTEX || c->kind == WAIT_TIMED) p->v[1] = t->args[0];
     if (loops(t)) p->v[3] = t->loop->seen;
     if (c->kind == WAIT_FUTEX) word_piece(&b, t, t->args[0], 4, false);
-    if (c->pipe) pipe_pieces(&b, s, c->pipe, p);
+    if (c->files) file_pieces(&b, s, c->files, p);
     for (int i = 0; loops(t) && i < t->loop->word_count; i++)
         word_piece(&b, t, t->loop->words[i].address, t->loop->words[i].size, t->loop->words[i].atomic);
     batch_log(r, t, &b);
@@ -202,8 +283,8 @@ static void log_stuck(struct recorder *r, const struct stuck_set *s, const struc
 // last a thread that may well have been idle. Whoever only waits for a child is never the cause.
 static int rank_of(const struct candidate *c) {
     bool left_alone = c->task->process->child_of_threaded;
-    if (c->pipe) return 3 + left_alone;
     if (waits_for_lock(c->task)) return 6 + left_alone;
+    if (c->files) return 3 + left_alone;
     return left_alone ? 5 : 1;
 }
 
@@ -224,12 +305,14 @@ static const struct candidate *main_one(const struct stuck_set *s) {
 static bool certain_enough(struct recorder *r, const struct stuck_set *s, const struct candidate *best,
                            bool *proved) {
     const struct process *p = best->task->process;
-    bool counts = false, handler = signal_could_help(p), others_move = false;
+    bool counts = false, handler = signal_could_help(p), others_move = false, others_handle = false;
     for (struct task *t = r->tasks; t; t = t->next) {
+        others_handle |= t->process != p && signal_could_help(t->process);
         others_move |= !stuck_one(s, t);
         counts |= t->process == p && loops(t) && !t->loop->fixed;
     }
-    *proved = !counts && !handler;
+    // A supervisor that waits for its child may tell it to stop when it is told so itself.
+    *proved = !counts && !handler && (!others_handle || waits_for_lock(best->task));
     // Somebody may wait on a semaphore or a condition until a process that still moves kills it: that is no
     // deadlock. Nobody waits so on a mutex. Without a handler a signal could only end the process, not its
     // wait: proved all the same.
@@ -239,6 +322,69 @@ static bool certain_enough(struct recorder *r, const struct stuck_set *s, const 
     // without threads that its parent had. The same goes for a loop that counts, but of one that takes a lock.
     if (handler || (counts && loops(best->task) && !best->task->loop->locks)) return p->child_of_threaded;
     return true;
+}
+
+// ---- when to say it
+
+// A task that waits for ever is told of together with those that come to wait for it: a parent on its way to waitpid.
+// They get a moment, and on a machine that has no time for the recorder some turns; who goes on working or polling does
+// not hold it up for longer.
+enum { SETTLE_US = 200000, SETTLE_TURNS = 16, SETTLE_MOST_US = 2000000, LOOK_AGAIN_US = 2000, LOOKS = 50 };
+
+// Asleep in a call without a timeout, stopped, or held by the fork gate: that may last.
+static bool stays_where_it_is(const struct recorder *r, const struct task *t) {
+    if (t->state == TASK_JOB_STOPPED || (r->gate && gate_holds(r, t))) return true;
+    if (t->state != TASK_IN_KERNEL || !t->in_syscall || task_state_letter(t->tid) != 'S') return false;
+    switch (t->nr) {
+    case SYS_nanosleep:
+    case SYS_clock_nanosleep:
+    case SYS_rt_sigtimedwait:
+    case SYS_restart_syscall:
+    case SYS_vfork:
+    case SYS_clone:
+    case SYS_clone3:
+        return false;
+    case SYS_futex:
+        return !t->args[3];
+    case SYS_poll:
+        return (int)t->args[2] < 0;
+    case SYS_epoll_wait:
+    case SYS_epoll_pwait:
+        return (int)t->args[3] < 0;
+    case SYS_ppoll:
+        return !t->args[2];
+    case SYS_epoll_pwait2:
+    case SYS_semtimedop:
+        return !t->args[3];
+    case SYS_select:
+    case SYS_pselect6:
+        return !t->args[4];
+    default:
+        return true;
+    }
+}
+
+bool stuck_due(const struct recorder *r) {
+    uint64_t waited = r->clock_us - r->stuck_since_us;
+    return r->stuck_since_us &&
+           ((waited >= SETTLE_US && r->stuck_turns >= SETTLE_TURNS) || waited >= SETTLE_MOST_US);
+}
+
+static bool settled(struct recorder *r, const struct stuck_set *s) {
+    if (!r->stuck_since_us) {
+        r->stuck_since_us = r->clock_us ? r->clock_us : 1;
+        r->stuck_looks = r->stuck_turns = 0;
+    }
+    if (stuck_due(r)) return true;
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (!stuck_one(s, t) && !t->stuck_logged && !stays_where_it_is(r, t)) return false;
+    return true;
+}
+
+// It was due, and nobody is stuck just now. What loops may only be between two of its turns.
+static void not_now(struct recorder *r) {
+    r->stuck_since_us = r->stuck_looks++ < LOOKS ? r->clock_us - SETTLE_US + LOOK_AGAIN_US : 0;
+    r->stuck_turns = SETTLE_TURNS;
 }
 
 static void report(struct recorder *r, const struct stuck_set *s, const struct candidate *best, bool proved) {
@@ -251,6 +397,7 @@ static void report(struct recorder *r, const struct stuck_set *s, const struct c
         s->all[i].task->stuck_logged = true;
         log_stuck(r, s, &s->all[i], &s->all[i] == best, proved);
     }
+    r->stuck_since_us = 0;
     r->result->stuck = true;
     r->result->proved = proved;
     r->result->stuck_pid = best->task->process->pid;
@@ -270,25 +417,32 @@ static bool whole_process_waits(struct recorder *r, const struct process *p) {
     return true;
 }
 
-// The greatest set. `pipes`: with waits for pipes, which cost a walk through /proc.
-static void find(struct recorder *r, bool pipes, struct stuck_set *s) {
+static bool waits_for_files(struct recorder *r, struct task *t, struct file_wait *w) {
+    bool asleep = t->state == TASK_IN_KERNEL && t->in_syscall && task_state_letter(t->tid) == 'S';
+    return asleep && file_wait_of(r, t, w);
+}
+
+// The greatest set. `files`: with waits for files, which cost a walk through /proc.
+static void find(struct recorder *r, bool files, struct stuck_set *s) {
     size_t count = 0, waits = 0;
     for (struct task *t = r->tasks; t; t = t->next)
         count++;
     *s = (struct stuck_set){.all = calloc(count, sizeof *s->all),
-                            .waits = pipes ? calloc(count, sizeof *s->waits) : NULL};
+                            .waits = files ? calloc(count, sizeof *s->waits) : NULL};
     for (struct task *t = r->tasks; t; t = t->next) {
         struct candidate c = {.task = t, .kind = wait_of(r, t), .stuck = true};
-        bool asleep = t->state == TASK_IN_KERNEL && t->in_syscall;
-        if (pipes && c.kind == WAIT_OUTSIDE && asleep && task_state_letter(t->tid) == 'S' &&
-            pipe_wait_of(t, &s->waits[waits])) {
-            c.pipe = &s->waits[waits++];
-            c.kind = c.pipe->write ? WAIT_PIPE_WRITE : WAIT_PIPE_READ;
+        if (files && c.kind == WAIT_OUTSIDE && !loops(t) && waits_for_files(r, t, &s->waits[waits])) {
+            c.files = &s->waits[waits++];
+            c.kind = wait_of_file(&c.files->all[0]);
         }
-        c.shared = loops(t) ? t->loop->shared : c.kind == WAIT_FUTEX && word_is_shared(t);
+        enum reach reach = c.kind == WAIT_FUTEX ? word_reach(r, t) : REACH_OWN;
+        if (reach == REACH_ANYBODY) c.kind = WAIT_OUTSIDE;
+        // A timer's signal interrupts it, runs a handler or ends it; a wait for a lock goes on behind a handler.
+        if (t->process->timers && !waits_for_lock(t)) c.kind = WAIT_OUTSIDE;
+        c.shared = loops(t) ? t->loop->shared : reach == REACH_FAMILY;
         if (c.kind != WAIT_OUTSIDE) s->all[s->count++] = c;
     }
-    if (waits) pipe_ends_find(r, s->waits, waits, &s->ends);
+    if (waits) file_ends_find(r, s->waits, waits, &s->ends);
     for (bool changed = true; changed;) {
         changed = false;
         for (size_t i = 0; i < s->count; i++)
@@ -302,33 +456,35 @@ static void find(struct recorder *r, bool pipes, struct stuck_set *s) {
 static void set_free(struct stuck_set *s) {
     free(s->all);
     free(s->waits);
-    pipe_ends_free(&s->ends);
+    file_ends_free(&s->ends);
 }
 
-// Pipes are worth the walk when it has been quiet for a while, then ever more rarely, and for a loop.
-static bool look_at_pipes(const struct recorder *r, const struct task *t) {
+// Files are worth the walk when it has been quiet for a while, then ever more rarely, and for a loop.
+static bool look_at_files(const struct recorder *r, const struct task *t) {
     if (r->fds_passed) return false;
     return t ? loops(t) : r->idle_looks >= 4 && !(r->idle_looks & (r->idle_looks - 1));
 }
 
 void stuck_check(struct recorder *r, struct task *t) {
     if (t && !whole_process_waits(r, t->process)) return;
-    bool pipes = look_at_pipes(r, t), waiting = pipes;
+    bool due = stuck_due(r), files = due ? !r->fds_passed : look_at_files(r, t), waiting = files || due;
     for (struct task *o = r->tasks; o && !waiting; o = o->next)
         waiting = !o->stuck_logged && (loops(o) || sleeps_in_wait(o));
     if (!waiting) return;
     struct stuck_set s;
     bool proved;
-    find(r, pipes, &s);
+    find(r, files, &s);
     const struct candidate *best = main_one(&s);
     if (best && certain_enough(r, &s, best, &proved)) {
-        if (!pipes && !r->fds_passed) { // now that it is said: who waits on a pipe of theirs?
+        if (!files && !r->fds_passed) { // now that it is said: who waits on a file of theirs?
             set_free(&s);
             find(r, true, &s);
             best = main_one(&s);
             if (best && !certain_enough(r, &s, best, &proved)) best = NULL;
         }
-        if (best) report(r, &s, best, proved);
+        if (best && settled(r, &s)) report(r, &s, best, proved);
+    } else if (due) {
+        not_now(r);
     }
     set_free(&s);
 }

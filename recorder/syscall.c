@@ -1,4 +1,5 @@
 #include "core/clock.h"
+#include "recorder/files.h"
 #include "recorder/loop.h"
 
 #include <asm/prctl.h>
@@ -245,6 +246,7 @@ void syscall_entry(struct recorder *r, struct task *t) {
         return;
     }
     bool loops = loop_entry(r, t);
+    t->slept = t->nr == SYS_nanosleep || t->nr == SYS_clock_nanosleep;
     if (t->nr == SYS_sched_yield) {
         t->yielded = true;
         answer(r, t, &regs, 0);
@@ -400,6 +402,8 @@ static void remember(struct recorder *r, struct task *t, int64_t ret) {
     // close frees the slot even when it fails.
     t->fds = fdtable_syscall(t->fds, t->nr, t->args, ret, read_tracee, t);
     if (ret < 0) return;
+    files_call(r, t, ret);
+    note_timers(t);
     switch (t->nr) {
     case SYS_set_tid_address:
         t->clear_tid = t->args[0];
@@ -413,16 +417,6 @@ static void remember(struct recorder *r, struct task *t, int64_t ret) {
     case SYS_prctl:
         if (t->args[0] == PR_SET_NAME)
             tracee_read(t->tid, t->mm->mem_fd, t->args[1], t->name, sizeof t->name - 1);
-        break;
-    case SYS_sendmsg: {
-        uint64_t control = 0;
-        tracee_read(t->tid, t->mm->mem_fd, t->args[1] + offsetof(struct msghdr, msg_controllen), &control, 8);
-        r->fds_passed |= control > 0;
-        break;
-    }
-    case SYS_sendmmsg:
-    case SYS_pidfd_getfd:
-        r->fds_passed = true;
         break;
     default:
         break;

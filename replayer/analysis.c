@@ -13,18 +13,8 @@
 
 enum { FRAMES_MAX = 256, REFUSED_LOOK = 1000 };
 
-static struct stack copy_stack(const struct frame *frames, size_t n) {
-    struct stack s = {0};
-    if (!n) return s;
-    s.frames = malloc(n * sizeof *frames);
-    rf_assert(s.frames);
-    memcpy(s.frames, frames, n * sizeof *frames);
-    s.count = n;
-    return s;
-}
-
 struct stack stack_copy(const struct stack *s) {
-    return copy_stack(s->frames, s->count);
+    return stack_of(s->frames, s->count);
 }
 
 void analysis_point(struct analysis *a, int tid, struct finding_point *out) {
@@ -34,7 +24,7 @@ void analysis_point(struct analysis *a, int tid, struct finding_point *out) {
     *out = (struct finding_point){.event = timeline_position(a->timeline),
                                   .pid = life == NONE ? 0 : a->history.lives[life].pid,
                                   .tid = tid,
-                                  .stack = copy_stack(frames, n)};
+                                  .stack = stack_of(frames, n)};
 }
 
 void analysis_task(struct analysis *a, size_t life, const struct stack *stack, struct finding_task *out) {
@@ -167,8 +157,9 @@ static int look_at_waiter(struct analysis *a, const struct stuck *s, struct wait
         if (w->ref.owner && waits_on_its_stack(&view, args[0], task->regs.rsp) &&
             (args[0] = refused_mutex(a, s, l->tid)))
             lock_recognise(stack->frames, stack->count, args, &view, task->regs.rsp, &w->ref);
+        if (!timed && proxy_resolve(a, w, err) < 0) return -1;
     }
-    w->unnamed = !text_lock(a->timeline, &a->history, l->tid, &w->ref, &w->lock);
+    text_lock(a->timeline, &a->history, l->tid, &w->ref, &w->lock);
     w->shared = history_shared(&a->history, l->space, w->ref.base, s->event);
     // A watchpoint sees one process; the others' writes would be taken for changes by whoever writes next in
     // this one.
@@ -306,6 +297,7 @@ static void release(struct analysis *a) {
     }
     free(a->waiters);
     free(a->order);
+    lock_history_free(a->locks);
     history_release(&a->history);
 }
 
@@ -319,10 +311,10 @@ int analyse(struct timeline *t, struct verdict **out, struct rf_error *err) {
     memcpy(v->program, a.history.program, sizeof v->program);
     memcpy(v->end_reason, a.history.end_reason, sizeof v->end_reason);
     if (!failed && a.history.stuck_count)
-        failed = look_at_waiters(&a, err) < 0 || look_at_holders(&a, err) < 0;
+        failed = look_at_waiters(&a, err) < 0 || look_at_holders(&a, err) < 0 || cross_look(&a, err) < 0;
     if (!failed && (a.history.stuck_count || a.history.crash_count))
         failed = torn_look(&a, err) < 0 || findings_make(&a, err) < 0 || vanished_fill(&a, err) < 0 ||
-                 held_fill(&a, err) < 0 || timeline_seek(t, before, err) < 0;
+                 allocations_fill(&a, err) < 0 || held_fill(&a, err) < 0 || timeline_seek(t, before, err) < 0;
     release(&a);
     if (failed) {
         verdict_free(v);

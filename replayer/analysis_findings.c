@@ -6,8 +6,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-enum { RANK_CAUSE, RANK_UNKNOWN, RANK_CONSEQUENCE };
-
 void findings_append(struct analysis *a, const struct finding *f) {
     struct verdict *v = a->verdict;
     v->findings = reallocarray(v->findings, v->count + 1, sizeof *v->findings);
@@ -17,7 +15,7 @@ void findings_append(struct analysis *a, const struct finding *f) {
     v->findings[v->count++] = *f;
 }
 
-static struct finding *add(struct analysis *a, const struct waiter *w, enum finding_kind kind, int rank) {
+struct finding *findings_add(struct analysis *a, const struct waiter *w, enum finding_kind kind, int rank) {
     struct finding f = {.kind = kind,
                         .confidence = w->stuck->proved ? CONFIDENCE_PROVED : CONFIDENCE_LIKELY,
                         .lock = w->lock,
@@ -38,7 +36,7 @@ static void add_parties(const struct finding_party *from, size_t count, struct f
     }
 }
 
-static void add_holder(struct finding *f, const struct waiter *w) {
+void findings_holder(struct finding *f, const struct waiter *w) {
     if (!w->who.tid) return;
     f->holder = w->holder;
     f->holder_is_forker = w->holder_forks;
@@ -51,14 +49,13 @@ static void add_holder(struct finding *f, const struct waiter *w) {
     if (w->doubtful || guess) f->confidence = CONFIDENCE_LIKELY;
 }
 
-static void add_fork(struct finding *f, const struct waiter *w) {
+void findings_fork(struct finding *f, const struct waiter *w) {
     if (!w->fork.event) return;
     f->fork = w->fork;
     f->fork.stack = stack_copy(&w->fork.stack);
 }
 
-// Marks all that wait for the lock of `w` as explained; returns how many there are beside it.
-static size_t explain(struct analysis *a, const struct waiter *w) {
+size_t findings_explain(struct analysis *a, const struct waiter *w) {
     size_t more = 0;
     for (size_t i = 0; i < a->waiter_count; i++) {
         struct waiter *o = &a->waiters[i];
@@ -82,41 +79,43 @@ static void make_orphan(struct analysis *a, struct waiter *w) {
                              : w->holder_forks ? FINDING_SELF_HELD
                              : w->ref.polled   ? FINDING_ORPHANED_SPIN
                                                : FINDING_ORPHANED_LOCK;
-    struct finding *f = add(a, w, kind, RANK_CAUSE);
-    add_holder(f, w);
-    add_fork(f, w);
+    struct finding *f = findings_add(a, w, kind, RANK_CAUSE);
+    findings_holder(f, w);
+    findings_fork(f, w);
     if (!w->who.tid) f->confidence = CONFIDENCE_LIKELY;
     if (w->child_handler)
         text_reason_child_handler(f);
     else if (w->who.tid && w->facts.foreign_stack && !stack_is_whole(&f->acquired.stack))
         text_reason_fiber(f);
+    else if (!strcmp(w->ref.kind, LOCK_KIND_GIL) && w->who.tid)
+        text_reason_gil(f);
     text_advice(f,
                 !w->who.tid        ? ADVICE_NOT_SEEN
                 : w->child_handler ? ADVICE_CHILD_HANDLER
                 : w->holder_forks  ? ADVICE_FORKER
                                    : ADVICE_ORPHAN,
-                &w->ref, explain(a, w));
+                &w->ref, findings_explain(a, w));
 }
 
 // ---- nobody holds anything
 
-static bool process_explained(const struct analysis *a, int pid, const struct waiter *but) {
+bool findings_explained(const struct analysis *a, int pid, const struct waiter *but) {
     for (size_t i = 0; i < a->waiter_count; i++)
         if (&a->waiters[i] != but && a->waiters[i].explained && a->waiters[i].task.pid == pid) return true;
     return false;
 }
 
 static void make_waker(struct analysis *a, struct waiter *w) {
-    if (!w->waker_count || w->explained || process_explained(a, w->task.pid, w)) return;
+    if (!w->waker_count || w->explained || findings_explained(a, w->task.pid, w)) return;
     enum finding_kind kind = w->child_handler ? FINDING_ATFORK_CHILD
                              : w->ref.polled  ? FINDING_ORPHANED_SPIN
                                               : FINDING_VANISHED_WAKER;
-    struct finding *f = add(a, w, kind, RANK_CAUSE);
+    struct finding *f = findings_add(a, w, kind, RANK_CAUSE);
     add_parties(w->wakers, w->waker_count, &f->wakers, &f->waker_count);
-    add_fork(f, w);
+    findings_fork(f, w);
     if (!w->wakers_seen) f->confidence = CONFIDENCE_LIKELY;
     text_reason_waker(f, &w->ref);
-    text_advice(f, ADVICE_WAKER, &w->ref, explain(a, w));
+    text_advice(f, ADVICE_WAKER, &w->ref, findings_explain(a, w));
 }
 
 // The task that the recorder named first; one finding of this sort says enough about a process.
@@ -167,13 +166,14 @@ static void make_cycle(struct analysis *a, struct waiter *in) {
         if (better) from = w;
     } while ((w = next_of(a, w)) != in);
     bool atfork = from->ref.in_fork;
-    struct finding *f = add(a, from, atfork ? FINDING_ATFORK_DEADLOCK : FINDING_LOCK_CYCLE, RANK_CAUSE);
-    add_holder(f, from->first);
-    size_t more = explain(a, from);
+    struct finding *f =
+        findings_add(a, from, atfork ? FINDING_ATFORK_DEADLOCK : FINDING_LOCK_CYCLE, RANK_CAUSE);
+    findings_holder(f, from->first);
+    size_t more = findings_explain(a, from);
     for (w = next_of(a, from); w != from; w = next_of(a, w)) {
         add_edge(f, w);
         if (w->first->doubtful) f->confidence = CONFIDENCE_LIKELY;
-        more += explain(a, w);
+        more += findings_explain(a, w);
     }
     // Of a bare word the waiter's own mark looks like an acquire: glibc's rwlock in a static program without symbols.
     if (!f->edge_count && from->ref.bare) f->confidence = CONFIDENCE_LIKELY;
@@ -196,135 +196,14 @@ static void make_cycles(struct analysis *a) {
     }
 }
 
-// ---- consequences and the rest
-
-// The stuck child that a wait4 or waitid waits for; 0 if it is none.
-static int awaited_child(const struct analysis *a, const struct waiter *w) {
-    const struct life *l = &a->history.lives[w->life];
-    int want = 0;
-    if (l->nr == SYS_wait4 && (int)l->args[0] > 0) want = (int)l->args[0];
-    if (l->nr == SYS_waitid && l->args[0] == 1 /* P_PID */) want = (int)l->args[1];
-    if (l->nr != SYS_wait4 && l->nr != SYS_waitid) return 0;
-    for (size_t i = 0; i < a->waiter_count; i++) {
-        const struct life *child = &a->history.lives[a->waiters[i].life];
-        if (child->parent_pid == l->pid && child->pid != l->pid && (!want || child->pid == want))
-            return child->pid;
-    }
-    return 0;
-}
-
-// ---- pipes
-
-static bool is_ancestor_pid(const struct history *h, int pid, int of) {
-    for (size_t hops = 0; of && hops < h->life_count; hops++) {
-        if (of == pid) return true;
-        int next = 0;
-        for (size_t i = 0; i < h->life_count && !next; i++)
-            if (h->lives[i].pid == of) next = h->lives[i].parent_pid;
-        of = next;
-    }
-    return false;
-}
-
-// Did the process get the end by a fork, and never write to it nor move it to another number? Then it is there by
-// mistake.
-static bool inherited_unused(const struct history *h, const struct pipe_end *end) {
-    const struct pipe_fact *made = NULL;
-    for (size_t i = 0; i < h->pipe_count; i++) {
-        const struct pipe_fact *f = &h->pipes[i];
-        if (f->fd != end->fd || !is_ancestor_pid(h, f->pid, end->pid)) continue;
-        if (f->fact == PIPE_MADE) made = f;
-        if (f->fact == PIPE_WRITTEN && f->pid == end->pid) return false;
-    }
-    return made && made->pid != end->pid;
-}
-
-static bool waits(const struct analysis *a, int pid) {
-    for (size_t i = 0; i < a->waiter_count; i++)
-        if (a->waiters[i].task.pid == pid) return true;
-    return false;
-}
-
-static size_t life_of_process(const struct history *h, int pid, uint64_t event) {
-    size_t life = history_life(h, pid, event);
-    for (size_t i = 0; life == NONE && i < h->life_count; i++)
-        if (h->lives[i].pid == pid && life_at(&h->lives[i], event)) life = i;
-    return life;
-}
-
-static int add_pipe_holder(struct analysis *a, struct finding *f, const struct pipe_end *end, uint64_t event,
-                           struct rf_error *err) {
-    const struct history *h = &a->history;
-    struct finding_party party = {.point.event = 0};
-    size_t life = life_of_process(h, end->pid, event);
-    char what[sizeof party.what];
-    if (life == NONE) return 0;
-    if (timeline_seek(a->timeline, event, err) < 0) return -1;
-    analysis_point(a, h->lives[life].tid, &party.point);
-    analysis_task(a, life, NULL, &party.task);
-    snprintf(what, sizeof what, "has a copy of the write end, fd %d, since the fork that made it", end->fd);
-    party_add(&f->wakers, &f->waker_count, &party.task, &party.point, what);
-    const struct space_life *space = &h->spaces[h->lives[life].space];
-    if (f->fork.event || space->parent == NONE) return 0;
-    if (timeline_seek(a->timeline, space->begin, err) < 0) return -1;
-    analysis_point(a, space->forker, &f->fork);
-    return 0;
-}
-
-// 1: a finding was made.
-static int make_pipe(struct analysis *a, struct waiter *w, struct rf_error *err) {
-    const struct stuck *s = w->stuck;
-    bool any = false;
-    for (size_t i = 0; i < s->end_count; i++)
-        any |= inherited_unused(&a->history, &s->ends[i]);
-    if (s->wait != WAIT_PIPE_READ || !any) return 0;
-    struct finding *f = add(a, w, FINDING_INHERITED_PIPE, RANK_CAUSE);
-    snprintf(f->lock.kind, sizeof f->lock.kind, "pipe");
-    snprintf(f->lock.symbol, sizeof f->lock.symbol, "the pipe on fd %d", (int)s->object);
-    for (size_t i = 0; i < s->end_count; i++)
-        if (inherited_unused(&a->history, &s->ends[i]) &&
-            add_pipe_holder(a, f, &s->ends[i], s->event, err) < 0)
-            return -1;
-    text_reason_pipe(f, (int)s->object);
-    text_advice(f, ADVICE_PIPE, NULL, explain(a, w));
-    return 1;
-}
-
-static int make_pipes(struct analysis *a, struct rf_error *err) {
-    for (size_t i = 0; i < a->waiter_count; i++)
-        if (!a->waiters[i].explained && make_pipe(a, &a->waiters[i], err) < 0) return -1;
-    return 0;
-}
-
-// The stuck process that has the other end of a pipe; 0 if there is none.
-static int awaited_end(const struct analysis *a, const struct waiter *w) {
-    for (size_t i = 0; i < w->stuck->end_count; i++) {
-        int pid = w->stuck->ends[i].pid;
-        if (pid != w->task.pid && waits(a, pid)) return pid;
-    }
-    return 0;
-}
-
-static void make_consequences(struct analysis *a) {
-    for (size_t i = 0; i < a->waiter_count; i++) {
-        struct waiter *w = &a->waiters[i];
-        if (w->explained) continue;
-        int child = w->futex ? 0 : awaited_child(a, w);
-        if (!child) child = awaited_end(a, w);
-        if (!child) continue;
-        struct finding *f = add(a, w, FINDING_CROSS_PROCESS_WAIT, RANK_CONSEQUENCE);
-        a->order[a->verdict->count - 1].child = child;
-        w->explained = true;
-        text_advice(f, ADVICE_CROSS, NULL, 0);
-    }
-}
+// ---- the rest
 
 // A process with a finding needs no more: its other threads wait for what hangs, or idle. Of one without, the
 // wait that says most: for a lock whose holder is known, else the one that the recorder named.
 static void make_unknown(struct analysis *a) {
     for (size_t i = 0; i < a->waiter_count; i++) {
         int pid = a->waiters[i].task.pid;
-        if (process_explained(a, pid, NULL)) continue;
+        if (findings_explained(a, pid, NULL)) continue;
         struct waiter *best = &a->waiters[i];
         for (size_t k = 0; k < a->waiter_count; k++) {
             struct waiter *w = &a->waiters[k];
@@ -336,16 +215,16 @@ static void make_unknown(struct analysis *a) {
         // fork() waits for somebody who waits for something else than a lock: fflush(NULL) for a blocked reader.
         bool in_fork = best->ref.in_fork && first->who.tid && first->holder_lives && !first->who.fork;
         struct finding *f =
-            add(a, best, in_fork ? FINDING_ATFORK_DEADLOCK : FINDING_UNKNOWN_WAIT, RANK_UNKNOWN);
+            findings_add(a, best, in_fork ? FINDING_ATFORK_DEADLOCK : FINDING_UNKNOWN_WAIT, RANK_UNKNOWN);
         bool holder = first->who.tid && !first->posts;
-        if (holder) add_holder(f, first);
-        add_fork(f, first);
+        if (holder) findings_holder(f, first);
+        findings_fork(f, first);
         enum advice which = best->shared           ? ADVICE_SHARED
                             : in_fork              ? ADVICE_FORK_HELD
                             : !holder              ? ADVICE_UNKNOWN
                             : !first->holder_lives ? ADVICE_ENDED
                                                    : ADVICE_HELD;
-        text_advice(f, which, &best->ref, explain(a, best));
+        text_advice(f, which, &best->ref, findings_explain(a, best));
     }
 }
 
@@ -409,7 +288,7 @@ int findings_spans(struct analysis *a, const struct waiter *w, struct rf_error *
         if (holder_release(a->timeline, h, w->who.space, &w->ref, w->who.fork, &to, err) < 0) return -1;
         if (!to) to = holder->death;
     }
-    add_span(a->verdict, w, holder->pid, false, w->who.event, to);
+    if (w->lock.address) add_span(a->verdict, w, holder->pid, false, w->who.event, to);
     // Each address space between the holder's and the waiter's has a copy that nobody can release.
     for (size_t space = h->lives[w->life].space;
          w->who.fork && !w->shared && space != w->who.space && space != NONE; space = h->spaces[space].parent)
@@ -433,11 +312,8 @@ int findings_make(struct analysis *a, struct rf_error *err) {
     bool guessed = a->waiter_count && a->waiters[0].stuck->guessed;
     if (!guessed) make_cycles(a);
     make_wakers(a);
-    if (!guessed && make_pipes(a, err) < 0) return -1;
-    if (!guessed) {
-        make_consequences(a);
-        make_unknown(a);
-    }
+    if (!guessed && cross_make(a, err) < 0) return -1;
+    if (!guessed) make_unknown(a);
     sort(a);
     a->verdict->deadlock = a->waiter_count && !guessed;
     for (size_t i = 0; i < a->waiter_count; i++) {

@@ -2,13 +2,15 @@
 
 #include "replayer/analysis.h"
 
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-enum { REPORT_EVERY = 4096, PIPES_MAX = 4096 };
+enum { REPORT_EVERY = 4096, FACTS_MAX = 8192, LOCKS_KEPT = 8 };
 
 static void *grow(void *array, size_t count, size_t size) {
     if (count & (count - 1)) return array; // doubles at powers of two
@@ -115,36 +117,85 @@ static void on_map_change(struct history *h, const struct event *e, const struct
         (struct shared_range){.space = l->space, .start = start, .end = end, .from = e->number};
 }
 
-static void add_pipe_fact(struct history *h, struct pipe_fact f) {
-    if (h->pipe_count == PIPES_MAX) return;
-    h->pipes = grow(h->pipes, h->pipe_count, sizeof *h->pipes);
-    h->pipes[h->pipe_count++] = f;
+static void add_fact(struct history *h, struct fd_fact f) {
+    if (h->fd_count == FACTS_MAX) return;
+    h->fds = grow(h->fds, h->fd_count, sizeof *h->fds);
+    h->fds[h->fd_count++] = f;
 }
 
-static bool is_write(int32_t nr) {
-    return nr == SYS_write || nr == SYS_writev || nr == SYS_pwrite64 || nr == SYS_splice ||
-           nr == SYS_sendfile;
+static void on_pair(struct history *h, const struct event *e, const struct life *l) {
+    const struct piece *p = event_piece(e, PIECE_MEM, NULL);
+    int fds[2];
+    if (!p || p->len < sizeof fds) return;
+    memcpy(fds, p->data, sizeof fds);
+    add_fact(h, (struct fd_fact){FD_MADE, e->number, l->pid, fds[1], 0, 0});
+    if (e->nr == SYS_socketpair) add_fact(h, (struct fd_fact){FD_MADE, e->number, l->pid, fds[0], 0, 0});
 }
 
-static void on_pipe_call(struct history *h, const struct event *e, const struct life *l) {
-    if (e->nr == SYS_pipe || e->nr == SYS_pipe2) {
-        const struct piece *p = event_piece(e, PIECE_MEM, NULL);
-        int fds[2];
-        if (!p || p->len < sizeof fds) return;
-        memcpy(fds, p->data, sizeof fds);
-        add_pipe_fact(h, (struct pipe_fact){PIPE_MADE, e->number, l->pid, fds[1]});
-        return;
+// Where the fd is that bytes go to or come from; -1: of another call.
+static int fd_argument(int32_t nr) {
+    switch (nr) {
+    case SYS_read:
+    case SYS_readv:
+    case SYS_write:
+    case SYS_writev:
+    case SYS_sendfile:
+    case SYS_sendto:
+    case SYS_sendmsg:
+    case SYS_recvfrom:
+    case SYS_recvmsg:
+    case SYS_shutdown:
+        return 0;
+    case SYS_splice:
+        return 2;
+    default:
+        return -1;
     }
-    int fd = (int)l->args[e->nr == SYS_splice ? 2 : 0];
-    for (size_t i = h->pipe_count; i-- > 0;) { // one is enough; only of numbers that are a pipe's
-        const struct pipe_fact *f = &h->pipes[i];
-        if (f->fd != fd) continue;
-        if (f->fact == PIPE_WRITTEN && f->pid == l->pid) return;
-        if (f->fact == PIPE_MADE) {
-            add_pipe_fact(h, (struct pipe_fact){PIPE_WRITTEN, e->number, l->pid, fd});
+}
+
+static void on_use(struct history *h, const struct event *e, const struct life *l, int fd) {
+    for (size_t i = h->fd_count; i-- > 0;) { // one is enough; only of numbers that are such an end's
+        const struct fd_fact *f = &h->fds[i];
+        if (f->fd != fd || f->fact == FD_LOCKED) continue;
+        if (f->fact == FD_USED && f->pid == l->pid) return;
+        if (f->fact == FD_MADE) {
+            add_fact(h, (struct fd_fact){FD_USED, e->number, l->pid, fd, 0, 0});
             return;
         }
     }
+}
+
+static bool takes_lock(const struct event *e, const struct life *l) {
+    int command = (int)l->args[1];
+    if (e->nr == SYS_flock) return command & (LOCK_SH | LOCK_EX);
+    return e->nr == SYS_fcntl &&
+           (command == F_SETLK || command == F_SETLKW || command == F_OFD_SETLK || command == F_OFD_SETLKW);
+}
+
+// The last ones of each fd: between them may be unlocks.
+static void on_lock(struct history *h, const struct event *e, const struct life *l) {
+    uint64_t request = e->nr == SYS_fcntl ? l->args[2] : 0;
+    const struct fd_fact now = {FD_LOCKED, e->number, l->pid, (int)l->args[0], l->tid, request};
+    size_t same = 0, first = 0;
+    for (size_t i = h->fd_count; i-- > 0;) {
+        const struct fd_fact *f = &h->fds[i];
+        if (f->fact != FD_LOCKED || f->pid != now.pid || f->fd != now.fd) continue;
+        same++;
+        first = i;
+    }
+    if (same >= LOCKS_KEPT) {
+        memmove(&h->fds[first], &h->fds[first + 1], (h->fd_count - first - 1) * sizeof *h->fds);
+        h->fds[h->fd_count - 1] = now;
+        return;
+    }
+    add_fact(h, now);
+}
+
+static void on_fds(struct history *h, const struct event *e, const struct life *l) {
+    int argument = fd_argument(e->nr);
+    if (e->nr == SYS_pipe || e->nr == SYS_pipe2 || e->nr == SYS_socketpair) on_pair(h, e, l);
+    if (argument >= 0) on_use(h, e, l, (int)l->args[argument]);
+    if (takes_lock(e, l)) on_lock(h, e, l);
 }
 
 // The kernel's restart codes, include/linux/errno.h: the call goes on waiting.
@@ -166,8 +217,7 @@ static void on_return(struct history *h, const struct event *e, size_t life) {
         h->stuck_count = kept;
     }
     bool failed = e->ret < 0 && e->ret > -4096;
-    if (!failed && (is_write(e->nr) || e->nr == SYS_pipe || e->nr == SYS_pipe2))
-        on_pipe_call(h, e, &h->lives[life]);
+    if (!failed) on_fds(h, e, &h->lives[life]);
     if (!failed && (e->nr == SYS_mmap || e->nr == SYS_munmap)) on_map_change(h, e, &h->lives[life]);
 }
 
@@ -176,17 +226,21 @@ static void add_stuck(struct history *h, struct stuck s) {
     h->stuck[h->stuck_count++] = s;
 }
 
+bool stuck_on_file(const struct stuck *s) {
+    return s->wait >= WAIT_PIPE_READ && s->wait <= WAIT_SYSV;
+}
+
 static void on_stuck(struct history *h, const struct event *e, size_t life) {
     struct stuck s = {.event = e->number, .life = life, .proved = e->flags & EVF_PROVED, .main = e->aux == 1};
     size_t from = 0;
     const struct piece *wait = event_piece(e, PIECE_WAIT, NULL);
     s.wait = wait && wait->v[0] < WAIT_KINDS ? (enum wait_kind)wait->v[0] : WAIT_OUTSIDE;
     s.object = wait ? wait->v[1] : 0;
-    bool pipe = s.wait == WAIT_PIPE_READ || s.wait == WAIT_PIPE_WRITE;
+    bool file = stuck_on_file(&s);
     for (const struct piece *p; (p = event_piece(e, PIECE_VALUE, &from));) {
-        if (pipe && s.end_count < STUCK_ENDS)
-            s.ends[s.end_count++] = (struct pipe_end){(int)p->v[0], (int)p->v[1]};
-        else if (!pipe && s.word_count < STUCK_WORDS && p->v[2] >= 1 && p->v[2] <= 8)
+        if (file && s.end_count < STUCK_ENDS)
+            s.ends[s.end_count++] = (struct fd_end){(int)p->v[0], (int)p->v[1]};
+        else if (!file && s.word_count < STUCK_WORDS && p->v[2] >= 1 && p->v[2] <= 8)
             s.words[s.word_count++] = (struct polled_word){p->v[0], p->v[1], (unsigned)p->v[2], p->v[3] == 1};
     }
     add_stuck(h, s);
@@ -306,7 +360,7 @@ void history_release(struct history *h) {
     free(h->lives);
     free(h->stuck);
     free(h->crashes);
-    free(h->pipes);
+    free(h->fds);
     free(h->shared);
     memset(h, 0, sizeof *h);
 }

@@ -38,14 +38,14 @@ struct stuck {
     bool guessed; // there is no STUCK event: the recording ended while it waited
     // As in PIECE_WAIT of core/events.def:
     enum wait_kind wait;
-    uint64_t object; // futex word, child's PID, fd
+    uint64_t object; // futex word, child's PID, fd, number of a semaphore set or queue
     struct polled_word {
         uint64_t address, value;
         unsigned size;
         bool atomic;
     } words[STUCK_WORDS];
     size_t word_count;
-    struct pipe_end {
+    struct fd_end {
         int pid, fd;
     } ends[STUCK_ENDS];
     size_t end_count;
@@ -58,11 +58,15 @@ struct crash {
     int signal;
 };
 
-// What became of a pipe's write end, as far as it says who wanted it.
-struct pipe_fact {
-    enum { PIPE_MADE, PIPE_WRITTEN } fact;
+// What became of a pipe's write end and of the ends of a socketpair, as far as it says who wanted them; and who has
+// taken locks of files.
+struct fd_fact {
+    enum { FD_MADE, FD_USED, FD_LOCKED } fact;
     uint64_t event;
-    int pid, fd; // of the write end
+    int pid, fd;
+    // LOCKED:
+    int tid;
+    uint64_t request; // fcntl's struct flock, which may also ask for an unlock; 0: flock's, which does not
 };
 
 struct history {
@@ -74,8 +78,8 @@ struct history {
     size_t stuck_count;
     struct crash *crashes;
     size_t crash_count;
-    struct pipe_fact *pipes;
-    size_t pipe_count;
+    struct fd_fact *fds;
+    size_t fd_count;
     struct shared_range { // MAP_SHARED memory
         size_t space;
         uint64_t start, end;
@@ -96,6 +100,8 @@ size_t history_life(const struct history *h, int tid, uint64_t event);
 bool life_at(const struct life *l, uint64_t event);
 // Some task that lives in `space` at `event`; 0 if none.
 int history_task_in(const struct history *h, size_t space, uint64_t event);
+// Does it wait for a pipe, a socket, an eventfd, a lock of a file, a System V object?
+bool stuck_on_file(const struct stuck *s);
 // Is `address` of `space` in MAP_SHARED memory at `event`?
 bool history_shared(const struct history *h, size_t space, uint64_t address, uint64_t event);
 

@@ -298,12 +298,7 @@ int holder_stack(struct timeline *t, const struct history *h, const struct lock_
     k->symbols = timeline_symbols(t);
     *out = (struct stack){0};
     int failed = watch_window(t, h, who->space, ref, who->event - 1, who->event, k, err);
-    if (!failed && k->frame_count) {
-        out->frames = malloc(k->frame_count * sizeof *out->frames);
-        rf_assert(out->frames);
-        memcpy(out->frames, k->frames, k->frame_count * sizeof *out->frames);
-        out->count = k->frame_count;
-    }
+    if (!failed) *out = stack_of(k->frames, k->frame_count);
     if (facts) *facts = k->facts;
     free(k);
     return failed;

@@ -1,6 +1,7 @@
 // Where a lock without a name (on the heap, in anonymous memory) was initialised: the last write of "free" into its
 // word before it was taken that is no release, from 0 or from something that is no lock's value. All writes are
-// looked at, for most locks are made in memory that is zero already.
+// looked at, for most locks are made in memory that is zero already. And where its memory was allocated.
+#include "replayer/allocation.h"
 #include "replayer/analysis_findings.h"
 
 #include <stdlib.h>
@@ -13,6 +14,7 @@ enum {
     WINDOW_MAX = 500000,
     WRITES_MAX = 20000, // a write costs 20 us
     LOCK_VALUES = 2,    // 1 and 2 are a held lock's
+    BUDGET_US = 1500000,
 };
 
 struct search {
@@ -97,17 +99,70 @@ static int search_space(struct analysis *a, struct waiter *w, size_t space, uint
 
 int init_find(struct analysis *a, struct waiter *w, struct rf_error *err) {
     bool rule = w->ref.rule == RULE_WORD || w->ref.rule == RULE_OWNER || w->ref.rule == RULE_SEMAPHORE;
-    if (!w->unnamed || !w->who.tid || !rule || w->ref.word % 4 || w->who.event < 2) return 0;
+    if (!w->lock.unnamed || !w->who.tid || !rule || w->ref.word % 4 || w->who.event < 2) return 0;
     struct search *s = calloc(1, sizeof *s);
     rf_assert(s);
     s->rule = w->ref.rule;
     s->symbols = timeline_symbols(a->timeline);
     int failed = search_space(a, w, w->who.space, w->who.event, s, err);
     if (!failed && s->frame_count) {
-        const struct stack stack = {s->frames, s->frame_count};
-        w->initialised = (struct finding_point){
-            .event = s->found_event, .pid = s->pid, .tid = s->tid, .stack = stack_copy(&stack)};
+        w->initialised = (struct finding_point){.event = s->found_event,
+                                                .pid = s->pid,
+                                                .tid = s->tid,
+                                                .stack = stack_of(s->frames, s->frame_count)};
     }
     free(s);
     return failed;
+}
+
+// ---- allocations
+
+// Where the locks of a finding and of the other edges of its cycle were taken; else: where it is waited for.
+struct asked {
+    struct finding_lock *lock;
+    int tid;
+    uint64_t event;
+};
+
+static struct asked asked_of(struct finding *f, size_t i) {
+    struct finding_lock *lock = i ? &f->edges[i - 1].lock : &f->lock;
+    const struct finding_point *taken = i ? &f->edges[i - 1].acquired : &f->acquired,
+                               *waiting = i ? &f->edges[i - 1].waiting : &f->waiting;
+    bool known = taken->event > 1;
+    return (struct asked){lock, known ? taken->tid : waiting->tid, known ? taken->event : waiting->event};
+}
+
+static int fill(struct analysis *a, const struct asked *q, struct rf_error *err) {
+    struct lock_allocation *found;
+    size_t life = history_life(&a->history, q->tid, q->event ? q->event - 1 : 0);
+    if (!q->lock->unnamed || life == NONE) return 0;
+    if (allocation_find(a->timeline, &a->history, a->history.lives[life].space, q->event, q->lock->address,
+                        &found, err) < 0)
+        return -1;
+    if (!found) return 0;
+    struct verdict *v = a->verdict;
+    v->allocations = reallocarray(v->allocations, v->allocation_count + 1, sizeof(struct lock_allocation *));
+    rf_assert(v->allocations);
+    q->lock->allocated = v->allocations[v->allocation_count++] = found;
+    return 0;
+}
+
+int allocations_fill(struct analysis *a, struct rf_error *err) {
+    int failed = 0;
+    timeline_set_deadline(a->timeline, BUDGET_US);
+    for (size_t i = 0; i < a->verdict->count && !failed; i++)
+        for (size_t k = 0; k <= a->verdict->findings[i].edge_count && !failed; k++) {
+            const struct asked q = asked_of(&a->verdict->findings[i], k);
+            failed = fill(a, &q, err);
+        }
+    bool late = timeline_set_deadline(a->timeline, 0);
+    if (!failed) return 0;
+    if (!late && err->status != RF_DIVERGED) return -1;
+    // Without it the verdict is as good.
+    verdict_note(a->verdict,
+                 late ? "Where a lock's memory was allocated was not looked for to the end: that takes "
+                        "longer here."
+                      : "Where a lock's memory was allocated cannot be shown: the program does "
+                        "something else with breakpoints in it (it may read its own code).");
+    return 0;
 }

@@ -113,10 +113,10 @@ struct refinement {
 static const struct refinement refinements[] = {
     {"sem", "PyThread_acquire_lock", "Python lock", RULE_SEMAPHORE, WANTS_POST, 0, 4},
     // ceval_gil.h, CPython 3.11: {..., last_holder, locked, switch_number, cond, mutex, ...}
-    {COND, "take_gil", "Python GIL", RULE_WORD, WANTS_LOCK, -16, 4},
-    {COND, "PyEval_RestoreThread", "Python GIL", RULE_WORD, WANTS_LOCK, -16, 4},
-    {COND, "PyEval_AcquireThread", "Python GIL", RULE_WORD, WANTS_LOCK, -16, 4},
-    {COND, "PyGILState_Ensure", "Python GIL", RULE_WORD, WANTS_LOCK, -16, 4},
+    {COND, "take_gil", LOCK_KIND_GIL, RULE_WORD, WANTS_LOCK, -16, 4},
+    {COND, "PyEval_RestoreThread", LOCK_KIND_GIL, RULE_WORD, WANTS_LOCK, -16, 4},
+    {COND, "PyEval_AcquireThread", LOCK_KIND_GIL, RULE_WORD, WANTS_LOCK, -16, 4},
+    {COND, "PyGILState_Ensure", LOCK_KIND_GIL, RULE_WORD, WANTS_LOCK, -16, 4},
     {MUTEX, "g_rec_mutex_lock", "GRecMutex", RULE_WORD, WANTS_LOCK, 0, 3},
     {"pthread_rwlock", "g_rw_lock_", "GRWLock", RULE_RWLOCK, WANTS_LOCK, 0, 3},
     {"GCond", "g_once_", "GOnce", RULE_NONE, WANTS_ONCE, 0, 3},
@@ -445,7 +445,7 @@ static void without_parameters(char *name) {
 // What runs a thread before the program's own code: no part of it, although it may be linked into it.
 static bool runs_threads(const struct stack *s, size_t i) {
     static const char *const outside[] = {"start_thread", "clone", "clone3", "thread_start",
-                                          "execute_native_thread_routine"};
+                                          "execute_native_thread_routine", "runtime.clone", "runtime.clone.abi0"};
     const struct frame *f = &s->frames[i];
     const char *name = stack_plain_name(f->function);
     // musl's, called by its clone

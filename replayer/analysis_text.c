@@ -1,15 +1,12 @@
 #include "replayer/analysis_text.h"
 
+#include "replayer/lock_name.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 // ---- the lock
-
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
-}
 
 // Is `space` the one of the reader, or one that it is a copy of?
 static bool is_ancestor(const struct history *h, size_t of, size_t space) {
@@ -41,45 +38,25 @@ static bool on_a_stack(struct timeline *t, const struct history *h, int tid, con
     return true;
 }
 
-// False: the map says no more than where it is.
-static bool name_by_map(struct timeline *t, const struct history *h, int tid, const struct view *v,
-                        struct finding_lock *out) {
-    const struct view_map *map = view_find(v, out->address);
-    if (!map) return false;
-    const char *name = map->name ? map->name : "";
-    if (on_a_stack(t, h, tid, map, out->address, out)) return true;
-    if (!strcmp(name, "[heap]"))
-        snprintf(out->symbol, sizeof out->symbol, "heap lock 0x%llx", (unsigned long long)out->address);
-    else if (map->blob && *name)
-        snprintf(out->symbol, sizeof out->symbol, "%s+0x%llx", base_name(name),
-                 (unsigned long long)(out->address - map->start + map->offset));
-    else if (!*name)
-        snprintf(out->symbol, sizeof out->symbol, "lock 0x%llx in anonymous memory",
-                 (unsigned long long)out->address);
-    return false;
-}
-
-bool text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
+void text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
                struct finding_lock *out) {
-    struct view view;
+    struct view view = {.map_count = 0};
     struct rf_error err;
-    struct data_symbol symbol;
-    *out = (struct finding_lock){.address = ref->base};
-    snprintf(out->kind, sizeof out->kind, "%s", ref->kind);
-    if (!ref->base || replay_view(timeline_replay(t), tid, &view, &err) < 0) return false;
-    if (!symbols_data(timeline_symbols(t), &view, ref->base, &symbol))
-        return name_by_map(t, h, tid, &view, out);
-    if (symbol.offset)
-        snprintf(out->symbol, sizeof out->symbol, "%s+%llu", symbol.name, (unsigned long long)symbol.offset);
-    else
-        snprintf(out->symbol, sizeof out->symbol, "%s", symbol.name);
-    if (symbol.file) snprintf(out->declared, sizeof out->declared, "%s:%d", symbol.file, symbol.line);
-    return true;
+    if (replay_view(timeline_replay(t), tid, &view, &err) < 0) {
+        *out = (struct finding_lock){.address = ref->base};
+        snprintf(out->kind, sizeof out->kind, "%s", ref->kind);
+        return;
+    }
+    size_t life = history_life(h, tid, timeline_position(t));
+    bool shared = life != NONE && history_shared(h, h->lives[life].space, ref->base, timeline_position(t));
+    lock_name(timeline_symbols(t), &view, ref->kind, ref->base, shared, out);
+    const struct view_map *map = out->unnamed ? view_find(&view, ref->base) : NULL;
+    if (map && on_a_stack(t, h, tid, map, ref->base, out)) out->unnamed = false;
 }
 
 // ---- the reason
 
-static const char *lock_name(const struct finding *f) {
+static const char *the_lock(const struct finding *f) {
     return f->lock.symbol[0] ? f->lock.symbol : "the lock";
 }
 
@@ -145,6 +122,16 @@ void text_reason_fiber(struct finding *f) {
         fiber[0] ? " that begins in " : "", fiber, f->holder.tid, f->holder.name);
 }
 
+void text_reason_gil(struct finding *f) {
+    snprintf(
+        f->reason, sizeof f->reason,
+        "%s is CPython's interpreter lock (GIL). The child was made by a fork that CPython does not know of, "
+        "called from C (ctypes, an extension) while the GIL was given back: thread %d '%s' took it then, to "
+        "run "
+        "Python code. The child's only thread tries for ever to get it back, in turns of a few milliseconds.",
+        the_lock(f), f->holder.tid, f->holder.name);
+}
+
 void text_reason_torn(struct finding *f) {
     snprintf(
         f->reason, sizeof f->reason,
@@ -152,15 +139,48 @@ void text_reason_torn(struct finding *f) {
         "the "
         "data under it is as that thread left it, in the middle of a change; process %d took the lock and "
         "crashed. (Likely, not proved: the crash may have another cause.)",
-        lock_name(f), f->waiter.pid);
+        the_lock(f), f->waiter.pid);
 }
 
-void text_reason_pipe(struct finding *f, int fd) {
+void text_reason_torn_data(struct finding *f, uint64_t again) {
     snprintf(f->reason, sizeof f->reason,
-             "Process %d reads from fd %d until the pipe ends. It does not end, because a copy of its write "
-             "end is "
-             "still open, in a process that got it by fork and does not use it.",
-             f->waiter.pid, fd);
+             "Process %d crashed through a pointer that it had read from %s. Thread %d '%s' had put it there "
+             "shortly "
+             "before the fork, and was still in the function that did it; in the parent it put something "
+             "else there "
+             "after the fork (event %lu). No lock was held over the change. (Likely, not proved: the crash "
+             "may have "
+             "another cause.)",
+             f->waiter.pid, f->lock.symbol[0] ? f->lock.symbol : "memory", f->holder.tid, f->holder.name,
+             (long)again);
+}
+
+void text_reason_pipe(struct finding *f, int fd, bool socket) {
+    snprintf(
+        f->reason, sizeof f->reason,
+        "Process %d reads from fd %d until the %s ends. It does not end, because a copy of its %s end is "
+        "still open, in a process that got it by fork and does not use it.",
+        f->waiter.pid, fd, socket ? "connection" : "pipe", socket ? "other" : "write");
+}
+
+void text_reason_left(struct finding *f, bool file) {
+    snprintf(
+        f->reason, sizeof f->reason,
+        file ? "Task %d took the lock and ended. A lock of flock is not that task's but the open file's, and "
+               "process %d has "
+               "a copy of that file since a fork: it waits for itself."
+             : "Task %d took the lock and ended without giving it back. Nobody is left who could: process %d "
+               "waits for ever.",
+        f->holder.tid, f->waiter.pid);
+}
+
+void text_reason_mutual(struct finding *f, int other) {
+    const char *what = f->lock.symbol[0] ? f->lock.symbol : "something that another process could do";
+    snprintf(
+        f->reason, sizeof f->reason,
+        "Process %d waits for %s. Process %d could end that, but it waits in turn, and so for process %d: "
+        "neither can go on.",
+        f->waiter.pid, what, other, f->waiter.pid);
 }
 
 // ---- advice
@@ -187,7 +207,21 @@ static const char *waiting_function(const struct finding *f) {
     return "what the child calls";
 }
 
+static void orphan_gil(struct finding *f) {
+    say(f, "1. Fork with os.fork() or multiprocessing: CPython keeps the GIL over its own forks, and makes "
+           "it anew in "
+           "the child.\n"
+           "2. Or start a new program or interpreter: subprocess, multiprocessing.get_context(\"spawn\").\n"
+           "3. Or keep the GIL over the call (ctypes.PyDLL instead of CDLL; in an extension no "
+           "Py_BEGIN_ALLOW_THREADS around it), with PyOS_BeforeFork() before and PyOS_AfterFork_Child() "
+           "behind it.\n");
+}
+
 static void orphan(struct finding *f, const struct lock_ref *ref) {
+    if (!strcmp(ref->kind, LOCK_KIND_GIL)) {
+        orphan_gil(f);
+        return;
+    }
     const char *thread = f->holder.start_routine[0] ? f->holder.start_routine : "the other thread";
     if (ref->in_libc) {
         say(f, "The lock is libc's own, and fork() does not reset it: after a fork in a threaded process, a "
@@ -204,12 +238,12 @@ static void orphan(struct finding *f, const struct lock_ref *ref) {
     say(f,
         "2. Or register fork handlers: pthread_atfork(prepare, parent, child), where prepare locks %s and "
         "parent and child unlock it. Then nobody else can hold it at a fork.\n",
-        lock_name(f));
+        the_lock(f));
     const char *what = waiting_function(f);
     if (strcmp(what, "main"))
         say(f, "3. Or keep '%s' out of the child: do it before the fork, or in the parent.\n", what);
     else
-        say(f, "3. Or do not take %s in the child.\n", lock_name(f));
+        say(f, "3. Or do not take %s in the child.\n", the_lock(f));
     say(f, "4. Or fork before '%s' is started.\n", thread);
 }
 
@@ -227,27 +261,27 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
             "unlock it in the child before it is used again; for a recursive or robust mutex that is not "
             "possible: "
             "initialise it anew there.\n",
-            lock_name(f));
+            the_lock(f));
         break;
     case ADVICE_NOT_SEEN:
         say(f,
             "%s was held at the fork already, and nobody in the child can release it. Who took it was not "
             "seen. "
             "Until that is known: posix_spawn, or fork and exec at once, inherits no lock.\n",
-            lock_name(f));
+            the_lock(f));
         break;
     case ADVICE_ENDED:
         say(f,
             "The thread that took %s ended without giving it back. Unlock it on every way out of '%s' "
             "(pthread_cleanup_push for cancellation), or make it a robust mutex.\n",
-            lock_name(f), f->holder.start_routine[0] ? f->holder.start_routine : "the thread");
+            the_lock(f), f->holder.start_routine[0] ? f->holder.start_routine : "the thread");
         break;
     case ADVICE_HELD:
         say(f,
             "The holder lives, but waits for ever itself, while it holds %s. Look at where it waits; do not "
             "hold a "
             "lock while waiting for something that needs it.\n",
-            lock_name(f));
+            the_lock(f));
         break;
     case ADVICE_CYCLE:
         say(f, "Take these locks in the same order everywhere, or take the second one with "
@@ -259,7 +293,7 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
             "One thread locks %s twice. Unlock it before the second call, or split the function into one "
             "that locks "
             "and one that expects the lock to be held.\n",
-            lock_name(f));
+            the_lock(f));
         break;
     case ADVICE_ATFORK:
         say(f, "fork() itself hangs, in the parent: its handlers take locks in another order than the rest "
@@ -282,7 +316,7 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
             "1. Do not wait for input while a stream is locked: read(2) in the reader, or flush single "
             "streams.\n"
             "2. Or use posix_spawn, which takes none of these locks.\n",
-            lock_name(f));
+            the_lock(f));
         break;
     case ADVICE_CROSS:
         say(f, "Nothing here: when the child no longer hangs, neither does this wait.\n");
@@ -294,6 +328,15 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
                "(PTHREAD_MUTEX_ROBUST) tells the next one.\n");
         break;
     case ADVICE_WAKER:
+        if (ref->wants == WANTS_GO) {
+            say(f, "Go's runtime needs its threads (the garbage collector, the scheduler, timers), and fork copies only "
+                   "one of them.\n"
+                   "1. Use os/exec, os.StartProcess or syscall.ForkExec, which call nothing of the runtime between fork "
+                   "and exec.\n"
+                   "2. Or do in a goroutine what the child does.\n"
+                   "3. Or start the program anew with another argument: os/exec with os.Args[0].\n");
+            break;
+        }
         say(f,
             "A child of fork has none of its parent's other threads: whatever they do (work, wake, answer) "
             "nobody does there.\n"
@@ -320,7 +363,18 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
             "fork.\n"
             "2. Or let the child handler make the data anew as well, not only the lock.\n"
             "3. Or use posix_spawn, or fork and exec at once.\n",
-            lock_name(f));
+            the_lock(f));
+        break;
+    case ADVICE_TORN_DATA:
+        say(f,
+            "The child has the data as the vanished thread left it, in the middle of a change, and nobody "
+            "there ends "
+            "it.\n"
+            "1. Change %s with a lock held, and take that lock in a prepare handler (pthread_atfork): then "
+            "nobody is in "
+            "the middle of a change at a fork.\n"
+            "2. Or do not use it in the child: posix_spawn, or fork and exec at once.\n",
+            f->lock.symbol[0] ? f->lock.symbol : "the data");
         break;
     case ADVICE_PIPE:
         say(f,
@@ -329,6 +383,19 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
             "fork.\n"
             "2. Or make pipes with pipe2(O_CLOEXEC) and start other programs with posix_spawn and its file "
             "actions: then no copy gets into them.\n");
+        break;
+    case ADVICE_FILE_LOCK:
+        say(f,
+            "A lock of fcntl belongs to a process, one of flock to an open file: who forks or opens the file "
+            "anew is somebody else to it, and waits even for itself.\n"
+            "1. Release the lock before the fork, or before the wait for the child.\n"
+            "2. Or let the child use the descriptor that it inherited: flock's lock is the child's, too.\n"
+            "3. Or ask with LOCK_NB or F_SETLK, and give up in the end.\n");
+        break;
+    case ADVICE_MUTUAL:
+        say(f, "Each waits for the other. Before a process waits for another one to end, it has to give "
+               "back, send "
+               "or close what that one waits for.\n");
         break;
     case ADVICE_UNKNOWN:
         say(f,

@@ -5,9 +5,8 @@
 #include "replayer/analysis_history.h"
 #include "replayer/analysis_lock.h"
 
-// Fills kind, symbol and declared from the memory map of `tid` at the timeline's position.
-// False: it is in no named variable.
-bool text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
+// Fills all but `allocated` from the memory map of `tid` at the timeline's position.
+void text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
                struct finding_lock *out);
 
 enum advice {
@@ -25,7 +24,10 @@ enum advice {
     ADVICE_WAKER,         // who would have ended the wait vanished
     ADVICE_CHILD_HANDLER, // an atfork child handler hangs
     ADVICE_TORN,          // crashed in half-changed data
+    ADVICE_TORN_DATA,     // the same, without a lock
     ADVICE_PIPE,          // a pipe's end is kept open
+    ADVICE_FILE_LOCK,     // of flock or fcntl
+    ADVICE_MUTUAL,        // processes that wait for each other
     ADVICE_UNKNOWN,
 };
 // Fills f->reason.
@@ -34,8 +36,15 @@ void text_reason_child_handler(struct finding *f);
 // `child`: PID of a process that a fork made, in which all of the cycle is; 0: in none.
 void text_reason_cycle(struct finding *f, int child);
 void text_reason_fiber(struct finding *f);
+void text_reason_gil(struct finding *f);
 void text_reason_torn(struct finding *f);
-void text_reason_pipe(struct finding *f, int fd);
+// `again`: the event in which the thread went on to change it, in the parent.
+void text_reason_torn_data(struct finding *f, uint64_t again);
+void text_reason_pipe(struct finding *f, int fd, bool socket);
+// Whoever took the lock (of a file, else in shared memory) has ended.
+void text_reason_left(struct finding *f, bool file);
+// Process `other` waits in turn.
+void text_reason_mutual(struct finding *f, int other);
 // Adds the registered fork handlers (`text`, at most `shown` of `count`) to the advice, where it speaks of handlers.
 void text_handlers(struct finding *f, const char *text, size_t count, size_t shown);
 // `waiters`: more tasks that wait for the same thing.

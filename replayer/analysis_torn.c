@@ -1,8 +1,9 @@
-// A child that crashed in data that a vanished thread was changing at the fork. What shows it: a mutex that the thread
+// A child that crashed in data that a vanished thread was changing at the fork. What shows it: a lock that the thread
 // held at the fork, that was made free again in the child (by a fork handler, or by the library), and that the child
 // held when it crashed, or else was inside a function that the thread was inside at the fork. That is a strong
-// suspicion and no proof: the finding is *likely*, always.
-#include "replayer/analysis_findings.h"
+// suspicion and no proof: the finding is *likely*, always. Mutexes name their owner; of other locks (spin words, those of
+// libc itself, GMutex) the lock history knows who held them.
+#include "replayer/analysis_torn.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -12,9 +13,9 @@
 enum {
     CHUNK = 1 << 20,
     SCAN_MAX = 256 << 20, // bytes of memory that are looked through for mutexes
-    MUTEXES_MAX = 64,
-    VANISHED_MAX = 256,
-    MUTEX_HEAD = 20, // bytes of pthread_mutex_t up to and with __kind
+    SPANS_MAX = 256,
+    BUDGET_US = 1500000, // for the lock history
+    MUTEX_HEAD = 20,     // bytes of pthread_mutex_t up to and with __kind
     KIND_MAX = 0x1ff,
     NEAR_THE_TOP = 8, // frames of the crash that are compared
 };
@@ -26,22 +27,22 @@ struct mutex_head {
     uint32_t users, kind;
 };
 
-struct torn {
-    struct analysis *a;
-    const struct crash *crash;
-    size_t space;
-    uint64_t fork;
-    size_t vanished[VANISHED_MAX]; // lives
-    size_t vanished_count;
-    struct held_mutex {
-        uint64_t address;
-        size_t life;
-    } mutexes[MUTEXES_MAX];
-    size_t mutex_count;
-    struct finding_point place; // of the crash
-};
+// ---- locks that vanished threads held
 
-// ---- mutexes that vanished threads held
+static void add_lock(struct torn *t, const struct lock_ref *ref, size_t life) {
+    for (size_t i = 0; i < t->lock_count; i++)
+        if (t->locks[i].ref.base == ref->base) return;
+    if (t->lock_count < TORN_LOCKS_MAX) t->locks[t->lock_count++] = (struct held_word){*ref, life};
+}
+
+static struct lock_ref mutex_at(uint64_t address) {
+    return (struct lock_ref){.kind = "pthread_mutex",
+                             .rule = RULE_WORD,
+                             .owner = true,
+                             .base = address,
+                             .word = address,
+                             .size = 40};
+}
 
 static void look_at_words(struct torn *t, const unsigned char *bytes, size_t len, uint64_t address) {
     for (size_t at = 0; at + MUTEX_HEAD <= len; at += 8) {
@@ -50,9 +51,11 @@ static void look_at_words(struct torn *t, const unsigned char *bytes, size_t len
         if (m.owner <= 0 || m.users != 1 || m.kind > KIND_MAX) continue;
         bool robust = (m.lock & 0x3fffffff) == (uint32_t)m.owner;
         if (m.lock != 1 && m.lock != 2 && !robust) continue;
-        for (size_t i = 0; i < t->vanished_count && t->mutex_count < MUTEXES_MAX; i++)
-            if (t->a->history.lives[t->vanished[i]].tid == m.owner)
-                t->mutexes[t->mutex_count++] = (struct held_mutex){address + at, t->vanished[i]};
+        for (size_t i = 0; i < t->vanished_count; i++) {
+            if (t->a->history.lives[t->vanished[i]].tid != m.owner) continue;
+            const struct lock_ref ref = mutex_at(address + at);
+            add_lock(t, &ref, t->vanished[i]);
+        }
     }
 }
 
@@ -75,6 +78,38 @@ static void find_mutexes(struct torn *t, int tid) {
     free(bytes);
 }
 
+static enum lock_rule rule_of(int family) {
+    static const enum lock_rule rules[LOCK_FAMILIES] = {[LOCK_WORD] = RULE_WORD,
+                                                        [LOCK_RWLOCK] = RULE_RWLOCK,
+                                                        [LOCK_SPIN] = RULE_SPIN,
+                                                        [LOCK_GUARD] = RULE_GUARD};
+    return rules[family];
+}
+
+// From the lock history, if there is time for it: a verdict is not kept waiting.
+static void find_words(struct torn *t) {
+    const struct history *h = &t->a->history;
+    const struct lock_history *locks;
+    struct lock_span spans[SPANS_MAX];
+    struct rf_error ignored;
+    timeline_set_deadline(t->a->timeline, BUDGET_US);
+    int failed = held_history(t->a, t->fork, t->fork, &locks, &ignored);
+    timeline_set_deadline(t->a->timeline, 0);
+    if (failed) return;
+    size_t n = lock_history_held(locks, t->fork, h->spaces[h->spaces[t->space].parent].pid, spans, SPANS_MAX);
+    for (size_t i = 0; i < n && i < SPANS_MAX; i++) {
+        const struct lock *l = &locks->words.locks[spans[i].lock];
+        const struct lock_ref ref = {.kind = lock_family_name(l->family),
+                                     .rule = rule_of(l->family),
+                                     .base = l->last_address,
+                                     .word = l->last_address,
+                                     .size = l->size};
+        if (l->space == LOCK_SHARED || ref.rule == RULE_NONE || ref.word % 4) continue;
+        for (size_t k = 0; k < t->vanished_count; k++)
+            if (h->lives[t->vanished[k]].tid == spans[i].holder.tid) add_lock(t, &ref, t->vanished[k]);
+    }
+}
+
 // ---- the crash
 
 // Is a function near the crash's top one that the thread was inside at the fork, too?
@@ -92,25 +127,39 @@ static bool same_function(const struct stack *crash, const struct stack *thread)
     return false;
 }
 
-// What became of the mutex in the child, at the crash.
-static bool retaken(const struct torn *t, const struct held_mutex *m, const struct view *v, bool *renewed) {
-    const struct life *l = &t->a->history.lives[t->crash->life];
-    struct mutex_head now;
-    if (!v->read(v->context, m->address, &now, MUTEX_HEAD)) return false;
-    *renewed = now.owner != t->a->history.lives[m->life].tid;
-    return now.owner == l->tid && now.lock;
+// What became of the lock in the child: *mine: it was taken there again, by the thread that crashed. *renewed: it is no
+// longer as the vanished thread left it.
+static int look_at_lock(struct torn *t, const struct held_word *w, bool *mine, bool *renewed,
+                        struct rf_error *err) {
+    struct analysis *a = t->a;
+    const struct history *h = &a->history;
+    const struct life *l = &h->lives[t->crash->life];
+    struct view view;
+    struct rf_error ignored;
+    struct mutex_head now = {0};
+    *mine = *renewed = false;
+    if (timeline_seek(a->timeline, t->crash->event, err) < 0) return -1;
+    if (replay_view(timeline_replay(a->timeline), l->tid, &view, &ignored) < 0 ||
+        !view.read(view.context, w->ref.word, &now, w->ref.owner ? MUTEX_HEAD : sizeof now.lock))
+        return 0;
+    if (w->ref.owner) {
+        *renewed = now.owner != h->lives[w->life].tid;
+        *mine = now.owner == l->tid && now.lock;
+        return 0;
+    }
+    *renewed = !lock_is_held(w->ref.rule, now.lock);
+    if (*renewed) return 0;
+    struct holder who;
+    if (holder_find(a->timeline, h, t->space, t->crash->event, &w->ref, &who, err) < 0) return -1;
+    *mine = who.tid == l->tid && !who.fork;
+    return 0;
 }
 
-static int add_finding(struct torn *t, const struct held_mutex *m, struct rf_error *err) {
+static int add_finding(struct torn *t, const struct held_word *m, struct rf_error *err) {
     struct analysis *a = t->a;
     const struct history *h = &a->history;
     size_t parent = h->spaces[t->space].parent;
-    const struct lock_ref ref = {.kind = "pthread_mutex",
-                                 .rule = RULE_WORD,
-                                 .owner = true,
-                                 .base = m->address,
-                                 .word = m->address,
-                                 .size = 40};
+    const struct lock_ref ref = m->ref;
     struct holder who;
     struct finding f = {
         .kind = FINDING_TORN_DATA, .confidence = CONFIDENCE_LIKELY, .signal = t->crash->signal};
@@ -137,28 +186,22 @@ static int add_finding(struct torn *t, const struct held_mutex *m, struct rf_err
     return 1;
 }
 
+// 1: a finding was added.
 static int judge(struct torn *t, struct rf_error *err) {
     struct analysis *a = t->a;
-    struct view view;
-    struct rf_error ignored;
-    int tid = a->history.lives[t->crash->life].tid;
-    if (timeline_seek(a->timeline, t->crash->event, err) < 0) return -1;
-    analysis_point(a, tid, &t->place);
-    for (size_t i = 0; i < t->mutex_count; i++) {
-        const struct held_mutex *m = &t->mutexes[i];
-        bool renewed = false;
-        if (timeline_seek(a->timeline, t->crash->event, err) < 0) return -1;
-        if (replay_view(timeline_replay(a->timeline), tid, &view, &ignored) < 0) return 0;
-        bool mine = retaken(t, m, &view, &renewed);
+    for (size_t i = 0; i < t->lock_count; i++) {
+        const struct held_word *w = &t->locks[i];
+        bool mine, renewed;
+        if (look_at_lock(t, w, &mine, &renewed, err) < 0) return -1;
         if (!mine && renewed) {
             struct finding_point thread;
             if (timeline_seek(a->timeline, t->fork, err) < 0) return -1;
-            analysis_point(a, a->history.lives[m->life].tid, &thread);
+            analysis_point(a, a->history.lives[w->life].tid, &thread);
             mine = same_function(&t->place.stack, &thread.stack);
             free(thread.stack.frames);
         }
-        int added = mine ? add_finding(t, m, err) : 0;
-        if (added) return added < 0 ? -1 : 0; // one says enough about a crash
+        int added = mine ? add_finding(t, w, err) : 0;
+        if (added) return added; // one says enough about a crash
     }
     return 0;
 }
@@ -174,14 +217,20 @@ static int look_at_crash(struct torn *t, struct rf_error *err) {
     size_t parent = h->spaces[t->space].parent;
     if (parent == NONE || !is_fault(t->crash->signal)) return 0;
     t->fork = h->spaces[t->space].begin;
-    for (size_t i = 0; i < h->life_count && t->vanished_count < VANISHED_MAX; i++)
+    for (size_t i = 0; i < h->life_count && t->vanished_count < TORN_VANISHED_MAX; i++)
         if (h->lives[i].space == parent && h->lives[i].tid != h->spaces[t->space].forker &&
             life_at(&h->lives[i], t->fork))
             t->vanished[t->vanished_count++] = i;
     if (!t->vanished_count) return 0;
     if (timeline_seek(t->a->timeline, t->fork, err) < 0) return -1;
     find_mutexes(t, h->spaces[t->space].forker);
-    return t->mutex_count ? judge(t, err) : 0;
+    find_words(t);
+    if (timeline_seek(t->a->timeline, t->crash->event, err) < 0) return -1;
+    analysis_point(t->a, h->lives[t->crash->life].tid, &t->place);
+    int added = judge(t, err);
+    bool fault = t->crash->signal == SIGSEGV || t->crash->signal == SIGBUS;
+    if (!added && fault) added = torn_data_look(t, err);
+    return added < 0 ? -1 : 0;
 }
 
 int torn_look(struct analysis *a, struct rf_error *err) {

@@ -1,6 +1,8 @@
 // What each thread of a process waits for, and what the lock's own memory says about it.
 #include "replayer/diagnose_inside.h"
 
+#include "replayer/lock_name.h"
+
 #include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,36 +40,8 @@ struct stack party_stack(struct diagnosis *d, const struct party *p, const struc
     return s;
 }
 
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
-}
-
 void party_name_lock(struct diagnosis *d, const struct party *p, struct wait *w) {
-    const struct view *v = &p->snapshot->view;
-    struct finding_lock *l = &w->lock;
-    struct data_symbol symbol;
-    *l = (struct finding_lock){.address = w->ref.base};
-    snprintf(l->kind, sizeof l->kind, "%s", w->ref.kind);
-    if (symbols_data(d->symbols, v, w->ref.base, &symbol)) {
-        int n = snprintf(l->symbol, sizeof l->symbol, "%s", symbol.name);
-        if (symbol.offset && n < (int)sizeof l->symbol)
-            snprintf(l->symbol + n, sizeof l->symbol - (size_t)n, "+%lu", (long)symbol.offset);
-        if (symbol.file) snprintf(l->declared, sizeof l->declared, "%s:%d", symbol.file, symbol.line);
-        return;
-    }
-    const struct view_map *map = view_find(v, w->ref.base);
-    if (!map) return;
-    const char *name = map->name ? map->name : "";
-    if (w->shared)
-        snprintf(l->symbol, sizeof l->symbol, "lock 0x%lx in shared memory", (long)w->ref.base);
-    else if (!strcmp(name, "[heap]"))
-        snprintf(l->symbol, sizeof l->symbol, "heap lock 0x%lx", (long)w->ref.base);
-    else if (name[0] == '/')
-        snprintf(l->symbol, sizeof l->symbol, "%s+0x%lx", base_name(name),
-                 (long)(w->ref.base - map->start + map->offset));
-    else
-        snprintf(l->symbol, sizeof l->symbol, "lock 0x%lx in anonymous memory", (long)w->ref.base);
+    lock_name(d->symbols, &p->snapshot->view, w->ref.kind, w->ref.base, w->shared, &w->lock);
 }
 
 static uint32_t word_at(const struct party *p, uint64_t address) {

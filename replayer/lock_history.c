@@ -346,12 +346,7 @@ int lock_history_stack(struct timeline *t, const struct lock *l, uint64_t event,
     lock_pass_free(p);
     free(nothing.places);
     free(nothing.strings);
-    if (!failed && c->count) {
-        out->frames = malloc(c->count * sizeof *out->frames);
-        rf_assert(out->frames);
-        memcpy(out->frames, c->frames, c->count * sizeof *out->frames);
-        out->count = c->count;
-    }
+    if (!failed) *out = stack_of(c->frames, c->count);
     free(c);
     return failed;
 }

@@ -1,13 +1,14 @@
 #include "replayer/lock_report.h"
 
 #include "core/syscalls.h"
+#include "replayer/allocation.h"
 #include "replayer/report_json.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 20, HELD_MAX = 4096 };
+enum { ROWS = 20, HELD_MAX = 4096, ALLOCATION_US = 10000000 };
 
 // ---- names
 
@@ -243,7 +244,32 @@ static bool is_asked(const struct lock_history *h, const struct lock *l, const c
     return l->confirmed && (!strcmp(name, what) || (!*end && *what && l->last_address == address));
 }
 
-static int print_history(FILE *out, const struct lock_history *h, const char *what, struct rf_error *err) {
+// Of a lock without a name: NULL when it is not known, or was not found in time.
+static int find_allocation(struct timeline *t, const struct lock_history *h, const struct lock *l,
+                           struct lock_allocation **out, struct rf_error *err) {
+    const struct lock_op *first = NULL;
+    struct history history;
+    *out = NULL;
+    for (size_t i = 0; i < h->words.op_count && !first; i++)
+        if (&h->words.locks[h->words.ops[i].lock] == l && h->words.ops[i].kind == LOCK_OP_ACQUIRE)
+            first = &h->words.ops[i];
+    // What a forked process only has a copy of was its parent's.
+    const struct lock_space *space = space_of(h, l);
+    int tid = first ? first->tid : space->forker;
+    uint64_t event = first ? first->event : space->begin;
+    if (l->name >= 0 || !tid || !event) return 0;
+    int failed = history_read(t, &history, err);
+    size_t life = failed ? NONE : history_life(&history, tid, event - 1);
+    timeline_set_deadline(t, ALLOCATION_US);
+    if (life != NONE)
+        failed = allocation_find(t, &history, history.lives[life].space, event, l->last_address, out, err);
+    if (timeline_set_deadline(t, 0)) failed = 0;
+    history_release(&history);
+    return failed;
+}
+
+static int print_history(FILE *out, struct timeline *t, const struct lock_history *h, const char *what,
+                         struct rf_error *err) {
     static const char *const verbs[] = {[LOCK_OP_ACQUIRE] = "takes",
                                         [LOCK_OP_TRY_FAILED] = "fails to take",
                                         [LOCK_OP_WAIT] = "waits",
@@ -257,6 +283,14 @@ static int print_history(FILE *out, const struct lock_history *h, const char *wh
         char name[300];
         lock_name(h, l, name, sizeof name);
         fprintf(out, "%s (%s, process %d)\n", name, lock_family_name(l->family), space_of(h, l)->pid);
+        struct lock_allocation *a;
+        if (find_allocation(t, h, l, &a, err) < 0) return -1;
+        if (a) {
+            fprintf(out, "    at byte %lu of %lu bytes from %s, event %lu\n", (long)a->offset, (long)a->size,
+                    a->function, (long)a->point.event);
+            print_stack(out, &a->point.stack);
+        }
+        allocation_free(a);
         for (size_t k = 0; k < h->words.op_count; k++) {
             const struct lock_op *o = &h->words.ops[k];
             if (o->lock != i || o->kind > LOCK_OP_MARK) continue;
@@ -276,7 +310,7 @@ static int print_history(FILE *out, const struct lock_history *h, const char *wh
 
 int lock_report_text(FILE *out, struct timeline *t, const struct lock_history *h,
                      const struct lock_report_options *o, struct rf_error *err) {
-    if (o->lock) return print_history(out, h, o->lock, err);
+    if (o->lock) return print_history(out, t, h, o->lock, err);
     if (o->at) print_held(out, h, o->at);
     if (o->by_task)
         print_tasks(out, h);
@@ -388,8 +422,20 @@ static json_t *tasks_json(const struct lock_history *h, bool *ok) {
     return array;
 }
 
-int lock_report_json(FILE *out, const struct lock_history *h, const struct lock_report_options *o,
-                     struct rf_error *err) {
+// What --lock asks for, with the call that allocated it.
+static int asked_json(json_t *locks, struct timeline *t, const struct lock_history *h, const struct lock *l,
+                      bool *ok, struct rf_error *err) {
+    struct lock_allocation *a;
+    if (find_allocation(t, h, l, &a, err) < 0) return -1;
+    json_t *o = lock_json(h, l, ok);
+    put(o, "allocated", report_json_allocation(a), ok);
+    allocation_free(a);
+    if (json_array_append_new(locks, o)) *ok = false;
+    return 0;
+}
+
+int lock_report_json(FILE *out, struct timeline *t, const struct lock_history *h,
+                     const struct lock_report_options *o, struct rf_error *err) {
     bool ok = true;
     json_t *root = json_object(), *locks = json_array();
     put(root, "from", number(h->from), &ok);
@@ -401,10 +447,19 @@ int lock_report_json(FILE *out, const struct lock_history *h, const struct lock_
     put(root, "complete", json_boolean(!h->words.dropped), &ok);
     size_t count;
     const struct lock **v = ranked(h, &count);
-    for (size_t i = 0; i < count; i++)
-        if ((!o->lock || is_asked(h, v[i], o->lock)) && json_array_append_new(locks, lock_json(h, v[i], &ok)))
+    int failed = 0;
+    for (size_t i = 0; i < count && !failed; i++) {
+        if (o->lock && is_asked(h, v[i], o->lock))
+            failed = asked_json(locks, t, h, v[i], &ok, err);
+        else if (!o->lock && json_array_append_new(locks, lock_json(h, v[i], &ok)))
             ok = false;
+    }
     free(v);
+    if (failed) {
+        json_decref(root);
+        json_decref(locks);
+        return -1;
+    }
     put(root, "locks", locks, &ok);
     put(root, "tasks", tasks_json(h, &ok), &ok);
     put(root, "at", o->at ? number(o->at) : json_null(), &ok);

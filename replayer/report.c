@@ -84,16 +84,31 @@ static void describe_lock(char *out, size_t size, const struct finding_lock *l) 
         snprintf(out, size, "something that is not known");
 }
 
+// torn-data without a lock: what is shown as one is the data.
+static bool is_data(const struct finding_lock *l) {
+    return !strcmp(l->kind, "data");
+}
+
 static void print_lock(struct report *r, const struct finding_lock *l) {
     char name[300];
     describe_lock(name, sizeof name, l);
-    heading(r, "Which lock", 0);
+    heading(r, is_data(l) ? "Which data" : "Which lock", 0);
     if (!l->address) {
         report_wrap(r->out, 4, "none is known");
         return;
     }
-    report_wrap(r->out, 4, "%s%s%s, at 0x%lx%s%s", name, l->kind[0] ? ", a " : "", l->kind, (long)l->address,
-                l->declared[0] ? ", declared at " : "", l->declared);
+    const bool kind = l->kind[0] && !is_data(l);
+    report_wrap(r->out, 4, "%s%s%s, at 0x%lx%s%s", name, kind ? ", a " : "", kind ? l->kind : "",
+                (long)l->address, l->declared[0] ? ", declared at " : "", l->declared);
+}
+
+static void print_allocated(struct report *r, const struct finding_lock *l) {
+    const struct lock_allocation *a = l->allocated;
+    if (!a) return;
+    heading(r, "Where it was allocated", a->point.event);
+    report_wrap(r->out, 4, "by %s, %lu bytes; it is at byte %lu of them", a->function, (long)a->size,
+                (long)a->offset);
+    print_stack(r, &a->point.stack);
 }
 
 static void print_parties(struct report *r, const struct finding_party *parties, size_t count) {
@@ -111,7 +126,7 @@ static void print_parties(struct report *r, const struct finding_party *parties,
 static void print_holder(struct report *r, const struct finding *f) {
     char holder[160];
     describe_task(holder, sizeof holder, &f->holder);
-    heading(r, "Who held it", 0);
+    heading(r, is_data(&f->lock) ? "Who was changing it" : "Who held it", 0);
     if (!f->holder.tid) {
         report_wrap(r->out, 4, "not known");
         return;
@@ -169,6 +184,7 @@ static void print_edges(struct report *r, const struct finding *f) {
         heading(r, "The other side: where it waits", e->waiting.event);
         print_waiting(r, &e->waiter, &e->lock, &e->waiting, "waits for");
         print_lock(r, &e->lock);
+        print_allocated(r, &e->lock);
         if (r->verdict->from_memory) continue;
         heading(r, "Where that lock was taken", e->acquired.event);
         print_stack(r, &e->acquired.stack);
@@ -200,7 +216,7 @@ static void print_cause(struct report *r, const struct finding *f) {
         report_wrap(r->out, 4, "This is only a consequence. The root cause is finding %zu: %s in process %d.",
                     number_of(v, f->caused_by), finding_kind_name(f->caused_by->kind),
                     f->caused_by->waiter.pid);
-    else if (f->kind == FINDING_CROSS_PROCESS_WAIT)
+    else if (f->kind == FINDING_CROSS_PROCESS_WAIT && !f->reason[0])
         report_wrap(r->out, 4, "This is only a consequence: it waits for another process that is stuck.");
     if (f->reason[0]) report_wrap(r->out, 4, "%s", f->reason);
 }
@@ -264,13 +280,14 @@ static void print_finding(struct report *r, const struct finding *f) {
         bool holder = f->holder.tid || (!f->waker_count && f->kind != FINDING_VANISHED_WAKER);
         if (f->edge_count) print_cycle(r, f);
         if (f->lock.address) print_lock(r, &f->lock);
+        print_allocated(r, &f->lock);
         if (f->initialised.event) {
             heading(r, "Where it was initialised", f->initialised.event);
             print_stack(r, &f->initialised.stack);
         }
-        if (holder && f->kind != FINDING_CROSS_PROCESS_WAIT) print_holder(r, f);
+        if (holder && (f->holder.tid || f->kind != FINDING_CROSS_PROCESS_WAIT)) print_holder(r, f);
         if (f->holder.tid || (v->from_memory && f->kind == FINDING_ORPHANED_LOCK)) {
-            heading(r, "Where it was taken", f->acquired.event);
+            heading(r, is_data(&f->lock) ? "Where it was changed" : "Where it was taken", f->acquired.event);
             if (v->from_memory)
                 print_unknown(r);
             else
@@ -299,7 +316,7 @@ static void print_finding(struct report *r, const struct finding *f) {
 // The one line that a bug report begins with.
 static void print_summary(FILE *out, const struct verdict *v) {
     const struct finding *f = v->findings;
-    while (f < v->findings + v->count - 1 && f->kind == FINDING_CROSS_PROCESS_WAIT)
+    while (f < v->findings + v->count - 1 && f->caused_by)
         f++;
     char waiter[160], holder[160], lock[300], what[900];
     describe_task(waiter, sizeof waiter, &f->waiter);
@@ -308,6 +325,11 @@ static void print_summary(FILE *out, const struct verdict *v) {
     bool known = f->holder.tid;
     switch (f->kind) {
     case FINDING_ORPHANED_LOCK:
+        if (known && !f->holder.vanished && !f->fork.event && !v->from_memory) {
+            snprintf(what, sizeof what, "waits for %s, which %s took and did not give back before it ended",
+                     lock, holder);
+            break;
+        }
         snprintf(what, sizeof what,
                  "waits for %s, which %s held at the fork; that thread does not exist in the child", lock,
                  holder);
@@ -348,6 +370,9 @@ static void print_summary(FILE *out, const struct verdict *v) {
                  f->edge_count ? ", which waits in turn" : ", itself");
         break;
     case FINDING_CROSS_PROCESS_WAIT:
+        snprintf(what, sizeof what, "waits for %s, and so for a process that waits in turn",
+                 f->lock.symbol[0] ? lock : "another process");
+        break;
     case FINDING_UNKNOWN_WAIT:
         snprintf(what, sizeof what, "waits for ever");
         break;
@@ -378,6 +403,11 @@ static void print_notes(FILE *out, const struct verdict *v) {
     fprintf(out, "\nWhat else was seen\n");
     for (size_t i = 0; i < v->note_count; i++)
         report_wrap(out, 2, "%s", v->notes[i]);
+}
+
+void report_stack_text(FILE *out, const struct stack *s, source_line line, void *context) {
+    struct report r = {.out = out, .line = line, .context = context};
+    print_stack(&r, s);
 }
 
 void report_finding_text(FILE *out, const struct verdict *v, const struct finding *f, source_line line,

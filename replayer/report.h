@@ -14,6 +14,8 @@ void report_text(FILE *out, const struct verdict *v, source_line line, void *con
 // One finding of *v as report_text prints it.
 void report_finding_text(FILE *out, const struct verdict *v, const struct finding *f, source_line line,
                          void *context);
+// A stack as it is printed there: without what lies inside libc and before main, one line of source.
+void report_stack_text(FILE *out, const struct stack *s, source_line line, void *context);
 // 0, or -1 when out of memory or the stream failed.
 int report_json(FILE *out, const struct verdict *v);
 

@@ -69,6 +69,15 @@ static json_t *point_json(const struct finding_point *p, bool *ok) {
     return o;
 }
 
+static json_t *allocation_json(const struct lock_allocation *a, bool *ok) {
+    if (!a) return json_null();
+    json_t *o = point_json(&a->point, ok);
+    put(o, "function", report_json_text(a->function), ok);
+    put(o, "size", json_integer((json_int_t)a->size), ok);
+    put(o, "offset", json_integer((json_int_t)a->offset), ok);
+    return o;
+}
+
 static json_t *lock_json(const struct finding_lock *l, bool *ok) {
     if (!l->address && !l->kind[0]) return json_null();
     json_t *o = json_object();
@@ -76,6 +85,7 @@ static json_t *lock_json(const struct finding_lock *l, bool *ok) {
     put(o, "kind", report_json_text(l->kind), ok);
     put(o, "symbol", report_json_text(l->symbol), ok);
     put(o, "declared", report_json_text(l->declared), ok);
+    put(o, "allocated", allocation_json(l->allocated, ok), ok);
     return o;
 }
 
@@ -200,6 +210,14 @@ static json_t *finding_json(const struct verdict *v, const struct finding *f, bo
 json_t *report_json_lock(const struct finding_lock *l) {
     bool ok = true;
     json_t *value = lock_json(l, &ok);
+    if (ok) return value;
+    json_decref(value);
+    return NULL;
+}
+
+json_t *report_json_allocation(const struct lock_allocation *a) {
+    bool ok = true;
+    json_t *value = allocation_json(a, &ok);
     if (ok) return value;
     json_decref(value);
     return NULL;

@@ -12,6 +12,7 @@ json_t *report_json_object(const struct verdict *v);
 json_t *report_json_text(const char *s);
 // Parts of it: null when unknown. NULL: out of memory.
 json_t *report_json_lock(const struct finding_lock *l);
+json_t *report_json_allocation(const struct lock_allocation *a);
 json_t *report_json_point(const struct finding_point *p);
 // Prints `root` (NULL: out of memory) and frees it: 0 or -1.
 int report_write_json(FILE *out, json_t *root);

@@ -142,10 +142,15 @@ pid_t stub_new(struct replay *r, struct rf_error *err) {
 int stub_template(struct replay *r, struct rf_error *err) {
     int go[2], status;
     if (pipe2(go, O_CLOEXEC) < 0) return rf_fail_errno(err, RF_CANNOT, "cannot make a pipe");
+    // The table of descriptors grows now, for those that fd_raise makes: once it is shared, the kernel waits for a grace
+    // period when it grows (expand_fdtable, synchronize_rcu: 8 to 16 ms here).
+    int grown = fcntl(go[0], F_DUPFD_CLOEXEC, 1000);
+    if (grown >= 0) close(grown);
     fflush(NULL);
     long pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
     if (pid < 0) return rf_fail_errno(err, RF_CANNOT, "cannot fork");
     if (!pid) template_main(go[0]);
+    tracee_quiet_stops();
     int result = 0;
     if (ptrace(PTRACE_SEIZE, (pid_t)pid, 0, OPTIONS) < 0)
         result = rf_fail_errno(err, RF_CANNOT, "the kernel refused ptrace (run 'refork doctor')");

@@ -44,7 +44,7 @@ bool symbols_data(struct symbols *s, const struct view *v, uint64_t address, str
 
 // Calls `visit` with each global or weak function of the module at `address` that has a place in it: its link-time
 // address, the name in the ELF file without its version, and the bias (run-time address - link-time address). Names of
-// one address follow each other. false: there is no module, or it has no symbols.
+// one address follow each other; *bias is set before the first. false: there is no module, or it has no symbols.
 typedef void (*symbols_visit)(void *context, uint64_t vaddr, const char *name);
 bool symbols_functions(struct symbols *s, const struct view *v, uint64_t address, symbols_visit visit,
                        void *context, uint64_t *bias);

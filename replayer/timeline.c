@@ -144,14 +144,22 @@ static int keep_checkpoint(struct timeline *t, struct rf_error *err) {
     return 0;
 }
 
-static int go_back(struct timeline *t, uint64_t number, struct rf_error *err) {
+static const struct replay_checkpoint *nearest(const struct timeline *t, uint64_t number) {
     const struct replay_checkpoint *best = t->checkpoints[0];
     for (size_t i = 0; i < t->count; i++)
         if (replay_checkpoint_position(t->checkpoints[i]) <= number) best = t->checkpoints[i];
     if (t->near && replay_checkpoint_position(t->near) <= number &&
         replay_checkpoint_position(t->near) > replay_checkpoint_position(best))
         best = t->near;
-    return replay_restore(t->replay, best, err);
+    return best;
+}
+
+uint64_t timeline_checkpoint(const struct timeline *t, uint64_t number) {
+    return replay_checkpoint_position(nearest(t, number));
+}
+
+static int go_back(struct timeline *t, uint64_t number, struct rf_error *err) {
+    return replay_restore(t->replay, nearest(t, number), err);
 }
 
 static int seek(struct timeline *t, uint64_t number, struct rf_error *err) {

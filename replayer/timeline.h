@@ -18,6 +18,8 @@ uint64_t timeline_last(const struct timeline *t);     // number of the last even
 // Moves to the state right after event `number` (0: before the first). Forward by stepping, back from the
 // nearest checkpoint.
 int timeline_seek(struct timeline *t, uint64_t number, struct rf_error *err);
+// The last place at or before `number` that costs nothing to seek.
+uint64_t timeline_checkpoint(const struct timeline *t, uint64_t number);
 // By `delta` events; stops at both ends.
 int timeline_step(struct timeline *t, int64_t delta, struct rf_error *err);
 

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char *finding_kind_name(enum finding_kind kind) {
     static const char *const names[] = {
@@ -20,6 +21,16 @@ const char *finding_kind_name(enum finding_kind kind) {
 
 const char *confidence_name(enum confidence c) {
     return c == CONFIDENCE_PROVED ? "proved" : "likely";
+}
+
+struct stack stack_of(const struct frame *frames, size_t count) {
+    struct stack s = {0};
+    if (!count) return s;
+    s.frames = malloc(count * sizeof *frames);
+    rf_assert(s.frames);
+    memcpy(s.frames, frames, count * sizeof *frames);
+    s.count = count;
+    return s;
 }
 
 static void parties_free(struct finding_party *parties, size_t count) {
@@ -53,6 +64,11 @@ void verdict_free(struct verdict *v) {
     for (size_t i = 0; i < v->held_count; i++)
         free(v->held_at_fork[i].acquired.stack.frames);
     free(v->held_at_fork);
+    for (size_t i = 0; i < v->allocation_count; i++) {
+        free(v->allocations[i]->point.stack.frames);
+        free(v->allocations[i]);
+    }
+    free(v->allocations);
     free(v->findings);
     free(v->spans);
     free(v);

@@ -30,11 +30,14 @@ enum finding_kind {
     FINDING_UNKNOWN_WAIT,       // "unexplained-wait": stuck for certain, cause not known to this version
 };
 
+struct lock_allocation;
 struct finding_lock {
-    uint64_t address;   // 0: none
-    char kind[32];      // "pthread_mutex", "futex", ...
-    char symbol[256];   // "log_mutex", "queue+16"; "" when unknown
-    char declared[256]; // "file.c:12" or ""
+    uint64_t address;                        // 0: none
+    char kind[32];                           // "pthread_mutex", "futex", ...
+    char symbol[256];                        // "log_mutex", "queue+16"; "" when unknown
+    char declared[256];                      // "file.c:12" or ""
+    bool unnamed;                            // in no named variable: `symbol` only says where it is
+    const struct lock_allocation *allocated; // of an unnamed one, the verdict's; NULL: not known
 };
 
 struct finding_task {
@@ -48,6 +51,13 @@ struct finding_point {
     uint64_t event; // 0: unknown
     int pid, tid;
     struct stack stack;
+};
+
+// The call that gave the memory that a lock is in.
+struct lock_allocation {
+    struct finding_point point; // the stack begins in `function`
+    const char *function;       // "malloc", "operator new", "mmap"
+    uint64_t size, offset;      // of the block; of the lock in it
 };
 
 // Somebody else who has a part in a finding, with the place that shows it.
@@ -131,6 +141,8 @@ struct verdict {
     bool deadlock;
     struct finding *findings;
     size_t count;
+    struct lock_allocation **allocations; // of the findings' locks
+    size_t allocation_count;
     struct held_span *spans;
     size_t span_count;
     struct held_lock *held_at_fork; // from the lock history, when there is one
@@ -147,6 +159,8 @@ struct verdict {
 
 const char *finding_kind_name(enum finding_kind kind);
 const char *confidence_name(enum confidence c);
+// A copy, from malloc.
+struct stack stack_of(const struct frame *frames, size_t count);
 // Frees *v itself too, and its arrays (all from malloc); strings in frames belong to struct symbols. NULL is
 // fine.
 void verdict_free(struct verdict *v);

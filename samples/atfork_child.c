@@ -13,7 +13,6 @@ static pthread_mutex_t queue_mutex = PTHREAD_MUTEX_INITIALIZER;
 static int queued;
 
 static void clear_queue(void) {
-    parent_waits();
     pthread_mutex_lock(&queue_mutex);
     queued = 0;
     pthread_mutex_unlock(&queue_mutex);

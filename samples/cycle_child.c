@@ -29,7 +29,6 @@ int main(void) {
     say("main: fork");
     pid_t child = fork();
     if (child == 0) {
-        parent_waits();
         thread_start(transfer_back);
         transfer();
         _exit(0); // never comes

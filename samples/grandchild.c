@@ -25,13 +25,11 @@ static void log_line(void) {
 }
 
 static int be_server(void) {
-    parent_waits();
     pthread_t worker = thread_start(write_report);
     gate_wait(&held);
     pid_t request = fork();
     if (request == 0) {
         gate_wait(&settled);
-        parent_waits();
         log_line();
         _exit(0);
     }

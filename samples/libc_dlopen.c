@@ -25,7 +25,6 @@ static void *profile(void *unused) {
 }
 
 static void run_child(void) {
-    parent_waits();
     dlopen("libm.so.6", RTLD_NOW);
     say("child: done"); // never comes
     _exit(0);

@@ -4,6 +4,7 @@
 // expect: orphaned-spin lockkind=spin_word lock=counter_lock holder=worker start=count
 //         acquired=counter_acquire waiting=counter_acquire fork=main/fork
 // expect: cross-process-wait cause=orphaned-spin
+// held: counter_lock
 // status: 120
 #include "samples/stage.h"
 
@@ -34,7 +35,6 @@ static void *count(void *unused) {
 }
 
 static void run_child(void) {
-    parent_waits();
     counter_acquire();
     counter++;
     counter_release();

@@ -76,12 +76,6 @@ static inline void until_asleep(pid_t tid) {
     }
 }
 
-// In a child that will hang in a lock. refork stops such a child even while others run, and the wait of its parent
-// belongs to the verdict. (The parent's main thread sleeps nowhere else after the fork.)
-static inline void parent_waits(void) {
-    until_asleep(getppid());
-}
-
 // Waits for the child; its status, or 128 and the signal that killed it.
 static inline int reap(pid_t child) {
     int status;

@@ -20,7 +20,6 @@ static void write_report() {
 }
 
 static void run_child() {
-    parent_waits();
     log_mutex.lock();
     say("child: done"); // never comes
     _exit(0);

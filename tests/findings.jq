@@ -10,6 +10,7 @@
 #   waker, gone     a name among `wakers`, among `vanished`
 #   destructors, keys    of one of the `vanished`
 #   local, localmodule   a name, and a module, among its thread_local data
+#   allocated       FUNCTION of the allocator and the top of its stack, as in malloc:make_queue
 #   acquired, waiting, fork    the top of that stack: OWN or OWN/CALLED, where OWN is the innermost function of the own source
 #                   and CALLED what it called there, a function of a library. Without a source of its own: F,G...: these
 #                   functions are in the stack, in this order from the innermost.
@@ -43,6 +44,8 @@ def meets($all; $key; $v):
     elif $key == "keys" then any(.vanished[]?; .keys | matches($v))
     elif $key == "local" then any(.vanished[]?.thread_locals[]?; .name | matches($v))
     elif $key == "localmodule" then any(.vanished[]?.thread_locals[]?; .module | matches($v))
+    elif $key == "allocated" then
+        .lock.allocated as $a | ($v | split(":")) as $want | $a != null and ($a.function | matches($want[0])) and ($a | stack($want[1]))
     elif $key == "acquired" then .acquired | stack($v)
     elif $key == "waiting" then .waiting | stack($v)
     elif $key == "fork" then .fork | stack($v)

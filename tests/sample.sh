@@ -3,6 +3,7 @@
 #   // expect: KIND [KEY=VALUE]...   one finding (the keys: tests/findings.jq)
 #   // expect: none                  no finding at all
 #   // status: N                     of record and replay: 120 (and then `deadlock` is true), else the program's own
+#   // held: LOCK...                 exactly these are listed as held at a fork (`held_at_fork`), sorted
 #   // run: VARIABLE=VALUE...        its environment
 # A directive goes on in lines that are indented by four blanks or more.
 # shellcheck source=tests/lib.sh
@@ -50,11 +51,18 @@ wrong=$(jq -r --arg expect "$expect" --arg own "samples/${source##*/}" --argjson
     -f "$root/tests/findings.jq" verdict.json) || give_up "bad expectation or JSON"
 [ -z "$wrong" ] || { jq . verdict.json | head -n 80; give_up "$wrong"; }
 
+held=$(directive held)
+if [ -n "$held" ]; then
+    got=$(jq -r '[.held_at_fork[].lock.symbol] | sort | join(" ")' verdict.json)
+    [ "$got" = "$held" ] || give_up "held at the fork are '$got', not '$held'"
+    jq -e 'all(.held_at_fork[]; .holder.vanished and (.acquired.frames | length > 0))' verdict.json >/dev/null || give_up "held at the fork: by whom?"
+fi
+
 clean /usr/bin/python3 "$root/tests/verdict_schema.py" "$root/docs/verdict.schema.json" verdict.json || give_up "not what the schema says"
 clean "$refork" export --to html -o page.html "$trace" || give_up "export: status $?"
 clean /usr/bin/python3 -c 'import sys, xml.etree.ElementTree as tree; tree.parse(sys.argv[1])' page.html || give_up "page.html is not XML"
 # The lock history is the second witness: where it knows the lock it names the same holder, who took it in the same
-# event, held at the fork (or where the task waits); and it knows every mutex and rwlock of glibc.
+# event, held at the fork (or where the task waits; of a holder that ended, when it had just taken it); and it knows every mutex and rwlock of glibc.
 compared() { # ADDRESS KIND SYMBOL TID EVENT AT
     local held
     held=$(clean "$refork" locks --json --at "$6" "$trace" 2>locks.err |
@@ -69,7 +77,8 @@ compared() { # ADDRESS KIND SYMBOL TID EVENT AT
 }
 while IFS=$'\t' read -r -a finding; do compared "${finding[@]}"; done < <(jq -r '.findings[]
     | select(.lock.address and .holder.tid and .acquired.event)
-    | [.lock.address, .lock.kind, .lock.symbol // "-", .holder.tid, .acquired.event, .fork.event // .waiting.event] | @tsv' verdict.json)
+    | [.lock.address, .lock.kind, .lock.symbol // "-", .holder.tid, .acquired.event,
+        .fork.event // (if .kind == "orphaned-lock" then .acquired.event else .waiting.event end)] | @tsv' verdict.json)
 
 # The text names it, too: that of record at the end of a stuck program, else of explain.
 [ "$status" = 120 ] && mv err verdict.txt || clean "$refork" explain "$trace" >verdict.txt 2>&1

@@ -16,7 +16,7 @@ declare -A workload=(
     [python]="/usr/bin/python3 -c 'import json'" [gcc]="gcc -O2 -c -o $work/table.o $build/test-data/project/table.c"
 )
 names=("$@")
-[ $# -gt 0 ] || names=(true compute syscalls locks forks python gcc)
+[ $# -gt 0 ] || names=(true compute syscalls locks forks python gcc rare)
 ways=(native floor strace record replay)
 
 run() { # NAME WAY: appends "SECONDS MAXRSS STATUS" to its file
@@ -41,8 +41,8 @@ median() { # NAME WAY COLUMN
     cut -d' ' -f"$3" "$work/$1.$2" | sort -g | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'
 }
 
-echo "$rounds interleaved runs of each, medians; ratios are to 'native' (pinned to one CPU)"
-printf '%-9s %10s %14s %14s %14s %14s %10s\n' '' native floor 'strace -f' record replay trace
+[ "${names[*]}" = rare ] || echo "$rounds interleaved runs of each, medians; ratios are to 'native' (pinned to one CPU)"
+[ "${names[*]}" = rare ] || printf '%-9s %10s %14s %14s %14s %14s %10s\n' '' native floor 'strace -f' record replay trace
 checks=()
 target() { # TEXT CONDITION(awk)
     local met
@@ -50,6 +50,7 @@ target() { # TEXT CONDITION(awk)
     checks+=("$met $1")
 }
 for name in "${names[@]}"; do
+    [ "$name" != rare ] || continue # see the end
     for ((i = 0; i < rounds; i++)); do
         for way in "${ways[@]}"; do run "$name" "$way"; done
     done
@@ -116,3 +117,6 @@ if [[ " ${names[*]} " == *" syscalls "* ]]; then
     printf '\n'
 fi
 printf '%s\n' "${checks[@]}"
+
+# The runs that a rare deadlock needs.
+[[ " ${names[*]} " != *" rare "* ]] || { printf '\n' && "$root/tests/bench/rare.sh" "$build"; }

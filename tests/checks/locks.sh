@@ -133,6 +133,17 @@ locks --json loads.refork >loads.json || fail "locks of loads: status $?"
 jq -e '[.locks[] | select(.kind == "guard of a static" and .acquired == 1 and .waits >= 1)] | length == 1' loads.json >/dev/null ||
     fail "the guard of a static: $(jq -c '[.locks[] | select(.kind == "guard of a static")]' loads.json)"
 
+# ---- a lock on the heap is told by its allocation
+clean "$refork" record -o heap.refork -- "$build/samples/heap_mutex" >heap.out 2>heap.err </dev/null
+[ $? = 120 ] || fail "record heap_mutex: status $?: $(tail -n 3 heap.err)"
+address=$(clean "$refork" explain --json heap.refork | jq -r '[.findings[].lock.address | select(.)][0]')
+locks --json --lock "$address" heap.refork >heap.json || fail "locks --lock: status $?"
+jq -e '.locks | length == 2 and all(.[].allocated; .function == "calloc" and .size == 64 and .offset == 24 and .frames[1].function == "queue_new")' heap.json >/dev/null ||
+    fail "heap: the allocation is $(jq -c '[.locks[].allocated]' heap.json)"
+locks --lock "$address" heap.refork >heap.txt || fail "locks --lock: status $?"
+grep -q 'at byte 24 of 64 bytes from calloc' heap.txt && grep -q 'queue_new at heap_mutex.c' heap.txt || fail "heap: no allocation in the text: $(head -n 5 heap.txt)"
+locks --json heap.refork | jq -e 'all(.locks[]; has("allocated") | not)' >/dev/null || fail "locks: allocations that nobody asked for"
+
 # ---- a damaged trace, and one that is none
 head -c "$(($(stat -c %s kinds.refork) - 100))" kinds.refork >cut.refork
 locks cut.refork >/dev/null 2>cut.err || fail "a trace that was cut: status $?"

@@ -23,3 +23,14 @@ vanished-waker lockkind=Python_lock gone=python3 waiting=PyThread_acquire_lock_t
 cross-process-wait cause=vanished-waker" \
     /usr/bin/python3 "$sources/held_locks.py" queue_get
 verdict logging_handler 0 none /usr/bin/python3 "$sources/held_locks.py" logging_handler
+# The GIL: a child of a fork that CPython does not know of waits for it in turns of 5 ms. CPython's own fork makes it anew.
+verdict gil 120 "\
+orphaned-lock confidence=likely lock=_PyRuntime* lockkind=Python_GIL holder=python3 gone=python3 acquired=PyEval_EvalFrameDefault waiting=pthread_cond_timedwait,PyEval_RestoreThread,Py_BytesMain fork=fork,ffi_call,Py_BytesMain
+cross-process-wait cause=orphaned-lock" \
+    /usr/bin/python3 "$sources/held_locks.py" gil
+tr -s ' \n' '  ' <gil.err >gil.text
+for words in 'CPython does not know of' 'os.fork()' 'get_context("spawn")' 'ctypes.PyDLL'; do
+    grep -qF "$words" gil.text || fail "gil: the text does not say '$words': $(cat gil.err)"
+done
+verdict gil_kept 0 none /usr/bin/python3 "$sources/held_locks.py" gil_kept
+verdict gil_os_fork 0 none /usr/bin/python3 "$sources/held_locks.py" gil_os_fork

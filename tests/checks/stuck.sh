@@ -21,6 +21,14 @@ stuck() {
     cmp "$3.out" "$3.out2" || fail "$3: the replay's stdout differs"
     clean "$refork" dump "$3.refork" >"$3.dump"
     grep -qE " stuck +waits for ever \($2\): $1( |$)" "$3.dump" || fail "$3 is not '$1 ($2)': $(grep ' stuck ' "$3.dump")"
+    # Nothing runs behind what is told of: a call that returned then would look like the end of a wait.
+    awk '/^ *[0-9]+ +[0-9.]+ +[0-9]+ stuck / {on = 1} on && $4 != "stuck" && $4 != "end" {bad = 1} END {exit !on || bad}' "$3.dump" ||
+        fail "$3: something comes behind the stuck tasks: $(tail -n 5 "$3.dump")"
+    # A parent that goes to wait for its child is told of as well, whenever it gets there.
+    case $3:$(grep -c ' stuck  *waits for ever .*: child ' "$3.dump") in
+    polled-*:0 | ignored-*:0 | *-pipe:* | *:[1-9]*) ;;
+    *) fail "$3: the waiting parent is missing: $(grep ' stuck ' "$3.dump")" ;;
+    esac
     grep -q "process .* waits for ever ($2)" "$3.err" || fail "$3: record said: $(cat "$3.err")"
 }
 
@@ -60,6 +68,7 @@ futex proved polled-mutex
 timed likely polled-futex
 yield likely polled-yield
 spin proved polled-spin
+futex proved ignored-mutex
 spin proved two-threads
 EOF
 }

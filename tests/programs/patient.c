@@ -2,14 +2,24 @@
 // thread, so that a child is one that a fork left without it.
 #include "program.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <semaphore.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_spinlock_t spin;
 static atomic_int held;
+static bool quiet;
 static volatile int flag;
 static struct shared {
     atomic_int flag, beats;
@@ -24,7 +34,7 @@ static void *holder(void *unused) {
     pthread_spin_lock(&spin);
     atomic_store(&held, 1);
     for (;;)
-        pause();
+        quiet ? pthread_mutex_lock(&mutex) : pause();
     return NULL;
 }
 
@@ -179,6 +189,115 @@ static void shared_mutex(void) {
     pthread_mutex_unlock(&shared->mutex);
 }
 
+// ---- files that somebody still has
+
+static int pipes[2], sockets[2], event;
+
+static void waits_for_event(void) {
+    uint64_t count;
+    CHECK(read(event, &count, sizeof count) == sizeof count);
+}
+
+static void waits_for_socket(void) {
+    char c;
+    CHECK(recv(sockets[0], &c, 1, 0) == 1);
+}
+
+// In a set that it has by a fork; the parent adds what is ready.
+static int set;
+
+static void waits_in_epoll(void) {
+    struct epoll_event e;
+    CHECK(epoll_wait(set, &e, 1, -1) == 1);
+}
+
+static void waits_in_poll(void) {
+    struct pollfd fds[] = {{.fd = pipes[0], .events = POLLIN}, {.fd = sockets[0], .events = POLLIN}};
+    CHECK(poll(fds, 2, -1) > 0);
+}
+
+static int lock_file;
+
+static void waits_for_flock(void) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", lock_file);
+    int own = open(path, O_RDWR);
+    CHECK(own >= 0 && flock(own, LOCK_EX) == 0);
+}
+
+static void waits_for_range(void) {
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 10};
+    CHECK(fcntl(lock_file, F_SETLKW, &range) == 0);
+}
+
+static int semaphores;
+
+static void waits_for_sysv(void) {
+    struct sembuf down = {.sem_num = 0, .sem_op = -1};
+    CHECK(semop(semaphores, &down, 1) == 0);
+}
+
+// ---- nobody but itself has the file, and it ends all the same
+
+static void socket_gives_up(void) {
+    int own[2];
+    char c;
+    struct timeval limit = {.tv_sec = 1};
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, own) == 0);
+    CHECK(setsockopt(own[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0);
+    CHECK(read(own[0], &c, 1) < 0 && errno == EAGAIN);
+}
+
+// A timer's signal ends it.
+static void stop(int sig);
+
+static void alarmed(void) {
+    signal(SIGALRM, stop);
+    alarm(2);
+    while (!flag)
+        sleep_ms(2);
+}
+
+static void alarmed_pipe(void) {
+    int own[2];
+    char c;
+    struct sigaction once = {.sa_handler = stop};
+    const struct itimerval soon = {.it_value.tv_sec = 1};
+    CHECK(pipe(own) == 0 && sigaction(SIGALRM, &once, NULL) == 0 && setitimer(ITIMER_REAL, &soon, NULL) == 0);
+    CHECK(read(own[0], &c, 1) < 0 && errno == EINTR);
+}
+
+// Its own child is ended by an alarm, and then the pipe.
+static void alarmed_writer(void) {
+    int own[2];
+    char c;
+    CHECK(pipe(own) == 0);
+    if (!fork()) {
+        alarm(2);
+        CHECK(read(own[0], &c, 1) < 0);
+        _exit(1);
+    }
+    close(own[1]);
+    CHECK(read(own[0], &c, 1) == 0);
+}
+
+static void epoll_gives_up(void) {
+    struct epoll_event e = {.events = EPOLLIN};
+    int own = epoll_create1(0);
+    CHECK(own >= 0 && epoll_ctl(own, EPOLL_CTL_ADD, event, &e) == 0);
+    CHECK(epoll_wait(own, &e, 1, 1000) == 0);
+}
+
+// A timer's file in the set.
+static void epoll_timer(void) {
+    struct epoll_event e = {.events = EPOLLIN};
+    int own = epoll_create1(0), timer = timerfd_create(CLOCK_MONOTONIC, 0);
+    struct itimerspec when = {.it_value.tv_sec = 1};
+    CHECK(own >= 0 && timer >= 0 && timerfd_settime(timer, 0, &when, NULL) == 0);
+    CHECK(epoll_ctl(own, EPOLL_CTL_ADD, event, &e) == 0 && epoll_ctl(own, EPOLL_CTL_ADD, timer, &e) == 0);
+    CHECK(epoll_wait(own, &e, 1, -1) == 1);
+}
+
 // ---- serves until it is ended
 
 static void heartbeat(void) {
@@ -227,6 +346,19 @@ static void handles_timed(void) {
     }
 }
 
+static void pauses(void) {
+    for (;;)
+        pause();
+}
+
+static void awaits_signal(void) {
+    sigset_t all;
+    int sig;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL);
+    CHECK(sigwait(&all, &sig) == 0 && sig == SIGTERM);
+}
+
 static void handles_spinning(void) {
     signal(SIGTERM, stop);
     while (!flag)
@@ -241,7 +373,7 @@ static void polls_parent(void) {
 static const struct row {
     const char *name;
     void (*child)(void);
-    enum { WAITS, TELLS, ENDS } parent;
+    enum { WAITS, TELLS, ENDS, QUIET } parent; // QUIET: it waits, and its thread for what never comes
 } cases[] = {
     {"counts-attempts", counts_attempts, WAITS},
     {"counts-sleeps", counts_sleeps, WAITS},
@@ -271,6 +403,21 @@ static const struct row {
     {"handles-timed", handles_timed, ENDS},
     {"handles-spinning", handles_spinning, ENDS},
     {"polls-parent", polls_parent, ENDS},
+    {"pauses", pauses, ENDS},
+    {"awaits-signal", awaits_signal, ENDS},
+    {"event", waits_for_event, TELLS},
+    {"socket", waits_for_socket, TELLS},
+    {"epoll", waits_in_epoll, TELLS},
+    {"poll", waits_in_poll, TELLS},
+    {"flock", waits_for_flock, TELLS},
+    {"range", waits_for_range, TELLS},
+    {"sysv", waits_for_sysv, TELLS},
+    {"socket-gives-up", socket_gives_up, QUIET},
+    {"alarmed", alarmed, QUIET},
+    {"alarmed-pipe", alarmed_pipe, QUIET},
+    {"alarmed-writer", alarmed_writer, QUIET},
+    {"epoll-gives-up", epoll_gives_up, QUIET},
+    {"epoll-timer", epoll_timer, QUIET},
 };
 
 static void share(void) {
@@ -284,8 +431,25 @@ static void share(void) {
     pthread_mutex_lock(&shared->mutex);
 }
 
+static void open_files(void) {
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 5};
+    char path[] = "/tmp/refork-patient-XXXXXX";
+    CHECK(pipe(pipes) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
+    CHECK((event = eventfd(0, 0)) >= 0 && (set = epoll_create1(0)) >= 0);
+    CHECK((lock_file = mkstemp(path)) >= 0 && unlink(path) == 0);
+    CHECK(flock(lock_file, LOCK_EX) == 0 && fcntl(lock_file, F_SETLK, &range) == 0);
+    CHECK((semaphores = semget(IPC_PRIVATE, 1, 0600)) >= 0);
+}
+
 static void tell(void) {
     sleep_ms(2000);
+    struct epoll_event e = {.events = EPOLLOUT};
+    struct sembuf up = {.sem_num = 0, .sem_op = 1};
+    CHECK(write(event, &(uint64_t){1}, sizeof(uint64_t)) == sizeof(uint64_t) &&
+          write(sockets[1], "x", 1) == 1);
+    CHECK(epoll_ctl(set, EPOLL_CTL_ADD, pipes[1], &e) == 0 && flock(lock_file, LOCK_UN) == 0);
+    struct flock none = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+    CHECK(fcntl(lock_file, F_SETLK, &none) == 0 && semop(semaphores, &up, 1) == 0);
     atomic_store(&shared->flag, 1);
     shared->plain = 1;
     sem_post(&shared->sem);
@@ -300,7 +464,9 @@ int main(int argc, char **argv) {
     }
     if (!row) return argc > 1;
     pthread_t t;
+    quiet = row->parent == QUIET;
     share();
+    open_files();
     pthread_spin_init(&spin, PTHREAD_PROCESS_PRIVATE);
     CHECK(!pthread_create(&t, NULL, holder, NULL));
     while (!atomic_load(&held))
@@ -318,6 +484,7 @@ int main(int argc, char **argv) {
     }
     CHECK(waitpid(pid, &status, 0) == pid);
     CHECK(row->parent == ENDS || status == 0);
+    CHECK(semctl(semaphores, 0, IPC_RMID) == 0);
     puts("well");
     return 0;
 }

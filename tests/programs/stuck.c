@@ -250,7 +250,12 @@ static void read_inherited(void) {
 static const struct row {
     const char *name;
     void (*wait)(void);
-    enum { MOVES, QUIET, POLLS } parent; // POLLS: it asks now and then whether the child has ended
+    enum {
+        MOVES,
+        QUIET,
+        POLLS,    // it asks now and then whether the child has ended
+        COMPUTES, // and does nothing else, for ever
+    } parent;
 } cases[] = {
     {"futex-backoff", futex_backoff, MOVES},
     {"condition", condition, MOVES},
@@ -277,6 +282,7 @@ static const struct row {
     {"polled-futex", futex_backoff, POLLS},
     {"polled-yield", yield_exchange, POLLS},
     {"polled-spin", spin_lock, POLLS},
+    {"ignored-mutex", wait_mutex, COMPUTES},
     {"two-threads", two_threads, MOVES},
 };
 
@@ -299,6 +305,8 @@ int main(int argc, char **argv) {
         row->wait();
         _exit(0);
     }
+    for (volatile long n = 0; row->parent == COMPUTES;)
+        n = n * 3 + 1;
     while (waitpid(pid, NULL, row->parent == POLLS ? WNOHANG : 0) == 0)
         pause_us(2000);
     puts("the child has ended");

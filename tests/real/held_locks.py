@@ -1,4 +1,5 @@
 # What CPython's own locks do over os.fork() and multiprocessing: held_locks.py CASE
+import ctypes
 import logging
 import multiprocessing
 import os
@@ -19,10 +20,10 @@ def say(line):
     os.write(1, line.encode() + b"\n")
 
 
-def fork_and_wait(in_child, in_parent=lambda: None):
+def fork_and_wait(in_child, in_parent=lambda: None, fork=os.fork):
     os.read(held[0], 1)
     say("main: fork")
-    child = os.fork()
+    child = fork()
     if child == 0:
         in_child()
         say("child: done")
@@ -136,6 +137,45 @@ def case_syslog():
             left -= len(os.read(stderr[0], 65536))
 
     fork_and_wait(lambda: syslog.syslog("child"), read_log)
+
+
+counting = True
+
+
+def count():
+    while counting:
+        pass
+
+
+def stop_counting():
+    global counting
+    counting = False
+
+
+def case_gil():
+    # ctypes gives the GIL back for the time of the call, and CPython does not know that the call forks: the child's only
+    # thread wants it back from a thread that it does not have. (A handler that sleeps a little, as those of libraries
+    # may, lets the other thread run before the fork itself.)
+    libc = ctypes.CDLL(None)
+    libc.__register_atfork.argtypes = [ctypes.c_void_p] * 4
+    libc.__register_atfork(ctypes.cast(libc.sched_yield, ctypes.c_void_p), None, None, None)
+    start(count)
+    os.write(held[1], b"h")
+    fork_and_wait(lambda: None, stop_counting, libc.fork)
+
+
+def case_gil_kept():
+    # The same, but the GIL is kept over the call: the child has it.
+    libc = ctypes.PyDLL(None)
+    start(count)
+    os.write(held[1], b"h")
+    fork_and_wait(lambda: None, stop_counting, libc.fork)
+
+
+def case_gil_os_fork():
+    start(count)
+    os.write(held[1], b"h")
+    fork_and_wait(lambda: None, stop_counting)
 
 
 globals()["case_" + sys.argv[1]]()

@@ -39,13 +39,6 @@ static inline const char *quoted(void *context, const char *file, int line) {
         .module_offset = 0x90000                                                                             \
     }
 
-static inline struct stack stack_of(const struct frame *frames, size_t n) {
-    struct stack s = {.frames = malloc(n * sizeof *frames), .count = n};
-    assert_non_null(s.frames);
-    memcpy(s.frames, frames, n * sizeof *frames);
-    return s;
-}
-
 #define STACK(...)                                                                                           \
     stack_of((struct frame[]){__VA_ARGS__}, sizeof((struct frame[]){__VA_ARGS__}) / sizeof(struct frame))
 

@@ -131,12 +131,23 @@ static void put_point(FILE *out, const struct tui_model *m, const char *class, c
     fputs("</section>\n", out);
 }
 
+static void put_allocated(FILE *out, const struct tui_model *m, const struct finding_lock *lock) {
+    const struct lock_allocation *a = lock->allocated;
+    if (!a) return;
+    put_heading(out, "lock", "Where it was allocated", a->point.event);
+    markup(out, "<p>by <code>%s</code>, %lu bytes; it is at byte %lu of them</p>\n", a->function,
+           (unsigned long)a->size, (unsigned long)a->offset);
+    put_stack(out, m, &a->point.stack);
+    fputs("</section>\n", out);
+}
+
 static void put_lock(FILE *out, const struct finding_lock *lock) {
     if (!lock->address) return;
-    put_heading(out, "lock", "● Which lock", 0);
+    bool data = !strcmp(lock->kind, "data"); // that was changed without a lock
+    put_heading(out, "lock", data ? "Which data" : "● Which lock", 0);
     fputs("<p>", out);
     if (*lock->symbol) markup(out, "<code>%s</code>, ", lock->symbol);
-    if (*lock->kind) markup(out, "a %s, ", lock->kind);
+    if (*lock->kind && !data) markup(out, "a %s, ", lock->kind);
     markup(out, "at <code>0x%lx</code>", (unsigned long)lock->address);
     if (*lock->declared) markup(out, ", declared at <code>%s</code>", lock->declared);
     fputs("</p></section>\n", out);
@@ -200,7 +211,10 @@ static void put_vanished(FILE *out, const struct finding *f) {
 static void put_holder(FILE *out, const struct tui_model *m, const struct finding *f) {
     if (!f->holder.tid) return;
     put_heading(out, f->holder.vanished ? "ghost" : "lock",
-                f->holder.vanished ? "† Who held it" : "Who holds it", 0);
+                !strcmp(f->lock.kind, "data") ? "† Who was changing it"
+                : f->holder.vanished          ? "† Who held it"
+                                              : "Who holds it",
+                0);
     fputs("<p>", out);
     put_task(out, &f->holder);
     fputs(".", out);
@@ -299,6 +313,7 @@ void export_finding(FILE *out, const struct tui_model *m, size_t index) {
         put_waiting(out, m, &f->waiter, &f->lock, &f->waiting);
     put_reason(out, v, f);
     put_lock(out, &f->lock);
+    put_allocated(out, m, &f->lock);
     put_point(out, m, "lock", "Where it was initialised", &f->initialised);
     put_holder(out, m, f);
     put_point(out, m, "lock",
@@ -308,6 +323,7 @@ void export_finding(FILE *out, const struct tui_model *m, size_t index) {
         const struct finding_edge *e = &f->edges[i];
         put_waiting(out, m, &e->waiter, &e->lock, &e->waiting);
         put_lock(out, &e->lock);
+        put_allocated(out, m, &e->lock);
         put_point(out, m, "lock", "● Where that lock was taken", &e->acquired);
     }
     put_wakers(out, m, f);

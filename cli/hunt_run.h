@@ -1,0 +1,50 @@
+// A hunt in progress, and its parts: what `refork hunt` does in one go (hunt.c) or shared out (hunt_shard.c).
+#ifndef REFORK_CLI_HUNT_RUN_H
+#define REFORK_CLI_HUNT_RUN_H
+
+#include "cli/cli.h"
+#include "cli/healthy.h"
+#include "cli/hunt.h"
+
+enum search { SEARCH_ALL, SEARCH_DIRECTED, SEARCH_PCT, SEARCH_RANDOM, SEARCH_DELAY };
+
+struct hunter {
+    struct hunt h;
+    uint64_t runs_max, until_us, timeout_ms, seed;
+    enum search search;
+    bool keep_going, terminal;
+    const char *before, *after;
+    struct healthy healthy;
+    char trace[4200], made[4300]; // of the present run
+    const char *keep_as;          // the next recording's name when it is kept; NULL: after h.output
+    uint64_t steps, first_ms;     // of the first run
+    unsigned failures;
+    bool (*give_up)(void *context); // NULL, or whether somebody else has found what is looked for
+    void *context;
+    struct rf_error *err;
+};
+
+// Functions that return an int: 1 a deadlock was found (now, or known already), 0 not, -1 with x->err.
+
+// The program as it is, and its candidates; after a deadlock there these are worked out with keep_going only.
+int hunt_first_run(struct hunter *x);
+// One candidate, at up to three of its forks.
+int hunt_candidate(struct hunter *x, size_t i);
+// The i-th run with another schedule.
+int hunt_wide(struct hunter *x, uint64_t i);
+// The plan of a candidate's first run, and of the i-th with another schedule: they release nothing.
+void hunt_candidate_plan(const struct hunter *x, size_t i, struct schedule *out);
+void hunt_wide_plan(const struct hunter *x, uint64_t i, struct schedule *out);
+bool hunt_has_wide(const struct hunter *x); // the search goes on when the candidates are through
+// No more runs: h.stopped says why.
+bool hunt_over(struct hunter *x);
+// The text of a schedule file; the caller's.
+char *hunt_schedule_text(const struct schedule *plan);
+// Frees what h holds, and leaves it empty but for argv, output, input and begin_us.
+void hunt_release(struct hunt *h);
+
+const char *hunt_strategy_name(enum search search); // "all", "directed", ...
+// Prints h, and writes the JUnit file, as the options say: the exit status, or -1 with *err.
+int hunt_report(const struct cli_args *args, const struct hunt *h, struct rf_error *err);
+
+#endif

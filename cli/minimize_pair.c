@@ -1,0 +1,306 @@
+// The two steps that decide. Two stints that follow each other, of tasks A and B, are exchanged: where the program then
+// ends by itself, their order decides. Then the steps are looked for: all runs in between, from "A first" to
+// "B first", differ from the next one by the order of one step of each.
+#include "cli/minimize.h"
+
+#include "cli/deadlock_key.h"
+#include "core/annex.h"
+#include "core/syscalls.h"
+#include "replayer/report.h"
+#include "replayer/report_json.h"
+#include "replayer/sources.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PAIRS = 40,
+    FRAMES = 64,
+    // In another order a task may need more steps to the same place: who uses stdout first sets it up.
+    MORE_STEPS = 256,
+};
+
+// Stint `at` of the list, A's, and the next one, B's. a, b: the own steps that they have made before.
+struct exchange {
+    const struct stint_list *list;
+    size_t at;
+    uint64_t a, b;
+};
+
+static const struct schedule_stint *stint_a(const struct exchange *x) {
+    return &x->list->v[x->at];
+}
+
+static const struct schedule_stint *stint_b(const struct exchange *x) {
+    return &x->list->v[x->at + 1];
+}
+
+static uint64_t steps_before(const struct stint_list *list, size_t at, uint32_t task) {
+    for (size_t i = at; i-- > 0;)
+        if (list->v[i].task == task) return list->v[i].step;
+    return 0;
+}
+
+// What was before, A until `a`, B until `b`, A until `a_more`, then all of B's stint, of A's, and the others.
+static struct stint_list arranged(const struct exchange *x, uint64_t a, uint64_t b, uint64_t a_more) {
+    struct stint_list list = {0};
+    stint_list_append(&list, x->list, 0, x->at);
+    stint_list_add(&list, stint_a(x)->task, a);
+    stint_list_add(&list, stint_b(x)->task, b);
+    stint_list_add(&list, stint_a(x)->task, a_more);
+    stint_list_append(&list, x->list, x->at + 1, x->at + 2);
+    stint_list_append(&list, x->list, x->at, x->at + 1);
+    stint_list_append(&list, x->list, x->at + 2, x->list->count);
+    return list;
+}
+
+static int try_arranged(struct minimize *m, const struct exchange *x, uint64_t a, uint64_t b,
+                        uint64_t a_more) {
+    struct stint_list list = arranged(x, a, b, a_more);
+    int ending = minimize_try(m, &list);
+    stint_list_release(&list);
+    return ending;
+}
+
+// The first step a' of A such that it hangs when A comes as far as a' before B begins, and not when it comes to a' - 1.
+static int narrow_first(struct minimize *m, const struct exchange *x, uint64_t *step) {
+    uint64_t ends = x->a, hangs = stint_a(x)->step;
+    while (hangs - ends > 1 && !m->stopped) {
+        uint64_t middle = ends + (hangs - ends) / 2;
+        minimize_progress(m, "which step decides? one of %" PRIu64, hangs - ends);
+        int ending = try_arranged(m, x, middle, x->b, middle);
+        if (ending < 0) return -1;
+        *(ending == ENDING_HANGS ? &hangs : &ends) = middle;
+    }
+    *step = hangs;
+    return 0;
+}
+
+// The first step b' of B such that it does not hang when B comes as far as b' before A's step `a`.
+static int narrow_second(struct minimize *m, const struct exchange *x, uint64_t a, uint64_t *step) {
+    uint64_t hangs = x->b, ends = stint_b(x)->step;
+    while (ends - hangs > 1 && !m->stopped) {
+        uint64_t middle = hangs + (ends - hangs) / 2;
+        minimize_progress(m, "which step decides? one of %" PRIu64, ends - hangs);
+        int ending = try_arranged(m, x, a - 1, middle, a);
+        if (ending < 0) return -1;
+        *(ending == ENDING_HANGS ? &hangs : &ends) = middle;
+    }
+    *step = ends;
+    return 0;
+}
+
+// ---- what is shown of it
+
+// What a task does next that stands at `event`.
+static void describe_next(struct timeline *t, const struct stint_place *p, char *out, size_t size) {
+    struct event e;
+    struct rf_error err;
+    struct user_regs_struct regs;
+    struct view v;
+    uint64_t target;
+    if (timeline_event(t, p->event, &e, &err) < 0 || replay_view(timeline_replay(t), p->tid, &v, &err) < 0 ||
+        replay_task_regs(timeline_replay(t), p->tid, &regs, &err) < 0)
+        return;
+    if (e.kind == EV_ENTER) {
+        snprintf(out, size, "is in the call %s", syscall_name(e.nr));
+        return;
+    }
+    // At the call of a library function: the end of the stub holds where it goes.
+    if (regs.rip < ANNEX_STUBS || regs.rip >= ANNEX_STUBS + ANNEX_STUBS_SIZE) return;
+    uint64_t stub = (regs.rip - ANNEX_STUBS) / ANNEX_STUB_SIZE * ANNEX_STUB_SIZE + ANNEX_STUBS;
+    struct frame f = {0};
+    if (!v.read(v.context, stub + ANNEX_STUB_SIZE - 8, &target, sizeof target)) return;
+    symbols_pc(timeline_symbols(t), &v, target, &f);
+    if (f.function) snprintf(out, size, "is about to call %s", f.function);
+}
+
+static int show_side(struct minimize *m, struct timeline *t, const struct stint_place *p, struct side *s) {
+    *s = (struct side){.task = p->task, .step = p->step, .tid = p->tid, .pid = p->pid, .event = p->event};
+    if (!p->event) return 0; // it had not begun yet
+    if (timeline_seek(t, p->event, m->err) < 0) return -1;
+    struct frame *frames = calloc(FRAMES, sizeof *frames);
+    rf_assert(frames);
+    struct finding_point point = {p->event, p->pid, p->tid, {frames, 0}};
+    point.stack.count = timeline_stack(t, p->tid, frames, FRAMES);
+    const struct replay_task *task = replay_task_find(timeline_replay(t), p->tid);
+    if (task) snprintf(s->name, sizeof s->name, "%s", task->name);
+    describe_next(t, p, s->next, sizeof s->next);
+    size_t len = 0;
+    FILE *text = open_memstream(&s->text, &len);
+    rf_assert(text);
+    report_stack_text(text, &point.stack, timeline_source_line, t);
+    fclose(text);
+    s->point = report_json_point(&point);
+    free(frames);
+    return 0;
+}
+
+static int show(struct minimize *m, const struct exchange *x, uint64_t a, uint64_t b) {
+    struct pair *p = &m->pair;
+    struct stint_place places[] = {{.task = stint_a(x)->task, .step = a},
+                                   {.task = stint_b(x)->task, .step = b}};
+    struct timeline *t;
+    struct stint *stints;
+    size_t count;
+    if (timeline_open(p->hangs.trace, &t, m->err) < 0) return -1;
+    const struct stint_questions questions = {.places = places, .place_count = 2};
+    int failed = stints_read(t, &stints, &count, &questions, m->err);
+    if (!failed) {
+        p->hangs.switches = count ? count - 1 : 0;
+        p->hangs.free_switches = count_free(stints, count);
+        free(stints);
+    }
+    const struct verdict *v;
+    if (!failed) failed = show_side(m, t, &places[0], &p->first) || show_side(m, t, &places[1], &p->second);
+    if (!failed)
+        failed = timeline_verdict(t, &v, m->err) < 0 || sources_attach(p->hangs.trace, v, m->err) < 0;
+    timeline_close(t);
+    return failed ? -1 : 0;
+}
+
+// ---- the search
+
+// Runs the list again for its recording: 1 it came as expected, 0 not, -1.
+static int keep_as(struct minimize *m, struct stint_list list, enum ending expected, const char *suffix,
+                   struct kept_run *out) {
+    char path[sizeof out->trace];
+    snprintf(path, sizeof path, "%s%s.refork", m->stem, suffix);
+    int ending = minimize_run(m, &list), result = ending < 0 ? -1 : ending == (int)expected;
+    if (result > 0 && minimize_keep(m, &list, path, out) < 0) result = -1;
+    stint_list_release(&list);
+    return result;
+}
+
+static int keep_both(struct minimize *m, struct stint_list hangs, struct stint_list ends) {
+    int kept = keep_as(m, hangs, ENDING_HANGS, "-hangs", &m->pair.hangs);
+    if (kept <= 0) {
+        stint_list_release(&ends);
+        return kept;
+    }
+    return keep_as(m, ends, ENDING_ENDS, "-ends", &m->pair.ends);
+}
+
+// The whole stints in their two orders.
+static int keep_stints(struct minimize *m, const struct exchange *x) {
+    uint64_t a = stint_a(x)->step, b = stint_b(x)->step;
+    int kept = keep_both(m, arranged(x, a, x->b, a), arranged(x, x->a, b, a));
+    if (kept <= 0) return kept;
+    m->pair.known = true;
+    m->pair.first_until = a;
+    m->pair.second_until = b;
+    return show(m, x, x->a, x->b) < 0 ? -1 : 1;
+}
+
+// 1 two steps were found, 0 not, -1.
+static int find_steps(struct minimize *m, const struct exchange *x) {
+    uint64_t a, b;
+    if (narrow_first(m, x, &a) < 0 || narrow_second(m, x, a, &b) < 0) return -1;
+    if (m->stopped) return 0;
+    int kept = keep_both(m, arranged(x, a - 1, b - 1, a), arranged(x, a - 1, b, a));
+    if (kept <= 0) return kept;
+    m->pair.known = m->pair.exact = true;
+    m->pair.first_until = a;
+    m->pair.second_until = b;
+    return show(m, x, a - 1, b - 1) < 0 ? -1 : 1;
+}
+
+// 1 their order decides, 0 not, -1.
+static int try_pair(struct minimize *m, const struct stint_list *list, size_t at) {
+    struct exchange x = {.list = list, .at = at};
+    if (stint_a(&x)->task == stint_b(&x)->task) return 0;
+    x.a = steps_before(list, at, stint_a(&x)->task);
+    x.b = steps_before(list, at, stint_b(&x)->task);
+    minimize_progress(m, "does the order of stints %zu and %zu decide?", at + 1, at + 2);
+    int ending = try_arranged(m, &x, x.a, stint_b(&x)->step, x.a);
+    if (ending != ENDING_ENDS) return ending < 0 ? -1 : 0;
+    int found = find_steps(m, &x);
+    return found || m->stopped ? found : keep_stints(m, &x);
+}
+
+// From the end: the last decision is next to the deadlock.
+static int search_list(struct minimize *m, const struct stint_list *list) {
+    int found = 0;
+    for (size_t n = 0; !found && n + 1 < list->count && n < PAIRS && !m->stopped; n++)
+        found = try_pair(m, list, list->count - 2 - n);
+    return found;
+}
+
+// ---- where to look
+
+// The run that hangs, and in it the acquire of the lock and the fork, when its verdict knows them.
+struct minimal_run {
+    struct stint *stints;
+    size_t count;
+    struct stint_moment moments[2]; // acquired, forked
+};
+
+static int read_minimal(struct minimize *m, struct minimal_run *out) {
+    struct timeline *t;
+    const struct verdict *v;
+    *out = (struct minimal_run){0};
+    if (timeline_open(m->minimal.trace, &t, m->err) < 0) return -1;
+    int failed = timeline_verdict(t, &v, m->err);
+    const struct finding *f = failed ? NULL : deadlock_cause(v);
+    struct stint_questions questions = {.moments = out->moments};
+    if (f && f->acquired.event && f->fork.event) {
+        out->moments[0] = (struct stint_moment){.tid = f->acquired.tid, .event = f->acquired.event};
+        out->moments[1] = (struct stint_moment){.tid = f->fork.tid, .event = f->fork.event};
+        questions.moment_count = 2;
+    }
+    if (!failed) failed = stints_read(t, &out->stints, &out->count, &questions, m->err);
+    timeline_close(t);
+    return failed;
+}
+
+static void add_stints(struct stint_list *list, const struct minimal_run *r, size_t from, size_t to,
+                       uint32_t except) {
+    for (size_t i = from; i < to && i < r->count; i++)
+        if (r->stints[i].task != except) stint_list_add(list, r->stints[i].task, r->stints[i].until);
+}
+
+// Does this list make it hang, and its last two stints decide? 1, 0 or -1.
+static int try_last_pair(struct minimize *m, const struct stint_list *list) {
+    int ending = list->count < 2 ? ENDING_ENDS : minimize_try(m, list);
+    if (ending != ENDING_HANGS) return ending < 0 ? -1 : 0;
+    return try_pair(m, list, list->count - 2);
+}
+
+// The stint in which the lock is taken, up to there, and then the one in which the fork is made.
+static int search_acquire_and_fork(struct minimize *m, const struct minimal_run *r) {
+    const struct stint_moment *acquired = &r->moments[0], *forked = &r->moments[1];
+    if (!acquired->task || !forked->task || acquired->task == forked->task ||
+        acquired->stint >= forked->stint)
+        return 0;
+    struct stint_list list = {0};
+    add_stints(&list, r, 0, acquired->stint, 0);
+    add_stints(&list, r, acquired->stint + 1, forked->stint, acquired->task);
+    stint_list_add(&list, acquired->task, acquired->step);
+    stint_list_add(&list, forked->task, forked->step + MORE_STEPS);
+    int found = try_last_pair(m, &list);
+    stint_list_release(&list);
+    return found;
+}
+
+// The stints that the tasks took by themselves; what follows a pair is left to them.
+static int search_stints(struct minimize *m, const struct minimal_run *r) {
+    int found = 0;
+    for (size_t n = r->count; !found && n >= 2 && r->count - n < PAIRS && !m->stopped; n--) {
+        struct stint_list list = {0};
+        add_stints(&list, r, 0, n, 0);
+        found = try_last_pair(m, &list);
+        stint_list_release(&list);
+    }
+    return found;
+}
+
+int minimize_find_pair(struct minimize *m) {
+    struct minimal_run r;
+    if (read_minimal(m, &r) < 0) return -1;
+    int found = search_acquire_and_fork(m, &r);
+    if (!found && !m->stopped) found = search_list(m, &m->best);
+    if (!found && !m->stopped) found = search_stints(m, &r);
+    free(r.stints);
+    return found < 0 ? -1 : 0;
+}

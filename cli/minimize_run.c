@@ -1,0 +1,160 @@
+#include "cli/cli.h"
+#include "cli/deadlock_key.h"
+#include "cli/minimize.h"
+#include "replayer/sources.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+enum { FAILURES = 3 };
+
+// ---- lists
+
+void stint_list_add(struct stint_list *list, uint32_t task, uint64_t step) {
+    // Two stints of one task in a row are one; one that is over when it begins is none.
+    struct schedule_stint *last = list->count ? &list->v[list->count - 1] : NULL;
+    size_t before = list->count; // behind its last stint
+    while (before && list->v[before - 1].task != task)
+        before--;
+    if (!step || (before && list->v[before - 1].step >= step)) return;
+    if (last && last->task == task) {
+        last->step = step;
+        return;
+    }
+    list->v = reallocarray(list->v, list->count + 1, sizeof *list->v);
+    rf_assert(list->v);
+    list->v[list->count++] = (struct schedule_stint){task, step};
+}
+
+void stint_list_append(struct stint_list *list, const struct stint_list *other, size_t from, size_t to) {
+    for (size_t i = from; i < to && i < other->count; i++)
+        stint_list_add(list, other->v[i].task, other->v[i].step);
+}
+
+void stint_list_release(struct stint_list *list) {
+    free(list->v);
+    *list = (struct stint_list){0};
+}
+
+// ---- progress
+
+void minimize_progress(const struct minimize *m, const char *format, ...) {
+    if (!m->terminal) return;
+    char text[100];
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    fprintf(stderr, "\r\033[Krefork: run %" PRIu64 ": %s", m->runs + 1, text);
+    fflush(stderr);
+}
+
+// ---- runs
+
+// What the last run, which the recorder stopped, waits for.
+static int judge(struct minimize *m) {
+    struct timeline *t;
+    const struct verdict *v;
+    char key[sizeof m->key];
+    if (timeline_open(m->trace, &t, m->err) < 0) return -1;
+    int ending = timeline_verdict(t, &v, m->err) < 0 ? -1 : ENDING_OTHER;
+    const struct finding *cause = ending < 0 ? NULL : deadlock_cause(v);
+    if (cause) {
+        deadlock_key(cause, key, sizeof key);
+        if (!strcmp(key, m->key)) ending = ENDING_HANGS;
+    }
+    timeline_close(t);
+    return ending;
+}
+
+static bool over(struct minimize *m) {
+    if (run_once_interrupted())
+        m->stopped = "interrupted";
+    else if (m->runs >= m->runs_max)
+        m->stopped = "the number of runs is used up";
+    return m->stopped;
+}
+
+int minimize_run(struct minimize *m, const struct stint_list *list) {
+    if (over(m)) return ENDING_UNKNOWN;
+    const struct schedule plan = {.strategy = STRATEGY_STINTS, .stints = list->v, .stint_count = list->count};
+    const struct run_once run = {.argv = m->argv,
+                                 .environment = m->environment,
+                                 .output = m->trace,
+                                 .schedule = &plan,
+                                 .program_output = m->to_file ? m->file : NULL,
+                                 .timeout_ms = m->timeout_ms};
+    struct rf_error err = {0};
+    int failed = run_once(&run, &m->last, &err);
+    if (run_once_interrupted()) return over(m) ? ENDING_UNKNOWN : -1;
+    m->runs++;
+    if (failed && (m->runs == 1 || ++m->failures >= FAILURES)) {
+        *m->err = err;
+        return -1;
+    }
+    if (failed) return ENDING_OTHER;
+    m->failures = 0;
+    if (m->last.record.stuck) return judge(m);
+    return m->last.timed_out ? ENDING_LATE : ENDING_ENDS;
+}
+
+int minimize_try(struct minimize *m, const struct stint_list *list) {
+    uint64_t hash = list->count ? XXH3_64bits(list->v, list->count * sizeof *list->v) : 0;
+    for (size_t i = 0; i < m->known_count; i++)
+        if (m->known[i].hash == hash) return (int)m->known[i].ending;
+    int ending = minimize_run(m, list);
+    if (ending <= ENDING_UNKNOWN) return ending;
+    m->known = reallocarray(m->known, m->known_count + 1, sizeof *m->known);
+    rf_assert(m->known);
+    m->known[m->known_count++] = (struct known_run){hash, (enum ending)ending};
+    return ending;
+}
+
+// ---- what is kept
+
+static int write_schedule(const struct minimize *m, const struct stint_list *list, const char *path) {
+    const struct schedule plan = {.strategy = STRATEGY_STINTS, .stints = list->v, .stint_count = list->count};
+    FILE *f = fopen(path, "we");
+    if (f) schedule_write(f, &plan);
+    bool failed = !f || ferror(f);
+    if (f && fclose(f)) failed = true;
+    return failed ? rf_fail_errno(m->err, RF_CANNOT, "could not write the schedule '%s'", path) : 0;
+}
+
+int minimize_keep(struct minimize *m, const struct stint_list *list, const char *path, struct kept_run *out) {
+    snprintf(out->trace, sizeof out->trace, "%s", path);
+    snprintf(out->schedule, sizeof out->schedule, "%s.schedule", out->trace);
+    out->signaled = m->last.record.signaled;
+    out->status = m->last.record.status;
+    if (rename(m->trace, out->trace) < 0)
+        return rf_fail_errno(m->err, RF_CANNOT, "could not write '%s'", out->trace);
+    return write_schedule(m, list, out->schedule);
+}
+
+size_t count_free(const struct stint *stints, size_t count) {
+    size_t n = 0;
+    for (size_t i = 0; i + 1 < count; i++)
+        n += !stints[i].forced;
+    return n;
+}
+
+int minimize_read_stints(struct minimize *m, const char *path, struct stint_list *list,
+                         struct kept_run *out) {
+    struct timeline *t;
+    struct stint *stints;
+    size_t count;
+    if (timeline_open(path, &t, m->err) < 0) return -1;
+    int failed = stints_read(t, &stints, &count, NULL, m->err);
+    timeline_close(t);
+    if (failed) return -1;
+    out->switches = count ? count - 1 : 0;
+    out->free_switches = count_free(stints, count);
+    for (size_t i = 0; list && i < count; i++)
+        stint_list_add(list, stints[i].task, stints[i].until);
+    free(stints);
+    return 0;
+}

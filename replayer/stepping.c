@@ -1,0 +1,83 @@
+#include "replayer/stepping.h"
+
+#include "core/annex.h"
+#include "core/code_step.h"
+
+enum { STEPS_MAX = 20000 };
+
+struct stepping {
+    struct replay *replay;
+    int tid;
+    uint32_t space;
+    size_t steps;
+    bool gap;
+    stepping_each each;
+    void *context;
+};
+
+static bool read_memory(void *context, uint64_t address, void *buffer, size_t len) {
+    const struct stepping *s = context;
+    return replay_space_read(s->replay, s->space, address, buffer, len);
+}
+
+static bool follow(struct stepping *s, uint64_t address) {
+    // A call of another library goes over a counting stub, which has its target in its last 8 bytes.
+    if (address - ANNEX_STUBS < ANNEX_STUBS_SIZE &&
+        !read_memory(s, address + ANNEX_STUB_SIZE - sizeof address, &address, sizeof address))
+        return false;
+    return replay_break_add(s->replay, s->space, address, 0, 0);
+}
+
+static enum break_action on_hit(void *context, struct replay *r, struct break_hit *hit) {
+    struct stepping *s = context;
+    uint64_t next[2], back;
+    if (hit->tid != s->tid) return BREAK_EXECUTE;
+    if (++s->steps > STEPS_MAX) return BREAK_STOP;
+    s->each(s->context, r, hit);
+    int n = code_next(hit->code, hit->code_len, hit->regs, read_memory, s, next);
+    bool all = n > 0;
+    for (int i = 0; i < n; i++)
+        all &= follow(s, next[i]);
+    if (all) return BREAK_EXECUTE;
+    // Into a place without breakpoints: on behind the instruction, and behind the function.
+    s->gap = true;
+    int length = code_length(hit->code, hit->code_len, hit->regs->rip, &back);
+    if (length) follow(s, hit->regs->rip + (uint64_t)length);
+    if (read_memory(s, hit->regs->rsp, &back, sizeof back)) follow(s, back);
+    return BREAK_EXECUTE;
+}
+
+static void mapped(void *context, struct replay *r, const struct break_mapping *m) {
+    (void)context;
+    (void)r;
+    (void)m;
+}
+
+int stepping_run(struct timeline *t, int tid, uint64_t from, uint64_t until, stepping_each each,
+                 void *context, bool *all, struct rf_error *err) {
+    struct stepping s = {.replay = timeline_replay(t), .tid = tid, .each = each, .context = context};
+    const struct break_client client = {.mapped = mapped, .hit = on_hit, .context = &s};
+    struct rf_error ignored;
+    struct user_regs_struct regs;
+    *all = false;
+    if (timeline_seek(t, from, err) < 0) return -1;
+    s.space = replay_space_of(s.replay, tid);
+    if (replay_task_regs(s.replay, tid, &regs, err) < 0 || replay_breaks(s.replay, &client, err) < 0)
+        return -1;
+    bool begun = follow(&s, regs.rip);
+    int failed = begun ? timeline_seek(t, until, err) : 0;
+    replay_breaks(s.replay, NULL, &ignored);
+    if (failed) timeline_reset(t, &ignored);
+    bool stopped = s.steps > STEPS_MAX;
+    *all = begun && !s.gap && !stopped;
+    return stopped ? 0 : failed;
+}
+
+uint64_t stepping_landmark(struct timeline *t, int tid, uint64_t before, uint64_t most, struct event *out) {
+    struct rf_error ignored;
+    for (uint64_t n = before; n > 1 && before - n < most; n--) {
+        if (timeline_event(t, n - 1, out, &ignored) < 0) return 0;
+        if (out->tid == tid) return n - 1;
+    }
+    return 0;
+}
