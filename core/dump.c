@@ -236,8 +236,7 @@ static void add_stuck(struct text *t, const struct event *e) {
     add(t, e->flags & EVF_PROVED ? "waits for ever (proved): " : "waits for ever (likely): ");
     add(t, "%s", wait ? wait_kind_name(wait->v[0]) : "?");
     bool file = wait && wait->v[0] >= WAIT_PIPE_READ && wait->v[0] <= WAIT_FILE_LOCK;
-    if (file)
-        add(t, " of fd %d", (int)wait->v[1]);
+    if (file) add(t, " of fd %d", (int)wait->v[1]);
 }
 
 static void (*const event_formats[EV_KINDS])(struct text *, const struct event *) = {

@@ -21,8 +21,9 @@ const char *piece_kind_name(int kind) {
 }
 
 const char *wait_kind_name(uint64_t kind) {
-    static const char *const names[WAIT_KINDS] = {"outside",   "futex",      "child",  "timed",   "yield",     "spin",
-                                                  "pipe-read", "pipe-write", "socket", "eventfd", "file-lock", "sysv"};
+    static const char *const names[WAIT_KINDS] = {"outside", "futex",   "child",     "timed",
+                                                  "yield",   "spin",    "pipe-read", "pipe-write",
+                                                  "socket",  "eventfd", "file-lock", "sysv"};
     return kind < WAIT_KINDS ? names[kind] : "?";
 }
 

@@ -91,9 +91,9 @@ struct process {
     int pid, parent_pid;
     int refs; // live tasks
     bool dying;
-    bool child_of_threaded; // forked while its parent had more than one task
-    int status;             // wait status at its end
-    unsigned timers;        // bits: enum process_timer; a signal is on its way
+    bool child_of_threaded;                // forked while its parent had more than one task
+    int status;                            // wait status at its end
+    unsigned timers;                       // bits: enum process_timer; a signal is on its way
     enum { GO_UNKNOWN, GO_NO, GO_YES } go; // its program is made by the Go compiler
     struct sighand *sighand;
     struct process *next;
@@ -189,13 +189,13 @@ struct recorder {
     struct strategist *strategist; // NULL: time slices, or chaos
     bool stop_all;                 // stuck, or a signal asked to end
     uint64_t chaos_left;
-    uint64_t others_ran; // as mm.others_ran, of all
-    bool fds_passed;     // over a socket: who holds which pipe cannot be told any more
-    bool socket_timeouts;   // some socket gives up by itself
+    uint64_t others_ran;     // as mm.others_ran, of all
+    bool fds_passed;         // over a socket: who holds which pipe cannot be told any more
+    bool socket_timeouts;    // some socket gives up by itself
     uint64_t stuck_since_us; // somebody has been stuck since then, and it has not been said yet; 0: nobody
     unsigned stuck_turns;    // of the engine since then
     unsigned stuck_looks;    // in vain, since it was due
-    struct made_file *made; // pipes, sockets, ... that the recording made: files.c
+    struct made_file *made;  // pipes, sockets, ... that the recording made: files.c
     size_t made_count;
     unsigned idle_looks; // since somebody ran
     uint64_t looked_us;  // spent on single steps through loops with syscalls

@@ -362,7 +362,8 @@ static bool in_the_way(const struct awaited_file *f, int pid, int fd, bool own_p
     while (info && !found && fgets(line, sizeof line, info)) {
         if (!read_lock(line, &l) || l.inode != f->id || l.major != f->major || l.minor != f->minor) continue;
         bool own = own_process && !l.flock && !l.ofd; // fcntl's belong to the process
-        found = l.flock == f->flock && !own && (l.write || f->exclusive) && l.start <= f->end && f->start <= l.end;
+        found = l.flock == f->flock && !own && (l.write || f->exclusive) && l.start <= f->end &&
+                f->start <= l.end;
     }
     if (info) fclose(info);
     return found;
@@ -470,8 +471,8 @@ static void found(struct walk *w, const struct awaited_file *f, struct process *
     out->all[out->count++] = (struct file_end){f, p, fd, far};
 }
 
-static void compare(struct walk *w, const struct awaited_file *f, const struct target *target, int tid, int fd,
-                    struct process *p) {
+static void compare(struct walk *w, const struct awaited_file *f, const struct target *target, int tid,
+                    int fd, struct process *p) {
     switch (f->kind) {
     case FILE_PIPE:
         if (target->kind == TARGET_PIPE && target->inode == f->id &&

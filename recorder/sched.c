@@ -23,7 +23,8 @@ bool others_ready(struct recorder *r, struct task *t) {
 }
 
 void slice_begin(struct recorder *r, struct task *t) {
-    if (r->stuck_since_us) t->busy = 0; // a look at its loop may take a second: not before what is stuck is told of
+    if (r->stuck_since_us)
+        t->busy = 0; // a look at its loop may take a second: not before what is stuck is told of
     r->current = t;
     r->slice_end_us = r->clock_us + SLICE_US;
     // 1..2*mean landmarks; one slice in eight is long, so that a task also gets far ahead at times.

@@ -238,9 +238,9 @@ static uint64_t awaited(const struct task *t) {
 }
 
 static enum wait_kind wait_of_file(const struct awaited_file *f) {
-    static const enum wait_kind kinds[] = {[FILE_PIPE] = WAIT_PIPE_READ,   [FILE_SOCKET] = WAIT_SOCKET,
-                                           [FILE_EVENTFD] = WAIT_EVENTFD,  [FILE_EPOLL] = WAIT_OUTSIDE,
-                                           [FILE_LOCK] = WAIT_FILE_LOCK, [FILE_SYSV] = WAIT_SYSV};
+    static const enum wait_kind kinds[] = {
+        [FILE_PIPE] = WAIT_PIPE_READ, [FILE_SOCKET] = WAIT_SOCKET,  [FILE_EVENTFD] = WAIT_EVENTFD,
+        [FILE_EPOLL] = WAIT_OUTSIDE,  [FILE_LOCK] = WAIT_FILE_LOCK, [FILE_SYSV] = WAIT_SYSV};
     return f->kind == FILE_PIPE && f->write ? WAIT_PIPE_WRITE : kinds[f->kind];
 }
 

@@ -84,7 +84,8 @@ static int find_taking(struct analysis *a, struct waiter *w, const struct life *
     if (l->birth > begin) begin = l->birth;
     for (uint64_t window = FIRST_WINDOW;; window *= WINDOW_FACTOR) {
         uint64_t from = until > window && until - window > begin ? until - window : begin;
-        if (holder_changes(a->timeline, &a->history, l->space, w->ref.word, from, until, on_taking, t, err) < 0)
+        if (holder_changes(a->timeline, &a->history, l->space, w->ref.word, from, until, on_taking, t, err) <
+            0)
             return -1;
         if (t->last.tid || from == begin) return 0;
     }
@@ -179,7 +180,8 @@ static int look_at_file_lock(struct analysis *a, struct waiter *w, struct rf_err
     if (find_path(a, w->task.pid, (int)w->stuck->object, w->stuck->event, path, sizeof path))
         snprintf(w->lock.symbol, sizeof w->lock.symbol, "the lock of '%s'", path);
     else
-        snprintf(w->lock.symbol, sizeof w->lock.symbol, "the lock of the file on fd %d", (int)w->stuck->object);
+        snprintf(w->lock.symbol, sizeof w->lock.symbol, "the lock of the file on fd %d",
+                 (int)w->stuck->object);
     const struct fd_fact *call = find_lock_call(a, w);
     size_t life = call ? history_life(h, call->tid, call->event) : NONE;
     if (life == NONE) return 0;
@@ -293,8 +295,8 @@ static size_t life_of_process(const struct history *h, int pid, uint64_t event) 
     return life;
 }
 
-static int add_end_holder(struct analysis *a, struct finding *f, const struct waiter *w, const struct fd_end *end,
-                          struct rf_error *err) {
+static int add_end_holder(struct analysis *a, struct finding *f, const struct waiter *w,
+                          const struct fd_end *end, struct rf_error *err) {
     const struct history *h = &a->history;
     struct finding_party party = {.point.event = 0};
     uint64_t event = w->stuck->event;

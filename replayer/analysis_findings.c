@@ -164,7 +164,8 @@ static void make_cycle(struct analysis *a, struct waiter *in) {
         if (better) from = w;
     } while ((w = next_of(a, w)) != in);
     bool atfork = from->ref.in_fork;
-    struct finding *f = findings_add(a, from, atfork ? FINDING_ATFORK_DEADLOCK : FINDING_LOCK_CYCLE, RANK_CAUSE);
+    struct finding *f =
+        findings_add(a, from, atfork ? FINDING_ATFORK_DEADLOCK : FINDING_LOCK_CYCLE, RANK_CAUSE);
     findings_holder(f, from->first);
     size_t more = findings_explain(a, from);
     for (w = next_of(a, from); w != from; w = next_of(a, w)) {

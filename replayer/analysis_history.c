@@ -168,8 +168,8 @@ static void on_use(struct history *h, const struct event *e, const struct life *
 static bool takes_lock(const struct event *e, const struct life *l) {
     int command = (int)l->args[1];
     if (e->nr == SYS_flock) return command & (LOCK_SH | LOCK_EX);
-    return e->nr == SYS_fcntl && (command == F_SETLK || command == F_SETLKW || command == F_OFD_SETLK ||
-                                  command == F_OFD_SETLKW);
+    return e->nr == SYS_fcntl &&
+           (command == F_SETLK || command == F_SETLKW || command == F_OFD_SETLK || command == F_OFD_SETLKW);
 }
 
 // The last ones of each fd: between them may be unlocks.

@@ -156,28 +156,31 @@ void text_reason_torn(struct finding *f) {
 }
 
 void text_reason_pipe(struct finding *f, int fd, bool socket) {
-    snprintf(f->reason, sizeof f->reason,
-             "Process %d reads from fd %d until the %s ends. It does not end, because a copy of its %s end is "
-             "still open, in a process that got it by fork and does not use it.",
-             f->waiter.pid, fd, socket ? "connection" : "pipe", socket ? "other" : "write");
+    snprintf(
+        f->reason, sizeof f->reason,
+        "Process %d reads from fd %d until the %s ends. It does not end, because a copy of its %s end is "
+        "still open, in a process that got it by fork and does not use it.",
+        f->waiter.pid, fd, socket ? "connection" : "pipe", socket ? "other" : "write");
 }
 
 void text_reason_left(struct finding *f, bool file) {
-    snprintf(f->reason, sizeof f->reason,
-             file ? "Task %d took the lock and ended. A lock of flock is not that task's but the open file's, and "
-                    "process %d has "
-                    "a copy of that file since a fork: it waits for itself."
-                  : "Task %d took the lock and ended without giving it back. Nobody is left who could: process %d "
-                    "waits for ever.",
-             f->holder.tid, f->waiter.pid);
+    snprintf(
+        f->reason, sizeof f->reason,
+        file ? "Task %d took the lock and ended. A lock of flock is not that task's but the open file's, and "
+               "process %d has "
+               "a copy of that file since a fork: it waits for itself."
+             : "Task %d took the lock and ended without giving it back. Nobody is left who could: process %d "
+               "waits for ever.",
+        f->holder.tid, f->waiter.pid);
 }
 
 void text_reason_mutual(struct finding *f, int other) {
     const char *what = f->lock.symbol[0] ? f->lock.symbol : "something that another process could do";
-    snprintf(f->reason, sizeof f->reason,
-             "Process %d waits for %s. Process %d could end that, but it waits in turn, and so for process %d: "
-             "neither can go on.",
-             f->waiter.pid, what, other, f->waiter.pid);
+    snprintf(
+        f->reason, sizeof f->reason,
+        "Process %d waits for %s. Process %d could end that, but it waits in turn, and so for process %d: "
+        "neither can go on.",
+        f->waiter.pid, what, other, f->waiter.pid);
 }
 
 // ---- advice
@@ -312,9 +315,11 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
         break;
     case ADVICE_WAKER:
         if (ref->wants == WANTS_GO) {
-            say(f, "Go's runtime needs its threads (the garbage collector, the scheduler, timers), and fork copies only "
+            say(f, "Go's runtime needs its threads (the garbage collector, the scheduler, timers), and fork "
+                   "copies only "
                    "one of them.\n"
-                   "1. Use os/exec, os.StartProcess or syscall.ForkExec, which call nothing of the runtime between fork "
+                   "1. Use os/exec, os.StartProcess or syscall.ForkExec, which call nothing of the runtime "
+                   "between fork "
                    "and exec.\n"
                    "2. Or do in a goroutine what the child does.\n"
                    "3. Or start the program anew with another argument: os/exec with os.Args[0].\n");
@@ -357,14 +362,16 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
             "actions: then no copy gets into them.\n");
         break;
     case ADVICE_FILE_LOCK:
-        say(f, "A lock of fcntl belongs to a process, one of flock to an open file: who forks or opens the file "
-               "anew is somebody else to it, and waits even for itself.\n"
-               "1. Release the lock before the fork, or before the wait for the child.\n"
-               "2. Or let the child use the descriptor that it inherited: flock's lock is the child's, too.\n"
-               "3. Or ask with LOCK_NB or F_SETLK, and give up in the end.\n");
+        say(f,
+            "A lock of fcntl belongs to a process, one of flock to an open file: who forks or opens the file "
+            "anew is somebody else to it, and waits even for itself.\n"
+            "1. Release the lock before the fork, or before the wait for the child.\n"
+            "2. Or let the child use the descriptor that it inherited: flock's lock is the child's, too.\n"
+            "3. Or ask with LOCK_NB or F_SETLK, and give up in the end.\n");
         break;
     case ADVICE_MUTUAL:
-        say(f, "Each waits for the other. Before a process waits for another one to end, it has to give back, send "
+        say(f, "Each waits for the other. Before a process waits for another one to end, it has to give "
+               "back, send "
                "or close what that one waits for.\n");
         break;
     case ADVICE_UNKNOWN:

@@ -309,8 +309,8 @@ static void print_summary(FILE *out, const struct verdict *v) {
     switch (f->kind) {
     case FINDING_ORPHANED_LOCK:
         if (known && !f->holder.vanished && !f->fork.event && !v->from_memory) {
-            snprintf(what, sizeof what, "waits for %s, which %s took and did not give back before it ended", lock,
-                     holder);
+            snprintf(what, sizeof what, "waits for %s, which %s took and did not give back before it ended",
+                     lock, holder);
             break;
         }
         snprintf(what, sizeof what,

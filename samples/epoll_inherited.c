@@ -12,7 +12,8 @@
 static void run_loop(int pipe_end, int socket_end) {
     int set = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN};
-    if (set < 0 || epoll_ctl(set, EPOLL_CTL_ADD, pipe_end, &event) || epoll_ctl(set, EPOLL_CTL_ADD, socket_end, &event))
+    if (set < 0 || epoll_ctl(set, EPOLL_CTL_ADD, pipe_end, &event) ||
+        epoll_ctl(set, EPOLL_CTL_ADD, socket_end, &event))
         abort();
     epoll_wait(set, &event, 1, -1);
 }

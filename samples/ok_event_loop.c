@@ -23,7 +23,8 @@ int main(void) {
         int set = epoll_create1(0);
         struct epoll_event in = {.events = EPOLLIN | EPOLLET};
         close(fd[1]);
-        if (set < 0 || epoll_ctl(set, EPOLL_CTL_ADD, event, &in) || epoll_ctl(set, EPOLL_CTL_ADD, fd[0], &in)) _exit(1);
+        if (set < 0 || epoll_ctl(set, EPOLL_CTL_ADD, event, &in) || epoll_ctl(set, EPOLL_CTL_ADD, fd[0], &in))
+            _exit(1);
         wait_for(set, "child: the event");
         wait_for(set, "child: the end of the connection");
         _exit(0);

@@ -62,7 +62,7 @@ static const struct row {
     const char *name;
     void (*wait)(const char *);
 } rows[] = {
-    {"read", read_fd},   {"epoll", epoll_fd}, {"fifo", read_fifo}, {"flock", wait_flock},
+    {"read", read_fd},     {"epoll", epoll_fd}, {"fifo", read_fifo}, {"flock", wait_flock},
     {"range", wait_range}, {"sem", wait_sem},   {"sysv", wait_sysv}, {"server", wait_server},
 };
 

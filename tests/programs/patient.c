@@ -438,7 +438,8 @@ static void tell(void) {
     sleep_ms(2000);
     struct epoll_event e = {.events = EPOLLOUT};
     struct sembuf up = {.sem_num = 0, .sem_op = 1};
-    CHECK(write(event, &(uint64_t){1}, sizeof(uint64_t)) == sizeof(uint64_t) && write(sockets[1], "x", 1) == 1);
+    CHECK(write(event, &(uint64_t){1}, sizeof(uint64_t)) == sizeof(uint64_t) &&
+          write(sockets[1], "x", 1) == 1);
     CHECK(epoll_ctl(set, EPOLL_CTL_ADD, pipes[1], &e) == 0 && flock(lock_file, LOCK_UN) == 0);
     struct flock none = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
     CHECK(fcntl(lock_file, F_SETLK, &none) == 0 && semop(semaphores, &up, 1) == 0);
