@@ -93,9 +93,9 @@ struct process {
     int pid, parent_pid;
     int refs; // live tasks
     bool dying;
-    bool child_of_threaded; // forked while its parent had more than one task
-    int status;             // wait status at its end
-    unsigned timers;        // bits: enum process_timer; a signal is on its way
+    bool child_of_threaded;                // forked while its parent had more than one task
+    int status;                            // wait status at its end
+    unsigned timers;                       // bits: enum process_timer; a signal is on its way
     enum { GO_UNKNOWN, GO_NO, GO_YES } go; // its program is made by the Go compiler
     struct sighand *sighand;
     struct process *next;
