@@ -142,20 +142,22 @@ struct task {
     bool stuck_logged;
     unsigned busy, busy_look; // ticks or slices without a syscall; how many until spin_look
     unsigned spin_looks;
-    struct loop *loop;        // recorder/loop.h; NULL: it has not waited in a loop yet
-    int inject_signal;        // signal to hand over at the next resume (signal-delivery-stop only)
-    bool in_signal_stop;      // the present stop is a signal-delivery-stop
-    int former_tid;           // TID before an exec by a thread
-    uint32_t number;          // in creation order, from 1
-    bool at_tick;             // its landmark is a tick of the PLT clock
-    bool held_at_entry;       // at the entry of a call that the fork gate has not let it make yet
-    bool at_fork_site;        // it came into fork() from the gate's fork site
-    uint64_t own_steps;       // logged ones and library calls, as stints count them
-    bool ranked;              // it has a
-    int64_t priority;         // of PCT
-    uint64_t waits_from;      // step of the schedule since which it could run, and did not
-    bool on_break;            // it stands at a breakpoint and has been counted there: next it goes over
-    struct arrivals {         // at breakpoints since its last landmark
+    struct loop *loop;   // recorder/loop.h; NULL: it has not waited in a loop yet
+    int inject_signal;   // signal to hand over at the next resume (signal-delivery-stop only)
+    bool in_signal_stop; // the present stop is a signal-delivery-stop
+    int former_tid;      // TID before an exec by a thread
+    uint32_t number;     // in creation order, from 1
+    bool at_tick;        // its landmark is a tick of the PLT clock
+    bool held_at_entry;  // at the entry of a call that the fork gate has not let it make yet
+    bool at_fork_site;   // it came into fork() from the gate's fork site
+    uint64_t own_steps;  // logged ones and library calls, as stints count them
+    bool ranked;         // it has a
+    int64_t priority;    // of PCT
+    uint64_t waits_from; // step of the schedule since which it could run, and did not
+    bool on_break;       // it stands at a breakpoint and has been counted there: next it goes over
+
+    // at breakpoints since its last landmark
+    struct arrivals {
         uint64_t address, count;
     } * arrivals;
     int arrival_count, arrival_room;
