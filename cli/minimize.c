@@ -1,5 +1,5 @@
-// refork minimize: the recorded turns of the tasks are taken away bit by bit (ddmin: Zeller, Hildebrandt, TSE 2002) as
-// long as the program still comes to the same deadlock. Without turns tasks run until they wait, in the order in
+// refork minimize: the recorded stints of the tasks are taken away bit by bit (ddmin: Zeller, Hildebrandt, TSE 2002) as
+// long as the program still comes to the same deadlock. Without stints tasks run until they wait, in the order in
 // which they were made.
 #include "cli/minimize.h"
 
@@ -42,7 +42,7 @@ static int read_recording(struct minimize *m, struct program_start *start, bool 
     if (timeline_open(m->input, &t, m->err) < 0) return -1;
     cli_progress_begin(t);
     int found = read_deadlock(m, t);
-    if (found > 0 && turns_read(t, &m->recorded, &m->recorded_count, NULL, m->err) < 0) found = -1;
+    if (found > 0 && stints_read(t, &m->recorded, &m->recorded_count, NULL, m->err) < 0) found = -1;
     if (found > 0 && want_start && program_start_read(t, start, m->err) < 0) found = -1;
     cli_progress_end(t);
     timeline_close(t);
@@ -71,25 +71,25 @@ static int choose_program(struct program_start *start, struct rf_error *err) {
 
 // ---- the first run that hangs
 
-// A turn may end between two steps (at a breakpoint of the fork gate): there the step before or the one behind is taken.
+// A stint may end between two steps (at a breakpoint of the fork gate): there the step before or the one behind is taken.
 enum rounding { ROUND_AS_SEEMS, ROUND_UP, ROUND_DOWN, ROUNDINGS };
 
-static void recorded_list(const struct minimize *m, enum rounding rounding, struct turn_list *out) {
+static void recorded_list(const struct minimize *m, enum rounding rounding, struct stint_list *out) {
     for (size_t i = 0; i < m->recorded_count; i++) {
-        const struct turn *turn = &m->recorded[i];
-        bool up = rounding == ROUND_AS_SEEMS ? turn->end == TURN_ENDS_BEHIND : rounding == ROUND_UP;
-        turn_list_add(out, turn->task, turn->until + (up && turn->end != TURN_ENDS_AT));
+        const struct stint *stint = &m->recorded[i];
+        bool up = rounding == ROUND_AS_SEEMS ? stint->end == STINT_ENDS_BEHIND : rounding == ROUND_UP;
+        stint_list_add(out, stint->task, stint->until + (up && stint->end != STINT_ENDS_AT));
     }
 }
 
-static void take_best(struct minimize *m, struct turn_list *list) {
-    turn_list_release(&m->best);
+static void take_best(struct minimize *m, struct stint_list *list) {
+    stint_list_release(&m->best);
     m->best = *list;
-    *list = (struct turn_list){0};
+    *list = (struct stint_list){0};
 }
 
 // Runs `list`, which becomes the best one if it hangs: an ending, or -1.
-static int improve(struct minimize *m, struct turn_list *list) {
+static int improve(struct minimize *m, struct stint_list *list) {
     int ending = minimize_try(m, list);
     if (ending != ENDING_HANGS) return ending;
     if (minimize_keep(m, list, m->output, &m->minimal) < 0) return -1;
@@ -104,18 +104,34 @@ static const char *const endings[] = {
     [ENDING_ENDS] = "it ends by itself",
 };
 
-// Without turns, then with all that were recorded: 1 it hangs, 0 it does not, -1.
-static int begin(struct minimize *m) {
-    struct turn_list list = {0};
-    int ending = improve(m, &list), first = ending;
+// All stints that were recorded: an ending, or -1.
+static int try_recorded(struct minimize *m) {
+    int ending = ENDING_ENDS, first = ENDING_UNKNOWN;
     for (int i = 0; i < ROUNDINGS && ending > ENDING_HANGS; i++) {
+        struct stint_list list = {0};
         recorded_list(m, (enum rounding)i, &list);
-        minimize_progress(m, "as it was recorded, %zu turns", list.count);
+        minimize_progress(m, "as it was recorded, %zu stints", list.count);
         ending = improve(m, &list);
         if (i == 0) first = ending;
-        turn_list_release(&list);
+        stint_list_release(&list);
     }
-    if (ending == ENDING_HANGS || ending < 0) return ending;
+    return ending > ENDING_HANGS ? first : ending;
+}
+
+// Without stints, then with all that were recorded: 0 it hangs, -1.
+static int begin(struct minimize *m) {
+    struct stint_list none = {0};
+    int ending = improve(m, &none), first;
+    if (ending > ENDING_HANGS) ending = try_recorded(m);
+    first = ending;
+    if (ending > ENDING_HANGS) {
+        // stdio looks at a terminal or at /dev/null once more than at a file or a pipe: that makes other steps.
+        m->to_file = true;
+        m->known_count = 0;
+        ending = try_recorded(m);
+    }
+    if (ending < 0) return -1;
+    if (ending == ENDING_HANGS) return 0;
     if (m->stopped)
         return rf_fail(m->err, RF_CANNOT, "stopped before the program hung again: %s", m->stopped);
     return rf_fail(m->err, RF_CANNOT,
@@ -123,16 +139,16 @@ static int begin(struct minimize *m) {
                    endings[first]);
 }
 
-// ---- fewer turns
+// ---- fewer stints
 
-// Without the turns [from, to): 1 better, 0 not, -1.
+// Without the stints [from, to): 1 better, 0 not, -1.
 static int without(struct minimize *m, size_t from, size_t to) {
-    struct turn_list list = {0};
-    turn_list_append(&list, &m->best, 0, from);
-    turn_list_append(&list, &m->best, to, m->best.count);
-    minimize_progress(m, "%zu turns are enough, %zu?", m->best.count, list.count);
+    struct stint_list list = {0};
+    stint_list_append(&list, &m->best, 0, from);
+    stint_list_append(&list, &m->best, to, m->best.count);
+    minimize_progress(m, "%zu stints are enough, %zu?", m->best.count, list.count);
     int ending = improve(m, &list);
-    turn_list_release(&list);
+    stint_list_release(&list);
     return ending < 0 ? -1 : ending == ENDING_HANGS;
 }
 
@@ -161,7 +177,7 @@ static int describe(struct minimize *m) {
     struct timeline *t;
     const struct verdict *v;
     size_t len = 0;
-    if (minimize_read_turns(m, m->minimal.trace, NULL, &m->minimal) < 0 ||
+    if (minimize_read_stints(m, m->minimal.trace, NULL, &m->minimal) < 0 ||
         timeline_open(m->minimal.trace, &t, m->err) < 0)
         return -1;
     int failed = timeline_verdict(t, &v, m->err);
@@ -260,7 +276,7 @@ static void release(struct minimize *m) {
     free(m->text);
     free(m->names);
     json_decref(m->verdict);
-    turn_list_release(&m->best);
+    stint_list_release(&m->best);
     free(m);
 }
 
@@ -271,12 +287,14 @@ static int search(const struct cli_args *args, struct minimize *m, struct progra
         m->environment = start->environment;
     }
     snprintf(m->trace, sizeof m->trace, "%s.%d.run", m->stem, getpid());
+    snprintf(m->file, sizeof m->file, "%s.%d.out", m->stem, getpid());
     run_once_begin();
     int failed = minimize(m);
     int signal = run_once_interrupted();
     run_once_end();
     if (m->terminal) fputs("\r\033[K", stderr);
     unlink(m->trace);
+    unlink(m->file);
     if (signal && !m->minimal.trace[0]) {
         program_start_release(start);
         release(m);

@@ -3,7 +3,7 @@
 #define REFORK_CLI_MINIMIZE_H
 
 #include "cli/run_once.h"
-#include "replayer/turns.h"
+#include "replayer/stints.h"
 
 #include <jansson.h>
 
@@ -16,8 +16,8 @@ enum ending {
     ENDING_ENDS,    // by itself
 };
 
-struct turn_list {
-    struct schedule_turn *v;
+struct stint_list {
+    struct schedule_stint *v;
     size_t count;
 };
 
@@ -43,7 +43,7 @@ struct side {
 
 struct pair {
     bool known;
-    bool exact;                // the two steps are adjacent; else they are whole turns
+    bool exact;                // the two steps are adjacent; else they are whole stints
     struct side first, second; // first before second: it hangs
     uint64_t first_until, second_until;
     struct kept_run hangs, ends;
@@ -54,10 +54,12 @@ struct minimize {
     char *const *argv, *const *environment;
     char output[4096]; // the minimal recording's name
     char stem[4000];   // of the other names
+    char file[4200];   // takes the program's output
+    bool to_file;      // ... or it is dropped
     uint64_t runs_max, timeout_ms, begin_us;
     bool terminal;
     char key[700]; // of the deadlock
-    struct turn *recorded;
+    struct stint *recorded;
     size_t recorded_count;
 
     char trace[4200]; // of the present run
@@ -71,7 +73,7 @@ struct minimize {
     } * known;
     size_t known_count;
 
-    struct turn_list best;
+    struct stint_list best;
     struct kept_run minimal; // trace "": none
     char *text;              // its verdict
     json_t *verdict;
@@ -81,24 +83,24 @@ struct minimize {
     struct rf_error *err;
 };
 
-// ---- minimize_run.c: runs of lists of turns
-// Runs the program in these turns: an enum ending, or -1 with *m->err. What is known from before is not run again.
-int minimize_try(struct minimize *m, const struct turn_list *list);
+// ---- minimize_run.c: runs of lists of stints
+// Runs the program in these stints: an enum ending, or -1 with *m->err. What is known from before is not run again.
+int minimize_try(struct minimize *m, const struct stint_list *list);
 // Runs it in any case, so that m->trace is there afterwards.
-int minimize_run(struct minimize *m, const struct turn_list *list);
+int minimize_run(struct minimize *m, const struct stint_list *list);
 // Keeps the last run's recording as `path`, and `list` as its schedule: 0 or -1.
-int minimize_keep(struct minimize *m, const struct turn_list *list, const char *path, struct kept_run *out);
-// The turns that were recorded in `path`, and how many switches; `list` may be NULL. 0 or -1.
-int minimize_read_turns(struct minimize *m, const char *path, struct turn_list *list, struct kept_run *out);
-size_t count_free(const struct turn *turns, size_t count);
-void turn_list_add(struct turn_list *list, uint32_t task, uint64_t step);
-void turn_list_append(struct turn_list *list, const struct turn_list *other, size_t from, size_t to);
-void turn_list_release(struct turn_list *list);
+int minimize_keep(struct minimize *m, const struct stint_list *list, const char *path, struct kept_run *out);
+// The stints that were recorded in `path`, and how many switches; `list` may be NULL. 0 or -1.
+int minimize_read_stints(struct minimize *m, const char *path, struct stint_list *list, struct kept_run *out);
+size_t count_free(const struct stint *stints, size_t count);
+void stint_list_add(struct stint_list *list, uint32_t task, uint64_t step);
+void stint_list_append(struct stint_list *list, const struct stint_list *other, size_t from, size_t to);
+void stint_list_release(struct stint_list *list);
 void minimize_progress(const struct minimize *m, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 // ---- minimize_pair.c
-// Looks for the two adjacent turns whose order decides, of the list and then of the run that it makes. 0 or -1.
+// Looks for the two adjacent stints whose order decides, of the list and then of the run that it makes. 0 or -1.
 int minimize_find_pair(struct minimize *m);
 
 // ---- minimize_report.c

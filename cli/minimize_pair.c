@@ -1,4 +1,4 @@
-// The two steps that decide. Two turns that follow each other, of tasks A and B, are exchanged: where the program then
+// The two steps that decide. Two stints that follow each other, of tasks A and B, are exchanged: where the program then
 // ends by itself, their order decides. Then the steps are looked for: all runs in between, from "A first" to
 // "B first", differ from the next one by the order of one step of each.
 #include "cli/minimize.h"
@@ -21,51 +21,51 @@ enum {
     MORE_STEPS = 256,
 };
 
-// Turn `at` of the list, A's, and the next one, B's. a, b: the own steps that they have made before.
+// Stint `at` of the list, A's, and the next one, B's. a, b: the own steps that they have made before.
 struct exchange {
-    const struct turn_list *list;
+    const struct stint_list *list;
     size_t at;
     uint64_t a, b;
 };
 
-static const struct schedule_turn *turn_a(const struct exchange *x) {
+static const struct schedule_stint *stint_a(const struct exchange *x) {
     return &x->list->v[x->at];
 }
 
-static const struct schedule_turn *turn_b(const struct exchange *x) {
+static const struct schedule_stint *stint_b(const struct exchange *x) {
     return &x->list->v[x->at + 1];
 }
 
-static uint64_t steps_before(const struct turn_list *list, size_t at, uint32_t task) {
+static uint64_t steps_before(const struct stint_list *list, size_t at, uint32_t task) {
     for (size_t i = at; i-- > 0;)
         if (list->v[i].task == task) return list->v[i].step;
     return 0;
 }
 
-// What was before, A until `a`, B until `b`, A until `a_more`, then all of B's turn, of A's, and the others.
-static struct turn_list arranged(const struct exchange *x, uint64_t a, uint64_t b, uint64_t a_more) {
-    struct turn_list list = {0};
-    turn_list_append(&list, x->list, 0, x->at);
-    turn_list_add(&list, turn_a(x)->task, a);
-    turn_list_add(&list, turn_b(x)->task, b);
-    turn_list_add(&list, turn_a(x)->task, a_more);
-    turn_list_append(&list, x->list, x->at + 1, x->at + 2);
-    turn_list_append(&list, x->list, x->at, x->at + 1);
-    turn_list_append(&list, x->list, x->at + 2, x->list->count);
+// What was before, A until `a`, B until `b`, A until `a_more`, then all of B's stint, of A's, and the others.
+static struct stint_list arranged(const struct exchange *x, uint64_t a, uint64_t b, uint64_t a_more) {
+    struct stint_list list = {0};
+    stint_list_append(&list, x->list, 0, x->at);
+    stint_list_add(&list, stint_a(x)->task, a);
+    stint_list_add(&list, stint_b(x)->task, b);
+    stint_list_add(&list, stint_a(x)->task, a_more);
+    stint_list_append(&list, x->list, x->at + 1, x->at + 2);
+    stint_list_append(&list, x->list, x->at, x->at + 1);
+    stint_list_append(&list, x->list, x->at + 2, x->list->count);
     return list;
 }
 
 static int try_arranged(struct minimize *m, const struct exchange *x, uint64_t a, uint64_t b,
                         uint64_t a_more) {
-    struct turn_list list = arranged(x, a, b, a_more);
+    struct stint_list list = arranged(x, a, b, a_more);
     int ending = minimize_try(m, &list);
-    turn_list_release(&list);
+    stint_list_release(&list);
     return ending;
 }
 
 // The first step a' of A such that it hangs when A comes as far as a' before B begins, and not when it comes to a' - 1.
 static int narrow_first(struct minimize *m, const struct exchange *x, uint64_t *step) {
-    uint64_t ends = x->a, hangs = turn_a(x)->step;
+    uint64_t ends = x->a, hangs = stint_a(x)->step;
     while (hangs - ends > 1 && !m->stopped) {
         uint64_t middle = ends + (hangs - ends) / 2;
         minimize_progress(m, "which step decides? one of %" PRIu64, hangs - ends);
@@ -79,7 +79,7 @@ static int narrow_first(struct minimize *m, const struct exchange *x, uint64_t *
 
 // The first step b' of B such that it does not hang when B comes as far as b' before A's step `a`.
 static int narrow_second(struct minimize *m, const struct exchange *x, uint64_t a, uint64_t *step) {
-    uint64_t hangs = x->b, ends = turn_b(x)->step;
+    uint64_t hangs = x->b, ends = stint_b(x)->step;
     while (ends - hangs > 1 && !m->stopped) {
         uint64_t middle = hangs + (ends - hangs) / 2;
         minimize_progress(m, "which step decides? one of %" PRIu64, ends - hangs);
@@ -94,7 +94,7 @@ static int narrow_second(struct minimize *m, const struct exchange *x, uint64_t 
 // ---- what is shown of it
 
 // What a task does next that stands at `event`.
-static void describe_next(struct timeline *t, const struct turn_place *p, char *out, size_t size) {
+static void describe_next(struct timeline *t, const struct stint_place *p, char *out, size_t size) {
     struct event e;
     struct rf_error err;
     struct user_regs_struct regs;
@@ -116,7 +116,7 @@ static void describe_next(struct timeline *t, const struct turn_place *p, char *
     if (f.function) snprintf(out, size, "is about to call %s", f.function);
 }
 
-static int show_side(struct minimize *m, struct timeline *t, const struct turn_place *p, struct side *s) {
+static int show_side(struct minimize *m, struct timeline *t, const struct stint_place *p, struct side *s) {
     *s = (struct side){.task = p->task, .step = p->step, .tid = p->tid, .pid = p->pid, .event = p->event};
     if (!p->event) return 0; // it had not begun yet
     if (timeline_seek(t, p->event, m->err) < 0) return -1;
@@ -139,17 +139,18 @@ static int show_side(struct minimize *m, struct timeline *t, const struct turn_p
 
 static int show(struct minimize *m, const struct exchange *x, uint64_t a, uint64_t b) {
     struct pair *p = &m->pair;
-    struct turn_place places[] = {{.task = turn_a(x)->task, .step = a}, {.task = turn_b(x)->task, .step = b}};
+    struct stint_place places[] = {{.task = stint_a(x)->task, .step = a},
+                                   {.task = stint_b(x)->task, .step = b}};
     struct timeline *t;
-    struct turn *turns;
+    struct stint *stints;
     size_t count;
     if (timeline_open(p->hangs.trace, &t, m->err) < 0) return -1;
-    const struct turn_questions questions = {.places = places, .place_count = 2};
-    int failed = turns_read(t, &turns, &count, &questions, m->err);
+    const struct stint_questions questions = {.places = places, .place_count = 2};
+    int failed = stints_read(t, &stints, &count, &questions, m->err);
     if (!failed) {
         p->hangs.switches = count ? count - 1 : 0;
-        p->hangs.free_switches = count_free(turns, count);
-        free(turns);
+        p->hangs.free_switches = count_free(stints, count);
+        free(stints);
     }
     const struct verdict *v;
     if (!failed) failed = show_side(m, t, &places[0], &p->first) || show_side(m, t, &places[1], &p->second);
@@ -162,28 +163,28 @@ static int show(struct minimize *m, const struct exchange *x, uint64_t a, uint64
 // ---- the search
 
 // Runs the list again for its recording: 1 it came as expected, 0 not, -1.
-static int keep_as(struct minimize *m, struct turn_list list, enum ending expected, const char *suffix,
+static int keep_as(struct minimize *m, struct stint_list list, enum ending expected, const char *suffix,
                    struct kept_run *out) {
     char path[sizeof out->trace];
     snprintf(path, sizeof path, "%s%s.refork", m->stem, suffix);
     int ending = minimize_run(m, &list), result = ending < 0 ? -1 : ending == (int)expected;
     if (result > 0 && minimize_keep(m, &list, path, out) < 0) result = -1;
-    turn_list_release(&list);
+    stint_list_release(&list);
     return result;
 }
 
-static int keep_both(struct minimize *m, struct turn_list hangs, struct turn_list ends) {
+static int keep_both(struct minimize *m, struct stint_list hangs, struct stint_list ends) {
     int kept = keep_as(m, hangs, ENDING_HANGS, "-hangs", &m->pair.hangs);
     if (kept <= 0) {
-        turn_list_release(&ends);
+        stint_list_release(&ends);
         return kept;
     }
     return keep_as(m, ends, ENDING_ENDS, "-ends", &m->pair.ends);
 }
 
-// The whole turns in their two orders.
-static int keep_turns(struct minimize *m, const struct exchange *x) {
-    uint64_t a = turn_a(x)->step, b = turn_b(x)->step;
+// The whole stints in their two orders.
+static int keep_stints(struct minimize *m, const struct exchange *x) {
+    uint64_t a = stint_a(x)->step, b = stint_b(x)->step;
     int kept = keep_both(m, arranged(x, a, x->b, a), arranged(x, x->a, b, a));
     if (kept <= 0) return kept;
     m->pair.known = true;
@@ -206,20 +207,20 @@ static int find_steps(struct minimize *m, const struct exchange *x) {
 }
 
 // 1 their order decides, 0 not, -1.
-static int try_pair(struct minimize *m, const struct turn_list *list, size_t at) {
+static int try_pair(struct minimize *m, const struct stint_list *list, size_t at) {
     struct exchange x = {.list = list, .at = at};
-    if (turn_a(&x)->task == turn_b(&x)->task) return 0;
-    x.a = steps_before(list, at, turn_a(&x)->task);
-    x.b = steps_before(list, at, turn_b(&x)->task);
-    minimize_progress(m, "does the order of turns %zu and %zu decide?", at + 1, at + 2);
-    int ending = try_arranged(m, &x, x.a, turn_b(&x)->step, x.a);
+    if (stint_a(&x)->task == stint_b(&x)->task) return 0;
+    x.a = steps_before(list, at, stint_a(&x)->task);
+    x.b = steps_before(list, at, stint_b(&x)->task);
+    minimize_progress(m, "does the order of stints %zu and %zu decide?", at + 1, at + 2);
+    int ending = try_arranged(m, &x, x.a, stint_b(&x)->step, x.a);
     if (ending != ENDING_ENDS) return ending < 0 ? -1 : 0;
     int found = find_steps(m, &x);
-    return found || m->stopped ? found : keep_turns(m, &x);
+    return found || m->stopped ? found : keep_stints(m, &x);
 }
 
 // From the end: the last decision is next to the deadlock.
-static int search_list(struct minimize *m, const struct turn_list *list) {
+static int search_list(struct minimize *m, const struct stint_list *list) {
     int found = 0;
     for (size_t n = 0; !found && n + 1 < list->count && n < PAIRS && !m->stopped; n++)
         found = try_pair(m, list, list->count - 2 - n);
@@ -230,9 +231,9 @@ static int search_list(struct minimize *m, const struct turn_list *list) {
 
 // The run that hangs, and in it the acquire of the lock and the fork, when its verdict knows them.
 struct minimal_run {
-    struct turn *turns;
+    struct stint *stints;
     size_t count;
-    struct turn_moment moments[2]; // acquired, forked
+    struct stint_moment moments[2]; // acquired, forked
 };
 
 static int read_minimal(struct minimize *m, struct minimal_run *out) {
@@ -242,53 +243,54 @@ static int read_minimal(struct minimize *m, struct minimal_run *out) {
     if (timeline_open(m->minimal.trace, &t, m->err) < 0) return -1;
     int failed = timeline_verdict(t, &v, m->err);
     const struct finding *f = failed ? NULL : deadlock_cause(v);
-    struct turn_questions questions = {.moments = out->moments};
+    struct stint_questions questions = {.moments = out->moments};
     if (f && f->acquired.event && f->fork.event) {
-        out->moments[0] = (struct turn_moment){.tid = f->acquired.tid, .event = f->acquired.event};
-        out->moments[1] = (struct turn_moment){.tid = f->fork.tid, .event = f->fork.event};
+        out->moments[0] = (struct stint_moment){.tid = f->acquired.tid, .event = f->acquired.event};
+        out->moments[1] = (struct stint_moment){.tid = f->fork.tid, .event = f->fork.event};
         questions.moment_count = 2;
     }
-    if (!failed) failed = turns_read(t, &out->turns, &out->count, &questions, m->err);
+    if (!failed) failed = stints_read(t, &out->stints, &out->count, &questions, m->err);
     timeline_close(t);
     return failed;
 }
 
-static void add_turns(struct turn_list *list, const struct minimal_run *r, size_t from, size_t to,
-                      uint32_t except) {
+static void add_stints(struct stint_list *list, const struct minimal_run *r, size_t from, size_t to,
+                       uint32_t except) {
     for (size_t i = from; i < to && i < r->count; i++)
-        if (r->turns[i].task != except) turn_list_add(list, r->turns[i].task, r->turns[i].until);
+        if (r->stints[i].task != except) stint_list_add(list, r->stints[i].task, r->stints[i].until);
 }
 
-// Does this list make it hang, and its last two turns decide? 1, 0 or -1.
-static int try_last_pair(struct minimize *m, const struct turn_list *list) {
+// Does this list make it hang, and its last two stints decide? 1, 0 or -1.
+static int try_last_pair(struct minimize *m, const struct stint_list *list) {
     int ending = list->count < 2 ? ENDING_ENDS : minimize_try(m, list);
     if (ending != ENDING_HANGS) return ending < 0 ? -1 : 0;
     return try_pair(m, list, list->count - 2);
 }
 
-// The turn in which the lock is taken, up to there, and then the one in which the fork is made.
+// The stint in which the lock is taken, up to there, and then the one in which the fork is made.
 static int search_acquire_and_fork(struct minimize *m, const struct minimal_run *r) {
-    const struct turn_moment *acquired = &r->moments[0], *forked = &r->moments[1];
-    if (!acquired->task || !forked->task || acquired->task == forked->task || acquired->turn >= forked->turn)
+    const struct stint_moment *acquired = &r->moments[0], *forked = &r->moments[1];
+    if (!acquired->task || !forked->task || acquired->task == forked->task ||
+        acquired->stint >= forked->stint)
         return 0;
-    struct turn_list list = {0};
-    add_turns(&list, r, 0, acquired->turn, 0);
-    add_turns(&list, r, acquired->turn + 1, forked->turn, acquired->task);
-    turn_list_add(&list, acquired->task, acquired->step);
-    turn_list_add(&list, forked->task, forked->step + MORE_STEPS);
+    struct stint_list list = {0};
+    add_stints(&list, r, 0, acquired->stint, 0);
+    add_stints(&list, r, acquired->stint + 1, forked->stint, acquired->task);
+    stint_list_add(&list, acquired->task, acquired->step);
+    stint_list_add(&list, forked->task, forked->step + MORE_STEPS);
     int found = try_last_pair(m, &list);
-    turn_list_release(&list);
+    stint_list_release(&list);
     return found;
 }
 
-// The turns that the tasks took by themselves; what follows a pair is left to them.
-static int search_turns(struct minimize *m, const struct minimal_run *r) {
+// The stints that the tasks took by themselves; what follows a pair is left to them.
+static int search_stints(struct minimize *m, const struct minimal_run *r) {
     int found = 0;
     for (size_t n = r->count; !found && n >= 2 && r->count - n < PAIRS && !m->stopped; n--) {
-        struct turn_list list = {0};
-        add_turns(&list, r, 0, n, 0);
+        struct stint_list list = {0};
+        add_stints(&list, r, 0, n, 0);
         found = try_last_pair(m, &list);
-        turn_list_release(&list);
+        stint_list_release(&list);
     }
     return found;
 }
@@ -298,7 +300,7 @@ int minimize_find_pair(struct minimize *m) {
     if (read_minimal(m, &r) < 0) return -1;
     int found = search_acquire_and_fork(m, &r);
     if (!found && !m->stopped) found = search_list(m, &m->best);
-    if (!found && !m->stopped) found = search_turns(m, &r);
-    free(r.turns);
+    if (!found && !m->stopped) found = search_stints(m, &r);
+    free(r.stints);
     return found < 0 ? -1 : 0;
 }

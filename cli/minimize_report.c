@@ -30,21 +30,21 @@ static void text_again(FILE *out, const struct minimize *m, const char *schedule
     fprintf(out, "Again: refork record --schedule '%s' --", schedule);
     for (char *const *a = m->argv; *a; a++)
         fprintf(out, " %s", *a);
-    fputc('\n', out);
+    fputs(m->to_file ? " </dev/null >output 2>&1\n" : " </dev/null >/dev/null 2>&1\n", out);
 }
 
-static void text_turns(FILE *out, const struct minimize *m) {
+static void text_stints(FILE *out, const struct minimize *m) {
     if (!m->best.count) {
         report_wrap(
             out, 0,
-            "None has to be made on purpose: when each task runs until it waits, and then the next one "
-            "in the order in which they were made, it hangs.");
+            "No order has to be made on purpose: when each task runs until it waits, and then the next "
+            "one in the order in which they were made, it hangs.");
         return;
     }
     report_wrap(
         out, 0,
-        "Enough is this (each task runs until it waits, and then the next one in the order in which they "
-        "were made, except that):");
+        "Each task runs until it waits, and then the next one in the order in which they were made, except "
+        "that first:");
     for (size_t i = 0; i < m->best.count; i++)
         report_wrap(out, 2, "%zu. task %" PRIu32 " '%s' runs until its step %" PRIu64 "%s", i + 1,
                     m->best.v[i].task, name_of(m, m->best.v[i].task), m->best.v[i].step,
@@ -63,13 +63,13 @@ static void text_pair(FILE *out, const struct minimize *m) {
     if (!p->known) {
         report_wrap(out, 0,
                     m->stopped ? "What decides was not looked for to the end: %s."
-                               : "No order of two adjacent turns decides: the program itself keeps them in "
+                               : "No order of two adjacent stints decides: the program itself keeps them in "
                                  "their order, or hangs in any.%s",
                     m->stopped ? m->stopped : "");
         return;
     }
     fputs(p->exact ? "What decides is the order of one step of A and one of B:\n"
-                   : "What decides is the order of a turn of A and one of B:\n",
+                   : "What decides is the order of a stint of A and one of B:\n",
           out);
     text_side(out, "A", &p->first);
     text_side(out, "B", &p->second);
@@ -89,10 +89,11 @@ void minimize_report_text(FILE *out, const struct minimize *m) {
     fputc('\n', out);
     report_wrap(
         out, 0,
-        "The recording has %zu switch%s between tasks, at %zu of them the task could have gone on; the "
-        "minimal one has %zu and %zu.",
-        all, plural(all), unforced, m->minimal.switches, m->minimal.free_switches);
-    text_turns(out, m);
+        "The recording has %zu switch%s between tasks (%zu of a task that could have gone on). The minimal "
+        "one has %zu (%zu), and %zu stint%s of a task that must come in this order.",
+        all, plural(all), unforced, m->minimal.switches, m->minimal.free_switches, m->best.count,
+        m->best.count == 1 ? "" : "s");
+    text_stints(out, m);
     fprintf(out, "The recording is in '%s'.\n", m->minimal.trace);
     text_again(out, m, m->minimal.schedule);
     fputc('\n', out);
@@ -129,15 +130,15 @@ static json_t *json_switches(size_t all, size_t unforced) {
 }
 
 int minimize_report_json(FILE *out, const struct minimize *m) {
-    json_t *turns = json_array();
+    json_t *stints = json_array();
     for (size_t i = 0; i < m->best.count; i++)
-        json_array_append_new(turns, json_pack("{s:I, s:o, s:I}", "task", (json_int_t)m->best.v[i].task,
-                                               "name", report_json_text(name_of(m, m->best.v[i].task)),
-                                               "until", (json_int_t)m->best.v[i].step));
+        json_array_append_new(stints, json_pack("{s:I, s:o, s:I}", "task", (json_int_t)m->best.v[i].task,
+                                                "name", report_json_text(name_of(m, m->best.v[i].task)),
+                                                "until", (json_int_t)m->best.v[i].step));
     json_t *root =
         json_pack("{s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:O, s:o}", "deadlock", 1, "runs", (json_int_t)m->runs,
                   "recorded", json_switches(recorded_switches(m), count_free(m->recorded, m->recorded_count)),
-                  "minimal", json_switches(m->minimal.switches, m->minimal.free_switches), "turns", turns,
+                  "minimal", json_switches(m->minimal.switches, m->minimal.free_switches), "stints", stints,
                   "kept", json_kept(&m->minimal), "pair", json_pair(m), "verdict", m->verdict, "stopped",
                   report_json_text(m->stopped));
     return report_write_json(out, root);

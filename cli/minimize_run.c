@@ -14,10 +14,10 @@ enum { FAILURES = 3 };
 
 // ---- lists
 
-void turn_list_add(struct turn_list *list, uint32_t task, uint64_t step) {
-    // Two turns of one task in a row are one; one that is over when it begins is none.
-    struct schedule_turn *last = list->count ? &list->v[list->count - 1] : NULL;
-    size_t before = list->count; // behind its last turn
+void stint_list_add(struct stint_list *list, uint32_t task, uint64_t step) {
+    // Two stints of one task in a row are one; one that is over when it begins is none.
+    struct schedule_stint *last = list->count ? &list->v[list->count - 1] : NULL;
+    size_t before = list->count; // behind its last stint
     while (before && list->v[before - 1].task != task)
         before--;
     if (!step || (before && list->v[before - 1].step >= step)) return;
@@ -27,17 +27,17 @@ void turn_list_add(struct turn_list *list, uint32_t task, uint64_t step) {
     }
     list->v = reallocarray(list->v, list->count + 1, sizeof *list->v);
     rf_assert(list->v);
-    list->v[list->count++] = (struct schedule_turn){task, step};
+    list->v[list->count++] = (struct schedule_stint){task, step};
 }
 
-void turn_list_append(struct turn_list *list, const struct turn_list *other, size_t from, size_t to) {
+void stint_list_append(struct stint_list *list, const struct stint_list *other, size_t from, size_t to) {
     for (size_t i = from; i < to && i < other->count; i++)
-        turn_list_add(list, other->v[i].task, other->v[i].step);
+        stint_list_add(list, other->v[i].task, other->v[i].step);
 }
 
-void turn_list_release(struct turn_list *list) {
+void stint_list_release(struct stint_list *list) {
     free(list->v);
-    *list = (struct turn_list){0};
+    *list = (struct stint_list){0};
 }
 
 // ---- progress
@@ -79,13 +79,14 @@ static bool over(struct minimize *m) {
     return m->stopped;
 }
 
-int minimize_run(struct minimize *m, const struct turn_list *list) {
+int minimize_run(struct minimize *m, const struct stint_list *list) {
     if (over(m)) return ENDING_UNKNOWN;
-    const struct schedule plan = {.strategy = STRATEGY_TURNS, .turns = list->v, .turn_count = list->count};
+    const struct schedule plan = {.strategy = STRATEGY_STINTS, .stints = list->v, .stint_count = list->count};
     const struct run_once run = {.argv = m->argv,
                                  .environment = m->environment,
                                  .output = m->trace,
                                  .schedule = &plan,
+                                 .program_output = m->to_file ? m->file : NULL,
                                  .timeout_ms = m->timeout_ms};
     struct rf_error err = {0};
     int failed = run_once(&run, &m->last, &err);
@@ -101,7 +102,7 @@ int minimize_run(struct minimize *m, const struct turn_list *list) {
     return m->last.timed_out ? ENDING_LATE : ENDING_ENDS;
 }
 
-int minimize_try(struct minimize *m, const struct turn_list *list) {
+int minimize_try(struct minimize *m, const struct stint_list *list) {
     uint64_t hash = list->count ? XXH3_64bits(list->v, list->count * sizeof *list->v) : 0;
     for (size_t i = 0; i < m->known_count; i++)
         if (m->known[i].hash == hash) return (int)m->known[i].ending;
@@ -115,8 +116,8 @@ int minimize_try(struct minimize *m, const struct turn_list *list) {
 
 // ---- what is kept
 
-static int write_schedule(const struct minimize *m, const struct turn_list *list, const char *path) {
-    const struct schedule plan = {.strategy = STRATEGY_TURNS, .turns = list->v, .turn_count = list->count};
+static int write_schedule(const struct minimize *m, const struct stint_list *list, const char *path) {
+    const struct schedule plan = {.strategy = STRATEGY_STINTS, .stints = list->v, .stint_count = list->count};
     FILE *f = fopen(path, "we");
     if (f) schedule_write(f, &plan);
     bool failed = !f || ferror(f);
@@ -124,7 +125,7 @@ static int write_schedule(const struct minimize *m, const struct turn_list *list
     return failed ? rf_fail_errno(m->err, RF_CANNOT, "could not write the schedule '%s'", path) : 0;
 }
 
-int minimize_keep(struct minimize *m, const struct turn_list *list, const char *path, struct kept_run *out) {
+int minimize_keep(struct minimize *m, const struct stint_list *list, const char *path, struct kept_run *out) {
     snprintf(out->trace, sizeof out->trace, "%s", path);
     snprintf(out->schedule, sizeof out->schedule, "%s.schedule", out->trace);
     out->signaled = m->last.record.signaled;
@@ -134,25 +135,26 @@ int minimize_keep(struct minimize *m, const struct turn_list *list, const char *
     return write_schedule(m, list, out->schedule);
 }
 
-size_t count_free(const struct turn *turns, size_t count) {
+size_t count_free(const struct stint *stints, size_t count) {
     size_t n = 0;
     for (size_t i = 0; i + 1 < count; i++)
-        n += !turns[i].forced;
+        n += !stints[i].forced;
     return n;
 }
 
-int minimize_read_turns(struct minimize *m, const char *path, struct turn_list *list, struct kept_run *out) {
+int minimize_read_stints(struct minimize *m, const char *path, struct stint_list *list,
+                         struct kept_run *out) {
     struct timeline *t;
-    struct turn *turns;
+    struct stint *stints;
     size_t count;
     if (timeline_open(path, &t, m->err) < 0) return -1;
-    int failed = turns_read(t, &turns, &count, NULL, m->err);
+    int failed = stints_read(t, &stints, &count, NULL, m->err);
     timeline_close(t);
     if (failed) return -1;
     out->switches = count ? count - 1 : 0;
-    out->free_switches = count_free(turns, count);
+    out->free_switches = count_free(stints, count);
     for (size_t i = 0; list && i < count; i++)
-        turn_list_add(list, turns[i].task, turns[i].until);
-    free(turns);
+        stint_list_add(list, stints[i].task, stints[i].until);
+    free(stints);
     return 0;
 }

@@ -23,7 +23,7 @@ _refork() {
             return
         fi
     fi
-    if [ "$command" = verify ]; then
+    if [ "$command" = verify ] || [ "$command" = minimize ]; then
         # What follows "--" is a program's command line.
         for ((i = 2; i < COMP_CWORD; i++)); do
             [ "${COMP_WORDS[i]}" = -- ] || continue

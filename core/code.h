@@ -17,6 +17,8 @@ struct elf_module;
 struct elf_module *elf_module_parse(const void *image, size_t size);
 void elf_module_free(struct elf_module *m);
 bool elf_module_is_pie(const struct elf_module *m); // ET_DYN
+// Made by the Go compiler, stripped or not: only its programs have a section .go.buildinfo.
+bool elf_module_is_go(const struct elf_module *m);
 
 // File offset <-> link-time address by the PT_LOADs. false: not covered by file bytes.
 bool elf_module_to_vaddr(const struct elf_module *m, uint64_t offset, uint64_t *vaddr);

@@ -59,6 +59,20 @@ void elf_module_free(struct elf_module *m) {
     free(m);
 }
 
+bool elf_module_is_go(const struct elf_module *m) {
+    static const char wanted[] = ".go.buildinfo";
+    Elf64_Ehdr header;
+    Elf64_Shdr names, section;
+    char name[sizeof wanted];
+    if (!elf_read(m, 0, &header, sizeof header) || !elf_section(m, header.e_shstrndx, &names)) return false;
+    for (size_t i = 0; i < m->shnum; i++)
+        if (elf_section(m, i, &section) && names.sh_offset <= m->size &&
+            elf_read(m, names.sh_offset + section.sh_name, name, sizeof name) &&
+            !memcmp(name, wanted, sizeof wanted))
+            return true;
+    return false;
+}
+
 bool elf_module_is_pie(const struct elf_module *m) {
     return m->type == ET_DYN;
 }

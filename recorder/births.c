@@ -222,6 +222,9 @@ static struct task *exec_done(struct recorder *r, struct task *t) {
     t->clear_tid = t->robust_list = 0;
     t->redirect_count = 0;
     t->fds = fdtable_exec(t->fds);
+    p->child_of_threaded = false; // a new program misses nobody
+    p->go = GO_UNKNOWN;
+    p->timers &= ~(unsigned)TIMER_POSIX; // exec keeps the others
     sighand_exec(r, t);
     return t;
 }

@@ -205,7 +205,7 @@ static int from_line(struct line *l) {
 }
 
 static int one_strategy(struct line *l, enum strategy strategy) {
-    bool list = strategy == STRATEGY_SWITCHES || strategy == STRATEGY_TURNS;
+    bool list = strategy == STRATEGY_SWITCHES || strategy == STRATEGY_STINTS;
     if (l->s->strategy != STRATEGY_NONE && (l->s->strategy != strategy || !list))
         return bad(l, "a second strategy");
     l->s->strategy = strategy;
@@ -280,23 +280,23 @@ static int switch_line(struct line *l) {
     return 0;
 }
 
-static int turns_line(struct line *l) {
-    return one_strategy(l, STRATEGY_TURNS);
+static int stints_line(struct line *l) {
+    return one_strategy(l, STRATEGY_STINTS);
 }
 
-static int turn_line(struct line *l) {
+static int stint_line(struct line *l) {
     struct schedule *s = l->s;
     uint64_t task = 0, step = 0;
-    if (one_strategy(l, STRATEGY_TURNS) < 0 || number(l, "a task", 1, UINT32_MAX, &task) < 0) return -1;
-    if (!accept(l, "until")) return bad(l, "a turn is 'TASK until STEP'");
+    if (one_strategy(l, STRATEGY_STINTS) < 0 || number(l, "a task", 1, UINT32_MAX, &task) < 0) return -1;
+    if (!accept(l, "until")) return bad(l, "a stint is 'TASK until STEP'");
     if (number(l, "a step", 1, UINT64_MAX / 2, &step) < 0) return -1;
-    if ((s->turn_count & (s->turn_count - 1)) == 0) {
-        size_t room = s->turn_count ? s->turn_count * 2 : 1;
-        struct schedule_turn *more = realloc(s->turns, room * sizeof *more);
+    if ((s->stint_count & (s->stint_count - 1)) == 0) {
+        size_t room = s->stint_count ? s->stint_count * 2 : 1;
+        struct schedule_stint *more = realloc(s->stints, room * sizeof *more);
         rf_assert(more);
-        s->turns = more;
+        s->stints = more;
     }
-    s->turns[s->turn_count++] = (struct schedule_turn){(uint32_t)task, step};
+    s->stints[s->stint_count++] = (struct schedule_stint){(uint32_t)task, step};
     return 0;
 }
 
@@ -319,7 +319,7 @@ static const struct {
     {"fork", fork_line},     {"stage", stage_line},       {"acquire", acquire_line}, {"bound", bound_line},
     {"pct", pct_line},       {"switches", switches_line}, {"random", random_line},   {"delay", delay_line},
     {"switch", switch_line}, {"yield", yield_line},       {"from", from_line},       {"park", park_line},
-    {"turns", turns_line},   {"turn", turn_line},
+    {"stints", stints_line}, {"stint", stint_line},
 };
 
 // ---- files
@@ -426,7 +426,7 @@ int schedule_read(const char *path, struct schedule *out, struct rf_error *err) 
 
 void schedule_release(struct schedule *s) {
     free(s->switches);
-    free(s->turns);
+    free(s->stints);
     free(s->gate.from);
     memset(s, 0, sizeof *s);
 }
@@ -478,9 +478,9 @@ void schedule_write(FILE *out, const struct schedule *s) {
     if (s->strategy == STRATEGY_SWITCHES) fputs("switches\n", out);
     for (size_t i = 0; i < s->switch_count; i++)
         fprintf(out, "switch %llu %u\n", U(s->switches[i].step), s->switches[i].task);
-    if (s->strategy == STRATEGY_TURNS) fputs("turns\n", out);
-    for (size_t i = 0; i < s->turn_count; i++)
-        fprintf(out, "turn %u until %llu\n", s->turns[i].task, U(s->turns[i].step));
+    if (s->strategy == STRATEGY_STINTS) fputs("stints\n", out);
+    for (size_t i = 0; i < s->stint_count; i++)
+        fprintf(out, "stint %u until %llu\n", s->stints[i].task, U(s->stints[i].step));
 }
 
 // ---- random choices

@@ -57,7 +57,7 @@ enum strategy {
     STRATEGY_RANDOM,   // another task after a random number of steps
     STRATEGY_DELAY,    // a round robin with a few delays (Emmi et al., POPL 2011)
     STRATEGY_SWITCHES, // as the list of switches says
-    STRATEGY_TURNS,    // as the list of turns says
+    STRATEGY_STINTS,   // as the list of stints says
 };
 
 struct schedule_switch {
@@ -65,8 +65,8 @@ struct schedule_switch {
     uint32_t task; // in creation order, from 1
 };
 
-// It is this task's turn until it has made so many steps of its own (event_own_steps, and library calls).
-struct schedule_turn {
+// It is this task's stint until it has made so many steps of its own (event_own_steps, and library calls).
+struct schedule_stint {
     uint32_t task; // in creation order, from 1
     uint64_t step;
 };
@@ -84,8 +84,8 @@ struct schedule {
     uint64_t threads, steps, depth, seed; // depth: PCT's bug depth, or how many delays
     struct schedule_switch *switches;     // by ascending step
     size_t switch_count;
-    struct schedule_turn *turns; // one after the other
-    size_t turn_count;
+    struct schedule_stint *stints; // one after the other
+    size_t stint_count;
     struct schedule_yield yields[SCHEDULE_YIELDS];
     size_t yield_count;
 };

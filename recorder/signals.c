@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +21,27 @@ void note_dispositions(struct recorder *r, struct task *t, int64_t ret) {
     if (!tracee_read(t->tid, t->mm->mem_fd, t->args[1], &action, sizeof action)) return;
     t->process->sighand->handler[t->args[0]] = action.handler;
     t->process->sighand->flags[t->args[0]] = action.flags;
+}
+
+void note_timers(struct task *t) {
+    uint64_t spec[4] = {0}; // interval and value, seconds and parts of them
+    unsigned *timers = &t->process->timers;
+    switch (t->nr) {
+    case SYS_alarm:
+        *timers = (*timers & TIMER_POSIX) | (t->args[0] ? TIMER_ONCE : 0);
+        break;
+    case SYS_setitimer:
+        if (t->args[0] != ITIMER_REAL) break; // the others stand still while it sleeps
+        if (t->args[1] && !tracee_read(t->tid, t->mm->mem_fd, t->args[1], spec, sizeof spec)) break;
+        *timers &= TIMER_POSIX;
+        if (spec[2] | spec[3]) *timers |= spec[0] | spec[1] ? TIMER_AGAIN : TIMER_ONCE;
+        break;
+    case SYS_timer_settime: // which of them are armed is not followed
+        *timers |= TIMER_POSIX;
+        break;
+    default:
+        break;
+    }
 }
 
 void sighand_exec(struct recorder *r, struct task *t) {
@@ -114,6 +136,7 @@ static void into_handler(struct recorder *r, struct task *t, const siginfo_t *in
                          const struct user_regs_struct *before) {
     int sig = info->si_signo, status;
     loop_forget(t);
+    if (sig == SIGALRM) t->process->timers &= ~(unsigned)TIMER_ONCE;
     ptrace(PTRACE_SETSIGINFO, t->tid, 0, info);
     t->state = TASK_RUNNING;
     t->in_syscall = true; // the timer shall leave it alone

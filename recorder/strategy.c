@@ -32,12 +32,12 @@ struct strategist {
     uint64_t since;
     unsigned ticks; // since the last choice
     uint64_t points[PCT_DEPTH_MAX], values[PCT_DEPTH_MAX];
-    size_t point_count, next; // of points, or of the plan's switches or turns
+    size_t point_count, next; // of points, or of the plan's switches or stints
     uint64_t *priorities;     // of the first tasks
     int64_t lowest, highest;
     uint64_t misfits, first_misfit;
-    uint64_t turn_steps; // that the task whose turn it is had made when it was last looked at
-    bool starves;        // the present task has made nothing for long that counts
+    uint64_t stint_steps; // that the task whose stint it is had made when it was last looked at
+    bool starves;         // the present task has made nothing for long that counts
 };
 
 void strategist_begin(struct recorder *r) {
@@ -72,11 +72,11 @@ void strategist_free(struct recorder *r) {
 void strategist_end(struct recorder *r) {
     struct strategist *s = r->strategist;
     r->result->steps = s->steps;
-    if (s->misfits && s->kind == STRATEGY_TURNS)
-        log_note(
-            r, NULL,
-            "the schedule did not fit: in %llu of its turns the task ended too early, the first at step %llu",
-            (unsigned long long)s->misfits, (unsigned long long)s->first_misfit);
+    if (s->misfits && s->kind == STRATEGY_STINTS)
+        log_note(r, NULL,
+                 "the schedule did not fit: in %llu of its stints the task ended too early, the first at "
+                 "step %llu",
+                 (unsigned long long)s->misfits, (unsigned long long)s->first_misfit);
     else if (s->misfits)
         log_note(r, NULL,
                  "the schedule did not fit: %llu of its switches name a task that could not run, the first "
@@ -182,7 +182,7 @@ static struct task *choose_listed(struct recorder *r, struct task *c, struct tas
     return listed ? listed : keep ? keep : in_turn(r, c);
 }
 
-// ---- turns
+// ---- stints
 
 // As the trace counts them: a call that t is in has been entered, though its event may still be to come.
 static uint64_t own_steps(const struct recorder *r, const struct task *t) {
@@ -213,25 +213,25 @@ static struct task *task_numbered(struct recorder *r, uint32_t number) {
     return NULL;
 }
 
-// Whose turn it is, NULL: nobody's, or of a task that is still to be born. Turns that are over are left behind.
-static struct task *turn_task(struct recorder *r) {
+// Whose stint it is, NULL: nobody's, or of a task that is still to be born. Stints that are over are left behind.
+static struct task *stint_task(struct recorder *r) {
     struct strategist *s = r->strategist;
-    for (; s->next < s->plan->turn_count; s->next++) {
-        const struct schedule_turn *turn = &s->plan->turns[s->next];
-        struct task *t = task_numbered(r, turn->task);
-        if (!t && turn->task > r->task_numbers) return NULL;
-        if (t) s->turn_steps = own_steps(r, t);
-        if (t && s->turn_steps < turn->step) return t;
+    for (; s->next < s->plan->stint_count; s->next++) {
+        const struct schedule_stint *stint = &s->plan->stints[s->next];
+        struct task *t = task_numbered(r, stint->task);
+        if (!t && stint->task > r->task_numbers) return NULL;
+        if (t) s->stint_steps = own_steps(r, t);
+        if (t && s->stint_steps < stint->step) return t;
         // The step behind the last one is its end.
-        if (!t && s->turn_steps + 1 < turn->step && !s->misfits++) s->first_misfit = turn->step;
+        if (!t && s->stint_steps + 1 < stint->step && !s->misfits++) s->first_misfit = stint->step;
     }
     return NULL;
 }
 
-// Nobody else runs while the task whose turn it is sleeps for a time: so the order does not depend on how fast the
+// Nobody else runs while the task whose stint it is sleeps for a time: so the order does not depend on how fast the
 // others are. When it waits for something else, the others may have to make that happen.
-static struct task *choose_turn(struct recorder *r, struct task *c, struct task *keep) {
-    struct task *t = turn_task(r);
+static struct task *choose_stint(struct recorder *r, struct task *c, struct task *keep) {
+    struct task *t = stint_task(r);
     if (t && may_run(r, t) && !(t == c && r->strategist->starves)) return t;
     if (t && sleeps_for_time(t)) return NULL;
     return keep ? keep : in_turn(r, c);
@@ -248,8 +248,8 @@ static struct task *choose(struct recorder *r, struct task *c, bool gives_way, u
         return choose_delay(r, c, keep);
     case STRATEGY_SWITCHES:
         return choose_listed(r, c, keep);
-    case STRATEGY_TURNS:
-        return choose_turn(r, c, keep);
+    case STRATEGY_STINTS:
+        return choose_stint(r, c, keep);
     default:
         return keep;
     }
@@ -301,8 +301,8 @@ struct task *strategist_choose(struct recorder *r) {
         if (s->many) save(s, usual, next);
         return next;
     }
-    // A turn may be that of a task that is asleep.
-    next = s->many || s->kind == STRATEGY_TURNS ? choose(r, c, gives_way, ready) : in_turn(r, NULL);
+    // A stint may be that of a task that is asleep.
+    next = s->many || s->kind == STRATEGY_STINTS ? choose(r, c, gives_way, ready) : in_turn(r, NULL);
     if (!next) return NULL;
     if (s->many) save(s, usual, next);
     if (c) c->yielded = c->slept = false;
@@ -333,10 +333,10 @@ void strategist_resume(struct recorder *r, struct task *t) {
     s->mm = t->mm->id;
     s->count = clock_count(t->mm);
     if (s->kind == STRATEGY_NONE || t->interrupt_wanted) return;
-    if (s->kind == STRATEGY_TURNS) {
+    if (s->kind == STRATEGY_STINTS) {
         uint64_t own = own_steps(r, t);
-        bool limited = turn_task(r) == t;
-        clock_set_limit(t->mm, limited ? s->count + s->plan->turns[s->next].step - own : ~0ull);
+        bool limited = stint_task(r) == t;
+        clock_set_limit(t->mm, limited ? s->count + s->plan->stints[s->next].step - own : ~0ull);
         return;
     }
     uint64_t point = s->many ? next_point(s) : ~0ull;

@@ -1,15 +1,18 @@
 // Who waits for ever? A task is stuck when nothing outside and no task that is not stuck itself can end its
 // wait: the greatest set of waiting tasks that is closed under "who could end it".
+#include "core/code.h"
 #include "recorder/files.h"
 #include "recorder/loop.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 static bool loops(const struct task *t) {
     return t->loop && t->loop->kind != WAIT_OUTSIDE;
@@ -94,7 +97,9 @@ static const struct candidate *stuck_one(const struct stuck_set *s, const struct
     return NULL;
 }
 
+// (A timer's signal ends it at last, or runs a handler.)
 static bool process_moves(struct recorder *r, const struct process *p, const struct stuck_set *s) {
+    if (p->timers) return true;
     for (struct task *t = r->tasks; t; t = t->next)
         if (t->process == p && !stuck_one(s, t)) return true;
     return false;
@@ -163,10 +168,58 @@ static bool waits_for_mutex(const struct task *t) {
            (op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 || (op == FUTEX_WAIT && t->args[2]));
 }
 
+// ---- Go
+
+static bool made_by_go(struct process *p) {
+    char path[64];
+    struct stat st;
+    if (p->go) return p->go == GO_YES;
+    p->go = GO_NO;
+    snprintf(path, sizeof path, "/proc/%d/exe", p->pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    void *image = MAP_FAILED;
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0)
+        image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (fd >= 0) close(fd);
+    if (image == MAP_FAILED) return false;
+    struct elf_module *m = elf_module_parse(image, (size_t)st.st_size);
+    if (m && elf_module_is_go(m)) p->go = GO_YES;
+    if (m) elf_module_free(m);
+    munmap(image, (size_t)st.st_size);
+    return p->go == GO_YES;
+}
+
+// In the program's own code, not in a C library.
+static bool in_own_program(struct task *t) {
+    char path[64], exe[4096], line[4400];
+    snprintf(path, sizeof path, "/proc/%d/exe", t->tid);
+    ssize_t n = readlink(path, exe, sizeof exe - 1);
+    if (n <= 0) return false;
+    exe[n] = 0;
+    snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
+    FILE *f = fopen(path, "re");
+    bool own = false;
+    while (f && !own && fgets(line, sizeof line, f)) {
+        uint64_t start, end;
+        int name = 0;
+        if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %n", &start, &end, &name) < 2 || !name) continue;
+        line[strcspn(line, "\n")] = 0;
+        own = t->entry_regs.rip >= start && t->entry_regs.rip < end && !strcmp(line + name, exe);
+    }
+    if (f) fclose(f);
+    return own;
+}
+
+// Go's runtime parks its threads in futex calls, and needs them all: a child that a fork left without them does nothing
+// on purpose but to call exec. When its last thread is parked as well, nobody is left to hand work to it.
+static bool parked_by_go(struct task *t) {
+    return t->process->child_of_threaded && t->nr == SYS_futex && made_by_go(t->process) && in_own_program(t);
+}
+
 // Does it wait as nobody does who idles until a process that still moves ends him?
-static bool waits_for_lock(const struct task *t) {
+static bool waits_for_lock(struct task *t) {
     const struct process *p = t->process;
-    if (!loops(t)) return waits_for_mutex(t) || t->nr == SYS_flock || t->nr == SYS_fcntl;
+    if (!loops(t)) return waits_for_mutex(t) || t->nr == SYS_flock || t->nr == SYS_fcntl || parked_by_go(t);
     // Without a handler, a process that a fork left without its parent's threads has nobody who could write the word.
     return t->loop->locks || (p->child_of_threaded && !signal_could_help(p));
 }
@@ -252,12 +305,14 @@ static const struct candidate *main_one(const struct stuck_set *s) {
 static bool certain_enough(struct recorder *r, const struct stuck_set *s, const struct candidate *best,
                            bool *proved) {
     const struct process *p = best->task->process;
-    bool counts = false, handler = signal_could_help(p), others_move = false;
+    bool counts = false, handler = signal_could_help(p), others_move = false, others_handle = false;
     for (struct task *t = r->tasks; t; t = t->next) {
+        others_handle |= t->process != p && signal_could_help(t->process);
         others_move |= !stuck_one(s, t);
         counts |= t->process == p && loops(t) && !t->loop->fixed;
     }
-    *proved = !counts && !handler;
+    // A supervisor that waits for its child may tell it to stop when it is told so itself.
+    *proved = !counts && !handler && (!others_handle || waits_for_lock(best->task));
     // Somebody may wait on a semaphore or a condition until a process that still moves kills it: that is no
     // deadlock. Nobody waits so on a mutex. Without a handler a signal could only end the process, not its
     // wait: proved all the same.
@@ -382,6 +437,8 @@ static void find(struct recorder *r, bool files, struct stuck_set *s) {
         }
         enum reach reach = c.kind == WAIT_FUTEX ? word_reach(r, t) : REACH_OWN;
         if (reach == REACH_ANYBODY) c.kind = WAIT_OUTSIDE;
+        // A timer's signal interrupts it, runs a handler or ends it; a wait for a lock goes on behind a handler.
+        if (t->process->timers && !waits_for_lock(t)) c.kind = WAIT_OUTSIDE;
         c.shared = loops(t) ? t->loop->shared : reach == REACH_FAMILY;
         if (c.kind != WAIT_OUTSIDE) s->all[s->count++] = c;
     }

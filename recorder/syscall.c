@@ -403,6 +403,7 @@ static void remember(struct recorder *r, struct task *t, int64_t ret) {
     t->fds = fdtable_syscall(t->fds, t->nr, t->args, ret, read_tracee, t);
     if (ret < 0) return;
     files_call(r, t, ret);
+    note_timers(t);
     switch (t->nr) {
     case SYS_set_tid_address:
         t->clear_tid = t->args[0];

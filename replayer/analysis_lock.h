@@ -40,7 +40,8 @@ enum lock_wants {
     WANTS_GO,
 };
 
-#define LOCK_KIND_GIL "Python GIL"
+#define LOCK_KIND_GIL  "Python GIL"
+#define LOCK_KIND_DATA "data" // no lock: a place in memory that was being changed
 
 struct lock_ref {
     bool polled; // not waited for in the kernel, but looked at again and again

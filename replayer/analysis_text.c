@@ -142,6 +142,19 @@ void text_reason_torn(struct finding *f) {
         the_lock(f), f->waiter.pid);
 }
 
+void text_reason_torn_data(struct finding *f, uint64_t again) {
+    snprintf(f->reason, sizeof f->reason,
+             "Process %d crashed through a pointer that it had read from %s. Thread %d '%s' had put it there "
+             "shortly "
+             "before the fork, and was still in the function that did it; in the parent it put something "
+             "else there "
+             "after the fork (event %lu). No lock was held over the change. (Likely, not proved: the crash "
+             "may have "
+             "another cause.)",
+             f->waiter.pid, f->lock.symbol[0] ? f->lock.symbol : "memory", f->holder.tid, f->holder.name,
+             (long)again);
+}
+
 void text_reason_pipe(struct finding *f, int fd, bool socket) {
     snprintf(
         f->reason, sizeof f->reason,
@@ -315,6 +328,15 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
                "(PTHREAD_MUTEX_ROBUST) tells the next one.\n");
         break;
     case ADVICE_WAKER:
+        if (ref->wants == WANTS_GO) {
+            say(f, "Go's runtime needs its threads (the garbage collector, the scheduler, timers), and fork copies only "
+                   "one of them.\n"
+                   "1. Use os/exec, os.StartProcess or syscall.ForkExec, which call nothing of the runtime between fork "
+                   "and exec.\n"
+                   "2. Or do in a goroutine what the child does.\n"
+                   "3. Or start the program anew with another argument: os/exec with os.Args[0].\n");
+            break;
+        }
         say(f,
             "A child of fork has none of its parent's other threads: whatever they do (work, wake, answer) "
             "nobody does there.\n"
@@ -342,6 +364,17 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
             "2. Or let the child handler make the data anew as well, not only the lock.\n"
             "3. Or use posix_spawn, or fork and exec at once.\n",
             the_lock(f));
+        break;
+    case ADVICE_TORN_DATA:
+        say(f,
+            "The child has the data as the vanished thread left it, in the middle of a change, and nobody "
+            "there ends "
+            "it.\n"
+            "1. Change %s with a lock held, and take that lock in a prepare handler (pthread_atfork): then "
+            "nobody is in "
+            "the middle of a change at a fork.\n"
+            "2. Or do not use it in the child: posix_spawn, or fork and exec at once.\n",
+            f->lock.symbol[0] ? f->lock.symbol : "the data");
         break;
     case ADVICE_PIPE:
         say(f,

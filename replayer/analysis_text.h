@@ -24,6 +24,7 @@ enum advice {
     ADVICE_WAKER,         // who would have ended the wait vanished
     ADVICE_CHILD_HANDLER, // an atfork child handler hangs
     ADVICE_TORN,          // crashed in half-changed data
+    ADVICE_TORN_DATA,     // the same, without a lock
     ADVICE_PIPE,          // a pipe's end is kept open
     ADVICE_FILE_LOCK,     // of flock or fcntl
     ADVICE_MUTUAL,        // processes that wait for each other
@@ -37,6 +38,8 @@ void text_reason_cycle(struct finding *f, int child);
 void text_reason_fiber(struct finding *f);
 void text_reason_gil(struct finding *f);
 void text_reason_torn(struct finding *f);
+// `again`: the event in which the thread went on to change it, in the parent.
+void text_reason_torn_data(struct finding *f, uint64_t again);
 void text_reason_pipe(struct finding *f, int fd, bool socket);
 // Whoever took the lock (of a file, else in shared memory) has ended.
 void text_reason_left(struct finding *f, bool file);

@@ -3,7 +3,7 @@
 // held when it crashed, or else was inside a function that the thread was inside at the fork. That is a strong
 // suspicion and no proof: the finding is *likely*, always. Mutexes name their owner; of other locks (spin words, those of
 // libc itself, GMutex) the lock history knows who held them.
-#include "replayer/analysis_findings.h"
+#include "replayer/analysis_torn.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -13,11 +13,9 @@
 enum {
     CHUNK = 1 << 20,
     SCAN_MAX = 256 << 20, // bytes of memory that are looked through for mutexes
-    LOCKS_MAX = 64,
     SPANS_MAX = 256,
     BUDGET_US = 1500000, // for the lock history
-    VANISHED_MAX = 256,
-    MUTEX_HEAD = 20, // bytes of pthread_mutex_t up to and with __kind
+    MUTEX_HEAD = 20,     // bytes of pthread_mutex_t up to and with __kind
     KIND_MAX = 0x1ff,
     NEAR_THE_TOP = 8, // frames of the crash that are compared
 };
@@ -29,27 +27,12 @@ struct mutex_head {
     uint32_t users, kind;
 };
 
-struct torn {
-    struct analysis *a;
-    const struct crash *crash;
-    size_t space;
-    uint64_t fork;
-    size_t vanished[VANISHED_MAX]; // lives
-    size_t vanished_count;
-    struct held_word {
-        struct lock_ref ref;
-        size_t life;
-    } locks[LOCKS_MAX];
-    size_t lock_count;
-    struct finding_point place; // of the crash
-};
-
 // ---- locks that vanished threads held
 
 static void add_lock(struct torn *t, const struct lock_ref *ref, size_t life) {
     for (size_t i = 0; i < t->lock_count; i++)
         if (t->locks[i].ref.base == ref->base) return;
-    if (t->lock_count < LOCKS_MAX) t->locks[t->lock_count++] = (struct held_word){*ref, life};
+    if (t->lock_count < TORN_LOCKS_MAX) t->locks[t->lock_count++] = (struct held_word){*ref, life};
 }
 
 static struct lock_ref mutex_at(uint64_t address) {
@@ -203,10 +186,9 @@ static int add_finding(struct torn *t, const struct held_word *m, struct rf_erro
     return 1;
 }
 
+// 1: a finding was added.
 static int judge(struct torn *t, struct rf_error *err) {
     struct analysis *a = t->a;
-    if (timeline_seek(a->timeline, t->crash->event, err) < 0) return -1;
-    analysis_point(a, a->history.lives[t->crash->life].tid, &t->place);
     for (size_t i = 0; i < t->lock_count; i++) {
         const struct held_word *w = &t->locks[i];
         bool mine, renewed;
@@ -219,7 +201,7 @@ static int judge(struct torn *t, struct rf_error *err) {
             free(thread.stack.frames);
         }
         int added = mine ? add_finding(t, w, err) : 0;
-        if (added) return added < 0 ? -1 : 0; // one says enough about a crash
+        if (added) return added; // one says enough about a crash
     }
     return 0;
 }
@@ -235,7 +217,7 @@ static int look_at_crash(struct torn *t, struct rf_error *err) {
     size_t parent = h->spaces[t->space].parent;
     if (parent == NONE || !is_fault(t->crash->signal)) return 0;
     t->fork = h->spaces[t->space].begin;
-    for (size_t i = 0; i < h->life_count && t->vanished_count < VANISHED_MAX; i++)
+    for (size_t i = 0; i < h->life_count && t->vanished_count < TORN_VANISHED_MAX; i++)
         if (h->lives[i].space == parent && h->lives[i].tid != h->spaces[t->space].forker &&
             life_at(&h->lives[i], t->fork))
             t->vanished[t->vanished_count++] = i;
@@ -243,7 +225,12 @@ static int look_at_crash(struct torn *t, struct rf_error *err) {
     if (timeline_seek(t->a->timeline, t->fork, err) < 0) return -1;
     find_mutexes(t, h->spaces[t->space].forker);
     find_words(t);
-    return t->lock_count ? judge(t, err) : 0;
+    if (timeline_seek(t->a->timeline, t->crash->event, err) < 0) return -1;
+    analysis_point(t->a, h->lives[t->crash->life].tid, &t->place);
+    int added = judge(t, err);
+    bool fault = t->crash->signal == SIGSEGV || t->crash->signal == SIGBUS;
+    if (!added && fault) added = torn_data_look(t, err);
+    return added < 0 ? -1 : 0;
 }
 
 int torn_look(struct analysis *a, struct rf_error *err) {

@@ -177,13 +177,20 @@ static void make_rest(struct diagnosis *d, struct party *p) {
     }
     enum finding_kind kind = kind_of_rest(p, best);
     bool left_behind = kind != FINDING_UNKNOWN_WAIT; // who is missed cannot be known
-    struct finding *f = add(d, p, best, kind, !left_behind && !best->spins);
+    // Nobody will end the wait of a program that idles until it is killed either (sem_wait for what never comes, as
+    // others call pause). Nobody idles at a lock that is held.
+    bool idles = !left_behind && !best->spins && (best->ref.wants != WANTS_LOCK || !best->held);
+    struct finding *f = add(d, p, best, kind, !left_behind && !best->spins && !idles);
     if (best->owner_thread != NO_THREAD) f->holder = p->waits[best->owner_thread].task;
     if (kind == FINDING_VANISHED_WAKER) text_reason_waker(f, &best->ref);
     size_t used = strlen(f->reason);
     snprintf(f->reason + used, sizeof f->reason - used,
              "%sEvery thread of process %d waits for something that only a thread of that process could do.",
              used ? " " : "", s->pid);
+    used = strlen(f->reason);
+    if (idles)
+        snprintf(f->reason + used, sizeof f->reason - used,
+                 " (Likely, not proved: a program that idles until it is killed looks the same.)");
     if (left_behind) party_tell_vanished(d, p, f);
     enum advice which = kind == FINDING_ORPHANED_LOCK  ? ADVICE_NOT_SEEN
                         : kind != FINDING_UNKNOWN_WAIT ? ADVICE_WAKER

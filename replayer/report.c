@@ -84,23 +84,29 @@ static void describe_lock(char *out, size_t size, const struct finding_lock *l) 
         snprintf(out, size, "something that is not known");
 }
 
+// torn-data without a lock: what is shown as one is the data.
+static bool is_data(const struct finding_lock *l) {
+    return !strcmp(l->kind, "data");
+}
+
 static void print_lock(struct report *r, const struct finding_lock *l) {
     char name[300];
     describe_lock(name, sizeof name, l);
-    heading(r, "Which lock", 0);
+    heading(r, is_data(l) ? "Which data" : "Which lock", 0);
     if (!l->address) {
         report_wrap(r->out, 4, "none is known");
         return;
     }
-    report_wrap(r->out, 4, "%s%s%s, at 0x%lx%s%s", name, l->kind[0] ? ", a " : "", l->kind, (long)l->address,
-                l->declared[0] ? ", declared at " : "", l->declared);
+    const bool kind = l->kind[0] && !is_data(l);
+    report_wrap(r->out, 4, "%s%s%s, at 0x%lx%s%s", name, kind ? ", a " : "", kind ? l->kind : "",
+                (long)l->address, l->declared[0] ? ", declared at " : "", l->declared);
 }
 
 static void print_allocated(struct report *r, const struct finding_lock *l) {
     const struct lock_allocation *a = l->allocated;
     if (!a) return;
     heading(r, "Where it was allocated", a->point.event);
-    report_wrap(r->out, 4, "by %s, %lu bytes; the lock is at byte %lu of them", a->function, (long)a->size,
+    report_wrap(r->out, 4, "by %s, %lu bytes; it is at byte %lu of them", a->function, (long)a->size,
                 (long)a->offset);
     print_stack(r, &a->point.stack);
 }
@@ -120,7 +126,7 @@ static void print_parties(struct report *r, const struct finding_party *parties,
 static void print_holder(struct report *r, const struct finding *f) {
     char holder[160];
     describe_task(holder, sizeof holder, &f->holder);
-    heading(r, "Who held it", 0);
+    heading(r, is_data(&f->lock) ? "Who was changing it" : "Who held it", 0);
     if (!f->holder.tid) {
         report_wrap(r->out, 4, "not known");
         return;
@@ -281,7 +287,7 @@ static void print_finding(struct report *r, const struct finding *f) {
         }
         if (holder && (f->holder.tid || f->kind != FINDING_CROSS_PROCESS_WAIT)) print_holder(r, f);
         if (f->holder.tid || (v->from_memory && f->kind == FINDING_ORPHANED_LOCK)) {
-            heading(r, "Where it was taken", f->acquired.event);
+            heading(r, is_data(&f->lock) ? "Where it was changed" : "Where it was taken", f->acquired.event);
             if (v->from_memory)
                 print_unknown(r);
             else

@@ -32,7 +32,7 @@ static enum break_action on_hit(void *context, struct replay *r, struct break_hi
     struct stepping *s = context;
     uint64_t next[2], back;
     if (hit->tid != s->tid) return BREAK_EXECUTE;
-    if (++s->steps > STEPS_MAX) return BREAK_EXECUTE;
+    if (++s->steps > STEPS_MAX) return BREAK_STOP;
     s->each(s->context, r, hit);
     int n = code_next(hit->code, hit->code_len, hit->regs, read_memory, s, next);
     bool all = n > 0;
@@ -68,8 +68,9 @@ int stepping_run(struct timeline *t, int tid, uint64_t from, uint64_t until, ste
     int failed = begun ? timeline_seek(t, until, err) : 0;
     replay_breaks(s.replay, NULL, &ignored);
     if (failed) timeline_reset(t, &ignored);
-    *all = begun && !s.gap && s.steps <= STEPS_MAX;
-    return failed;
+    bool stopped = s.steps > STEPS_MAX;
+    *all = begun && !s.gap && !stopped;
+    return stopped ? 0 : failed;
 }
 
 uint64_t stepping_landmark(struct timeline *t, int tid, uint64_t before, uint64_t most, struct event *out) {

@@ -7,12 +7,40 @@
 #include <string.h>
 #include <unistd.h>
 
+// For libdw's callback.
+struct request {
+    const struct module *m;
+    void **writable;
+};
+
+// libelf unpacks compressed sections (gcc -gz, Go) by itself, and notes in their headers that it has: in the image.
+static bool has_compressed(const struct module *m) {
+    Elf64_Ehdr e;
+    if (m->size < sizeof e) return false;
+    memcpy(&e, m->image, sizeof e);
+    for (size_t i = 0; i < e.e_shnum; i++) {
+        Elf64_Shdr s;
+        uint64_t at = e.e_shoff + i * sizeof s;
+        if (e.e_shoff > m->size || at > m->size || m->size - at < sizeof s) return false;
+        memcpy(&s, (const char *)m->image + at, sizeof s);
+        if (s.sh_flags & SHF_COMPRESSED) return true;
+    }
+    return false;
+}
+
 // libdw keeps the blob's bytes by reference, the file itself may be gone.
 static int find_elf(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr base, char **file,
                     Elf **elf) {
     (void)module, (void)base;
-    const struct module *m = *user;
-    *elf = elf_memory((char *)m->image, m->size);
+    const struct request *request = *user;
+    const struct module *m = request->m;
+    char *image = (char *)m->image;
+    if (has_compressed(m)) {
+        image = *request->writable = malloc(m->size);
+        if (!image) return -1;
+        memcpy(image, m->image, m->size);
+    }
+    *elf = elf_memory(image, m->size);
     if (!*elf) return -1;
     *file = strdup(name); // .gnu_debuglink is looked for beside it
     return -1;
@@ -144,18 +172,20 @@ struct symbol_module *symbol_module_new(const struct module *m, struct strings *
     s->dwfl_base = m->relocatable ? 0x100000000 : 0;
     dwfl_report_begin(s->dwfl);
     s->module = dwfl_report_module(s->dwfl, m->path, m->low + s->dwfl_base, m->high + s->dwfl_base);
-    struct module copy = *m;
+    struct request request = {m, &s->writable};
     void **user = NULL;
     if (s->module && dwfl_module_info(s->module, &user, NULL, NULL, NULL, NULL, NULL, NULL) && user)
-        *user = &copy;
+        *user = &request;
     dwfl_report_end(s->dwfl, NULL, NULL);
     Dwarf_Addr bias;
-    if (!s->module || !dwfl_module_getelf(s->module, &bias)) {
+    Elf *elf = s->module ? dwfl_module_getelf(s->module, &bias) : NULL;
+    if (!elf) {
         s->module = NULL;
         return s;
     }
     s->dwfl_base = bias;
     load_symbols(s);
+    if (!s->symbol_count) symbol_module_go(s, elf, m);
     s->dwarf = dwfl_module_getdwarf(s->module, &s->dwarf_bias);
     // The debug file's addresses can differ from the main file's (prelink); both biases are libdw's.
     s->dwarf_bias -= s->dwfl_base;
@@ -167,6 +197,7 @@ void symbol_module_free(struct symbol_module *s) {
     if (!s) return;
     if (s->dwfl) dwfl_end(s->dwfl);
     free(s->callbacks);
+    free(s->writable);
     free(s->debuginfo_path);
     free(s->symbols);
     free(s->ranges);

@@ -37,6 +37,7 @@ struct variable { // where a static variable is declared
 struct symbol_module {
     uint64_t blob;
     const void *image;
+    void *writable; // a copy of it, where libelf needs one
     Dwfl *dwfl;
     Dwfl_Module *module;    // NULL: libdw cannot read the file
     Dwarf *dwarf;           // NULL: no debug information
@@ -58,6 +59,9 @@ struct symbol_module {
 // Never NULL but when out of memory; a file that libdw cannot read has no symbols.
 struct symbol_module *symbol_module_new(const struct module *m, struct strings *strings);
 void symbol_module_free(struct symbol_module *s);
+
+// Fills s->symbols from the table of a Go program, sorted, if it is one (symbols_go.c).
+void symbol_module_go(struct symbol_module *s, Elf *elf, const struct module *m);
 
 // The symbol that covers `vaddr` (code or data), NULL: none.
 const struct symbol *symbol_module_find(const struct symbol_module *s, uint64_t vaddr, bool code);

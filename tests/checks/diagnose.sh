@@ -133,13 +133,14 @@ spin .kind == "orphaned-spin" and .confidence == "likely" and .lock.symbol == "f
 ended .kind == "unexplained-wait" and .confidence == "likely" and .lock.symbol == "first"
 order .kind == "lock-cycle" and .confidence == "proved" and (.cycle | length) == 2
 twice .kind == "lock-cycle" and .confidence == "proved" and .lock.symbol == "first"
+idle .kind == "unexplained-wait" and .confidence == "likely" and .lock.symbol == "permits" and (.reason | test("idles until it is killed"))
 END
 ready='fork' begin "$build/samples/atfork_order"
 stuck "$pid" '.findings[0].kind == "atfork-deadlock"'
 finish
 
-# ---- nothing is wrong: a live holder in another process, an idle pool, a busy child, a semaphore that a signal handler posts
-for way in share pool busy spin_here signaled calls; do
+# ---- nothing is wrong: a live holder in another process, an idle pool, a wait for signals, a busy child, a semaphore that a signal handler posts
+for way in share pool busy spin_here signaled calls paused; do
     begin "$hang" "$way"
     if [ $way = share ]; then
         child=$(pgrep -P "$pid")

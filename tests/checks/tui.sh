@@ -21,7 +21,7 @@ size=$(stat -c %s deadlock.refork)
 at=$((size * 7 / 8))
 cp deadlock.refork damaged.refork
 byte=$(od -An -tu1 -j $at -N 1 damaged.refork)
-printf "\\x$(printf %02x $((byte ^ 255)))" | dd of=damaged.refork bs=1 seek=$at conv=notrunc status=none
+printf '%b' "\\x$(printf %02x $((byte ^ 255)))" | dd of=damaged.refork bs=1 seek=$at conv=notrunc status=none
 clean "$refork" replay --script ':1<Enter>:dump damaged.txt<Enter>' --size 100x30 damaged.refork 2>damaged.err
 got=$?
 [ $got = 122 ] || fail "a damaged recording: status $got: $(cat damaged.err)"

@@ -17,6 +17,10 @@ holds heap_profiler 'any(.findings[]; .kind == "orphaned-lock" and .lock.kind ==
 
 writer=(/usr/bin/python3 "$root/tests/real/rare_writer.py")
 found cpython 'orphaned-lock confidence=likely lockkind=Python_lock holder=python3 gone=python3 fork=fork,Py_BytesMain' "${writer[@]}"
+# The schedule alone makes it happen again.
+hunted cpython 120 -- "${writer[@]}"
+clean "$refork" record --no-explain --schedule cpython.refork.schedule -o again.refork -- "${writer[@]}" >again.out 2>again.err </dev/null
+[ $? = 120 ] || fail "the schedule of the found run does not hang: $(cat again.err cpython.refork.schedule)"
 refuted cpython '_PyRuntime+*' child-went-on "${writer[@]}" fixed
 
 # What fork() takes care of, and what needs no care

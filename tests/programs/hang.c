@@ -234,6 +234,17 @@ static void pool(void) {
     if (read(STDIN_FILENO, &byte, 1)) return; // a server that waits for requests
 }
 
+// Until it is killed.
+static void idle(void) {
+    ready();
+    sem_wait(&permits);
+}
+
+static void paused(void) {
+    ready();
+    pause();
+}
+
 static void busy(void) {
     start(wait_for_work);
     pthread_barrier_wait(&met);
@@ -373,7 +384,7 @@ static const struct {
     {"reader", reader},   {"stdio", stdio}, {"forker", forker},       {"semaphore", semaphore},
     {"ended", ended},     {"order", order}, {"twice", twice},         {"share", share},
     {"pool", pool},       {"busy", busy},   {"signaled", signaled},   {"calls", calls},
-    {"signals", signals},
+    {"signals", signals}, {"idle", idle},   {"paused", paused},
 };
 
 int main(int argc, char **argv) {

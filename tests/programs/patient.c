@@ -248,6 +248,39 @@ static void socket_gives_up(void) {
     CHECK(read(own[0], &c, 1) < 0 && errno == EAGAIN);
 }
 
+// A timer's signal ends it.
+static void stop(int sig);
+
+static void alarmed(void) {
+    signal(SIGALRM, stop);
+    alarm(2);
+    while (!flag)
+        sleep_ms(2);
+}
+
+static void alarmed_pipe(void) {
+    int own[2];
+    char c;
+    struct sigaction once = {.sa_handler = stop};
+    const struct itimerval soon = {.it_value.tv_sec = 1};
+    CHECK(pipe(own) == 0 && sigaction(SIGALRM, &once, NULL) == 0 && setitimer(ITIMER_REAL, &soon, NULL) == 0);
+    CHECK(read(own[0], &c, 1) < 0 && errno == EINTR);
+}
+
+// Its own child is ended by an alarm, and then the pipe.
+static void alarmed_writer(void) {
+    int own[2];
+    char c;
+    CHECK(pipe(own) == 0);
+    if (!fork()) {
+        alarm(2);
+        CHECK(read(own[0], &c, 1) < 0);
+        _exit(1);
+    }
+    close(own[1]);
+    CHECK(read(own[0], &c, 1) == 0);
+}
+
 static void epoll_gives_up(void) {
     struct epoll_event e = {.events = EPOLLIN};
     int own = epoll_create1(0);
@@ -380,6 +413,9 @@ static const struct row {
     {"range", waits_for_range, TELLS},
     {"sysv", waits_for_sysv, TELLS},
     {"socket-gives-up", socket_gives_up, QUIET},
+    {"alarmed", alarmed, QUIET},
+    {"alarmed-pipe", alarmed_pipe, QUIET},
+    {"alarmed-writer", alarmed_writer, QUIET},
     {"epoll-gives-up", epoll_gives_up, QUIET},
     {"epoll-timer", epoll_timer, QUIET},
 };

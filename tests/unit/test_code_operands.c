@@ -149,8 +149,53 @@ static void test_distances(void **state) {
     assert_int_equal(a.hidden & 3, 3);
 }
 
+static bool address_times_two(void *context, uint64_t address, void *buffer, size_t len) {
+    (void)context;
+    const uint64_t value = address * 2;
+    if (len != sizeof value || address >= 0x100000) return false;
+    memcpy(buffer, &value, len);
+    return true;
+}
+
+static void test_next(void **state) {
+    (void)state;
+    struct user_regs_struct regs = {
+        .rip = 0x400000, .rax = 0x1000, .rbx = 0x2000, .rsp = 0x8000, .r9 = 0x9000};
+    static const struct {
+        uint8_t code[12];
+        int count;
+        uint64_t next[2];
+    } rows[] = {
+        {{0x90}, 1, {0x400001}},                                      // nop
+        {{0x0f, 0x05}, 1, {0x400002}},                                // syscall
+        {{0x74, 0x10}, 2, {0x400012, 0x400002}},                      // je
+        {{0x0f, 0x85, 0, 0xff, 0xff, 0xff}, 2, {0x3fff06, 0x400006}}, // jne backwards
+        {{0xe2, 0x10}, 2, {0x400012, 0x400002}},                      // loop
+        {{0xeb, 0xfe}, 1, {0x400000}},                                // jmp to itself
+        {{0xe8, 0, 1, 0, 0}, 1, {0x400105}},                          // call
+        {{0xf2, 0xe9, 0, 1, 0, 0}, 1, {0x400106}},                    // bnd jmp
+        {{0xff, 0xd0}, 1, {0x1000}},                                  // call *%rax
+        {{0x41, 0xff, 0xe1}, 1, {0x9000}},                            // jmp *%r9
+        {{0xff, 0x63, 0x08}, 1, {0x4010}},                            // jmp *8(%rbx)
+        {{0xff, 0x14, 0x25, 0, 0x30, 0, 0}, 1, {0x6000}},             // call *0x3000
+        {{0xff, 0x25, 0, 0, 0, 0}, 0, {0}},                           // jmp *0(%rip): it cannot be read
+        {{0xc3}, 1, {0x10000}},                                       // ret
+        {{0xf3, 0xc3}, 1, {0x10000}},                                 // rep ret
+        {{0xc2, 8, 0}, 1, {0x10000}},                                 // ret $8
+        {{0x06}, 0, {0}},                                             // invalid
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint64_t next[2] = {0, 0};
+        int n = code_next(rows[i].code, sizeof rows[i].code, &regs, address_times_two, NULL, next);
+        if (n != rows[i].count) fail_msg("row %zu: %d ways", i, n);
+        for (int k = 0; k < n; k++)
+            if (next[k] != rows[i].next[k]) fail_msg("row %zu way %d: %lx", i, k, (long)next[k]);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_memory_operands),
-                                       cmocka_unit_test(test_distances), cmocka_unit_test(test_length)};
+                                       cmocka_unit_test(test_distances), cmocka_unit_test(test_length),
+                                       cmocka_unit_test(test_next)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -123,6 +123,18 @@ static void test_strategies(void **state) {
     assert_int_equal(s.yields[0].every, 5);
     assert_string_equal(s.yields[0].place.symbol, "f");
     schedule_release(&s);
+    s = parsed("refork schedule 1\nstint 2 until 40\nstint 1 until 0x80\nstint 2 until 41\n");
+    assert_int_equal(s.strategy, STRATEGY_STINTS);
+    assert_int_equal(s.stint_count, 3);
+    assert_int_equal(s.stints[0].task, 2);
+    assert_int_equal(s.stints[0].step, 40);
+    assert_int_equal(s.stints[1].step, 128);
+    assert_int_equal(s.stints[2].task, 2);
+    schedule_release(&s);
+    s = parsed("refork schedule 1\nstints\n");
+    assert_int_equal(s.strategy, STRATEGY_STINTS);
+    assert_int_equal(s.stint_count, 0);
+    schedule_release(&s);
 }
 
 static void test_places(void **state) {
@@ -209,6 +221,10 @@ static void test_errors(void **state) {
         {"refork schedule 1\nrandom seed 1\nswitch 1 1\n", "line 3: a second strategy"},
         {"refork schedule 1\nswitch 5 1\nswitch 5 2\n",
          "line 3: step 5 comes after step 5: steps must ascend"},
+        {"refork schedule 1\nstint 1 40\n", "line 2: a stint is 'TASK until STEP'"},
+        {"refork schedule 1\nstint 0 until 4\n", "'0' is no number of a task"},
+        {"refork schedule 1\nstint 1 until\n", "the number of a step is missing"},
+        {"refork schedule 1\nswitches\nstint 1 until 2\n", "line 3: a second strategy"},
         {"refork schedule 1\nyield f\n", "a yield is 'at PLACE' or 'behind PLACE'"},
         {"refork schedule 1\nyield at f every 0\n", "'0' is no number of arrivals"},
         {"refork schedule 1\nfork\x01 1\n", "line 2: a control character (byte 1)"},
@@ -251,6 +267,7 @@ static void test_garbage(void **state) {
                                         "park write\n",
                                         "from f\n",
                                         "switch 1 1\n",
+                                        "stint 1 until 5\n",
                                         "bound ms",
                                         "pct threads 3 steps 9 depth 2 seed",
                                         "yield behind",

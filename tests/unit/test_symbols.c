@@ -46,6 +46,7 @@ static int setup(void **state) {
     run("cd %s && objcopy --only-keep-debug data linked.debug && cp data linked && strip linked && "
         "objcopy --add-gnu-debuglink=linked.debug linked && mkdir .debug && mv linked.debug .debug",
         scratch);
+    run("cd %s && gcc -w -O2 -g -gz=zlib -o packed data.c -lpthread", scratch);
     run("cd %s && gcc -w -O2 -g -o unnamed data.c -lpthread && strip unnamed", scratch);
     run("cd %s && gcc -w -O2 -g -static -o fixed data.c -lpthread", scratch);
     run("cd %s && g++ -w -O2 -g -fno-pie -no-pie -o names names.cc", scratch);
@@ -130,6 +131,11 @@ static void test_data(void **state) {
 static void test_data_static_program(void **state) {
     (void)state;
     expect_data("fixed");
+}
+
+static void test_data_compressed(void **state) {
+    (void)state;
+    expect_data("packed");
 }
 
 static void test_data_debuglink(void **state) {
@@ -323,6 +329,7 @@ int main(void) {
         cmocka_unit_test(test_rust),
         cmocka_unit_test(test_data),
         cmocka_unit_test(test_data_static_program),
+        cmocka_unit_test(test_data_compressed),
         cmocka_unit_test(test_data_debuglink),
         cmocka_unit_test(test_program_gone),
         cmocka_unit_test(test_without_symbols),

@@ -135,7 +135,7 @@ static void put_allocated(FILE *out, const struct tui_model *m, const struct fin
     const struct lock_allocation *a = lock->allocated;
     if (!a) return;
     put_heading(out, "lock", "Where it was allocated", a->point.event);
-    markup(out, "<p>by <code>%s</code>, %lu bytes; the lock is at byte %lu of them</p>\n", a->function,
+    markup(out, "<p>by <code>%s</code>, %lu bytes; it is at byte %lu of them</p>\n", a->function,
            (unsigned long)a->size, (unsigned long)a->offset);
     put_stack(out, m, &a->point.stack);
     fputs("</section>\n", out);
@@ -143,10 +143,11 @@ static void put_allocated(FILE *out, const struct tui_model *m, const struct fin
 
 static void put_lock(FILE *out, const struct finding_lock *lock) {
     if (!lock->address) return;
-    put_heading(out, "lock", "● Which lock", 0);
+    bool data = !strcmp(lock->kind, "data"); // that was changed without a lock
+    put_heading(out, "lock", data ? "Which data" : "● Which lock", 0);
     fputs("<p>", out);
     if (*lock->symbol) markup(out, "<code>%s</code>, ", lock->symbol);
-    if (*lock->kind) markup(out, "a %s, ", lock->kind);
+    if (*lock->kind && !data) markup(out, "a %s, ", lock->kind);
     markup(out, "at <code>0x%lx</code>", (unsigned long)lock->address);
     if (*lock->declared) markup(out, ", declared at <code>%s</code>", lock->declared);
     fputs("</p></section>\n", out);
@@ -210,7 +211,10 @@ static void put_vanished(FILE *out, const struct finding *f) {
 static void put_holder(FILE *out, const struct tui_model *m, const struct finding *f) {
     if (!f->holder.tid) return;
     put_heading(out, f->holder.vanished ? "ghost" : "lock",
-                f->holder.vanished ? "† Who held it" : "Who holds it", 0);
+                !strcmp(f->lock.kind, "data") ? "† Who was changing it"
+                : f->holder.vanished          ? "† Who held it"
+                                              : "Who holds it",
+                0);
     fputs("<p>", out);
     put_task(out, &f->holder);
     fputs(".", out);

@@ -1,28 +1,28 @@
 // Who ran when in a recording, in numbers that name the same places in another run of the program: each task's own
 // steps (event_own_steps, and its library calls).
-#ifndef REFORK_REPLAYER_TURNS_H
-#define REFORK_REPLAYER_TURNS_H
+#ifndef REFORK_REPLAYER_STINTS_H
+#define REFORK_REPLAYER_STINTS_H
 
 #include "replayer/timeline.h"
 
-enum turn_end {
-    TURN_ENDS_AT,     // its last step is complete
-    TURN_ENDS_BEFORE, // at an instruction between that step and the next one (a breakpoint of the fork gate)
-    TURN_ENDS_BEHIND, // behind one
+enum stint_end {
+    STINT_ENDS_AT,     // its last step is complete
+    STINT_ENDS_BEFORE, // at an instruction between that step and the next one (a breakpoint of the fork gate)
+    STINT_ENDS_BEHIND, // behind one
 };
 
 // A time in which one task alone ran.
-struct turn {
+struct stint {
     uint32_t task; // in order of creation, from 1
     int tid;
     uint64_t from, until; // its own steps, before and behind; one more when it has ended
     uint64_t event;       // the last one
-    enum turn_end end;
+    enum stint_end end;
     bool forced; // it could not go on: it slept, waited, or ended
 };
 
 // The last event of a task at which it had made at most so many steps.
-struct turn_place {
+struct stint_place {
     uint32_t task;
     uint64_t step;
     int tid, pid; // 0: that task is not in the recording
@@ -30,25 +30,25 @@ struct turn_place {
 };
 
 // The first event of a task that is not before `event`.
-struct turn_moment {
+struct stint_moment {
     int tid;
     uint64_t event;
     uint32_t task; // 0: there is none
     uint64_t step; // own steps that it has made there
-    size_t turn;   // index
+    size_t stint;  // index
 };
 
 // What else is to be told of the recording. Event numbers and steps in, the rest out.
-struct turn_questions {
-    struct turn_place *places;
+struct stint_questions {
+    struct stint_place *places;
     size_t place_count;
-    struct turn_moment *moments;
+    struct stint_moment *moments;
     size_t moment_count;
 };
 
-// The turns of the recording into *out (from malloc), their number into *count, and the answers (NULL: none). 0, or -1
+// The stints of the recording into *out (from malloc), their number into *count, and the answers (NULL: none). 0, or -1
 // with *err. Re-executes everything.
-int turns_read(struct timeline *t, struct turn **out, size_t *count, const struct turn_questions *questions,
-               struct rf_error *err);
+int stints_read(struct timeline *t, struct stint **out, size_t *count,
+                const struct stint_questions *questions, struct rf_error *err);
 
 #endif

@@ -1,4 +1,4 @@
-#include "replayer/turns.h"
+#include "replayer/stints.h"
 
 #include "core/annex.h"
 
@@ -19,9 +19,9 @@ struct counting {
     size_t task_count;
     uint64_t *spaces; // PLT clocks of address spaces, as last read
     size_t space_count;
-    struct turn *turns;
-    size_t turn_count;
-    struct turn_questions questions;
+    struct stint *stints;
+    size_t stint_count;
+    struct stint_questions questions;
 };
 
 // Room for one more in an array that doubles; only called when `count` is about to grow by one.
@@ -85,58 +85,58 @@ static void count_event(struct counting *c, struct counted_task *task, const str
     c->spaces[task->space] = clock;
 }
 
-static void add_to_turns(struct counting *c, const struct counted_task *task, const struct event *e,
-                         uint64_t before) {
-    struct turn *last = c->turn_count ? &c->turns[c->turn_count - 1] : NULL;
+static void add_to_stints(struct counting *c, const struct counted_task *task, const struct event *e,
+                          uint64_t before) {
+    struct stint *last = c->stint_count ? &c->stints[c->stint_count - 1] : NULL;
     uint32_t number = (uint32_t)(task - c->tasks) + 1;
     if (!last || last->task != number) {
-        c->turns = grown(c->turns, c->turn_count, sizeof *c->turns);
-        last = &c->turns[c->turn_count++];
-        *last = (struct turn){.task = number, .tid = e->tid, .from = before};
+        c->stints = grown(c->stints, c->stint_count, sizeof *c->stints);
+        last = &c->stints[c->stint_count++];
+        *last = (struct stint){.task = number, .tid = e->tid, .from = before};
     }
     last->until = task->own;
     last->event = e->number;
     last->forced = e->kind == EV_ENTER;
-    last->end = TURN_ENDS_AT;
-    if (e->kind == EV_BREAK && e->nr == BREAK_BEFORE) last->end = TURN_ENDS_BEFORE;
-    if (e->kind == EV_STATE || (e->kind == EV_BREAK && e->nr == BREAK_BEHIND)) last->end = TURN_ENDS_BEHIND;
+    last->end = STINT_ENDS_AT;
+    if (e->kind == EV_BREAK && e->nr == BREAK_BEFORE) last->end = STINT_ENDS_BEFORE;
+    if (e->kind == EV_STATE || (e->kind == EV_BREAK && e->nr == BREAK_BEHIND)) last->end = STINT_ENDS_BEHIND;
 }
 
 static void answer(struct counting *c, const struct counted_task *task, uint64_t event) {
     const uint32_t number = (uint32_t)(task - c->tasks) + 1;
     for (size_t i = 0; i < c->questions.place_count; i++) {
-        struct turn_place *p = &c->questions.places[i];
+        struct stint_place *p = &c->questions.places[i];
         if (p->task != number || task->own > p->step) continue;
         p->tid = task->tid;
         p->pid = task->pid;
         p->event = event;
     }
     for (size_t i = 0; i < c->questions.moment_count; i++) {
-        struct turn_moment *m = &c->questions.moments[i];
+        struct stint_moment *m = &c->questions.moments[i];
         if (m->task || m->tid != task->tid || event < m->event) continue;
         m->task = number;
         m->step = task->own;
-        m->turn = c->turn_count - 1;
+        m->stint = c->stint_count - 1;
     }
 }
 
 static void take_event(struct counting *c, const struct event *e) {
     struct counted_task *task = find_task(c, e->tid);
-    struct turn *last = c->turn_count ? &c->turns[c->turn_count - 1] : NULL;
+    struct stint *last = c->stint_count ? &c->stints[c->stint_count - 1] : NULL;
     if (e->kind == EV_DEATH && last && last->tid == e->tid) last->until++; // until it is gone
     if (is_aside(e)) return;
     if (!task) task = new_task(c, e->tid, e->tid, new_space(c, e->tid)); // the program's first event
     uint64_t before = task->own;
     count_event(c, task, e);
-    add_to_turns(c, task, e, before);
+    add_to_stints(c, task, e, before);
     answer(c, task, e->number);
     if (e->kind != EV_BIRTH) return;
     size_t space = e->flags & EVF_VM ? task->space : new_space(c, (int)e->ret);
     new_task(c, (int)e->ret, (int)e->aux, space);
 }
 
-int turns_read(struct timeline *t, struct turn **out, size_t *count, const struct turn_questions *questions,
-               struct rf_error *err) {
+int stints_read(struct timeline *t, struct stint **out, size_t *count,
+                const struct stint_questions *questions, struct rf_error *err) {
     struct counting c = {.t = t};
     if (questions) c.questions = *questions;
     int failed = timeline_seek(t, 0, err);
@@ -148,10 +148,10 @@ int turns_read(struct timeline *t, struct turn **out, size_t *count, const struc
     free(c.tasks);
     free(c.spaces);
     if (failed) {
-        free(c.turns);
+        free(c.stints);
         return -1;
     }
-    *out = c.turns;
-    *count = c.turn_count;
+    *out = c.stints;
+    *count = c.stint_count;
     return 0;
 }

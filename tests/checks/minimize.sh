@@ -1,0 +1,129 @@
+#!/bin/bash
+# refork minimize: the recorded deadlock happens again with as few stints as it takes, its recording replays to the same verdict, and the two
+# steps that it names decide: one order hangs, the other one does not, each time.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+work=$out/minimize
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work" || exit 1
+programs=$build/tests/programs
+
+# build OUTPUT SOURCE: a sample with debug information
+build() {
+    gcc -g -D_GNU_SOURCE -I"$root" -o "$1" "$2" -pthread 2>gcc.log || fail "gcc $*: $(cat gcc.log)"
+}
+# minimized STATUS ARG...: refork minimize ends so; its JSON is in json
+minimized() {
+    local want=$1 got
+    shift
+    clean "$refork" minimize --json "$@" >json 2>stderr </dev/null
+    got=$?
+    [ $got = "$want" ] || fail "minimize $*: status $got, not $want: $(cat stderr json)"
+}
+json() { jq -e "$@" json >/dev/null || fail "not $*: $(jq -c 'del(.verdict)' json)"; }
+# verdict FILE: what is told of it, without what another run has otherwise
+verdict() {
+    clean "$refork" explain --json "$1" | jq -c '.findings[0] | [.kind, .lock.symbol, (.acquired, .fork | .frames // [] | map(.function))]'
+}
+# again STATUS SCHEDULE PROGRAM [ARG...]: record --schedule ends so
+again() {
+    local want=$1 i got
+    shift
+    for ((i = 0; i < 3; i++)); do
+        clean "$refork" record --no-explain --schedule "$1" -o again.refork -- "${@:2}" >/dev/null 2>&1 </dev/null
+        got=$?
+        [ $got = "$want" ] || fail "$*: run $i: status $got, not $want: $(cat "$1")"
+    done
+}
+# whole FILE FIRST SECOND PROGRAM [ARG...]: minimizes FILE; the deciding steps are in these functions
+whole() {
+    local file=$1 first=$2 second=$3 stem=${1%.refork}
+    shift 3
+    rm -f "$stem"-min*
+    minimized 120 "$file"
+    json '.deadlock and .stopped == null and .runs <= 120'
+    json '.kept.trace == $t and .kept.schedule == $t + ".schedule"' --arg t "$stem-min.refork"
+    json '(.stints | length) <= .recorded.all + 1'
+    json '.pair.exact and .pair.hangs.trace == $s + "-min-hangs.refork" and .pair.ends.trace == $s + "-min-ends.refork" and .pair.ends.status == 0' --arg s "$stem"
+    json '[.pair.first, .pair.second | .until == .step + 1] | all'
+    json '(.pair.first.next == $a) and (.pair.second.next == $b)' --arg a "$first" --arg b "$second"
+    json '[.pair.first, .pair.second | .point.frames | any(.line > 0)] | all'
+    [ "$(verdict "$file")" = "$(verdict "$stem-min.refork")" ] || fail "$file: $(verdict "$file"), minimal: $(verdict "$stem-min.refork")"
+    [ "$(verdict "$file")" = "$(verdict "$stem-min-hangs.refork")" ] || fail "$file: another deadlock in $stem-min-hangs.refork"
+    for end in min min-hangs; do
+        clean "$refork" replay --batch "$stem-$end.refork" >/dev/null 2>stderr </dev/null
+        [ $? = 120 ] || fail "replay of $stem-$end.refork: $(cat stderr)"
+        again 120 "$stem-$end.refork.schedule" "$@"
+    done
+    clean "$refork" replay --batch "$stem-min-ends.refork" >/dev/null 2>stderr </dev/null || fail "replay of $stem-min-ends.refork: $(cat stderr)"
+    again 0 "$stem-min-ends.refork.schedule" "$@"
+}
+
+# ---- one that hangs whoever runs when: no stint is needed, and yet an order decides
+sed 's/sleep_ms(5000)/sleep_ms(400)/' "$root/samples/mutex_deadlock.c" >mutex.c
+build mutex mutex.c
+clean "$refork" record --no-explain -o mutex.refork -- ./mutex >stdout 2>stderr
+[ $? = 120 ] || fail "mutex: $(cat stderr)"
+whole mutex.refork 'is about to call pthread_mutex_lock' 'is about to call fork' ./mutex
+json '.stints == []'
+jq -e '.pair.first.point.frames[0].function == "log_begin" and .pair.second.point.frames[0].function == "main"' json >/dev/null || fail "other steps: $(jq .pair json)"
+build order "$root/samples/atfork_order.c"
+clean "$refork" record --no-explain -o order.refork -- ./order >stdout 2>stderr
+[ $? = 120 ] || fail "order: $(cat stderr)"
+whole order.refork 'is about to call pthread_mutex_lock' 'is about to call pthread_mutex_lock' ./order
+
+# ---- one that the fork gate has made: two stints, each needed
+clean "$refork" hunt --seed 1 -o rare.refork -- "$programs/rare_locks" mutex >stdout 2>stderr </dev/null
+[ $? = 120 ] || fail "hunt: $(cat stderr)"
+whole rare.refork 'is about to call pthread_mutex_lock' 'is about to call fork' "$programs/rare_locks" mutex
+json '(.stints | length) == 2 and .minimal.all <= .recorded.all'
+for i in 0 1; do
+    jq -r "del(.stints[$i]) | \"refork schedule 1\", \"stints\", (.stints[] | \"stint \\(.task) until \\(.until)\")" json >less.schedule
+    again 0 less.schedule "$programs/rare_locks" mutex
+done
+
+# ---- one that random switches have made
+found=
+for ((seed = 1; seed <= 40; seed++)); do
+    clean "$refork" record --no-explain --seed $seed -o chaos.refork -- "$programs/rare_stints" >stdout 2>stderr
+    [ $? = 120 ] && found=1 && break
+done
+[ "$found" ] || fail "no seed makes rare_stints hang"
+rm -f chaos-min*
+minimized 120 chaos.refork
+json '(.stints | length) >= 1 and (.stints | length) <= .recorded.all and .pair != null'
+[ "$(verdict chaos.refork)" = "$(verdict chaos-min.refork)" ] || fail "chaos: $(verdict chaos.refork), minimal: $(verdict chaos-min.refork)"
+again 120 chaos-min.refork.schedule "$programs/rare_stints"
+again 120 chaos-min-hangs.refork.schedule "$programs/rare_stints"
+again 0 chaos-min-ends.refork.schedule "$programs/rare_stints"
+
+# ---- as text; another name, a bound
+clean "$refork" minimize -o named.refork rare.refork -- "$programs/rare_locks" mutex >stdout 2>stderr </dev/null
+[ $? = 120 ] || fail "as text: $(cat stderr)"
+for text in "The recording is in 'named.refork'." 'A before B: it hangs' 'B before A: it ends, exit status 0' 'mutex_lock'; do
+    grep -qF -- "$text" stdout || fail "no '$text': $(cat stdout)"
+done
+awk 'length > 80 && !/^Again/ {print; bad = 1} END {exit bad}' stdout || fail "lines of more than 80 columns"
+minimized 120 --runs 6 -o few.refork rare.refork
+json '.runs <= 6 and .stopped != null and .pair == null'
+[ -s few.refork ] || fail "what was found in a few runs is not kept"
+[ "$(find . -name '*.run' -o -name '*.out')" = '' ] || fail "left: $(ls)"
+
+# ---- there is none, it cannot be read, it cannot be run, it does not hang any more
+clean "$refork" record -o healthy.refork -- true 2>stderr || fail "true: $(cat stderr)"
+clean "$refork" minimize healthy.refork >stdout 2>stderr || fail "a healthy recording: status $?: $(cat stderr)"
+grep -q "There is no deadlock in 'healthy.refork'" stdout || fail "says nothing: $(cat stdout)"
+cp rare.refork damaged.refork
+printf 'XXXX' | dd of=damaged.refork bs=1 seek=$(($(stat -c %s rare.refork) / 2)) conv=notrunc status=none
+minimized 122 damaged.refork
+minimized 122 /dev/null
+mv mutex gone
+minimized 125 mutex.refork
+grep -q "mutex' cannot be run any more" stderr || fail "program gone: $(cat stderr)"
+minimized 125 mutex.refork -- ./mutex
+minimized 125 mutex.refork -- true
+grep -q 'could not be brought to hang again' stderr || fail "another program: $(cat stderr)"
+minimized 125
+minimized 125 -o mutex.refork mutex.refork -- ./gone
+[ "$(find . -name 'mutex-min-2*')" = '' ] || fail "left: $(ls)"
