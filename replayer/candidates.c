@@ -494,9 +494,15 @@ static size_t touches_from(const struct search *s, uint32_t space, uint64_t addr
     return low;
 }
 
-static bool is_lock(const struct search *s, uint32_t space, uint64_t address) {
-    const struct lock *l = lock_words_find(&s->locks->words, space, 0, address);
-    return l && l->confirmed;
+// A word that the child changes but was never seen to take is perhaps free when it is not 0: sem_t without a symbol.
+static bool is_known(const struct search *s, const struct child *c, uint64_t address) {
+    const uint32_t spaces[] = {c->space, c->parent};
+    unsigned order;
+    for (size_t i = 0; i < 2; i++) {
+        const struct lock *l = lock_words_find(&s->locks->words, spaces[i], 0, address);
+        if (l && l->confirmed && (l->family != LOCK_WORD || child_take_of(c, address, &order))) return true;
+    }
+    return false;
 }
 
 // A word that the child touches, `order` others before it: where do other threads of the parent change it?
@@ -532,7 +538,7 @@ static void look_at_words(struct search *s, size_t fork) {
     for (size_t i = from; i < to; i++) {
         const struct lock_touch *t = s->touches[i];
         bool again = i > from && s->touches[i - 1]->address == t->address;
-        if (!again && !is_lock(s, c->space, t->address) && !is_lock(s, c->parent, t->address))
+        if (!again && !is_known(s, c, t->address))
             words[count++] = t;
     }
     qsort(words, count, sizeof *words, by_age);

@@ -79,9 +79,13 @@ clean "$refork" hunt --seed 1 -o rare.refork -- "$programs/rare_locks" mutex >st
 whole rare.refork 'is about to call pthread_mutex_lock' 'is about to call fork' "$programs/rare_locks" mutex
 json '(.stints | length) == 2 and .minimal.all <= .recorded.all'
 for i in 0 1; do
-    jq -r "del(.stints[$i]) | \"refork schedule 1\", \"stints\", (.stints[] | \"stint \\(.task) until \\(.until)\")" json >less.schedule
+    jq -r "del(.stints[$i]) | \"refork schedule 1\", \"stints\", (.stints[] | \"stint \\(.task) until \\(.until) \\(.place // \"\")\")" json >less.schedule
     again 0 less.schedule "$programs/rare_locks" mutex
 done
+# The lock is taken and given back within one library call: a stint ends at an instruction.
+clean "$refork" hunt --seed 1 -o inside.refork -- "$programs/rare_locks" setenv >stdout 2>stderr </dev/null
+[ $? = 120 ] || fail "hunt: $(cat stderr)"
+whole inside.refork 'is about to call setenv' 'is about to call fork' "$programs/rare_locks" setenv
 
 # ---- one that random switches have made
 found=
