@@ -91,9 +91,9 @@ struct process {
     int pid, parent_pid;
     int refs; // live tasks
     bool dying;
-    bool child_of_threaded; // forked while its parent had more than one task
-    int status;             // wait status at its end
-    unsigned timers;        // bits: enum process_timer; a signal is on its way
+    bool child_of_threaded;                // forked while its parent had more than one task
+    int status;                            // wait status at its end
+    unsigned timers;                       // bits: enum process_timer; a signal is on its way
     enum { GO_UNKNOWN, GO_NO, GO_YES } go; // its program is made by the Go compiler
     struct sighand *sighand;
     struct process *next;
@@ -140,20 +140,20 @@ struct task {
     bool stuck_logged;
     unsigned busy, busy_look; // ticks or slices without a syscall; how many until spin_look
     unsigned spin_looks;
-    struct loop *loop;        // recorder/loop.h; NULL: it has not waited in a loop yet
-    int inject_signal;        // signal to hand over at the next resume (signal-delivery-stop only)
-    bool in_signal_stop;      // the present stop is a signal-delivery-stop
-    int former_tid;           // TID before an exec by a thread
-    uint32_t number;          // in creation order, from 1
-    bool at_tick;             // its landmark is a tick of the PLT clock
-    bool held_at_entry;       // at the entry of a call that the fork gate has not let it make yet
-    bool at_fork_site;        // it came into fork() from the gate's fork site
-    uint64_t own_steps;       // logged ones and library calls, as stints count them
-    bool ranked;              // it has a
-    int64_t priority;         // of PCT
-    uint64_t waits_from;      // step of the schedule since which it could run, and did not
-    bool on_break;            // it stands at a breakpoint and has been counted there: next it goes over
-    struct arrivals {         // at breakpoints since its last landmark
+    struct loop *loop;   // recorder/loop.h; NULL: it has not waited in a loop yet
+    int inject_signal;   // signal to hand over at the next resume (signal-delivery-stop only)
+    bool in_signal_stop; // the present stop is a signal-delivery-stop
+    int former_tid;      // TID before an exec by a thread
+    uint32_t number;     // in creation order, from 1
+    bool at_tick;        // its landmark is a tick of the PLT clock
+    bool held_at_entry;  // at the entry of a call that the fork gate has not let it make yet
+    bool at_fork_site;   // it came into fork() from the gate's fork site
+    uint64_t own_steps;  // logged ones and library calls, as stints count them
+    bool ranked;         // it has a
+    int64_t priority;    // of PCT
+    uint64_t waits_from; // step of the schedule since which it could run, and did not
+    bool on_break;       // it stands at a breakpoint and has been counted there: next it goes over
+    struct arrivals {    // at breakpoints since its last landmark
         uint64_t address, count;
     } * arrivals;
     int arrival_count, arrival_room;

@@ -538,8 +538,7 @@ static void look_at_words(struct search *s, size_t fork) {
     for (size_t i = from; i < to; i++) {
         const struct lock_touch *t = s->touches[i];
         bool again = i > from && s->touches[i - 1]->address == t->address;
-        if (!again && !is_known(s, c, t->address))
-            words[count++] = t;
+        if (!again && !is_known(s, c, t->address)) words[count++] = t;
     }
     qsort(words, count, sizeof *words, by_age);
     for (size_t i = 0; i < count; i++)
