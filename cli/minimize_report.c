@@ -78,8 +78,8 @@ static void text_pair(FILE *out, const struct minimize *m) {
     if (!p->known) {
         report_wrap(out, 0,
                     m->stopped ? "What decides was not looked for to the end: %s."
-                               : "No order of two adjacent stints decides: the program itself keeps them in "
-                                 "their order, or hangs in any.%s",
+                               : "None of the exchanges of two stints that were tried made it end: perhaps the "
+                                 "program itself keeps them in their order, or hangs in any.%s",
                     m->stopped ? m->stopped : "");
         return;
     }

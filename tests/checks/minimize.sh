@@ -96,7 +96,7 @@ done
 [ "$found" ] || fail "no seed makes rare_stints hang"
 rm -f chaos-min*
 minimized 120 chaos.refork
-json '(.stints | length) >= 1 and (.stints | length) <= .recorded.all and .pair != null'
+json '(.stints | length) >= 1 and (.stints | length) <= .recorded.all and .minimal.all <= .recorded.all and .pair != null'
 [ "$(verdict chaos.refork)" = "$(verdict chaos-min.refork)" ] || fail "chaos: $(verdict chaos.refork), minimal: $(verdict chaos-min.refork)"
 again 120 chaos-min.refork.schedule "$programs/rare_stints"
 again 120 chaos-min-hangs.refork.schedule "$programs/rare_stints"
