@@ -77,28 +77,37 @@ static void take_best(struct minimize *m, struct stint_list *list) {
     *list = (struct stint_list){0};
 }
 
-// Whether the run of `list` that has just hung is better than the best one: fewer switches, or as many and not more stints.
-// What is forced less may make tasks wait for each other more often.
-static int is_better(struct minimize *m, const struct stint_list *list, struct kept_run *run) {
-    if (minimize_read_stints(m, m->trace, NULL, run) < 0) return -1;
-    if (!m->minimal.trace[0] || run->switches < m->minimal.switches) return 1;
-    return run->switches == m->minimal.switches && list->count <= m->best.count;
+static void forget_fewest(struct minimize *m) {
+    if (m->fewest.trace[0]) {
+        unlink(m->fewest.trace);
+        unlink(m->fewest.schedule);
+    }
+    m->fewest = (struct kept_run){0};
 }
 
-// Runs `list`, which becomes the best one if it hangs and is better: an ending, or -1.
+// What is forced less may make tasks wait for each other more often: the run with the fewest switches is kept as well. `run`
+// takes the place of m->minimal.
+static int keep_fewest(struct minimize *m, const struct kept_run *run) {
+    const struct kept_run *before = &m->minimal;
+    if (m->fewest.trace[0] && run->switches <= m->fewest.switches) forget_fewest(m);
+    if (m->fewest.trace[0] || !before->trace[0] || before->switches >= run->switches) return 0;
+    struct kept_run few = *before;
+    snprintf(few.trace, sizeof few.trace, "%s-fewest.refork", m->stem);
+    snprintf(few.schedule, sizeof few.schedule, "%s.schedule", few.trace);
+    if (rename(before->trace, few.trace) < 0 || rename(before->schedule, few.schedule) < 0)
+        return rf_fail_errno(m->err, RF_CANNOT, "could not write '%s'", few.trace);
+    m->fewest = few;
+    return 0;
+}
+
+// Runs `list`, which becomes the best one if it hangs: an ending, or -1.
 static int improve(struct minimize *m, struct stint_list *list) {
-    struct kept_run run = {0};
-    struct known_run *known = minimize_known(m, list);
-    if (known && known->more) return ENDING_MORE;
     int ending = minimize_try(m, list);
     if (ending != ENDING_HANGS) return ending;
-    int better = is_better(m, list, &run);
-    if (better < 0) return -1;
-    if (!better) {
-        minimize_known(m, list)->more = true;
-        return ENDING_MORE;
-    }
-    if (minimize_keep(m, list, m->output, &run) < 0) return -1;
+    struct kept_run run = {0};
+    if (minimize_read_stints(m, m->trace, NULL, &run) < 0 || keep_fewest(m, &run) < 0 ||
+        minimize_keep(m, list, m->output, &run) < 0)
+        return -1;
     m->minimal = run;
     take_best(m, list);
     return ending;
@@ -106,7 +115,6 @@ static int improve(struct minimize *m, struct stint_list *list) {
 
 static const char *const endings[] = {
     [ENDING_UNKNOWN] = "it could not be run",
-    [ENDING_MORE] = "it hangs",
     [ENDING_OTHER] = "it hangs in another deadlock, or for a reason that is not known",
     [ENDING_LATE] = "the time of a run is over before anything is known (--timeout)",
     [ENDING_ENDS] = "it ends by itself",
@@ -131,8 +139,6 @@ static int try_recorded(struct minimize *m) {
 static int begin(struct minimize *m) {
     struct stint_list none = {0};
     int ending = improve(m, &none), first;
-    if (ending == ENDING_HANGS && m->minimal.switches + 1 > m->recorded_count)
-        return try_recorded(m) < 0 ? -1 : 0;
     if (ending > ENDING_HANGS) ending = try_recorded(m);
     first = ending;
     if (ending > ENDING_HANGS) {

@@ -11,7 +11,6 @@
 enum ending {
     ENDING_UNKNOWN, // it was not made: interrupted, or there were enough
     ENDING_HANGS,   // in the deadlock that is to be minimized
-    ENDING_MORE,    // so, but with more switches than the best run had (minimize.c alone)
     ENDING_OTHER,   // in another one, or for a reason that is not known
     ENDING_LATE,    // it was stopped when its time was over
     ENDING_ENDS,    // by itself
@@ -72,12 +71,12 @@ struct minimize {
     struct known_run {
         uint64_t hash;
         enum ending ending;
-        bool more; // it hangs, with more switches than the best run
     } * known;
     size_t known_count;
 
     struct stint_list best;
     struct kept_run minimal; // trace "": none
+    struct kept_run fewest;  // with the fewest switches, fewer than it has; "": none
     char *text;              // its verdict
     json_t *verdict;
     char (*names)[32]; // of the tasks of `minimal`, by number from 0
@@ -88,7 +87,6 @@ struct minimize {
 
 // ---- minimize_run.c: runs of lists of stints
 // Runs the program in these stints: an enum ending, or -1 with *m->err. What is known from before is not run again.
-struct known_run *minimize_known(struct minimize *m, const struct stint_list *list); // NULL: it has not been run
 int minimize_try(struct minimize *m, const struct stint_list *list);
 // Runs it in any case, so that m->trace is there afterwards.
 int minimize_run(struct minimize *m, const struct stint_list *list);

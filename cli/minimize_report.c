@@ -77,9 +77,10 @@ static void text_pair(FILE *out, const struct minimize *m) {
     const struct pair *p = &m->pair;
     if (!p->known) {
         report_wrap(out, 0,
-                    m->stopped ? "What decides was not looked for to the end: %s."
-                               : "None of the exchanges of two stints that were tried made it end: perhaps the "
-                                 "program itself keeps them in their order, or hangs in any.%s",
+                    m->stopped
+                        ? "What decides was not looked for to the end: %s."
+                        : "None of the exchanges of two stints that were tried made it end: perhaps the "
+                          "program itself keeps them in their order, or hangs in any.%s",
                     m->stopped ? m->stopped : "");
         return;
     }
@@ -110,6 +111,9 @@ void minimize_report_text(FILE *out, const struct minimize *m) {
         m->best.count == 1 ? "" : "s");
     text_stints(out, m);
     fprintf(out, "The recording is in '%s'.\n", m->minimal.trace);
+    if (m->fewest.trace[0])
+        report_wrap(out, 0, "The fewest switches, %zu (%zu), has one in which more is forced: '%s'.",
+                    m->fewest.switches, m->fewest.free_switches, m->fewest.trace);
     text_again(out, m, m->minimal.schedule);
     fputc('\n', out);
     text_pair(out, m);
@@ -144,6 +148,14 @@ static json_t *json_switches(size_t all, size_t unforced) {
     return json_pack("{s:I, s:I}", "all", (json_int_t)all, "free", (json_int_t)unforced);
 }
 
+static json_t *json_fewest(const struct kept_run *k) {
+    if (!k->trace[0]) return json_null();
+    json_t *o = json_switches(k->switches, k->free_switches), *files = json_kept(k);
+    json_object_update(o, files);
+    json_decref(files);
+    return o;
+}
+
 int minimize_report_json(FILE *out, const struct minimize *m) {
     json_t *stints = json_array();
     for (size_t i = 0; i < m->best.count; i++) {
@@ -154,11 +166,11 @@ int minimize_report_json(FILE *out, const struct minimize *m) {
                                                 "name", report_json_text(name_of(m, stint->task)), "until",
                                                 (json_int_t)stint->step, "place", report_json_text(place)));
     }
-    json_t *root =
-        json_pack("{s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:O, s:o}", "deadlock", 1, "runs", (json_int_t)m->runs,
-                  "recorded", json_switches(recorded_switches(m), count_free(m->recorded, m->recorded_count)),
-                  "minimal", json_switches(m->minimal.switches, m->minimal.free_switches), "stints", stints,
-                  "kept", json_kept(&m->minimal), "pair", json_pair(m), "verdict", m->verdict, "stopped",
-                  report_json_text(m->stopped));
+    json_t *root = json_pack(
+        "{s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:o}", "deadlock", 1, "runs", (json_int_t)m->runs,
+        "recorded", json_switches(recorded_switches(m), count_free(m->recorded, m->recorded_count)),
+        "minimal", json_switches(m->minimal.switches, m->minimal.free_switches), "stints", stints, "kept",
+        json_kept(&m->minimal), "fewest", json_fewest(&m->fewest), "pair", json_pair(m), "verdict",
+        m->verdict, "stopped", report_json_text(m->stopped));
     return report_write_json(out, root);
 }

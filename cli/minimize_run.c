@@ -131,25 +131,15 @@ int minimize_run(struct minimize *m, const struct stint_list *list) {
     return m->last.timed_out ? ENDING_LATE : ENDING_ENDS;
 }
 
-static uint64_t hash_of(const struct stint_list *list) {
-    return list->count ? XXH3_64bits(list->v, list->count * sizeof *list->v) : 0;
-}
-
-struct known_run *minimize_known(struct minimize *m, const struct stint_list *list) {
-    uint64_t hash = hash_of(list);
-    for (size_t i = 0; i < m->known_count; i++)
-        if (m->known[i].hash == hash) return &m->known[i];
-    return NULL;
-}
-
 int minimize_try(struct minimize *m, const struct stint_list *list) {
-    const struct known_run *known = minimize_known(m, list);
-    if (known) return (int)known->ending;
+    uint64_t hash = list->count ? XXH3_64bits(list->v, list->count * sizeof *list->v) : 0;
+    for (size_t i = 0; i < m->known_count; i++)
+        if (m->known[i].hash == hash) return (int)m->known[i].ending;
     int ending = minimize_run(m, list);
     if (ending <= ENDING_UNKNOWN) return ending;
     m->known = reallocarray(m->known, m->known_count + 1, sizeof *m->known);
     rf_assert(m->known);
-    m->known[m->known_count++] = (struct known_run){.hash = hash_of(list), .ending = (enum ending)ending};
+    m->known[m->known_count++] = (struct known_run){hash, (enum ending)ending};
     return ending;
 }
 
