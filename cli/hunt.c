@@ -22,6 +22,8 @@ enum {
     TIMEOUT_S = 30,
     USES = 3, // forks at which a candidate is tried that nobody came to in time
     BOUND_MIN_MS = 300,
+    // Where somebody was seen to take it soon after the fork: it ends with his coming, and machines are slow that run other things.
+    BOUND_SEEN_MS = 2000,
     SETTLE_MS = 3000,    // a child that takes no lock for so long, beyond what it took in the first run
     PATIENCE_MS = 15000, // ... longer, while it waits and waits again with a time limit
     DEPTH = 3,           // of PCT
@@ -272,7 +274,7 @@ static void plan_of(const struct hunter *x, const struct candidate *c, const str
     g->parks_after_call = a->stage == GATE_AFTER_CALL && c->held_over >= 0;
     g->park_call = c->held_over;
     g->bound_events = GATE_BOUND_EVENTS;
-    g->bound_ms = BOUND_MIN_MS;
+    g->bound_ms = use->after_us == UINT64_MAX ? BOUND_MIN_MS : BOUND_SEEN_MS;
     if (use->after_us != UINT64_MAX && use->after_us / 1000 * 3 > g->bound_ms)
         g->bound_ms = use->after_us / 1000 * 3;
     if (g->bound_ms > GATE_BOUND_MS) g->bound_ms = GATE_BOUND_MS;
@@ -397,6 +399,8 @@ int hunt_candidate(struct hunter *x, size_t i) {
         // Another fork at the same place: perhaps the others come in time there.
         if (c->kind != CANDIDATE_SHARED || c->uses[k].after_us == UINT64_MAX) break;
         if (y->verdict != GATE_NEVER_CONCURRENT && y->verdict != GATE_NO_FORK) break;
+        // What becomes of a child that was not seen to take it says nothing of one that was.
+        if (k + 1 < c->use_count && c->uses[k].taken && !c->uses[k + 1].taken) break;
     }
     return 0;
 }

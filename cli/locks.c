@@ -115,7 +115,7 @@ static const struct cli_option locks_options[] = {
     {"by", 0, "WHAT", "lock (default): each lock, ranked; task: each task"},
     {"at", 0, "N", "who holds what right after event N"},
     {"around", 0, "fork[=N]", "only the events around the last (N-th) fork, and what is held at it"},
-    {"lock", 0, "NAME", "each operation on the lock of that name, or at that address"},
+    {"lock", 0, "NAME", "each operation on the lock of that name or address, and where the heap has it from"},
     {"all", 0, NULL, "every lock, not only the first 20"},
     {"stacks", 0, NULL, "where each lock was taken that was then held longest"},
     {"functions", 0, "FILE", "functions that take and free locks of yours: 'acquire my_lock(arg1)'"},

@@ -71,17 +71,6 @@ static int choose_program(struct program_start *start, struct rf_error *err) {
 
 // ---- the first run that hangs
 
-// A stint may end between two steps (at a breakpoint of the fork gate): there the step before or the one behind is taken.
-enum rounding { ROUND_AS_SEEMS, ROUND_UP, ROUND_DOWN, ROUNDINGS };
-
-static void recorded_list(const struct minimize *m, enum rounding rounding, struct stint_list *out) {
-    for (size_t i = 0; i < m->recorded_count; i++) {
-        const struct stint *stint = &m->recorded[i];
-        bool up = rounding == ROUND_AS_SEEMS ? stint->end == STINT_ENDS_BEHIND : rounding == ROUND_UP;
-        stint_list_add(out, stint->task, stint->until + (up && stint->end != STINT_ENDS_AT));
-    }
-}
-
 static void take_best(struct minimize *m, struct stint_list *list) {
     stint_list_release(&m->best);
     m->best = *list;
@@ -109,7 +98,8 @@ static int try_recorded(struct minimize *m) {
     int ending = ENDING_ENDS, first = ENDING_UNKNOWN;
     for (int i = 0; i < ROUNDINGS && ending > ENDING_HANGS; i++) {
         struct stint_list list = {0};
-        recorded_list(m, (enum rounding)i, &list);
+        for (size_t k = 0; k < m->recorded_count; k++)
+            minimize_add_recorded(m, &list, &m->recorded[k], (enum rounding)i);
         minimize_progress(m, "as it was recorded, %zu stints", list.count);
         ending = improve(m, &list);
         if (i == 0) first = ending;
@@ -271,7 +261,8 @@ static void release(struct minimize *m) {
         free(sides[i]->text);
         json_decref(sides[i]->point);
     }
-    free(m->recorded);
+    stints_free(m->recorded, m->recorded_count);
+    schedule_release(&m->places);
     free(m->known);
     free(m->text);
     free(m->names);

@@ -61,6 +61,7 @@ struct minimize {
     char key[700]; // of the deadlock
     struct stint *recorded;
     size_t recorded_count;
+    struct schedule places; // the places at which stints end
 
     char trace[4200]; // of the present run
     uint64_t runs;
@@ -93,7 +94,14 @@ int minimize_keep(struct minimize *m, const struct stint_list *list, const char 
 // The stints that were recorded in `path`, and how many switches; `list` may be NULL. 0 or -1.
 int minimize_read_stints(struct minimize *m, const char *path, struct stint_list *list, struct kept_run *out);
 size_t count_free(const struct stint *stints, size_t count);
-void stint_list_add(struct stint_list *list, uint32_t task, uint64_t step);
+// Adds a stint; one of the same task that follows its last one prolongs that.
+void stint_list_add(struct stint_list *list, struct schedule_stint stint);
+// ... as it was recorded. Where that ends between two steps, the place is kept (PLACED), or a step taken instead.
+enum rounding { ROUND_PLACED, ROUND_UP, ROUND_DOWN, ROUNDINGS };
+void minimize_add_recorded(struct minimize *m, struct stint_list *list, const struct stint *stint,
+                           enum rounding rounding);
+// The schedule of a list; its arrays stay m's and the list's.
+struct schedule minimize_plan(const struct minimize *m, const struct stint_list *list);
 void stint_list_append(struct stint_list *list, const struct stint_list *other, size_t from, size_t to);
 void stint_list_release(struct stint_list *list);
 void minimize_progress(const struct minimize *m, const char *format, ...)

@@ -36,9 +36,19 @@ static const struct schedule_stint *stint_b(const struct exchange *x) {
     return &x->list->v[x->at + 1];
 }
 
+// Where a stint is cut: at one of the task's own steps, the one behind its last being its place, if it has one.
+static uint64_t end_of(const struct schedule_stint *stint) {
+    return stint->step + (stint->place != 0);
+}
+
+static struct schedule_stint cut(const struct schedule_stint *stint, uint64_t at) {
+    if (at == end_of(stint)) return *stint;
+    return (struct schedule_stint){.task = stint->task, .step = at};
+}
+
 static uint64_t steps_before(const struct stint_list *list, size_t at, uint32_t task) {
     for (size_t i = at; i-- > 0;)
-        if (list->v[i].task == task) return list->v[i].step;
+        if (list->v[i].task == task) return end_of(&list->v[i]);
     return 0;
 }
 
@@ -46,9 +56,9 @@ static uint64_t steps_before(const struct stint_list *list, size_t at, uint32_t 
 static struct stint_list arranged(const struct exchange *x, uint64_t a, uint64_t b, uint64_t a_more) {
     struct stint_list list = {0};
     stint_list_append(&list, x->list, 0, x->at);
-    stint_list_add(&list, stint_a(x)->task, a);
-    stint_list_add(&list, stint_b(x)->task, b);
-    stint_list_add(&list, stint_a(x)->task, a_more);
+    stint_list_add(&list, cut(stint_a(x), a));
+    stint_list_add(&list, cut(stint_b(x), b));
+    stint_list_add(&list, cut(stint_a(x), a_more));
     stint_list_append(&list, x->list, x->at + 1, x->at + 2);
     stint_list_append(&list, x->list, x->at, x->at + 1);
     stint_list_append(&list, x->list, x->at + 2, x->list->count);
@@ -65,7 +75,7 @@ static int try_arranged(struct minimize *m, const struct exchange *x, uint64_t a
 
 // The first step a' of A such that it hangs when A comes as far as a' before B begins, and not when it comes to a' - 1.
 static int narrow_first(struct minimize *m, const struct exchange *x, uint64_t *step) {
-    uint64_t ends = x->a, hangs = stint_a(x)->step;
+    uint64_t ends = x->a, hangs = end_of(stint_a(x));
     while (hangs - ends > 1 && !m->stopped) {
         uint64_t middle = ends + (hangs - ends) / 2;
         minimize_progress(m, "which step decides? one of %" PRIu64, hangs - ends);
@@ -79,7 +89,7 @@ static int narrow_first(struct minimize *m, const struct exchange *x, uint64_t *
 
 // The first step b' of B such that it does not hang when B comes as far as b' before A's step `a`.
 static int narrow_second(struct minimize *m, const struct exchange *x, uint64_t a, uint64_t *step) {
-    uint64_t hangs = x->b, ends = stint_b(x)->step;
+    uint64_t hangs = x->b, ends = end_of(stint_b(x));
     while (ends - hangs > 1 && !m->stopped) {
         uint64_t middle = hangs + (ends - hangs) / 2;
         minimize_progress(m, "which step decides? one of %" PRIu64, ends - hangs);
@@ -94,7 +104,7 @@ static int narrow_second(struct minimize *m, const struct exchange *x, uint64_t 
 // ---- what is shown of it
 
 // What a task does next that stands at `event`.
-static void describe_next(struct timeline *t, const struct stint_place *p, char *out, size_t size) {
+static void describe_next(struct timeline *t, const struct stint_point *p, char *out, size_t size) {
     struct event e;
     struct rf_error err;
     struct user_regs_struct regs;
@@ -116,7 +126,7 @@ static void describe_next(struct timeline *t, const struct stint_place *p, char 
     if (f.function) snprintf(out, size, "is about to call %s", f.function);
 }
 
-static int show_side(struct minimize *m, struct timeline *t, const struct stint_place *p, struct side *s) {
+static int show_side(struct minimize *m, struct timeline *t, const struct stint_point *p, struct side *s) {
     *s = (struct side){.task = p->task, .step = p->step, .tid = p->tid, .pid = p->pid, .event = p->event};
     if (!p->event) return 0; // it had not begun yet
     if (timeline_seek(t, p->event, m->err) < 0) return -1;
@@ -139,18 +149,18 @@ static int show_side(struct minimize *m, struct timeline *t, const struct stint_
 
 static int show(struct minimize *m, const struct exchange *x, uint64_t a, uint64_t b) {
     struct pair *p = &m->pair;
-    struct stint_place places[] = {{.task = stint_a(x)->task, .step = a},
+    struct stint_point places[] = {{.task = stint_a(x)->task, .step = a},
                                    {.task = stint_b(x)->task, .step = b}};
     struct timeline *t;
     struct stint *stints;
     size_t count;
     if (timeline_open(p->hangs.trace, &t, m->err) < 0) return -1;
-    const struct stint_questions questions = {.places = places, .place_count = 2};
+    const struct stint_questions questions = {.points = places, .point_count = 2};
     int failed = stints_read(t, &stints, &count, &questions, m->err);
     if (!failed) {
         p->hangs.switches = count ? count - 1 : 0;
         p->hangs.free_switches = count_free(stints, count);
-        free(stints);
+        stints_free(stints, count);
     }
     const struct verdict *v;
     if (!failed) failed = show_side(m, t, &places[0], &p->first) || show_side(m, t, &places[1], &p->second);
@@ -184,7 +194,7 @@ static int keep_both(struct minimize *m, struct stint_list hangs, struct stint_l
 
 // The whole stints in their two orders.
 static int keep_stints(struct minimize *m, const struct exchange *x) {
-    uint64_t a = stint_a(x)->step, b = stint_b(x)->step;
+    uint64_t a = end_of(stint_a(x)), b = end_of(stint_b(x));
     int kept = keep_both(m, arranged(x, a, x->b, a), arranged(x, x->a, b, a));
     if (kept <= 0) return kept;
     m->pair.known = true;
@@ -213,7 +223,7 @@ static int try_pair(struct minimize *m, const struct stint_list *list, size_t at
     x.a = steps_before(list, at, stint_a(&x)->task);
     x.b = steps_before(list, at, stint_b(&x)->task);
     minimize_progress(m, "does the order of stints %zu and %zu decide?", at + 1, at + 2);
-    int ending = try_arranged(m, &x, x.a, stint_b(&x)->step, x.a);
+    int ending = try_arranged(m, &x, x.a, end_of(stint_b(&x)), x.a);
     if (ending != ENDING_ENDS) return ending < 0 ? -1 : 0;
     int found = find_steps(m, &x);
     return found || m->stopped ? found : keep_stints(m, &x);
@@ -254,10 +264,10 @@ static int read_minimal(struct minimize *m, struct minimal_run *out) {
     return failed;
 }
 
-static void add_stints(struct stint_list *list, const struct minimal_run *r, size_t from, size_t to,
-                       uint32_t except) {
+static void add_stints(struct minimize *m, struct stint_list *list, const struct minimal_run *r, size_t from,
+                       size_t to, uint32_t except) {
     for (size_t i = from; i < to && i < r->count; i++)
-        if (r->stints[i].task != except) stint_list_add(list, r->stints[i].task, r->stints[i].until);
+        if (r->stints[i].task != except) minimize_add_recorded(m, list, &r->stints[i], ROUND_PLACED);
 }
 
 // Does this list make it hang, and its last two stints decide? 1, 0 or -1.
@@ -274,10 +284,10 @@ static int search_acquire_and_fork(struct minimize *m, const struct minimal_run 
         acquired->stint >= forked->stint)
         return 0;
     struct stint_list list = {0};
-    add_stints(&list, r, 0, acquired->stint, 0);
-    add_stints(&list, r, acquired->stint + 1, forked->stint, acquired->task);
-    stint_list_add(&list, acquired->task, acquired->step);
-    stint_list_add(&list, forked->task, forked->step + MORE_STEPS);
+    add_stints(m, &list, r, 0, acquired->stint, 0);
+    add_stints(m, &list, r, acquired->stint + 1, forked->stint, acquired->task);
+    stint_list_add(&list, (struct schedule_stint){.task = acquired->task, .step = acquired->step});
+    stint_list_add(&list, (struct schedule_stint){.task = forked->task, .step = forked->step + MORE_STEPS});
     int found = try_last_pair(m, &list);
     stint_list_release(&list);
     return found;
@@ -288,7 +298,7 @@ static int search_stints(struct minimize *m, const struct minimal_run *r) {
     int found = 0;
     for (size_t n = r->count; !found && n >= 2 && r->count - n < PAIRS && !m->stopped; n--) {
         struct stint_list list = {0};
-        add_stints(&list, r, 0, n, 0);
+        add_stints(m, &list, r, 0, n, 0);
         found = try_last_pair(m, &list);
         stint_list_release(&list);
     }
@@ -301,6 +311,6 @@ int minimize_find_pair(struct minimize *m) {
     int found = search_acquire_and_fork(m, &r);
     if (!found && !m->stopped) found = search_list(m, &m->best);
     if (!found && !m->stopped) found = search_stints(m, &r);
-    free(r.stints);
+    stints_free(r.stints, r.count);
     return found < 0 ? -1 : 0;
 }

@@ -24,6 +24,17 @@ static const char *name_of(const struct minimize *m, uint32_t task) {
     return task <= m->name_count ? m->names[task - 1] : "?";
 }
 
+// "behind libc.so.6+0x8c3b8", where a stint ends at a place; else "".
+static void describe_place(const struct minimize *m, const struct schedule_stint *stint, char *out,
+                           size_t size) {
+    char place[600];
+    *out = 0;
+    if (!stint->place) return;
+    const struct stint_place *p = &m->places.stint_places[stint->place - 1];
+    code_place_format(&p->place, place, sizeof place);
+    snprintf(out, size, "%s %s", p->behind ? "behind" : "at", place);
+}
+
 // ---- text
 
 static void text_again(FILE *out, const struct minimize *m, const char *schedule) {
@@ -45,10 +56,14 @@ static void text_stints(FILE *out, const struct minimize *m) {
         out, 0,
         "Each task runs until it waits, and then the next one in the order in which they were made, except "
         "that first:");
-    for (size_t i = 0; i < m->best.count; i++)
-        report_wrap(out, 2, "%zu. task %" PRIu32 " '%s' runs until its step %" PRIu64 "%s", i + 1,
-                    m->best.v[i].task, name_of(m, m->best.v[i].task), m->best.v[i].step,
+    for (size_t i = 0; i < m->best.count; i++) {
+        const struct schedule_stint *stint = &m->best.v[i];
+        char place[700];
+        describe_place(m, stint, place, sizeof place);
+        report_wrap(out, 2, "%zu. task %" PRIu32 " '%s' runs until its step %" PRIu64 "%s%s%s", i + 1,
+                    stint->task, name_of(m, stint->task), stint->step, place[0] ? ", " : "", place,
                     i + 1 < m->best.count ? ", then" : "");
+    }
 }
 
 static void text_side(FILE *out, const char *letter, const struct side *s) {
@@ -131,10 +146,14 @@ static json_t *json_switches(size_t all, size_t unforced) {
 
 int minimize_report_json(FILE *out, const struct minimize *m) {
     json_t *stints = json_array();
-    for (size_t i = 0; i < m->best.count; i++)
-        json_array_append_new(stints, json_pack("{s:I, s:o, s:I}", "task", (json_int_t)m->best.v[i].task,
-                                                "name", report_json_text(name_of(m, m->best.v[i].task)),
-                                                "until", (json_int_t)m->best.v[i].step));
+    for (size_t i = 0; i < m->best.count; i++) {
+        const struct schedule_stint *stint = &m->best.v[i];
+        char place[700];
+        describe_place(m, stint, place, sizeof place);
+        json_array_append_new(stints, json_pack("{s:I, s:o, s:I, s:o}", "task", (json_int_t)stint->task,
+                                                "name", report_json_text(name_of(m, stint->task)), "until",
+                                                (json_int_t)stint->step, "place", report_json_text(place)));
+    }
     json_t *root =
         json_pack("{s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:O, s:o}", "deadlock", 1, "runs", (json_int_t)m->runs,
                   "recorded", json_switches(recorded_switches(m), count_free(m->recorded, m->recorded_count)),

@@ -14,25 +14,54 @@ enum { FAILURES = 3 };
 
 // ---- lists
 
-void stint_list_add(struct stint_list *list, uint32_t task, uint64_t step) {
+// Which of two ends of a task's stints comes first: a place is behind its step.
+static bool comes_later(const struct schedule_stint *a, const struct schedule_stint *b) {
+    return a->step != b->step ? a->step > b->step : a->place && !b->place;
+}
+
+void stint_list_add(struct stint_list *list, struct schedule_stint stint) {
     // Two stints of one task in a row are one; one that is over when it begins is none.
-    struct schedule_stint *last = list->count ? &list->v[list->count - 1] : NULL;
     size_t before = list->count; // behind its last stint
-    while (before && list->v[before - 1].task != task)
+    while (before && list->v[before - 1].task != stint.task)
         before--;
-    if (!step || (before && list->v[before - 1].step >= step)) return;
-    if (last && last->task == task) {
-        last->step = step;
+    if ((!stint.step && !stint.place) || (before && !comes_later(&stint, &list->v[before - 1]))) return;
+    if (before && before == list->count) {
+        list->v[before - 1] = stint;
         return;
     }
     list->v = reallocarray(list->v, list->count + 1, sizeof *list->v);
     rf_assert(list->v);
-    list->v[list->count++] = (struct schedule_stint){task, step};
+    list->v[list->count++] = stint;
+}
+
+void minimize_add_recorded(struct minimize *m, struct stint_list *list, const struct stint *stint,
+                           enum rounding rounding) {
+    struct schedule_stint out = {.task = stint->task, .step = stint->until};
+    struct stint_place p;
+    memset(&p, 0, sizeof p);
+    if (rounding == ROUND_PLACED && stint->module) {
+        p.behind = stint->end == STINT_ENDS_BEHIND;
+        p.place.offset = stint->offset;
+        snprintf(p.place.module, sizeof p.place.module, "%s", stint->module);
+        out.place = schedule_stint_place(&m->places, &p);
+    }
+    // A state has no place that could be named.
+    bool up = rounding == ROUND_PLACED ? stint->end == STINT_ENDS_BEHIND : rounding == ROUND_UP;
+    if (!out.place && up && stint->end != STINT_ENDS_AT) out.step++;
+    stint_list_add(list, out);
+}
+
+struct schedule minimize_plan(const struct minimize *m, const struct stint_list *list) {
+    struct schedule plan = m->places;
+    plan.strategy = STRATEGY_STINTS;
+    plan.stints = list->v;
+    plan.stint_count = list->count;
+    return plan;
 }
 
 void stint_list_append(struct stint_list *list, const struct stint_list *other, size_t from, size_t to) {
     for (size_t i = from; i < to && i < other->count; i++)
-        stint_list_add(list, other->v[i].task, other->v[i].step);
+        stint_list_add(list, other->v[i]);
 }
 
 void stint_list_release(struct stint_list *list) {
@@ -81,7 +110,7 @@ static bool over(struct minimize *m) {
 
 int minimize_run(struct minimize *m, const struct stint_list *list) {
     if (over(m)) return ENDING_UNKNOWN;
-    const struct schedule plan = {.strategy = STRATEGY_STINTS, .stints = list->v, .stint_count = list->count};
+    const struct schedule plan = minimize_plan(m, list);
     const struct run_once run = {.argv = m->argv,
                                  .environment = m->environment,
                                  .output = m->trace,
@@ -117,7 +146,7 @@ int minimize_try(struct minimize *m, const struct stint_list *list) {
 // ---- what is kept
 
 static int write_schedule(const struct minimize *m, const struct stint_list *list, const char *path) {
-    const struct schedule plan = {.strategy = STRATEGY_STINTS, .stints = list->v, .stint_count = list->count};
+    const struct schedule plan = minimize_plan(m, list);
     FILE *f = fopen(path, "we");
     if (f) schedule_write(f, &plan);
     bool failed = !f || ferror(f);
@@ -154,7 +183,7 @@ int minimize_read_stints(struct minimize *m, const char *path, struct stint_list
     out->switches = count ? count - 1 : 0;
     out->free_switches = count_free(stints, count);
     for (size_t i = 0; list && i < count; i++)
-        stint_list_add(list, stints[i].task, stints[i].until);
-    free(stints);
+        minimize_add_recorded(m, list, &stints[i], ROUND_PLACED);
+    stints_free(stints, count);
     return 0;
 }

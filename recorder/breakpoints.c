@@ -62,7 +62,7 @@ const char *breakpoint_add(struct recorder *r, struct task *t, uint64_t address,
         mm->breaks = realloc(mm->breaks, (size_t)mm->break_room * sizeof *mm->breaks);
         rf_assert(mm->breaks);
     }
-    mm->breaks[mm->break_count++] = (struct breakpoint){address, original, role, on ? role : 0, 0};
+    mm->breaks[mm->break_count++] = (struct breakpoint){address, original, role, on ? role : 0, 0, 0};
     return NULL;
 }
 

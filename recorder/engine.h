@@ -74,6 +74,7 @@ struct breakpoint {
     uint8_t original;
     unsigned roles, on; // bits: enum break_role; without one that is on there is no int3
     size_t yield;       // BREAK_YIELD: the schedule's line
+    uint64_t stints;    // BREAK_STINT: a bit for each of the schedule's stint places
 };
 
 enum break_role {
@@ -82,6 +83,7 @@ enum break_role {
     BREAK_ACQUIRE = 4, // the gate's acquire site: a lock instruction, or a function's first
     BREAK_RETURN = 8,  // where an acquire function returns to
     BREAK_SITE = 16,   // the gate's fork site: never on
+    BREAK_STINT = 32,  // stints end there
 };
 
 // Timers that end in a signal while the process sleeps.
@@ -153,7 +155,9 @@ struct task {
     int64_t priority;    // of PCT
     uint64_t waits_from; // step of the schedule since which it could run, and did not
     bool on_break;       // it stands at a breakpoint and has been counted there: next it goes over
-    struct arrivals {    // at breakpoints since its last landmark
+
+    // at breakpoints since its last landmark
+    struct arrivals {
         uint64_t address, count;
     } * arrivals;
     int arrival_count, arrival_room;
@@ -351,6 +355,11 @@ void strategist_free(struct recorder *r);
 struct task *strategist_choose(struct recorder *r);
 void strategist_resume(struct recorder *r, struct task *t); // t is about to run
 bool strategist_slice_over(struct recorder *r);             // at a tick of the timer
+
+// At a breakpoint with BREAK_STINT: does t's stint end here? Then, when the landmark has been made, it is over.
+bool strategist_stint_ends(struct recorder *r, const struct task *t, const struct breakpoint *b,
+                           bool *behind);
+void strategist_stint_over(struct recorder *r, const struct task *t, const struct breakpoint *b);
 
 // ---- gate.c: the fork gate
 void gate_begin(struct recorder *r);

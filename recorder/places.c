@@ -71,6 +71,14 @@ static void find_places(const struct mapped *x) {
         else
             breakpoint_at(x->t->mm, at)->yield = i;
     }
+    for (size_t i = 0; i < s->stint_place_count; i++) {
+        if (!locate(x, &s->stint_places[i].place, &at)) continue;
+        const char *why = breakpoint_add(x->r, x->t, at, BREAK_STINT, true);
+        if (why)
+            say_unusable(x, &s->stint_places[i].place, why);
+        else
+            breakpoint_at(x->t->mm, at)->stints |= 1ull << i;
+    }
 }
 
 void places_mapped(struct recorder *r, struct task *t, const struct module_facts *f, int fd, const char *name,
@@ -102,10 +110,14 @@ enum break_wish breakpoint_wish(struct recorder *r, struct task *t, const struct
     if (!wish && b->on & BREAK_RETURN) wish = gate_return(r, t, regs);
     if (!wish && b->on & BREAK_FORK) wish = gate_fork_entry(r, t, regs);
     if (!wish && b->on & BREAK_YIELD) wish = yield_wish(r, t, b);
+    bool behind;
+    if (!wish && b->on & BREAK_STINT && strategist_stint_ends(r, t, b, &behind))
+        wish = behind ? WISH_BEHIND : WISH_LAND;
     return wish;
 }
 
 void breakpoint_landed(struct recorder *r, struct task *t, const struct breakpoint *b) {
     if (b->on & BREAK_YIELD) t->yielded = true;
+    if (b->on & BREAK_STINT) strategist_stint_over(r, t, b);
     if (r->gate) gate_landed(r, t);
 }

@@ -280,23 +280,48 @@ static int switch_line(struct line *l) {
     return 0;
 }
 
+uint32_t schedule_stint_place(struct schedule *s, const struct stint_place *p) {
+    for (size_t i = 0; i < s->stint_place_count; i++)
+        if (s->stint_places[i].behind == p->behind &&
+            !memcmp(&s->stint_places[i].place, &p->place, sizeof p->place))
+            return (uint32_t)i + 1;
+    if (s->stint_place_count == STINT_PLACES) return 0;
+    s->stint_places = reallocarray(s->stint_places, s->stint_place_count + 1, sizeof *s->stint_places);
+    rf_assert(s->stint_places);
+    s->stint_places[s->stint_place_count++] = *p;
+    return (uint32_t)s->stint_place_count;
+}
+
 static int stints_line(struct line *l) {
     return one_strategy(l, STRATEGY_STINTS);
+}
+
+// "at PLACE" or "behind PLACE", or nothing: its number into *at.
+static int stint_place(struct line *l, uint32_t *at) {
+    struct schedule *s = l->s;
+    struct stint_place p;
+    memset(&p, 0, sizeof p);
+    p.behind = accept(l, "behind");
+    if (!p.behind && !accept(l, "at")) return 0;
+    if (place(l, &p.place) < 0) return -1;
+    *at = schedule_stint_place(s, &p);
+    return *at ? 0 : bad(l, "more than %d places of stints", STINT_PLACES);
 }
 
 static int stint_line(struct line *l) {
     struct schedule *s = l->s;
     uint64_t task = 0, step = 0;
+    uint32_t at = 0;
     if (one_strategy(l, STRATEGY_STINTS) < 0 || number(l, "a task", 1, UINT32_MAX, &task) < 0) return -1;
     if (!accept(l, "until")) return bad(l, "a stint is 'TASK until STEP'");
-    if (number(l, "a step", 1, UINT64_MAX / 2, &step) < 0) return -1;
+    if (number(l, "a step", 1, UINT64_MAX / 2, &step) < 0 || stint_place(l, &at) < 0) return -1;
     if ((s->stint_count & (s->stint_count - 1)) == 0) {
         size_t room = s->stint_count ? s->stint_count * 2 : 1;
         struct schedule_stint *more = realloc(s->stints, room * sizeof *more);
         rf_assert(more);
         s->stints = more;
     }
-    s->stints[s->stint_count++] = (struct schedule_stint){(uint32_t)task, step};
+    s->stints[s->stint_count++] = (struct schedule_stint){(uint32_t)task, at, step};
     return 0;
 }
 
@@ -427,6 +452,7 @@ int schedule_read(const char *path, struct schedule *out, struct rf_error *err) 
 void schedule_release(struct schedule *s) {
     free(s->switches);
     free(s->stints);
+    free(s->stint_places);
     free(s->gate.from);
     memset(s, 0, sizeof *s);
 }
@@ -460,6 +486,17 @@ static void write_gate(FILE *out, const struct gate_plan *g) {
     }
 }
 
+static void write_stint(FILE *out, const struct schedule *s, const struct schedule_stint *stint) {
+    char text[600];
+    fprintf(out, "stint %u until %llu", stint->task, U(stint->step));
+    if (stint->place) {
+        const struct stint_place *p = &s->stint_places[stint->place - 1];
+        code_place_format(&p->place, text, sizeof text);
+        fprintf(out, " %s %s", p->behind ? "behind" : "at", text);
+    }
+    fputc('\n', out);
+}
+
 void schedule_write(FILE *out, const struct schedule *s) {
     fputs("refork schedule 1\n", out);
     if (s->gate.given) write_gate(out, &s->gate);
@@ -480,7 +517,7 @@ void schedule_write(FILE *out, const struct schedule *s) {
         fprintf(out, "switch %llu %u\n", U(s->switches[i].step), s->switches[i].task);
     if (s->strategy == STRATEGY_STINTS) fputs("stints\n", out);
     for (size_t i = 0; i < s->stint_count; i++)
-        fprintf(out, "stint %u until %llu\n", s->stints[i].task, U(s->stints[i].step));
+        write_stint(out, s, &s->stints[i]);
 }
 
 // ---- random choices

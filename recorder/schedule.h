@@ -19,6 +19,7 @@ struct code_place {
 };
 
 #define SCHEDULE_YIELDS 16
+#define STINT_PLACES    64
 #define GATE_FROM_MAX   64
 
 // Where the forking task is held until the lock is taken. AFTER_ACQUIRE: nowhere, it is the task that takes the lock that
@@ -65,10 +66,17 @@ struct schedule_switch {
     uint32_t task; // in creation order, from 1
 };
 
-// It is this task's stint until it has made so many steps of its own (event_own_steps, and library calls).
+// It is this task's stint until it has made so many steps of its own (event_own_steps, and library calls); with a place,
+// until it comes there after that step and before the next one.
 struct schedule_stint {
-    uint32_t task; // in creation order, from 1
+    uint32_t task;  // in creation order, from 1
+    uint32_t place; // of the schedule's stint places, from 1; 0: none
     uint64_t step;
+};
+
+struct stint_place {
+    struct code_place place;
+    bool behind; // the instruction there has been executed
 };
 
 // A place where a task gives way, at every `every`-th time that it comes there.
@@ -86,6 +94,8 @@ struct schedule {
     size_t switch_count;
     struct schedule_stint *stints; // one after the other
     size_t stint_count;
+    struct stint_place *stint_places; // at most STINT_PLACES
+    size_t stint_place_count;
     struct schedule_yield yields[SCHEDULE_YIELDS];
     size_t yield_count;
 };
@@ -101,6 +111,8 @@ int schedule_read(const char *path, struct schedule *out, struct rf_error *err);
 void schedule_release(struct schedule *s);
 // Writes the text that schedule_parse reads back.
 void schedule_write(FILE *out, const struct schedule *s);
+// The number of a place in s->stint_places, where it is put if it is not there yet; 0: there is no room.
+uint32_t schedule_stint_place(struct schedule *s, const struct stint_place *p);
 // Parses a place ("libc.so.6+0x1234"); false: none.
 bool code_place_parse(const char *text, struct code_place *out);
 // "before-prepare", ...

@@ -183,7 +183,11 @@ void signal_deliver(struct recorder *r, struct task *t, int at) {
     *link = s->next;
     free(s);
     if (action_of(t, info.si_signo) != ACT_HANDLER) {
-        // Nothing to see for the program: raised again, it comes at once, at this landmark.
+        // Nothing to see for the program: it comes at once, at this landmark, with the next resume or raised again.
+        if (at == 0 && t->in_signal_stop && ptrace(PTRACE_SETSIGINFO, t->tid, 0, &info) == 0) {
+            t->inject_signal = info.si_signo;
+            return;
+        }
         syscall(SYS_tgkill, t->process->pid, t->tid, info.si_signo);
         return;
     }

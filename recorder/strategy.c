@@ -18,6 +18,8 @@ enum {
     // The same without any landmark in so many ticks of the timer: a busy loop. Its place is not reproduced. Ticks, for
     // they do not pass while the machine runs something else.
     STARVE_TICKS = 100,
+    // ... of a task that runs outside of all stints: a child that spins for ever is known after a dozen slices.
+    STARVE_TICKS_BESIDE = 20,
 };
 
 struct strategist {
@@ -221,11 +223,28 @@ static struct task *stint_task(struct recorder *r) {
         struct task *t = task_numbered(r, stint->task);
         if (!t && stint->task > r->task_numbers) return NULL;
         if (t) s->stint_steps = own_steps(r, t);
-        if (t && s->stint_steps < stint->step) return t;
+        // Where the place is missed the next step ends it.
+        if (t && s->stint_steps < stint->step + (stint->place != 0)) return t;
         // The step behind the last one is its end.
         if (!t && s->stint_steps + 1 < stint->step && !s->misfits++) s->first_misfit = stint->step;
     }
     return NULL;
+}
+
+bool strategist_stint_ends(struct recorder *r, const struct task *t, const struct breakpoint *b,
+                           bool *behind) {
+    struct strategist *s = r->strategist;
+    if (!s || s->kind != STRATEGY_STINTS || stint_task(r) != t) return false;
+    const struct schedule_stint *stint = &s->plan->stints[s->next];
+    if (!stint->place || !(b->stints >> (stint->place - 1) & 1)) return false;
+    *behind = s->plan->stint_places[stint->place - 1].behind;
+    uint64_t calls = s->mm == t->mm->id ? clock_count(t->mm) - s->count : 0; // since it was resumed
+    return own_steps(r, t) + calls >= stint->step;
+}
+
+void strategist_stint_over(struct recorder *r, const struct task *t, const struct breakpoint *b) {
+    bool behind;
+    if (strategist_stint_ends(r, t, b, &behind)) r->strategist->next++;
 }
 
 // Nobody else runs while the task whose stint it is sleeps for a time: so the order does not depend on how fast the
@@ -279,6 +298,11 @@ static void count_steps(struct strategist *s, struct task *c, unsigned ready) {
     if (s->many && !(c && c->at_tick)) s->steps++;
 }
 
+static unsigned starve_ticks(struct recorder *r) {
+    bool beside = r->strategist->kind == STRATEGY_STINTS && stint_task(r) != r->current;
+    return beside ? STARVE_TICKS_BESIDE : STARVE_TICKS;
+}
+
 struct task *strategist_choose(struct recorder *r) {
     struct strategist *s = r->strategist;
     struct task *c = r->current;
@@ -290,7 +314,7 @@ struct task *strategist_choose(struct recorder *r) {
     if (!ready) return NULL;
     bool limited = s->kind == STRATEGY_PCT || s->kind == STRATEGY_DELAY;
     bool starves = s->many && c && c->number == s->runner &&
-                   ((limited && s->steps - s->since > STARVE_STEPS) || s->ticks > STARVE_TICKS);
+                   ((limited && s->steps - s->since > STARVE_STEPS) || s->ticks > starve_ticks(r));
     s->ticks = 0;
     s->starves = starves;
     // A loop that sleeps between its looks is as little to be waited for as one that yields.
@@ -336,7 +360,8 @@ void strategist_resume(struct recorder *r, struct task *t) {
     if (s->kind == STRATEGY_STINTS) {
         uint64_t own = own_steps(r, t);
         bool limited = stint_task(r) == t;
-        clock_set_limit(t->mm, limited ? s->count + s->plan->stints[s->next].step - own : ~0ull);
+        const struct schedule_stint *stint = &s->plan->stints[s->next];
+        clock_set_limit(t->mm, limited ? s->count + stint->step + (stint->place != 0) - own : ~0ull);
         return;
     }
     uint64_t point = s->many ? next_point(s) : ~0ull;
@@ -344,5 +369,5 @@ void strategist_resume(struct recorder *r, struct task *t) {
 }
 
 bool strategist_slice_over(struct recorder *r) {
-    return ++r->strategist->ticks > STARVE_TICKS;
+    return ++r->strategist->ticks > starve_ticks(r);
 }

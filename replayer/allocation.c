@@ -86,7 +86,8 @@ struct search {
     const struct history *history;
     size_t space;
     uint64_t address, until;
-    uint64_t last; // calls that begin in later slices are not looked at (they were in the window before)
+    uint64_t begin; // the search goes backwards from there
+    uint64_t last;  // calls that begin in later slices are not looked at (they were in the window before)
     struct call *pending; // calls that have not returned
     size_t count, room;
     uint64_t hits, slice;
@@ -280,7 +281,7 @@ static int run(struct search *s, uint64_t from, uint64_t until, struct rf_error 
 }
 
 static int find_call(struct search *s, struct rf_error *err) {
-    uint64_t end = s->until;
+    uint64_t end = s->begin;
     for (uint64_t window = FIRST_WINDOW; end && !s->found && !s->blind; window *= WINDOW_FACTOR) {
         uint64_t from = end > window ? end - window : 0;
         if (run(s, from, end, err) < 0) return -1;
@@ -288,7 +289,7 @@ static int find_call(struct search *s, struct rf_error *err) {
     }
     if (!s->found || s->blind) return 0;
     s->capture = true;
-    return run(s, s->call.event - 1, s->until, err);
+    return run(s, s->call.event - 1, s->begin, err);
 }
 
 // Memory that no allocator gave: of mmap itself.
@@ -301,11 +302,12 @@ static int find_mapping(struct search *s, struct rf_error *err) {
         if (timeline_event(s->timeline, n, &e, err) < 0) return -1;
         if (e.kind != EV_SYSCALL || e.nr != SYS_mmap || !(e.flags & EVF_REGS)) continue;
         uint64_t at = (uint64_t)e.ret;
-        if (result_failed(e.ret) || s->address < at || s->address - at >= e.regs.rsi ||
-            e.regs.r10 & MAP_FIXED)
-            continue;
+        if (result_failed(e.ret) || s->address < at || s->address - at >= e.regs.rsi) continue;
         size_t life = history_life(s->history, e.tid, n);
         if (life == NONE || !in_the_past(s, s->history->lives[life].space, n)) continue;
+        // A part of what was mapped before: a module's data, by the loader.
+        found = 0;
+        if (e.regs.r10 & MAP_FIXED) continue;
         found = n;
         start = at;
         size = e.regs.rsi;
@@ -326,8 +328,14 @@ static int find_mapping(struct search *s, struct rf_error *err) {
 }
 
 int allocation_find(struct timeline *t, const struct history *h, size_t space, uint64_t until,
-                    uint64_t address, struct lock_allocation **out, struct rf_error *err) {
-    struct search s = {.timeline = t, .history = h, .space = space, .until = until, .address = address};
+                    uint64_t initialised, uint64_t address, struct lock_allocation **out,
+                    struct rf_error *err) {
+    struct search s = {.timeline = t,
+                       .history = h,
+                       .space = space,
+                       .until = until,
+                       .begin = initialised ? initialised : until,
+                       .address = address};
     int failed = find_call(&s, err);
     if (!failed && !s.found && !s.blind) failed = find_mapping(&s, err);
     free(s.pending);

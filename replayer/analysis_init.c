@@ -121,7 +121,7 @@ int init_find(struct analysis *a, struct waiter *w, struct rf_error *err) {
 struct asked {
     struct finding_lock *lock;
     int tid;
-    uint64_t event;
+    uint64_t event, initialised;
 };
 
 static struct asked asked_of(struct finding *f, size_t i) {
@@ -129,15 +129,16 @@ static struct asked asked_of(struct finding *f, size_t i) {
     const struct finding_point *taken = i ? &f->edges[i - 1].acquired : &f->acquired,
                                *waiting = i ? &f->edges[i - 1].waiting : &f->waiting;
     bool known = taken->event > 1;
-    return (struct asked){lock, known ? taken->tid : waiting->tid, known ? taken->event : waiting->event};
+    return (struct asked){lock, known ? taken->tid : waiting->tid, known ? taken->event : waiting->event,
+                          i ? 0 : f->initialised.event};
 }
 
 static int fill(struct analysis *a, const struct asked *q, struct rf_error *err) {
     struct lock_allocation *found;
     size_t life = history_life(&a->history, q->tid, q->event ? q->event - 1 : 0);
     if (!q->lock->unnamed || life == NONE) return 0;
-    if (allocation_find(a->timeline, &a->history, a->history.lives[life].space, q->event, q->lock->address,
-                        &found, err) < 0)
+    if (allocation_find(a->timeline, &a->history, a->history.lives[life].space, q->event, q->initialised,
+                        q->lock->address, &found, err) < 0)
         return -1;
     if (!found) return 0;
     struct verdict *v = a->verdict;

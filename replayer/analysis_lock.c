@@ -444,8 +444,13 @@ static void without_parameters(char *name) {
 
 // What runs a thread before the program's own code: no part of it, although it may be linked into it.
 static bool runs_threads(const struct stack *s, size_t i) {
-    static const char *const outside[] = {"start_thread", "clone", "clone3", "thread_start",
-                                          "execute_native_thread_routine", "runtime.clone", "runtime.clone.abi0"};
+    static const char *const outside[] = {"start_thread",
+                                          "clone",
+                                          "clone3",
+                                          "thread_start",
+                                          "execute_native_thread_routine",
+                                          "runtime.clone",
+                                          "runtime.clone.abi0"};
     const struct frame *f = &s->frames[i];
     const char *name = stack_plain_name(f->function);
     // musl's, called by its clone

@@ -329,9 +329,11 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
         break;
     case ADVICE_WAKER:
         if (ref->wants == WANTS_GO) {
-            say(f, "Go's runtime needs its threads (the garbage collector, the scheduler, timers), and fork copies only "
+            say(f, "Go's runtime needs its threads (the garbage collector, the scheduler, timers), and fork "
+                   "copies only "
                    "one of them.\n"
-                   "1. Use os/exec, os.StartProcess or syscall.ForkExec, which call nothing of the runtime between fork "
+                   "1. Use os/exec, os.StartProcess or syscall.ForkExec, which call nothing of the runtime "
+                   "between fork "
                    "and exec.\n"
                    "2. Or do in a goroutine what the child does.\n"
                    "3. Or start the program anew with another argument: os/exec with os.Args[0].\n");

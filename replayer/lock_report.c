@@ -262,7 +262,7 @@ static int find_allocation(struct timeline *t, const struct lock_history *h, con
     size_t life = failed ? NONE : history_life(&history, tid, event - 1);
     timeline_set_deadline(t, ALLOCATION_US);
     if (life != NONE)
-        failed = allocation_find(t, &history, history.lives[life].space, event, l->last_address, out, err);
+        failed = allocation_find(t, &history, history.lives[life].space, event, 0, l->last_address, out, err);
     if (timeline_set_deadline(t, 0)) failed = 0;
     history_release(&history);
     return failed;

@@ -85,11 +85,26 @@ static void count_event(struct counting *c, struct counted_task *task, const str
     c->spaces[task->space] = clock;
 }
 
+// Where the breakpoint is that the last stint ended at, as another run has it.
+static void name_end(struct counting *c) {
+    struct stint *last = c->stint_count ? &c->stints[c->stint_count - 1] : NULL;
+    struct view v;
+    struct rf_error err;
+    struct frame f = {0};
+    if (!last || !last->code || last->module || replay_view(timeline_replay(c->t), last->tid, &v, &err) < 0)
+        return;
+    symbols_pc(timeline_symbols(c->t), &v, last->code, &f);
+    if (!f.module) return;
+    last->module = strdup(f.module);
+    last->offset = f.module_offset;
+}
+
 static void add_to_stints(struct counting *c, const struct counted_task *task, const struct event *e,
                           uint64_t before) {
     struct stint *last = c->stint_count ? &c->stints[c->stint_count - 1] : NULL;
     uint32_t number = (uint32_t)(task - c->tasks) + 1;
     if (!last || last->task != number) {
+        name_end(c);
         c->stints = grown(c->stints, c->stint_count, sizeof *c->stints);
         last = &c->stints[c->stint_count++];
         *last = (struct stint){.task = number, .tid = e->tid, .from = before};
@@ -98,15 +113,19 @@ static void add_to_stints(struct counting *c, const struct counted_task *task, c
     last->event = e->number;
     last->forced = e->kind == EV_ENTER;
     last->end = STINT_ENDS_AT;
+    last->code = 0;
+    if (e->kind == EV_BREAK) last->code = (uint64_t)e->ret;
     if (e->kind == EV_BREAK && e->nr == BREAK_BEFORE) last->end = STINT_ENDS_BEFORE;
     if (e->kind == EV_STATE || (e->kind == EV_BREAK && e->nr == BREAK_BEHIND)) last->end = STINT_ENDS_BEHIND;
 }
 
 static void answer(struct counting *c, const struct counted_task *task, uint64_t event) {
     const uint32_t number = (uint32_t)(task - c->tasks) + 1;
-    for (size_t i = 0; i < c->questions.place_count; i++) {
-        struct stint_place *p = &c->questions.places[i];
-        if (p->task != number || task->own > p->step) continue;
+    for (size_t i = 0; i < c->questions.point_count; i++) {
+        struct stint_point *p = &c->questions.points[i];
+        bool found = p->event && p->own == p->step;
+        if (p->task != number || task->own > p->step || found) continue;
+        p->own = task->own;
         p->tid = task->tid;
         p->pid = task->pid;
         p->event = event;
@@ -145,13 +164,20 @@ int stints_read(struct timeline *t, struct stint **out, size_t *count,
         if (!failed) take_event(&c, replay_event(timeline_replay(t)));
         if (!failed) failed = timeline_report(t, n, timeline_last(t), err);
     }
+    if (!failed) name_end(&c);
     free(c.tasks);
     free(c.spaces);
     if (failed) {
-        free(c.stints);
+        stints_free(c.stints, c.stint_count);
         return -1;
     }
     *out = c.stints;
     *count = c.stint_count;
     return 0;
+}
+
+void stints_free(struct stint *stints, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        free(stints[i].module);
+    free(stints);
 }

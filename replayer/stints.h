@@ -18,15 +18,18 @@ struct stint {
     uint64_t from, until; // its own steps, before and behind; one more when it has ended
     uint64_t event;       // the last one
     enum stint_end end;
-    bool forced; // it could not go on: it slept, waited, or ended
+    uint64_t code;   // address of that instruction, of a breakpoint
+    char *module;    // file name of the module with that instruction; NULL: none, or of no breakpoint
+    uint64_t offset; // link-time address in it
+    bool forced;     // it could not go on: it slept, waited, or ended
 };
 
-// The last event of a task at which it had made at most so many steps.
-struct stint_place {
+// The event of a task at which it had made so many steps, else the last one with fewer.
+struct stint_point {
     uint32_t task;
     uint64_t step;
-    int tid, pid; // 0: that task is not in the recording
-    uint64_t event;
+    int tid, pid;        // 0: that task is not in the recording
+    uint64_t event, own; // own: the steps that it had made there
 };
 
 // The first event of a task that is not before `event`.
@@ -40,15 +43,16 @@ struct stint_moment {
 
 // What else is to be told of the recording. Event numbers and steps in, the rest out.
 struct stint_questions {
-    struct stint_place *places;
-    size_t place_count;
+    struct stint_point *points;
+    size_t point_count;
     struct stint_moment *moments;
     size_t moment_count;
 };
 
-// The stints of the recording into *out (from malloc), their number into *count, and the answers (NULL: none). 0, or -1
+// The stints of the recording into *out (for stints_free), their number into *count, and the answers (NULL: none). 0, or -1
 // with *err. Re-executes everything.
 int stints_read(struct timeline *t, struct stint **out, size_t *count,
                 const struct stint_questions *questions, struct rf_error *err);
+void stints_free(struct stint *stints, size_t count);
 
 #endif

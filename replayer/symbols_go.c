@@ -30,7 +30,8 @@ static bool find_table(Elf *elf, const struct module *m, struct table *out) {
         GElf_Shdr header;
         if (!gelf_getshdr(section, &header) || header.sh_type == SHT_NOBITS) continue;
         const char *name = elf_strptr(elf, names, header.sh_name);
-        if (!name || (strcmp(name, ".gopclntab") != 0 && strcmp(name, ".data.rel.ro.gopclntab") != 0)) continue;
+        if (!name || (strcmp(name, ".gopclntab") != 0 && strcmp(name, ".data.rel.ro.gopclntab") != 0))
+            continue;
         if (header.sh_offset > m->size || header.sh_size > m->size - header.sh_offset) return false;
         *out = (struct table){(const char *)m->image + header.sh_offset, header.sh_size};
         return true;
@@ -51,17 +52,21 @@ void symbol_module_go(struct symbol_module *s, Elf *elf, const struct module *m)
         !get(&t, 8, words, sizeof words))
         return;
     uint64_t count = words[0], text = words[2], names = words[3], functions = words[7];
-    if ((magic != 0xfffffff0 && magic != 0xfffffff1) || pointer != 8 || !text || count > FUNCTIONS_MAX) return;
+    if ((magic != 0xfffffff0 && magic != 0xfffffff1) || pointer != 8 || !text || count > FUNCTIONS_MAX)
+        return;
     free(s->symbols);
     s->symbols = calloc(count + 1, sizeof *s->symbols);
     for (uint64_t i = 0; s->symbols && i < count; i++) {
         uint32_t entry[3], facts[2]; // with the next one's begin
-        if (!get(&t, functions + i * 8, entry, sizeof entry) || !get(&t, functions + entry[1], facts, sizeof facts) ||
-            entry[2] < entry[0])
+        if (!get(&t, functions + i * 8, entry, sizeof entry) ||
+            !get(&t, functions + entry[1], facts, sizeof facts) || entry[2] < entry[0])
             return;
         const char *name = name_at(&t, names + facts[1]);
         if (!name || !*name) continue;
-        s->symbols[s->symbol_count++] = (struct symbol){
-            .value = text + entry[0], .size = entry[2] - entry[0], .name = name, .code = true, .function = true};
+        s->symbols[s->symbol_count++] = (struct symbol){.value = text + entry[0],
+                                                        .size = entry[2] - entry[0],
+                                                        .name = name,
+                                                        .code = true,
+                                                        .function = true};
     }
 }

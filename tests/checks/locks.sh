@@ -144,6 +144,36 @@ locks --lock "$address" heap.refork >heap.txt || fail "locks --lock: status $?"
 grep -q 'at byte 24 of 64 bytes from calloc' heap.txt && grep -q 'queue_new at heap_mutex.c' heap.txt || fail "heap: no allocation in the text: $(head -n 5 heap.txt)"
 locks --json heap.refork | jq -e 'all(.locks[]; has("allocated") | not)' >/dev/null || fail "locks: allocations that nobody asked for"
 
+# ---- a lock in the data of a library without symbols has no name, and nobody allocated it: the loader mapped it
+cat >library.c <<'END'
+#include <pthread.h>
+static pthread_mutex_t locks[200];
+void library_lock(void) { pthread_mutex_lock(&locks[150]); }
+END
+cat >uses.c <<'END'
+#include "samples/stage.h"
+void library_lock(void);
+static void *hold(void *unused) {
+    library_lock();
+    hold_over_fork();
+    return unused;
+}
+int main(void) {
+    thread_start(hold);
+    gate_wait(&held);
+    pid_t child = fork();
+    if (child == 0) library_lock();
+    gate_open(&forked);
+    return reap(child);
+}
+END
+gcc -shared -fPIC -O1 -s -o libown.so library.c && gcc -D_GNU_SOURCE "-I$root" -o uses uses.c -L. -lown "-Wl,-rpath,$work" -pthread || fail "gcc"
+clean "$refork" record -o uses.refork -- ./uses >uses.out 2>uses.err </dev/null
+[ $? = 120 ] || fail "record uses: status $?: $(tail -n 3 uses.err)"
+clean "$refork" explain --json uses.refork >uses.json
+jq -e '.findings[0] | .kind == "orphaned-lock" and (.lock.symbol | test("^lock 0x|libown")) and .lock.allocated == null' uses.json >/dev/null ||
+    fail "a library's lock: $(jq -c '.findings[0].lock' uses.json)"
+
 # ---- a damaged trace, and one that is none
 head -c "$(($(stat -c %s kinds.refork) - 100))" kinds.refork >cut.refork
 locks cut.refork >/dev/null 2>cut.err || fail "a trace that was cut: status $?"
