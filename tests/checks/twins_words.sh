@@ -5,7 +5,10 @@
 # shellcheck source=tests/twins.sh
 . "$(dirname "$0")/../twins.sh"
 
+# Nothing vanishes with a thread there: the one lock is the open file's, the other is in memory that processes share.
+always=' flock_left shared_mutex_ended '
 has_twin() {
+    [[ $always != *" $1 "* ]] || return
     grep -qE "^twin [a-z]+ $1 " "$root"/tests/checks/twins_*.sh || fail "the sample '$1' has no rare twin"
 }
 while read -r sample; do

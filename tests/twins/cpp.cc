@@ -50,6 +50,21 @@ void permit_give() {
     log_permit.release();
 }
 
+struct cache {
+    long entries[4];
+    std::mutex lock;
+};
+cache *shared_cache;
+void cache_make() {
+    shared_cache = new cache();
+}
+void cache_lock() {
+    shared_cache->lock.lock();
+}
+void cache_unlock() {
+    shared_cache->lock.unlock();
+}
+
 struct buffer {
     char *data = new char[1000];
     ~buffer() { delete[] data; }
@@ -82,6 +97,7 @@ const twin twins[] = {
      .before = table_write,
      .in_child = table_make},
     {.name = "std_semaphore", .lock = permit_take, .unlock = permit_give},
+    {.name = "heap_new", .set_up = cache_make, .lock = cache_lock, .unlock = cache_unlock},
     {.name = "thread_local", .lock = input_lock, .unlock = mutex_unlock},
     {.name = "static_guard", .lock = configure},
 };

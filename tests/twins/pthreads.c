@@ -2,11 +2,13 @@
 #include "tests/twins/rare.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <threads.h>
 #include <ucontext.h>
@@ -100,6 +102,58 @@ static void report_lock(void) {
     pthread_mutex_lock(&log_mutex);
 }
 
+// ---- mutexes elsewhere
+
+static pthread_mutex_t *made_mutex;
+
+static void mutex_on_heap(void) {
+    struct queue {
+        char name[24];
+        pthread_mutex_t lock;
+    } *q = calloc(1, sizeof *q);
+    if (!q) abort();
+    made_mutex = &q->lock;
+    pthread_mutex_init(made_mutex, NULL);
+}
+static void map_mutex(int flags) {
+    made_mutex = mmap(NULL, 4096, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
+    if (made_mutex == MAP_FAILED) abort();
+}
+static void mutex_in_pool(void) {
+    map_mutex(MAP_PRIVATE);
+    pthread_mutex_init(made_mutex, NULL);
+}
+static void made_lock(void) {
+    pthread_mutex_lock(made_mutex);
+}
+static void made_unlock(void) {
+    pthread_mutex_unlock(made_mutex);
+}
+
+// What others want of the child while it hangs.
+static void mutex_of_processes(void) {
+    pthread_mutexattr_t attr;
+    map_mutex(MAP_SHARED);
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+    pthread_mutex_init(made_mutex, &attr);
+}
+static void lock_both(void) {
+    pthread_mutex_lock(made_mutex);
+    pthread_mutex_lock(&log_mutex);
+}
+
+static int ranges;
+static void open_ranges(void) {
+    ranges = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+    if (ranges < 0) abort();
+}
+static void lock_range_first(void) {
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 100, .l_len = 10};
+    if (fcntl(ranges, F_SETLKW, &range)) abort();
+    pthread_mutex_lock(&log_mutex);
+}
+
 // ---- other locks of pthreads
 
 static pthread_rwlock_t table_lock = PTHREAD_RWLOCK_INITIALIZER;
@@ -188,6 +242,15 @@ static void word_unlock(void) {
     atomic_store(&counter_lock, 0);
 }
 
+static void lock_more(void) {
+    pthread_mutex_lock(&log_mutex);
+    ttas_lock();
+}
+static void unlock_more(void) {
+    word_unlock();
+    pthread_mutex_unlock(&log_mutex);
+}
+
 #define MUTEX .lock = mutex_lock, .unlock = mutex_unlock
 // Of these the child of a fork cannot unlock what its parent locked: the owner's TID is in them.
 #define OWNED(make) MUTEX, .set_up = make, .in_child = make
@@ -204,6 +267,11 @@ static const struct twin twins[] = {
     {"mtx_c11", .set_up = c11_make, .lock = c11_lock, .unlock = c11_unlock},
     {"fiber", .set_up = fiber_make, .lock = fiber_turn, .unlock = fiber_turn, .child = mutex_lock,
      .before = mutex_lock, .in_parent = mutex_unlock, .in_child = mutex_unlock},
+    {"heap_mutex", .set_up = mutex_on_heap, .lock = made_lock, .unlock = made_unlock},
+    {"heap_pool", .set_up = mutex_in_pool, .lock = made_lock, .unlock = made_unlock},
+    {"held_more", .lock = lock_more, .unlock = unlock_more, .child = mutex_lock},
+    {"shared_mutex_stuck", MUTEX, .set_up = mutex_of_processes, .child = lock_both},
+    {"fcntl_stuck", MUTEX, .set_up = open_ranges, .child = lock_range_first},
     {"thread_heaps", .lock = report_lock, .unlock = mutex_unlock},
     {"rwlock_reader", .lock = table_read, .unlock = table_unlock, .child = table_write, .before = table_write,
      .in_child = table_make},
