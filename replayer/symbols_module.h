@@ -83,7 +83,7 @@ const struct variable *symbol_module_variable(struct symbol_module *s, uint64_t 
 // A path of the debug information, absolute where the unit's DW_AT_comp_dir says how.
 const char *symbol_path(struct symbol_module *s, Dwarf_Die *unit, const char *path);
 
-// The path of a Rust v0 name; false: it is none, or has something that is not known.
+// The path of a Rust name, of v0 or the older mangling; false: it is none, or has something that is not known.
 bool symbol_demangle_rust(const char *mangled, char *out, size_t size);
 // The readable name of a function's DIE; NULL: it has none.
 const char *symbol_die_name(struct strings *strings, Dwarf_Die *die);

@@ -1,6 +1,9 @@
 // Names of Rust's v0 mangling (RFC 2603), as far as paths need it: what it cannot read stays as it is. Generic
 // arguments and the impl's own place are parsed and left out:
 //   _RNvMNtNtCs1_3std4sync5mutexNtB2_5Mutex4lock  ->  std::sync::mutex::Mutex::lock
+// And of the older one, which is C++'s with a hash at the end and escapes in the names (rustc's
+// rustc_symbol_mangling/src/legacy.rs):
+//   _ZN3std2rt10lang_start28_$u7b$$u7b$closure$u7d$$u7d$17h168e94e611939a97E  ->  std::rt::lang_start::{closure}
 #include "replayer/symbols_module.h"
 
 #include <ctype.h>
@@ -192,12 +195,77 @@ static void path(struct parser *p) {
     p->depth--;
 }
 
+// ---- the older one
+
+static const struct {
+    const char *escape, *text;
+} escapes[] = {{"$SP$", "@"}, {"$BP$", "*"}, {"$RF$", "&"}, {"$LT$", "<"}, {"$GT$", ">"},
+               {"$LP$", "("}, {"$RP$", ")"}, {"$C$", ","},  {"..", "::"}};
+
+// How many characters of `name` stand for something else, which is written; 0: they are none.
+static size_t escaped(struct parser *p, const char *name, size_t len) {
+    for (size_t i = 0; i < sizeof escapes / sizeof *escapes; i++) {
+        size_t n = strlen(escapes[i].escape);
+        if (n > len || strncmp(name, escapes[i].escape, n)) continue;
+        put(p, escapes[i].text, strlen(escapes[i].text));
+        return n;
+    }
+    unsigned code;
+    int n = 0;
+    char text[16] = "";
+    memcpy(text, name, len < sizeof text - 1 ? len : sizeof text - 1);
+    if (sscanf(text, "$u%2x$%n", &code, &n) != 1 || !n || code < 0x20 || code > 0x7e) return 0;
+    // {{closure}} is {closure} in the other mangling.
+    char c = (char)code;
+    if (!((c == '{' || c == '}') && p->used && p->out[p->used - 1] == c)) put(p, &c, 1);
+    return (size_t)n;
+}
+
+static void old_name(struct parser *p, const char *name, size_t len) {
+    if (len > 1 && name[0] == '_' && name[1] == '$') name++, len--;
+    for (size_t at = 0; at < len && !p->failed;) {
+        size_t n = escaped(p, name + at, len - at);
+        if (!n) put(p, name + at, 1);
+        at += n ? n : 1;
+    }
+}
+
+static bool is_hash(const char *name, size_t len) {
+    return len == 17 && name[0] == 'h' && strspn(name + 1, "0123456789abcdef") >= 16;
+}
+
+static void old_path(struct parser *p) {
+    const char *before = NULL;
+    size_t before_len = 0;
+    while (!p->failed && !take(p, 'E')) {
+        size_t len = 0;
+        if (!isdigit((unsigned char)peek(p))) p->failed = true;
+        while (isdigit((unsigned char)peek(p)) && len < OUT_MAX)
+            len = len * 10 + (size_t)(p->text[p->at++] - '0');
+        if (p->failed || !len || len > p->len - p->at) {
+            p->failed = true;
+            return;
+        }
+        if (before && p->used) put(p, "::", 2);
+        if (before) old_name(p, before, before_len);
+        before = p->text + p->at;
+        before_len = len;
+        p->at += len;
+    }
+    char next = p->text[p->at];
+    if (!before || !is_hash(before, before_len) || (next && next != '.' && next != '@')) p->failed = true;
+}
+
 bool symbol_demangle_rust(const char *mangled, char *out, size_t size) {
     struct parser p = {0};
-    if (strncmp(mangled, "_R", 2)) return false;
-    p.text = mangled + 2;
-    p.len = strcspn(p.text, ".@");
-    path(&p);
+    bool old = !strncmp(mangled, "_ZN", 3);
+    if (!old && strncmp(mangled, "_R", 2)) return false;
+    p.text = mangled + (old ? 3 : 2);
+    p.len = old ? strlen(p.text) : strcspn(p.text, ".@");
+    if (old)
+        old_path(&p);
+    else
+        path(&p);
     if (p.failed || !p.used || p.used >= size) return false;
     memcpy(out, p.out, p.used);
     out[p.used] = 0;

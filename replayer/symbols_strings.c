@@ -76,13 +76,6 @@ static void strip_suffixes(char *name) {
     if (dot && dot != name && dot[1] && strspn(dot + 1, "0123456789") == strlen(dot + 1)) *dot = 0;
 }
 
-// Rust's older mangling is C++'s with a hash at the end: "m::main::h4009bc0cd8b193aa".
-static void strip_hash(char *name) {
-    size_t length = strlen(name);
-    if (length < 20 || strncmp(name + length - 19, "::h", 3)) return;
-    if (strspn(name + length - 16, "0123456789abcdef") == 16) name[length - 19] = 0;
-}
-
 const char *symbol_readable(struct strings *strings, const char *name) {
     if (!name || !*name) return NULL;
     char *copy = strdup(name);
@@ -91,7 +84,6 @@ const char *symbol_readable(struct strings *strings, const char *name) {
     int status = -1;
     char rust[512];
     char *demangled = copy[0] == '_' && copy[1] == 'Z' ? __cxa_demangle(copy, NULL, NULL, &status) : NULL;
-    if (demangled) strip_hash(demangled);
     const char *result = symbol_demangle_rust(copy, rust, sizeof rust)
                              ? strings_add(strings, rust)
                              : strings_add(strings, demangled ? demangled : copy);

@@ -309,7 +309,18 @@ static void test_rust(void **state) {
         {"_RB_", NULL},
         {"_RNvB0_1a", NULL},
         {"_RNvC999999a1b", NULL},
+        {"_ZN1m12write_report17hcd606a7fe87abd13E", "m::write_report"},
+        {"_ZN3std2rt10lang_start28_$u7b$$u7b$closure$u7d$$u7d$17h168e94e611939a97E.llvm.45",
+         "std::rt::lang_start::{closure}"},
+        {"_ZN3std4sync9once_lock17OnceLock$LT$T$GT$10initialize17h1234567890abcdefE",
+         "std::sync::once_lock::OnceLock<T>::initialize"},
+        {"_ZN53_$LT$core..fmt..Error$u20$as$u20$core..fmt..Debug$GT$3fmt17h0123456789abcdefE",
+         "<core::fmt::Error as core::fmt::Debug>::fmt"},
         {"_ZN1aE", NULL},
+        {"_ZN4abcd1b17h0123456789abcdefEv", NULL}, // a C++ function with arguments
+        {"_ZN999999999999999999999a", NULL},
+        {"_ZN17h0123456789abcde", NULL},
+        {"_ZN", NULL},
         {"", NULL},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
