@@ -1,5 +1,5 @@
 #!/bin/bash
-# Rust's Mutex, RwLock and Once, held by a thread that a fork left behind. ('make deps' does not install Rust: 400 MB.)
+# Rust's Mutex, RwLock and Once, held by a thread that a fork left behind. ('make deps' does not install Rust: 275 MB.)
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/real.sh
