@@ -5,8 +5,10 @@
 #include <string.h>
 
 const struct finding *deadlock_cause(const struct verdict *v) {
-    for (size_t i = 0; i < v->count; i++)
-        if (v->findings[i].kind != FINDING_UNKNOWN_WAIT) return &v->findings[i];
+    for (size_t i = 0; i < v->count; i++) {
+        const struct finding *f = &v->findings[i];
+        if (f->kind != FINDING_UNKNOWN_WAIT && !f->caused_by) return f;
+    }
     return NULL;
 }
 

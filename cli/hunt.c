@@ -194,13 +194,15 @@ static int keep(struct hunter *x, struct timeline *t, const struct verdict *v, c
     return keep_schedule(x, plan, f);
 }
 
-// Looks at a run that the recorder stopped: 1 a deadlock of a known cause (kept, if it is new), 0 not, -1.
+// Looks at a run that the recorder stopped: 1 a deadlock (kept, if it is new), 0 not, -1.
 static int judge(struct hunter *x, const struct schedule *plan, const char *how, size_t candidate) {
     struct timeline *t;
     const struct verdict *v;
     if (timeline_open(x->trace, &t, x->err)) return -1;
     int result = timeline_verdict(t, &v, x->err);
     const struct finding *cause_of = result == 0 && v->deadlock ? deadlock_cause(v) : NULL;
+    if (!cause_of && result == 0 && v->deadlock && v->count)
+        cause_of = &v->findings[0]; // it hangs, whatever the cause
     if (cause_of) {
         struct hunt_found f = {.candidate = candidate, .run = x->h.runs};
         snprintf(f.how, sizeof f.how, "%s", how);

@@ -122,6 +122,27 @@ hunted 120 -- "$build/samples/mutex_deadlock"
 json '.runs == 1 and .found[0].how == "the program as it is"'
 replays orphaned-lock log_mutex
 
+# A hang is a deadlock, whatever its cause; who only waits for the one that hangs does not make it known.
+cat >unknown.c <<'END'
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static int word;
+int main(void) {
+    pid_t pid = fork();
+    if (!pid) syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, 0, 0, 0);
+    return waitpid(pid, 0, 0) < 0;
+}
+END
+gcc -g -o unknown unknown.c || fail gcc
+hunted 120 -- ./unknown
+json '.runs == 1 and any(.findings[]; .kind == "unexplained-wait")'
+clean "$refork" minimize found.refork >stdout 2>stderr
+[ $? = 125 ] || fail "minimize of a wait of unknown cause: $(cat stdout stderr)"
+grep -q 'a reason that is not known' stderr || fail "minimize of a wait of unknown cause: $(cat stderr)"
+rm -f unknown found*
+
 # ---- other schedules, by their seed
 for strategy in pct random delay; do
     hunted 0 --strategy $strategy --runs 3 -- "$programs/rare_locks" mutex unused
