@@ -93,3 +93,17 @@ twin() {
     refuted "$name" $fixed "${command[@]}" fixed
     echo "good: $name"
 }
+
+# TWINS_LIST=1: says what twins there are, a line each: the name, then the quoted words of the command. For the bench.
+if [ -n "${TWINS_LIST:-}" ]; then
+    twin() {
+        local name=$2 command=("$twins/$1" "$2")
+        shift 4
+        [ $# = 0 ] || command=(env "$@" "${command[@]}")
+        echo "$name $(printf '%q ' "${command[@]}")"
+    }
+    found() { :; }
+    refuted() { :; }
+    hunted() { :; }
+    holds() { :; }
+fi

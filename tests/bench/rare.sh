@@ -1,6 +1,6 @@
 #!/bin/bash
 # make bench W=rare: how many runs of a program with a rare deadlock it takes until it hangs: natively, by the fork gate (directed), and by the
-# other schedules. ">N": not within N runs. tests/bench/rare.sh BUILD [NAME...]   NATIVE=300 RUNS=60 SEED=1
+# other schedules. ">N": not within N runs. tests/bench/rare.sh BUILD [NAME...]   NATIVE=300 RUNS=60 SEED=1 (of the samples' twins NATIVE=100 RUNS=20)
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 shift
@@ -20,6 +20,15 @@ for kind in mutex recursive rwlock reader spin sem xchg setenv; do rare "$kind" 
 rare static-guard "$build/tests/real/rare_guard"
 rare crowd "$programs/rare_crowd"
 for kind in orphan cycle atfork; do rare "$kind" "$programs/rare_order" $kind; done
+
+twins_from=${#names[@]} # the samples' twins: so many that a row gets fewer runs
+for check in mutex words libc more cpp; do # twins_real.sh has no twins of samples
+    while read -r name command; do
+        names+=("$name")
+        commands+=("$command")
+    done < <(TWINS_LIST=1 bash "$root/tests/checks/twins_$check.sh" "$build" | grep ' ')
+done
+cd "$work" || exit 1
 
 # natively COMMAND...: the run that hung, counted from 1. What has not ended after 5 s hangs: the others take milliseconds.
 natively() {
@@ -48,14 +57,15 @@ hunted() {
     echo 1
 }
 
-echo "runs until a rare deadlock happens (at most $native natively, $runs by refork hunt, with seed $seed; directed ends when no candidate is left)"
-printf '%-13s %10s %10s %10s %10s %10s\n' '' native directed pct random delay
+echo "runs until a rare deadlock happens (at most $native natively, $runs by refork hunt, a third of that for the samples' twins, seed $seed; directed ends when no candidate is left)"
+printf '%-21s %10s %10s %10s %10s %10s\n' '' native directed pct random delay
 wanted=" $* "
 for i in "${!names[@]}"; do
     [ $# = 0 ] || [[ $wanted == *" ${names[i]} "* ]] || continue
     eval "command=(${commands[i]})"
+    [ "$i" -lt "$twins_from" ] || native=${NATIVE:-100} runs=${RUNS:-20}
     row=("$(natively "${command[@]}")") || exit 1
     for strategy in directed pct random delay; do row+=("$(hunted $strategy "${command[@]}")") || exit 1; done
-    printf '%-13s %10s %10s %10s %10s %10s\n' "${names[i]}" "${row[@]}"
+    printf '%-21s %10s %10s %10s %10s %10s\n' "${names[i]}" "${row[@]}"
 done
 rm -rf "$work"
