@@ -70,6 +70,23 @@ static const char program[] =
     " madvise(page, 4096, MADV_DONTNEED); bump(&words[0]);\n"
     " printf(\"%d %d\\n\", words[0], words[1]); return system(\"/bin/true\"); }\n";
 
+static int record_program(void) {
+    // In a child: recording pins the process to a CPU.
+    pid_t pid = fork();
+    if (!pid) {
+        int null = open("/dev/null", O_WRONLY);
+        dup2(null, 1);
+        char binary[64], *argv[] = {binary, NULL};
+        snprintf(binary, sizeof binary, "%s/p", folder);
+        struct record_options o = {.output = trace, .argv = argv, .paranoid_every = 1};
+        struct record_result result;
+        struct rf_error err;
+        _exit(record_run(&o, &result, &err) < 0 ? 1 : result.status);
+    }
+    int status;
+    return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -1;
+}
+
 static int setup(void **state) {
     (void)state;
     if (!mkdtemp(folder)) return -1;
@@ -82,19 +99,7 @@ static int setup(void **state) {
     snprintf(command, sizeof command, "gcc -O1 -w -o %s %s -pthread", binary, path);
     if (system(command)) return -1;
     snprintf(trace, sizeof trace, "%s/p.refork", folder);
-    // In a child: recording pins the process to a CPU.
-    pid_t pid = fork();
-    if (!pid) {
-        int null = open("/dev/null", O_WRONLY);
-        dup2(null, 1);
-        char *argv[] = {binary, NULL};
-        struct record_options o = {.output = trace, .argv = argv, .paranoid_every = 1};
-        struct record_result result;
-        struct rf_error err;
-        _exit(record_run(&o, &result, &err) < 0 ? 1 : result.status);
-    }
-    int status;
-    return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -1;
+    return record_program();
 }
 
 static int teardown(void **state) {
@@ -204,6 +209,13 @@ static void test_same_outcome(void **state) {
     (void)state;
     struct client carried = {0}, executed = {.execute = true};
     whole_replay(&carried);
+    // Where the timer finds a thread, and so which instruction of its loop gets the stub, is luck: now and then it is none
+    // with a breakpoint.
+    for (int tries = 0; tries < 20 && !(carried.states > 0 && carried.in_stub > 0); tries++) {
+        assert_int_equal(record_program(), 0);
+        carried = (struct client){0};
+        whole_replay(&carried);
+    }
     whole_replay(&executed);
     assert_true(carried.hits > 5000); // the loops of both threads at the least
     // None of them was missed, although the loop's site is in the middle of all: searches ran comparing stubs, then
