@@ -37,13 +37,14 @@ got=$?
 [ $got = 130 ] || fail "replay of the interrupted one: status $got: $(cat stderr)"
 [ "$(cat stdout)" = begin ] || fail "replay of the interrupted one: $(cat stdout)"
 
-# A program that handles Ctrl-C goes on.
-tmux send-keys "clear; '$refork' record -o trap.refork -- bash -c 'trap \"echo trapped\" INT; echo begin; sleep 100; echo after; exit 4'; echo status \$?" Enter
-until_true shows '^begin$' || fail "did not begin: $(screen)"
+# A program that handles Ctrl-C goes on. Its first line is not one that the screen still shows from the program before:
+# a Ctrl-C that comes before the shell has read the line ends the line, and nothing ever runs.
+tmux send-keys "clear; '$refork' record -o trap.refork -- bash -c 'trap \"echo trapped\" INT; echo ready to trap; sleep 100; echo after; exit 4'; echo status \$?" Enter
+until_true shows '^ready to trap$' || fail "did not begin: $(screen)"
 tmux send-keys C-c
 until_true shows '^status 4' || fail "trapped Ctrl-C: $(screen)"
 clean "$refork" replay --batch trap.refork >stdout 2>stderr
 got=$?
 [ $got = 4 ] || fail "replay of the trapped one: status $got: $(cat stderr)"
-printf 'begin\ntrapped\nafter\n' | cmp - stdout || fail "replay of the trapped one: $(cat stdout)"
+printf 'ready to trap\ntrapped\nafter\n' | cmp - stdout || fail "replay of the trapped one: $(cat stdout)"
 rm -rf "$work"
