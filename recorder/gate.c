@@ -628,6 +628,24 @@ bool gate_child_loops(const struct recorder *r) {
     return loops;
 }
 
+static bool descends(const struct recorder *r, int pid, int from) {
+    for (int generations = 0; pid != from && generations < 1000; generations++) {
+        const struct process *p = r->processes;
+        while (p && p->pid != pid)
+            p = p->next;
+        if (!p) return false;
+        pid = p->parent_pid;
+    }
+    return pid == from;
+}
+
+// Whatever kind of word it is: in the child nobody else can free what the parked task had taken.
+bool gate_lock_awaited(const struct recorder *r, const struct task *t) {
+    const struct gate *g = r->gate;
+    return (g->state == FORKED || g->state == WATCH) && waits_in_futex(t) && word_is_of_the_lock(g, t) &&
+           descends(r, t->process->pid, g->child);
+}
+
 // Nobody whom the gate lets run can. True: somebody has been released.
 bool gate_idle(struct recorder *r) {
     struct gate *g = r->gate;
@@ -678,17 +696,6 @@ void gate_ended(struct recorder *r, struct task *t, int status) {
         g->parked = NULL;
         g->state = WATCH;
     }
-}
-
-static bool descends(const struct recorder *r, int pid, int from) {
-    for (int generations = 0; pid != from && generations < 1000; generations++) {
-        const struct process *p = r->processes;
-        while (p && p->pid != pid)
-            p = p->next;
-        if (!p) return false;
-        pid = p->parent_pid;
-    }
-    return pid == from;
 }
 
 void gate_end(struct recorder *r) {
