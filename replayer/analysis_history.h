@@ -35,7 +35,8 @@ struct stuck {
     uint64_t event; // STUCK, or where the wait was ended from outside, or the end of the trace
     size_t life;
     bool proved, main;
-    bool guessed;     // there is no STUCK event: the recording, or the program from outside, was ended while it waited
+    bool
+        guessed; // there is no STUCK event: the recording, or the program from outside, was ended while it waited
     bool interrupted; // guessed, and the call has returned: a signal has ended it
     // As in PIECE_WAIT of core/events.def:
     enum wait_kind wait;
