@@ -11,9 +11,10 @@ program=$build/tests/programs/server
 
 # The child, asleep in its wait.
 asleep() {
-    local pid
+    local pid tasks
     for pid in $(pgrep -f "^$program"); do
-        [ "$(ls "/proc/$pid/task" | wc -l)" = 1 ] && grep -q futex "/proc/$pid/wchan" && return 0
+        tasks=("/proc/$pid/task"/*)
+        [ ${#tasks[@]} = 1 ] && grep -q futex "/proc/$pid/wchan" && return 0
     done
     return 1
 }
