@@ -135,6 +135,11 @@ static void on_pair(struct history *h, const struct event *e, const struct life 
 }
 
 // Where the fd is that bytes go to or come from; -1: of another call.
+// The kernel's restart codes, include/linux/errno.h: the call goes on waiting.
+static bool restarts(int64_t ret) {
+    return ret <= -512 && ret >= -516;
+}
+
 static int fd_argument(int32_t nr) {
     switch (nr) {
     case SYS_read:
@@ -198,11 +203,6 @@ static void on_fds(struct history *h, const struct event *e, const struct life *
     if (e->nr == SYS_pipe || e->nr == SYS_pipe2 || e->nr == SYS_socketpair) on_pair(h, e, l);
     if (argument >= 0) on_use(h, e, l, (int)l->args[argument]);
     if (takes_lock(e, l)) on_lock(h, e, l);
-}
-
-// The kernel's restart codes, include/linux/errno.h: the call goes on waiting.
-static bool restarts(int64_t ret) {
-    return ret <= -512 && ret >= -516;
 }
 
 // Its calls return again and again, and it is stuck all the same.
@@ -356,7 +356,8 @@ static void on_event(struct history *h, const struct event *e) {
         const uint64_t args[6] = {e->regs.rdi, e->regs.rsi, e->regs.rdx, e->regs.r10, e->regs.r8, e->regs.r9};
         memcpy(l->args, args, sizeof args);
         l->nr = e->nr;
-        l->in_call = e->kind == EV_ENTER;
+        // A call that nobody came between is one event, also when it was interrupted and goes on.
+        l->in_call = e->kind == EV_ENTER || restarts(e->ret);
     }
     switch (e->kind) {
     case EV_EXEC:

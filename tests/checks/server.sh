@@ -22,6 +22,7 @@ asleep() {
 # ended MODE SIGNAL WHOM: records `server MODE` and sends SIGNAL, to the child and then the server, or to all of the group
 ended() {
     rm -f live.refork
+    : >stdout
     "${as_clean[@]}" setsid "$refork" record --no-explain -o live.refork -- "$program" "$1" >stdout 2>stderr &
     local leader=$! pids
     until_true grep -q ready stdout || fail "$1: not ready: $(cat stderr)"
