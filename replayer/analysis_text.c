@@ -51,7 +51,9 @@ void text_lock(struct timeline *t, const struct history *h, int tid, const struc
     bool shared = life != NONE && history_shared(h, h->lives[life].space, ref->base, timeline_position(t));
     lock_name(timeline_symbols(t), &view, ref->kind, ref->base, shared, out);
     const struct view_map *map = out->unnamed ? view_find(&view, ref->base) : NULL;
-    if (map && on_a_stack(t, h, tid, map, ref->base, out)) out->unnamed = false;
+    if (!map || !on_a_stack(t, h, tid, map, ref->base, out)) return;
+    out->unnamed = false;
+    out->of_this_run = true;
 }
 
 // ---- the reason
