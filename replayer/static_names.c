@@ -9,8 +9,9 @@
 #include <string.h>
 
 enum {
-    FIXED_MIN = 24, // bytes of a section that must be equal: as many bits as two hashes
-    ANCHOR = 8,     // bytes that a section is looked for by
+    FIXED_MIN = 12,    // bytes of a section that must be equal
+    FIXED_ENOUGH = 24, // with fewer, the functions that it calls must be those that it says
+    ANCHOR = 8,        // bytes that a section is looked for by
     NO_SECTION = UINT32_MAX,
     DATA_MAX = 16, // sections of variables that a section of code leads to
 };
@@ -36,7 +37,12 @@ static const char *const usual[] = {
 struct match {
     uint64_t vaddr;
     size_t section;
-    bool dropped;
+    enum { MATCH_KEPT, MATCH_DOUBTFUL, MATCH_DROPPED } state;
+};
+
+struct called { // a function whose place is known
+    const char *name;
+    uint64_t vaddr;
 };
 
 struct search {
@@ -48,6 +54,8 @@ struct search {
     size_t slot_count; // a power of two
     struct match *matches;
     size_t match_count, match_room;
+    struct called *called; // sorted by name
+    size_t called_count, called_room;
 };
 
 static void add_pattern(struct static_libraries *l, const char *pattern) {
@@ -132,7 +140,7 @@ static void scan(struct search *s, const Elf64_Phdr *load) {
                 s->matches = reallocarray(s->matches, s->match_room, sizeof *s->matches);
                 rf_assert(s->matches);
             }
-            s->matches[s->match_count++] = (struct match){load->p_vaddr + i - s->at[k], k, false};
+            s->matches[s->match_count++] = (struct match){load->p_vaddr + i - s->at[k], k, MATCH_KEPT};
         }
     }
 }
@@ -166,22 +174,120 @@ static const char *first_function(const struct search *s, const struct match *m)
     return best;
 }
 
-// Two members with the same code and other names (wrappers around different functions) say nothing. What lies in
-// another section is a part of that one.
-static void choose(struct search *s) {
-    if (!s->match_count) return;
-    qsort_r(s->matches, s->match_count, sizeof *s->matches, by_place, s);
+static bool same_name(const struct search *s, const struct match *m, const struct match *o) {
+    const char *a = first_function(s, m), *b = first_function(s, o);
+    return a && b && !strcmp(a, b);
+}
+
+static bool same_place(const struct search *s, const struct match *m, const struct match *o) {
+    return m->vaddr == o->vaddr && size_of(s, m) == size_of(s, o);
+}
+
+// What lies in another section is a part of that one. Of several with the same code and other names (wrappers around
+// different functions) it is not known yet which.
+static void sweep(struct search *s) {
     struct match *last = NULL;
     for (size_t i = 0; i < s->match_count; i++) {
         struct match *m = &s->matches[i];
+        if (m->state == MATCH_DROPPED) continue;
+        if (last && m->vaddr < last->vaddr + size_of(s, last)) {
+            bool alike = same_place(s, m, last) && !same_name(s, m, last);
+            m->state = alike ? MATCH_DOUBTFUL : MATCH_DROPPED;
+            if (alike) last->state = MATCH_DOUBTFUL;
+            continue;
+        }
+        if (s->libraries.sections[m->section].fixed < FIXED_ENOUGH)
+            m->state = MATCH_DOUBTFUL; // is not in anything, and hides nothing
+        else
+            last = m;
+    }
+}
+
+static int by_name(const void *a, const void *b) {
+    const struct called *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
+static void note_called(struct search *s, const struct match *m) {
+    const struct static_section *c = &s->libraries.sections[m->section];
+    const struct static_object *o = &s->libraries.objects[c->object];
+    Elf64_Sym symbol;
+    const char *name;
+    for (size_t i = 0; i < o->symbol_count && static_symbol(o, i, &symbol, &name); i++) {
+        if (!name || symbol.st_shndx != c->index || ELF64_ST_TYPE(symbol.st_info) != STT_FUNC ||
+            ELF64_ST_BIND(symbol.st_info) == STB_LOCAL)
+            continue;
+        if (s->called_count == s->called_room) {
+            s->called_room = s->called_room ? s->called_room * 2 : 1024;
+            s->called = reallocarray(s->called, s->called_room, sizeof *s->called);
+            rf_assert(s->called);
+        }
+        s->called[s->called_count++] = (struct called){name, m->vaddr + symbol.st_value};
+    }
+}
+
+// Where the linker put what relocation i of the match refers to (its symbol, the addend aside); false: not said there.
+static bool target_of(const struct search *s, const struct match *m, const Elf64_Rela *r, uint64_t *out) {
+    uint32_t type = ELF64_R_TYPE(r->r_info);
+    uint64_t offset;
+    int32_t value;
+    if ((type != R_X86_64_PC32 && type != R_X86_64_PLT32) ||
+        !elf_module_to_offset(s->m, m->vaddr + r->r_offset, &offset) ||
+        !elf_read(s->m, offset, &value, sizeof value))
+        return false;
+    *out = m->vaddr + r->r_offset + (uint64_t)(int64_t)value - (uint64_t)r->r_addend;
+    return true;
+}
+
+// Does it call what its library says, as far as that is known by name? At least one call must be.
+static bool calls_agree(const struct search *s, const struct match *m) {
+    const struct static_section *c = &s->libraries.sections[m->section];
+    const struct static_object *o = &s->libraries.objects[c->object];
+    size_t agree = 0;
+    for (size_t i = 0; i < c->relocation_count; i++) {
+        Elf64_Rela r;
+        Elf64_Sym symbol;
+        uint64_t target;
+        struct called key = {0};
+        if (!static_relocation(&s->libraries, c, i, &r) ||
+            !static_symbol(o, ELF64_R_SYM(r.r_info), &symbol, &key.name) || !key.name ||
+            symbol.st_shndx != SHN_UNDEF || !target_of(s, m, &r, &target))
+            continue;
+        const struct called *f = bsearch(&key, s->called, s->called_count, sizeof key, by_name);
+        if (!f) continue;
+        if (f->vaddr != target) return false;
+        agree++;
+    }
+    return agree > 0;
+}
+
+static void choose(struct search *s) {
+    if (!s->match_count) return;
+    qsort_r(s->matches, s->match_count, sizeof *s->matches, by_place, s);
+    sweep(s);
+    for (size_t i = 0; i < s->match_count; i++)
+        if (s->matches[i].state == MATCH_KEPT) note_called(s, &s->matches[i]);
+    if (s->called_count) qsort(s->called, s->called_count, sizeof *s->called, by_name);
+    for (size_t i = 0; i < s->match_count; i++) {
+        struct match *m = &s->matches[i];
+        if (m->state == MATCH_DOUBTFUL) m->state = calls_agree(s, m) ? MATCH_DOUBTFUL : MATCH_DROPPED;
+    }
+    // What is left must be alone in its place.
+    struct match *last = NULL;
+    for (size_t i = 0; i < s->match_count; i++) {
+        struct match *m = &s->matches[i];
+        if (m->state == MATCH_DROPPED) continue;
         if (!last || m->vaddr >= last->vaddr + size_of(s, last)) {
             last = m;
             continue;
         }
-        m->dropped = true;
-        if (m->vaddr != last->vaddr || size_of(s, m) != size_of(s, last)) continue;
-        const char *a = first_function(s, last), *b = first_function(s, m);
-        if (!a || !b || strcmp(a, b) != 0) last->dropped = true;
+        if (m->state == MATCH_KEPT && last->state == MATCH_DOUBTFUL) {
+            last->state = MATCH_DROPPED;
+            last = m;
+            continue;
+        }
+        if (same_place(s, m, last) && !same_name(s, m, last)) last->state = MATCH_DROPPED;
+        m->state = MATCH_DROPPED;
     }
 }
 
@@ -210,20 +316,15 @@ static size_t find_data(const struct search *s, const struct match *m, struct da
         Elf64_Rela r;
         Elf64_Sym symbol;
         const char *name;
-        uint64_t offset;
-        int32_t value;
+        uint64_t target;
         if (!static_relocation(&s->libraries, c, i, &r) || ELF64_R_TYPE(r.r_info) != R_X86_64_PC32 ||
             !static_symbol(o, ELF64_R_SYM(r.r_info), &symbol, &name))
             continue;
         int type = ELF64_ST_TYPE(symbol.st_info);
         if ((type != STT_SECTION && type != STT_OBJECT) || symbol.st_shndx == SHN_UNDEF ||
-            symbol.st_shndx >= SHN_LORESERVE || symbol.st_shndx == c->index)
+            symbol.st_shndx >= SHN_LORESERVE || symbol.st_shndx == c->index || !target_of(s, m, &r, &target))
             continue;
-        if (!elf_module_to_offset(s->m, m->vaddr + r.r_offset, &offset) ||
-            !elf_read(s->m, offset, &value, sizeof value))
-            continue;
-        uint64_t address =
-            m->vaddr + r.r_offset + (uint64_t)(int64_t)value - (uint64_t)r.r_addend - symbol.st_value;
+        uint64_t address = target - symbol.st_value;
         note_data(out, &count, symbol.st_shndx, address);
     }
     return count;
@@ -275,11 +376,12 @@ void static_names(const void *image, size_t size, static_names_visit visit, void
         choose(&s);
     }
     for (size_t i = 0; i < s.match_count; i++)
-        if (!s.matches[i].dropped) visit_match(&s, &s.matches[i], visit, context);
+        if (s.matches[i].state != MATCH_DROPPED) visit_match(&s, &s.matches[i], visit, context);
     static_libraries_free(&s.libraries);
     free(s.at);
     free(s.next);
     free(s.slots);
     free(s.matches);
+    free(s.called);
     elf_module_free(m);
 }

@@ -15,6 +15,7 @@ struct member {
     uint8_t code[CODE];
     const char *first, *second; // functions at 0 and at 32
     const char *variable;       // NULL: no relocation
+    const char *calls;          // instead of the variable: a function elsewhere
 };
 enum { FIELD = 40 };
 
@@ -28,9 +29,9 @@ static size_t make_object(const struct member *m, uint8_t *out) {
     enum { SECTIONS = 6, NAMES = 128 };
     char names[NAMES] = "";
     size_t used = 1, at = sizeof(Elf64_Ehdr);
-    const char *const symbols[] = {m->first, m->second, m->variable};
-    Elf64_Sym table[5] = {{0}, {.st_info = ELF64_ST_INFO(STB_LOCAL, STT_SECTION), .st_shndx = 3}};
-    for (size_t i = 0; i < 3; i++) {
+    const char *const symbols[] = {m->first, m->second, m->variable, m->calls};
+    Elf64_Sym table[6] = {{0}, {.st_info = ELF64_ST_INFO(STB_LOCAL, STT_SECTION), .st_shndx = 3}};
+    for (size_t i = 0; i < 4; i++) {
         if (!symbols[i]) continue;
         table[2 + i] = (Elf64_Sym){
             .st_name = (Elf64_Word)used,
@@ -38,14 +39,19 @@ static size_t make_object(const struct member *m, uint8_t *out) {
             .st_shndx = i == 2 ? 3 : 1,
             .st_value = i == 2 ? 16 : i * 32,
             .st_size = i == 2 ? 4 : 32};
+        if (i == 3)
+            table[5] =
+                (Elf64_Sym){.st_name = (Elf64_Word)used, .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_NOTYPE)};
         used += (size_t)sprintf(names + used, "%s", symbols[i]) + 1;
     }
     // The variable's address, seen from behind the field.
     Elf64_Rela rela = {.r_offset = FIELD, .r_info = ELF64_R_INFO(1, R_X86_64_PC32), .r_addend = 16 - 4};
+    if (m->calls)
+        rela = (Elf64_Rela){.r_offset = FIELD, .r_info = ELF64_R_INFO(5, R_X86_64_PLT32), .r_addend = -4};
     Elf64_Shdr sections[SECTIONS] = {
         {0},
         {.sh_type = SHT_PROGBITS, .sh_flags = SHF_ALLOC | SHF_EXECINSTR, .sh_size = CODE},
-        {.sh_type = SHT_RELA, .sh_info = 1, .sh_size = m->variable ? sizeof rela : 0},
+        {.sh_type = SHT_RELA, .sh_info = 1, .sh_size = m->variable || m->calls ? sizeof rela : 0},
         {.sh_type = SHT_NOBITS, .sh_flags = SHF_ALLOC | SHF_WRITE, .sh_size = 64},
         {.sh_type = SHT_SYMTAB, .sh_link = 5, .sh_size = sizeof table},
         {.sh_type = SHT_STRTAB, .sh_size = sizeof names},
@@ -118,7 +124,10 @@ static void make_program(const struct member *members, size_t count, bool interp
         memcpy(image + offset, members[i].code, CODE);
         // .bss of member i is at DATA + 64 i.
         int32_t value = (int32_t)(DATA + 64 * (int64_t)i + 16 - (int64_t)(BASE + offset + FIELD + 4));
-        if (members[i].variable) memcpy(image + offset + FIELD, &value, 4);
+        // take and give are the first member's.
+        uint64_t target = BASE + TEXT + 16 + (members[i].calls && !strcmp(members[i].calls, "give") ? 32 : 0);
+        if (members[i].calls) value = (int32_t)((int64_t)target - (int64_t)(BASE + offset + FIELD + 4));
+        if (members[i].variable || members[i].calls) memcpy(image + offset + FIELD, &value, 4);
     }
 }
 
@@ -140,10 +149,13 @@ static void expect(const uint8_t image[IMAGE], const char *want) {
 }
 
 static void members_of(struct member m[2]) {
+    memset(m, 0, 2 * sizeof *m);
     make_code(m[0].code, 1);
     make_code(m[1].code, 2);
-    m[0].first = "take", m[0].second = "give", m[0].variable = "the_lock";
-    m[1].first = "wait", m[1].second = NULL, m[1].variable = NULL;
+    m[0].first = "take";
+    m[0].second = "give";
+    m[0].variable = "the_lock";
+    m[1].first = "wait";
 }
 
 static int setup(void **state) {
@@ -193,6 +205,21 @@ static void test_alike(void **state) {
     put_library(library, make_library(m, 3, library));
     make_program(m, 2, false, image);
     expect(image, "libx.a:take@401010+32 libx.a:give@401030+32 libx.a:the_lock@403010+4 ");
+    // A call of something whose place is known tells: `wait` calls take, `another` calls give.
+    m[1].calls = "take";
+    m[2].calls = "give";
+    memset(m[1].code + FIELD, 0, 4);
+    memset(m[2].code + FIELD, 0, 4);
+    put_library(library, make_library(m, 3, library));
+    make_program(m, 2, false, image);
+    expect(image,
+           "libx.a:take@401010+32 libx.a:give@401030+32 libx.a:the_lock@403010+4 libx.a:wait@401050+32 ");
+    m[1].calls = "give";
+    make_program(m, 2, false, image);
+    expect(image,
+           "libx.a:take@401010+32 libx.a:give@401030+32 libx.a:the_lock@403010+4 libx.a:another@401050+32 ");
+    m[1].calls = m[2].calls = NULL;
+    make_program(m, 2, false, image);
     m[2].first = m[1].first;
     put_library(library, make_library(m, 3, library));
     expect(image,
