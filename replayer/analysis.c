@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-enum { FRAMES_MAX = 256, REFUSED_LOOK = 1000 };
+enum { FRAMES_MAX = 256, REFUSED_LOOK = 1000, FUTEX_MARK = 2 };
 
 struct stack stack_copy(const struct stack *s) {
     return stack_of(s->frames, s->count);
@@ -196,6 +196,23 @@ static bool owner_contradicts(struct analysis *a, const struct waiter *w) {
     return owner && (int)owner != w->who.tid;
 }
 
+// What the waiter itself wrote into a bare word looks like an acquire: pthread_rwlock_wrlock sets FUTEX_USED, 2, in a
+// word that is 0, and waits for it; lio_listio stores how many requests it waits for. Who takes a lock does so by an
+// atomic instruction, and writes 1 first, or 2 after a wait.
+static bool is_own_mark(struct analysis *a, const struct waiter *w) {
+    const struct holder *who = &w->who;
+    struct event e;
+    struct rf_error err;
+    if (!w->ref.bare || who->life != w->life || who->fork) return false;
+    if (w->facts.sort == WRITE_PLAIN) return true;
+    if (w->facts.value != FUTEX_MARK) return false;
+    for (uint64_t n = who->event; n <= w->stuck->event; n++) {
+        if (timeline_event(a->timeline, n, &e, &err) < 0) return false;
+        if (e.tid == who->tid) return e.kind == EV_ENTER && e.nr == SYS_futex;
+    }
+    return false;
+}
+
 static int look_at_holder(struct analysis *a, struct waiter *w, struct rf_error *err) {
     const struct history *h = &a->history;
     struct holder *who = &w->who;
@@ -207,7 +224,7 @@ static int look_at_holder(struct analysis *a, struct waiter *w, struct rf_error 
         return 0;
     }
     if (holder_stack(a->timeline, h, &w->ref, who, &w->acquired.stack, &w->facts, err) < 0) return -1;
-    if (w->ref.bare && w->facts.sort == WRITE_COUNT) { // a counter, not a lock
+    if (w->ref.bare && (w->facts.sort == WRITE_COUNT || is_own_mark(a, w))) { // a counter, or no lock's word
         free(w->acquired.stack.frames);
         w->acquired.stack = (struct stack){0};
         who->tid = 0;

@@ -175,7 +175,7 @@ static void make_cycle(struct analysis *a, struct waiter *in) {
         if (w->first->doubtful) f->confidence = CONFIDENCE_LIKELY;
         more += findings_explain(a, w);
     }
-    // Of a bare word the waiter's own mark looks like an acquire: glibc's rwlock in a static program without symbols.
+    // Of a bare word the waiter's own mark may look like an acquire.
     if (!f->edge_count && from->ref.bare) f->confidence = CONFIDENCE_LIKELY;
     const struct space_life *space = &a->history.spaces[a->history.lives[from->life].space];
     if (!atfork) text_reason_cycle(f, space->parent == NONE ? 0 : space->pid);

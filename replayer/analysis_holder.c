@@ -154,6 +154,7 @@ static void capture(struct tracker *k, struct replay *r, const struct watch_hit 
     if (replay_view(r, hit->tid, &view, &err) < 0) return;
     k->facts.foreign_stack =
         hit->tid != hit->pid && view_find(&view, hit->regs->rsp) != view_find(&view, hit->regs->fs_base);
+    k->facts.value = (uint32_t)hit->new_value;
     k->facts.sort = hit->from_kernel ? WRITE_PLAIN : sort_of_write(&view, hit->regs->rip);
 }
 

@@ -40,6 +40,7 @@ enum write_sort { WRITE_PLAIN, WRITE_EXCHANGE, WRITE_COUNT };
 
 struct write_facts {
     enum write_sort sort;
+    uint32_t value; // that it wrote
     bool
         foreign_stack; // not on the stack mapping that has the thread's TLS: a fiber, or a signal's own stack
 };

@@ -168,6 +168,7 @@ static bool begins(const char *name, const char *with) {
 }
 
 bool stack_is_libc(const struct frame *f) {
+    if (f->library && begins(f->library, "libc.")) return true;
     return f->module && (begins(f->module, "libc.so") || begins(f->module, "libc-") ||
                          begins(f->module, "libpthread") || begins(f->module, "ld-linux"));
 }
@@ -179,6 +180,10 @@ bool stack_in_fork(const struct frame *frames, size_t n) {
         for (size_t k = 0; frames[i].function && k < sizeof names / sizeof *names; k++)
             if (!strcmp(stack_plain_name(frames[i].function), names[k])) return true;
     return false;
+}
+
+static bool is_in(const struct frame *f, const char *module, const char *library) {
+    return (f->module && begins(f->module, module)) || (f->library && begins(f->library, library));
 }
 
 static bool is_musl(const struct frame *frames, size_t n) {
@@ -233,11 +238,11 @@ static bool recognise_module(const struct frame *frames, size_t n, uint32_t valu
         return true;
     }
     for (size_t i = 0; i < n && i < 4; i++) {
-        if (!frames[i].module || !begins(frames[i].module, "libgomp.so")) continue;
+        if (!is_in(&frames[i], "libgomp.so", "libgomp.a")) continue;
         out->kind = "libgomp barrier";
         out->wants = WANTS_TEAM;
         out->function = NULL;
-        for (; i < n && frames[i].module && begins(frames[i].module, "libgomp.so"); i++)
+        for (; i < n && is_in(&frames[i], "libgomp.so", "libgomp.a"); i++)
             if (frames[i].function) out->function = frames[i].function;
         return true;
     }
@@ -470,7 +475,7 @@ void stack_start_routine(const struct stack *s, char *out, size_t size) {
     *out = 0;
     for (size_t i = s->count; i-- > 0;) {
         const struct frame *f = &s->frames[i];
-        bool library = stack_is_libc(f) || (f->module && begins(f->module, "libstdc++"));
+        bool library = stack_is_libc(f) || is_in(f, "libstdc++", "libstdc++");
         if (library || !f->module) continue;
         if (!f->function) return;
         if (runs_threads(s, i)) continue;

@@ -75,7 +75,7 @@ bool lock_readers(enum lock_rule rule, uint32_t value, uint32_t *readers, bool *
 // Names of the C library's functions without underscores and internal prefixes: "__GI___lll_lock_wait" is
 // "lll_lock_wait".
 const char *stack_plain_name(const char *name);
-// Is the frame in the C library or its loader? (Of a static program it is not known.)
+// Is the frame in the C library or its loader? (Of a static program it is known when that library is at hand.)
 bool stack_is_libc(const struct frame *f);
 
 // Is the stack inside fork()?

@@ -51,7 +51,9 @@ void text_lock(struct timeline *t, const struct history *h, int tid, const struc
     bool shared = life != NONE && history_shared(h, h->lives[life].space, ref->base, timeline_position(t));
     lock_name(timeline_symbols(t), &view, ref->kind, ref->base, shared, out);
     const struct view_map *map = out->unnamed ? view_find(&view, ref->base) : NULL;
-    if (map && on_a_stack(t, h, tid, map, ref->base, out)) out->unnamed = false;
+    if (!map || !on_a_stack(t, h, tid, map, ref->base, out)) return;
+    out->unnamed = false;
+    out->of_this_run = true;
 }
 
 // ---- the reason
@@ -193,7 +195,8 @@ __attribute__((format(printf, 2, 3))) static void say(struct finding *f, const c
     va_end(ap);
 }
 
-// The innermost function that a user would know: not libc's, not libstdc++'s wrappers (std::, __gthread_).
+// The innermost function that a user would know: not libc's, not libstdc++'s wrappers (std::, __gthread_). NULL: it has
+// no name.
 static const char *waiting_function(const struct finding *f) {
     for (size_t i = 0; i < f->waiting.stack.count; i++) {
         const struct frame *frame = &f->waiting.stack.frames[i];
@@ -204,7 +207,7 @@ static const char *waiting_function(const struct finding *f) {
             continue;
         return frame->function;
     }
-    return "what the child calls";
+    return NULL;
 }
 
 static void orphan_gil(struct finding *f) {
@@ -222,15 +225,19 @@ static void orphan(struct finding *f, const struct lock_ref *ref) {
         orphan_gil(f);
         return;
     }
-    const char *thread = f->holder.start_routine[0] ? f->holder.start_routine : "the other thread";
+    const char *what = waiting_function(f);
+    char thread[160] = "that thread";
+    if (f->holder.start_routine[0]) snprintf(thread, sizeof thread, "'%s'", f->holder.start_routine);
     if (ref->in_libc) {
         say(f, "The lock is libc's own, and fork() does not reset it: after a fork in a threaded process, a "
                "child may "
                "only make async-signal-safe calls (signal-safety(7)) until it calls exec.\n");
         say(f, "1. Use posix_spawn, or fork and exec at once: a new program inherits no lock.\n");
-        say(f, "2. Or do before the fork, in the parent, what '%s' does in the child.\n",
-            waiting_function(f));
-        say(f, "3. Or fork before '%s' is started.\n", thread);
+        if (what)
+            say(f, "2. Or do before the fork, in the parent, what '%s' does in the child.\n", what);
+        else
+            say(f, "2. Or do before the fork, in the parent, what the child does there.\n");
+        say(f, "3. Or fork before %s is started.\n", thread);
         return;
     }
     say(f, "Any one of these removes the cause:\n");
@@ -239,12 +246,11 @@ static void orphan(struct finding *f, const struct lock_ref *ref) {
         "2. Or register fork handlers: pthread_atfork(prepare, parent, child), where prepare locks %s and "
         "parent and child unlock it. Then nobody else can hold it at a fork.\n",
         the_lock(f));
-    const char *what = waiting_function(f);
-    if (strcmp(what, "main"))
+    if (what && strcmp(what, "main") != 0)
         say(f, "3. Or keep '%s' out of the child: do it before the fork, or in the parent.\n", what);
     else
         say(f, "3. Or do not take %s in the child.\n", the_lock(f));
-    say(f, "4. Or fork before '%s' is started.\n", thread);
+    say(f, "4. Or fork before %s is started.\n", thread);
 }
 
 void text_advice(struct finding *f, enum advice which, const struct lock_ref *ref, size_t waiters) {

@@ -98,6 +98,7 @@ static bool stands_in(const struct missed *m, const char *name, size_t frames) {
     for (size_t i = 0; i < m->point.stack.count && i < frames; i++) {
         const struct frame *f = &m->point.stack.frames[i];
         if ((f->module && !strncmp(f->module, name, strlen(name))) ||
+            (f->library && !strncmp(f->library, name, strlen(name))) ||
             (f->function && !strncmp(stack_plain_name(f->function), name, strlen(name))))
             return true;
     }
@@ -115,9 +116,8 @@ static const char *stood_there(const struct search *s, const struct missed *m) {
     case WANTS_BARRIER:
         return m->waits && same_object(ref, &m->ref) ? "had arrived at it at the fork, in the parent" : NULL;
     case WANTS_TEAM:
-        return stands_in(m, "libgomp.so", 4)
-                   ? "belongs to the pool, where it was waiting for work at the fork"
-                   : NULL;
+        return stands_in(m, "libgomp.", 4) ? "belongs to the pool, where it was waiting for work at the fork"
+                                           : NULL;
     case WANTS_AIO:
         return stands_in(m, "handle_fildes_io", FRAMES_MAX) ? "is the helper that carries out such requests"
                                                             : NULL;

@@ -3,6 +3,7 @@
 #include "core/code.h"
 #include "core/lock_sites.h"
 #include "replayer/analysis_history.h"
+#include "replayer/analysis_lock.h"
 #include "replayer/breaks.h"
 #include "replayer/lint_names.h"
 #include "replayer/report_frames.h"
@@ -35,6 +36,8 @@ struct code {
     uint64_t blob;
     char name[64];               // base name
     bool libc, glibc, linked_in; // linked_in: libc is part of the program
+    bool by_code;                // and which functions are libc's is known (replayer/static_names.h)
+    uint64_t start;              // of __libc_start_main
     bool system;                 // its calls are libc's own
     struct function *functions;  // by address, one for each
     size_t function_count;
@@ -124,8 +127,10 @@ static void add_function(void *context, uint64_t vaddr, const char *name) {
 
 static void note_libc(void *context, uint64_t vaddr, const char *name) {
     struct code *code = context;
-    (void)vaddr;
-    if (!strcmp(name, "__libc_start_main")) code->libc = true;
+    if (!strcmp(name, "__libc_start_main")) {
+        code->libc = true;
+        code->start = vaddr;
+    }
     if (!strncmp(name, "_IO_", 4)) code->glibc = true; // musl has none
     if (!strcmp(name, "main")) code->linked_in = true;
 }
@@ -148,7 +153,12 @@ static void read_code_file(struct run *u, const struct view *v, const struct vie
     snprintf(code->name, sizeof code->name, "%s", slash ? slash + 1 : map->name);
     const struct frame frame = {.module = code->name};
     if (!symbols_functions(symbols, v, map->start, note_libc, code, &bias)) return;
-    code->linked_in = code->linked_in && code->libc;
+    if (code->libc) {
+        struct frame start;
+        symbols_pc(symbols, v, code->start + bias, &start);
+        code->by_code = start.library;
+    }
+    code->linked_in = code->libc && (code->linked_in || code->by_code);
     code->system = frame_is_system(&frame) || (code->libc && !code->linked_in);
     struct collect c = {.code = code, .explicit_only = !code->libc || code->linked_in};
     symbols_functions(symbols, v, map->start, add_function, &c, &bias);
@@ -309,7 +319,7 @@ static void forget_left(struct run *u, int tid, uint64_t sp) {
 }
 
 // Is the call libc's own affair? Of a program that has libc linked in this is told by what is called within what, and
-// by the names of what surrounds main.
+// by where the caller was linked from, or else by the names of what surrounds main.
 static bool is_own_affair(struct run *u, struct replay *r, const struct break_hit *hit,
                           const struct code *code, const struct mapped *caller, uint64_t back) {
     if (!code->linked_in) return caller && (caller->code->system || caller->code == code);
@@ -319,6 +329,7 @@ static bool is_own_affair(struct run *u, struct replay *r, const struct break_hi
     struct frame frame;
     if (replay_view(r, hit->tid, &view, &err) < 0) return true;
     symbols_pc(timeline_symbols(u->timeline), &view, back - 1, &frame);
+    if (code->by_code) return stack_is_libc(&frame);
     return !frame.file && (!frame.function || frame.function[0] == '_' || lint_name_find(frame.function));
 }
 

@@ -3,6 +3,7 @@
 #include "core/atomic_emulate.h"
 #include "core/elf_module.h"
 #include "replayer/cache.h"
+#include "replayer/static_names.h"
 
 #include <Zydis/Zydis.h>
 #include <stdio.h>
@@ -33,7 +34,9 @@ struct named {
 };
 
 struct names {
+    const struct lock_functions *functions;
     bool libc;
+    bool any; // the module has symbols
     struct named *v;
     size_t count, room;
     struct lock_module_site *calls;
@@ -53,8 +56,12 @@ static int compare_named(const void *left, const void *right) {
     return a->start < b->start ? -1 : a->start > b->start;
 }
 
-static void add_symbol(struct names *n, const char *name, const Elf64_Sym *symbol,
-                       const struct lock_functions *functions) {
+static void add_symbol(void *context, const char *library, const char *name, const Elf64_Sym *symbol) {
+    (void)library;
+    struct names *n = context;
+    const struct lock_functions *functions = n->functions;
+    if (ELF64_ST_TYPE(symbol->st_info) != STT_FUNC) return;
+    n->any = true;
     for (size_t i = 0; functions && i < functions->count; i++) {
         if (strcmp(functions->v[i].name, name) != 0) continue;
         n->calls = grow(n->calls, &n->call_room, n->call_count, sizeof *n->calls);
@@ -77,29 +84,29 @@ static void add_symbol(struct names *n, const char *name, const Elf64_Sym *symbo
 }
 
 static void read_symbols(const struct elf_module *m, const Elf64_Shdr *table, const Elf64_Shdr *strings,
-                         const struct lock_functions *functions, struct names *out) {
+                         struct names *out) {
     if (strings->sh_offset > m->size || strings->sh_size > m->size - strings->sh_offset) return;
     const char *text = (const char *)m->image + strings->sh_offset;
     for (uint64_t at = 0; table->sh_size - at >= sizeof(Elf64_Sym) && at < table->sh_size;
          at += sizeof(Elf64_Sym)) {
         Elf64_Sym symbol;
         if (!elf_read(m, table->sh_offset + at, &symbol, sizeof symbol)) return;
-        if (ELF64_ST_TYPE(symbol.st_info) != STT_FUNC || !symbol.st_value ||
-            symbol.st_name >= strings->sh_size || symbol.st_value > UINT64_MAX - symbol.st_size)
+        if (!symbol.st_value || symbol.st_name >= strings->sh_size ||
+            symbol.st_value > UINT64_MAX - symbol.st_size)
             continue;
         const char *name = text + symbol.st_name;
-        if (memchr(name, 0, strings->sh_size - symbol.st_name)) add_symbol(out, name, &symbol, functions);
+        if (memchr(name, 0, strings->sh_size - symbol.st_name)) add_symbol(out, NULL, name, &symbol);
     }
 }
 
-static void read_names(const struct elf_module *m, const struct lock_functions *functions,
-                       struct names *out) {
+static void read_names(const struct elf_module *m, struct names *out) {
     for (size_t i = 0; i < m->shnum; i++) {
         Elf64_Shdr table, strings;
         if (!elf_section(m, i, &table) || (table.sh_type != SHT_DYNSYM && table.sh_type != SHT_SYMTAB))
             continue;
-        if (elf_section(m, table.sh_link, &strings)) read_symbols(m, &table, &strings, functions, out);
+        if (elf_section(m, table.sh_link, &strings)) read_symbols(m, &table, &strings, out);
     }
+    if (!out->any) static_names(m->image, m->size, add_symbol, out);
     if (out->count) qsort(out->v, out->count, sizeof *out->v, compare_named);
 }
 
@@ -221,9 +228,9 @@ void lock_module_read(const void *image, size_t size, const struct lock_function
                       struct lock_module *out) {
     *out = (struct lock_module){.elf = image ? elf_module_parse(image, size) : NULL};
     if (!out->elf) return;
-    struct names names = {0};
+    struct names names = {.functions = functions};
     size_t room = 0, count;
-    read_names(out->elf, functions, &names);
+    read_names(out->elf, &names);
     out->libc = names.libc;
     struct lock_site *sites = scanned_sites(out->elf, cache, &count);
     for (size_t i = 0; i < count; i++) {

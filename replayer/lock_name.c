@@ -32,6 +32,7 @@ static void by_map(const struct view *v, bool shared, struct finding_lock *l) {
     const struct view_map *map = view_find(v, l->address);
     if (!map) return;
     const char *name = map->name ? map->name : "";
+    l->of_this_run = shared || name[0] != '/';
     if (shared)
         snprintf(l->symbol, sizeof l->symbol, "lock 0x%lx in shared memory", (long)l->address);
     else if (!strcmp(name, "[heap]"))

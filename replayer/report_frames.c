@@ -4,6 +4,7 @@
 
 bool frame_is_system(const struct frame *f) {
     static const char *const modules[] = {"libc.so", "libc-", "ld-linux", "ld-musl", "libpthread", "[vdso]"};
+    if (f->library && !strncmp(f->library, "libc.", 5)) return true;
     if (!f->module) return false;
     for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
         if (!strncmp(f->module, modules[i], strlen(modules[i]))) return true;

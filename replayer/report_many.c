@@ -19,6 +19,7 @@ struct trace {
 struct group {
     char kind[32], lock[320]; // the lock's symbol, or the site that stands for it
     bool named;               // by its symbol
+    bool taken;               // the site is where it was taken, else where somebody waits for it
     char *text;               // the first finding in full
     json_t *finding;
     size_t count;
@@ -91,11 +92,11 @@ static void name_site(char *out, size_t size, const struct stack *s) {
 
 static struct group *group_of(struct report_many *m, const struct finding *f) {
     char lock[sizeof m->groups->lock];
-    bool named = f->lock.symbol[0];
+    bool named = f->lock.symbol[0] && !f->lock.of_this_run, taken = f->acquired.stack.count;
     if (named)
         snprintf(lock, sizeof lock, "%s", f->lock.symbol);
     else
-        name_site(lock, sizeof lock, f->acquired.stack.count ? &f->acquired.stack : &f->waiting.stack);
+        name_site(lock, sizeof lock, taken ? &f->acquired.stack : &f->waiting.stack);
     const char *kind = finding_kind_name(f->kind);
     for (size_t i = 0; i < m->group_count; i++) {
         struct group *g = &m->groups[i];
@@ -104,7 +105,7 @@ static struct group *group_of(struct report_many *m, const struct finding *f) {
     m->groups = reallocarray(m->groups, m->group_count + 1, sizeof *m->groups);
     rf_assert(m->groups);
     struct group *g = &m->groups[m->group_count++];
-    *g = (struct group){.named = named};
+    *g = (struct group){.named = named, .taken = taken};
     snprintf(g->kind, sizeof g->kind, "%s", kind);
     snprintf(g->lock, sizeof g->lock, "%s", lock);
     return g;
@@ -175,9 +176,13 @@ static void put_counts(FILE *out, const struct report_many *m) {
 static void put_group(FILE *out, const struct report_many *m, const struct group *g, size_t number) {
     char *names = NULL;
     size_t size;
+    bool site = g->lock[0] && !g->named;
     report_wrap(out, 0, "\n%zu. %s%s%s%s: %zu time%s, in %zu of %zu recordings", number, g->kind,
-                g->lock[0] ? " on " : "", g->lock[0] && !g->named ? "the lock taken in " : "", g->lock,
-                g->count, g->count == 1 ? "" : "s", g->trace_count, m->trace_count);
+                g->lock[0] ? " on " : "",
+                !site      ? ""
+                : g->taken ? "the lock taken in "
+                           : "what is waited for in ",
+                g->lock, g->count, g->count == 1 ? "" : "s", g->trace_count, m->trace_count);
     FILE *list = open_memstream(&names, &size);
     rf_assert(list);
     for (size_t i = 0; i < g->trace_count; i++)

@@ -153,16 +153,30 @@ static void name_task(char *out, size_t size, const struct finding_task *t) {
                  t->start_routine);
 }
 
+// The program's function that made the lock, NULL if it is not known.
+static const char *allocated_in(const struct finding_lock *l) {
+    const struct frame *f = l->allocated ? frame_of(&l->allocated->point.stack) : NULL;
+    return f && f->function && strcmp(f->function, l->allocated->function) ? f->function : NULL;
+}
+
 static void name_lock(char *out, size_t size, const struct finding_lock *l) {
-    if (l->symbol[0])
+    const char *kind = l->kind[0] ? l->kind : "lock", *maker = allocated_in(l);
+    if (l->symbol[0] && !l->of_this_run)
         snprintf(out, size, "%s", l->symbol);
+    else if (maker)
+        snprintf(out, size, "the %s allocated in %s", kind, maker);
     else
-        snprintf(out, size, "a %s without a name", l->kind[0] ? l->kind : "lock");
+        snprintf(out, size, "a %s without a name", kind);
+}
+
+// "byte 24 of 64 bytes from calloc"
+static void name_memory(char *out, size_t size, const struct lock_allocation *a) {
+    snprintf(out, size, "byte %" PRIu64 " of %" PRIu64 " bytes from %s", a->offset, a->size, a->function);
 }
 
 // "A forked process waits for ... exist there. The main thread 'server' waits for log_mutex, held by thread 'worker'."
 static json_t *result_message(const struct finding *f) {
-    char text[1600], waiter[200], holder[240] = "", lock[300] = "", wanted[320] = "";
+    char text[2400], waiter[200], holder[240] = "", lock[300] = "", wanted[320] = "", memory[160];
     name_task(waiter, sizeof waiter, &f->waiter);
     waiter[0] = (char)toupper((unsigned char)waiter[0]);
     if (f->lock.address) {
@@ -177,6 +191,11 @@ static json_t *result_message(const struct finding *f) {
     snprintf(text, sizeof text, "%s %s waits%s%s%s%s.", rules[rule_of(f)].what, waiter, wanted,
              named ? ", held by " : "", holder,
              named && f->holder.vanished ? ", which does not exist there" : "");
+    if (f->lock.allocated) {
+        size_t used = strlen(text);
+        name_memory(memory, sizeof memory, f->lock.allocated);
+        snprintf(text + used, sizeof text - used, " The lock is at %s.", memory);
+    }
     return message(text);
 }
 
@@ -184,18 +203,20 @@ static json_t *result_message(const struct finding *f) {
 struct step {
     const struct finding_point *point;
     const struct finding_task *task;
-    const char *what, *kind; // SARIF's kinds of thread flow locations
-    char text[420];
+    const char *kind; // SARIF's kinds of thread flow locations
+    size_t
+        added; // before which others of the same event: a lock may be allocated, initialised and taken in one
+    char text[480];
 };
 
-enum { STEPS_MAX = 34 };
+enum { STEPS_MAX = 48 };
 
 static size_t add_step(struct step *steps, size_t count, const struct finding_point *point,
                        const struct finding_task *task, const char *what, const char *kind,
                        const struct finding_lock *lock) {
     char name[300];
     if (count == STEPS_MAX || (!point->event && !point->stack.count)) return count;
-    steps[count] = (struct step){.point = point, .task = task, .what = what, .kind = kind};
+    steps[count] = (struct step){.point = point, .task = task, .kind = kind, .added = count};
     if (lock && lock->address) {
         name_lock(name, sizeof name, lock);
         snprintf(steps[count].text, sizeof steps[count].text, "%s %s", what, name);
@@ -205,13 +226,27 @@ static size_t add_step(struct step *steps, size_t count, const struct finding_po
     return count + 1;
 }
 
+static size_t add_allocated(struct step *steps, size_t count, const struct finding_lock *lock) {
+    char name[300], memory[160];
+    if (!lock->allocated) return count;
+    size_t more = add_step(steps, count, &lock->allocated->point, NULL, "", "memory", NULL);
+    name_lock(name, sizeof name, lock);
+    name_memory(memory, sizeof memory, lock->allocated);
+    if (more > count) snprintf(steps[count].text, sizeof steps[count].text, "allocates %s: %s", name, memory);
+    return more;
+}
+
 static int by_event(const void *a, const void *b) {
     const struct step *x = a, *y = b;
-    return x->point->event < y->point->event ? -1 : x->point->event > y->point->event;
+    if (x->point->event != y->point->event) return x->point->event < y->point->event ? -1 : 1;
+    return x->added < y->added ? -1 : x->added > y->added;
 }
 
 static size_t steps_of(const struct finding *f, struct step *steps) {
-    size_t n = 0;
+    size_t n = add_allocated(steps, 0, &f->lock);
+    for (size_t i = 0; i < f->edge_count; i++)
+        n = add_allocated(steps, n, &f->edges[i].lock);
+    n = add_step(steps, n, &f->initialised, NULL, "initialises", "initialise", &f->lock);
     n = add_step(steps, n, &f->acquired, &f->holder, "acquires", "acquire", &f->lock);
     n = add_step(steps, n, &f->fork, NULL, "forks", "fork", NULL);
     for (size_t i = 0; i < f->edge_count; i++) {
@@ -239,6 +274,20 @@ static json_t *flow_location(struct sarif *s, const struct step *step) {
     return o;
 }
 
+// A task that none of the steps names is who forked, or who only made the lock.
+static void name_flow(char *out, size_t size, const struct step *steps, size_t count, int tid) {
+    const char *what = "the thread that made the lock";
+    for (size_t i = 0; i < count; i++) {
+        if (step_tid(&steps[i]) != tid) continue;
+        if (steps[i].task) {
+            name_task(out, size, steps[i].task);
+            return;
+        }
+        if (!strcmp(steps[i].kind, "fork")) what = "the forking thread";
+    }
+    snprintf(out, size, "%s", what);
+}
+
 static json_t *code_flows(struct sarif *s, const struct step *steps, size_t count) {
     json_t *flows = json_array();
     for (size_t i = 0; i < count; i++) {
@@ -252,10 +301,7 @@ static json_t *code_flows(struct sarif *s, const struct step *steps, size_t coun
         for (size_t k = i; k < count; k++)
             if (step_tid(&steps[k]) == tid) append(s, locations, flow_location(s, &steps[k]));
         snprintf(id, sizeof id, "%d", tid);
-        if (steps[i].task)
-            name_task(name, sizeof name, steps[i].task);
-        else
-            snprintf(name, sizeof name, "the forking thread");
+        name_flow(name, sizeof name, steps, count, tid);
         put(s, flow, "id", json_string(id));
         put(s, flow, "message", message(name));
         put(s, flow, "locations", locations);
@@ -301,7 +347,8 @@ static json_t *fingerprints(const struct finding *f) {
     const char *kind = finding_kind_name(f->kind);
     XXH3_128bits_reset(state);
     XXH3_128bits_update(state, kind, strlen(kind) + 1);
-    XXH3_128bits_update(state, f->lock.symbol, strlen(f->lock.symbol) + 1);
+    const char *symbol = f->lock.of_this_run ? "" : f->lock.symbol;
+    XXH3_128bits_update(state, symbol, strlen(symbol) + 1);
     XXH3_128bits_update(state, f->lock.kind, strlen(f->lock.kind) + 1);
     add_site(state, "acquired", &f->acquired.stack);
     add_site(state, "fork", &f->fork.stack);

@@ -117,7 +117,10 @@ static size_t describe(struct symbols *s, struct symbol_module *m, uint64_t vadd
         free(scopes);
         free(physical);
     }
-    out[n++] = (struct frame){.function = (char *)function, .file = (char *)file, .line = file ? line : 0};
+    out[n++] = (struct frame){.function = (char *)function,
+                              .file = (char *)file,
+                              .line = file ? line : 0,
+                              .library = symbol ? symbol->library : NULL};
     return n;
 }
 

@@ -51,11 +51,10 @@ static const Dwfl_Callbacks callbacks_template = {
     .find_debuginfo = dwfl_standard_find_debuginfo,
 };
 
-static int name_rank(const char *name, const GElf_Sym *symbol) {
+int symbol_rank(const char *name, int bind) {
     int rank = 0;
     while (name[rank] == '_' && rank < 8)
         rank++;
-    int bind = GELF_ST_BIND(symbol->st_info);
     if (rank >= 2 && name[2] != 'Z') rank += 2; // __GI_x, __x: the reserved alias of x
     return rank * 4 + (bind == STB_GLOBAL ? 0 : bind == STB_WEAK ? 1 : 2);
 }
@@ -65,6 +64,10 @@ static int by_value(const void *a, const void *b) {
     if (x->value != y->value) return x->value < y->value ? -1 : 1;
     if (x->rank != y->rank) return x->rank - y->rank;
     return strcmp(x->name, y->name);
+}
+
+void symbols_sort(struct symbol *symbols, size_t count) {
+    if (count) qsort(symbols, count, sizeof *symbols, by_value);
 }
 
 #define UNSIZED (UINT64_C(1) << 63)
@@ -95,13 +98,13 @@ static void load_symbols(struct symbol_module *s) {
             .value = address - s->dwfl_base,
             .size = size,
             .name = name,
-            .rank = name_rank(name, &symbol),
+            .rank = symbol_rank(name, GELF_ST_BIND(symbol.st_info)),
             .code = code,
             .function =
                 (type == STT_FUNC || type == STT_GNU_IFUNC) && GELF_ST_BIND(symbol.st_info) != STB_LOCAL,
         };
     }
-    qsort(s->symbols, s->symbol_count, sizeof *s->symbols, by_value);
+    symbols_sort(s->symbols, s->symbol_count);
     uint64_t next = UINT64_MAX;
     for (size_t i = s->symbol_count; i > 0; i--) {
         struct symbol *c = &s->symbols[i - 1];
@@ -186,6 +189,7 @@ struct symbol_module *symbol_module_new(const struct module *m, struct strings *
     s->dwfl_base = bias;
     load_symbols(s);
     if (!s->symbol_count) symbol_module_go(s, elf, m);
+    symbol_module_static(s, m);
     s->dwarf = dwfl_module_getdwarf(s->module, &s->dwarf_bias);
     // The debug file's addresses can differ from the main file's (prelink); both biases are libdw's.
     s->dwarf_bias -= s->dwfl_base;

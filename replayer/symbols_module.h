@@ -17,10 +17,11 @@ const char *strings_add(struct strings *p, const char *text); // NULL for NULL o
 
 struct symbol {
     uint64_t value, size;
-    const char *name; // in the ELF file: mangled, with suffixes
-    int rank;         // lower is the better name of the same address
-    bool code;        // function or untyped in code; else object
-    bool function;    // STT_FUNC or STT_GNU_IFUNC, global or weak
+    const char *name;    // in the ELF file: mangled, with suffixes
+    const char *library; // that it was linked from; NULL: not known
+    int rank;            // lower is the better name of the same address
+    bool code;           // function or untyped in code; else object
+    bool function;       // STT_FUNC or STT_GNU_IFUNC, global or weak
 };
 
 struct range {
@@ -62,6 +63,13 @@ void symbol_module_free(struct symbol_module *s);
 
 // Fills s->symbols from the table of a Go program, sorted, if it is one (symbols_go.c).
 void symbol_module_go(struct symbol_module *s, Elf *elf, const struct module *m);
+
+// Of a static program: fills `library` of what its symbols name, and s->symbols, sorted, if there are none
+// (symbols_static.c).
+void symbol_module_static(struct symbol_module *s, const struct module *m);
+// By value, then rank. The rank of a name: lower is better; `bind` as in <elf.h>.
+void symbols_sort(struct symbol *symbols, size_t count);
+int symbol_rank(const char *name, int bind);
 
 // The symbol that covers `vaddr` (code or data), NULL: none.
 const struct symbol *symbol_module_find(const struct symbol_module *s, uint64_t vaddr, bool code);

@@ -33,6 +33,7 @@ struct tui_layout {
 // ---- story
 enum tui_story_sort {
     TUI_STORY_STUCK,
+    TUI_STORY_MADE, // the lock's memory was allocated, the lock initialised
     TUI_STORY_LOCK,
     TUI_STORY_FORK,
     TUI_STORY_WAIT,
@@ -201,6 +202,8 @@ bool tui_lanes_action(struct tui_model *m, enum tui_action action); // lanes.c
 size_t tui_lane_of_focus(const struct tui_model *m);                // lanes.c
 void tui_story_build(struct tui_model *m);                          // story.c
 void tui_story_release(struct tui_model *m);                        // story.c
+bool tui_story_evidence(
+    const struct tui_story_line *line); // story.c: is it about an event that proves something?
 // Rows that a line takes when `width` columns are there for its text; *where_row: in which of them `where`
 // stands.
 int tui_story_rows(const struct tui_story_line *line, int width, int *where_row); // story.c

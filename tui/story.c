@@ -82,6 +82,46 @@ static void acquired(struct tui_model *m, size_t index, const struct finding_tas
     place(m, line, point);
 }
 
+// A main thread by its number alone, as the line of the fork has it.
+static void number_or_label(const struct tui_model *m, int pid, int tid, char *out, size_t size) {
+    if (tid == pid)
+        snprintf(out, size, "%d", tid);
+    else
+        tui_task_label(m, tid, out, size);
+}
+
+// How many locks the story tells the origin of.
+static size_t made_count(const struct verdict *v) {
+    size_t count = 0;
+    for (size_t i = 0; i < v->count; i++) {
+        const struct finding *f = &v->findings[i];
+        count += f->lock.allocated || f->initialised.event;
+        for (size_t k = 0; k < f->edge_count; k++)
+            count += f->edges[k].lock.allocated != NULL;
+    }
+    return count;
+}
+
+// Where a lock without a name comes from. `initialised`: NULL if that is not asked.
+static void made(struct tui_model *m, size_t index, const struct finding_lock *lock,
+                 const struct finding_point *initialised) {
+    const struct lock_allocation *a = lock->allocated;
+    char who[192], buffer[64];
+    const char *name = made_count(m->verdict) == 1 ? "the lock" : tui_lock_name(lock, buffer, sizeof buffer);
+    if (a) {
+        number_or_label(m, a->point.pid, a->point.tid, who, sizeof who);
+        struct tui_story_line *line = add(m, TUI_STORY_MADE, index, a->point.event, a->point.tid);
+        say(line, "%s allocates %s with %s", who, name, a->function);
+        place(m, line, &a->point);
+    }
+    if (initialised && initialised->event) {
+        number_or_label(m, initialised->pid, initialised->tid, who, sizeof who);
+        struct tui_story_line *line = add(m, TUI_STORY_MADE, index, initialised->event, initialised->tid);
+        say(line, "%s initialises %s", who, name);
+        place(m, line, initialised);
+    }
+}
+
 static void waiting(struct tui_model *m, size_t index, const struct finding_task *waiter,
                     const struct finding_lock *lock, const struct finding_point *point, const char *why) {
     char who[192], name[64];
@@ -185,6 +225,9 @@ static void heading(struct tui_model *m, size_t index, const struct finding *f) 
 static void finding(struct tui_model *m, size_t index) {
     const struct finding *f = &m->verdict->findings[index];
     heading(m, index, f);
+    made(m, index, &f->lock, &f->initialised);
+    for (size_t i = 0; i < f->edge_count; i++)
+        made(m, index, &f->edges[i].lock, NULL);
     if (f->kind != FINDING_TORN_DATA) acquired(m, index, &f->holder, &f->lock, &f->acquired);
     for (size_t i = 0; i < f->edge_count; i++) {
         acquired(m, index, &f->edges[i].holder, &f->edges[i].lock, &f->edges[i].acquired);
@@ -201,6 +244,10 @@ static void finding(struct tui_model *m, size_t index) {
         waiting(m, index, &f->waiter, &f->lock, &f->waiting,
                 f->kind == FINDING_ORPHANED_LOCK ? " for ever" : "");
     if (*f->advice) say(add(m, TUI_STORY_ADVICE, index, 0, 0), "%s", f->advice);
+}
+
+bool tui_story_evidence(const struct tui_story_line *line) {
+    return line->sort >= TUI_STORY_MADE && line->sort <= TUI_STORY_WAIT && line->event;
 }
 
 int tui_wrap(const char **text, int width) {

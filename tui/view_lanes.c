@@ -207,10 +207,11 @@ static void draw_axis(const struct plot *p, int y) {
         static const struct {
             enum tui_glyph glyph;
             enum tui_role role;
-        } marks[] = {[TUI_STORY_LOCK] = {TUI_GLYPH_LOCK, TUI_ROLE_LOCK},
+        } marks[] = {[TUI_STORY_MADE] = {TUI_GLYPH_MADE, TUI_ROLE_LOCK},
+                     [TUI_STORY_LOCK] = {TUI_GLYPH_LOCK, TUI_ROLE_LOCK},
                      [TUI_STORY_FORK] = {TUI_GLYPH_FORK, TUI_ROLE_FORK},
                      [TUI_STORY_WAIT] = {TUI_GLYPH_STUCK, TUI_ROLE_STUCK}};
-        if (line->sort < TUI_STORY_LOCK || line->sort > TUI_STORY_WAIT || !line->event) continue;
+        if (!tui_story_evidence(line)) continue;
         axis_text(p, y, column_of(p, line->event), marks[line->sort].role, (int)marks[line->sort].glyph,
                   line->event);
     }

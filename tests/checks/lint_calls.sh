@@ -82,9 +82,14 @@ is "(.calls | map(.function) | sort) == $unsafe and (.calls[] | select(.function
 is '.calls | map(select(.function | IN("malloc", "printf", "fflush"))) | all(.level == "note")'
 strip -o stripped "$program.static" || fail strip
 record stripped ./stripped threaded
+lint 0 stripped.refork # (libc's functions are known by their code)
+is "(.no_symbols | not) and (.calls | map(.function) | sort) == $unsafe and (.calls[] | select(.function == \"pthread_mutex_lock\") | .level == \"error\" and .count == 6)"
+is '.calls | map(select(.function | IN("malloc", "printf", "fflush"))) | all(.level == "note")'
+as_clean+=(REFORK_LIBRARIES=)
 lint 0 stripped.refork
 is '.no_symbols and .calls == []'
 grep -q 'not stripped' stdout || fail "stripped: $(cat stdout)"
+unset 'as_clean[-1]'
 
 # A child that hangs
 record dead "$build/samples/mutex_deadlock"

@@ -24,6 +24,7 @@ status() { # N COMMAND...
 
 record dead "$build/samples/mutex_deadlock"
 record again "$build/samples/mutex_deadlock"
+record heap "$build/samples/heap_mutex"
 record order "$build/samples/atfork_order"
 record good sh -c 'echo hello'
 head -c 5000 dead.refork >cut.refork
@@ -31,7 +32,7 @@ echo 'no recording' >bad.refork
 
 # ---- JSON: what the schema says, and nothing else (tests/sample.sh asks it of every kind of finding)
 valid() { clean /usr/bin/python3 "$root/tests/verdict_schema.py" "$root/docs/verdict.schema.json" "$@"; } # FILE...
-for name in dead order good; do
+for name in dead heap order good; do
     clean "$refork" explain $name.refork >$name.txt 2>/dev/null
     clean "$refork" explain --json $name.refork >$name.json 2>/dev/null
 done
@@ -110,6 +111,17 @@ jq -e '.runs[0].results[0].locations[0].physicalLocation | .artifactLocation == 
 jq -e --arg uri "file://$root/samples/mutex_deadlock.c" '.runs[0].results[0].locations[0].physicalLocation.artifactLocation | .uri == $uri and (has("uriBaseId") | not)' dead.sarif >/dev/null ||
     fail "$(jq '.runs[0].results[0].locations' dead.sarif)"
 jq -e '.runs[0].results[0] | .level == "error" and ([.codeFlows[0].threadFlows[].locations[].kinds[0]] == ["acquire", "fork", "wait"])' dead.sarif >/dev/null || fail "flows: $(cat dead.sarif)"
+# A lock on the heap: where it was allocated and initialised, and no address, which another run would not have
+status 120 explain --sarif heap.refork
+mv stdout heap.sarif
+sarif heap.sarif
+jq -e '.runs[0].results[0] | ([.relatedLocations[] | .logicalLocations[0].name] == ["queue_new", "queue_new", "write_report", "main", "run_child"])
+    and (.relatedLocations[0].message.text | test("^allocates .* byte 24 of 64 bytes from calloc$")) and (.relatedLocations[1].message.text | startswith("initialises"))
+    and (.message.text | test("the pthread_mutex allocated in queue_new, held by .* The lock is at byte 24 of 64 bytes from calloc"))
+    and ([.message, .relatedLocations, .codeFlows] | tostring | test("0x[0-9a-f]{6}") | not)' heap.sarif >/dev/null || fail "heap: $(jq '.runs[0].results[0]' heap.sarif)"
+# The page's story, too
+status 0 export --to html -o heap.html heap.refork
+grep -q '○</b><span>[0-9]* allocates the lock with calloc <span class="place">queue_new, heap_mutex.c:20</span>' heap.html || fail "heap.html: no allocation: $(grep '<li class="lock">' heap.html)"
 
 # ---- 80 columns
 wide=$(awk 'length($0) > 80 {print FILENAME ": " $0}' ./*.txt)

@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum { FIXTURE_MAIN = 1234, FIXTURE_WORKER = 1235, FIXTURE_CHILD = 1240 };
-enum fixture_kind { FIXTURE_DEADLOCK, FIXTURE_CLEAN, FIXTURE_FAILS };
+enum fixture_kind { FIXTURE_DEADLOCK, FIXTURE_CLEAN, FIXTURE_FAILS, FIXTURE_HEAP };
 
 struct fixture_row {
     int tid;
@@ -30,6 +30,7 @@ struct fixture {
     struct tui_task tasks[3];
     struct verdict verdict;
     struct finding finding;
+    struct lock_allocation allocation;
     struct held_span spans[2];
     tui_progress progress;
     void *progress_argument;
@@ -67,6 +68,13 @@ static const char *const fixture_text[] = {
     "    waitpid(pid, NULL, 0);",
     "    pthread_join(t, NULL);",
     "}",
+    "",
+    "struct log *log_new(void)",
+    "{",
+    "    struct log *log = calloc(1, sizeof *log);",
+    "    pthread_mutex_init(&log->mutex, NULL);",
+    "    return log;",
+    "}",
 };
 
 #define FIXTURE_SOURCE "/home/you/mutex_deadlock.c"
@@ -86,6 +94,14 @@ static struct frame fixture_wait_frames[] = {
     {.pc = 0x7f51, .function = "pthread_mutex_lock", .module = "libc.so.6"},
     {.pc = 0x5030, .function = "main", .file = FIXTURE_SOURCE, .line = 23, .module = "mutex_deadlock"},
     {.pc = 0x7f40, .function = "__libc_start_main", .module = "libc.so.6"},
+};
+static struct frame fixture_calloc_frames[] = {
+    {.pc = 0x7f70, .function = "calloc", .module = "libc.so.6"},
+    {.pc = 0x5040, .function = "log_new", .file = FIXTURE_SOURCE, .line = 33, .module = "mutex_deadlock"},
+};
+static struct frame fixture_init_frames[] = {
+    {.pc = 0x7f80, .function = "pthread_mutex_init", .module = "libc.so.6"},
+    {.pc = 0x5048, .function = "log_new", .file = FIXTURE_SOURCE, .line = 34, .module = "mutex_deadlock"},
 };
 static struct frame fixture_libc_frames[] = {
     {.pc = 0x7f60, .function = "clock_nanosleep", .module = "libc.so.6"},
@@ -350,6 +366,24 @@ static void fixture_judge(struct fixture *f) {
         .advice = "Any one of these removes the cause:\n1. Start the program with posix_spawn.\n2. Or take "
                   "log_mutex in a pthread_atfork prepare handler, and release it in the other two.\n",
     };
+    if (f->kind != FIXTURE_HEAP) return;
+    uint64_t made = f->long_tail + 42; // one slice
+    f->allocation =
+        (struct lock_allocation){.point = {made, FIXTURE_MAIN, FIXTURE_MAIN, {fixture_calloc_frames, 2}},
+                                 .function = "calloc",
+                                 .size = 64,
+                                 .offset = 24};
+    x->initialised = (struct finding_point){made, FIXTURE_MAIN, FIXTURE_MAIN, {fixture_init_frames, 2}};
+    x->lock = (struct finding_lock){.address = 0x555555559308,
+                                    .kind = "pthread_mutex",
+                                    .symbol = "heap lock 0x555555559308",
+                                    .unnamed = true,
+                                    .of_this_run = true,
+                                    .allocated = &f->allocation};
+    for (int i = 0; i < 2; i++) {
+        f->spans[i].lock = x->lock.address;
+        snprintf(f->spans[i].symbol, sizeof f->spans[i].symbol, "%.63s", x->lock.symbol);
+    }
 }
 
 // `tail`: so many events of two busy tasks before the story.

@@ -1,4 +1,4 @@
-// The TUI over a made-up recording: fixture_tui [--clean|--fails|--long N] [--script KEYS] [--size WxH]
+// The TUI over a made-up recording: fixture_tui [--clean|--fails|--heap|--long N] [--script KEYS] [--size WxH]
 // [--ascii]
 // [--no-colour] [--start N] [--keys|--roff]
 #include "tests/tui/fixture.h"
@@ -8,17 +8,12 @@
 
 int main(int argc, char **argv) {
     static const struct option options[] = {
-        {"clean", no_argument, NULL, 'c'},
-        {"fails", no_argument, NULL, 'f'},
-        {"long", required_argument, NULL, 'l'},
-        {"script", required_argument, NULL, 's'},
-        {"size", required_argument, NULL, 'S'},
-        {"ascii", no_argument, NULL, 'a'},
-        {"no-colour", no_argument, NULL, 'n'},
-        {"start", required_argument, NULL, 't'},
-        {"keys", no_argument, NULL, 'k'},
-        {"roff", no_argument, NULL, 'r'},
-        {0},
+        {"clean", no_argument, NULL, 'c'},        {"fails", no_argument, NULL, 'f'},
+        {"heap", no_argument, NULL, 'h'},         {"long", required_argument, NULL, 'l'},
+        {"script", required_argument, NULL, 's'}, {"size", required_argument, NULL, 'S'},
+        {"ascii", no_argument, NULL, 'a'},        {"no-colour", no_argument, NULL, 'n'},
+        {"start", required_argument, NULL, 't'},  {"keys", no_argument, NULL, 'k'},
+        {"roff", no_argument, NULL, 'r'},         {0},
     };
     struct tui_options tui = {0};
     enum fixture_kind kind = FIXTURE_DEADLOCK;
@@ -31,6 +26,9 @@ int main(int argc, char **argv) {
             break;
         case 'f':
             kind = FIXTURE_FAILS;
+            break;
+        case 'h':
+            kind = FIXTURE_HEAP;
             break;
         case 'l':
             tail = strtoull(optarg, NULL, 10);

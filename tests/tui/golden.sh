@@ -41,6 +41,9 @@ screen locale-c "" --size 60x15
 locale=C.UTF-8
 screen clean "" --clean
 screen fails "" --fails
+screen heap "" --heap
+screen heap-made e --heap --size 100x40
+screen heap-ascii ee --heap --ascii --size 60x15
 screen fork f
 screen acquire a
 screen block fb

@@ -23,7 +23,7 @@ __attribute__((format(printf, 1, 2))) static void run(const char *format, ...) {
     if (status) fail_msg("status %d from: %s", status, command);
 }
 
-static void scratch_write(const char *name, const char *text) {
+static inline void scratch_write(const char *name, const char *text) {
     char path[256];
     snprintf(path, sizeof path, "%s/%s", scratch, name);
     FILE *f = fopen(path, "we");

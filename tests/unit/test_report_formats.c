@@ -214,6 +214,9 @@ static void test_many(void **state) {
     nameless_too->findings[1].lock.address += 64;
     elsewhere->findings[1].lock.symbol[0] = 0;
     elsewhere->findings[1].acquired.stack.frames[1].line++;
+    // A name with an address in it is none: it is another one in each run.
+    strcpy(nameless_too->findings[1].lock.symbol, "heap lock 0x555555559308");
+    nameless_too->findings[1].lock.of_this_run = true;
     struct verdict *const verdicts[] = {cycle(),  orphaned(),   verdict_of(0), NULL,         orphaned(),
                                         nameless, nameless_too, elsewhere,     verdict_of(0)};
     char *text;
@@ -235,6 +238,22 @@ static void test_many(void **state) {
           "b.refork, e.refork", "Finding 2 of 2", "What to do",
           "2. orphaned-lock on the lock taken in write_log, server.c:12: 2 times", "f.refork, g.refork",
           "3. atfork-deadlock on b_mutex: 1 time, in 1 of 9", "a.refork", "4. orphaned-lock");
+    free(text);
+    json_decref(root);
+}
+
+// Nobody took it: the site is where it is waited for.
+static void test_many_waits(void **state) {
+    (void)state;
+    struct verdict *v = orphaned();
+    struct finding *f = &v->findings[1];
+    f->kind = FINDING_VANISHED_WAKER;
+    f->lock.symbol[0] = 0;
+    free(f->acquired.stack.frames);
+    f->acquired = (struct finding_point){0};
+    char *text;
+    json_t *root = many_of((struct verdict *const[]){v, verdict_of(0)}, 2, &text);
+    ORDER(text, "1. vanished-waker on what is waited for in child_work, server.c:41: 1 time");
     free(text);
     json_decref(root);
 }
@@ -371,6 +390,94 @@ static void test_fingerprints(void **state) {
     verdict_free(other);
 }
 
+// A lock on the heap is told by who made it, and by no address.
+static void test_sarif_heap(void **state) {
+    (void)state;
+    struct verdict *v = orphaned();
+    struct finding *f = &v->findings[1];
+    v->allocations = calloc(1, sizeof *v->allocations);
+    v->allocations[0] = calloc(1, sizeof **v->allocations);
+    v->allocation_count = 1;
+    *v->allocations[0] =
+        (struct lock_allocation){.point = {.event = 300,
+                                           .pid = 1233,
+                                           .tid = 1233,
+                                           .stack = STACK(LIBC("calloc"), FRAME("log_new", 55))},
+                                 .function = "calloc",
+                                 .size = 64,
+                                 .offset = 24};
+    f->initialised = (struct finding_point){.event = 300,
+                                            .pid = 1233,
+                                            .tid = 1233,
+                                            .stack = STACK(LIBC("pthread_mutex_init"), FRAME("log_new", 56))};
+    f->lock = (struct finding_lock){.address = 0x555555559308,
+                                    .kind = "pthread_mutex",
+                                    .symbol = "heap lock 0x555555559308",
+                                    .unnamed = true,
+                                    .of_this_run = true,
+                                    .allocated = v->allocations[0]};
+    json_t *log = sarif_of(v, "/src");
+    json_t *r =
+        json_array_get(json_object_get(json_array_get(json_object_get(log, "runs"), 0), "results"), 1);
+    const char *text;
+    assert_int_equal(json_unpack(r, "{s:{s:s}}", "message", "text", &text), 0);
+    assert_non_null(
+        strstr(text, "waits for the pthread_mutex allocated in log_new, held by thread 'logger'"));
+    assert_non_null(strstr(text, "The lock is at byte 24 of 64 bytes from calloc."));
+    // Related places in the order of events, of one event in the order of things.
+    static const struct {
+        const char *text;
+        int line;
+    } want[] = {{"allocates the pthread_mutex allocated in log_new: byte 24 of 64 bytes from calloc", 55},
+                {"initialises the pthread_mutex allocated in log_new", 56},
+                {"acquires the pthread_mutex allocated in log_new", 12},
+                {"forks", 77},
+                {"waits for ever for the pthread_mutex allocated in log_new", 41}};
+    json_t *related = json_object_get(r, "relatedLocations");
+    assert_int_equal(json_array_size(related), 5);
+    for (size_t i = 0; i < 5; i++) {
+        int line;
+        assert_int_equal(json_unpack(json_array_get(related, i), "{s:{s:{s:i}}, s:{s:s}}", "physicalLocation",
+                                     "region", "startLine", &line, "message", "text", &text),
+                         0);
+        assert_string_equal(text, want[i].text);
+        assert_int_equal(line, want[i].line);
+    }
+    // Who made it is a flow of its own, or, as here, a part of the forking thread's.
+    json_t *flows = json_object_get(json_array_get(json_object_get(r, "codeFlows"), 0), "threadFlows");
+    assert_int_equal(json_array_size(flows), 3);
+    assert_int_equal(json_unpack(json_array_get(flows, 0), "{s:{s:s}}", "message", "text", &text), 0);
+    assert_string_equal(text, "the forking thread");
+    assert_int_equal(json_array_size(json_object_get(json_array_get(flows, 0), "locations")), 3);
+    // Another run has it at another address, and may have had no time to look for the allocation.
+    char print[40];
+    strcpy(print, fingerprint(log, 1));
+    json_decref(log);
+    strcpy(f->lock.symbol, "heap lock 0x5555555593a8");
+    f->lock.address += 0xa0;
+    f->lock.allocated = NULL;
+    log = sarif_of(v, "/src");
+    assert_string_equal(fingerprint(log, 1), print);
+    r = json_array_get(json_object_get(json_array_get(json_object_get(log, "runs"), 0), "results"), 1);
+    assert_int_equal(json_unpack(r, "{s:{s:s}}", "message", "text", &text), 0);
+    assert_non_null(strstr(text, "waits for a pthread_mutex without a name, held by"));
+    char *all = json_dumps(log, JSON_COMPACT);
+    assert_null(strstr(all, "0x5555"));
+    free(all);
+    json_decref(log);
+    f->lock.allocated = v->allocations[0];
+    v->allocations[0]->point.tid = 1300;
+    f->initialised.tid = 1300;
+    log = sarif_of(v, "/src");
+    r = json_array_get(json_object_get(json_array_get(json_object_get(log, "runs"), 0), "results"), 1);
+    flows = json_object_get(json_array_get(json_object_get(r, "codeFlows"), 0), "threadFlows");
+    assert_int_equal(json_array_size(flows), 4);
+    assert_int_equal(json_unpack(json_array_get(flows, 0), "{s:{s:s}}", "message", "text", &text), 0);
+    assert_string_equal(text, "the thread that made the lock");
+    json_decref(log);
+    verdict_free(v);
+}
+
 // Every kind of finding has a rule of its own name, and nothing unknown makes an invalid log.
 static void test_all_kinds(void **state) {
     (void)state;
@@ -396,6 +503,7 @@ int main(void) {
         cmocka_unit_test(test_wrap),         cmocka_unit_test(test_narrow_verdict),
         cmocka_unit_test(test_many),         cmocka_unit_test(test_sarif),
         cmocka_unit_test(test_fingerprints), cmocka_unit_test(test_all_kinds),
+        cmocka_unit_test(test_many_waits),   cmocka_unit_test(test_sarif_heap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,10 +4,6 @@
 
 enum { AROUND = 5, MAX = 64 };
 
-bool evidence_line(const struct tui_story_line *line) {
-    return line->sort >= TUI_STORY_LOCK && line->sort <= TUI_STORY_WAIT && line->event;
-}
-
 static int by_number(const void *a, const void *b) {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return x < y ? -1 : x > y;
@@ -18,7 +14,7 @@ void evidence_walk(const struct tui_model *m, size_t max, evidence_visit visit, 
     size_t count = 0;
     if (max > MAX) max = MAX;
     for (size_t i = 0; i < m->story.count && count < max; i++)
-        if (evidence_line(&m->story.lines[i])) numbers[count++] = m->story.lines[i].event;
+        if (tui_story_evidence(&m->story.lines[i])) numbers[count++] = m->story.lines[i].event;
     qsort(numbers, count, sizeof *numbers, by_number);
     for (size_t i = 0; i < count; i++) {
         uint64_t n = numbers[i] > AROUND ? numbers[i] - AROUND : 1;

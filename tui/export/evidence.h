@@ -9,7 +9,4 @@
 typedef void (*evidence_visit)(void *context, const struct tui_model *m, uint64_t number, bool evidence);
 void evidence_walk(const struct tui_model *m, size_t max, evidence_visit visit, void *context);
 
-// Is the story's line about an event of evidence?
-bool evidence_line(const struct tui_story_line *line);
-
 #endif

@@ -81,20 +81,22 @@ static void put_title(FILE *out, const struct export_subject *x) {
 static int by_event(const void *a, const void *b) {
     const struct tui_story_line *x = *(const struct tui_story_line *const *)a,
                                 *y = *(const struct tui_story_line *const *)b;
-    return x->event < y->event ? -1 : x->event > y->event;
+    if (x->event != y->event) return x->event < y->event ? -1 : 1;
+    return x < y ? -1 : x > y; // lines of one array: as the story has them
 }
 
 static void put_story(FILE *out, const struct tui_model *m) {
     static const struct {
         const char *symbol, *class;
-    } looks[] = {[TUI_STORY_LOCK] = {"●", "lock"},
+    } looks[] = {[TUI_STORY_MADE] = {"○", "lock"},
+                 [TUI_STORY_LOCK] = {"●", "lock"},
                  [TUI_STORY_FORK] = {"◆", "fork"},
                  [TUI_STORY_WAIT] = {"✗", "stuck"}};
     const struct tui_story_line *lines[STORY_MAX];
     size_t count = 0;
     for (size_t i = 0; i < m->story.count && count < STORY_MAX; i++) {
         const struct tui_story_line *line = &m->story.lines[i];
-        if (evidence_line(line)) lines[count++] = line;
+        if (tui_story_evidence(line)) lines[count++] = line;
     }
     if (!count) return;
     qsort(lines, count, sizeof *lines, by_event);
@@ -255,7 +257,7 @@ static void put_events(FILE *out, const struct tui_model *m) {
     struct events rows = {.out = out};
     bool any = false;
     for (size_t i = 0; i < m->story.count && !any; i++)
-        any = evidence_line(&m->story.lines[i]);
+        any = tui_story_evidence(&m->story.lines[i]);
     if (!any) return;
     fputs("<h2>Events around the evidence</h2>\n<details class=\"folded\"><summary>show them</summary>\n"
           "<div class=\"wide\"><table>\n<thead><tr><th>event</th><th>time</th><th>task</th><th>kind</th>"

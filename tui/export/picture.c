@@ -133,6 +133,7 @@ static void place_marks(struct plot *p) {
     add_mark(p, 1, "", "", 9);
     for (size_t i = 0; i < m->story.count; i++) {
         const struct tui_story_line *line = &m->story.lines[i];
+        if (line->sort == TUI_STORY_MADE) add_mark(p, line->event, "○", "lock", 2);
         if (line->sort == TUI_STORY_LOCK) add_mark(p, line->event, "●", "lock", 1);
         if (line->sort == TUI_STORY_FORK) add_mark(p, line->event, "◆", "fork", 1);
         if (line->sort == TUI_STORY_WAIT) add_mark(p, line->event, "✗", "stuck", 0);
