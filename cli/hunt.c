@@ -270,9 +270,9 @@ static void plan_of(const struct hunter *x, const struct candidate *c, const str
         g->word.offset = c->word_offset;
     }
     const struct candidate_fork *f = &x->h.candidates.forks[use->fork];
-    g->hold_task = f->hold_task;
-    g->hold_call = f->hold_call;
-    g->hold_hit = f->hold_hit;
+    g->hold_task = f->hold.task;
+    g->hold_call = f->hold.call;
+    g->hold_hit = f->hold.hit;
     g->parks_after_call = a->stage == GATE_AFTER_CALL && c->held_over >= 0;
     g->park_call = c->held_over;
     g->bound_events = GATE_BOUND_EVENTS;
@@ -373,7 +373,7 @@ static int try_at_fork(struct hunter *x, size_t i, const struct candidate_fork_u
     }
     // Perhaps the forking thread has what the others need to come there, and that one can do without once it has the lock.
     if (found == 0 && y->verdict == GATE_NEVER_CONCURRENT && c->kind == CANDIDATE_SHARED &&
-        x->h.candidates.forks[use->fork].hold_hit && !hunt_over(x)) {
+        x->h.candidates.forks[use->fork].hold.hit && !hunt_over(x)) {
         struct attempt early = a;
         early.stage = GATE_AFTER_CALL;
         early.any_word = !c->lock[0];
