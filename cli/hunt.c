@@ -338,6 +338,12 @@ static int try_at(struct hunter *x, size_t i, const struct candidate_fork_use *u
              !made              ? "the run could not be recorded"
              : result.timed_out ? "the child neither waits nor ends within the time of a run"
                                 : g->reason);
+    x->other_lock = made && g->parked && g->lock && g->lock != x->h.candidates.v[i].address;
+    if (x->other_lock && a->any_word) {
+        size_t len = strlen(y->reason);
+        snprintf(y->reason + len, sizeof y->reason - len, " (the lock that was held was at 0x%" PRIx64 ")",
+                 g->lock);
+    }
     if (!made || !result.record.stuck) return 0;
     int verdict = judge(x, &plan, how, i);
     if (verdict > 0) y->found = true;
@@ -378,6 +384,11 @@ static int try_at_fork(struct hunter *x, size_t i, const struct candidate_fork_u
         early.stage = GATE_AFTER_CALL;
         early.any_word = !c->lock[0];
         found = try_again(x, i, use, &early);
+        // Others are taken there as well: this one only, should it be where it was.
+        if (found == 0 && early.any_word && x->other_lock && !hunt_over(x)) {
+            early.any_word = false;
+            found = try_again(x, i, use, &early);
+        }
     }
     // Who allocates it, and when, may be another in this run: a lock on the heap is somewhere else then.
     if (found == 0 && y->verdict == GATE_NEVER_CONCURRENT && c->hits && !c->lock[0] && !hunt_over(x)) {

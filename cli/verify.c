@@ -53,6 +53,8 @@ struct verify {
     uint64_t made, tries, forced; // runs made, with the gate, and that reached the situation
     uint64_t tries_max;
     bool needed;                  // the holder had something else that the fork needs, when it was parked
+    uint64_t tried_locks[HITS];   // without a name, that were held, and did no harm
+    size_t tried_count;
     bool late;                    // a run was ended before anything was known: the others would be
     bool gone;                    // the site or the fork is not in the program any more
     char why[600];                // the last reason why the situation was not reached
@@ -164,6 +166,29 @@ static int check_fork(struct verify *v, struct timeline *t, const struct gate_ou
     return 0;
 }
 
+// A lock without a name: others may be the recorded one as well.
+static int check_others(struct verify *v, struct timeline *t, const struct gate_outcome *g, bool *none,
+                        struct rf_error *err) {
+    uint64_t other;
+    bool known = false;
+    if (v->situation.named || !g->lock || !g->forker) return 0;
+    for (size_t i = 0; i < v->tried_count; i++)
+        known |= v->tried_locks[i] == g->lock;
+    if (!known) {
+        if (v->tried_count == HITS) v->tried_count--;
+        v->tried_locks[v->tried_count++] = g->lock;
+    }
+    if (situation_other(&v->situation, &v->sites, t, g->forker, g->acquired, v->tried_locks, v->tried_count,
+                        &other, err) < 0)
+        return -1;
+    *none = !other;
+    if (other)
+        snprintf(v->why, sizeof v->why,
+                 "the lock held was 0x%" PRIx64 ", and 0x%" PRIx64 " is taken there as well, which a child takes",
+                 g->lock, other);
+    return 0;
+}
+
 // Was it the recorded place where the parked task took the lock, was it still held when the fork came, and was that the
 // recorded fork?
 static int check_situation(struct verify *v, const struct gate_plan *gate, const struct gate_outcome *g,
@@ -179,6 +204,7 @@ static int check_situation(struct verify *v, const struct gate_plan *gate, const
                                    sizeof why, err);
     if (!failed && !*same) snprintf(v->why, sizeof v->why, "%s", why);
     if (!failed && *same && gate->stage == GATE_AFTER_CALL) failed = check_fork(v, t, g, same, err);
+    if (!failed && *same) failed = check_others(v, t, g, same, err);
     cli_progress_end(t);
     timeline_close(t);
     return failed;

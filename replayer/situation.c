@@ -337,6 +337,17 @@ static bool same_line(const struct situation_sites *sites, const struct frame *f
     return same;
 }
 
+bool situation_is_place(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
+                        const struct finding_point *p) {
+    struct own_frame *o = malloc(sizeof *o);
+    rf_assert(o);
+    // An instruction of the function's own is stood at here, not behind: that may be another line.
+    bool same = point_stack(t, p, o) && same_place(&s->acquired, o) &&
+                (s->instruction.own || same_line(sites, &o->frames[o->own]));
+    free(o);
+    return same;
+}
+
 bool situation_holds(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
                      int tid, uint64_t lock, char *why, size_t why_size) {
     struct own_frame *o = malloc(sizeof *o);
