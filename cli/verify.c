@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 enum {
-    EXTRA_TRIES = 12,  // runs beyond those wanted, that may miss the situation; once more for `after-call`
-    HITS = 6,          // acquires tried, when another one was met
-    LOCK_SIZE = 16, // futex words of a lock are within it
+    EXTRA_TRIES = 12, // runs beyond those wanted, that may miss the situation; once more for `after-call`
+    HITS = 6,         // acquires tried, when another one was met
+    LOCK_SIZE = 16,   // futex words of a lock are within it
     DEFAULT_RUNS = 3,
     DEFAULT_TIMEOUT = 60,
 };
@@ -22,7 +22,8 @@ enum {
 // How the situation is made, in the order of the attempts.
 static const struct way {
     enum gate_stage stage;
-    bool parks; // not as soon as the lock is taken, but behind the call that its holder makes with it in the hand
+    bool
+        parks; // not as soon as the lock is taken, but behind the call that its holder makes with it in the hand
 } ways[] = {
     {GATE_BEFORE_PREPARE, false},
     {GATE_BEFORE_PREPARE, true}, // when `needed`
@@ -52,8 +53,9 @@ struct verify {
     uint64_t runs, timeout_ms;
     uint64_t made, tries, forced; // runs made, with the gate, and that reached the situation
     uint64_t tries_max;
-    bool needed;                  // the holder had something else that the fork needs, when it was parked
-    uint64_t tried_locks[HITS];   // without a name, that were held, and did no harm
+    bool park_searched;         // for the call at which the holder can be parked
+    bool needed;                // the holder had something else that the fork needs, when it was parked
+    uint64_t tried_locks[HITS]; // without a name, that were held, and did no harm
     size_t tried_count;
     bool late;                    // a run was ended before anything was known: the others would be
     bool gone;                    // the site or the fork is not in the program any more
@@ -184,7 +186,8 @@ static int check_others(struct verify *v, struct timeline *t, const struct gate_
     *none = !other;
     if (other)
         snprintf(v->why, sizeof v->why,
-                 "the lock held was 0x%" PRIx64 ", and 0x%" PRIx64 " is taken there as well, which a child takes",
+                 "the lock held was 0x%" PRIx64 ", and 0x%" PRIx64
+                 " is taken there as well, which a child takes",
                  g->lock, other);
     return 0;
 }
@@ -253,6 +256,19 @@ static int run(struct verify *v, const struct gate_plan *gate, struct run_once_r
     return run_once(&once, result, err);
 }
 
+// Where the holder sleeps with the lock in the hand, from the present run when the recording did not show it.
+static int find_park_call(struct verify *v, struct rf_error *err) {
+    struct timeline *t;
+    if (v->situation.park_call >= 0 || v->park_searched) return 0;
+    v->park_searched = true;
+    if (timeline_open(v->path, &t, err) < 0) return -1;
+    cli_progress_begin(t);
+    int failed = situation_park_call(&v->situation, &v->sites, t, &v->situation.park_call, err);
+    cli_progress_end(t);
+    timeline_close(t);
+    return failed;
+}
+
 // What the run of a gate says: an enum outcome, or -1 with *err.
 static int judge(struct verify *v, const struct gate_plan *gate, const struct run_once_result *r,
                  struct rf_error *err) {
@@ -267,6 +283,7 @@ static int judge(struct verify *v, const struct gate_plan *gate, const struct ru
         // A lock that is needed on the way to the fork. Its holder may give it away, with the other still in the hand.
         if (is_of_lock(g) && (g->all_wait || gate->stage == GATE_AFTER_CALL)) break;
         v->needed |= !is_of_lock(g);
+        if (!is_of_lock(g) && find_park_call(v, err) < 0) return -1;
         if (g->word && g->all_wait && (gate->parks_after_call || v->situation.park_call < 0)) break;
         snprintf(v->why, sizeof v->why, "%s", g->reason);
         return MISSED;
@@ -422,9 +439,11 @@ static int force(struct verify *v, struct rf_error *err) {
         const struct way *way = &ways[i];
         bool first = i && way->stage == GATE_AFTER_CALL && ways[i - 1].stage != GATE_AFTER_CALL;
         if (first) v->tries_max = v->tries + v->runs + EXTRA_TRIES;
-        if (way->parks && v->situation.park_call < 0) continue;
         if (way->parks && way->stage == GATE_BEFORE_PREPARE && !v->needed) continue;
-        if (goes_on(v, outcome)) outcome = try_all(v, way, from, &good, err);
+        if (!goes_on(v, outcome)) continue;
+        if (way->parks && find_park_call(v, err) < 0) outcome = -1;
+        if (way->parks && v->situation.park_call < 0) continue;
+        outcome = try_all(v, way, from, &good, err);
     }
     while (good.given && goes_on(v, outcome))
         outcome = try_acquires(v, &good, err);

@@ -50,11 +50,11 @@ struct gate {
     struct gate_outcome *out;
     enum gate_state state;
     struct task *forker, *parked;
-    struct task *taker;   // has taken the lock, and is parked after its next park_call
-    uint64_t calls;       // of hold_call by hold_task
-    struct task *landing; // the breakpoint that it stands at is the gate's
+    struct task *taker;    // has taken the lock, and is parked after its next park_call
+    uint64_t calls;        // of hold_call by hold_task
+    struct task *landing;  // the breakpoint that it stands at is the gate's
     uint64_t landing_lock; // what it takes there
-    bool in_function;     // the forking task is held at fork()'s first instruction
+    bool in_function;      // the forking task is held at fork()'s first instruction
     bool site_found, alone;
     uint64_t word; // the plan's lock word
     uint64_t since_event, since_us;
@@ -721,7 +721,8 @@ void gate_end(struct recorder *r) {
             decide(r, GATE_NEVER_CONCURRENT, "the lock was taken there %" PRIu64 " time%s, not %" PRIu64,
                    g->out->acquires, g->out->acquires == 1 ? "" : "s", g->plan->acquire_hit);
         else if (g->plan->stage == GATE_AFTER_CALL)
-            decide(r, GATE_NO_FORK, "task number %" PRIu32 " came back from %s %" PRIu64 " time%s, not %" PRIu64,
+            decide(r, GATE_NO_FORK,
+                   "task number %" PRIu32 " came back from %s %" PRIu64 " time%s, not %" PRIu64,
                    g->plan->hold_task, syscall_name(g->plan->hold_call), g->calls, g->calls == 1 ? "" : "s",
                    g->plan->hold_hit);
         else

@@ -21,9 +21,9 @@ struct candidate_fork {
     uint64_t time_us;
     int forker, child;
     struct slept_call hold; // the last call before it in which the forking task may have slept
-    size_t others;   // threads of the forker's process at that moment, without itself
-    uint32_t site;   // forks called at the same place have the same
-    char place[600]; // "spawn (prog+0x1234, main.c:12)"
+    size_t others;          // threads of the forker's process at that moment, without itself
+    uint32_t site;          // forks called at the same place have the same
+    char place[600];        // "spawn (prog+0x1234, main.c:12)"
 };
 
 // One fork at which a candidate may happen, the likeliest first.

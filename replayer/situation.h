@@ -37,9 +37,10 @@ struct situation_instruction {
 
 struct situation {
     enum finding_kind kind;
-    char lock[256];                  // what to call it, "" unknown
-    bool named;                      // by a variable: it has that name in another build, too
-    int32_t park_call; // the last call in which its holder may have slept with it in the hand; -1: none was seen
+    char lock[256]; // what to call it, "" unknown
+    bool named;     // by a variable: it has that name in another build, too
+    int32_t
+        park_call; // the last call in which its holder may have slept with it in the hand; -1: none was seen
     struct situation_frame acquired; // whose call, or own instruction, took the lock
     struct situation_frame forked;   // who called fork()
     char *lock_function;             // "pthread_mutex_lock": took it, and returns 0 when it did; NULL: none
@@ -62,14 +63,21 @@ struct situation_place {
 
 // ---- in another build, from a run of it
 
-enum { SITUATION_FORKS = 16, SITUATION_SITES = 16, SITUATION_CALLS = 64, SITUATION_LINES = 16, SITUATION_HOLDS = 8 };
+enum {
+    SITUATION_FORKS = 16,
+    SITUATION_SITES = 16,
+    SITUATION_CALLS = 64,
+    SITUATION_LINES = 16,
+    SITUATION_HOLDS = 8
+};
 
 struct situation_fork {
     struct situation_place behind; // where the call of fork() returns to, or behind the syscall instruction
     uint64_t count;                // forks made there
     uint64_t event;                // the first one's BIRTH
     int tid;                       // who made it
-    struct slept_call holds[SITUATION_HOLDS]; // of the first forks: where the forking task may have slept last
+    struct slept_call
+        holds[SITUATION_HOLDS]; // of the first forks: where the forking task may have slept last
 };
 
 // The forks that are made where the recorded one was: into `out`, the number in *count; 0 of them: `why` says so. `total`
@@ -109,6 +117,11 @@ bool situation_holds(const struct situation *s, const struct situation_sites *si
 int situation_other(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
                     int forker, uint64_t at, const uint64_t *but, size_t but_count, uint64_t *other,
                     struct rf_error *err);
+
+// The first call in which a task may sleep that holds a lock taken at the recorded place, in that run; -1: there is none.
+// Re-executes all of the recording. 0, or -1 with *err.
+int situation_park_call(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
+                        int32_t *call, struct rf_error *err);
 
 // Does task `tid` hold the lock at `address` right after `event`? False: `why` says who does, or that it cannot be told.
 // Re-executes all of the recording. 0, or -1 with *err.

@@ -1,11 +1,15 @@
-// A lock without a name is told by the place that takes it alone, and an object of the same kind has one that is taken
-// there, too: which locks of a run could be the recorded one?
+// From the lock history of a run: which locks could be the recorded one, and what their holders call. A lock without a name
+// is told by the place alone that takes it, and an object of the same kind has one that is taken there, too.
 #include "replayer/lock_history.h"
 #include "replayer/situation.h"
 
 #include <stdlib.h>
 
-enum { STACKS_MAX = 32, STACKS_OF_LOCK = 4 }; // each is a re-execution
+enum {
+    STACKS_MAX = 32, // each is a re-execution
+    STACKS_OF_LOCK = 4,
+    SPAN_EVENTS = 256, // of the time that a lock is held: so many are looked at
+};
 
 struct search {
     const struct situation *situation;
@@ -37,6 +41,15 @@ static bool is_named(struct search *s, uint64_t address) {
            symbols_data(timeline_symbols(s->timeline), &v, address, &symbol);
 }
 
+static int is_place(struct search *s, const struct lock *l, int tid, uint64_t event, uint32_t ordinal,
+                    bool *there, struct rf_error *err) {
+    struct finding_point p = {.event = event, .tid = tid};
+    if (lock_history_stack(s->timeline, l, event, ordinal, NULL, &p.stack, err) < 0) return -1;
+    *there = situation_is_place(s->situation, s->sites, s->timeline, &p);
+    free(p.stack.frames);
+    return 0;
+}
+
 // Was it taken at the recorded place by another task than the forking one?
 static int taken_there(struct search *s, uint64_t address, bool *there, struct rf_error *err) {
     const struct lock_words *w = &s->locks->words;
@@ -49,10 +62,7 @@ static int taken_there(struct search *s, uint64_t address, bool *there, struct r
             !is_of(s, l, s->pid))
             continue;
         if (stacks++ == STACKS_OF_LOCK || s->stacks++ == STACKS_MAX) break;
-        struct finding_point p = {.event = o->event, .pid = s->pid, .tid = o->tid};
-        if (lock_history_stack(s->timeline, l, o->event, o->ordinal, NULL, &p.stack, err) < 0) return -1;
-        *there = situation_is_place(s->situation, s->sites, s->timeline, &p);
-        free(p.stack.frames);
+        if (is_place(s, l, o->tid, o->event, o->ordinal, there, err) < 0) return -1;
     }
     return 0;
 }
@@ -98,6 +108,43 @@ int situation_other(const struct situation *s, const struct situation_sites *sit
     x.pid = task->pid;
     int failed = lock_history_make(t, &options, &x.locks, err);
     if (!failed) failed = search(&x, at, but, but_count, other, err);
+    lock_history_free(x.locks);
+    return failed;
+}
+
+// ---- what a holder calls
+
+static int32_t sleeps_in(struct timeline *t, const struct lock_span *x) {
+    struct rf_error ignored;
+    struct event e;
+    uint64_t to = x->to ? x->to : timeline_last(t);
+    for (uint64_t n = x->holder.event; n < to && n - x->holder.event < SPAN_EVENTS; n++)
+        if (timeline_event(t, n, &e, &ignored) == 0 && e.tid == x->holder.tid &&
+            (e.kind == EV_SYSCALL || e.kind == EV_ENTER) && call_may_sleep(e.nr))
+            return e.nr;
+    return -1;
+}
+
+int situation_park_call(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
+                        int32_t *call, struct rf_error *err) {
+    struct search x = {.situation = s, .sites = sites, .timeline = t};
+    const struct lock_history_options options = {.from = 0};
+    *call = -1;
+    int failed = lock_history_make(t, &options, &x.locks, err);
+    const struct lock_words *w = failed ? NULL : &x.locks->words;
+    for (size_t i = 0; !failed && i < w->span_count && x.stacks < STACKS_MAX; i++) {
+        const struct lock_span *span = &w->spans[i];
+        const struct lock *l = &w->locks[span->lock];
+        bool there;
+        int32_t nr =
+            l->confirmed && span->holder.ordinal && !span->holder.inherited ? sleeps_in(t, span) : -1;
+        if (nr < 0) continue;
+        x.stacks++;
+        failed = is_place(&x, l, span->holder.tid, span->holder.event, span->holder.ordinal, &there, err);
+        if (failed || !there) continue;
+        *call = nr;
+        break;
+    }
     lock_history_free(x.locks);
     return failed;
 }

@@ -59,6 +59,14 @@ verified 120 'forced, and it hangs' bug.refork "$program" handler
 verified 0 '(child-went-on: 2)' bug.refork "$program" 'handler fixed'
 forced
 
+# The recording does not show that its holder sleeps with the lock in the hand: the runs do.
+printf '%s\n' 'refork schedule 1' 'fork 1' 'acquire function libc.so.6!pthread_mutex_lock' >free.schedule
+clean "$refork" record --schedule free.schedule -o free.refork -- "$program" free >stdout 2>stderr </dev/null
+[ $? = 120 ] || fail "it does not hang without the interpreter's lock: $(cat stderr)"
+verified 120 'forced, and it hangs' free.refork "$program" handler
+verified 0 '(child-went-on: 2)' free.refork "$program" fixed
+forced
+
 # Of two locks on the heap, taken at the same place, the child takes the one that is taken last.
 hunted heap.refork "$program" heap
 verified 120 'forced, and it hangs' heap.refork "$program" heap

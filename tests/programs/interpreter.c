@@ -6,6 +6,7 @@
 //   released  the log's lock is given back before the write
 //   apart     nobody else writes to the log
 //   handler   a fork handler takes the interpreter's lock, not the one that forks
+//   free      there is no such lock
 //   thread    not the main thread forks
 //   heap      the log's lock is on the heap, and another log has one that is taken there first
 #include "program.h"
@@ -22,10 +23,12 @@ static int is(const char *word) {
 }
 
 static void take(void) {
+    if (is("free")) return;
     pthread_mutex_lock(&interpreter);
 }
 
 static void give(void) {
+    if (is("free")) return;
     pthread_mutex_unlock(&interpreter);
 }
 
