@@ -124,38 +124,43 @@ static bool is_of_lock(const struct gate_outcome *g) {
     return g->lock && g->word + 4 > g->lock && g->word < g->lock + LOCK_SIZE;
 }
 
-// The fork that the forking task makes at the recorded place behind event `from`: its event, 0: none.
-static int next_fork(struct verify *v, struct timeline *t, int forker, uint64_t from, uint64_t *fork,
+// The fork that is made at the recorded place behind event `from`, by *forker (0: by any task, which is told): its event,
+// 0: none.
+static int next_fork(struct verify *v, struct timeline *t, int *forker, uint64_t from, uint64_t *fork,
                      struct rf_error *err) {
     struct event e;
     *fork = 0;
     for (uint64_t n = from; n <= timeline_last(t) && !*fork; n++) {
         if (timeline_event(t, n, &e, err) < 0) return -1;
-        if (e.kind != EV_BIRTH || e.flags & EVF_VM || e.tid != forker) continue;
+        if (e.kind != EV_BIRTH || e.flags & EVF_VM || (*forker && e.tid != *forker)) continue;
         if (timeline_seek(t, n, err) < 0) return -1;
-        if (situation_at_fork(t, forker, v->forks, v->fork_count)) *fork = n;
+        if (!situation_at_fork(t, e.tid, v->forks, v->fork_count)) continue;
+        *fork = n;
+        *forker = e.tid;
     }
     return 0;
 }
 
-// On its way from a call to its fork the forking task waited for that lock itself. It has it at the fork, or it has given
-// it back before.
+// Nobody comes to the fork while the lock is held, for somebody waits for it before. He has it himself at the fork, or he
+// has given it back before: then another can have it.
 static int check_forkers_own(struct verify *v, struct timeline *t, const struct gate_outcome *g, bool *held,
                              struct rf_error *err) {
     uint64_t fork;
-    if (next_fork(v, t, g->forker, g->decided, &fork, err) < 0) return -1;
+    int forker = g->forker;
+    if (next_fork(v, t, &forker, g->decided, &fork, err) < 0) return -1;
     *held = false;
-    if (fork) return situation_is_held(t, fork, g->forker, g->lock, held, v->why, sizeof v->why, err);
-    snprintf(v->why, sizeof v->why, "task %d waited for the lock, and then made no fork there", g->forker);
+    if (fork) return situation_is_held(t, fork, forker, g->lock, held, v->why, sizeof v->why, err);
+    snprintf(v->why, sizeof v->why, "the fork waited for the lock, and was not made when that was free");
     return 0;
 }
 
-// Held on its way, the forking task may have gone elsewhere than to the recorded fork.
+// A task that waits for the lock is within fork() or has it there later. One that was held on its way may have gone
+// elsewhere than to the recorded fork.
 static int check_fork(struct verify *v, struct timeline *t, const struct gate_outcome *g, bool *same,
                       struct rf_error *err) {
     if (g->verdict == GATE_HOLDER_NEEDED && is_of_lock(g)) {
         int failed = timeline_seek(t, g->decided, err);
-        *same = !failed && situation_at_fork(t, g->forker, v->forks, v->fork_count);
+        *same = !failed && g->forker && situation_at_fork(t, g->forker, v->forks, v->fork_count);
         return failed || *same ? failed : check_forkers_own(v, t, g, same, err);
     }
     if (timeline_seek(t, g->forked ? g->forked : g->decided, err) < 0) return -1;
@@ -206,7 +211,7 @@ static int check_situation(struct verify *v, const struct gate_plan *gate, const
         failed = situation_is_held(t, g->forked ? g->forked : g->decided, g->parked, g->lock, same, why,
                                    sizeof why, err);
     if (!failed && !*same) snprintf(v->why, sizeof v->why, "%s", why);
-    if (!failed && *same && gate->stage == GATE_AFTER_CALL) failed = check_fork(v, t, g, same, err);
+    if (!failed && *same && gate->stage >= GATE_AFTER_ACQUIRE) failed = check_fork(v, t, g, same, err);
     if (!failed && *same) failed = check_others(v, t, g, same, err);
     cli_progress_end(t);
     timeline_close(t);

@@ -66,6 +66,9 @@ clean "$refork" record --schedule free.schedule -o free.refork -- "$program" fre
 verified 120 'forced, and it hangs' free.refork "$program" handler
 verified 0 '(child-went-on: 2)' free.refork "$program" fixed
 forced
+# That main waits for the lock long before its fork does not keep it off there.
+verified 125 'the situation could not be reached: ' free.refork "$program" 'free early'
+grep -q '^run .* has given the lock back before the fork$' stdout || fail "a lock given back long before the fork protects it: $(cat stdout)"
 
 # Of two locks on the heap, taken at the same place, the child takes the one that is taken last.
 hunted heap.refork "$program" heap

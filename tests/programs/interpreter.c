@@ -8,15 +8,18 @@
 //   handler   a fork handler takes the interpreter's lock, not the one that forks
 //   free      there is no such lock
 //   thread    not the main thread forks
+//   early     the worker writes once, and main just after it, long before the fork
 //   heap      the log's lock is on the heap, and another log has one that is taken there first
 #include "program.h"
 
 #include <fcntl.h>
+#include <semaphore.h>
 
 static pthread_mutex_t interpreter = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER, *log_of[] = {&log_lock, &log_lock};
 static const char *how;
 static int null_file;
+static sem_t about; // early: the worker is about to write
 
 static int is(const char *word) {
     return strstr(how, word) != NULL;
@@ -50,8 +53,9 @@ static void log_entry(pthread_mutex_t *lock) {
 static void *work(void *unused) {
     pthread_setname_np(pthread_self(), "worker");
     take();
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < (is("early") ? 1 : 4); i++) {
         sleep_without(5);
+        sem_post(&about);
         for (int k = is("heap") ? 1 : 0; k >= 0 && !is("apart"); k--)
             log_entry(log_of[k]);
     }
@@ -82,6 +86,13 @@ static void fork_once(void) {
 
 static void *run(void *unused) {
     take();
+    if (is("early")) {
+        give();
+        CHECK(!sem_wait(&about));
+        take();
+        log_entry(log_of[0]);
+        sleep_without(20);
+    }
     for (int i = 0; i < 2; i++) {
         sleep_without(2);
         fork_once();
