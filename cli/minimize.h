@@ -47,6 +47,7 @@ struct pair {
     struct side first, second; // first before second: it hangs
     uint64_t first_until, second_until;
     struct kept_run hangs, ends;
+    unsigned exchanged, hung; // exchanges of two stints that were tried, and in which it hung all the same
 };
 
 struct minimize {

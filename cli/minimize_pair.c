@@ -224,6 +224,8 @@ static int try_pair(struct minimize *m, const struct stint_list *list, size_t at
     x.b = steps_before(list, at, stint_b(&x)->task);
     minimize_progress(m, "does the order of stints %zu and %zu decide?", at + 1, at + 2);
     int ending = try_arranged(m, &x, x.a, end_of(stint_b(&x)), x.a);
+    m->pair.exchanged += ending > ENDING_UNKNOWN;
+    m->pair.hung += ending == ENDING_HANGS;
     if (ending != ENDING_ENDS) return ending < 0 ? -1 : 0;
     int found = find_steps(m, &x);
     return found || m->stopped ? found : keep_stints(m, &x);

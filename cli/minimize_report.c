@@ -73,15 +73,28 @@ static void text_side(FILE *out, const char *letter, const struct side *s) {
     fputs(s->text ? s->text : "    (it has not begun yet)\n", out);
 }
 
+static void text_no_pair(FILE *out, const struct minimize *m) {
+    const struct pair *p = &m->pair;
+    if (m->stopped)
+        report_wrap(out, 0, "What decides was not looked for to the end: %s.", m->stopped);
+    else if (p->hung && p->hung == p->exchanged)
+        report_wrap(out, 0,
+                    "No order decides, as far as was tried: with two stints exchanged it hung all the same, "
+                    "%u times of %u. Either the program keeps them in their order itself, by pipes, "
+                    "conditions or joins, or it hangs in any.",
+                    p->hung, p->exchanged);
+    else
+        report_wrap(
+            out, 0,
+            "No order that decides was found: %u exchanges of two stints were tried. In %u of them it "
+            "hung all the same, and in the others it did not end by itself either.",
+            p->exchanged, p->hung);
+}
+
 static void text_pair(FILE *out, const struct minimize *m) {
     const struct pair *p = &m->pair;
     if (!p->known) {
-        report_wrap(out, 0,
-                    m->stopped
-                        ? "What decides was not looked for to the end: %s."
-                        : "None of the exchanges of two stints that were tried made it end: perhaps the "
-                          "program itself keeps them in their order, or hangs in any.%s",
-                    m->stopped ? m->stopped : "");
+        text_no_pair(out, m);
         return;
     }
     fputs(p->exact ? "What decides is the order of one step of A and one of B:\n"

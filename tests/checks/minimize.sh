@@ -89,6 +89,18 @@ clean "$refork" hunt --seed 1 -o inside.refork -- "$programs/rare_locks" setenv 
 [ $? = 120 ] || fail "hunt: $(cat stderr)"
 whole inside.refork 'is about to call setenv' 'is about to call fork' "$programs/rare_locks" setenv
 
+# ---- pipes leave the two steps free; or the program keeps its order by them, and then no order decides
+printf '%s\n' 'refork schedule 1' 'fork 1' 'acquire function libc.so.6!pthread_mutex_lock' >pipe.schedule
+clean "$refork" record --no-explain --schedule pipe.schedule -o pipe.refork -- "$programs/pipe_order" >stdout 2>stderr
+[ $? = 120 ] || fail "pipe_order: $(cat stderr)"
+whole pipe.refork 'is about to call pthread_mutex_lock' 'is about to call fork' "$programs/pipe_order"
+clean "$refork" record --no-explain -o kept.refork -- "$programs/pipe_order" kept >stdout 2>stderr
+[ $? = 120 ] || fail "pipe_order kept: $(cat stderr)"
+minimized 120 kept.refork
+json '.stopped == null and .pair == null and .stints == []'
+clean "$refork" minimize kept.refork >stdout 2>stderr </dev/null
+grep -qE '^No order decides, as far as was tried: ' stdout || fail "kept: $(cat stdout)"
+
 # ---- one that random switches have made
 found=
 for ((seed = 1; seed <= 40; seed++)); do
