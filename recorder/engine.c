@@ -316,10 +316,33 @@ static void look_at_limits(struct recorder *r) {
     if (time_is_over(r)) r->result->timed_out = r->stop_all = true;
 }
 
+static const struct process *left_alone(const struct recorder *r) {
+    const struct process *p = r->processes;
+    while (p && !p->child_of_threaded)
+        p = p->next;
+    return p;
+}
+
+// What a Ctrl-C leaves behind may wait for ever. Now that nobody else moves that can be said: at once of a task that sleeps,
+// of a loop after some turns and a change of the clock's seconds.
+static bool lingers(struct recorder *r) {
+    enum { LINGER_US = 8000000 };
+    const struct process *left = left_alone(r);
+    if (!r->left_us) {
+        r->left_us = recent_us(r);
+        r->left_interrupts = interrupts;
+        if (left)
+            fprintf(stderr,
+                    "refork: process %d goes on: looking whether it waits for ever (Ctrl-C: end it now)\n",
+                    left->pid);
+    }
+    return left && interrupts == r->left_interrupts && recent_us(r) - r->left_us < LINGER_US;
+}
+
 // Ctrl-C goes to the program as well, which may handle it. It ends the recording when the program's first
 // process is gone, or when it is pressed for the third time.
 static void outside_signals(struct recorder *r) {
-    if (interrupts >= 3 || (interrupts && !r->leader)) r->stop_all = true;
+    if (interrupts >= 3 || (interrupts && !r->leader && !lingers(r))) r->stop_all = true;
     if (!terminate_signal) return;
     if (r->leader)
         kill(r->leader, terminate_signal);

@@ -93,9 +93,10 @@ struct process {
     int pid, parent_pid;
     int refs; // live tasks
     bool dying;
-    bool child_of_threaded;                // forked while its parent had more than one task
-    int status;                            // wait status at its end
-    unsigned timers;                       // bits: enum process_timer; a signal is on its way
+    siginfo_t given;        // signal on its way from another thread to the main one; si_signo 0: none
+    bool child_of_threaded; // forked while its parent had more than one task
+    int status;             // wait status at its end
+    unsigned timers;        // bits: enum process_timer; a signal is on its way
     enum { GO_UNKNOWN, GO_NO, GO_YES } go; // its program is made by the Go compiler
     struct sighand *sighand;
     struct process *next;
@@ -179,6 +180,8 @@ struct recorder {
     struct task *current;
     struct task *unlogged; // the task whose entry is not yet in the trace
     int leader;            // first process
+    uint64_t left_us;      // 0, or when it was gone and Ctrl-C had been pressed
+    int left_interrupts;   // how often, then
     unsigned clock_age;
     uint64_t start_us, clock_us; // clock_us: the time of the present stop
     uint64_t slice_end_us;

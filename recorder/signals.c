@@ -262,6 +262,41 @@ static void fatal_fault(struct recorder *r, struct task *t, int sig, const struc
     batch_log(r, t, &b);
 }
 
+// ---- signals for a process
+
+static bool blocks(const struct task *t, int sig) {
+    char path[64], line[256];
+    unsigned long long mask = ~0ull;
+    snprintf(path, sizeof path, "/proc/%d/status", t->tid);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "SigBlk: %llx", &mask) == 1) break;
+    if (f) fclose(f);
+    return mask >> (sig - 1) & 1;
+}
+
+// The kernel gives a signal for the process to its main thread, if that does not block it (kernel/signal.c,
+// complete_signal), but not while that is in a ptrace-stop, as it is most of the time here; and whoever is resumed looks into
+// the common queue first. A Ctrl-C that a busy thread takes does not wake the main thread: Python would not notice it.
+static bool give_to_main(struct recorder *r, struct task *t, const siginfo_t *info) {
+    struct process *p = t->process;
+    struct task *main = t->tid == p->pid ? NULL : task_find(r, p->pid);
+    int sig = info->si_signo;
+    bool common = info->si_code == SI_USER || info->si_code == SI_KERNEL;
+    if (!main || !common || blocks(main, sig) || syscall(SYS_tgkill, p->pid, main->tid, sig) < 0)
+        return false;
+    p->given = *info;
+    return true;
+}
+
+// What give_to_main has sent comes as it was.
+static void restore_given(struct task *t, siginfo_t *info) {
+    struct process *p = t->process;
+    if (p->given.si_signo != info->si_signo || info->si_code != SI_TKILL || info->si_pid != getpid()) return;
+    if (ptrace(PTRACE_SETSIGINFO, t->tid, 0, &p->given) == 0) *info = p->given;
+    p->given.si_signo = 0;
+}
+
 void signal_stop(struct recorder *r, struct task *t, int status) {
     int sig = WSTOPSIG(status);
     siginfo_t info;
@@ -298,9 +333,10 @@ void signal_stop(struct recorder *r, struct task *t, int status) {
         return;
     }
     enum action act = action_of(t, sig);
+    if (act == ACT_HANDLER) restore_given(t, &info);
     // Back at the same registers after arrivals at a breakpoint, or after steps: it has run.
     if (same_regs(&regs, &t->landmark) && !t->arrival_count && !t->stepped) t->at_landmark = true;
-    if (act == ACT_IGNORE) return; // resumed without it
+    if (act == ACT_IGNORE || (act == ACT_HANDLER && give_to_main(r, t, &info))) return; // resumed without it
     if (t->at_landmark && act != ACT_HANDLER) {
         t->inject_signal = sig;
         return;
