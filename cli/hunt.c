@@ -270,9 +270,9 @@ static void plan_of(const struct hunter *x, const struct candidate *c, const str
         g->word.offset = c->word_offset;
     }
     const struct candidate_fork *f = &x->h.candidates.forks[use->fork];
-    g->hold_task = f->hold_task;
-    g->hold_call = f->hold_call;
-    g->hold_hit = f->hold_hit;
+    g->hold_task = f->hold.task;
+    g->hold_call = f->hold.call;
+    g->hold_hit = f->hold.hit;
     g->parks_after_call = a->stage == GATE_AFTER_CALL && c->held_over >= 0;
     g->park_call = c->held_over;
     g->bound_events = GATE_BOUND_EVENTS;
@@ -338,6 +338,12 @@ static int try_at(struct hunter *x, size_t i, const struct candidate_fork_use *u
              !made              ? "the run could not be recorded"
              : result.timed_out ? "the child neither waits nor ends within the time of a run"
                                 : g->reason);
+    x->other_lock = made && g->parked && g->lock && g->lock != x->h.candidates.v[i].address;
+    if (x->other_lock && a->any_word) {
+        size_t len = strlen(y->reason);
+        snprintf(y->reason + len, sizeof y->reason - len, " (the lock that was held was at 0x%" PRIx64 ")",
+                 g->lock);
+    }
     if (!made || !result.record.stuck) return 0;
     int verdict = judge(x, &plan, how, i);
     if (verdict > 0) y->found = true;
@@ -373,11 +379,16 @@ static int try_at_fork(struct hunter *x, size_t i, const struct candidate_fork_u
     }
     // Perhaps the forking thread has what the others need to come there, and that one can do without once it has the lock.
     if (found == 0 && y->verdict == GATE_NEVER_CONCURRENT && c->kind == CANDIDATE_SHARED &&
-        x->h.candidates.forks[use->fork].hold_hit && !hunt_over(x)) {
+        x->h.candidates.forks[use->fork].hold.hit && !hunt_over(x)) {
         struct attempt early = a;
         early.stage = GATE_AFTER_CALL;
         early.any_word = !c->lock[0];
         found = try_again(x, i, use, &early);
+        // Others are taken there as well: this one only, should it be where it was.
+        if (found == 0 && early.any_word && x->other_lock && !hunt_over(x)) {
+            early.any_word = false;
+            found = try_again(x, i, use, &early);
+        }
     }
     // Who allocates it, and when, may be another in this run: a lock on the heap is somewhere else then.
     if (found == 0 && y->verdict == GATE_NEVER_CONCURRENT && c->hits && !c->lock[0] && !hunt_over(x)) {

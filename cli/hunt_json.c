@@ -34,8 +34,8 @@ _Static_assert(sizeof(struct hunt_unhealthy) == 488, "unhealthy_fields");
 static const struct field fork_fields[] = {
     FIELD(U64, candidate_fork, number),    FIELD(U64, candidate_fork, event),
     FIELD(U64, candidate_fork, time_us),   FIELD(U32, candidate_fork, forker),
-    FIELD(U32, candidate_fork, child),     FIELD(U32, candidate_fork, hold_task),
-    FIELD(U32, candidate_fork, hold_call), FIELD(U64, candidate_fork, hold_hit),
+    FIELD(U32, candidate_fork, child),     FIELD(U32, candidate_fork, hold.task),
+    FIELD(U32, candidate_fork, hold.call), FIELD(U64, candidate_fork, hold.hit),
     FIELD(U64, candidate_fork, others),    FIELD(U32, candidate_fork, site),
     FIELD(TEXT, candidate_fork, place),    END};
 static const struct field use_fields[] = {

@@ -18,6 +18,7 @@ struct hunter {
     char trace[4200], made[4300]; // of the present run
     const char *keep_as;          // the next recording's name when it is kept; NULL: after h.output
     uint64_t steps, first_ms;     // of the first run
+    bool other_lock;              // the present run's gate held another word than the candidate's
     unsigned failures;
     bool (*give_up)(void *context); // NULL, or whether somebody else has found what is looked for
     void *context;

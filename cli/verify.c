@@ -12,11 +12,25 @@
 #include <unistd.h>
 
 enum {
-    EXTRA_TRIES = 12,  // runs beyond those wanted, that may miss the situation
-    HITS = 6,          // acquires tried, when another one was met
-    FORKS_OF_SITE = 8, // of the forks made at a site, the first ones
+    EXTRA_TRIES = 12, // runs beyond those wanted, that may miss the situation; once more for `after-call`
+    HITS = 6,         // acquires tried, when another one was met
+    LOCK_SIZE = 16,   // futex words of a lock are within it
     DEFAULT_RUNS = 3,
     DEFAULT_TIMEOUT = 60,
+};
+
+// How the situation is made, in the order of the attempts.
+static const struct way {
+    enum gate_stage stage;
+    bool
+        parks; // not as soon as the lock is taken, but behind the call that its holder makes with it in the hand
+} ways[] = {
+    {GATE_BEFORE_PREPARE, false},
+    {GATE_BEFORE_PREPARE, true}, // when `needed`
+    {GATE_AFTER_ACQUIRE, false},
+    // The forking task has at its fork what the others need to come to the lock: it is held before it takes that.
+    {GATE_AFTER_CALL, true},
+    {GATE_AFTER_CALL, false},
 };
 
 enum outcome {
@@ -38,6 +52,11 @@ struct verify {
     size_t fork_count;
     uint64_t runs, timeout_ms;
     uint64_t made, tries, forced; // runs made, with the gate, and that reached the situation
+    uint64_t tries_max;
+    bool park_searched;         // for the call at which the holder can be parked
+    bool needed;                // the holder had something else that the fork needs, when it was parked
+    uint64_t tried_locks[HITS]; // without a name, that were held, and did no harm
+    size_t tried_count;
     bool late;                    // a run was ended before anything was known: the others would be
     bool gone;                    // the site or the fork is not in the program any more
     char why[600];                // the last reason why the situation was not reached
@@ -101,14 +120,100 @@ static int explain_hang(struct verify *v, bool *same, struct rf_error *err) {
     return failed;
 }
 
-// Was it the recorded place where the parked task took the lock?
-static int check_acquire(struct verify *v, const struct gate_outcome *g, bool *same, struct rf_error *err) {
+static bool is_of_lock(const struct gate_outcome *g) {
+    return g->lock && g->word + 4 > g->lock && g->word < g->lock + LOCK_SIZE;
+}
+
+// The fork that is made at the recorded place behind event `from`, by *forker (0: by any task, which is told): its event,
+// 0: none.
+static int next_fork(struct verify *v, struct timeline *t, int *forker, uint64_t from, uint64_t *fork,
+                     struct rf_error *err) {
+    struct event e;
+    *fork = 0;
+    for (uint64_t n = from; n <= timeline_last(t) && !*fork; n++) {
+        if (timeline_event(t, n, &e, err) < 0) return -1;
+        if (e.kind != EV_BIRTH || e.flags & EVF_VM || (*forker && e.tid != *forker)) continue;
+        if (timeline_seek(t, n, err) < 0) return -1;
+        if (!situation_at_fork(t, e.tid, v->forks, v->fork_count)) continue;
+        *fork = n;
+        *forker = e.tid;
+    }
+    return 0;
+}
+
+// Nobody comes to the fork while the lock is held, for somebody waits for it before. He has it himself at the fork, or he
+// has given it back before: then another can have it.
+static int check_forkers_own(struct verify *v, struct timeline *t, const struct gate_outcome *g, bool *held,
+                             struct rf_error *err) {
+    uint64_t fork;
+    int forker = g->forker;
+    if (next_fork(v, t, &forker, g->decided, &fork, err) < 0) return -1;
+    *held = false;
+    if (fork) return situation_is_held(t, fork, forker, g->lock, held, v->why, sizeof v->why, err);
+    snprintf(v->why, sizeof v->why, "the fork waited for the lock, and was not made when that was free");
+    return 0;
+}
+
+// A task that waits for the lock is within fork() or has it there later. One that was held on its way may have gone
+// elsewhere than to the recorded fork.
+static int check_fork(struct verify *v, struct timeline *t, const struct gate_outcome *g, bool *same,
+                      struct rf_error *err) {
+    if (g->verdict == GATE_HOLDER_NEEDED && is_of_lock(g)) {
+        int failed = timeline_seek(t, g->decided, err);
+        *same = !failed && g->forker && situation_at_fork(t, g->forker, v->forks, v->fork_count);
+        return failed || *same ? failed : check_forkers_own(v, t, g, same, err);
+    }
+    if (timeline_seek(t, g->forked ? g->forked : g->decided, err) < 0) return -1;
+    *same = situation_at_fork(t, g->forker, v->forks, v->fork_count);
+    if (*same) return 0;
+    if (g->forked)
+        snprintf(v->why, sizeof v->why, "task %d made another fork than the recorded one", g->forker);
+    else
+        snprintf(v->why, sizeof v->why, "%s", g->reason);
+    return 0;
+}
+
+// A lock without a name: others may be the recorded one as well.
+static int check_others(struct verify *v, struct timeline *t, const struct gate_outcome *g, bool *none,
+                        struct rf_error *err) {
+    uint64_t other;
+    bool known = false;
+    if (v->situation.named || !g->lock || !g->forker) return 0;
+    for (size_t i = 0; i < v->tried_count; i++)
+        known |= v->tried_locks[i] == g->lock;
+    if (!known) {
+        if (v->tried_count == HITS) v->tried_count--;
+        v->tried_locks[v->tried_count++] = g->lock;
+    }
+    if (situation_other(&v->situation, &v->sites, t, g->forker, g->acquired, v->tried_locks, v->tried_count,
+                        &other, err) < 0)
+        return -1;
+    *none = !other;
+    if (other)
+        snprintf(v->why, sizeof v->why,
+                 "the lock held was 0x%" PRIx64 ", and 0x%" PRIx64
+                 " is taken there as well, which a child takes",
+                 g->lock, other);
+    return 0;
+}
+
+// Was it the recorded place where the parked task took the lock, was it still held when the fork came, and was that the
+// recorded fork?
+static int check_situation(struct verify *v, const struct gate_plan *gate, const struct gate_outcome *g,
+                           bool *same, struct rf_error *err) {
     struct timeline *t;
     if (timeline_open(v->path, &t, err) < 0) return -1;
-    int failed = timeline_seek(t, g->taken, err);
     char why[500];
+    cli_progress_begin(t);
+    int failed = timeline_seek(t, g->acquired, err);
     *same = !failed && situation_holds(&v->situation, &v->sites, t, g->parked, g->lock, why, sizeof why);
+    if (*same && gate->parks_after_call)
+        failed = situation_is_held(t, g->forked ? g->forked : g->decided, g->parked, g->lock, same, why,
+                                   sizeof why, err);
     if (!failed && !*same) snprintf(v->why, sizeof v->why, "%s", why);
+    if (!failed && *same && gate->stage >= GATE_AFTER_ACQUIRE) failed = check_fork(v, t, g, same, err);
+    if (!failed && *same) failed = check_others(v, t, g, same, err);
+    cli_progress_end(t);
     timeline_close(t);
     return failed;
 }
@@ -156,6 +261,19 @@ static int run(struct verify *v, const struct gate_plan *gate, struct run_once_r
     return run_once(&once, result, err);
 }
 
+// Where the holder sleeps with the lock in the hand, from the present run when the recording did not show it.
+static int find_park_call(struct verify *v, struct rf_error *err) {
+    struct timeline *t;
+    if (v->situation.park_call >= 0 || v->park_searched) return 0;
+    v->park_searched = true;
+    if (timeline_open(v->path, &t, err) < 0) return -1;
+    cli_progress_begin(t);
+    int failed = situation_park_call(&v->situation, &v->sites, t, &v->situation.park_call, err);
+    cli_progress_end(t);
+    timeline_close(t);
+    return failed;
+}
+
 // What the run of a gate says: an enum outcome, or -1 with *err.
 static int judge(struct verify *v, const struct gate_plan *gate, const struct run_once_result *r,
                  struct rf_error *err) {
@@ -167,7 +285,11 @@ static int judge(struct verify *v, const struct gate_plan *gate, const struct ru
     case GATE_ATFORK_PROTECTED:
         break;
     case GATE_HOLDER_NEEDED:
-        if (g->word && g->all_wait) break; // a lock that is needed on the way to the fork
+        // A lock that is needed on the way to the fork. Its holder may give it away, with the other still in the hand.
+        if (is_of_lock(g) && (g->all_wait || gate->stage == GATE_AFTER_CALL)) break;
+        v->needed |= !is_of_lock(g);
+        if (!is_of_lock(g) && find_park_call(v, err) < 0) return -1;
+        if (g->word && g->all_wait && (gate->parks_after_call || v->situation.park_call < 0)) break;
         snprintf(v->why, sizeof v->why, "%s", g->reason);
         return MISSED;
     default:
@@ -176,7 +298,7 @@ static int judge(struct verify *v, const struct gate_plan *gate, const struct ru
         v->late |= r->timed_out && g->verdict == GATE_UNDECIDED;
         return judge_missed(v, gate, g, err);
     }
-    if (check_acquire(v, g, &same, err) < 0) return -1;
+    if (check_situation(v, gate, g, &same, err) < 0) return -1;
     if (!same) return OTHER;
     snprintf(v->fine, sizeof v->fine, "%s: %s", gate_verdict_name(g->verdict), g->reason);
     bool before = gate->stage == GATE_AFTER_ACQUIRE && g->verdict == GATE_HOLDER_NEEDED;
@@ -237,7 +359,7 @@ static void make_plan(const struct verify *v, size_t site, const struct situatio
 }
 
 static bool enough(const struct verify *v) {
-    return v->forced >= v->runs || v->tries >= v->runs + EXTRA_TRIES;
+    return v->forced >= v->runs || v->tries >= v->tries_max;
 }
 
 static bool goes_on(const struct verify *v, int outcome) {
@@ -277,18 +399,32 @@ static int try_acquires(struct verify *v, struct gate_plan *gate, struct rf_erro
     return outcome;
 }
 
-// Each fork with each site, in one order of the two.
-static int try_all(struct verify *v, enum gate_stage stage, struct code_place *from, struct gate_plan *good,
+// False: where the forking task slept before that fork is not known.
+static bool set_way(const struct verify *v, const struct way *way, const struct situation_fork *fork,
+                    uint64_t hit, struct gate_plan *plan) {
+    plan->stage = way->stage;
+    plan->parks_after_call = way->parks;
+    plan->park_call = v->situation.park_call;
+    if (way->stage != GATE_AFTER_CALL) return true;
+    const struct slept_call *hold = &fork->holds[hit - 1];
+    plan->hold_task = hold->task;
+    plan->hold_call = hold->call;
+    plan->hold_hit = hold->hit;
+    return hold->hit;
+}
+
+// Each fork with each site, in one way.
+static int try_all(struct verify *v, const struct way *way, struct code_place *from, struct gate_plan *good,
                    struct rf_error *err) {
     size_t sites = v->sites.site_count ? v->sites.site_count : 1;
     int outcome = MISSED;
     for (size_t s = 0; s < sites; s++) {
         for (size_t f = 0; f < v->fork_count; f++) {
-            uint64_t hits = stage == GATE_AFTER_ACQUIRE ? 1 : v->forks[f].count;
-            for (uint64_t hit = 1; hit <= hits && hit <= FORKS_OF_SITE && goes_on(v, outcome); hit++) {
+            uint64_t hits = way->stage == GATE_AFTER_ACQUIRE ? 1 : v->forks[f].count;
+            for (uint64_t hit = 1; hit <= hits && hit <= SITUATION_HOLDS && goes_on(v, outcome); hit++) {
                 struct gate_plan plan;
                 make_plan(v, s, &v->forks[f], hit, from, &plan);
-                plan.stage = stage;
+                if (!set_way(v, way, &v->forks[f], hit, &plan)) continue;
                 outcome = try_acquires(v, &plan, err);
                 if (outcome == FINE) *good = plan;
             }
@@ -302,8 +438,18 @@ static int force(struct verify *v, struct rf_error *err) {
     struct code_place *from = calloc(SITUATION_CALLS, sizeof *from);
     rf_assert(from);
     struct gate_plan good = {.given = false};
-    int outcome = try_all(v, GATE_BEFORE_PREPARE, from, &good, err);
-    if (!good.given && goes_on(v, outcome)) outcome = try_all(v, GATE_AFTER_ACQUIRE, from, &good, err);
+    int outcome = MISSED;
+    v->tries_max = v->runs + EXTRA_TRIES;
+    for (size_t i = 0; i < sizeof ways / sizeof *ways && !good.given; i++) {
+        const struct way *way = &ways[i];
+        bool first = i && way->stage == GATE_AFTER_CALL && ways[i - 1].stage != GATE_AFTER_CALL;
+        if (first) v->tries_max = v->tries + v->runs + EXTRA_TRIES;
+        if (way->parks && way->stage == GATE_BEFORE_PREPARE && !v->needed) continue;
+        if (!goes_on(v, outcome)) continue;
+        if (way->parks && find_park_call(v, err) < 0) outcome = -1;
+        if (way->parks && v->situation.park_call < 0) continue;
+        outcome = try_all(v, way, from, &good, err);
+    }
     while (good.given && goes_on(v, outcome))
         outcome = try_acquires(v, &good, err);
     free(from);

@@ -173,6 +173,10 @@ int code_memory_operands(const uint8_t *code, size_t len, uint64_t pc, const uin
 bool code_memory_address(const uint8_t *code, size_t len, uint64_t pc, const uint64_t gpr[16],
                          uint64_t fs_base, uint64_t gs_base, uint64_t *address);
 
+// The length of a string instruction with a repeat prefix, 0 for any other. The CPU can be interrupted between any two of
+// its iterations, with pc still at it, and traps behind each one when it is single-stepped (SDM vol. 1, 7.3.9.3).
+int code_repeats(const uint8_t *code, size_t len);
+
 // The length of the instruction at `pc`, 0 when it cannot be decoded. *target: where a direct jump (not a call)
 // goes when it is taken, else 0.
 int code_length(const uint8_t *code, size_t len, uint64_t pc, uint64_t *target);

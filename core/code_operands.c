@@ -317,6 +317,19 @@ bool code_memory_address(const uint8_t *code, size_t len, uint64_t pc, const uin
     return false;
 }
 
+// No ModRM and no immediate: prefixes and one byte (SDM vol. 2, 2.1.1).
+int code_repeats(const uint8_t *code, size_t len) {
+    bool repeats = false;
+    size_t i = 0;
+    for (; i < len; i++) {
+        bool rex = (code[i] & 0xf0) == 0x40;
+        if (!rex && !memchr("\xf2\xf3\x66\x67\x26\x2e\x36\x3e\x64\x65", code[i], 10)) break;
+        repeats |= code[i] == 0xf2 || code[i] == 0xf3;
+    }
+    bool string = i < len && memchr("\xa4\xa5\xa6\xa7\xaa\xab\xac\xad\xae\xaf", code[i], 10);
+    return repeats && string ? (int)i + 1 : 0;
+}
+
 int code_length(const uint8_t *code, size_t len, uint64_t pc, uint64_t *target) {
     ZydisDecoder decoder;
     ZydisDecodedInstruction in;

@@ -27,6 +27,13 @@ bool tracee_read(pid_t tid, int mem_fd, uint64_t address, void *buffer, size_t l
     return true;
 }
 
+void tracee_read_code(pid_t tid, int mem_fd, uint64_t address, uint8_t code[CODE_LONGEST]) {
+    size_t to_page_end = 4096 - (address & 4095);
+    memset(code, 0, CODE_LONGEST);
+    if (!tracee_read(tid, mem_fd, address, code, CODE_LONGEST) && to_page_end < CODE_LONGEST)
+        tracee_read(tid, mem_fd, address, code, to_page_end);
+}
+
 bool tracee_write(int mem_fd, uint64_t address, const void *buffer, size_t len) {
     for (size_t done = 0; done < len;) {
         ssize_t n = pwrite(mem_fd, (const char *)buffer + done, len - done, (off_t)(address + done));
@@ -41,6 +48,16 @@ bool tracee_poke(pid_t tid, int mem_fd, uint64_t address, const void *buffer, si
     struct iovec local = {(void *)buffer, len}, remote = {(void *)address, len};
     if (process_vm_writev(tid, &local, 1, &remote, 1, 0) == (ssize_t)len) return true;
     return tracee_write(mem_fd, address, buffer, len);
+}
+
+bool tracee_stop_at(pid_t tid, uint64_t address) {
+    enum { ENABLE_3 = 1 << 6 }; // RW3 and LEN3 of 0: execution (SDM vol. 3, 17.2.4)
+    errno = 0;
+    long control = ptrace(PTRACE_PEEKUSER, tid, offsetof(struct user, u_debugreg[7]), 0);
+    if (errno) return false;
+    control = address ? control | ENABLE_3 : control & ~ENABLE_3;
+    return (!address || ptrace(PTRACE_POKEUSER, tid, offsetof(struct user, u_debugreg[3]), address) == 0) &&
+           ptrace(PTRACE_POKEUSER, tid, offsetof(struct user, u_debugreg[7]), control) == 0;
 }
 
 int fd_raise(int fd) {

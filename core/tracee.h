@@ -13,6 +13,9 @@
 // an open /proc/PID/mem of that address space.
 bool tracee_read(pid_t tid, int mem_fd, uint64_t address, void *buffer, size_t len);
 bool tracee_write(int mem_fd, uint64_t address, const void *buffer, size_t len);
+// The bytes at `address` that an instruction there may have; 0 where nothing is mapped.
+enum { CODE_LONGEST = 15 };
+void tracee_read_code(pid_t tid, int mem_fd, uint64_t address, uint8_t code[CODE_LONGEST]);
 // process_vm_writev first: cheaper (0.37 us), respects protection; falls back to mem_fd.
 bool tracee_poke(pid_t tid, int mem_fd, uint64_t address, const void *buffer, size_t len);
 
@@ -24,6 +27,9 @@ int fd_raise(int fd);
 
 bool tracee_get_regs(pid_t tid, struct user_regs_struct *regs);
 bool tracee_set_regs(pid_t tid, const struct user_regs_struct *regs);
+// Stops the task (SIGTRAP, TRAP_HWBKPT) before it executes the instruction at `address`: debug register 3, the others stay as
+// they are. 0: no more. False: the kernel refuses.
+bool tracee_stop_at(pid_t tid, uint64_t address);
 
 // The general registers in the order of struct state_want (core/code.h): rax rbx rcx rdx rsi rdi rbp rsp r8..r15.
 void tracee_gprs(const struct user_regs_struct *regs, uint64_t gprs[16]);

@@ -379,6 +379,8 @@ void gate_from(struct recorder *r, uint64_t address); // a place of the plan's `
 bool gate_at_clone(struct recorder *r, struct task *t);
 bool gate_let_go(struct recorder *r);            // the holder goes on after the fork; false: nobody is held
 bool gate_child_loops(const struct recorder *r); // all its tasks only wait, one again and again
+bool gate_lock_awaited(const struct recorder *r,
+                       const struct task *t); // the child's task waits for the parked task's lock
 void gate_forked(struct recorder *r, struct task *t, struct task *child);
 void gate_fork_failed(struct recorder *r, struct task *t, int64_t ret);
 void gate_exec(struct recorder *r, struct task *t);

@@ -12,6 +12,7 @@
 #include "recorder/gate.h"
 #include "core/atomic_emulate.h"
 #include "core/clock.h"
+#include "core/syscalls.h"
 #include "recorder/loop.h"
 
 #include <inttypes.h>
@@ -49,10 +50,11 @@ struct gate {
     struct gate_outcome *out;
     enum gate_state state;
     struct task *forker, *parked;
-    struct task *taker;   // has taken the lock, and is parked after its next park_call
-    uint64_t calls;       // of hold_call by hold_task
-    struct task *landing; // the breakpoint that it stands at is the gate's
-    bool in_function;     // the forking task is held at fork()'s first instruction
+    struct task *taker;    // has taken the lock, and is parked after its next park_call
+    uint64_t calls;        // of hold_call by hold_task
+    struct task *landing;  // the breakpoint that it stands at is the gate's
+    uint64_t landing_lock; // what it takes there
+    bool in_function;      // the forking task is held at fork()'s first instruction
     bool site_found, alone;
     uint64_t word; // the plan's lock word
     uint64_t since_event, since_us;
@@ -363,7 +365,9 @@ static bool takes(const struct atomic_result *a) {
     }
 }
 
-static bool instruction_takes(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {
+// *lock: the word.
+static bool instruction_takes(struct recorder *r, struct task *t, const struct user_regs_struct *regs,
+                              uint64_t *lock) {
     uint8_t code[16] = {0};
     struct user_regs_struct copy = *regs;
     const struct atomic_memory memory = {read_own, write_nothing, t};
@@ -373,7 +377,7 @@ static bool instruction_takes(struct recorder *r, struct task *t, const struct u
         return false;
     int result = atomic_emulate(code, 15, &copy, &memory, &a);
     if (result == -1) return false; // it faults
-    r->gate->out->lock = result == 0 ? a.address : 0;
+    *lock = result == 0 ? a.address : 0;
     return result == 0 ? takes(&a) && is_the_word(r->gate, a.address)
                        : true; // a plain store: the plan says that it takes the lock
 }
@@ -405,9 +409,11 @@ enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct us
     if (!waits_for_acquire(r, t)) return WISH_PASS;
     if (g->plan->acquire_task && t->number != g->plan->acquire_task) return WISH_PASS;
     if (!g->plan->function) {
-        if (!instruction_takes(r, t, regs) || !comes_from(g, t, regs->rsp) || !is_the_hit(g))
+        uint64_t lock;
+        if (!instruction_takes(r, t, regs, &lock) || !comes_from(g, t, regs->rsp) || !is_the_hit(g))
             return WISH_PASS;
         g->landing = t;
+        g->landing_lock = lock;
         return WISH_BEHIND;
     }
     if (!is_the_word(g, regs->rdi) || !comes_from(g, t, regs->rsp)) return WISH_PASS;
@@ -430,8 +436,8 @@ enum break_wish gate_return(struct recorder *r, struct task *t, const struct use
         if (p.tid != t->tid || p.address != regs->rip || p.rsp != regs->rsp) continue;
         g->returns[i] = g->returns[--g->return_count];
         if (!waits_for_acquire(r, t) || (uint32_t)regs->rax || !is_the_hit(g)) return WISH_PASS;
-        g->out->lock = p.lock;
         g->landing = t;
+        g->landing_lock = p.lock;
         return WISH_LAND;
     }
     return WISH_PASS;
@@ -465,6 +471,8 @@ void gate_landed(struct recorder *r, struct task *t) {
         return;
     }
     if (!waits_for_acquire(r, t)) return;
+    g->out->lock = g->landing_lock;
+    g->out->acquired = events(r);
     if (g->plan->parks_after_call)
         g->taker = t;
     else
@@ -542,6 +550,16 @@ static void look_at_forker(struct recorder *r) {
     refuted_by(r, t, "the lock is taken before the fork");
 }
 
+// HELD: nobody came to the lock, or who did has not come to where he is to be parked.
+static void never_concurrent(struct recorder *r, const char *when) {
+    const struct gate *g = r->gate;
+    if (g->taker)
+        decide(r, GATE_NEVER_CONCURRENT, "task %d took the lock there, but did not come back from %s %s",
+               g->taker->tid, syscall_name(g->plan->park_call), when);
+    else
+        decide(r, GATE_NEVER_CONCURRENT, "no other task took the lock there %s", when);
+}
+
 static void bound_reached(struct recorder *r) {
     struct gate *g = r->gate;
     char bound[100];
@@ -549,7 +567,7 @@ static void bound_reached(struct recorder *r) {
              g->plan->bound_ms);
     switch (g->state) {
     case HELD:
-        decide(r, GATE_NEVER_CONCURRENT, "no other task took the lock there %s", bound);
+        never_concurrent(r, bound);
         return;
     case TAKEN:
         decide(r, GATE_NEVER_CONCURRENT, "no fork came while the lock was held, %s", bound);
@@ -628,13 +646,31 @@ bool gate_child_loops(const struct recorder *r) {
     return loops;
 }
 
+static bool descends(const struct recorder *r, int pid, int from) {
+    for (int generations = 0; pid != from && generations < 1000; generations++) {
+        const struct process *p = r->processes;
+        while (p && p->pid != pid)
+            p = p->next;
+        if (!p) return false;
+        pid = p->parent_pid;
+    }
+    return pid == from;
+}
+
+// Whatever kind of word it is: in the child nobody else can free what the parked task had taken.
+bool gate_lock_awaited(const struct recorder *r, const struct task *t) {
+    const struct gate *g = r->gate;
+    return (g->state == FORKED || g->state == WATCH) && waits_in_futex(t) && word_is_of_the_lock(g, t) &&
+           descends(r, t->process->pid, g->child);
+}
+
 // Nobody whom the gate lets run can. True: somebody has been released.
 bool gate_idle(struct recorder *r) {
     struct gate *g = r->gate;
     switch (g->state) {
     case HELD:
         if (!all_wait_for_tasks(r, g->forker)) return false; // a timer, a pipe: until the bound
-        decide(r, GATE_NEVER_CONCURRENT, "every other task waits, and none has taken the lock there");
+        never_concurrent(r, "before all others waited");
         return true;
     case TAKEN:
         if (!all_wait_for_tasks(r, g->parked)) return false;
@@ -680,17 +716,6 @@ void gate_ended(struct recorder *r, struct task *t, int status) {
     }
 }
 
-static bool descends(const struct recorder *r, int pid, int from) {
-    for (int generations = 0; pid != from && generations < 1000; generations++) {
-        const struct process *p = r->processes;
-        while (p && p->pid != pid)
-            p = p->next;
-        if (!p) return false;
-        pid = p->parent_pid;
-    }
-    return pid == from;
-}
-
 void gate_end(struct recorder *r) {
     struct gate *g = r->gate;
     switch (g->state) {
@@ -702,6 +727,11 @@ void gate_end(struct recorder *r) {
         else if (lock_first(g))
             decide(r, GATE_NEVER_CONCURRENT, "the lock was taken there %" PRIu64 " time%s, not %" PRIu64,
                    g->out->acquires, g->out->acquires == 1 ? "" : "s", g->plan->acquire_hit);
+        else if (g->plan->stage == GATE_AFTER_CALL)
+            decide(r, GATE_NO_FORK,
+                   "task number %" PRIu32 " came back from %s %" PRIu64 " time%s, not %" PRIu64,
+                   g->plan->hold_task, syscall_name(g->plan->hold_call), g->calls, g->calls == 1 ? "" : "s",
+                   g->plan->hold_hit);
         else
             decide(r, GATE_NO_FORK, "the program made %" PRIu64 " fork%s%s, not %" PRIu64, g->out->forks,
                    g->out->forks == 1 ? "" : "s", g->plan->at_site ? " at that site" : "", g->plan->fork);

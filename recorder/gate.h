@@ -29,8 +29,9 @@ struct gate_outcome {
     bool all_wait;     // HOLDER_NEEDED: every other task waits for another, so that this is certain
     uint64_t forks,
         acquires; // of the program up to the gate's; counted at the site while the gate was closed
-    uint64_t closed, taken, forked,
-        decided; // events: the forking task held, the lock taken, the fork, the verdict
+    // Events: the forking task held; the lock taken, by the task that was parked in the end; that task parked, which is
+    // the same unless it went on until a call; the fork; the verdict. 0: it did not come to that.
+    uint64_t closed, acquired, taken, forked, decided;
 };
 
 // "never-concurrent", "child-stuck", ...

@@ -76,15 +76,18 @@ static bool skipped_call(const siginfo_t *info, const struct user_regs_struct *b
     return info->si_code == TRAP_BRKPT && (uint64_t)info->si_addr == before->rip;
 }
 
-int step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+// One step, of a string instruction that repeats as much as possible. `code`: the instruction at rip; `length`: its length if
+// it is such a one.
+static int step_once(struct recorder *r, struct task *t, struct user_regs_struct *regs, const uint8_t *code,
+                     int length) {
     int status, sig = t->inject_signal;
     t->inject_signal = 0;
     t->state = TASK_RUNNING;
     t->at_landmark = false;
     t->in_syscall = true;
-    uint8_t before[2] = {0};
-    tracee_read(t->tid, t->mm->mem_fd, regs->rip, before, 2);
-    bool stopped = run_until_stop(r, t, PTRACE_SINGLESTEP, sig, &status);
+    bool whole = length && tracee_stop_at(t->tid, regs->rip + (uint64_t)length);
+    bool stopped = run_until_stop(r, t, whole ? PTRACE_CONT : PTRACE_SINGLESTEP, sig, &status);
+    if (whole) tracee_stop_at(t->tid, 0);
     t->in_syscall = false;
     t->state = TASK_READY;
     if (!stopped) return STEP_GONE;
@@ -92,13 +95,13 @@ int step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs) 
     bool trap = WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) == SIGTRAP &&
                 ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0;
     bool skipped = trap && skipped_call(&info, regs);
-    if (skipped || (trap && info.si_code == TRAP_TRACE)) {
+    if (skipped || (trap && (info.si_code == TRAP_TRACE || (whole && info.si_code == TRAP_HWBKPT)))) {
         t->in_signal_stop = true;
         if (!tracee_get_regs(t->tid, regs)) return STEP_GONE;
         if (skipped) return STEP_HELD; // no arrival at a breakpoint behind the call: that is where it started
         t->on_break = false;
-        bool wide = before[0] == 0x66;
-        if (before[wide] == 0x9c) { // pushf pushed our TF
+        bool wide = code[0] == 0x66;
+        if (code[wide] == 0x9c) { // pushf pushed our TF
             uint16_t flags;
             tracee_read(t->tid, t->mm->mem_fd, regs->rsp, &flags, 2);
             flags &= (uint16_t)~0x100;
@@ -121,6 +124,18 @@ int step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs) 
         return STEP_GONE;
     // A signal that was only held back or ignored: no landmark yet, go on stepping.
     return tracee_get_regs(t->tid, regs) ? STEP_HELD : STEP_GONE;
+}
+
+int step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    uint8_t code[CODE_LONGEST];
+    uint64_t at = regs->rip;
+    tracee_read_code(t->tid, t->mm->mem_fd, at, code);
+    int stepped, length = code_repeats(code, sizeof code);
+    // A place within a string instruction is none that replay could find: on to its end.
+    do
+        stepped = step_once(r, t, regs, code, length);
+    while (length && stepped != STEP_GONE && regs->rip == at);
+    return stepped;
 }
 
 bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs) {

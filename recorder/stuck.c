@@ -217,8 +217,9 @@ static bool parked_by_go(struct task *t) {
 }
 
 // Does it wait as nobody does who idles until a process that still moves ends him?
-static bool waits_for_lock(struct task *t) {
+static bool waits_for_lock(const struct recorder *r, struct task *t) {
     const struct process *p = t->process;
+    if (r->gate && gate_lock_awaited(r, t)) return true;
     if (!loops(t)) return waits_for_mutex(t) || t->nr == SYS_flock || t->nr == SYS_fcntl || parked_by_go(t);
     // Without a handler, a process that a fork left without its parent's threads has nobody who could write the word.
     return t->loop->locks || (p->child_of_threaded && !signal_could_help(p));
@@ -281,22 +282,22 @@ static void log_stuck(struct recorder *r, const struct stuck_set *s, const struc
 
 // Who is named first: a waiter for a lock, whoever a fork left without its parent's threads, a reader of a pipe, and
 // last a thread that may well have been idle. Whoever only waits for a child is never the cause.
-static int rank_of(const struct candidate *c) {
+static int rank_of(const struct recorder *r, const struct candidate *c) {
     bool left_alone = c->task->process->child_of_threaded;
-    if (waits_for_lock(c->task)) return 6 + left_alone;
+    if (waits_for_lock(r, c->task)) return 6 + left_alone;
     if (c->files) return 3 + left_alone;
     return left_alone ? 5 : 1;
 }
 
-static const struct candidate *main_one(const struct stuck_set *s) {
+static const struct candidate *main_one(const struct recorder *r, const struct stuck_set *s) {
     const struct candidate *best = NULL;
     int best_rank = 0;
     for (size_t i = 0; i < s->count; i++) {
         const struct candidate *c = &s->all[i];
         if (!c->stuck || c->kind == WAIT_CHILD || c->task->stuck_logged) continue;
-        if (rank_of(c) <= best_rank) continue;
+        if (rank_of(r, c) <= best_rank) continue;
         best = c;
-        best_rank = rank_of(c);
+        best_rank = rank_of(r, c);
     }
     return best;
 }
@@ -312,11 +313,11 @@ static bool certain_enough(struct recorder *r, const struct stuck_set *s, const 
         counts |= t->process == p && loops(t) && !t->loop->fixed;
     }
     // A supervisor that waits for its child may tell it to stop when it is told so itself.
-    *proved = !counts && !handler && (!others_handle || waits_for_lock(best->task));
+    *proved = !counts && !handler && (!others_handle || waits_for_lock(r, best->task));
     // Somebody may wait on a semaphore or a condition until a process that still moves kills it: that is no
     // deadlock. Nobody waits so on a mutex. Without a handler a signal could only end the process, not its
     // wait: proved all the same.
-    if (others_move && !waits_for_lock(best->task)) return false;
+    if (others_move && !waits_for_lock(r, best->task)) return false;
     if (others_move && loops(best->task) && !best->task->loop->locks) *proved = false;
     // With a handler a signal from outside might be what is waited for; said, as *likely*, only of a child that a fork left
     // without threads that its parent had. The same goes for a loop that counts, but of one that takes a lock.
@@ -438,7 +439,7 @@ static void find(struct recorder *r, bool files, struct stuck_set *s) {
         enum reach reach = c.kind == WAIT_FUTEX ? word_reach(r, t) : REACH_OWN;
         if (reach == REACH_ANYBODY) c.kind = WAIT_OUTSIDE;
         // A timer's signal interrupts it, runs a handler or ends it; a wait for a lock goes on behind a handler.
-        if (t->process->timers && !waits_for_lock(t)) c.kind = WAIT_OUTSIDE;
+        if (t->process->timers && !waits_for_lock(r, t)) c.kind = WAIT_OUTSIDE;
         c.shared = loops(t) ? t->loop->shared : reach == REACH_FAMILY;
         if (c.kind != WAIT_OUTSIDE) s->all[s->count++] = c;
     }
@@ -474,12 +475,12 @@ void stuck_check(struct recorder *r, struct task *t) {
     struct stuck_set s;
     bool proved;
     find(r, files, &s);
-    const struct candidate *best = main_one(&s);
+    const struct candidate *best = main_one(r, &s);
     if (best && certain_enough(r, &s, best, &proved)) {
         if (!files && !r->fds_passed) { // now that it is said: who waits on a file of theirs?
             set_free(&s);
             find(r, true, &s);
-            best = main_one(&s);
+            best = main_one(r, &s);
             if (best && !certain_enough(r, &s, best, &proved)) best = NULL;
         }
         if (best && settled(r, &s)) report(r, &s, best, proved);
@@ -493,7 +494,7 @@ bool stuck_possible(struct recorder *r) {
     struct stuck_set s;
     bool proved;
     find(r, !r->fds_passed, &s);
-    const struct candidate *best = main_one(&s);
+    const struct candidate *best = main_one(r, &s);
     bool possible = best && certain_enough(r, &s, best, &proved);
     set_free(&s);
     return possible;

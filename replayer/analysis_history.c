@@ -2,8 +2,10 @@
 
 #include "replayer/analysis.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -133,6 +135,11 @@ static void on_pair(struct history *h, const struct event *e, const struct life 
 }
 
 // Where the fd is that bytes go to or come from; -1: of another call.
+// The kernel's restart codes, include/linux/errno.h: the call goes on waiting.
+static bool restarts(int64_t ret) {
+    return ret <= -512 && ret >= -516;
+}
+
 static int fd_argument(int32_t nr) {
     switch (nr) {
     case SYS_read:
@@ -198,25 +205,33 @@ static void on_fds(struct history *h, const struct event *e, const struct life *
     if (takes_lock(e, l)) on_lock(h, e, l);
 }
 
-// The kernel's restart codes, include/linux/errno.h: the call goes on waiting.
-static bool restarts(int64_t ret) {
-    return ret <= -512 && ret >= -516;
-}
-
 // Its calls return again and again, and it is stuck all the same.
 static bool waits_in_turns(enum wait_kind kind) {
     return kind == WAIT_TIMED || kind == WAIT_YIELD || kind == WAIT_SPIN;
+}
+
+static bool kills_another(const struct event *e, const struct life *l) {
+    static const int calls[] = {
+        SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_pidfd_send_signal};
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if (e->nr == calls[i]) return (int)l->args[0] != l->pid;
+    return false;
 }
 
 static void on_return(struct history *h, const struct event *e, size_t life) {
     if (e->kind == EV_EXIT && !restarts(e->ret)) {
         h->lives[life].in_call = false;
         size_t kept = 0;
-        for (size_t i = 0; i < h->stuck_count; i++)
-            if (h->stuck[i].life != life || waits_in_turns(h->stuck[i].wait)) h->stuck[kept++] = h->stuck[i];
+        for (size_t i = 0; i < h->stuck_count; i++) {
+            struct stuck s = h->stuck[i];
+            bool own = s.life == life && !waits_in_turns(s.wait) && !s.interrupted;
+            if (own && s.guessed && e->ret == -EINTR) own = !(s.interrupted = true);
+            if (!own) h->stuck[kept++] = s;
+        }
         h->stuck_count = kept;
     }
     bool failed = e->ret < 0 && e->ret > -4096;
+    h->kills |= kills_another(e, &h->lives[life]);
     if (!failed) on_fds(h, e, &h->lives[life]);
     if (!failed && (e->nr == SYS_mmap || e->nr == SYS_munmap)) on_map_change(h, e, &h->lives[life]);
 }
@@ -246,8 +261,57 @@ static void on_stuck(struct history *h, const struct event *e, size_t life) {
     add_stuck(h, s);
 }
 
+// ---- a wait that was ended before its recorder could say
+
+static bool waits_without_end(const struct life *l) {
+    int op = (int)l->args[1] & FUTEX_CMD_MASK;
+    return l->in_call && l->nr == SYS_futex && !l->args[3] &&
+           (op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2);
+}
+
+static void guess_stuck(struct history *h, uint64_t event) {
+    for (size_t i = 0; i < h->life_count; i++) {
+        const struct life *l = &h->lives[i];
+        bool all = !l->death && h->spaces[l->space].parent != NONE;
+        for (size_t k = 0; all && k < h->life_count; k++)
+            if (h->lives[k].space == l->space && !h->lives[k].death) all = waits_without_end(&h->lives[k]);
+        if (all) add_stuck(h, (struct stuck){.event = event, .life = i, .guessed = true, .wait = WAIT_FUTEX});
+    }
+}
+
+static bool known_pid(const struct history *h, int pid) {
+    for (size_t i = 0; i < h->life_count; i++)
+        if (h->lives[i].pid == pid) return true;
+    return false;
+}
+
+// How people end what hangs. A parent that ends its idle child does not say that it hangs.
+static bool asks_to_end(int signal) {
+    return signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT;
+}
+
+static void on_signal(struct history *h, const struct event *e) {
+    const struct piece *p = event_piece(e, PIECE_SIGINFO, NULL);
+    siginfo_t info;
+    if (!p || p->len != sizeof info || !asks_to_end(e->nr) || h->ended_outside) return;
+    memcpy(&info, p->data, sizeof info);
+    if (info.si_code != SI_KERNEL && (info.si_code > 0 || known_pid(h, info.si_pid))) return;
+    h->ended_outside = true;
+    guess_stuck(h, e->number - 1);
+}
+
+// Without a handler there is no word of who sent it.
+static void on_killed(struct history *h, const struct event *e) {
+    int signal = (int)e->ret;
+    if (!(e->flags & EVF_KILLED) || h->kills || h->ended_outside) return;
+    if (!asks_to_end(signal) && signal != SIGKILL) return;
+    h->ended_outside = true;
+    guess_stuck(h, e->number - 1);
+}
+
 static void on_death(struct history *h, const struct event *e, size_t life) {
     struct life *l = &h->lives[life];
+    on_killed(h, e);
     l->death = e->number;
     if (!(e->flags & EVF_KILLED) || !(e->flags & EVF_LAST)) return;
     // The signal may have come to another thread of the process.
@@ -292,7 +356,8 @@ static void on_event(struct history *h, const struct event *e) {
         const uint64_t args[6] = {e->regs.rdi, e->regs.rsi, e->regs.rdx, e->regs.r10, e->regs.r8, e->regs.r9};
         memcpy(l->args, args, sizeof args);
         l->nr = e->nr;
-        l->in_call = e->kind == EV_ENTER;
+        // A call that nobody came between is one event, also when it was interrupted and goes on.
+        l->in_call = e->kind == EV_ENTER || restarts(e->ret);
     }
     switch (e->kind) {
     case EV_EXEC:
@@ -308,6 +373,7 @@ static void on_event(struct history *h, const struct event *e) {
         if (life == NONE) break;
         h->lives[life].signal = e->nr;
         h->lives[life].signal_event = e->number;
+        on_signal(h, e);
         break;
     case EV_EXIT:
     case EV_SYSCALL:
@@ -322,24 +388,6 @@ static void on_event(struct history *h, const struct event *e) {
     }
 }
 
-// ---- a recording that ended before its recorder could say
-
-static bool waits_without_end(const struct life *l) {
-    int op = (int)l->args[1] & FUTEX_CMD_MASK;
-    return l->in_call && l->nr == SYS_futex && !l->args[3] &&
-           (op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2);
-}
-
-static void guess_stuck(struct history *h, uint64_t last) {
-    for (size_t i = 0; i < h->life_count; i++) {
-        const struct life *l = &h->lives[i];
-        bool all = !l->death && h->spaces[l->space].parent != NONE;
-        for (size_t k = 0; all && k < h->life_count; k++)
-            if (h->lives[k].space == l->space && !h->lives[k].death) all = waits_without_end(&h->lives[k]);
-        if (all) add_stuck(h, (struct stuck){.event = last, .life = i, .guessed = true, .wait = WAIT_FUTEX});
-    }
-}
-
 int history_read(struct timeline *t, struct history *h, struct rf_error *err) {
     uint64_t last = timeline_last(t);
     struct event e;
@@ -351,6 +399,13 @@ int history_read(struct timeline *t, struct history *h, struct rf_error *err) {
         on_event(h, &e);
         if (n % REPORT_EVERY == 0 && timeline_report(t, n, last, err) < 0) return -1;
     }
+    bool known = false;
+    for (size_t i = 0; i < h->stuck_count; i++)
+        known |= !h->stuck[i].guessed;
+    size_t kept = 0;
+    for (size_t i = 0; known && i < h->stuck_count; i++)
+        if (!h->stuck[i].guessed) h->stuck[kept++] = h->stuck[i];
+    if (known) h->stuck_count = kept;
     if (!h->stuck_count && h->cut_short) guess_stuck(h, last);
     return 0;
 }

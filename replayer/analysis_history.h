@@ -32,10 +32,12 @@ struct life {
 enum { STUCK_WORDS = 8, STUCK_ENDS = 16 };
 
 struct stuck {
-    uint64_t event; // STUCK, or the end of the trace
+    uint64_t event; // STUCK, or where the wait was ended from outside, or the end of the trace
     size_t life;
     bool proved, main;
-    bool guessed; // there is no STUCK event: the recording ended while it waited
+    bool
+        guessed; // there is no STUCK event: the recording, or the program from outside, was ended while it waited
+    bool interrupted; // guessed, and the call has returned: a signal has ended it
     // As in PIECE_WAIT of core/events.def:
     enum wait_kind wait;
     uint64_t object; // futex word, child's PID, fd, number of a semaphore set or queue
@@ -88,6 +90,8 @@ struct history {
     size_t shared_count;
     char program[256], end_reason[256];
     bool cut_short;      // stopped from outside, or the trace has no END
+    bool kills;          // a task has sent a signal to another process
+    bool ended_outside;  // a signal from outside, as Ctrl-C, has come
     size_t recent[1024]; // by TID: a life to look at first
 };
 

@@ -41,6 +41,8 @@ struct tracker {
     // holder_release
     bool until_free;
     uint64_t freed;
+    // made_anew
+    bool until_stored, stored;
     // holder_changes
     each_change each;
     void *context;
@@ -161,8 +163,20 @@ static void stop_watching(struct replay *r) {
     replay_watch(r, 0, 0, 0, NULL, NULL, &ignored);
 }
 
+static bool is_plain_store(struct replay *r, const struct watch_hit *hit) {
+    struct view view;
+    struct rf_error err;
+    return !hit->from_kernel && replay_view(r, hit->tid, &view, &err) == 0 &&
+           sort_of_write(&view, hit->regs->rip) == WRITE_PLAIN;
+}
+
 static void on_hit(void *context, struct replay *r, const struct watch_hit *hit) {
     struct tracker *k = context;
+    if (k->until_stored) {
+        k->stored = is_plain_store(r, hit);
+        if (k->stored) stop_watching(r);
+        return;
+    }
     uint32_t from = (uint32_t)hit->old_value & k->mask, to = (uint32_t)hit->new_value & k->mask;
     if (hit->next_event != k->event || !k->changed) k->ordinal = 0;
     k->changed = true;
@@ -211,6 +225,7 @@ static int watch_window(struct timeline *t, const struct history *h, size_t spac
     holder_word(t, h, space, ref->word, &k->value); // 0 while it is not mapped yet
     k->value &= k->mask;
     if (replay_watch(r, tid, ref->word, 4, on_hit, k, err) < 0) return -1;
+    if (k->until_stored) replay_watch_all_writes(r);
     int failed = timeline_seek(t, until, err);
     stop_watching(r);
     return failed;
@@ -238,6 +253,17 @@ static void list_others(const struct tracker *k, struct holder *out) {
         if (a->event == out->event && a->ordinal == out->ordinal) continue;
         out->others[out->other_count++] = (struct holder_other){a->tid, a->event, a->ordinal};
     }
+}
+
+// A semaphore is made with the same 0 that it has when its permits are used up: what its memory held before says nothing.
+static int made_anew(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
+                     uint64_t until, bool *anew, struct rf_error *err) {
+    struct tracker k = {.until_stored = true};
+    *anew = false;
+    if (ref->rule != RULE_SEMAPHORE) return 0;
+    int failed = watch_window(t, h, space, ref, h->spaces[space].begin, until, &k, err);
+    *anew = k.stored;
+    return failed;
 }
 
 // In one address space: fills out->tid if an acquire explains the value at `until`; *inherited when the lock
@@ -273,6 +299,9 @@ static int find_in_space(struct timeline *t, const struct history *h, size_t spa
     if (h->spaces[space].parent == NONE) return 0;
     if (timeline_seek(t, begin, err) < 0) return -1;
     *inherited = holder_word(t, h, space, ref->word, &first) && lock_is_held(ref->rule, first & mask);
+    bool anew = false;
+    if (*inherited && made_anew(t, h, space, ref, until, &anew, err) < 0) return -1;
+    *inherited &= !anew;
     return 0;
 }
 

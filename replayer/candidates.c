@@ -1,6 +1,5 @@
 #include "replayer/candidates.h"
 
-#include "core/syscalls.h"
 #include "replayer/analysis_history.h"
 #include "replayer/lock_history.h"
 #include "replayer/report_frames.h"
@@ -8,23 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 enum {
     FRAMES_MAX = 128,
     TAKES_MAX = 4096,
     USES_MAX = 64,
-    CALLS = 512,       // system calls that have a number
     SPAN_EVENTS = 256, // of the time that a lock is held: so many are looked at
-};
-
-// What a task called, up to now.
-struct caller {
-    int tid;
-    uint32_t number;    // in creation order, from 1
-    int32_t slept;      // the last call in which it may have slept, -1: none
-    uint64_t slept_hit; // which of its calls of that it was
-    uint32_t calls[CALLS];
 };
 
 // Locks that a child takes, in their order.
@@ -56,8 +44,7 @@ struct search {
     struct child *children; // of each fork
     struct take *takes;
     size_t take_count, take_room, room;
-    struct caller *callers;
-    size_t caller_count, caller_room;
+    struct slept slept;
     const struct lock_touch **touches; // by space, address, and what came first
 };
 
@@ -83,28 +70,6 @@ static void *grow(void *v, size_t *room, size_t count, size_t size) {
 
 // ---- forks
 
-static struct caller *caller_of(struct search *s, int tid) {
-    for (size_t i = s->caller_count; i-- > 0;)
-        if (s->callers[i].tid == tid) return &s->callers[i];
-    s->callers = grow(s->callers, &s->caller_room, s->caller_count, sizeof *s->callers);
-    struct caller *c = &s->callers[s->caller_count++];
-    *c = (struct caller){.tid = tid, .number = (uint32_t)s->caller_count, .slept = -1};
-    return c;
-}
-
-// A call in which a task may sleep, and not for a lock: an interpreter gives its lock away for that.
-static bool may_sleep(int32_t nr) {
-    bool other = nr == SYS_futex || nr == SYS_clone || nr == SYS_clone3 || nr == SYS_fork || nr == SYS_vfork;
-    return nr >= 0 && nr < CALLS && !other && syscall_row(nr)->flags & SYS_MAY_BLOCK;
-}
-
-static void count_call(struct search *s, const struct event *e) {
-    if ((e->kind != EV_SYSCALL && e->kind != EV_EXIT) || !may_sleep(e->nr)) return;
-    struct caller *c = caller_of(s, e->tid);
-    c->slept = e->nr;
-    c->slept_hit = ++c->calls[e->nr];
-}
-
 static void add_fork(struct search *s, const struct event *e) {
     struct candidates *c = s->out;
     c->forks = reallocarray(c->forks, c->fork_count + 1, sizeof *c->forks);
@@ -114,13 +79,8 @@ static void add_fork(struct search *s, const struct event *e) {
                                  .event = e->number,
                                  .time_us = e->time_us,
                                  .forker = e->tid,
-                                 .child = (int)e->ret};
-    const struct caller *caller = caller_of(s, e->tid);
-    if (caller->slept >= 0) {
-        f->hold_task = caller->number;
-        f->hold_call = caller->slept;
-        f->hold_hit = caller->slept_hit;
-    }
+                                 .child = (int)e->ret,
+                                 .hold = slept_last(&s->slept, e->tid)};
     size_t life = history_life(&s->history, e->tid, e->number);
     for (size_t i = 0; life != NONE && i < s->history.life_count; i++) {
         const struct life *l = &s->history.lives[i];
@@ -136,10 +96,8 @@ static int find_forks(struct search *s, struct rf_error *err) {
     for (uint64_t n = 1; n <= last; n++) {
         if (timeline_event(s->timeline, n, &e, err) < 0) return -1;
         s->times[n] = e.time_us;
-        count_call(s, &e);
-        if (n == 1) caller_of(s, e.tid);
+        slept_event(&s->slept, &e);
         if (e.kind == EV_BIRTH && !(e.flags & EVF_VM)) add_fork(s, &e);
-        if (e.kind == EV_BIRTH) caller_of(s, (int)e.ret);
     }
     return 0;
 }
@@ -324,7 +282,7 @@ static int32_t held_over(struct search *s, uint64_t address, uint32_t pc, int fo
             continue;
         for (uint64_t n = x->holder.event; n < to && n - x->holder.event < SPAN_EVENTS; n++)
             if (timeline_event(s->timeline, n, &e, &ignored) == 0 && e.tid == x->holder.tid &&
-                (e.kind == EV_SYSCALL || e.kind == EV_ENTER) && may_sleep(e.nr))
+                (e.kind == EV_SYSCALL || e.kind == EV_ENTER) && call_may_sleep(e.nr))
                 return e.nr;
     }
     return -1;
@@ -614,7 +572,7 @@ int candidates_find(struct timeline *t, struct candidates *out, struct rf_error 
     free(s.children);
     free(s.takes);
     free(s.touches);
-    free(s.callers);
+    slept_release(&s.slept);
     free(s.times);
     lock_history_free(s.locks);
     history_release(&s.history);

@@ -3,6 +3,7 @@
 #ifndef REFORK_REPLAYER_CANDIDATES_H
 #define REFORK_REPLAYER_CANDIDATES_H
 
+#include "replayer/slept.h"
 #include "replayer/timeline.h"
 
 enum candidate_kind {
@@ -19,14 +20,10 @@ struct candidate_fork {
     uint64_t event;  // BIRTH
     uint64_t time_us;
     int forker, child;
-    // The last call before it in which the forking task may have slept: that task's number (in creation order, from 1),
-    // the syscall (not futex), and which of its calls of that it was (from 1); hold_hit 0: there is none.
-    uint32_t hold_task;
-    int32_t hold_call;
-    uint64_t hold_hit;
-    size_t others;   // threads of the forker's process at that moment, without itself
-    uint32_t site;   // forks called at the same place have the same
-    char place[600]; // "spawn (prog+0x1234, main.c:12)"
+    struct slept_call hold; // the last call before it in which the forking task may have slept
+    size_t others;          // threads of the forker's process at that moment, without itself
+    uint32_t site;          // forks called at the same place have the same
+    char place[600];        // "spawn (prog+0x1234, main.c:12)"
 };
 
 // One fork at which a candidate may happen, the likeliest first.

@@ -2,6 +2,7 @@
 
 #include "core/lock_sites.h"
 #include "replayer/analysis_lock.h"
+#include "replayer/lock_history.h"
 #include "replayer/report_frames.h"
 #include "replayer/unwind_module.h"
 
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { DEEP_ENOUGH = 12, FORKS_LOOKED_AT = 200 };
+enum { DEEP_ENOUGH = 12, FORKS_LOOKED_AT = 200, HELD_MAX = 1024 };
 
 // They return 0 when they have taken the lock that their first argument points to.
 static const char *const lock_functions[] = {
@@ -87,8 +88,8 @@ static bool find_own(const struct view *v, struct own_frame *o) {
     return o->frames[o->own].function != NULL;
 }
 
-static bool name_frames(struct timeline *t, const struct view *v, struct raw_frame *raw, size_t n,
-                        struct own_frame *out) {
+static bool name_frames(struct timeline *t, struct raw_frame *raw, size_t n, struct own_frame *out) {
+    const struct view *v = &out->view;
     if (n) raw[0].exact = false;
     out->count =
         symbols_frames(timeline_symbols(t), v, raw, n, out->frames, sizeof out->frames / sizeof *out->frames);
@@ -96,31 +97,29 @@ static bool name_frames(struct timeline *t, const struct view *v, struct raw_fra
 }
 
 bool situation_stack(struct timeline *t, int tid, struct own_frame *out) {
-    struct view v;
     struct rf_error err;
     struct user_regs_struct regs;
     struct raw_frame raw[128];
     if (replay_task_regs(timeline_replay(t), tid, &regs, &err) < 0 ||
-        replay_view(timeline_replay(t), tid, &v, &err) < 0)
+        replay_view(timeline_replay(t), tid, &out->view, &err) < 0)
         return false;
-    size_t n = unwind_stack(&v, &regs, raw, sizeof raw / sizeof *raw);
-    return name_frames(t, &v, raw, n, out);
+    size_t n = unwind_stack(&out->view, &regs, raw, sizeof raw / sizeof *raw);
+    return name_frames(t, raw, n, out);
 }
 
 // The same for a point of a verdict. Moves t to it.
-static bool point_stack(struct timeline *t, const struct finding_point *p, struct view *v,
-                        struct own_frame *out) {
+static bool point_stack(struct timeline *t, const struct finding_point *p, struct own_frame *out) {
     struct rf_error err;
     struct raw_frame raw[128];
     size_t n = 0;
     if (!p->event || timeline_seek(t, p->event, &err) < 0 ||
-        replay_view(timeline_replay(t), p->tid, v, &err) < 0)
+        replay_view(timeline_replay(t), p->tid, &out->view, &err) < 0)
         return false;
     for (size_t i = 0; i < p->stack.count && n < sizeof raw / sizeof *raw; i++) {
         const struct frame *f = &p->stack.frames[i];
         if (!f->inlined) raw[n++] = (struct raw_frame){.pc = f->pc, .scanned = f->scanned};
     }
-    return name_frames(t, v, raw, n, out);
+    return name_frames(t, raw, n, out);
 }
 
 // ---- reading the recording
@@ -148,8 +147,20 @@ static char *recorded_line(struct timeline *t, const struct frame *f) {
     return situation_trimmed(timeline_source_line(t, f->file, f->line));
 }
 
-static void read_frame(struct timeline *t, const struct view *v, const struct frame *f,
-                       struct situation_frame *out) {
+// The frames without a name in the module of the own one, within it.
+static size_t inner_of(const struct own_frame *o, uint64_t out[SITUATION_INNER]) {
+    const struct frame *own = &o->frames[o->own];
+    size_t count = 0;
+    for (size_t i = 0; i < o->own && count < SITUATION_INNER; i++) {
+        const struct frame *f = &o->frames[i];
+        if (!f->function && f->module && own->module && !strcmp(f->module, own->module))
+            out[count++] = f->module_offset;
+    }
+    return count;
+}
+
+static void read_frame(struct timeline *t, const struct own_frame *o, struct situation_frame *out) {
+    const struct frame *f = &o->frames[o->own];
     struct module m;
     *out = (struct situation_frame){.function = copy(f->function),
                                     .module = copy(f->module),
@@ -157,12 +168,12 @@ static void read_frame(struct timeline *t, const struct view *v, const struct fr
                                     .text = recorded_line(t, f),
                                     .line = f->line,
                                     .offset = f->module_offset};
-    if (module_at(v, f->pc - 1, &m)) out->content = XXH3_64bits(m.image, m.size);
+    out->inner_count = inner_of(o, out->inner);
+    if (module_at(&o->view, f->pc - 1, &m)) out->content = XXH3_64bits(m.image, m.size);
 }
 
 // The lock instruction that the pc is at or behind.
-static void read_instruction(const struct view *v, const struct own_frame *o,
-                             struct situation_instruction *out) {
+static void read_instruction(const struct own_frame *o, struct situation_instruction *out) {
     const struct frame *f = &o->frames[0];
     struct module m;
     size_t count = 0, outer = 0;
@@ -170,7 +181,7 @@ static void read_instruction(const struct view *v, const struct own_frame *o,
         outer++;
     *out = (struct situation_instruction){
         .module = copy(f->module), .function = copy(o->frames[outer].function), .own = o->own <= outer};
-    if (!module_at(v, f->pc - 1, &m)) return;
+    if (!module_at(&o->view, f->pc - 1, &m)) return;
     out->content = XXH3_64bits(m.image, m.size);
     struct elf_module *elf = elf_module_parse(m.image, m.size);
     struct lock_site *sites = elf ? elf_module_lock_sites(elf, &count) : NULL;
@@ -190,13 +201,12 @@ static void read_instruction(const struct view *v, const struct own_frame *o,
 
 static int read_acquire(struct timeline *t, const struct finding *f, struct situation *out,
                         struct rf_error *err) {
-    struct view v;
     struct own_frame *o = calloc(1, sizeof *o);
     rf_assert(o);
-    bool known = point_stack(t, &f->acquired, &v, o);
+    bool known = point_stack(t, &f->acquired, o);
     if (known) {
-        read_frame(t, &v, &o->frames[o->own], &out->acquired);
-        read_instruction(&v, o, &out->instruction);
+        read_frame(t, o, &out->acquired);
+        read_instruction(o, &out->instruction);
         if (o->lock_function < o->own)
             out->lock_function = copy(stack_plain_name(o->frames[o->lock_function].function));
         bool helper =
@@ -214,11 +224,10 @@ static int read_acquire(struct timeline *t, const struct finding *f, struct situ
 
 static int read_fork(struct timeline *t, const struct finding *f, struct situation *out,
                      struct rf_error *err) {
-    struct view v;
     struct own_frame *o = calloc(1, sizeof *o);
     rf_assert(o);
-    bool known = point_stack(t, &f->fork, &v, o);
-    if (known) read_frame(t, &v, &o->frames[o->own], &out->forked);
+    bool known = point_stack(t, &f->fork, o);
+    if (known) read_frame(t, o, &out->forked);
     free(o);
     if (known) return 0;
     return rf_fail(err, RF_CANNOT,
@@ -230,9 +239,21 @@ static bool can_be_forced(enum finding_kind kind) {
     return kind == FINDING_ORPHANED_LOCK || kind == FINDING_ORPHANED_SPIN;
 }
 
+// The call that the holder was in when the fork came, or had been in, since it took the lock.
+static int32_t read_park_call(struct timeline *t, const struct finding *f) {
+    struct rf_error ignored;
+    struct event e;
+    for (uint64_t n = f->fork.event; n > f->acquired.event; n--)
+        if (timeline_event(t, n, &e, &ignored) == 0 && e.tid == f->acquired.tid &&
+            (e.kind == EV_SYSCALL || e.kind == EV_ENTER) && call_may_sleep(e.nr))
+            return e.nr;
+    return -1;
+}
+
 int situation_read(struct timeline *t, const struct finding *f, struct situation *out, struct rf_error *err) {
     memset(out, 0, sizeof *out);
     out->kind = f->kind;
+    out->named = f->lock.symbol[0] && !f->lock.unnamed;
     snprintf(out->lock, sizeof out->lock, "%s", f->lock.symbol);
     if (!can_be_forced(f->kind))
         return rf_fail(
@@ -246,6 +267,7 @@ int situation_read(struct timeline *t, const struct finding *f, struct situation
     if (!f->acquired.event || !f->acquired.stack.count || !f->fork.event)
         return rf_fail(err, RF_CANNOT, "the recording does not show where %s was taken",
                        f->lock.symbol[0] ? f->lock.symbol : "the lock");
+    out->park_call = read_park_call(t, f);
     int failed = read_acquire(t, f, out, err) < 0 || read_fork(t, f, out, err) < 0;
     if (failed) situation_release(out);
     return failed ? -1 : 0;
@@ -270,18 +292,58 @@ void situation_release(struct situation *s) {
 
 // ---- comparing
 
-static bool same_function(const struct situation_frame *f, const struct frame *g) {
-    return g->function && !strcmp(f->function, g->function);
+// Was it in this function? One without a name is told by its place in the very same file.
+static bool same_place(const struct situation_frame *f, const struct own_frame *o) {
+    const struct frame *g = &o->frames[o->own];
+    uint64_t inner[SITUATION_INNER];
+    struct module m;
+    size_t count = inner_of(o, inner);
+    if (!g->function || strcmp(f->function, g->function) != 0 || count != f->inner_count) return false;
+    return !count || (!memcmp(inner, f->inner, count * sizeof *inner) &&
+                      situation_same_file(&o->view, f->module, f->content, &m));
 }
 
 bool situation_is(const struct situation *s, struct timeline *t, const struct finding *f) {
     if (!can_be_forced(f->kind)) return false;
-    if (s->lock[0] && f->lock.symbol[0] && strcmp(s->lock, f->lock.symbol) != 0) return false;
+    if (s->named && f->lock.symbol[0] && strcmp(s->lock, f->lock.symbol) != 0) return false;
     struct own_frame *o = malloc(sizeof *o);
     rf_assert(o);
-    struct view v;
-    bool same = point_stack(t, &f->acquired, &v, o) && same_function(&s->acquired, &o->frames[o->own]) &&
-                point_stack(t, &f->fork, &v, o) && same_function(&s->forked, &o->frames[o->own]);
+    bool same = point_stack(t, &f->acquired, o) && same_place(&s->acquired, o) &&
+                point_stack(t, &f->fork, o) && same_place(&s->forked, o);
+    free(o);
+    return same;
+}
+
+// The recorded lock's name. One without a name is like any other one without.
+static bool same_lock(const struct situation *s, struct timeline *t, const struct view *v, uint64_t lock,
+                      char *why, size_t why_size) {
+    struct data_symbol symbol;
+    if (!lock || !s->lock[0]) return true;
+    bool named = symbols_data(timeline_symbols(t), v, lock, &symbol);
+    if (!named && !s->named) return true;
+    size_t name = strcspn(s->lock, "+"); // "queue+16"
+    if (named && s->named && strlen(symbol.name) == name && !strncmp(symbol.name, s->lock, name)) return true;
+    if (named)
+        snprintf(why, why_size, "another lock was taken there, %s", symbol.name);
+    else
+        snprintf(why, why_size, "another lock was taken there, 0x%" PRIx64 ", which has no name", lock);
+    return false;
+}
+
+static bool same_line(const struct situation_sites *sites, const struct frame *f) {
+    bool same = !sites->line_count || !f->line;
+    for (size_t i = 0; i < sites->line_count && !same; i++)
+        same = sites->lines[i] == f->line;
+    return same;
+}
+
+bool situation_is_place(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
+                        const struct finding_point *p) {
+    struct own_frame *o = malloc(sizeof *o);
+    rf_assert(o);
+    // An instruction of the function's own is stood at here, not behind: that may be another line.
+    bool same = point_stack(t, p, o) && same_place(&s->acquired, o) &&
+                (s->instruction.own || same_line(sites, &o->frames[o->own]));
     free(o);
     return same;
 }
@@ -290,52 +352,89 @@ bool situation_holds(const struct situation *s, const struct situation_sites *si
                      int tid, uint64_t lock, char *why, size_t why_size) {
     struct own_frame *o = malloc(sizeof *o);
     rf_assert(o);
-    bool known = situation_stack(t, tid, o);
-    const struct frame f = known ? o->frames[o->own] : (struct frame){0};
+    bool known = situation_stack(t, tid, o), same = false;
+    const struct frame *f = &o->frames[o->own];
+    if (!known || !same_place(&s->acquired, o))
+        snprintf(why, why_size, "the lock was taken %s%s",
+                 known && !strcmp(f->function, s->acquired.function) ? "elsewhere in " : "by ",
+                 known ? f->function : "a function without a name");
+    else if (!same_line(sites, f))
+        snprintf(why, why_size, "the lock was taken by another line of %s, %d", f->function, f->line);
+    else
+        same = same_lock(s, t, &o->view, lock, why, why_size);
     free(o);
-    if (!known || !same_function(&s->acquired, &f)) {
-        snprintf(why, why_size, "the lock was taken by %s", known ? f.function : "a function without a name");
-        return false;
+    return same;
+}
+
+int situation_is_held(struct timeline *t, uint64_t event, int tid, uint64_t address, bool *held, char *why,
+                      size_t why_size, struct rf_error *err) {
+    const struct lock_history_options options = {.from = 0};
+    struct lock_history *h = NULL;
+    *held = false;
+    if (timeline_seek(t, event, err) < 0) return -1;
+    const struct replay_task *task = replay_task_find(timeline_replay(t), tid);
+    int pid = task ? task->pid : 0;
+    if (!pid) {
+        snprintf(why, why_size, "task %d, which took the lock, has ended before the fork", tid);
+        return 0;
     }
-    bool line = !sites->line_count || !f.line;
-    for (size_t i = 0; i < sites->line_count && !line; i++)
-        line = sites->lines[i] == f.line;
-    if (!line) {
-        snprintf(why, why_size, "the lock was taken by another line of %s, %d", f.function, f.line);
-        return false;
-    }
-    struct view v;
-    struct rf_error err;
-    struct data_symbol symbol;
-    if (!lock || !s->lock[0] || replay_view(timeline_replay(t), tid, &v, &err) < 0 ||
-        !symbols_data(timeline_symbols(t), &v, lock, &symbol))
-        return true;
-    size_t name = strcspn(s->lock, "+"); // "queue+16"
-    if (strlen(symbol.name) == name && !strncmp(symbol.name, s->lock, name)) return true;
-    snprintf(why, why_size, "another lock was taken there, %s", symbol.name);
-    return false;
+    int failed = lock_history_make(t, &options, &h, err);
+    bool known = !failed && lock_history_lock(h, pid, address);
+    struct lock_span *spans = calloc(HELD_MAX, sizeof *spans);
+    rf_assert(spans);
+    size_t n = known ? lock_history_held(h, event, pid, spans, HELD_MAX) : 0;
+    for (size_t i = 0; i < n && i < HELD_MAX && !*held; i++)
+        *held = spans[i].holder.tid == tid && h->words.locks[spans[i].lock].last_address == address;
+    if (!known)
+        snprintf(why, why_size, "whether task %d still had 0x%" PRIx64 " at the fork is not known", tid,
+                 address);
+    else if (!*held)
+        snprintf(why, why_size, "task %d has given the lock back before the fork", tid);
+    free(spans);
+    lock_history_free(h);
+    return failed;
 }
 
 // ---- forks
 
-static bool add_fork(struct situation_fork *out, size_t *count, const struct frame *behind, uint64_t event,
-                     int tid) {
-    struct situation_place place = {.offset = behind->module_offset};
-    snprintf(place.module, sizeof place.module, "%s", behind->module ? behind->module : "");
-    for (size_t i = 0; i < *count; i++) {
-        if (out[i].behind.offset != place.offset || strcmp(out[i].behind.module, place.module) != 0) continue;
-        out[i].count++;
-        return true;
+// The fork of that place; NULL.
+static struct situation_fork *fork_behind(struct situation_fork *forks, size_t count,
+                                          const struct frame *behind) {
+    for (size_t i = 0; i < count; i++)
+        if (forks[i].behind.offset == behind->module_offset &&
+            !strcmp(forks[i].behind.module, behind->module ? behind->module : ""))
+            return &forks[i];
+    return NULL;
+}
+
+static void add_fork(struct situation_fork *out, size_t *count, const struct frame *behind,
+                     const struct event *e, struct slept_call slept) {
+    struct situation_fork *f = fork_behind(out, *count, behind);
+    if (!f && *count == SITUATION_FORKS) return;
+    if (!f) {
+        f = &out[(*count)++];
+        *f = (struct situation_fork){
+            .behind.offset = behind->module_offset, .event = e->number, .tid = e->tid};
+        snprintf(f->behind.module, sizeof f->behind.module, "%s", behind->module ? behind->module : "");
     }
-    if (*count == SITUATION_FORKS) return false;
-    out[(*count)++] = (struct situation_fork){place, 1, event, tid};
-    return true;
+    if (f->count < SITUATION_HOLDS) f->holds[f->count] = slept;
+    f->count++;
+}
+
+bool situation_at_fork(struct timeline *t, int tid, const struct situation_fork *forks, size_t count) {
+    struct own_frame *o = malloc(sizeof *o);
+    rf_assert(o);
+    bool at = situation_stack(t, tid, o) &&
+              fork_behind((struct situation_fork *)forks, count, &o->frames[o->outside_fork]);
+    free(o);
+    return at;
 }
 
 int situation_forks(const struct situation *s, struct timeline *t, struct situation_fork out[SITUATION_FORKS],
                     size_t *count, uint64_t *total, char *why, size_t why_size, struct rf_error *err) {
     struct own_frame *o = malloc(sizeof *o);
     rf_assert(o);
+    struct slept slept = {.count = 0};
     bool by_text = false, failed = false;
     uint64_t looked = 0;
     *count = 0;
@@ -343,11 +442,12 @@ int situation_forks(const struct situation *s, struct timeline *t, struct situat
     for (uint64_t n = 1; n <= timeline_last(t) && looked < FORKS_LOOKED_AT && !failed; n++) {
         struct event e;
         failed = timeline_event(t, n, &e, err) < 0;
-        if (failed || e.kind != EV_BIRTH || e.flags & EVF_VM) continue;
-        int tid = e.tid;
+        if (failed) break;
+        slept_event(&slept, &e);
+        if (e.kind != EV_BIRTH || e.flags & EVF_VM) continue;
         ++*total;
         failed = timeline_seek(t, n, err) < 0;
-        if (failed || !situation_stack(t, tid, o) || !same_function(&s->forked, &o->frames[o->own])) continue;
+        if (failed || !situation_stack(t, e.tid, o) || !same_place(&s->forked, o)) continue;
         looked++;
         const struct frame *f = &o->frames[o->own];
         char *text = s->forked.text ? situation_trimmed(timeline_source_line(t, f->file, f->line)) : NULL;
@@ -355,11 +455,13 @@ int situation_forks(const struct situation *s, struct timeline *t, struct situat
         free(text);
         if (same && !by_text) *count = 0; // those by the function alone do not count any more
         by_text |= same;
-        if (same == by_text) add_fork(out, count, &o->frames[o->outside_fork], n, tid);
+        if (same == by_text) add_fork(out, count, &o->frames[o->outside_fork], &e, slept_last(&slept, e.tid));
     }
+    slept_release(&slept);
     free(o);
     if (failed) return -1;
     if (!*count)
-        snprintf(why, why_size, "no fork is made in %s (%" PRIu64 " elsewhere)", s->forked.function, *total);
+        snprintf(why, why_size, "no fork is made in %s%s (%" PRIu64 " elsewhere)", s->forked.function,
+                 s->forked.inner_count ? " at the recorded place of the same file" : "", *total);
     return 0;
 }

@@ -4,10 +4,14 @@
 #define REFORK_REPLAYER_SITUATION_H
 
 #include "core/error.h"
+#include "replayer/slept.h"
 #include "replayer/timeline.h"
+#include "replayer/unwind_module.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+enum { SITUATION_INNER = 8 };
 
 // A frame of the program's own code. Strings are the situation's; NULL when unknown.
 struct situation_frame {
@@ -16,6 +20,10 @@ struct situation_frame {
     int line;         // 0: unknown
     uint64_t offset;  // of its pc in the module
     uint64_t content; // digest of the module's file
+    // The frames within it that have no name, of a stripped interpreter: offsets in the module, the innermost first. In
+    // the very same file they tell the place, in another build nothing does.
+    uint64_t inner[SITUATION_INNER];
+    size_t inner_count;
 };
 
 // The lock instruction.
@@ -29,7 +37,10 @@ struct situation_instruction {
 
 struct situation {
     enum finding_kind kind;
-    char lock[256];                  // its name, "" when it has none
+    char lock[256]; // what to call it, "" unknown
+    bool named;     // by a variable: it has that name in another build, too
+    int32_t
+        park_call; // the last call in which its holder may have slept with it in the hand; -1: none was seen
     struct situation_frame acquired; // whose call, or own instruction, took the lock
     struct situation_frame forked;   // who called fork()
     char *lock_function;             // "pthread_mutex_lock": took it, and returns 0 when it did; NULL: none
@@ -52,19 +63,30 @@ struct situation_place {
 
 // ---- in another build, from a run of it
 
-enum { SITUATION_FORKS = 16, SITUATION_SITES = 16, SITUATION_CALLS = 64, SITUATION_LINES = 16 };
+enum {
+    SITUATION_FORKS = 16,
+    SITUATION_SITES = 16,
+    SITUATION_CALLS = 64,
+    SITUATION_LINES = 16,
+    SITUATION_HOLDS = 8
+};
 
 struct situation_fork {
     struct situation_place behind; // where the call of fork() returns to, or behind the syscall instruction
     uint64_t count;                // forks made there
     uint64_t event;                // the first one's BIRTH
     int tid;                       // who made it
+    struct slept_call
+        holds[SITUATION_HOLDS]; // of the first forks: where the forking task may have slept last
 };
 
 // The forks that are made where the recorded one was: into `out`, the number in *count; 0 of them: `why` says so. `total`
 // gets the number of forks altogether. 0, or -1 with *err. Moves t.
 int situation_forks(const struct situation *s, struct timeline *t, struct situation_fork out[SITUATION_FORKS],
                     size_t *count, uint64_t *total, char *why, size_t why_size, struct rf_error *err);
+
+// Is task `tid`, at t's position, within a call of fork() at one of these places, or just behind the fork that it made?
+bool situation_at_fork(struct timeline *t, int tid, const struct situation_fork *forks, size_t count);
 
 struct situation_sites {
     // Lock instructions, each of which may be the recorded one; none: `s->lock_function` of that module takes the lock.
@@ -89,9 +111,27 @@ int situation_locate(const struct situation *s, struct timeline *t, int tid, str
 bool situation_holds(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
                      int tid, uint64_t lock, char *why, size_t why_size);
 
+// The recorded lock has no name: a lock without one, but those of `but`, that another task than `forker` took at the
+// recorded place, and a child of its process, too. That may be the recorded one as well. *other 0: there is none. `at`: an
+// event at which `forker` lives. Re-executes all of the recording. 0, or -1 with *err.
+int situation_other(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
+                    int forker, uint64_t at, const uint64_t *but, size_t but_count, uint64_t *other,
+                    struct rf_error *err);
+
+// The first call in which a task may sleep that holds a lock taken at the recorded place, in that run; -1: there is none.
+// Re-executes all of the recording. 0, or -1 with *err.
+int situation_park_call(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
+                        int32_t *call, struct rf_error *err);
+
+// Does task `tid` hold the lock at `address` right after `event`? False: `why` says who does, or that it cannot be told.
+// Re-executes all of the recording. 0, or -1 with *err.
+int situation_is_held(struct timeline *t, uint64_t event, int tid, uint64_t address, bool *held, char *why,
+                      size_t why_size, struct rf_error *err);
+
 // ---- shared by situation*.c
 
 struct own_frame {
+    struct view view;
     struct frame frames[256];
     size_t count, own;    // index of the own frame
     size_t outside_fork;  // of the frame that called fork(); 0: the call came without it
@@ -100,6 +140,11 @@ struct own_frame {
 // The stack of `tid` with the program's own innermost frame. Its innermost line is that of the instruction before the pc:
 // the lock instruction, or the call, that has been executed. False: it has none.
 bool situation_stack(struct timeline *t, int tid, struct own_frame *out);
+// The module of the present run that has the file's very content; false: another build.
+bool situation_same_file(const struct view *v, const char *name, uint64_t content, struct module *out);
+// Is that point of a verdict, or of the lock history, the recorded place?
+bool situation_is_place(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
+                        const struct finding_point *p);
 // Without the blanks around it, from malloc; NULL when nothing is left.
 char *situation_trimmed(const char *text);
 

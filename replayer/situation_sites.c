@@ -216,7 +216,7 @@ static bool keep_matching(const struct situation *s, struct timeline *t, struct 
     if (read) {
         // The line was edited. Another call in the function may be meant; that it takes the same lock tells.
         snprintf(out->how, sizeof out->how, "any line that takes it, for line %d was changed", f->line);
-        return s->lock[0] != 0;
+        return s->named;
     }
     int nearest = 0;
     for (size_t i = 0; i < list->count; i++)
@@ -253,7 +253,7 @@ static void add_sites(const struct candidates *list, const struct module *m,
 }
 
 // The module of the present run that has the file's very content; false: another build.
-static bool same_file(const struct view *v, const char *name, uint64_t content, struct module *out) {
+bool situation_same_file(const struct view *v, const char *name, uint64_t content, struct module *out) {
     if (!name || !content) return false;
     for (size_t i = 0; i < v->map_count; i++) {
         const struct view_map *map = &v->maps[i];
@@ -267,7 +267,7 @@ static void locate_in_library(const struct situation *s, struct timeline *t, con
                               struct situation_sites *out) {
     const struct situation_instruction *at = &s->instruction;
     struct module m;
-    if (at->size && same_file(v, at->module, at->content, &m)) {
+    if (at->size && situation_same_file(v, at->module, at->content, &m)) {
         out->sites[out->site_count++] = place_of(&m, at->offset + m.bias);
     }
     // The recorded holder had to wait for the lock itself: without a wait another instruction takes it.
@@ -311,8 +311,13 @@ static bool function_module(const struct view *v, const char *function, const ch
 static void locate_calls(const struct situation *s, struct timeline *t, const struct view *v,
                          const struct code *c, struct situation_sites *out) {
     struct candidates calls = {.count = 0};
-    find_calls(t, v, c, s->acquired.function, &calls);
-    if (!keep_matching(s, t, &calls, out)) calls.count = 0;
+    if (s->acquired.inner_count) {
+        add_candidate(&calls, (struct candidate){.address = s->acquired.inner[0] + c->module.bias});
+        snprintf(out->how, sizeof out->how, "the recorded place, for the file is the same");
+    } else {
+        find_calls(t, v, c, s->acquired.function, &calls);
+    }
+    if (!s->acquired.inner_count && !keep_matching(s, t, &calls, out)) calls.count = 0;
     for (size_t i = 0; i < calls.count && out->call_count < SITUATION_CALLS; i++)
         out->calls[out->call_count++] = place_of(&c->module, calls.v[i].address);
     if (!calls.count)
@@ -334,6 +339,13 @@ int situation_locate(const struct situation *s, struct timeline *t, int tid, str
     memset(out, 0, sizeof *out);
     if (replay_view(timeline_replay(t), tid, &v, err) < 0) return -1;
     const char *function = s->acquired.function;
+    if (s->acquired.inner_count &&
+        !situation_same_file(&v, s->acquired.module, s->acquired.content, &c.module)) {
+        snprintf(out->why, sizeof out->why,
+                 "%.100s is another build, and the function in it that took the lock has no name",
+                 s->acquired.module);
+        return 0;
+    }
     if (!find_code(t, &v, function, s->acquired.module, NULL, &c) &&
         !find_code(t, &v, function, NULL, s->acquired.module, &c)) {
         snprintf(out->why, sizeof out->why, "no file of the program has the function %.200s", function);

@@ -354,13 +354,26 @@ static void visit_match(const struct search *s, const struct match *m, static_na
     }
 }
 
+// What a shared library has not.
+static bool says_pie(const struct elf_module *m, const Elf64_Phdr *dynamic) {
+    Elf64_Dyn d;
+    for (uint64_t at = 0; at + sizeof d <= dynamic->p_filesz; at += sizeof d)
+        if (elf_read(m, dynamic->p_offset + at, &d, sizeof d) && d.d_tag == DT_FLAGS_1)
+            return d.d_un.d_val & DF_1_PIE;
+    return false;
+}
+
+// Linked with -static or -static-pie.
 static bool is_static(const struct elf_module *m) {
     Elf64_Ehdr e;
     Elf64_Phdr p;
     if (!elf_read(m, 0, &e, sizeof e) || e.e_phentsize != sizeof p) return false;
-    for (size_t i = 0; i < e.e_phnum; i++)
+    bool program = e.e_type == ET_EXEC;
+    for (size_t i = 0; i < e.e_phnum; i++) {
         if (!elf_read(m, e.e_phoff + i * sizeof p, &p, sizeof p) || p.p_type == PT_INTERP) return false;
-    return true;
+        if (p.p_type == PT_DYNAMIC) program |= says_pie(m, &p);
+    }
+    return program;
 }
 
 void static_names(const void *image, size_t size, static_names_visit visit, void *context) {

@@ -82,16 +82,19 @@ static void set_xstate(struct vtask *v, const void *data, size_t len) {
     if (v->space->loaded == v) tracee_set_xstate(v->space->pid, v->xstate, len);
 }
 
-int vtask_resume(struct replay *r, struct vtask *v, bool one, int *status, struct rf_error *err) {
+// One stop. `end`: 0, or where a string instruction that repeats ends, which is what a single step of it is to reach.
+static int resume(struct vtask *v, bool one, uint64_t end, int *status, struct rf_error *err) {
     struct space *s = v->space;
     struct user_regs_struct regs = v->pub.regs;
-    (void)r;
     vtask_load(v);
     regs.orig_rax = ~0ull;
+    bool set = tracee_set_regs(s->pid, &regs), whole = set && end && tracee_stop_at(s->pid, end);
     // SYSEMU_SINGLESTEP, so that a syscall instruction does not reach the kernel.
-    if (!tracee_set_regs(s->pid, &regs) ||
-        ptrace(one ? PTRACE_SYSEMU_SINGLESTEP : PTRACE_SYSEMU, s->pid, 0, 0) < 0 ||
-        !stub_wait(s->pid, status)) {
+    bool stopped = set &&
+                   ptrace(one && !whole ? PTRACE_SYSEMU_SINGLESTEP : PTRACE_SYSEMU, s->pid, 0, 0) == 0 &&
+                   stub_wait(s->pid, status);
+    if (whole) tracee_stop_at(s->pid, 0);
+    if (!stopped) {
         char how[64];
         describe_status(how, sizeof how, *status);
         return rf_fail(err, RF_DIVERGED, "replay diverged: the replay task of process %d %s", v->pub.pid,
@@ -102,6 +105,27 @@ int vtask_resume(struct replay *r, struct vtask *v, bool one, int *status, struc
     v->pub.regs.eflags &= ~EFLAGS_IGNORED;
     if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) v->pub.regs.rax = v->pub.regs.orig_rax;
     return 0;
+}
+
+// A step of a string instruction, which the CPU makes one iteration a step, and a watchpoint stops behind each iteration.
+static int step_string(struct replay *r, struct vtask *v, int length, int *status, struct rf_error *err) {
+    uint64_t at = v->pub.regs.rip;
+    for (siginfo_t info;;) {
+        if (resume(v, true, at + (uint64_t)length, status, err) < 0) return -1;
+        bool within = v->pub.regs.rip == at && !(*status >> 16) && WSTOPSIG(*status) == SIGTRAP &&
+                      ptrace(PTRACE_GETSIGINFO, v->space->pid, 0, &info) == 0 &&
+                      (info.si_code == TRAP_TRACE || info.si_code == TRAP_HWBKPT);
+        if (!within) return 0;
+        if (v->space->watched) watch_hit_now(r, v);
+    }
+}
+
+int vtask_resume(struct replay *r, struct vtask *v, bool one, int *status, struct rf_error *err) {
+    uint8_t code[CODE_LONGEST];
+    if (!one) return resume(v, false, 0, status, err);
+    tracee_read_code(v->space->pid, v->space->mem_fd, v->pub.regs.rip, code);
+    int length = code_repeats(code, sizeof code);
+    return length ? step_string(r, v, length, status, err) : resume(v, true, 0, status, err);
 }
 
 int vtask_run(struct replay *r, struct vtask *v, int *status, struct rf_error *err) {

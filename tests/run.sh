@@ -82,7 +82,7 @@ for i in "${!names[@]}"; do
     while [ ${#running[@]} -ge "$slots" ]; do finish_one; done
     name=${names[i]}
     started[$name]=${EPOCHREALTIME/[.,]/}
-    eval "exec timeout -k 10 ${TEST_TIMEOUT:-300} ${commands[i]}" </dev/null >"$out/$name.log" 2>&1 &
+    eval "exec tests/within.sh ${TEST_TIMEOUT:-300} ${commands[i]}" </dev/null >"$out/$name.log" 2>&1 &
     running[$!]=$name
 done
 while [ ${#running[@]} -gt 0 ]; do finish_one; done

@@ -71,7 +71,7 @@ json '.unhealthy == []'
 hunted 0 --strategy directed --runs 1 --timeout 1 -- "$serve" "$port"
 
 # ---- ends
-hunted 0 --strategy random --runs 3 --healthy 0,10-12,SIGTERM --junit junit.xml --input other -- "$serve" input
+hunted 0 --strategy random --runs 3 --healthy 0,10-12,SIGTERM --junit junit.xml --input other -- "$serve" input protected
 json '.deadlock == false and (.unhealthy | length) == 3 and all(.unhealthy[]; .ended == "exit status 3")'
 json '[.unhealthy[].run] == [1, 2, 3] and .unhealthy[0].schedule == null'
 clean /usr/bin/python3 -c '
@@ -81,11 +81,11 @@ assert suite.get("errors") == "1" and suite.get("failures") == "0", suite.attrib
 assert "run 2 (random, seed 1): exit status 3" in suite.findall("testcase")[-1].findtext("error")' junit.xml || fail "JUnit: $(cat junit.xml)"
 # Its schedule is the one of that run.
 jq -r '.unhealthy[1].schedule' json >again.schedule
-clean "$refork" record --schedule again.schedule -o again.refork -- "$serve" input <other >stdout 2>stderr
+clean "$refork" record --schedule again.schedule -o again.refork -- "$serve" input protected <other >stdout 2>stderr
 [ $? = 3 ] || fail "the schedule of an unhealthy run: $(cat stderr)"
-hunted 0 --strategy random --runs 2 --healthy 0,3 --input other -- "$serve" input
+hunted 0 --strategy random --runs 2 --healthy 0,3 --input other -- "$serve" input protected
 json '.unhealthy == []'
-hunted 0 --strategy random --runs 2 --input other -- "$serve" input
+hunted 0 --strategy random --runs 2 --input other -- "$serve" input protected
 json '.unhealthy == null'
 hunted 0 --strategy random --runs 2 --healthy 0 -- sh -c 'kill -TERM $$'
 json 'all(.unhealthy[]; .ended == "signal 15 (SIGTERM)") and (.unhealthy | length) == 2'

@@ -5,7 +5,7 @@
 
 static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t outer = PTHREAD_MUTEX_INITIALIZER;
-static volatile int entries, stop;
+static volatile int begun, entries, stop;
 static const char *how;
 
 static void log_entry(void) {
@@ -19,6 +19,7 @@ static void *write_report(void *unused) {
     pthread_setname_np(pthread_self(), "worker");
     while (!stop) {
         sleep_ms(2);
+        begun++;
         if (!strcmp(how, "nested")) pthread_mutex_lock(&outer);
         log_entry();
         if (!strcmp(how, "nested")) pthread_mutex_unlock(&outer);
@@ -55,6 +56,9 @@ int main(int argc, char **argv) {
     if (!strcmp(how, "nested")) pthread_atfork(before_outer, after_outer, after_outer);
     pthread_t worker;
     CHECK(!pthread_create(&worker, NULL, strcmp(how, "apart") ? write_report : idle, NULL));
+    // On a busy machine the worker may come to nothing in that time.
+    while (begun < 2 && strcmp(how, "apart") != 0)
+        sleep_ms(2);
     sleep_ms(11);
     for (int i = 0; i < 3; i++) {
         pid_t child = fork();

@@ -1,10 +1,12 @@
 // Memory operands: address, size and direction of one instruction of every shape that loops use; and what branches go by.
 #include "core/code_step.h"
 
+#include <Zydis/Zydis.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -193,9 +195,37 @@ static void test_next(void **state) {
     }
 }
 
+// Against the decoder, over random prefixes and opcodes.
+static void test_repeats(void **state) {
+    (void)state;
+    static const uint8_t prefixes[] = {0xf2, 0xf3, 0x66, 0x67, 0x26, 0x2e, 0x36,
+                                       0x3e, 0x64, 0x65, 0xf0, 0x48, 0x41};
+    ZydisDecoder decoder;
+    ZydisDecodedInstruction in;
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    unsigned seed = 7, strings = 0;
+    for (int i = 0; i < 200000; i++) {
+        uint8_t code[15] = {0};
+        size_t n = (size_t)rand_r(&seed) % 4;
+        for (size_t k = 0; k < n; k++)
+            code[k] = prefixes[(size_t)rand_r(&seed) % sizeof prefixes];
+        code[n] = (uint8_t)(rand_r(&seed) % 2 ? 0xa4 + rand_r(&seed) % 12 : rand_r(&seed));
+        bool decoded = ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, code, sizeof code, &in));
+        bool repeats =
+            decoded &&
+            in.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE) &&
+            in.meta.category == ZYDIS_CATEGORY_STRINGOP;
+        if (decoded) assert_int_equal(code_repeats(code, sizeof code), repeats ? in.length : 0);
+        strings += repeats;
+    }
+    assert_true(strings > 10000);
+    assert_int_equal(code_repeats((const uint8_t[]){0xf3, 0x48}, 2), 0);
+    assert_int_equal(code_repeats((const uint8_t[]){0xf3, 0x48, 0xa5}, 3), 3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_memory_operands),
                                        cmocka_unit_test(test_distances), cmocka_unit_test(test_length),
-                                       cmocka_unit_test(test_next)};
+                                       cmocka_unit_test(test_next), cmocka_unit_test(test_repeats)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -131,6 +131,19 @@ static void make_program(const struct member *members, size_t count, bool interp
     }
 }
 
+// Position-independent, with those flags in its dynamic section.
+static void set_pie(uint8_t image[IMAGE], uint64_t flags) {
+    Elf64_Ehdr e;
+    const uint64_t at = IMAGE - sizeof(Elf64_Dyn);
+    const Elf64_Dyn d = {.d_tag = DT_FLAGS_1, .d_un.d_val = flags};
+    const Elf64_Phdr dynamic = {.p_type = PT_DYNAMIC, .p_offset = at, .p_filesz = sizeof d};
+    memcpy(&e, image, sizeof e);
+    e.e_type = ET_DYN;
+    memcpy(image, &e, sizeof e);
+    memcpy(image + sizeof e + sizeof dynamic, &dynamic, sizeof dynamic);
+    memcpy(image + at, &d, sizeof d);
+}
+
 struct found {
     char text[2000];
 };
@@ -188,6 +201,13 @@ static void test_names(void **state) {
     // A dynamic program has its names elsewhere.
     make_program(m, 2, true, image);
     expect(image, "");
+    // So has a shared library; a position-independent program that is static is none.
+    make_program(m, 2, false, image);
+    set_pie(image, 0);
+    expect(image, "");
+    set_pie(image, DF_1_PIE);
+    expect(image,
+           "libx.a:take@401010+32 libx.a:give@401030+32 libx.a:the_lock@403010+4 libx.a:wait@401050+32 ");
     // A single object file.
     put_library(library, make_object(&m[1], library));
     make_program(m, 2, false, image);

@@ -1,0 +1,65 @@
+#!/bin/bash
+# A child that waits on a semaphore beside a server that goes on: it may be idle, so the recording goes on, too. Once the
+# program is ended from outside, explain says what the child waited for; a hunt knows it at once, for it has made the wait.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+work=$out/server
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work" || exit 1
+program=$build/tests/programs/server
+
+# The child, asleep in its wait.
+asleep() {
+    local pid tasks
+    for pid in $(pgrep -f "^$program"); do
+        tasks=("/proc/$pid/task"/*)
+        [ ${#tasks[@]} = 1 ] && grep -q futex "/proc/$pid/wchan" && return 0
+    done
+    return 1
+}
+
+# ended MODE SIGNAL WHOM: records `server MODE` and sends SIGNAL, to the child and then the server, or to all of the group
+ended() {
+    rm -f live.refork
+    : >stdout
+    "${as_clean[@]}" setsid "$refork" record --no-explain -o live.refork -- "$program" "$1" >stdout 2>stderr &
+    local leader=$! pids
+    until_true grep -q ready stdout || fail "$1: not ready: $(cat stderr)"
+    until_true asleep || fail "$1: the child does not wait"
+    read -ra pids < <(pgrep -f "^$program $1" | sort -rn | tr '\n' ' ')
+    if [ "$3" = group ]; then
+        kill -"$2" -- -"$leader"
+    else
+        kill -"$2" "${pids[@]}"
+    fi
+    wait "$leader"
+}
+# explained FILTER: the JSON of the verdict
+explained() {
+    clean "$refork" explain --json live.refork >verdict.json 2>stderr
+    jq -e "$1" verdict.json >/dev/null || fail "not $1: $(cat stderr; jq -c '[.deadlock, (.findings[] | {kind, confidence, lock: .lock.symbol, holder: .holder.name})]' verdict.json)"
+}
+orphan='(.findings | length) == 1 and (.findings[0] |
+    .kind == "orphaned-lock" and .confidence == "likely" and .lock.symbol == "lock" and .holder.name == "worker" and .holder.vanished)'
+for how in INT TERM KILL; do
+    ended held $how program
+    explained ".deadlock == false and $orphan"
+    clean "$refork" explain live.refork 2>/dev/null | grep -q '^suspicious: ' || fail "held $how: $(clean "$refork" explain live.refork)"
+done
+# Who of the group is gone first is up to the kernel: what is left may be seen to be stuck.
+ended held INT group
+explained "$orphan"
+for how in 'INT group' 'TERM program'; do
+    # shellcheck disable=SC2086
+    ended own $how
+    explained '.deadlock == false and .findings == []'
+done
+clean "$refork" record --no-explain -o live.refork -- "$program" kills >stdout 2>stderr || fail "kills: status $?: $(cat stderr)"
+explained '.deadlock == false and .findings == []'
+
+clean "$refork" hunt --strategy directed --timeout 10 --json -o found.refork -- "$program" rare >hunt.json 2>stderr </dev/null
+got=$?
+[ $got = 120 ] || fail "hunt: status $got: $(cat stderr; jq -c 'del(.findings)' hunt.json)"
+jq -e '.deadlock and .runs <= 5 and any(.findings[]; .kind == "orphaned-lock" and .lock.symbol == "lock" and .holder.name == "worker")' hunt.json >/dev/null ||
+    fail "hunt: $(jq -c '.findings[] | {kind, lock, holder}' hunt.json)"

@@ -1,0 +1,43 @@
+#!/bin/bash
+# within.sh SECONDS COMMAND...: as timeout(1), but before it ends what hangs it says where each of its tasks is.
+limit=$1
+shift
+set -m
+"$@" &
+pid=$!
+
+descendants() {
+    local child
+    echo "$1"
+    for child in $(pgrep -P "$1"); do descendants "$child"; done
+}
+
+where() {
+    local process task state
+    printf 'still running after %s s (%s):\n' "$limit" "$(uptime)"
+    for process in $(descendants "$pid"); do
+        printf 'process %s: %s\n' "$process" "$(tr '\0' ' ' <"/proc/$process/cmdline")"
+        for task in "/proc/$process/task"/*; do
+            state=$(sed -nE 's/^(State|TracerPid|SigPnd|ShdPnd|Cpus_allowed_list|.*ctxt_switches):[[:space:]]*/\1 /p' "$task/status" | paste -sd ,)
+            printf '  task %s: %s; syscall %s; CPU time %s\n' "${task##*/}" "$state" "$(cat "$task/syscall")" "$(cut -d ' ' -f 1 "$task/schedstat")"
+            sed 's/^/    /' "$task/stack"
+        done
+    done
+} 2>/dev/null
+
+(
+    sleep "$limit"
+    where
+    if command -v gdb >/dev/null; then
+        for process in $(descendants "$pid"); do gdb -batch -p "$process" -ex 'thread apply all bt 16' </dev/null 2>/dev/null | grep -E '^(#|Thread)'; done
+    fi
+    kill -TERM -- "-$pid"
+    sleep 10
+    kill -KILL -- "-$pid"
+) &
+watcher=$!
+trap 'kill -TERM -- "-$pid" "-$watcher" 2>/dev/null; exit 143' INT TERM
+wait "$pid"
+status=$?
+kill -TERM -- "-$watcher" 2>/dev/null
+exit $status
