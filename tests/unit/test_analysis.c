@@ -1,6 +1,7 @@
 // Verdicts of recordings made here: one small program, a mode for each way to hang (or not to).
 #include "core/trace.h"
 #include "replayer/analysis.h"
+#include "replayer/analysis_lock.h"
 #include "replayer/sources.h"
 #include "tests/unit/record_program.h"
 
@@ -576,13 +577,34 @@ static void sources_travel(void **state) {
     unlink(trace);
 }
 
+// What a thread of std::async runs: between it and the thread's begin there are only the implementation's names.
+static void start_routine(void **state) {
+    (void)state;
+    char program_name[] = "server", libc[] = "libc.so.6", libstdcxx[] = "libstdc++.so.6";
+    char work[] = "app::compute(int)", invoke[] = "__invoke_r<int, app::compute>", once[] = "__gthread_once";
+    char task[] = "std::__future_base::_Async_state_impl<int>::_M_run()", start[] = "start_thread";
+    struct frame frames[] = {
+        {.function = work, .module = program_name}, {.function = invoke, .module = program_name},
+        {.function = once, .module = program_name}, {.function = task, .module = program_name},
+        {.function = NULL, .module = libstdcxx},    {.function = start, .module = libc},
+    };
+    struct stack s = {frames, sizeof frames / sizeof *frames};
+    char routine[64];
+    stack_start_routine(&s, routine, sizeof routine);
+    assert_string_equal(routine, "app::compute");
+    frames[0].library = "libc.a"; // linked in: not the program's own
+    stack_start_routine(&s, routine, sizeof routine);
+    assert_string_equal(routine, "");
+}
+
 int main(void) {
     enum { WANTS = sizeof wants / sizeof *wants };
-    struct CMUnitTest tests[WANTS + 3];
+    struct CMUnitTest tests[WANTS + 4];
     for (size_t i = 0; i < WANTS; i++)
         tests[i] = (struct CMUnitTest){wants[i].mode, verdict_of_mode, NULL, NULL, (void *)&wants[i]};
     tests[WANTS] = (struct CMUnitTest)cmocka_unit_test(interrupted);
     tests[WANTS + 1] = (struct CMUnitTest)cmocka_unit_test(sources_travel);
     tests[WANTS + 2] = (struct CMUnitTest)cmocka_unit_test(left_behind);
+    tests[WANTS + 3] = (struct CMUnitTest)cmocka_unit_test(start_routine);
     return cmocka_run_group_tests(tests, setup, scratch_tear_down);
 }
