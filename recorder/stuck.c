@@ -160,12 +160,33 @@ static bool signal_could_help(const struct process *p) {
     return false;
 }
 
+// glibc's rwlock (pthread_rwlock_common.c, struct __pthread_rwlock_arch_t) waits on words beside its state: 8 bytes behind
+// it for the end of a phase (2: a writer, until the readers are gone; 3: a reader, until the writer is), 12 bytes behind it
+// for the writer's (3). As a condition of glibc 2.41 may wait for such values, too, the state must say the same.
+static bool waits_for_rwlock(const struct task *t) {
+    enum { WRITE_PHASE = 1, WRITE_LOCKED = 2, READER = 8 };
+    struct {
+        uint32_t state, writers, phase, writer, unused[2];
+    } lock;
+    bool phase = t->args[0] % 8 == 0;
+    uint32_t value = (uint32_t)t->args[2];
+    if (value != 2 && value != 3) return false;
+    if (!tracee_read(t->tid, t->mm->mem_fd, t->args[0] - (phase ? 8 : 12), &lock, sizeof lock) ||
+        lock.unused[0] || lock.unused[1])
+        return false;
+    if (!phase) return value == 3 && lock.writer == value && lock.state & WRITE_LOCKED;
+    uint32_t wanted = value == 2 ? WRITE_LOCKED : WRITE_PHASE;
+    return lock.phase == value && lock.state >= READER && lock.state & wanted &&
+           !(value == 2 && lock.state & WRITE_PHASE);
+}
+
 // lll_lock and pthread mutexes wait with FUTEX_WAIT for a value that means "held"; semaphores, conditions,
 // rwlocks and barriers with FUTEX_WAIT_BITSET (glibc's futex-internal.h), semaphores for 0.
 static bool waits_for_mutex(const struct task *t) {
     int op = (int)t->args[1] & FUTEX_CMD_MASK;
-    return t->nr == SYS_futex &&
-           (op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 || (op == FUTEX_WAIT && t->args[2]));
+    if (t->nr != SYS_futex) return false;
+    return op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 || (op == FUTEX_WAIT && t->args[2]) ||
+           (op == FUTEX_WAIT_BITSET && waits_for_rwlock(t));
 }
 
 // ---- Go

@@ -58,8 +58,9 @@ void text_lock(struct timeline *t, const struct history *h, int tid, const struc
 
 // ---- the reason
 
+// In advice a name with an address in it says less.
 static const char *the_lock(const struct finding *f) {
-    return f->lock.symbol[0] ? f->lock.symbol : "the lock";
+    return f->lock.symbol[0] && !f->lock.of_this_run ? f->lock.symbol : "the lock";
 }
 
 void text_reason_waker(struct finding *f, const struct lock_ref *ref) {
@@ -271,7 +272,7 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
         break;
     case ADVICE_NOT_SEEN:
         say(f,
-            "%s was held at the fork already, and nobody in the child can release it. Who took it was not "
+            "At the fork %s was held already, and nobody in the child can release it. Who took it was not "
             "seen. "
             "Until that is known: posix_spawn, or fork and exec at once, inherits no lock.\n",
             the_lock(f));

@@ -59,6 +59,9 @@ spin proved spin-ticket
 spin likely spin-flag
 spin likely spin-counted
 spin proved spin-trylock
+futex proved rwlock-write-read
+futex proved rwlock-read-written
+futex proved rwlock-write-written
 futex proved read-pipe
 pipe-read proved read-own-pipe
 pipe-read proved poll-pipe

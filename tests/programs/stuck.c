@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_rwlock_t read_held = PTHREAD_RWLOCK_INITIALIZER, write_held = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static pthread_spinlock_t spin;
 static sem_t sem;
@@ -49,6 +50,8 @@ static bool quiet; // it waits for something that never comes, else for a signal
 static void *holder(void *unused) {
     (void)unused;
     pthread_mutex_lock(&mutex);
+    pthread_rwlock_rdlock(&read_held);
+    pthread_rwlock_wrlock(&write_held);
     pthread_spin_lock(&spin);
     atomic_store(&word, 1);
     atomic_fetch_add(&next_ticket, 1);
@@ -172,6 +175,18 @@ static void wait_mutex(void) {
     pthread_mutex_lock(&mutex);
 }
 
+static void write_read(void) {
+    pthread_rwlock_wrlock(&read_held);
+}
+
+static void read_written(void) {
+    pthread_rwlock_rdlock(&write_held);
+}
+
+static void write_written(void) {
+    pthread_rwlock_wrlock(&write_held);
+}
+
 static void *waits_too(void *unused) {
     (void)unused;
     nanosleep_exchange();
@@ -273,6 +288,9 @@ static const struct row {
     {"spin-flag", spin_flag, MOVES},
     {"spin-counted", spin_counted, MOVES},
     {"spin-trylock", spin_trylock, MOVES},
+    {"rwlock-write-read", write_read, MOVES},
+    {"rwlock-read-written", read_written, MOVES},
+    {"rwlock-write-written", write_written, MOVES},
     {"read-pipe", read_pipe, MOVES},
     {"read-own-pipe", read_own_pipe, QUIET},
     {"poll-pipe", poll_pipe, QUIET},

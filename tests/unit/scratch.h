@@ -13,7 +13,7 @@
 
 static char scratch[64]; // a folder for programs, made by scratch_make, removed by scratch_remove
 
-__attribute__((format(printf, 1, 2))) static void run(const char *format, ...) {
+__attribute__((format(printf, 1, 2))) static inline void run(const char *format, ...) {
     char command[2048];
     va_list ap;
     va_start(ap, format);
@@ -32,13 +32,26 @@ static inline void scratch_write(const char *name, const char *text) {
     assert_int_equal(fclose(f), 0);
 }
 
-static void scratch_make(void) {
+static inline void scratch_make(void) {
     snprintf(scratch, sizeof scratch, "/tmp/refork-test-XXXXXX");
     if (!mkdtemp(scratch)) abort();
 }
 
-static void scratch_remove(void) {
+static inline void scratch_remove(void) {
     run("rm -rf %s", scratch);
+}
+
+// For a group of tests that needs no more.
+static inline int scratch_set_up(void **state) {
+    (void)state;
+    scratch_make();
+    return 0;
+}
+
+static inline int scratch_tear_down(void **state) {
+    (void)state;
+    scratch_remove();
+    return 0;
 }
 
 #endif

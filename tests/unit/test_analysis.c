@@ -1,8 +1,9 @@
 // Verdicts of recordings made here: one small program, a mode for each way to hang (or not to).
 #include "core/trace.h"
-#include "recorder/record.h"
 #include "replayer/analysis.h"
+#include "replayer/analysis_lock.h"
 #include "replayer/sources.h"
+#include "tests/unit/record_program.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -264,48 +265,11 @@ static const char program[] =
     "    return 2;\n"
     "}\n";
 
-static char scratch[] = "/tmp/refork-analysis-XXXXXX";
-static char binary[64];
-
 static int setup(void **state) {
     (void)state;
-    char command[256], source[64];
-    assert_non_null(mkdtemp(scratch));
-    snprintf(source, sizeof source, "%s/locks.c", scratch);
-    snprintf(binary, sizeof binary, "%s/locks", scratch);
-    FILE *f = fopen(source, "w");
-    assert_non_null(f);
-    assert_int_equal(fwrite(program, 1, sizeof program - 1, f), sizeof program - 1);
-    fclose(f);
-    snprintf(command, sizeof command, "gcc -w -O1 -g -D_GNU_SOURCE -o %s %s -pthread", binary, source);
-    assert_int_equal(system(command), 0);
+    scratch_make();
+    compile_program("-O1 -g -D_GNU_SOURCE", program);
     return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", scratch);
-    return system(command);
-}
-
-// In a process of its own: the recorder takes signals and a CPU for itself.
-static void record(const char *mode, const char *trace) {
-    pid_t pid = fork();
-    if (pid == 0) {
-        char *argv[] = {binary, (char *)mode, NULL};
-        setrlimit(RLIMIT_STACK, &(struct rlimit){8 << 20, RLIM_INFINITY}); // the size of thread stacks
-        struct record_options options = {.output = trace, .argv = argv};
-        struct record_result result;
-        struct rf_error err = {0};
-        int failed = record_run(&options, &result, &err);
-        if (failed) fprintf(stderr, "%s: %s\n", mode, err.text);
-        _exit(failed ? 1 : 0);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 // A row ends with the last field that is not 0.
@@ -387,7 +351,7 @@ static const struct want wants[] = {
 static bool names(const struct stack *s, const char *function) {
     for (size_t i = 0; i < s->count; i++) {
         const struct frame *f = &s->frames[i];
-        if (f->function && !strcmp(f->function, function) && f->file && strstr(f->file, "locks.c") &&
+        if (f->function && !strcmp(f->function, function) && f->file && strstr(f->file, "/p.c") &&
             f->line > 0)
             return true;
     }
@@ -491,7 +455,7 @@ static void left_behind(void **state) {
     const struct verdict *v;
     struct rf_error err = {0};
     snprintf(trace, sizeof trace, "%s/leaves.refork", scratch);
-    record("leaves", trace);
+    record_program("leaves", trace, 0);
     assert_int_equal(timeline_open(trace, &t, &err), 0);
     if (timeline_verdict(t, &v, &err) < 0) fail_msg("%s", err.text);
     const struct finding *f = &v->findings[0];
@@ -527,7 +491,7 @@ static void verdict_of_mode(void **state) {
     const struct verdict *v;
     struct rf_error err = {0};
     snprintf(trace, sizeof trace, "%s/%s.refork", scratch, w->mode);
-    record(w->mode, trace);
+    record_program(w->mode, trace, 0);
     if (timeline_open(trace, &t, &err) < 0 || timeline_verdict(t, &v, &err) < 0) fail_msg("%s", err.text);
     check(v, w);
     assert_int_equal(timeline_position(t), 0); // left where it was
@@ -549,7 +513,7 @@ static void interrupted(void **state) {
     struct rf_error err = {0};
     int calls = 0;
     snprintf(trace, sizeof trace, "%s/interrupted.refork", scratch);
-    record("nested", trace);
+    record_program("nested", trace, 0);
     assert_int_equal(timeline_open(trace, &t, &err), 0);
     timeline_set_progress(t, refuse, &calls);
     assert_int_equal(timeline_verdict(t, &v, &err), -1);
@@ -576,9 +540,9 @@ static void sources_travel(void **state) {
     const struct verdict *v;
     struct rf_error err = {0};
     snprintf(trace, sizeof trace, "%s/sources.refork", scratch);
-    snprintf(source, sizeof source, "%s/locks.c", scratch);
+    snprintf(source, sizeof source, "%s/p.c", scratch);
     snprintf(moved, sizeof moved, "%s/moved.c", scratch);
-    record("forker", trace);
+    record_program("forker", trace, 0);
     assert_int_equal(timeline_open(trace, &t, &err), 0);
     assert_int_equal(timeline_verdict(t, &v, &err), 0);
     off_t before = size_of(trace);
@@ -613,13 +577,34 @@ static void sources_travel(void **state) {
     unlink(trace);
 }
 
+// What a thread of std::async runs: between it and the thread's begin there are only the implementation's names.
+static void start_routine(void **state) {
+    (void)state;
+    char program_name[] = "server", libc[] = "libc.so.6", libstdcxx[] = "libstdc++.so.6";
+    char work[] = "app::compute(int)", invoke[] = "__invoke_r<int, app::compute>", once[] = "__gthread_once";
+    char task[] = "std::__future_base::_Async_state_impl<int>::_M_run()", start[] = "start_thread";
+    struct frame frames[] = {
+        {.function = work, .module = program_name}, {.function = invoke, .module = program_name},
+        {.function = once, .module = program_name}, {.function = task, .module = program_name},
+        {.function = NULL, .module = libstdcxx},    {.function = start, .module = libc},
+    };
+    struct stack s = {frames, sizeof frames / sizeof *frames};
+    char routine[64];
+    stack_start_routine(&s, routine, sizeof routine);
+    assert_string_equal(routine, "app::compute");
+    frames[0].library = "libc.a"; // linked in: not the program's own
+    stack_start_routine(&s, routine, sizeof routine);
+    assert_string_equal(routine, "");
+}
+
 int main(void) {
     enum { WANTS = sizeof wants / sizeof *wants };
-    struct CMUnitTest tests[WANTS + 3];
+    struct CMUnitTest tests[WANTS + 4];
     for (size_t i = 0; i < WANTS; i++)
         tests[i] = (struct CMUnitTest){wants[i].mode, verdict_of_mode, NULL, NULL, (void *)&wants[i]};
     tests[WANTS] = (struct CMUnitTest)cmocka_unit_test(interrupted);
     tests[WANTS + 1] = (struct CMUnitTest)cmocka_unit_test(sources_travel);
     tests[WANTS + 2] = (struct CMUnitTest)cmocka_unit_test(left_behind);
-    return cmocka_run_group_tests(tests, setup, teardown);
+    tests[WANTS + 3] = (struct CMUnitTest)cmocka_unit_test(start_routine);
+    return cmocka_run_group_tests(tests, setup, scratch_tear_down);
 }

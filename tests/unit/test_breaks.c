@@ -1,15 +1,9 @@
 // Breakpoints in replay: whatever a client puts in, every step executes and checks what it does without them.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include "core/lock_sites.h"
 #include "core/tracee.h"
-#include "recorder/record.h"
 #include "replayer/engine.h"
 #include "replayer/timeline.h"
+#include "tests/unit/record_program.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,8 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/refork-breaks-XXXXXX";
-static char trace[128];
+static const char *trace;
 
 // Everything that breakpoints could disturb: threads, forks, exec, code that is written out, moved, protected and
 // unmapped, faults in locked instructions, own int3s, loops that are preempted in locked instructions, dlopen.
@@ -70,43 +63,12 @@ static const char program[] =
     " madvise(page, 4096, MADV_DONTNEED); bump(&words[0]);\n"
     " printf(\"%d %d\\n\", words[0], words[1]); return system(\"/bin/true\"); }\n";
 
-static int record_program(void) {
-    // In a child: recording pins the process to a CPU.
-    pid_t pid = fork();
-    if (!pid) {
-        int null = open("/dev/null", O_WRONLY);
-        dup2(null, 1);
-        char binary[64], *argv[] = {binary, NULL};
-        snprintf(binary, sizeof binary, "%s/p", folder);
-        struct record_options o = {.output = trace, .argv = argv, .paranoid_every = 1};
-        struct record_result result;
-        struct rf_error err;
-        _exit(record_run(&o, &result, &err) < 0 ? 1 : result.status);
-    }
-    int status;
-    return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -1;
-}
-
 static int setup(void **state) {
     (void)state;
-    if (!mkdtemp(folder)) return -1;
-    char path[64], command[256], binary[64];
-    snprintf(path, sizeof path, "%s/p.c", folder);
-    FILE *f = fopen(path, "w");
-    fputs(program, f);
-    fclose(f);
-    snprintf(binary, sizeof binary, "%s/p", folder);
-    snprintf(command, sizeof command, "gcc -O1 -w -o %s %s -pthread", binary, path);
-    if (system(command)) return -1;
-    snprintf(trace, sizeof trace, "%s/p.refork", folder);
-    return record_program();
-}
-
-static int teardown(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
+    scratch_make();
+    compile_program("-O1", program);
+    trace = scratch_path("p.refork");
+    return record_program(NULL, trace, 1);
 }
 
 // ---- a client that has a breakpoint on every lock site
@@ -212,7 +174,7 @@ static void test_same_outcome(void **state) {
     // Where the timer finds a thread, and so which instruction of its loop gets the stub, is luck: now and then it is none
     // with a breakpoint.
     for (int tries = 0; tries < 20 && !(carried.states > 0 && carried.in_stub > 0); tries++) {
-        assert_int_equal(record_program(), 0);
+        assert_int_equal(record_program(NULL, trace, 1), 0);
         carried = (struct client){0};
         whole_replay(&carried);
     }
@@ -270,5 +232,5 @@ int main(void) {
         cmocka_unit_test(test_same_outcome),
         cmocka_unit_test(test_checkpoints),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, scratch_tear_down);
 }

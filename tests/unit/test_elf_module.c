@@ -1,12 +1,8 @@
 // ELF modules: real files of this machine against what readelf and nm say, programs built here, damaged
 // images.
 #include "core/elf_module.h"
+#include "tests/unit/elf_files.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,48 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char dir[] = "/tmp/refork-elf-XXXXXX";
-
-struct image {
-    uint8_t *bytes; // private copy, exactly `size` long, so that a sanitizer sees a read behind it
-    size_t size;
-    struct elf_module *m;
-};
-
-static bool load_image(struct image *im, const char *path) {
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
-    assert_int_equal(fstat(fd, &st), 0);
-    im->size = (size_t)st.st_size;
-    im->bytes = malloc(im->size ? im->size : 1);
-    assert_non_null(im->bytes);
-    assert_int_equal(read(fd, im->bytes, im->size), (ssize_t)im->size);
-    close(fd);
-    im->m = elf_module_parse(im->bytes, im->size);
-    return true;
-}
-
-static void drop_image(struct image *im) {
-    elf_module_free(im->m);
-    free(im->bytes);
-}
-
 static void write_file(const char *path, const void *bytes, size_t len) {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, bytes, len), (ssize_t)len);
     close(fd);
-}
-
-__attribute__((format(printf, 1, 2))) static void shell(const char *format, ...) {
-    char command[2048];
-    va_list ap;
-    va_start(ap, format);
-    vsnprintf(command, sizeof command, format, ap);
-    va_end(ap);
-    int status = system(command);
-    if (status != 0) fail_msg("status %d of: %s", status, command);
 }
 
 static char *shell_output(const char *command) {
@@ -199,13 +158,13 @@ static void test_function_without_tables(void **state) {
     const char *const options[] = {"", "-Wl,--no-eh-frame-hdr",
                                    "-fno-asynchronous-unwind-tables -fno-unwind-tables"};
     char source[128];
-    snprintf(source, sizeof source, "%s/f.c", dir);
+    snprintf(source, sizeof source, "%s/f.c", scratch);
     const char *text = "int f(int x){return x*3+1;}\nint g(int x){return f(x)-1;}\nint main(int "
                        "c,char**v){(void)v;return g(c);}\n";
     write_file(source, text, strlen(text));
     for (int i = 0; i < 3; i++) {
-        snprintf(path[i], sizeof path[i], "%s/f%d", dir, i);
-        shell("gcc -O0 -o %s %s %s", path[i], options[i], source);
+        snprintf(path[i], sizeof path[i], "%s/f%d", scratch, i);
+        run("gcc -O0 -o %s %s %s", path[i], options[i], source);
         char command[512];
         snprintf(command, sizeof command, "nm -S %s | awk '$4==\"g\"{print $1,$2}'", path[i]);
         char *out = shell_output(command), *at = out;
@@ -225,14 +184,14 @@ static void test_function_without_tables(void **state) {
 static void test_landing_pads(void **state) {
     (void)state;
     char source[128], path[128];
-    snprintf(source, sizeof source, "%s/x.cc", dir);
-    snprintf(path, sizeof path, "%s/x", dir);
+    snprintf(source, sizeof source, "%s/x.cc", scratch);
+    snprintf(path, sizeof path, "%s/x", scratch);
     const char *text =
         "void t(int);\nextern \"C\" int with(int n){try{t(n);}catch(int e){return e;}return 0;}\n"
         "extern \"C\" int without(int n){return n*7;}\nvoid t(int n){if(n>1)throw n;}\nint main(int "
         "c,char**){return with(c)+without(c);}\n";
     write_file(source, text, strlen(text));
-    shell("g++ -O1 -o %s %s", path, source);
+    run("g++ -O1 -o %s %s", path, source);
     char command[512];
     struct image im;
     assert_true(load_image(&im, path));
@@ -273,7 +232,7 @@ static void run_lazy(const char *path, int *lazy, int *slots) {
 static void test_bind_now_makes_eager(void **state) {
     (void)state;
     char source[128], path[128], patched[128];
-    snprintf(source, sizeof source, "%s/lazy.c", dir);
+    snprintf(source, sizeof source, "%s/lazy.c", scratch);
     write_file(source, lazy_source, strlen(lazy_source));
     // existing DT_FLAGS, DT_FLAGS_1 alone (PIE), spare DT_NULLs alone (no PIE); $ORIGIN makes DT_FLAGS with
     // DF_ORIGIN
@@ -287,9 +246,9 @@ static void test_bind_now_makes_eager(void **state) {
                 {"-no-pie -Wl,-z,norelro", 16}};
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         int lazy, slots;
-        snprintf(path, sizeof path, "%s/lazy%zu", dir, i);
-        snprintf(patched, sizeof patched, "%s/eager%zu", dir, i);
-        shell("gcc -O1 -o %s %s -Wl,-z,lazy %s", path, source, ways[i].options);
+        snprintf(path, sizeof path, "%s/lazy%zu", scratch, i);
+        snprintf(patched, sizeof patched, "%s/eager%zu", scratch, i);
+        run("gcc -O1 -o %s %s -Wl,-z,lazy %s", path, source, ways[i].options);
         run_lazy(path, &lazy, &slots);
         assert_true(lazy > 0 && slots >= lazy);
         struct image im;
@@ -399,7 +358,7 @@ static void test_damaged_images(void **state) {
     struct image im;
     uint64_t random = 88172645463325252ull;
     for (int file = 0; file < 3; file++) {
-        snprintf(path, sizeof path, "%s/f%d", dir, file);
+        snprintf(path, sizeof path, "%s/f%d", scratch, file);
         assert_true(load_image(&im, path));
         for (int round = 0; round < 2000; round++) {
             uint8_t saved[8];
@@ -428,18 +387,6 @@ static void test_damaged_images(void **state) {
     assert_null(elf_module_parse("", 0));
 }
 
-static int set_up(void **state) {
-    (void)state;
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    return system(command);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_slots_as_readelf),        cmocka_unit_test(test_offsets),
@@ -448,5 +395,5 @@ int main(void) {
         cmocka_unit_test(test_bind_now_makes_eager),    cmocka_unit_test(test_bind_now_of_real_files),
         cmocka_unit_test(test_bind_now_without_room),   cmocka_unit_test(test_damaged_images),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
 }

@@ -1,15 +1,9 @@
 // The lock history against its second witness, the watchpoint search for the last writer: at every fork both must
 // name the same holder, who took the lock in the same slice. And what is kept of it.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include "recorder/record.h"
 #include "replayer/analysis_holder.h"
 #include "replayer/cache.h"
 #include "replayer/lock_history.h"
+#include "tests/unit/record_program.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,45 +13,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/refork-locks-XXXXXX";
-
 static int setup(void **state) {
     (void)state;
-    if (!mkdtemp(folder)) return -1;
-    return setenv("XDG_CACHE_HOME", folder, 1);
+    scratch_make();
+    return setenv("XDG_CACHE_HOME", scratch, 1);
 }
 
-static int teardown(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
-}
-
-// Compiles and records a source; the trace's path is in a static buffer.
+// Compiles and records a source.
 static const char *recorded(const char *source) {
-    static char trace[160];
-    char command[400], binary[160];
-    snprintf(binary, sizeof binary, "%s/p", folder);
-    snprintf(trace, sizeof trace, "%s/p.refork", folder);
-    snprintf(command, sizeof command,
-             "gcc -std=gnu17 -O1 -g -w -D_GNU_SOURCE -I. -Itests/programs -o %s %s -pthread", binary, source);
-    assert_int_equal(system(command), 0);
-    // In a child: recording pins the process to a CPU.
-    pid_t pid = fork();
-    if (!pid) {
-        int null = open("/dev/null", O_RDWR);
-        for (int fd = 0; fd < 3; fd++)
-            dup2(null, fd);
-        char *argv[] = {binary, NULL};
-        struct record_options o = {.output = trace, .argv = argv};
-        struct record_result result;
-        struct rf_error err;
-        _exit(record_run(&o, &result, &err) < 0 ? 1 : 0);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
+    run("gcc -std=gnu17 -O1 -g -w -D_GNU_SOURCE -I. -Itests/programs -o %s/p %s -pthread", scratch, source);
+    const char *trace = scratch_path("p.refork");
+    record_program(NULL, trace, 0);
     return trace;
 }
 
@@ -301,5 +267,5 @@ int main(void) {
         cmocka_unit_test(test_questions),
         cmocka_unit_test(test_interrupted),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, scratch_tear_down);
 }

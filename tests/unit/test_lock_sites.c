@@ -1,46 +1,9 @@
 // Lock sites: what objdump lists, second entries behind a lock prefix, bytes that only look like one.
 #include "core/atomic_emulate.h"
 #include "core/lock_sites.h"
+#include "tests/unit/elf_files.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-static char dir[] = "/tmp/refork-lock-XXXXXX";
-
-struct mapped {
-    const uint8_t *bytes;
-    size_t size;
-    struct elf_module *m;
-};
-
-static bool map_file(struct mapped *f, const char *path) {
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
-    assert_int_equal(fstat(fd, &st), 0);
-    f->size = (size_t)st.st_size;
-    void *at = mmap(NULL, f->size, PROT_READ, MAP_PRIVATE, fd, 0);
-    close(fd);
-    assert_ptr_not_equal(at, MAP_FAILED);
-    f->bytes = at;
-    f->m = elf_module_parse(f->bytes, f->size);
-    return true;
-}
-
-static void unmap_file(struct mapped *f) {
-    elf_module_free(f->m);
-    munmap((void *)f->bytes, f->size);
-}
 
 static const struct {
     const char *name;
@@ -65,9 +28,9 @@ static int operation_of(const char *mnemonic) {
 
 // Compares with objdump's listing of the file; returns how many sites there are, *second: second entries.
 static size_t compare_with_objdump(const char *path, size_t *second) {
-    struct mapped f;
+    struct image f;
     *second = 0;
-    if (!map_file(&f, path)) return 0;
+    if (!load_image(&f, path)) return 0;
     assert_non_null(f.m);
     size_t count, n = 0, branches = 0, room = 1 << 20;
     struct lock_site *sites = elf_module_lock_sites(f.m, &count);
@@ -125,7 +88,7 @@ static size_t compare_with_objdump(const char *path, size_t *second) {
     }
     free(targets);
     free(sites);
-    unmap_file(&f);
+    drop_image(&f);
     return count;
 }
 
@@ -136,17 +99,6 @@ static void test_as_objdump(void **state) {
     assert_true(compare_with_objdump("/lib64/ld-linux-x86-64.so.2", &second) > 5);
     assert_true(compare_with_objdump("/lib/x86_64-linux-gnu/libstdc++.so.6", &second) > 50);
     compare_with_objdump("/bin/bash", &second);
-}
-
-static void build(const char *name, const char *options, const char *source) {
-    char path[128], command[512];
-    snprintf(path, sizeof path, "%s/%s.S", dir, name);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fputs(source, f);
-    fclose(f);
-    snprintf(command, sizeof command, "gcc -nostdlib -static %s -o %s/%s %s", options, dir, name, path);
-    assert_int_equal(system(command), 0);
 }
 
 // Real ones between look-alikes: in immediates and displacements, register forms, an unlocked one; a branch
@@ -180,15 +132,16 @@ enum { TRICKY_COUNT = sizeof tricky / sizeof *tricky };
 static void test_look_alikes(void **state) {
     (void)state;
     // known by .eh_frame; by symbols; by nothing: a sweep of the section, or of the segment without sections
-    build("frame", "-s", ".globl _start\n_start:\n.cfi_startproc\n" TRICKY ".cfi_endproc\n");
-    build("symbol", "", ".globl _start\n.type _start,@function\n_start:\n" TRICKY ".size _start,.-_start\n");
-    build("nothing", "-s", ".globl _start\n_start:\n" TRICKY);
+    assemble("frame", "-s", ".globl _start\n_start:\n.cfi_startproc\n" TRICKY ".cfi_endproc\n");
+    assemble("symbol", "",
+             ".globl _start\n.type _start,@function\n_start:\n" TRICKY ".size _start,.-_start\n");
+    assemble("nothing", "-s", ".globl _start\n_start:\n" TRICKY);
     char command[512];
     snprintf(command, sizeof command,
              "cp %s/nothing %s/bare && printf '\\0\\0\\0\\0\\0\\0\\0\\0' | dd of=%s/bare bs=1 seek=40 "
              "conv=notrunc status=none && printf '\\0\\0\\0\\0' | dd of=%s/bare bs=1 seek=60 conv=notrunc "
              "status=none",
-             dir, dir, dir, dir);
+             scratch, scratch, scratch, scratch);
     assert_int_equal(system(command), 0);
     const struct {
         const char *name;
@@ -196,10 +149,10 @@ static void test_look_alikes(void **state) {
     } files[] = {{"frame", 0}, {"symbol", 0}, {"nothing", LOCK_SITE_SWEPT}, {"bare", LOCK_SITE_SWEPT}};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char path[128];
-        struct mapped f;
+        struct image f;
         size_t count;
-        snprintf(path, sizeof path, "%s/%s", dir, files[i].name);
-        assert_true(map_file(&f, path));
+        snprintf(path, sizeof path, "%s/%s", scratch, files[i].name);
+        assert_true(load_image(&f, path));
         assert_non_null(f.m);
         struct lock_site *sites = elf_module_lock_sites(f.m, &count);
         for (size_t k = 0; k < count && k < TRICKY_COUNT; k++) {
@@ -210,21 +163,21 @@ static void test_look_alikes(void **state) {
         }
         assert_int_equal(count, TRICKY_COUNT);
         free(sites);
-        unmap_file(&f);
+        drop_image(&f);
     }
 }
 
 // A function whose start lies inside what a sweep of the bytes before it decodes as one instruction.
 static void test_resynchronised(void **state) {
     (void)state;
-    build("resync", "-s",
-          ".globl _start\n nop\n .byte 0x48,0xb8,1,2,3\n _start:\n.cfi_startproc\n"
-          "lock incl (%rax)\n lock decl (%rax)\n lock negq (%rbx)\n ret\n.cfi_endproc\n");
+    assemble("resync", "-s",
+             ".globl _start\n nop\n .byte 0x48,0xb8,1,2,3\n _start:\n.cfi_startproc\n"
+             "lock incl (%rax)\n lock decl (%rax)\n lock negq (%rbx)\n ret\n.cfi_endproc\n");
     char path[128];
-    struct mapped f;
+    struct image f;
     size_t count;
-    snprintf(path, sizeof path, "%s/resync", dir);
-    assert_true(map_file(&f, path));
+    snprintf(path, sizeof path, "%s/resync", scratch);
+    assert_true(load_image(&f, path));
     struct lock_site *sites = elf_module_lock_sites(f.m, &count);
     assert_int_equal(count, 3);
     assert_int_equal(sites[0].operation, ATOMIC_INC);
@@ -233,7 +186,7 @@ static void test_resynchronised(void **state) {
     for (int i = 0; i < 3; i++)
         assert_int_equal(sites[i].flags, 0);
     free(sites);
-    unmap_file(&f);
+    drop_image(&f);
 }
 
 // Stripped code with zeros between its functions, and a table of random bytes full of lock-alikes: the code's
@@ -250,12 +203,12 @@ static void test_data_among_code(void **state) {
                       (unsigned)(random >> 40 & 255), (unsigned)(random >> 32 & 255));
     }
     sprintf(at, " .fill 150,1,0x90\n xchg %%eax,(%%rcx)\n ret\n");
-    build("data", "-s", source);
+    assemble("data", "-s", source);
     char path[128];
-    struct mapped f;
+    struct image f;
     size_t count;
-    snprintf(path, sizeof path, "%s/data", dir);
-    assert_true(map_file(&f, path));
+    snprintf(path, sizeof path, "%s/data", scratch);
+    assert_true(load_image(&f, path));
     struct lock_site *sites = elf_module_lock_sites(f.m, &count);
     assert_int_equal(count, 3);
     assert_int_equal(sites[0].operation, ATOMIC_INC);
@@ -264,16 +217,16 @@ static void test_data_among_code(void **state) {
     for (int i = 0; i < 3; i++)
         assert_int_equal(sites[i].flags, LOCK_SITE_SWEPT);
     free(sites);
-    unmap_file(&f);
+    drop_image(&f);
 }
 
 // Hostile: a real file with bytes overwritten and cut off at any place must not crash the scanner.
 static void test_damaged(void **state) {
     (void)state;
     char path[128];
-    struct mapped f;
-    snprintf(path, sizeof path, "%s/symbol", dir);
-    assert_true(map_file(&f, path));
+    struct image f;
+    snprintf(path, sizeof path, "%s/symbol", scratch);
+    assert_true(load_image(&f, path));
     uint64_t seed = 7;
     size_t parsed = 0;
     for (int round = 0; round < 3000; round++) {
@@ -299,19 +252,7 @@ static void test_damaged(void **state) {
         free(copy);
     }
     assert_true(parsed > 100);
-    unmap_file(&f);
-}
-
-static int set_up(void **state) {
-    (void)state;
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    return system(command);
+    drop_image(&f);
 }
 
 int main(void) {
@@ -320,5 +261,5 @@ int main(void) {
         cmocka_unit_test(test_resynchronised), cmocka_unit_test(test_data_among_code),
         cmocka_unit_test(test_damaged),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
 }

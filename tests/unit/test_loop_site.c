@@ -3,13 +3,9 @@
 // stop, the number of passes and the result must be those of the stepped run.
 #include "core/annex.h"
 #include "core/code.h"
+#include "tests/unit/elf_files.h"
 #include "tests/unit/loop_subjects.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <link.h>
@@ -612,7 +608,6 @@ static void test_program_pc(void **state) {
 
 // ---- loops by gcc
 
-static char dir[] = "/tmp/refork-loop-XXXXXX";
 static uint32_t random_state = 20240229;
 
 static uint32_t pick(uint32_t n) {
@@ -694,38 +689,32 @@ static void test_loops_by_gcc(void **state) {
     static const char *const levels[] = {"-O0", "-O1", "-O2", "-O3 -mno-avx", "-Os"};
     struct tally tally = {0};
     for (size_t level = 0; level < sizeof levels / sizeof *levels; level++) {
-        char source[64], library[64], command[256];
-        snprintf(source, sizeof source, "%s/p%zu.c", dir, level);
-        snprintf(library, sizeof library, "%s/p%zu.so", dir, level);
+        char source[96], library[96], command[320];
+        snprintf(source, sizeof source, "%s/p%zu.c", scratch, level);
+        snprintf(library, sizeof library, "%s/p%zu.so", scratch, level);
         write_program(source);
         snprintf(command, sizeof command, "gcc -w %s -shared -fPIC -o %s %s", levels[level], library, source);
         assert_int_equal(system(command), 0);
         void *handle = dlopen(library, RTLD_NOW);
         assert_non_null(handle);
-        int fd = open(library, O_RDONLY | O_CLOEXEC);
-        struct stat st;
-        assert_int_equal(fstat(fd, &st), 0);
-        void *image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        close(fd);
-        assert_ptr_not_equal(image, MAP_FAILED);
-        struct elf_module *m = elf_module_parse(image, (size_t)st.st_size);
-        assert_non_null(m);
+        struct image image;
+        assert_true(load_image(&image, library));
+        assert_non_null(image.m);
         uint64_t base = ((struct link_map *)handle)->l_addr, stub = 0;
         for (int i = 0; i < FUNCTIONS; i++) {
-            char name[16], label[96];
+            char name[16], label[128];
             snprintf(name, sizeof name, "f%d", i);
             snprintf(label, sizeof label, "%s %s", library, name);
             struct subject s = {.name = label, .arg = 1000 + pick(100000)};
             *(void **)&s.f = dlsym(handle, name);
             assert_non_null(s.f);
-            assert_true(elf_module_function(m, (uint64_t)s.f - base, &s.start, &s.end));
+            assert_true(elf_module_function(image.m, (uint64_t)s.f - base, &s.start, &s.end));
             s.start += base, s.end += base;
             if (!stub) stub = stub_room((uint64_t)s.f);
             try_everywhere(&s, stub, &tally);
         }
         munmap((void *)stub, 4096);
-        elf_module_free(m);
-        munmap(image, (size_t)st.st_size);
+        drop_image(&image);
         dlclose(handle);
     }
     print_message("%d places, %d sites: %d single, %d windows, %d calls\n", tally.places, tally.sites,
@@ -734,7 +723,6 @@ static void test_loops_by_gcc(void **state) {
 }
 
 static int set_up(void **state) {
-    (void)state;
     cpu_set_t set;
     sched_getaffinity(0, sizeof set, &set);
     for (int cpu = 0, found = 0; cpu < CPU_SETSIZE; cpu++) // one CPU for both
@@ -744,14 +732,7 @@ static int set_up(void **state) {
     void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (result == MAP_FAILED || page == MAP_FAILED) return -1;
     count_page = (uint64_t)page;
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    return system(command);
+    return scratch_set_up(state);
 }
 
 int main(void) {
@@ -761,5 +742,5 @@ int main(void) {
         cmocka_unit_test(test_flag_and_endless), cmocka_unit_test(test_program_pc),
         cmocka_unit_test(test_loops_by_gcc),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, scratch_tear_down);
 }

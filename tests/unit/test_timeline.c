@@ -1,14 +1,8 @@
 // The timeline over a real recording: the state after event N is the same whichever way it is reached.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include "core/tracee.h"
-#include "recorder/record.h"
 #include "replayer/engine.h"
 #include "replayer/timeline.h"
+#include "tests/unit/record_program.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,8 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/refork-timeline-XXXXXX";
-static char trace[128];
+static const char *trace;
 
 static const char program[] =
     "#include <pthread.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n"
@@ -38,36 +31,10 @@ static const char program[] =
 
 static int setup(void **state) {
     (void)state;
-    if (!mkdtemp(folder)) return -1;
-    char path[64], command[256], binary[64];
-    snprintf(path, sizeof path, "%s/p.c", folder);
-    FILE *f = fopen(path, "w");
-    fputs(program, f);
-    fclose(f);
-    snprintf(binary, sizeof binary, "%s/p", folder);
-    snprintf(command, sizeof command, "gcc -O1 -o %s %s -pthread", binary, path);
-    if (system(command)) return -1;
-    snprintf(trace, sizeof trace, "%s/p.refork", folder);
-    // In a child: recording pins the process to a CPU.
-    pid_t pid = fork();
-    if (!pid) {
-        int null = open("/dev/null", O_WRONLY);
-        dup2(null, 1);
-        char *argv[] = {binary, NULL};
-        struct record_options o = {.output = trace, .argv = argv};
-        struct record_result result;
-        struct rf_error err;
-        _exit(record_run(&o, &result, &err) < 0 ? 1 : result.status);
-    }
-    int status;
-    return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -1;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
+    scratch_make();
+    compile_program("-O1", program);
+    trace = scratch_path("p.refork");
+    return record_program(NULL, trace, 0);
 }
 
 // Everything that a step can change: registers of all tasks and a digest of every address space, shared
@@ -179,5 +146,5 @@ int main(void) {
         cmocka_unit_test(test_events_without_execution),
         cmocka_unit_test(test_interrupted),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, scratch_tear_down);
 }

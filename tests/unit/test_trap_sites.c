@@ -1,46 +1,8 @@
 // Trapped instructions: what objdump lists, bytes that only look like them, prefixes.
-#include "core/code.h"
 #include "core/event.h"
+#include "tests/unit/elf_files.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-static char dir[] = "/tmp/refork-trap-XXXXXX";
-
-struct mapped {
-    const uint8_t *bytes;
-    size_t size;
-    struct elf_module *m;
-};
-
-static bool map_file(struct mapped *f, const char *path) {
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
-    assert_int_equal(fstat(fd, &st), 0);
-    f->size = (size_t)st.st_size;
-    void *at = mmap(NULL, f->size, PROT_READ, MAP_PRIVATE, fd, 0);
-    close(fd);
-    assert_ptr_not_equal(at, MAP_FAILED);
-    f->bytes = at;
-    f->m = elf_module_parse(f->bytes, f->size);
-    return true;
-}
-
-static void unmap_file(struct mapped *f) {
-    elf_module_free(f->m);
-    munmap((void *)f->bytes, f->size);
-}
 
 static const struct {
     const char *name;
@@ -52,8 +14,8 @@ static const struct {
 
 // Compares with objdump's listing of the file; returns how many sites there are.
 static size_t compare_with_objdump(const char *path) {
-    struct mapped f;
-    if (!map_file(&f, path)) return 0;
+    struct image f;
+    if (!load_image(&f, path)) return 0;
     assert_non_null(f.m);
     size_t count, n = 0;
     struct trap_site *sites = elf_module_trap_sites(f.m, true, &count);
@@ -95,7 +57,7 @@ static size_t compare_with_objdump(const char *path) {
     assert_int_equal(expected, fewer);
     free(some);
     free(sites);
-    unmap_file(&f);
+    drop_image(&f);
     return count;
 }
 
@@ -105,17 +67,6 @@ static void test_as_objdump(void **state) {
     assert_true(compare_with_objdump("/lib/x86_64-linux-gnu/libc.so.6") > 0);
     assert_true(compare_with_objdump("/lib/x86_64-linux-gnu/libstdc++.so.6") > 2); // random_device
     compare_with_objdump("/bin/bash");
-}
-
-static void build(const char *name, const char *options, const char *source) {
-    char path[128], command[512];
-    snprintf(path, sizeof path, "%s/%s.S", dir, name);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fputs(source, f);
-    fclose(f);
-    snprintf(command, sizeof command, "gcc -nostdlib -static %s -o %s/%s %s", options, dir, name, path);
-    assert_int_equal(system(command), 0);
 }
 
 // Real ones (also with prefixes) between look-alikes: in immediates, in displacements, after F3, as a memory
@@ -141,16 +92,17 @@ enum { TRICKY_COUNT = sizeof tricky / sizeof *tricky };
 static void test_look_alikes(void **state) {
     (void)state;
     // known by .eh_frame; by symbols; by nothing (stripped: a sweep of the section)
-    build("frame", "-s", ".globl _start\n_start:\n.cfi_startproc\n" TRICKY ".cfi_endproc\n");
-    build("symbol", "", ".globl _start\n.type _start,@function\n_start:\n" TRICKY ".size _start,.-_start\n");
-    build("nothing", "-s", ".globl _start\n_start:\n" TRICKY);
+    assemble("frame", "-s", ".globl _start\n_start:\n.cfi_startproc\n" TRICKY ".cfi_endproc\n");
+    assemble("symbol", "",
+             ".globl _start\n.type _start,@function\n_start:\n" TRICKY ".size _start,.-_start\n");
+    assemble("nothing", "-s", ".globl _start\n_start:\n" TRICKY);
     const char *const files[] = {"frame", "symbol", "nothing"};
     for (int i = 0; i < 3; i++) {
         char path[128];
-        struct mapped f;
+        struct image f;
         size_t count;
-        snprintf(path, sizeof path, "%s/%s", dir, files[i]);
-        assert_true(map_file(&f, path));
+        snprintf(path, sizeof path, "%s/%s", scratch, files[i]);
+        assert_true(load_image(&f, path));
         struct trap_site *sites = elf_module_trap_sites(f.m, true, &count);
         assert_int_equal(count, TRICKY_COUNT);
         for (size_t k = 0; k < count; k++) {
@@ -166,7 +118,7 @@ static void test_look_alikes(void **state) {
             assert_int_equal(in.width, tricky[k].width);
         }
         free(sites);
-        unmap_file(&f);
+        drop_image(&f);
     }
 }
 
@@ -190,23 +142,11 @@ static void test_not_trapped(void **state) {
     assert_true(code_trap_instruction(cut, sizeof cut, &in));
 }
 
-static int set_up(void **state) {
-    (void)state;
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    return system(command);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_objdump),
         cmocka_unit_test(test_look_alikes),
         cmocka_unit_test(test_not_trapped),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
 }
