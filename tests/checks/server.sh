@@ -50,6 +50,10 @@ done
 # Who of the group is gone first is up to the kernel: what is left may be seen to be stuck.
 ended held INT group
 explained "$orphan"
+# A child that Ctrl-C leaves behind: nobody else moves any more, so it is seen.
+ended timed INT group
+explained ".deadlock and $orphan"
+
 for how in 'INT group' 'TERM program'; do
     # shellcheck disable=SC2086
     ended own $how
@@ -57,6 +61,18 @@ for how in 'INT group' 'TERM program'; do
 done
 clean "$refork" record --no-explain -o live.refork -- "$program" kills >stdout 2>stderr || fail "kills: status $?: $(cat stderr)"
 explained '.deadlock == false and .findings == []'
+
+# Ctrl-C is for the main thread, also while another one is busy.
+for ((i = 0; i < 8; i++)); do
+    : >stdout
+    clean "$refork" record -o live.refork -- "$program" busy >stdout 2>stderr &
+    recorder=$!
+    until_true grep -q ready stdout || fail "busy: not ready: $(cat stderr)"
+    pkill -INT -f "^$program busy"
+    wait $recorder
+    got=$?
+    [ $got = 3 ] || fail "busy: status $got, not that of the main thread's handler: $(cat stderr)"
+done
 
 clean "$refork" hunt --strategy directed --timeout 10 --json -o found.refork -- "$program" rare >hunt.json 2>stderr </dev/null
 got=$?

@@ -3,6 +3,8 @@
 //   server held     a thread holds the semaphore at the fork, and until the end
 //   server rare     ... for some microseconds every 5 ms
 //   server own      the child waits on a semaphore that it has made itself: it is idle
+//   server timed    as held, but the child waits 5 ms at a time, and ignores SIGINT
+//   server busy     no child: a thread is busy, main sleeps; the status says whether main has got SIGINT
 //   server kills    as held, but the server ends its child by a signal after a while, and itself with status 0
 #include "program.h"
 
@@ -13,7 +15,26 @@ static int rare;
 
 static void on_signal(int number) {
     (void)number;
-    _exit(3);
+    _exit(gettid() == getpid() ? 3 : 4);
+}
+
+static void *compute(void *unused) {
+    static char text[4096];
+    for (volatile size_t n = 0;;)
+        n += strlen(text);
+    return unused;
+}
+
+static void wait_in_turns(void) {
+    CHECK(signal(SIGINT, SIG_IGN) != SIG_ERR);
+    for (;;) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += 5000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        if (!sem_timedwait(&lock, &until)) _exit(0);
+    }
 }
 
 static void *work(void *unused) {
@@ -35,12 +56,19 @@ int main(int argc, char **argv) {
     CHECK(!sem_init(&lock, 0, 1));
     CHECK(signal(SIGINT, on_signal) != SIG_ERR);
     pthread_t worker;
-    CHECK(!pthread_create(&worker, NULL, work, NULL));
+    int busy = !strcmp(argv[1], "busy");
+    CHECK(!pthread_create(&worker, NULL, busy ? compute : work, NULL));
     sleep_ms(12);
+    if (busy) {
+        CHECK(write(STDOUT_FILENO, "ready\n", 6) == 6);
+        for (;;)
+            pause();
+    }
     pid_t child = fork();
     CHECK(child >= 0);
     if (!child) {
         sem_t fresh;
+        if (!strcmp(argv[1], "timed")) wait_in_turns();
         CHECK(!sem_init(&fresh, 0, 0));
         sem_wait(own ? &fresh : &lock);
         _exit(0);
