@@ -3,7 +3,8 @@
 limit=$1
 shift
 set -m
-"$@" &
+# Behind a shell's "&" SIGINT is ignored, and whoever inherits that does not install its handler (Python).
+env --default-signal "$@" &
 pid=$!
 
 descendants() {
