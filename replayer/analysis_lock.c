@@ -464,10 +464,9 @@ static bool runs_threads(const struct stack *s, size_t i) {
         return true;
     for (size_t k = 0; k < sizeof outside / sizeof *outside; k++)
         if (!strcmp(name, outside[k])) return true;
-    // libstdc++'s wrappers, and Rust's. Two underscores begin names that are not a program's (std::async's threads come by
-    // __gthread_once and __invoke_r).
-    if (begins(f->function, "__")) return true;
-    static const char *const wrappers[] = {"std::", "void std::", "core::", "alloc::", "<alloc::", "<core::"};
+    // libstdc++'s wrappers (std::async's threads come by __gthread_once), and Rust's
+    static const char *const wrappers[] = {"std::",  "void std::", "__gthread_", "__invoke",
+                                           "core::", "alloc::",    "<alloc::",   "<core::"};
     for (size_t k = 0; k < sizeof wrappers / sizeof *wrappers; k++)
         if (begins(f->function, wrappers[k])) return true;
     return false;
