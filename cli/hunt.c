@@ -194,15 +194,23 @@ static int keep(struct hunter *x, struct timeline *t, const struct verdict *v, c
     return keep_schedule(x, plan, f);
 }
 
+// What hangs: the cause if it is known, else whatever does. Of a run whose time was over, without others that were stuck,
+// only a cause.
+static const struct finding *what_hangs(const struct verdict *v) {
+    const struct finding *cause_of = deadlock_cause(v);
+    if (!v->deadlock) return cause_of && cause_of->kind != FINDING_TORN_DATA ? cause_of : NULL;
+    return !cause_of && v->count ? &v->findings[0] : cause_of;
+}
+
 // Looks at a run that the recorder stopped: 1 a deadlock (kept, if it is new), 0 not, -1.
-static int judge(struct hunter *x, const struct schedule *plan, const char *how, size_t candidate) {
+static int judge(struct hunter *x, const struct run_once_result *run, const struct schedule *plan,
+                 const char *how, size_t candidate) {
     struct timeline *t;
     const struct verdict *v;
+    if (!run->record.stuck && !run->timed_out) return 0;
     if (timeline_open(x->trace, &t, x->err)) return -1;
     int result = timeline_verdict(t, &v, x->err);
-    const struct finding *cause_of = result == 0 && v->deadlock ? deadlock_cause(v) : NULL;
-    if (!cause_of && result == 0 && v->deadlock && v->count)
-        cause_of = &v->findings[0]; // it hangs, whatever the cause
+    const struct finding *cause_of = result == 0 ? what_hangs(v) : NULL;
     if (cause_of) {
         struct hunt_found f = {.candidate = candidate, .run = x->h.runs};
         snprintf(f.how, sizeof f.how, "%s", how);
@@ -230,7 +238,7 @@ int hunt_first_run(struct hunter *x) {
     if (made <= 0) return made;
     x->steps = result.record.steps;
     x->first_ms = result.ms;
-    int found = result.record.stuck ? judge(x, NULL, how, SIZE_MAX) : 0;
+    int found = judge(x, &result, NULL, how, SIZE_MAX);
     if (found < 0 || (found && !x->keep_going)) return found;
     struct timeline *t;
     progress(x, "reading its locks");
@@ -344,10 +352,10 @@ static int try_at(struct hunter *x, size_t i, const struct candidate_fork_use *u
         snprintf(y->reason + len, sizeof y->reason - len, " (the lock that was held was at 0x%" PRIx64 ")",
                  g->lock);
     }
-    if (!made || !result.record.stuck) return 0;
-    int verdict = judge(x, &plan, how, i);
+    if (!made) return 0;
+    int verdict = judge(x, &result, &plan, how, i);
     if (verdict > 0) y->found = true;
-    if (verdict == 0)
+    if (verdict == 0 && result.record.stuck)
         snprintf(y->reason, sizeof y->reason,
                  "the child waits for ever, but it is not known that the lock is the cause");
     return verdict;
@@ -478,7 +486,7 @@ int hunt_wide(struct hunter *x, uint64_t i) {
     if (made < 0) return -1;
     if (run_once_interrupted() || result.given_up) return 0;
     x->h.wide_runs++;
-    return made && result.record.stuck ? judge(x, &plan, how, SIZE_MAX) : 0;
+    return made ? judge(x, &result, &plan, how, SIZE_MAX) : 0;
 }
 
 bool hunt_has_wide(const struct hunter *x) {

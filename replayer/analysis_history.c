@@ -329,7 +329,8 @@ static void on_end(struct history *h, const struct event *e) {
     char status[64] = "";
     h->end_reason[0] = 0;
     texts(e, TEXT_MESSAGE, h->end_reason, sizeof h->end_reason - sizeof status);
-    h->cut_short = !strcmp(h->end_reason, "stopped from outside");
+    h->cut_short = !strcmp(h->end_reason, "stopped from outside") ||
+                   !strcmp(h->end_reason, "stopped by refork: its time is over");
     if (strcmp(h->end_reason, "ended by itself")) return;
     if (e->flags & EVF_KILLED) {
         const char *name = sigabbrev_np((int)e->ret);

@@ -89,7 +89,7 @@ struct history {
     } * shared;
     size_t shared_count;
     char program[256], end_reason[256];
-    bool cut_short;      // stopped from outside, or the trace has no END
+    bool cut_short;      // stopped from outside, its time was over, or the trace has no END
     bool kills;          // a task has sent a signal to another process
     bool ended_outside;  // a signal from outside, as Ctrl-C, has come
     size_t recent[1024]; // by TID: a life to look at first

@@ -79,3 +79,13 @@ got=$?
 [ $got = 120 ] || fail "hunt: status $got: $(cat stderr; jq -c 'del(.findings)' hunt.json)"
 jq -e '.deadlock and .runs <= 5 and any(.findings[]; .kind == "orphaned-lock" and .lock.symbol == "lock" and .holder.name == "worker")' hunt.json >/dev/null ||
     fail "hunt: $(jq -c '.findings[] | {kind, lock, holder}' hunt.json)"
+
+# A server that never ends, and hangs in run 1 already: seen when the time of the run is over. One whose child is idle is not.
+clean "$refork" hunt --timeout 2 --json -o found.refork -- "$program" held >hunt.json 2>stderr </dev/null
+got=$?
+[ $got = 120 ] || fail "hunt of what hangs in run 1: status $got: $(cat stderr; jq -c 'del(.findings)' hunt.json)"
+jq -e '.runs == 1 and any(.findings[]; .kind == "orphaned-lock" and .confidence == "likely" and .lock.symbol == "lock")' hunt.json >/dev/null ||
+    fail "hunt of what hangs in run 1: $(jq -c '.findings[] | {kind, lock, holder}' hunt.json)"
+clean "$refork" hunt --timeout 1 --runs 4 --json -o found.refork -- "$program" own >hunt.json 2>stderr </dev/null
+got=$?
+[ $got = 0 ] && jq -e '.deadlock == false and .findings == []' hunt.json >/dev/null || fail "hunt of an idle child: status $got: $(jq -c '.findings[] | {kind, lock}' hunt.json)"
