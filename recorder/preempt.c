@@ -21,7 +21,9 @@ enum {
     MAX_STEPS = 6000,
     SITE_PAGES = 16 * 4096,
     SITE_STUB = LOOP_COMPARE_MAX,
-    WORDS = 8
+    // The first eight are for the comparing stub. The others are read before all memory is hashed, which takes a thousand
+    // times as long: a loop of Python's came by with the same registers and the same eight words for minutes.
+    WORDS = 96
 };
 
 void preempt_request(struct recorder *r, struct task *t) {

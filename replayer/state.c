@@ -33,10 +33,12 @@ static bool plausible(const struct loop_site *s, const struct event *e) {
            s->stub_len <= sizeof s->stub && s->map_count <= sizeof s->map / sizeof *s->map;
 }
 
-static bool same_words(struct vtask *v, const struct state_want *w) {
-    for (int i = 0; i < w->word_count; i++) {
+// More words than the stub compares.
+static bool same_words(struct vtask *v, const struct event *e) {
+    size_t i = 0;
+    for (const struct piece *p; (p = event_piece(e, PIECE_VALUE, &i));) {
         uint64_t value;
-        if (!space_read(v->space, w->words[i].address, &value, 8) || value != w->words[i].value) return false;
+        if (!space_read(v->space, p->v[0], &value, 8) || value != p->v[1]) return false;
     }
     return true;
 }
@@ -97,7 +99,7 @@ int state_search(struct replay *r, struct vtask *v, const struct event *e, struc
         v->pub.regs.rip = e->regs.rip;
         // The digest is of the program's own memory: without our stub in it.
         if (compare) tracee_write(s->mem_fd, site.stub_address, saved, stub_len);
-        bool regs = same_state(v, e), words = regs && same_words(v, &want),
+        bool regs = same_state(v, e), words = regs && same_words(v, e),
              fp = words && tracee_fp_digest(s->pid) == (uint64_t)e->ret;
         uint64_t digest = fp ? memory_digest(s->pid, s->mem_fd, NULL) : 0;
         there = fp && digest == e->aux;
