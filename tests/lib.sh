@@ -25,10 +25,10 @@ skip() {
     exit 77
 }
 
-# Polls until the command succeeds; gives up after about 20 s of trying (a hang must not stop the suite).
+# Polls until the command succeeds; gives up after a minute and more of trying (a hang must not stop the suite).
 until_true() {
     local i
-    for ((i = 0; i < 2000; i++)); do
+    for ((i = 0; i < 6000; i++)); do
         "$@" && return 0
         read -r -t 0.01 <> <(:) || :
     done
