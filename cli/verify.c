@@ -22,8 +22,8 @@ enum {
 // How the situation is made, in the order of the attempts.
 static const struct way {
     enum gate_stage stage;
-    bool
-        parks; // not as soon as the lock is taken, but behind the call that its holder makes with it in the hand
+    // Not as soon as the lock is taken, but behind the call that its holder makes with it in the hand.
+    bool parks;
 } ways[] = {
     {GATE_BEFORE_PREPARE, false},
     {GATE_BEFORE_PREPARE, true}, // when `needed`
