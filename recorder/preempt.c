@@ -21,8 +21,8 @@ enum {
     MAX_STEPS = 6000,
     SITE_PAGES = 16 * 4096,
     SITE_STUB = LOOP_COMPARE_MAX,
-    // The first eight are for the comparing stub. The others are read before all memory is hashed, which takes a thousand
-    // times as long: a loop of Python's came by with the same registers and the same eight words for minutes.
+    // The first eight are for the comparing stub. The others are read before all memory is hashed, which takes far longer: a
+    // loop of Python's came by with the same registers and the same eight words for minutes, at some 0.2 s each.
     WORDS = 96
 };
 

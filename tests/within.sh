@@ -41,4 +41,6 @@ trap 'kill -TERM -- "-$pid" "-$watcher" 2>/dev/null; exit 143' INT TERM
 wait "$pid"
 status=$?
 kill -TERM -- "-$watcher" 2>/dev/null
+# Whatever it ends with when it is told to end: it has hung.
+[ $SECONDS -lt "$limit" ] || status=124
 exit $status
