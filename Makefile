@@ -42,7 +42,8 @@ SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-
 ALL_CFLAGS := $(BASE) $(SANFLAGS) $(CFLAGS)
 
 # ---- files -----------------------------------------------------------------------------------------------------
-SRCS := $(wildcard core/*.c recorder/*.c replayer/*.c tui/*.c tui/export/*.c cli/*.c)
+ROOMS := core recorder replayer search tui cli
+SRCS := $(wildcard $(ROOMS:%=%/*.c) $(ROOMS:%=%/*/*.c))
 OBJS := $(SRCS:%.c=$(BUILD)/%.o)
 ROOM_OBJS := $(filter-out $(BUILD)/cli/%,$(OBJS))
 CORE_OBJS := $(filter $(BUILD)/core/%,$(OBJS))
@@ -61,7 +62,7 @@ PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
 STATIC := $(addprefix $(BUILD)/tests/programs/,busy_calls.static busy_arith.static busy_flag.static threads_forks.static \
 	lint_calls.static)
 MUSL := $(BUILD)/tests/programs/children.musl
-C_FILES := $(wildcard */*.c */*.cc */*.h tui/*/*.c tui/*/*.h tests/*/*.c tests/*/*.cc tests/*/*.h)
+C_FILES := $(wildcard */*.c */*.cc */*.h $(ROOMS:%=%/*/*.c) $(ROOMS:%=%/*/*.h) tests/*/*.c tests/*/*.cc tests/*/*.h)
 SH_FILES := .ci/run completion/refork.bash $(shell find tests -name '*.sh' 2>/dev/null)
 
 STATIC += $(BUILD)/tests/programs/gate_mutex.static

@@ -1,6 +1,6 @@
 #include "cli/cli.h"
-#include "replayer/diagnose.h"
-#include "replayer/report.h"
+#include "replayer/diagnose/diagnose.h"
+#include "replayer/report/text.h"
 
 #include <ctype.h>
 #include <errno.h>

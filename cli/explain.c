@@ -1,7 +1,7 @@
 #include "cli/cli.h"
-#include "replayer/report_json.h"
-#include "replayer/report_many.h"
-#include "replayer/report_sarif.h"
+#include "replayer/report/json.h"
+#include "replayer/report/many.h"
+#include "replayer/report/sarif.h"
 #include "replayer/timeline.h"
 
 #include <signal.h>

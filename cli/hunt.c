@@ -1,12 +1,12 @@
 #include "cli/hunt_run.h"
 
 #include "cli/cli.h"
-#include "cli/deadlock_key.h"
+#include "search/deadlock_key.h"
 #include "cli/hunt_shard.h"
 #include "core/clock.h"
-#include "replayer/report.h"
-#include "replayer/report_json.h"
-#include "replayer/report_lines.h"
+#include "replayer/report/text.h"
+#include "replayer/report/json.h"
+#include "replayer/report/lines.h"
 #include "replayer/sources.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 #define REFORK_CLI_HUNT_H
 
 #include "cli/run_once.h"
-#include "replayer/candidates.h"
+#include "search/candidates.h"
 
 #include <jansson.h>
 

@@ -1,7 +1,7 @@
 #include "cli/hunt_json.h"
 
-#include "replayer/lock_words.h"
-#include "replayer/report_json.h"
+#include "replayer/locks/words.h"
+#include "replayer/report/json.h"
 
 #include <stddef.h>
 #include <stdlib.h>

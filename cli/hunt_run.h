@@ -3,7 +3,7 @@
 #define REFORK_CLI_HUNT_RUN_H
 
 #include "cli/cli.h"
-#include "cli/healthy.h"
+#include "search/healthy.h"
 #include "cli/hunt.h"
 
 enum search { SEARCH_ALL, SEARCH_DIRECTED, SEARCH_PCT, SEARCH_RANDOM, SEARCH_DELAY };

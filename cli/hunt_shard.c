@@ -4,9 +4,9 @@
 #include "cli/hunt_shard.h"
 
 #include "cli/hunt_json.h"
-#include "cli/hunt_state.h"
+#include "search/hunt_state.h"
 #include "core/clock.h"
-#include "replayer/report_json.h"
+#include "replayer/report/json.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 #include "cli/cli.h"
-#include "replayer/lint.h"
+#include "replayer/lint/lint.h"
 
 static int lint_timeline(const struct cli_args *args, struct timeline *t, uint64_t status,
                          struct rf_error *err) {

@@ -1,5 +1,5 @@
 #include "cli/cli.h"
-#include "replayer/lock_report.h"
+#include "replayer/report/locks.h"
 
 #include <errno.h>
 #include <inttypes.h>

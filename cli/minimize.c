@@ -4,11 +4,11 @@
 #include "cli/minimize.h"
 
 #include "cli/cli.h"
-#include "cli/deadlock_key.h"
+#include "search/deadlock_key.h"
 #include "core/clock.h"
-#include "replayer/program_start.h"
-#include "replayer/report.h"
-#include "replayer/report_json.h"
+#include "search/program_start.h"
+#include "replayer/report/text.h"
+#include "replayer/report/json.h"
 #include "replayer/sources.h"
 
 #include <errno.h>

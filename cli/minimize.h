@@ -3,7 +3,7 @@
 #define REFORK_CLI_MINIMIZE_H
 
 #include "cli/run_once.h"
-#include "replayer/stints.h"
+#include "search/segments.h"
 
 #include <jansson.h>
 

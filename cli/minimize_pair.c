@@ -3,11 +3,11 @@
 // "B first", differ from the next one by the order of one step of each.
 #include "cli/minimize.h"
 
-#include "cli/deadlock_key.h"
+#include "search/deadlock_key.h"
 #include "core/annex.h"
 #include "core/syscalls.h"
-#include "replayer/report.h"
-#include "replayer/report_json.h"
+#include "replayer/report/text.h"
+#include "replayer/report/json.h"
 #include "replayer/sources.h"
 
 #include <inttypes.h>

@@ -1,8 +1,8 @@
 #include "cli/minimize.h"
 
 #include "core/clock.h"
-#include "replayer/report_json.h"
-#include "replayer/report_lines.h"
+#include "replayer/report/json.h"
+#include "replayer/report/lines.h"
 
 #include <inttypes.h>
 #include <signal.h>

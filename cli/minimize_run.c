@@ -1,5 +1,5 @@
 #include "cli/cli.h"
-#include "cli/deadlock_key.h"
+#include "search/deadlock_key.h"
 #include "cli/minimize.h"
 #include "replayer/sources.h"
 

@@ -2,7 +2,7 @@
 // made from /proc/PID/maps and the files that it names, and thrown away. Nothing here stops or changes the
 // process.
 #include "cli/cli.h"
-#include "replayer/symbols.h"
+#include "replayer/names/symbols.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

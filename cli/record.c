@@ -1,8 +1,8 @@
 #include "cli/cli.h"
 #include "cli/run_once.h"
 #include "recorder/record.h"
-#include "recorder/schedule.h"
-#include "replayer/report.h"
+#include "recorder/plan/schedule.h"
+#include "replayer/report/text.h"
 #include "replayer/sources.h"
 #include "replayer/timeline.h"
 

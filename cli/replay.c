@@ -1,7 +1,7 @@
 #include "cli/cli.h"
 #include "core/clock.h"
 #include "core/cpu.h"
-#include "replayer/replay.h"
+#include "replayer/engine/replay.h"
 #include "replayer/timeline.h"
 #include "tui/timeline_source.h"
 #include "tui/tui.h"

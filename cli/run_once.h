@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "recorder/record.h"
-#include "recorder/schedule.h"
+#include "recorder/plan/schedule.h"
 
 struct run_once {
     char *const *argv;

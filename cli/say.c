@@ -1,5 +1,5 @@
 #include "cli/cli.h"
-#include "replayer/report_lines.h"
+#include "replayer/report/lines.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

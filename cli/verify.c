@@ -2,8 +2,8 @@
 // the modules and the forks; the lock's site is found in them, and each further run is one with the fork gate.
 #include "cli/cli.h"
 #include "cli/run_once.h"
-#include "replayer/report.h"
-#include "replayer/situation.h"
+#include "replayer/report/text.h"
+#include "search/situation.h"
 #include "replayer/sources.h"
 
 #include <inttypes.h>

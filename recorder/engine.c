@@ -1,5 +1,5 @@
 #include "core/clock.h"
-#include "recorder/loop.h"
+#include "recorder/waits/wait_loop.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -11,7 +11,7 @@
 #include "core/trace.h"
 #include "core/tracee.h"
 #include "recorder/record.h"
-#include "recorder/schedule.h"
+#include "recorder/plan/schedule.h"
 
 #include <signal.h>
 
@@ -143,7 +143,7 @@ struct task {
     bool stuck_logged;
     unsigned busy, busy_look; // ticks or slices without a syscall; how many until spin_look
     unsigned spin_looks;
-    struct loop *loop;   // recorder/loop.h; NULL: it has not waited in a loop yet
+    struct loop *loop;   // recorder/waits/wait_loop.h; NULL: it has not waited in a loop yet
     int inject_signal;   // signal to hand over at the next resume (signal-delivery-stop only)
     bool in_signal_stop; // the present stop is a signal-delivery-stop
     int former_tid;      // TID before an exec by a thread
@@ -465,7 +465,7 @@ void signal_hold(struct task *t);
 void sighand_exec(struct recorder *r, struct task *t);
 
 // ---- stuck.c
-// `t`: the task that has just gone to sleep in a futex, or has come round in its loop (recorder/loop.h), while others
+// `t`: the task that has just gone to sleep in a futex, or has come round in its loop (recorder/waits/wait_loop.h), while others
 // run; NULL: nobody can run. Tasks must be at landmarks.
 void stuck_check(struct recorder *r, struct task *t);
 // Something was found to be stuck a while ago: it is to be said now, whatever the others do.

@@ -3,7 +3,7 @@
 // instructions; the place where that begins is the one landmark that replay must search for (STATE).
 #include "core/annex.h"
 #include "core/code.h"
-#include "recorder/loop.h"
+#include "recorder/waits/wait_loop.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 #include "core/clock.h"
 #include "core/cpu.h"
 #include "core/version.h"
-#include "recorder/files.h"
+#include "recorder/waits/file_waits.h"
 
 #include <asm/prctl.h>
 #include <errno.h>

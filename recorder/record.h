@@ -3,7 +3,7 @@
 #define REFORK_RECORDER_RECORD_H
 
 #include "core/error.h"
-#include "recorder/gate.h"
+#include "recorder/plan/gate.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,7 +19,7 @@ struct record_options {
     bool aslr;                       // leave address randomisation on
     bool keep_going;                 // do not stop the program when it is stuck
     uint32_t paranoid_every;         // memory digest every so many events; 0: none
-    const struct schedule *schedule; // recorder/schedule.h; NULL: none
+    const struct schedule *schedule; // recorder/plan/schedule.h; NULL: none
     struct schedule *saved;          // gets the switches of tasks that were made; NULL: not wanted
     FILE *log;                       // one line per stop; NULL: no
     uint64_t limit_ms;               // everything is ended after so long; 0: never

@@ -1,6 +1,6 @@
 #include "core/clock.h"
-#include "recorder/files.h"
-#include "recorder/loop.h"
+#include "recorder/waits/file_waits.h"
+#include "recorder/waits/wait_loop.h"
 
 #include <asm/prctl.h>
 #include <errno.h>

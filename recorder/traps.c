@@ -3,7 +3,7 @@
 #include "core/clock.h"
 #include "core/code.h"
 #include "core/xsave.h"
-#include "recorder/loop.h"
+#include "recorder/waits/wait_loop.h"
 
 #include <cpuid.h>
 #include <stdlib.h>

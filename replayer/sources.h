@@ -3,7 +3,7 @@
 #define REFORK_REPLAYER_SOURCES_H
 
 #include "core/error.h"
-#include "replayer/verdict.h"
+#include "replayer/verdict/verdict.h"
 
 // Adds each file that a frame of the verdict names, as far as it is on this disk, readable and below 1 MiB,
 // as the blob "source:/abs/path". No trace may be open for writing at that path; readers that are open keep

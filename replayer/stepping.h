@@ -3,7 +3,7 @@
 #ifndef REFORK_REPLAYER_STEPPING_H
 #define REFORK_REPLAYER_STEPPING_H
 
-#include "replayer/breaks.h"
+#include "replayer/engine/breakpoints.h"
 #include "replayer/timeline.h"
 
 // The task is about to execute the instruction at hit->regs->rip.

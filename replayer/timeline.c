@@ -1,7 +1,7 @@
 #include "core/clock.h"
 #include "replayer/timeline.h"
-#include "replayer/analysis.h"
-#include "replayer/lock_history.h"
+#include "replayer/verdict/examine.h"
+#include "replayer/locks/history.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,9 +3,9 @@
 #ifndef REFORK_REPLAYER_TIMELINE_H
 #define REFORK_REPLAYER_TIMELINE_H
 
-#include "replayer/replay.h"
-#include "replayer/symbols.h"
-#include "replayer/verdict.h"
+#include "replayer/engine/replay.h"
+#include "replayer/names/symbols.h"
+#include "replayer/verdict/verdict.h"
 
 struct timeline;
 
@@ -52,7 +52,7 @@ void timeline_set_progress(struct timeline *t, timeline_progress progress, void 
 // The verdict, computed once (re-executes the recording as needed) and kept.
 int timeline_verdict(struct timeline *t, const struct verdict **out, struct rf_error *err);
 
-// The lock history of the whole recording (replayer/lock_history.h), made once and kept beside the trace.
+// The lock history of the whole recording (replayer/locks/history.h), made once and kept beside the trace.
 struct lock_history;
 int timeline_locks(struct timeline *t, const struct lock_history **out, struct rf_error *err);
 

@@ -8,8 +8,8 @@
 
 #include "core/error.h"
 #include "core/event.h"
-#include "replayer/symbols.h"
-#include "replayer/verdict.h"
+#include "replayer/names/symbols.h"
+#include "replayer/verdict/verdict.h"
 
 #include <stdbool.h>
 #include <stddef.h>

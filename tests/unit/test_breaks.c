@@ -1,7 +1,7 @@
 // Breakpoints in replay: whatever a client puts in, every step executes and checks what it does without them.
 #include "core/lock_sites.h"
 #include "core/tracee.h"
-#include "replayer/engine.h"
+#include "replayer/engine/engine.h"
 #include "replayer/timeline.h"
 #include "tests/unit/record_program.h"
 

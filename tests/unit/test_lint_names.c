@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "replayer/lint_names.h"
+#include "replayer/lint/lint_names.h"
 
 static const char *const all[] = {
 #define SAFE(name)       #name,
@@ -18,7 +18,7 @@ static const char *const all[] = {
 #define TAKES(name, arg) #name,
 #define HANDLER(name)    #name,
 #define UNSAFE(name)     #name,
-#include "replayer/signal_safe.def"
+#include "replayer/lint/signal_safe.def"
 };
 
 static void test_rows(void **state) {

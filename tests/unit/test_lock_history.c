@@ -1,8 +1,8 @@
 // The lock history against its second witness, the watchpoint search for the last writer: at every fork both must
 // name the same holder, who took the lock in the same slice. And what is kept of it.
-#include "replayer/analysis_holder.h"
-#include "replayer/cache.h"
-#include "replayer/lock_history.h"
+#include "replayer/verdict/holder.h"
+#include "replayer/names/cache.h"
+#include "replayer/locks/history.h"
 #include "tests/unit/record_program.h"
 
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "core/atomic_emulate.h"
-#include "replayer/lock_words.h"
+#include "replayer/locks/words.h"
 
 #include <string.h>
 

@@ -1,9 +1,9 @@
 // The verdict for eighty columns, for several recordings, and as SARIF.
 #include "tests/unit/verdict_samples.h"
 
-#include "replayer/report_lines.h"
-#include "replayer/report_many.h"
-#include "replayer/report_sarif.h"
+#include "replayer/report/lines.h"
+#include "replayer/report/many.h"
+#include "replayer/report/sarif.h"
 
 // ---- lines
 static char *frame_text(const struct frame *f) {

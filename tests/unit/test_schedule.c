@@ -1,5 +1,5 @@
 // The schedule file's parser and writer, and the random choices of PCT.
-#include "recorder/schedule.h"
+#include "recorder/plan/schedule.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 // Names by code: a library made by hand, and programs as a linker would make them of it.
-#include "replayer/static_names.h"
+#include "replayer/names/static_names.h"
 
 #include "tests/unit/scratch.h"
 

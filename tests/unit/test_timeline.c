@@ -1,6 +1,6 @@
 // The timeline over a real recording: the state after event N is the same whichever way it is reached.
 #include "core/tracee.h"
-#include "replayer/engine.h"
+#include "replayer/engine/engine.h"
 #include "replayer/timeline.h"
 #include "tests/unit/record_program.h"
 

@@ -2,8 +2,8 @@
 #include "tests/unit/live_view.h"
 
 #include "core/annex.h"
-#include "replayer/symbols.h"
-#include "replayer/unwind.h"
+#include "replayer/names/symbols.h"
+#include "replayer/names/unwind.h"
 
 #define MAX_FRAMES 256
 

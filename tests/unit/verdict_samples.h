@@ -2,7 +2,7 @@
 #ifndef REFORK_TESTS_UNIT_VERDICT_SAMPLES_H
 #define REFORK_TESTS_UNIT_VERDICT_SAMPLES_H
 
-#include "replayer/report.h"
+#include "replayer/report/text.h"
 
 #include <jansson.h>
 #include <setjmp.h>

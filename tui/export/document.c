@@ -3,7 +3,7 @@
 
 #include "core/version.h"
 #include "tui/export/evidence.h"
-#include "replayer/report_json.h"
+#include "replayer/report/json.h"
 
 enum { SPANS_MAX = 10000, EVIDENCE_MAX = 64 };
 

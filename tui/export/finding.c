@@ -2,7 +2,7 @@
 #include "tui/export/export.h"
 
 #include "tui/export/markup.h"
-#include "replayer/report_frames.h"
+#include "replayer/names/stack.h"
 
 #include <string.h>
 

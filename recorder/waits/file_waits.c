@@ -1,0 +1,543 @@
+// Who could end a wait on a file: a reader of a pipe that waits for bytes or for the end of file waits for the processes
+// that hold a write end, and so on. The kernel's own lists in /proc are asked, for they also show what outsiders hold.
+// Only of what was made in the recording do they show everybody: an fd leaves its family over a socket alone, which is
+// seen. Named pipes, sockets that anybody may connect to and the like can be ended by strangers.
+#include "recorder/waits/file_waits.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/ipc.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+enum { MADE_MAX = 1 << 16 };
+
+// ---- what /proc says of one fd
+
+static FILE *open_info(int pid, int fd) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", pid, fd);
+    return fopen(path, "re");
+}
+
+// The first line that fits, one number in it; -1: there is none.
+static int64_t info_number(int pid, int fd, const char *format) {
+    char line[256];
+    unsigned long value;
+    int64_t found = -1;
+    FILE *f = open_info(pid, fd);
+    while (f && found < 0 && fgets(line, sizeof line, f))
+        if (sscanf(line, format, &value) == 1) found = (int64_t)value;
+    if (f) fclose(f);
+    return found;
+}
+
+static int access_mode(int pid, int fd) {
+    int64_t flags = info_number(pid, fd, "flags: %lo");
+    return flags < 0 ? O_RDWR : (int)flags & O_ACCMODE;
+}
+
+struct target {
+    enum { TARGET_OTHER, TARGET_PIPE, TARGET_SOCKET, TARGET_EVENTFD, TARGET_EPOLL, TARGET_PATH } kind;
+    uint64_t inode; // PIPE, SOCKET
+};
+
+// (A named pipe or socket shows as its path.)
+static struct target target_of(int pid, int fd) {
+    char path[64], text[64];
+    struct target t = {TARGET_OTHER, 0};
+    unsigned long inode;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, fd);
+    ssize_t n = readlink(path, text, sizeof text - 1);
+    if (n <= 0) return t;
+    text[n] = 0;
+    if (sscanf(text, "pipe:[%lu]", &inode) == 1) return (struct target){TARGET_PIPE, inode};
+    if (sscanf(text, "socket:[%lu]", &inode) == 1) return (struct target){TARGET_SOCKET, inode};
+    if (!strcmp(text, "anon_inode:[eventfd]")) t.kind = TARGET_EVENTFD;
+    if (!strcmp(text, "anon_inode:[eventpoll]")) t.kind = TARGET_EPOLL;
+    if (*text == '/') t.kind = TARGET_PATH;
+    return t;
+}
+
+static int64_t eventfd_id(int pid, int fd) {
+    return info_number(pid, fd, "eventfd-id: %lu");
+}
+
+// ---- what the recording made
+
+struct made_file {
+    enum file_kind kind;
+    uint64_t id, peer; // peer 0: not known
+};
+
+static void remember_made(struct recorder *r, enum file_kind kind, uint64_t id, uint64_t peer) {
+    if (r->made_count == MADE_MAX) return; // what is not known is taken for something from outside
+    if (!(r->made_count & (r->made_count - 1))) {
+        r->made = reallocarray(r->made, r->made_count ? r->made_count * 2 : 1, sizeof *r->made);
+        rf_assert(r->made);
+    }
+    r->made[r->made_count++] = (struct made_file){kind, id, peer};
+}
+
+// The kernel gives a number out again some day: the last one counts.
+static const struct made_file *find_made(const struct recorder *r, enum file_kind kind, uint64_t id) {
+    for (size_t i = r->made_count; i-- > 0;)
+        if (r->made[i].kind == kind && r->made[i].id == id) return &r->made[i];
+    return NULL;
+}
+
+static void made_pair(struct recorder *r, struct task *t, uint64_t address, bool sockets) {
+    int fds[2];
+    if (!tracee_read(t->tid, t->mm->mem_fd, address, fds, sizeof fds)) return;
+    struct target a = target_of(t->tid, fds[0]), b = target_of(t->tid, fds[1]);
+    if (!sockets && a.kind == TARGET_PIPE) remember_made(r, FILE_PIPE, a.inode, 0);
+    if (!sockets || a.kind != TARGET_SOCKET || b.kind != TARGET_SOCKET) return;
+    remember_made(r, FILE_SOCKET, a.inode, b.inode);
+    remember_made(r, FILE_SOCKET, b.inode, a.inode);
+}
+
+static bool is_stream(uint64_t type) {
+    int plain = (int)type & ~(SOCK_CLOEXEC | SOCK_NONBLOCK);
+    return plain == SOCK_STREAM || plain == SOCK_SEQPACKET;
+}
+
+void files_call(struct recorder *r, struct task *t, int64_t ret) {
+    const uint64_t *a = t->args;
+    int64_t id;
+    struct target made;
+    switch (t->nr) {
+    case SYS_pipe:
+    case SYS_pipe2:
+        made_pair(r, t, a[0], false);
+        break;
+    case SYS_socketpair: // anybody who holds a datagram socket may be sent to by others, too
+        if (a[0] == AF_UNIX && is_stream(a[1])) made_pair(r, t, a[3], true);
+        break;
+    case SYS_socket:
+        if (a[0] != AF_UNIX || !is_stream(a[1])) break;
+        made = target_of(t->tid, (int)ret);
+        if (made.kind == TARGET_SOCKET) remember_made(r, FILE_SOCKET, made.inode, 0);
+        break;
+    case SYS_accept:
+    case SYS_accept4:
+        made = target_of(t->tid, (int)ret);
+        if (made.kind == TARGET_SOCKET) remember_made(r, FILE_SOCKET, made.inode, 0);
+        break;
+    case SYS_eventfd:
+    case SYS_eventfd2:
+        if ((id = eventfd_id(t->tid, (int)ret)) >= 0) remember_made(r, FILE_EVENTFD, (uint64_t)id, 0);
+        break;
+    case SYS_semget:
+    case SYS_msgget: // 32 bits: the sort of object, and its number
+        if ((int)a[0] == IPC_PRIVATE) remember_made(r, FILE_SYSV, (uint64_t)t->nr << 32 | (uint32_t)ret, 0);
+        break;
+    case SYS_setsockopt:
+        if (a[1] == SOL_SOCKET && (a[2] == SO_RCVTIMEO_OLD || a[2] == SO_RCVTIMEO_NEW ||
+                                   a[2] == SO_SNDTIMEO_OLD || a[2] == SO_SNDTIMEO_NEW))
+            r->socket_timeouts = true;
+        break;
+    case SYS_sendmsg: {
+        uint64_t control = 0;
+        tracee_read(t->tid, t->mm->mem_fd, a[1] + offsetof(struct msghdr, msg_controllen), &control, 8);
+        r->fds_passed |= control > 0;
+        break;
+    }
+    case SYS_sendmmsg:
+    case SYS_pidfd_getfd:
+        r->fds_passed = true;
+        break;
+    default:
+        break;
+    }
+}
+
+void files_release(struct recorder *r) {
+    free(r->made);
+    r->made = NULL;
+    r->made_count = 0;
+}
+
+// ---- the other end of a socket that was connected by its name
+
+struct peer_request {
+    struct nlmsghdr header;
+    struct unix_diag_req body;
+};
+
+static uint64_t peer_in(const char *answer, size_t length, uint64_t inode) {
+    const struct nlmsghdr *h = (const void *)answer;
+    if (!NLMSG_OK(h, length) || h->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+        h->nlmsg_len < NLMSG_LENGTH(sizeof(struct unix_diag_msg)))
+        return 0;
+    const struct unix_diag_msg *m = NLMSG_DATA(h);
+    if (m->udiag_ino != inode || (m->udiag_type != SOCK_STREAM && m->udiag_type != SOCK_SEQPACKET)) return 0;
+    const struct rtattr *attribute = (const void *)(m + 1);
+    size_t left = h->nlmsg_len - NLMSG_LENGTH(sizeof *m);
+    for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+        uint32_t peer;
+        if (attribute->rta_type != UNIX_DIAG_PEER || RTA_PAYLOAD(attribute) < sizeof peer) continue;
+        memcpy(&peer, RTA_DATA(attribute), sizeof peer);
+        return peer;
+    }
+    return 0;
+}
+
+// 0: none, or the kernel does not tell.
+static uint64_t asked_peer(uint64_t inode) {
+    _Alignas(8) char answer[4096];
+    struct peer_request q = {
+        .header = {.nlmsg_len = sizeof q, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST},
+        .body = {.sdiag_family = AF_UNIX,
+                 .udiag_states = ~0u,
+                 .udiag_ino = (uint32_t)inode,
+                 .udiag_show = UDIAG_SHOW_PEER,
+                 .udiag_cookie = {~0u, ~0u}},
+    };
+    int s = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    if (s < 0) return 0;
+    ssize_t n = send(s, &q, sizeof q, 0) == sizeof q ? recv(s, answer, sizeof answer, MSG_DONTWAIT) : 0;
+    close(s);
+    return n > 0 ? peer_in(answer, (size_t)n, inode) : 0;
+}
+
+static uint64_t peer_of(const struct recorder *r, uint64_t inode) {
+    const struct made_file *own = find_made(r, FILE_SOCKET, inode);
+    if (!own) return 0;
+    if (own->peer) return own->peer;
+    uint64_t peer = asked_peer(inode);
+    return peer && find_made(r, FILE_SOCKET, peer) ? peer : 0;
+}
+
+// ---- what a call waits for
+
+static struct awaited_file *add(struct file_wait *w, enum file_kind kind, int fd, uint64_t id) {
+    if (w->count == FILE_WAITS) return NULL;
+    struct awaited_file *f = &w->all[w->count++];
+    *f = (struct awaited_file){.kind = kind, .fd = fd, .id = id};
+    return f;
+}
+
+static bool add_pipe(struct recorder *r, struct task *t, struct file_wait *w, int fd, uint64_t inode) {
+    int mode = access_mode(t->tid, fd);
+    if (mode == O_RDWR || !find_made(r, FILE_PIPE, inode)) return false;
+    struct awaited_file *f = add(w, FILE_PIPE, fd, inode);
+    if (f) f->write = mode == O_WRONLY;
+    return f;
+}
+
+static bool add_fd(struct recorder *r, struct task *t, struct file_wait *w, int fd) {
+    struct target target = target_of(t->tid, fd);
+    struct awaited_file *f;
+    int64_t id;
+    uint64_t peer;
+    switch (target.kind) {
+    case TARGET_PIPE:
+        return add_pipe(r, t, w, fd, target.inode);
+    case TARGET_SOCKET:
+        if (r->socket_timeouts || !(peer = peer_of(r, target.inode))) return false;
+        f = add(w, FILE_SOCKET, fd, target.inode);
+        if (f) f->peer = peer;
+        return f;
+    case TARGET_EVENTFD:
+        id = eventfd_id(t->tid, fd);
+        return id >= 0 && find_made(r, FILE_EVENTFD, (uint64_t)id) && add(w, FILE_EVENTFD, fd, (uint64_t)id);
+    default:
+        return false;
+    }
+}
+
+static bool polled(struct recorder *r, struct task *t, struct file_wait *w) {
+    bool endless = t->nr == SYS_poll ? (int)t->args[2] < 0 : !t->args[2];
+    struct pollfd fds[FILE_WAITS];
+    uint64_t n = t->args[1];
+    if (!endless || !n || n > FILE_WAITS ||
+        !tracee_read(t->tid, t->mm->mem_fd, t->args[0], fds, n * sizeof *fds))
+        return false;
+    for (uint64_t i = 0; i < n; i++)
+        if (fds[i].fd >= 0 && !add_fd(r, t, w, fds[i].fd)) return false;
+    return w->count > 0;
+}
+
+static bool selected(struct recorder *r, struct task *t, struct file_wait *w) {
+    int n = (int)t->args[0];
+    fd_set sets[3];
+    memset(sets, 0, sizeof sets);
+    if (t->args[4] || n <= 0 || n > FD_SETSIZE) return false; // args[4]: the timeout
+    for (int i = 0; i < 3; i++)
+        if (t->args[1 + i] &&
+            !tracee_read(t->tid, t->mm->mem_fd, t->args[1 + i], &sets[i], ((size_t)n + 63) / 64 * 8))
+            return false;
+    for (int fd = 0; fd < n; fd++) {
+        bool any = FD_ISSET(fd, &sets[0]) || FD_ISSET(fd, &sets[1]) || FD_ISSET(fd, &sets[2]);
+        if (any && !add_fd(r, t, w, fd)) return false;
+    }
+    return w->count > 0;
+}
+
+// The set keeps a file by the number that it had when it was added: is that what the number stands for now?
+static bool still_that_file(struct task *t, int epoll, int fd) {
+    struct kcmp_epoll_slot slot = {.efd = (uint32_t)epoll, .tfd = (uint32_t)fd, .toff = 0};
+    return syscall(SYS_kcmp, t->tid, t->tid, KCMP_EPOLL_TFD, fd, &slot) == 0;
+}
+
+static int by_fd(const void *a, const void *b) {
+    const struct awaited_file *x = a, *y = b;
+    return x->fd < y->fd ? -1 : x->fd > y->fd;
+}
+
+// Lines as "tfd:        5 events:       19 data: ...".
+static bool epolled(struct recorder *r, struct task *t, struct file_wait *w) {
+    int epoll = (int)t->args[0];
+    bool endless = t->nr == SYS_epoll_pwait2 ? !t->args[3] : (int)t->args[3] < 0;
+    FILE *f = endless ? open_info(t->tid, epoll) : NULL;
+    char line[256];
+    bool good = f;
+    while (good && fgets(line, sizeof line, f)) {
+        int fd;
+        if (sscanf(line, "tfd: %d", &fd) != 1) continue;
+        for (int i = 0; i < w->count; i++)
+            good &= w->all[i].fd != fd; // two files that had the same number
+        good = good && still_that_file(t, epoll, fd) && add_fd(r, t, w, fd);
+    }
+    if (f) fclose(f);
+    if (!good || !w->count) return false;
+    qsort(w->all, (size_t)w->count, sizeof *w->all, by_fd); // the kernel's order goes by addresses
+    struct awaited_file *set = add(w, FILE_EPOLL, epoll, 0);
+    if (set) set->waiter = t->tid;
+    return set;
+}
+
+static bool sysv(struct recorder *r, struct task *t, struct file_wait *w) {
+    if (t->nr == SYS_semtimedop && t->args[3]) return false;
+    long made_by = t->nr == SYS_msgrcv || t->nr == SYS_msgsnd ? SYS_msgget : SYS_semget;
+    uint64_t id = (uint64_t)made_by << 32 | (uint32_t)t->args[0];
+    return find_made(r, FILE_SYSV, id) && add(w, FILE_SYSV, (int)t->args[0], id);
+}
+
+// ---- locks of files
+
+struct lock_line {
+    bool flock, ofd, write;
+    unsigned major, minor;
+    uint64_t inode, start, end;
+};
+
+// "lock:\t1: POSIX  ADVISORY  WRITE 12886 fe:00:11037340 5 14": device in hex, the last byte included or EOF.
+static bool read_lock(const char *line, struct lock_line *out) {
+    char kind[16], type[16], start[32], end[32];
+    unsigned long inode;
+    if (sscanf(line, "lock: %*d: %15s %*s %15s %*d %x:%x:%lu %31s %31s", kind, type, &out->major, &out->minor,
+               &inode, start, end) != 7)
+        return false;
+    out->flock = !strcmp(kind, "FLOCK");
+    out->ofd = !strcmp(kind, "OFDLCK");
+    out->write = !strcmp(type, "WRITE");
+    out->inode = inode;
+    out->start = strtoull(start, NULL, 10);
+    out->end = strcmp(end, "EOF") ? strtoull(end, NULL, 10) : UINT64_MAX;
+    return out->flock || out->ofd || !strcmp(kind, "POSIX");
+}
+
+// The first lock through that fd which is in the way of `f`.
+static bool in_the_way(const struct awaited_file *f, int pid, int fd, bool own_process) {
+    char line[256];
+    struct lock_line l;
+    bool found = false;
+    FILE *info = open_info(pid, fd);
+    while (info && !found && fgets(line, sizeof line, info)) {
+        if (!read_lock(line, &l) || l.inode != f->id || l.major != f->major || l.minor != f->minor) continue;
+        bool own = own_process && !l.flock && !l.ofd; // fcntl's belong to the process
+        found = l.flock == f->flock && !own && (l.write || f->exclusive) && l.start <= f->end &&
+                f->start <= l.end;
+    }
+    if (info) fclose(info);
+    return found;
+}
+
+// Locks that the waiting fd itself has change with what it asks for: who is in its way then is not worked out.
+static bool has_locks(const struct task *t, int fd, bool flock) {
+    char line[256];
+    struct lock_line l;
+    bool any = false;
+    FILE *info = open_info(t->tid, fd);
+    while (info && fgets(line, sizeof line, info))
+        any |= read_lock(line, &l) && (flock ? l.flock : l.ofd);
+    if (info) fclose(info);
+    return any;
+}
+
+static struct awaited_file *add_lock(struct task *t, struct file_wait *w, int fd) {
+    char path[64];
+    struct stat st;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", t->tid, fd);
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode)) return NULL;
+    struct awaited_file *f = add(w, FILE_LOCK, fd, st.st_ino);
+    f->major = major(st.st_dev);
+    f->minor = minor(st.st_dev);
+    f->end = UINT64_MAX;
+    f->waiter = t->process->pid;
+    return f;
+}
+
+static bool flocked(struct task *t, struct file_wait *w) {
+    if (has_locks(t, (int)t->args[0], true)) return false;
+    struct awaited_file *f = add_lock(t, w, (int)t->args[0]);
+    if (!f) return false;
+    f->flock = true;
+    f->exclusive = t->args[1] & LOCK_EX;
+    return true;
+}
+
+static bool locked(struct task *t, struct file_wait *w) {
+    struct flock request;
+    int fd = (int)t->args[0];
+    if ((t->args[1] != F_SETLKW && t->args[1] != F_OFD_SETLKW) || has_locks(t, fd, false) ||
+        !tracee_read(t->tid, t->mm->mem_fd, t->args[2], &request, sizeof request))
+        return false;
+    int64_t at = request.l_whence == SEEK_SET ? 0 : -1;
+    if (request.l_whence == SEEK_CUR) at = info_number(t->tid, fd, "pos: %lu");
+    struct awaited_file *f = at >= 0 && request.l_len >= 0 ? add_lock(t, w, fd) : NULL;
+    if (!f) return false;
+    f->start = (uint64_t)(at + request.l_start);
+    if (request.l_len) f->end = f->start + (uint64_t)request.l_len - 1;
+    f->exclusive = request.l_type == F_WRLCK;
+    return true;
+}
+
+bool file_wait_of(struct recorder *r, struct task *t, struct file_wait *w) {
+    w->count = 0;
+    switch (t->nr) {
+    case SYS_read:
+    case SYS_readv:
+    case SYS_write:
+    case SYS_writev:
+    case SYS_recvfrom:
+    case SYS_recvmsg:
+    case SYS_sendto:
+    case SYS_sendmsg:
+        return add_fd(r, t, w, (int)t->args[0]);
+    case SYS_poll:
+    case SYS_ppoll:
+        return polled(r, t, w);
+    case SYS_select:
+    case SYS_pselect6:
+        return selected(r, t, w);
+    case SYS_epoll_wait:
+    case SYS_epoll_pwait:
+    case SYS_epoll_pwait2:
+        return epolled(r, t, w);
+    case SYS_flock:
+        return flocked(t, w);
+    case SYS_fcntl:
+        return locked(t, w);
+    case SYS_semop:
+    case SYS_semtimedop:
+    case SYS_msgrcv:
+    case SYS_msgsnd:
+        return sysv(r, t, w);
+    default:
+        return false;
+    }
+}
+
+// ---- who could end it
+
+struct walk {
+    const struct file_wait *waits;
+    size_t count;
+    bool locks; // some of them are locks
+    struct file_ends *out;
+};
+
+static void found(struct walk *w, const struct awaited_file *f, struct process *p, int fd, bool far) {
+    struct file_ends *out = w->out;
+    if (out->count % 16 == 0) out->all = realloc(out->all, (out->count + 16) * sizeof *out->all);
+    rf_assert(out->all);
+    out->all[out->count++] = (struct file_end){f, p, fd, far};
+}
+
+static void compare(struct walk *w, const struct awaited_file *f, const struct target *target, int tid,
+                    int fd, struct process *p) {
+    switch (f->kind) {
+    case FILE_PIPE:
+        if (target->kind == TARGET_PIPE && target->inode == f->id &&
+            access_mode(tid, fd) != (f->write ? O_WRONLY : O_RDONLY))
+            found(w, f, p, fd, true);
+        break;
+    case FILE_SOCKET: // also shutdown() on the near one ends the wait
+        if (target->kind == TARGET_SOCKET && (target->inode == f->id || target->inode == f->peer))
+            found(w, f, p, fd, target->inode == f->peer);
+        break;
+    case FILE_EVENTFD:
+        if (target->kind == TARGET_EVENTFD && eventfd_id(tid, fd) == (int64_t)f->id) found(w, f, p, fd, true);
+        break;
+    case FILE_EPOLL: // where the kernel does not say which set it is, it is this one
+        if (target->kind == TARGET_EPOLL && syscall(SYS_kcmp, f->waiter, tid, KCMP_FILE, f->fd, fd) <= 0)
+            found(w, f, p, fd, true);
+        break;
+    case FILE_LOCK:
+        if (target->kind == TARGET_PATH && in_the_way(f, tid, fd, p && p->pid == f->waiter))
+            found(w, f, p, fd, true);
+        break;
+    case FILE_SYSV:
+        break;
+    }
+}
+
+static void ends_of(struct walk *w, int tid, struct process *p) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd", tid);
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (!isdigit((unsigned char)*e->d_name)) continue;
+        int fd = atoi(e->d_name);
+        struct target target = target_of(tid, fd);
+        if (target.kind == TARGET_OTHER || (target.kind == TARGET_PATH && !w->locks)) continue;
+        for (size_t i = 0; i < w->count; i++)
+            for (int k = 0; k < w->waits[i].count; k++)
+                compare(w, &w->waits[i].all[k], &target, tid, fd, p);
+    }
+    if (d) closedir(d);
+}
+
+// Processes that cannot be looked into are another user's: what was made in the recording gets there over a
+// socket alone, and then the recorder has given up.
+void file_ends_find(struct recorder *r, const struct file_wait *waits, size_t count, struct file_ends *out) {
+    struct walk w = {.waits = waits, .count = count, .out = out};
+    memset(out, 0, sizeof *out);
+    for (size_t i = 0; i < count; i++)
+        for (int k = 0; k < waits[i].count; k++)
+            w.locks |= waits[i].all[k].kind == FILE_LOCK;
+    DIR *d = opendir("/proc");
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (!isdigit((unsigned char)*e->d_name)) continue;
+        int pid = atoi(e->d_name);
+        struct process *p = r->processes;
+        while (p && p->pid != pid)
+            p = p->next;
+        int tid = pid;
+        for (struct task *t = r->tasks; p && t; t = t->next)
+            if (t->process == p) tid = t->tid; // a leader that is gone shows no fds, its threads do
+        ends_of(&w, tid, p);
+    }
+    if (d) closedir(d);
+}
+
+void file_ends_free(struct file_ends *ends) {
+    free(ends->all);
+}

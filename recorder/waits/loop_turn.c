@@ -1,0 +1,192 @@
+// One turn of a loop, instruction by instruction: which way it went, what its branches went by, which memory it
+// read and wrote.
+#include "core/annex.h"
+#include "core/code_step.h"
+#include "recorder/waits/wait_loop.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+
+void turn_begin(struct turn *turn, uint64_t syscall_pc) {
+    turn->syscall_pc = syscall_pc;
+    turn->path = 0;
+    turn->has_pending = turn->opaque = turn->pauses = false;
+    turn->decision_count = turn->access_count = 0;
+    turn->steps = 0;
+}
+
+static void mix(uint64_t *hash, uint64_t value) {
+    *hash = (*hash ^ value) * 0x9e3779b97f4a7c15ull;
+    *hash ^= *hash >> 29;
+}
+
+static bool read_task(void *context, uint64_t address, void *buffer, size_t len) {
+    struct task *t = context;
+    return tracee_read(t->tid, t->mm->mem_fd, address, buffer, len);
+}
+
+static struct access *access_at(struct task *t, struct turn *turn, uint64_t address, uint8_t size) {
+    for (int i = 0; i < turn->access_count; i++)
+        if (turn->accesses[i].address == address && turn->accesses[i].size == size) return &turn->accesses[i];
+    if (turn->access_count == TURN_ACCESSES) {
+        turn->opaque = true;
+        return NULL;
+    }
+    struct access *a = &turn->accesses[turn->access_count++];
+    *a = (struct access){.address = address, .size = size};
+    if (!tracee_read(t->tid, t->mm->mem_fd, address, &a->before, size)) turn->opaque = true;
+    return a;
+}
+
+// Wide operands are taken word by word.
+static void touch(struct task *t, struct turn *turn, const struct code_step *s, int index,
+                  bool near_syscall) {
+    const struct memory_operand *o = &s->operands[index];
+    for (unsigned done = 0; done < o->size;) {
+        uint8_t size = o->size - done < 8 ? (uint8_t)(o->size - done) : 8;
+        struct access *a = access_at(t, turn, o->address + done, size);
+        done += size;
+        if (!a) return;
+        a->read |= !o->written || s->atomic;
+        a->written |= o->written;
+        a->atomic |= s->atomic;
+        a->own |= s->hidden >> index & 1;
+        a->decides |= s->sets_flags;
+        a->wrapper |= near_syscall;
+    }
+}
+
+void turn_step(struct task *t, const struct user_regs_struct *regs, struct turn *turn) {
+    uint8_t code[16];
+    size_t len = sizeof code;
+    struct code_step s;
+    bool needs_fp;
+    turn->steps++;
+    mix(&turn->path, regs->rip);
+    if (!tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, len)) {
+        len = 4096 - (regs->rip & 4095);
+        if (len >= sizeof code || !tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, len)) {
+            turn->opaque = true;
+            return;
+        }
+    }
+    if (!code_step(code, len, regs, NULL, read_task, t, &s, &needs_fp)) {
+        turn->opaque = true;
+        return;
+    }
+    struct user_fpregs_struct fp;
+    if (needs_fp && ptrace(PTRACE_GETFPREGS, t->tid, 0, &fp) == 0)
+        code_step(code, len, regs, &fp, read_task, t, &s, &needs_fp);
+    // glibc's wrappers look whether the process has threads, and at cancellation.
+    uint64_t distance =
+        regs->rip > turn->syscall_pc ? regs->rip - turn->syscall_pc : turn->syscall_pc - regs->rip;
+    bool near_syscall = turn->syscall_pc && distance < 1024;
+    turn->pauses |= s.pause;
+    turn->opaque |= s.operand_count < 0;
+    for (int i = 0; i < s.operand_count; i++) {
+        if (annex_contains(s.operands[i].address)) continue;
+        mix(&turn->path, s.operands[i].address);
+        touch(t, turn, &s, i, near_syscall);
+    }
+    if (s.reads_flags && turn->has_pending) {
+        turn->has_pending = false;
+        if (turn->decision_count < TURN_DECISIONS)
+            turn->decisions[turn->decision_count++] = turn->pending;
+        else
+            turn->opaque = true;
+    }
+    if (!s.sets_flags) return;
+    turn->has_pending = true;
+    turn->pending = (struct decision){.pc = regs->rip, .distance = s.distance, .ordered = s.ordered};
+}
+
+static uint64_t value_now(struct task *t, const struct access *a) {
+    uint64_t value = 0;
+    tracee_read(t->tid, t->mm->mem_fd, a->address, &value, a->size);
+    return value;
+}
+
+bool turn_restored(struct task *t, const struct turn *turn) {
+    for (int i = 0; i < turn->access_count; i++)
+        if (turn->accesses[i].written && value_now(t, &turn->accesses[i]) != turn->accesses[i].before)
+            return false;
+    return true;
+}
+
+bool turn_inputs_same(struct task *t, const struct turn *turn) {
+    for (int i = 0; i < turn->access_count; i++)
+        if (!turn->accesses[i].written && value_now(t, &turn->accesses[i]) != turn->accesses[i].before)
+            return false;
+    return true;
+}
+
+// ---- which words
+
+struct region {
+    uint64_t start, end;
+    bool writable, shared, anonymous;
+};
+
+static size_t regions_of(struct task *t, struct region **out) {
+    char path[64], line[4400];
+    snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
+    FILE *f = fopen(path, "re");
+    struct region *all = NULL;
+    size_t n = 0;
+    while (f && fgets(line, sizeof line, f)) {
+        char prot[8], name[64] = "";
+        struct region g;
+        if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %63s", &g.start, &g.end, prot, name) < 3) continue;
+        g.writable = prot[1] == 'w';
+        g.shared = prot[3] == 's';
+        g.anonymous = !strcmp(name, "/dev/zero"); // MAP_SHARED | MAP_ANONYMOUS: reached by fork alone
+        if (n % 64 == 0) all = realloc(all, (n + 64) * sizeof *all);
+        rf_assert(all);
+        all[n++] = g;
+    }
+    if (f) fclose(f);
+    *out = all;
+    return n;
+}
+
+// How much a word tells of what the loop waits for; 0: nothing.
+static int telling(const struct access *a, const struct user_regs_struct *regs) {
+    if (!a->read || a->own) return 0;
+    // The thread's own block: errno, the cancellation state, the stack guard. Nobody else writes there.
+    if (a->address >= regs->fs_base - 4096 && a->address < regs->fs_base + 4096) return 0;
+    if (a->atomic) return 4;
+    if (a->wrapper) return 0;
+    if (a->address >= regs->rsp - 65536 && a->address < regs->rsp + 4096) return a->decides ? 1 : 0;
+    return a->decides ? 3 : 2;
+}
+
+int turn_words(struct task *t, const struct turn *turn, struct word words[LOOP_WORDS], bool *shared,
+               bool *outside, bool *shared_written) {
+    struct user_regs_struct regs;
+    struct region *regions;
+    int count = 0;
+    *shared = *outside = *shared_written = false;
+    if (!tracee_get_regs(t->tid, &regs)) return 0;
+    size_t n = regions_of(t, &regions);
+    for (int want = 4; want > 0; want--)
+        for (int i = 0; i < turn->access_count; i++) {
+            const struct access *a = &turn->accesses[i];
+            const struct region *g = NULL;
+            for (size_t k = 0; k < n && !g; k++)
+                if (a->address >= regions[k].start && a->address < regions[k].end) g = &regions[k];
+            bool same = !a->written || value_now(t, a) == a->before;
+            if (g && g->shared && a->written && !same) *shared_written = true;
+            // Also memory that the program reads alone may be written by another process.
+            if (g && g->shared && a->read) {
+                *shared = true;
+                *outside |= !g->anonymous;
+            }
+            if (!g || !(g->writable || g->shared) || !same || telling(a, &regs) != want ||
+                count == LOOP_WORDS)
+                continue;
+            words[count++] = (struct word){a->address, a->before, a->size, a->atomic};
+        }
+    free(regions);
+    return count;
+}

@@ -1,0 +1,164 @@
+// Loops without syscalls. When registers and all that was written come back equal, the next turn will be the same:
+// that is proof. A spin that counts its turns never comes back equal; it is judged as waits are, by loop.c.
+#include "recorder/waits/wait_loop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SPIN_STEPS = 4096,   // for a turn that comes back equal: up to half of it long
+    FIRST_STEPS = 192,   // ... in the first look at a thread that no fork has left alone
+    COUNT_STEPS = 12000, // for a turn that counts
+    FEWEST_STEPS = 128,  // less is no look
+    STEP_US = 25,
+    LOOK_LATER_MAX = 512,
+    MIN_TURNS = 4,
+    SOON = 128, // turns: later than that is for another look
+};
+
+struct walk {
+    uint64_t pcs[SPIN_STEPS];
+    size_t count;
+    uint64_t until_us; // of recorder.spun_us: the end of its budget
+};
+
+// How many steps of t the recording can afford. A budget of its own: many tasks that poll with pauses would use up all, and
+// a child that spins would never be looked at. What a fork has left alone is likely to be stuck, and is what is looked
+// for: a 25th of the time, and some in advance. A program that only computes shall not notice it.
+static size_t affordable_steps(const struct recorder *r, const struct task *t) {
+    bool alone = t->process->child_of_threaded;
+    uint64_t all = alone ? (r->clock_us + 5000000) / 25 : (r->clock_us + 250000) / 50;
+    return all > r->spun_us ? (all - r->spun_us) / STEP_US : 0;
+}
+
+bool spin_affordable(const struct recorder *r, const struct task *t) {
+    return affordable_steps(r, t) >= FEWEST_STEPS;
+}
+
+// One instruction, or as many as a stub of refork's has. False: t is at a landmark, or gone.
+static bool advance(struct recorder *r, struct task *t, struct user_regs_struct *regs, struct turn *turn) {
+    do {
+        r->spun_us += STEP_US;
+        if (turn && !own_instruction(t->mm, regs->rip)) turn_step(t, regs, turn);
+        if (!step(r, t, regs)) return false;
+    } while (own_code(t->mm, regs->rip));
+    return true;
+}
+
+// Brent's way to find a cycle: a state is kept and compared with those that follow, for twice as long each time.
+static bool comes_back(struct recorder *r, struct task *t, struct user_regs_struct *regs, struct turn *turn,
+                       struct walk *walk, bool *landmark) {
+    struct user_regs_struct kept = *regs;
+    uint64_t fp = tracee_fp_digest(t->tid);
+    size_t since = 0, limit = 1;
+    walk->count = 0;
+    turn_begin(turn, 0);
+    while (walk->count < SPIN_STEPS && r->spun_us < walk->until_us) {
+        walk->pcs[walk->count++] = regs->rip;
+        if (!advance(r, t, regs, turn)) {
+            *landmark = true;
+            return false;
+        }
+        if (same_regs(regs, &kept) && !turn->opaque && turn_restored(t, turn) &&
+            tracee_fp_digest(t->tid) == fp)
+            return true;
+        if (++since < limit) continue;
+        kept = *regs;
+        fp = tracee_fp_digest(t->tid);
+        since = 0;
+        limit *= 2;
+        turn_begin(turn, 0);
+    }
+    return false;
+}
+
+static int by_value(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+// An instruction of the outermost loop: among those that came back, one that came least often. 0: none did.
+static uint64_t outermost(struct walk *walk) {
+    uint64_t best = 0;
+    size_t fewest = SPIN_STEPS;
+    qsort(walk->pcs, walk->count, sizeof *walk->pcs, by_value);
+    for (size_t i = 0, n; i < walk->count; i += n) {
+        for (n = 1; i + n < walk->count && walk->pcs[i + n] == walk->pcs[i];)
+            n++;
+        if (n < MIN_TURNS || n >= fewest) continue;
+        fewest = n;
+        best = walk->pcs[i];
+    }
+    return best;
+}
+
+static bool counts(struct recorder *r, struct task *t, struct user_regs_struct *regs, struct walk *walk,
+                   bool *landmark) {
+    uint64_t pc = outermost(walk);
+    struct loop *l = t->loop;
+    if (!pc) return false;
+    size_t steps = affordable_steps(r, t);
+    uint64_t until_us = r->spun_us + STEP_US * (steps < COUNT_STEPS ? steps : COUNT_STEPS);
+    l->anchor.pc = 0;
+    while (r->spun_us < until_us) {
+        if (regs->rip == pc && !l->anchor.pc)
+            loop_anchor(t, -1, regs);
+        else if (regs->rip == pc && regs->rsp == l->anchor.sp && loop_visit(r, t, regs))
+            return true;
+        if (!advance(r, t, regs, l->tracing ? loop_turn(l) : NULL)) {
+            *landmark = true;
+            return false;
+        }
+        // Not soon, or not now: somebody moves who could end it.
+        bool later = l->next_look > l->visits + SOON || l->next_look <= l->visits;
+        if (l->anchor.pc && !l->tracing && later) return false;
+    }
+    return false;
+}
+
+// `steps`: that it may take to come back.
+static void look(struct recorder *r, struct task *t, size_t steps) {
+    static struct walk walk;
+    walk.until_us = r->spun_us + STEP_US * steps;
+    struct user_regs_struct regs;
+    int tid = t->tid;
+    bool landmark = false;
+    if (!tracee_get_regs(t->tid, &regs) || (own_code(t->mm, regs.rip) && !advance(r, t, &regs, NULL))) return;
+    struct loop *l = loop_of(t);
+    loop_anchor(t, -1, &regs);
+    bool fixed = comes_back(r, t, &regs, loop_turn(l), &walk, &landmark) && loop_words(t);
+    if (fixed) {
+        l->seen = 2;
+        loop_known(r, t, WAIT_SPIN, true);
+    }
+    bool known = fixed || (!landmark && l->looks && counts(r, t, &regs, &walk, &landmark));
+    if (landmark && task_find(r, tid) != t) return;
+    l->tracing = false;
+    if (!known) l->kind = WAIT_OUTSIDE;
+    if (r->options->log)
+        fprintf(r->options->log, "         spin of %d: %s, %d words\n", t->tid,
+                fixed      ? "comes back equal"
+                : known    ? "counts"
+                : landmark ? "met a landmark"
+                           : "none",
+                l->word_count);
+    if (known && !landmark && stuck_possible(r)) preempt_request(r, t);
+}
+
+bool spin_look(struct recorder *r, struct task *t) {
+    if (t->busy < t->busy_look || t->stuck_logged) return false;
+    int tid = t->tid;
+    t->busy = 0;
+    size_t steps = affordable_steps(r, t), most = FIRST_STEPS;
+    if (t->spin_looks || t->process->child_of_threaded) most = SPIN_STEPS;
+    if (t->busy_look < LOOK_LATER_MAX) t->busy_look *= 2;
+    if (steps < FEWEST_STEPS) return false;
+    t->spin_looks++;
+    t->stepping = t->stepped = true;
+    t->state = TASK_READY;
+    look(r, t, steps < most ? steps : most);
+    if (task_find(r, tid) != t) return true;
+    t->stepping = false;
+    if (t->state == TASK_READY) end_stepping(t);
+    return true;
+}

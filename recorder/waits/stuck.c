@@ -1,0 +1,522 @@
+// Who waits for ever? A task is stuck when nothing outside and no task that is not stuck itself can end its
+// wait: the greatest set of waiting tasks that is closed under "who could end it".
+#include "core/code.h"
+#include "recorder/waits/file_waits.h"
+#include "recorder/waits/wait_loop.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static bool loops(const struct task *t) {
+    return t->loop && t->loop->kind != WAIT_OUTSIDE;
+}
+
+static enum wait_kind wait_of(struct recorder *r, struct task *t) {
+    if (loops(t)) return loop_current(r, t) && !loop_disturbed(t) ? t->loop->kind : WAIT_OUTSIDE;
+    if (t->state != TASK_IN_KERNEL || !t->in_syscall) return WAIT_OUTSIDE;
+    if (task_state_letter(t->tid) != 'S') return WAIT_OUTSIDE;
+    switch (t->nr) {
+    case SYS_futex: {
+        int op = (int)t->args[1] & FUTEX_CMD_MASK;
+        bool waits =
+            op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2;
+        return waits && !t->args[3] ? WAIT_FUTEX : WAIT_OUTSIDE; // args[3]: the timeout
+    }
+    case SYS_wait4:
+        return t->args[2] & WNOHANG ? WAIT_OUTSIDE : WAIT_CHILD;
+    case SYS_waitid:
+        return t->args[3] & WNOHANG ? WAIT_OUTSIDE : WAIT_CHILD;
+    default:
+        return WAIT_OUTSIDE;
+    }
+}
+
+// Who can reach the futex word besides its own address space?
+enum reach { REACH_OWN, REACH_FAMILY, REACH_ANYBODY };
+
+// A mapping that is shared, by its name: without one in the file system (MAP_ANONYMOUS is "/dev/zero (deleted)", what
+// sem_open's caller has unlinked, memfd) others get at it by fork alone, or are handed its fd.
+static enum reach mapping_reach(const struct recorder *r, const char *name) {
+    bool nameless = strstr(name, " (deleted)\n") && !r->fds_passed;
+    bool keyed = !strncmp(name, "/SYSV", 5) && strncmp(name, "/SYSV00000000", 13) != 0;
+    return nameless && !keyed ? REACH_FAMILY : REACH_ANYBODY;
+}
+
+static enum reach word_reach(const struct recorder *r, struct task *t) {
+    if ((int)t->args[1] & FUTEX_PRIVATE_FLAG) return REACH_OWN;
+    char path[64], line[4400];
+    snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
+    FILE *f = fopen(path, "re");
+    enum reach reach = REACH_ANYBODY;
+    while (f && fgets(line, sizeof line, f)) {
+        uint64_t start, end;
+        char prot[8];
+        int name = 0;
+        if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %n", &start, &end, prot, &name) < 3) continue;
+        if (t->args[0] < start || t->args[0] >= end) continue;
+        reach = prot[3] == 's' ? mapping_reach(r, line + name) : REACH_OWN;
+    }
+    if (f) fclose(f);
+    return reach;
+}
+
+static bool child_matches(const struct task *t, const struct process *child) {
+    if (child->parent_pid != t->process->pid) return false;
+    if (t->nr == SYS_wait4) {
+        int want = (int)t->args[0];
+        return want > 0 ? child->pid == want : true; // a process group: any child might be in it
+    }
+    return t->args[0] == P_PID ? child->pid == (int)t->args[1] : true;
+}
+
+struct candidate {
+    struct task *task;
+    enum wait_kind kind;
+    bool stuck, shared;
+    struct file_wait *files; // in stuck_set.waits
+};
+
+// The tasks that may wait for ever.
+struct stuck_set {
+    struct candidate *all;
+    size_t count;
+    struct file_wait *waits;
+    struct file_ends ends;
+};
+
+static const struct candidate *stuck_one(const struct stuck_set *s, const struct task *t) {
+    for (size_t i = 0; i < s->count; i++)
+        if (s->all[i].task == t && s->all[i].stuck) return &s->all[i];
+    return NULL;
+}
+
+// (A timer's signal ends it at last, or runs a handler.)
+static bool process_moves(struct recorder *r, const struct process *p, const struct stuck_set *s) {
+    if (p->timers) return true;
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (t->process == p && !stuck_one(s, t)) return true;
+    return false;
+}
+
+static bool child_moves(struct recorder *r, const struct task *t, const struct stuck_set *s) {
+    bool any = false;
+    for (struct process *p = r->processes; p; p = p->next) {
+        if (!child_matches(t, p)) continue;
+        any = true;
+        if (process_moves(r, p, s)) return true;
+    }
+    return !any; // no such child: the call is about to fail
+}
+
+static bool anybody_moves(struct recorder *r, const struct stuck_set *s) {
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (!stuck_one(s, t)) return true;
+    return false;
+}
+
+// Somebody has an fd with which to write, read, unlock, close or end.
+static bool files_move(struct recorder *r, const struct file_wait *w, const struct stuck_set *s) {
+    for (int i = 0; i < w->count; i++) {
+        bool any = false;
+        for (size_t k = 0; k < s->ends.count; k++) {
+            const struct file_end *e = &s->ends.all[k];
+            if (e->file != &w->all[i]) continue;
+            any |= e->far;
+            if (!e->process || process_moves(r, e->process, s)) return true;
+        }
+        // A number is all that it takes to use these.
+        if (w->all[i].kind == FILE_SYSV) any = !anybody_moves(r, s);
+        if (!any) return true; // closed meanwhile: the call is about to return
+    }
+    return false;
+}
+
+static bool can_be_woken(struct recorder *r, const struct candidate *c, const struct stuck_set *s) {
+    if (c->kind == WAIT_CHILD) return child_moves(r, c->task, s);
+    if (c->files) return files_move(r, c->files, s);
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (t != c->task && (t->mm == c->task->mm || c->shared) && !stuck_one(s, t)) return true;
+    return false;
+}
+
+// A handler for an asynchronous signal could run in the middle of the wait and end it (sem_post in a SIGTERM
+// handler).
+static bool signal_could_help(const struct process *p) {
+    for (int s = 1; s < 65; s++) {
+        if (s == SIGSEGV || s == SIGBUS || s == SIGFPE || s == SIGILL || s == SIGTRAP || s == SIGABRT ||
+            s == SIGSYS)
+            continue;
+        // glibc's own: cancellation and setxid, sent by threads of the process only.
+        if (s == 32 || s == 33) continue;
+        if (p->sighand->handler[s] > 1) return true;
+    }
+    return false;
+}
+
+// glibc's rwlock (pthread_rwlock_common.c, struct __pthread_rwlock_arch_t) waits on words beside its state: 8 bytes behind
+// it for the end of a phase (2: a writer, until the readers are gone; 3: a reader, until the writer is), 12 bytes behind it
+// for the writer's (3). As a condition of glibc 2.41 may wait for such values, too, the state must say the same.
+static bool waits_for_rwlock(const struct task *t) {
+    enum { WRITE_PHASE = 1, WRITE_LOCKED = 2, READER = 8 };
+    struct {
+        uint32_t state, writers, phase, writer, unused[2];
+    } lock;
+    bool phase = t->args[0] % 8 == 0;
+    uint32_t value = (uint32_t)t->args[2];
+    if (value != 2 && value != 3) return false;
+    if (!tracee_read(t->tid, t->mm->mem_fd, t->args[0] - (phase ? 8 : 12), &lock, sizeof lock) ||
+        lock.unused[0] || lock.unused[1])
+        return false;
+    if (!phase) return value == 3 && lock.writer == value && lock.state & WRITE_LOCKED;
+    uint32_t wanted = value == 2 ? WRITE_LOCKED : WRITE_PHASE;
+    return lock.phase == value && lock.state >= READER && lock.state & wanted &&
+           !(value == 2 && lock.state & WRITE_PHASE);
+}
+
+// lll_lock and pthread mutexes wait with FUTEX_WAIT for a value that means "held"; semaphores, conditions,
+// rwlocks and barriers with FUTEX_WAIT_BITSET (glibc's futex-internal.h), semaphores for 0.
+static bool waits_for_mutex(const struct task *t) {
+    int op = (int)t->args[1] & FUTEX_CMD_MASK;
+    if (t->nr != SYS_futex) return false;
+    return op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 || (op == FUTEX_WAIT && t->args[2]) ||
+           (op == FUTEX_WAIT_BITSET && waits_for_rwlock(t));
+}
+
+// ---- Go
+
+static bool made_by_go(struct process *p) {
+    char path[64];
+    struct stat st;
+    if (p->go) return p->go == GO_YES;
+    p->go = GO_NO;
+    snprintf(path, sizeof path, "/proc/%d/exe", p->pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    void *image = MAP_FAILED;
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0)
+        image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (fd >= 0) close(fd);
+    if (image == MAP_FAILED) return false;
+    struct elf_module *m = elf_module_parse(image, (size_t)st.st_size);
+    if (m && elf_module_is_go(m)) p->go = GO_YES;
+    if (m) elf_module_free(m);
+    munmap(image, (size_t)st.st_size);
+    return p->go == GO_YES;
+}
+
+// In the program's own code, not in a C library.
+static bool in_own_program(struct task *t) {
+    char path[64], exe[4096], line[4400];
+    snprintf(path, sizeof path, "/proc/%d/exe", t->tid);
+    ssize_t n = readlink(path, exe, sizeof exe - 1);
+    if (n <= 0) return false;
+    exe[n] = 0;
+    snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
+    FILE *f = fopen(path, "re");
+    bool own = false;
+    while (f && !own && fgets(line, sizeof line, f)) {
+        uint64_t start, end;
+        int name = 0;
+        if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %n", &start, &end, &name) < 2 || !name) continue;
+        line[strcspn(line, "\n")] = 0;
+        own = t->entry_regs.rip >= start && t->entry_regs.rip < end && !strcmp(line + name, exe);
+    }
+    if (f) fclose(f);
+    return own;
+}
+
+// Go's runtime parks its threads in futex calls, and needs them all: a child that a fork left without them does nothing
+// on purpose but to call exec. When its last thread is parked as well, nobody is left to hand work to it.
+static bool parked_by_go(struct task *t) {
+    return t->process->child_of_threaded && t->nr == SYS_futex && made_by_go(t->process) && in_own_program(t);
+}
+
+// Does it wait as nobody does who idles until a process that still moves ends him?
+static bool waits_for_lock(const struct recorder *r, struct task *t) {
+    const struct process *p = t->process;
+    if (r->gate && gate_lock_awaited(r, t)) return true;
+    if (!loops(t)) return waits_for_mutex(t) || t->nr == SYS_flock || t->nr == SYS_fcntl || parked_by_go(t);
+    // Without a handler, a process that a fork left without its parent's threads has nobody who could write the word.
+    return t->loop->locks || (p->child_of_threaded && !signal_could_help(p));
+}
+
+static void word_piece(struct batch *b, struct task *t, uint64_t address, size_t size, bool atomic) {
+    uint64_t value = 0;
+    if (!tracee_read(t->tid, t->mm->mem_fd, address, &value, size)) return;
+    batch_piece(b, PIECE_VALUE, 0);
+    memcpy(batch_last(b)->v, (uint64_t[]){address, value, size, atomic}, 4 * sizeof(uint64_t));
+}
+
+// The child that a wait4 or waitid waits for, 0: any of several.
+static uint64_t awaited(const struct task *t) {
+    if (t->nr == SYS_wait4) return (int)t->args[0] > 0 ? t->args[0] : 0;
+    return t->args[0] == P_PID ? t->args[1] : 0;
+}
+
+static enum wait_kind wait_of_file(const struct awaited_file *f) {
+    static const enum wait_kind kinds[] = {
+        [FILE_PIPE] = WAIT_PIPE_READ, [FILE_SOCKET] = WAIT_SOCKET,  [FILE_EVENTFD] = WAIT_EVENTFD,
+        [FILE_EPOLL] = WAIT_OUTSIDE,  [FILE_LOCK] = WAIT_FILE_LOCK, [FILE_SYSV] = WAIT_SYSV};
+    return f->kind == FILE_PIPE && f->write ? WAIT_PIPE_WRITE : kinds[f->kind];
+}
+
+// Of several files, the first one.
+static void file_pieces(struct batch *b, const struct stuck_set *s, const struct file_wait *w,
+                        struct piece *wait) {
+    wait->v[1] = (uint64_t)w->all[0].fd;
+    wait->v[2] = w->all[0].id;
+    for (size_t i = 0; i < s->ends.count; i++) {
+        const struct file_end *e = &s->ends.all[i];
+        if (e->file != &w->all[0] || !e->far || !e->process) continue;
+        batch_piece(b, PIECE_VALUE, 0);
+        batch_last(b)->v[0] = (uint64_t)e->process->pid;
+        batch_last(b)->v[1] = (uint64_t)e->fd;
+    }
+}
+
+static void log_stuck(struct recorder *r, const struct stuck_set *s, const struct candidate *c, bool main,
+                      bool proved) {
+    struct task *t = c->task;
+    struct batch b;
+    batch_init(&b, EV_STUCK, t);
+    b.e.nr = c->kind == WAIT_SPIN ? -1 : (int32_t)t->nr;
+    b.e.aux = main;
+    if (proved) b.e.flags |= EVF_PROVED;
+    batch_piece(&b, PIECE_WAIT, 0);
+    struct piece *p = batch_last(&b); // until the next piece
+    p->v[0] = c->kind;
+    if (c->kind == WAIT_CHILD) p->v[1] = awaited(t);
+    if (c->kind == WAIT_FUTEX || c->kind == WAIT_TIMED) p->v[1] = t->args[0];
+    if (loops(t)) p->v[3] = t->loop->seen;
+    if (c->kind == WAIT_FUTEX) word_piece(&b, t, t->args[0], 4, false);
+    if (c->files) file_pieces(&b, s, c->files, p);
+    for (int i = 0; loops(t) && i < t->loop->word_count; i++)
+        word_piece(&b, t, t->loop->words[i].address, t->loop->words[i].size, t->loop->words[i].atomic);
+    batch_log(r, t, &b);
+}
+
+// Who is named first: a waiter for a lock, whoever a fork left without its parent's threads, a reader of a pipe, and
+// last a thread that may well have been idle. Whoever only waits for a child is never the cause.
+static int rank_of(const struct recorder *r, const struct candidate *c) {
+    bool left_alone = c->task->process->child_of_threaded;
+    if (waits_for_lock(r, c->task)) return 6 + left_alone;
+    if (c->files) return 3 + left_alone;
+    return left_alone ? 5 : 1;
+}
+
+static const struct candidate *main_one(const struct recorder *r, const struct stuck_set *s) {
+    const struct candidate *best = NULL;
+    int best_rank = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        const struct candidate *c = &s->all[i];
+        if (!c->stuck || c->kind == WAIT_CHILD || c->task->stuck_logged) continue;
+        if (rank_of(r, c) <= best_rank) continue;
+        best = c;
+        best_rank = rank_of(r, c);
+    }
+    return best;
+}
+
+// Whether to say it, and whether as proved.
+static bool certain_enough(struct recorder *r, const struct stuck_set *s, const struct candidate *best,
+                           bool *proved) {
+    const struct process *p = best->task->process;
+    bool counts = false, handler = signal_could_help(p), others_move = false, others_handle = false;
+    for (struct task *t = r->tasks; t; t = t->next) {
+        others_handle |= t->process != p && signal_could_help(t->process);
+        others_move |= !stuck_one(s, t);
+        counts |= t->process == p && loops(t) && !t->loop->fixed;
+    }
+    // A supervisor that waits for its child may tell it to stop when it is told so itself.
+    *proved = !counts && !handler && (!others_handle || waits_for_lock(r, best->task));
+    // Somebody may wait on a semaphore or a condition until a process that still moves kills it: that is no
+    // deadlock. Nobody waits so on a mutex. Without a handler a signal could only end the process, not its
+    // wait: proved all the same.
+    if (others_move && !waits_for_lock(r, best->task)) return false;
+    if (others_move && loops(best->task) && !best->task->loop->locks) *proved = false;
+    // With a handler a signal from outside might be what is waited for; said, as *likely*, only of a child that a fork left
+    // without threads that its parent had. The same goes for a loop that counts, but of one that takes a lock.
+    if (handler || (counts && loops(best->task) && !best->task->loop->locks)) return p->child_of_threaded;
+    return true;
+}
+
+// ---- when to say it
+
+// A task that waits for ever is told of together with those that come to wait for it: a parent on its way to waitpid.
+// They get a moment, and on a machine that has no time for the recorder some turns; who goes on working or polling does
+// not hold it up for longer.
+enum { SETTLE_US = 200000, SETTLE_TURNS = 16, SETTLE_MOST_US = 2000000, LOOK_AGAIN_US = 2000, LOOKS = 50 };
+
+// Asleep in a call without a timeout, stopped, or held by the fork gate: that may last.
+static bool stays_where_it_is(const struct recorder *r, const struct task *t) {
+    if (t->state == TASK_JOB_STOPPED || (r->gate && gate_holds(r, t))) return true;
+    if (t->state != TASK_IN_KERNEL || !t->in_syscall || task_state_letter(t->tid) != 'S') return false;
+    switch (t->nr) {
+    case SYS_nanosleep:
+    case SYS_clock_nanosleep:
+    case SYS_rt_sigtimedwait:
+    case SYS_restart_syscall:
+    case SYS_vfork:
+    case SYS_clone:
+    case SYS_clone3:
+        return false;
+    case SYS_futex:
+        return !t->args[3];
+    case SYS_poll:
+        return (int)t->args[2] < 0;
+    case SYS_epoll_wait:
+    case SYS_epoll_pwait:
+        return (int)t->args[3] < 0;
+    case SYS_ppoll:
+        return !t->args[2];
+    case SYS_epoll_pwait2:
+    case SYS_semtimedop:
+        return !t->args[3];
+    case SYS_select:
+    case SYS_pselect6:
+        return !t->args[4];
+    default:
+        return true;
+    }
+}
+
+bool stuck_due(const struct recorder *r) {
+    uint64_t waited = r->clock_us - r->stuck_since_us;
+    return r->stuck_since_us &&
+           ((waited >= SETTLE_US && r->stuck_turns >= SETTLE_TURNS) || waited >= SETTLE_MOST_US);
+}
+
+static bool settled(struct recorder *r, const struct stuck_set *s) {
+    if (!r->stuck_since_us) {
+        r->stuck_since_us = r->clock_us ? r->clock_us : 1;
+        r->stuck_looks = r->stuck_turns = 0;
+    }
+    if (stuck_due(r)) return true;
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (!stuck_one(s, t) && !t->stuck_logged && !stays_where_it_is(r, t)) return false;
+    return true;
+}
+
+// It was due, and nobody is stuck just now. What loops may only be between two of its turns.
+static void not_now(struct recorder *r) {
+    r->stuck_since_us = r->stuck_looks++ < LOOKS ? r->clock_us - SETTLE_US + LOOK_AGAIN_US : 0;
+    r->stuck_turns = SETTLE_TURNS;
+}
+
+static void report(struct recorder *r, const struct stuck_set *s, const struct candidate *best, bool proved) {
+    // The holder that the gate keeps has not shown how it frees the lock: of a word that is polled (a ticket's) only who
+    // writes it later tells who is missed. The spin is looked at again at its next landmark.
+    if (best->kind == WAIT_SPIN && r->gate && gate_let_go(r)) return;
+    if (r->unlogged) log_unlogged_entry(r);
+    for (size_t i = 0; i < s->count; i++) {
+        if (!s->all[i].stuck || s->all[i].task->stuck_logged) continue;
+        s->all[i].task->stuck_logged = true;
+        log_stuck(r, s, &s->all[i], &s->all[i] == best, proved);
+    }
+    r->stuck_since_us = 0;
+    r->result->stuck = true;
+    r->result->proved = proved;
+    r->result->stuck_pid = best->task->process->pid;
+    r->result->stuck_tid = best->task->tid;
+    if (!r->options->keep_going) r->stop_all = true;
+}
+
+static bool sleeps_in_wait(const struct task *t) {
+    return t->state == TASK_IN_KERNEL && t->in_syscall &&
+           (t->nr == SYS_futex || t->nr == SYS_wait4 || t->nr == SYS_waitid);
+}
+
+// A process with a task that does anything but wait so is not stuck: the cheap test that comes first.
+static bool whole_process_waits(struct recorder *r, const struct process *p) {
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (t->process == p && ((!sleeps_in_wait(t) && !loops(t)) || t->stuck_logged)) return false;
+    return true;
+}
+
+static bool waits_for_files(struct recorder *r, struct task *t, struct file_wait *w) {
+    bool asleep = t->state == TASK_IN_KERNEL && t->in_syscall && task_state_letter(t->tid) == 'S';
+    return asleep && file_wait_of(r, t, w);
+}
+
+// The greatest set. `files`: with waits for files, which cost a walk through /proc.
+static void find(struct recorder *r, bool files, struct stuck_set *s) {
+    size_t count = 0, waits = 0;
+    for (struct task *t = r->tasks; t; t = t->next)
+        count++;
+    *s = (struct stuck_set){.all = calloc(count, sizeof *s->all),
+                            .waits = files ? calloc(count, sizeof *s->waits) : NULL};
+    for (struct task *t = r->tasks; t; t = t->next) {
+        struct candidate c = {.task = t, .kind = wait_of(r, t), .stuck = true};
+        if (files && c.kind == WAIT_OUTSIDE && !loops(t) && waits_for_files(r, t, &s->waits[waits])) {
+            c.files = &s->waits[waits++];
+            c.kind = wait_of_file(&c.files->all[0]);
+        }
+        enum reach reach = c.kind == WAIT_FUTEX ? word_reach(r, t) : REACH_OWN;
+        if (reach == REACH_ANYBODY) c.kind = WAIT_OUTSIDE;
+        // A timer's signal interrupts it, runs a handler or ends it; a wait for a lock goes on behind a handler.
+        if (t->process->timers && !waits_for_lock(r, t)) c.kind = WAIT_OUTSIDE;
+        c.shared = loops(t) ? t->loop->shared : reach == REACH_FAMILY;
+        if (c.kind != WAIT_OUTSIDE) s->all[s->count++] = c;
+    }
+    if (waits) file_ends_find(r, s->waits, waits, &s->ends);
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (size_t i = 0; i < s->count; i++)
+            if (s->all[i].stuck && can_be_woken(r, &s->all[i], s)) {
+                s->all[i].stuck = false;
+                changed = true;
+            }
+    }
+}
+
+static void set_free(struct stuck_set *s) {
+    free(s->all);
+    free(s->waits);
+    file_ends_free(&s->ends);
+}
+
+// Files are worth the walk when it has been quiet for a while, then ever more rarely, and for a loop.
+static bool look_at_files(const struct recorder *r, const struct task *t) {
+    if (r->fds_passed) return false;
+    return t ? loops(t) : r->idle_looks >= 4 && !(r->idle_looks & (r->idle_looks - 1));
+}
+
+void stuck_check(struct recorder *r, struct task *t) {
+    if (t && !whole_process_waits(r, t->process)) return;
+    bool due = stuck_due(r), files = due ? !r->fds_passed : look_at_files(r, t), waiting = files || due;
+    for (struct task *o = r->tasks; o && !waiting; o = o->next)
+        waiting = !o->stuck_logged && (loops(o) || sleeps_in_wait(o));
+    if (!waiting) return;
+    struct stuck_set s;
+    bool proved;
+    find(r, files, &s);
+    const struct candidate *best = main_one(r, &s);
+    if (best && certain_enough(r, &s, best, &proved)) {
+        if (!files && !r->fds_passed) { // now that it is said: who waits on a file of theirs?
+            set_free(&s);
+            find(r, true, &s);
+            best = main_one(r, &s);
+            if (best && !certain_enough(r, &s, best, &proved)) best = NULL;
+        }
+        if (best && settled(r, &s)) report(r, &s, best, proved);
+    } else if (due) {
+        not_now(r);
+    }
+    set_free(&s);
+}
+
+bool stuck_possible(struct recorder *r) {
+    struct stuck_set s;
+    bool proved;
+    find(r, !r->fds_passed, &s);
+    const struct candidate *best = main_one(r, &s);
+    bool possible = best && certain_enough(r, &s, best, &proved);
+    set_free(&s);
+    return possible;
+}

@@ -1,0 +1,163 @@
+// What each thread of a process waits for, and what the lock's own memory says about it.
+#include "replayer/diagnose/inside.h"
+
+#include "replayer/locks/name.h"
+
+#include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+enum { FRAMES_MAX = 256 };
+
+// pthread_mutex_t: __lock 0, __count 4, __owner 8, __nusers 12, __kind 16. pthread_rwlock_t: __cur_writer 24.
+// _IO_lock_t: lock 0, cnt 4, owner 8 (the thread's struct pthread). Seen in hanging programs, glibc 2.36.
+enum {
+    MUTEX_OWNER = 8,
+    RWLOCK_WRITER = 24,
+    RWLOCK_WRITE_LOCKED = 3, // and in the write phase
+    STDIO_COUNT = 4,
+    STDIO_OWNER = 8,
+    STDIO_COUNT_MAX = 1000,
+};
+
+struct stack party_stack(struct diagnosis *d, const struct party *p, const struct snapshot_thread *t,
+                         bool *signal_handler) {
+    struct raw_frame raw[FRAMES_MAX];
+    struct stack s = {0};
+    if (signal_handler) *signal_handler = false;
+    if (!t->regs.rsp) return s;
+    const struct view *v = &p->snapshot->view;
+    size_t n = unwind_stack(v, &t->regs, raw, FRAMES_MAX);
+    for (size_t i = 1; i < n && signal_handler; i++)
+        *signal_handler |= raw[i].exact;
+    s.frames = calloc(FRAMES_MAX, sizeof *s.frames);
+    rf_assert(s.frames);
+    s.count = symbols_frames(d->symbols, v, raw, n, s.frames, FRAMES_MAX);
+    s.frames = reallocarray(s.frames, s.count + 1, sizeof *s.frames);
+    rf_assert(s.frames);
+    return s;
+}
+
+void party_name_lock(struct diagnosis *d, const struct party *p, struct wait *w) {
+    lock_name(d->symbols, &p->snapshot->view, w->ref.kind, w->ref.base, w->shared, &w->lock);
+}
+
+static uint32_t word_at(const struct party *p, uint64_t address) {
+    uint32_t word = 0;
+    const struct view *v = &p->snapshot->view;
+    return v->read(v->context, address, &word, sizeof word) ? word : 0;
+}
+
+// The thread whose struct pthread is `tcb`, if this is the lock of a FILE. Of vanished threads the address says
+// nothing more: their TID is gone.
+static int stdio_owner(const struct party *p, uint64_t base) {
+    const struct view *v = &p->snapshot->view;
+    uint32_t count = word_at(p, base + STDIO_COUNT);
+    uint64_t tcb;
+    if (!count || count > STDIO_COUNT_MAX || !v->read(v->context, base + STDIO_OWNER, &tcb, sizeof tcb))
+        return 0;
+    for (size_t i = 0; i < p->tcb_count; i++)
+        if (p->tcbs[i].address == tcb) return p->tcbs[i].tid;
+    for (size_t i = 0; i < p->snapshot->thread_count; i++)
+        if (p->snapshot->threads[i].stopped && p->snapshot->threads[i].regs.fs_base == tcb)
+            return p->snapshot->threads[i].inside;
+    return 0;
+}
+
+// The TID that the lock names as its holder's; 0: it names none, or is of a kind or a layout that is not known.
+static int owner_of(const struct party *p, const struct lock_ref *ref) {
+    uint32_t word = word_at(p, ref->word);
+    switch (ref->rule) {
+    case RULE_OWNER: // the next one to lock gets EOWNERDEAD: nobody holds it
+        return word & FUTEX_OWNER_DIED ? 0 : (int)(word & FUTEX_TID_MASK);
+    case RULE_RWLOCK:
+        return (word & RWLOCK_WRITE_LOCKED) == RWLOCK_WRITE_LOCKED
+                   ? (int)word_at(p, ref->base + RWLOCK_WRITER)
+                   : 0;
+    case RULE_WORD:
+        if (ref->in_libc) return stdio_owner(p, ref->base);
+        // Of another value the mutex is not glibc's.
+        return ref->owner && (word == 1 || word == 2) ? (int)word_at(p, ref->base + MUTEX_OWNER) : 0;
+    default:
+        return 0;
+    }
+}
+
+static bool is_shared(const struct snapshot *s, uint64_t address) {
+    const struct view_map *map = view_find(&s->view, address);
+    return !map || s->shared[map - s->view.maps];
+}
+
+static bool waits_in_futex(const struct snapshot_thread *t, bool *timed) {
+    int op = (int)t->args[1] & FUTEX_CMD_MASK;
+    if (!t->in_call || !t->stopped || t->nr != SYS_futex) return false;
+    if (op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET && op != FUTEX_LOCK_PI && op != FUTEX_LOCK_PI2)
+        return false;
+    *timed = t->args[3] != 0;
+    return true;
+}
+
+bool waits_for_child(const struct snapshot_thread *t, int *child) {
+    *child = 0;
+    if (!t->in_call) return false;
+    if (t->nr == SYS_wait4) {
+        int pid = (int)t->args[0];
+        if (pid > 0) *child = pid;
+        return pid > 0 || pid == -1;
+    }
+    if (t->nr != SYS_waitid) return false;
+    if (t->args[0] == 1 /* P_PID */) *child = (int)t->args[1];
+    return t->args[0] <= 1; // P_ALL, P_PID
+}
+
+static void look_at_thread(struct diagnosis *d, struct party *p, size_t i) {
+    const struct snapshot_thread *t = &p->snapshot->threads[i];
+    struct wait *w = &p->waits[i];
+    w->task = (struct finding_task){.pid = p->snapshot->pid, .tid = t->tid};
+    snprintf(w->task.name, sizeof w->task.name, "%s", t->name);
+    w->owner_thread = NO_THREAD;
+    w->stack = party_stack(d, p, t, &w->signal_handler);
+    if (t->tid != p->snapshot->pid)
+        stack_start_routine(&w->stack, w->task.start_routine, sizeof w->task.start_routine);
+    w->in_futex = waits_in_futex(t, &w->timed);
+    if (!w->in_futex) return;
+    lock_recognise(w->stack.frames, w->stack.count, t->args, &p->snapshot->view, t->regs.rsp, &w->ref);
+    w->shared = is_shared(p->snapshot, t->args[0]) || is_shared(p->snapshot, w->ref.base);
+    party_name_lock(d, p, w);
+    uint32_t value = word_at(p, w->ref.word);
+    w->held = lock_is_held(w->ref.rule, w->ref.mask ? value & w->ref.mask : value);
+    if (!w->held || w->shared) return;
+    w->owner = owner_of(p, &w->ref);
+    if (w->owner) w->owner_thread = party_thread(p, w->owner);
+}
+
+bool wait_is_closed(const struct wait *w) {
+    return w->spins || (w->in_futex && !w->timed && !w->shared);
+}
+
+static bool is_closed(const struct party *p) {
+    const struct snapshot *s = p->snapshot;
+    for (size_t i = 0; i < s->thread_count; i++)
+        if (!wait_is_closed(&p->waits[i])) return false;
+    return s->complete && s->alone && s->thread_count;
+}
+
+void party_look(struct diagnosis *d, struct party *p) {
+    p->waits = calloc(p->snapshot->thread_count + 1, sizeof *p->waits);
+    rf_assert(p->waits);
+    party_find_tcbs(d, p);
+    for (size_t i = 0; i < p->snapshot->thread_count; i++)
+        look_at_thread(d, p, i);
+    if (!p->snapshot->core) party_look_at_spin(d, p);
+    p->closed = is_closed(p);
+}
+
+void party_release(struct party *p) {
+    for (size_t i = 0; p->waits && i < p->snapshot->thread_count; i++)
+        free(p->waits[i].stack.frames);
+    free(p->waits);
+    free(p->tcbs);
+    snapshot_free(p->snapshot);
+}

@@ -1,0 +1,77 @@
+// Breakpoints of the analysis in the replayed program: int3 at addresses that a client chooses, one client at a
+// time. They change nothing of the outcome: a step executes and checks what it would without them, and views show
+// the program's own bytes. Only a program that reads its own code from an instruction (a checksum of itself)
+// sees them.
+#ifndef REFORK_REPLAYER_ENGINE_BREAKPOINTS_H
+#define REFORK_REPLAYER_ENGINE_BREAKPOINTS_H
+
+#include "core/atomic_emulate.h"
+#include "replayer/engine/replay.h"
+
+// A private mapping that is executable and not writable, of a file of the trace (map.blob) or anonymous.
+struct break_mapping {
+    uint32_t space; // id of the address space; a fork's child has another one, exec as well
+    int tid;        // a task that lives in it
+    struct view_map map;
+};
+
+struct break_hit {
+    int tid, pid;
+    uint32_t space;
+    uint64_t next_event; // the event whose slice it is in
+    uint64_t address;    // as it was added. regs->rip differs when a loop's stub holds the instruction
+    uint64_t tag;        // as it was added
+    struct user_regs_struct *regs; // of the task; rip: the instruction itself. May be changed
+    uint8_t code[16];              // the program's own bytes at regs->rip
+    size_t code_len;
+};
+
+enum break_action {
+    BREAK_EXECUTE, // the instruction is still to be executed
+    BREAK_DONE,    // it was carried out: memory, registers and rip are as behind it
+    BREAK_STOP,    // the step fails in the middle ("interrupted"): a checkpoint must be restored then
+};
+
+struct break_client {
+    // For each mapping as above: those that are there when the client is set, and each that a step makes,
+    // before anything of it runs. Calls replay_break_add.
+    void (*mapped)(void *context, struct replay *r, const struct break_mapping *m);
+    // A task is about to execute the instruction.
+    enum break_action (*hit)(void *context, struct replay *r, struct break_hit *hit);
+    // After each step; NULL: not wanted.
+    void (*stepped)(void *context, struct replay *r, const struct event *e);
+    void *context;
+};
+
+// Sets the client (NULL: none, all breakpoints are taken out). Kept over steps, forks and restored checkpoints.
+// Fork: the child has its parent's breakpoints. 0 or -1.
+int replay_breaks(struct replay *r, const struct break_client *client, struct rf_error *err);
+
+// Breakpoint on the instruction of `length` bytes (0: unknown) at `address`. Where the recorder put a loop's stub
+// over it, the copy in the stub gets it. false: not possible there (no mapping as above, code that is not the
+// file's): such an instruction is executed unseen. A second one at the same address replaces the tag.
+bool replay_break_add(struct replay *r, uint32_t space, uint64_t address, size_t length, uint64_t tag);
+void replay_break_remove(struct replay *r, uint32_t space, uint64_t address);
+// Takes it out until the end of the step: for a loop that hits it without end and to no effect.
+void replay_break_mute(struct replay *r, uint32_t space, uint64_t address);
+
+// Carries out the atomic instruction of a hit as core/atomic_emulate.h says, with the program's memory and its
+// protection. 0: then the callback returns BREAK_DONE; else it returns BREAK_EXECUTE (a fault is raised so by the
+// instruction itself).
+int replay_break_atomic(struct replay *r, struct break_hit *hit, struct atomic_result *out);
+
+// Reads memory of the space of a hit or mapping, without breakpoints; false: not mapped, or no such space.
+bool replay_space_read(struct replay *r, uint32_t space, uint64_t address, void *buffer, size_t len);
+// Is `address` in memory that processes share? Then they have the same object and offset.
+bool replay_space_shared(struct replay *r, uint32_t space, uint64_t address, uint64_t *identity,
+                         uint64_t *offset);
+// The id of the address space of `tid`, 0: it does not live.
+uint32_t replay_space_of(const struct replay *r, int tid);
+
+struct break_counts {
+    uint64_t hits;  // calls of `hit`
+    uint64_t steps; // instructions that had to be single-stepped
+};
+void replay_break_counts(const struct replay *r, struct break_counts *out);
+
+#endif

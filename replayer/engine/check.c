@@ -1,0 +1,81 @@
+#include "replayer/engine/engine.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+// The registers that are compared, in the order in which a difference is told. rax is the syscall's number at
+// an entry.
+static const struct {
+    const char *name;
+    size_t offset;
+} compared[] = {
+#define R(n)                                                                                                 \
+    { #n, offsetof(struct user_regs_struct, n) }
+    R(rip), R(rsp), R(rax), R(rdi), R(rsi), R(rdx), R(r10), R(r8),     R(r9),      R(rbx),
+    R(rcx), R(rbp), R(r11), R(r12), R(r13), R(r14), R(r15), R(eflags), R(fs_base), R(gs_base),
+#undef R
+};
+
+static uint64_t value_of(const struct user_regs_struct *regs, size_t i) {
+    uint64_t v;
+    memcpy(&v, (const char *)regs + compared[i].offset, 8);
+    if (compared[i].offset == offsetof(struct user_regs_struct, eflags)) v &= ~EFLAGS_IGNORED;
+    return v;
+}
+
+void divergence_regs(char *out, size_t size, const struct user_regs_struct *want,
+                     const struct user_regs_struct *have) {
+    size_t used = 0;
+    *out = 0;
+    for (size_t i = 0; i < sizeof compared / sizeof *compared && used < size; i++) {
+        uint64_t w = value_of(want, i), h = value_of(have, i);
+        if (w == h) continue;
+        used += (size_t)snprintf(out + used, size - used, "\n  %-7s recorded 0x%lx, replayed 0x%lx",
+                                 compared[i].name, w, h);
+    }
+}
+
+void describe_status(char *out, size_t size, int status) {
+    if (WIFEXITED(status))
+        snprintf(out, size, "ended with status %d", WEXITSTATUS(status));
+    else if (WIFSIGNALED(status))
+        snprintf(out, size, "was killed by SIG%s", sigabbrev_np(WTERMSIG(status)));
+    else if (WSTOPSIG(status) == (SIGTRAP | 0x80))
+        snprintf(out, size, "made a syscall");
+    else
+        snprintf(out, size, "stopped with SIG%s", sigabbrev_np(WSTOPSIG(status)));
+}
+
+int diverged(struct replay *r, const struct event *e, struct vtask *v, const char *format, ...) {
+    (void)r;
+    char what[700];
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(what, sizeof what, format, ap);
+    va_end(ap);
+    char call[120] = "";
+    if (e->kind == EV_SYSCALL || e->kind == EV_ENTER) {
+        const uint64_t a[6] = {e->regs.rdi, e->regs.rsi, e->regs.rdx, e->regs.r10, e->regs.r8, e->regs.r9};
+        syscall_format(e->nr, a, call, sizeof call);
+    } else if (e->kind == EV_SIGNAL) {
+        snprintf(call, sizeof call, "SIG%s", sigabbrev_np(e->nr) ? sigabbrev_np(e->nr) : "?");
+    }
+    return rf_fail(r->error, RF_DIVERGED,
+                   "replay diverged at event %llu, task %d (%s): recorded %s %s at pc 0x%llx\n%s",
+                   (unsigned long long)e->number, e->tid, v ? v->pub.name : "?", event_kind_name(e->kind),
+                   call, e->flags & EVF_REGS ? e->regs.rip : 0, what);
+}
+
+int check_regs(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    r->error = err;
+    for (size_t i = 0; i < sizeof compared / sizeof *compared; i++) {
+        if (value_of(&e->regs, i) == value_of(&v->pub.regs, i)) continue;
+        char text[700];
+        divergence_regs(text, sizeof text, &e->regs, &v->pub.regs);
+        return diverged(r, e, v, "registers differ:%s", text);
+    }
+    return 0;
+}

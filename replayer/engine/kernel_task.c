@@ -1,0 +1,175 @@
+// The kernel tasks that carry address spaces. A template is made once: a child of refork with everything
+// unmapped but one page that holds `syscall; int3`; all others are forks of it or of each other, made by an
+// injected clone.
+#include "replayer/engine/engine.h"
+
+#include <asm/prctl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/rseq.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL };
+
+// Only the calls that the replayer injects, and only from its page. Code of the recording never gets as far
+// as this filter, since SYSEMU takes its calls before; the filter is the second wall.
+static int install_filter(void) {
+    static const int allowed[] = {SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise, SYS_clone};
+    enum { N = sizeof allowed / sizeof *allowed };
+    struct sock_filter f[32];
+    unsigned n = 0;
+    // seccomp_data: nr 0, arch 4, instruction_pointer 8 (low word), 12 (high word)
+    f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
+    f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
+    f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+    f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 12);
+    f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(REPLAY_PAGE >> 32), 1, 0);
+    f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+    f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 8);
+    f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)REPLAY_PAGE + 2, 1, 0);
+    f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+    f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    for (int i = 0; i < N; i++)
+        f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)allowed[i],
+                                              (uint8_t)(N - i), 0);
+    f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+    f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_fprog p = {(unsigned short)n, f};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return -1;
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p);
+}
+
+static void template_main(int go) {
+    char byte;
+    while (read(go, &byte, 1) < 0 && errno == EINTR)
+        continue;
+    personality(ADDR_NO_RANDOMIZE);
+    prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
+    syscall(SYS_arch_prctl, 0x1012 /* ARCH_SET_CPUID */, 0);
+    // The kernel writes to the registered rseq area at each preemption: with the area unmapped that is a
+    // SIGSEGV.
+    if (__rseq_size)
+        syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32, 1 /* UNREGISTER */,
+                RSEQ_SIG);
+    syscall(SYS_set_robust_list, NULL, 24);
+    syscall(SYS_set_tid_address, NULL);
+    // A handler would run in memory that is no longer there; and nothing from outside shall kill it quietly.
+    for (int s = 1; s < 65; s++)
+        signal(s, SIG_DFL);
+    unsigned char *page = mmap((void *)REPLAY_PAGE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (page != (void *)REPLAY_PAGE) _exit(101);
+    page[0] = 0x0f;
+    page[1] = 0x05;
+    page[2] = 0xcc;
+    mprotect(page, 4096, PROT_READ | PROT_EXEC);
+    if (install_filter() < 0) _exit(102);
+    __asm__ volatile("int3");
+    __builtin_trap();
+}
+
+bool stub_wait(pid_t pid, int *status) {
+    for (;;) {
+        pid_t got = waitpid(pid, status, __WALL);
+        if (got == pid) return WIFSTOPPED(*status);
+        if (got < 0 && errno != EINTR) return false;
+    }
+}
+
+long stub_call(pid_t pid, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+    struct user_regs_struct regs;
+    int status;
+    if (!tracee_get_regs(pid, &regs)) return -ESRCH;
+    regs.rip = REPLAY_PAGE;
+    regs.rax = (uint64_t)nr;
+    regs.orig_rax = ~0ull;
+    regs.rdi = a;
+    regs.rsi = b;
+    regs.rdx = c;
+    regs.r10 = d;
+    regs.r8 = e;
+    regs.r9 = f;
+    if (!tracee_set_regs(pid, &regs)) return -ESRCH;
+    for (int stops = 0; stops < 64; stops++) {
+        if (ptrace(PTRACE_CONT, pid, 0, 0) < 0 || !stub_wait(pid, &status)) return -ESRCH;
+        if (status >> 16) continue; // the fork event of a clone
+        if (!tracee_get_regs(pid, &regs)) return -ESRCH;
+        if (WSTOPSIG(status) == SIGTRAP && regs.rip == REPLAY_PAGE + 3) return (long)regs.rax;
+        // A signal from outside (SIGTERM to the group): not for the recording.
+        if (regs.rip < REPLAY_PAGE || regs.rip > REPLAY_PAGE + 3) return -EFAULT;
+    }
+    return -EFAULT;
+}
+
+pid_t stub_fork(pid_t from, struct rf_error *err) {
+    // CLONE_FILES: the replayer's descriptors (blobs as memfds) are the stub's, so that mmap can name them.
+    // CLONE_PARENT: a child of the replayer, which reaps it; the task that it is forked from gets no SIGCHLD.
+    long pid = stub_call(from, SYS_clone, CLONE_FILES | CLONE_PARENT, 0, 0, 0, 0, 0);
+    int status;
+    if (pid <= 0 || !stub_wait((pid_t)pid, &status)) {
+        errno = pid < 0 ? (int)-pid : ECHILD;
+        return rf_fail_errno(err, RF_CANNOT, "cannot fork a replay task");
+    }
+    return (pid_t)pid;
+}
+
+void stub_kill(pid_t pid) {
+    if (pid <= 0) return;
+    int status;
+    kill(pid, SIGKILL);
+    while (waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status))
+        continue;
+}
+
+pid_t stub_new(struct replay *r, struct rf_error *err) {
+    return stub_fork(r->template_pid, err);
+}
+
+int stub_template(struct replay *r, struct rf_error *err) {
+    int go[2], status;
+    if (pipe2(go, O_CLOEXEC) < 0) return rf_fail_errno(err, RF_CANNOT, "cannot make a pipe");
+    // The table of descriptors grows now, for those that fd_raise makes: once it is shared, the kernel waits for a grace
+    // period when it grows (expand_fdtable, synchronize_rcu: 8 to 16 ms here).
+    int grown = fcntl(go[0], F_DUPFD_CLOEXEC, 1000);
+    if (grown >= 0) close(grown);
+    fflush(NULL);
+    long pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+    if (pid < 0) return rf_fail_errno(err, RF_CANNOT, "cannot fork");
+    if (!pid) template_main(go[0]);
+    tracee_quiet_stops();
+    int result = 0;
+    if (ptrace(PTRACE_SEIZE, (pid_t)pid, 0, OPTIONS) < 0)
+        result = rf_fail_errno(err, RF_CANNOT, "the kernel refused ptrace (run 'refork doctor')");
+    ssize_t ignored = write(go[1], "", 1);
+    (void)ignored;
+    if (!result && (!stub_wait((pid_t)pid, &status) || WSTOPSIG(status) != SIGTRAP))
+        result = rf_fail(err, RF_CANNOT,
+                         "cannot set up a replay task (wait status 0x%x; run 'refork doctor')", status);
+    close(go[0]);
+    close(go[1]);
+    if (result < 0) {
+        stub_kill((pid_t)pid);
+        return -1;
+    }
+    r->template_pid = (pid_t)pid;
+    long low = stub_call(r->template_pid, SYS_munmap, 0, REPLAY_PAGE, 0, 0, 0, 0);
+    long high = stub_call(r->template_pid, SYS_munmap, REPLAY_PAGE + 4096,
+                          0x7ffffffff000 - REPLAY_PAGE - 4096, 0, 0, 0, 0);
+    if (low || high)
+        return rf_fail(err, RF_CANNOT, "cannot empty a replay task (munmap: %ld, %ld)", low, high);
+    return 0;
+}

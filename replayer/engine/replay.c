@@ -1,0 +1,192 @@
+#include "replayer/engine/engine.h"
+
+#include "core/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int check_machine(const struct trace_header *h, struct rf_error *err) {
+    char here[40];
+    uint64_t features[8];
+    cpu_describe(here, sizeof here, features);
+    for (int i = 0; i < 8; i++)
+        if (h->cpu_features[i] != features[i])
+            return rf_fail(err, RF_CANNOT,
+                           "the trace was recorded on '%s', which differs from this CPU, '%s': its "
+                           "instructions would not "
+                           "do the same here; replay it on a machine of its own kind",
+                           h->machine_id, here);
+    if (h->flags & TRACE_CPUID_FAULTS && !cpu_cpuid_faults())
+        return rf_fail(err, RF_CANNOT,
+                       "the trace was recorded with CPUID faulting, which this machine lacks");
+    return 0;
+}
+
+int replay_open(const char *path, const struct replay_options *options, struct replay **out,
+                struct rf_error *err) {
+    struct replay *r = calloc(1, sizeof *r);
+    rf_assert(r);
+    if (options) r->options = *options;
+    if (trace_open(path, &r->trace, err) < 0 || check_machine(trace_get_header(r->trace), err) < 0) {
+        replay_close(r);
+        return -1;
+    }
+    cpu_pin();
+    if (stub_template(r, err) < 0 || trace_seek(r->trace, 1, err) < 0) {
+        replay_close(r);
+        return -1;
+    }
+    *out = r;
+    return 0;
+}
+
+void replay_close(struct replay *r) {
+    if (!r) return;
+    for (size_t i = 0; i < r->task_count; i++) {
+        if (r->tasks[i]->space) space_unref(r, r->tasks[i]->space);
+        vtask_free(r->tasks[i]);
+    }
+    while (r->space_count) {
+        r->spaces[0]->refs = 1;
+        space_unref(r, r->spaces[0]);
+    }
+    stub_kill(r->template_pid);
+    for (size_t i = 0; i < r->object_count; i++)
+        close(r->objects[i].fd);
+    for (size_t i = 0; i < r->name_count; i++)
+        free(r->names[i]);
+    for (size_t i = 0; i < r->blob_count; i++)
+        if (r->blobs[i].data) munmap((void *)r->blobs[i].data, r->blobs[i].size);
+    free(r->blobs);
+    free(r->names);
+    free(r->objects);
+    free(r->tasks);
+    free(r->spaces);
+    free(r->view_maps);
+    free(r->breaks.fresh);
+    if (r->trace) trace_close(r->trace);
+    free(r);
+}
+
+static int check_digest(struct replay *r, struct rf_error *err) {
+    const struct piece *p = NULL;
+    size_t i = 0;
+    while ((p = event_piece(&r->event, PIECE_DIGEST, &i))) {
+        struct vtask *v = vtask_find(r, r->event.tid);
+        if (!v || !v->space) continue;
+        uint64_t have = memory_digest(v->space->pid, v->space->mem_fd, NULL);
+        if (have == p->v[0]) continue;
+        r->error = err;
+        return diverged(r, &r->event, v,
+                        "memory differs after this event: digest recorded 0x%llx, replayed 0x%llx",
+                        (unsigned long long)p->v[0], (unsigned long long)have);
+    }
+    return 0;
+}
+
+int replay_step(struct replay *r, struct rf_error *err) {
+    int got = trace_next(r->trace, &r->event, err);
+    if (got <= 0) return got;
+    r->have_event = true;
+    if (r->options.log)
+        fprintf(r->options.log, "%8llu %d %s nr=%d ret=%lld rip=%llx\n", (unsigned long long)r->event.number,
+                r->event.tid, event_kind_name(r->event.kind), r->event.nr, (long long)r->event.ret,
+                r->event.flags & EVF_REGS ? r->event.regs.rip : 0);
+    if (step_event(r, &r->event, err) < 0) return -1;
+    if (r->options.paranoid && check_digest(r, err) < 0) return -1;
+    r->position = r->event.number;
+    breaks_stepped(r);
+    return 1;
+}
+
+const struct event *replay_event(const struct replay *r) {
+    return r->have_event ? &r->event : NULL;
+}
+
+uint64_t replay_position(const struct replay *r) {
+    return r->position;
+}
+
+struct trace_reader *replay_trace(struct replay *r) {
+    return r->trace;
+}
+
+size_t replay_task_count(const struct replay *r) {
+    return r->task_count;
+}
+
+const struct replay_task *replay_task_at(const struct replay *r, size_t i) {
+    return i < r->task_count ? &r->tasks[i]->pub : NULL;
+}
+
+const struct replay_task *replay_task_find(const struct replay *r, int tid) {
+    struct vtask *v = vtask_find(r, tid);
+    return v ? &v->pub : NULL;
+}
+
+int replay_task_regs(struct replay *r, int tid, struct user_regs_struct *out, struct rf_error *err) {
+    struct vtask *v = vtask_find(r, tid);
+    if (!v || !v->space)
+        return rf_fail(err, RF_CANNOT, "task %d does not live at event %llu", tid,
+                       (unsigned long long)r->position);
+    *out = v->pub.regs;
+    return 0;
+}
+
+// ---- views
+
+static bool view_read(void *context, uint64_t address, void *buffer, size_t len) {
+    struct vtask *v = context;
+    return v->space && space_read(v->space, address, buffer, len);
+}
+
+const void *replay_blob(struct replay *r, uint64_t id, size_t *size) {
+    if (!id || id > trace_blob_count(r->trace)) return NULL;
+    if (id >= r->blob_count) {
+        size_t n = (size_t)trace_blob_count(r->trace) + 1;
+        r->blobs = realloc(r->blobs, n * sizeof *r->blobs);
+        rf_assert(r->blobs);
+        memset(r->blobs + r->blob_count, 0, (n - r->blob_count) * sizeof *r->blobs);
+        r->blob_count = n;
+    }
+    struct blob_map *b = &r->blobs[id];
+    if (!b->data) {
+        struct rf_error err;
+        int fd = trace_blob_fd(r->trace, id, &err);
+        struct stat st;
+        if (fd < 0 || fstat(fd, &st) < 0 || !st.st_size) return NULL;
+        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+        if (p == MAP_FAILED) return NULL;
+        b->data = p;
+        b->size = (size_t)st.st_size;
+    }
+    *size = b->size;
+    return b->data;
+}
+
+static struct replay *view_owner;
+
+static const void *view_blob(void *context, uint64_t id, size_t *size) {
+    (void)context;
+    return view_owner ? replay_blob(view_owner, id, size) : NULL;
+}
+
+int replay_view(struct replay *r, int tid, struct view *out, struct rf_error *err) {
+    struct vtask *v = vtask_find(r, tid);
+    if (!v || !v->space)
+        return rf_fail(err, RF_CANNOT, "task %d does not live at event %llu", tid,
+                       (unsigned long long)r->position);
+    free(r->view_maps);
+    r->view_maps = malloc((v->space->map_count + 1) * sizeof *r->view_maps);
+    rf_assert(r->view_maps);
+    for (size_t i = 0; i < v->space->map_count; i++)
+        r->view_maps[i] = v->space->maps[i].v;
+    view_owner = r;
+    *out = (struct view){r->view_maps, v->space->map_count, view_read, view_blob, v};
+    return 0;
+}

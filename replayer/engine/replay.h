@@ -1,0 +1,81 @@
+// The replay engine: one kernel task per address space, threads are register files. One step executes one
+// event and checks it. No locks, no symbols in here.
+#ifndef REFORK_REPLAYER_ENGINE_REPLAY_H
+#define REFORK_REPLAYER_ENGINE_REPLAY_H
+
+#include "core/error.h"
+#include "core/event.h"
+#include "core/trace.h"
+#include "replayer/names/view.h"
+
+#include <stdio.h>
+
+struct replay;
+
+struct replay_options {
+    FILE *echo_out, *echo_err; // where what the program wrote to its stdout and stderr goes; NULL: nowhere
+    bool paranoid;             // check the memory digests of the trace
+    FILE *log;                 // logs each stop; NULL: no
+};
+
+// A task of the recording, dead ones included.
+struct replay_task {
+    int tid, pid;
+    int parent_tid;
+    uint64_t birth, death; // events; death 0: alive at the replay's position (or never seen to die)
+    uint64_t last_event;   // last event of this task so far
+    char name[16];         // comm: exec's basename, prctl(PR_SET_NAME)
+    bool in_syscall;       // between ENTER and EXIT
+    long nr;               // of that call, or the last one
+    uint64_t args[6];
+    struct user_regs_struct regs; // valid through replay_task_regs
+};
+
+int replay_open(const char *path, const struct replay_options *options, struct replay **out,
+                struct rf_error *err);
+void replay_close(struct replay *r);
+
+// Executes the next event: 1 done, 0 at the end of the trace, -1 (RF_DIVERGED with both sides in the text,
+// RF_BAD_TRACE, ...).
+int replay_step(struct replay *r, struct rf_error *err);
+// The event that the last step executed; valid until the next step. Its number is the position. NULL at the
+// start.
+const struct event *replay_event(const struct replay *r);
+uint64_t replay_position(const struct replay *r);
+struct trace_reader *replay_trace(struct replay *r);
+
+// Checkpoints: one fork per address space and the register files. Position and everything else is restored. A
+// checkpoint can be restored any number of times.
+struct replay_checkpoint;
+int replay_save(struct replay *r, struct replay_checkpoint **out, struct rf_error *err);
+int replay_restore(struct replay *r, const struct replay_checkpoint *c, struct rf_error *err);
+void replay_checkpoint_free(struct replay_checkpoint *c);
+uint64_t replay_checkpoint_position(const struct replay_checkpoint *c);
+
+size_t replay_task_count(const struct replay *r);
+const struct replay_task *replay_task_at(const struct replay *r, size_t i);
+const struct replay_task *replay_task_find(const struct replay *r, int tid);
+int replay_task_regs(struct replay *r, int tid, struct user_regs_struct *out, struct rf_error *err);
+
+// Memory and maps of the address space of task `tid`. The view is valid until the next step, seek or restore.
+int replay_view(struct replay *r, int tid, struct view *out, struct rf_error *err);
+
+// The last-writer search's tool: a hardware watchpoint (write, len 1, 2, 4 or 8, aligned) on `address` in the
+// address space of `tid`, kept across steps, followed by fork (the child's copy is watched too if
+// `children`). Each hit calls `hit` with the task that wrote, its registers (pc behind the instruction), old
+// and new value, in the middle of the step to event `next`. Kernel writes (from the log) call it too with
+// from_kernel. Cleared with address 0.
+struct watch_hit {
+    int tid, pid;
+    uint64_t next_event; // the event whose slice the write is in
+    uint64_t old_value, new_value;
+    bool from_kernel;
+    const struct user_regs_struct *regs;
+};
+typedef void (*watch_callback)(void *context, struct replay *r, const struct watch_hit *hit);
+int replay_watch(struct replay *r, int tid, uint64_t address, int len, watch_callback hit, void *context,
+                 struct rf_error *err);
+// Reports writes that change nothing, too, until the next replay_watch.
+void replay_watch_all_writes(struct replay *r);
+
+#endif

@@ -1,0 +1,400 @@
+#include "replayer/engine/engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
+static uint64_t up(uint64_t x) {
+    return (x + 4095) & ~4095ull;
+}
+
+const char *replay_intern(struct replay *r, const void *text, size_t len) {
+    if (!text) text = "";
+    for (size_t i = 0; i < r->name_count; i++)
+        if (strlen(r->names[i]) == len && !memcmp(r->names[i], text, len)) return r->names[i];
+    r->names = realloc(r->names, (r->name_count + 1) * sizeof *r->names);
+    rf_assert(r->names);
+    return r->names[r->name_count++] = strndup(text, len);
+}
+
+// ---- the list of maps
+
+static void insert_map(struct space *s, size_t at, struct space_map m) {
+    if (s->map_count == s->map_room) {
+        s->map_room = s->map_room ? s->map_room * 2 : 64;
+        s->maps = realloc(s->maps, s->map_room * sizeof *s->maps);
+        rf_assert(s->maps);
+    }
+    memmove(s->maps + at + 1, s->maps + at, (s->map_count - at) * sizeof *s->maps);
+    s->maps[at] = m;
+    s->map_count++;
+}
+
+static struct space_map cut(struct space_map m, uint64_t start, uint64_t end) {
+    m.v.offset += start - m.v.start;
+    m.v.start = start;
+    m.v.end = end;
+    return m;
+}
+
+// Makes [start, end) begin and end at map boundaries; returns the index of the first map at or after start.
+static size_t split(struct space *s, uint64_t start, uint64_t end) {
+    for (size_t i = 0; i < s->map_count; i++)
+        for (int k = 0; k < 2; k++) {
+            uint64_t at = k ? end : start;
+            struct space_map m = s->maps[i];
+            if (at <= m.v.start || at >= m.v.end) continue;
+            s->maps[i] = cut(m, m.v.start, at);
+            insert_map(s, i + 1, cut(m, at, m.v.end));
+        }
+    size_t i = 0;
+    while (i < s->map_count && s->maps[i].v.start < start)
+        i++;
+    return i;
+}
+
+void space_note_unmap(struct space *s, uint64_t start, uint64_t end) {
+    breaks_unmapped(s, start, end);
+    if (!s->map_count) return;
+    size_t i = split(s, start, end), n = 0;
+    while (i + n < s->map_count && s->maps[i + n].v.end <= end)
+        n++;
+    memmove(s->maps + i, s->maps + i + n, (s->map_count - i - n) * sizeof *s->maps);
+    s->map_count -= n;
+}
+
+static void note_map(struct space *s, struct space_map m) {
+    space_note_unmap(s, m.v.start, m.v.end);
+    size_t i = 0;
+    while (i < s->map_count && s->maps[i].v.start < m.v.start)
+        i++;
+    m.announced = false;
+    s->maps_changed = true;
+    insert_map(s, i, m);
+}
+
+// Breakpoints stand only in code that cannot be written: what it is now is announced anew.
+static void note_code(struct replay *r, struct space *s, uint64_t start, uint64_t end) {
+    breaks_take_out(r, s, start, end);
+    for (size_t i = split(s, start, end); i < s->map_count && s->maps[i].v.end <= end; i++)
+        s->maps[i].announced = false;
+    s->maps_changed = true;
+}
+
+static void note_protect(struct replay *r, struct space *s, uint64_t start, uint64_t end, int prot) {
+    note_code(r, s, start, end);
+    for (size_t i = split(s, start, end); i < s->map_count && s->maps[i].v.end <= end; i++)
+        s->maps[i].v.prot = prot;
+}
+
+// ---- spaces
+
+static struct space *adopt(struct replay *r, pid_t pid, struct rf_error *err) {
+    struct space *s = calloc(1, sizeof *s);
+    rf_assert(s);
+    s->pid = pid;
+    s->id = ++r->space_ids;
+    s->mem_fd = tracee_open_mem(pid);
+    if (s->mem_fd < 0) {
+        rf_fail_errno(err, RF_CANNOT, "cannot open /proc/%d/mem", pid);
+        stub_kill(pid);
+        free(s);
+        return NULL;
+    }
+    r->spaces = realloc(r->spaces, (r->space_count + 1) * sizeof *r->spaces);
+    rf_assert(r->spaces);
+    r->spaces[r->space_count++] = s;
+    return s;
+}
+
+struct space *space_new(struct replay *r, struct rf_error *err) {
+    pid_t pid = stub_new(r, err);
+    return pid < 0 ? NULL : adopt(r, pid, err);
+}
+
+struct space *space_fork(struct replay *r, struct space *from, struct rf_error *err) {
+    pid_t pid = stub_fork(from->pid, err);
+    struct space *s = pid < 0 ? NULL : adopt(r, pid, err);
+    if (!s) return NULL;
+    s->brk = from->brk;
+    s->stack_limit = from->stack_limit;
+    s->map_count = s->map_room = from->map_count;
+    s->maps = malloc((s->map_count + 1) * sizeof *s->maps);
+    rf_assert(s->maps);
+    memcpy(s->maps, from->maps, s->map_count * sizeof *s->maps);
+    breaks_copy(s, from);
+    s->maps_changed = from->maps_changed;
+    return s;
+}
+
+void space_unref(struct replay *r, struct space *s) {
+    if (--s->refs > 0) return;
+    stub_kill(s->pid);
+    close(s->mem_fd);
+    for (size_t i = 0; i < r->space_count; i++)
+        if (r->spaces[i] == s) {
+            r->spaces[i] = r->spaces[--r->space_count];
+            break;
+        }
+    free(s->maps);
+    breaks_free(s);
+    free(s);
+}
+
+// ---- mappings
+
+static int mapped_at(long result, uint64_t address, const char *what, struct rf_error *err) {
+    if (result == (long)address) return 0;
+    errno = result < 0 ? (int)-result : EADDRINUSE;
+    return rf_fail_errno(err, RF_CANNOT, "cannot map %s at 0x%llx in a replay task", what,
+                         (unsigned long long)address);
+}
+
+static bool bad_range(uint64_t address, uint64_t length) {
+    return address & 4095 || !length || address + length < address || address + length > 0x7ffffffff000 ||
+           (address < REPLAY_PAGE + 4096 && address + length > REPLAY_PAGE);
+}
+
+int space_mmap_anonymous(struct replay *r, struct space *s, uint64_t address, uint64_t length, int prot,
+                         int flags, struct rf_error *err) {
+    length = up(length);
+    if (bad_range(address, length))
+        return rf_fail(err, RF_BAD_TRACE, "event %llu maps the impossible range 0x%llx+0x%llx",
+                       (unsigned long long)r->position + 1, (unsigned long long)address,
+                       (unsigned long long)length);
+    long at = stub_call(s->pid, SYS_mmap, address, length, (uint64_t)prot,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, ~0ull, 0);
+    if (mapped_at(at, address, "memory", err) < 0) return -1;
+    note_map(s, (struct space_map){{address, address + length, 0, 0, prot, ""}, flags, 0, false});
+    return 0;
+}
+
+static struct shared_object *shared_object(struct replay *r, uint64_t identity, uint64_t blob, uint64_t size,
+                                           struct rf_error *err) {
+    struct shared_object *o = NULL;
+    for (size_t i = 0; i < r->object_count; i++)
+        if (r->objects[i].identity == identity) o = &r->objects[i];
+    if (!o) {
+        int fd = fd_raise(memfd_create("refork-shared", MFD_CLOEXEC));
+        if (fd < 0) {
+            rf_fail_errno(err, RF_CANNOT, "cannot make a memory file");
+            return NULL;
+        }
+        r->objects = realloc(r->objects, (r->object_count + 1) * sizeof *r->objects);
+        rf_assert(r->objects);
+        o = &r->objects[r->object_count++];
+        *o = (struct shared_object){.identity = identity, .fd = fd};
+    }
+    if (size > o->size) {
+        if (size > 1ull << 40 || ftruncate(o->fd, (off_t)size) < 0) {
+            rf_fail_errno(err, RF_CANNOT, "cannot make a memory file of %llu bytes",
+                          (unsigned long long)size);
+            return NULL;
+        }
+        o->size = size;
+    }
+    // The file as it was at this mapping: what was mapped before already shows the same bytes, or is gone.
+    if (blob && blob != o->blob) {
+        o->blob = blob;
+        int from = trace_blob_fd(r->trace, blob, err);
+        if (from < 0) return NULL;
+        char buffer[65536];
+        ssize_t n;
+        for (off_t at = 0; (n = pread(from, buffer, sizeof buffer, at)) > 0; at += n)
+            if (pwrite(o->fd, buffer, (size_t)n, at) != n) {
+                rf_fail_errno(err, RF_CANNOT, "cannot fill a memory file");
+                return NULL;
+            }
+    }
+    return o;
+}
+
+int space_write_file(struct replay *r, const struct piece *p, struct rf_error *err) {
+    for (size_t i = 0; i < r->object_count; i++) {
+        struct shared_object *o = &r->objects[i];
+        if (o->identity != p->v[0]) continue;
+        bool cut = p->v[2] == 1;
+        if (cut ? p->v[1] > 1ull << 40 || ftruncate(o->fd, (off_t)p->v[1]) < 0
+                : pwrite(o->fd, p->data, p->len, (off_t)p->v[1]) != (ssize_t)p->len)
+            return rf_fail_errno(err, RF_CANNOT, "cannot write into a memory file");
+        if (cut) o->size = p->v[1];
+    }
+    return 0;
+}
+
+int space_map(struct replay *r, struct space *s, const struct piece *map, const struct piece *share,
+              bool exec_image, struct rf_error *err) {
+    uint64_t address = map->v[0], length = up(map->v[1]), blob = map->v[4], offset = map->v[5];
+    int prot = (int)map->v[2] & (PROT_READ | PROT_WRITE | PROT_EXEC), flags = (int)map->v[3];
+    const char *name = replay_intern(r, map->data, map->len);
+    if (bad_range(address, length) || offset & 4095)
+        return rf_fail(err, RF_BAD_TRACE, "event %llu maps the impossible range 0x%llx+0x%llx",
+                       (unsigned long long)r->event.number, (unsigned long long)address,
+                       (unsigned long long)length);
+    if (exec_image && !strcmp(name, "[stack]") && s->stack_limit) {
+        // Stacks grow by themselves: all that may come is there from the start, and not a page more, so that
+        // an overflow faults where it did.
+        uint64_t limit = s->stack_limit > 1ull << 30 ? 1ull << 30 : s->stack_limit & ~4095ull,
+                 end = address + length;
+        if (limit > length && limit < end) {
+            address = end - limit;
+            length = limit;
+        }
+    }
+    int fd = -1;
+    uint64_t identity = 0, flag = MAP_PRIVATE;
+    if (share) {
+        struct shared_object *o =
+            shared_object(r, identity = share->v[0], blob,
+                          offset + length > share->v[1] ? offset + length : share->v[1], err);
+        if (!o) return -1;
+        fd = o->fd;
+        flag = MAP_SHARED;
+    } else if (blob) {
+        if ((fd = trace_blob_fd(r->trace, blob, err)) < 0) return -1;
+    } else {
+        flag |= MAP_ANONYMOUS | MAP_NORESERVE;
+    }
+    long at = stub_call(s->pid, SYS_mmap, address, length, (uint64_t)prot, flag | MAP_FIXED,
+                        (uint64_t)(int64_t)fd, fd < 0 ? 0 : offset);
+    if (mapped_at(at, address, name, err) < 0) return -1;
+    note_map(s, (struct space_map){{address, address + length, blob || share ? offset : 0, blob, prot, name},
+                                   flags,
+                                   identity,
+                                   false});
+    return 0;
+}
+
+int remap_shared(struct replay *r, struct space *s, struct rf_error *err) {
+    for (size_t i = 0; i < s->map_count; i++) {
+        struct space_map *m = &s->maps[i];
+        if (!m->identity) continue;
+        for (size_t k = 0; k < r->object_count; k++) {
+            if (r->objects[k].identity != m->identity) continue;
+            long at = stub_call(s->pid, SYS_mmap, m->v.start, m->v.end - m->v.start, (uint64_t)m->v.prot,
+                                MAP_SHARED | MAP_FIXED, (uint64_t)r->objects[k].fd, m->v.offset);
+            if (mapped_at(at, m->v.start, "shared memory", err) < 0) return -1;
+        }
+    }
+    return 0;
+}
+
+// ---- calls that change the space
+
+static int do_brk(struct replay *r, struct space *s, uint64_t now, struct rf_error *err) {
+    uint64_t old = s->brk;
+    s->brk = now;
+    if (!old) return 0;
+    uint64_t from = up(old), to = up(now);
+    if (to > from) {
+        if (space_mmap_anonymous(r, s, from, to - from, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                                 err) < 0)
+            return -1;
+        for (size_t i = 0; i < s->map_count; i++)
+            if (s->maps[i].v.start == from) s->maps[i].v.name = "[heap]";
+        return 0;
+    }
+    if (to < from && !bad_range(to, from - to)) {
+        stub_call(s->pid, SYS_munmap, to, from - to, 0, 0, 0, 0);
+        space_note_unmap(s, to, from);
+    }
+    return 0;
+}
+
+static int do_mremap(struct replay *r, struct space *s, const uint64_t a[6], uint64_t ret,
+                     struct rf_error *err) {
+    uint64_t old_len = up(a[1]), new_len = up(a[2]);
+    if (bad_range(a[0], new_len) || bad_range(ret, new_len) || (old_len && bad_range(a[0], old_len)))
+        return rf_fail(err, RF_BAD_TRACE, "event %llu remaps an impossible range",
+                       (unsigned long long)r->event.number);
+    for (size_t i = 0; i < s->map_count; i++) {
+        const struct space_map *m = &s->maps[i];
+        if (m->identity && a[0] >= m->v.start && a[0] < m->v.end &&
+            !shared_object(r, m->identity, 0, m->v.offset + (a[0] - m->v.start) + new_len, err))
+            return -1;
+    }
+    if (old_len) note_code(r, s, a[0], a[0] + old_len);
+    uint64_t flags = ret == a[0] ? 0 : MREMAP_MAYMOVE | MREMAP_FIXED | (a[3] & MREMAP_DONTUNMAP);
+    long at = stub_call(s->pid, SYS_mremap, a[0], old_len, new_len, flags, ret, 0);
+    if (mapped_at(at, ret, "moved memory", err) < 0) return -1;
+    const struct space_map *was = NULL;
+    for (size_t i = 0; i < s->map_count; i++)
+        if (a[0] >= s->maps[i].v.start && a[0] < s->maps[i].v.end) was = &s->maps[i];
+    if (!was) return 0;
+    struct space_map m = *was;
+    m.v.offset += a[0] - m.v.start;
+    if (old_len && !(flags & MREMAP_DONTUNMAP)) space_note_unmap(s, a[0], a[0] + old_len);
+    m.v.start = ret;
+    m.v.end = ret + new_len;
+    note_map(s, m);
+    return 0;
+}
+
+int space_syscall(struct replay *r, struct space *s, const struct event *e, const uint64_t a[6],
+                  struct rf_error *err) {
+    int64_t ret = e->ret;
+    if (ret < 0 && ret > -4096) return 0; // refused then: nothing happened
+    switch (e->nr) {
+    case SYS_brk:
+        return do_brk(r, s, (uint64_t)ret, err);
+    case SYS_shmdt:
+        for (size_t i = 0; i < s->map_count; i++) {
+            struct view_map m = s->maps[i].v;
+            if (m.start != a[0] || !s->maps[i].identity) continue;
+            stub_call(s->pid, SYS_munmap, m.start, m.end - m.start, 0, 0, 0, 0);
+            space_note_unmap(s, m.start, m.end);
+            break;
+        }
+        return 0;
+    case SYS_shmat:
+    case SYS_mmap: {
+        size_t i = 0;
+        const struct piece *map = event_piece(e, PIECE_MAP, &i);
+        if (map) {
+            const struct piece *share =
+                i < e->piece_count && e->pieces[i].kind == PIECE_SHARE ? &e->pieces[i] : NULL;
+            return space_map(r, s, map, share, false, err);
+        }
+        return space_mmap_anonymous(r, s, (uint64_t)ret, a[1], (int)a[2] & 7, (int)a[3], err);
+    }
+    case SYS_munmap:
+        if (bad_range(a[0], up(a[1]))) return 0;
+        stub_call(s->pid, SYS_munmap, a[0], a[1], 0, 0, 0, 0);
+        space_note_unmap(s, a[0], a[0] + up(a[1]));
+        return 0;
+    case SYS_mprotect:
+    case SYS_pkey_mprotect: {
+        if (!a[1] || bad_range(a[0], up(a[1]))) return 0;
+        long x = stub_call(s->pid, SYS_mprotect, a[0], a[1], a[2] & 7, 0, 0, 0);
+        if (x) {
+            errno = (int)-x;
+            return rf_fail_errno(err, RF_DIVERGED,
+                                 "event %llu: mprotect worked in the recording and fails in replay",
+                                 (unsigned long long)e->number);
+        }
+        note_protect(r, s, a[0], a[0] + up(a[1]), (int)a[2] & 7);
+        return 0;
+    }
+    case SYS_mremap:
+        return do_mremap(r, s, a, (uint64_t)ret, err);
+    case SYS_madvise:
+        // MADV_FREE was carried out as MADV_DONTNEED.
+        if (a[2] == MADV_DONTNEED || a[2] == MADV_FREE || a[2] == MADV_REMOVE || a[2] == MADV_WIPEONFORK ||
+            a[2] == MADV_KEEPONFORK || a[2] == MADV_DONTFORK || a[2] == MADV_DOFORK)
+            if (!bad_range(a[0], up(a[1]))) {
+                if (a[2] == MADV_DONTNEED || a[2] == MADV_FREE) note_code(r, s, a[0], a[0] + up(a[1]));
+                stub_call(s->pid, SYS_madvise, a[0], a[1], a[2] == MADV_FREE ? MADV_DONTNEED : a[2], 0, 0, 0);
+            }
+        return 0;
+    default:
+        return 0;
+    }
+}

@@ -1,0 +1,593 @@
+#include "replayer/engine/engine.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <xxhash.h>
+
+#ifndef PTRACE_SYSEMU
+#define PTRACE_SYSEMU 31
+#endif
+#ifndef PTRACE_SYSEMU_SINGLESTEP
+#define PTRACE_SYSEMU_SINGLESTEP 32
+#endif
+
+// The kernel's restart codes (include/linux/errno.h): a call that ended with one is made again unless a
+// handler runs.
+enum { ERESTARTSYS = 512, ERESTARTNOINTR = 513, ERESTARTNOHAND = 514, ERESTART_RESTARTBLOCK = 516 };
+
+// ---- virtual tasks
+
+struct vtask *vtask_find(const struct replay *r, int tid) {
+    struct vtask *dead = NULL;
+    for (size_t i = r->task_count; i-- > 0;) {
+        if (r->tasks[i]->pub.tid != tid) continue;
+        if (r->tasks[i]->space) return r->tasks[i];
+        if (!dead) dead = r->tasks[i];
+    }
+    return dead;
+}
+
+static struct vtask *vtask_new(struct replay *r, int tid, int pid, uint64_t birth) {
+    struct vtask *v = calloc(1, sizeof *v);
+    rf_assert(v);
+    v->pub.tid = tid;
+    v->pub.pid = pid;
+    v->pub.birth = birth;
+    r->tasks = realloc(r->tasks, (r->task_count + 1) * sizeof *r->tasks);
+    rf_assert(r->tasks);
+    return r->tasks[r->task_count++] = v;
+}
+
+void vtask_free(struct vtask *v) {
+    fdtable_unref(v->fds);
+    free(v->xstate);
+    free(v);
+}
+
+static void leave_space(struct replay *r, struct vtask *v) {
+    if (!v->space) return;
+    if (v->space->loaded == v) v->space->loaded = NULL;
+    space_unref(r, v->space);
+    v->space = NULL;
+}
+
+void vtask_unload(struct space *s) {
+    struct vtask *v = s->loaded;
+    if (!v) return;
+    if (!v->xstate) v->xstate = malloc(XSTATE_MAX);
+    v->xstate_size = tracee_get_xstate(s->pid, v->xstate, XSTATE_MAX);
+    s->loaded = NULL;
+}
+
+void vtask_load(struct vtask *v) {
+    struct space *s = v->space;
+    if (s->loaded == v) return;
+    vtask_unload(s);
+    if (v->xstate_size) tracee_set_xstate(s->pid, v->xstate, v->xstate_size);
+    s->loaded = v;
+}
+
+static void set_xstate(struct vtask *v, const void *data, size_t len) {
+    if (len > XSTATE_MAX) return;
+    if (!v->xstate) v->xstate = malloc(XSTATE_MAX);
+    memcpy(v->xstate, data, len);
+    v->xstate_size = len;
+    if (v->space->loaded == v) tracee_set_xstate(v->space->pid, v->xstate, len);
+}
+
+// One stop. `end`: 0, or where a string instruction that repeats ends, which is what a single step of it is to reach.
+static int resume(struct vtask *v, bool one, uint64_t end, int *status, struct rf_error *err) {
+    struct space *s = v->space;
+    struct user_regs_struct regs = v->pub.regs;
+    vtask_load(v);
+    regs.orig_rax = ~0ull;
+    bool set = tracee_set_regs(s->pid, &regs), whole = set && end && tracee_stop_at(s->pid, end);
+    // SYSEMU_SINGLESTEP, so that a syscall instruction does not reach the kernel.
+    bool stopped = set &&
+                   ptrace(one && !whole ? PTRACE_SYSEMU_SINGLESTEP : PTRACE_SYSEMU, s->pid, 0, 0) == 0 &&
+                   stub_wait(s->pid, status);
+    if (whole) tracee_stop_at(s->pid, 0);
+    if (!stopped) {
+        char how[64];
+        describe_status(how, sizeof how, *status);
+        return rf_fail(err, RF_DIVERGED, "replay diverged: the replay task of process %d %s", v->pub.pid,
+                       how);
+    }
+    if (!tracee_get_regs(s->pid, &v->pub.regs))
+        return rf_fail_errno(err, RF_CANNOT, "lost the replay task of process %d", v->pub.pid);
+    v->pub.regs.eflags &= ~EFLAGS_IGNORED;
+    if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) v->pub.regs.rax = v->pub.regs.orig_rax;
+    return 0;
+}
+
+// A step of a string instruction, which the CPU makes one iteration a step, and a watchpoint stops behind each iteration.
+static int step_string(struct replay *r, struct vtask *v, int length, int *status, struct rf_error *err) {
+    uint64_t at = v->pub.regs.rip;
+    for (siginfo_t info;;) {
+        if (resume(v, true, at + (uint64_t)length, status, err) < 0) return -1;
+        bool within = v->pub.regs.rip == at && !(*status >> 16) && WSTOPSIG(*status) == SIGTRAP &&
+                      ptrace(PTRACE_GETSIGINFO, v->space->pid, 0, &info) == 0 &&
+                      (info.si_code == TRAP_TRACE || info.si_code == TRAP_HWBKPT);
+        if (!within) return 0;
+        if (v->space->watched) watch_hit_now(r, v);
+    }
+}
+
+int vtask_resume(struct replay *r, struct vtask *v, bool one, int *status, struct rf_error *err) {
+    uint8_t code[CODE_LONGEST];
+    if (!one) return resume(v, false, 0, status, err);
+    tracee_read_code(v->space->pid, v->space->mem_fd, v->pub.regs.rip, code);
+    int length = code_repeats(code, sizeof code);
+    return length ? step_string(r, v, length, status, err) : resume(v, true, 0, status, err);
+}
+
+int vtask_run(struct replay *r, struct vtask *v, int *status, struct rf_error *err) {
+    struct space *s = v->space;
+    for (;;) {
+        if (vtask_resume(r, v, false, status, err) < 0) return -1;
+        siginfo_t info;
+        if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) return 0;
+        bool trap = WSTOPSIG(*status) == SIGTRAP && ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) == 0;
+        if (trap && info.si_code == TRAP_HWBKPT && s->watched) {
+            watch_hit_now(r, v);
+            continue;
+        }
+        if (trap && info.si_code == SI_KERNEL && breaks_at(s, v->pub.regs.rip - 1, false)) {
+            v->pub.regs.rip--;
+            int done = breaks_hit(r, v, status, err);
+            if (done < 0) return -1;
+            if (done) continue;
+            if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) return 0;
+        }
+        // Sent from outside to our process group (a terminal's Ctrl-C): not for the recording.
+        if (!(*status >> 16) && WSTOPSIG(*status) != SIGTRAP &&
+            ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) == 0 && info.si_code <= 0)
+            continue;
+        if (*status >> 16) continue;
+        return 0;
+    }
+}
+
+int vtask_single_step(struct replay *r, struct vtask *v, struct rf_error *err) {
+    struct space *s = v->space;
+    uint8_t code[2] = {0};
+    int status = 0;
+    if (breaks_at(s, v->pub.regs.rip, true)) return breaks_hit(r, v, &status, err) < 0 ? -1 : 0;
+    space_read(s, v->pub.regs.rip, code, 2);
+    for (siginfo_t info;;) {
+        if (vtask_resume(r, v, true, &status, err) < 0) return -1;
+        if (status >> 16) continue;
+        if (WSTOPSIG(status) == SIGTRAP || WSTOPSIG(status) == (SIGTRAP | 0x80)) break;
+        // Sent from outside to our process group (a terminal's Ctrl-C): not for the recording.
+        if (ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) == 0 && info.si_code <= 0) continue;
+        return rf_fail(err, RF_DIVERGED, "replay diverged: the instruction at pc 0x%llx raised SIG%s",
+                       v->pub.regs.rip, sigabbrev_np(WSTOPSIG(status)));
+    }
+    if (code[code[0] == 0x66] == 0x9c) { // pushf pushed our TF
+        uint16_t flags;
+        space_read(s, v->pub.regs.rsp, &flags, 2);
+        flags &= (uint16_t)~0x100;
+        space_poke(s, v->pub.regs.rsp, &flags, 2);
+    }
+    if (s->watched) watch_hit_now(r, v);
+    return 0;
+}
+
+// ---- effects
+
+static int write_mem(struct replay *r, const struct event *e, struct vtask *v, struct space *s,
+                     const struct piece *p, struct rf_error *err) {
+    if (p->v[0] + p->len > REPLAY_PAGE && p->v[0] < REPLAY_PAGE + 4096)
+        return rf_fail(err, RF_BAD_TRACE, "event %llu writes to refork's own page",
+                       (unsigned long long)e->number);
+    if (space_poke(s, p->v[0], p->data, p->len)) {
+        if (r->watch.address && s->id == r->watch.space) watch_kernel_write(r, v, p->v[0], p->len);
+        return 0;
+    }
+    r->error = err;
+    return diverged(r, e, v, "%zu bytes at 0x%llx were written in the recording and cannot be in replay",
+                    p->len, (unsigned long long)p->v[0]);
+}
+
+static void echo(struct replay *r, struct vtask *v, const void *bytes, size_t len) {
+    int stream = fdtable_stream(v->fds, (int)v->pub.args[0]);
+    FILE *out = stream == FDTABLE_STDOUT || stream == FDTABLE_TERMINAL ? r->options.echo_out
+                : stream == FDTABLE_STDERR                             ? r->options.echo_err
+                                                                       : NULL;
+    if (out) fwrite(bytes, 1, len, out);
+}
+
+static int check_hash(struct replay *r, const struct event *e, struct vtask *v, const struct piece *p,
+                      struct rf_error *err) {
+    uint64_t len = p->v[1];
+    if (len > 1ull << 31)
+        return rf_fail(err, RF_BAD_TRACE, "event %llu: impossible length of written data",
+                       (unsigned long long)e->number);
+    char small[8192], *bytes = len <= sizeof small ? small : malloc(len);
+    r->error = err;
+    int result = 0;
+    if (!bytes || !space_read(v->space, p->v[0], bytes, len))
+        result = diverged(r, e, v, "the %llu bytes at 0x%llx that the program wrote cannot be read",
+                          (unsigned long long)len, (unsigned long long)p->v[0]);
+    else if (XXH3_64bits(bytes, len) != p->v[2])
+        result = diverged(
+            r, e, v,
+            "the program wrote other data than in the recording (%llu bytes at 0x%llx); replayed: \"%.60s\"",
+            (unsigned long long)len, (unsigned long long)p->v[0], bytes);
+    else
+        echo(r, v, bytes, len);
+    if (bytes != small) free(bytes);
+    return result;
+}
+
+static int apply_pieces(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    for (size_t i = 0; i < e->piece_count; i++) {
+        const struct piece *p = &e->pieces[i];
+        switch (p->kind) {
+        case PIECE_MEM:
+            if (write_mem(r, e, v, v->space, p, err) < 0) return -1;
+            break;
+        case PIECE_HASH:
+            if (check_hash(r, e, v, p, err) < 0) return -1;
+            break;
+        case PIECE_REGS:
+            if (e->kind == EV_BIRTH) break;
+            if (p->len != sizeof v->pub.regs)
+                return rf_fail(err, RF_BAD_TRACE, "event %llu: registers of an odd size",
+                               (unsigned long long)e->number);
+            memcpy(&v->pub.regs, p->data, sizeof v->pub.regs);
+            break;
+        case PIECE_FILE:
+            if (space_write_file(r, p, err) < 0) return -1;
+            break;
+        case PIECE_XSTATE:
+            set_xstate(v, p->data, p->len);
+            break;
+        default:
+            break;
+        }
+    }
+    return 0;
+}
+
+static bool read_vtask(void *context, uint64_t address, void *buffer, size_t len) {
+    struct vtask *v = context;
+    return space_read(v->space, address, buffer, len);
+}
+
+static void set_name(struct vtask *v, const void *text, size_t len) {
+    memset(v->pub.name, 0, sizeof v->pub.name);
+    memcpy(v->pub.name, text, strnlen(text, len < sizeof v->pub.name - 1 ? len : sizeof v->pub.name - 1));
+}
+
+// pthread_setname_np of another thread: glibc opens that task's comm and writes into it.
+static void follow_comm(struct replay *r, const struct event *e, struct vtask *v) {
+    const uint64_t *a = v->pub.args;
+    char text[64] = "";
+    if (e->nr == SYS_openat || e->nr == SYS_open) {
+        int pid, tid, length = 0;
+        uint64_t path = a[e->nr == SYS_openat];
+        for (size_t i = 0; i < sizeof text - 1 && read_vtask(v, path + i, &text[i], 1) && text[i]; i++)
+            continue;
+        bool other = sscanf(text, "/proc/self/task/%d/comm%n", &tid, &length) == 1 && length > 0;
+        if (!other) other = sscanf(text, "/proc/%d/task/%d/comm%n", &pid, &tid, &length) == 2 && length > 0;
+        if (!other || text[length]) return;
+        v->comm_fd = (int)e->ret;
+        v->comm_tid = tid;
+    } else if (v->comm_tid && (int)a[0] == v->comm_fd) {
+        if (e->nr == SYS_close) v->comm_tid = 0;
+        if (e->nr != SYS_write) return;
+        struct vtask *named = vtask_find(r, v->comm_tid);
+        size_t len = a[2] < 15 ? (size_t)a[2] : 15;
+        if (!named || !read_vtask(v, a[1], text, len)) return;
+        text[strcspn(text, "\n")] = 0;
+        set_name(named, text, len);
+    }
+}
+
+// What a call that has returned did to the task itself.
+static int syscall_effects(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    int64_t ret = e->ret;
+    const uint64_t *a = v->pub.args;
+    v->pub.regs.rax = (uint64_t)ret;
+    v->at_entry = false;
+    v->restart = ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK ? ret : 0;
+    if (syscall_row(e->nr)->policy == POLICY_MEMORY && space_syscall(r, v->space, e, a, err) < 0) return -1;
+    if (apply_pieces(r, e, v, err) < 0) return -1;
+    v->fds = fdtable_syscall(v->fds, e->nr, a, ret, read_vtask, v);
+    if (ret < 0 && ret > -4096) return 0;
+    if (e->nr == SYS_arch_prctl && a[0] == 0x1002) v->pub.regs.fs_base = a[1];
+    if (e->nr == SYS_arch_prctl && a[0] == 0x1001) v->pub.regs.gs_base = a[1];
+    if (e->nr == SYS_prctl && a[0] == PR_SET_NAME) {
+        char name[16] = "";
+        if (read_vtask(v, a[1], name, 15)) set_name(v, name, 15);
+    }
+    follow_comm(r, e, v);
+    return 0;
+}
+
+// ---- running to a landmark
+
+// A call that was interrupted and is made again: the kernel puts the pc back onto the syscall instruction.
+static void restart(struct vtask *v) {
+    if (!v->restart) return;
+    v->pub.regs.rip -= 2;
+    v->pub.regs.rax = v->restart == -ERESTART_RESTARTBLOCK ? SYS_restart_syscall : (uint64_t)v->pub.nr;
+    v->restart = 0;
+}
+
+static int run_to_syscall(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    int status = 0;
+    r->error = err;
+    restart(v);
+    if (v->at_entry) return diverged(r, e, v, "the task is in a syscall already");
+    if (vtask_run(r, v, &status, err) < 0) return -1;
+    if (WSTOPSIG(status) != (SIGTRAP | 0x80)) {
+        char how[64], regs[600];
+        describe_status(how, sizeof how, status);
+        divergence_regs(regs, sizeof regs, &e->regs, &v->pub.regs);
+        return diverged(r, e, v, "instead the program %s at pc 0x%llx%s", how, v->pub.regs.rip, regs);
+    }
+    return check_regs(r, e, v, err);
+}
+
+static int enter(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    if (run_to_syscall(r, e, v, err) < 0) return -1;
+    v->at_entry = v->pub.in_syscall = true;
+    v->pub.nr = e->nr;
+    const uint64_t a[6] = {e->regs.rdi, e->regs.rsi, e->regs.rdx, e->regs.r10, e->regs.r8, e->regs.r9};
+    memcpy(v->pub.args, a, sizeof a);
+    return e->kind == EV_ENTER ? apply_pieces(r, e, v, err) : 0;
+}
+
+static int on_syscall(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    if (enter(r, e, v, err) < 0) return -1;
+    v->pub.in_syscall = false;
+    return syscall_effects(r, e, v, err);
+}
+
+static int on_exit_event(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    r->error = err;
+    if (!v->at_entry || v->pub.nr != e->nr) return diverged(r, e, v, "the task is not in that call");
+    v->pub.in_syscall = false;
+    return syscall_effects(r, e, v, err);
+}
+
+static int on_birth(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    const struct piece *regs = event_piece(e, PIECE_REGS, NULL);
+    if (!regs || regs->len != sizeof(struct user_regs_struct))
+        return rf_fail(err, RF_BAD_TRACE, "event %llu: a birth without registers",
+                       (unsigned long long)e->number);
+    struct space *s = v->space;
+    vtask_load(v);
+    vtask_unload(s); // the child begins with its parent's extended registers
+    if (!(e->flags & EVF_VM)) {
+        if (!(s = space_fork(r, s, err))) return -1;
+        watch_forked(r, v->space, s);
+    }
+    struct vtask *c = vtask_new(r, (int)e->ret, (int)e->aux, e->number);
+    c->space = s;
+    s->refs++;
+    c->pub.parent_tid = v->pub.tid;
+    memcpy(c->pub.name, v->pub.name, sizeof c->pub.name);
+    memcpy(&c->pub.regs, regs->data, sizeof c->pub.regs);
+    if (v->xstate_size) set_xstate(c, v->xstate, v->xstate_size);
+    uint64_t flags = v->pub.nr == SYS_clone ? v->pub.args[0] : 0;
+    if (v->pub.nr == SYS_clone3) read_vtask(v, v->pub.args[0], &flags, 8);
+    c->fds = flags & 0x400 /* CLONE_FILES */ ? fdtable_ref(v->fds) : fdtable_clone(v->fds);
+    for (size_t i = 0; i < e->piece_count; i++)
+        if (e->pieces[i].kind == PIECE_CHILDMEM && write_mem(r, e, c, s, &e->pieces[i], err) < 0) return -1;
+    return apply_pieces(r, e, v, err);
+}
+
+static int on_death(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    if (apply_pieces(r, e, v, err) < 0) return -1;
+    v->pub.death = e->number;
+    v->pub.in_syscall = false;
+    leave_space(r, v);
+    return 0;
+}
+
+static int on_exec(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    if (e->aux && (int)e->aux != e->tid) {
+        struct vtask *former = vtask_find(r, (int)e->aux);
+        if (former && former->space) v = former;
+    }
+    if (!v) {
+        v = vtask_new(r, e->tid, e->tid, e->number);
+        v->fds = fdtable_new();
+    } else {
+        for (size_t i = 0; i < r->task_count; i++) {
+            struct vtask *o = r->tasks[i];
+            if (o == v || !o->space || o->pub.pid != v->pub.pid) continue;
+            o->pub.death = e->number;
+            leave_space(r, o);
+        }
+        leave_space(r, v);
+        v->pub.tid = e->tid;
+        v->fds = fdtable_exec(v->fds);
+    }
+    struct space *s = space_new(r, err);
+    if (!s) return -1;
+    v->space = s;
+    s->refs = 1;
+    v->at_entry = v->pub.in_syscall = false;
+    v->restart = 0;
+    const struct piece *value = event_piece(e, PIECE_VALUE, NULL);
+    if (value) s->stack_limit = value->v[0];
+    for (size_t i = 0; i < e->piece_count; i++) {
+        const struct piece *p = &e->pieces[i];
+        if (p->kind == PIECE_MAP && space_map(r, s, p, NULL, true, err) < 0) return -1;
+        if (p->kind == PIECE_TEXT && p->v[0] == TEXT_NAME) set_name(v, p->data ? p->data : "", p->len);
+    }
+    return apply_pieces(r, e, v, err);
+}
+
+static int on_tick(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    uint64_t limit = (uint64_t)e->ret, none = ~0ull, count = 0;
+    int status = 0;
+    r->error = err;
+    restart(v);
+    struct space *s = v->space;
+    if (!tracee_poke(s->pid, s->mem_fd, ANNEX_LIMIT, &limit, 8))
+        return diverged(r, e, v, "there is no PLT clock");
+    if (vtask_run(r, v, &status, err) < 0) return -1;
+    tracee_read(s->pid, s->mem_fd, ANNEX_COUNT, &count, 8);
+    tracee_poke(s->pid, s->mem_fd, ANNEX_LIMIT, &none, 8);
+    if (WSTOPSIG(status) != SIGTRAP || count != limit) {
+        char how[64], regs[500];
+        describe_status(how, sizeof how, status);
+        divergence_regs(regs, sizeof regs, &e->regs, &v->pub.regs);
+        return diverged(r, e, v,
+                        "at count %llu of the PLT clock instead of %llu the program %s at pc 0x%llx%s",
+                        (unsigned long long)count, (unsigned long long)limit, how, v->pub.regs.rip, regs);
+    }
+    if (annex_contains(v->pub.regs.rip)) {
+        v->pub.regs.r11 = 0;
+        v->pub.regs.eflags = ANNEX_TRAP_FLAGS(v->pub.regs.eflags);
+    }
+    return check_regs(r, e, v, err);
+}
+
+static int run_to_signal(struct replay *r, const struct event *e, struct vtask *v, int sig,
+                         struct rf_error *err) {
+    int status = 0;
+    r->error = err;
+    restart(v);
+    if (vtask_run(r, v, &status, err) < 0) return -1;
+    int got = WSTOPSIG(status);
+    // An instruction that refork carries out shows as SIGSEGV (trapped) or SIGTRAP (patched): the event says
+    // which by its pc.
+    if (sig ? got != sig : got != SIGSEGV && got != SIGTRAP) {
+        char how[64];
+        describe_status(how, sizeof how, status);
+        return diverged(r, e, v, "instead the program %s at pc 0x%llx", how, v->pub.regs.rip);
+    }
+    return check_regs(r, e, v, err);
+}
+
+static int on_trap(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    if (run_to_signal(r, e, v, 0, err) < 0) return -1;
+    return apply_pieces(r, e, v, err);
+}
+
+static int on_signal(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    if (e->aux == 1 && run_to_syscall(r, e, v, err) < 0) return -1;
+    if (e->aux == 2 && run_to_signal(r, e, v, e->nr, err) < 0) return -1;
+    v->restart = 0; // the frame says how the interrupted call goes on
+    v->at_entry = false;
+    return apply_pieces(r, e, v, err);
+}
+
+static int on_state(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    restart(v);
+    if (state_search(r, v, e, err) < 0) return -1;
+    struct loop_site site;
+    const struct piece *p = event_piece(e, PIECE_SITE, NULL);
+    if (p && p->len == sizeof site) {
+        memcpy(&site, p->data, sizeof site);
+        breaks_site(v->space, &site);
+    }
+    return check_regs(r, e, v, err);
+}
+
+// The int3 is there only while the task runs towards it: whatever looks at memory afterwards sees the program's own
+// byte. A task that starts at the address has not come to it.
+static int come_to(struct replay *r, const struct event *e, struct vtask *v, uint64_t at,
+                   struct rf_error *err) {
+    struct space *s = v->space;
+    for (uint64_t arrivals = 0; arrivals < e->aux;) {
+        // The instruction under the int3 by itself. It may lead back to where it stands.
+        if (v->pub.regs.rip == at) {
+            if (vtask_single_step(r, v, err) < 0) return -1;
+            if (v->pub.regs.rip == at) {
+                arrivals++;
+                continue;
+            }
+        }
+        int status = 0;
+        uint8_t own;
+        if (!tracee_read(s->pid, s->mem_fd, at, &own, 1) || !tracee_write(s->mem_fd, at, "\xcc", 1))
+            return diverged(r, e, v, "there is no code at 0x%llx", (unsigned long long)at);
+        int result = vtask_run(r, v, &status, err);
+        tracee_write(s->mem_fd, at, &own, 1);
+        if (result < 0) return -1;
+        if (WSTOPSIG(status) != SIGTRAP || v->pub.regs.rip != at + 1) {
+            char how[64], regs[500];
+            describe_status(how, sizeof how, status);
+            divergence_regs(regs, sizeof regs, &e->regs, &v->pub.regs);
+            return diverged(r, e, v, "before arrival %llu of %llu at 0x%llx the program %s at pc 0x%llx%s",
+                            (unsigned long long)arrivals + 1, (unsigned long long)e->aux,
+                            (unsigned long long)at, how, v->pub.regs.rip, regs);
+        }
+        v->pub.regs.rip = at;
+        arrivals++;
+    }
+    return e->nr == BREAK_BEHIND ? vtask_single_step(r, v, err) : 0;
+}
+
+static int on_break(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    uint64_t at = (uint64_t)e->ret;
+    r->error = err;
+    if (!e->aux || (at >= REPLAY_PAGE && at < REPLAY_PAGE + 4096))
+        return rf_fail(err, RF_BAD_TRACE, "event %llu: impossible arrival %llu at 0x%llx",
+                       (unsigned long long)e->number, (unsigned long long)e->aux, (unsigned long long)at);
+    restart(v);
+    // A breakpoint of the analysis at the same place makes room; it is told of each arrival by the single steps.
+    breaks_search(v->space, NULL, at, 1, 0);
+    int result = come_to(r, e, v, at, err);
+    breaks_searched(v->space, NULL, at, 1);
+    return result < 0 ? -1 : check_regs(r, e, v, err);
+}
+
+static int on_patch(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    for (size_t i = 0; i < e->piece_count; i++)
+        if (e->pieces[i].kind == PIECE_MAP && space_map(r, v->space, &e->pieces[i], NULL, false, err) < 0)
+            return -1;
+    if (apply_pieces(r, e, v, err) < 0) return -1;
+    breaks_patched(v->space);
+    return 0;
+}
+
+static int on_other(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    (void)r, (void)e, (void)v, (void)err;
+    return 0;
+}
+
+static const struct {
+    int (*step)(struct replay *, const struct event *, struct vtask *, struct rf_error *);
+    bool needs_task, needs_regs;
+} steps[EV_KINDS] = {
+    [EV_EXEC] = {on_exec, false, false},  [EV_SYSCALL] = {on_syscall, true, true},
+    [EV_ENTER] = {enter, true, true},     [EV_EXIT] = {on_exit_event, true, false},
+    [EV_BIRTH] = {on_birth, true, false}, [EV_DEATH] = {on_death, true, false},
+    [EV_TICK] = {on_tick, true, true},    [EV_STATE] = {on_state, true, true},
+    [EV_TRAP] = {on_trap, true, true},    [EV_SIGNAL] = {on_signal, true, false},
+    [EV_PATCH] = {on_patch, true, false}, [EV_STUCK] = {on_other, false, false},
+    [EV_NOTE] = {on_other, false, false}, [EV_END] = {on_other, false, false},
+    [EV_BREAK] = {on_break, true, true},
+};
+
+int step_event(struct replay *r, const struct event *e, struct rf_error *err) {
+    if (e->kind >= EV_KINDS || !steps[e->kind].step)
+        return rf_fail(err, RF_BAD_TRACE, "event %llu is of the unknown kind %d",
+                       (unsigned long long)e->number, e->kind);
+    struct vtask *v = vtask_find(r, e->tid);
+    if (steps[e->kind].needs_task && (!v || !v->space))
+        return rf_fail(err, RF_BAD_TRACE, "event %llu is of task %d, which does not exist then",
+                       (unsigned long long)e->number, e->tid);
+    bool regs = steps[e->kind].needs_regs || (e->kind == EV_SIGNAL && e->aux);
+    if (regs && !(e->flags & EVF_REGS))
+        return rf_fail(err, RF_BAD_TRACE, "event %llu lacks its registers", (unsigned long long)e->number);
+    if (e->kind == EV_EXEC && v && !v->space) v = NULL;
+    if (steps[e->kind].step(r, e, v, err) < 0) return -1;
+    if ((v = vtask_find(r, e->tid))) v->pub.last_event = e->number;
+    return 0;
+}

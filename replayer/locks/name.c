@@ -1,0 +1,54 @@
+#include "replayer/locks/name.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+bool lock_is_waiter_pool(const struct data_symbol *symbol) {
+    const char *end = strstr(symbol->name, "__waiter_pool_base::_S_for(");
+    return end && strstr(end, "::__w");
+}
+
+// "queue+16"
+static bool by_symbol(struct symbols *s, const struct view *v, struct finding_lock *l) {
+    struct data_symbol symbol;
+    if (!symbols_data(s, v, l->address, &symbol)) return false;
+    if (lock_is_waiter_pool(&symbol)) {
+        snprintf(l->symbol, sizeof l->symbol, "a word of libstdc++'s shared waiter pool");
+        return true;
+    }
+    int n = snprintf(l->symbol, sizeof l->symbol, "%s", symbol.name);
+    if (symbol.offset && n < (int)sizeof l->symbol)
+        snprintf(l->symbol + n, sizeof l->symbol - (size_t)n, "+%lu", (long)symbol.offset);
+    if (symbol.file) snprintf(l->declared, sizeof l->declared, "%s:%d", symbol.file, symbol.line);
+    return true;
+}
+
+static void by_map(const struct view *v, bool shared, struct finding_lock *l) {
+    const struct view_map *map = view_find(v, l->address);
+    if (!map) return;
+    const char *name = map->name ? map->name : "";
+    l->of_this_run = shared || name[0] != '/';
+    if (shared)
+        snprintf(l->symbol, sizeof l->symbol, "lock 0x%lx in shared memory", (long)l->address);
+    else if (!strcmp(name, "[heap]"))
+        snprintf(l->symbol, sizeof l->symbol, "heap lock 0x%lx", (long)l->address);
+    else if (name[0] == '/')
+        snprintf(l->symbol, sizeof l->symbol, "%s+0x%lx", base_name(name),
+                 (long)(l->address - map->start + map->offset));
+    else
+        snprintf(l->symbol, sizeof l->symbol, "lock 0x%lx in %s", (long)l->address,
+                 *name ? name : "anonymous memory");
+}
+
+void lock_name(struct symbols *s, const struct view *v, const char *kind, uint64_t address, bool shared,
+               struct finding_lock *out) {
+    *out = (struct finding_lock){.address = address};
+    snprintf(out->kind, sizeof out->kind, "%s", kind);
+    out->unnamed = address && !by_symbol(s, v, out);
+    if (out->unnamed) by_map(v, shared, out);
+}

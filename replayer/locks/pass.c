@@ -1,0 +1,668 @@
+#include "replayer/locks/pass.h"
+
+#include "core/code.h"
+
+#include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+enum {
+    SPIN_LIMIT = 4096, // equal accesses in a row, then the rest of the slice is not looked at
+    ASK_EVERY = 2048,  // hits: whether the user wants to stop in the middle of a slice
+    SLOW_EVERY = 64,   // events: how often a word is looked at that has not yet behaved like a lock
+    FIELDS = 16,       // of a rwlock behind its word
+    DESCRIPTOR = 2304, // bytes of glibc's struct pthread at the thread pointer: flags that look like locks
+};
+#define RETURN_TAG (1ull << 63)
+
+struct pass_module {
+    uint64_t blob;
+    struct lock_module m;
+    uint32_t *places; // of each site: index + 1
+};
+
+struct call {
+    int tid;
+    uint32_t space;
+    uint64_t rsp, lock; // rsp: behind the return
+    uint16_t function;
+};
+
+struct waiter {
+    int tid;
+    uint32_t lock;
+    uint64_t event, time_us;
+};
+
+struct lock_pass {
+    struct timeline *timeline;
+    struct lock_history *history;
+    const struct lock_functions *functions;
+    bool cache, touches;
+    lock_pass_observer observer;
+    void *observer_context;
+    struct pass_module *modules;
+    size_t module_count;
+    uint32_t *space_ids; // of history->spaces
+    size_t space_room, place_room, string_room;
+    struct call *calls;
+    size_t call_count, call_room;
+    struct waiter *waiters;
+    size_t waiter_count, waiter_room;
+    struct {
+        int tid;
+        uint32_t space;
+    } * tasks; // the space in which each was last
+    size_t task_count, task_room;
+    size_t recent[1024]; // by TID: the index of a task to look at first
+    uint32_t recent_id, recent_index;
+    uint64_t now_us, hits;
+    struct {
+        uint64_t event, rip, address, value;
+        int tid;
+        unsigned count;
+    } spin;
+};
+
+static void *grow(void *v, size_t *room, size_t count, size_t size) {
+    if (count < *room) return v;
+    *room = *room ? *room * 2 : 64;
+    v = realloc(v, *room * size);
+    rf_assert(v);
+    return v;
+}
+
+struct lock_pass *lock_pass_new(struct timeline *t, struct lock_history *h,
+                                const struct lock_functions *functions, bool cache) {
+    struct lock_pass *p = calloc(1, sizeof *p);
+    rf_assert(p);
+    p->timeline = t;
+    p->history = h;
+    p->functions = functions;
+    p->cache = cache;
+    return p;
+}
+
+void lock_pass_free(struct lock_pass *p) {
+    for (size_t i = 0; i < p->module_count; i++) {
+        lock_module_release(&p->modules[i].m);
+        free(p->modules[i].places);
+    }
+    free(p->modules);
+    free(p->space_ids);
+    free(p->calls);
+    free(p->waiters);
+    free(p->tasks);
+    free(p);
+}
+
+void lock_pass_observe(struct lock_pass *p, lock_pass_observer observer, void *context) {
+    p->observer = observer;
+    p->observer_context = context;
+}
+
+void lock_pass_touches(struct lock_pass *p) {
+    p->touches = true;
+}
+
+// ---- names
+
+static int32_t add_string(struct lock_pass *p, const char *text) {
+    struct lock_history *h = p->history;
+    if (!text) return -1;
+    size_t len = strlen(text) + 1;
+    if (h->strings_len + len > 1u << 30) return -1;
+    while (h->strings_len + len > p->string_room) {
+        p->string_room = p->string_room ? p->string_room * 2 : 4096;
+        h->strings = realloc(h->strings, p->string_room);
+        rf_assert(h->strings);
+    }
+    memcpy(h->strings + h->strings_len, text, len);
+    h->strings_len += len;
+    return (int32_t)(h->strings_len - len);
+}
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+// "queue+16"; a place in a module's data when no symbol covers it.
+static int32_t name_data(struct lock_pass *p, struct replay *r, int tid, uint64_t address) {
+    struct view view;
+    struct rf_error err;
+    struct data_symbol symbol;
+    char text[400];
+    if (replay_view(r, tid, &view, &err) < 0) return -1;
+    const struct view_map *map = view_find(&view, address);
+    if (!map || map->name[0] == '[') return -1;
+    timeline_foreign(p->timeline, true);
+    bool known = symbols_data(timeline_symbols(p->timeline), &view, address, &symbol);
+    timeline_foreign(p->timeline, false);
+    if (known && symbol.offset)
+        snprintf(text, sizeof text, "%.300s+%llu", symbol.name, (unsigned long long)symbol.offset);
+    else if (known)
+        snprintf(text, sizeof text, "%.380s", symbol.name);
+    else if (map->blob)
+        snprintf(text, sizeof text, "%.300s+0x%llx", base_name(map->name),
+                 (unsigned long long)(map->offset + address - map->start));
+    else
+        return -1;
+    return add_string(p, text);
+}
+
+static uint32_t place_of(struct lock_pass *p, struct replay *r, const struct break_hit *hit,
+                         struct pass_module *m, size_t site) {
+    struct lock_history *h = p->history;
+    if (m->places[site]) return m->places[site] - 1;
+    struct lock_place place = {
+        .blob = m->blob, .vaddr = m->m.sites[site].vaddr, .function = -1, .module = -1};
+    struct view view;
+    struct rf_error err;
+    if (replay_view(r, hit->tid, &view, &err) == 0) {
+        // The function itself, not what the compiler put into it.
+        enum { INLINED = 16 };
+        struct frame frames[INLINED];
+        const struct raw_frame raw = {.pc = hit->address, .exact = true};
+        timeline_foreign(p->timeline, true);
+        size_t n = symbols_frames(timeline_symbols(p->timeline), &view, &raw, 1, frames, INLINED);
+        timeline_foreign(p->timeline, false);
+        place.function = n ? add_string(p, frames[n - 1].function) : -1;
+        place.module = n ? add_string(p, frames[n - 1].module) : -1;
+    }
+    h->places = grow(h->places, &p->place_room, h->place_count, sizeof *h->places);
+    h->places[h->place_count++] = place;
+    m->places[site] = (uint32_t)h->place_count;
+    return m->places[site] - 1;
+}
+
+// ---- spaces
+
+static uint32_t add_space(struct lock_pass *p, uint32_t id, struct lock_space s) {
+    struct lock_history *h = p->history;
+    if (h->space_count == p->space_room) {
+        p->space_room = p->space_room ? p->space_room * 2 : 16;
+        h->spaces = realloc(h->spaces, p->space_room * sizeof *h->spaces);
+        p->space_ids = realloc(p->space_ids, p->space_room * sizeof *p->space_ids);
+        rf_assert(h->spaces && p->space_ids);
+    }
+    p->space_ids[h->space_count] = id;
+    h->spaces[h->space_count] = s;
+    return (uint32_t)h->space_count++;
+}
+
+static uint32_t space_index(struct lock_pass *p, uint32_t id, int pid, uint64_t event) {
+    if (id == p->recent_id) return p->recent_index;
+    p->recent_id = id;
+    for (size_t i = p->history->space_count; i-- > 0;)
+        if (p->space_ids[i] == id) return p->recent_index = (uint32_t)i;
+    return p->recent_index =
+               add_space(p, id, (struct lock_space){.pid = pid, .begin = event, .parent = LOCK_SHARED});
+}
+
+static uint32_t space_id(const struct lock_pass *p, uint32_t index) {
+    return p->space_ids[index];
+}
+
+// The space that `tid` was in before this event; LOCK_SHARED: none known.
+static uint32_t *last_space(struct lock_pass *p, int tid) {
+    size_t *recent = &p->recent[(unsigned)tid % (sizeof p->recent / sizeof *p->recent)];
+    if (*recent < p->task_count && p->tasks[*recent].tid == tid) return &p->tasks[*recent].space;
+    for (size_t i = p->task_count; i-- > 0;)
+        if (p->tasks[i].tid == tid) return &p->tasks[*recent = i].space;
+    *recent = p->task_count;
+    p->tasks = grow(p->tasks, &p->task_room, p->task_count, sizeof *p->tasks);
+    p->tasks[p->task_count].tid = tid;
+    p->tasks[p->task_count].space = LOCK_SHARED;
+    return &p->tasks[p->task_count++].space;
+}
+
+// ---- mappings
+
+static struct pass_module *module_of(struct lock_pass *p, struct replay *r,
+                                     const struct break_mapping *mapping) {
+    for (size_t i = 0; i < p->module_count; i++)
+        if (p->modules[i].blob == mapping->map.blob) return &p->modules[i];
+    p->modules = realloc(p->modules, (p->module_count + 1) * sizeof *p->modules);
+    rf_assert(p->modules);
+    struct pass_module *m = &p->modules[p->module_count++];
+    struct view view;
+    struct rf_error err;
+    size_t size = 0;
+    const void *image = replay_view(r, mapping->tid, &view, &err) == 0
+                            ? view.blob(view.context, mapping->map.blob, &size)
+                            : NULL;
+    *m = (struct pass_module){.blob = mapping->map.blob};
+    timeline_foreign(p->timeline, true);
+    lock_module_read(image, size, p->functions, p->cache, &m->m);
+    timeline_foreign(p->timeline, false);
+    m->places = calloc(m->m.count + 1, sizeof *m->places);
+    rf_assert(m->places);
+    return m;
+}
+
+static void mapped(void *context, struct replay *r, const struct break_mapping *mapping) {
+    struct lock_pass *p = context;
+    if (!mapping->map.blob) return;
+    struct pass_module *m = module_of(p, r, mapping);
+    uint64_t bias;
+    if (!m->m.elf || !elf_module_bias(m->m.elf, mapping->map.offset, mapping->map.start, &bias)) return;
+    uint64_t tag = (uint64_t)(m - p->modules) << 32;
+    for (size_t i = 0; i < m->m.count; i++) {
+        uint64_t at = m->m.sites[i].vaddr + bias;
+        if (at < mapping->map.start || at >= mapping->map.end) continue;
+        p->history->sites++;
+        if (!replay_break_add(r, mapping->space, at, m->m.sites[i].length, tag | i)) p->history->uncovered++;
+    }
+}
+
+// ---- accesses
+
+struct place_in_memory {
+    uint32_t space; // index, or LOCK_SHARED
+    uint64_t identity, address;
+};
+
+static struct place_in_memory locate(struct replay *r, uint32_t space, uint32_t id, uint64_t address) {
+    struct place_in_memory m = {space, 0, address};
+    uint64_t identity, offset;
+    if (replay_space_shared(r, id, address, &identity, &offset))
+        m = (struct place_in_memory){LOCK_SHARED, identity, offset};
+    return m;
+}
+
+static struct lock *find_lock(const struct lock_pass *p, const struct place_in_memory *m, uint64_t back) {
+    return lock_words_find(&p->history->words, m->space, m->identity, m->address - back);
+}
+
+// In a function of that family an atomic instruction may work on another field of the object than its word.
+static bool is_field(const struct lock_pass *p, const struct place_in_memory *m, int family, int size) {
+    if (family == LOCK_NONE) return true;
+    if (family == LOCK_WORD) return false;
+    if (family == LOCK_SEMAPHORE ? size != 8 : size != 4) return true;
+    for (uint64_t back = 4; back < FIELDS; back += 4) {
+        const struct lock *l = find_lock(p, m, back);
+        if (l && l->family == family && family == LOCK_RWLOCK) return true;
+    }
+    return false;
+}
+
+static bool is_a_register(const struct user_regs_struct *u, uint64_t address) {
+    const uint64_t g[] = {u->rax, u->rbx, u->rcx, u->rdx, u->rsi, u->rdi, u->rbp, u->r8,
+                          u->r9,  u->r10, u->r11, u->r12, u->r13, u->r14, u->r15};
+    for (size_t i = 0; i < sizeof g / sizeof *g; i++)
+        if (g[i] == address) return true;
+    return false;
+}
+
+static void access_word(struct lock_pass *p, struct replay *r, const struct break_hit *hit,
+                        struct pass_module *m, size_t site, uint64_t address, int size,
+                        struct lock_access *a) {
+    struct lock_history *h = p->history;
+    int family = m->m.sites[site].family;
+    uint32_t space = space_index(p, hit->space, hit->pid, hit->next_event);
+    const struct place_in_memory at = locate(r, space, hit->space, address);
+    struct lock *l = find_lock(p, &at, 0);
+    if (!l) {
+        if (family == LOCK_WORD ? !lock_may_begin(a) : is_field(p, &at, family, size)) return;
+        if (family == LOCK_WORD && address - a->fs_base < DESCRIPTOR) return;
+        // An object begins where a register points; musl's mutex has its word 4 bytes behind.
+        bool begins = is_a_register(hit->regs, address) ||
+                      (family == LOCK_MUTEX && is_a_register(hit->regs, address - 4));
+        if (family != LOCK_WORD && !begins) return;
+        l = lock_words_add(&h->words, at.space, at.identity, at.address, family, size, a->before);
+        if (!l) return;
+        l->name = at.space == LOCK_SHARED ? -1 : name_data(p, r, hit->tid, address);
+    } else if (l->family == LOCK_WORD && family < LOCK_NONE) {
+        l->family = (uint8_t)family;
+    }
+    a->pc = place_of(p, r, hit, m, site);
+    l->last_space = space;
+    l->last_address = address;
+    lock_accessed(&h->words, l, a);
+}
+
+static void touch_word(struct lock_pass *p, struct replay *r, const struct break_hit *hit,
+                       struct pass_module *m, size_t site, uint64_t address, const struct lock_access *a) {
+    if (m->m.sites[site].family != LOCK_WORD || address - a->fs_base < DESCRIPTOR) return;
+    uint32_t space = space_index(p, hit->space, hit->pid, hit->next_event);
+    const struct place_in_memory at = locate(r, space, hit->space, address);
+    if (at.space == LOCK_SHARED) return; // no fork leaves it behind
+    struct lock_touch *t =
+        lock_touches_at(&p->history->touches, space, address, place_of(p, r, hit, m, site), hit->tid);
+    if (!t) return;
+    if (!t->first) {
+        t->first = a->event;
+        t->name = name_data(p, r, hit->tid, address);
+    }
+    t->last = a->event;
+    t->changes += a->before != a->after;
+}
+
+// A loop that waits for another task: nobody else runs in this slice, so the rest of it does the same.
+static bool spins(struct lock_pass *p, const struct break_hit *hit, uint64_t rip, uint64_t address,
+                  uint64_t value, bool same) {
+    bool again = same && p->spin.event == hit->next_event && p->spin.tid == hit->tid && p->spin.rip == rip &&
+                 p->spin.address == address && p->spin.value == value;
+    p->spin.count = again ? p->spin.count + 1 : 0;
+    p->spin.event = hit->next_event;
+    p->spin.tid = hit->tid;
+    p->spin.rip = rip;
+    p->spin.address = address;
+    p->spin.value = value;
+    return p->spin.count >= SPIN_LIMIT;
+}
+
+static void observe(struct lock_pass *p, const struct break_hit *hit, const struct user_regs_struct *before,
+                    uint64_t address) {
+    struct user_regs_struct regs = *before;
+    regs.rip = hit->address;
+    struct break_hit copy = *hit;
+    copy.regs = &regs;
+    p->observer(p->observer_context, p, &copy, address);
+}
+
+static struct lock_access access_of(const struct lock_pass *p, const struct break_hit *hit) {
+    return (struct lock_access){.event = hit->next_event,
+                                .tid = hit->tid,
+                                .pc = LOCK_NO_PLACE,
+                                .fs_base = hit->regs->fs_base,
+                                .time_us = p->now_us};
+}
+
+static enum break_action on_atomic(struct lock_pass *p, struct replay *r, struct break_hit *hit,
+                                   struct pass_module *m, size_t site) {
+    struct atomic_result result;
+    struct user_regs_struct before = *hit->regs;
+    if (replay_break_atomic(r, hit, &result) != 0) return BREAK_EXECUTE;
+    bool same = result.before.low == result.after.low;
+    if (result.instruction.pair && result.instruction.size == 16) return BREAK_DONE;
+    if (p->observer) {
+        observe(p, hit, &before, result.address);
+    } else {
+        struct lock_access a = access_of(p, hit);
+        a.before = result.before.low;
+        a.after = result.after.low;
+        a.operation = result.instruction.operation;
+        a.failed = result.failed;
+        a.blind = m->m.sites[site].blind;
+        a.of_libc = m->m.libc;
+        struct break_hit told = *hit;
+        told.regs = &before;
+        access_word(p, r, &told, m, site, result.address, result.instruction.size, &a);
+        if (p->touches) touch_word(p, r, &told, m, site, result.address, &a);
+    }
+    if (spins(p, hit, before.rip, result.address, result.before.low, same))
+        replay_break_mute(r, hit->space, hit->address);
+    return BREAK_DONE;
+}
+
+static enum break_action on_store(struct lock_pass *p, struct replay *r, struct break_hit *hit,
+                                  struct pass_module *m, size_t site) {
+    const struct user_regs_struct *u = hit->regs;
+    const uint64_t gpr[16] = {u->rax, u->rbx, u->rcx, u->rdx, u->rsi, u->rdi, u->rbp, u->rsp,
+                              u->r8,  u->r9,  u->r10, u->r11, u->r12, u->r13, u->r14, u->r15};
+    struct memory_operand operand[4];
+    uint32_t before = 0;
+    int n = code_memory_operands(hit->code, hit->code_len, u->rip, gpr, u->fs_base, u->gs_base, operand);
+    if (n != 1 || operand[0].size != 4 || !replay_space_read(r, hit->space, operand[0].address, &before, 4))
+        return BREAK_EXECUTE;
+    if (p->observer) {
+        observe(p, hit, u, operand[0].address);
+        return BREAK_EXECUTE;
+    }
+    struct lock_access a = access_of(p, hit);
+    a.before = before;
+    a.after = 1;
+    access_word(p, r, hit, m, site, operand[0].address, 4, &a);
+    return BREAK_EXECUTE;
+}
+
+// ---- calls of functions that the user named
+
+static void call_told(struct lock_pass *p, struct replay *r, const struct break_hit *hit, uint64_t address,
+                      uint32_t place, bool acquired, bool failed) {
+    struct lock_history *h = p->history;
+    if (p->observer) {
+        if (acquired) observe(p, hit, hit->regs, address);
+        return;
+    }
+    uint32_t space = space_index(p, hit->space, hit->pid, hit->next_event);
+    const struct place_in_memory at = locate(r, space, hit->space, address);
+    struct lock *l = find_lock(p, &at, 0);
+    if (!l) {
+        l = lock_words_add(&h->words, at.space, at.identity, at.address, LOCK_CALLS, 0, 0);
+        if (!l) return;
+        l->name = at.space == LOCK_SHARED ? -1 : name_data(p, r, hit->tid, address);
+    }
+    // The user knows better than the word.
+    if (l->family != LOCK_CALLS) {
+        lock_gone(&h->words, l, hit->next_event);
+        l->family = LOCK_CALLS;
+    }
+    l->last_space = space;
+    l->last_address = address;
+    struct lock_access a = access_of(p, hit);
+    a.pc = place;
+    a.failed = failed;
+    if (acquired)
+        lock_call_acquired(&h->words, l, &a);
+    else
+        lock_call_released(&h->words, l, &a);
+}
+
+static uint64_t argument(const struct user_regs_struct *u, int number) {
+    const uint64_t arguments[] = {u->rdi, u->rsi, u->rdx, u->rcx, u->r8, u->r9};
+    return arguments[(number - 1) % 6];
+}
+
+static enum break_action on_call(struct lock_pass *p, struct replay *r, struct break_hit *hit,
+                                 struct pass_module *m, size_t site) {
+    uint16_t index = m->m.sites[site].function;
+    const struct lock_function *f = &p->functions->v[index];
+    uint64_t address = argument(hit->regs, f->argument), back;
+    uint32_t place = place_of(p, r, hit, m, site);
+    if (f->kind == LOCK_CALL_RELEASE) {
+        call_told(p, r, hit, address, place, false, false);
+        return BREAK_EXECUTE;
+    }
+    if (!replay_space_read(r, hit->space, hit->regs->rsp, &back, 8)) return BREAK_EXECUTE;
+    p->calls = grow(p->calls, &p->call_room, p->call_count, sizeof *p->calls);
+    p->calls[p->call_count++] = (struct call){
+        .tid = hit->tid, .space = hit->space, .rsp = hit->regs->rsp + 8, .lock = address, .function = index};
+    // Where the caller's code cannot be stopped (made at run time) the call counts as soon as it begins.
+    if (!replay_break_add(r, hit->space, back, 0, RETURN_TAG | place) && f->kind == LOCK_CALL_ACQUIRE) {
+        p->call_count--;
+        call_told(p, r, hit, address, place, true, false);
+    }
+    return BREAK_EXECUTE;
+}
+
+static enum break_action on_return(struct lock_pass *p, struct replay *r, struct break_hit *hit) {
+    for (size_t i = p->call_count; i-- > 0;) {
+        struct call c = p->calls[i];
+        if (c.tid != hit->tid || c.space != hit->space || c.rsp > hit->regs->rsp) continue;
+        memmove(p->calls + i, p->calls + i + 1, (p->call_count - i - 1) * sizeof *p->calls);
+        p->call_count--;
+        if (c.rsp != hit->regs->rsp) continue; // left by a longjmp
+        const struct lock_function *f = &p->functions->v[c.function];
+        bool zero = !(uint32_t)hit->regs->rax;
+        bool failed = f->kind == LOCK_CALL_TRY && zero == f->fails_zero;
+        call_told(p, r, hit, c.lock, (uint32_t)(hit->tag & ~RETURN_TAG), true, failed);
+        break;
+    }
+    return BREAK_EXECUTE;
+}
+
+static enum break_action on_hit(void *context, struct replay *r, struct break_hit *hit) {
+    struct lock_pass *p = context;
+    struct rf_error ignored;
+    if (++p->hits % ASK_EVERY == 0 && !p->observer &&
+        timeline_report(p->timeline, timeline_position(p->timeline) - p->history->from,
+                        p->history->to - p->history->from, &ignored) < 0)
+        return BREAK_STOP;
+    if (hit->tag & RETURN_TAG) return on_return(p, r, hit);
+    struct pass_module *m = &p->modules[hit->tag >> 32];
+    size_t site = (uint32_t)hit->tag;
+    switch (m->m.sites[site].kind) {
+    case LOCK_SITE_STORE:
+        return on_store(p, r, hit, m, site);
+    case LOCK_SITE_CALL:
+        return on_call(p, r, hit, m, site);
+    default:
+        return on_atomic(p, r, hit, m, site);
+    }
+}
+
+// ---- events
+
+static bool is_slow(const struct lock *l, const struct event *e) {
+    return l->family == LOCK_WORD && !l->released && !l->waits && e->number - l->last_event > SLOW_EVERY;
+}
+
+// What changed without an atomic instruction in the slice that has just ended.
+static void look_at_open(struct lock_pass *p, struct replay *r, const struct event *e, uint32_t space) {
+    struct lock_words *w = &p->history->words;
+    size_t kept = 0;
+    for (size_t i = 0; i < w->open_count; i++) {
+        struct lock *l = &w->locks[w->open[i]];
+        if (!l->holder_count) {
+            l->open = l->watched = false;
+            continue;
+        }
+        w->open[kept++] = w->open[i];
+        if (l->family == LOCK_CALLS || (l->last_space != space && l->space != LOCK_SHARED)) continue;
+        bool slow = is_slow(l, e);
+        if (slow) l->watched = false;
+        if (slow && e->number % SLOW_EVERY && e->kind != EV_BIRTH) continue;
+        struct lock_access a = {.event = e->number,
+                                .tid = slow ? 0 : e->tid,
+                                .pc = LOCK_NO_PLACE,
+                                .before = l->value,
+                                .time_us = p->now_us,
+                                .unseen = true};
+        uint64_t now = 0;
+        if (!replay_space_read(r, space_id(p, l->last_space), l->last_address, &now,
+                               l->size <= 8 ? l->size : 8)) {
+            lock_gone(w, l, e->number);
+            continue;
+        }
+        a.after = now;
+        if (now != l->value) lock_accessed(w, l, &a);
+    }
+    w->open_count = kept;
+}
+
+static bool is_futex_wait(const uint64_t args[6]) {
+    int op = (int)args[1] & FUTEX_CMD_MASK;
+    return op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2;
+}
+
+// The lock whose futex word that is: of rwlocks it is behind the state word.
+static struct lock *futex_lock(struct lock_pass *p, struct replay *r, uint32_t space, uint64_t address) {
+    const struct place_in_memory at = locate(r, space, space_id(p, space), address);
+    struct lock *l = find_lock(p, &at, 0);
+    for (uint64_t back = 8; back <= 12 && !l; back += 4)
+        if ((l = find_lock(p, &at, back)) && l->family != LOCK_RWLOCK) l = NULL;
+    return l;
+}
+
+static void on_wait(struct lock_pass *p, struct replay *r, const struct event *e, uint32_t space) {
+    const uint64_t args[6] = {e->regs.rdi, e->regs.rsi};
+    if (e->nr != SYS_futex || !(e->flags & EVF_REGS) || !is_futex_wait(args)) return;
+    struct lock *l = futex_lock(p, r, space, args[0]);
+    if (!l) return;
+    lock_waited(&p->history->words, l, e->tid, e->number, e->number, 0, false);
+    if (e->kind != EV_ENTER) return;
+    p->waiters = grow(p->waiters, &p->waiter_room, p->waiter_count, sizeof *p->waiters);
+    p->waiters[p->waiter_count++] = (struct waiter){.tid = e->tid,
+                                                    .lock = (uint32_t)(l - p->history->words.locks),
+                                                    .event = e->number,
+                                                    .time_us = e->time_us};
+}
+
+static void wait_over(struct lock_pass *p, const struct event *e) {
+    for (size_t i = 0; i < p->waiter_count; i++) {
+        struct waiter w = p->waiters[i];
+        if (w.tid != e->tid) continue;
+        p->waiters[i] = p->waiters[--p->waiter_count];
+        lock_waited(&p->history->words, &p->history->words.locks[w.lock], w.tid, w.event, e->number,
+                    e->time_us - w.time_us, true);
+        return;
+    }
+}
+
+static void on_fork(struct lock_pass *p, struct replay *r, const struct event *e, uint32_t parent) {
+    struct lock_words *w = &p->history->words;
+    uint32_t id = replay_space_of(r, (int)e->ret);
+    if (!id || e->flags & EVF_VM) return;
+    uint32_t child = add_space(
+        p, id,
+        (struct lock_space){.pid = (int)e->aux, .begin = e->number, .parent = parent, .forker = e->tid});
+    *last_space(p, (int)e->ret) = child;
+    size_t open = w->open_count; // those of the child are added behind
+    for (size_t i = 0; i < open; i++) {
+        size_t lock = w->open[i];
+        if (w->locks[lock].space == parent && w->locks[lock].holder_count)
+            lock_inherited(w, lock, child, e->number);
+    }
+}
+
+// After an exec, or the death of its last task.
+static void leave_space(struct lock_pass *p, struct replay *r, uint32_t space, uint64_t event) {
+    struct lock_words *w = &p->history->words;
+    if (space == LOCK_SHARED) return;
+    for (size_t i = 0; i < replay_task_count(r); i++)
+        if (replay_space_of(r, replay_task_at(r, i)->tid) == space_id(p, space)) return;
+    for (size_t i = 0; i < w->open_count; i++)
+        if (w->locks[w->open[i]].space == space) lock_gone(w, &w->locks[w->open[i]], event);
+}
+
+static void on_step(void *context, struct replay *r, const struct event *e) {
+    struct lock_pass *p = context;
+    if (p->observer) return;
+    uint32_t *last = last_space(p, e->tid), before = *last, id = replay_space_of(r, e->tid);
+    const struct replay_task *task = replay_task_find(r, e->tid);
+    if (id && task) *last = space_index(p, id, task->pid, e->number);
+    uint32_t space = *last;
+    if (space != LOCK_SHARED && e->kind != EV_EXEC) look_at_open(p, r, e, space);
+    p->now_us = e->time_us;
+    switch (e->kind) {
+    case EV_SYSCALL:
+    case EV_ENTER:
+        for (size_t i = 0; i < p->history->words.open_count; i++)
+            lock_called(&p->history->words.locks[p->history->words.open[i]], e->tid, e->nr);
+        if (space != LOCK_SHARED) on_wait(p, r, e, space);
+        break;
+    case EV_EXIT:
+        wait_over(p, e);
+        break;
+    case EV_BIRTH:
+        if (space != LOCK_SHARED) on_fork(p, r, e, space);
+        break;
+    case EV_EXEC:
+        leave_space(p, r, before, e->number);
+        break;
+    case EV_DEATH:
+        wait_over(p, e);
+        leave_space(p, r, before, e->number);
+        break;
+    }
+}
+
+void lock_pass_tasks(struct lock_pass *p, struct replay *r) {
+    struct lock_history *h = p->history;
+    h->task_count = replay_task_count(r);
+    h->tasks = calloc(h->task_count + 1, sizeof *h->tasks);
+    rf_assert(h->tasks);
+    for (size_t i = 0; i < h->task_count; i++) {
+        const struct replay_task *task = replay_task_at(r, i);
+        h->tasks[i] = (struct lock_task){task->tid, task->pid, add_string(p, task->name)};
+    }
+}
+
+struct break_client lock_pass_client(struct lock_pass *p) {
+    return (struct break_client){.mapped = mapped, .hit = on_hit, .stepped = on_step, .context = p};
+}

@@ -1,0 +1,24 @@
+// One pass over the recording with breakpoints on all lock sites. Private to lock_history.c and lock_pass.c.
+#ifndef REFORK_REPLAYER_LOCKS_PASS_H
+#define REFORK_REPLAYER_LOCKS_PASS_H
+
+#include "replayer/engine/breakpoints.h"
+#include "replayer/locks/history.h"
+
+struct lock_pass;
+
+// An access of a task to a lock word, or a call that took or freed a lock, before the history gets it.
+typedef void (*lock_pass_observer)(void *context, struct lock_pass *p, const struct break_hit *hit,
+                                   uint64_t address);
+
+struct lock_pass *lock_pass_new(struct timeline *t, struct lock_history *h,
+                                const struct lock_functions *functions, bool cache);
+void lock_pass_free(struct lock_pass *p);
+// Only accesses are told, no history is made.
+void lock_pass_observe(struct lock_pass *p, lock_pass_observer observer, void *context);
+// history->touches is made as well.
+void lock_pass_touches(struct lock_pass *p);
+void lock_pass_tasks(struct lock_pass *p, struct replay *r); // notes who was there, at the end
+struct break_client lock_pass_client(struct lock_pass *p);
+
+#endif

@@ -1,0 +1,506 @@
+#include "replayer/locks/words.h"
+
+#include "core/atomic_emulate.h"
+#include "core/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    TID_MASK = 0x3fffffff, // FUTEX_TID_MASK
+    WRITE_LOCKED = 2,
+    READER_SHIFT = 3,
+    GUARD_PENDING = 0x100,
+    RUST_WRITE_LOCKED = 0x3fffffff,
+    SPINS = 16, // tries in a row: who only asks whether a flag is set asks once
+    SMALL = 16, // 1, 2, 3 of mutexes, 8 of absl's, 16 of musl's
+};
+
+const char *lock_family_name(int family) {
+    static const char *const names[] = {
+        [LOCK_WORD] = "lock word",    [LOCK_MUTEX] = "pthread_mutex",     [LOCK_RWLOCK] = "pthread_rwlock",
+        [LOCK_SEMAPHORE] = "sem",     [LOCK_SPIN] = "pthread_spin",       [LOCK_GUARD] = "guard of a static",
+        [LOCK_ONCE] = "pthread_once", [LOCK_CALLS] = "lock of functions",
+    };
+    return family >= 0 && family < LOCK_FAMILIES ? names[family] : "?";
+}
+
+static void *grow(void *v, size_t *room, size_t count, size_t size) {
+    if (count < *room) return v;
+    *room = *room ? *room * 2 : 64;
+    v = realloc(v, *room * size);
+    rf_assert(v);
+    return v;
+}
+
+// ---- the table
+
+static size_t slot_of(const struct lock_words *w, uint32_t space, uint64_t identity, uint64_t address) {
+    uint64_t h = (address ^ identity * 0x9e3779b97f4a7c15ull ^ (uint64_t)space << 40) * 0xff51afd7ed558ccdull;
+    size_t slot = (size_t)(h >> 20) & (w->table_size - 1);
+    for (; w->table[slot]; slot = (slot + 1) & (w->table_size - 1)) {
+        const struct lock *l = &w->locks[w->table[slot] - 1];
+        if (l->address == address && l->space == space && l->identity == identity) break;
+    }
+    return slot;
+}
+
+struct lock *lock_words_find(const struct lock_words *w, uint32_t space, uint64_t identity,
+                             uint64_t address) {
+    if (!w->table_size) return NULL;
+    uint32_t index = w->table[slot_of(w, space, identity, address)];
+    return index ? &w->locks[index - 1] : NULL;
+}
+
+static void grow_table(struct lock_words *w) {
+    free(w->table);
+    w->table_size = w->table_size ? w->table_size * 2 : 1024;
+    w->table = calloc(w->table_size, sizeof *w->table);
+    rf_assert(w->table);
+    for (size_t i = 0; i < w->count; i++)
+        w->table[slot_of(w, w->locks[i].space, w->locks[i].identity, w->locks[i].address)] = (uint32_t)i + 1;
+}
+
+struct lock *lock_words_add(struct lock_words *w, uint32_t space, uint64_t identity, uint64_t address,
+                            int family, int size, uint64_t value) {
+    if (w->count >= LOCK_WORDS_MAX) {
+        w->dropped = true;
+        return NULL;
+    }
+    w->locks = grow(w->locks, &w->room, w->count, sizeof *w->locks);
+    if (w->count * 2 >= w->table_size) grow_table(w);
+    w->table[slot_of(w, space, identity, address)] = (uint32_t)w->count + 1;
+    struct lock *l = &w->locks[w->count++];
+    *l = (struct lock){.space = space,
+                       .identity = identity,
+                       .address = address,
+                       .family = (uint8_t)family,
+                       .size = (uint8_t)size,
+                       .value = value,
+                       .name = -1};
+    return l;
+}
+
+void lock_words_release(struct lock_words *w) {
+    for (size_t i = 0; i < w->count; i++)
+        free(w->locks[i].holders);
+    free(w->locks);
+    free(w->table);
+    free(w->spans);
+    free(w->ops);
+    free(w->open);
+    *w = (struct lock_words){0};
+}
+
+// ---- values
+
+bool lock_value_held(int family, uint64_t value) {
+    switch (family) {
+    case LOCK_MUTEX:
+        // robust: FUTEX_OWNER_DIED or FUTEX_WAITERS alone is nobody
+        return value && (value < 0x40000000 || (value & TID_MASK));
+    case LOCK_RWLOCK:
+        return (value & WRITE_LOCKED) || (uint32_t)value >> READER_SHIFT;
+    case LOCK_SEMAPHORE:
+        return !(uint32_t)value;
+    case LOCK_SPIN:
+        return (int32_t)value <= 0;
+    case LOCK_GUARD:
+        return value & GUARD_PENDING;
+    case LOCK_ONCE:
+        return (value & 3) == 1;
+    default:
+        return value != 0;
+    }
+}
+
+static bool is_increase(int operation) {
+    return operation == ATOMIC_XADD || operation == ATOMIC_ADD || operation == ATOMIC_INC ||
+           operation == ATOMIC_ADC;
+}
+
+bool lock_may_begin(const struct lock_access *a) {
+    if (a->failed || a->before || !a->after) return false;
+    if (is_increase(a->operation) || a->operation == ATOMIC_SUB || a->operation == ATOMIC_DEC) return false;
+    uint64_t v = a->after;
+    return v <= SMALL || v == GUARD_PENDING || v == RUST_WRITE_LOCKED || v == a->fs_base ||
+           (v <= 0xffffffff && (v & TID_MASK) == (uint64_t)a->tid) || v == 0xff || v == 0xffffffff;
+}
+
+// ---- holders
+
+static void add_op(struct lock_words *w, const struct lock *l, const struct lock_access *a, int kind) {
+    if (w->op_count >= LOCK_OPS_MAX) {
+        w->ops_dropped = true;
+        return;
+    }
+    w->ops = grow(w->ops, &w->op_room, w->op_count, sizeof *w->ops);
+    w->ops[w->op_count++] = (struct lock_op){.lock = (uint32_t)(l - w->locks),
+                                             .kind = (uint8_t)kind,
+                                             .between = a->unseen,
+                                             .tid = a->tid,
+                                             .ordinal = a->unseen ? 0 : l->ordinal,
+                                             .pc = a->pc,
+                                             .event = a->event,
+                                             .before = a->before,
+                                             .after = a->after};
+}
+
+static void now_open(struct lock_words *w, struct lock *l) {
+    l->watched = true;
+    if (l->open) return;
+    l->open = true;
+    w->open = grow(w->open, &w->open_room, w->open_count, sizeof *w->open);
+    w->open[w->open_count++] = (uint32_t)(l - w->locks);
+}
+
+static void take(struct lock_words *w, struct lock *l, const struct lock_access *a, bool reader, int tid) {
+    struct lock_holder *more = realloc(l->holders, (l->holder_count + 1) * sizeof *more);
+    rf_assert(more);
+    l->holders = more;
+    l->holders[l->holder_count++] = (struct lock_holder){.tid = tid,
+                                                         .reader = reader,
+                                                         .event = a->event,
+                                                         .ordinal = a->unseen ? 0 : l->ordinal,
+                                                         .pc = a->pc,
+                                                         .time_us = a->time_us};
+    l->acquired++;
+    l->tried += !a->unseen && !a->blind;
+    l->of_libc |= a->of_libc;
+    struct lock_access op = *a;
+    op.tid = tid;
+    add_op(w, l, &op, LOCK_OP_ACQUIRE);
+    now_open(w, l);
+}
+
+static void close_span(struct lock_words *w, struct lock *l, size_t i, uint64_t to, uint64_t us, bool between,
+                       bool other) {
+    struct lock_span s = {.lock = (uint32_t)(l - w->locks),
+                          .to = to,
+                          .between = between,
+                          .by_other = other,
+                          .holder = l->holders[i]};
+    uint64_t length = to - s.holder.event;
+    bool longer = length > l->longest.to - l->longest.holder.event || !l->longest.to;
+    if (to && longer) {
+        l->longest = s;
+        l->longest_us = us > s.holder.time_us ? us - s.holder.time_us : 0;
+    }
+    l->held_events += to ? length : 0;
+    memmove(l->holders + i, l->holders + i + 1, (l->holder_count - i - 1) * sizeof *l->holders);
+    l->holder_count--;
+    if (to == s.holder.event) return;
+    if (w->span_count >= LOCK_SPANS_MAX) {
+        w->dropped = true;
+        return;
+    }
+    w->spans = grow(w->spans, &w->span_room, w->span_count, sizeof *w->spans);
+    w->spans[w->span_count++] = s;
+}
+
+static void leave(struct lock_words *w, struct lock *l, size_t i, const struct lock_access *a) {
+    bool other = l->holders[i].tid && a->tid && a->tid != l->holders[i].tid;
+    l->released++;
+    l->between += a->unseen;
+    l->released_by_other += other && !l->holders[i].inherited;
+    add_op(w, l, a, LOCK_OP_RELEASE);
+    close_span(w, l, i, a->event, a->time_us, a->unseen, other);
+}
+
+// The index of a holder: tid's own, else (any) the one that has held it longest; -1.
+static int holder_index(const struct lock *l, int tid, int reader, bool any) {
+    for (uint32_t i = 0; i < l->holder_count; i++)
+        if (l->holders[i].tid == tid && (reader < 0 || l->holders[i].reader == reader)) return (int)i;
+    for (uint32_t i = 0; any && i < l->holder_count; i++)
+        if (reader < 0 || l->holders[i].reader == reader) return (int)i;
+    return -1;
+}
+
+static void rwlock_changed(struct lock_words *w, struct lock *l, const struct lock_access *a) {
+    uint32_t from = (uint32_t)a->before, to = (uint32_t)a->after;
+    if ((to & ~from) & WRITE_LOCKED) take(w, l, a, false, a->tid);
+    if ((from & ~to) & WRITE_LOCKED) {
+        int i = holder_index(l, a->tid, 0, true);
+        if (i >= 0) leave(w, l, (size_t)i, a);
+    }
+    uint32_t before = from >> READER_SHIFT, now = to >> READER_SHIFT;
+    if (now == before + 1) take(w, l, a, true, a->tid);
+    if (now + 1 == before) {
+        int i = holder_index(l, a->tid, 1, true);
+        if (i >= 0) leave(w, l, (size_t)i, a);
+    }
+}
+
+static void semaphore_changed(struct lock_words *w, struct lock *l, const struct lock_access *a) {
+    uint32_t from = (uint32_t)a->before, to = (uint32_t)a->after;
+    if (to < from) take(w, l, a, false, a->tid);
+    if (to <= from) return;
+    int i = holder_index(l, a->tid, -1, true);
+    if (i >= 0) leave(w, l, (size_t)i, a);
+}
+
+static void leave_all(struct lock_words *w, struct lock *l, const struct lock_access *a) {
+    while (l->holder_count)
+        leave(w, l, l->holder_count - 1, a);
+}
+
+static bool is_held(const struct lock *l, uint64_t value) {
+    if (l->owner) return value & TID_MASK;
+    return l->done ? value && value != l->done : lock_value_held(l->family, value);
+}
+
+static void word_changed(struct lock_words *w, struct lock *l, const struct lock_access *a) {
+    uint64_t tid = a->after & TID_MASK;
+    if (!l->holder_count && (l->family == LOCK_WORD || l->family == LOCK_MUTEX) && !a->before)
+        l->owner = tid > SMALL && (tid == (uint64_t)a->tid || a->unseen);
+    bool before = is_held(l, a->before), now = is_held(l, a->after);
+    // Nobody marks a lock that he holds himself: this one is done with it, for good.
+    bool by_holder = before && now && l->family == LOCK_WORD && !l->owner && a->tid &&
+                     holder_index(l, a->tid, -1, false) >= 0;
+    if (by_holder && a->before != a->after && !l->released) {
+        l->done = a->after;
+        l->family = LOCK_ONCE;
+        now = false;
+    }
+    if (before && !now) leave_all(w, l, a);
+    if (!before && now) {
+        take(w, l, a, false, l->owner ? (int)tid : a->tid);
+        return;
+    }
+    if (!before || !now || a->before == a->after) return;
+    l->marks++;
+    // The kernel hands a PI mutex from one task to the next: the word says to whom.
+    uint64_t from = a->before & TID_MASK, to = a->after & TID_MASK;
+    if (l->owner && from != to) {
+        leave_all(w, l, a);
+        take(w, l, a, false, (int)to);
+        return;
+    }
+    // A count goes up and down by one above 1; a mark is made once.
+    if ((is_increase(a->operation) ||
+         (a->operation == ATOMIC_CMPXCHG && a->after == a->before + 1 && a->before > 1)) ||
+        (a->after + 1 == a->before && a->operation != ATOMIC_XCHG))
+        l->counted++;
+    add_op(w, l, a, LOCK_OP_MARK);
+}
+
+static void changed(struct lock_words *w, struct lock *l, const struct lock_access *a) {
+    if (l->family == LOCK_RWLOCK)
+        rwlock_changed(w, l, a);
+    else if (l->family == LOCK_SEMAPHORE)
+        semaphore_changed(w, l, a);
+    else
+        word_changed(w, l, a);
+}
+
+void lock_accessed(struct lock_words *w, struct lock *l, const struct lock_access *a) {
+    uint64_t seen_before = l->slice;
+    if (!a->unseen) {
+        if (l->slice != a->event) l->ordinal = 0;
+        l->slice = a->event;
+        l->ordinal++;
+    }
+    if (!l->first_event) l->first_event = a->event;
+    l->last_event = a->event;
+    if (l->value != a->before) {
+        // Stores that are no atomic instructions came between. Of this task, if they were in this slice.
+        struct lock_access between = *a;
+        if (!l->watched && seen_before != a->event) between.tid = 0;
+        between.before = l->value;
+        between.after = a->before;
+        between.unseen = true;
+        between.pc = LOCK_NO_PLACE;
+        between.operation = ATOMIC_NONE;
+        changed(w, l, &between);
+    }
+    l->value = a->after;
+    if (a->before != a->after)
+        changed(w, l, a);
+    else if (is_held(l, a->before) && l->family != LOCK_RWLOCK && !a->unseen &&
+             (a->failed || a->operation == ATOMIC_XCHG)) {
+        l->failed++;
+        l->spins = l->spin_event == a->event ? l->spins + 1 : 1;
+        l->spin_event = a->event;
+        l->spun += l->spins == SPINS;
+        add_op(w, l, a, LOCK_OP_TRY_FAILED);
+    }
+}
+
+void lock_call_acquired(struct lock_words *w, struct lock *l, const struct lock_access *a) {
+    if (!l->first_event) l->first_event = a->event;
+    l->last_event = a->event;
+    if (l->slice != a->event) l->ordinal = 0;
+    l->slice = a->event;
+    l->ordinal++;
+    if (a->failed) {
+        l->failed++;
+        add_op(w, l, a, LOCK_OP_TRY_FAILED);
+        return;
+    }
+    take(w, l, a, false, a->tid);
+}
+
+void lock_call_released(struct lock_words *w, struct lock *l, const struct lock_access *a) {
+    l->last_event = a->event;
+    int i = holder_index(l, a->tid, -1, true);
+    if (i >= 0) leave(w, l, (size_t)i, a);
+}
+
+void lock_called(struct lock *l, int tid, int nr) {
+    for (uint32_t i = 0; i < l->holder_count; i++) {
+        if (l->holders[i].tid != tid) continue;
+        l->holders[i].calls++;
+        l->call_count++;
+        for (size_t k = 0; k < sizeof l->calls / sizeof *l->calls; k++) {
+            if (l->calls[k].count && l->calls[k].nr != nr) continue;
+            l->calls[k].nr = nr;
+            l->calls[k].count++;
+            return;
+        }
+        return;
+    }
+}
+
+void lock_waited(struct lock_words *w, struct lock *l, int tid, uint64_t from, uint64_t to, uint64_t us,
+                 bool over) {
+    if (!over) {
+        l->waits++;
+        const struct lock_access a = {
+            .event = from, .tid = tid, .pc = LOCK_NO_PLACE, .before = l->value, .after = l->value};
+        add_op(w, l, &a, LOCK_OP_WAIT);
+        bool known = false;
+        for (uint32_t i = 0; i < l->waiter_count && i < sizeof l->waiters / sizeof *l->waiters; i++)
+            known |= l->waiters[i] == tid;
+        if (known) return;
+        if (l->waiter_count < sizeof l->waiters / sizeof *l->waiters) l->waiters[l->waiter_count] = tid;
+        l->waiter_count++;
+        return;
+    }
+    if (to - from <= l->longest_wait) return;
+    l->longest_wait = to - from;
+    l->longest_wait_us = us;
+    l->longest_wait_from = from;
+    l->longest_waiter = tid;
+}
+
+void lock_inherited(struct lock_words *w, size_t from, uint32_t space, uint64_t event) {
+    const struct lock was = w->locks[from];
+    if (lock_words_find(w, space, 0, was.address)) return;
+    struct lock *l = lock_words_add(w, space, 0, was.address, was.family, was.size, was.value);
+    if (!l) return;
+    l->name = was.name;
+    l->done = was.done;
+    l->owner = was.owner;
+    l->first_event = l->last_event = event;
+    l->last_address = was.address;
+    l->last_space = space;
+    l->holders = malloc((was.holder_count + 1) * sizeof *l->holders);
+    rf_assert(l->holders);
+    for (uint32_t i = 0; i < was.holder_count; i++) {
+        l->holders[i] = was.holders[i];
+        l->holders[i].inherited = true;
+    }
+    l->holder_count = was.holder_count;
+    if (l->holder_count) now_open(w, l);
+}
+
+void lock_gone(struct lock_words *w, struct lock *l, uint64_t event) {
+    l->watched = false;
+    while (l->holder_count)
+        close_span(w, l, l->holder_count - 1, event, 0, true, false);
+}
+
+// ---- which words are locks
+
+// A word of libc's that is taken by a try is a lock the first time: what its code looks like is known.
+enum { OWN_ENOUGH = 2 };
+
+static bool behaves(const struct lock *l) {
+    uint64_t own = l->released - l->released_by_other;
+    // A semaphore that others post is a signal, and nobody holds it.
+    if (l->done) return l->waits > 0;
+    if (l->family == LOCK_SEMAPHORE) return !l->released || l->released_by_other * 8 <= own;
+    if (l->family != LOCK_WORD) return true;
+    // A flag that is set and reset, or the count of references of an object that never had two.
+    if (!l->acquired || l->counted || !(l->tried || l->failed || l->waits)) return false;
+    if ((l->waits || l->spun) && !l->released_by_other) return true;
+    return own >= (l->of_libc ? 1 : OWN_ENOUGH) && l->released_by_other * 8 <= own;
+}
+
+struct group {
+    uint32_t root; // the image that the space is a copy of, or LOCK_SHARED
+    uint32_t lock;
+    uint64_t identity, address;
+};
+
+static int compare_groups(const void *left, const void *right) {
+    const struct group *a = left, *b = right;
+    if (a->root != b->root) return a->root < b->root ? -1 : 1;
+    if (a->identity != b->identity) return a->identity < b->identity ? -1 : 1;
+    if (a->address != b->address) return a->address < b->address ? -1 : 1;
+    return a->lock < b->lock ? -1 : a->lock > b->lock;
+}
+
+// The copies of one word in a process and its forked children are of one kind: what each of them saw counts.
+static void judge(struct lock_words *w, const struct group *first, size_t n) {
+    struct lock all = {.family = LOCK_WORD};
+    for (size_t i = 0; i < n; i++) {
+        const struct lock *l = &w->locks[first[i].lock];
+        all.acquired += l->acquired;
+        all.tried += l->tried;
+        all.failed += l->failed;
+        all.spun += l->spun;
+        all.waits += l->waits;
+        all.released += l->released;
+        all.released_by_other += l->released_by_other;
+        all.counted += l->counted;
+        all.of_libc |= l->of_libc;
+        if (l->done) all.done = l->done;
+        if (l->family != LOCK_WORD) all.family = l->family;
+    }
+    bool good = behaves(&all);
+    for (size_t i = 0; i < n; i++) {
+        w->locks[first[i].lock].confirmed = good;
+        if (w->locks[first[i].lock].family == LOCK_WORD) w->locks[first[i].lock].family = all.family;
+    }
+}
+
+static void judge_all(struct lock_words *w, const uint32_t *roots) {
+    struct group *v = malloc((w->count + 1) * sizeof *v);
+    rf_assert(v);
+    for (size_t i = 0; i < w->count; i++) {
+        const struct lock *l = &w->locks[i];
+        v[i] = (struct group){.root = l->space == LOCK_SHARED ? LOCK_SHARED : roots[l->space],
+                              .lock = (uint32_t)i,
+                              .identity = l->identity,
+                              .address = l->address};
+    }
+    if (w->count) qsort(v, w->count, sizeof *v, compare_groups);
+    for (size_t i = 0, n; i < w->count; i += n) {
+        for (n = 1; i + n < w->count && v[i + n].root == v[i].root && v[i + n].identity == v[i].identity &&
+                    v[i + n].address == v[i].address;
+             n++)
+            continue;
+        judge(w, &v[i], n);
+    }
+    free(v);
+}
+
+void lock_words_finish(struct lock_words *w, const uint32_t *roots) {
+    for (size_t i = 0; i < w->count; i++) {
+        struct lock *l = &w->locks[i];
+        l->still_held = l->holder_count;
+        if (l->holder_count) l->still = l->holders[0];
+        while (l->holder_count)
+            close_span(w, l, l->holder_count - 1, 0, 0, false, false);
+    }
+    judge_all(w, roots);
+    size_t kept = 0;
+    for (size_t i = 0; i < w->span_count; i++)
+        if (w->locks[w->spans[i].lock].confirmed) w->spans[kept++] = w->spans[i];
+    w->span_count = kept;
+    kept = 0;
+    for (size_t i = 0; i < w->op_count; i++)
+        if (w->locks[w->ops[i].lock].confirmed) w->ops[kept++] = w->ops[i];
+    w->op_count = kept;
+}

@@ -1,0 +1,60 @@
+// Names of a static program without a symbol table.
+#include "replayer/names/static_names.h"
+#include "replayer/names/symbols_module.h"
+
+#include <stdlib.h>
+
+struct target {
+    struct symbol_module *s;
+    size_t count; // of the program's own symbols
+    size_t room;
+};
+
+// All names of one address are one function's.
+static void mark(struct symbol_module *s, size_t count, uint64_t value, const char *library) {
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (s->symbols[middle].value < value)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < count && s->symbols[low].value == value; low++)
+        s->symbols[low].library = library;
+}
+
+static void add(void *context, const char *library, const char *name, const Elf64_Sym *symbol) {
+    struct target *t = context;
+    struct symbol_module *s = t->s;
+    const char *kept = strings_add(s->strings, library);
+    if (t->count) {
+        mark(s, t->count, symbol->st_value, kept);
+        return;
+    }
+    if (s->symbol_count == t->room) {
+        t->room = t->room ? t->room * 2 : 1024;
+        struct symbol *grown = reallocarray(s->symbols, t->room, sizeof *grown);
+        if (!grown) return;
+        s->symbols = grown;
+    }
+    int bind = ELF64_ST_BIND(symbol->st_info);
+    bool code = ELF64_ST_TYPE(symbol->st_info) != STT_OBJECT;
+    s->symbols[s->symbol_count++] = (struct symbol){.value = symbol->st_value,
+                                                    .size = symbol->st_size,
+                                                    .name = strings_add(s->strings, name),
+                                                    .library = kept,
+                                                    .rank = symbol_rank(name, bind),
+                                                    .code = code,
+                                                    .function = code && bind != STB_LOCAL};
+}
+
+void symbol_module_static(struct symbol_module *s, const struct module *m) {
+    struct target t = {.s = s, .count = s->symbol_count};
+    if (!t.count) {
+        free(s->symbols);
+        s->symbols = NULL;
+    }
+    static_names(m->image, m->size, add, &t);
+    if (!t.count) symbols_sort(s->symbols, s->symbol_count);
+}

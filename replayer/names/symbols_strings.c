@@ -1,0 +1,93 @@
+#include "replayer/names/symbols_module.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+extern char *__cxa_demangle(const char *mangled, char *buffer, size_t *length, int *status);
+
+// Open addressing; the texts are single allocations, since callers keep pointers to them.
+struct strings {
+    char **slots;
+    size_t count, capacity; // capacity: a power of two
+};
+
+struct strings *strings_new(void) {
+    struct strings *p = calloc(1, sizeof *p);
+    if (!p) return NULL;
+    p->capacity = 256;
+    p->slots = calloc(p->capacity, sizeof *p->slots);
+    if (!p->slots) {
+        free(p);
+        return NULL;
+    }
+    return p;
+}
+
+void strings_free(struct strings *p) {
+    if (!p) return;
+    for (size_t i = 0; i < p->capacity; i++)
+        free(p->slots[i]);
+    free(p->slots);
+    free(p);
+}
+
+static char **find_slot(char **slots, size_t capacity, const char *text) {
+    size_t i = XXH3_64bits(text, strlen(text)) & (capacity - 1);
+    while (slots[i] && strcmp(slots[i], text))
+        i = (i + 1) & (capacity - 1);
+    return &slots[i];
+}
+
+static bool grow(struct strings *p) {
+    size_t capacity = p->capacity * 2;
+    char **slots = calloc(capacity, sizeof *slots);
+    if (!slots) return false;
+    for (size_t i = 0; i < p->capacity; i++)
+        if (p->slots[i]) *find_slot(slots, capacity, p->slots[i]) = p->slots[i];
+    free(p->slots);
+    p->slots = slots;
+    p->capacity = capacity;
+    return true;
+}
+
+const char *strings_add(struct strings *p, const char *text) {
+    if (!text) return NULL;
+    if (p->count * 2 >= p->capacity && !grow(p)) return NULL;
+    char **slot = find_slot(p->slots, p->capacity, text);
+    if (!*slot) {
+        *slot = strdup(text);
+        if (*slot) p->count++;
+    }
+    return *slot;
+}
+
+// "write_log.constprop.0.cold" is write_log; "once.3" is a static local; "memcpy@@GLIBC_2.14" has a version.
+static void strip_suffixes(char *name) {
+    char *version = strchr(name, '@');
+    if (version && version != name) *version = 0;
+    static const char *const clones[] = {".cold",  ".part.",     ".constprop.",
+                                         ".isra.", ".lto_priv.", ".localalias"};
+    for (size_t i = 0; i < sizeof clones / sizeof *clones; i++) {
+        char *at = strstr(name, clones[i]);
+        if (at && at != name) *at = 0;
+    }
+    char *dot = strrchr(name, '.');
+    if (dot && dot != name && dot[1] && strspn(dot + 1, "0123456789") == strlen(dot + 1)) *dot = 0;
+}
+
+const char *symbol_readable(struct strings *strings, const char *name) {
+    if (!name || !*name) return NULL;
+    char *copy = strdup(name);
+    if (!copy) return NULL;
+    strip_suffixes(copy);
+    int status = -1;
+    char rust[512];
+    char *demangled = copy[0] == '_' && copy[1] == 'Z' ? __cxa_demangle(copy, NULL, NULL, &status) : NULL;
+    const char *result = symbol_demangle_rust(copy, rust, sizeof rust)
+                             ? strings_add(strings, rust)
+                             : strings_add(strings, demangled ? demangled : copy);
+    free(demangled);
+    free(copy);
+    return result;
+}

@@ -1,0 +1,342 @@
+// The verdict. The recorder proved who waits for ever (STUCK); here the waits get their reasons: each lock's
+// holder by re-execution, then orphans (the holder is on the other side of a fork), cycles, waits for stuck
+// children, the rest.
+#include "replayer/verdict/examine.h"
+
+#include "replayer/verdict/findings.h"
+#include "replayer/verdict/glibc.h"
+
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+enum { FRAMES_MAX = 256, REFUSED_LOOK = 1000, FUTEX_MARK = 2 };
+
+struct stack stack_copy(const struct stack *s) {
+    return stack_of(s->frames, s->count);
+}
+
+void analysis_point(struct analysis *a, int tid, struct finding_point *out) {
+    struct frame frames[FRAMES_MAX];
+    size_t life = history_life(&a->history, tid, timeline_position(a->timeline));
+    size_t n = timeline_stack(a->timeline, tid, frames, FRAMES_MAX);
+    *out = (struct finding_point){.event = timeline_position(a->timeline),
+                                  .pid = life == NONE ? 0 : a->history.lives[life].pid,
+                                  .tid = tid,
+                                  .stack = stack_of(frames, n)};
+}
+
+void analysis_task(struct analysis *a, size_t life, const struct stack *stack, struct finding_task *out) {
+    const struct life *l = &a->history.lives[life];
+    const struct replay_task *task = replay_task_find(timeline_replay(a->timeline), l->tid);
+    *out = (struct finding_task){.pid = l->pid, .tid = l->tid};
+    if (task) snprintf(out->name, sizeof out->name, "%s", task->name);
+    // The thread that a process begins with has main, or the stack of whoever forked it.
+    if (l->tid == l->pid || !stack) return;
+    stack_start_routine(stack, out->start_routine, sizeof out->start_routine);
+    if (stack_is_whole(stack) || !task || task->death) return;
+    // The stack of a fiber (makecontext) does not say it, libc's own note does.
+    struct view view;
+    struct rf_error err;
+    struct frame f;
+    if (replay_view(timeline_replay(a->timeline), l->tid, &view, &err) < 0) return;
+    uint64_t routine = libc_start_routine(timeline_symbols(a->timeline), &view, task->regs.fs_base);
+    if (!routine) return;
+    symbols_pc(timeline_symbols(a->timeline), &view, routine, &f);
+    if (f.function) snprintf(out->start_routine, sizeof out->start_routine, "%s", f.function);
+}
+
+void party_add(struct finding_party **list, size_t *count, const struct finding_task *task,
+               const struct finding_point *point, const char *what) {
+    *list = reallocarray(*list, *count + 1, sizeof **list);
+    rf_assert(*list);
+    struct finding_party *p = &(*list)[(*count)++];
+    *p = (struct finding_party){.task = *task, .point = *point};
+    snprintf(p->what, sizeof p->what, "%s", what);
+}
+
+// ---- waits
+
+static const struct frame *fork_frame(const struct stack *s, size_t *at) {
+    for (size_t i = 0; i < s->count; i++) {
+        const char *name = s->frames[i].function ? stack_plain_name(s->frames[i].function) : "";
+        if (strcmp(name, "fork") && strcmp(name, "libc_fork")) continue;
+        *at = i;
+        return &s->frames[i];
+    }
+    return NULL;
+}
+
+static bool in_prepare_handler(const struct stack *s) {
+    for (size_t i = 0; i < s->count; i++)
+        if (s->frames[i].function && !strcmp(stack_plain_name(s->frames[i].function), "run_prefork_handlers"))
+            return true;
+    return false;
+}
+
+// Is a wait inside fork() in the very call that made the process? Then the frames outside are those that it was born
+// with. (Where in fork() it is says nothing: the code for the child may lie in front of the call of clone.)
+static void look_for_child_handler(struct analysis *a, struct waiter *w) {
+    const struct life *l = &a->history.lives[w->life];
+    const struct space_life *space = &a->history.spaces[l->space];
+    struct rf_error err;
+    struct finding_point birth;
+    size_t at_birth, now;
+    if (space->parent == NONE || l->birth != space->begin) return;
+    if (timeline_seek(a->timeline, space->begin, &err) < 0) return;
+    analysis_point(a, l->tid, &birth);
+    const struct stack *s = &w->waiting.stack;
+    const struct frame *before = fork_frame(&birth.stack, &at_birth), *after = fork_frame(s, &now);
+    bool same = before && after && birth.stack.count - at_birth == s->count - now && !in_prepare_handler(s);
+    for (size_t i = 1; same && now + i < s->count; i++)
+        same = s->frames[now + i].pc == birth.stack.frames[at_birth + i].pc;
+    w->child_handler = same;
+    free(birth.stack.frames);
+}
+
+// The first one that is not on the task's own stack: its ticket is, what is served is not.
+static const struct polled_word *telling_word(const struct stuck *s, const struct view *v, uint64_t sp) {
+    const struct view_map *stack = view_find(v, sp);
+    for (size_t i = 0; i < s->word_count; i++) {
+        uint64_t address = s->words[i].address;
+        if (!stack || address < stack->start || address >= stack->end) return &s->words[i];
+    }
+    return &s->words[0];
+}
+
+// When the kernel refuses FUTEX_LOCK_PI (ESRCH: the owner is no task of this process), glibc waits for ever on a word
+// of its own stack (__pthread_mutex_lock_full): the mutex is the one of the call before.
+static uint64_t refused_mutex(struct analysis *a, const struct stuck *s, int tid) {
+    struct event e;
+    struct rf_error err;
+    for (uint64_t n = s->event, looked = 0; n > 1 && looked < REFUSED_LOOK; n--, looked++) {
+        if (timeline_event(a->timeline, n - 1, &e, &err) < 0) return 0;
+        bool call = e.kind == EV_SYSCALL || e.kind == EV_ENTER;
+        if (e.tid != tid || !call || e.nr != SYS_futex || !(e.flags & EVF_REGS)) continue;
+        int op = (int)e.regs.rsi & FUTEX_CMD_MASK;
+        if (op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2) return e.regs.rdi;
+    }
+    return 0;
+}
+
+static bool waits_on_its_stack(const struct view *v, uint64_t word, uint64_t sp) {
+    const struct view_map *stack = view_find(v, sp);
+    return stack && word >= sp && word < stack->end;
+}
+
+static int look_at_waiter(struct analysis *a, const struct stuck *s, struct waiter *w, struct rf_error *err) {
+    if (timeline_seek(a->timeline, s->event, err) < 0) return -1;
+    const struct life *l = &a->history.lives[s->life];
+    const struct replay_task *task = replay_task_find(timeline_replay(a->timeline), l->tid);
+    struct view view;
+    *w = (struct waiter){.stuck = s, .life = s->life, .first = w, .fork_space = NONE};
+    if (replay_view(timeline_replay(a->timeline), l->tid, &view, err) < 0) return -1;
+    analysis_point(a, l->tid, &w->waiting);
+    analysis_task(a, s->life, &w->waiting.stack, &w->task);
+    bool timed = s->wait == WAIT_TIMED,
+         futex = timed || (task && task->nr == SYS_futex && s->wait <= WAIT_FUTEX);
+    bool polled = (s->wait == WAIT_YIELD || s->wait == WAIT_SPIN) && s->word_count;
+    if (!task || (!futex && !polled)) return 0;
+    w->futex = true;
+    // The stack needed the view's maps of its own: this one is taken anew.
+    if (replay_view(timeline_replay(a->timeline), l->tid, &view, err) < 0) return -1;
+    const struct stack *stack = &w->waiting.stack;
+    if (polled) {
+        const struct polled_word *word = telling_word(s, &view, task->regs.rsp);
+        lock_recognise_polled(stack->frames, stack->count, word->address, word->value, word->size, &w->ref);
+    } else {
+        uint64_t args[6];
+        memcpy(args, task->args, sizeof args);
+        if (timed && (task->nr != SYS_futex || args[0] != s->object)) { // it is between two of its calls
+            args[0] = s->object;
+            args[1] = FUTEX_WAIT | FUTEX_PRIVATE_FLAG;
+            args[2] = s->word_count ? s->words[0].value : 0;
+        }
+        lock_recognise(stack->frames, stack->count, args, &view, task->regs.rsp, &w->ref);
+        if (w->ref.owner && waits_on_its_stack(&view, args[0], task->regs.rsp) &&
+            (args[0] = refused_mutex(a, s, l->tid)))
+            lock_recognise(stack->frames, stack->count, args, &view, task->regs.rsp, &w->ref);
+        if (!timed && proxy_resolve(a, w, err) < 0) return -1;
+    }
+    text_lock(a->timeline, &a->history, l->tid, &w->ref, &w->lock);
+    w->shared = history_shared(&a->history, l->space, w->ref.base, s->event);
+    // A watchpoint sees one process; the others' writes would be taken for changes by whoever writes next in
+    // this one.
+    if (w->shared) w->ref.rule = RULE_NONE;
+    if (w->ref.in_fork) look_for_child_handler(a, w);
+    return 0;
+}
+
+static int look_at_waiters(struct analysis *a, struct rf_error *err) {
+    a->waiters = calloc(a->history.stuck_count + 1, sizeof *a->waiters);
+    rf_assert(a->waiters);
+    for (size_t i = 0; i < a->history.stuck_count; i++) {
+        struct waiter *w = &a->waiters[i];
+        a->waiter_count++;
+        if (look_at_waiter(a, &a->history.stuck[i], w, err) < 0) return -1;
+        for (size_t k = 0; k < i && w->futex; k++) {
+            struct waiter *o = &a->waiters[k];
+            if (!o->futex || o->ref.base != w->ref.base ||
+                a->history.lives[o->life].space != a->history.lives[w->life].space)
+                continue;
+            w->first = o->first;
+            break;
+        }
+    }
+    return 0;
+}
+
+// The kernel's word is only a second opinion: never a holder by itself, and a contradiction is not hidden.
+static bool owner_contradicts(struct analysis *a, const struct waiter *w) {
+    uint32_t owner = 0;
+    size_t space = w->who.fork ? w->who.child_space : a->history.lives[w->life].space;
+    if (!w->ref.owner || !holder_word(a->timeline, &a->history, space, w->ref.base + 8, &owner)) return false;
+    // 0: between the word's change and the owner's, on the way in or out.
+    return owner && (int)owner != w->who.tid;
+}
+
+// What the waiter itself wrote into a bare word looks like an acquire: pthread_rwlock_wrlock sets FUTEX_USED, 2, in a
+// word that is 0, and waits for it; lio_listio stores how many requests it waits for. Who takes a lock does so by an
+// atomic instruction, and writes 1 first, or 2 after a wait.
+static bool is_own_mark(struct analysis *a, const struct waiter *w) {
+    const struct holder *who = &w->who;
+    struct event e;
+    struct rf_error err;
+    if (!w->ref.bare || who->life != w->life || who->fork) return false;
+    if (w->facts.sort == WRITE_PLAIN) return true;
+    if (w->facts.value != FUTEX_MARK) return false;
+    for (uint64_t n = who->event; n <= w->stuck->event; n++) {
+        if (timeline_event(a->timeline, n, &e, &err) < 0) return false;
+        if (e.tid == who->tid) return e.kind == EV_ENTER && e.nr == SYS_futex;
+    }
+    return false;
+}
+
+static int look_at_holder(struct analysis *a, struct waiter *w, struct rf_error *err) {
+    const struct history *h = &a->history;
+    struct holder *who = &w->who;
+    if (holder_find(a->timeline, h, h->lives[w->life].space, w->stuck->event, &w->ref, who, err) < 0)
+        return -1;
+    w->searched = true;
+    if (!who->tid || who->life == NONE) {
+        who->tid = 0;
+        return 0;
+    }
+    if (holder_stack(a->timeline, h, &w->ref, who, &w->acquired.stack, &w->facts, err) < 0) return -1;
+    if (w->ref.bare && (w->facts.sort == WRITE_COUNT || is_own_mark(a, w))) { // a counter, or no lock's word
+        free(w->acquired.stack.frames);
+        w->acquired.stack = (struct stack){0};
+        who->tid = 0;
+        return 0;
+    }
+    w->acquired.event = who->event;
+    w->acquired.tid = who->tid;
+    w->acquired.pid = h->lives[who->life].pid;
+    if (timeline_seek(a->timeline, who->fork ? who->fork : w->stuck->event, err) < 0) return -1;
+    w->doubtful = owner_contradicts(a, w);
+    analysis_task(a, who->life, &w->acquired.stack, &w->holder);
+    w->holder_lives = life_at(&h->lives[who->life], who->fork ? who->fork : w->stuck->event);
+    if (!who->fork) return 0;
+    w->holder_forks = h->spaces[who->child_space].forker == who->tid;
+    w->holder.vanished = w->holder_lives && !w->holder_forks;
+    return 0;
+}
+
+// Other readers, with the places where they took it.
+static int look_at_others(struct analysis *a, struct waiter *w, struct rf_error *err) {
+    const struct history *h = &a->history;
+    for (size_t i = 0; i < w->who.other_count; i++) {
+        const struct holder_other *o = &w->who.others[i];
+        struct holder who = w->who;
+        struct finding_point point = {.event = o->event, .tid = o->tid};
+        struct finding_task task;
+        who.event = o->event;
+        who.ordinal = o->ordinal;
+        size_t life = history_life(h, o->tid, o->event ? o->event - 1 : 0);
+        if (life == NONE) continue;
+        if (holder_stack(a->timeline, h, &w->ref, &who, &point.stack, NULL, err) < 0) return -1;
+        uint64_t when = who.fork ? who.fork : w->stuck->event;
+        if (timeline_seek(a->timeline, when, err) < 0) {
+            free(point.stack.frames);
+            return -1;
+        }
+        point.pid = h->lives[life].pid;
+        analysis_task(a, life, &point.stack, &task);
+        bool forks = who.fork && h->spaces[who.child_space].forker == o->tid;
+        task.vanished = who.fork && !forks && life_at(&h->lives[life], when);
+        party_add(&w->holders, &w->holder_count, &task, &point,
+                  forks ? "holds it too, and forked" : "holds it too");
+    }
+    return 0;
+}
+
+static int look_at_fork(struct analysis *a, struct waiter *w, struct rf_error *err) {
+    if (!w->who.fork) return 0;
+    if (timeline_seek(a->timeline, w->who.fork, err) < 0) return -1;
+    analysis_point(a, a->history.spaces[w->who.child_space].forker, &w->fork);
+    w->fork_space = w->who.child_space;
+    return 0;
+}
+
+static int look_at_holders(struct analysis *a, struct rf_error *err) {
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        struct waiter *w = &a->waiters[i];
+        if (timeline_report(a->timeline, i, a->waiter_count, err) < 0) return -1;
+        if (!w->futex || w->first != w) continue;
+        if (w->ref.rule != RULE_NONE &&
+            (look_at_holder(a, w, err) < 0 || look_at_others(a, w, err) < 0 || look_at_fork(a, w, err) < 0))
+            return -1;
+        if (init_find(a, w, err) < 0) return -1;
+        // Who waits for a semaphore that it took itself waits for somebody else's post: no cycle.
+        bool own = w->ref.wants == WANTS_POST && w->who.life == w->life && !w->who.fork;
+        if (own)
+            w->posts = true;
+        else if (w->ref.wants == WANTS_POST && w->who.tid && wakers_posts(a, w, err) < 0)
+            return -1;
+        if ((!w->who.tid || w->posts) && wakers_find(a, w, err) < 0) return -1;
+    }
+    return 0;
+}
+
+static void release(struct analysis *a) {
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        free(a->waiters[i].waiting.stack.frames);
+        free(a->waiters[i].acquired.stack.frames);
+        free(a->waiters[i].fork.stack.frames);
+        free(a->waiters[i].initialised.stack.frames);
+        for (size_t k = 0; k < a->waiters[i].holder_count; k++)
+            free(a->waiters[i].holders[k].point.stack.frames);
+        for (size_t k = 0; k < a->waiters[i].waker_count; k++)
+            free(a->waiters[i].wakers[k].point.stack.frames);
+        free(a->waiters[i].holders);
+        free(a->waiters[i].wakers);
+    }
+    free(a->waiters);
+    free(a->order);
+    lock_history_free(a->locks);
+    history_release(&a->history);
+}
+
+int analyse(struct timeline *t, struct verdict **out, struct rf_error *err) {
+    struct analysis a = {.timeline = t, .verdict = calloc(1, sizeof *a.verdict)};
+    rf_assert(a.verdict);
+    uint64_t before = timeline_position(t);
+    int failed = history_read(t, &a.history, err);
+    struct verdict *v = a.verdict;
+    v->events = timeline_last(t);
+    memcpy(v->program, a.history.program, sizeof v->program);
+    memcpy(v->end_reason, a.history.end_reason, sizeof v->end_reason);
+    if (!failed && a.history.stuck_count)
+        failed = look_at_waiters(&a, err) < 0 || look_at_holders(&a, err) < 0 || cross_look(&a, err) < 0;
+    if (!failed && (a.history.stuck_count || a.history.crash_count))
+        failed = torn_look(&a, err) < 0 || findings_make(&a, err) < 0 || vanished_fill(&a, err) < 0 ||
+                 allocations_fill(&a, err) < 0 || held_fill(&a, err) < 0 || timeline_seek(t, before, err) < 0;
+    release(&a);
+    if (failed) {
+        verdict_free(v);
+        return -1;
+    }
+    *out = v;
+    return 0;
+}

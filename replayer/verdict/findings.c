@@ -1,0 +1,328 @@
+// Findings from waits: orphans, cycles, waits for stuck processes, and what is left. One finding per lock,
+// causes first.
+#include "replayer/verdict/findings.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+void findings_append(struct analysis *a, const struct finding *f) {
+    struct verdict *v = a->verdict;
+    v->findings = reallocarray(v->findings, v->count + 1, sizeof *v->findings);
+    a->order = reallocarray(a->order, v->count + 1, sizeof *a->order);
+    rf_assert(v->findings && a->order);
+    a->order[v->count] = (struct order){.rank = RANK_CAUSE};
+    v->findings[v->count++] = *f;
+}
+
+struct finding *findings_add(struct analysis *a, const struct waiter *w, enum finding_kind kind, int rank) {
+    struct finding f = {.kind = kind,
+                        .confidence = w->stuck->proved ? CONFIDENCE_PROVED : CONFIDENCE_LIKELY,
+                        .lock = w->lock,
+                        .waiter = w->task,
+                        .waiting = w->waiting};
+    f.waiting.stack = stack_copy(&w->waiting.stack);
+    findings_append(a, &f);
+    a->order[a->verdict->count - 1] = (struct order){.rank = rank, .main = w->stuck->main};
+    return &a->verdict->findings[a->verdict->count - 1];
+}
+
+static void add_parties(const struct finding_party *from, size_t count, struct finding_party **to,
+                        size_t *to_count) {
+    for (size_t i = 0; i < count; i++) {
+        struct finding_point point = from[i].point;
+        point.stack = stack_copy(&point.stack);
+        party_add(to, to_count, &from[i].task, &point, from[i].what);
+    }
+}
+
+void findings_holder(struct finding *f, const struct waiter *w) {
+    if (!w->who.tid) return;
+    f->holder = w->holder;
+    f->holder_is_forker = w->holder_forks;
+    f->acquired = w->acquired;
+    f->acquired.stack = stack_copy(&w->acquired.stack);
+    add_parties(w->holders, w->holder_count, &f->holders, &f->holder_count);
+    f->initialised = w->initialised;
+    f->initialised.stack = stack_copy(&w->initialised.stack);
+    bool guess = w->ref.wants == WANTS_POST || (w->ref.bare && w->facts.sort != WRITE_EXCHANGE);
+    if (w->doubtful || guess) f->confidence = CONFIDENCE_LIKELY;
+}
+
+void findings_fork(struct finding *f, const struct waiter *w) {
+    if (!w->fork.event) return;
+    f->fork = w->fork;
+    f->fork.stack = stack_copy(&w->fork.stack);
+}
+
+size_t findings_explain(struct analysis *a, const struct waiter *w) {
+    size_t more = 0;
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        struct waiter *o = &a->waiters[i];
+        if (o->first != w->first) continue;
+        more += o != w && !o->explained;
+        o->explained = true;
+    }
+    return more;
+}
+
+// ---- orphans
+
+static void make_orphan(struct analysis *a, struct waiter *w) {
+    if (!w->who.fork || w->shared || w->posts) return;
+    bool ended = w->who.tid && !w->holder_lives;
+    // 1 -> 0 may have been the last permit that was used up, not a lock that was taken.
+    bool permit = w->ref.wants == WANTS_POST && !w->who.tid;
+    // Of a bare word only who took it says that it is a lock at all.
+    if (ended || permit || (w->ref.bare && !w->who.tid)) return;
+    enum finding_kind kind = w->child_handler  ? FINDING_ATFORK_CHILD
+                             : w->holder_forks ? FINDING_SELF_HELD
+                             : w->ref.polled   ? FINDING_ORPHANED_SPIN
+                                               : FINDING_ORPHANED_LOCK;
+    struct finding *f = findings_add(a, w, kind, RANK_CAUSE);
+    findings_holder(f, w);
+    findings_fork(f, w);
+    if (!w->who.tid) f->confidence = CONFIDENCE_LIKELY;
+    if (w->child_handler)
+        text_reason_child_handler(f);
+    else if (w->who.tid && w->facts.foreign_stack && !stack_is_whole(&f->acquired.stack))
+        text_reason_fiber(f);
+    else if (!strcmp(w->ref.kind, LOCK_KIND_GIL) && w->who.tid)
+        text_reason_gil(f);
+    text_advice(f,
+                !w->who.tid        ? ADVICE_NOT_SEEN
+                : w->child_handler ? ADVICE_CHILD_HANDLER
+                : w->holder_forks  ? ADVICE_FORKER
+                                   : ADVICE_ORPHAN,
+                &w->ref, findings_explain(a, w));
+}
+
+// ---- nobody holds anything
+
+bool findings_explained(const struct analysis *a, int pid, const struct waiter *but) {
+    for (size_t i = 0; i < a->waiter_count; i++)
+        if (&a->waiters[i] != but && a->waiters[i].explained && a->waiters[i].task.pid == pid) return true;
+    return false;
+}
+
+static void make_waker(struct analysis *a, struct waiter *w) {
+    if (!w->waker_count || w->explained || findings_explained(a, w->task.pid, w)) return;
+    enum finding_kind kind = w->child_handler ? FINDING_ATFORK_CHILD
+                             : w->ref.polled  ? FINDING_ORPHANED_SPIN
+                                              : FINDING_VANISHED_WAKER;
+    struct finding *f = findings_add(a, w, kind, RANK_CAUSE);
+    add_parties(w->wakers, w->waker_count, &f->wakers, &f->waker_count);
+    findings_fork(f, w);
+    if (!w->wakers_seen) f->confidence = CONFIDENCE_LIKELY;
+    text_reason_waker(f, &w->ref);
+    text_advice(f, ADVICE_WAKER, &w->ref, findings_explain(a, w));
+}
+
+// The task that the recorder named first; one finding of this sort says enough about a process.
+static void make_wakers(struct analysis *a) {
+    for (int main = 1; main >= 0; main--)
+        for (size_t i = 0; i < a->waiter_count; i++)
+            if (a->waiters[i].first == &a->waiters[i] && a->waiters[i].stuck->main == main)
+                make_waker(a, &a->waiters[i]);
+}
+
+// ---- cycles
+
+static struct waiter *wait_of(struct analysis *a, size_t life) {
+    for (size_t i = 0; i < a->waiter_count; i++)
+        if (a->waiters[i].life == life) return &a->waiters[i];
+    return NULL;
+}
+
+// What the holder of w's lock waits for itself.
+static struct waiter *next_of(struct analysis *a, const struct waiter *w) {
+    const struct waiter *f = w->first;
+    bool known = f->futex && f->searched && f->who.tid && !f->who.fork && !f->posts;
+    struct waiter *next = known ? wait_of(a, f->who.life) : NULL;
+    // A loop that polls for something else may take a lock, and free it, in each turn: tests/programs/rare_locks.c.
+    return next == w && w->stuck->wait == WAIT_YIELD && !w->stuck->proved ? NULL : next;
+}
+
+static void add_edge(struct finding *f, const struct waiter *w) {
+    f->edges = reallocarray(f->edges, f->edge_count + 1, sizeof *f->edges);
+    rf_assert(f->edges);
+    struct finding_edge *e = &f->edges[f->edge_count++];
+    const struct waiter *holder = w->first;
+    *e = (struct finding_edge){.lock = w->lock,
+                               .holder = holder->holder,
+                               .waiter = w->task,
+                               .acquired = holder->acquired,
+                               .waiting = w->waiting};
+    e->acquired.stack = stack_copy(&holder->acquired.stack);
+    e->waiting.stack = stack_copy(&w->waiting.stack);
+}
+
+static void make_cycle(struct analysis *a, struct waiter *in) {
+    // It is told from the side of fork(), else from the one that the recorder named.
+    struct waiter *from = in, *w = in;
+    do {
+        bool better =
+            w->ref.in_fork != from->ref.in_fork ? w->ref.in_fork : w->stuck->main && !from->stuck->main;
+        if (better) from = w;
+    } while ((w = next_of(a, w)) != in);
+    bool atfork = from->ref.in_fork;
+    struct finding *f =
+        findings_add(a, from, atfork ? FINDING_ATFORK_DEADLOCK : FINDING_LOCK_CYCLE, RANK_CAUSE);
+    findings_holder(f, from->first);
+    size_t more = findings_explain(a, from);
+    for (w = next_of(a, from); w != from; w = next_of(a, w)) {
+        add_edge(f, w);
+        if (w->first->doubtful) f->confidence = CONFIDENCE_LIKELY;
+        more += findings_explain(a, w);
+    }
+    // Of a bare word the waiter's own mark may look like an acquire.
+    if (!f->edge_count && from->ref.bare) f->confidence = CONFIDENCE_LIKELY;
+    const struct space_life *space = &a->history.spaces[a->history.lives[from->life].space];
+    if (!atfork) text_reason_cycle(f, space->parent == NONE ? 0 : space->pid);
+    enum advice which = atfork ? ADVICE_ATFORK : f->edge_count ? ADVICE_CYCLE : ADVICE_SELF;
+    text_advice(f, which, &from->ref, more);
+}
+
+static void make_cycles(struct analysis *a) {
+    int mark = 0;
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        mark++;
+        struct waiter *w = &a->waiters[i];
+        while (w && !w->mark) {
+            w->mark = mark;
+            w = next_of(a, w);
+        }
+        if (w && w->mark == mark) make_cycle(a, w);
+    }
+}
+
+// ---- the rest
+
+// A process with a finding needs no more: its other threads wait for what hangs, or idle. Of one without, the
+// wait that says most: for a lock whose holder is known, else the one that the recorder named.
+static void make_unknown(struct analysis *a) {
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        int pid = a->waiters[i].task.pid;
+        if (findings_explained(a, pid, NULL)) continue;
+        struct waiter *best = &a->waiters[i];
+        for (size_t k = 0; k < a->waiter_count; k++) {
+            struct waiter *w = &a->waiters[k];
+            if (w->task.pid != pid) continue;
+            bool known = w->first->who.tid, best_known = best->first->who.tid;
+            if (known != best_known ? known : w->stuck->main && !best->stuck->main) best = w;
+        }
+        const struct waiter *first = best->first;
+        // fork() waits for somebody who waits for something else than a lock: fflush(NULL) for a blocked reader.
+        bool in_fork = best->ref.in_fork && first->who.tid && first->holder_lives && !first->who.fork;
+        struct finding *f =
+            findings_add(a, best, in_fork ? FINDING_ATFORK_DEADLOCK : FINDING_UNKNOWN_WAIT, RANK_UNKNOWN);
+        bool holder = first->who.tid && !first->posts;
+        if (holder) findings_holder(f, first);
+        findings_fork(f, first);
+        enum advice which = best->shared           ? ADVICE_SHARED
+                            : in_fork              ? ADVICE_FORK_HELD
+                            : !holder              ? ADVICE_UNKNOWN
+                            : !first->holder_lives ? ADVICE_ENDED
+                                                   : ADVICE_HELD;
+        text_advice(f, which, &best->ref, findings_explain(a, best));
+    }
+}
+
+// ---- order, spans
+
+// A wait for a process that only waits for a third one comes behind that one's.
+static void rank_consequences(struct analysis *a) {
+    size_t count = a->verdict->count;
+    for (size_t i = 0; i < count; i++) {
+        int child = a->order[i].child;
+        for (size_t hops = 0; child && hops < count; hops++) { // TIDs may be reused: no circles
+            int next = 0;
+            for (size_t k = 0; k < count; k++)
+                if (a->verdict->findings[k].waiter.pid == child && a->order[k].child)
+                    next = a->order[k].child;
+            if ((child = next)) a->order[i].rank++;
+        }
+    }
+}
+
+static bool goes_before(const struct analysis *a, size_t x, size_t y) {
+    const struct order *p = &a->order[x], *q = &a->order[y];
+    if (p->rank != q->rank) return p->rank < q->rank;
+    if (p->main != q->main) return p->main;
+    return a->verdict->findings[x].waiting.event < a->verdict->findings[y].waiting.event;
+}
+
+static void sort(struct analysis *a) {
+    struct verdict *v = a->verdict;
+    rank_consequences(a);
+    for (size_t i = 1; i < v->count; i++)
+        for (size_t k = i; k > 0 && goes_before(a, k, k - 1); k--) {
+            struct finding f = v->findings[k];
+            struct order o = a->order[k];
+            v->findings[k] = v->findings[k - 1];
+            a->order[k] = a->order[k - 1];
+            v->findings[k - 1] = f;
+            a->order[k - 1] = o;
+        }
+    for (size_t i = 0; i < v->count; i++)
+        for (size_t k = v->count; a->order[i].child && k-- > 0;)
+            if (k != i && v->findings[k].waiter.pid == a->order[i].child)
+                v->findings[i].caused_by = &v->findings[k];
+}
+
+static void add_span(struct verdict *v, const struct waiter *w, int pid, bool ghost, uint64_t from,
+                     uint64_t to) {
+    v->spans = reallocarray(v->spans, v->span_count + 1, sizeof *v->spans);
+    rf_assert(v->spans);
+    struct held_span *s = &v->spans[v->span_count++];
+    *s = (struct held_span){
+        .lock = w->lock.address, .tid = w->who.tid, .pid = pid, .ghost = ghost, .from = from, .to = to};
+    snprintf(s->symbol, sizeof s->symbol, "%.63s", w->lock.symbol);
+}
+
+int findings_spans(struct analysis *a, const struct waiter *w, struct rf_error *err) {
+    const struct history *h = &a->history;
+    const struct life *holder = &h->lives[w->who.life];
+    uint64_t to = 0;
+    if (w->who.fork && !w->shared) {
+        if (holder_release(a->timeline, h, w->who.space, &w->ref, w->who.fork, &to, err) < 0) return -1;
+        if (!to) to = holder->death;
+    }
+    if (w->lock.address) add_span(a->verdict, w, holder->pid, false, w->who.event, to);
+    // Each address space between the holder's and the waiter's has a copy that nobody can release.
+    for (size_t space = h->lives[w->life].space;
+         w->who.fork && !w->shared && space != w->who.space && space != NONE; space = h->spaces[space].parent)
+        add_span(a->verdict, w, h->spaces[space].pid, true, h->spaces[space].begin, 0);
+    return 0;
+}
+
+static bool in_a_finding(const struct verdict *v, const struct waiter *w) {
+    for (size_t i = 0; i < v->count; i++) {
+        const struct finding *f = &v->findings[i];
+        if (f->waiter.tid == w->task.tid && f->holder.tid) return true;
+        for (size_t k = 0; k < f->edge_count; k++)
+            if (f->edges[k].waiter.tid == w->task.tid) return true;
+    }
+    return false;
+}
+
+int findings_make(struct analysis *a, struct rf_error *err) {
+    for (size_t i = 0; i < a->waiter_count; i++)
+        if (a->waiters[i].first == &a->waiters[i]) make_orphan(a, &a->waiters[i]);
+    bool guessed = a->waiter_count && a->waiters[0].stuck->guessed;
+    if (!guessed) make_cycles(a);
+    make_wakers(a);
+    if (!guessed && cross_make(a, err) < 0) return -1;
+    if (!guessed) make_unknown(a);
+    sort(a);
+    a->verdict->deadlock = a->waiter_count && !guessed;
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        const struct waiter *w = &a->waiters[i], *first = w->first;
+        bool done = false;
+        for (size_t k = 0; k < i; k++)
+            done |= a->waiters[k].first == first && in_a_finding(a->verdict, &a->waiters[k]);
+        if (!done && first->who.tid && in_a_finding(a->verdict, w) && findings_spans(a, first, err) < 0)
+            return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,422 @@
+#include "replayer/verdict/history.h"
+
+#include "replayer/verdict/examine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+enum { REPORT_EVERY = 4096, FACTS_MAX = 8192, LOCKS_KEPT = 8 };
+
+static void *grow(void *array, size_t count, size_t size) {
+    if (count & (count - 1)) return array; // doubles at powers of two
+    array = reallocarray(array, count ? count * 2 : 1, size);
+    rf_assert(array);
+    return array;
+}
+
+static size_t add_space(struct history *h, struct space_life s) {
+    h->spaces = grow(h->spaces, h->space_count, sizeof *h->spaces);
+    h->spaces[h->space_count] = s;
+    return h->space_count++;
+}
+
+static size_t add_life(struct history *h, struct life l) {
+    h->lives = grow(h->lives, h->life_count, sizeof *h->lives);
+    h->lives[h->life_count] = l;
+    return h->life_count++;
+}
+
+bool life_at(const struct life *l, uint64_t event) {
+    return l->birth <= event && (!l->death || l->death > event);
+}
+
+size_t history_life(const struct history *h, int tid, uint64_t event) {
+    for (size_t i = h->life_count; i-- > 0;)
+        if (h->lives[i].tid == tid && life_at(&h->lives[i], event)) return i;
+    return NONE;
+}
+
+int history_task_in(const struct history *h, size_t space, uint64_t event) {
+    for (size_t i = 0; i < h->life_count; i++)
+        if (h->lives[i].space == space && life_at(&h->lives[i], event)) return h->lives[i].tid;
+    return 0;
+}
+
+bool history_shared(const struct history *h, size_t space, uint64_t address, uint64_t event) {
+    while (space != NONE) {
+        for (size_t i = 0; i < h->shared_count; i++) {
+            const struct shared_range *s = &h->shared[i];
+            if (s->space == space && address >= s->start && address < s->end && s->from <= event &&
+                (!s->to || s->to > event))
+                return true;
+        }
+        event = h->spaces[space].begin;
+        space = h->spaces[space].parent;
+    }
+    return false;
+}
+
+// ---- events
+
+static void append_text(char *out, size_t size, const struct piece *p) {
+    size_t used = strlen(out);
+    if (used && used + 1 < size) out[used++] = ' ';
+    size_t n = p->len < size - used - 1 ? p->len : size - used - 1;
+    if (n) memcpy(out + used, p->data, n);
+    out[used + n] = 0;
+}
+
+static void texts(const struct event *e, uint64_t kind, char *out, size_t size) {
+    size_t from = 0;
+    for (const struct piece *p; (p = event_piece(e, PIECE_TEXT, &from));)
+        if (p->v[0] == kind) append_text(out, size, p);
+}
+
+static void on_exec(struct history *h, const struct event *e) {
+    int former = e->aux ? (int)e->aux : e->tid;
+    size_t old = history_life(h, former, e->number);
+    struct life l = {.tid = e->tid, .pid = e->tid, .birth = e->number};
+    if (old != NONE) {
+        l.pid = h->lives[old].pid;
+        l.parent_pid = h->lives[old].parent_pid;
+        for (size_t i = 0; i < h->life_count; i++)
+            if (h->lives[i].pid == l.pid && !h->lives[i].death) h->lives[i].death = e->number;
+    }
+    l.space = add_space(h, (struct space_life){.pid = l.pid, .begin = e->number, .parent = NONE});
+    add_life(h, l);
+    if (h->program[0]) return;
+    texts(e, TEXT_ARG, h->program, sizeof h->program);
+    if (!h->program[0]) texts(e, TEXT_PATH, h->program, sizeof h->program);
+}
+
+static void on_birth(struct history *h, const struct event *e, size_t parent) {
+    if (parent == NONE) return;
+    struct life l = {.tid = (int)e->ret, .pid = (int)e->aux, .birth = e->number};
+    l.parent_pid = e->flags & EVF_THREAD ? h->lives[parent].parent_pid : h->lives[parent].pid;
+    l.space = h->lives[parent].space;
+    if (!(e->flags & EVF_VM))
+        l.space = add_space(
+            h, (struct space_life){.pid = l.pid, .begin = e->number, .parent = l.space, .forker = e->tid});
+    add_life(h, l);
+}
+
+static void on_map_change(struct history *h, const struct event *e, const struct life *l) {
+    uint64_t start = e->nr == SYS_mmap ? (uint64_t)e->ret : l->args[0], end = start + l->args[1];
+    for (size_t i = 0; i < h->shared_count; i++) {
+        struct shared_range *s = &h->shared[i];
+        if (s->space == l->space && !s->to && start < s->end && end > s->start) s->to = e->number;
+    }
+    if (e->nr != SYS_mmap || !event_piece(e, PIECE_SHARE, NULL)) return;
+    h->shared = grow(h->shared, h->shared_count, sizeof *h->shared);
+    h->shared[h->shared_count++] =
+        (struct shared_range){.space = l->space, .start = start, .end = end, .from = e->number};
+}
+
+static void add_fact(struct history *h, struct fd_fact f) {
+    if (h->fd_count == FACTS_MAX) return;
+    h->fds = grow(h->fds, h->fd_count, sizeof *h->fds);
+    h->fds[h->fd_count++] = f;
+}
+
+static void on_pair(struct history *h, const struct event *e, const struct life *l) {
+    const struct piece *p = event_piece(e, PIECE_MEM, NULL);
+    int fds[2];
+    if (!p || p->len < sizeof fds) return;
+    memcpy(fds, p->data, sizeof fds);
+    add_fact(h, (struct fd_fact){FD_MADE, e->number, l->pid, fds[1], 0, 0});
+    if (e->nr == SYS_socketpair) add_fact(h, (struct fd_fact){FD_MADE, e->number, l->pid, fds[0], 0, 0});
+}
+
+// Where the fd is that bytes go to or come from; -1: of another call.
+// The kernel's restart codes, include/linux/errno.h: the call goes on waiting.
+static bool restarts(int64_t ret) {
+    return ret <= -512 && ret >= -516;
+}
+
+static int fd_argument(int32_t nr) {
+    switch (nr) {
+    case SYS_read:
+    case SYS_readv:
+    case SYS_write:
+    case SYS_writev:
+    case SYS_sendfile:
+    case SYS_sendto:
+    case SYS_sendmsg:
+    case SYS_recvfrom:
+    case SYS_recvmsg:
+    case SYS_shutdown:
+        return 0;
+    case SYS_splice:
+        return 2;
+    default:
+        return -1;
+    }
+}
+
+static void on_use(struct history *h, const struct event *e, const struct life *l, int fd) {
+    for (size_t i = h->fd_count; i-- > 0;) { // one is enough; only of numbers that are such an end's
+        const struct fd_fact *f = &h->fds[i];
+        if (f->fd != fd || f->fact == FD_LOCKED) continue;
+        if (f->fact == FD_USED && f->pid == l->pid) return;
+        if (f->fact == FD_MADE) {
+            add_fact(h, (struct fd_fact){FD_USED, e->number, l->pid, fd, 0, 0});
+            return;
+        }
+    }
+}
+
+static bool takes_lock(const struct event *e, const struct life *l) {
+    int command = (int)l->args[1];
+    if (e->nr == SYS_flock) return command & (LOCK_SH | LOCK_EX);
+    return e->nr == SYS_fcntl &&
+           (command == F_SETLK || command == F_SETLKW || command == F_OFD_SETLK || command == F_OFD_SETLKW);
+}
+
+// The last ones of each fd: between them may be unlocks.
+static void on_lock(struct history *h, const struct event *e, const struct life *l) {
+    uint64_t request = e->nr == SYS_fcntl ? l->args[2] : 0;
+    const struct fd_fact now = {FD_LOCKED, e->number, l->pid, (int)l->args[0], l->tid, request};
+    size_t same = 0, first = 0;
+    for (size_t i = h->fd_count; i-- > 0;) {
+        const struct fd_fact *f = &h->fds[i];
+        if (f->fact != FD_LOCKED || f->pid != now.pid || f->fd != now.fd) continue;
+        same++;
+        first = i;
+    }
+    if (same >= LOCKS_KEPT) {
+        memmove(&h->fds[first], &h->fds[first + 1], (h->fd_count - first - 1) * sizeof *h->fds);
+        h->fds[h->fd_count - 1] = now;
+        return;
+    }
+    add_fact(h, now);
+}
+
+static void on_fds(struct history *h, const struct event *e, const struct life *l) {
+    int argument = fd_argument(e->nr);
+    if (e->nr == SYS_pipe || e->nr == SYS_pipe2 || e->nr == SYS_socketpair) on_pair(h, e, l);
+    if (argument >= 0) on_use(h, e, l, (int)l->args[argument]);
+    if (takes_lock(e, l)) on_lock(h, e, l);
+}
+
+// Its calls return again and again, and it is stuck all the same.
+static bool waits_in_turns(enum wait_kind kind) {
+    return kind == WAIT_TIMED || kind == WAIT_YIELD || kind == WAIT_SPIN;
+}
+
+static bool kills_another(const struct event *e, const struct life *l) {
+    static const int calls[] = {
+        SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_pidfd_send_signal};
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if (e->nr == calls[i]) return (int)l->args[0] != l->pid;
+    return false;
+}
+
+static void on_return(struct history *h, const struct event *e, size_t life) {
+    if (e->kind == EV_EXIT && !restarts(e->ret)) {
+        h->lives[life].in_call = false;
+        size_t kept = 0;
+        for (size_t i = 0; i < h->stuck_count; i++) {
+            struct stuck s = h->stuck[i];
+            bool own = s.life == life && !waits_in_turns(s.wait) && !s.interrupted;
+            if (own && s.guessed && e->ret == -EINTR) own = !(s.interrupted = true);
+            if (!own) h->stuck[kept++] = s;
+        }
+        h->stuck_count = kept;
+    }
+    bool failed = e->ret < 0 && e->ret > -4096;
+    h->kills |= kills_another(e, &h->lives[life]);
+    if (!failed) on_fds(h, e, &h->lives[life]);
+    if (!failed && (e->nr == SYS_mmap || e->nr == SYS_munmap)) on_map_change(h, e, &h->lives[life]);
+}
+
+static void add_stuck(struct history *h, struct stuck s) {
+    h->stuck = grow(h->stuck, h->stuck_count, sizeof *h->stuck);
+    h->stuck[h->stuck_count++] = s;
+}
+
+bool stuck_on_file(const struct stuck *s) {
+    return s->wait >= WAIT_PIPE_READ && s->wait <= WAIT_SYSV;
+}
+
+static void on_stuck(struct history *h, const struct event *e, size_t life) {
+    struct stuck s = {.event = e->number, .life = life, .proved = e->flags & EVF_PROVED, .main = e->aux == 1};
+    size_t from = 0;
+    const struct piece *wait = event_piece(e, PIECE_WAIT, NULL);
+    s.wait = wait && wait->v[0] < WAIT_KINDS ? (enum wait_kind)wait->v[0] : WAIT_OUTSIDE;
+    s.object = wait ? wait->v[1] : 0;
+    bool file = stuck_on_file(&s);
+    for (const struct piece *p; (p = event_piece(e, PIECE_VALUE, &from));) {
+        if (file && s.end_count < STUCK_ENDS)
+            s.ends[s.end_count++] = (struct fd_end){(int)p->v[0], (int)p->v[1]};
+        else if (!file && s.word_count < STUCK_WORDS && p->v[2] >= 1 && p->v[2] <= 8)
+            s.words[s.word_count++] = (struct polled_word){p->v[0], p->v[1], (unsigned)p->v[2], p->v[3] == 1};
+    }
+    add_stuck(h, s);
+}
+
+// ---- a wait that was ended before its recorder could say
+
+static bool waits_without_end(const struct life *l) {
+    int op = (int)l->args[1] & FUTEX_CMD_MASK;
+    return l->in_call && l->nr == SYS_futex && !l->args[3] &&
+           (op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2);
+}
+
+static void guess_stuck(struct history *h, uint64_t event) {
+    for (size_t i = 0; i < h->life_count; i++) {
+        const struct life *l = &h->lives[i];
+        bool all = !l->death && h->spaces[l->space].parent != NONE;
+        for (size_t k = 0; all && k < h->life_count; k++)
+            if (h->lives[k].space == l->space && !h->lives[k].death) all = waits_without_end(&h->lives[k]);
+        if (all) add_stuck(h, (struct stuck){.event = event, .life = i, .guessed = true, .wait = WAIT_FUTEX});
+    }
+}
+
+static bool known_pid(const struct history *h, int pid) {
+    for (size_t i = 0; i < h->life_count; i++)
+        if (h->lives[i].pid == pid) return true;
+    return false;
+}
+
+// How people end what hangs. A parent that ends its idle child does not say that it hangs.
+static bool asks_to_end(int signal) {
+    return signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT;
+}
+
+static void on_signal(struct history *h, const struct event *e) {
+    const struct piece *p = event_piece(e, PIECE_SIGINFO, NULL);
+    siginfo_t info;
+    if (!p || p->len != sizeof info || !asks_to_end(e->nr) || h->ended_outside) return;
+    memcpy(&info, p->data, sizeof info);
+    if (info.si_code != SI_KERNEL && (info.si_code > 0 || known_pid(h, info.si_pid))) return;
+    h->ended_outside = true;
+    guess_stuck(h, e->number - 1);
+}
+
+// Without a handler there is no word of who sent it.
+static void on_killed(struct history *h, const struct event *e) {
+    int signal = (int)e->ret;
+    if (!(e->flags & EVF_KILLED) || h->kills || h->ended_outside) return;
+    if (!asks_to_end(signal) && signal != SIGKILL) return;
+    h->ended_outside = true;
+    guess_stuck(h, e->number - 1);
+}
+
+static void on_death(struct history *h, const struct event *e, size_t life) {
+    struct life *l = &h->lives[life];
+    on_killed(h, e);
+    l->death = e->number;
+    if (!(e->flags & EVF_KILLED) || !(e->flags & EVF_LAST)) return;
+    // The signal may have come to another thread of the process.
+    size_t by = life;
+    for (size_t i = 0; i < h->life_count; i++)
+        if (h->lives[i].space == l->space && h->lives[i].signal == (int)e->ret &&
+            h->lives[i].signal_event > h->lives[by].signal_event)
+            by = i;
+    h->crashes = grow(h->crashes, h->crash_count, sizeof *h->crashes);
+    uint64_t at = h->lives[by].signal_event ? h->lives[by].signal_event : e->number;
+    h->crashes[h->crash_count++] = (struct crash){at, by, (int)e->ret};
+}
+
+static void on_end(struct history *h, const struct event *e) {
+    char status[64] = "";
+    h->end_reason[0] = 0;
+    texts(e, TEXT_MESSAGE, h->end_reason, sizeof h->end_reason - sizeof status);
+    h->cut_short = !strcmp(h->end_reason, "stopped from outside") ||
+                   !strcmp(h->end_reason, "stopped by refork: its time is over");
+    if (strcmp(h->end_reason, "ended by itself")) return;
+    if (e->flags & EVF_KILLED) {
+        const char *name = sigabbrev_np((int)e->ret);
+        snprintf(status, sizeof status, ", killed by signal %d (SIG%s)", (int)e->ret, name ? name : "?");
+    } else {
+        snprintf(status, sizeof status, ", status %d", (int)e->ret);
+    }
+    strcat(h->end_reason, status);
+}
+
+// The life that goes on. Most events are of a task that was here a moment ago.
+static size_t present_life(struct history *h, int tid) {
+    size_t *recent = &h->recent[(unsigned)tid % (sizeof h->recent / sizeof *h->recent)];
+    if (*recent < h->life_count && h->lives[*recent].tid == tid && !h->lives[*recent].death) return *recent;
+    for (size_t i = h->life_count; i-- > 0;)
+        if (h->lives[i].tid == tid && !h->lives[i].death) return *recent = i;
+    return NONE;
+}
+
+static void on_event(struct history *h, const struct event *e) {
+    size_t life = present_life(h, e->tid);
+    if (life != NONE && e->flags & EVF_REGS && (e->kind == EV_ENTER || e->kind == EV_SYSCALL)) {
+        struct life *l = &h->lives[life];
+        const uint64_t args[6] = {e->regs.rdi, e->regs.rsi, e->regs.rdx, e->regs.r10, e->regs.r8, e->regs.r9};
+        memcpy(l->args, args, sizeof args);
+        l->nr = e->nr;
+        // A call that nobody came between is one event, also when it was interrupted and goes on.
+        l->in_call = e->kind == EV_ENTER || restarts(e->ret);
+    }
+    switch (e->kind) {
+    case EV_EXEC:
+        on_exec(h, e);
+        break;
+    case EV_BIRTH:
+        on_birth(h, e, life);
+        break;
+    case EV_DEATH:
+        if (life != NONE) on_death(h, e, life);
+        break;
+    case EV_SIGNAL:
+        if (life == NONE) break;
+        h->lives[life].signal = e->nr;
+        h->lives[life].signal_event = e->number;
+        on_signal(h, e);
+        break;
+    case EV_EXIT:
+    case EV_SYSCALL:
+        if (life != NONE) on_return(h, e, life);
+        break;
+    case EV_STUCK:
+        if (life != NONE) on_stuck(h, e, life);
+        break;
+    case EV_END:
+        on_end(h, e);
+        break;
+    }
+}
+
+int history_read(struct timeline *t, struct history *h, struct rf_error *err) {
+    uint64_t last = timeline_last(t);
+    struct event e;
+    memset(h, 0, sizeof *h);
+    h->cut_short = true;
+    strcpy(h->end_reason, "in the middle: the recorder was killed, or the file was cut");
+    for (uint64_t n = 1; n <= last; n++) {
+        if (timeline_event(t, n, &e, err) < 0) return -1;
+        on_event(h, &e);
+        if (n % REPORT_EVERY == 0 && timeline_report(t, n, last, err) < 0) return -1;
+    }
+    bool known = false;
+    for (size_t i = 0; i < h->stuck_count; i++)
+        known |= !h->stuck[i].guessed;
+    size_t kept = 0;
+    for (size_t i = 0; known && i < h->stuck_count; i++)
+        if (!h->stuck[i].guessed) h->stuck[kept++] = h->stuck[i];
+    if (known) h->stuck_count = kept;
+    if (!h->stuck_count && h->cut_short) guess_stuck(h, last);
+    return 0;
+}
+
+void history_release(struct history *h) {
+    free(h->spaces);
+    free(h->lives);
+    free(h->stuck);
+    free(h->crashes);
+    free(h->fds);
+    free(h->shared);
+    memset(h, 0, sizeof *h);
+}

@@ -1,0 +1,112 @@
+// What the events alone tell, from one pass over the trace: lives of tasks, address spaces, who is stuck.
+// Nothing is executed.
+#ifndef REFORK_REPLAYER_VERDICT_HISTORY_H
+#define REFORK_REPLAYER_VERDICT_HISTORY_H
+
+#include "replayer/timeline.h"
+
+#define NONE ((size_t)-1)
+
+// An address space: begins with an exec or a fork. Threads and vfork children live in the one of their
+// parent.
+struct space_life {
+    int pid;        // of the process it was made for
+    uint64_t begin; // EXEC or BIRTH
+    size_t parent;  // the space it is a copy of; NONE after exec
+    int forker;     // the task that forked; 0 after exec
+};
+
+// A task in one address space: exec ends a life and begins another.
+struct life {
+    int tid, pid;
+    int parent_pid; // of the process
+    size_t space;
+    uint64_t birth, death; // events; death 0: lived until the end
+    bool in_call;          // at the end of the trace: between ENTER and EXIT of...
+    int32_t nr;
+    uint64_t args[6];
+    uint64_t signal_event; // the last SIGNAL, if nothing came behind it
+    int signal;
+};
+
+enum { STUCK_WORDS = 8, STUCK_ENDS = 16 };
+
+struct stuck {
+    uint64_t event; // STUCK, or where the wait was ended from outside, or the end of the trace
+    size_t life;
+    bool proved, main;
+    bool
+        guessed; // there is no STUCK event: the recording, or the program from outside, was ended while it waited
+    bool interrupted; // guessed, and the call has returned: a signal has ended it
+    // As in PIECE_WAIT of core/events.def:
+    enum wait_kind wait;
+    uint64_t object; // futex word, child's PID, fd, number of a semaphore set or queue
+    struct polled_word {
+        uint64_t address, value;
+        unsigned size;
+        bool atomic;
+    } words[STUCK_WORDS];
+    size_t word_count;
+    struct fd_end {
+        int pid, fd;
+    } ends[STUCK_ENDS];
+    size_t end_count;
+};
+
+// A process that a signal killed.
+struct crash {
+    uint64_t event; // the SIGNAL that was delivered last, else the DEATH
+    size_t life;
+    int signal;
+};
+
+// What became of a pipe's write end and of the ends of a socketpair, as far as it says who wanted them; and who has
+// taken locks of files.
+struct fd_fact {
+    enum { FD_MADE, FD_USED, FD_LOCKED } fact;
+    uint64_t event;
+    int pid, fd;
+    // LOCKED:
+    int tid;
+    uint64_t request; // fcntl's struct flock, which may also ask for an unlock; 0: flock's, which does not
+};
+
+struct history {
+    struct space_life *spaces;
+    size_t space_count;
+    struct life *lives;
+    size_t life_count;
+    struct stuck *stuck;
+    size_t stuck_count;
+    struct crash *crashes;
+    size_t crash_count;
+    struct fd_fact *fds;
+    size_t fd_count;
+    struct shared_range { // MAP_SHARED memory
+        size_t space;
+        uint64_t start, end;
+        uint64_t from, to; // events; to 0: until the end
+    } * shared;
+    size_t shared_count;
+    char program[256], end_reason[256];
+    bool cut_short;      // stopped from outside, its time was over, or the trace has no END
+    bool kills;          // a task has sent a signal to another process
+    bool ended_outside;  // a signal from outside, as Ctrl-C, has come
+    size_t recent[1024]; // by TID: a life to look at first
+};
+
+// Reads all events of t; 0 or -1. Release it in either case.
+int history_read(struct timeline *t, struct history *out, struct rf_error *err);
+void history_release(struct history *h);
+
+// The life of `tid` at `event` (its state right after it), NONE if there is none.
+size_t history_life(const struct history *h, int tid, uint64_t event);
+bool life_at(const struct life *l, uint64_t event);
+// Some task that lives in `space` at `event`; 0 if none.
+int history_task_in(const struct history *h, size_t space, uint64_t event);
+// Does it wait for a pipe, a socket, an eventfd, a lock of a file, a System V object?
+bool stuck_on_file(const struct stuck *s);
+// Is `address` of `space` in MAP_SHARED memory at `event`?
+bool history_shared(const struct history *h, size_t space, uint64_t address, uint64_t event);
+
+#endif

@@ -1,0 +1,359 @@
+#include "replayer/verdict/holder.h"
+
+#include "core/atomic_emulate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    INSTRUCTION_MAX = 15,
+    READERS_MAX = 64,
+    FRAMES_MAX = 128,
+    FIRST_WINDOW = 16, // events; a window costs 20 us per write, so the first ones are small
+    WINDOW_FACTOR = 16,
+    OWNER_TID = 0x3fffffff,
+    WRITE_LOCKED = 2, // of glibc's rwlock
+};
+
+struct acquire {
+    int tid;
+    uint64_t event;
+    unsigned ordinal;
+    bool by_kernel;
+};
+
+struct tracker {
+    enum lock_rule rule;
+    uint32_t mask;
+    struct acquire list[READERS_MAX]; // the holder, or the readers
+    size_t count;
+    struct acquire writer; // of a rwlock: who set the write-locked bit
+    uint32_t value;
+    bool changed;
+    uint64_t event; // where the latest change was
+    unsigned ordinal;
+    // holder_stack
+    const struct holder *want;
+    struct symbols *symbols;
+    struct frame frames[FRAMES_MAX];
+    size_t frame_count;
+    struct write_facts facts;
+    // holder_release
+    bool until_free;
+    uint64_t freed;
+    // made_anew
+    bool until_stored, stored;
+    // holder_changes
+    each_change each;
+    void *context;
+};
+
+// ---- the state machine
+
+static void take(struct tracker *k, struct acquire a) {
+    k->list[0] = a;
+    k->count = 1;
+}
+
+static void readers_changed(struct tracker *k, uint32_t from, uint32_t to, struct acquire a) {
+    uint32_t before, now;
+    bool written, writes;
+    lock_readers(k->rule, from, &before, &written);
+    lock_readers(k->rule, to, &now, &writes);
+    if (k->rule == RULE_RWLOCK) { // a writer sets its bit first and begins the write phase later
+        written = from & WRITE_LOCKED;
+        writes = to & WRITE_LOCKED;
+    }
+    if (writes && !written) k->writer = a;
+    if (written && !writes) k->writer.tid = 0;
+    if (now == before + 1 && k->count < READERS_MAX) k->list[k->count++] = a;
+    if (now + 1 != before) return;
+    for (size_t i = k->count; i-- > 0;) {
+        if (k->list[i].tid != a.tid) continue;
+        memmove(&k->list[i], &k->list[i + 1], (k->count - i - 1) * sizeof k->list[0]);
+        k->count--;
+        return;
+    }
+}
+
+// A lock that several may hold: who holds it is a list.
+static bool is_shared_lock(enum lock_rule rule) {
+    uint32_t readers;
+    bool writer;
+    return lock_readers(rule, 0, &readers, &writer);
+}
+
+static void word_changed(struct tracker *k, uint32_t from, uint32_t to, struct acquire a) {
+    if (is_shared_lock(k->rule)) {
+        readers_changed(k, from, to, a);
+        return;
+    }
+    if (k->rule == RULE_OWNER) {
+        // The kernel hands a PI mutex from one waiter to the next: the word says to whom.
+        if ((from & OWNER_TID) == (to & OWNER_TID)) return;
+        if (a.by_kernel) a.tid = (int)(to & OWNER_TID);
+    } else if (lock_is_held(k->rule, from) == lock_is_held(k->rule, to)) {
+        return;
+    }
+    if (lock_is_held(k->rule, to))
+        take(k, a);
+    else
+        k->count = 0;
+}
+
+// Is everybody who holds it now known?
+static bool complete(const struct tracker *k) {
+    uint32_t readers;
+    bool writer;
+    if (!lock_readers(k->rule, k->value, &readers, &writer)) return k->count > 0;
+    return writer ? k->writer.tid != 0 : k->count && k->count >= readers;
+}
+
+// ---- watching
+
+static enum write_sort sort_of(uint8_t operation, bool locked) {
+    switch (operation) {
+    case ATOMIC_CMPXCHG:
+    case ATOMIC_XCHG:
+    case ATOMIC_BTS:
+    case ATOMIC_OR:
+        return locked ? WRITE_EXCHANGE : WRITE_PLAIN;
+    default:
+        return WRITE_COUNT;
+    }
+}
+
+// The instruction in front of `pc`: the longest one that ends there. glibc jumps over lock prefixes while a process
+// has one thread only: without one it is cmpxchg all the same.
+static enum write_sort sort_of_write(const struct view *v, uint64_t pc) {
+    uint8_t code[INSTRUCTION_MAX];
+    struct atomic_instruction a;
+    if (!v->read(v->context, pc - sizeof code, code, sizeof code)) return WRITE_PLAIN;
+    for (size_t i = 0; i < sizeof code; i++)
+        if (atomic_decode(code + i, sizeof code - i, &a) && a.length == sizeof code - i)
+            return sort_of(a.operation, a.locked || a.operation == ATOMIC_CMPXCHG);
+    return WRITE_PLAIN;
+}
+
+size_t holder_frames(struct symbols *s, struct replay *r, const struct watch_hit *hit, struct frame *out,
+                     size_t max) {
+    struct view view;
+    struct rf_error err;
+    struct raw_frame raw[FRAMES_MAX];
+    if (replay_view(r, hit->tid, &view, &err) < 0) return 0;
+    size_t n = unwind_stack(&view, hit->regs, raw, FRAMES_MAX);
+    // A watchpoint traps behind the instruction that wrote.
+    if (n && !hit->from_kernel) raw[0].exact = false;
+    return symbols_frames(s, &view, raw, n, out, max);
+}
+
+static void capture(struct tracker *k, struct replay *r, const struct watch_hit *hit) {
+    struct view view;
+    struct rf_error err;
+    k->frame_count = holder_frames(k->symbols, r, hit, k->frames, FRAMES_MAX);
+    if (replay_view(r, hit->tid, &view, &err) < 0) return;
+    k->facts.foreign_stack =
+        hit->tid != hit->pid && view_find(&view, hit->regs->rsp) != view_find(&view, hit->regs->fs_base);
+    k->facts.value = (uint32_t)hit->new_value;
+    k->facts.sort = hit->from_kernel ? WRITE_PLAIN : sort_of_write(&view, hit->regs->rip);
+}
+
+static void stop_watching(struct replay *r) {
+    struct rf_error ignored;
+    replay_watch(r, 0, 0, 0, NULL, NULL, &ignored);
+}
+
+static bool is_plain_store(struct replay *r, const struct watch_hit *hit) {
+    struct view view;
+    struct rf_error err;
+    return !hit->from_kernel && replay_view(r, hit->tid, &view, &err) == 0 &&
+           sort_of_write(&view, hit->regs->rip) == WRITE_PLAIN;
+}
+
+static void on_hit(void *context, struct replay *r, const struct watch_hit *hit) {
+    struct tracker *k = context;
+    if (k->until_stored) {
+        k->stored = is_plain_store(r, hit);
+        if (k->stored) stop_watching(r);
+        return;
+    }
+    uint32_t from = (uint32_t)hit->old_value & k->mask, to = (uint32_t)hit->new_value & k->mask;
+    if (hit->next_event != k->event || !k->changed) k->ordinal = 0;
+    k->changed = true;
+    k->event = hit->next_event;
+    k->ordinal++;
+    k->value = to;
+    if (k->each) {
+        const struct word_change c = {hit->tid, k->event, k->ordinal, from, to, hit->from_kernel};
+        if (!k->each(k->context, &c)) stop_watching(r);
+        return;
+    }
+    word_changed(
+        k, from, to,
+        (struct acquire){
+            .tid = hit->tid, .event = hit->next_event, .ordinal = k->ordinal, .by_kernel = hit->from_kernel});
+    if (k->want && k->want->event == k->event && k->want->ordinal == k->ordinal) {
+        capture(k, r, hit);
+        stop_watching(r);
+    }
+    if (k->until_free && !lock_is_held(k->rule, to)) {
+        k->freed = hit->next_event;
+        stop_watching(r);
+    }
+}
+
+bool holder_word(struct timeline *t, const struct history *h, size_t space, uint64_t address,
+                 uint32_t *value) {
+    struct view view;
+    struct rf_error err;
+    int tid = history_task_in(h, space, timeline_position(t));
+    return tid && replay_view(timeline_replay(t), tid, &view, &err) == 0 &&
+           view.read(view.context, address, value, sizeof *value);
+}
+
+// Runs [from, until] with the word watched.
+static int watch_window(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
+                        uint64_t from, uint64_t until, struct tracker *k, struct rf_error *err) {
+    struct replay *r = timeline_replay(t);
+    if (timeline_seek(t, from, err) < 0) return -1;
+    int tid = history_task_in(h, space, from);
+    if (!tid)
+        return rf_fail(err, RF_BAD_TRACE, "no task lives in process %d at event %llu", h->spaces[space].pid,
+                       (unsigned long long)from);
+    k->rule = ref->rule;
+    k->mask = ref->mask ? ref->mask : UINT32_MAX;
+    holder_word(t, h, space, ref->word, &k->value); // 0 while it is not mapped yet
+    k->value &= k->mask;
+    if (replay_watch(r, tid, ref->word, 4, on_hit, k, err) < 0) return -1;
+    if (k->until_stored) replay_watch_all_writes(r);
+    int failed = timeline_seek(t, until, err);
+    stop_watching(r);
+    return failed;
+}
+
+// ---- the search
+
+static struct acquire choose(const struct tracker *k, const struct history *h, uint64_t fork, int forker) {
+    uint32_t readers;
+    bool writer;
+    if (!lock_readers(k->rule, k->value, &readers, &writer)) return k->list[0];
+    if (writer) return k->writer;
+    // Of several readers the one that is to blame: alive at the fork, and not copied into the child.
+    for (size_t i = 0; fork && i < k->count; i++)
+        if (k->list[i].tid != forker && history_life(h, k->list[i].tid, fork) != NONE) return k->list[i];
+    return k->list[0];
+}
+
+static void list_others(const struct tracker *k, struct holder *out) {
+    uint32_t readers;
+    bool writer;
+    if (!lock_readers(k->rule, k->value, &readers, &writer) || writer) return;
+    for (size_t i = 0; i < k->count && out->other_count < HOLDER_OTHERS; i++) {
+        const struct acquire *a = &k->list[i];
+        if (a->event == out->event && a->ordinal == out->ordinal) continue;
+        out->others[out->other_count++] = (struct holder_other){a->tid, a->event, a->ordinal};
+    }
+}
+
+// A semaphore is made with the same 0 that it has when its permits are used up: what its memory held before says nothing.
+static int made_anew(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
+                     uint64_t until, bool *anew, struct rf_error *err) {
+    struct tracker k = {.until_stored = true};
+    *anew = false;
+    if (ref->rule != RULE_SEMAPHORE) return 0;
+    int failed = watch_window(t, h, space, ref, h->spaces[space].begin, until, &k, err);
+    *anew = k.stored;
+    return failed;
+}
+
+// In one address space: fills out->tid if an acquire explains the value at `until`; *inherited when the lock
+// was held at the space's beginning already.
+static int find_in_space(struct timeline *t, const struct history *h, size_t space, uint64_t until,
+                         const struct lock_ref *ref, struct holder *out, bool *inherited,
+                         struct rf_error *err) {
+    uint64_t begin = h->spaces[space].begin;
+    uint32_t now = 0, first = 0;
+    *inherited = false;
+    if (timeline_seek(t, until, err) < 0) return -1;
+    uint32_t mask = ref->mask ? ref->mask : UINT32_MAX;
+    if (!holder_word(t, h, space, ref->word, &now) || !lock_is_held(ref->rule, now & mask)) return 0;
+    now &= mask;
+    out->held = true;
+    for (uint64_t window = FIRST_WINDOW;; window *= WINDOW_FACTOR) {
+        uint64_t from = until > window && until - window > begin ? until - window : begin;
+        struct tracker k = {0};
+        if (watch_window(t, h, space, ref, from, until, &k, err) < 0) return -1;
+        if (k.value == now && complete(&k)) {
+            struct acquire a = choose(&k, h, out->fork, out->fork ? h->spaces[out->child_space].forker : 0);
+            out->tid = a.tid;
+            out->event = a.event;
+            out->ordinal = a.ordinal;
+            out->by_kernel = a.by_kernel;
+            out->space = space;
+            out->life = history_life(h, a.tid, a.event ? a.event - 1 : 0);
+            list_others(&k, out);
+            return 0;
+        }
+        if (from == begin) break;
+    }
+    if (h->spaces[space].parent == NONE) return 0;
+    if (timeline_seek(t, begin, err) < 0) return -1;
+    *inherited = holder_word(t, h, space, ref->word, &first) && lock_is_held(ref->rule, first & mask);
+    bool anew = false;
+    if (*inherited && made_anew(t, h, space, ref, until, &anew, err) < 0) return -1;
+    *inherited &= !anew;
+    return 0;
+}
+
+int holder_find(struct timeline *t, const struct history *h, size_t space, uint64_t until,
+                const struct lock_ref *ref, struct holder *out, struct rf_error *err) {
+    bool inherited;
+    *out = (struct holder){.life = NONE, .space = NONE, .child_space = NONE};
+    if (ref->rule == RULE_NONE || ref->word % 4) return 0;
+    for (;;) {
+        if (find_in_space(t, h, space, until, ref, out, &inherited, err) < 0) return -1;
+        if (!inherited) return 0;
+        out->child_space = space;
+        out->fork = until = h->spaces[space].begin;
+        space = h->spaces[space].parent;
+    }
+}
+
+int holder_stack(struct timeline *t, const struct history *h, const struct lock_ref *ref,
+                 const struct holder *who, struct stack *out, struct write_facts *facts,
+                 struct rf_error *err) {
+    struct tracker *k = calloc(1, sizeof *k);
+    rf_assert(k);
+    k->want = who;
+    k->symbols = timeline_symbols(t);
+    *out = (struct stack){0};
+    int failed = watch_window(t, h, who->space, ref, who->event - 1, who->event, k, err);
+    if (!failed) *out = stack_of(k->frames, k->frame_count);
+    if (facts) *facts = k->facts;
+    free(k);
+    return failed;
+}
+
+int holder_changes(struct timeline *t, const struct history *h, size_t space, uint64_t address, uint64_t from,
+                   uint64_t until, each_change each, void *context, struct rf_error *err) {
+    struct tracker *k = calloc(1, sizeof *k);
+    rf_assert(k);
+    k->each = each;
+    k->context = context;
+    const struct lock_ref word = {.word = address & ~3ull};
+    int failed = watch_window(t, h, space, &word, from, until, k, err);
+    free(k);
+    return failed;
+}
+
+int holder_release(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
+                   uint64_t from, uint64_t *event, struct rf_error *err) {
+    struct tracker *k = calloc(1, sizeof *k);
+    rf_assert(k);
+    k->until_free = true;
+    *event = 0;
+    int failed = watch_window(t, h, space, ref, from, timeline_last(t), k, err);
+    if (!failed) *event = k->freed;
+    free(k);
+    return failed;
+}

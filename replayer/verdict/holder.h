@@ -1,0 +1,79 @@
+// Who took a lock: the last free -> held transitions of its state word, found by re-execution with a hardware
+// watchpoint in windows that grow backwards from the event in question. The last *writer* would be wrong: a
+// failed cmpxchg, a store of the same value and a waiter's mark (1 -> 2) write too.
+#ifndef REFORK_REPLAYER_VERDICT_HOLDER_H
+#define REFORK_REPLAYER_VERDICT_HOLDER_H
+
+#include "replayer/verdict/history.h"
+#include "replayer/verdict/waited_lock.h"
+
+enum { HOLDER_OTHERS = 16 };
+
+// One acquire. A rwlock may have many readers at once: one of them that cannot come back is chosen, the others are
+// listed.
+struct holder {
+    int tid;          // 0: nobody known
+    size_t life;      // of the holder at the acquire; NONE
+    uint64_t event;   // the write is in the slice that ends at this event
+    unsigned ordinal; // among the changes of the word in that slice, from 1
+    bool by_kernel;   // the kernel handed the lock over (PI)
+    size_t space;     // where it was taken
+    // The fork that carried the held lock from `space` towards the waiter: NONE if there was none.
+    size_t child_space;
+    uint64_t fork;
+    bool held; // at the event in question the lock is held by somebody
+    struct holder_other {
+        int tid;
+        uint64_t event;
+        unsigned ordinal;
+    } others[HOLDER_OTHERS]; // more readers
+    size_t other_count;
+};
+
+// The holder of ref in `space` at `until` (the state right after that event), followed back through forks. 0
+// or -1. tid stays 0 when nobody holds it, or the acquire was not seen. Moves the timeline.
+int holder_find(struct timeline *t, const struct history *h, size_t space, uint64_t until,
+                const struct lock_ref *ref, struct holder *out, struct rf_error *err);
+
+// What wrote a word: an instruction that takes a lock (xchg, cmpxchg, bts, or), one that counts, another one.
+enum write_sort { WRITE_PLAIN, WRITE_EXCHANGE, WRITE_COUNT };
+
+struct write_facts {
+    enum write_sort sort;
+    uint32_t value; // that it wrote
+    bool
+        foreign_stack; // not on the stack mapping that has the thread's TLS: a fiber, or a signal's own stack
+};
+
+// The holder's stack at the acquire (frames from malloc), and what wrote the word (or NULL). Moves the timeline.
+int holder_stack(struct timeline *t, const struct history *h, const struct lock_ref *ref,
+                 const struct holder *who, struct stack *out, struct write_facts *facts,
+                 struct rf_error *err);
+
+// The event in whose slice the lock became free again in `space` after `from`; 0 when it never did. Moves the
+// timeline.
+int holder_release(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
+                   uint64_t from, uint64_t *event, struct rf_error *err);
+
+// Calls `each` for every change of the 4 bytes at `address` in `space` in the slices of (from, until], until it
+// returns false. Moves the timeline.
+struct word_change {
+    int tid;
+    uint64_t event;   // the write is in the slice that ends at this event
+    unsigned ordinal; // among the changes in that slice, from 1
+    uint32_t from, to;
+    bool by_kernel;
+};
+typedef bool (*each_change)(void *context, const struct word_change *c);
+int holder_changes(struct timeline *t, const struct history *h, size_t space, uint64_t address, uint64_t from,
+                   uint64_t until, each_change each, void *context, struct rf_error *err);
+
+// The stack at a write that was hit; returns the number of frames.
+size_t holder_frames(struct symbols *s, struct replay *r, const struct watch_hit *hit, struct frame *out,
+                     size_t max);
+
+// Reads 4 bytes in the address space at the timeline's position.
+bool holder_word(struct timeline *t, const struct history *h, size_t space, uint64_t address,
+                 uint32_t *value);
+
+#endif

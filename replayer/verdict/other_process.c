@@ -1,0 +1,421 @@
+// Waits that another process could end: for a child, a pipe, a socket, an eventfd, a lock of a file or in shared memory.
+// All of them are stuck, so the root is somewhere else, or they wait for each other.
+#include "replayer/verdict/findings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+enum { FIRST_WINDOW = 64, WINDOW_FACTOR = 16, OPENS_LOOKED_AT = 20000 };
+
+static bool waits(const struct analysis *a, int pid) {
+    for (size_t i = 0; i < a->waiter_count; i++)
+        if (a->waiters[i].task.pid == pid) return true;
+    return false;
+}
+
+static bool is_ancestor_pid(const struct history *h, int pid, int of) {
+    for (size_t hops = 0; of && hops < h->life_count; hops++) {
+        if (of == pid) return true;
+        int next = 0;
+        for (size_t i = 0; i < h->life_count && !next; i++)
+            if (h->lives[i].pid == of) next = h->lives[i].parent_pid;
+        of = next;
+    }
+    return false;
+}
+
+// The last life of that TID which began before `event`, over or not.
+static size_t last_life(const struct history *h, int tid, uint64_t event) {
+    for (size_t i = h->life_count; i-- > 0;)
+        if (h->lives[i].tid == tid && h->lives[i].birth <= event) return i;
+    return NONE;
+}
+
+// The space that was forked away from that of `life`, towards the one of w; NONE: it is no copy of it.
+static size_t space_forked_from(const struct history *h, size_t from, const struct waiter *w) {
+    for (size_t space = h->lives[w->life].space; space != NONE; space = h->spaces[space].parent)
+        if (h->spaces[space].parent == from) return space;
+    return NONE;
+}
+
+// w->who is known: the holder's name, the fork between it and the waiter, if it took the lock before that.
+static int look_at_taker(struct analysis *a, struct waiter *w, struct rf_error *err) {
+    const struct history *h = &a->history;
+    const struct life *l = &h->lives[w->who.life];
+    w->searched = true;
+    w->holder_lives = life_at(l, w->stuck->event);
+    uint64_t at = w->who.event ? w->who.event : l->death ? l->death - 1 : w->stuck->event;
+    if (timeline_seek(a->timeline, at, err) < 0) return -1;
+    analysis_task(a, w->who.life, w->acquired.stack.count ? &w->acquired.stack : NULL, &w->holder);
+    size_t space = space_forked_from(h, l->space, w);
+    if (space == NONE || !w->who.event || w->who.event >= h->spaces[space].begin) return 0;
+    uint64_t fork = h->spaces[space].begin;
+    w->fork_space = space;
+    w->holder_forks = h->spaces[space].forker == w->who.tid;
+    w->holder.vanished = !w->holder_lives && !w->holder_forks && life_at(l, fork);
+    if (timeline_seek(a->timeline, fork, err) < 0) return -1;
+    free(w->fork.stack.frames);
+    analysis_point(a, h->spaces[space].forker, &w->fork);
+    return 0;
+}
+
+// ---- mutexes in shared memory: they name their owner
+
+struct taking {
+    int owner;
+    struct word_change last; // tid 0: none
+};
+
+// In its own process each of its writes is seen as its own, and its last one made the lock its own.
+static bool on_taking(void *context, const struct word_change *c) {
+    struct taking *t = context;
+    if (c->tid == t->owner && c->to) t->last = *c;
+    return true;
+}
+
+static int find_taking(struct analysis *a, struct waiter *w, const struct life *l, struct taking *t,
+                       struct rf_error *err) {
+    uint64_t until = l->death && l->death < w->stuck->event ? l->death - 1 : w->stuck->event;
+    uint64_t begin = a->history.spaces[l->space].begin;
+    if (l->birth > begin) begin = l->birth;
+    for (uint64_t window = FIRST_WINDOW;; window *= WINDOW_FACTOR) {
+        uint64_t from = until > window && until - window > begin ? until - window : begin;
+        if (holder_changes(a->timeline, &a->history, l->space, w->ref.word, from, until, on_taking, t, err) <
+            0)
+            return -1;
+        if (t->last.tid || from == begin) return 0;
+    }
+}
+
+static int look_at_shared(struct analysis *a, struct waiter *w, struct rf_error *err) {
+    const struct history *h = &a->history;
+    uint32_t word = 0, owner = 0;
+    if (timeline_seek(a->timeline, w->stuck->event, err) < 0) return -1;
+    size_t space = h->lives[w->life].space;
+    if (!holder_word(a->timeline, h, space, w->ref.word, &word) ||
+        !holder_word(a->timeline, h, space, w->ref.base + 8, &owner) || !owner || !word)
+        return 0;
+    size_t life = last_life(h, (int)owner, w->stuck->event);
+    if (life == NONE) return 0;
+    struct taking t = {.owner = (int)owner};
+    if (find_taking(a, w, &h->lives[life], &t, err) < 0) return -1;
+    if (!t.last.tid) return 0; // the memory says so, the execution does not
+    w->who = (struct holder){.tid = (int)owner,
+                             .life = life,
+                             .event = t.last.event,
+                             .ordinal = t.last.ordinal,
+                             .space = h->lives[life].space,
+                             .child_space = NONE,
+                             .held = true};
+    if (holder_stack(a->timeline, h, &w->ref, &w->who, &w->acquired.stack, NULL, err) < 0) return -1;
+    w->acquired.event = w->who.event;
+    w->acquired.tid = w->who.tid;
+    w->acquired.pid = h->lives[life].pid;
+    return look_at_taker(a, w, err);
+}
+
+// ---- locks of files
+
+// fcntl takes and frees with the same call: which one it was is in the caller's memory.
+static bool was_lock(struct analysis *a, const struct fd_fact *f) {
+    struct view view;
+    struct rf_error err;
+    struct flock request;
+    if (!f->request) return true;
+    return timeline_seek(a->timeline, f->event, &err) == 0 &&
+           replay_view(timeline_replay(a->timeline), f->tid, &view, &err) == 0 &&
+           view.read(view.context, f->request, &request, sizeof request) && request.l_type != F_UNLCK;
+}
+
+// The call that took the lock: through one of the fds that have it, in that process or, before a fork, in an ancestor.
+static const struct fd_fact *find_lock_call(struct analysis *a, const struct waiter *w) {
+    const struct history *h = &a->history;
+    for (size_t i = h->fd_count; i-- > 0;) {
+        const struct fd_fact *f = &h->fds[i];
+        if (f->fact != FD_LOCKED || f->event > w->stuck->event) continue;
+        for (size_t k = 0; k < w->stuck->end_count; k++) {
+            const struct fd_end *end = &w->stuck->ends[k];
+            if (f->fd == end->fd && is_ancestor_pid(h, f->pid, end->pid) && was_lock(a, f)) return f;
+        }
+    }
+    return NULL;
+}
+
+// The path that the fd was opened with, from the caller's memory.
+static bool find_path(struct analysis *a, int pid, int fd, uint64_t before, char *out, size_t size) {
+    struct event e;
+    struct rf_error err;
+    uint64_t path = 0;
+    int opener = 0;
+    for (uint64_t n = before, looked = 0; n > 1 && looked < OPENS_LOOKED_AT; n--, looked++) {
+        if (timeline_event(a->timeline, n - 1, &e, &err) < 0) return false;
+        bool call = e.kind == EV_SYSCALL && (e.flags & EVF_REGS) && (e.nr == SYS_openat || e.nr == SYS_open);
+        if (!call || e.ret != fd) continue;
+        size_t life = history_life(&a->history, e.tid, e.number);
+        if (life == NONE || !is_ancestor_pid(&a->history, a->history.lives[life].pid, pid)) continue;
+        opener = e.tid;
+        path = e.nr == SYS_openat ? e.regs.rsi : e.regs.rdi;
+        before = e.number;
+        break;
+    }
+    struct view view;
+    if (!opener || timeline_seek(a->timeline, before, &err) < 0 ||
+        replay_view(timeline_replay(a->timeline), opener, &view, &err) < 0)
+        return false;
+    size_t n = 0;
+    while (n + 1 < size && view.read(view.context, path + n, out + n, 1) && out[n])
+        n++;
+    out[n] = 0;
+    return n > 0;
+}
+
+static int look_at_file_lock(struct analysis *a, struct waiter *w, struct rf_error *err) {
+    const struct history *h = &a->history;
+    char path[200];
+    snprintf(w->lock.kind, sizeof w->lock.kind, "file lock");
+    if (find_path(a, w->task.pid, (int)w->stuck->object, w->stuck->event, path, sizeof path))
+        snprintf(w->lock.symbol, sizeof w->lock.symbol, "the lock of '%s'", path);
+    else
+        snprintf(w->lock.symbol, sizeof w->lock.symbol, "the lock of the file on fd %d",
+                 (int)w->stuck->object);
+    const struct fd_fact *call = find_lock_call(a, w);
+    size_t life = call ? history_life(h, call->tid, call->event) : NONE;
+    if (life == NONE) return 0;
+    if (timeline_seek(a->timeline, call->event, err) < 0) return -1;
+    analysis_point(a, call->tid, &w->acquired);
+    w->who = (struct holder){.tid = call->tid,
+                             .life = life,
+                             .event = call->event,
+                             .space = h->lives[life].space,
+                             .child_space = NONE,
+                             .held = true};
+    return look_at_taker(a, w, err);
+}
+
+// ---- who could end it
+
+// The stuck child that a wait4 or waitid waits for; 0 if it is none.
+static int awaited_child(const struct analysis *a, const struct waiter *w) {
+    const struct life *l = &a->history.lives[w->life];
+    int want = 0;
+    if (l->nr == SYS_wait4 && (int)l->args[0] > 0) want = (int)l->args[0];
+    if (l->nr == SYS_waitid && l->args[0] == 1 /* P_PID */) want = (int)l->args[1];
+    if (l->nr != SYS_wait4 && l->nr != SYS_waitid) return 0;
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        const struct life *child = &a->history.lives[a->waiters[i].life];
+        if (child->parent_pid == l->pid && child->pid != l->pid && (!want || child->pid == want))
+            return child->pid;
+    }
+    return 0;
+}
+
+// The stuck process that has the other end of a pipe or the like, or the lock; 0 if there is none.
+static int awaited_end(const struct analysis *a, const struct waiter *w) {
+    for (size_t i = 0; i < w->stuck->end_count; i++) {
+        int pid = w->stuck->ends[i].pid;
+        if (pid != w->task.pid && waits(a, pid)) return pid;
+    }
+    return 0;
+}
+
+// Of what any of them could end: the only other process, else the parent.
+static int any_other(const struct analysis *a, const struct waiter *w) {
+    int only = 0, parent = a->history.lives[w->life].parent_pid;
+    bool several = false;
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        int pid = a->waiters[i].task.pid;
+        if (pid == w->task.pid) continue;
+        several |= only && pid != only;
+        only = pid;
+    }
+    return several ? waits(a, parent) ? parent : 0 : only;
+}
+
+static int other_of(const struct analysis *a, const struct waiter *w) {
+    if (w->futex && !w->shared) return 0;
+    if (w->who.tid && (w->shared || w->stuck->wait == WAIT_FILE_LOCK)) {
+        int pid = a->history.lives[w->who.life].pid;
+        return w->holder_lives && pid != w->task.pid && waits(a, pid) ? pid : awaited_end(a, w);
+    }
+    if (w->futex || w->stuck->wait == WAIT_SYSV) return any_other(a, w);
+    return stuck_on_file(w->stuck) ? awaited_end(a, w) : awaited_child(a, w);
+}
+
+static void name_file(struct waiter *w) {
+    static const char *const kinds[WAIT_KINDS] = {
+        [WAIT_PIPE_READ] = "pipe",
+        [WAIT_PIPE_WRITE] = "pipe",
+        [WAIT_SOCKET] = "socket",
+        [WAIT_EVENTFD] = "eventfd",
+    };
+    const char *kind = kinds[w->stuck->wait];
+    if (!kind) return;
+    snprintf(w->lock.kind, sizeof w->lock.kind, "%s", kind);
+    snprintf(w->lock.symbol, sizeof w->lock.symbol, "the %s on fd %d", kind, (int)w->stuck->object);
+}
+
+int cross_look(struct analysis *a, struct rf_error *err) {
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        struct waiter *w = &a->waiters[i];
+        name_file(w);
+        if (w->futex && w->shared && w->ref.owner && look_at_shared(a, w, err) < 0) return -1;
+        if (w->stuck->wait == WAIT_FILE_LOCK && look_at_file_lock(a, w, err) < 0) return -1;
+        w->other = other_of(a, w);
+    }
+    return 0;
+}
+
+// ---- ends that somebody has without a use for them
+
+// Did the process get the end by a fork, and never use it nor move it to another number? Then it is there by mistake.
+static bool inherited_unused(const struct analysis *a, const struct fd_end *end) {
+    const struct history *h = &a->history;
+    const struct fd_fact *made = NULL;
+    for (size_t i = 0; i < h->fd_count; i++) {
+        const struct fd_fact *f = &h->fds[i];
+        if (f->fd != end->fd || !is_ancestor_pid(h, f->pid, end->pid)) continue;
+        if (f->fact == FD_MADE) made = f;
+        if (f->fact == FD_USED && f->pid == end->pid) return false;
+    }
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        const struct stuck *s = a->waiters[i].stuck;
+        if (a->waiters[i].task.pid == end->pid && stuck_on_file(s) && (int)s->object == end->fd) return false;
+    }
+    return made && made->pid != end->pid;
+}
+
+static size_t life_of_process(const struct history *h, int pid, uint64_t event) {
+    size_t life = history_life(h, pid, event);
+    for (size_t i = 0; life == NONE && i < h->life_count; i++)
+        if (h->lives[i].pid == pid && life_at(&h->lives[i], event)) life = i;
+    return life;
+}
+
+static int add_end_holder(struct analysis *a, struct finding *f, const struct waiter *w,
+                          const struct fd_end *end, struct rf_error *err) {
+    const struct history *h = &a->history;
+    struct finding_party party = {.point.event = 0};
+    uint64_t event = w->stuck->event;
+    size_t life = life_of_process(h, end->pid, event);
+    char what[sizeof party.what];
+    if (life == NONE) return 0;
+    if (timeline_seek(a->timeline, event, err) < 0) return -1;
+    analysis_point(a, h->lives[life].tid, &party.point);
+    analysis_task(a, life, NULL, &party.task);
+    snprintf(what, sizeof what, "has a copy of the %s end, fd %d, since the fork that made it",
+             w->stuck->wait == WAIT_SOCKET ? "other" : "write", end->fd);
+    party_add(&f->wakers, &f->waker_count, &party.task, &party.point, what);
+    const struct space_life *space = &h->spaces[h->lives[life].space];
+    if (f->fork.event || space->parent == NONE) return 0;
+    if (timeline_seek(a->timeline, space->begin, err) < 0) return -1;
+    analysis_point(a, space->forker, &f->fork);
+    return 0;
+}
+
+// Only copies keep it open: when whoever made it has it open as well, closing the copies would not end the wait.
+static int make_inherited(struct analysis *a, struct waiter *w, struct rf_error *err) {
+    const struct stuck *s = w->stuck;
+    if ((s->wait != WAIT_PIPE_READ && s->wait != WAIT_SOCKET) || !s->end_count) return 0;
+    for (size_t i = 0; i < s->end_count; i++)
+        if (!inherited_unused(a, &s->ends[i])) return 0;
+    struct finding *f = findings_add(a, w, FINDING_INHERITED_PIPE, RANK_CAUSE);
+    for (size_t i = 0; i < s->end_count; i++)
+        if (add_end_holder(a, f, w, &s->ends[i], err) < 0) return -1;
+    text_reason_pipe(f, (int)s->object, s->wait == WAIT_SOCKET);
+    text_advice(f, ADVICE_PIPE, NULL, findings_explain(a, w));
+    return 0;
+}
+
+// ---- locks whose taker is gone
+
+static bool has_taker(const struct waiter *w) {
+    return w->who.tid && (w->shared || w->stuck->wait == WAIT_FILE_LOCK);
+}
+
+// Whoever took it ended. A lock of flock lives on in the fds that a fork copied; one in shared memory in the memory.
+static void make_left(struct analysis *a, struct waiter *w) {
+    bool file = w->stuck->wait == WAIT_FILE_LOCK;
+    if (!has_taker(w) || w->holder_lives) return;
+    struct finding *f =
+        findings_add(a, w, w->holder_forks ? FINDING_SELF_HELD : FINDING_ORPHANED_LOCK, RANK_CAUSE);
+    findings_holder(f, w);
+    findings_fork(f, w);
+    text_reason_left(f, file);
+    text_advice(f, file ? ADVICE_FILE_LOCK : ADVICE_ENDED, &w->ref, findings_explain(a, w));
+}
+
+static void make_own(struct analysis *a, struct waiter *w) {
+    if (!has_taker(w) || w->who.life != w->life) return;
+    struct finding *f = findings_add(a, w, FINDING_LOCK_CYCLE, RANK_CAUSE);
+    findings_holder(f, w);
+    text_advice(f, w->stuck->wait == WAIT_FILE_LOCK ? ADVICE_FILE_LOCK : ADVICE_SELF, &w->ref,
+                findings_explain(a, w));
+}
+
+// ---- processes that wait for each other
+
+static int next_process(const struct analysis *a, int pid) {
+    for (size_t i = 0; i < a->waiter_count; i++)
+        if (a->waiters[i].task.pid == pid && a->waiters[i].other) return a->waiters[i].other;
+    return 0;
+}
+
+// Does the process that w waits for wait for the one of w, and for nothing that a finding explains?
+static bool mutual(const struct analysis *a, const struct waiter *w) {
+    int pid = w->other;
+    for (size_t hops = 0; pid && hops < a->waiter_count; hops++) {
+        if (pid == w->task.pid) return true;
+        if (findings_explained(a, pid, NULL)) return false;
+        pid = next_process(a, pid);
+    }
+    return false;
+}
+
+// Of a process that waits for several things, one that it could not do otherwise says enough: a thread that reads from
+// a pipe meanwhile may well idle.
+static bool may_idle(const struct waiter *w) {
+    return stuck_on_file(w->stuck) && w->stuck->wait != WAIT_FILE_LOCK;
+}
+
+// Told from the side that does not wait for a child to end.
+static void make_mutual(struct analysis *a, struct waiter *w) {
+    if (!w->other || w->stuck->wait == WAIT_CHILD || !mutual(a, w)) return;
+    if (may_idle(w) && findings_explained(a, w->task.pid, w)) return;
+    bool forker = has_taker(w) && w->holder_forks;
+    struct finding *f =
+        findings_add(a, w, forker ? FINDING_SELF_HELD : FINDING_CROSS_PROCESS_WAIT, RANK_CAUSE);
+    if (has_taker(w)) findings_holder(f, w);
+    if (forker) findings_fork(f, w);
+    text_reason_mutual(f, w->other);
+    bool lock = has_taker(w) && w->stuck->wait == WAIT_FILE_LOCK;
+    text_advice(f, lock ? ADVICE_FILE_LOCK : ADVICE_MUTUAL, &w->ref, findings_explain(a, w));
+}
+
+static void make_consequence(struct analysis *a, struct waiter *w) {
+    if (!w->other || (may_idle(w) && findings_explained(a, w->task.pid, w))) return;
+    struct finding *f = findings_add(a, w, FINDING_CROSS_PROCESS_WAIT, RANK_CONSEQUENCE);
+    a->order[a->verdict->count - 1].child = w->other;
+    if (has_taker(w)) findings_holder(f, w);
+    w->explained = true;
+    text_advice(f, ADVICE_CROSS, NULL, 0);
+}
+
+static void each(struct analysis *a, void (*make)(struct analysis *, struct waiter *)) {
+    for (int idle = 0; idle < 2; idle++)
+        for (size_t i = 0; i < a->waiter_count; i++)
+            if (!a->waiters[i].explained && may_idle(&a->waiters[i]) == idle) make(a, &a->waiters[i]);
+}
+
+int cross_make(struct analysis *a, struct rf_error *err) {
+    for (size_t i = 0; i < a->waiter_count; i++)
+        if (!a->waiters[i].explained && make_inherited(a, &a->waiters[i], err) < 0) return -1;
+    each(a, make_left);
+    each(a, make_own);
+    each(a, make_mutual);
+    each(a, make_consequence);
+    return 0;
+}

@@ -1,0 +1,87 @@
+#include "replayer/verdict/verdict.h"
+
+#include "core/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *finding_kind_name(enum finding_kind kind) {
+    static const char *const names[] = {
+        [FINDING_ORPHANED_LOCK] = "orphaned-lock",   [FINDING_ORPHANED_SPIN] = "orphaned-spin",
+        [FINDING_SELF_HELD] = "self-held",           [FINDING_VANISHED_WAKER] = "vanished-waker",
+        [FINDING_ATFORK_CHILD] = "atfork-child",     [FINDING_ATFORK_DEADLOCK] = "atfork-deadlock",
+        [FINDING_INHERITED_PIPE] = "inherited-pipe", [FINDING_CROSS_PROCESS_WAIT] = "cross-process-wait",
+        [FINDING_LOCK_CYCLE] = "lock-cycle",         [FINDING_TORN_DATA] = "torn-data",
+        [FINDING_UNKNOWN_WAIT] = "unexplained-wait",
+    };
+    return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "?";
+}
+
+const char *confidence_name(enum confidence c) {
+    return c == CONFIDENCE_PROVED ? "proved" : "likely";
+}
+
+struct stack stack_of(const struct frame *frames, size_t count) {
+    struct stack s = {0};
+    if (!count) return s;
+    s.frames = malloc(count * sizeof *frames);
+    rf_assert(s.frames);
+    memcpy(s.frames, frames, count * sizeof *frames);
+    s.count = count;
+    return s;
+}
+
+static void parties_free(struct finding_party *parties, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        free(parties[i].point.stack.frames);
+    free(parties);
+}
+
+void verdict_free(struct verdict *v) {
+    if (!v) return;
+    for (size_t i = 0; i < v->count; i++) {
+        struct finding *f = &v->findings[i];
+        free(f->acquired.stack.frames);
+        free(f->fork.stack.frames);
+        free(f->waiting.stack.frames);
+        for (size_t k = 0; k < f->edge_count; k++) {
+            free(f->edges[k].acquired.stack.frames);
+            free(f->edges[k].waiting.stack.frames);
+        }
+        free(f->edges);
+        free(f->initialised.stack.frames);
+        parties_free(f->holders, f->holder_count);
+        parties_free(f->wakers, f->waker_count);
+        for (size_t k = 0; k < f->vanished_count; k++)
+            free(f->vanished[k].point.stack.frames);
+        free(f->vanished);
+    }
+    for (size_t i = 0; i < v->note_count; i++)
+        free(v->notes[i]);
+    free(v->notes);
+    for (size_t i = 0; i < v->held_count; i++)
+        free(v->held_at_fork[i].acquired.stack.frames);
+    free(v->held_at_fork);
+    for (size_t i = 0; i < v->allocation_count; i++) {
+        free(v->allocations[i]->point.stack.frames);
+        free(v->allocations[i]);
+    }
+    free(v->allocations);
+    free(v->findings);
+    free(v->spans);
+    free(v);
+}
+
+void verdict_note(struct verdict *v, const char *format, ...) {
+    char *text;
+    va_list ap;
+    va_start(ap, format);
+    int n = vasprintf(&text, format, ap);
+    va_end(ap);
+    rf_assert(n >= 0);
+    v->notes = reallocarray(v->notes, v->note_count + 1, sizeof *v->notes);
+    rf_assert(v->notes);
+    v->notes[v->note_count++] = text;
+}

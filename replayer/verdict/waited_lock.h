@@ -1,0 +1,88 @@
+// From a stack that hangs in a futex call to the lock it wants: one row per kind of lock.
+#ifndef REFORK_REPLAYER_VERDICT_WAITED_LOCK_H
+#define REFORK_REPLAYER_VERDICT_WAITED_LOCK_H
+
+#include "replayer/verdict/verdict.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// How to read who holds it out of the changes of its state word.
+enum lock_rule {
+    RULE_NONE,        // nobody holds such a thing, or it is not known who
+    RULE_WORD,        // 0 is free; the transition from 0 is the acquire, further changes are waiters' marks
+    RULE_OWNER,       // the low 30 bits are the owner's TID (robust and PI mutexes)
+    RULE_RWLOCK,      // bit 0 write phase, bit 1 write-locked, bit 2 readers wait, readers from bit 3
+    RULE_SEMAPHORE,   // 0 is held: the last 1 -> 0 took it
+    RULE_GUARD,       // bit 8 is held (a C++ function-static's guard)
+    RULE_SPIN,        // pthread_spinlock_t: 1 is free
+    RULE_RUST_RWLOCK, // the low 30 bits: readers, all ones is a writer
+    RULE_RUST_ONCE,   // 2 and 3: somebody runs the initialiser
+    RULE_MUSL_LOCK,   // libc's own: negative is held
+    RULE_MUSL_RWLOCK, // the low 31 bits: readers, all ones is a writer
+    RULE_MUSL_SEM,    // 0 and -1 (with waiters) are held
+    RULE_MUSL_ONCE,   // 1, and 3 with waiters: somebody runs the initialiser
+};
+
+// What kind of wait it is when nobody holds anything: who would end it.
+enum lock_wants {
+    WANTS_LOCK, // for a holder
+    WANTS_COND,
+    WANTS_COND_LEAVE, // pthread_cond_destroy or _signal: until the waiters of an older group have left
+    WANTS_BARRIER,
+    WANTS_POST,  // a semaphore
+    WANTS_ONCE,  // an initialiser that somebody else runs
+    WANTS_VALUE, // a word that somebody changes: futures, latches, std::atomic::wait, GCond, plain futexes
+    WANTS_TEAM,  // libgomp
+    WANTS_AIO,
+    WANTS_JOIN,
+    WANTS_PARK, // Rust: a channel, Condvar or park; the word is the waiter's own
+    WANTS_GO,
+};
+
+#define LOCK_KIND_GIL  "Python GIL"
+#define LOCK_KIND_DATA "data" // no lock: a place in memory that was being changed
+
+struct lock_ref {
+    bool polled; // not waited for in the kernel, but looked at again and again
+    enum lock_rule rule;
+    const char *kind;     // as in struct finding_lock
+    const char *function; // the lock function that waits, or NULL
+    enum lock_wants wants;
+    uint32_t mask;  // bits of the word that count; 0: all
+    uint64_t size;  // of the object, from base
+    uint64_t mutex; // WANTS_COND: the mutex that goes with it; 0: not known
+    bool owner;     // pthread mutex: the owner's TID is at base + 8
+    bool bare;      // a futex that nobody's function explains: a lock if an atomic instruction took it
+    bool in_fork;   // the wait is inside fork(): in a handler, or in libc's own part of it
+    bool in_libc;   // the lock is private to libc
+    uint64_t base;  // of the lock object; 0: none
+    uint64_t word;  // the state word that is watched, 4 bytes
+};
+
+// What the task waits for, that is in futex(args) with this stack and stack pointer. Reads memory through v.
+void lock_recognise(const struct frame *frames, size_t n, const uint64_t args[6], const struct view *v,
+                    uint64_t sp, struct lock_ref *out);
+// What the task waits for, that looks at this word (`size` bytes) again and again.
+void lock_recognise_polled(const struct frame *frames, size_t n, uint64_t address, uint64_t value,
+                           unsigned size, struct lock_ref *out);
+// Is this value of the state word one that somebody holds the lock with?
+bool lock_is_held(enum lock_rule rule, uint32_t value);
+// Of a lock that several may hold at once: how many readers hold it, or whether a writer does. False for other
+// rules.
+bool lock_readers(enum lock_rule rule, uint32_t value, uint32_t *readers, bool *writer);
+
+// Names of the C library's functions without underscores and internal prefixes: "__GI___lll_lock_wait" is
+// "lll_lock_wait".
+const char *stack_plain_name(const char *name);
+// Is the frame in the C library or its loader? (Of a static program it is known when that library is at hand.)
+bool stack_is_libc(const struct frame *f);
+
+// Is the stack inside fork()?
+bool stack_in_fork(const struct frame *frames, size_t n);
+// Does it reach to where a thread or main begins? A fiber's does not.
+bool stack_is_whole(const struct stack *s);
+// The thread's start routine: the outermost frame that is not the C library's; "" if there is none.
+void stack_start_routine(const struct stack *s, char *out, size_t size);
+
+#endif

@@ -1,0 +1,150 @@
+// From the lock history of a run: which locks could be the recorded one, and what their holders call. A lock without a name
+// is told by the place alone that takes it, and an object of the same kind has one that is taken there, too.
+#include "replayer/locks/history.h"
+#include "search/situation.h"
+
+#include <stdlib.h>
+
+enum {
+    STACKS_MAX = 32, // each is a re-execution
+    STACKS_OF_LOCK = 4,
+    SPAN_EVENTS = 256, // of the time that a lock is held: so many are looked at
+};
+
+struct search {
+    const struct situation *situation;
+    const struct situation_sites *sites;
+    struct timeline *timeline;
+    struct lock_history *locks;
+    int pid, forker;
+    unsigned stacks; // looked at
+};
+
+static bool is_of(const struct search *s, const struct lock *l, int pid) {
+    return l->confirmed && l->space != LOCK_SHARED && s->locks->spaces[l->space].pid == pid;
+}
+
+// A process that the other one forked, or one that this one forked.
+static bool is_child(const struct search *s, const struct lock *l) {
+    const struct lock_space *spaces = s->locks->spaces;
+    if (l->space == LOCK_SHARED || spaces[l->space].pid == s->pid) return false;
+    for (uint32_t i = l->space; i != LOCK_SHARED; i = spaces[i].parent)
+        if (spaces[i].pid == s->pid) return true;
+    return false;
+}
+
+static bool is_named(struct search *s, uint64_t address) {
+    struct view v;
+    struct rf_error ignored;
+    struct data_symbol symbol;
+    return replay_view(timeline_replay(s->timeline), s->forker, &v, &ignored) == 0 &&
+           symbols_data(timeline_symbols(s->timeline), &v, address, &symbol);
+}
+
+static int is_place(struct search *s, const struct lock *l, int tid, uint64_t event, uint32_t ordinal,
+                    bool *there, struct rf_error *err) {
+    struct finding_point p = {.event = event, .tid = tid};
+    if (lock_history_stack(s->timeline, l, event, ordinal, NULL, &p.stack, err) < 0) return -1;
+    *there = situation_is_place(s->situation, s->sites, s->timeline, &p);
+    free(p.stack.frames);
+    return 0;
+}
+
+// Was it taken at the recorded place by another task than the forking one?
+static int taken_there(struct search *s, uint64_t address, bool *there, struct rf_error *err) {
+    const struct lock_words *w = &s->locks->words;
+    unsigned stacks = 0;
+    *there = false;
+    for (size_t i = 0; i < w->op_count && !*there; i++) {
+        const struct lock_op *o = &w->ops[i];
+        const struct lock *l = &w->locks[o->lock];
+        if (o->kind != LOCK_OP_ACQUIRE || l->address != address || o->tid == s->forker || !o->ordinal ||
+            !is_of(s, l, s->pid))
+            continue;
+        if (stacks++ == STACKS_OF_LOCK || s->stacks++ == STACKS_MAX) break;
+        if (is_place(s, l, o->tid, o->event, o->ordinal, there, err) < 0) return -1;
+    }
+    return 0;
+}
+
+static bool is_in(const uint64_t *list, size_t count, uint64_t address) {
+    for (size_t i = 0; i < count; i++)
+        if (list[i] == address) return true;
+    return false;
+}
+
+static int search(struct search *s, uint64_t at, const uint64_t *but, size_t but_count, uint64_t *other,
+                  struct rf_error *err) {
+    const struct lock_words *w = &s->locks->words;
+    uint64_t looked[STACKS_MAX];
+    size_t looked_count = 0;
+    for (size_t i = 0; i < w->op_count && looked_count < STACKS_MAX; i++) {
+        const struct lock_op *o = &w->ops[i];
+        const struct lock *l = &w->locks[o->lock];
+        if ((o->kind != LOCK_OP_ACQUIRE && o->kind != LOCK_OP_WAIT) || !is_child(s, l) ||
+            is_in(but, but_count, l->address) || is_in(looked, looked_count, l->address))
+            continue;
+        looked[looked_count++] = l->address;
+        if (timeline_seek(s->timeline, at, err) < 0) return -1;
+        if (is_named(s, l->address)) continue;
+        bool there;
+        if (taken_there(s, l->address, &there, err) < 0) return -1;
+        if (!there) continue;
+        *other = l->address;
+        return 0;
+    }
+    return 0;
+}
+
+int situation_other(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
+                    int forker, uint64_t at, const uint64_t *but, size_t but_count, uint64_t *other,
+                    struct rf_error *err) {
+    struct search x = {.situation = s, .sites = sites, .timeline = t, .forker = forker};
+    const struct lock_history_options options = {.from = 0};
+    *other = 0;
+    if (timeline_seek(t, at, err) < 0) return -1;
+    const struct replay_task *task = replay_task_find(timeline_replay(t), forker);
+    if (!task) return 0;
+    x.pid = task->pid;
+    int failed = lock_history_make(t, &options, &x.locks, err);
+    if (!failed) failed = search(&x, at, but, but_count, other, err);
+    lock_history_free(x.locks);
+    return failed;
+}
+
+// ---- what a holder calls
+
+static int32_t sleeps_in(struct timeline *t, const struct lock_span *x) {
+    struct rf_error ignored;
+    struct event e;
+    uint64_t to = x->to ? x->to : timeline_last(t);
+    for (uint64_t n = x->holder.event; n < to && n - x->holder.event < SPAN_EVENTS; n++)
+        if (timeline_event(t, n, &e, &ignored) == 0 && e.tid == x->holder.tid &&
+            (e.kind == EV_SYSCALL || e.kind == EV_ENTER) && call_may_sleep(e.nr))
+            return e.nr;
+    return -1;
+}
+
+int situation_park_call(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
+                        int32_t *call, struct rf_error *err) {
+    struct search x = {.situation = s, .sites = sites, .timeline = t};
+    const struct lock_history_options options = {.from = 0};
+    *call = -1;
+    int failed = lock_history_make(t, &options, &x.locks, err);
+    const struct lock_words *w = failed ? NULL : &x.locks->words;
+    for (size_t i = 0; !failed && i < w->span_count && x.stacks < STACKS_MAX; i++) {
+        const struct lock_span *span = &w->spans[i];
+        const struct lock *l = &w->locks[span->lock];
+        bool there;
+        int32_t nr =
+            l->confirmed && span->holder.ordinal && !span->holder.inherited ? sleeps_in(t, span) : -1;
+        if (nr < 0) continue;
+        x.stacks++;
+        failed = is_place(&x, l, span->holder.tid, span->holder.event, span->holder.ordinal, &there, err);
+        if (failed || !there) continue;
+        *call = nr;
+        break;
+    }
+    lock_history_free(x.locks);
+    return failed;
+}
