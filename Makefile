@@ -223,6 +223,16 @@ fuzzers: $(FUZZ)
 soak: all programs ## repeat the proof list until it fails or for MINUTES=60
 	@tests/soak.sh $(BUILD) $(or $(MINUTES),60)
 
+graph: all ## pictures of the folders and of the files with their calls: build/house.svg, build/graph.svg (needs graphviz)
+	@tests/graph.py $(BUILD) --dot-rooms | dot -Tsvg -o $(BUILD)/house.svg
+	@tests/graph.py $(BUILD) --dot | dot -Tsvg -o $(BUILD)/graph.svg
+	@echo '$(BUILD)/house.svg $(BUILD)/graph.svg'
+.PHONY: graph
+
+groups: all ## the groups of files that call each other in circles, with the calls
+	@tests/graph.py $(BUILD) --groups
+.PHONY: groups
+
 lint: ## clang-format, mandoc, shellcheck
 	@clang-format --dry-run -Werror $(C_FILES)
 	@mandoc -Tlint -Wwarning docs/*.1
