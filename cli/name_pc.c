@@ -2,6 +2,7 @@
 // made from /proc/PID/maps and the files that it names, and thrown away. Nothing here stops or changes the
 // process.
 #include "cli/cli.h"
+#include "core/array.h"
 #include "replayer/names/symbols.h"
 
 #include <fcntl.h>
@@ -42,12 +43,9 @@ static const void *live_blob(void *context, uint64_t id, size_t *size) {
 static uint64_t add_file(struct live *l, const char *name) {
     for (size_t i = l->file_count; i-- > 0;)
         if (!strcmp(l->files[i].name, name)) return i + 1;
-    struct file *grown = realloc(l->files, (l->file_count + 1) * sizeof *grown);
-    if (!grown) return 0;
-    l->files = grown;
-    struct file *f = &l->files[l->file_count];
-    *f = (struct file){.name = strdup(name)};
-    if (!f->name) return 0;
+    struct file *f = array_add(l->files, l->file_count);
+    f->name = strdup(name);
+    rf_assert(f->name);
     char path[4200];
     snprintf(path, sizeof path, "/proc/%d/root%s", l->pid, name);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -60,7 +58,7 @@ static uint64_t add_file(struct live *l, const char *name) {
         }
     }
     if (fd >= 0) close(fd);
-    return ++l->file_count;
+    return l->file_count;
 }
 
 static bool add_map(struct live *l, const char *line) {

@@ -1,5 +1,6 @@
 #include "core/dump.h"
 
+#include "core/array.h"
 #include "core/syscalls.h"
 
 #include <errno.h>
@@ -300,9 +301,8 @@ struct summary {
     int64_t status;
     char *end_text; // why the recording ended; NULL: not said
     struct task *tasks;
-    size_t task_count, task_capacity, tasks_unlisted;
-    uint32_t *slots; // open addressing by tid: index + 1 of the latest task with that tid
-    size_t slot_count;
+    size_t task_count, tasks_unlisted;
+    struct hash by_tid; // the latest task with that tid
 };
 
 // A JSON string of any bytes: those that are not UTF-8 are escaped.
@@ -323,42 +323,29 @@ static json_t *json_bytes(const void *data, size_t len) {
     return string;
 }
 
-static uint32_t *task_slot(struct summary *s, int tid) {
-    size_t slot = (uint32_t)tid * 2654435761u & (s->slot_count - 1);
-    while (s->slots[slot] != 0 && s->tasks[s->slots[slot] - 1].tid != tid)
-        slot = (slot + 1) & (s->slot_count - 1);
-    return &s->slots[slot];
+static uint64_t task_key(const void *tasks, size_t i) {
+    return hash_mix((uint64_t)((const struct task *)tasks)[i].tid);
 }
 
-static int grow_tasks(struct summary *s) {
-    size_t capacity = s->task_capacity ? 2 * s->task_capacity : 64;
-    struct task *tasks = realloc(s->tasks, capacity * sizeof *tasks);
-    if (!tasks) return -1;
-    s->tasks = tasks;
-    s->task_capacity = capacity;
-    uint32_t *slots = calloc(2 * capacity, sizeof *slots);
-    if (!slots) return -1;
-    free(s->slots);
-    s->slots = slots;
-    s->slot_count = 2 * capacity;
-    for (size_t i = 0; i < s->task_count; i++)
-        *task_slot(s, s->tasks[i].tid) = (uint32_t)i + 1;
-    return 0;
+static bool task_same(const void *tasks, size_t i, const void *tid) {
+    return ((const struct task *)tasks)[i].tid == *(const int *)tid;
 }
 
 static struct task *new_task(struct summary *s, int tid, int pid) {
-    if (s->task_count == MAX_TASKS || (s->task_count == s->task_capacity && grow_tasks(s) < 0)) {
+    struct task *task = NULL;
+    if (s->task_count < MAX_TASKS && hash_room(&s->by_tid, s->task_count, task_key, s->tasks))
+        task = array_try_add(s->tasks, s->task_count);
+    if (!task) {
         s->tasks_unlisted++;
         return NULL;
     }
-    struct task *task = &s->tasks[s->task_count++];
     *task = (struct task){.tid = tid, .pid = pid};
-    *task_slot(s, tid) = (uint32_t)s->task_count;
+    *hash_slot(&s->by_tid, hash_mix((uint64_t)tid), task_same, s->tasks, &tid) = (uint32_t)s->task_count;
     return task;
 }
 
 static struct task *find_task(struct summary *s, int tid) {
-    uint32_t index = s->slot_count ? *task_slot(s, tid) : 0;
+    uint32_t index = hash_find(&s->by_tid, hash_mix((uint64_t)tid), task_same, s->tasks, &tid);
     return index ? &s->tasks[index - 1] : NULL;
 }
 
@@ -437,7 +424,7 @@ static void summary_release(struct summary *s) {
     free(s->path);
     free(s->end_text);
     free(s->tasks);
-    free(s->slots);
+    hash_release(&s->by_tid);
     json_decref(s->args);
     json_decref(s->notes);
 }

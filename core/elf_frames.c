@@ -208,7 +208,6 @@ static const struct elf_ranges *frame_ranges(const struct elf_module *m) {
     if (m->frames.built) return &m->frames;
     struct elf_module *cache =
         (struct elf_module *)m; // made by calloc in elf_module_parse, never a const object
-    size_t room = 0;
     cache->frames.built = true;
     for (size_t i = 0; i < m->shnum; i++) {
         Elf64_Shdr s;
@@ -227,7 +226,7 @@ static const struct elf_ranges *frame_ranges(const struct elf_module *m) {
             bool lsda;
             next = parse_fde(m, at, &start, &end, &lsda);
             if (next <= at) break;
-            if (end > start && !elf_ranges_add(&cache->frames, &room, start, end)) break;
+            if (end > start && !elf_ranges_add(&cache->frames, start, end)) break;
         }
     }
     elf_ranges_sort(&cache->frames);

@@ -1,6 +1,8 @@
 // ELF modules by hand: every offset is checked against the file, for the file is whatever the program mapped.
 #include "core/elf_module.h"
 
+#include "core/array.h"
+
 #include <stdlib.h>
 
 #define PAGE_MASK (~(uint64_t)4095)
@@ -129,16 +131,10 @@ bool elf_module_bias(const struct elf_module *m, uint64_t offset, uint64_t addre
 
 // ---- functions from symbols
 
-bool elf_ranges_add(struct elf_ranges *ranges, size_t *room, uint64_t start, uint64_t end) {
-    if (ranges->count == *room) {
-        size_t more = *room ? *room * 2 : 256;
-        struct elf_range *v = realloc(ranges->v, more * sizeof *v);
-        if (!v) return false;
-        ranges->v = v;
-        *room = more;
-    }
-    ranges->v[ranges->count++] = (struct elf_range){start, end};
-    return true;
+bool elf_ranges_add(struct elf_ranges *ranges, uint64_t start, uint64_t end) {
+    struct elf_range *range = array_try_add(ranges->v, ranges->count);
+    if (range) *range = (struct elf_range){start, end};
+    return range;
 }
 
 static int compare_ranges(const void *left, const void *right) {
@@ -167,7 +163,6 @@ const struct elf_range *elf_ranges_find(const struct elf_ranges *ranges, uint64_
 }
 
 static void build_symbols(struct elf_module *m) {
-    size_t room = 0;
     for (size_t i = 0; i < m->shnum; i++) {
         Elf64_Shdr s;
         if (!elf_section(m, i, &s) || (s.sh_type != SHT_SYMTAB && s.sh_type != SHT_DYNSYM)) continue;
@@ -179,7 +174,7 @@ static void build_symbols(struct elf_module *m) {
             int type = ELF64_ST_TYPE(sym.st_info);
             if ((type != STT_FUNC && type != STT_GNU_IFUNC) || sym.st_shndx == SHN_UNDEF) continue;
             if (sym.st_size == 0 || sym.st_value > UINT64_MAX - sym.st_size) continue;
-            if (!elf_ranges_add(&m->symbols, &room, sym.st_value, sym.st_value + sym.st_size)) return;
+            if (!elf_ranges_add(&m->symbols, sym.st_value, sym.st_value + sym.st_size)) return;
         }
     }
     elf_ranges_sort(&m->symbols);

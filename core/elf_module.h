@@ -51,7 +51,7 @@ bool elf_frames_function(const struct elf_module *m, uint64_t vaddr, uint64_t *s
 // The end of the last function of the frame tables that ends at or before vaddr; 0 when none.
 uint64_t elf_frames_end_before(const struct elf_module *m, uint64_t vaddr);
 
-bool elf_ranges_add(struct elf_ranges *ranges, size_t *room, uint64_t start, uint64_t end);
+bool elf_ranges_add(struct elf_ranges *ranges, uint64_t start, uint64_t end);
 void elf_ranges_sort(struct elf_ranges *ranges);
 const struct elf_range *elf_ranges_find(const struct elf_ranges *ranges, uint64_t vaddr);
 

@@ -1,4 +1,5 @@
 // Every atomic read-modify-write instruction of a module, by decoding all of its code once.
+#include "core/array.h"
 #include "core/atomic_emulate.h"
 #include "core/elf_module.h"
 #include "core/lock_sites.h"
@@ -22,13 +23,13 @@ static const ZydisMnemonic implausible[] = {
 
 struct site_list {
     struct lock_site *v;
-    size_t count, room;
+    size_t count;
 };
 
 // Addresses behind a byte 0xf0 to which a branch goes.
 struct target_list {
     uint64_t *v;
-    size_t count, room;
+    size_t count;
 };
 
 struct scan {
@@ -40,29 +41,16 @@ struct scan {
     struct target_list targets;
 };
 
-// Room for one more element; NULL: out of memory, v is kept.
-static void *grow(void *v, size_t *room, size_t count, size_t size) {
-    if (count < *room) return v;
-    size_t more = *room ? *room * 2 : 64;
-    void *p = realloc(v, more * size);
-    if (p) *room = more;
-    return p;
-}
-
 static bool add_site(struct site_list *list, struct lock_site site) {
-    struct lock_site *v = grow(list->v, &list->room, list->count, sizeof *v);
-    if (!v) return false;
-    list->v = v;
-    v[list->count++] = site;
-    return true;
+    struct lock_site *new = array_try_add(list->v, list->count);
+    if (new) *new = site;
+    return new;
 }
 
 static bool add_target(struct target_list *list, uint64_t target) {
-    uint64_t *v = grow(list->v, &list->room, list->count, sizeof *v);
-    if (!v) return false;
-    list->v = v;
-    v[list->count++] = target;
-    return true;
+    uint64_t *new = array_try_add(list->v, list->count);
+    if (new) *new = target;
+    return new;
 }
 
 static const uint8_t *code_at(const struct scan *s, uint64_t vaddr) {

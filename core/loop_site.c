@@ -1,5 +1,6 @@
 // A counting or comparing stub on one place of a loop: which instructions may be displaced, and the code that
 // takes their place.
+#include "core/array.h"
 #include "core/code.h"
 
 #include <Zydis/Zydis.h>
@@ -63,7 +64,7 @@ struct code_map {
     uint64_t *visited; // outside of the function: open addressing, 0 is free
     size_t visited_count;
     uint64_t *work; // branch targets outside, still to be followed
-    size_t work_count, work_room;
+    size_t work_count;
 };
 
 static bool in_function(const struct code_map *map, uint64_t address) {
@@ -75,15 +76,9 @@ static bool enter(struct code_map *map, uint64_t target) {
         map->flags[target - map->start] |= ENTERED;
         return true;
     }
-    if (map->work_count == map->work_room) {
-        size_t room = map->work_room ? map->work_room * 2 : 64;
-        uint64_t *work = realloc(map->work, room * sizeof *work);
-        if (!work) return false;
-        map->work = work;
-        map->work_room = room;
-    }
-    map->work[map->work_count++] = target;
-    return true;
+    uint64_t *new = array_try_add(map->work, map->work_count);
+    if (new) *new = target;
+    return new;
 }
 
 // 1: new; 0: seen; -1: too much code.

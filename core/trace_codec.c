@@ -1,5 +1,6 @@
 #include "core/trace_codec.h"
 
+#include "core/array.h"
 #include "core/error.h"
 #include "core/trace_format.h"
 
@@ -38,7 +39,7 @@ struct task_state {
 
 struct codec {
     struct task_state *tasks;
-    uint32_t count, capacity;
+    uint32_t count;
     uint32_t last;         // index of the task of the event before
     uint16_t slots[SLOTS]; // open addressing by tid: index + 1, 0 free
     uint64_t time;
@@ -82,17 +83,10 @@ static struct task_state *find_task(struct codec *c, int32_t tid) {
         return &c->tasks[index];
     }
     if (codec_full(c)) return NULL;
-    if (c->count == c->capacity) {
-        uint32_t capacity = c->capacity ? 2 * c->capacity : 8;
-        struct task_state *tasks = realloc(c->tasks, capacity * sizeof *tasks);
-        if (!tasks) return NULL;
-        c->tasks = tasks;
-        c->capacity = capacity;
-    }
-    c->last = c->count++;
+    struct task_state *task = array_try_add(c->tasks, c->count);
+    if (!task) return NULL;
+    c->last = c->count - 1;
     c->slots[slot] = (uint16_t)c->count;
-    struct task_state *task = &c->tasks[c->last];
-    memset(task, 0, sizeof *task);
     task->tid = tid;
     return task;
 }

@@ -1,6 +1,7 @@
 // The reader. Nothing in the file is believed: each length is checked against the file and against the limits
 // of trace_format.h before anything is allocated or read, each chunk against its checksum before it is
 // decoded.
+#include "core/array.h"
 #include "core/trace.h"
 
 #include "core/crc32c.h"
@@ -42,12 +43,12 @@ struct trace_reader {
     uint64_t header_size;
 
     struct disk_index_entry *chunks; // all but the index
-    size_t chunk_count, chunk_capacity;
+    size_t chunk_count;
     size_t *event_chunks; // indices into `chunks`, in the order of their first events
-    size_t event_chunk_count, event_chunk_capacity;
+    size_t event_chunk_count;
     uint64_t last_event;
     struct blob *blobs;
-    size_t blob_count, blob_capacity;
+    size_t blob_count;
     uint64_t index_stored; // bytes of index and trailer
 
     uint64_t end;           // of the last good chunk
@@ -153,25 +154,15 @@ static int load(struct trace_reader *r, const struct disk_index_entry *entry, st
 }
 
 // ---- the table of chunks ----
-static void *grow(void *array, size_t *capacity, size_t size) {
-    size_t bigger = *capacity ? 2 * *capacity : 64;
-    void *grown = realloc(array, bigger * size);
-    if (grown) *capacity = bigger;
-    return grown;
-}
-
 static int add_events(struct trace_reader *r, const struct disk_index_entry *entry, struct rf_error *err) {
     // An event has two bytes at least.
     if (entry->chunk.extra == 0 || entry->chunk.extra > entry->chunk.raw / 2)
         return damaged(r, entry->offset, "the chunk's number of events is wrong", err);
     if (entry->chunk.first != r->last_event + 1)
         return damaged(r, entry->offset, "the chunk's events do not follow those before", err);
-    if (r->event_chunk_count == r->event_chunk_capacity) {
-        size_t *grown = grow(r->event_chunks, &r->event_chunk_capacity, sizeof *grown);
-        if (!grown) return out_of_memory(r, err);
-        r->event_chunks = grown;
-    }
-    r->event_chunks[r->event_chunk_count++] = r->chunk_count;
+    size_t *chunk = array_try_add(r->event_chunks, r->event_chunk_count);
+    if (!chunk) return out_of_memory(r, err);
+    *chunk = r->chunk_count;
     r->last_event += entry->chunk.extra;
     return 0;
 }
@@ -190,14 +181,14 @@ static int add_blob(struct trace_reader *r, const struct disk_index_entry *entry
         return damaged(r, entry->offset, "the file's number is wrong", err);
     if (blob.content.size != size || size > BLOB_MAX_SIZE)
         return damaged(r, entry->offset, "the file's size is not that of its pieces", err);
-    if (r->blob_count == r->blob_capacity) {
-        struct blob *grown = grow(r->blobs, &r->blob_capacity, sizeof *grown);
-        if (!grown) return out_of_memory(r, err);
-        r->blobs = grown;
-    }
     blob.name = strndup((const char *)payload + sizeof blob.content, entry->chunk.raw - sizeof blob.content);
     if (!blob.name) return out_of_memory(r, err);
-    r->blobs[r->blob_count++] = blob;
+    struct blob *new = array_try_add(r->blobs, r->blob_count);
+    if (!new) {
+        free(blob.name);
+        return out_of_memory(r, err);
+    }
+    *new = blob;
     return 0;
 }
 
@@ -223,12 +214,9 @@ static int add_chunk(struct trace_reader *r, const struct disk_index_entry *entr
     if (check_order(r, entry, err) < 0) return -1;
     if (entry->chunk.type == CHUNK_EVENTS && add_events(r, entry, err) < 0) return -1;
     if (entry->chunk.type == CHUNK_BLOB_INFO && add_blob(r, entry, err) < 0) return -1;
-    if (r->chunk_count == r->chunk_capacity) {
-        struct disk_index_entry *grown = grow(r->chunks, &r->chunk_capacity, sizeof *grown);
-        if (!grown) return out_of_memory(r, err);
-        r->chunks = grown;
-    }
-    r->chunks[r->chunk_count++] = *entry;
+    struct disk_index_entry *new = array_try_add(r->chunks, r->chunk_count);
+    if (!new) return out_of_memory(r, err);
+    *new = *entry;
     r->end = entry->offset + sizeof entry->chunk + entry->chunk.stored;
     return 0;
 }

@@ -5,6 +5,7 @@
 //            file  -> hash  -> jobs (1 MiB) ----+--> queue (a few MiB) --> helper: zstd, CRC-32C, write(2)
 //
 // Whatever kills the recorder leaves whole chunks and perhaps half of one behind, at the final name.
+#include "core/array.h"
 #include "core/clock.h"
 #include "core/trace.h"
 
@@ -60,8 +61,9 @@ struct trace_writer {
     struct codec *codec;
     struct job *current; // the EVENTS chunk being filled; NULL: none
     uint64_t events, blobs;
-    struct known *known; // open addressing; id 0: free
-    size_t known_count, known_capacity;
+    struct known *known;
+    size_t known_count;
+    struct hash by_key; // of `known`
 
     pthread_t helper;
     bool helper_runs;
@@ -77,7 +79,7 @@ struct trace_writer {
     uint8_t *packed;
     size_t packed_capacity;
     struct disk_index_entry *index;
-    size_t index_count, index_capacity;
+    size_t index_count;
     uint64_t cut;
 
     atomic_int failed;    // errno of the first failure
@@ -132,14 +134,9 @@ static int pack(struct trace_writer *w, struct disk_chunk *chunk, const uint8_t 
 }
 
 static int remember_chunk(struct trace_writer *w, const struct disk_chunk *chunk) {
-    if (w->index_count == w->index_capacity) {
-        size_t capacity = w->index_capacity ? 2 * w->index_capacity : 64;
-        struct disk_index_entry *index = realloc(w->index, capacity * sizeof *index);
-        if (!index) return -1;
-        w->index = index;
-        w->index_capacity = capacity;
-    }
-    w->index[w->index_count++] = (struct disk_index_entry){.offset = w->end, .chunk = *chunk};
+    struct disk_index_entry *entry = array_try_add(w->index, w->index_count);
+    if (!entry) return -1;
+    *entry = (struct disk_index_entry){.offset = w->end, .chunk = *chunk};
     return 0;
 }
 
@@ -358,33 +355,34 @@ int trace_append(struct trace_writer *w, struct event *e, struct rf_error *err) 
 }
 
 // ---- blobs ----
-static struct known *find_known(struct known *table, size_t capacity, const uint64_t key[5]) {
-    size_t slot = XXH3_64bits(key, 5 * sizeof *key) & (capacity - 1);
-    while (table[slot].id != 0 && memcmp(table[slot].key, key, sizeof table[slot].key) != 0)
-        slot = (slot + 1) & (capacity - 1);
-    return &table[slot];
+static uint64_t mixed(const uint64_t key[5]) {
+    return XXH3_64bits(key, 5 * sizeof *key);
+}
+
+static uint64_t known_key(const void *known, size_t i) {
+    return mixed(((const struct known *)known)[i].key);
+}
+
+static bool known_same(const void *known, size_t i, const void *key) {
+    return !memcmp(((const struct known *)known)[i].key, key, sizeof(struct known){0}.key);
 }
 
 static uint64_t lookup(const struct trace_writer *w, const uint64_t key[5]) {
-    return w->known_capacity ? find_known(w->known, w->known_capacity, key)->id : 0;
+    uint32_t found = hash_find(&w->by_key, mixed(key), known_same, w->known, key);
+    return found ? w->known[found - 1].id : 0;
 }
 
 // A failure to remember costs time or space, nothing else.
 static void remember(struct trace_writer *w, const uint64_t key[5], uint64_t id) {
-    if (2 * (w->known_count + 1) > w->known_capacity) {
-        size_t capacity = w->known_capacity ? 2 * w->known_capacity : 128;
-        struct known *table = calloc(capacity, sizeof *table);
-        if (!table) return;
-        for (size_t i = 0; i < w->known_capacity; i++)
-            if (w->known[i].id) *find_known(table, capacity, w->known[i].key) = w->known[i];
-        free(w->known);
-        w->known = table;
-        w->known_capacity = capacity;
+    if (!hash_room(&w->by_key, w->known_count, known_key, w->known)) return;
+    uint32_t *slot = hash_slot(&w->by_key, mixed(key), known_same, w->known, key);
+    if (!*slot) {
+        struct known *new = array_try_add(w->known, w->known_count);
+        if (!new) return;
+        memcpy(new->key, key, sizeof new->key);
+        *slot = (uint32_t)w->known_count;
     }
-    struct known *k = find_known(w->known, w->known_capacity, key);
-    if (k->id == 0) w->known_count++;
-    memcpy(k->key, key, sizeof k->key);
-    k->id = id;
+    w->known[*slot - 1].id = id;
 }
 
 // Two spaces of keys in one table: (size, hash, hash, ~0, ~0) and (dev, ino, size, mtime, ctime); no file
@@ -564,6 +562,7 @@ static void writer_free(struct trace_writer *w) {
     free(w->spare);
     free(w->current);
     free(w->known);
+    hash_release(&w->by_key);
     free(w->index);
     free(w->packed);
     ZSTD_freeCCtx(w->zstd);

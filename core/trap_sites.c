@@ -1,5 +1,6 @@
 // Instructions that refork carries out itself: found by their bytes, confirmed by decoding the function
 // around them.
+#include "core/array.h"
 #include "core/elf_module.h"
 #include "core/event.h"
 
@@ -110,20 +111,14 @@ static void unknown_run(const struct elf_module *m, const Elf64_Phdr *load, uint
 
 struct site_list {
     struct trap_site *v;
-    size_t count, room;
+    size_t count;
 };
 
 static bool add_site(struct site_list *list, struct trap_site site) {
     if (list->count && list->v[list->count - 1].vaddr == site.vaddr) return true;
-    if (list->count == list->room) {
-        size_t more = list->room ? list->room * 2 : 16;
-        struct trap_site *v = realloc(list->v, more * sizeof *v);
-        if (!v) return false;
-        list->v = v;
-        list->room = more;
-    }
-    list->v[list->count++] = site;
-    return true;
+    struct trap_site *new = array_try_add(list->v, list->count);
+    if (new) *new = site;
+    return new;
 }
 
 static void scan_load(const struct elf_module *m, const Elf64_Phdr *load, bool tsc, struct site_list *list) {
