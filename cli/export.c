@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 #include "core/dump.h"
+#include "core/path.h"
 #include "tui/export/export.h"
 #include "replayer/timeline.h"
 #include "tui/timeline_source.h"
@@ -31,7 +32,7 @@ static const struct format *find_format(const struct cli_args *args, struct rf_e
 // NAME.refork becomes NAME.html in the current folder.
 static int default_name(const char *path, const char *extension, char *out, size_t size,
                         struct rf_error *err) {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *name = base_name(path);
     size_t len = strlen(name);
     if (len > 7 && !strcmp(name + len - 7, ".refork")) len -= 7;
     int n = snprintf(out, size, "%.*s.%s", (int)len, name, extension);

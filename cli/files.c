@@ -1,5 +1,6 @@
 // Names of trace files, and how refork ends.
 #include "cli/cli.h"
+#include "core/path.h"
 #include "core/trace.h"
 
 #include <glob.h>
@@ -11,9 +12,8 @@
 #include <unistd.h>
 
 int cli_new_trace(const char *program, char *path, size_t size, struct rf_error *err) {
-    const char *slash = strrchr(program, '/');
-    const char *name = slash ? slash + 1 : program;
-    if (!*name) name = "program";
+    const char *name = base_name(program);
+    if (!*name || strchr(name, '/')) name = "program";
     for (int i = 1; i < 100000; i++) {
         int n =
             i == 1 ? snprintf(path, size, "%s.refork", name) : snprintf(path, size, "%s-%d.refork", name, i);

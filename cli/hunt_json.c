@@ -1,5 +1,6 @@
 #include "cli/hunt_json.h"
 
+#include "core/path.h"
 #include "replayer/locks/words.h"
 #include "replayer/report/json.h"
 
@@ -198,11 +199,6 @@ int hunt_json_read_plan(struct hunter *x, const json_t *plan) {
 }
 
 // ---- results
-
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
 
 static json_t *write_found(const struct hunt_found *f) {
     json_t *o = write_fields(found_fields, f);

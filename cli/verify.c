@@ -2,6 +2,7 @@
 // the modules and the forks; the lock's site is found in them, and each further run is one with the fork gate.
 #include "cli/cli.h"
 #include "cli/run_once.h"
+#include "core/path.h"
 #include "replayer/report/text.h"
 #include "search/situation.h"
 #include "replayer/sources.h"
@@ -65,9 +66,8 @@ struct verify {
 };
 
 static void describe(const struct situation_frame *f, char *out, size_t size) {
-    const char *slash = f->file ? strrchr(f->file, '/') : NULL;
     if (f->file && f->line)
-        snprintf(out, size, "%s (%s:%d)", f->function, slash ? slash + 1 : f->file, f->line);
+        snprintf(out, size, "%s (%s:%d)", f->function, base_name(f->file), f->line);
     else
         snprintf(out, size, "%s of %s", f->function, f->module ? f->module : "an unnamed file");
 }

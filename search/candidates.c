@@ -1,5 +1,6 @@
 #include "search/candidates.h"
 
+#include "core/path.h"
 #include "replayer/verdict/history.h"
 #include "replayer/locks/history.h"
 #include "replayer/names/stack.h"
@@ -117,11 +118,8 @@ static int name_fork(struct search *s, struct candidate_fork *f, struct rf_error
     const struct frame *x = &frames[first];
     int n = snprintf(f->place, sizeof f->place, "%.200s (%.100s+0x%llx", x->function ? x->function : "?",
                      x->module ? x->module : "?", (unsigned long long)x->module_offset);
-    if (x->file) {
-        const char *slash = strrchr(x->file, '/');
-        n += snprintf(f->place + n, sizeof f->place - (size_t)n, ", %.100s:%d", slash ? slash + 1 : x->file,
-                      x->line);
-    }
+    if (x->file)
+        n += snprintf(f->place + n, sizeof f->place - (size_t)n, ", %.100s:%d", base_name(x->file), x->line);
     snprintf(f->place + n, sizeof f->place - (size_t)n, ")");
     return 0;
 }

@@ -1,6 +1,7 @@
 // Where another build takes the recorded lock: the calls or lock instructions in the function of the same name, at the
 // line with the same text, else (without sources) at the nearest line.
 #include "core/lock_sites.h"
+#include "core/path.h"
 #include "search/situation.h"
 #include "replayer/names/unwind_module.h"
 
@@ -66,11 +67,6 @@ static void merge(struct code *c) {
         }
     }
     c->count = kept;
-}
-
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
 }
 
 // The code of `function` in the modules called `name`; NULL: in any other one.

@@ -1,6 +1,8 @@
 // The story: a verdict as lines in the order in which things happened, each with its event.
 #include "tui/model.h"
 
+#include "core/path.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,11 +24,6 @@ static void __attribute__((format(printf, 2, 3))) say(struct tui_story_line *lin
     va_start(list, format);
     vsnprintf(line->text, sizeof line->text, format, list);
     va_end(list);
-}
-
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
 }
 
 // The frame that means something to the user: the innermost one whose source the recording (or this machine)

@@ -1,5 +1,6 @@
 #include "tui/timeline_source.h"
 
+#include "core/path.h"
 #include "core/syscalls.h"
 
 #include <errno.h>
@@ -206,8 +207,7 @@ static struct lane *add_lane(struct timeline_source *s, int tid, int pid, int pa
 }
 
 static void set_name(struct tui_task *task, const char *path) {
-    const char *slash = strrchr(path, '/');
-    snprintf(task->name, sizeof task->name, "%.15s", slash ? slash + 1 : path);
+    snprintf(task->name, sizeof task->name, "%.15s", base_name(path));
 }
 
 static void index_event(struct timeline_source *s, const struct event *e) {

@@ -1,6 +1,8 @@
 // The frame: title bar, headings, panes, status bar.
 #include "tui/view.h"
 
+#include "core/path.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -97,8 +99,7 @@ static void draw_title(const struct tui_model *m, const struct tui_area *a) {
     bool known = m->focus.event && m->source->event(m->source->context, m->focus.event, &e);
     unsigned long long last = m->source->last(m->source->context);
     tui_fill(a, 0, 0, a->w, TUI_ROLE_TITLE, L' ');
-    const char *slash = strrchr(m->source->title, '/');
-    snprintf(left, sizeof left, "refork %s", slash ? slash + 1 : m->source->title);
+    snprintf(left, sizeof left, "refork %s", base_name(m->source->title));
     if (m->loading) {
         unsigned long long loaded = m->source->loaded(m->source->context);
         snprintf(right, sizeof right, "reading %llu%%  event %llu of %llu", last ? loaded * 100 / last : 100,

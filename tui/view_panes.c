@@ -1,4 +1,5 @@
 // The panes that are lists: events, locks, stack and source.
+#include "core/path.h"
 #include "tui/view.h"
 
 #include <stdio.h>
@@ -94,9 +95,8 @@ static void draw_frame(const struct tui_model *m, const struct tui_area *a, int 
         snprintf(text, sizeof text, "#%zu %s%s", index, f->function, f->inlined ? " (inlined)" : "");
     else
         snprintf(text, sizeof text, "#%zu 0x%llx", index, (unsigned long long)f->pc);
-    const char *slash = f->file ? strrchr(f->file, '/') : NULL;
     if (f->file)
-        snprintf(where, sizeof where, "%s:%d", slash ? slash + 1 : f->file, f->line);
+        snprintf(where, sizeof where, "%s:%d", base_name(f->file), f->line);
     else if (f->module)
         snprintf(where, sizeof where, "%s", f->module);
     if (here) tui_fill(a, y, 0, a->w, role, L' ');
@@ -109,8 +109,7 @@ static void draw_frame(const struct tui_model *m, const struct tui_area *a, int 
 static void draw_source(const struct tui_model *m, const struct tui_area *a) {
     const struct frame *f = m->focus.frame < m->frame_count ? &m->frames[m->focus.frame] : NULL;
     if (!f || a->h < 2) return;
-    const char *slash = f->file ? strrchr(f->file, '/') : NULL,
-               *name = f->file ? (slash ? slash + 1 : f->file) : NULL;
+    const char *name = f->file ? base_name(f->file) : NULL;
     tui_fill(a, 0, 0, a->w, TUI_ROLE_PANE, tui_glyph(a->screen, TUI_GLYPH_HLINE));
     if (!name || !f->line || !m->source->source_line(m->source->context, f->file, f->line)) {
         tui_textf(a, 0, 1, a->w - 2, TUI_ROLE_PANE, " no source for %s ",

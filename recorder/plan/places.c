@@ -1,15 +1,11 @@
 // The places that a schedule names: found in modules as these are mapped, and what a task does that comes there.
 #include "core/code.h"
+#include "core/path.h"
 #include "recorder/engine.h"
 
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
 
 static bool module_is(const struct code_place *p, const char *name) {
     if (!p->module[0]) return true;

@@ -2,6 +2,7 @@
 
 #include "core/code.h"
 #include "core/lock_sites.h"
+#include "core/path.h"
 #include "replayer/verdict/history.h"
 #include "replayer/verdict/waited_lock.h"
 #include "replayer/engine/breakpoints.h"
@@ -149,8 +150,7 @@ static void read_code_file(struct run *u, const struct view *v, const struct vie
                            struct code *code) {
     struct symbols *symbols = timeline_symbols(u->timeline);
     uint64_t bias;
-    const char *slash = strrchr(map->name, '/');
-    snprintf(code->name, sizeof code->name, "%s", slash ? slash + 1 : map->name);
+    snprintf(code->name, sizeof code->name, "%s", base_name(map->name));
     const struct frame frame = {.module = code->name};
     if (!symbols_functions(symbols, v, map->start, note_libc, code, &bias)) return;
     if (code->libc) {

@@ -1,12 +1,9 @@
 #include "replayer/locks/name.h"
 
+#include "core/path.h"
+
 #include <stdio.h>
 #include <string.h>
-
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
-}
 
 bool lock_is_waiter_pool(const struct data_symbol *symbol) {
     const char *end = strstr(symbol->name, "__waiter_pool_base::_S_for(");

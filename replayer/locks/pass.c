@@ -1,6 +1,7 @@
 #include "replayer/locks/pass.h"
 
 #include "core/code.h"
+#include "core/path.h"
 
 #include <linux/futex.h>
 #include <stdio.h>
@@ -122,11 +123,6 @@ static int32_t add_string(struct lock_pass *p, const char *text) {
     memcpy(h->strings + h->strings_len, text, len);
     h->strings_len += len;
     return (int32_t)(h->strings_len - len);
-}
-
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
 }
 
 // "queue+16"; a place in a module's data when no symbol covers it.

@@ -1,6 +1,7 @@
 #include "replayer/names/static_library.h"
 
 #include "core/error.h"
+#include "core/path.h"
 
 #include <ar.h>
 #include <fcntl.h>
@@ -175,8 +176,7 @@ void static_libraries_add(struct static_libraries *l, const char *path) {
     if (bytes == MAP_FAILED) return;
     l->files = reallocarray(l->files, l->file_count + 1, sizeof *l->files);
     rf_assert(l->files);
-    const char *slash = strrchr(path, '/');
-    char *name = strdup(slash ? slash + 1 : path);
+    char *name = strdup(base_name(path));
     rf_assert(name);
     l->files[l->file_count++] = (struct static_mapping){bytes, (size_t)st.st_size, name};
     if (!memcmp(bytes, ARMAG, SARMAG))

@@ -1,6 +1,7 @@
 #include "replayer/names/symbols.h"
 
 #include "core/annex.h"
+#include "core/path.h"
 #include "replayer/names/symbols_module.h"
 
 #include <dwarf.h>
@@ -64,10 +65,8 @@ static struct symbol_module *get_module(struct symbols *s, const struct module *
     return module;
 }
 
-static char *base_name(struct symbols *s, const char *path) {
-    if (!path || !*path) return NULL;
-    const char *slash = strrchr(path, '/');
-    return (char *)strings_add(s->strings, slash && slash[1] ? slash + 1 : path);
+static char *kept_base_name(struct symbols *s, const char *path) {
+    return path && *path ? (char *)strings_add(s->strings, base_name(path)) : NULL;
 }
 
 // Where an inlined call is, in its caller.
@@ -162,7 +161,7 @@ size_t symbols_frames(struct symbols *s, const struct view *v, const struct raw_
             plain.function = (char *)strings_add(s->strings, "[refork stub]");
             plain.module_offset = pc - ANNEX_BASE;
         } else if (module_at(v, address, &m)) {
-            plain.module = base_name(s, m.path);
+            plain.module = kept_base_name(s, m.path);
             plain.module_offset = pc - m.bias;
             const struct cached *c = lookup(s, &m, address - m.bias);
             for (size_t k = 0; c && k < c->count && written < max; k++) {
@@ -174,7 +173,7 @@ size_t symbols_frames(struct symbols *s, const struct view *v, const struct raw_
             }
             if (c) continue;
         } else if (map) { // a mapped file that is no ELF file, or none
-            plain.module = base_name(s, map->name);
+            plain.module = kept_base_name(s, map->name);
             plain.module_offset = pc - map->start + map->offset;
         }
         out[written++] = plain;
@@ -206,7 +205,7 @@ bool symbols_data(struct symbols *s, const struct view *v, uint64_t address, str
     out->name = symbol_readable(s->strings, symbol->name);
     out->offset = vaddr - symbol->value;
     out->size = symbol->size;
-    out->module = base_name(s, m.path);
+    out->module = kept_base_name(s, m.path);
     const struct variable *variable = symbol_module_variable(module, symbol->value);
     if (variable) {
         out->file = variable->file;
@@ -265,7 +264,7 @@ static struct symbol_module *next_module(struct symbols *s, const struct view *v
         struct module m;
         if (!map->blob || (*at > 1 && v->maps[*at - 2].blob == map->blob)) continue;
         if (!module_at(v, map->start, &m)) continue;
-        const char *base = base_name(s, m.path);
+        const char *base = kept_base_name(s, m.path);
         if (name && (!base || strncmp(base, name, strlen(name)))) continue;
         *bias = m.bias;
         struct symbol_module *module = get_module(s, &m);

@@ -1,5 +1,6 @@
 #include "replayer/report/locks.h"
 
+#include "core/path.h"
 #include "core/syscalls.h"
 #include "replayer/verdict/allocation.h"
 #include "replayer/report/json.h"
@@ -96,10 +97,7 @@ static void print_stack(FILE *out, const struct stack *s) {
     for (size_t i = 0; i < s->count && i < 12; i++) {
         const struct frame *f = &s->frames[i];
         fprintf(out, "      #%-2zu %s", i, f->function ? f->function : f->module ? f->module : "?");
-        if (f->file && f->line > 0) {
-            const char *slash = strrchr(f->file, '/');
-            fprintf(out, " at %s:%d", slash ? slash + 1 : f->file, f->line);
-        }
+        if (f->file && f->line > 0) fprintf(out, " at %s:%d", base_name(f->file), f->line);
         fputc('\n', out);
     }
 }

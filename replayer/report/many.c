@@ -1,5 +1,6 @@
 #include "replayer/report/many.h"
 
+#include "core/path.h"
 #include "replayer/names/stack.h"
 #include "replayer/report/json.h"
 #include "replayer/report/lines.h"
@@ -81,7 +82,7 @@ static void name_site(char *out, size_t size, const struct stack *s) {
         return;
     }
     const struct frame *f = &s->frames[first < s->count ? first : 0];
-    const char *slash = f->file ? strrchr(f->file, '/') : NULL, *file = slash ? slash + 1 : f->file;
+    const char *file = f->file ? base_name(f->file) : NULL;
     if (f->function && file && f->line > 0)
         snprintf(out, size, "%.200s, %.80s:%d", f->function, file, f->line);
     else if (f->function)

@@ -1,5 +1,7 @@
 #include "replayer/verdict/glibc.h"
 
+#include "core/path.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -70,8 +72,7 @@ static void read_base_name(const struct view *v, uint64_t address, char *out, si
     char name[256] = "";
     for (size_t i = 0; i < sizeof name - 1; i++)
         if (!v->read(v->context, address + i, &name[i], 1) || !name[i]) break;
-    const char *slash = strrchr(name, '/');
-    snprintf(out, size, "%s", slash ? slash + 1 : name);
+    snprintf(out, size, "%s", base_name(name));
 }
 
 // The modules with thread-local data, from ld.so's list. The program itself has no name there.

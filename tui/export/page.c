@@ -1,6 +1,7 @@
 // The page: what a ticket needs, from the verdict down to the facts of the recording.
 #include "tui/export/export.h"
 
+#include "core/path.h"
 #include "core/version.h"
 #include "tui/export/evidence.h"
 #include "tui/export/markup.h"
@@ -16,11 +17,6 @@ enum {
     HELD_MAX = 60,
     STORY_MAX = 200
 };
-
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
-}
 
 static const char *info_text(const struct export_subject *x, const char *key) {
     const char *text = json_string_value(json_object_get(x->info, key));
