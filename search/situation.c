@@ -1,7 +1,7 @@
 #include "search/situation.h"
 
 #include "core/lock_sites.h"
-#include "replayer/verdict/waited_lock.h"
+#include "replayer/locks/kinds.h"
 #include "replayer/locks/history.h"
 #include "replayer/names/stack.h"
 #include "replayer/names/unwind_module.h"

@@ -2,7 +2,7 @@
 #ifndef REFORK_REPLAYER_DIAGNOSE_INSIDE_H
 #define REFORK_REPLAYER_DIAGNOSE_INSIDE_H
 
-#include "replayer/verdict/waited_lock.h"
+#include "replayer/locks/kinds.h"
 #include "replayer/verdict/text.h"
 #include "replayer/diagnose/diagnose.h"
 #include "replayer/diagnose/snapshot.h"

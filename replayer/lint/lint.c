@@ -4,7 +4,7 @@
 #include "core/lock_sites.h"
 #include "core/path.h"
 #include "replayer/verdict/history.h"
-#include "replayer/verdict/waited_lock.h"
+#include "replayer/locks/kinds.h"
 #include "replayer/engine/breakpoints.h"
 #include "replayer/lint/lint_names.h"
 #include "replayer/names/stack.h"

@@ -2,7 +2,16 @@
 #ifndef REFORK_REPLAYER_NAMES_STACK_H
 #define REFORK_REPLAYER_NAMES_STACK_H
 
-#include "replayer/verdict/verdict.h"
+#include "replayer/names/symbols.h"
+
+struct stack {
+    struct frame *frames; // innermost first; from malloc
+    size_t count;
+};
+
+// Copies, from malloc.
+struct stack stack_of(const struct frame *frames, size_t count);
+struct stack stack_copy(const struct stack *s);
 
 // In libc, the dynamic linker or the vDSO.
 bool frame_is_system(const struct frame *f);
@@ -10,5 +19,18 @@ bool frame_is_system(const struct frame *f);
 // The frames [*first, *last) lie between what the program called in libc and what ran before main or a thread's
 // start routine. *first == s->count: there are none.
 void stack_own_part(const struct stack *s, size_t *first, size_t *last);
+
+// Names of the C library's functions without underscores and internal prefixes: "__GI___lll_lock_wait" is
+// "lll_lock_wait".
+const char *stack_plain_name(const char *name);
+// Is the frame in the C library or its loader? (Of a static program it is known when that library is at hand.)
+bool stack_is_libc(const struct frame *f);
+
+// Is the stack inside fork()?
+bool stack_in_fork(const struct frame *frames, size_t n);
+// Does it reach to where a thread or main begins? A fiber's does not.
+bool stack_is_whole(const struct stack *s);
+// The thread's start routine: the outermost frame that is not the C library's; "" if there is none.
+void stack_start_routine(const struct stack *s, char *out, size_t size);
 
 #endif

@@ -13,10 +13,6 @@
 
 enum { FRAMES_MAX = 256, REFUSED_LOOK = 1000, FUTEX_MARK = 2 };
 
-struct stack stack_copy(const struct stack *s) {
-    return stack_of(s->frames, s->count);
-}
-
 void analysis_point(struct analysis *a, int tid, struct finding_point *out) {
     struct frame frames[FRAMES_MAX];
     size_t life = history_life(&a->history, tid, timeline_position(a->timeline));

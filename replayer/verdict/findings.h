@@ -54,7 +54,6 @@ struct analysis {
 // Appends a party with its stack (taken over).
 void party_add(struct finding_party **list, size_t *count, const struct finding_task *task,
                const struct finding_point *point, const char *what);
-struct stack stack_copy(const struct stack *s);
 // Stack and place of a task at the timeline's position.
 void analysis_point(struct analysis *a, int tid, struct finding_point *out);
 // Who a task is at the timeline's position; `stack` (or NULL) names its start routine.

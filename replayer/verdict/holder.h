@@ -5,7 +5,7 @@
 #define REFORK_REPLAYER_VERDICT_HOLDER_H
 
 #include "replayer/verdict/history.h"
-#include "replayer/verdict/waited_lock.h"
+#include "replayer/locks/kinds.h"
 
 enum { HOLDER_OTHERS = 16 };
 

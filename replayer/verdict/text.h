@@ -3,7 +3,7 @@
 #define REFORK_REPLAYER_VERDICT_TEXT_H
 
 #include "replayer/verdict/history.h"
-#include "replayer/verdict/waited_lock.h"
+#include "replayer/locks/kinds.h"
 
 // Fills all but `allocated` from the memory map of `tid` at the timeline's position.
 void text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,

@@ -23,16 +23,6 @@ const char *confidence_name(enum confidence c) {
     return c == CONFIDENCE_PROVED ? "proved" : "likely";
 }
 
-struct stack stack_of(const struct frame *frames, size_t count) {
-    struct stack s = {0};
-    if (!count) return s;
-    s.frames = malloc(count * sizeof *frames);
-    rf_assert(s.frames);
-    memcpy(s.frames, frames, count * sizeof *frames);
-    s.count = count;
-    return s;
-}
-
 static void parties_free(struct finding_party *parties, size_t count) {
     for (size_t i = 0; i < count; i++)
         free(parties[i].point.stack.frames);

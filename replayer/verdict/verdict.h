@@ -3,17 +3,12 @@
 #ifndef REFORK_REPLAYER_VERDICT_VERDICT_H
 #define REFORK_REPLAYER_VERDICT_VERDICT_H
 
-#include "replayer/names/symbols.h"
+#include "replayer/names/stack.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 enum confidence { CONFIDENCE_LIKELY, CONFIDENCE_PROVED };
-
-struct stack {
-    struct frame *frames;
-    size_t count;
-};
 
 // DESIGN.md section 7; the strings are the JSON's `kind`.
 enum finding_kind {
@@ -160,8 +155,6 @@ struct verdict {
 
 const char *finding_kind_name(enum finding_kind kind);
 const char *confidence_name(enum confidence c);
-// A copy, from malloc.
-struct stack stack_of(const struct frame *frames, size_t count);
 // Frees *v itself too, and its arrays (all from malloc); strings in frames belong to struct symbols. NULL is
 // fine.
 void verdict_free(struct verdict *v);

@@ -1,7 +1,7 @@
 // Verdicts of recordings made here: one small program, a mode for each way to hang (or not to).
 #include "core/trace.h"
 #include "replayer/verdict/examine.h"
-#include "replayer/verdict/waited_lock.h"
+#include "replayer/locks/kinds.h"
 #include "replayer/sources.h"
 #include "tests/unit/record_program.h"
 

@@ -1,8 +1,8 @@
 // From a stack that hangs in a futex call to the lock it wants: one row per kind of lock.
-#ifndef REFORK_REPLAYER_VERDICT_WAITED_LOCK_H
-#define REFORK_REPLAYER_VERDICT_WAITED_LOCK_H
+#ifndef REFORK_REPLAYER_LOCKS_KINDS_H
+#define REFORK_REPLAYER_LOCKS_KINDS_H
 
-#include "replayer/verdict/verdict.h"
+#include "replayer/names/stack.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -71,18 +71,5 @@ bool lock_is_held(enum lock_rule rule, uint32_t value);
 // Of a lock that several may hold at once: how many readers hold it, or whether a writer does. False for other
 // rules.
 bool lock_readers(enum lock_rule rule, uint32_t value, uint32_t *readers, bool *writer);
-
-// Names of the C library's functions without underscores and internal prefixes: "__GI___lll_lock_wait" is
-// "lll_lock_wait".
-const char *stack_plain_name(const char *name);
-// Is the frame in the C library or its loader? (Of a static program it is known when that library is at hand.)
-bool stack_is_libc(const struct frame *f);
-
-// Is the stack inside fork()?
-bool stack_in_fork(const struct frame *frames, size_t n);
-// Does it reach to where a thread or main begins? A fiber's does not.
-bool stack_is_whole(const struct stack *s);
-// The thread's start routine: the outermost frame that is not the C library's; "" if there is none.
-void stack_start_routine(const struct stack *s, char *out, size_t size);
 
 #endif
