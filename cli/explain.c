@@ -2,7 +2,7 @@
 #include "replayer/report/json.h"
 #include "replayer/report/many.h"
 #include "replayer/report/sarif.h"
-#include "replayer/timeline.h"
+#include "replayer/session/session.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -61,15 +61,16 @@ typedef int (*verdict_user)(void *context, const char *path, struct timeline *t,
 
 // Hands the verdict on `path` to `use`, then checks the rest of the file: RF_DEADLOCK or RF_OK, -1.
 static int with_verdict(const char *path, verdict_user use, void *context, struct rf_error *err) {
-    struct timeline *t;
-    if (timeline_open(path, &t, err)) return -1;
+    struct session *s;
+    if (session_open(path, &s, err)) return -1;
+    struct timeline *t = session_timeline(s);
     cli_progress_begin(t);
     const struct verdict *v;
-    int r = timeline_verdict(t, &v, err);
+    int r = session_verdict(s, &v, err);
     cli_progress_end(t);
     if (r == 0) r = use(context, path, t, v, err);
     if (r == 0) r = v->deadlock ? RF_DEADLOCK : RF_OK;
-    timeline_close(t);
+    session_close(s);
     if (r >= 0 && cli_verify(path, err)) return -1;
     return r;
 }

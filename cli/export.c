@@ -2,7 +2,7 @@
 #include "core/dump.h"
 #include "core/path.h"
 #include "tui/export/export.h"
-#include "replayer/timeline.h"
+#include "replayer/session/session.h"
 #include "tui/timeline_source.h"
 
 #include <errno.h>
@@ -81,16 +81,17 @@ static int write_out(const struct format *format, const struct export_subject *x
 }
 
 static int export_timeline(const struct format *format, const char *path, const char *name,
-                           struct timeline *timeline, struct rf_error *err) {
+                           struct session *session, struct rf_error *err) {
+    struct timeline *timeline = session_timeline(session);
     struct timeline_source *source;
     struct export_subject x = {.path = path};
     json_t *info;
     const struct verdict *v;
     cli_progress_begin(timeline);
-    int failed = timeline_verdict(timeline, &v, err);
+    int failed = session_verdict(session, &v, err);
     cli_progress_end(timeline);
     if (failed || read_info(path, &info, err)) return -1;
-    if (timeline_source_new(timeline, path, &source, err)) {
+    if (timeline_source_new(session, path, &source, err)) {
         json_decref(info);
         return -1;
     }
@@ -116,14 +117,14 @@ static int run_export(const struct cli_args *args, struct rf_error *err) {
         snprintf(name, sizeof name, "%s", wanted);
     else if (default_name(path, format->name, name, sizeof name, err))
         return -1;
-    struct timeline *timeline;
-    if (timeline_open(path, &timeline, err)) return -1;
+    struct session *session;
+    if (session_open(path, &session, err)) return -1;
     int r =
-        timeline_last(timeline)
+        timeline_last(session_timeline(session))
             ? 0
             : rf_fail(err, RF_BAD_TRACE, "nothing to export: '%s' is cut off before its first event", path);
-    if (r == 0) r = export_timeline(format, path, name, timeline, err);
-    timeline_close(timeline);
+    if (r == 0) r = export_timeline(format, path, name, session, err);
+    session_close(session);
     return r || cli_verify(path, err) ? -1 : RF_OK;
 }
 

@@ -7,7 +7,8 @@
 #include "replayer/report/text.h"
 #include "replayer/report/json.h"
 #include "replayer/report/lines.h"
-#include "replayer/sources.h"
+#include "replayer/session/session.h"
+#include "replayer/session/sources.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -205,11 +206,12 @@ static const struct finding *what_hangs(const struct verdict *v) {
 // Looks at a run that the recorder stopped: 1 a deadlock (kept, if it is new), 0 not, -1.
 static int judge(struct hunter *x, const struct run_once_result *run, const struct schedule *plan,
                  const char *how, size_t candidate) {
-    struct timeline *t;
+    struct session *s;
     const struct verdict *v;
     if (!run->record.stuck && !run->timed_out) return 0;
-    if (timeline_open(x->trace, &t, x->err)) return -1;
-    int result = timeline_verdict(t, &v, x->err);
+    if (session_open(x->trace, &s, x->err)) return -1;
+    struct timeline *t = session_timeline(s);
+    int result = session_verdict(s, &v, x->err);
     const struct finding *cause_of = result == 0 ? what_hangs(v) : NULL;
     if (cause_of) {
         struct hunt_found f = {.candidate = candidate, .run = x->h.runs};
@@ -223,7 +225,7 @@ static int judge(struct hunter *x, const struct run_once_result *run, const stru
             x->h.found[x->h.found_count++] = f;
         }
     }
-    timeline_close(t);
+    session_close(s);
     return result;
 }
 

@@ -9,7 +9,8 @@
 #include "search/program_start.h"
 #include "replayer/report/text.h"
 #include "replayer/report/json.h"
-#include "replayer/sources.h"
+#include "replayer/session/session.h"
+#include "replayer/session/sources.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -23,9 +24,9 @@ enum { RUNS = 300, TIMEOUT_S = 30 };
 // ---- the recording to be minimized
 
 // 1 there is a deadlock, 0 there is none, -1.
-static int read_deadlock(struct minimize *m, struct timeline *t) {
+static int read_deadlock(struct minimize *m, struct session *s) {
     const struct verdict *v;
-    if (timeline_verdict(t, &v, m->err) < 0) return -1;
+    if (session_verdict(s, &v, m->err) < 0) return -1;
     const struct finding *cause = v->deadlock ? deadlock_cause(v) : NULL;
     if (!v->deadlock) return 0;
     if (!cause)
@@ -38,14 +39,15 @@ static int read_deadlock(struct minimize *m, struct timeline *t) {
 }
 
 static int read_recording(struct minimize *m, struct program_start *start, bool want_start) {
-    struct timeline *t;
-    if (timeline_open(m->input, &t, m->err) < 0) return -1;
+    struct session *s;
+    if (session_open(m->input, &s, m->err) < 0) return -1;
+    struct timeline *t = session_timeline(s);
     cli_progress_begin(t);
-    int found = read_deadlock(m, t);
+    int found = read_deadlock(m, s);
     if (found > 0 && stints_read(t, &m->recorded, &m->recorded_count, NULL, m->err) < 0) found = -1;
     if (found > 0 && want_start && program_start_read(t, start, m->err) < 0) found = -1;
     cli_progress_end(t);
-    timeline_close(t);
+    session_close(s);
     if (found >= 0 && cli_verify(m->input, m->err) < 0) return -1;
     return found;
 }
@@ -191,13 +193,14 @@ static int reduce(struct minimize *m) {
 
 // The verdict on the minimal run, and the names of its tasks.
 static int describe(struct minimize *m) {
-    struct timeline *t;
+    struct session *s;
     const struct verdict *v;
     size_t len = 0;
     if (minimize_read_stints(m, m->minimal.trace, NULL, &m->minimal) < 0 ||
-        timeline_open(m->minimal.trace, &t, m->err) < 0)
+        session_open(m->minimal.trace, &s, m->err) < 0)
         return -1;
-    int failed = timeline_verdict(t, &v, m->err);
+    struct timeline *t = session_timeline(s);
+    int failed = session_verdict(s, &v, m->err);
     if (!failed) failed = timeline_seek(t, timeline_last(t), m->err);
     if (!failed) {
         FILE *text = open_memstream(&m->text, &len);
@@ -213,7 +216,7 @@ static int describe(struct minimize *m) {
         for (size_t i = 0; i < m->name_count; i++)
             snprintf(m->names[i], sizeof *m->names, "%s", replay_task_at(timeline_replay(t), i)->name);
     }
-    timeline_close(t);
+    session_close(s);
     return failed;
 }
 

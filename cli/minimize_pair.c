@@ -8,7 +8,8 @@
 #include "core/syscalls.h"
 #include "replayer/report/text.h"
 #include "replayer/report/json.h"
-#include "replayer/sources.h"
+#include "replayer/session/session.h"
+#include "replayer/session/sources.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -151,10 +152,11 @@ static int show(struct minimize *m, const struct exchange *x, uint64_t a, uint64
     struct pair *p = &m->pair;
     struct stint_point places[] = {{.task = stint_a(x)->task, .step = a},
                                    {.task = stint_b(x)->task, .step = b}};
-    struct timeline *t;
+    struct session *s;
     struct stint *stints;
     size_t count;
-    if (timeline_open(p->hangs.trace, &t, m->err) < 0) return -1;
+    if (session_open(p->hangs.trace, &s, m->err) < 0) return -1;
+    struct timeline *t = session_timeline(s);
     const struct stint_questions questions = {.points = places, .point_count = 2};
     int failed = stints_read(t, &stints, &count, &questions, m->err);
     if (!failed) {
@@ -164,9 +166,8 @@ static int show(struct minimize *m, const struct exchange *x, uint64_t a, uint64
     }
     const struct verdict *v;
     if (!failed) failed = show_side(m, t, &places[0], &p->first) || show_side(m, t, &places[1], &p->second);
-    if (!failed)
-        failed = timeline_verdict(t, &v, m->err) < 0 || sources_attach(p->hangs.trace, v, m->err) < 0;
-    timeline_close(t);
+    if (!failed) failed = session_verdict(s, &v, m->err) < 0 || sources_attach(p->hangs.trace, v, m->err) < 0;
+    session_close(s);
     return failed ? -1 : 0;
 }
 
@@ -249,11 +250,12 @@ struct minimal_run {
 };
 
 static int read_minimal(struct minimize *m, struct minimal_run *out) {
-    struct timeline *t;
+    struct session *s;
     const struct verdict *v;
     *out = (struct minimal_run){0};
-    if (timeline_open(m->minimal.trace, &t, m->err) < 0) return -1;
-    int failed = timeline_verdict(t, &v, m->err);
+    if (session_open(m->minimal.trace, &s, m->err) < 0) return -1;
+    struct timeline *t = session_timeline(s);
+    int failed = session_verdict(s, &v, m->err);
     const struct finding *f = failed ? NULL : deadlock_cause(v);
     struct stint_questions questions = {.moments = out->moments};
     if (f && f->acquired.event && f->fork.event) {
@@ -262,7 +264,7 @@ static int read_minimal(struct minimize *m, struct minimal_run *out) {
         questions.moment_count = 2;
     }
     if (!failed) failed = stints_read(t, &out->stints, &out->count, &questions, m->err);
-    timeline_close(t);
+    session_close(s);
     return failed;
 }
 

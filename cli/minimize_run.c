@@ -1,7 +1,8 @@
 #include "cli/cli.h"
 #include "search/deadlock_key.h"
 #include "cli/minimize.h"
-#include "replayer/sources.h"
+#include "replayer/session/session.h"
+#include "replayer/session/sources.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -86,17 +87,17 @@ void minimize_progress(const struct minimize *m, const char *format, ...) {
 
 // What the last run, which the recorder stopped, waits for.
 static int judge(struct minimize *m) {
-    struct timeline *t;
+    struct session *s;
     const struct verdict *v;
     char key[sizeof m->key];
-    if (timeline_open(m->trace, &t, m->err) < 0) return -1;
-    int ending = timeline_verdict(t, &v, m->err) < 0 ? -1 : ENDING_OTHER;
+    if (session_open(m->trace, &s, m->err) < 0) return -1;
+    int ending = session_verdict(s, &v, m->err) < 0 ? -1 : ENDING_OTHER;
     const struct finding *cause = ending < 0 ? NULL : deadlock_cause(v);
     if (cause) {
         deadlock_key(cause, key, sizeof key);
         if (!strcmp(key, m->key)) ending = ENDING_HANGS;
     }
-    timeline_close(t);
+    session_close(s);
     return ending;
 }
 

@@ -3,8 +3,8 @@
 #include "recorder/record.h"
 #include "recorder/plan/schedule.h"
 #include "replayer/report/text.h"
-#include "replayer/sources.h"
-#include "replayer/timeline.h"
+#include "replayer/session/sources.h"
+#include "replayer/session/session.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -21,17 +21,18 @@ static void say_saved(const char *path, const struct record_result *result) {
 
 // The verdict on stderr; the sources that it quotes go into the recording, for other machines.
 static int explain_stuck(const char *path, struct rf_error *err) {
-    struct timeline *t;
+    struct session *s;
     const struct verdict *v;
-    if (timeline_open(path, &t, err)) return -1;
+    if (session_open(path, &s, err)) return -1;
+    struct timeline *t = session_timeline(s);
     cli_progress_begin(t);
-    int failed = timeline_verdict(t, &v, err);
+    int failed = session_verdict(s, &v, err);
     cli_progress_end(t);
     if (!failed) {
         report_text(stderr, v, timeline_source_line, t);
         failed = sources_attach(path, v, err);
     }
-    timeline_close(t);
+    session_close(s);
     return failed;
 }
 

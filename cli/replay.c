@@ -2,7 +2,7 @@
 #include "core/clock.h"
 #include "core/cpu.h"
 #include "replayer/engine/replay.h"
-#include "replayer/timeline.h"
+#include "replayer/session/session.h"
 #include "tui/timeline_source.h"
 #include "tui/tui.h"
 
@@ -122,18 +122,19 @@ static int replay_tui(const struct cli_args *args, const char *path, struct rf_e
         .no_colour = cli_has(args, "no-color"),
     };
     if (cli_number(args, "at", 1, UINT64_MAX, &options.start, err)) return -1;
-    struct timeline *timeline;
-    if (check_whole(path, err) || timeline_open(path, &timeline, err)) return -1;
+    struct session *session;
+    if (check_whole(path, err) || session_open(path, &session, err)) return -1;
+    struct timeline *timeline = session_timeline(session);
     struct timeline_source *source;
     int r = -1;
     if (options.start > timeline_last(timeline)) {
         rf_fail(err, RF_CANNOT, "no event %" PRIu64 ": the last one of '%s' is %" PRIu64, options.start, path,
                 timeline_last(timeline));
-    } else if (timeline_source_new(timeline, path, &source, err) == 0) {
+    } else if (timeline_source_new(session, path, &source, err) == 0) {
         r = tui_run(timeline_source_get(source), &options, err);
         timeline_source_free(source);
     }
-    timeline_close(timeline);
+    session_close(session);
     return r;
 }
 

@@ -5,7 +5,8 @@
 #include "core/path.h"
 #include "replayer/report/text.h"
 #include "search/situation.h"
-#include "replayer/sources.h"
+#include "replayer/session/session.h"
+#include "replayer/session/sources.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -75,11 +76,12 @@ static void describe(const struct situation_frame *f, char *out, size_t size) {
 // ---- the recording to be verified
 
 static int read_situation(struct verify *v, const char *path, struct rf_error *err) {
-    struct timeline *t;
+    struct session *s;
     const struct verdict *verdict;
-    if (timeline_open(path, &t, err) < 0) return -1;
+    if (session_open(path, &s, err) < 0) return -1;
+    struct timeline *t = session_timeline(s);
     cli_progress_begin(t);
-    int failed = timeline_verdict(t, &verdict, err);
+    int failed = session_verdict(s, &verdict, err);
     struct rf_error first = {0};
     bool read = false;
     for (size_t i = 0; !failed && !read && i < verdict->count; i++) {
@@ -95,7 +97,7 @@ static int read_situation(struct verify *v, const char *path, struct rf_error *e
             rf_fail(err, RF_CANNOT, "there is no deadlock in '%s': nothing to verify", path);
     }
     cli_progress_end(t);
-    timeline_close(t);
+    session_close(s);
     return failed;
 }
 
@@ -103,12 +105,13 @@ static int read_situation(struct verify *v, const char *path, struct rf_error *e
 
 // The present run hung: explains it, and says whether it is the recorded deadlock.
 static int explain_hang(struct verify *v, bool *same, struct rf_error *err) {
-    struct timeline *t;
+    struct session *s;
     const struct verdict *verdict;
     *same = false;
-    if (timeline_open(v->path, &t, err) < 0) return -1;
+    if (session_open(v->path, &s, err) < 0) return -1;
+    struct timeline *t = session_timeline(s);
     cli_progress_begin(t);
-    int failed = timeline_verdict(t, &verdict, err);
+    int failed = session_verdict(s, &verdict, err);
     if (!failed) {
         report_text(stdout, verdict, timeline_source_line, t);
         failed = sources_attach(v->path, verdict, err);
@@ -116,7 +119,7 @@ static int explain_hang(struct verify *v, bool *same, struct rf_error *err) {
     for (size_t i = 0; !failed && i < verdict->count && !*same; i++)
         *same = situation_is(&v->situation, t, &verdict->findings[i]);
     cli_progress_end(t);
-    timeline_close(t);
+    session_close(s);
     return failed;
 }
 

@@ -1,7 +1,6 @@
-#include "core/clock.h"
 #include "replayer/timeline.h"
-#include "replayer/verdict/examine.h"
-#include "replayer/locks/history.h"
+
+#include "core/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +18,6 @@ struct timeline {
     size_t count;
     struct replay_checkpoint *near;
     uint64_t interval, last;
-    struct verdict *verdict;
-    struct lock_history *locks;
-    char *path;
     timeline_progress progress;
     void *progress_context;
     uint64_t progress_us;
@@ -47,7 +43,6 @@ int timeline_open(const char *path, struct timeline **out, struct rf_error *err)
         return -1;
     }
     t->count = 1;
-    t->path = strdup(path);
     t->symbols = symbols_new();
     t->last = trace_last_event(t->reader);
     *out = t;
@@ -59,9 +54,6 @@ void timeline_close(struct timeline *t) {
     for (size_t i = 0; i < t->count; i++)
         replay_checkpoint_free(t->checkpoints[i]);
     replay_checkpoint_free(t->near);
-    if (t->verdict) verdict_free(t->verdict);
-    lock_history_free(t->locks);
-    free(t->path);
     if (t->symbols) symbols_free(t->symbols);
     if (t->reader) trace_close(t->reader);
     replay_close(t->replay);
@@ -275,20 +267,4 @@ const char *timeline_source_line(void *timeline, const char *file, int line) {
     if (!file || file[0] != '/' || line < 1) return NULL;
     struct source *s = source_load(timeline, file);
     return line <= s->count ? s->lines[line - 1] : NULL;
-}
-
-int timeline_verdict(struct timeline *t, const struct verdict **out, struct rf_error *err) {
-    if (!t->verdict && analyse(t, &t->verdict, err) < 0) return -1;
-    *out = t->verdict;
-    return 0;
-}
-
-int timeline_locks(struct timeline *t, const struct lock_history **out, struct rf_error *err) {
-    const struct lock_history_options options = {.trace_path = t->path};
-    uint64_t before = timeline_position(t);
-    if (!t->locks &&
-        (lock_history_make(t, &options, &t->locks, err) < 0 || timeline_seek(t, before, err) < 0))
-        return -1;
-    *out = t->locks;
-    return 0;
 }

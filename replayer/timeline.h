@@ -1,11 +1,10 @@
-// The timeline: a replay with checkpoints behind it, positioned at any event. What the TUI and the analysis
-// use.
+// The timeline: a replay with checkpoints behind it, positioned at any event. It knows nothing of those who use it:
+// lock history, verdict, TUI.
 #ifndef REFORK_REPLAYER_TIMELINE_H
 #define REFORK_REPLAYER_TIMELINE_H
 
 #include "replayer/engine/replay.h"
 #include "replayer/names/symbols.h"
-#include "replayer/verdict/verdict.h"
 
 struct timeline;
 
@@ -48,13 +47,6 @@ void timeline_foreign(struct timeline *t, bool begins);
 // RF_CANNOT, "interrupted").
 typedef bool (*timeline_progress)(void *context, uint64_t done, uint64_t total);
 void timeline_set_progress(struct timeline *t, timeline_progress progress, void *context);
-
-// The verdict, computed once (re-executes the recording as needed) and kept.
-int timeline_verdict(struct timeline *t, const struct verdict **out, struct rf_error *err);
-
-// The lock history of the whole recording (replayer/locks/history.h), made once and kept beside the trace.
-struct lock_history;
-int timeline_locks(struct timeline *t, const struct lock_history **out, struct rf_error *err);
 
 // From now on what takes time fails with "out of time" (RF_CANNOT) after so many microseconds; 0: takes that back, and
 // says whether it has come to that.

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "search/slept.h"
 #include "replayer/timeline.h"
+#include "replayer/verdict/verdict.h"
 #include "replayer/names/unwind_module.h"
 
 #include <stdbool.h>

@@ -27,7 +27,8 @@ struct numbers {
 
 struct timeline_source {
     struct tui_source source;
-    struct timeline *timeline;
+    struct session *session;
+    struct timeline *timeline; // the session's
     struct trace_reader *reader;
     uint64_t next; // the event that the reader's cursor stands before; 0: unknown
     uint64_t last, loaded;
@@ -404,7 +405,7 @@ static void learn(struct timeline_source *s, const struct finding_task *task) {
 
 static int source_verdict(void *context, const struct verdict **out, struct rf_error *err) {
     struct timeline_source *s = context;
-    if (timeline_verdict(s->timeline, out, err)) return -1;
+    if (session_verdict(s->session, out, err)) return -1;
     for (size_t i = 0; i < (*out)->count; i++) {
         const struct finding *f = &(*out)->findings[i];
         learn(s, &f->holder);
@@ -423,7 +424,7 @@ static void source_set_progress(void *context, tui_progress progress, void *argu
 }
 
 // ---- life
-int timeline_source_new(struct timeline *timeline, const char *path, struct timeline_source **out,
+int timeline_source_new(struct session *session, const char *path, struct timeline_source **out,
                         struct rf_error *err) {
     struct timeline_source *s = calloc(1, sizeof *s);
     if (!s) return rf_fail_errno(err, RF_CANNOT, "no memory for '%s'", path);
@@ -431,7 +432,8 @@ int timeline_source_new(struct timeline *timeline, const char *path, struct time
         free(s);
         return -1;
     }
-    s->timeline = timeline;
+    s->session = session;
+    s->timeline = session ? session_timeline(session) : NULL;
     s->last = trace_last_event(s->reader);
     if (s->last > UINT32_MAX) { // the index keeps 32 bits per event
         trace_close(s->reader);

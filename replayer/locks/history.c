@@ -272,13 +272,6 @@ size_t lock_history_held(const struct lock_history *h, uint64_t event, int pid, 
     return n;
 }
 
-int lock_history_at(struct timeline *t, uint64_t event, const struct lock_history **history,
-                    struct lock_span *out, size_t max, size_t *count, struct rf_error *err) {
-    if (timeline_locks(t, history, err) < 0) return -1;
-    *count = lock_history_held(*history, event, 0, out, max);
-    return 0;
-}
-
 static bool lies_at(const struct lock_history *h, const struct lock *l, int pid, uint64_t address) {
     uint32_t space = l->space == LOCK_SHARED ? l->last_space : l->space;
     return l->confirmed && l->last_address == address && h->spaces[space].pid == pid;

@@ -6,6 +6,7 @@
 #include "replayer/locks/modules.h"
 #include "replayer/locks/touches.h"
 #include "replayer/locks/words.h"
+#include "replayer/names/stack.h"
 #include "replayer/timeline.h"
 
 struct lock_history_options {
@@ -61,11 +62,6 @@ const char *lock_history_string(const struct lock_history *h, int32_t offset); /
 // Who holds what right after `event`: up to max spans, the number of all is returned. `pid` 0: in all processes.
 size_t lock_history_held(const struct lock_history *h, uint64_t event, int pid, struct lock_span *out,
                          size_t max);
-
-// All locks held at `event`, from a history of everything before it (made at the first call, and kept by the
-// timeline). *history stays the timeline's.
-int lock_history_at(struct timeline *t, uint64_t event, const struct lock_history **history,
-                    struct lock_span *out, size_t max, size_t *count, struct rf_error *err);
 
 // The last acquire of the word at `address` in process `pid` at or before `event`; NULL: none seen.
 const struct lock_op *lock_history_last_acquire(const struct lock_history *h, int pid, uint64_t address,

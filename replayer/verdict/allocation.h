@@ -5,6 +5,7 @@
 #define REFORK_REPLAYER_VERDICT_ALLOCATION_H
 
 #include "replayer/verdict/history.h"
+#include "replayer/verdict/verdict.h"
 
 // The allocation that `address` was in at `until` (in `space` or, before the fork that made it, in its parents'); *out
 // from malloc, NULL: none was seen, or it was freed since, or not every call can be seen. `initialised`: the last event

@@ -3,6 +3,7 @@
 #define REFORK_REPLAYER_VERDICT_EXAMINE_H
 
 #include "replayer/timeline.h"
+#include "replayer/verdict/verdict.h"
 
 // Makes the verdict: 0 and *out (free with verdict_free), or -1 (diverged, interrupted).
 int analyse(struct timeline *t, struct verdict **out, struct rf_error *err);

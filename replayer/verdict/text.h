@@ -4,6 +4,7 @@
 
 #include "replayer/verdict/history.h"
 #include "replayer/locks/kinds.h"
+#include "replayer/verdict/verdict.h"
 
 // Fills all but `allocated` from the memory map of `tid` at the timeline's position.
 void text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,

@@ -2,7 +2,8 @@
 #include "core/trace.h"
 #include "replayer/verdict/examine.h"
 #include "replayer/locks/kinds.h"
-#include "replayer/sources.h"
+#include "replayer/session/session.h"
+#include "replayer/session/sources.h"
 #include "tests/unit/record_program.h"
 
 #include <setjmp.h>
@@ -451,13 +452,13 @@ static void check(const struct verdict *v, const struct want *w) {
 static void left_behind(void **state) {
     (void)state;
     char trace[96];
-    struct timeline *t;
+    struct session *s;
     const struct verdict *v;
     struct rf_error err = {0};
     snprintf(trace, sizeof trace, "%s/leaves.refork", scratch);
     record_program("leaves", trace, 0);
-    assert_int_equal(timeline_open(trace, &t, &err), 0);
-    if (timeline_verdict(t, &v, &err) < 0) fail_msg("%s", err.text);
+    assert_int_equal(session_open(trace, &s, &err), 0);
+    if (session_verdict(s, &v, &err) < 0) fail_msg("%s", err.text);
     const struct finding *f = &v->findings[0];
     assert_int_equal(f->kind, FINDING_ORPHANED_LOCK);
     assert_int_equal(f->vanished_count, 1);
@@ -480,22 +481,23 @@ static void left_behind(void **state) {
         assert_true(l->acquired.event < l->fork && names(&l->acquired.stack, "leave_things"));
     }
     assert_int_equal(v->held_at_fork[0].wanted + v->held_at_fork[1].wanted, 1);
-    timeline_close(t);
+    session_close(s);
     unlink(trace);
 }
 
 static void verdict_of_mode(void **state) {
     const struct want *w = *state;
     char trace[96];
-    struct timeline *t;
+    struct session *s;
     const struct verdict *v;
     struct rf_error err = {0};
     snprintf(trace, sizeof trace, "%s/%s.refork", scratch, w->mode);
     record_program(w->mode, trace, 0);
-    if (timeline_open(trace, &t, &err) < 0 || timeline_verdict(t, &v, &err) < 0) fail_msg("%s", err.text);
+    if (session_open(trace, &s, &err) < 0 || session_verdict(s, &v, &err) < 0) fail_msg("%s", err.text);
+    struct timeline *t = session_timeline(s);
     check(v, w);
     assert_int_equal(timeline_position(t), 0); // left where it was
-    timeline_close(t);
+    session_close(s);
     unlink(trace);
 }
 
@@ -508,22 +510,23 @@ static bool refuse(void *calls, uint64_t done, uint64_t total) {
 static void interrupted(void **state) {
     (void)state;
     char trace[96];
-    struct timeline *t;
+    struct session *s;
     const struct verdict *v;
     struct rf_error err = {0};
     int calls = 0;
     snprintf(trace, sizeof trace, "%s/interrupted.refork", scratch);
     record_program("nested", trace, 0);
-    assert_int_equal(timeline_open(trace, &t, &err), 0);
+    assert_int_equal(session_open(trace, &s, &err), 0);
+    struct timeline *t = session_timeline(s);
     timeline_set_progress(t, refuse, &calls);
-    assert_int_equal(timeline_verdict(t, &v, &err), -1);
+    assert_int_equal(session_verdict(s, &v, &err), -1);
     assert_int_equal(err.status, RF_CANNOT);
     assert_non_null(strstr(err.text, "interrupted"));
     assert_int_equal(calls, 1);
     timeline_set_progress(t, NULL, NULL);
-    assert_int_equal(timeline_verdict(t, &v, &err), 0); // and it can be asked again
+    assert_int_equal(session_verdict(s, &v, &err), 0); // and it can be asked again
     assert_int_equal(v->findings[0].kind, FINDING_ORPHANED_LOCK);
-    timeline_close(t);
+    session_close(s);
     unlink(trace);
 }
 
@@ -536,15 +539,16 @@ static off_t size_of(const char *path) {
 static void sources_travel(void **state) {
     (void)state;
     char trace[96], name[160], moved[128], source[128];
-    struct timeline *t;
+    struct session *s;
     const struct verdict *v;
     struct rf_error err = {0};
     snprintf(trace, sizeof trace, "%s/sources.refork", scratch);
     snprintf(source, sizeof source, "%s/p.c", scratch);
     snprintf(moved, sizeof moved, "%s/moved.c", scratch);
     record_program("forker", trace, 0);
-    assert_int_equal(timeline_open(trace, &t, &err), 0);
-    assert_int_equal(timeline_verdict(t, &v, &err), 0);
+    assert_int_equal(session_open(trace, &s, &err), 0);
+    struct timeline *t = session_timeline(s);
+    assert_int_equal(session_verdict(s, &v, &err), 0);
     off_t before = size_of(trace);
     if (sources_attach(trace, v, &err) < 0) fail_msg("%s", err.text);
     off_t with = size_of(trace);
@@ -556,17 +560,18 @@ static void sources_travel(void **state) {
         if (names(&(struct stack){&v->findings[0].waiting.stack.frames[i], 1}, "want_special"))
             line = v->findings[0].waiting.stack.frames[i].line;
     assert_true(line > 0);
-    timeline_close(t);
+    session_close(s);
 
     assert_int_equal(rename(source, moved), 0);
-    assert_int_equal(timeline_open(trace, &t, &err), 0);
+    assert_int_equal(session_open(trace, &s, &err), 0);
+    t = session_timeline(s);
     const char *text = timeline_source_line(t, source, line);
     assert_non_null(text);
     assert_non_null(strstr(text, "want_special"));
-    assert_int_equal(timeline_verdict(t, &v, &err), 0); // the trace still replays
+    assert_int_equal(session_verdict(s, &v, &err), 0); // the trace still replays
     assert_int_equal(v->findings[0].kind, FINDING_SELF_HELD);
     assert_int_equal(sources_attach(trace, v, &err), 0); // nothing on the disk: nothing to do, no error
-    timeline_close(t);
+    session_close(s);
     assert_int_equal(rename(moved, source), 0);
 
     struct trace_reader *r;

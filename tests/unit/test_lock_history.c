@@ -1,5 +1,6 @@
 // The lock history against its second witness, the watchpoint search for the last writer: at every fork both must
 // name the same holder, who took the lock in the same slice. And what is kept of it.
+#include "replayer/session/session.h"
 #include "replayer/verdict/holder.h"
 #include "replayer/names/cache.h"
 #include "replayer/locks/history.h"
@@ -194,14 +195,15 @@ static void test_kept(void **state) {
 
 static void test_questions(void **state) {
     (void)state;
-    struct timeline *t;
+    struct session *s;
     struct rf_error err = {0};
     const struct lock_history *h;
     struct lock_span held[HELD];
     size_t n;
     const char *trace = recorded("samples/mutex_deadlock.c");
-    if (timeline_open(trace, &t, &err) < 0) fail_msg("%s", err.text);
-    if (lock_history_at(t, timeline_last(t), &h, held, HELD, &n, &err) < 0) fail_msg("%s", err.text);
+    if (session_open(trace, &s, &err) < 0) fail_msg("%s", err.text);
+    struct timeline *t = session_timeline(s);
+    if (session_locks_at(s, timeline_last(t), &h, held, HELD, &n, &err) < 0) fail_msg("%s", err.text);
     const struct lock *mutex = NULL;
     struct lock_span span = {0};
     for (size_t i = 0; i < n && i < HELD; i++) {
@@ -226,7 +228,7 @@ static void test_questions(void **state) {
         found |= stack.frames[i].file && strstr(stack.frames[i].file, "mutex_deadlock.c");
     assert_true(found);
     free(stack.frames);
-    timeline_close(t);
+    session_close(s);
 }
 
 // In the middle of a slice, too: the timeline is good for everything afterwards.

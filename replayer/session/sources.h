@@ -1,6 +1,6 @@
 // The source files that a verdict quotes, put into the trace: so that it explains itself on another machine.
-#ifndef REFORK_REPLAYER_SOURCES_H
-#define REFORK_REPLAYER_SOURCES_H
+#ifndef REFORK_REPLAYER_SESSION_SOURCES_H
+#define REFORK_REPLAYER_SESSION_SOURCES_H
 
 #include "core/error.h"
 #include "replayer/verdict/verdict.h"

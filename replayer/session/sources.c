@@ -1,4 +1,4 @@
-#include "replayer/sources.h"
+#include "replayer/session/sources.h"
 
 #include "core/trace.h"
 
