@@ -39,7 +39,7 @@ struct timeline *session_timeline(struct session *s) {
 }
 
 int session_verdict(struct session *s, const struct verdict **out, struct rf_error *err) {
-    if (!s->verdict && analyse(s->timeline, &s->verdict, err) < 0) return -1;
+    if (!s->verdict && examine(s->timeline, &s->verdict, err) < 0) return -1;
     *out = s->verdict;
     return 0;
 }

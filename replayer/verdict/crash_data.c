@@ -4,11 +4,12 @@
 // there shortly before; it was still in the function that did it; and after the fork, in the parent, it put something else
 // there. A thread that keeps bad pointers for ever, a pointer that went bad in the child, a crash of the child's own:
 // silent.
-#include "replayer/verdict/crash_lock.h"
+#include "replayer/verdict/crash_data.h"
 
 #include "core/code_step.h"
 #include "core/tracee.h"
 #include "replayer/stepping.h"
+#include "replayer/verdict/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -150,7 +151,7 @@ static int judge(struct torn *t, const struct load *from, const struct changes *
         free(f.acquired.stack.frames);
         return -1;
     }
-    analysis_point(a, c->tid, &at_fork);
+    case_point(a, c->tid, &at_fork);
     bool inside = still_inside(&f.acquired.stack, &at_fork.stack);
     free(at_fork.stack.frames);
     if (!inside) {
@@ -161,19 +162,19 @@ static int judge(struct torn *t, const struct load *from, const struct changes *
     f.acquired.tid = c->tid;
     f.acquired.pid = h->lives[life].pid;
     text_lock(a->timeline, h, h->spaces[t->space].forker, &ref, &f.lock);
-    analysis_task(a, life, &f.acquired.stack, &f.holder);
+    case_task(a, life, &f.acquired.stack, &f.holder);
     f.holder.vanished = true;
-    analysis_point(a, h->spaces[t->space].forker, &f.fork);
+    case_point(a, h->spaces[t->space].forker, &f.fork);
     f.waiting = t->place;
     f.waiting.stack = stack_copy(&t->place.stack);
-    analysis_task(a, t->crash->life, &t->place.stack, &f.waiter);
+    case_task(a, t->crash->life, &t->place.stack, &f.waiter);
     text_reason_torn_data(&f, c->after.event);
     text_advice(&f, ADVICE_TORN_DATA, &ref, 0);
-    findings_append(a, &f);
+    case_append(a, &f);
     return 1;
 }
 
-int torn_data_look(struct torn *t, struct rf_error *err) {
+int crash_data_look(struct torn *t, struct rf_error *err) {
     struct analysis *a = t->a;
     const struct history *h = &a->history;
     int tid = h->lives[t->crash->life].tid;

@@ -5,6 +5,10 @@
 // libc itself, GMutex) the lock history knows who held them.
 #include "replayer/verdict/crash_lock.h"
 
+#include "replayer/verdict/crash_data.h"
+#include "replayer/verdict/held_at_fork.h"
+#include "replayer/verdict/text.h"
+
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,15 +178,15 @@ static int add_finding(struct torn *t, const struct held_word *m, struct rf_erro
         return -1;
     }
     text_lock(a->timeline, h, h->spaces[t->space].forker, &ref, &f.lock);
-    analysis_task(a, m->life, &f.acquired.stack, &f.holder);
+    case_task(a, m->life, &f.acquired.stack, &f.holder);
     f.holder.vanished = true;
-    analysis_point(a, h->spaces[t->space].forker, &f.fork);
+    case_point(a, h->spaces[t->space].forker, &f.fork);
     f.waiting = t->place;
     f.waiting.stack = stack_copy(&t->place.stack);
-    analysis_task(a, t->crash->life, &t->place.stack, &f.waiter);
+    case_task(a, t->crash->life, &t->place.stack, &f.waiter);
     text_reason_torn(&f);
     text_advice(&f, ADVICE_TORN, &ref, 0);
-    findings_append(a, &f);
+    case_append(a, &f);
     return 1;
 }
 
@@ -196,7 +200,7 @@ static int judge(struct torn *t, struct rf_error *err) {
         if (!mine && renewed) {
             struct finding_point thread;
             if (timeline_seek(a->timeline, t->fork, err) < 0) return -1;
-            analysis_point(a, a->history.lives[w->life].tid, &thread);
+            case_point(a, a->history.lives[w->life].tid, &thread);
             mine = same_function(&t->place.stack, &thread.stack);
             free(thread.stack.frames);
         }
@@ -226,14 +230,14 @@ static int look_at_crash(struct torn *t, struct rf_error *err) {
     find_mutexes(t, h->spaces[t->space].forker);
     find_words(t);
     if (timeline_seek(t->a->timeline, t->crash->event, err) < 0) return -1;
-    analysis_point(t->a, h->lives[t->crash->life].tid, &t->place);
+    case_point(t->a, h->lives[t->crash->life].tid, &t->place);
     int added = judge(t, err);
     bool fault = t->crash->signal == SIGSEGV || t->crash->signal == SIGBUS;
-    if (!added && fault) added = torn_data_look(t, err);
+    if (!added && fault) added = crash_data_look(t, err);
     return added < 0 ? -1 : 0;
 }
 
-int torn_look(struct analysis *a, struct rf_error *err) {
+int crash_look(struct analysis *a, struct rf_error *err) {
     int failed = 0;
     for (size_t i = 0; !failed && i < a->history.crash_count; i++) {
         struct torn *t = calloc(1, sizeof *t);

@@ -1,27 +1,10 @@
-// A child that crashed; shared by analysis_torn.c and analysis_torn_data.c.
+// A child that crashed in data under a lock that a vanished thread held at the fork.
 #ifndef REFORK_REPLAYER_VERDICT_CRASH_LOCK_H
 #define REFORK_REPLAYER_VERDICT_CRASH_LOCK_H
 
-#include "replayer/verdict/findings.h"
+#include "replayer/verdict/case.h"
 
-enum { TORN_LOCKS_MAX = 64, TORN_VANISHED_MAX = 256 };
-
-struct torn {
-    struct analysis *a;
-    const struct crash *crash;
-    size_t space;
-    uint64_t fork;
-    size_t vanished[TORN_VANISHED_MAX]; // lives
-    size_t vanished_count;
-    struct held_word {
-        struct lock_ref ref;
-        size_t life;
-    } locks[TORN_LOCKS_MAX];
-    size_t lock_count;
-    struct finding_point place; // of the crash
-};
-
-// 1: a finding was added, 0: nothing is certain enough, -1.
-int torn_data_look(struct torn *t, struct rf_error *err);
+// Findings about children that crashed, those of crash_data.h included.
+int crash_look(struct analysis *a, struct rf_error *err);
 
 #endif

@@ -3,8 +3,15 @@
 // children, the rest.
 #include "replayer/verdict/examine.h"
 
+#include "replayer/verdict/crash_lock.h"
 #include "replayer/verdict/findings.h"
-#include "replayer/verdict/glibc.h"
+#include "replayer/verdict/held_at_fork.h"
+#include "replayer/verdict/origin.h"
+#include "replayer/verdict/other_process.h"
+#include "replayer/verdict/text.h"
+#include "replayer/verdict/vanished.h"
+#include "replayer/verdict/wait_pool.h"
+#include "replayer/verdict/waker.h"
 
 #include <linux/futex.h>
 #include <stdlib.h>
@@ -12,45 +19,6 @@
 #include <sys/syscall.h>
 
 enum { FRAMES_MAX = 256, REFUSED_LOOK = 1000, FUTEX_MARK = 2 };
-
-void analysis_point(struct analysis *a, int tid, struct finding_point *out) {
-    struct frame frames[FRAMES_MAX];
-    size_t life = history_life(&a->history, tid, timeline_position(a->timeline));
-    size_t n = timeline_stack(a->timeline, tid, frames, FRAMES_MAX);
-    *out = (struct finding_point){.event = timeline_position(a->timeline),
-                                  .pid = life == NONE ? 0 : a->history.lives[life].pid,
-                                  .tid = tid,
-                                  .stack = stack_of(frames, n)};
-}
-
-void analysis_task(struct analysis *a, size_t life, const struct stack *stack, struct finding_task *out) {
-    const struct life *l = &a->history.lives[life];
-    const struct replay_task *task = replay_task_find(timeline_replay(a->timeline), l->tid);
-    *out = (struct finding_task){.pid = l->pid, .tid = l->tid};
-    if (task) snprintf(out->name, sizeof out->name, "%s", task->name);
-    // The thread that a process begins with has main, or the stack of whoever forked it.
-    if (l->tid == l->pid || !stack) return;
-    stack_start_routine(stack, out->start_routine, sizeof out->start_routine);
-    if (stack_is_whole(stack) || !task || task->death) return;
-    // The stack of a fiber (makecontext) does not say it, libc's own note does.
-    struct view view;
-    struct rf_error err;
-    struct frame f;
-    if (replay_view(timeline_replay(a->timeline), l->tid, &view, &err) < 0) return;
-    uint64_t routine = libc_start_routine(timeline_symbols(a->timeline), &view, task->regs.fs_base);
-    if (!routine) return;
-    symbols_pc(timeline_symbols(a->timeline), &view, routine, &f);
-    if (f.function) snprintf(out->start_routine, sizeof out->start_routine, "%s", f.function);
-}
-
-void party_add(struct finding_party **list, size_t *count, const struct finding_task *task,
-               const struct finding_point *point, const char *what) {
-    *list = reallocarray(*list, *count + 1, sizeof **list);
-    rf_assert(*list);
-    struct finding_party *p = &(*list)[(*count)++];
-    *p = (struct finding_party){.task = *task, .point = *point};
-    snprintf(p->what, sizeof p->what, "%s", what);
-}
 
 // ---- waits
 
@@ -81,7 +49,7 @@ static void look_for_child_handler(struct analysis *a, struct waiter *w) {
     size_t at_birth, now;
     if (space->parent == NONE || l->birth != space->begin) return;
     if (timeline_seek(a->timeline, space->begin, &err) < 0) return;
-    analysis_point(a, l->tid, &birth);
+    case_point(a, l->tid, &birth);
     const struct stack *s = &w->waiting.stack;
     const struct frame *before = fork_frame(&birth.stack, &at_birth), *after = fork_frame(s, &now);
     bool same = before && after && birth.stack.count - at_birth == s->count - now && !in_prepare_handler(s);
@@ -128,8 +96,8 @@ static int look_at_waiter(struct analysis *a, const struct stuck *s, struct wait
     struct view view;
     *w = (struct waiter){.stuck = s, .life = s->life, .first = w, .fork_space = NONE};
     if (replay_view(timeline_replay(a->timeline), l->tid, &view, err) < 0) return -1;
-    analysis_point(a, l->tid, &w->waiting);
-    analysis_task(a, s->life, &w->waiting.stack, &w->task);
+    case_point(a, l->tid, &w->waiting);
+    case_task(a, s->life, &w->waiting.stack, &w->task);
     bool timed = s->wait == WAIT_TIMED,
          futex = timed || (task && task->nr == SYS_futex && s->wait <= WAIT_FUTEX);
     bool polled = (s->wait == WAIT_YIELD || s->wait == WAIT_SPIN) && s->word_count;
@@ -153,7 +121,7 @@ static int look_at_waiter(struct analysis *a, const struct stuck *s, struct wait
         if (w->ref.owner && waits_on_its_stack(&view, args[0], task->regs.rsp) &&
             (args[0] = refused_mutex(a, s, l->tid)))
             lock_recognise(stack->frames, stack->count, args, &view, task->regs.rsp, &w->ref);
-        if (!timed && proxy_resolve(a, w, err) < 0) return -1;
+        if (!timed && wait_pool_resolve(a, w, err) < 0) return -1;
     }
     text_lock(a->timeline, &a->history, l->tid, &w->ref, &w->lock);
     w->shared = history_shared(&a->history, l->space, w->ref.base, s->event);
@@ -231,7 +199,7 @@ static int look_at_holder(struct analysis *a, struct waiter *w, struct rf_error 
     w->acquired.pid = h->lives[who->life].pid;
     if (timeline_seek(a->timeline, who->fork ? who->fork : w->stuck->event, err) < 0) return -1;
     w->doubtful = owner_contradicts(a, w);
-    analysis_task(a, who->life, &w->acquired.stack, &w->holder);
+    case_task(a, who->life, &w->acquired.stack, &w->holder);
     w->holder_lives = life_at(&h->lives[who->life], who->fork ? who->fork : w->stuck->event);
     if (!who->fork) return 0;
     w->holder_forks = h->spaces[who->child_space].forker == who->tid;
@@ -258,11 +226,11 @@ static int look_at_others(struct analysis *a, struct waiter *w, struct rf_error 
             return -1;
         }
         point.pid = h->lives[life].pid;
-        analysis_task(a, life, &point.stack, &task);
+        case_task(a, life, &point.stack, &task);
         bool forks = who.fork && h->spaces[who.child_space].forker == o->tid;
         task.vanished = who.fork && !forks && life_at(&h->lives[life], when);
-        party_add(&w->holders, &w->holder_count, &task, &point,
-                  forks ? "holds it too, and forked" : "holds it too");
+        case_party(&w->holders, &w->holder_count, &task, &point,
+                   forks ? "holds it too, and forked" : "holds it too");
     }
     return 0;
 }
@@ -270,7 +238,7 @@ static int look_at_others(struct analysis *a, struct waiter *w, struct rf_error 
 static int look_at_fork(struct analysis *a, struct waiter *w, struct rf_error *err) {
     if (!w->who.fork) return 0;
     if (timeline_seek(a->timeline, w->who.fork, err) < 0) return -1;
-    analysis_point(a, a->history.spaces[w->who.child_space].forker, &w->fork);
+    case_point(a, a->history.spaces[w->who.child_space].forker, &w->fork);
     w->fork_space = w->who.child_space;
     return 0;
 }
@@ -283,7 +251,7 @@ static int look_at_holders(struct analysis *a, struct rf_error *err) {
         if (w->ref.rule != RULE_NONE &&
             (look_at_holder(a, w, err) < 0 || look_at_others(a, w, err) < 0 || look_at_fork(a, w, err) < 0))
             return -1;
-        if (init_find(a, w, err) < 0) return -1;
+        if (origin_initialised(a, w, err) < 0) return -1;
         // Who waits for a semaphore that it took itself waits for somebody else's post: no cycle.
         bool own = w->ref.wants == WANTS_POST && w->who.life == w->life && !w->who.fork;
         if (own)
@@ -295,26 +263,7 @@ static int look_at_holders(struct analysis *a, struct rf_error *err) {
     return 0;
 }
 
-static void release(struct analysis *a) {
-    for (size_t i = 0; i < a->waiter_count; i++) {
-        free(a->waiters[i].waiting.stack.frames);
-        free(a->waiters[i].acquired.stack.frames);
-        free(a->waiters[i].fork.stack.frames);
-        free(a->waiters[i].initialised.stack.frames);
-        for (size_t k = 0; k < a->waiters[i].holder_count; k++)
-            free(a->waiters[i].holders[k].point.stack.frames);
-        for (size_t k = 0; k < a->waiters[i].waker_count; k++)
-            free(a->waiters[i].wakers[k].point.stack.frames);
-        free(a->waiters[i].holders);
-        free(a->waiters[i].wakers);
-    }
-    free(a->waiters);
-    free(a->order);
-    lock_history_free(a->locks);
-    history_release(&a->history);
-}
-
-int analyse(struct timeline *t, struct verdict **out, struct rf_error *err) {
+int examine(struct timeline *t, struct verdict **out, struct rf_error *err) {
     struct analysis a = {.timeline = t, .verdict = calloc(1, sizeof *a.verdict)};
     rf_assert(a.verdict);
     uint64_t before = timeline_position(t);
@@ -324,11 +273,13 @@ int analyse(struct timeline *t, struct verdict **out, struct rf_error *err) {
     memcpy(v->program, a.history.program, sizeof v->program);
     memcpy(v->end_reason, a.history.end_reason, sizeof v->end_reason);
     if (!failed && a.history.stuck_count)
-        failed = look_at_waiters(&a, err) < 0 || look_at_holders(&a, err) < 0 || cross_look(&a, err) < 0;
+        failed =
+            look_at_waiters(&a, err) < 0 || look_at_holders(&a, err) < 0 || other_process_look(&a, err) < 0;
     if (!failed && (a.history.stuck_count || a.history.crash_count))
-        failed = torn_look(&a, err) < 0 || findings_make(&a, err) < 0 || vanished_fill(&a, err) < 0 ||
-                 allocations_fill(&a, err) < 0 || held_fill(&a, err) < 0 || timeline_seek(t, before, err) < 0;
-    release(&a);
+        failed = crash_look(&a, err) < 0 || findings_make(&a, err) < 0 || vanished_fill(&a, err) < 0 ||
+                 origin_allocations(&a, err) < 0 || held_fill(&a, err) < 0 ||
+                 timeline_seek(t, before, err) < 0;
+    case_release(&a);
     if (failed) {
         verdict_free(v);
         return -1;

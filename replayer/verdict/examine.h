@@ -6,6 +6,6 @@
 #include "replayer/verdict/verdict.h"
 
 // Makes the verdict: 0 and *out (free with verdict_free), or -1 (diverged, interrupted).
-int analyse(struct timeline *t, struct verdict **out, struct rf_error *err);
+int examine(struct timeline *t, struct verdict **out, struct rf_error *err);
 
 #endif

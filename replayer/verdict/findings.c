@@ -2,69 +2,12 @@
 // causes first.
 #include "replayer/verdict/findings.h"
 
+#include "replayer/verdict/other_process.h"
+#include "replayer/verdict/text.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-
-void findings_append(struct analysis *a, const struct finding *f) {
-    struct verdict *v = a->verdict;
-    v->findings = reallocarray(v->findings, v->count + 1, sizeof *v->findings);
-    a->order = reallocarray(a->order, v->count + 1, sizeof *a->order);
-    rf_assert(v->findings && a->order);
-    a->order[v->count] = (struct order){.rank = RANK_CAUSE};
-    v->findings[v->count++] = *f;
-}
-
-struct finding *findings_add(struct analysis *a, const struct waiter *w, enum finding_kind kind, int rank) {
-    struct finding f = {.kind = kind,
-                        .confidence = w->stuck->proved ? CONFIDENCE_PROVED : CONFIDENCE_LIKELY,
-                        .lock = w->lock,
-                        .waiter = w->task,
-                        .waiting = w->waiting};
-    f.waiting.stack = stack_copy(&w->waiting.stack);
-    findings_append(a, &f);
-    a->order[a->verdict->count - 1] = (struct order){.rank = rank, .main = w->stuck->main};
-    return &a->verdict->findings[a->verdict->count - 1];
-}
-
-static void add_parties(const struct finding_party *from, size_t count, struct finding_party **to,
-                        size_t *to_count) {
-    for (size_t i = 0; i < count; i++) {
-        struct finding_point point = from[i].point;
-        point.stack = stack_copy(&point.stack);
-        party_add(to, to_count, &from[i].task, &point, from[i].what);
-    }
-}
-
-void findings_holder(struct finding *f, const struct waiter *w) {
-    if (!w->who.tid) return;
-    f->holder = w->holder;
-    f->holder_is_forker = w->holder_forks;
-    f->acquired = w->acquired;
-    f->acquired.stack = stack_copy(&w->acquired.stack);
-    add_parties(w->holders, w->holder_count, &f->holders, &f->holder_count);
-    f->initialised = w->initialised;
-    f->initialised.stack = stack_copy(&w->initialised.stack);
-    bool guess = w->ref.wants == WANTS_POST || (w->ref.bare && w->facts.sort != WRITE_EXCHANGE);
-    if (w->doubtful || guess) f->confidence = CONFIDENCE_LIKELY;
-}
-
-void findings_fork(struct finding *f, const struct waiter *w) {
-    if (!w->fork.event) return;
-    f->fork = w->fork;
-    f->fork.stack = stack_copy(&w->fork.stack);
-}
-
-size_t findings_explain(struct analysis *a, const struct waiter *w) {
-    size_t more = 0;
-    for (size_t i = 0; i < a->waiter_count; i++) {
-        struct waiter *o = &a->waiters[i];
-        if (o->first != w->first) continue;
-        more += o != w && !o->explained;
-        o->explained = true;
-    }
-    return more;
-}
 
 // ---- orphans
 
@@ -79,9 +22,9 @@ static void make_orphan(struct analysis *a, struct waiter *w) {
                              : w->holder_forks ? FINDING_SELF_HELD
                              : w->ref.polled   ? FINDING_ORPHANED_SPIN
                                                : FINDING_ORPHANED_LOCK;
-    struct finding *f = findings_add(a, w, kind, RANK_CAUSE);
-    findings_holder(f, w);
-    findings_fork(f, w);
+    struct finding *f = case_add(a, w, kind, RANK_CAUSE);
+    case_add_holder(f, w);
+    case_add_fork(f, w);
     if (!w->who.tid) f->confidence = CONFIDENCE_LIKELY;
     if (w->child_handler)
         text_reason_child_handler(f);
@@ -94,28 +37,22 @@ static void make_orphan(struct analysis *a, struct waiter *w) {
                 : w->child_handler ? ADVICE_CHILD_HANDLER
                 : w->holder_forks  ? ADVICE_FORKER
                                    : ADVICE_ORPHAN,
-                &w->ref, findings_explain(a, w));
+                &w->ref, case_explain(a, w));
 }
 
 // ---- nobody holds anything
 
-bool findings_explained(const struct analysis *a, int pid, const struct waiter *but) {
-    for (size_t i = 0; i < a->waiter_count; i++)
-        if (&a->waiters[i] != but && a->waiters[i].explained && a->waiters[i].task.pid == pid) return true;
-    return false;
-}
-
 static void make_waker(struct analysis *a, struct waiter *w) {
-    if (!w->waker_count || w->explained || findings_explained(a, w->task.pid, w)) return;
+    if (!w->waker_count || w->explained || case_is_explained(a, w->task.pid, w)) return;
     enum finding_kind kind = w->child_handler ? FINDING_ATFORK_CHILD
                              : w->ref.polled  ? FINDING_ORPHANED_SPIN
                                               : FINDING_VANISHED_WAKER;
-    struct finding *f = findings_add(a, w, kind, RANK_CAUSE);
-    add_parties(w->wakers, w->waker_count, &f->wakers, &f->waker_count);
-    findings_fork(f, w);
+    struct finding *f = case_add(a, w, kind, RANK_CAUSE);
+    case_parties(&f->wakers, &f->waker_count, w->wakers, w->waker_count);
+    case_add_fork(f, w);
     if (!w->wakers_seen) f->confidence = CONFIDENCE_LIKELY;
     text_reason_waker(f, &w->ref);
-    text_advice(f, ADVICE_WAKER, &w->ref, findings_explain(a, w));
+    text_advice(f, ADVICE_WAKER, &w->ref, case_explain(a, w));
 }
 
 // The task that the recorder named first; one finding of this sort says enough about a process.
@@ -166,14 +103,13 @@ static void make_cycle(struct analysis *a, struct waiter *in) {
         if (better) from = w;
     } while ((w = next_of(a, w)) != in);
     bool atfork = from->ref.in_fork;
-    struct finding *f =
-        findings_add(a, from, atfork ? FINDING_ATFORK_DEADLOCK : FINDING_LOCK_CYCLE, RANK_CAUSE);
-    findings_holder(f, from->first);
-    size_t more = findings_explain(a, from);
+    struct finding *f = case_add(a, from, atfork ? FINDING_ATFORK_DEADLOCK : FINDING_LOCK_CYCLE, RANK_CAUSE);
+    case_add_holder(f, from->first);
+    size_t more = case_explain(a, from);
     for (w = next_of(a, from); w != from; w = next_of(a, w)) {
         add_edge(f, w);
         if (w->first->doubtful) f->confidence = CONFIDENCE_LIKELY;
-        more += findings_explain(a, w);
+        more += case_explain(a, w);
     }
     // Of a bare word the waiter's own mark may look like an acquire.
     if (!f->edge_count && from->ref.bare) f->confidence = CONFIDENCE_LIKELY;
@@ -203,7 +139,7 @@ static void make_cycles(struct analysis *a) {
 static void make_unknown(struct analysis *a) {
     for (size_t i = 0; i < a->waiter_count; i++) {
         int pid = a->waiters[i].task.pid;
-        if (findings_explained(a, pid, NULL)) continue;
+        if (case_is_explained(a, pid, NULL)) continue;
         struct waiter *best = &a->waiters[i];
         for (size_t k = 0; k < a->waiter_count; k++) {
             struct waiter *w = &a->waiters[k];
@@ -215,16 +151,16 @@ static void make_unknown(struct analysis *a) {
         // fork() waits for somebody who waits for something else than a lock: fflush(NULL) for a blocked reader.
         bool in_fork = best->ref.in_fork && first->who.tid && first->holder_lives && !first->who.fork;
         struct finding *f =
-            findings_add(a, best, in_fork ? FINDING_ATFORK_DEADLOCK : FINDING_UNKNOWN_WAIT, RANK_UNKNOWN);
+            case_add(a, best, in_fork ? FINDING_ATFORK_DEADLOCK : FINDING_UNKNOWN_WAIT, RANK_UNKNOWN);
         bool holder = first->who.tid && !first->posts;
-        if (holder) findings_holder(f, first);
-        findings_fork(f, first);
+        if (holder) case_add_holder(f, first);
+        case_add_fork(f, first);
         enum advice which = best->shared           ? ADVICE_SHARED
                             : in_fork              ? ADVICE_FORK_HELD
                             : !holder              ? ADVICE_UNKNOWN
                             : !first->holder_lives ? ADVICE_ENDED
                                                    : ADVICE_HELD;
-        text_advice(f, which, &best->ref, findings_explain(a, best));
+        text_advice(f, which, &best->ref, case_explain(a, best));
     }
 }
 
@@ -280,7 +216,7 @@ static void add_span(struct verdict *v, const struct waiter *w, int pid, bool gh
     snprintf(s->symbol, sizeof s->symbol, "%.63s", w->lock.symbol);
 }
 
-int findings_spans(struct analysis *a, const struct waiter *w, struct rf_error *err) {
+static int add_spans(struct analysis *a, const struct waiter *w, struct rf_error *err) {
     const struct history *h = &a->history;
     const struct life *holder = &h->lives[w->who.life];
     uint64_t to = 0;
@@ -312,7 +248,7 @@ int findings_make(struct analysis *a, struct rf_error *err) {
     bool guessed = a->waiter_count && a->waiters[0].stuck->guessed;
     if (!guessed) make_cycles(a);
     make_wakers(a);
-    if (!guessed && cross_make(a, err) < 0) return -1;
+    if (!guessed && other_process_findings(a, err) < 0) return -1;
     if (!guessed) make_unknown(a);
     sort(a);
     a->verdict->deadlock = a->waiter_count && !guessed;
@@ -321,8 +257,7 @@ int findings_make(struct analysis *a, struct rf_error *err) {
         bool done = false;
         for (size_t k = 0; k < i; k++)
             done |= a->waiters[k].first == first && in_a_finding(a->verdict, &a->waiters[k]);
-        if (!done && first->who.tid && in_a_finding(a->verdict, w) && findings_spans(a, first, err) < 0)
-            return -1;
+        if (!done && first->who.tid && in_a_finding(a->verdict, w) && add_spans(a, first, err) < 0) return -1;
     }
     return 0;
 }

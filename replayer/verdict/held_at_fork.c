@@ -2,8 +2,10 @@
 // the lock history up to the last of these forks, and a little further: a word that was taken for the first time shows
 // only then that it is a lock, when the parent frees it or a child waits for it. The history stops at every atomic
 // instruction, so it gets a limited time: a verdict is not kept waiting for it.
-#include "replayer/verdict/findings.h"
+#include "replayer/verdict/held_at_fork.h"
+
 #include "replayer/locks/history.h"
+#include "replayer/verdict/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +61,7 @@ static int add(struct analysis *a, const struct lock_history *locks, const struc
         held.lock = wanted->lock; // who waits for it tells more of its kind
     else
         text_lock(a->timeline, h, forker, &ref, &held.lock);
-    analysis_task(a, life, &held.acquired.stack, &held.holder);
+    case_task(a, life, &held.acquired.stack, &held.holder);
     held.holder.vanished = true;
     append(a->verdict, &held);
     return 0;

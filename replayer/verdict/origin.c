@@ -1,8 +1,9 @@
 // Where a lock without a name (on the heap, in anonymous memory) was initialised: the last write of "free" into its
 // word before it was taken that is no release, from 0 or from something that is no lock's value. All writes are
 // looked at, for most locks are made in memory that is zero already. And where its memory was allocated.
+#include "replayer/verdict/origin.h"
+
 #include "replayer/verdict/allocation.h"
-#include "replayer/verdict/findings.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -97,7 +98,7 @@ static int search_space(struct analysis *a, struct waiter *w, size_t space, uint
     return watch(a, space, w->ref.word, s->found_event - 1, s->found_event, s, err);
 }
 
-int init_find(struct analysis *a, struct waiter *w, struct rf_error *err) {
+int origin_initialised(struct analysis *a, struct waiter *w, struct rf_error *err) {
     bool rule = w->ref.rule == RULE_WORD || w->ref.rule == RULE_OWNER || w->ref.rule == RULE_SEMAPHORE;
     if (!w->lock.unnamed || !w->who.tid || !rule || w->ref.word % 4 || w->who.event < 2) return 0;
     struct search *s = calloc(1, sizeof *s);
@@ -148,7 +149,7 @@ static int fill(struct analysis *a, const struct asked *q, struct rf_error *err)
     return 0;
 }
 
-int allocations_fill(struct analysis *a, struct rf_error *err) {
+int origin_allocations(struct analysis *a, struct rf_error *err) {
     int failed = 0;
     timeline_set_deadline(a->timeline, BUDGET_US);
     for (size_t i = 0; i < a->verdict->count && !failed; i++)

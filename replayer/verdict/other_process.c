@@ -1,6 +1,8 @@
 // Waits that another process could end: for a child, a pipe, a socket, an eventfd, a lock of a file or in shared memory.
 // All of them are stuck, so the root is somewhere else, or they wait for each other.
-#include "replayer/verdict/findings.h"
+#include "replayer/verdict/other_process.h"
+
+#include "replayer/verdict/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -50,7 +52,7 @@ static int look_at_taker(struct analysis *a, struct waiter *w, struct rf_error *
     w->holder_lives = life_at(l, w->stuck->event);
     uint64_t at = w->who.event ? w->who.event : l->death ? l->death - 1 : w->stuck->event;
     if (timeline_seek(a->timeline, at, err) < 0) return -1;
-    analysis_task(a, w->who.life, w->acquired.stack.count ? &w->acquired.stack : NULL, &w->holder);
+    case_task(a, w->who.life, w->acquired.stack.count ? &w->acquired.stack : NULL, &w->holder);
     size_t space = space_forked_from(h, l->space, w);
     if (space == NONE || !w->who.event || w->who.event >= h->spaces[space].begin) return 0;
     uint64_t fork = h->spaces[space].begin;
@@ -59,7 +61,7 @@ static int look_at_taker(struct analysis *a, struct waiter *w, struct rf_error *
     w->holder.vanished = !w->holder_lives && !w->holder_forks && life_at(l, fork);
     if (timeline_seek(a->timeline, fork, err) < 0) return -1;
     free(w->fork.stack.frames);
-    analysis_point(a, h->spaces[space].forker, &w->fork);
+    case_point(a, h->spaces[space].forker, &w->fork);
     return 0;
 }
 
@@ -186,7 +188,7 @@ static int look_at_file_lock(struct analysis *a, struct waiter *w, struct rf_err
     size_t life = call ? history_life(h, call->tid, call->event) : NONE;
     if (life == NONE) return 0;
     if (timeline_seek(a->timeline, call->event, err) < 0) return -1;
-    analysis_point(a, call->tid, &w->acquired);
+    case_point(a, call->tid, &w->acquired);
     w->who = (struct holder){.tid = call->tid,
                              .life = life,
                              .event = call->event,
@@ -258,7 +260,7 @@ static void name_file(struct waiter *w) {
     snprintf(w->lock.symbol, sizeof w->lock.symbol, "the %s on fd %d", kind, (int)w->stuck->object);
 }
 
-int cross_look(struct analysis *a, struct rf_error *err) {
+int other_process_look(struct analysis *a, struct rf_error *err) {
     for (size_t i = 0; i < a->waiter_count; i++) {
         struct waiter *w = &a->waiters[i];
         name_file(w);
@@ -304,15 +306,15 @@ static int add_end_holder(struct analysis *a, struct finding *f, const struct wa
     char what[sizeof party.what];
     if (life == NONE) return 0;
     if (timeline_seek(a->timeline, event, err) < 0) return -1;
-    analysis_point(a, h->lives[life].tid, &party.point);
-    analysis_task(a, life, NULL, &party.task);
+    case_point(a, h->lives[life].tid, &party.point);
+    case_task(a, life, NULL, &party.task);
     snprintf(what, sizeof what, "has a copy of the %s end, fd %d, since the fork that made it",
              w->stuck->wait == WAIT_SOCKET ? "other" : "write", end->fd);
-    party_add(&f->wakers, &f->waker_count, &party.task, &party.point, what);
+    case_party(&f->wakers, &f->waker_count, &party.task, &party.point, what);
     const struct space_life *space = &h->spaces[h->lives[life].space];
     if (f->fork.event || space->parent == NONE) return 0;
     if (timeline_seek(a->timeline, space->begin, err) < 0) return -1;
-    analysis_point(a, space->forker, &f->fork);
+    case_point(a, space->forker, &f->fork);
     return 0;
 }
 
@@ -322,11 +324,11 @@ static int make_inherited(struct analysis *a, struct waiter *w, struct rf_error 
     if ((s->wait != WAIT_PIPE_READ && s->wait != WAIT_SOCKET) || !s->end_count) return 0;
     for (size_t i = 0; i < s->end_count; i++)
         if (!inherited_unused(a, &s->ends[i])) return 0;
-    struct finding *f = findings_add(a, w, FINDING_INHERITED_PIPE, RANK_CAUSE);
+    struct finding *f = case_add(a, w, FINDING_INHERITED_PIPE, RANK_CAUSE);
     for (size_t i = 0; i < s->end_count; i++)
         if (add_end_holder(a, f, w, &s->ends[i], err) < 0) return -1;
     text_reason_pipe(f, (int)s->object, s->wait == WAIT_SOCKET);
-    text_advice(f, ADVICE_PIPE, NULL, findings_explain(a, w));
+    text_advice(f, ADVICE_PIPE, NULL, case_explain(a, w));
     return 0;
 }
 
@@ -341,19 +343,19 @@ static void make_left(struct analysis *a, struct waiter *w) {
     bool file = w->stuck->wait == WAIT_FILE_LOCK;
     if (!has_taker(w) || w->holder_lives) return;
     struct finding *f =
-        findings_add(a, w, w->holder_forks ? FINDING_SELF_HELD : FINDING_ORPHANED_LOCK, RANK_CAUSE);
-    findings_holder(f, w);
-    findings_fork(f, w);
+        case_add(a, w, w->holder_forks ? FINDING_SELF_HELD : FINDING_ORPHANED_LOCK, RANK_CAUSE);
+    case_add_holder(f, w);
+    case_add_fork(f, w);
     text_reason_left(f, file);
-    text_advice(f, file ? ADVICE_FILE_LOCK : ADVICE_ENDED, &w->ref, findings_explain(a, w));
+    text_advice(f, file ? ADVICE_FILE_LOCK : ADVICE_ENDED, &w->ref, case_explain(a, w));
 }
 
 static void make_own(struct analysis *a, struct waiter *w) {
     if (!has_taker(w) || w->who.life != w->life) return;
-    struct finding *f = findings_add(a, w, FINDING_LOCK_CYCLE, RANK_CAUSE);
-    findings_holder(f, w);
+    struct finding *f = case_add(a, w, FINDING_LOCK_CYCLE, RANK_CAUSE);
+    case_add_holder(f, w);
     text_advice(f, w->stuck->wait == WAIT_FILE_LOCK ? ADVICE_FILE_LOCK : ADVICE_SELF, &w->ref,
-                findings_explain(a, w));
+                case_explain(a, w));
 }
 
 // ---- processes that wait for each other
@@ -369,7 +371,7 @@ static bool mutual(const struct analysis *a, const struct waiter *w) {
     int pid = w->other;
     for (size_t hops = 0; pid && hops < a->waiter_count; hops++) {
         if (pid == w->task.pid) return true;
-        if (findings_explained(a, pid, NULL)) return false;
+        if (case_is_explained(a, pid, NULL)) return false;
         pid = next_process(a, pid);
     }
     return false;
@@ -384,22 +386,21 @@ static bool may_idle(const struct waiter *w) {
 // Told from the side that does not wait for a child to end.
 static void make_mutual(struct analysis *a, struct waiter *w) {
     if (!w->other || w->stuck->wait == WAIT_CHILD || !mutual(a, w)) return;
-    if (may_idle(w) && findings_explained(a, w->task.pid, w)) return;
+    if (may_idle(w) && case_is_explained(a, w->task.pid, w)) return;
     bool forker = has_taker(w) && w->holder_forks;
-    struct finding *f =
-        findings_add(a, w, forker ? FINDING_SELF_HELD : FINDING_CROSS_PROCESS_WAIT, RANK_CAUSE);
-    if (has_taker(w)) findings_holder(f, w);
-    if (forker) findings_fork(f, w);
+    struct finding *f = case_add(a, w, forker ? FINDING_SELF_HELD : FINDING_CROSS_PROCESS_WAIT, RANK_CAUSE);
+    if (has_taker(w)) case_add_holder(f, w);
+    if (forker) case_add_fork(f, w);
     text_reason_mutual(f, w->other);
     bool lock = has_taker(w) && w->stuck->wait == WAIT_FILE_LOCK;
-    text_advice(f, lock ? ADVICE_FILE_LOCK : ADVICE_MUTUAL, &w->ref, findings_explain(a, w));
+    text_advice(f, lock ? ADVICE_FILE_LOCK : ADVICE_MUTUAL, &w->ref, case_explain(a, w));
 }
 
 static void make_consequence(struct analysis *a, struct waiter *w) {
-    if (!w->other || (may_idle(w) && findings_explained(a, w->task.pid, w))) return;
-    struct finding *f = findings_add(a, w, FINDING_CROSS_PROCESS_WAIT, RANK_CONSEQUENCE);
+    if (!w->other || (may_idle(w) && case_is_explained(a, w->task.pid, w))) return;
+    struct finding *f = case_add(a, w, FINDING_CROSS_PROCESS_WAIT, RANK_CONSEQUENCE);
     a->order[a->verdict->count - 1].child = w->other;
-    if (has_taker(w)) findings_holder(f, w);
+    if (has_taker(w)) case_add_holder(f, w);
     w->explained = true;
     text_advice(f, ADVICE_CROSS, NULL, 0);
 }
@@ -410,7 +411,7 @@ static void each(struct analysis *a, void (*make)(struct analysis *, struct wait
             if (!a->waiters[i].explained && may_idle(&a->waiters[i]) == idle) make(a, &a->waiters[i]);
 }
 
-int cross_make(struct analysis *a, struct rf_error *err) {
+int other_process_findings(struct analysis *a, struct rf_error *err) {
     for (size_t i = 0; i < a->waiter_count; i++)
         if (!a->waiters[i].explained && make_inherited(a, &a->waiters[i], err) < 0) return -1;
     each(a, make_left);

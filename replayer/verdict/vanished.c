@@ -1,6 +1,8 @@
 // What a fork left behind: for each thread that it did not take along, where it was and what of it stays in the child.
-#include "replayer/verdict/findings.h"
+#include "replayer/verdict/vanished.h"
+
 #include "replayer/verdict/glibc.h"
+#include "replayer/verdict/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +17,8 @@ static void look_at(struct analysis *a, size_t life, const struct libc_layout *l
     struct view view;
     struct rf_error err;
     *out = (struct vanished_thread){.destructors = -1, .keys = -1, .cache_blocks = -1, .cache_bytes = -1};
-    analysis_point(a, l->tid, &out->point);
-    analysis_task(a, life, &out->point.stack, &out->task);
+    case_point(a, l->tid, &out->point);
+    case_task(a, life, &out->point.stack, &out->task);
     out->task.vanished = true;
     if (!task || replay_view(r, l->tid, &view, &err) < 0) return;
     const struct view_map *stack = view_find(&view, task->regs.rsp);

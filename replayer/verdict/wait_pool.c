@@ -3,7 +3,8 @@
 // to 14). The object itself is what the waiting code looked at before it slept, 16 times (__atomic_spin_count): the
 // instructions on the way into the call are executed once more, one at a time, and their reads are held against the
 // pool's own choice of a word.
-#include "replayer/verdict/findings.h"
+#include "replayer/verdict/wait_pool.h"
+
 #include "core/code_step.h"
 #include "replayer/locks/name.h"
 #include "replayer/stepping.h"
@@ -105,7 +106,7 @@ static uint64_t way_begins(struct analysis *a, const struct stuck *s, int tid, u
     return begin;
 }
 
-int proxy_resolve(struct analysis *a, struct waiter *w, struct rf_error *err) {
+int wait_pool_resolve(struct analysis *a, struct waiter *w, struct rf_error *err) {
     struct data_symbol symbol;
     struct view view;
     struct stepper s = {.tid = a->history.lives[w->life].tid};

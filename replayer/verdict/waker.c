@@ -1,7 +1,7 @@
 // Nobody holds what the task waits for: a condition, a barrier, a semaphore, a pool. Who would have ended the wait?
 // A thread that vanished at a fork is named when something shows that it had to do with this very object: it stood
 // there at the fork, the process woke it in vain, it touched the object before, or touches its own copy later.
-#include "replayer/verdict/findings.h"
+#include "replayer/verdict/waker.h"
 
 #include <linux/futex.h>
 #include <stdlib.h>
@@ -46,8 +46,8 @@ static void look_at_missed(struct search *s, size_t life) {
     struct view view;
     struct rf_error err;
     *m = (struct missed){.life = life};
-    analysis_point(a, l->tid, &m->point);
-    analysis_task(a, life, &m->point.stack, &m->task);
+    case_point(a, l->tid, &m->point);
+    case_task(a, life, &m->point.stack, &m->task);
     m->task.vanished = true;
     const struct replay_task *task = replay_task_find(timeline_replay(a->timeline), l->tid);
     m->waits = task && task->in_syscall && task->nr == SYS_futex &&
@@ -85,7 +85,7 @@ static void name_point(struct search *s, struct missed *m, const struct finding_
     m->named = true;
     struct finding_point copy = *point;
     copy.stack = stack_copy(&point->stack);
-    party_add(&s->w->wakers, &s->w->waker_count, &m->task, &copy, what);
+    case_party(&s->w->wakers, &s->w->waker_count, &m->task, &copy, what);
 }
 
 // ---- what they did at the fork
@@ -233,7 +233,7 @@ static int name_forker(struct search *s, size_t space, uint64_t word, const stru
     struct missed forker = {.life = history_life(&s->a->history, s->forker, s->fork)};
     if (forker.life == NONE) return 0;
     if (timeline_seek(s->a->timeline, s->fork, err) < 0) return -1;
-    analysis_task(s->a, forker.life, NULL, &forker.task);
+    case_task(s->a, forker.life, NULL, &forker.task);
     return name_touch(s, space, word, by, &forker,
                       "ends such a wait later, but in its own copy: the parent's", err);
 }
@@ -313,7 +313,7 @@ static int search_fork(struct search *s, struct rf_error *err) {
     if (!s->w->waker_count) return 0;
     if (timeline_seek(s->a->timeline, s->fork, err) < 0) return -1;
     free(s->w->fork.stack.frames);
-    analysis_point(s->a, s->forker, &s->w->fork);
+    case_point(s->a, s->forker, &s->w->fork);
     s->w->fork_space = s->space;
     return 0;
 }
