@@ -1,6 +1,7 @@
 #include "replayer/timeline.h"
 
 #include "core/clock.h"
+#include "replayer/engine/checkpoint.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,6 @@
 #ifndef REFORK_REPLAYER_ENGINE_BREAKPOINTS_H
 #define REFORK_REPLAYER_ENGINE_BREAKPOINTS_H
 
-#include "core/atomic_emulate.h"
 #include "replayer/engine/replay.h"
 
 // A private mapping that is executable and not writable, of a file of the trace (map.blob) or anonymous.
@@ -55,23 +54,14 @@ void replay_break_remove(struct replay *r, uint32_t space, uint64_t address);
 // Takes it out until the end of the step: for a loop that hits it without end and to no effect.
 void replay_break_mute(struct replay *r, uint32_t space, uint64_t address);
 
-// Carries out the atomic instruction of a hit as core/atomic_emulate.h says, with the program's memory and its
-// protection. 0: then the callback returns BREAK_DONE; else it returns BREAK_EXECUTE (a fault is raised so by the
-// instruction itself).
-int replay_break_atomic(struct replay *r, struct break_hit *hit, struct atomic_result *out);
-
-// Reads memory of the space of a hit or mapping, without breakpoints; false: not mapped, or no such space.
-bool replay_space_read(struct replay *r, uint32_t space, uint64_t address, void *buffer, size_t len);
-// Is `address` in memory that processes share? Then they have the same object and offset.
-bool replay_space_shared(struct replay *r, uint32_t space, uint64_t address, uint64_t *identity,
-                         uint64_t *offset);
-// The id of the address space of `tid`, 0: it does not live.
-uint32_t replay_space_of(const struct replay *r, int tid);
-
 struct break_counts {
     uint64_t hits;  // calls of `hit`
     uint64_t steps; // instructions that had to be single-stepped
 };
 void replay_break_counts(const struct replay *r, struct break_counts *out);
+
+// For the engine: all spaces are others now; a step is over.
+void breaks_restored(struct replay *r);
+void breaks_stepped(struct replay *r);
 
 #endif

@@ -1,3 +1,7 @@
+#include "replayer/engine/check.h"
+
+#include "core/syscalls.h"
+#include "core/tracee.h"
 #include "replayer/engine/engine.h"
 
 #include <signal.h>
@@ -49,8 +53,7 @@ void describe_status(char *out, size_t size, int status) {
         snprintf(out, size, "stopped with SIG%s", sigabbrev_np(WSTOPSIG(status)));
 }
 
-int diverged(struct replay *r, const struct event *e, struct vtask *v, const char *format, ...) {
-    (void)r;
+int diverged(struct rf_error *err, const struct event *e, const struct vtask *v, const char *format, ...) {
     char what[700];
     va_list ap;
     va_start(ap, format);
@@ -63,19 +66,18 @@ int diverged(struct replay *r, const struct event *e, struct vtask *v, const cha
     } else if (e->kind == EV_SIGNAL) {
         snprintf(call, sizeof call, "SIG%s", sigabbrev_np(e->nr) ? sigabbrev_np(e->nr) : "?");
     }
-    return rf_fail(r->error, RF_DIVERGED,
+    return rf_fail(err, RF_DIVERGED,
                    "replay diverged at event %llu, task %d (%s): recorded %s %s at pc 0x%llx\n%s",
                    (unsigned long long)e->number, e->tid, v ? v->pub.name : "?", event_kind_name(e->kind),
                    call, e->flags & EVF_REGS ? e->regs.rip : 0, what);
 }
 
-int check_regs(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
-    r->error = err;
+int check_regs(const struct event *e, const struct vtask *v, struct rf_error *err) {
     for (size_t i = 0; i < sizeof compared / sizeof *compared; i++) {
         if (value_of(&e->regs, i) == value_of(&v->pub.regs, i)) continue;
         char text[700];
         divergence_regs(text, sizeof text, &e->regs, &v->pub.regs);
-        return diverged(r, e, v, "registers differ:%s", text);
+        return diverged(err, e, v, "registers differ:%s", text);
     }
     return 0;
 }

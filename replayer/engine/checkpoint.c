@@ -1,4 +1,9 @@
+#include "replayer/engine/checkpoint.h"
+
+#include "core/tracee.h"
 #include "replayer/engine/engine.h"
+#include "replayer/engine/kernel_task.h"
+#include "replayer/engine/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -78,7 +83,7 @@ static void copy_space(struct space *to, const struct space *from) {
     memcpy(to->maps, from->maps, from->map_count * sizeof *to->maps);
     to->loaded = NULL;
     to->watched = false;
-    breaks_copy(to, from);
+    planted_copy(to, from);
 }
 
 int replay_save(struct replay *r, struct replay_checkpoint **out, struct rf_error *err) {
@@ -94,7 +99,7 @@ int replay_save(struct replay *r, struct replay_checkpoint **out, struct rf_erro
         copy_space(&c->spaces[i], r->spaces[i]);
         c->space_count++;
         c->spaces[i].mem_fd = -1;
-        if ((c->spaces[i].pid = stub_fork(r->spaces[i]->pid, err)) < 0) {
+        if ((c->spaces[i].pid = kernel_task_fork(r->spaces[i]->pid, err)) < 0) {
             replay_checkpoint_free(c);
             return -1;
         }
@@ -122,9 +127,9 @@ int replay_save(struct replay *r, struct replay_checkpoint **out, struct rf_erro
 void replay_checkpoint_free(struct replay_checkpoint *c) {
     if (!c) return;
     for (size_t i = 0; i < c->space_count; i++) {
-        stub_kill(c->spaces[i].pid);
+        kernel_task_kill(c->spaces[i].pid);
         free(c->spaces[i].maps);
-        breaks_free(&c->spaces[i]);
+        planted_free(&c->spaces[i]);
     }
     for (size_t i = 0; i < c->task_count; i++) {
         fdtable_unref(c->tasks[i].fds);
@@ -172,10 +177,10 @@ int replay_restore(struct replay *r, const struct replay_checkpoint *c, struct r
         copy_space(s, &c->spaces[i]);
         s->mem_fd = -1;
         r->spaces[r->space_count++] = s;
-        if ((s->pid = stub_fork(c->spaces[i].pid, err)) < 0) return -1;
+        if ((s->pid = kernel_task_fork(c->spaces[i].pid, err)) < 0) return -1;
         if ((s->mem_fd = tracee_open_mem(s->pid)) < 0)
             return rf_fail_errno(err, RF_CANNOT, "cannot open /proc/%d/mem", s->pid);
-        if (remap_shared(r, s, err) < 0) return -1;
+        if (space_remap_shared(r, s, err) < 0) return -1;
         watch_arm(r, s);
     }
     struct vtask **from = calloc(c->task_count + 1, sizeof *from);

@@ -1,7 +1,7 @@
-// The kernel tasks that carry address spaces. A template is made once: a child of refork with everything
-// unmapped but one page that holds `syscall; int3`; all others are forks of it or of each other, made by an
-// injected clone.
-#include "replayer/engine/engine.h"
+#include "replayer/engine/kernel_task.h"
+
+#include "core/annex.h"
+#include "core/tracee.h"
 
 #include <asm/prctl.h>
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -82,7 +83,7 @@ static void template_main(int go) {
     __builtin_trap();
 }
 
-bool stub_wait(pid_t pid, int *status) {
+bool kernel_task_wait(pid_t pid, int *status) {
     for (;;) {
         pid_t got = waitpid(pid, status, __WALL);
         if (got == pid) return WIFSTOPPED(*status);
@@ -90,7 +91,8 @@ bool stub_wait(pid_t pid, int *status) {
     }
 }
 
-long stub_call(pid_t pid, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+long kernel_task_call(pid_t pid, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+                      uint64_t f) {
     struct user_regs_struct regs;
     int status;
     if (!tracee_get_regs(pid, &regs)) return -ESRCH;
@@ -105,7 +107,7 @@ long stub_call(pid_t pid, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t 
     regs.r9 = f;
     if (!tracee_set_regs(pid, &regs)) return -ESRCH;
     for (int stops = 0; stops < 64; stops++) {
-        if (ptrace(PTRACE_CONT, pid, 0, 0) < 0 || !stub_wait(pid, &status)) return -ESRCH;
+        if (ptrace(PTRACE_CONT, pid, 0, 0) < 0 || !kernel_task_wait(pid, &status)) return -ESRCH;
         if (status >> 16) continue; // the fork event of a clone
         if (!tracee_get_regs(pid, &regs)) return -ESRCH;
         if (WSTOPSIG(status) == SIGTRAP && regs.rip == REPLAY_PAGE + 3) return (long)regs.rax;
@@ -115,19 +117,19 @@ long stub_call(pid_t pid, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t 
     return -EFAULT;
 }
 
-pid_t stub_fork(pid_t from, struct rf_error *err) {
-    // CLONE_FILES: the replayer's descriptors (blobs as memfds) are the stub's, so that mmap can name them.
+pid_t kernel_task_fork(pid_t from, struct rf_error *err) {
+    // CLONE_FILES: the replayer's descriptors (blobs as memfds) are the task's, so that mmap can name them.
     // CLONE_PARENT: a child of the replayer, which reaps it; the task that it is forked from gets no SIGCHLD.
-    long pid = stub_call(from, SYS_clone, CLONE_FILES | CLONE_PARENT, 0, 0, 0, 0, 0);
+    long pid = kernel_task_call(from, SYS_clone, CLONE_FILES | CLONE_PARENT, 0, 0, 0, 0, 0);
     int status;
-    if (pid <= 0 || !stub_wait((pid_t)pid, &status)) {
+    if (pid <= 0 || !kernel_task_wait((pid_t)pid, &status)) {
         errno = pid < 0 ? (int)-pid : ECHILD;
         return rf_fail_errno(err, RF_CANNOT, "cannot fork a replay task");
     }
     return (pid_t)pid;
 }
 
-void stub_kill(pid_t pid) {
+void kernel_task_kill(pid_t pid) {
     if (pid <= 0) return;
     int status;
     kill(pid, SIGKILL);
@@ -135,11 +137,7 @@ void stub_kill(pid_t pid) {
         continue;
 }
 
-pid_t stub_new(struct replay *r, struct rf_error *err) {
-    return stub_fork(r->template_pid, err);
-}
-
-int stub_template(struct replay *r, struct rf_error *err) {
+int kernel_task_template(pid_t *out, struct rf_error *err) {
     int go[2], status;
     if (pipe2(go, O_CLOEXEC) < 0) return rf_fail_errno(err, RF_CANNOT, "cannot make a pipe");
     // The table of descriptors grows now, for those that fd_raise makes: once it is shared, the kernel waits for a grace
@@ -156,19 +154,19 @@ int stub_template(struct replay *r, struct rf_error *err) {
         result = rf_fail_errno(err, RF_CANNOT, "the kernel refused ptrace (run 'refork doctor')");
     ssize_t ignored = write(go[1], "", 1);
     (void)ignored;
-    if (!result && (!stub_wait((pid_t)pid, &status) || WSTOPSIG(status) != SIGTRAP))
+    if (!result && (!kernel_task_wait((pid_t)pid, &status) || WSTOPSIG(status) != SIGTRAP))
         result = rf_fail(err, RF_CANNOT,
                          "cannot set up a replay task (wait status 0x%x; run 'refork doctor')", status);
     close(go[0]);
     close(go[1]);
     if (result < 0) {
-        stub_kill((pid_t)pid);
+        kernel_task_kill((pid_t)pid);
         return -1;
     }
-    r->template_pid = (pid_t)pid;
-    long low = stub_call(r->template_pid, SYS_munmap, 0, REPLAY_PAGE, 0, 0, 0, 0);
-    long high = stub_call(r->template_pid, SYS_munmap, REPLAY_PAGE + 4096,
-                          0x7ffffffff000 - REPLAY_PAGE - 4096, 0, 0, 0, 0);
+    *out = (pid_t)pid;
+    long low = kernel_task_call(*out, SYS_munmap, 0, REPLAY_PAGE, 0, 0, 0, 0);
+    long high = kernel_task_call(*out, SYS_munmap, REPLAY_PAGE + 4096, 0x7ffffffff000 - REPLAY_PAGE - 4096, 0,
+                                 0, 0, 0);
     if (low || high)
         return rf_fail(err, RF_CANNOT, "cannot empty a replay task (munmap: %ld, %ld)", low, high);
     return 0;

@@ -1,6 +1,12 @@
-#include "replayer/engine/engine.h"
+#include "replayer/engine/replay.h"
 
 #include "core/cpu.h"
+#include "core/tracee.h"
+#include "replayer/engine/check.h"
+#include "replayer/engine/engine.h"
+#include "replayer/engine/kernel_task.h"
+#include "replayer/engine/memory.h"
+#include "replayer/engine/step.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +43,7 @@ int replay_open(const char *path, const struct replay_options *options, struct r
         return -1;
     }
     cpu_pin();
-    if (stub_template(r, err) < 0 || trace_seek(r->trace, 1, err) < 0) {
+    if (kernel_task_template(&r->template_pid, err) < 0 || trace_seek(r->trace, 1, err) < 0) {
         replay_close(r);
         return -1;
     }
@@ -55,14 +61,12 @@ void replay_close(struct replay *r) {
         r->spaces[0]->refs = 1;
         space_unref(r, r->spaces[0]);
     }
-    stub_kill(r->template_pid);
+    kernel_task_kill(r->template_pid);
     for (size_t i = 0; i < r->object_count; i++)
         close(r->objects[i].fd);
     for (size_t i = 0; i < r->name_count; i++)
         free(r->names[i]);
-    for (size_t i = 0; i < r->blob_count; i++)
-        if (r->blobs[i].data) munmap((void *)r->blobs[i].data, r->blobs[i].size);
-    free(r->blobs);
+    blobs_free(r);
     free(r->names);
     free(r->objects);
     free(r->tasks);
@@ -81,8 +85,7 @@ static int check_digest(struct replay *r, struct rf_error *err) {
         if (!v || !v->space) continue;
         uint64_t have = memory_digest(v->space->pid, v->space->mem_fd, NULL);
         if (have == p->v[0]) continue;
-        r->error = err;
-        return diverged(r, &r->event, v,
+        return diverged(err, &r->event, v,
                         "memory differs after this event: digest recorded 0x%llx, replayed 0x%llx",
                         (unsigned long long)p->v[0], (unsigned long long)have);
     }
@@ -138,6 +141,31 @@ int replay_task_regs(struct replay *r, int tid, struct user_regs_struct *out, st
     return 0;
 }
 
+// ---- spaces
+
+bool replay_space_read(struct replay *r, uint32_t space, uint64_t address, void *buffer, size_t len) {
+    const struct space *s = space_by_id(r, space);
+    return s && space_read(s, address, buffer, len);
+}
+
+bool replay_space_shared(struct replay *r, uint32_t space, uint64_t address, uint64_t *identity,
+                         uint64_t *offset) {
+    const struct space *s = space_by_id(r, space);
+    for (size_t i = 0; s && i < s->map_count; i++) {
+        const struct space_map *m = &s->maps[i];
+        if (address < m->v.start || address >= m->v.end) continue;
+        *identity = m->identity;
+        *offset = m->v.offset + (address - m->v.start);
+        return m->identity != 0;
+    }
+    return false;
+}
+
+uint32_t replay_space_of(const struct replay *r, int tid) {
+    const struct vtask *v = vtask_find(r, tid);
+    return v && v->space ? v->space->id : 0;
+}
+
 // ---- views
 
 static bool view_read(void *context, uint64_t address, void *buffer, size_t len) {
@@ -145,35 +173,9 @@ static bool view_read(void *context, uint64_t address, void *buffer, size_t len)
     return v->space && space_read(v->space, address, buffer, len);
 }
 
-const void *replay_blob(struct replay *r, uint64_t id, size_t *size) {
-    if (!id || id > trace_blob_count(r->trace)) return NULL;
-    if (id >= r->blob_count) {
-        size_t n = (size_t)trace_blob_count(r->trace) + 1;
-        r->blobs = realloc(r->blobs, n * sizeof *r->blobs);
-        rf_assert(r->blobs);
-        memset(r->blobs + r->blob_count, 0, (n - r->blob_count) * sizeof *r->blobs);
-        r->blob_count = n;
-    }
-    struct blob_map *b = &r->blobs[id];
-    if (!b->data) {
-        struct rf_error err;
-        int fd = trace_blob_fd(r->trace, id, &err);
-        struct stat st;
-        if (fd < 0 || fstat(fd, &st) < 0 || !st.st_size) return NULL;
-        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-        if (p == MAP_FAILED) return NULL;
-        b->data = p;
-        b->size = (size_t)st.st_size;
-    }
-    *size = b->size;
-    return b->data;
-}
-
-static struct replay *view_owner;
-
 static const void *view_blob(void *context, uint64_t id, size_t *size) {
-    (void)context;
-    return view_owner ? replay_blob(view_owner, id, size) : NULL;
+    const struct vtask *v = context;
+    return blobs_get(v->replay, id, size);
 }
 
 int replay_view(struct replay *r, int tid, struct view *out, struct rf_error *err) {
@@ -186,7 +188,6 @@ int replay_view(struct replay *r, int tid, struct view *out, struct rf_error *er
     rf_assert(r->view_maps);
     for (size_t i = 0; i < v->space->map_count; i++)
         r->view_maps[i] = v->space->maps[i].v;
-    view_owner = r;
     *out = (struct view){r->view_maps, v->space->map_count, view_read, view_blob, v};
     return 0;
 }

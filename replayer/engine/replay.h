@@ -44,14 +44,6 @@ const struct event *replay_event(const struct replay *r);
 uint64_t replay_position(const struct replay *r);
 struct trace_reader *replay_trace(struct replay *r);
 
-// Checkpoints: one fork per address space and the register files. Position and everything else is restored. A
-// checkpoint can be restored any number of times.
-struct replay_checkpoint;
-int replay_save(struct replay *r, struct replay_checkpoint **out, struct rf_error *err);
-int replay_restore(struct replay *r, const struct replay_checkpoint *c, struct rf_error *err);
-void replay_checkpoint_free(struct replay_checkpoint *c);
-uint64_t replay_checkpoint_position(const struct replay_checkpoint *c);
-
 size_t replay_task_count(const struct replay *r);
 const struct replay_task *replay_task_at(const struct replay *r, size_t i);
 const struct replay_task *replay_task_find(const struct replay *r, int tid);
@@ -60,22 +52,12 @@ int replay_task_regs(struct replay *r, int tid, struct user_regs_struct *out, st
 // Memory and maps of the address space of task `tid`. The view is valid until the next step, seek or restore.
 int replay_view(struct replay *r, int tid, struct view *out, struct rf_error *err);
 
-// The last-writer search's tool: a hardware watchpoint (write, len 1, 2, 4 or 8, aligned) on `address` in the
-// address space of `tid`, kept across steps, followed by fork (the child's copy is watched too if
-// `children`). Each hit calls `hit` with the task that wrote, its registers (pc behind the instruction), old
-// and new value, in the middle of the step to event `next`. Kernel writes (from the log) call it too with
-// from_kernel. Cleared with address 0.
-struct watch_hit {
-    int tid, pid;
-    uint64_t next_event; // the event whose slice the write is in
-    uint64_t old_value, new_value;
-    bool from_kernel;
-    const struct user_regs_struct *regs;
-};
-typedef void (*watch_callback)(void *context, struct replay *r, const struct watch_hit *hit);
-int replay_watch(struct replay *r, int tid, uint64_t address, int len, watch_callback hit, void *context,
-                 struct rf_error *err);
-// Reports writes that change nothing, too, until the next replay_watch.
-void replay_watch_all_writes(struct replay *r);
+// Reads memory of the space of a hit or mapping, without breakpoints; false: not mapped, or no such space.
+bool replay_space_read(struct replay *r, uint32_t space, uint64_t address, void *buffer, size_t len);
+// Is `address` in memory that processes share? Then they have the same object and offset.
+bool replay_space_shared(struct replay *r, uint32_t space, uint64_t address, uint64_t *identity,
+                         uint64_t *offset);
+// The id of the address space of `tid`, 0: it does not live.
+uint32_t replay_space_of(const struct replay *r, int tid);
 
 #endif

@@ -1,4 +1,11 @@
+#include "replayer/engine/space.h"
+
+#include "core/annex.h"
+#include "core/syscalls.h"
+#include "core/tracee.h"
 #include "replayer/engine/engine.h"
+#include "replayer/engine/kernel_task.h"
+#include "replayer/engine/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +23,7 @@ static uint64_t up(uint64_t x) {
     return (x + 4095) & ~4095ull;
 }
 
-const char *replay_intern(struct replay *r, const void *text, size_t len) {
+static const char *intern(struct replay *r, const void *text, size_t len) {
     if (!text) text = "";
     for (size_t i = 0; i < r->name_count; i++)
         if (strlen(r->names[i]) == len && !memcmp(r->names[i], text, len)) return r->names[i];
@@ -61,8 +68,8 @@ static size_t split(struct space *s, uint64_t start, uint64_t end) {
     return i;
 }
 
-void space_note_unmap(struct space *s, uint64_t start, uint64_t end) {
-    breaks_unmapped(s, start, end);
+static void note_unmap(struct space *s, uint64_t start, uint64_t end) {
+    planted_unmapped(s, start, end);
     if (!s->map_count) return;
     size_t i = split(s, start, end), n = 0;
     while (i + n < s->map_count && s->maps[i + n].v.end <= end)
@@ -72,7 +79,7 @@ void space_note_unmap(struct space *s, uint64_t start, uint64_t end) {
 }
 
 static void note_map(struct space *s, struct space_map m) {
-    space_note_unmap(s, m.v.start, m.v.end);
+    note_unmap(s, m.v.start, m.v.end);
     size_t i = 0;
     while (i < s->map_count && s->maps[i].v.start < m.v.start)
         i++;
@@ -83,7 +90,7 @@ static void note_map(struct space *s, struct space_map m) {
 
 // Breakpoints stand only in code that cannot be written: what it is now is announced anew.
 static void note_code(struct replay *r, struct space *s, uint64_t start, uint64_t end) {
-    breaks_take_out(r, s, start, end);
+    planted_take_out(r, s, start, end);
     for (size_t i = split(s, start, end); i < s->map_count && s->maps[i].v.end <= end; i++)
         s->maps[i].announced = false;
     s->maps_changed = true;
@@ -105,7 +112,7 @@ static struct space *adopt(struct replay *r, pid_t pid, struct rf_error *err) {
     s->mem_fd = tracee_open_mem(pid);
     if (s->mem_fd < 0) {
         rf_fail_errno(err, RF_CANNOT, "cannot open /proc/%d/mem", pid);
-        stub_kill(pid);
+        kernel_task_kill(pid);
         free(s);
         return NULL;
     }
@@ -115,13 +122,19 @@ static struct space *adopt(struct replay *r, pid_t pid, struct rf_error *err) {
     return s;
 }
 
+struct space *space_by_id(const struct replay *r, uint32_t id) {
+    for (size_t i = 0; i < r->space_count; i++)
+        if (r->spaces[i]->id == id) return r->spaces[i];
+    return NULL;
+}
+
 struct space *space_new(struct replay *r, struct rf_error *err) {
-    pid_t pid = stub_new(r, err);
+    pid_t pid = kernel_task_fork(r->template_pid, err);
     return pid < 0 ? NULL : adopt(r, pid, err);
 }
 
 struct space *space_fork(struct replay *r, struct space *from, struct rf_error *err) {
-    pid_t pid = stub_fork(from->pid, err);
+    pid_t pid = kernel_task_fork(from->pid, err);
     struct space *s = pid < 0 ? NULL : adopt(r, pid, err);
     if (!s) return NULL;
     s->brk = from->brk;
@@ -130,14 +143,14 @@ struct space *space_fork(struct replay *r, struct space *from, struct rf_error *
     s->maps = malloc((s->map_count + 1) * sizeof *s->maps);
     rf_assert(s->maps);
     memcpy(s->maps, from->maps, s->map_count * sizeof *s->maps);
-    breaks_copy(s, from);
+    planted_copy(s, from);
     s->maps_changed = from->maps_changed;
     return s;
 }
 
 void space_unref(struct replay *r, struct space *s) {
     if (--s->refs > 0) return;
-    stub_kill(s->pid);
+    kernel_task_kill(s->pid);
     close(s->mem_fd);
     for (size_t i = 0; i < r->space_count; i++)
         if (r->spaces[i] == s) {
@@ -145,7 +158,7 @@ void space_unref(struct replay *r, struct space *s) {
             break;
         }
     free(s->maps);
-    breaks_free(s);
+    planted_free(s);
     free(s);
 }
 
@@ -163,15 +176,15 @@ static bool bad_range(uint64_t address, uint64_t length) {
            (address < REPLAY_PAGE + 4096 && address + length > REPLAY_PAGE);
 }
 
-int space_mmap_anonymous(struct replay *r, struct space *s, uint64_t address, uint64_t length, int prot,
-                         int flags, struct rf_error *err) {
+static int mmap_anonymous(struct replay *r, struct space *s, uint64_t address, uint64_t length, int prot,
+                          int flags, struct rf_error *err) {
     length = up(length);
     if (bad_range(address, length))
         return rf_fail(err, RF_BAD_TRACE, "event %llu maps the impossible range 0x%llx+0x%llx",
                        (unsigned long long)r->position + 1, (unsigned long long)address,
                        (unsigned long long)length);
-    long at = stub_call(s->pid, SYS_mmap, address, length, (uint64_t)prot,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, ~0ull, 0);
+    long at = kernel_task_call(s->pid, SYS_mmap, address, length, (uint64_t)prot,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, ~0ull, 0);
     if (mapped_at(at, address, "memory", err) < 0) return -1;
     note_map(s, (struct space_map){{address, address + length, 0, 0, prot, ""}, flags, 0, false});
     return 0;
@@ -234,7 +247,7 @@ int space_map(struct replay *r, struct space *s, const struct piece *map, const 
               bool exec_image, struct rf_error *err) {
     uint64_t address = map->v[0], length = up(map->v[1]), blob = map->v[4], offset = map->v[5];
     int prot = (int)map->v[2] & (PROT_READ | PROT_WRITE | PROT_EXEC), flags = (int)map->v[3];
-    const char *name = replay_intern(r, map->data, map->len);
+    const char *name = intern(r, map->data, map->len);
     if (bad_range(address, length) || offset & 4095)
         return rf_fail(err, RF_BAD_TRACE, "event %llu maps the impossible range 0x%llx+0x%llx",
                        (unsigned long long)r->event.number, (unsigned long long)address,
@@ -263,8 +276,8 @@ int space_map(struct replay *r, struct space *s, const struct piece *map, const 
     } else {
         flag |= MAP_ANONYMOUS | MAP_NORESERVE;
     }
-    long at = stub_call(s->pid, SYS_mmap, address, length, (uint64_t)prot, flag | MAP_FIXED,
-                        (uint64_t)(int64_t)fd, fd < 0 ? 0 : offset);
+    long at = kernel_task_call(s->pid, SYS_mmap, address, length, (uint64_t)prot, flag | MAP_FIXED,
+                               (uint64_t)(int64_t)fd, fd < 0 ? 0 : offset);
     if (mapped_at(at, address, name, err) < 0) return -1;
     note_map(s, (struct space_map){{address, address + length, blob || share ? offset : 0, blob, prot, name},
                                    flags,
@@ -273,14 +286,15 @@ int space_map(struct replay *r, struct space *s, const struct piece *map, const 
     return 0;
 }
 
-int remap_shared(struct replay *r, struct space *s, struct rf_error *err) {
+int space_remap_shared(struct replay *r, struct space *s, struct rf_error *err) {
     for (size_t i = 0; i < s->map_count; i++) {
         struct space_map *m = &s->maps[i];
         if (!m->identity) continue;
         for (size_t k = 0; k < r->object_count; k++) {
             if (r->objects[k].identity != m->identity) continue;
-            long at = stub_call(s->pid, SYS_mmap, m->v.start, m->v.end - m->v.start, (uint64_t)m->v.prot,
-                                MAP_SHARED | MAP_FIXED, (uint64_t)r->objects[k].fd, m->v.offset);
+            long at =
+                kernel_task_call(s->pid, SYS_mmap, m->v.start, m->v.end - m->v.start, (uint64_t)m->v.prot,
+                                 MAP_SHARED | MAP_FIXED, (uint64_t)r->objects[k].fd, m->v.offset);
             if (mapped_at(at, m->v.start, "shared memory", err) < 0) return -1;
         }
     }
@@ -295,16 +309,16 @@ static int do_brk(struct replay *r, struct space *s, uint64_t now, struct rf_err
     if (!old) return 0;
     uint64_t from = up(old), to = up(now);
     if (to > from) {
-        if (space_mmap_anonymous(r, s, from, to - from, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                                 err) < 0)
+        if (mmap_anonymous(r, s, from, to - from, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, err) <
+            0)
             return -1;
         for (size_t i = 0; i < s->map_count; i++)
             if (s->maps[i].v.start == from) s->maps[i].v.name = "[heap]";
         return 0;
     }
     if (to < from && !bad_range(to, from - to)) {
-        stub_call(s->pid, SYS_munmap, to, from - to, 0, 0, 0, 0);
-        space_note_unmap(s, to, from);
+        kernel_task_call(s->pid, SYS_munmap, to, from - to, 0, 0, 0, 0);
+        note_unmap(s, to, from);
     }
     return 0;
 }
@@ -323,7 +337,7 @@ static int do_mremap(struct replay *r, struct space *s, const uint64_t a[6], uin
     }
     if (old_len) note_code(r, s, a[0], a[0] + old_len);
     uint64_t flags = ret == a[0] ? 0 : MREMAP_MAYMOVE | MREMAP_FIXED | (a[3] & MREMAP_DONTUNMAP);
-    long at = stub_call(s->pid, SYS_mremap, a[0], old_len, new_len, flags, ret, 0);
+    long at = kernel_task_call(s->pid, SYS_mremap, a[0], old_len, new_len, flags, ret, 0);
     if (mapped_at(at, ret, "moved memory", err) < 0) return -1;
     const struct space_map *was = NULL;
     for (size_t i = 0; i < s->map_count; i++)
@@ -331,7 +345,7 @@ static int do_mremap(struct replay *r, struct space *s, const uint64_t a[6], uin
     if (!was) return 0;
     struct space_map m = *was;
     m.v.offset += a[0] - m.v.start;
-    if (old_len && !(flags & MREMAP_DONTUNMAP)) space_note_unmap(s, a[0], a[0] + old_len);
+    if (old_len && !(flags & MREMAP_DONTUNMAP)) note_unmap(s, a[0], a[0] + old_len);
     m.v.start = ret;
     m.v.end = ret + new_len;
     note_map(s, m);
@@ -349,8 +363,8 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
         for (size_t i = 0; i < s->map_count; i++) {
             struct view_map m = s->maps[i].v;
             if (m.start != a[0] || !s->maps[i].identity) continue;
-            stub_call(s->pid, SYS_munmap, m.start, m.end - m.start, 0, 0, 0, 0);
-            space_note_unmap(s, m.start, m.end);
+            kernel_task_call(s->pid, SYS_munmap, m.start, m.end - m.start, 0, 0, 0, 0);
+            note_unmap(s, m.start, m.end);
             break;
         }
         return 0;
@@ -363,17 +377,17 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
                 i < e->piece_count && e->pieces[i].kind == PIECE_SHARE ? &e->pieces[i] : NULL;
             return space_map(r, s, map, share, false, err);
         }
-        return space_mmap_anonymous(r, s, (uint64_t)ret, a[1], (int)a[2] & 7, (int)a[3], err);
+        return mmap_anonymous(r, s, (uint64_t)ret, a[1], (int)a[2] & 7, (int)a[3], err);
     }
     case SYS_munmap:
         if (bad_range(a[0], up(a[1]))) return 0;
-        stub_call(s->pid, SYS_munmap, a[0], a[1], 0, 0, 0, 0);
-        space_note_unmap(s, a[0], a[0] + up(a[1]));
+        kernel_task_call(s->pid, SYS_munmap, a[0], a[1], 0, 0, 0, 0);
+        note_unmap(s, a[0], a[0] + up(a[1]));
         return 0;
     case SYS_mprotect:
     case SYS_pkey_mprotect: {
         if (!a[1] || bad_range(a[0], up(a[1]))) return 0;
-        long x = stub_call(s->pid, SYS_mprotect, a[0], a[1], a[2] & 7, 0, 0, 0);
+        long x = kernel_task_call(s->pid, SYS_mprotect, a[0], a[1], a[2] & 7, 0, 0, 0);
         if (x) {
             errno = (int)-x;
             return rf_fail_errno(err, RF_DIVERGED,
@@ -391,7 +405,8 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
             a[2] == MADV_KEEPONFORK || a[2] == MADV_DONTFORK || a[2] == MADV_DOFORK)
             if (!bad_range(a[0], up(a[1]))) {
                 if (a[2] == MADV_DONTNEED || a[2] == MADV_FREE) note_code(r, s, a[0], a[0] + up(a[1]));
-                stub_call(s->pid, SYS_madvise, a[0], a[1], a[2] == MADV_FREE ? MADV_DONTNEED : a[2], 0, 0, 0);
+                kernel_task_call(s->pid, SYS_madvise, a[0], a[1], a[2] == MADV_FREE ? MADV_DONTNEED : a[2], 0,
+                                 0, 0);
             }
         return 0;
     default:

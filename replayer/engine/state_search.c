@@ -2,8 +2,16 @@
 // The same state has the same future, so the first place where all of it is equal is as good as the recorded
 // one. The search runs in-process: the loop's site gets a stub that compares registers and the words that the
 // loop writes; only a full match of those traps.
+#include "replayer/engine/state_search.h"
+
+#include "core/annex.h"
 #include "core/code.h"
+#include "core/tracee.h"
+#include "replayer/engine/break_sites.h"
+#include "replayer/engine/check.h"
 #include "replayer/engine/engine.h"
+#include "replayer/engine/memory.h"
+#include "replayer/engine/run.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -53,7 +61,6 @@ static bool same_state(struct vtask *v, const struct event *e) {
 
 int state_search(struct replay *r, struct vtask *v, const struct event *e, struct rf_error *err) {
     struct space *s = v->space;
-    r->error = err;
     uint8_t original[16], stub[LOOP_COMPARE_MAX], saved[LOOP_COMPARE_MAX];
     const struct piece *p = event_piece(e, PIECE_SITE, NULL);
     struct loop_site site;
@@ -72,14 +79,14 @@ int state_search(struct replay *r, struct vtask *v, const struct event *e, struc
         patch_len = site.patch_len;
         if (!space_read(s, site.stub_address, saved, stub_len) ||
             !tracee_write(s->mem_fd, site.stub_address, stub, stub_len))
-            return diverged(r, e, v, "there is no room for the comparing stub");
+            return diverged(err, e, v, "there is no room for the comparing stub");
     } else {
         trap_pc = e->regs.rip + 1;
     }
     if (!annex_free_range(e->regs.rip, patch_len) || !space_read(s, e->regs.rip, original, patch_len))
-        return diverged(r, e, v, "the code at 0x%llx is not mapped", e->regs.rip);
+        return diverged(err, e, v, "the code at 0x%llx is not mapped", e->regs.rip);
     const struct loop_site *stubbed = compare ? &site : NULL;
-    breaks_search(s, stubbed, e->regs.rip, patch_len, displaced);
+    break_sites_search(s, stubbed, e->regs.rip, patch_len, displaced);
     int result = 0, candidates = 0;
     for (bool there = false; !there && !result;) {
         int status = 0;
@@ -92,7 +99,7 @@ int state_search(struct replay *r, struct vtask *v, const struct event *e, struc
         if (WSTOPSIG(status) != SIGTRAP || v->pub.regs.rip != trap_pc) {
             char how[64];
             describe_status(how, sizeof how, status);
-            result = diverged(r, e, v, "before the state was reached the program %s at pc 0x%llx", how,
+            result = diverged(err, e, v, "before the state was reached the program %s at pc 0x%llx", how,
                               v->pub.regs.rip);
             break;
         }
@@ -112,13 +119,13 @@ int state_search(struct replay *r, struct vtask *v, const struct event *e, struc
         if (there) break;
         if (compare) {
             tracee_write(s->mem_fd, site.stub_address, stub, stub_len);
-            breaks_search_again(s, &site);
+            break_sites_search_again(s, &site);
             v->pub.regs.rip = trap_pc;
         } else {
             result = vtask_single_step(r, v, err);
         }
     }
     if (compare) tracee_write(s->mem_fd, site.stub_address, saved, stub_len);
-    breaks_searched(s, stubbed, e->regs.rip, patch_len);
+    break_sites_searched(s, stubbed, e->regs.rip, patch_len);
     return result;
 }

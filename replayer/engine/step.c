@@ -1,4 +1,14 @@
+#include "replayer/engine/step.h"
+
+#include "core/annex.h"
+#include "core/syscalls.h"
+#include "core/tracee.h"
+#include "replayer/engine/break_sites.h"
+#include "replayer/engine/check.h"
 #include "replayer/engine/engine.h"
+#include "replayer/engine/memory.h"
+#include "replayer/engine/run.h"
+#include "replayer/engine/state_search.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -11,174 +21,9 @@
 #include <sys/wait.h>
 #include <xxhash.h>
 
-#ifndef PTRACE_SYSEMU
-#define PTRACE_SYSEMU 31
-#endif
-#ifndef PTRACE_SYSEMU_SINGLESTEP
-#define PTRACE_SYSEMU_SINGLESTEP 32
-#endif
-
 // The kernel's restart codes (include/linux/errno.h): a call that ended with one is made again unless a
 // handler runs.
 enum { ERESTARTSYS = 512, ERESTARTNOINTR = 513, ERESTARTNOHAND = 514, ERESTART_RESTARTBLOCK = 516 };
-
-// ---- virtual tasks
-
-struct vtask *vtask_find(const struct replay *r, int tid) {
-    struct vtask *dead = NULL;
-    for (size_t i = r->task_count; i-- > 0;) {
-        if (r->tasks[i]->pub.tid != tid) continue;
-        if (r->tasks[i]->space) return r->tasks[i];
-        if (!dead) dead = r->tasks[i];
-    }
-    return dead;
-}
-
-static struct vtask *vtask_new(struct replay *r, int tid, int pid, uint64_t birth) {
-    struct vtask *v = calloc(1, sizeof *v);
-    rf_assert(v);
-    v->pub.tid = tid;
-    v->pub.pid = pid;
-    v->pub.birth = birth;
-    r->tasks = realloc(r->tasks, (r->task_count + 1) * sizeof *r->tasks);
-    rf_assert(r->tasks);
-    return r->tasks[r->task_count++] = v;
-}
-
-void vtask_free(struct vtask *v) {
-    fdtable_unref(v->fds);
-    free(v->xstate);
-    free(v);
-}
-
-static void leave_space(struct replay *r, struct vtask *v) {
-    if (!v->space) return;
-    if (v->space->loaded == v) v->space->loaded = NULL;
-    space_unref(r, v->space);
-    v->space = NULL;
-}
-
-void vtask_unload(struct space *s) {
-    struct vtask *v = s->loaded;
-    if (!v) return;
-    if (!v->xstate) v->xstate = malloc(XSTATE_MAX);
-    v->xstate_size = tracee_get_xstate(s->pid, v->xstate, XSTATE_MAX);
-    s->loaded = NULL;
-}
-
-void vtask_load(struct vtask *v) {
-    struct space *s = v->space;
-    if (s->loaded == v) return;
-    vtask_unload(s);
-    if (v->xstate_size) tracee_set_xstate(s->pid, v->xstate, v->xstate_size);
-    s->loaded = v;
-}
-
-static void set_xstate(struct vtask *v, const void *data, size_t len) {
-    if (len > XSTATE_MAX) return;
-    if (!v->xstate) v->xstate = malloc(XSTATE_MAX);
-    memcpy(v->xstate, data, len);
-    v->xstate_size = len;
-    if (v->space->loaded == v) tracee_set_xstate(v->space->pid, v->xstate, len);
-}
-
-// One stop. `end`: 0, or where a string instruction that repeats ends, which is what a single step of it is to reach.
-static int resume(struct vtask *v, bool one, uint64_t end, int *status, struct rf_error *err) {
-    struct space *s = v->space;
-    struct user_regs_struct regs = v->pub.regs;
-    vtask_load(v);
-    regs.orig_rax = ~0ull;
-    bool set = tracee_set_regs(s->pid, &regs), whole = set && end && tracee_stop_at(s->pid, end);
-    // SYSEMU_SINGLESTEP, so that a syscall instruction does not reach the kernel.
-    bool stopped = set &&
-                   ptrace(one && !whole ? PTRACE_SYSEMU_SINGLESTEP : PTRACE_SYSEMU, s->pid, 0, 0) == 0 &&
-                   stub_wait(s->pid, status);
-    if (whole) tracee_stop_at(s->pid, 0);
-    if (!stopped) {
-        char how[64];
-        describe_status(how, sizeof how, *status);
-        return rf_fail(err, RF_DIVERGED, "replay diverged: the replay task of process %d %s", v->pub.pid,
-                       how);
-    }
-    if (!tracee_get_regs(s->pid, &v->pub.regs))
-        return rf_fail_errno(err, RF_CANNOT, "lost the replay task of process %d", v->pub.pid);
-    v->pub.regs.eflags &= ~EFLAGS_IGNORED;
-    if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) v->pub.regs.rax = v->pub.regs.orig_rax;
-    return 0;
-}
-
-// A step of a string instruction, which the CPU makes one iteration a step, and a watchpoint stops behind each iteration.
-static int step_string(struct replay *r, struct vtask *v, int length, int *status, struct rf_error *err) {
-    uint64_t at = v->pub.regs.rip;
-    for (siginfo_t info;;) {
-        if (resume(v, true, at + (uint64_t)length, status, err) < 0) return -1;
-        bool within = v->pub.regs.rip == at && !(*status >> 16) && WSTOPSIG(*status) == SIGTRAP &&
-                      ptrace(PTRACE_GETSIGINFO, v->space->pid, 0, &info) == 0 &&
-                      (info.si_code == TRAP_TRACE || info.si_code == TRAP_HWBKPT);
-        if (!within) return 0;
-        if (v->space->watched) watch_hit_now(r, v);
-    }
-}
-
-int vtask_resume(struct replay *r, struct vtask *v, bool one, int *status, struct rf_error *err) {
-    uint8_t code[CODE_LONGEST];
-    if (!one) return resume(v, false, 0, status, err);
-    tracee_read_code(v->space->pid, v->space->mem_fd, v->pub.regs.rip, code);
-    int length = code_repeats(code, sizeof code);
-    return length ? step_string(r, v, length, status, err) : resume(v, true, 0, status, err);
-}
-
-int vtask_run(struct replay *r, struct vtask *v, int *status, struct rf_error *err) {
-    struct space *s = v->space;
-    for (;;) {
-        if (vtask_resume(r, v, false, status, err) < 0) return -1;
-        siginfo_t info;
-        if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) return 0;
-        bool trap = WSTOPSIG(*status) == SIGTRAP && ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) == 0;
-        if (trap && info.si_code == TRAP_HWBKPT && s->watched) {
-            watch_hit_now(r, v);
-            continue;
-        }
-        if (trap && info.si_code == SI_KERNEL && breaks_at(s, v->pub.regs.rip - 1, false)) {
-            v->pub.regs.rip--;
-            int done = breaks_hit(r, v, status, err);
-            if (done < 0) return -1;
-            if (done) continue;
-            if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) return 0;
-        }
-        // Sent from outside to our process group (a terminal's Ctrl-C): not for the recording.
-        if (!(*status >> 16) && WSTOPSIG(*status) != SIGTRAP &&
-            ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) == 0 && info.si_code <= 0)
-            continue;
-        if (*status >> 16) continue;
-        return 0;
-    }
-}
-
-int vtask_single_step(struct replay *r, struct vtask *v, struct rf_error *err) {
-    struct space *s = v->space;
-    uint8_t code[2] = {0};
-    int status = 0;
-    if (breaks_at(s, v->pub.regs.rip, true)) return breaks_hit(r, v, &status, err) < 0 ? -1 : 0;
-    space_read(s, v->pub.regs.rip, code, 2);
-    for (siginfo_t info;;) {
-        if (vtask_resume(r, v, true, &status, err) < 0) return -1;
-        if (status >> 16) continue;
-        if (WSTOPSIG(status) == SIGTRAP || WSTOPSIG(status) == (SIGTRAP | 0x80)) break;
-        // Sent from outside to our process group (a terminal's Ctrl-C): not for the recording.
-        if (ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) == 0 && info.si_code <= 0) continue;
-        return rf_fail(err, RF_DIVERGED, "replay diverged: the instruction at pc 0x%llx raised SIG%s",
-                       v->pub.regs.rip, sigabbrev_np(WSTOPSIG(status)));
-    }
-    if (code[code[0] == 0x66] == 0x9c) { // pushf pushed our TF
-        uint16_t flags;
-        space_read(s, v->pub.regs.rsp, &flags, 2);
-        flags &= (uint16_t)~0x100;
-        space_poke(s, v->pub.regs.rsp, &flags, 2);
-    }
-    if (s->watched) watch_hit_now(r, v);
-    return 0;
-}
 
 // ---- effects
 
@@ -191,8 +36,7 @@ static int write_mem(struct replay *r, const struct event *e, struct vtask *v, s
         if (r->watch.address && s->id == r->watch.space) watch_kernel_write(r, v, p->v[0], p->len);
         return 0;
     }
-    r->error = err;
-    return diverged(r, e, v, "%zu bytes at 0x%llx were written in the recording and cannot be in replay",
+    return diverged(err, e, v, "%zu bytes at 0x%llx were written in the recording and cannot be in replay",
                     p->len, (unsigned long long)p->v[0]);
 }
 
@@ -211,14 +55,13 @@ static int check_hash(struct replay *r, const struct event *e, struct vtask *v, 
         return rf_fail(err, RF_BAD_TRACE, "event %llu: impossible length of written data",
                        (unsigned long long)e->number);
     char small[8192], *bytes = len <= sizeof small ? small : malloc(len);
-    r->error = err;
     int result = 0;
     if (!bytes || !space_read(v->space, p->v[0], bytes, len))
-        result = diverged(r, e, v, "the %llu bytes at 0x%llx that the program wrote cannot be read",
+        result = diverged(err, e, v, "the %llu bytes at 0x%llx that the program wrote cannot be read",
                           (unsigned long long)len, (unsigned long long)p->v[0]);
     else if (XXH3_64bits(bytes, len) != p->v[2])
         result = diverged(
-            r, e, v,
+            err, e, v,
             "the program wrote other data than in the recording (%llu bytes at 0x%llx); replayed: \"%.60s\"",
             (unsigned long long)len, (unsigned long long)p->v[0], bytes);
     else
@@ -248,7 +91,7 @@ static int apply_pieces(struct replay *r, const struct event *e, struct vtask *v
             if (space_write_file(r, p, err) < 0) return -1;
             break;
         case PIECE_XSTATE:
-            set_xstate(v, p->data, p->len);
+            vtask_set_xstate(v, p->data, p->len);
             break;
         default:
             break;
@@ -325,17 +168,16 @@ static void restart(struct vtask *v) {
 
 static int run_to_syscall(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     int status = 0;
-    r->error = err;
     restart(v);
-    if (v->at_entry) return diverged(r, e, v, "the task is in a syscall already");
+    if (v->at_entry) return diverged(err, e, v, "the task is in a syscall already");
     if (vtask_run(r, v, &status, err) < 0) return -1;
     if (WSTOPSIG(status) != (SIGTRAP | 0x80)) {
         char how[64], regs[600];
         describe_status(how, sizeof how, status);
         divergence_regs(regs, sizeof regs, &e->regs, &v->pub.regs);
-        return diverged(r, e, v, "instead the program %s at pc 0x%llx%s", how, v->pub.regs.rip, regs);
+        return diverged(err, e, v, "instead the program %s at pc 0x%llx%s", how, v->pub.regs.rip, regs);
     }
-    return check_regs(r, e, v, err);
+    return check_regs(e, v, err);
 }
 
 static int enter(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
@@ -354,8 +196,7 @@ static int on_syscall(struct replay *r, const struct event *e, struct vtask *v, 
 }
 
 static int on_exit_event(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
-    r->error = err;
-    if (!v->at_entry || v->pub.nr != e->nr) return diverged(r, e, v, "the task is not in that call");
+    if (!v->at_entry || v->pub.nr != e->nr) return diverged(err, e, v, "the task is not in that call");
     v->pub.in_syscall = false;
     return syscall_effects(r, e, v, err);
 }
@@ -378,7 +219,7 @@ static int on_birth(struct replay *r, const struct event *e, struct vtask *v, st
     c->pub.parent_tid = v->pub.tid;
     memcpy(c->pub.name, v->pub.name, sizeof c->pub.name);
     memcpy(&c->pub.regs, regs->data, sizeof c->pub.regs);
-    if (v->xstate_size) set_xstate(c, v->xstate, v->xstate_size);
+    if (v->xstate_size) vtask_set_xstate(c, v->xstate, v->xstate_size);
     uint64_t flags = v->pub.nr == SYS_clone ? v->pub.args[0] : 0;
     if (v->pub.nr == SYS_clone3) read_vtask(v, v->pub.args[0], &flags, 8);
     c->fds = flags & 0x400 /* CLONE_FILES */ ? fdtable_ref(v->fds) : fdtable_clone(v->fds);
@@ -391,7 +232,7 @@ static int on_death(struct replay *r, const struct event *e, struct vtask *v, st
     if (apply_pieces(r, e, v, err) < 0) return -1;
     v->pub.death = e->number;
     v->pub.in_syscall = false;
-    leave_space(r, v);
+    vtask_leave_space(r, v);
     return 0;
 }
 
@@ -408,9 +249,9 @@ static int on_exec(struct replay *r, const struct event *e, struct vtask *v, str
             struct vtask *o = r->tasks[i];
             if (o == v || !o->space || o->pub.pid != v->pub.pid) continue;
             o->pub.death = e->number;
-            leave_space(r, o);
+            vtask_leave_space(r, o);
         }
-        leave_space(r, v);
+        vtask_leave_space(r, v);
         v->pub.tid = e->tid;
         v->fds = fdtable_exec(v->fds);
     }
@@ -433,11 +274,10 @@ static int on_exec(struct replay *r, const struct event *e, struct vtask *v, str
 static int on_tick(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     uint64_t limit = (uint64_t)e->ret, none = ~0ull, count = 0;
     int status = 0;
-    r->error = err;
     restart(v);
     struct space *s = v->space;
     if (!tracee_poke(s->pid, s->mem_fd, ANNEX_LIMIT, &limit, 8))
-        return diverged(r, e, v, "there is no PLT clock");
+        return diverged(err, e, v, "there is no PLT clock");
     if (vtask_run(r, v, &status, err) < 0) return -1;
     tracee_read(s->pid, s->mem_fd, ANNEX_COUNT, &count, 8);
     tracee_poke(s->pid, s->mem_fd, ANNEX_LIMIT, &none, 8);
@@ -445,7 +285,7 @@ static int on_tick(struct replay *r, const struct event *e, struct vtask *v, str
         char how[64], regs[500];
         describe_status(how, sizeof how, status);
         divergence_regs(regs, sizeof regs, &e->regs, &v->pub.regs);
-        return diverged(r, e, v,
+        return diverged(err, e, v,
                         "at count %llu of the PLT clock instead of %llu the program %s at pc 0x%llx%s",
                         (unsigned long long)count, (unsigned long long)limit, how, v->pub.regs.rip, regs);
     }
@@ -453,13 +293,12 @@ static int on_tick(struct replay *r, const struct event *e, struct vtask *v, str
         v->pub.regs.r11 = 0;
         v->pub.regs.eflags = ANNEX_TRAP_FLAGS(v->pub.regs.eflags);
     }
-    return check_regs(r, e, v, err);
+    return check_regs(e, v, err);
 }
 
 static int run_to_signal(struct replay *r, const struct event *e, struct vtask *v, int sig,
                          struct rf_error *err) {
     int status = 0;
-    r->error = err;
     restart(v);
     if (vtask_run(r, v, &status, err) < 0) return -1;
     int got = WSTOPSIG(status);
@@ -468,9 +307,9 @@ static int run_to_signal(struct replay *r, const struct event *e, struct vtask *
     if (sig ? got != sig : got != SIGSEGV && got != SIGTRAP) {
         char how[64];
         describe_status(how, sizeof how, status);
-        return diverged(r, e, v, "instead the program %s at pc 0x%llx", how, v->pub.regs.rip);
+        return diverged(err, e, v, "instead the program %s at pc 0x%llx", how, v->pub.regs.rip);
     }
-    return check_regs(r, e, v, err);
+    return check_regs(e, v, err);
 }
 
 static int on_trap(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
@@ -493,9 +332,9 @@ static int on_state(struct replay *r, const struct event *e, struct vtask *v, st
     const struct piece *p = event_piece(e, PIECE_SITE, NULL);
     if (p && p->len == sizeof site) {
         memcpy(&site, p->data, sizeof site);
-        breaks_site(v->space, &site);
+        break_sites_add(v->space, &site);
     }
-    return check_regs(r, e, v, err);
+    return check_regs(e, v, err);
 }
 
 // The int3 is there only while the task runs towards it: whatever looks at memory afterwards sees the program's own
@@ -515,7 +354,7 @@ static int come_to(struct replay *r, const struct event *e, struct vtask *v, uin
         int status = 0;
         uint8_t own;
         if (!tracee_read(s->pid, s->mem_fd, at, &own, 1) || !tracee_write(s->mem_fd, at, "\xcc", 1))
-            return diverged(r, e, v, "there is no code at 0x%llx", (unsigned long long)at);
+            return diverged(err, e, v, "there is no code at 0x%llx", (unsigned long long)at);
         int result = vtask_run(r, v, &status, err);
         tracee_write(s->mem_fd, at, &own, 1);
         if (result < 0) return -1;
@@ -523,7 +362,7 @@ static int come_to(struct replay *r, const struct event *e, struct vtask *v, uin
             char how[64], regs[500];
             describe_status(how, sizeof how, status);
             divergence_regs(regs, sizeof regs, &e->regs, &v->pub.regs);
-            return diverged(r, e, v, "before arrival %llu of %llu at 0x%llx the program %s at pc 0x%llx%s",
+            return diverged(err, e, v, "before arrival %llu of %llu at 0x%llx the program %s at pc 0x%llx%s",
                             (unsigned long long)arrivals + 1, (unsigned long long)e->aux,
                             (unsigned long long)at, how, v->pub.regs.rip, regs);
         }
@@ -535,16 +374,15 @@ static int come_to(struct replay *r, const struct event *e, struct vtask *v, uin
 
 static int on_break(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     uint64_t at = (uint64_t)e->ret;
-    r->error = err;
     if (!e->aux || (at >= REPLAY_PAGE && at < REPLAY_PAGE + 4096))
         return rf_fail(err, RF_BAD_TRACE, "event %llu: impossible arrival %llu at 0x%llx",
                        (unsigned long long)e->number, (unsigned long long)e->aux, (unsigned long long)at);
     restart(v);
     // A breakpoint of the analysis at the same place makes room; it is told of each arrival by the single steps.
-    breaks_search(v->space, NULL, at, 1, 0);
+    break_sites_search(v->space, NULL, at, 1, 0);
     int result = come_to(r, e, v, at, err);
-    breaks_searched(v->space, NULL, at, 1);
-    return result < 0 ? -1 : check_regs(r, e, v, err);
+    break_sites_searched(v->space, NULL, at, 1);
+    return result < 0 ? -1 : check_regs(e, v, err);
 }
 
 static int on_patch(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
@@ -552,7 +390,7 @@ static int on_patch(struct replay *r, const struct event *e, struct vtask *v, st
         if (e->pieces[i].kind == PIECE_MAP && space_map(r, v->space, &e->pieces[i], NULL, false, err) < 0)
             return -1;
     if (apply_pieces(r, e, v, err) < 0) return -1;
-    breaks_patched(v->space);
+    break_sites_patched(v->space);
     return 0;
 }
 

@@ -1,6 +1,9 @@
 // A hardware watchpoint on one word, kept over task switches (the debug registers belong to the kernel task,
 // so to the space). The CPU does not report kernel writes and no-change writes look like any other: both are
 // sorted out here.
+#include "replayer/engine/watchpoint.h"
+
+#include "core/tracee.h"
 #include "replayer/engine/engine.h"
 
 #include <errno.h>

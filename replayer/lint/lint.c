@@ -5,7 +5,7 @@
 #include "core/path.h"
 #include "replayer/verdict/history.h"
 #include "replayer/locks/kinds.h"
-#include "replayer/engine/breakpoints.h"
+#include "replayer/engine/break_hits.h"
 #include "replayer/lint/lint_names.h"
 #include "replayer/names/stack.h"
 

@@ -2,6 +2,7 @@
 
 #include "core/code.h"
 #include "core/path.h"
+#include "replayer/engine/break_hits.h"
 
 #include <linux/futex.h>
 #include <stdio.h>

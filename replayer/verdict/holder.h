@@ -4,6 +4,7 @@
 #ifndef REFORK_REPLAYER_VERDICT_HOLDER_H
 #define REFORK_REPLAYER_VERDICT_HOLDER_H
 
+#include "replayer/engine/watchpoint.h"
 #include "replayer/verdict/history.h"
 #include "replayer/locks/kinds.h"
 

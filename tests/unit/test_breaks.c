@@ -1,6 +1,8 @@
 // Breakpoints in replay: whatever a client puts in, every step executes and checks what it does without them.
 #include "core/lock_sites.h"
 #include "core/tracee.h"
+#include "replayer/engine/break_hits.h"
+#include "replayer/engine/checkpoint.h"
 #include "replayer/engine/engine.h"
 #include "replayer/timeline.h"
 #include "tests/unit/record_program.h"
@@ -93,7 +95,7 @@ static struct modules *module_of(struct client *c, struct replay *r, uint64_t bl
     assert_true(c->module_count < 32);
     struct modules *m = &c->modules[c->module_count++];
     size_t size;
-    const void *image = replay_blob(r, blob, &size);
+    const void *image = blobs_get(r, blob, &size);
     *m = (struct modules){.blob = blob};
     if (image && (m->elf = elf_module_parse(image, size)))
         m->sites = elf_module_lock_sites(m->elf, &m->count);

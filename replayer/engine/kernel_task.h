@@ -1,0 +1,24 @@
+// The kernel tasks that carry address spaces. A template is made once: a child of refork with everything unmapped but
+// one page that holds `syscall; int3`; all others are forks of it or of each other, made by an injected clone.
+#ifndef REFORK_REPLAYER_ENGINE_KERNEL_TASK_H
+#define REFORK_REPLAYER_ENGINE_KERNEL_TASK_H
+
+#include "core/error.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// Makes a template, with an empty address space; 0 and *out, or -1.
+int kernel_task_template(pid_t *out, struct rf_error *err);
+// A stopped task with a copy of the memory of `from`; -1.
+pid_t kernel_task_fork(pid_t from, struct rf_error *err);
+// Ends and reaps it. 0 and less are fine.
+void kernel_task_kill(pid_t pid);
+// Runs one call in the kernel task from the replay page; its registers are whatever they are afterwards. The kernel's
+// result.
+long kernel_task_call(pid_t pid, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+                      uint64_t f);
+// waitpid that survives EINTR; false when the task is gone.
+bool kernel_task_wait(pid_t pid, int *status);
+
+#endif

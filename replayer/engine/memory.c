@@ -1,0 +1,203 @@
+// Memory of the program, and the table of the int3 bytes that are planted in it: each space has a sorted one. Everything
+// of the replayer that reads or writes memory of the program goes through space_read, space_write and space_poke, which
+// hide and keep them.
+#include "replayer/engine/memory.h"
+
+#include "core/code.h"
+#include "core/tracee.h"
+#include "replayer/engine/blobs.h"
+#include "replayer/engine/engine.h"
+#include "replayer/engine/kernel_task.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+enum { PAGE = 4096 };
+
+bool planted_in_memory(const struct planted *p) {
+    return !(p->flags & (PLANTED_LIFTED | PLANTED_MUTED | PLANTED_COVERED));
+}
+
+// The first at or after `address`.
+size_t planted_first(const struct space *s, uint64_t address) {
+    size_t low = 0, high = s->break_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (s->breaks[middle].address < address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct planted *planted_find(const struct space *s, uint64_t address) {
+    size_t i = planted_first(s, address);
+    return i < s->break_count && s->breaks[i].address == address ? &s->breaks[i] : NULL;
+}
+
+// ---- memory of the program
+
+void planted_hide(const struct space *s, uint64_t address, void *buffer, size_t len) {
+    if (!s->break_count) return;
+    for (size_t i = planted_first(s, address); i < s->break_count && s->breaks[i].address - address < len;
+         i++)
+        if (planted_in_memory(&s->breaks[i]))
+            ((uint8_t *)buffer)[s->breaks[i].address - address] = s->breaks[i].original;
+}
+
+void planted_put(const struct space *s, const struct planted *p) {
+    uint8_t byte = planted_in_memory(p) ? PLANTED_BYTE : p->original;
+    tracee_write(s->mem_fd, p->address, &byte, 1);
+}
+
+// Other bytes have just been written to [address, address + len).
+static void written(struct space *s, uint64_t address, const void *bytes, size_t len) {
+    if (!s->break_count) return;
+    size_t near = planted_first(s, address > PLANTED_CODE ? address - PLANTED_CODE : 0);
+    for (; near < s->break_count && s->breaks[near].address < address + len; near++)
+        s->breaks[near].code = NULL;
+    for (size_t i = planted_first(s, address); i < s->break_count && s->breaks[i].address - address < len;
+         i++) {
+        struct planted *p = &s->breaks[i];
+        if (((const uint8_t *)bytes)[p->address - address] != p->original) {
+            p->flags |= PLANTED_COVERED;
+            continue;
+        }
+        p->flags &= (uint8_t)~PLANTED_COVERED;
+        if (planted_in_memory(p)) planted_put(s, p);
+    }
+}
+
+bool space_read(const struct space *s, uint64_t address, void *buffer, size_t len) {
+    if (!tracee_read(s->pid, s->mem_fd, address, buffer, len)) return false;
+    planted_hide(s, address, buffer, len);
+    return true;
+}
+
+bool space_write(struct space *s, uint64_t address, const void *bytes, size_t len) {
+    if (!tracee_write(s->mem_fd, address, bytes, len)) return false;
+    written(s, address, bytes, len);
+    return true;
+}
+
+bool space_poke(struct space *s, uint64_t address, const void *bytes, size_t len) {
+    if (!tracee_poke(s->pid, s->mem_fd, address, bytes, len)) return false;
+    written(s, address, bytes, len);
+    return true;
+}
+
+// ---- the table
+
+void planted_insert(struct space *s, struct planted p) {
+    if (s->break_count == s->break_room) {
+        s->break_room = s->break_room ? s->break_room * 2 : 64;
+        s->breaks = realloc(s->breaks, s->break_room * sizeof *s->breaks);
+        rf_assert(s->breaks);
+    }
+    size_t at = planted_first(s, p.address);
+    memmove(s->breaks + at + 1, s->breaks + at, (s->break_count - at) * sizeof *s->breaks);
+    s->breaks[at] = p;
+    s->break_count++;
+}
+
+void planted_erase(struct space *s, size_t first, size_t n) {
+    if (!n) return; // there may be no table at all
+    memmove(s->breaks + first, s->breaks + first + n, (s->break_count - first - n) * sizeof *s->breaks);
+    s->break_count -= n;
+}
+
+static void erase_range(struct space *s, uint64_t start, uint64_t end) {
+    size_t first = planted_first(s, start);
+    planted_erase(s, first, planted_first(s, end) - first);
+}
+
+// Puts all bytes of [start, end) into memory as the table says, a page at a time.
+void planted_write_out(struct space *s, uint64_t start, uint64_t end) {
+    uint8_t page[PAGE];
+    for (size_t i = planted_first(s, start); i < s->break_count && s->breaks[i].address < end;) {
+        uint64_t at = s->breaks[i].address & ~(uint64_t)(PAGE - 1);
+        bool have = tracee_read(s->pid, s->mem_fd, at, page, PAGE);
+        for (; i < s->break_count && s->breaks[i].address - at < PAGE; i++)
+            if (!(s->breaks[i].flags & PLANTED_COVERED))
+                page[s->breaks[i].address - at] =
+                    planted_in_memory(&s->breaks[i]) ? PLANTED_BYTE : s->breaks[i].original;
+        if (have) tracee_write(s->mem_fd, at, page, PAGE);
+    }
+}
+
+// A page that is the file's again is given back to the file: as a private copy it would be in the digest of
+// memory once it is no longer code.
+static void give_back(struct replay *r, struct space *s, const struct space_map *m, uint64_t page) {
+    size_t size;
+    uint8_t now[PAGE];
+    uint64_t offset = m->v.offset + (page - m->v.start);
+    const uint8_t *file = m->v.blob && !m->identity ? blobs_get(r, m->v.blob, &size) : NULL;
+    if (!file || offset > size || size - offset < PAGE || !tracee_read(s->pid, s->mem_fd, page, now, PAGE))
+        return;
+    if (!memcmp(now, file + offset, PAGE))
+        kernel_task_call(s->pid, SYS_madvise, page, PAGE, MADV_DONTNEED, 0, 0, 0);
+}
+
+// Takes out what is in [start, end), memory included.
+void planted_remove(struct space *s, uint64_t start, uint64_t end) {
+    for (size_t i = planted_first(s, start); i < s->break_count && s->breaks[i].address < end; i++)
+        s->breaks[i].flags |= PLANTED_MUTED;
+    planted_write_out(s, start, end);
+    erase_range(s, start, end);
+}
+
+void planted_unmapped(struct space *s, uint64_t start, uint64_t end) {
+    erase_range(s, start, end);
+}
+
+void planted_take_out(struct replay *r, struct space *s, uint64_t start, uint64_t end) {
+    size_t first = planted_first(s, start), n = planted_first(s, end) - first;
+    if (!n) return;
+    uint64_t *pages = malloc(n * sizeof *pages);
+    rf_assert(pages);
+    size_t count = 0;
+    for (size_t i = first; i < first + n; i++) {
+        uint64_t page = s->breaks[i].address & ~(uint64_t)(PAGE - 1);
+        if (!count || pages[count - 1] != page) pages[count++] = page;
+    }
+    planted_remove(s, start, end);
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < s->map_count; k++)
+            if (pages[i] >= s->maps[k].v.start && pages[i] < s->maps[k].v.end)
+                give_back(r, s, &s->maps[k], pages[i]);
+    free(pages);
+}
+
+void planted_copy(struct space *to, const struct space *from) {
+    to->breaks = NULL;
+    to->break_count = to->break_room = from->break_count;
+    to->sites = NULL;
+    to->site_count = from->site_count;
+    if (from->break_count) {
+        to->breaks = malloc(from->break_count * sizeof *to->breaks);
+        rf_assert(to->breaks);
+        memcpy(to->breaks, from->breaks, from->break_count * sizeof *to->breaks);
+    }
+    if (from->site_count) {
+        to->sites = malloc(from->site_count * sizeof *to->sites);
+        rf_assert(to->sites);
+        memcpy(to->sites, from->sites, from->site_count * sizeof *to->sites);
+    }
+    to->breaks_of = from->breaks_of;
+}
+
+void planted_free(struct space *s) {
+    free(s->breaks);
+    free(s->sites);
+    s->breaks = NULL;
+    s->sites = NULL;
+    s->break_count = s->site_count = 0;
+}
+
+bool planted_at(const struct space *s, uint64_t address, bool lifted) {
+    const struct planted *p = s->break_count ? planted_find(s, address) : NULL;
+    return p && (lifted ? p->flags == PLANTED_LIFTED : planted_in_memory(p));
+}

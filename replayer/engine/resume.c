@@ -1,0 +1,67 @@
+#include "replayer/engine/resume.h"
+
+#include "core/code.h"
+#include "core/tracee.h"
+#include "replayer/engine/check.h"
+#include "replayer/engine/engine.h"
+#include "replayer/engine/kernel_task.h"
+#include "replayer/engine/vtask.h"
+#include "replayer/engine/watchpoint.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#ifndef PTRACE_SYSEMU
+#define PTRACE_SYSEMU 31
+#endif
+#ifndef PTRACE_SYSEMU_SINGLESTEP
+#define PTRACE_SYSEMU_SINGLESTEP 32
+#endif
+
+// One stop. `end`: 0, or where a string instruction that repeats ends, which is what a single step of it is to reach.
+static int resume(struct vtask *v, bool one, uint64_t end, int *status, struct rf_error *err) {
+    struct space *s = v->space;
+    struct user_regs_struct regs = v->pub.regs;
+    vtask_load(v);
+    regs.orig_rax = ~0ull;
+    bool set = tracee_set_regs(s->pid, &regs), whole = set && end && tracee_stop_at(s->pid, end);
+    // SYSEMU_SINGLESTEP, so that a syscall instruction does not reach the kernel.
+    bool stopped = set &&
+                   ptrace(one && !whole ? PTRACE_SYSEMU_SINGLESTEP : PTRACE_SYSEMU, s->pid, 0, 0) == 0 &&
+                   kernel_task_wait(s->pid, status);
+    if (whole) tracee_stop_at(s->pid, 0);
+    if (!stopped) {
+        char how[64];
+        describe_status(how, sizeof how, *status);
+        return rf_fail(err, RF_DIVERGED, "replay diverged: the replay task of process %d %s", v->pub.pid,
+                       how);
+    }
+    if (!tracee_get_regs(s->pid, &v->pub.regs))
+        return rf_fail_errno(err, RF_CANNOT, "lost the replay task of process %d", v->pub.pid);
+    v->pub.regs.eflags &= ~EFLAGS_IGNORED;
+    if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) v->pub.regs.rax = v->pub.regs.orig_rax;
+    return 0;
+}
+
+// A step of a string instruction, which the CPU makes one iteration a step, and a watchpoint stops behind each iteration.
+static int step_string(struct replay *r, struct vtask *v, int length, int *status, struct rf_error *err) {
+    uint64_t at = v->pub.regs.rip;
+    for (siginfo_t info;;) {
+        if (resume(v, true, at + (uint64_t)length, status, err) < 0) return -1;
+        bool within = v->pub.regs.rip == at && !(*status >> 16) && WSTOPSIG(*status) == SIGTRAP &&
+                      ptrace(PTRACE_GETSIGINFO, v->space->pid, 0, &info) == 0 &&
+                      (info.si_code == TRAP_TRACE || info.si_code == TRAP_HWBKPT);
+        if (!within) return 0;
+        if (v->space->watched) watch_hit_now(r, v);
+    }
+}
+
+int vtask_resume(struct replay *r, struct vtask *v, bool one, int *status, struct rf_error *err) {
+    uint8_t code[CODE_LONGEST];
+    if (!one) return resume(v, false, 0, status, err);
+    tracee_read_code(v->space->pid, v->space->mem_fd, v->pub.regs.rip, code);
+    int length = code_repeats(code, sizeof code);
+    return length ? step_string(r, v, length, status, err) : resume(v, true, 0, status, err);
+}

@@ -1,0 +1,65 @@
+// Address spaces: a kernel task each, and the list of what is mapped in it.
+#ifndef REFORK_REPLAYER_ENGINE_SPACE_H
+#define REFORK_REPLAYER_ENGINE_SPACE_H
+
+#include "core/error.h"
+#include "core/event.h"
+#include "replayer/names/view.h"
+
+#include <sys/types.h>
+
+// A MAP_SHARED object: a file or anonymous memory that several spaces may map.
+struct shared_object {
+    uint64_t identity;
+    int fd; // memfd
+    uint64_t size, blob;
+};
+
+struct space_map {
+    struct view_map v;
+    int flags;
+    uint64_t identity; // of the shared object, 0: private
+    bool announced;    // to the client of the breakpoints
+};
+
+struct planted;
+struct loop_site;
+struct replay;
+struct vtask;
+
+struct space {
+    int refs; // virtual tasks
+    uint32_t id;
+    pid_t pid; // the kernel task
+    int mem_fd;
+    struct vtask *loaded; // whose extended registers the kernel task holds
+    struct space_map *maps;
+    size_t map_count, map_room;
+    uint64_t brk; // 0: unknown yet
+    uint64_t stack_limit;
+    bool watched;           // debug registers are set
+    struct planted *breaks; // memory.h: sorted by address
+    size_t break_count, break_room;
+    uint64_t breaks_of;      // whose they are: a generation
+    bool breaks_muted;       // some of them
+    bool maps_changed;       // since they were announced
+    struct loop_site *sites; // where loops may have counting stubs
+    size_t site_count;
+};
+
+// An empty one / a copy of `from`. The caller counts the virtual tasks in it (refs).
+struct space *space_new(struct replay *r, struct rf_error *err);
+struct space *space_fork(struct replay *r, struct space *from, struct rf_error *err);
+void space_unref(struct replay *r, struct space *s);
+struct space *space_by_id(const struct replay *r, uint32_t id); // NULL: none
+int space_map(struct replay *r, struct space *s, const struct piece *map, const struct piece *share,
+              bool exec_image, struct rf_error *err);
+// Executes the like of a POLICY_MEMORY call that succeeded in the recording with `ret`.
+int space_syscall(struct replay *r, struct space *s, const struct event *e, const uint64_t args[6],
+                  struct rf_error *err);
+// Writes a PIECE_FILE into the shared objects that it is of.
+int space_write_file(struct replay *r, const struct piece *p, struct rf_error *err);
+// Maps the shared objects anew, after a checkpoint was restored with copies of them.
+int space_remap_shared(struct replay *r, struct space *s, struct rf_error *err);
+
+#endif

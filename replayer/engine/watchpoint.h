@@ -1,0 +1,43 @@
+// A hardware watchpoint on one word, kept over task switches.
+#ifndef REFORK_REPLAYER_ENGINE_WATCHPOINT_H
+#define REFORK_REPLAYER_ENGINE_WATCHPOINT_H
+
+#include "replayer/engine/replay.h"
+
+// The last-writer search's tool: a hardware watchpoint (write, len 1, 2, 4 or 8, aligned) on `address` in the
+// address space of `tid`, kept across steps, followed by fork (the child's copy is watched too if
+// `children`). Each hit calls `hit` with the task that wrote, its registers (pc behind the instruction), old
+// and new value, in the middle of the step to event `next`. Kernel writes (from the log) call it too with
+// from_kernel. Cleared with address 0.
+struct watch_hit {
+    int tid, pid;
+    uint64_t next_event; // the event whose slice the write is in
+    uint64_t old_value, new_value;
+    bool from_kernel;
+    const struct user_regs_struct *regs;
+};
+typedef void (*watch_callback)(void *context, struct replay *r, const struct watch_hit *hit);
+int replay_watch(struct replay *r, int tid, uint64_t address, int len, watch_callback hit, void *context,
+                 struct rf_error *err);
+// Reports writes that change nothing, too, until the next replay_watch.
+void replay_watch_all_writes(struct replay *r);
+
+struct watch {
+    uint64_t address;
+    int len;
+    uint32_t space; // id
+    uint64_t value;
+    watch_callback hit;
+    void *context;
+    bool all; // writes that change nothing as well
+};
+
+// For the engine: sets or clears the debug registers of a space that has come into being.
+struct space;
+struct vtask;
+void watch_arm(struct replay *r, struct space *s);
+void watch_hit_now(struct replay *r, struct vtask *v); // the CPU says that it wrote, or it may have written
+void watch_kernel_write(struct replay *r, struct vtask *v, uint64_t address, size_t len);
+void watch_forked(struct replay *r, struct space *from, struct space *to);
+
+#endif
