@@ -2,52 +2,17 @@
 // takes their place.
 #include "core/array.h"
 #include "core/code.h"
+#include "core/stub_code.h"
 
-#include <Zydis/Zydis.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { JMP_LEN = 5, FUNCTION_MAX = 1 << 20, EXPLORE_MAX = 8192, EXPLORE_SLOTS = 4 * EXPLORE_MAX };
 
-static bool decode(const uint8_t *bytes, size_t len, ZydisDecodedInstruction *in) {
-    ZydisDecoder decoder;
-    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, bytes, len, in));
-}
-
-static bool is_relative(const ZydisDecodedInstruction *in) {
-    return in->raw.imm[0].is_relative;
-}
-
-static uint64_t branch_target(const ZydisDecodedInstruction *in, uint64_t pc) {
-    return pc + in->length + (uint64_t)in->raw.imm[0].value.s;
-}
-
-static bool is_rip_relative(const ZydisDecodedInstruction *in) {
-    return (in->attributes & ZYDIS_ATTRIB_HAS_MODRM) && in->raw.modrm.mod == 0 && in->raw.modrm.rm == 5;
-}
-
-// Nothing runs on behind it. (A call that never returns is not known here: code behind it is taken for
-// reachable.)
-static bool ends_flow(const ZydisDecodedInstruction *in) {
-    switch (in->mnemonic) {
-    case ZYDIS_MNEMONIC_JMP:
-    case ZYDIS_MNEMONIC_RET:
-    case ZYDIS_MNEMONIC_UD0:
-    case ZYDIS_MNEMONIC_UD1:
-    case ZYDIS_MNEMONIC_UD2:
-    case ZYDIS_MNEMONIC_HLT:
-    case ZYDIS_MNEMONIC_INT3:
-        return true;
-    default:
-        return in->meta.category == ZYDIS_CATEGORY_SYSRET;
-    }
-}
-
 // A jump whose target is computed. `jmp *slot(%rip)` is none: that is how PLTs and tail calls leave a
 // function.
 static bool is_computed_jump(const ZydisDecodedInstruction *in) {
-    return in->mnemonic == ZYDIS_MNEMONIC_JMP && !is_relative(in) && !is_rip_relative(in);
+    return in->mnemonic == ZYDIS_MNEMONIC_JMP && !code_is_relative(in) && !code_is_rip_relative(in);
 }
 
 // ---- which bytes of a function are entered
@@ -108,13 +73,13 @@ static bool explore_path(struct code_map *map, uint64_t pc) {
         int fresh = visit(map, pc);
         if (fresh <= 0) return fresh == 0;
         size_t len = read_instruction(map->read, map->context, pc, bytes);
-        if (!decode(bytes, len, &in)) return true; // would fault there
+        if (!code_decode(bytes, len, &in)) return true; // would fault there
         if (is_computed_jump(&in)) return false;
-        if (is_relative(&in) &&
-            (in.mnemonic != ZYDIS_MNEMONIC_CALL || in_function(map, branch_target(&in, pc))) &&
-            !enter(map, branch_target(&in, pc)))
+        if (code_is_relative(&in) &&
+            (in.mnemonic != ZYDIS_MNEMONIC_CALL || in_function(map, code_branch_target(&in, pc))) &&
+            !enter(map, code_branch_target(&in, pc)))
             return false;
-        if (ends_flow(&in)) return true;
+        if (code_ends_flow(&in)) return true;
         pc += in.length;
     }
 }
@@ -138,17 +103,17 @@ static void map_function(struct code_map *map) {
     size_t at = 0;
     for (ZydisDecodedInstruction in; at < size; at += in.length) {
         uint64_t pc = map->start + at;
-        if (!decode(map->bytes + at, size - at, &in)) return;
+        if (!code_decode(map->bytes + at, size - at, &in)) return;
         map->flags[at] |= STARTS;
         if (is_computed_jump(&in)) known = false;
-        if (is_rip_relative(&in) && in_function(map, pc + in.length + (uint64_t)in.raw.disp.value) &&
+        if (code_is_rip_relative(&in) && in_function(map, pc + in.length + (uint64_t)in.raw.disp.value) &&
             !enter(map, pc + in.length + (uint64_t)in.raw.disp.value))
             known = false;
-        if (is_relative(&in) &&
-            (in.mnemonic != ZYDIS_MNEMONIC_CALL || in_function(map, branch_target(&in, pc))) &&
-            !enter(map, branch_target(&in, pc)))
+        if (code_is_relative(&in) &&
+            (in.mnemonic != ZYDIS_MNEMONIC_CALL || in_function(map, code_branch_target(&in, pc))) &&
+            !enter(map, code_branch_target(&in, pc)))
             known = false;
-        if (at + in.length == size && !ends_flow(&in) && in.mnemonic != ZYDIS_MNEMONIC_CALL &&
+        if (at + in.length == size && !code_ends_flow(&in) && in.mnemonic != ZYDIS_MNEMONIC_CALL &&
             !enter(map, map->end))
             known = false; // runs on into what follows
     }
@@ -171,50 +136,6 @@ static bool entered_inside(const struct code_map *map, uint64_t address, size_t 
     for (size_t i = 1; i < len; i++)
         if (in_function(map, address + i) && (map->flags[address + i - map->start] & ENTERED)) return true;
     return false;
-}
-
-// ---- which instructions may be displaced
-
-// Places that other parts of refork know by their address, and what cannot run elsewhere.
-static bool is_bound_to_its_place(const ZydisDecodedInstruction *in) {
-    switch (in->mnemonic) {
-    case ZYDIS_MNEMONIC_CPUID:
-    case ZYDIS_MNEMONIC_RDTSC:
-    case ZYDIS_MNEMONIC_RDTSCP:
-    case ZYDIS_MNEMONIC_RDRAND:
-    case ZYDIS_MNEMONIC_RDSEED:
-    case ZYDIS_MNEMONIC_XBEGIN:
-    case ZYDIS_MNEMONIC_XABORT:
-    case ZYDIS_MNEMONIC_HLT:
-    case ZYDIS_MNEMONIC_UD0:
-    case ZYDIS_MNEMONIC_UD1:
-    case ZYDIS_MNEMONIC_UD2:
-        return true;
-    default:
-        break;
-    }
-    switch (in->meta.category) {
-    case ZYDIS_CATEGORY_SYSCALL:
-    case ZYDIS_CATEGORY_SYSRET:
-    case ZYDIS_CATEGORY_INTERRUPT:
-    case ZYDIS_CATEGORY_UINTR:
-    case ZYDIS_CATEGORY_SGX:
-        return true;
-    default:
-        return in->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR;
-    }
-}
-
-static bool is_displaceable(const ZydisDecodedInstruction *in) {
-    if (is_bound_to_its_place(in)) return false;
-    if (is_rip_relative(in) && in->address_width != 64) return false;
-    bool branch = in->mnemonic == ZYDIS_MNEMONIC_JMP || in->mnemonic == ZYDIS_MNEMONIC_CALL;
-    if (branch && !is_relative(in) && (in->attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE)) return false;
-    if (in->mnemonic != ZYDIS_MNEMONIC_CALL || is_relative(in)) return true;
-    // the stub pushes the return address first, so rsp may not be part of where the call goes
-    bool rsp_base = in->raw.modrm.rm == 4 && !in->raw.rex.B;
-    if (in->raw.modrm.mod != 3) rsp_base = rsp_base && in->raw.sib.base == 4;
-    return !rsp_base;
 }
 
 // ---- flags that nobody reads
@@ -260,8 +181,9 @@ static bool flags_are_dead(const struct code_map *map, uint64_t pc) {
         ZydisDecodedInstruction in;
         uint8_t bytes[15];
         size_t len = read_instruction(map->read, map->context, pc, bytes);
-        if (!decode(bytes, len, &in) || is_bound_to_its_place(&in) || ends_flow(&in) || is_relative(&in) ||
-            in.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE || in.mnemonic == ZYDIS_MNEMONIC_CALL)
+        if (!code_decode(bytes, len, &in) || code_is_bound_to_its_place(&in) || code_ends_flow(&in) ||
+            code_is_relative(&in) || in.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE ||
+            in.mnemonic == ZYDIS_MNEMONIC_CALL)
             return false;
         if (in.cpu_flags && in.cpu_flags->tested & FLAGS_ALL & ~written) return false;
         written |= flags_written(&in);
@@ -272,48 +194,6 @@ static bool flags_are_dead(const struct code_map *map, uint64_t pc) {
 }
 
 // ---- the stub's code
-
-struct emitter {
-    uint8_t *code;
-    size_t size, len;
-    uint64_t address; // of code[0] when it runs
-    bool bad;         // too long, or out of reach
-};
-
-static void emit(struct emitter *e, const void *bytes, size_t len) {
-    if (e->bad || len > e->size - e->len) {
-        e->bad = true;
-        return;
-    }
-    memcpy(e->code + e->len, bytes, len);
-    e->len += len;
-}
-
-#define EMIT(e, ...) emit(e, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
-
-static void emit_u32(struct emitter *e, uint32_t value) {
-    emit(e, &value, sizeof value);
-}
-
-static void emit_u64(struct emitter *e, uint64_t value) {
-    emit(e, &value, sizeof value);
-}
-
-static bool reaches(uint64_t from, uint64_t to, int32_t *rel) {
-    *rel = (int32_t)(to - from);
-    return (uint64_t)(int64_t)*rel == to - from;
-}
-
-static void emit_rel32(struct emitter *e, uint64_t target) {
-    int32_t rel;
-    if (!reaches(e->address + e->len + 4, target, &rel)) e->bad = true;
-    emit_u32(e, (uint32_t)rel);
-}
-
-static void emit_jmp(struct emitter *e, uint64_t target) {
-    EMIT(e, 0xe9);
-    emit_rel32(e, target);
-}
 
 // mov %rax <-> memory at any 64-bit address, without another register
 static void emit_load_rax(struct emitter *e, uint64_t address) {
@@ -360,59 +240,13 @@ static void emit_restore_rcx(struct emitter *e, uint64_t save) {
     EMIT(e, 0x48, 0x89, 0xc1); // mov %rax,%rcx
 }
 
-static void emit_push_return(struct emitter *e, uint64_t address) {
-    EMIT(e, 0x68); // push $low half, sign-extended
-    emit_u32(e, (uint32_t)address);
-    EMIT(e, 0xc7, 0x44, 0x24, 0x04); // movl $high half,4(%rsp)
-    emit_u32(e, (uint32_t)(address >> 32));
-}
-
-static void emit_branch(struct emitter *e, const ZydisDecodedInstruction *in, const uint8_t *bytes,
-                        uint64_t pc) {
-    uint64_t target = branch_target(in, pc);
-    if (in->mnemonic == ZYDIS_MNEMONIC_CALL) {
-        emit_push_return(e, pc + in->length);
-        emit_jmp(e, target);
-    } else if (in->mnemonic == ZYDIS_MNEMONIC_JMP) {
-        emit_jmp(e, target);
-    } else if ((in->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (in->opcode & 0xf0) == 0x70) ||
-               (in->opcode_map == ZYDIS_OPCODE_MAP_0F && (in->opcode & 0xf0) == 0x80)) {
-        EMIT(e, 0x0f, 0x80 | (in->opcode & 0x0f));
-        emit_rel32(e, target);
-    } else if (in->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && in->opcode >= 0xe0 && in->opcode <= 0xe3) {
-        emit(e, bytes, in->length - 1u); // loop, loope, loopne, jrcxz: only rel8
-        EMIT(e, 0x02, 0xeb, 0x05);       // taken: over the jmp that skips ...
-        emit_jmp(e, target);             // ... this one
-    } else {
-        e->bad = true;
-    }
-}
-
-static void emit_copy(struct emitter *e, const ZydisDecodedInstruction *in, const uint8_t *bytes,
-                      uint64_t pc) {
-    uint8_t copy[ZYDIS_MAX_INSTRUCTION_LENGTH];
-    memcpy(copy, bytes, in->length);
-    if (in->mnemonic == ZYDIS_MNEMONIC_CALL) {
-        emit_push_return(e, pc + in->length);
-        copy[in->raw.modrm.offset] =
-            (uint8_t)((copy[in->raw.modrm.offset] & ~0x38) | 4 << 3); // FF /2 call -> FF /4 jmp
-    }
-    if (is_rip_relative(in)) {
-        int32_t disp;
-        if (!reaches(e->address + e->len + in->length, pc + in->length + (uint64_t)in->raw.disp.value, &disp))
-            e->bad = true;
-        memcpy(copy + in->raw.disp.offset, &disp, sizeof disp);
-    }
-    emit(e, copy, in->length);
-}
-
 // The displaced instructions and the jump back. map may be NULL.
-static void emit_displaced(struct emitter *e, const struct loop_site *site, struct loop_site *map) {
+static void emit_displaced_all(struct emitter *e, const struct loop_site *site, struct loop_site *map) {
     size_t at = 0;
     bool ended = false;
     for (ZydisDecodedInstruction in; at < site->patch_len && !ended; at += in.length) {
         uint64_t pc = site->address + at;
-        if (!decode(site->original + at, site->patch_len - at, &in) || !is_displaceable(&in)) {
+        if (!code_decode(site->original + at, site->patch_len - at, &in) || !code_is_displaceable(&in)) {
             e->bad = true;
             return;
         }
@@ -420,11 +254,8 @@ static void emit_displaced(struct emitter *e, const struct loop_site *site, stru
             map->map[map->map_count].stub = (uint8_t)e->len;
             map->map[map->map_count++].site = (uint8_t)at;
         }
-        if (is_relative(&in))
-            emit_branch(e, &in, site->original + at, pc);
-        else
-            emit_copy(e, &in, site->original + at, pc);
-        ended = ends_flow(&in) || in.mnemonic == ZYDIS_MNEMONIC_CALL;
+        emit_displaced(e, &in, site->original + at, pc);
+        ended = code_ends_flow(&in) || in.mnemonic == ZYDIS_MNEMONIC_CALL;
     }
     if (ended) return;
     if (map) {
@@ -462,7 +293,7 @@ static bool build_stub(struct loop_site *site, bool dead_flags, uint64_t count_a
     emit_restore_rcx(&e, save);
     restore(&e, save);
     uint64_t go_on = e.address + e.len;
-    emit_displaced(&e, site, site);
+    emit_displaced_all(&e, site, site);
     land_forward(&e, trap);
     emit_restore_rcx(&e, save);
     restore(&e, save);
@@ -495,9 +326,9 @@ static size_t measure_single(const struct code_map *map, uint64_t address, enum 
                              uint8_t bytes[16]) {
     ZydisDecodedInstruction in;
     size_t have = read_instruction(map->read, map->context, address, bytes);
-    if (!decode(bytes, have, &in) || in.length < JMP_LEN || !is_displaceable(&in)) return 0;
+    if (!code_decode(bytes, have, &in) || in.length < JMP_LEN || !code_is_displaceable(&in)) return 0;
     if ((in.mnemonic == ZYDIS_MNEMONIC_CALL) != (form == CALL)) return 0;
-    if (is_relative(&in) && branch_target(&in, address) - address - 1 < in.length - 1u) return 0;
+    if (code_is_relative(&in) && code_branch_target(&in, address) - address - 1 < in.length - 1u) return 0;
     if (in_function(map, address) && map->decoded) {
         if (!(map->flags[address - map->start] & STARTS)) return 0;
         return entered_inside(map, address, in.length) ? 0 : in.length;
@@ -513,14 +344,14 @@ static size_t measure_window(const struct code_map *map, uint64_t address, uint8
         ZydisDecodedInstruction in;
         uint64_t pc = address + total;
         if (!in_function(map, pc) || !(map->flags[pc - map->start] & STARTS)) return 0;
-        if (!decode(map->bytes + (pc - map->start), map->end - pc, &in)) return 0;
+        if (!code_decode(map->bytes + (pc - map->start), map->end - pc, &in)) return 0;
         // behind a jump or return only padding: anything else there is reached in a way not seen
         if (ended ? in.mnemonic != ZYDIS_MNEMONIC_NOP
-                  : !is_displaceable(&in) || in.mnemonic == ZYDIS_MNEMONIC_CALL)
+                  : !code_is_displaceable(&in) || in.mnemonic == ZYDIS_MNEMONIC_CALL)
             return 0;
         if (total && (in.mnemonic == ZYDIS_MNEMONIC_ENDBR64 || in.mnemonic == ZYDIS_MNEMONIC_ENDBR32))
             return 0;
-        ended = ended || ends_flow(&in);
+        ended = ended || code_ends_flow(&in);
         total += in.length;
     }
     if (total > 16 || entered_inside(map, address, total)) return 0;
@@ -637,7 +468,7 @@ int loop_site_build_compare(code_reader read, void *context, const struct loop_s
     emit_restore(&e, save);
     land_forward(&e, go_on);
     if (displaced) *displaced = e.len;
-    emit_displaced(&e, site, NULL);
+    emit_displaced_all(&e, site, NULL);
     *stub_len = e.len;
     return e.bad ? -1 : 0;
 }
