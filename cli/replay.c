@@ -29,7 +29,7 @@ struct ending {
 static void add_stuck(struct ending *ending, const struct event *e) {
     if (ending->stuck_count == STUCK_MAX) return;
     const struct piece *wait = event_piece(e, PIECE_WAIT, NULL);
-    uint64_t kind = wait ? wait->v[0] : WAIT_OUTSIDE;
+    uint64_t kind = wait ? wait->wait.kind : WAIT_OUTSIDE;
     ending->stuck[ending->stuck_count].tid = e->tid;
     ending->stuck[ending->stuck_count++].loops =
         kind == WAIT_TIMED || kind == WAIT_YIELD || kind == WAIT_SPIN;

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 // ---- text into a buffer of fixed size, cut at its end ----
@@ -82,11 +83,11 @@ static void add_status(struct text *t, const struct event *e) {
 #define HEX(v) (unsigned long long)(v)
 
 static void add_memory(struct text *t, const struct piece *p) {
-    add(t, " 0x%llx+%zu", HEX(p->v[0]), p->len);
+    add(t, " 0x%llx+%zu", HEX(p->mem.address), p->len);
 }
 
 static void add_hash(struct text *t, const struct piece *p) {
-    add(t, " 0x%llx+%llu:%016llx", HEX(p->v[0]), HEX(p->v[1]), HEX(p->v[2]));
+    add(t, " 0x%llx+%llu:%016llx", HEX(p->hash.address), HEX(p->hash.length), HEX(p->hash.xxh3));
 }
 
 static void add_regs(struct text *t, const struct piece *p) {
@@ -106,13 +107,14 @@ static void add_length(struct text *t, const struct piece *p) {
 static void add_map(struct text *t, const struct piece *p) {
     add(t, " ");
     add_escaped(t, p->data, p->len, 80);
-    add(t, "@0x%llx+0x%llx %c%c%c", HEX(p->v[0]), HEX(p->v[1]), p->v[2] & 1 ? 'r' : '-',
-        p->v[2] & 2 ? 'w' : '-', p->v[2] & 4 ? 'x' : '-');
-    if (p->v[4]) add(t, " file %llu+0x%llx", HEX(p->v[4]), HEX(p->v[5]));
+    add(t, "@0x%llx+0x%llx %c%c%c", HEX(p->map.address), HEX(p->map.length),
+        p->map.prot & PROT_READ ? 'r' : '-', p->map.prot & PROT_WRITE ? 'w' : '-',
+        p->map.prot & PROT_EXEC ? 'x' : '-');
+    if (p->map.blob) add(t, " file %llu+0x%llx", HEX(p->map.blob), HEX(p->map.offset));
 }
 
 static void add_share(struct text *t, const struct piece *p) {
-    add(t, " object %llu of %llu bytes", HEX(p->v[0]), HEX(p->v[1]));
+    add(t, " object %llu of %llu bytes", HEX(p->share.identity), HEX(p->share.size));
 }
 
 static void add_siginfo(struct text *t, const struct piece *p) {
@@ -126,18 +128,18 @@ static void add_siginfo(struct text *t, const struct piece *p) {
 }
 
 static void add_text(struct text *t, const struct piece *p) {
-    static const char *const names[] = {[TEXT_PATH] = "path",
-                                        [TEXT_ARG] = "argument",
-                                        [TEXT_ENV] = "environment",
-                                        [TEXT_MESSAGE] = "message",
-                                        [TEXT_NAME] = "name"};
-    if (p->v[0] < sizeof names / sizeof *names) add(t, " %s", names[p->v[0]]);
+    static const char *const names[TEXT_KINDS] = {[TEXT_PATH] = "path",
+                                                  [TEXT_ARG] = "argument",
+                                                  [TEXT_ENV] = "environment",
+                                                  [TEXT_MESSAGE] = "message",
+                                                  [TEXT_NAME] = "name"};
+    if (p->text.kind < TEXT_KINDS) add(t, " %s", names[p->text.kind]);
     add(t, " ");
     add_quoted(t, p, 80);
 }
 
 static void add_values(struct text *t, const struct piece *p) {
-    int last = 5;
+    int last = PIECE_VALUES - 1;
     while (last > 0 && p->v[last] == 0)
         last--;
     for (int i = 0; i <= last; i++)
@@ -147,8 +149,9 @@ static void add_values(struct text *t, const struct piece *p) {
 static void (*const piece_formats[PIECE_KINDS])(struct text *, const struct piece *) = {
     [PIECE_MEM] = add_memory,      [PIECE_HASH] = add_hash,   [PIECE_REGS] = add_regs,
     [PIECE_XSTATE] = add_length,   [PIECE_MAP] = add_map,     [PIECE_SHARE] = add_share,
-    [PIECE_SIGINFO] = add_siginfo, [PIECE_TEXT] = add_text,   [PIECE_VALUE] = add_values,
-    [PIECE_CHILDMEM] = add_memory, [PIECE_WAIT] = add_values,
+    [PIECE_SIGINFO] = add_siginfo, [PIECE_TEXT] = add_text,   [PIECE_WORD] = add_values,
+    [PIECE_CHILDMEM] = add_memory, [PIECE_WAIT] = add_values, [PIECE_PEER] = add_values,
+    [PIECE_LIMIT] = add_values,
 };
 
 #define SHOWN_PER_KIND 3
@@ -215,6 +218,11 @@ static void add_break(struct text *t, const struct event *e) {
     add(t, "%s 0x%llx, time %llu", e->nr == BREAK_BEHIND ? "behind" : "at", HEX(e->ret), HEX(e->aux));
 }
 
+static void add_end(struct text *t, const struct event *e) {
+    add_status(t, e);
+    add(t, ", %s", end_reason_text(e->nr));
+}
+
 static void add_trap(struct text *t, const struct event *e) {
     static const char *const names[] = {
         [TRAP_RDTSC] = "rdtsc",   [TRAP_RDTSCP] = "rdtscp", [TRAP_CPUID] = "cpuid", [TRAP_RDRAND] = "rdrand",
@@ -228,22 +236,22 @@ static void add_trap(struct text *t, const struct event *e) {
 
 static void add_delivery(struct text *t, const struct event *e) {
     add_signal(t, e->nr);
-    add(t, e->flags & EVF_SYNC ? " (its own instruction) " : " ");
+    add(t, e->aux == SIGNAL_BY_INSTRUCTION ? " (its own instruction) " : " ");
     add_pc(t, e);
 }
 
 static void add_stuck(struct text *t, const struct event *e) {
     const struct piece *wait = event_piece(e, PIECE_WAIT, NULL);
     add(t, e->flags & EVF_PROVED ? "waits for ever (proved): " : "waits for ever (likely): ");
-    add(t, "%s", wait ? wait_kind_name(wait->v[0]) : "?");
-    bool file = wait && wait->v[0] >= WAIT_PIPE_READ && wait->v[0] <= WAIT_FILE_LOCK;
-    if (file) add(t, " of fd %d", (int)wait->v[1]);
+    add(t, "%s", wait ? wait_kind_name(wait->wait.kind) : "?");
+    bool file = wait && wait->wait.kind >= WAIT_PIPE_READ && wait->wait.kind <= WAIT_FILE_LOCK;
+    if (file) add(t, " of fd %d", (int)wait->wait.object);
 }
 
 static void (*const event_formats[EV_KINDS])(struct text *, const struct event *) = {
     [EV_EXEC] = add_pc,     [EV_SYSCALL] = add_syscall, [EV_ENTER] = add_call,  [EV_EXIT] = add_exit,
     [EV_BIRTH] = add_birth, [EV_DEATH] = add_death,     [EV_TICK] = add_tick,   [EV_STATE] = add_pc,
-    [EV_TRAP] = add_trap,   [EV_SIGNAL] = add_delivery, [EV_STUCK] = add_stuck, [EV_END] = add_status,
+    [EV_TRAP] = add_trap,   [EV_SIGNAL] = add_delivery, [EV_STUCK] = add_stuck, [EV_END] = add_end,
     [EV_BREAK] = add_break,
 };
 
@@ -299,7 +307,8 @@ struct summary {
     uint64_t duration_us, kinds[EV_KINDS], last, stuck;
     bool stuck_proved, ended, killed;
     int64_t status;
-    char *end_text; // why the recording ended; NULL: not said
+    int end_reason;
+    char *failure; // why the recorder could not go on; NULL: it could
     struct task *tasks;
     size_t task_count, tasks_unlisted;
     struct hash by_tid; // the latest task with that tid
@@ -365,11 +374,11 @@ static void see_exec(struct summary *s, const struct event *e, struct task *task
     const struct piece *p;
     const bool first = !s->path;
     for (size_t at = 0; (p = event_piece(e, PIECE_TEXT, &at)) != NULL;) {
-        if (p->v[0] == TEXT_PATH) {
+        if (p->text.kind == TEXT_PATH) {
             if (task) set_name(task, p);
             if (!s->path) s->path = strndup(p->len ? p->data : "", p->len);
         }
-        if (p->v[0] == TEXT_ARG && first && json_array_size(s->args) < MAX_ARGS)
+        if (p->text.kind == TEXT_ARG && first && json_array_size(s->args) < MAX_ARGS)
             json_array_append_new(s->args, json_bytes(p->data, p->len));
     }
     if (task) task->execed = true;
@@ -391,7 +400,7 @@ static void see_text(struct summary *s, const struct event *e) {
     for (size_t at = 0; (p = event_piece(e, PIECE_TEXT, &at)) != NULL;) {
         if (e->kind == EV_NOTE && json_array_size(s->notes) < MAX_NOTES)
             json_array_append_new(s->notes, json_bytes(p->data, p->len));
-        if (e->kind == EV_END && !s->end_text && p->len > 0) s->end_text = strndup(p->data, p->len);
+        if (e->kind == EV_END && !s->failure && p->len > 0) s->failure = strndup(p->data, p->len);
     }
 }
 
@@ -415,6 +424,7 @@ static void see_event(struct summary *s, const struct event *e) {
     }
     if (e->kind == EV_END) {
         s->ended = true;
+        s->end_reason = e->nr;
         s->status = e->ret;
         s->killed = e->flags & EVF_KILLED;
     }
@@ -422,7 +432,7 @@ static void see_event(struct summary *s, const struct event *e) {
 
 static void summary_release(struct summary *s) {
     free(s->path);
-    free(s->end_text);
+    free(s->failure);
     free(s->tasks);
     hash_release(&s->by_tid);
     json_decref(s->args);
@@ -447,9 +457,10 @@ static void add_ending(struct text *t, const struct summary *s) {
     }
     add_status(t, &(struct event){.ret = s->status, .flags = s->killed ? EVF_KILLED : 0});
     if (s->stuck) add(t, "; stuck at event %llu (%s)", HEX(s->stuck), s->stuck_proved ? "proved" : "likely");
-    if (!s->end_text) return;
+    add(t, ": %s", end_reason_text(s->end_reason));
+    if (!s->failure) return;
     add(t, ": ");
-    add_escaped(t, s->end_text, strlen(s->end_text), 200);
+    add_escaped(t, s->failure, strlen(s->failure), 200);
 }
 
 static void put_field(FILE *out, const char *name, const char *value) {
@@ -548,7 +559,8 @@ static json_t *ending_json(const struct summary *s) {
     if (!s->ended) return json_null();
     json_t *end = json_object();
     json_object_set_new(end, s->killed ? "signal" : "status", json_integer(s->status));
-    if (s->end_text) json_object_set_new(end, "why", json_bytes(s->end_text, strlen(s->end_text)));
+    const char *why = s->failure ? s->failure : end_reason_text(s->end_reason);
+    json_object_set_new(end, "why", json_bytes(why, strlen(why)));
     return end;
 }
 

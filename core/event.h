@@ -16,13 +16,13 @@ enum event_kind {
 
 enum piece_kind {
     PIECE_NONE,
-#define PIECE(id, name, what) PIECE_##id,
+#define PIECE(id, ...) PIECE_##id,
 #include "core/events.def"
 #undef PIECE
     PIECE_KINDS
 };
 
-enum text_kind { TEXT_PATH, TEXT_ARG, TEXT_ENV, TEXT_MESSAGE, TEXT_NAME };
+enum text_kind { TEXT_PATH, TEXT_ARG, TEXT_ENV, TEXT_MESSAGE, TEXT_NAME, TEXT_KINDS };
 
 // Instructions that TRAP events stand for (event.nr).
 enum trap_kind {
@@ -36,41 +36,75 @@ enum trap_kind {
     TRAP_KINDS
 };
 
-// What a STUCK event's task waits for (PIECE_WAIT v0) and how it waits.
+// What a STUCK event's task waits for and how it waits; `object` and `id` are those of its WAIT piece.
 enum wait_kind {
     WAIT_OUTSIDE,   // on something that may come from outside: never in a trace
-    WAIT_FUTEX,     // asleep in a futex call without a timeout; v1: the word
-    WAIT_CHILD,     // asleep in wait4 or waitid; v1: the child's process id, 0: any
-    WAIT_TIMED,     // futex calls with a timeout, again and again; v1: the word of the call that it is in
+    WAIT_FUTEX,     // asleep in a futex call without a timeout; object: the word
+    WAIT_CHILD,     // asleep in wait4 or waitid; object: the child's process id, 0: any
+    WAIT_TIMED,     // futex calls with a timeout, again and again; object: the word of the call that it is in
     WAIT_YIELD,     // looks at words again and again and yields or sleeps (sched_yield, nanosleep) in between
     WAIT_SPIN,      // looks at words again and again without a syscall
-    WAIT_PIPE_READ, // asleep in read, poll or select on a pipe; v1: the fd, v2: the pipe's inode
-    WAIT_PIPE_WRITE, // asleep in write to a full pipe; v1, v2 as above
-    WAIT_SOCKET,     // asleep on a connected AF_UNIX socket; v1: the fd, v2: its inode
-    WAIT_EVENTFD,    // v1: the fd, v2: the eventfd's id
-    WAIT_FILE_LOCK,  // in flock or fcntl; v1: the fd, v2: the file's inode
-    WAIT_SYSV,       // in semop, msgrcv or msgsnd; v1: the set or queue
+    WAIT_PIPE_READ, // asleep in read, poll or select on a pipe; object: the fd, id: the pipe's inode
+    WAIT_PIPE_WRITE, // asleep in write to a full pipe; object, id: as above
+    WAIT_SOCKET,     // asleep on a connected AF_UNIX socket; object: the fd, id: its inode
+    WAIT_EVENTFD,    // object: the fd, id: the eventfd's id
+    WAIT_FILE_LOCK,  // in flock or fcntl; object: the fd, id: the file's inode
+    WAIT_SYSV,       // in semop, msgrcv or msgsnd; object: the set or queue
     WAIT_KINDS
 };
 
 // Where a BREAK event stands (event.nr): before the instruction at event.ret, or behind it.
 enum break_place { BREAK_BEFORE, BREAK_BEHIND };
 
-// event.flags
-enum {
-    EVF_REGS = 1,     // event.regs holds the registers at the landmark, before the event's effect
-    EVF_SYNC = 2,     // SIGNAL: raised by the task's own instruction, replay meets it by itself
-    EVF_RESTART = 4,  // EXIT/SYSCALL: the kernel will restart the call; the REGS piece says where
-    EVF_LAST = 8,     // DEATH: the last task of its process
-    EVF_VM = 16,      // BIRTH: the child shares its parent's address space (thread, vfork, posix_spawn)
-    EVF_THREAD = 32,  // BIRTH: same process (CLONE_THREAD)
-    EVF_PROVED = 64,  // STUCK: proved (else likely)
-    EVF_KILLED = 128, // DEATH, END: by a signal (ret is its number, else the exit status)
+// Where a signal was delivered (event.aux of SIGNAL).
+enum signal_place {
+    SIGNAL_AT_LANDMARK,    // where the task's event before left it: replay has nothing to run
+    SIGNAL_AT_ENTRY,       // at the entry of a call that is then made anew: replay runs to the call
+    SIGNAL_BY_INSTRUCTION, // raised by the task's own instruction: replay meets it by itself
+    SIGNAL_PLACES
 };
 
+// Why a recording ended (event.nr of END).
+enum end_reason {
+    END_BY_ITSELF = 1, // the program ended; event.ret and EVF_KILLED say how
+    END_STUCK,         // a deadlock: the recorder stopped what was left
+    END_GATE_DONE,     // the fork gate's candidate is decided
+    END_TIME_OVER,     // record --timeout, a hunt's or a verification's time for one run
+    END_FROM_OUTSIDE,  // a signal told the recorder to end
+    END_FAILED,        // the recorder could not go on: TEXT_MESSAGE says why
+    END_REASONS
+};
+
+// event.flags
+enum {
+    EVF_REGS = 1,    // event.regs holds the registers at the landmark, before the event's effect
+    EVF_RESTART = 2, // EXIT/SYSCALL: the kernel will restart the call; the REGS piece says where
+    EVF_LAST = 4,    // DEATH: the last task of its process
+    EVF_VM = 8,      // BIRTH: the child shares its parent's address space (thread, vfork, posix_spawn)
+    EVF_THREAD = 16, // BIRTH: same process (CLONE_THREAD)
+    EVF_PROVED = 32, // STUCK: proved (else likely)
+    EVF_KILLED = 64, // DEATH, END: by a signal (ret is its number, else the exit status)
+    EVF_ALL = 127
+};
+
+// The values of each kind of piece.
+#define PIECE(id, name, size, what, ...)                                                                     \
+    struct piece_##name {                                                                                    \
+        __VA_ARGS__                                                                                          \
+    };
+#include "core/events.def"
+#undef PIECE
+
+#define PIECE_VALUES 6
+
 struct piece {
-    uint8_t kind; // enum piece_kind
-    uint64_t v[6];
+    uint8_t kind; // enum piece_kind: which of these has the values
+    union {
+#define PIECE(id, name, ...) struct piece_##name name;
+#include "core/events.def"
+#undef PIECE
+        uint64_t v[PIECE_VALUES]; // all of them, for who copies or prints a piece of any kind
+    };
     const void *data; // NULL when len is 0
     size_t len;
 };
@@ -83,11 +117,12 @@ struct event {
     uint8_t flags;   // EVF_*
     int32_t tid;     // the task
     int32_t nr; // SYSCALL, ENTER, EXIT: syscall number; STUCK: the same, -1 in user code (WAIT_SPIN); SIGNAL:
-                // signal; TRAP: trap_kind; BREAK: break_place; else 0
+                // signal; TRAP: trap_kind; BREAK: break_place; END: end_reason; else 0
     int64_t ret; // SYSCALL, EXIT: result (negative errno); BIRTH: the child's TID; TICK: the count; STATE:
                  // tracee_fp_digest; DEATH, END: status; BREAK: the code address
-    // BIRTH: the child's process id (TGID); STUCK: 1 of the task to name first; BREAK: how often the task came to
-    // the address since the last event that moved it, a start at it not counted; others 0 unless said
+    // BIRTH: the child's process id (TGID); STUCK: 1 of the task to name first; SIGNAL: signal_place; BREAK: how
+    // often the task came to the address since the last event that moved it, a start at it not counted; others 0
+    // unless said
     uint64_t aux;
     uint64_t time_us;             // microseconds since the recording began
     struct user_regs_struct regs; // valid with EVF_REGS
@@ -102,7 +137,15 @@ const char *event_kind_name(int kind);
 // another run, whenever the others ran: nothing that refork adds by itself (ticks, breakpoints) counts.
 unsigned event_own_steps(int kind);
 const char *piece_kind_name(int kind);
+// The bytes of data that every piece of that kind has; -1: any number.
+int piece_size(int kind);
 const char *wait_kind_name(uint64_t kind); // "futex", "pipe-read", ...
+// "stopped from outside", ...: how the recording ended, for the user; "?" for a number that is no reason.
+const char *end_reason_text(int reason);
+
+// NULL, or what in the event is not as this file and core/events.def say: a number that is in no enum, data of a
+// wrong size (static text). The reader of a trace returns no event that has such a fault.
+const char *event_fault(const struct event *e);
 
 // The first piece of that kind at or after index *from (NULL: from the first); advances *from behind it. NULL
 // if none.

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define REG_COUNT 27
-#define VALUES    6
 static_assert(sizeof(struct user_regs_struct) == REG_COUNT * sizeof(uint64_t), "27 registers of 8 bytes");
 static_assert(EV_KINDS <= 256 && PIECE_KINDS <= PIECE_DELTA, "a kind has its own bits");
 
@@ -32,7 +31,7 @@ struct task_state {
     int64_t ret[EV_KINDS];
     uint64_t aux[EV_KINDS];
     uint64_t regs[REG_COUNT];
-    uint64_t v[PIECE_KINDS][VALUES];
+    uint64_t v[PIECE_KINDS][PIECE_VALUES];
 };
 
 #define SLOTS (2 * CHUNK_MAX_TASKS)
@@ -127,7 +126,7 @@ static uint8_t *put_regs(uint8_t *out, uint64_t previous[REG_COUNT], const struc
 }
 
 // kind, mask of values, values, length
-#define PIECE_FIXED (1 + 1 + VALUES * VARINT_MAX + VARINT_MAX)
+#define PIECE_FIXED (1 + 1 + PIECE_VALUES * VARINT_MAX + VARINT_MAX)
 // kind, mask, presence of registers, registers, tid, flags, nr, ret, aux, number of pieces, time
 #define REGS_MAX    (VARINT_MAX + REG_COUNT * VARINT_MAX)
 #define EVENT_FIXED (2 + 7 * VARINT_MAX + REGS_MAX)
@@ -149,7 +148,7 @@ static uint8_t *put_piece(uint8_t *out, struct task_state *task, const struct pi
     uint64_t *previous = task->v[p->kind];
     uint8_t *mask = out++;
     *mask = 0;
-    for (int i = 0; i < VALUES; i++) {
+    for (int i = 0; i < PIECE_VALUES; i++) {
         if (p->v[i] == previous[i]) continue;
         *mask |= (uint8_t)(1u << i);
         out = put_varint(out, zigzag(p->v[i] - previous[i]));
@@ -276,9 +275,9 @@ static void get_piece(struct input *in, struct codec *c, struct task_state *task
     }
     p->kind = kind;
     uint8_t mask = get_byte(in);
-    if (mask >> VALUES) fail(in, "a piece has only six values");
+    if (mask >> PIECE_VALUES) fail(in, "a piece has only six values");
     uint64_t *values = task->v[kind];
-    for (int i = 0; i < VALUES; i++)
+    for (int i = 0; i < PIECE_VALUES; i++)
         if (mask >> i & 1) values[i] += unzigzag(get_varint(in));
     memcpy(p->v, values, sizeof p->v);
     if (delta) {

@@ -519,6 +519,7 @@ static int decode(struct trace_reader *r, struct event *e, struct rf_error *err)
         why = "the chunk does not end with its last event";
         result = -1;
     }
+    if (result == 0 && (why = event_fault(e))) result = -1;
     if (result < 0) {
         r->loaded = NO_CHUNK; // the state is lost: the next call begins with the chunk again
         return rf_fail(err, RF_BAD_TRACE,

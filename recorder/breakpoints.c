@@ -121,7 +121,7 @@ static void log_break(struct recorder *r, struct task *t, const struct user_regs
     set_landmark(t, &batch.e.regs);
     batch_log(r, t, &batch);
     breakpoint_landed(r, t, b);
-    if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
+    if (signals_deliverable(r, t)) signal_deliver(r, t, SIGNAL_AT_LANDMARK);
 }
 
 bool breakpoint_arrived(struct recorder *r, struct task *t, struct user_regs_struct *regs) {

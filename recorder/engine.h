@@ -458,7 +458,7 @@ void signal_stop(struct recorder *r, struct task *t, int status);
 bool signals_deliverable(struct recorder *r, struct task *t);
 // At a landmark: delivers the first held signal. `at`: 0 in a signal-delivery-stop or syscall-exit-stop, 1 at
 // a syscall's entry.
-void signal_deliver(struct recorder *r, struct task *t, int at);
+void signal_deliver(struct recorder *r, struct task *t, enum signal_place at);
 bool same_regs(const struct user_regs_struct *a, const struct user_regs_struct *b);
 // Takes the signal of the present signal-delivery-stop and keeps it for a landmark.
 void signal_hold(struct task *t);

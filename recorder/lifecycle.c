@@ -192,8 +192,8 @@ void exec_image(struct recorder *r, struct task *t) {
     image_exec_maps(r, t, &b);
     struct rlimit stack = {8 << 20, 8 << 20};
     prlimit(t->tid, RLIMIT_STACK, NULL, &stack);
-    batch_piece(&b, PIECE_VALUE, 0);
-    batch_last(&b)->v[0] = stack.rlim_cur;
+    batch_piece(&b, PIECE_LIMIT, 0);
+    batch_last(&b)->limit.stack = stack.rlim_cur;
     batch_regs(&b, &regs);
     batch_xstate(&b, t);
     b.e.nr = SYS_execve;
@@ -319,7 +319,7 @@ static void predicted_words(struct task *t, struct batch *b) {
         if ((word & FUTEX_TID_MASK) != (uint32_t)t->tid) continue;
         word = (word & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
         memcpy(batch_piece(b, PIECE_MEM, 4), &word, 4);
-        batch_last(b)->v[0] = words[i];
+        batch_last(b)->mem.address = words[i];
     }
 }
 

@@ -65,7 +65,7 @@ bool batch_mem(struct recorder *r, struct batch *b, struct task *t, int kind, ui
     (void)r;
     if (!len) return true;
     void *room = batch_piece(b, kind, len);
-    batch_last(b)->v[0] = address;
+    batch_last(b)->mem.address = address;
     if (tracee_read(t->tid, t->mm->mem_fd, address, room, len)) return true;
     b->count--;
     return false;
@@ -78,14 +78,14 @@ bool batch_write(struct recorder *r, struct batch *b, struct task *t, uint64_t a
         return false;
     }
     memcpy(batch_piece(b, PIECE_MEM, len), bytes, len);
-    batch_last(b)->v[0] = address;
+    batch_last(b)->mem.address = address;
     return true;
 }
 
 void batch_text(struct batch *b, int kind, const char *text, size_t len) {
     void *room = batch_piece(b, PIECE_TEXT, len);
     if (len) memcpy(room, text, len);
-    batch_last(b)->v[0] = (uint64_t)kind;
+    batch_last(b)->text.kind = (uint64_t)kind;
 }
 
 void batch_regs(struct batch *b, const struct user_regs_struct *regs) {
@@ -108,7 +108,7 @@ void batch_log(struct recorder *r, struct task *t, struct batch *b) {
     if (digest) {
         r->since_digest = 0;
         batch_piece(b, PIECE_DIGEST, 0);
-        batch_last(b)->v[0] = memory_digest(t->tid, t->mm->mem_fd, NULL);
+        batch_last(b)->digest.value = memory_digest(t->tid, t->mm->mem_fd, NULL);
     }
     b->e.pieces = b->pieces;
     b->e.piece_count = b->count;

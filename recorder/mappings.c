@@ -162,10 +162,10 @@ void annex_map(struct recorder *r, struct task *t, struct batch *b) {
     t->mm->annex = true;
     batch_piece(b, PIECE_MAP, 7);
     struct piece *p = batch_last(b);
-    p->v[0] = ANNEX_BASE;
-    p->v[1] = ANNEX_SCRATCH - ANNEX_BASE;
-    p->v[2] = PROT_READ | PROT_WRITE | PROT_EXEC;
-    p->v[3] = MAP_PRIVATE | MAP_ANONYMOUS;
+    p->map = (struct piece_map){.address = ANNEX_BASE,
+                                .length = ANNEX_SCRATCH - ANNEX_BASE,
+                                .prot = PROT_READ | PROT_WRITE | PROT_EXEC,
+                                .flags = MAP_PRIVATE | MAP_ANONYMOUS};
     memcpy((void *)p->data, "[annex]", 7);
     batch_write(r, b, t, ANNEX_CODE, "\x0f\x05\xcc", 3);
     const uint64_t clock[2] = {0, ~0ull};
@@ -180,19 +180,18 @@ static struct piece *map_piece(struct batch *b, uint64_t address, uint64_t lengt
     char *room = batch_piece(b, PIECE_MAP, strlen(name));
     if (room) memcpy(room, name, strlen(name));
     struct piece *p = batch_last(b);
-    p->v[0] = address;
-    p->v[1] = (length + PAGE - 1) & ~(uint64_t)(PAGE - 1);
-    p->v[2] = (uint64_t)prot;
-    p->v[3] = (uint64_t)flags;
-    p->v[4] = blob;
-    p->v[5] = offset;
+    p->map = (struct piece_map){.address = address,
+                                .length = (length + PAGE - 1) & ~(uint64_t)(PAGE - 1),
+                                .prot = (uint64_t)prot,
+                                .flags = (uint64_t)flags,
+                                .blob = blob,
+                                .offset = offset};
     return p;
 }
 
 static void share_piece(struct batch *b, uint64_t identity, uint64_t size) {
     batch_piece(b, PIECE_SHARE, 0);
-    batch_last(b)->v[0] = identity;
-    batch_last(b)->v[1] = size;
+    batch_last(b)->share = (struct piece_share){identity, size};
 }
 
 static uint64_t identity_of(const struct stat *st) {
@@ -255,8 +254,7 @@ void image_file_written(struct recorder *r, struct task *t, struct batch *b, int
     char *bytes = offset >= 0 && mine >= 0 ? malloc(length) : NULL;
     if (bytes && pread(mine, bytes, length, offset) == (ssize_t)length) {
         memcpy(batch_piece(b, PIECE_FILE, length), bytes, length);
-        batch_last(b)->v[0] = identity_of(&st);
-        batch_last(b)->v[1] = (uint64_t)offset;
+        batch_last(b)->file = (struct piece_file){.identity = identity_of(&st), .offset = (uint64_t)offset};
     } else {
         recorder_fail(r, "cannot read back what process %d wrote into a file that is mapped MAP_SHARED",
                       t->process->pid);
@@ -278,9 +276,7 @@ void image_file_cut(struct recorder *r, struct task *t, struct batch *b, int fd,
     }
     if (stat(name, &st) < 0 || !is_shared(r, &st)) return;
     batch_piece(b, PIECE_FILE, 0);
-    batch_last(b)->v[0] = identity_of(&st);
-    batch_last(b)->v[1] = size;
-    batch_last(b)->v[2] = 1;
+    batch_last(b)->file = (struct piece_file){.identity = identity_of(&st), .offset = size, .cut = 1};
 }
 
 void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t address, uint64_t length,
@@ -364,8 +360,7 @@ void image_attached(struct recorder *r, struct task *t, struct batch *b, uint64_
         if (!tracee_read(t->tid, t->mm->mem_fd, address + at, page, PAGE) || !memcmp(page, zero, PAGE))
             continue;
         memcpy(batch_piece(b, PIECE_FILE, PAGE), page, PAGE);
-        batch_last(b)->v[0] = 1ull << 62 | (uint64_t)shmid;
-        batch_last(b)->v[1] = at;
+        batch_last(b)->file = (struct piece_file){.identity = 1ull << 62 | (uint64_t)shmid, .offset = at};
     }
 }
 

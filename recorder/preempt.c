@@ -281,14 +281,14 @@ static void log_state(struct recorder *r, struct task *t, const struct user_regs
         for (int i = 0; i < w->count; i++)
             if (!used[i] && (best < 0 || telling(w, i) > telling(w, best))) best = i;
         used[best] = true;
-        batch_piece(&b, PIECE_VALUE, 0);
-        batch_last(&b)->v[0] = w->all[best].address;
-        batch_last(&b)->v[1] = w->all[best].value[w->visits - 1];
+        batch_piece(&b, PIECE_WORD, 0);
+        batch_last(&b)->word = (struct piece_word){
+            .address = w->all[best].address, .value = w->all[best].value[w->visits - 1], .size = 8};
     }
     // What replay needs to look for this place in-process: the same patch with a comparing stub.
     if (site) {
         memcpy(batch_piece(&b, PIECE_SITE, sizeof *site), site, sizeof *site);
-        batch_last(&b)->v[0] = site->address;
+        batch_last(&b)->site.address = site->address;
     }
     set_landmark(t, regs);
     t->stepped = true;
@@ -315,11 +315,10 @@ static struct site_page *site_room(struct recorder *r, struct task *t, uint64_t 
     struct batch b;
     batch_init(&b, EV_PATCH, t);
     memcpy(batch_piece(&b, PIECE_MAP, 7), "[sites]", 7);
-    struct piece *p = batch_last(&b);
-    p->v[0] = gap;
-    p->v[1] = SITE_PAGES;
-    p->v[2] = PROT_READ | PROT_EXEC;
-    p->v[3] = MAP_PRIVATE | MAP_ANONYMOUS;
+    batch_last(&b)->map = (struct piece_map){.address = gap,
+                                             .length = SITE_PAGES,
+                                             .prot = PROT_READ | PROT_EXEC,
+                                             .flags = MAP_PRIVATE | MAP_ANONYMOUS};
     batch_log(r, t, &b);
     return &mm->site_pages[mm->site_page_count++];
 }
@@ -452,7 +451,7 @@ static void make_landmark(struct recorder *r, struct task *t) {
         t->mm->sites[t->mm->site_count++] = site;
         batch_log(r, t, &b);
     }
-    if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
+    if (signals_deliverable(r, t)) signal_deliver(r, t, SIGNAL_AT_LANDMARK);
 }
 
 // The kernel takes TF for the program's own after a step over popf (arch/x86/kernel/step.c, is_setting_trap_flag) and would leave it set.

@@ -21,12 +21,20 @@ static void describe_machine(struct recorder *r, struct trace_header *h) {
     h->paranoid_every = r->options->paranoid_every;
 }
 
-static void log_end(struct recorder *r, const char *why) {
+// `failure`: why the recorder could not go on, NULL: it did.
+static void log_end(struct recorder *r, const char *failure) {
+    const struct record_result *result = r->result;
     struct batch b;
     batch_init(&b, EV_END, NULL);
-    b.e.ret = r->result->status;
-    if (r->result->signaled) b.e.flags |= EVF_KILLED;
-    batch_text(&b, TEXT_MESSAGE, why, strlen(why));
+    b.e.nr = failure                        ? END_FAILED
+             : result->stuck && r->stop_all ? END_STUCK
+             : result->gate_done            ? END_GATE_DONE
+             : result->timed_out            ? END_TIME_OVER
+             : r->stop_all                  ? END_FROM_OUTSIDE
+                                            : END_BY_ITSELF;
+    b.e.ret = result->status;
+    if (result->signaled) b.e.flags |= EVF_KILLED;
+    if (failure) batch_text(&b, TEXT_MESSAGE, failure, strlen(failure));
     r->unlogged = NULL;
     batch_log(r, NULL, &b);
 }
@@ -52,12 +60,7 @@ int record_run(const struct record_options *options, struct record_result *resul
     else
         kill_everything(&r);
     struct rf_error first = *err, last = {0};
-    log_end(&r, failed                        ? err->text
-                : result->stuck && r.stop_all ? "stopped by refork: stuck for ever"
-                : result->gate_done           ? "stopped by refork: the fork gate is decided"
-                : result->timed_out           ? "stopped by refork: its time is over"
-                : r.stop_all                  ? "stopped from outside"
-                                              : "ended by itself");
+    log_end(&r, failed ? err->text : NULL);
     result->events = trace_event_count(r.trace);
     int finished = trace_finish(r.trace, &last);
     modules_free(&r);

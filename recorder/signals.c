@@ -132,7 +132,7 @@ static void frame_piece(struct recorder *r, struct batch *b, struct task *t, uin
 
 // In a signal-delivery-stop: hands `info` over to its handler, stops at the handler's first instruction and
 // logs it.
-static void into_handler(struct recorder *r, struct task *t, const siginfo_t *info, int at,
+static void into_handler(struct recorder *r, struct task *t, const siginfo_t *info, enum signal_place at,
                          const struct user_regs_struct *before) {
     int sig = info->si_signo, status;
     loop_forget(t);
@@ -156,8 +156,7 @@ static void into_handler(struct recorder *r, struct task *t, const siginfo_t *in
     struct batch b;
     batch_init(&b, EV_SIGNAL, t);
     b.e.nr = sig;
-    b.e.aux = (uint64_t)at;
-    if (at == 2) b.e.flags |= EVF_SYNC;
+    b.e.aux = at;
     if (before) {
         b.e.flags |= EVF_REGS;
         b.e.regs = *before;
@@ -172,7 +171,7 @@ static void into_handler(struct recorder *r, struct task *t, const siginfo_t *in
     batch_log(r, t, &b);
 }
 
-void signal_deliver(struct recorder *r, struct task *t, int at) {
+void signal_deliver(struct recorder *r, struct task *t, enum signal_place at) {
     uint64_t mask = blocked_mask(t);
     struct held_signal **link = &t->signals;
     while (*link && mask >> ((*link)->info.si_signo - 1) & 1)
@@ -184,7 +183,8 @@ void signal_deliver(struct recorder *r, struct task *t, int at) {
     free(s);
     if (action_of(t, info.si_signo) != ACT_HANDLER) {
         // Nothing to see for the program: it comes at once, at this landmark, with the next resume or raised again.
-        if (at == 0 && t->in_signal_stop && ptrace(PTRACE_SETSIGINFO, t->tid, 0, &info) == 0) {
+        if (at == SIGNAL_AT_LANDMARK && t->in_signal_stop &&
+            ptrace(PTRACE_SETSIGINFO, t->tid, 0, &info) == 0) {
             t->inject_signal = info.si_signo;
             return;
         }
@@ -193,7 +193,7 @@ void signal_deliver(struct recorder *r, struct task *t, int at) {
     }
     if (t->mm->limit_lowered && !r->options->chaos && !t->signals) clock_set_limit(t->mm, ~0ull);
     int status;
-    if (at == 1) {
+    if (at == SIGNAL_AT_ENTRY) {
         // Back to before the syscall instruction; the call is skipped and made again when the handler has
         // returned.
         struct user_regs_struct regs;
@@ -227,7 +227,7 @@ void signal_deliver(struct recorder *r, struct task *t, int at) {
             return;
         }
     }
-    into_handler(r, t, &info, at, at == 1 ? &t->entry_regs : NULL);
+    into_handler(r, t, &info, at, at == SIGNAL_AT_ENTRY ? &t->entry_regs : NULL);
 }
 
 // ---- stops
@@ -254,8 +254,8 @@ static void fatal_fault(struct recorder *r, struct task *t, int sig, const struc
     struct batch b;
     batch_init(&b, EV_SIGNAL, t);
     b.e.nr = sig;
-    b.e.aux = 2;
-    b.e.flags |= EVF_REGS | EVF_SYNC;
+    b.e.aux = SIGNAL_BY_INSTRUCTION;
+    b.e.flags |= EVF_REGS;
     b.e.regs = *regs;
     set_landmark(t, regs);
     t->inject_signal = sig;
@@ -312,7 +312,7 @@ void signal_stop(struct recorder *r, struct task *t, int status) {
                  in_site_stub(t->mm, regs.rip - 1))) {
         tick(r, t, &regs);
         preempt_done(r, t);
-        if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
+        if (signals_deliverable(r, t)) signal_deliver(r, t, SIGNAL_AT_LANDMARK);
         return;
     }
     if (int3 && t->mm->break_count && breakpoint_at(t->mm, regs.rip - 1)) {
@@ -320,14 +320,14 @@ void signal_stop(struct recorder *r, struct task *t, int status) {
         return;
     }
     if (((int3 || (sig == SIGSEGV && info.si_code == 0x80))) && trapped_instruction(r, t, &regs, int3)) {
-        if (signals_deliverable(r, t)) signal_deliver(r, t, 0);
+        if (signals_deliverable(r, t)) signal_deliver(r, t, SIGNAL_AT_LANDMARK);
         return;
     }
     bool fault = sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP;
     if (fault && info.si_code > 0) {
         // A blocked or ignored fault ends the process (force_sig): let the kernel do it.
         if (action_of(t, sig) == ACT_HANDLER && !(blocked_mask(t) >> (sig - 1) & 1))
-            into_handler(r, t, &info, 2, &regs);
+            into_handler(r, t, &info, SIGNAL_BY_INSTRUCTION, &regs);
         else
             fatal_fault(r, t, sig, &regs);
         return;
@@ -342,7 +342,7 @@ void signal_stop(struct recorder *r, struct task *t, int status) {
         return;
     }
     if (t->at_landmark) {
-        into_handler(r, t, &info, 0, NULL);
+        into_handler(r, t, &info, SIGNAL_AT_LANDMARK, NULL);
         return;
     }
     signal_hold(t);

@@ -242,7 +242,7 @@ void syscall_entry(struct recorder *r, struct task *t) {
     t->entry_regs.rax = regs.orig_rax;
     if (t->mm->limit_lowered && !r->options->chaos) clock_set_limit(t->mm, ~0ull);
     if (t->signals && signals_deliverable(r, t)) {
-        signal_deliver(r, t, 1);
+        signal_deliver(r, t, SIGNAL_AT_ENTRY);
         return;
     }
     bool loops = loop_entry(r, t);
@@ -478,10 +478,7 @@ void syscall_returned(struct recorder *r, struct task *t) {
             char small[8192], *bytes = g->size <= sizeof small ? small : malloc(g->size);
             if (bytes && tracee_read(t->tid, t->mm->mem_fd, g->address, bytes, g->size)) {
                 batch_piece(&b, PIECE_HASH, 0);
-                struct piece *p = batch_last(&b);
-                p->v[0] = g->address;
-                p->v[1] = g->size;
-                p->v[2] = XXH3_64bits(bytes, g->size);
+                batch_last(&b)->hash = (struct piece_hash){g->address, g->size, XXH3_64bits(bytes, g->size)};
             }
             if (bytes != small) free(bytes);
         }

@@ -55,7 +55,7 @@ static char **read_strings(const struct view *v, uint64_t *address, size_t *tota
 
 static char *path_of(const struct event *e) {
     for (size_t i = 0; i < e->piece_count; i++)
-        if (e->pieces[i].kind == PIECE_TEXT && e->pieces[i].v[0] == TEXT_PATH && e->pieces[i].data)
+        if (e->pieces[i].kind == PIECE_TEXT && e->pieces[i].text.kind == TEXT_PATH && e->pieces[i].data)
             return strndup(e->pieces[i].data, e->pieces[i].len);
     return strdup("");
 }

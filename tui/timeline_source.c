@@ -92,7 +92,7 @@ static void copy_text(const struct event *e, uint64_t kind, char *out, size_t si
     const struct piece *p;
     *out = 0;
     while ((p = event_piece(e, PIECE_TEXT, &from))) {
-        if (p->v[0] != kind) continue;
+        if (p->text.kind != kind) continue;
         snprintf(out, size, "%.*s", (int)(p->len > 4096 ? 4096 : p->len),
                  p->len ? (const char *)p->data : "");
         return;
@@ -164,10 +164,11 @@ static void say(const struct event *e, char *out, size_t size) {
         snprintf(out, size, "waits for ever (%s)", e->flags & EVF_PROVED ? "proved" : "likely");
         return;
     case EV_NOTE:
+        copy_text(e, TEXT_MESSAGE, out, size);
+        return;
     case EV_END:
-        copy_text(e, TEXT_MESSAGE, text, sizeof text);
-        snprintf(out, size, "%s%s%s", e->kind == EV_END ? "the recording ends" : "",
-                 e->kind == EV_END && *text ? ": " : "", text);
+        copy_text(e, TEXT_MESSAGE, text, sizeof text); // of END_FAILED
+        snprintf(out, size, "the recording ends: %s%s%s", end_reason_text(e->nr), *text ? ": " : "", text);
         return;
     default:
         snprintf(out, size, "%s", event_kind_name(e->kind));

@@ -249,8 +249,8 @@ static bool waits_for_lock(const struct recorder *r, struct task *t) {
 static void word_piece(struct batch *b, struct task *t, uint64_t address, size_t size, bool atomic) {
     uint64_t value = 0;
     if (!tracee_read(t->tid, t->mm->mem_fd, address, &value, size)) return;
-    batch_piece(b, PIECE_VALUE, 0);
-    memcpy(batch_last(b)->v, (uint64_t[]){address, value, size, atomic}, 4 * sizeof(uint64_t));
+    batch_piece(b, PIECE_WORD, 0);
+    batch_last(b)->word = (struct piece_word){address, value, size, atomic};
 }
 
 // The child that a wait4 or waitid waits for, 0: any of several.
@@ -269,14 +269,13 @@ static enum wait_kind wait_of_file(const struct awaited_file *f) {
 // Of several files, the first one.
 static void file_pieces(struct batch *b, const struct stuck_set *s, const struct file_wait *w,
                         struct piece *wait) {
-    wait->v[1] = (uint64_t)w->all[0].fd;
-    wait->v[2] = w->all[0].id;
+    wait->wait.object = (uint64_t)w->all[0].fd;
+    wait->wait.id = w->all[0].id;
     for (size_t i = 0; i < s->ends.count; i++) {
         const struct file_end *e = &s->ends.all[i];
         if (e->file != &w->all[0] || !e->far || !e->process) continue;
-        batch_piece(b, PIECE_VALUE, 0);
-        batch_last(b)->v[0] = (uint64_t)e->process->pid;
-        batch_last(b)->v[1] = (uint64_t)e->fd;
+        batch_piece(b, PIECE_PEER, 0);
+        batch_last(b)->peer = (struct piece_peer){(uint64_t)e->process->pid, (uint64_t)e->fd};
     }
 }
 
@@ -290,10 +289,10 @@ static void log_stuck(struct recorder *r, const struct stuck_set *s, const struc
     if (proved) b.e.flags |= EVF_PROVED;
     batch_piece(&b, PIECE_WAIT, 0);
     struct piece *p = batch_last(&b); // until the next piece
-    p->v[0] = c->kind;
-    if (c->kind == WAIT_CHILD) p->v[1] = awaited(t);
-    if (c->kind == WAIT_FUTEX || c->kind == WAIT_TIMED) p->v[1] = t->args[0];
-    if (loops(t)) p->v[3] = t->loop->seen;
+    p->wait.kind = c->kind;
+    if (c->kind == WAIT_CHILD) p->wait.object = awaited(t);
+    if (c->kind == WAIT_FUTEX || c->kind == WAIT_TIMED) p->wait.object = t->args[0];
+    if (loops(t)) p->wait.seen = t->loop->seen;
     if (c->kind == WAIT_FUTEX) word_piece(&b, t, t->args[0], 4, false);
     if (c->files) file_pieces(&b, s, c->files, p);
     for (int i = 0; loops(t) && i < t->loop->word_count; i++)

@@ -84,10 +84,10 @@ static int check_digest(struct replay *r, struct rf_error *err) {
         struct vtask *v = vtask_find(r, r->event.tid);
         if (!v || !v->space) continue;
         uint64_t have = memory_digest(v->space->pid, v->space->mem_fd, NULL);
-        if (have == p->v[0]) continue;
+        if (have == p->digest.value) continue;
         return diverged(err, &r->event, v,
                         "memory differs after this event: digest recorded 0x%llx, replayed 0x%llx",
-                        (unsigned long long)p->v[0], (unsigned long long)have);
+                        (unsigned long long)p->digest.value, (unsigned long long)have);
     }
     return 0;
 }

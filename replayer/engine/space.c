@@ -233,20 +233,22 @@ static struct shared_object *shared_object(struct replay *r, uint64_t identity, 
 int space_write_file(struct replay *r, const struct piece *p, struct rf_error *err) {
     for (size_t i = 0; i < r->object_count; i++) {
         struct shared_object *o = &r->objects[i];
-        if (o->identity != p->v[0]) continue;
-        bool cut = p->v[2] == 1;
-        if (cut ? p->v[1] > 1ull << 40 || ftruncate(o->fd, (off_t)p->v[1]) < 0
-                : pwrite(o->fd, p->data, p->len, (off_t)p->v[1]) != (ssize_t)p->len)
+        if (o->identity != p->file.identity) continue;
+        bool cut = p->file.cut == 1;
+        off_t offset = (off_t)p->file.offset;
+        if (cut ? p->file.offset > 1ull << 40 || ftruncate(o->fd, offset) < 0
+                : pwrite(o->fd, p->data, p->len, offset) != (ssize_t)p->len)
             return rf_fail_errno(err, RF_CANNOT, "cannot write into a memory file");
-        if (cut) o->size = p->v[1];
+        if (cut) o->size = p->file.offset;
     }
     return 0;
 }
 
 int space_map(struct replay *r, struct space *s, const struct piece *map, const struct piece *share,
               bool exec_image, struct rf_error *err) {
-    uint64_t address = map->v[0], length = up(map->v[1]), blob = map->v[4], offset = map->v[5];
-    int prot = (int)map->v[2] & (PROT_READ | PROT_WRITE | PROT_EXEC), flags = (int)map->v[3];
+    const struct piece_map *m = &map->map;
+    uint64_t address = m->address, length = up(m->length), blob = m->blob, offset = m->offset;
+    int prot = (int)m->prot & (PROT_READ | PROT_WRITE | PROT_EXEC), flags = (int)m->flags;
     const char *name = intern(r, map->data, map->len);
     if (bad_range(address, length) || offset & 4095)
         return rf_fail(err, RF_BAD_TRACE, "event %llu maps the impossible range 0x%llx+0x%llx",
@@ -266,8 +268,8 @@ int space_map(struct replay *r, struct space *s, const struct piece *map, const 
     uint64_t identity = 0, flag = MAP_PRIVATE;
     if (share) {
         struct shared_object *o =
-            shared_object(r, identity = share->v[0], blob,
-                          offset + length > share->v[1] ? offset + length : share->v[1], err);
+            shared_object(r, identity = share->share.identity, blob,
+                          offset + length > share->share.size ? offset + length : share->share.size, err);
         if (!o) return -1;
         fd = o->fd;
         flag = MAP_SHARED;

@@ -24,9 +24,9 @@ static void wanted(const struct event *e, struct state_want *w) {
     tracee_gprs(u, w->gpr);
     w->rflags = u->eflags;
     size_t i = 0;
-    for (const struct piece *p; (p = event_piece(e, PIECE_VALUE, &i)) && w->word_count < 8;) {
-        w->words[w->word_count].address = p->v[0];
-        w->words[w->word_count++].value = p->v[1];
+    for (const struct piece *p; (p = event_piece(e, PIECE_WORD, &i)) && w->word_count < 8;) {
+        w->words[w->word_count].address = p->word.address;
+        w->words[w->word_count++].value = p->word.value;
     }
 }
 
@@ -44,9 +44,9 @@ static bool plausible(const struct loop_site *s, const struct event *e) {
 // More words than the stub compares.
 static bool same_words(struct vtask *v, const struct event *e) {
     size_t i = 0;
-    for (const struct piece *p; (p = event_piece(e, PIECE_VALUE, &i));) {
+    for (const struct piece *p; (p = event_piece(e, PIECE_WORD, &i));) {
         uint64_t value;
-        if (!space_read(v->space, p->v[0], &value, 8) || value != p->v[1]) return false;
+        if (!space_read(v->space, p->word.address, &value, 8) || value != p->word.value) return false;
     }
     return true;
 }
@@ -67,7 +67,7 @@ int state_search(struct replay *r, struct vtask *v, const struct event *e, struc
     struct state_want want;
     size_t patch_len = 1, stub_len = 0, displaced = 0;
     uint64_t trap_pc = e->regs.rip + 1;
-    bool compare = p && p->len == sizeof site;
+    bool compare = p;
     if (compare) memcpy(&site, p->data, sizeof site);
     wanted(e, &want);
     compare = compare && plausible(&site, e) &&

@@ -29,15 +29,16 @@ enum { ERESTARTSYS = 512, ERESTARTNOINTR = 513, ERESTARTNOHAND = 514, ERESTART_R
 
 static int write_mem(struct replay *r, const struct event *e, struct vtask *v, struct space *s,
                      const struct piece *p, struct rf_error *err) {
-    if (p->v[0] + p->len > REPLAY_PAGE && p->v[0] < REPLAY_PAGE + 4096)
+    uint64_t address = p->kind == PIECE_MEM ? p->mem.address : p->childmem.address;
+    if (address + p->len > REPLAY_PAGE && address < REPLAY_PAGE + 4096)
         return rf_fail(err, RF_BAD_TRACE, "event %llu writes to refork's own page",
                        (unsigned long long)e->number);
-    if (space_poke(s, p->v[0], p->data, p->len)) {
-        if (r->watch.address && s->id == r->watch.space) watch_kernel_write(r, v, p->v[0], p->len);
+    if (space_poke(s, address, p->data, p->len)) {
+        if (r->watch.address && s->id == r->watch.space) watch_kernel_write(r, v, address, p->len);
         return 0;
     }
     return diverged(err, e, v, "%zu bytes at 0x%llx were written in the recording and cannot be in replay",
-                    p->len, (unsigned long long)p->v[0]);
+                    p->len, (unsigned long long)address);
 }
 
 static void echo(struct replay *r, struct vtask *v, const void *bytes, size_t len) {
@@ -50,20 +51,20 @@ static void echo(struct replay *r, struct vtask *v, const void *bytes, size_t le
 
 static int check_hash(struct replay *r, const struct event *e, struct vtask *v, const struct piece *p,
                       struct rf_error *err) {
-    uint64_t len = p->v[1];
+    uint64_t address = p->hash.address, len = p->hash.length;
     if (len > 1ull << 31)
         return rf_fail(err, RF_BAD_TRACE, "event %llu: impossible length of written data",
                        (unsigned long long)e->number);
     char small[8192], *bytes = len <= sizeof small ? small : malloc(len);
     int result = 0;
-    if (!bytes || !space_read(v->space, p->v[0], bytes, len))
+    if (!bytes || !space_read(v->space, address, bytes, len))
         result = diverged(err, e, v, "the %llu bytes at 0x%llx that the program wrote cannot be read",
-                          (unsigned long long)len, (unsigned long long)p->v[0]);
-    else if (XXH3_64bits(bytes, len) != p->v[2])
+                          (unsigned long long)len, (unsigned long long)address);
+    else if (XXH3_64bits(bytes, len) != p->hash.xxh3)
         result = diverged(
             err, e, v,
             "the program wrote other data than in the recording (%llu bytes at 0x%llx); replayed: \"%.60s\"",
-            (unsigned long long)len, (unsigned long long)p->v[0], bytes);
+            (unsigned long long)len, (unsigned long long)address, bytes);
     else
         echo(r, v, bytes, len);
     if (bytes != small) free(bytes);
@@ -82,9 +83,6 @@ static int apply_pieces(struct replay *r, const struct event *e, struct vtask *v
             break;
         case PIECE_REGS:
             if (e->kind == EV_BIRTH) break;
-            if (p->len != sizeof v->pub.regs)
-                return rf_fail(err, RF_BAD_TRACE, "event %llu: registers of an odd size",
-                               (unsigned long long)e->number);
             memcpy(&v->pub.regs, p->data, sizeof v->pub.regs);
             break;
         case PIECE_FILE:
@@ -261,12 +259,12 @@ static int on_exec(struct replay *r, const struct event *e, struct vtask *v, str
     s->refs = 1;
     v->at_entry = v->pub.in_syscall = false;
     v->restart = 0;
-    const struct piece *value = event_piece(e, PIECE_VALUE, NULL);
-    if (value) s->stack_limit = value->v[0];
+    const struct piece *limit = event_piece(e, PIECE_LIMIT, NULL);
+    if (limit) s->stack_limit = limit->limit.stack;
     for (size_t i = 0; i < e->piece_count; i++) {
         const struct piece *p = &e->pieces[i];
         if (p->kind == PIECE_MAP && space_map(r, s, p, NULL, true, err) < 0) return -1;
-        if (p->kind == PIECE_TEXT && p->v[0] == TEXT_NAME) set_name(v, p->data ? p->data : "", p->len);
+        if (p->kind == PIECE_TEXT && p->text.kind == TEXT_NAME) set_name(v, p->data ? p->data : "", p->len);
     }
     return apply_pieces(r, e, v, err);
 }
@@ -318,8 +316,8 @@ static int on_trap(struct replay *r, const struct event *e, struct vtask *v, str
 }
 
 static int on_signal(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
-    if (e->aux == 1 && run_to_syscall(r, e, v, err) < 0) return -1;
-    if (e->aux == 2 && run_to_signal(r, e, v, e->nr, err) < 0) return -1;
+    if (e->aux == SIGNAL_AT_ENTRY && run_to_syscall(r, e, v, err) < 0) return -1;
+    if (e->aux == SIGNAL_BY_INSTRUCTION && run_to_signal(r, e, v, e->nr, err) < 0) return -1;
     v->restart = 0; // the frame says how the interrupted call goes on
     v->at_entry = false;
     return apply_pieces(r, e, v, err);
@@ -330,7 +328,7 @@ static int on_state(struct replay *r, const struct event *e, struct vtask *v, st
     if (state_search(r, v, e, err) < 0) return -1;
     struct loop_site site;
     const struct piece *p = event_piece(e, PIECE_SITE, NULL);
-    if (p && p->len == sizeof site) {
+    if (p) {
         memcpy(&site, p->data, sizeof site);
         break_sites_add(v->space, &site);
     }
@@ -421,7 +419,7 @@ int step_event(struct replay *r, const struct event *e, struct rf_error *err) {
     if (steps[e->kind].needs_task && (!v || !v->space))
         return rf_fail(err, RF_BAD_TRACE, "event %llu is of task %d, which does not exist then",
                        (unsigned long long)e->number, e->tid);
-    bool regs = steps[e->kind].needs_regs || (e->kind == EV_SIGNAL && e->aux);
+    bool regs = steps[e->kind].needs_regs || (e->kind == EV_SIGNAL && e->aux != SIGNAL_AT_LANDMARK);
     if (regs && !(e->flags & EVF_REGS))
         return rf_fail(err, RF_BAD_TRACE, "event %llu lacks its registers", (unsigned long long)e->number);
     if (e->kind == EV_EXEC && v && !v->space) v = NULL;

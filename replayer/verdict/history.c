@@ -76,7 +76,7 @@ static void append_text(char *out, size_t size, const struct piece *p) {
 static void texts(const struct event *e, uint64_t kind, char *out, size_t size) {
     size_t from = 0;
     for (const struct piece *p; (p = event_piece(e, PIECE_TEXT, &from));)
-        if (p->v[0] == kind) append_text(out, size, p);
+        if (p->text.kind == kind) append_text(out, size, p);
 }
 
 static void on_exec(struct history *h, const struct event *e) {
@@ -249,15 +249,14 @@ static void on_stuck(struct history *h, const struct event *e, size_t life) {
     struct stuck s = {.event = e->number, .life = life, .proved = e->flags & EVF_PROVED, .main = e->aux == 1};
     size_t from = 0;
     const struct piece *wait = event_piece(e, PIECE_WAIT, NULL);
-    s.wait = wait && wait->v[0] < WAIT_KINDS ? (enum wait_kind)wait->v[0] : WAIT_OUTSIDE;
-    s.object = wait ? wait->v[1] : 0;
-    bool file = stuck_on_file(&s);
-    for (const struct piece *p; (p = event_piece(e, PIECE_VALUE, &from));) {
-        if (file && s.end_count < STUCK_ENDS)
-            s.ends[s.end_count++] = (struct fd_end){(int)p->v[0], (int)p->v[1]};
-        else if (!file && s.word_count < STUCK_WORDS && p->v[2] >= 1 && p->v[2] <= 8)
-            s.words[s.word_count++] = (struct polled_word){p->v[0], p->v[1], (unsigned)p->v[2], p->v[3] == 1};
-    }
+    s.wait = wait ? (enum wait_kind)wait->wait.kind : WAIT_OUTSIDE;
+    s.object = wait ? wait->wait.object : 0;
+    for (const struct piece *p; (p = event_piece(e, PIECE_PEER, &from)) && s.end_count < STUCK_ENDS;)
+        s.ends[s.end_count++] = (struct fd_end){(int)p->peer.pid, (int)p->peer.fd};
+    from = 0;
+    for (const struct piece *p; (p = event_piece(e, PIECE_WORD, &from)) && s.word_count < STUCK_WORDS;)
+        s.words[s.word_count++] =
+            (struct polled_word){p->word.address, p->word.value, (unsigned)p->word.size, p->word.atomic == 1};
     add_stuck(h, s);
 }
 
@@ -326,19 +325,21 @@ static void on_death(struct history *h, const struct event *e, size_t life) {
 }
 
 static void on_end(struct history *h, const struct event *e) {
-    char status[64] = "";
-    h->end_reason[0] = 0;
-    texts(e, TEXT_MESSAGE, h->end_reason, sizeof h->end_reason - sizeof status);
-    h->cut_short = !strcmp(h->end_reason, "stopped from outside") ||
-                   !strcmp(h->end_reason, "stopped by refork: its time is over");
-    if (strcmp(h->end_reason, "ended by itself")) return;
-    if (e->flags & EVF_KILLED) {
+    const size_t size = sizeof h->end_reason;
+    const char *text = end_reason_text(e->nr);
+    h->cut_short = e->nr == END_FROM_OUTSIDE || e->nr == END_TIME_OVER;
+    if (e->nr == END_FAILED) {
+        h->end_reason[0] = 0;
+        texts(e, TEXT_MESSAGE, h->end_reason, size);
+    } else if (e->nr != END_BY_ITSELF) {
+        snprintf(h->end_reason, size, "%s", text);
+    } else if (e->flags & EVF_KILLED) {
         const char *name = sigabbrev_np((int)e->ret);
-        snprintf(status, sizeof status, ", killed by signal %d (SIG%s)", (int)e->ret, name ? name : "?");
+        snprintf(h->end_reason, size, "%s, killed by signal %d (SIG%s)", text, (int)e->ret,
+                 name ? name : "?");
     } else {
-        snprintf(status, sizeof status, ", status %d", (int)e->ret);
+        snprintf(h->end_reason, size, "%s, status %d", text, (int)e->ret);
     }
-    strcat(h->end_reason, status);
 }
 
 // The life that goes on. Most events are of a task that was here a moment ago.

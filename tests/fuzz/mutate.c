@@ -398,7 +398,7 @@ static int make(const char *path) {
     struct rf_error err = {0};
     struct trace_writer *w;
     if (trace_create(path, &header, -1, &w, &err) < 0) goto failed;
-    uint8_t data[700];
+    uint8_t data[1 << 12];
     uint64_t id;
     for (size_t i = 0; i < sizeof data; i++)
         data[i] = (uint8_t)rng();
@@ -413,18 +413,26 @@ static int make(const char *path) {
                               .v = {rng() % 5, 0x1000, 5, 2, 1, 0},
                               .data = data + n,
                               .len = rng() % 40};
-            if (kind == PIECE_REGS) p.data = &regs, p.len = sizeof regs;
+            const int size = piece_size((int)kind);
+            if (size >= 0) p.len = (size_t)size;
+            if (kind == PIECE_REGS) p.data = &regs;
+            if (kind == PIECE_WAIT) p.wait.kind = WAIT_FUTEX;
+            if (kind == PIECE_WORD) p.word.size = 1 + rng() % 8;
             if (p.len == 0) p.data = NULL;
             pieces[count++] = p;
         }
         struct event e = {.kind = (uint8_t)(1 + n % (EV_KINDS - 1)),
-                          .flags = (uint8_t)(rng() & 0xff),
+                          .flags = (uint8_t)(rng() & EVF_ALL),
                           .tid = (int32_t)(100 + n % 5),
                           .nr = (int32_t)(n % 7),
                           .ret = (int64_t)(rng() % 3) - 1,
                           .time_us = 10 * n,
                           .pieces = pieces,
                           .piece_count = count};
+        if (e.kind == EV_TRAP || e.kind == EV_SIGNAL || e.kind == EV_END)
+            e.nr = (int32_t)(1 + n % END_FAILED);
+        if (e.kind == EV_SIGNAL) e.aux = n % SIGNAL_PLACES;
+        if (e.kind == EV_BREAK) e.nr = n & 1;
         if (e.flags & EVF_REGS) e.regs = regs;
         if (e.kind == EV_BIRTH) e.ret = 100 + n % 9, e.aux = 100;
         if (trace_append(w, &e, &err) < 0 || (n % 40 == 39 && trace_flush(w, &err) < 0)) goto failed;

@@ -37,7 +37,7 @@ static void test_crc32c(void **state) {
 // The example of docs/trace-format.md. Other bytes are another format: bump TRACE_FORMAT.
 static void test_bytes_of_an_event(void **state) {
     (void)state;
-    struct piece piece = {.kind = PIECE_MEM, .v = {0x7fffffffde00}, .data = "x", .len = 1};
+    struct piece piece = {.kind = PIECE_MEM, .mem = {0x7fffffffde00}, .data = "x", .len = 1};
     struct event e = {.kind = EV_SYSCALL,
                       .flags = EVF_REGS,
                       .tid = 42,
@@ -53,7 +53,7 @@ static void test_bytes_of_an_event(void **state) {
     e.ret = 1;
     uint8_t *end = codec_encode(c, &e, first_end);
     static const uint8_t want[] = {0x02, 0xc8, 0x0a, 0x02, 0x01, 0x01, 0x00, 0x01, 0x78};
-    assert_int_equal(TRACE_FORMAT, 3);
+    assert_int_equal(TRACE_FORMAT, 4);
     assert_int_equal(end - first_end, sizeof want);
     assert_memory_equal(first_end, want, sizeof want);
     free(buffer);
@@ -303,12 +303,12 @@ static void test_amend(void **state) {
 static void append_syscalls(struct trace_writer *w, int count) {
     uint64_t seed = 1, time = 0;
     struct event e = {.kind = EV_SYSCALL, .flags = EVF_REGS, .tid = 4711, .ret = 1};
-    struct piece piece = {.kind = PIECE_MEM, .v = {0x7fffffffde00}, .len = 1};
+    struct piece piece = {.kind = PIECE_MEM, .mem = {0x7fffffffde00}, .len = 1};
     e.regs.rip = 0x7ffff7e5a0d0;
     e.regs.rsp = 0x7fffffffdd90;
     e.regs.rcx = e.regs.rip;
     e.regs.r11 = 0x246;
-    e.regs.rsi = piece.v[0];
+    e.regs.rsi = piece.mem.address;
     e.regs.rdx = 1;
     e.pieces = &piece;
     e.piece_count = 1;
@@ -369,11 +369,11 @@ static void test_dump(void **state) {
     (void)state;
     struct trace_writer *w = create();
     struct piece texts[] = {
-        {.kind = PIECE_TEXT, .v = {TEXT_PATH}, .data = "/bin/sam\033ple", .len = 12},
-        {.kind = PIECE_TEXT, .v = {TEXT_ARG}, .data = "sample", .len = 6},
-        {.kind = PIECE_TEXT, .v = {TEXT_ARG}, .data = "\xff\xfe", .len = 2},
-        {.kind = PIECE_MAP, .v = {0x400000, 0x1000, 5}, .data = "/bin/sample", .len = 11}};
-    struct piece why = {.kind = PIECE_TEXT, .v = {TEXT_MESSAGE}, .data = "the program ended", .len = 17};
+        {.kind = PIECE_TEXT, .text = {TEXT_PATH}, .data = "/bin/sam\033ple", .len = 12},
+        {.kind = PIECE_TEXT, .text = {TEXT_ARG}, .data = "sample", .len = 6},
+        {.kind = PIECE_TEXT, .text = {TEXT_ARG}, .data = "\xff\xfe", .len = 2},
+        {.kind = PIECE_MAP, .map = {0x400000, 0x1000, 5}, .data = "/bin/sample", .len = 11}};
+    struct piece why = {.kind = PIECE_TEXT, .text = {TEXT_MESSAGE}, .data = "there is no room", .len = 16};
     struct event events[] = {
         {.kind = EV_EXEC, .tid = 10, .pieces = texts, .piece_count = 4},
         {.kind = EV_ENTER, .tid = 10, .nr = SYS_read, .flags = EVF_REGS, .regs = {.rdi = 3, .rdx = 4096}},
@@ -381,7 +381,7 @@ static void test_dump(void **state) {
         {.kind = EV_BIRTH, .tid = 11, .ret = 12, .aux = 12},
         {.kind = EV_SYSCALL, .tid = 11, .nr = SYS_read, .ret = -EAGAIN},
         {.kind = EV_DEATH, .tid = 12, .ret = 11, .flags = EVF_KILLED | EVF_LAST},
-        {.kind = EV_END, .tid = 10, .ret = 3, .time_us = 2500000, .pieces = &why, .piece_count = 1},
+        {.kind = EV_END, .tid = 10, .nr = END_FAILED, .time_us = 2500000, .pieces = &why, .piece_count = 1},
     };
     const int count = sizeof events / sizeof *events;
     for (int i = 0; i < count; i++)
@@ -404,6 +404,7 @@ static void test_dump(void **state) {
     assert_non_null(strstr(text, "/bin/sam\\x1bple"));
     assert_non_null(strstr(text, "-EAGAIN"));
     assert_non_null(strstr(text, "killed by SIGSEGV"));
+    assert_non_null(strstr(text, "could not go on"));
     free(text);
 
     out = open_memstream(&text, &size);
@@ -421,14 +422,14 @@ static void test_dump(void **state) {
 static void test_info(void **state) {
     (void)state;
     struct trace_writer *w = create();
-    struct piece texts[] = {{.kind = PIECE_TEXT, .v = {TEXT_PATH}, .data = "/bin/sample", .len = 11},
-                            {.kind = PIECE_TEXT, .v = {TEXT_ARG}, .data = "\xff\xfe", .len = 2}};
+    struct piece texts[] = {{.kind = PIECE_TEXT, .text = {TEXT_PATH}, .data = "/bin/sample", .len = 11},
+                            {.kind = PIECE_TEXT, .text = {TEXT_ARG}, .data = "\xff\xfe", .len = 2}};
     struct event events[] = {
         {.kind = EV_EXEC, .tid = 10, .pieces = texts, .piece_count = 2},
         {.kind = EV_BIRTH, .tid = 10, .ret = 11, .aux = 10, .flags = EVF_THREAD | EVF_VM},
         {.kind = EV_BIRTH, .tid = 11, .ret = 12, .aux = 12},
         {.kind = EV_DEATH, .tid = 12, .ret = 11, .flags = EVF_KILLED | EVF_LAST},
-        {.kind = EV_END, .tid = 10, .ret = 3, .time_us = 2500000},
+        {.kind = EV_END, .tid = 10, .nr = END_BY_ITSELF, .ret = 3, .time_us = 2500000},
     };
     for (size_t i = 0; i < sizeof events / sizeof *events; i++)
         ok(trace_append(w, &events[i], &err));

@@ -2,6 +2,7 @@
 // by name and byte offset, and never crashes the reader.
 #include "tests/unit/trace_samples.h"
 
+#include "core/code.h"
 #include "core/crc32c.h"
 #include "core/trace_format.h"
 
@@ -146,6 +147,77 @@ static void test_versions(void **state) {
     assert_int_equal(trace_open(folder, &r, &err), -1);
     assert_int_equal(trace_open("/nonexistent", &r, &err), -1);
     free(data);
+}
+
+// ---- events that are not as core/events.def says ----
+
+// The reason why an event that says this is not read.
+static void refused(const struct event *e, const char *why) {
+    struct trace_writer *w = create();
+    struct event good = {.kind = EV_NOTE, .tid = 1}, bad = *e;
+    ok(trace_append(w, &good, &err));
+    ok(trace_append(w, &bad, &err));
+    finish(w);
+    struct trace_reader *r = open_trace();
+    struct rf_error err = {0};
+    struct event got;
+    assert_int_equal(trace_next(r, &got, &err), 1);
+    assert_int_equal(trace_next(r, &got, &err), -1);
+    assert_int_equal(err.status, RF_BAD_TRACE);
+    if (!strstr(err.text, why) || !strstr(err.text, "event 2,")) fail_msg("%s", err.text);
+    trace_close(r);
+}
+
+static void refused_piece(const struct piece *p, const char *why) {
+    struct piece copy = *p;
+    refused(&(struct event){.kind = EV_STUCK, .tid = 1, .pieces = &copy, .piece_count = 1}, why);
+}
+
+static void test_numbers_of_no_enum(void **state) {
+    (void)state;
+    static const char reason[] = "no such reason for the end", place[] = "no such place for a signal";
+    refused(&(struct event){.kind = EV_END}, reason);
+    refused(&(struct event){.kind = EV_END, .nr = END_REASONS}, reason);
+    refused(&(struct event){.kind = EV_END, .nr = -1}, reason);
+    refused(&(struct event){.kind = EV_SIGNAL, .tid = 1, .nr = 6, .aux = SIGNAL_PLACES}, place);
+    refused(&(struct event){.kind = EV_SIGNAL, .tid = 1, .nr = 6, .aux = ~0ull}, place);
+    refused(&(struct event){.kind = EV_SIGNAL, .tid = 1, .nr = 65}, "no such signal");
+    refused(&(struct event){.kind = EV_SIGNAL, .tid = 1, .nr = 0}, "no such signal");
+    refused(&(struct event){.kind = EV_TRAP, .tid = 1, .nr = TRAP_KINDS}, "no such trapped instruction");
+    refused(&(struct event){.kind = EV_BREAK, .tid = 1, .nr = 2}, "no such place for a break");
+    refused(&(struct event){.kind = EV_NOTE, .flags = 128}, "no such flag");
+    refused_piece(&(struct piece){.kind = PIECE_TEXT, .text = {TEXT_KINDS}}, "no such kind of text");
+    refused_piece(&(struct piece){.kind = PIECE_WAIT, .wait = {WAIT_KINDS}}, "no such kind of wait");
+    refused_piece(&(struct piece){.kind = PIECE_WAIT, .wait = {WAIT_OUTSIDE}}, "no such kind of wait");
+    refused_piece(&(struct piece){.kind = PIECE_WORD, .word = {.size = 9}}, "a word has 1 to 8 bytes");
+    refused_piece(&(struct piece){.kind = PIECE_WORD, .word = {.size = 1ull << 63}},
+                  "a word has 1 to 8 bytes");
+}
+
+static void test_pieces_of_a_wrong_size(void **state) {
+    (void)state;
+    static const char size[] = "a piece's data has a wrong size";
+    static const char zeros[4096];
+    static const struct {
+        int kind;
+        size_t size;
+    } kinds[] = {
+        {PIECE_REGS, sizeof(struct user_regs_struct)},
+        {PIECE_SIGINFO, sizeof(siginfo_t)},
+        {PIECE_SITE, sizeof(struct loop_site)},
+        {PIECE_HASH, 0},
+        {PIECE_PEER, 0},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct piece p = {.kind = (uint8_t)kinds[i].kind, .data = zeros, .len = kinds[i].size + 1};
+        refused_piece(&p, size);
+        if (!kinds[i].size) continue;
+        p.len = kinds[i].size - 1;
+        refused_piece(&p, size);
+        p.len = 0;
+        p.data = NULL;
+        refused_piece(&p, size);
+    }
 }
 
 // ---- damage ----
@@ -303,6 +375,8 @@ int main(void) {
         cmocka_unit_test(test_killed_writer),
         cmocka_unit_test(test_disk_full),
         cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_numbers_of_no_enum),
+        cmocka_unit_test(test_pieces_of_a_wrong_size),
         cmocka_unit_test(test_truncation_at_every_byte),
         cmocka_unit_test(test_every_bit),
         cmocka_unit_test(test_verify),

@@ -53,7 +53,7 @@ static const struct event rows[] = {
     {.kind = EV_SYSCALL, .tid = CHILD, .nr = SYS_getpid, .ret = -2},
     {.kind = EV_DEATH, .tid = CHILD, .ret = 3, .flags = EVF_LAST},
     {.kind = EV_EXIT, .tid = MAIN, .nr = SYS_wait4, .ret = CHILD},
-    {.kind = EV_END, .tid = MAIN},
+    {.kind = EV_END, .tid = MAIN, .nr = END_BY_ITSELF},
 };
 enum { LAST = sizeof rows / sizeof *rows - 1 };
 
@@ -72,7 +72,7 @@ static int set_up(void **state) {
     if (trace_create(path, &header, -1, &w, &err)) fail_msg("%s", err.text);
     for (int i = 1; i <= LAST; i++) {
         struct event e = rows[i];
-        struct piece name = {.kind = PIECE_TEXT, .v = {TEXT_PATH}, .data = "/usr/bin/prog", .len = 13};
+        struct piece name = {.kind = PIECE_TEXT, .text = {TEXT_PATH}, .data = "/usr/bin/prog", .len = 13};
         e.time_us = (uint64_t)i * 10;
         e.pieces = e.kind == EV_EXEC ? &name : NULL;
         e.piece_count = e.kind == EV_EXEC;

@@ -63,16 +63,38 @@ struct sample {
     struct user_regs_struct regs[40];
 };
 
+// As event_fault wants it: what is no number of its enum becomes one, data gets the size of its kind.
+static inline void make_good(struct sample *s, size_t i, uint64_t number) {
+    struct piece *p = &s->pieces[i];
+    if (p->kind == PIECE_TEXT) p->text.kind = number % TEXT_KINDS;
+    if (p->kind == PIECE_WAIT) p->wait.kind = WAIT_FUTEX + number % (WAIT_KINDS - WAIT_FUTEX);
+    if (p->kind == PIECE_WORD) p->word.size = 1 + number % 8;
+    const int size = piece_size(p->kind);
+    if (size < 0) return;
+    p->len = (size_t)size;
+    p->data = p->len ? bytes + number % 4096 : NULL;
+    if (p->kind != PIECE_REGS) return;
+    memcpy(&s->regs[i], p->data, sizeof s->regs[i]);
+    p->data = &s->regs[i];
+}
+
 static inline void make_event(struct sample *s, uint64_t seed, size_t largest) {
     uint64_t state = seed;
     memset(s, 0, sizeof *s);
     struct event *e = &s->event;
     e->kind = (uint8_t)(1 + rng(&state) % (EV_KINDS - 1));
-    e->flags = (uint8_t)rng(&state);
+    e->flags = (uint8_t)rng(&state) & EVF_ALL;
     e->tid = rng(&state) % 8 ? (int32_t)(1000 + rng(&state) % 4) : (int32_t)rng(&state);
     e->nr = (int32_t)rng_value(&state);
     e->ret = (int64_t)rng_value(&state);
     e->aux = rng_value(&state);
+    if (e->kind == EV_TRAP) e->nr = (int32_t)(TRAP_RDTSC + rng(&state) % (TRAP_KINDS - TRAP_RDTSC));
+    if (e->kind == EV_BREAK) e->nr = (int32_t)(rng(&state) % 2);
+    if (e->kind == EV_END) e->nr = (int32_t)(END_BY_ITSELF + rng(&state) % (END_REASONS - END_BY_ITSELF));
+    if (e->kind == EV_SIGNAL) {
+        e->nr = (int32_t)(1 + rng(&state) % 64);
+        e->aux = rng(&state) % SIGNAL_PLACES;
+    }
     e->time_us = seed % 16 ? seed * 3 : rng_value(&state);
     if (e->flags & EVF_REGS) {
         uint64_t regs[27] = {0};
@@ -89,10 +111,7 @@ static inline void make_event(struct sample *s, uint64_t seed, size_t largest) {
             p->v[v] = rng_value(&state);
         p->len = rng(&state) % 64 == 0 ? rng(&state) % largest : rng(&state) % 30;
         p->data = p->len ? bytes + rng(&state) % (BYTES - p->len) : NULL;
-        if (p->kind != PIECE_REGS || rng(&state) % 4 == 0) continue;
-        memcpy(&s->regs[i], bytes + rng(&state) % 4096, sizeof s->regs[i]);
-        p->data = &s->regs[i];
-        p->len = sizeof s->regs[i];
+        make_good(s, i, rng(&state));
     }
 }
 
