@@ -3,22 +3,25 @@
 // and everything here that looks at code (loop sites, trapped instructions, digests) sees the program's own bytes.
 // An arrival is an instruction executed that leads to the address: a task that starts there, because its last
 // landmark is there, has not come to it.
+#include "recorder/breakpoints.h"
 #include "core/annex.h"
-#include "recorder/engine.h"
+#include "recorder/own_code.h"
+#include "recorder/space.h"
+#include "recorder/task.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct breakpoint *breakpoint_at(struct mm *mm, uint64_t pc) {
-    for (int i = 0; i < mm->break_count; i++)
-        if (mm->breaks[i].address == pc && mm->breaks[i].on) return &mm->breaks[i];
+    for (int i = 0; i < mm->breaks.count; i++)
+        if (mm->breaks.all[i].address == pc && mm->breaks.all[i].on) return &mm->breaks.all[i];
     return NULL;
 }
 
 bool breakpoints_within(const struct mm *mm, uint64_t start, uint64_t end) {
-    for (int i = 0; i < mm->break_count; i++)
-        if (mm->breaks[i].address >= start && mm->breaks[i].address < end) return true;
+    for (int i = 0; i < mm->breaks.count; i++)
+        if (mm->breaks.all[i].address >= start && mm->breaks.all[i].address < end) return true;
     return false;
 }
 
@@ -42,13 +45,12 @@ static const char *unsuitable(struct task *t, uint64_t address) {
     return NULL;
 }
 
-const char *breakpoint_add(struct recorder *r, struct task *t, uint64_t address, unsigned role, bool on) {
-    (void)r;
+const char *breakpoint_add(struct task *t, uint64_t address, unsigned role, bool on) {
     struct mm *mm = t->mm;
-    for (int i = 0; i < mm->break_count; i++)
-        if (mm->breaks[i].address == address) {
-            mm->breaks[i].roles |= role;
-            if (on) mm->breaks[i].on |= role;
+    for (int i = 0; i < mm->breaks.count; i++)
+        if (mm->breaks.all[i].address == address) {
+            mm->breaks.all[i].roles |= role;
+            if (on) mm->breaks.all[i].on |= role;
             return NULL;
         }
     if (annex_contains(address) || in_site_stub(mm, address)) return "it is in refork's own code";
@@ -57,112 +59,44 @@ const char *breakpoint_add(struct recorder *r, struct task *t, uint64_t address,
     if (why) return why;
     if (!tracee_read(t->tid, mm->mem_fd, address, &original, 1)) return "it cannot be read";
     if (original == 0xcc) return "refork carries out the instruction there itself";
-    if (mm->break_count == mm->break_room) {
-        mm->break_room = mm->break_room ? mm->break_room * 2 : 8;
-        mm->breaks = realloc(mm->breaks, (size_t)mm->break_room * sizeof *mm->breaks);
-        rf_assert(mm->breaks);
+    if (mm->breaks.count == mm->breaks.room) {
+        mm->breaks.room = mm->breaks.room ? mm->breaks.room * 2 : 8;
+        mm->breaks.all = realloc(mm->breaks.all, (size_t)mm->breaks.room * sizeof *mm->breaks.all);
+        rf_assert(mm->breaks.all);
     }
-    mm->breaks[mm->break_count++] = (struct breakpoint){address, original, role, on ? role : 0, 0, 0};
+    mm->breaks.all[mm->breaks.count++] = (struct breakpoint){address, original, role, on ? role : 0, 0, 0};
     return NULL;
 }
 
 void breakpoints_switch(struct mm *mm, unsigned role, bool on) {
-    for (int i = 0; i < mm->break_count; i++) {
-        struct breakpoint *b = &mm->breaks[i];
+    for (int i = 0; i < mm->breaks.count; i++) {
+        struct breakpoint *b = &mm->breaks.all[i];
         b->on = on ? b->on | (b->roles & role) : b->on & ~role;
     }
 }
 
 void breakpoints_unmapped(struct mm *mm, uint64_t start, uint64_t end) {
-    for (int i = mm->break_count; i-- > 0;)
-        if (mm->breaks[i].address >= start && mm->breaks[i].address < end)
-            mm->breaks[i] = mm->breaks[--mm->break_count];
+    for (int i = mm->breaks.count; i-- > 0;)
+        if (mm->breaks.all[i].address >= start && mm->breaks.all[i].address < end)
+            mm->breaks.all[i] = mm->breaks.all[--mm->breaks.count];
 }
 
 void breakpoints_fork(struct mm *child, const struct mm *parent) {
-    if (!parent->break_count) return;
-    child->breaks = malloc((size_t)parent->break_count * sizeof *child->breaks);
-    rf_assert(child->breaks);
-    memcpy(child->breaks, parent->breaks, (size_t)parent->break_count * sizeof *child->breaks);
-    child->break_count = child->break_room = parent->break_count;
+    if (!parent->breaks.count) return;
+    child->breaks.all = malloc((size_t)parent->breaks.count * sizeof *child->breaks.all);
+    rf_assert(child->breaks.all);
+    memcpy(child->breaks.all, parent->breaks.all, (size_t)parent->breaks.count * sizeof *child->breaks.all);
+    child->breaks.count = child->breaks.room = parent->breaks.count;
 }
 
 void breakpoints_plant(struct mm *mm, bool in) {
-    for (int i = 0; i < mm->break_count; i++) {
-        const struct breakpoint *b = &mm->breaks[i];
+    for (int i = 0; i < mm->breaks.count; i++) {
+        const struct breakpoint *b = &mm->breaks.all[i];
         // Fails when the program is gone; then nobody comes here.
         if (b->on) tracee_write(mm->mem_fd, b->address, in ? (const void *)"\xcc" : &b->original, 1);
     }
 }
 
-static uint64_t count_arrival(struct task *t, uint64_t address) {
-    int i = 0;
-    while (i < t->arrival_count && t->arrivals[i].address != address)
-        i++;
-    if (i == t->arrival_room) {
-        t->arrival_room = i ? i * 2 : 4;
-        t->arrivals = realloc(t->arrivals, (size_t)t->arrival_room * sizeof *t->arrivals);
-        rf_assert(t->arrivals);
-    }
-    if (i == t->arrival_count) t->arrivals[t->arrival_count++] = (struct arrivals){address, 0};
-    return ++t->arrivals[i].count;
-}
-
-static void log_break(struct recorder *r, struct task *t, const struct user_regs_struct *regs,
-                      const struct breakpoint *b, uint64_t count, enum break_place place) {
-    struct batch batch;
-    batch_init(&batch, EV_BREAK, t);
-    batch.e.flags |= EVF_REGS;
-    batch.e.regs = *regs;
-    batch.e.regs.eflags &= ~EFLAGS_IGNORED;
-    batch.e.nr = place;
-    batch.e.ret = (int64_t)b->address;
-    batch.e.aux = count;
-    set_landmark(t, &batch.e.regs);
-    batch_log(r, t, &batch);
-    breakpoint_landed(r, t, b);
-    if (signals_deliverable(r, t)) signal_deliver(r, t, SIGNAL_AT_LANDMARK);
-}
-
-bool breakpoint_arrived(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
-    const struct breakpoint *at = breakpoint_at(t->mm, regs->rip);
-    if (!at) return true;
-    const struct breakpoint b = *at; // the list may change
-    uint64_t count = count_arrival(t, b.address);
-    t->on_break = true;
-    enum break_wish wish = breakpoint_wish(r, t, &b, regs);
-    if (wish == WISH_PASS) return true;
-    int stepped = STEP_HELD;
-    while (wish == WISH_BEHIND && stepped == STEP_HELD)
-        stepped = step_raw(r, t, regs);
-    if (stepped == STEP_GONE) return false; // the instruction faulted, or t was killed
-    log_break(r, t, regs, &b, count, wish == WISH_BEHIND ? BREAK_BEHIND : BREAK_BEFORE);
-    return false;
-}
-
-void breakpoint_trap(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
-    int tid = t->tid;
-    bool stepping = t->stepping;
-    regs->rip--;
-    if (!tracee_set_regs(t->tid, regs)) return; // killed
-    t->stepping = true;
-    breakpoint_arrived(r, t, regs);
-    if (task_find(r, tid) != t) return;
-    t->stepping = stepping;
-    if (!stepping && t->state == TASK_READY) end_stepping(t);
-}
-
-bool breakpoints_leave(struct recorder *r, struct task *t) {
-    struct user_regs_struct regs;
-    if (!t->on_break && !(t->at_landmark && breakpoint_at(t->mm, t->landmark.rip))) return true;
-    if (!tracee_get_regs(t->tid, &regs)) return true;
-    int tid = t->tid;
-    t->on_break = t->stepping = true;
-    bool stepped = true;
-    while (stepped && t->on_break)
-        stepped = step(r, t, &regs);
-    if (task_find(r, tid) != t) return false;
-    t->stepping = false;
-    if (t->state == TASK_READY) end_stepping(t);
-    return stepped;
+void breakpoints_release(struct mm *mm) {
+    free(mm->breaks.all);
 }

@@ -1,4 +1,21 @@
+#include "recorder/engine.h"
 #include "core/clock.h"
+#include "recorder/arrivals.h"
+#include "recorder/breakpoints.h"
+#include "recorder/lifecycle.h"
+#include "recorder/log.h"
+#include "recorder/outside.h"
+#include "recorder/plan/gate.h"
+#include "recorder/plan/strategy.h"
+#include "recorder/plt_clock.h"
+#include "recorder/preempt.h"
+#include "recorder/signals.h"
+#include "recorder/slices.h"
+#include "recorder/space.h"
+#include "recorder/stop.h"
+#include "recorder/syscall.h"
+#include "recorder/waits/spin_loop.h"
+#include "recorder/waits/stuck.h"
 #include "recorder/waits/wait_loop.h"
 
 #include <errno.h>
@@ -13,142 +30,15 @@
 
 enum { FIRST_SPIN_LOOK = 12, TICK_US = 4000, FLUSH_US = 1000000, IDLE_FLUSH_US = 250000 };
 
-static volatile sig_atomic_t interrupts, terminate_signal, ticks;
-
-uint64_t now_us(struct recorder *r) {
-    return r->clock_us = clock_us(CLOCK_MONOTONIC) - r->start_us;
-}
-
-uint64_t recent_us(struct recorder *r) {
-    static int seen;
-    if (ticks == seen && ++r->clock_age % 16) return r->clock_us;
-    seen = ticks;
-    return now_us(r);
-}
-
-void set_landmark(struct task *t, const struct user_regs_struct *regs) {
-    t->landmark = *regs;
-    t->at_landmark = true;
-    t->stepped = false;
-    t->interrupt_wanted = 0;
-    t->on_break = t->at_tick = false;
-    t->arrival_count = 0;
-}
-
-struct task *task_find(struct recorder *r, int tid) {
-    for (struct task *t = r->tasks; t; t = t->next)
-        if (t->tid == tid) return t;
-    return NULL;
-}
-
-struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm *mm) {
-    struct task *t = calloc(1, sizeof *t);
-    rf_assert(t);
-    t->tid = tid;
-    t->process = p;
-    p->refs++;
-    t->mm = mm;
-    t->number = ++r->task_numbers;
-    t->state = TASK_READY;
-    t->busy_look = FIRST_SPIN_LOOK;
-    struct task **link = &r->tasks;
-    while (*link)
-        link = &(*link)->next;
-    *link = t;
-    return t;
-}
-
-static void process_unref(struct recorder *r, struct process *p) {
-    if (--p->refs > 0) return;
-    if (--p->sighand->refs == 0) free(p->sighand);
-    for (struct process **link = &r->processes; *link; link = &(*link)->next)
-        if (*link == p) {
-            *link = p->next;
-            break;
-        }
-    free(p);
-}
-
-// t is reaped (or has become another task at an exec): forgets it.
-void task_ended(struct recorder *r, struct task *t, int status) {
-    if (r->gate) gate_ended(r, t, status);
-    if (t->process->refs == 1 && t->process->pid == r->leader) {
-        r->result->signaled = WIFSIGNALED(status);
-        r->result->status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
-        r->leader = 0;
-    }
-    for (struct task **link = &r->tasks; *link; link = &(*link)->next)
-        if (*link == t) {
-            *link = t->next;
-            break;
-        }
-    while (t->signals) {
-        struct held_signal *s = t->signals;
-        t->signals = s->next;
-        free(s);
-    }
-    if (r->current == t) r->current = NULL;
-    if (r->unlogged == t) r->unlogged = NULL;
-    if (t->fds) fdtable_unref(t->fds);
-    scratch_release(t);
-    loop_free(t);
-    mm_unref(t->mm);
-    process_unref(r, t->process);
-    free(t->arrivals);
-    free(t);
-}
-
-bool wait_stop(struct recorder *r, struct task *t, int *status) {
-    for (;;) {
-        pid_t got = waitpid(t->tid, status, __WALL);
-        if (got == t->tid) return true;
-        if (got < 0 && errno == EINTR) {
-            if (terminate_signal) {
-                kill(t->process->pid, terminate_signal);
-                terminate_signal = 0;
-            }
-            if (t->state == TASK_RUNNING && !t->in_syscall) preempt_tick(r, t);
-            continue;
-        }
-        return false; // ECHILD: gone
-    }
-}
-
-bool run_until_stop(struct recorder *r, struct task *t, int request, int signal, int *status) {
-    if (ptrace(request, t->tid, 0, signal) < 0 && errno != ESRCH) {
-        recorder_fail(r, "cannot resume task %d: %s", t->tid, strerror(errno));
-        return false;
-    }
-    t->in_signal_stop = false;
-    // ESRCH: killed meanwhile; its exit stop is on the way.
-    return wait_stop(r, t, status);
-}
-
-void take_stop(struct recorder *r, struct task *t, int status) {
-    (void)r;
-    t->stop = status;
-    t->stop_pending = true;
-    t->state = TASK_RETURNED;
-}
-
-// Only of tasks that are not running: the running one's stop belongs to wait_stop.
-void collect_stops(struct recorder *r) {
-    for (struct task *t = r->tasks; t; t = t->next) {
-        int status;
-        if (t->state != TASK_IN_KERNEL && t->state != TASK_JOB_STOPPED) continue;
-        if (waitpid(t->tid, &status, __WALL | WNOHANG) == t->tid) take_stop(r, t, status);
-    }
-}
-
 static void group_stop(struct recorder *r, struct task *t, int sig) {
     if (sig == SIGTRAP && t->stepping) return;
-    if (sig == SIGTRAP && t->state == TASK_READY && !t->in_syscall) {
+    if (sig == SIGTRAP && t->state == TASK_READY && !t->call.inside) {
         preempt_busy(r, t);
         return;
     }
     if (sig == SIGTRAP) { // the end of a job stop, or a PTRACE_INTERRUPT that came too late to matter
-        t->state = t->in_syscall ? TASK_IN_KERNEL : TASK_READY;
-        if (t->in_syscall) ptrace(PTRACE_SYSCALL, t->tid, 0, 0);
+        t->state = t->call.inside ? TASK_IN_KERNEL : TASK_READY;
+        if (t->call.inside) ptrace(PTRACE_SYSCALL, t->tid, 0, 0);
         return;
     }
     t->state = TASK_JOB_STOPPED;
@@ -166,7 +56,7 @@ void dispatch(struct recorder *r, struct task *t, int status) {
                           .ret = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)};
         if (WIFSIGNALED(status)) e.flags |= EVF_KILLED;
         if (t->process->refs == 1) e.flags |= EVF_LAST;
-        if (r->unlogged == t) r->unlogged = NULL;
+        if (r->deferred == t) r->deferred = NULL;
         log_event(r, t, &e);
         task_ended(r, t, status);
         return;
@@ -204,7 +94,7 @@ static void run(struct recorder *r, struct task *t) {
         return;
     }
     if (r->strategist) strategist_resume(r, t);
-    struct mm *mm = t->mm->break_count ? t->mm : NULL;
+    struct mm *mm = t->mm->breaks.count ? t->mm : NULL;
     if (mm && !breakpoints_leave(r, t)) return;
     int status, sig = t->inject_signal;
     t->inject_signal = 0;
@@ -217,8 +107,8 @@ static void run(struct recorder *r, struct task *t) {
             clock_set_limit(t->mm, clock_count(t->mm) + 1 + (chaos_random(r) & 63));
     }
     if (!t->loop || t->loop->kind == WAIT_OUTSIDE) {
-        t->mm->others_ran++;
-        r->others_ran++;
+        t->mm->epoch++;
+        r->epoch++;
     }
     if (!sig && (spin_look(r, t) || loop_run(r, t))) return;
     if (mm) breakpoints_plant(mm, true);
@@ -244,41 +134,11 @@ static void idle(struct recorder *r) {
     pid_t pid = waitpid(-1, &status, __WALL);
     if (pid > 0) {
         struct task *t = task_find(r, pid);
-        if (t) take_stop(r, t, status);
+        if (t) take_stop(t, status);
     } else if (errno == ECHILD) {
         while (r->tasks)
             task_ended(r, r->tasks, 0);
     }
-}
-
-static void on_signal(int sig) {
-    if (sig == SIGALRM) { // breaks waits
-        ticks++;
-        return;
-    }
-    if (sig == SIGINT) // the program has it too: same terminal, same process group
-        interrupts++;
-    else
-        terminate_signal = sig;
-}
-
-static void set_timer(long us) {
-    struct itimerval tick = {{0, us}, {0, us}};
-    setitimer(ITIMER_REAL, &tick, NULL);
-}
-
-static void install_signals(bool install) {
-    static const int signals[] = {SIGALRM, SIGINT, SIGTERM, SIGHUP};
-    // The timer ends while its handler is still there, and begins when it is there already.
-    if (!install) set_timer(0);
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
-        struct sigaction sa = {.sa_handler = install ? on_signal : SIG_DFL};
-        struct sigaction old;
-        sigaction(signals[i], NULL, &old);
-        if (signals[i] != SIGALRM && old.sa_handler == SIG_IGN) continue;
-        sigaction(signals[i], &sa, NULL);
-    }
-    if (install) set_timer(TICK_US);
 }
 
 void kill_everything(struct recorder *r) {
@@ -324,35 +184,35 @@ static const struct process *left_alone(const struct recorder *r) {
 }
 
 // What a Ctrl-C leaves behind may wait for ever. Now that nobody else moves that can be said: at once of a task that sleeps,
-// of a loop after some turns and a change of the clock's seconds.
+// of a loop after some iterations and a change of the clock's seconds.
 static bool lingers(struct recorder *r) {
     enum { LINGER_US = 8000000 };
     const struct process *left = left_alone(r);
     if (!r->left_us) {
         r->left_us = recent_us(r);
-        r->left_interrupts = interrupts;
+        r->left_interrupts = outside_interrupts();
         if (left)
             fprintf(stderr,
                     "refork: process %d goes on: looking whether it waits for ever (Ctrl-C: end it now)\n",
                     left->pid);
     }
-    return left && interrupts == r->left_interrupts && recent_us(r) - r->left_us < LINGER_US;
+    return left && outside_interrupts() == r->left_interrupts && recent_us(r) - r->left_us < LINGER_US;
 }
 
 // Ctrl-C goes to the program as well, which may handle it. It ends the recording when the program's first
 // process is gone, or when it is pressed for the third time.
 static void outside_signals(struct recorder *r) {
+    unsigned interrupts = outside_interrupts();
     if (interrupts >= 3 || (interrupts && !r->leader && !lingers(r))) r->stop_all = true;
-    if (!terminate_signal) return;
-    if (r->leader)
-        kill(r->leader, terminate_signal);
-    else
+    int sig = outside_terminate();
+    if (sig && r->leader)
+        kill(r->leader, sig);
+    else if (sig)
         r->stop_all = true;
-    terminate_signal = 0;
 }
 
 int engine_run(struct recorder *r) {
-    install_signals(true);
+    outside_listen(true);
     tracee_quiet_stops();
     // The tracees trap rdtsc. A thread that does not costs a switch of CR4.TSD, an exit to the hypervisor in
     // a VM, at each context switch to or from one that does: measured, it tripled the price of a ptrace stop.
@@ -362,9 +222,9 @@ int engine_run(struct recorder *r) {
     while (r->tasks && !r->failed && !r->stop_all) {
         // Not in the middle of a slice: what that task has done belongs to its next event, behind the entry's.
         bool between = !r->current || r->current->state != TASK_READY || r->current->at_landmark;
-        if (between && r->unlogged && r->unlogged->state == TASK_IN_KERNEL && others_ready(r, r->unlogged))
-            syscall_settle(r, r->unlogged);
-        struct task *t = schedule(r);
+        if (between && r->deferred && r->deferred->state == TASK_IN_KERNEL && others_ready(r, r->deferred))
+            syscall_settle(r, r->deferred);
+        struct task *t = next_task(r);
         if (!t)
             idle(r);
         else if (t->state == TASK_RETURNED)
@@ -378,7 +238,7 @@ int engine_run(struct recorder *r) {
     if (r->gate) gate_end(r);
     if (r->strategist) strategist_end(r);
     if (r->stop_all || r->failed) kill_everything(r);
-    install_signals(false);
+    outside_listen(false);
     if (r->tsc_traps) clock_trap_tsc(false);
     return r->failed ? -1 : 0;
 }

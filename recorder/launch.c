@@ -1,4 +1,7 @@
-#include "recorder/engine.h"
+#include "recorder/launch.h"
+#include "recorder/lifecycle.h"
+#include "recorder/state.h"
+#include "recorder/task.h"
 
 #include <errno.h>
 #include <fcntl.h>

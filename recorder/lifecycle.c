@@ -1,3 +1,9 @@
+#include "recorder/lifecycle.h"
+#include "recorder/log.h"
+#include "recorder/mappings.h"
+#include "recorder/plan/gate.h"
+#include "recorder/signals.h"
+#include "recorder/stop.h"
 #include "recorder/waits/wait_loop.h"
 
 #include <errno.h>
@@ -24,21 +30,21 @@ struct clone_request {
 
 static struct clone_request clone_request(struct task *t) {
     struct clone_request q = {0};
-    switch (t->nr) {
+    switch (t->call.nr) {
     case SYS_fork:
         break;
     case SYS_vfork:
         q.flags = CLONE_VM | CLONE_VFORK;
         break;
     case SYS_clone: // x86-64: flags, stack, parent_tid, child_tid, tls
-        q.flags = t->args[0];
-        q.parent_tid = q.pidfd = t->args[2];
-        q.child_tid = t->args[3];
+        q.flags = t->call.args[0];
+        q.parent_tid = q.pidfd = t->call.args[2];
+        q.child_tid = t->call.args[3];
         break;
     case SYS_clone3: {
         struct clone_args a = {0};
-        size_t size = t->args[1] < sizeof a ? t->args[1] : sizeof a;
-        tracee_read(t->tid, t->mm->mem_fd, t->args[0], &a, size);
+        size_t size = t->call.args[1] < sizeof a ? t->call.args[1] : sizeof a;
+        tracee_read(t->tid, t->mm->mem_fd, t->call.args[0], &a, size);
         q.flags = a.flags;
         q.parent_tid = a.parent_tid;
         q.child_tid = a.child_tid;
@@ -98,14 +104,14 @@ static void born(struct recorder *r, struct task *t) {
         mm->refs++;
     else {
         mm = mm_new(r, (int)tid);
-        image_fork(mm, t->mm);
+        mm_fork(mm, t->mm);
     }
     struct task *c = task_new(r, (int)tid, p, mm);
     c->fds = q.flags & CLONE_FILES ? fdtable_ref(t->fds) : fdtable_clone(t->fds);
     memcpy(c->name, t->name, sizeof c->name);
     if (q.flags & CLONE_CHILD_CLEARTID) c->clear_tid = q.child_tid;
     // Killed before its first instruction: born and dead all the same.
-    if (!WIFSTOPPED(status) || status >> 16 != PTRACE_EVENT_STOP) take_stop(r, c, status);
+    if (!WIFSTOPPED(status) || status >> 16 != PTRACE_EVENT_STOP) take_stop(c, status);
     struct batch b;
     batch_init(&b, EV_BIRTH, t);
     b.e.ret = (int64_t)tid;
@@ -114,26 +120,26 @@ static void born(struct recorder *r, struct task *t) {
     if (q.flags & CLONE_THREAD) b.e.flags |= EVF_THREAD;
     struct user_regs_struct regs;
     if (!tracee_get_regs(c->tid, &regs)) {
-        regs = t->entry_regs;
+        regs = t->call.regs;
         regs.rax = 0;
     }
     batch_regs(&b, &regs);
     set_landmark(c, &regs);
-    if (q.flags & CLONE_PARENT_SETTID) batch_mem(r, &b, t, PIECE_MEM, q.parent_tid, 4);
-    if (q.flags & CLONE_PIDFD) batch_mem(r, &b, t, PIECE_MEM, q.pidfd, 4);
-    if (q.flags & CLONE_CHILD_SETTID) batch_mem(r, &b, c, PIECE_CHILDMEM, q.child_tid, 4);
+    if (q.flags & CLONE_PARENT_SETTID) batch_mem(&b, t, PIECE_MEM, q.parent_tid, 4);
+    if (q.flags & CLONE_PIDFD) batch_mem(&b, t, PIECE_MEM, q.pidfd, 4);
+    if (q.flags & CLONE_CHILD_SETTID) batch_mem(&b, c, PIECE_CHILDMEM, q.child_tid, 4);
     batch_log(r, t, &b);
     if (r->gate && !(q.flags & CLONE_VM)) gate_forked(r, t, c);
 }
 
 void task_clone(struct recorder *r, struct task *t) {
-    if (r->unlogged == t) log_unlogged_entry(r);
+    if (r->deferred == t) log_deferred_entry(r);
     int status;
     t->state = TASK_RUNNING;
     if (!run_until_stop(r, t, PTRACE_SYSCALL, 0, &status)) return;
     int event = status >> 16;
     if (event != PTRACE_EVENT_CLONE && event != PTRACE_EVENT_FORK && event != PTRACE_EVENT_VFORK) {
-        take_stop(r, t, status); // refused (EAGAIN), or killed
+        take_stop(t, status); // refused (EAGAIN), or killed
         return;
     }
     born(r, t);
@@ -142,7 +148,7 @@ void task_clone(struct recorder *r, struct task *t) {
         ptrace(PTRACE_SYSCALL, t->tid, 0, 0);
         return;
     }
-    if (run_until_stop(r, t, PTRACE_SYSCALL, 0, &status)) take_stop(r, t, status);
+    if (run_until_stop(r, t, PTRACE_SYSCALL, 0, &status)) take_stop(t, status);
 }
 
 // ---- exec
@@ -175,11 +181,11 @@ void exec_image(struct recorder *r, struct task *t) {
     // Before the exit stop of execve the kernel would still overwrite rax.
     int status;
     t->state = TASK_RUNNING;
-    t->in_syscall = true;
+    t->call.inside = true;
     if (!run_until_stop(r, t, PTRACE_SYSCALL, 0, &status)) return;
-    t->in_syscall = false;
+    t->call.inside = false;
     if (WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_EXIT) {
-        take_stop(r, t, status);
+        take_stop(t, status);
         return;
     }
     struct batch b;
@@ -220,17 +226,17 @@ static struct task *exec_done(struct recorder *r, struct task *t) {
     mm_unref(t->mm);
     t->mm = mm_new(r, t->tid);
     t->clear_tid = t->robust_list = 0;
-    t->redirect_count = 0;
+    t->call.redirect_count = 0;
     t->fds = fdtable_exec(t->fds);
     p->child_of_threaded = false; // a new program misses nobody
     p->go = GO_UNKNOWN;
     p->timers &= ~(unsigned)TIMER_POSIX; // exec keeps the others
-    sighand_exec(r, t);
+    sighand_exec(t);
     return t;
 }
 
 void task_exec(struct recorder *r, struct task *t) {
-    log_unlogged_entry(r);
+    log_deferred_entry(r);
     t->state = TASK_RUNNING;
     if (ptrace(PTRACE_SYSCALL, t->tid, 0, 0) < 0 && errno != ESRCH) {
         recorder_fail(r, "cannot resume task %d into execve: %s", t->tid, strerror(errno));
@@ -251,13 +257,13 @@ void task_exec(struct recorder *r, struct task *t) {
         }
         if (pid == t->tid &&
             !(WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_EXIT && pid != t->process->pid)) {
-            take_stop(r, t, status); // the call failed, or a signal ended it
+            take_stop(t, status); // the call failed, or a signal ended it
             return;
         }
         struct task *o = task_find(r, pid);
         if (!o) continue;
         if (o->process != t->process || (WIFSTOPPED(status) && status >> 16 != PTRACE_EVENT_EXIT)) {
-            take_stop(r, o, status); // a sibling's return as well: the call may fail, and then it goes on
+            take_stop(o, status); // a sibling's return as well: the call may fail, and then it goes on
         } else if (WIFSTOPPED(status)) {
             ptrace(PTRACE_CONT, pid, 0, 0); // a sibling on its way out
         } else if (o != t) {
@@ -287,8 +293,7 @@ static size_t robust_words(struct task *t, uint64_t *out, size_t max) {
 
 // Lets t die from its exit stop and waits until it is gone (a leader whose threads live on becomes a zombie
 // that waitpid does not tell of).
-static int bury(struct recorder *r, struct task *t, bool threads_left) {
-    (void)r;
+static int bury(struct task *t, bool threads_left) {
     int status = 0;
     ptrace(PTRACE_CONT, t->tid, 0, 0);
     bool leader = t->tid == t->process->pid;
@@ -334,8 +339,8 @@ static void log_death(struct recorder *r, struct task *t, int code, const uint64
     if (WIFSIGNALED(code)) b.e.flags |= EVF_KILLED;
     if (t->process->refs == 1) b.e.flags |= EVF_LAST;
     for (size_t i = 0; i < n; i++)
-        batch_mem(r, &b, t, PIECE_MEM, words[i], 4);
-    if (r->unlogged == t) log_unlogged_entry(r);
+        batch_mem(&b, t, PIECE_MEM, words[i], 4);
+    if (r->deferred == t) log_deferred_entry(r);
     batch_log(r, t, &b);
 }
 
@@ -343,12 +348,12 @@ void task_exit_stop(struct recorder *r, struct task *t) {
     struct process *p = t->process;
     unsigned long code = 0;
     ptrace(PTRACE_GETEVENTMSG, t->tid, 0, &code);
-    bool alone = t->in_syscall && t->nr == SYS_exit && p->refs > 1;
+    bool alone = t->call.inside && t->call.nr == SYS_exit && p->refs > 1;
     uint64_t words[2049];
     size_t n = t->mm->refs > 1 ? robust_words(t, words, 2048) : 0;
     if (t->mm->refs > 1 && t->clear_tid) words[n++] = t->clear_tid;
     if (alone) {
-        bury(r, t, true);
+        bury(t, true);
         log_death(r, t, (int)code, words, n, NULL);
         // A dead leader stays waitable until its threads are gone; nobody asks for it again.
         task_ended(r, t, (int)code);
@@ -364,14 +369,14 @@ void task_exit_stop(struct recorder *r, struct task *t) {
     for (struct task *o = r->tasks, *next; o; o = next) {
         next = o->next;
         if (o->process != p || o == t || o->tid == p->pid) continue;
-        bury(r, o, false);
+        bury(o, false);
         log_death(r, o, (int)code, NULL, 0, NULL);
         task_ended(r, o, (int)code);
         next = r->tasks;
     }
     int status = (int)code;
     if (t->tid != p->pid) {
-        bury(r, t, false);
+        bury(t, false);
         struct task *leader = task_find(r, p->pid);
         log_death(r, t, (int)code, words, n, &b);
         task_ended(r, t, status);
@@ -380,12 +385,12 @@ void task_exit_stop(struct recorder *r, struct task *t) {
                 continue;
             return;
         }
-        status = bury(r, leader, false);
+        status = bury(leader, false);
         log_death(r, leader, status, NULL, 0, NULL);
         task_ended(r, leader, status);
         return;
     }
-    status = bury(r, t, false);
+    status = bury(t, false);
     log_death(r, t, status, words, n, &b);
     task_ended(r, t, status);
 }

@@ -1,8 +1,11 @@
-#include "recorder/engine.h"
+#include "recorder/log.h"
 
+#include <linux/futex.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 // Data of the pieces in one event: blocks that never move, so that pieces may point into them.
 struct arena {
@@ -61,8 +64,7 @@ struct piece *batch_last(struct batch *b) {
     return &b->pieces[b->count - 1];
 }
 
-bool batch_mem(struct recorder *r, struct batch *b, struct task *t, int kind, uint64_t address, size_t len) {
-    (void)r;
+bool batch_mem(struct batch *b, struct task *t, int kind, uint64_t address, size_t len) {
     if (!len) return true;
     void *room = batch_piece(b, kind, len);
     batch_last(b)->mem.address = address;
@@ -131,7 +133,7 @@ void canonical_regs(struct user_regs_struct *regs) {
 }
 
 void log_event(struct recorder *r, struct task *t, struct event *e) {
-    if (r->unlogged && r->unlogged != t) log_unlogged_entry(r);
+    if (r->deferred && r->deferred != t) log_deferred_entry(r);
     if (t) t->own_steps += event_own_steps(e->kind);
     e->time_us = r->clock_us;
     if (r->failed || r->trace_lost) return;
@@ -160,20 +162,31 @@ void log_note(struct recorder *r, struct task *t, const char *format, ...) {
     batch_log(r, t, &b);
 }
 
-void recorder_fail(struct recorder *r, const char *format, ...) {
-    if (r->failed) return;
-    r->failed = true;
-    va_list ap;
-    va_start(ap, format);
-    r->err->status = RF_CANNOT;
-    vsnprintf(r->err->text, sizeof r->err->text, format, ap);
-    va_end(ap);
+// ---- entries that come late
+
+void batch_entry(struct batch *b, int kind, struct task *t) {
+    batch_init(b, kind, t);
+    b->e.nr = (int32_t)t->call.nr;
+    b->e.flags |= EVF_REGS;
+    b->e.regs = t->call.regs;
 }
 
-void trace_failed(struct recorder *r, const struct rf_error *err) {
-    if (r->trace_lost) return;
-    r->trace_lost = true;
-    *r->err = *err;
-    fprintf(stderr,
-            "refork: nothing more can be recorded (the reason follows at the end); the program goes on\n");
+static bool is_pi(uint64_t op) {
+    int o = (int)op & FUTEX_CMD_MASK;
+    return o == FUTEX_LOCK_PI || o == FUTEX_LOCK_PI2 || o == FUTEX_WAIT_REQUEUE_PI;
+}
+
+void log_deferred_entry(struct recorder *r) {
+    struct task *t = r->deferred;
+    r->deferred = NULL;
+    struct batch b;
+    batch_entry(&b, EV_ENTER, t);
+    if (t->call.nr == SYS_futex && is_pi(t->call.args[1])) {
+        // The kernel sets FUTEX_WAITERS in the word before it sleeps: once asleep, the word is what others
+        // will see.
+        for (char state; (state = task_state_letter(t->tid)) == 'R';)
+            sched_yield();
+        batch_mem(&b, t, PIECE_MEM, t->call.args[0], 4);
+    }
+    batch_log(r, t, &b);
 }

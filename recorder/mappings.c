@@ -1,5 +1,7 @@
+#include "recorder/mappings.h"
 #include "core/annex.h"
-#include "recorder/engine.h"
+#include "recorder/inject.h"
+#include "recorder/plan/places.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -19,141 +21,12 @@ enum { PAGE = 4096 };
 
 // ---- address spaces
 
-struct mm *mm_new(struct recorder *r, int tid) {
-    struct mm *mm = calloc(1, sizeof *mm);
-    rf_assert(mm);
-    mm->refs = 1;
-    mm->id = ++r->mm_ids;
-    mm->mem_fd = tracee_open_mem(tid);
-    if (mm->mem_fd < 0) recorder_fail(r, "cannot open /proc/%d/mem: %s", tid, strerror(errno));
-    return mm;
-}
-
-void image_fork(struct mm *child, const struct mm *parent) {
-    child->annex = parent->annex;
-    child->stubs = parent->stubs;
-    child->limit_lowered = parent->limit_lowered;
-    memcpy(child->site_pages, parent->site_pages, sizeof child->site_pages);
-    child->site_page_count = parent->site_page_count;
-    child->site_count = parent->site_count;
-    child->sites = malloc((size_t)parent->site_count * sizeof *child->sites + 1);
-    rf_assert(child->sites);
-    if (parent->site_count)
-        memcpy(child->sites, parent->sites, (size_t)parent->site_count * sizeof *child->sites);
-    memcpy(child->saved, parent->saved, sizeof child->saved);
-    child->saved_count = parent->saved_count;
-    breakpoints_fork(child, parent);
-    struct pending_module **link = &child->pending;
-    for (struct pending_module *p = parent->pending; p; p = p->next) {
-        struct pending_module *c = malloc(sizeof *c);
-        *c = *p;
-        c->patched = malloc(p->facts->slot_count);
-        memcpy(c->patched, p->patched, p->facts->slot_count);
-        c->next = NULL;
-        *link = c;
-        link = &c->next;
-    }
-}
-
-void mm_unref(struct mm *mm) {
-    if (--mm->refs > 0) return;
-    if (mm->mem_fd >= 0) close(mm->mem_fd);
-    free(mm->sites);
-    while (mm->pending) {
-        struct pending_module *p = mm->pending;
-        mm->pending = p->next;
-        free(p->patched);
-        free(p);
-    }
-    free(mm->breaks);
-    free(mm);
-}
-
-uint64_t scratch_area(struct task *t, uint64_t size) {
-    if (!t->mm->annex || size > ANNEX_SCRATCH_SLOT) return 0;
-    if (t->scratch) return t->scratch;
-    for (unsigned i = 0; i < ANNEX_SCRATCH_SIZE / ANNEX_SCRATCH_SLOT && i < 64; i++) {
-        if (t->mm->scratch_slots >> i & 1) continue;
-        t->mm->scratch_slots |= 1ull << i;
-        t->scratch = ANNEX_SCRATCH + i * ANNEX_SCRATCH_SLOT;
-        return t->scratch;
-    }
-    return 0;
-}
-
-void scratch_release(struct task *t) {
-    if (t->scratch) t->mm->scratch_slots &= ~(1ull << (t->scratch - ANNEX_SCRATCH) / ANNEX_SCRATCH_SLOT);
-    t->scratch = 0;
-}
-
-void clock_set_limit(struct mm *mm, uint64_t limit) {
-    if (!mm->annex) return;
-    tracee_write(mm->mem_fd, ANNEX_LIMIT, &limit, 8);
-    mm->limit_lowered = limit != ~0ull;
-}
-
-uint64_t clock_count(struct mm *mm) {
-    uint64_t count = 0;
-    if (pread(mm->mem_fd, &count, 8, (off_t)ANNEX_COUNT) != 8) return 0;
-    return count;
-}
-
 // ---- injected calls
 
-// Runs one call in t, which is at a syscall-exit or signal-delivery-stop, and puts its registers back. Before
-// the annex is there the instruction is written over the code at rip for a moment.
-long inject(struct recorder *r, struct task *t, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
-            uint64_t e, uint64_t f) {
-    struct user_regs_struct saved, regs;
-    if (!tracee_get_regs(t->tid, &saved)) return -ESRCH;
-    regs = saved;
-    uint64_t site = t->mm->annex ? ANNEX_CODE : saved.rip;
-    uint8_t old[3];
-    if (!t->mm->annex) {
-        tracee_read(t->tid, t->mm->mem_fd, site, old, 3);
-        tracee_write(t->mm->mem_fd, site, "\x0f\x05\xcc", 3);
-    }
-    regs.rip = site;
-    regs.rax = (unsigned long)nr;
-    regs.orig_rax = ~0ull;
-    regs.rdi = a;
-    regs.rsi = b;
-    regs.rdx = c;
-    regs.r10 = d;
-    regs.r8 = e;
-    regs.r9 = f;
-    tracee_set_regs(t->tid, &regs);
-    long result = -ESRCH;
-    int status, state = t->state, sig = 0;
-    t->state = TASK_RUNNING;
-    bool in_syscall = t->in_syscall;
-    t->in_syscall = true; // the timer shall not preempt this
-    for (;;) {
-        if (!run_until_stop(r, t, PTRACE_CONT, sig, &status) || !WIFSTOPPED(status)) break;
-        sig = 0;
-        if (status >> 16 == PTRACE_EVENT_EXIT) {
-            take_stop(r, t, status);
-            return -ESRCH;
-        }
-        if (status >> 16) continue; // the seccomp stop of the call itself
-        struct user_regs_struct now;
-        tracee_get_regs(t->tid, &now);
-        if (WSTOPSIG(status) == SIGTRAP && now.rip == site + 3) {
-            result = (long)now.rax;
-            break;
-        }
-        signal_hold(t);
-    }
-    t->state = state;
-    t->in_syscall = in_syscall;
-    if (!t->mm->annex) tracee_write(t->mm->mem_fd, site, old, 3);
-    tracee_set_regs(t->tid, &saved);
-    return result;
-}
-
 void annex_map(struct recorder *r, struct task *t, struct batch *b) {
-    long at = inject(r, t, SYS_mmap, ANNEX_BASE, ANNEX_END - ANNEX_BASE, PROT_READ | PROT_WRITE | PROT_EXEC,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE, ~0ull, 0);
+    const uint64_t place[6] = {ANNEX_BASE, ANNEX_END - ANNEX_BASE, PROT_READ | PROT_WRITE | PROT_EXEC,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE, ~0ull};
+    long at = inject(r, t, SYS_mmap, place);
     if (at != (long)ANNEX_BASE) {
         recorder_fail(r, "cannot map refork's own pages at 0x%llx in process %d (result %ld)", ANNEX_BASE,
                       t->tid, at);
@@ -170,7 +43,8 @@ void annex_map(struct recorder *r, struct task *t, struct batch *b) {
     batch_write(r, b, t, ANNEX_CODE, "\x0f\x05\xcc", 3);
     const uint64_t clock[2] = {0, ~0ull};
     batch_write(r, b, t, ANNEX_CLOCK, clock, sizeof clock);
-    if (r->cpuid_faults) inject(r, t, SYS_arch_prctl, 0x1012 /* ARCH_SET_CPUID */, 0, 0, 0, 0, 0);
+    const uint64_t no_cpuid[6] = {0x1012 /* ARCH_SET_CPUID */};
+    if (r->cpuid_faults) inject(r, t, SYS_arch_prctl, no_cpuid);
 }
 
 // ---- mappings
@@ -332,14 +206,14 @@ void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t 
 
 // Pages of [start, end) that differ from what a fresh mapping would show: from the file's bytes, or from
 // zero.
-static void differing_pages(struct recorder *r, struct task *t, struct batch *b, uint64_t start, uint64_t end,
-                            int file, uint64_t offset) {
+static void differing_pages(struct task *t, struct batch *b, uint64_t start, uint64_t end, int file,
+                            uint64_t offset) {
     char page[PAGE], fresh[PAGE];
     for (uint64_t at = start; at < end; at += PAGE) {
         if (!tracee_read(t->tid, t->mm->mem_fd, at, page, PAGE)) continue;
         memset(fresh, 0, PAGE);
         if (file >= 0 && pread(file, fresh, PAGE, (off_t)(offset + at - start)) < 0) memset(fresh, 0, PAGE);
-        if (memcmp(page, fresh, PAGE)) batch_mem(r, b, t, PIECE_MEM, at, PAGE);
+        if (memcmp(page, fresh, PAGE)) batch_mem(b, t, PIECE_MEM, at, PAGE);
     }
 }
 
@@ -364,10 +238,9 @@ void image_attached(struct recorder *r, struct task *t, struct batch *b, uint64_
     }
 }
 
-static void disable_vdso(struct recorder *r, struct task *t) {
+static void disable_vdso(struct task *t) {
     // argc, argv, NULL, envp, NULL, auxv: AT_SYSINFO_EHDR becomes AT_IGNORE, so that time calls are real
     // calls.
-    (void)r;
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
     uint64_t at = regs.rsp, words[512], kv[2];
@@ -404,7 +277,7 @@ static int open_mapped(struct task *t, const char *name, unsigned dev_major, uns
 }
 
 void image_exec_maps(struct recorder *r, struct task *t, struct batch *b) {
-    disable_vdso(r, t);
+    disable_vdso(t);
     char path[64], line[4400];
     snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
     FILE *maps = fopen(path, "re");
@@ -431,14 +304,14 @@ void image_exec_maps(struct recorder *r, struct task *t, struct batch *b) {
         int fd = inode ? open_mapped(t, name, major_no, minor_no, inode) : -1;
         if (fd < 0) {
             map_piece(b, start, end - start, prot, MAP_PRIVATE | MAP_ANONYMOUS, 0, 0, name);
-            differing_pages(r, t, b, start, end, -1, 0);
+            differing_pages(t, b, start, end, -1, 0);
             continue;
         }
         uint64_t blob = 0;
         struct rf_error err;
         if (!r->trace_lost && trace_add_file(r->trace, fd, name, &blob, &err) < 0) trace_failed(r, &err);
         map_piece(b, start, end - start, prot, MAP_PRIVATE, blob, offset, name);
-        if (prot & PROT_WRITE) differing_pages(r, t, b, start, end, fd, offset);
+        if (prot & PROT_WRITE) differing_pages(t, b, start, end, fd, offset);
         struct module_facts *f = module_facts(r, fd, blob);
         // ld.so relocates itself; only the program's own slots are waited for here.
         if (f) module_mapped(r, t, b, f, start, end - start, prot, offset, inode == exe.st_ino);

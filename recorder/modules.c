@@ -1,6 +1,8 @@
 #include "core/annex.h"
 #include "core/code.h"
-#include "recorder/engine.h"
+#include "recorder/log.h"
+#include "recorder/modules.h"
+#include "recorder/space.h"
 
 #include <elf.h>
 #include <stdlib.h>
@@ -94,8 +96,8 @@ static void patch_traps(struct recorder *r, struct task *t, struct batch *b, str
         uint8_t first = 0x0f;
         tracee_read(t->tid, t->mm->mem_fd, at, &first, 1);
         if (first != 0x0f) { // a prefix: remembered, since the int3 hides it
-            if (t->mm->saved_count == sizeof t->mm->saved / sizeof *t->mm->saved) continue;
-            t->mm->saved[t->mm->saved_count++] = (struct saved_byte){at, first};
+            if (t->mm->saved.count == sizeof t->mm->saved.all / sizeof *t->mm->saved.all) continue;
+            t->mm->saved.all[t->mm->saved.count++] = (struct saved_byte){at, first};
         }
         batch_write(r, b, t, at, "\xcc", 1);
     }
@@ -112,14 +114,14 @@ void module_mapped(struct recorder *r, struct task *t, struct batch *b, struct m
         batch_write(r, b, t, at, f->bind_bytes, f->bind_len);
     at = f->slots[0].vaddr + bias;
     if (!queue_slots || !(prot & PROT_WRITE) || at < address || at >= address + length) return;
-    for (struct pending_module *p = t->mm->pending; p; p = p->next)
+    for (struct pending_module *p = t->mm->slots.pending; p; p = p->next)
         if (p->facts == f && p->bias == bias) return;
     struct pending_module *p = calloc(1, sizeof *p);
     p->facts = f;
     p->bias = bias;
     p->patched = calloc(1, f->slot_count);
-    p->next = t->mm->pending;
-    t->mm->pending = p;
+    p->next = t->mm->slots.pending;
+    t->mm->slots.pending = p;
 }
 
 // See core/annex.h. One load of the count: it is stored and loaded again at every call, and that chain is what a call costs.
@@ -171,9 +173,9 @@ static bool patch_module(struct recorder *r, struct task *t, struct batch *b, st
         p->patched[i] = 2;
         fresh++;
     }
-    if (fresh && (t->mm->stubs + fresh) * ANNEX_STUB_SIZE <= ANNEX_STUBS_SIZE) {
+    if (fresh && (t->mm->slots.stubs + fresh) * ANNEX_STUB_SIZE <= ANNEX_STUBS_SIZE) {
         uint8_t *stubs = malloc(fresh * ANNEX_STUB_SIZE);
-        uint64_t at = ANNEX_STUBS + (uint64_t)t->mm->stubs * ANNEX_STUB_SIZE, first = at;
+        uint64_t at = ANNEX_STUBS + (uint64_t)t->mm->slots.stubs * ANNEX_STUB_SIZE, first = at;
         size_t k = 0;
         for (size_t i = 0; i < f->slot_count; i++) {
             if (p->patched[i] != 2) continue;
@@ -187,7 +189,7 @@ static bool patch_module(struct recorder *r, struct task *t, struct batch *b, st
         }
         batch_write(r, b, t, first, stubs, fresh * ANNEX_STUB_SIZE);
         batch_write(r, b, t, p->bias + low, span, high - low);
-        t->mm->stubs += (uint32_t)fresh;
+        t->mm->slots.stubs += (uint32_t)fresh;
         p->done += fresh;
         free(stubs);
     }
@@ -195,11 +197,11 @@ static bool patch_module(struct recorder *r, struct task *t, struct batch *b, st
     return p->done == f->slot_count || (p->done && p->tries > SLOT_TRIES / 8);
 }
 
-void image_patch_slots(struct recorder *r, struct task *t, struct batch *b) {
+void modules_patch_slots(struct recorder *r, struct task *t, struct batch *b) {
     // ld.so protects a module's RELRO after relocating it and unmaps its cache when all is done; other calls
     // are looked at now and then only.
-    bool likely = t->nr == SYS_mprotect || t->nr == SYS_munmap;
-    for (struct pending_module **link = &t->mm->pending; *link;) {
+    bool likely = t->call.nr == SYS_mprotect || t->call.nr == SYS_munmap;
+    for (struct pending_module **link = &t->mm->slots.pending; *link;) {
         struct pending_module *p = *link;
         p->tries++;
         if ((likely || p->tries % 16 == 0) && (patch_module(r, t, b, p) || p->tries > SLOT_TRIES)) {
@@ -209,5 +211,30 @@ void image_patch_slots(struct recorder *r, struct task *t, struct batch *b) {
             continue;
         }
         link = &p->next;
+    }
+}
+
+void slots_fork(struct mm *child, const struct mm *parent) {
+    child->slots.stubs = parent->slots.stubs;
+    struct pending_module **link = &child->slots.pending;
+    for (struct pending_module *p = parent->slots.pending; p; p = p->next) {
+        struct pending_module *c = malloc(sizeof *c);
+        rf_assert(c);
+        *c = *p;
+        c->patched = malloc(p->facts->slot_count);
+        rf_assert(c->patched);
+        memcpy(c->patched, p->patched, p->facts->slot_count);
+        c->next = NULL;
+        *link = c;
+        link = &c->next;
+    }
+}
+
+void slots_release(struct mm *mm) {
+    while (mm->slots.pending) {
+        struct pending_module *p = mm->slots.pending;
+        mm->slots.pending = p->next;
+        free(p->patched);
+        free(p);
     }
 }

@@ -1,8 +1,20 @@
 // Ends the time slice of a task that reaches no landmark by itself. First the PLT clock's limit is lowered:
 // the next library call is a landmark. A loop without library calls gets a counting stub on one of its
 // instructions; the place where that begins is the one landmark that replay must search for (STATE).
+#include "recorder/preempt.h"
 #include "core/annex.h"
 #include "core/code.h"
+#include "recorder/arrivals.h"
+#include "recorder/inject.h"
+#include "recorder/log.h"
+#include "recorder/plan/gate.h"
+#include "recorder/plt_clock.h"
+#include "recorder/signals.h"
+#include "recorder/slices.h"
+#include "recorder/step.h"
+#include "recorder/stop.h"
+#include "recorder/waits/spin_loop.h"
+#include "recorder/waits/stuck.h"
 #include "recorder/waits/wait_loop.h"
 
 #include <errno.h>
@@ -19,15 +31,13 @@
 enum {
     TICKS_FOR_CLOCK = 2,
     MAX_STEPS = 6000,
-    SITE_PAGES = 16 * 4096,
     SITE_STUB = LOOP_COMPARE_MAX,
     // The first eight are for the comparing stub. The others are read before all memory is hashed, which takes far longer: a
     // loop of Python's came by with the same registers and the same eight words for minutes, at some 0.2 s each.
     WORDS = 96
 };
 
-void preempt_request(struct recorder *r, struct task *t) {
-    (void)r;
+void preempt_request(struct task *t) {
     clock_set_limit(t->mm, 0);
     if (!t->interrupt_wanted) t->interrupt_wanted = 1;
 }
@@ -42,7 +52,7 @@ void preempt_tick(struct recorder *r, struct task *t) {
     if (!slice_over(r)) return;
     collect_stops(r);
     if (others_ready(r, t) || (r->gate && gate_due(r)))
-        preempt_request(r, t);
+        preempt_request(t);
     else if (++t->busy >= t->busy_look && !t->stuck_logged && spin_affordable(r, t))
         ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
 }
@@ -51,100 +61,6 @@ struct round {
     uint64_t pcs[MAX_STEPS];
     size_t count;
 };
-
-bool in_site_stub(const struct mm *mm, uint64_t pc) {
-    for (int i = 0; i < mm->site_page_count; i++)
-        if (pc >= mm->site_pages[i].start && pc < mm->site_pages[i].start + SITE_PAGES) return true;
-    return false;
-}
-
-bool own_code(const struct mm *mm, uint64_t pc) {
-    return annex_contains(pc) || in_site_stub(mm, pc);
-}
-
-bool own_instruction(const struct mm *mm, uint64_t pc) {
-    if (!own_code(mm, pc)) return false;
-    for (int i = 0; i < mm->site_count; i++) {
-        const struct loop_site *s = &mm->sites[i];
-        for (int k = 0; k < s->map_count; k++)
-            if (pc == s->stub_address + s->map[k].stub) return false;
-    }
-    return true;
-}
-
-// Stepping away from a syscall that was answered without being made, the kernel reports the step with TRAP_BRKPT
-// and the next instruction is still to come (user_single_step_report).
-static bool skipped_call(const siginfo_t *info, const struct user_regs_struct *before) {
-    return info->si_code == TRAP_BRKPT && (uint64_t)info->si_addr == before->rip;
-}
-
-// One step, of a string instruction that repeats as much as possible. `code`: the instruction at rip; `length`: its length if
-// it is such a one.
-static int step_once(struct recorder *r, struct task *t, struct user_regs_struct *regs, const uint8_t *code,
-                     int length) {
-    int status, sig = t->inject_signal;
-    t->inject_signal = 0;
-    t->state = TASK_RUNNING;
-    t->at_landmark = false;
-    t->in_syscall = true;
-    bool whole = length && tracee_stop_at(t->tid, regs->rip + (uint64_t)length);
-    bool stopped = run_until_stop(r, t, whole ? PTRACE_CONT : PTRACE_SINGLESTEP, sig, &status);
-    if (whole) tracee_stop_at(t->tid, 0);
-    t->in_syscall = false;
-    t->state = TASK_READY;
-    if (!stopped) return STEP_GONE;
-    siginfo_t info;
-    bool trap = WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) == SIGTRAP &&
-                ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0;
-    bool skipped = trap && skipped_call(&info, regs);
-    if (skipped || (trap && (info.si_code == TRAP_TRACE || (whole && info.si_code == TRAP_HWBKPT)))) {
-        t->in_signal_stop = true;
-        if (!tracee_get_regs(t->tid, regs)) return STEP_GONE;
-        if (skipped) return STEP_HELD; // no arrival at a breakpoint behind the call: that is where it started
-        t->on_break = false;
-        bool wide = code[0] == 0x66;
-        if (code[wide] == 0x9c) { // pushf pushed our TF
-            uint16_t flags;
-            tracee_read(t->tid, t->mm->mem_fd, regs->rsp, &flags, 2);
-            flags &= (uint16_t)~0x100;
-            tracee_poke(t->tid, t->mm->mem_fd, regs->rsp, &flags, 2);
-        }
-        return STEP_DONE;
-    }
-    if (WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_SECCOMP) {
-        // `syscall` put the flags with TF into r11.
-        struct user_regs_struct now;
-        if (tracee_get_regs(t->tid, &now)) {
-            now.r11 &= ~0x100ull;
-            now.eflags &= ~0x100ull;
-            tracee_set_regs(t->tid, &now);
-        }
-    }
-    int tid = t->tid;
-    dispatch(r, t, status);
-    if (task_find(r, tid) != t || t->state != TASK_READY || t->at_landmark || t->inject_signal)
-        return STEP_GONE;
-    // A signal that was only held back or ignored: no landmark yet, go on stepping.
-    return tracee_get_regs(t->tid, regs) ? STEP_HELD : STEP_GONE;
-}
-
-int step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
-    uint8_t code[CODE_LONGEST];
-    uint64_t at = regs->rip;
-    tracee_read_code(t->tid, t->mm->mem_fd, at, code);
-    int stepped, length = code_repeats(code, sizeof code);
-    // A place within a string instruction is none that replay could find: on to its end.
-    do
-        stepped = step_once(r, t, regs, code, length);
-    while (length && stepped != STEP_GONE && regs->rip == at);
-    return stepped;
-}
-
-bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
-    int stepped = step_raw(r, t, regs);
-    if (stepped == STEP_DONE && t->mm->break_count) return breakpoint_arrived(r, t, regs);
-    return stepped != STEP_GONE;
-}
 
 // ---- where the code comes from
 
@@ -303,15 +219,16 @@ static bool within_2g(uint64_t a, uint64_t b) {
 // A page with room for one more stub near `pc`; `gap`: where a new one could go.
 static struct site_page *site_room(struct recorder *r, struct task *t, uint64_t pc, uint64_t gap) {
     struct mm *mm = t->mm;
-    enum { N = sizeof mm->site_pages / sizeof *mm->site_pages };
-    for (int i = 0; i < mm->site_page_count; i++)
-        if (within_2g(mm->site_pages[i].start, pc) && mm->site_pages[i].used + SITE_STUB <= SITE_PAGES)
-            return &mm->site_pages[i];
-    if (!gap || mm->site_page_count == N) return NULL;
-    long at = inject(r, t, SYS_mmap, gap, SITE_PAGES, PROT_READ | PROT_EXEC,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~0ull, 0);
+    enum { N = sizeof mm->sites.pages / sizeof *mm->sites.pages };
+    for (int i = 0; i < mm->sites.page_count; i++)
+        if (within_2g(mm->sites.pages[i].start, pc) && mm->sites.pages[i].used + SITE_STUB <= SITE_PAGES)
+            return &mm->sites.pages[i];
+    if (!gap || mm->sites.page_count == N) return NULL;
+    const uint64_t place[6] = {gap, SITE_PAGES, PROT_READ | PROT_EXEC,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~0ull};
+    long at = inject(r, t, SYS_mmap, place);
     if (at != (long)gap || t->state != TASK_READY) return NULL;
-    mm->site_pages[mm->site_page_count] = (struct site_page){gap, 0};
+    mm->sites.pages[mm->sites.page_count] = (struct site_page){gap, 0};
     struct batch b;
     batch_init(&b, EV_PATCH, t);
     memcpy(batch_piece(&b, PIECE_MAP, 7), "[sites]", 7);
@@ -320,29 +237,29 @@ static struct site_page *site_room(struct recorder *r, struct task *t, uint64_t 
                                              .prot = PROT_READ | PROT_EXEC,
                                              .flags = MAP_PRIVATE | MAP_ANONYMOUS};
     batch_log(r, t, &b);
-    return &mm->site_pages[mm->site_page_count++];
+    return &mm->sites.pages[mm->sites.page_count++];
 }
 
-// One turn of the loop that t is in: steps until a pc comes back. False: a landmark came first.
-static bool find_turn(struct recorder *r, struct task *t, struct round *turn, struct user_regs_struct *regs,
-                      size_t *first) {
-    turn->count = 0;
+// One iteration of the loop that t is in: steps until a pc comes back. False: a landmark came first.
+static bool find_iteration(struct recorder *r, struct task *t, struct round *iteration,
+                           struct user_regs_struct *regs, size_t *first) {
+    iteration->count = 0;
     *first = 0;
     for (int n = 0; n < MAX_STEPS; n++) {
         if (!own_code(t->mm, regs->rip)) {
-            for (size_t i = 0; i < turn->count; i++)
-                if (turn->pcs[i] == regs->rip) {
+            for (size_t i = 0; i < iteration->count; i++)
+                if (iteration->pcs[i] == regs->rip) {
                     *first = i;
                     return true;
                 }
-            turn->pcs[turn->count++] = regs->rip;
+            iteration->pcs[iteration->count++] = regs->rip;
         }
         if (!step(r, t, regs)) return false;
     }
-    return true; // long code without a repeated pc: all of it is "the turn"
+    return true; // long code without a repeated pc: all of it is "the iteration"
 }
 
-// Steps until t is at `address`, collecting what one turn writes on the way. False: a landmark came first, or
+// Steps until t is at `address`, collecting what one iteration writes on the way. False: a landmark came first, or
 // it is not reached.
 static bool walk_to(struct recorder *r, struct task *t, uint64_t address, struct user_regs_struct *regs,
                     struct words *w, bool *landmark) {
@@ -369,8 +286,8 @@ static bool others_inside(struct recorder *r, struct task *t, const struct loop_
     return false;
 }
 
-// A place for a counting stub in one of the functions of the turn, the loop's own first. *page gets the stub's page.
-static bool choose_site(struct recorder *r, struct task *t, const struct round *turn, size_t first,
+// A place for a counting stub in one of the functions of the iteration, the loop's own first. *page gets the stub's page.
+static bool choose_site(struct recorder *r, struct task *t, const struct round *iteration, size_t first,
                         struct loop_site *site, struct site_page **page) {
     enum { FUNCTIONS = 16 };
     struct {
@@ -378,8 +295,8 @@ static bool choose_site(struct recorder *r, struct task *t, const struct round *
     } tried[FUNCTIONS];
     static uint64_t pcs[MAX_STEPS];
     int count = 0;
-    for (size_t i = first; i < turn->count && count < FUNCTIONS; i++) {
-        uint64_t pc = turn->pcs[i], gap, from, to;
+    for (size_t i = first; i < iteration->count && count < FUNCTIONS; i++) {
+        uint64_t pc = iteration->pcs[i], gap, from, to;
         bool known = false;
         for (int k = 0; k < count; k++)
             known |= pc >= tried[k].from && pc < tried[k].to;
@@ -389,9 +306,9 @@ static bool choose_site(struct recorder *r, struct task *t, const struct round *
         tried[count].from = from ? from : pc;
         tried[count++].to = from ? to : pc + 1;
         size_t n = 0;
-        for (size_t k = first; k < turn->count; k++)
-            if (turn->pcs[k] >= tried[count - 1].from && turn->pcs[k] < tried[count - 1].to)
-                pcs[n++] = turn->pcs[k];
+        for (size_t k = first; k < iteration->count; k++)
+            if (iteration->pcs[k] >= tried[count - 1].from && iteration->pcs[k] < tried[count - 1].to)
+                pcs[n++] = iteration->pcs[k];
         *page = site_room(r, t, pc, gap);
         if (t->state != TASK_READY) return false; // killed on the way
         if (*page &&
@@ -404,7 +321,7 @@ static bool choose_site(struct recorder *r, struct task *t, const struct round *
 }
 
 static void make_landmark(struct recorder *r, struct task *t) {
-    static struct round turn;
+    static struct round iteration;
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
     if (same_regs(&regs, &t->landmark) && !t->arrival_count && !t->stepped) {
@@ -412,19 +329,19 @@ static void make_landmark(struct recorder *r, struct task *t) {
         return;
     }
     // Interrupted behind a breakpoint's int3, before its SIGTRAP: that comes first.
-    if (t->mm->break_count && breakpoint_at(t->mm, regs.rip - 1) && !step(r, t, &regs)) return;
+    if (t->mm->breaks.count && breakpoint_at(t->mm, regs.rip - 1) && !step(r, t, &regs)) return;
     size_t first;
-    if (!find_turn(r, t, &turn, &regs, &first)) return;
-    uint64_t loop_head = turn.pcs[first];
+    if (!find_iteration(r, t, &iteration, &regs, &first)) return;
+    uint64_t loop_head = iteration.pcs[first];
     struct loop_site site;
     struct site_page *page = NULL;
     memset(&site, 0, sizeof site);
-    bool have = choose_site(r, t, &turn, first, &site, &page);
+    bool have = choose_site(r, t, &iteration, first, &site, &page);
     if (t->state != TASK_READY) return;
     static struct words words;
     memset(&words, 0, sizeof words);
     bool landmark = false;
-    // The place must be reached again within a turn or two; without a place for a stub the loop's head
+    // The place must be reached again within an iteration or two; without a place for a stub the loop's head
     // serves.
     while (words.visits < VISITS && words.steps < STEP_BUDGET) {
         bool there = walk_to(r, t, have ? site.address : loop_head, &regs, &words, &landmark);
@@ -434,8 +351,8 @@ static void make_landmark(struct recorder *r, struct task *t) {
             have = false;
             break;
         }
-        // The way to the first visit may be long by itself (python3's first turn of a loop was). One visit tells no
-        // counter from the rest: replay then took minutes to look at each second turn's digest.
+        // The way to the first visit may be long by itself (python3's first iteration of a loop was). One visit tells no
+        // counter from the rest: replay then took minutes to look at each second iteration's digest.
         if (words.visits == 1) words.steps = 0;
     }
     canonical_regs(&regs);
@@ -446,20 +363,10 @@ static void make_landmark(struct recorder *r, struct task *t) {
         batch_write(r, &b, t, page->start + page->used, site.stub, site.stub_len);
         batch_write(r, &b, t, site.address, site.patch, site.patch_len);
         page->used += SITE_STUB;
-        t->mm->sites = realloc(t->mm->sites, (size_t)(t->mm->site_count + 1) * sizeof site);
-        rf_assert(t->mm->sites);
-        t->mm->sites[t->mm->site_count++] = site;
+        sites_add(t->mm, &site);
         batch_log(r, t, &b);
     }
-    if (signals_deliverable(r, t)) signal_deliver(r, t, SIGNAL_AT_LANDMARK);
-}
-
-// The kernel takes TF for the program's own after a step over popf (arch/x86/kernel/step.c, is_setting_trap_flag) and would leave it set.
-void end_stepping(struct task *t) {
-    struct user_regs_struct regs;
-    if (!tracee_get_regs(t->tid, &regs) || !(regs.eflags & 0x100)) return;
-    regs.eflags &= ~0x100ull;
-    tracee_set_regs(t->tid, &regs);
+    if (signals_deliverable(t)) signal_deliver(r, t, SIGNAL_AT_LANDMARK);
 }
 
 void preempt_busy(struct recorder *r, struct task *t) {

@@ -1,6 +1,11 @@
+#include "recorder/record.h"
 #include "core/clock.h"
 #include "core/cpu.h"
 #include "core/version.h"
+#include "recorder/engine.h"
+#include "recorder/launch.h"
+#include "recorder/log.h"
+#include "recorder/plan/strategy.h"
 #include "recorder/waits/file_waits.h"
 
 #include <asm/prctl.h>
@@ -35,7 +40,7 @@ static void log_end(struct recorder *r, const char *failure) {
     b.e.ret = result->status;
     if (result->signaled) b.e.flags |= EVF_KILLED;
     if (failure) batch_text(&b, TEXT_MESSAGE, failure, strlen(failure));
-    r->unlogged = NULL;
+    r->deferred = NULL;
     batch_log(r, NULL, &b);
 }
 

@@ -1,4 +1,10 @@
+#include "recorder/signals.h"
 #include "core/annex.h"
+#include "recorder/arrivals.h"
+#include "recorder/log.h"
+#include "recorder/plt_clock.h"
+#include "recorder/preempt.h"
+#include "recorder/stop.h"
 #include "recorder/waits/wait_loop.h"
 
 #include <errno.h>
@@ -12,27 +18,26 @@
 
 // ---- dispositions
 
-void note_dispositions(struct recorder *r, struct task *t, int64_t ret) {
-    (void)r;
+void note_dispositions(struct task *t, int64_t ret) {
     struct {
         uint64_t handler, flags, restorer, mask;
     } action; // struct kernel_sigaction, 32 bytes
-    if (ret || !t->args[1] || t->args[0] < 1 || t->args[0] > 64) return;
-    if (!tracee_read(t->tid, t->mm->mem_fd, t->args[1], &action, sizeof action)) return;
-    t->process->sighand->handler[t->args[0]] = action.handler;
-    t->process->sighand->flags[t->args[0]] = action.flags;
+    if (ret || !t->call.args[1] || t->call.args[0] < 1 || t->call.args[0] > 64) return;
+    if (!tracee_read(t->tid, t->mm->mem_fd, t->call.args[1], &action, sizeof action)) return;
+    t->process->sighand->handler[t->call.args[0]] = action.handler;
+    t->process->sighand->flags[t->call.args[0]] = action.flags;
 }
 
 void note_timers(struct task *t) {
     uint64_t spec[4] = {0}; // interval and value, seconds and parts of them
     unsigned *timers = &t->process->timers;
-    switch (t->nr) {
+    switch (t->call.nr) {
     case SYS_alarm:
-        *timers = (*timers & TIMER_POSIX) | (t->args[0] ? TIMER_ONCE : 0);
+        *timers = (*timers & TIMER_POSIX) | (t->call.args[0] ? TIMER_ONCE : 0);
         break;
     case SYS_setitimer:
-        if (t->args[0] != ITIMER_REAL) break; // the others stand still while it sleeps
-        if (t->args[1] && !tracee_read(t->tid, t->mm->mem_fd, t->args[1], spec, sizeof spec)) break;
+        if (t->call.args[0] != ITIMER_REAL) break; // the others stand still while it sleeps
+        if (t->call.args[1] && !tracee_read(t->tid, t->mm->mem_fd, t->call.args[1], spec, sizeof spec)) break;
         *timers &= TIMER_POSIX;
         if (spec[2] | spec[3]) *timers |= spec[0] | spec[1] ? TIMER_AGAIN : TIMER_ONCE;
         break;
@@ -44,8 +49,7 @@ void note_timers(struct task *t) {
     }
 }
 
-void sighand_exec(struct recorder *r, struct task *t) {
-    (void)r;
+void sighand_exec(struct task *t) {
     struct process *p = t->process;
     if (p->sighand->refs > 1) {
         struct sighand *own = malloc(sizeof *own);
@@ -103,8 +107,7 @@ static uint64_t blocked_mask(struct task *t) {
     return mask;
 }
 
-bool signals_deliverable(struct recorder *r, struct task *t) {
-    (void)r;
+bool signals_deliverable(struct task *t) {
     if (!t->signals) return false;
     uint64_t mask = blocked_mask(t);
     for (struct held_signal *s = t->signals; s; s = s->next)
@@ -121,9 +124,9 @@ bool same_regs(const struct user_regs_struct *a, const struct user_regs_struct *
 }
 
 // The frame: from the new stack pointer on, at most this much (siginfo, ucontext, XSAVE area, red zone).
-static void frame_piece(struct recorder *r, struct batch *b, struct task *t, uint64_t rsp, size_t xstate) {
+static void frame_piece(struct batch *b, struct task *t, uint64_t rsp, size_t xstate) {
     size_t want = xstate + 2048;
-    while (want && !batch_mem(r, b, t, PIECE_MEM, rsp, want)) {
+    while (want && !batch_mem(b, t, PIECE_MEM, rsp, want)) {
         // Up to the end of the stack: page by page back from a size that reaches too far.
         uint64_t end = (rsp + want - 1) & ~4095ull;
         want = end > rsp ? (size_t)(end - rsp) : 0;
@@ -139,15 +142,15 @@ static void into_handler(struct recorder *r, struct task *t, const siginfo_t *in
     if (sig == SIGALRM) t->process->timers &= ~(unsigned)TIMER_ONCE;
     ptrace(PTRACE_SETSIGINFO, t->tid, 0, info);
     t->state = TASK_RUNNING;
-    t->in_syscall = true; // the timer shall leave it alone
+    t->call.inside = true; // the timer shall leave it alone
     // With SINGLESTEP the kernel stops right behind building the frame (signal_setup_done), before the
     // handler runs.
     bool stopped = run_until_stop(r, t, PTRACE_SINGLESTEP, sig, &status);
-    t->in_syscall = false;
+    t->call.inside = false;
     t->state = TASK_READY;
     if (!stopped) return;
     if (!WIFSTOPPED(status) || status >> 16 || WSTOPSIG(status) != SIGTRAP) {
-        take_stop(r, t, status); // no stack for the frame: SIGSEGV or the end
+        take_stop(t, status); // no stack for the frame: SIGSEGV or the end
         return;
     }
     struct user_regs_struct regs;
@@ -164,7 +167,7 @@ static void into_handler(struct recorder *r, struct task *t, const siginfo_t *in
     memcpy(batch_piece(&b, PIECE_SIGINFO, sizeof *info), info, sizeof *info);
     batch_regs(&b, &regs);
     batch_xstate(&b, t);
-    frame_piece(r, &b, t, regs.rsp, batch_last(&b)->len);
+    frame_piece(&b, t, regs.rsp, batch_last(&b)->len);
     set_landmark(t, &regs);
     struct sighand *h = t->process->sighand;
     if (h->flags[sig] & SA_RESETHAND) h->handler[sig] = 0;
@@ -203,13 +206,13 @@ void signal_deliver(struct recorder *r, struct task *t, enum signal_place at) {
         regs.rip -= 2;
         tracee_set_regs(t->tid, &regs);
         t->state = TASK_RUNNING;
-        t->in_syscall = true;
+        t->call.inside = true;
         bool ok = run_until_stop(r, t, PTRACE_SYSCALL, 0, &status);
-        t->in_syscall = false;
+        t->call.inside = false;
         t->state = TASK_READY;
         if (!ok) return;
         if (!WIFSTOPPED(status) || status >> 16) {
-            take_stop(r, t, status);
+            take_stop(t, status);
             return;
         }
     }
@@ -217,17 +220,17 @@ void signal_deliver(struct recorder *r, struct task *t, enum signal_place at) {
         // At a syscall-exit-stop the kernel sends the signal that we resume with; its delivery stop comes
         // next.
         t->state = TASK_RUNNING;
-        t->in_syscall = true;
+        t->call.inside = true;
         bool ok = run_until_stop(r, t, PTRACE_CONT, info.si_signo, &status);
-        t->in_syscall = false;
+        t->call.inside = false;
         t->state = TASK_READY;
         if (!ok) return;
         if (!WIFSTOPPED(status) || status >> 16 || WSTOPSIG(status) != info.si_signo) {
-            take_stop(r, t, status);
+            take_stop(t, status);
             return;
         }
     }
-    into_handler(r, t, &info, at, at == SIGNAL_AT_ENTRY ? &t->entry_regs : NULL);
+    into_handler(r, t, &info, at, at == SIGNAL_AT_ENTRY ? &t->call.regs : NULL);
 }
 
 // ---- stops
@@ -312,15 +315,15 @@ void signal_stop(struct recorder *r, struct task *t, int status) {
                  in_site_stub(t->mm, regs.rip - 1))) {
         tick(r, t, &regs);
         preempt_done(r, t);
-        if (signals_deliverable(r, t)) signal_deliver(r, t, SIGNAL_AT_LANDMARK);
+        if (signals_deliverable(t)) signal_deliver(r, t, SIGNAL_AT_LANDMARK);
         return;
     }
-    if (int3 && t->mm->break_count && breakpoint_at(t->mm, regs.rip - 1)) {
+    if (int3 && t->mm->breaks.count && breakpoint_at(t->mm, regs.rip - 1)) {
         breakpoint_trap(r, t, &regs);
         return;
     }
     if (((int3 || (sig == SIGSEGV && info.si_code == 0x80))) && trapped_instruction(r, t, &regs, int3)) {
-        if (signals_deliverable(r, t)) signal_deliver(r, t, SIGNAL_AT_LANDMARK);
+        if (signals_deliverable(t)) signal_deliver(r, t, SIGNAL_AT_LANDMARK);
         return;
     }
     bool fault = sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP;
@@ -348,6 +351,6 @@ void signal_stop(struct recorder *r, struct task *t, int status) {
     signal_hold(t);
     // The timer's ticks that ask for a landmark do not come while signals keep stopping the task: they count
     // here.
-    preempt_request(r, t);
+    preempt_request(t);
     preempt_tick(r, t);
 }

@@ -1,4 +1,8 @@
-#include "recorder/engine.h"
+#include "recorder/slices.h"
+#include "recorder/plan/gate.h"
+#include "recorder/plan/strategy.h"
+#include "recorder/stop.h"
+#include "recorder/waits/stuck.h"
 
 enum { SLICE_US = 5000, CHAOS_MEAN = 24 };
 
@@ -16,7 +20,7 @@ bool may_run(const struct recorder *r, const struct task *t) {
 }
 
 bool others_ready(struct recorder *r, struct task *t) {
-    if (r->stuck_since_us) return true; // the engine itself wants a turn before long
+    if (r->stuck_since_us) return true; // the engine itself wants a look before long
     for (struct task *o = r->tasks; o; o = o->next)
         if (o != t && may_run(r, o)) return true;
     return false;
@@ -76,12 +80,12 @@ struct task *slices_choose(struct recorder *r) {
     return next;
 }
 
-struct task *schedule(struct recorder *r) {
+struct task *next_task(struct recorder *r) {
     struct task *c = r->current;
     recent_us(r);
     // In the middle of a slice (a signal was held back, or ignored): nobody else may run.
     if (c && c->state == TASK_READY && !c->at_landmark) return c;
-    r->stuck_turns++;
+    r->stuck_rounds++;
     if (stuck_due(r)) stuck_check(r, NULL);
     if (r->stop_all) return NULL;
     if (r->gate) gate_poll(r);

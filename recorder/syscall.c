@@ -1,5 +1,16 @@
+#include "recorder/syscall.h"
 #include "core/clock.h"
+#include "recorder/engine.h"
+#include "recorder/lifecycle.h"
+#include "recorder/log.h"
+#include "recorder/mappings.h"
+#include "recorder/plan/gate.h"
+#include "recorder/plt_clock.h"
+#include "recorder/signals.h"
+#include "recorder/slices.h"
+#include "recorder/stop.h"
 #include "recorder/waits/file_waits.h"
+#include "recorder/waits/stuck.h"
 #include "recorder/waits/wait_loop.h"
 
 #include <asm/prctl.h>
@@ -29,34 +40,6 @@ static bool read_tracee(void *context, uint64_t address, void *buffer, size_t le
     return tracee_read(t->tid, t->mm->mem_fd, address, buffer, len);
 }
 
-static void entry_event(struct task *t, struct batch *b, int kind) {
-    batch_init(b, kind, t);
-    b->e.nr = (int32_t)t->nr;
-    b->e.flags |= EVF_REGS;
-    b->e.regs = t->entry_regs;
-}
-
-static bool is_pi(uint64_t op) {
-    int o = (int)op & FUTEX_CMD_MASK;
-    return o == FUTEX_LOCK_PI || o == FUTEX_LOCK_PI2 || o == FUTEX_WAIT_REQUEUE_PI;
-}
-
-void log_unlogged_entry(struct recorder *r) {
-    struct task *t = r->unlogged;
-    r->unlogged = NULL;
-    t->entry_logged = true;
-    struct batch b;
-    entry_event(t, &b, EV_ENTER);
-    if (t->nr == SYS_futex && is_pi(t->args[1])) {
-        // The kernel sets FUTEX_WAITERS in the word before it sleeps: once asleep, the word is what others
-        // will see.
-        for (char state; (state = task_state_letter(t->tid)) == 'R';)
-            sched_yield();
-        batch_mem(r, &b, t, PIECE_MEM, t->args[0], 4);
-    }
-    batch_log(r, t, &b);
-}
-
 // Answers the call without letting it reach the kernel: with orig_rax -1 a seccomp stop skips it, and no exit
 // stop follows PTRACE_CONT.
 static void answer(struct recorder *r, struct task *t, struct user_regs_struct *regs, int64_t result) {
@@ -64,7 +47,7 @@ static void answer(struct recorder *r, struct task *t, struct user_regs_struct *
     regs->rax = (uint64_t)result;
     if (!tracee_set_regs(t->tid, regs)) return; // killed: its exit stop follows
     struct batch b;
-    entry_event(t, &b, EV_SYSCALL);
+    batch_entry(&b, EV_SYSCALL, t);
     b.e.ret = result;
     batch_log(r, t, &b);
     set_landmark(t, regs);
@@ -78,23 +61,23 @@ static void refused(struct recorder *r, struct task *t, int64_t result) {
         uint64_t request;
     } said[64];
     static int count;
-    bool multiplexed = t->nr == SYS_ioctl || t->nr == SYS_prctl || t->nr == SYS_fcntl;
-    uint64_t request = !multiplexed ? 0 : t->nr == SYS_prctl ? t->args[0] : t->args[1];
+    bool multiplexed = t->call.nr == SYS_ioctl || t->call.nr == SYS_prctl || t->call.nr == SYS_fcntl;
+    uint64_t request = !multiplexed ? 0 : t->call.nr == SYS_prctl ? t->call.args[0] : t->call.args[1];
     for (int i = 0; i < count; i++)
-        if (said[i].nr == t->nr && said[i].request == request) return;
+        if (said[i].nr == t->call.nr && said[i].request == request) return;
     if (count < 64) {
-        said[count].nr = t->nr;
+        said[count].nr = t->call.nr;
         said[count++].request = request;
     }
     char call[256], where[256] = "";
-    syscall_format(t->nr, t->args, call, sizeof call);
+    syscall_format(t->call.nr, t->call.args, call, sizeof call);
     if (r->options->name_pc) { // foreign code, which may ask the vDSO for the time
         if (r->tsc_traps) clock_trap_tsc(false);
-        r->options->name_pc(t->process->pid, t->entry_regs.rip, where, sizeof where);
+        r->options->name_pc(t->process->pid, t->call.regs.rip, where, sizeof where);
         if (r->tsc_traps) clock_trap_tsc(true);
     }
     log_note(r, t, "%s is not recorded and was answered %s (pid %d, pc 0x%llx%s%s)", call,
-             strerrorname_np((int)-result), t->process->pid, t->entry_regs.rip, *where ? " in " : "", where);
+             strerrorname_np((int)-result), t->process->pid, t->call.regs.rip, *where ? " in " : "", where);
 }
 
 // Writes in each page the byte that is there already; process_vm_writev respects protection.
@@ -113,9 +96,9 @@ static bool writable(struct task *t, uint64_t address, uint64_t size) {
 // memory that a running thread may read at an unknown moment. Never futex words (their value is the
 // protocol).
 static void redirect(struct task *t, struct user_regs_struct *regs) {
-    if (t->mm->refs < 2 || t->nr == SYS_futex) return;
+    if (t->mm->refs < 2 || t->call.nr == SYS_futex) return;
     struct syscall_range ranges[SYSCALL_RANGES];
-    int n = syscall_ranges(t->meaning, t->args, NULL, read_tracee, t, ranges);
+    int n = syscall_ranges(t->call.meaning, t->call.args, NULL, read_tracee, t, ranges);
     uint64_t total = 0;
     for (int i = 0; i < n; i++) {
         if (ranges[i].arg < 0 || ranges[i].dir == RANGE_IN || !ranges[i].size || !ranges[i].address) continue;
@@ -124,7 +107,7 @@ static void redirect(struct task *t, struct user_regs_struct *regs) {
     if (!total || total > SCRATCH_LIMIT) return;
     uint64_t at = scratch_area(t, total);
     if (!at) return;
-    for (int i = 0; i < n && t->redirect_count < 6; i++) {
+    for (int i = 0; i < n && t->call.redirect_count < 6; i++) {
         struct syscall_range *g = &ranges[i];
         if (g->arg < 0 || g->dir == RANGE_IN || !g->size || !g->address) continue;
         // EFAULT must stay EFAULT: only memory that the program can write is redirected.
@@ -141,22 +124,22 @@ static void redirect(struct task *t, struct user_regs_struct *regs) {
         unsigned long long *const registers[6] = {&regs->rdi, &regs->rsi, &regs->rdx,
                                                   &regs->r10, &regs->r8,  &regs->r9};
         *registers[g->arg] = at;
-        t->redirects[t->redirect_count++] = (struct redirect){g->arg, g->address, at, g->size};
+        t->call.redirects[t->call.redirect_count++] = (struct redirect){g->arg, g->address, at, g->size};
         at += (g->size + 63) & ~63ull;
     }
-    if (t->redirect_count) tracee_set_regs(t->tid, regs);
+    if (t->call.redirect_count) tracee_set_regs(t->tid, regs);
 }
 
 static void unredirect(struct task *t, struct user_regs_struct *regs) {
     unsigned long long *const registers[6] = {&regs->rdi, &regs->rsi, &regs->rdx,
                                               &regs->r10, &regs->r8,  &regs->r9};
     int64_t ret = (int64_t)regs->rax;
-    for (int i = 0; i < t->redirect_count; i++)
-        *registers[t->redirects[i].arg] = t->redirects[i].real;
+    for (int i = 0; i < t->call.redirect_count; i++)
+        *registers[t->call.redirects[i].arg] = t->call.redirects[i].real;
     struct syscall_range ranges[SYSCALL_RANGES];
-    int n = syscall_ranges(t->meaning, t->args, &ret, read_tracee, t, ranges);
-    for (int i = 0; i < t->redirect_count; i++) {
-        struct redirect *d = &t->redirects[i];
+    int n = syscall_ranges(t->call.meaning, t->call.args, &ret, read_tracee, t, ranges);
+    for (int i = 0; i < t->call.redirect_count; i++) {
+        struct redirect *d = &t->call.redirects[i];
         for (int k = 0; k < n; k++) {
             if (!d->size || ranges[k].dir == RANGE_IN || ranges[k].address != d->real) continue;
             uint64_t size = ranges[k].size < d->size ? ranges[k].size : d->size;
@@ -166,7 +149,7 @@ static void unredirect(struct task *t, struct user_regs_struct *regs) {
             free(copy);
         }
     }
-    t->redirect_count = 0;
+    t->call.redirect_count = 0;
     tracee_set_regs(t->tid, regs);
 }
 
@@ -181,7 +164,7 @@ void syscall_settle(struct recorder *r, struct task *t) {
             return;
         }
         char state = task_state_letter(t->tid);
-        if (state == 'S' && t->nr == SYS_futex) stuck_check(r, t);
+        if (state == 'S' && t->call.nr == SYS_futex) stuck_check(r, t);
         if (state == 'S' || !state) return;
         // A disk's or a lock's turn: bounded mostly.
         if (state == 'D' && now_us(r) - since > DISK_WAIT_US) return;
@@ -203,7 +186,7 @@ static void wait_or_leave(struct recorder *r, struct task *t) {
     if (o == t)
         dispatch(r, t, status);
     else if (o)
-        take_stop(r, o, status);
+        take_stop(o, status);
 }
 
 static bool file_copy_to_echo(struct task *t) {
@@ -211,16 +194,16 @@ static bool file_copy_to_echo(struct task *t) {
     // own stdout or stderr the replay could not show it, so the program is told to copy by itself (EINVAL:
     // "not supported for these descriptors", all users of these calls fall back).
     int out;
-    switch (t->nr) {
+    switch (t->call.nr) {
     case SYS_sendfile:
-        out = (int)t->args[0];
+        out = (int)t->call.args[0];
         break;
     case SYS_copy_file_range:
     case SYS_splice:
-        out = (int)t->args[2];
+        out = (int)t->call.args[2];
         break;
     case SYS_tee:
-        out = (int)t->args[1];
+        out = (int)t->call.args[1];
         break;
     default:
         return false;
@@ -235,19 +218,19 @@ void syscall_entry(struct recorder *r, struct task *t) {
         return;
     }
     canonical_regs(&regs);
-    t->nr = (long)regs.orig_rax;
+    t->call.nr = (long)regs.orig_rax;
     const uint64_t args[6] = {regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9};
-    memcpy(t->args, args, sizeof args);
-    t->entry_regs = regs;
-    t->entry_regs.rax = regs.orig_rax;
+    memcpy(t->call.args, args, sizeof args);
+    t->call.regs = regs;
+    t->call.regs.rax = regs.orig_rax;
     if (t->mm->limit_lowered && !r->options->chaos) clock_set_limit(t->mm, ~0ull);
-    if (t->signals && signals_deliverable(r, t)) {
+    if (t->signals && signals_deliverable(t)) {
         signal_deliver(r, t, SIGNAL_AT_ENTRY);
         return;
     }
     bool loops = loop_entry(r, t);
-    t->slept = t->nr == SYS_nanosleep || t->nr == SYS_clock_nanosleep;
-    if (t->nr == SYS_sched_yield) {
+    t->slept = t->call.nr == SYS_nanosleep || t->call.nr == SYS_clock_nanosleep;
+    if (t->call.nr == SYS_sched_yield) {
         t->yielded = true;
         answer(r, t, &regs, 0);
         if (loops) stuck_check(r, t);
@@ -259,19 +242,18 @@ void syscall_entry(struct recorder *r, struct task *t) {
         answer(r, t, &regs, -EINVAL);
         return;
     }
-    if (syscall_answer(t->nr, t->args, &result, &say)) {
+    if (syscall_answer(t->call.nr, t->call.args, &result, &say)) {
         answer(r, t, &regs, result);
         if (say) refused(r, t, result);
         return;
     }
     // restart_syscall goes on with the call that was interrupted: same argument registers, same out-buffers.
-    t->meaning = t->nr == SYS_restart_syscall ? t->interrupted : t->nr;
-    t->in_syscall = true;
-    t->entry_logged = false;
-    t->redirect_count = 0;
-    if (r->unlogged) log_unlogged_entry(r);
-    r->unlogged = t;
-    switch (t->nr) {
+    t->call.meaning = t->call.nr == SYS_restart_syscall ? t->call.interrupted : t->call.nr;
+    t->call.inside = true;
+    t->call.redirect_count = 0;
+    if (r->deferred) log_deferred_entry(r);
+    r->deferred = t;
+    switch (t->call.nr) {
     case SYS_clone:
     case SYS_clone3:
     case SYS_fork:
@@ -285,27 +267,28 @@ void syscall_entry(struct recorder *r, struct task *t) {
         return;
     case SYS_exit:
     case SYS_exit_group: {
-        log_unlogged_entry(r);
+        log_deferred_entry(r);
         int status;
-        if (run_until_stop(r, t, PTRACE_CONT, 0, &status)) take_stop(r, t, status);
+        if (run_until_stop(r, t, PTRACE_CONT, 0, &status)) take_stop(t, status);
         return;
     }
     default:
         break;
     }
-    if (t->nr == SYS_madvise && t->args[2] == MADV_FREE) {
+    if (t->call.nr == SYS_madvise && t->call.args[2] == MADV_FREE) {
         // The kernel would take the pages at a moment of its own choosing; MADV_DONTNEED is a MADV_FREE that
         // takes them now.
         regs.rdx = MADV_DONTNEED;
         tracee_set_regs(t->tid, &regs);
-        t->redirects[t->redirect_count++] = (struct redirect){.arg = 2, .real = MADV_FREE};
+        t->call.redirects[t->call.redirect_count++] = (struct redirect){.arg = 2, .real = MADV_FREE};
     }
     if (loops) stuck_check(r, t);
     if (r->stop_all) return; // stuck: here it stays
-    bool may_block = t->nr == SYS_restart_syscall || syscall_may_block(t->nr, t->args);
+    bool may_block = t->call.nr == SYS_restart_syscall || syscall_may_block(t->call.nr, t->call.args);
     if (may_block) redirect(t, &regs);
     if (ptrace(PTRACE_SYSCALL, t->tid, 0, 0) < 0 && errno != ESRCH) {
-        recorder_fail(r, "cannot resume task %d into %s: %s", t->tid, syscall_name(t->nr), strerror(errno));
+        recorder_fail(r, "cannot resume task %d into %s: %s", t->tid, syscall_name(t->call.nr),
+                      strerror(errno));
         return;
     }
     if (may_block) {
@@ -323,17 +306,17 @@ void syscall_entry(struct recorder *r, struct task *t) {
 // What was mapped there is gone, and breakpoints with it.
 static void mapped_over(struct task *t, int64_t ret) {
     if (ret < 0 && ret > -4096) return;
-    const uint64_t *a = t->args;
-    if (t->nr == SYS_munmap || t->nr == SYS_mremap) breakpoints_unmapped(t->mm, a[0], a[0] + a[1]);
-    if (t->nr == SYS_mmap) breakpoints_unmapped(t->mm, (uint64_t)ret, (uint64_t)ret + a[1]);
-    if (t->nr == SYS_mremap) breakpoints_unmapped(t->mm, (uint64_t)ret, (uint64_t)ret + a[2]);
+    const uint64_t *a = t->call.args;
+    if (t->call.nr == SYS_munmap || t->call.nr == SYS_mremap) breakpoints_unmapped(t->mm, a[0], a[0] + a[1]);
+    if (t->call.nr == SYS_mmap) breakpoints_unmapped(t->mm, (uint64_t)ret, (uint64_t)ret + a[1]);
+    if (t->call.nr == SYS_mremap) breakpoints_unmapped(t->mm, (uint64_t)ret, (uint64_t)ret + a[2]);
 }
 
 static void map_pieces(struct recorder *r, struct task *t, struct batch *b, int64_t ret) {
-    uint64_t *a = t->args;
-    if (t->nr == SYS_shmat && (ret >= 0 || ret < -4095))
+    uint64_t *a = t->call.args;
+    if (t->call.nr == SYS_shmat && (ret >= 0 || ret < -4095))
         image_attached(r, t, b, (uint64_t)ret, (int)a[0], a[2] & SHM_RDONLY);
-    if (t->nr != SYS_mmap || (ret < 0 && ret > -4096)) return;
+    if (t->call.nr != SYS_mmap || (ret < 0 && ret > -4096)) return;
     bool anonymous = a[3] & MAP_ANONYMOUS;
     if (anonymous && (a[3] & MAP_TYPE) == MAP_PRIVATE) return;
     image_mapped(r, t, b, (uint64_t)ret, a[1], (int)a[2], (int)a[3], anonymous ? -1 : (int)a[4],
@@ -342,8 +325,8 @@ static void map_pieces(struct recorder *r, struct task *t, struct batch *b, int6
 
 static void written_file(struct recorder *r, struct task *t, struct batch *b, int64_t ret) {
     if (!r->shared_count || ret < 0) return;
-    const uint64_t *a = t->args;
-    switch (t->nr) {
+    const uint64_t *a = t->call.args;
+    switch (t->call.nr) {
     case SYS_ftruncate:
         image_file_cut(r, t, b, (int)a[0], 0, a[1]);
         return;
@@ -357,18 +340,18 @@ static void written_file(struct recorder *r, struct task *t, struct batch *b, in
         break;
     }
     if (!ret) return;
-    switch (t->nr) {
+    switch (t->call.nr) {
     case SYS_write:
     case SYS_writev:
-        image_file_written(r, t, b, (int)t->args[0], -1, (uint64_t)ret);
+        image_file_written(r, t, b, (int)t->call.args[0], -1, (uint64_t)ret);
         break;
     case SYS_pwrite64:
     case SYS_pwritev:
     case SYS_pwritev2:
-        image_file_written(r, t, b, (int)t->args[0], (int64_t)t->args[3], (uint64_t)ret);
+        image_file_written(r, t, b, (int)t->call.args[0], (int64_t)t->call.args[3], (uint64_t)ret);
         break;
     case SYS_sendfile:
-        image_file_written(r, t, b, (int)t->args[0], -1, (uint64_t)ret);
+        image_file_written(r, t, b, (int)t->call.args[0], -1, (uint64_t)ret);
         break;
     case SYS_copy_file_range:
     case SYS_splice: {
@@ -383,15 +366,15 @@ static void written_file(struct recorder *r, struct task *t, struct batch *b, in
 }
 
 // A call that failed with EFAULT may have filled the buffer up to the page that it could not write.
-static void faulted_ranges(struct recorder *r, struct task *t, struct batch *b) {
+static void faulted_ranges(struct task *t, struct batch *b) {
     struct syscall_range ranges[SYSCALL_RANGES];
-    int n = syscall_ranges(t->meaning, t->args, NULL, read_tracee, t, ranges);
+    int n = syscall_ranges(t->call.meaning, t->call.args, NULL, read_tracee, t, ranges);
     for (int i = 0; i < n; i++) {
         uint64_t at = ranges[i].address, end = at + ranges[i].size;
         if (ranges[i].dir == RANGE_IN || end < at) continue;
         while (at < end) {
             uint64_t next = (at | 4095) + 1 < end ? (at | 4095) + 1 : end;
-            if (!batch_mem(r, b, t, PIECE_MEM, at, next - at)) break;
+            if (!batch_mem(b, t, PIECE_MEM, at, next - at)) break;
             at = next;
         }
     }
@@ -400,23 +383,23 @@ static void faulted_ranges(struct recorder *r, struct task *t, struct batch *b) 
 // What the recorder must remember of a call that succeeded.
 static void remember(struct recorder *r, struct task *t, int64_t ret) {
     // close frees the slot even when it fails.
-    t->fds = fdtable_syscall(t->fds, t->nr, t->args, ret, read_tracee, t);
+    t->fds = fdtable_syscall(t->fds, t->call.nr, t->call.args, ret, read_tracee, t);
     if (ret < 0) return;
     files_call(r, t, ret);
     note_timers(t);
-    switch (t->nr) {
+    switch (t->call.nr) {
     case SYS_set_tid_address:
-        t->clear_tid = t->args[0];
+        t->clear_tid = t->call.args[0];
         break;
     case SYS_set_robust_list:
-        t->robust_list = t->args[0];
+        t->robust_list = t->call.args[0];
         break;
     case SYS_rt_sigaction:
-        note_dispositions(r, t, ret);
+        note_dispositions(t, ret);
         break;
     case SYS_prctl:
-        if (t->args[0] == PR_SET_NAME)
-            tracee_read(t->tid, t->mm->mem_fd, t->args[1], t->name, sizeof t->name - 1);
+        if (t->call.args[0] == PR_SET_NAME)
+            tracee_read(t->tid, t->mm->mem_fd, t->call.args[1], t->name, sizeof t->name - 1);
         break;
     default:
         break;
@@ -426,12 +409,12 @@ static void remember(struct recorder *r, struct task *t, int64_t ret) {
 // The registers at the exit. Most calls change rax alone, and reading one word is cheaper than all 27 (at an exit rcx and r11 are what the
 // syscall instruction made them, as at the entry).
 static bool exit_regs(struct task *t, struct user_regs_struct *regs) {
-    bool others = t->nr == SYS_rt_sigreturn || t->nr == SYS_arch_prctl || !t->in_syscall;
+    bool others = t->call.nr == SYS_rt_sigreturn || t->call.nr == SYS_arch_prctl || !t->call.inside;
     if (others) return tracee_get_regs(t->tid, regs);
     errno = 0;
     long rax = ptrace(PTRACE_PEEKUSER, t->tid, offsetof(struct user, regs.rax), 0);
     if (errno) return false;
-    *regs = t->entry_regs;
+    *regs = t->call.regs;
     regs->rax = (unsigned long)rax;
     return true;
 }
@@ -442,37 +425,38 @@ void syscall_returned(struct recorder *r, struct task *t) {
         t->state = TASK_IN_KERNEL;
         return;
     }
-    if (!t->in_syscall) { // the exit stop of a skipped call: nothing to tell
+    if (!t->call.inside) { // the exit stop of a skipped call: nothing to tell
         t->state = TASK_READY;
         t->at_landmark = true;
         return;
     }
     canonical_regs(&regs);
-    if (t->redirect_count) unredirect(t, &regs);
+    if (t->call.redirect_count) unredirect(t, &regs);
     int64_t ret = (int64_t)regs.rax;
-    if (ret == -ERESTART_RESTARTBLOCK) t->interrupted = t->meaning;
+    if (ret == -ERESTART_RESTARTBLOCK) t->call.interrupted = t->call.meaning;
     struct batch b;
-    if (r->unlogged == t) {
-        r->unlogged = NULL;
-        entry_event(t, &b, EV_SYSCALL);
+    if (r->deferred == t) {
+        r->deferred = NULL;
+        batch_entry(&b, EV_SYSCALL, t);
     } else {
         batch_init(&b, EV_EXIT, t);
-        b.e.nr = (int32_t)t->nr;
+        b.e.nr = (int32_t)t->call.nr;
     }
     b.e.ret = ret;
-    if (t->nr == SYS_rt_sigreturn) {
+    if (t->call.nr == SYS_rt_sigreturn) {
         batch_regs(&b, &regs);
         batch_xstate(&b, t);
     } else {
         struct syscall_range ranges[SYSCALL_RANGES];
-        int n = syscall_ranges(t->meaning, t->args, &ret, read_tracee, t, ranges);
-        if (ret == -EFAULT) faulted_ranges(r, t, &b);
-        if (n < 0) recorder_fail(r, "no row describes what %s wrote (task %d)", syscall_name(t->nr), t->tid);
+        int n = syscall_ranges(t->call.meaning, t->call.args, &ret, read_tracee, t, ranges);
+        if (ret == -EFAULT) faulted_ranges(t, &b);
+        if (n < 0)
+            recorder_fail(r, "no row describes what %s wrote (task %d)", syscall_name(t->call.nr), t->tid);
         for (int i = 0; i < n; i++) {
             struct syscall_range *g = &ranges[i];
             if (!g->size) continue;
             if (g->dir != RANGE_IN) {
-                batch_mem(r, &b, t, PIECE_MEM, g->address, g->size);
+                batch_mem(&b, t, PIECE_MEM, g->address, g->size);
                 continue;
             }
             char small[8192], *bytes = g->size <= sizeof small ? small : malloc(g->size);
@@ -482,17 +466,18 @@ void syscall_returned(struct recorder *r, struct task *t) {
             }
             if (bytes != small) free(bytes);
         }
-        if (t->mm->break_count) mapped_over(t, ret);
+        if (t->mm->breaks.count) mapped_over(t, ret);
         map_pieces(r, t, &b, ret);
         written_file(r, t, &b, ret);
     }
     remember(r, t, ret);
-    bool fork_failed = r->gate && ret < 0 && (t->nr == SYS_clone || t->nr == SYS_clone3 || t->nr == SYS_fork);
-    if (t->mm->pending) image_patch_slots(r, t, &b);
-    t->in_syscall = false;
+    bool fork_failed =
+        r->gate && ret < 0 && (t->call.nr == SYS_clone || t->call.nr == SYS_clone3 || t->call.nr == SYS_fork);
+    if (t->mm->slots.pending) modules_patch_slots(r, t, &b);
+    t->call.inside = false;
     t->state = TASK_READY;
     set_landmark(t, &regs);
-    loop_exit(r, t, ret);
+    loop_exit(t, ret);
     batch_log(r, t, &b);
     if (fork_failed) gate_fork_failed(r, t, ret);
     if (r->gate) gate_returned(r, t);

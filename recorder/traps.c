@@ -1,8 +1,10 @@
 // Instructions that refork carries out itself, because their results differ from run to run: found in mapped
 // files and patched (core/trap_sites.c), or trapped by the CPU.
+#include "recorder/traps.h"
 #include "core/clock.h"
 #include "core/code.h"
 #include "core/xsave.h"
+#include "recorder/log.h"
 #include "recorder/waits/wait_loop.h"
 
 #include <cpuid.h>
@@ -96,8 +98,8 @@ bool trapped_instruction(struct recorder *r, struct task *t, struct user_regs_st
     if (int3) {
         if (code[0] != 0xcc) return false;
         code[0] = 0x0f;
-        for (int i = 0; i < t->mm->saved_count; i++)
-            if (t->mm->saved[i].address == at) code[0] = t->mm->saved[i].byte;
+        for (int i = 0; i < t->mm->saved.count; i++)
+            if (t->mm->saved.all[i].address == at) code[0] = t->mm->saved.all[i].byte;
     }
     struct trap_instruction in;
     if (!code_trap_instruction(code, sizeof code, &in)) return false;

@@ -13,6 +13,10 @@
 #include "core/atomic_emulate.h"
 #include "core/clock.h"
 #include "core/syscalls.h"
+#include "recorder/log.h"
+#include "recorder/plan/places.h"
+#include "recorder/slices.h"
+#include "recorder/task.h"
 #include "recorder/waits/wait_loop.h"
 
 #include <inttypes.h>
@@ -226,15 +230,15 @@ bool gate_holds(const struct recorder *r, const struct task *t) {
 
 static bool at_site(struct task *t, uint64_t behind) {
     // The place is a call (two to seven bytes), a syscall instruction, or what is behind it.
-    for (int i = 0; i < t->mm->break_count; i++) {
-        const struct breakpoint *b = &t->mm->breaks[i];
+    for (int i = 0; i < t->mm->breaks.count; i++) {
+        const struct breakpoint *b = &t->mm->breaks.all[i];
         if (b->roles & BREAK_SITE && behind >= b->address && behind - b->address <= 7) return true;
     }
     return false;
 }
 
 static bool counts(const struct gate *g, struct task *t) {
-    return !g->plan->at_site || t->at_fork_site || at_site(t, t->entry_regs.rip);
+    return !g->plan->at_site || t->at_fork_site || at_site(t, t->call.regs.rip);
 }
 
 static void close_gate(struct recorder *r, struct task *t, bool in_function) {
@@ -301,7 +305,7 @@ bool gate_at_clone(struct recorder *r, struct task *t) {
     if (lock_first(g) || g->plan->stage == GATE_AFTER_CALL || g->state != OPEN || !counts(g, t) ||
         g->out->forks + 1 != g->plan->fork)
         return false;
-    log_unlogged_entry(r);
+    log_deferred_entry(r);
     t->state = TASK_READY;
     t->at_landmark = t->held_at_entry = true;
     close_gate(r, t, false);
@@ -419,7 +423,7 @@ enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct us
     if (!is_the_word(g, regs->rdi) || !comes_from(g, t, regs->rsp)) return WISH_PASS;
     uint64_t back = 0;
     tracee_read(t->tid, t->mm->mem_fd, regs->rsp, &back, 8);
-    if (breakpoint_add(r, t, back, BREAK_RETURN, true)) return WISH_PASS;
+    if (breakpoint_add(t, back, BREAK_RETURN, true)) return WISH_PASS;
     if (g->return_count == g->return_room) {
         g->return_room = g->return_room ? g->return_room * 2 : 16;
         g->returns = realloc(g->returns, g->return_room * sizeof *g->returns);
@@ -484,23 +488,23 @@ void gate_returned(struct recorder *r, struct task *t) {
     struct gate *g = r->gate;
     const struct gate_plan *p = g->plan;
     bool held = p->stage == GATE_AFTER_CALL && g->state == OPEN && t->number == p->hold_task;
-    if (held && t->nr == p->hold_call && ++g->calls == p->hold_hit) close_gate(r, t, false);
-    if (t == g->taker && waits_for_acquire(r, t) && t->nr == p->park_call) park(r, t);
+    if (held && t->call.nr == p->hold_call && ++g->calls == p->hold_hit) close_gate(r, t, false);
+    if (t == g->taker && waits_for_acquire(r, t) && t->call.nr == p->park_call) park(r, t);
 }
 
 // ---- waits
 
 static bool waits_in_futex(const struct task *t) {
-    int op = (int)t->args[1] & FUTEX_CMD_MASK;
-    return t->state == TASK_IN_KERNEL && t->in_syscall && t->nr == SYS_futex &&
+    int op = (int)t->call.args[1] & FUTEX_CMD_MASK;
+    return t->state == TASK_IN_KERNEL && t->call.inside && t->call.nr == SYS_futex &&
            (op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2);
 }
 
 // Nothing but another task ends this wait.
 static bool waits_for_a_task(const struct task *t) {
-    if (t->state != TASK_IN_KERNEL || !t->in_syscall) return false;
-    if (t->nr == SYS_wait4 || t->nr == SYS_waitid) return true;
-    return waits_in_futex(t) && !t->args[3];
+    if (t->state != TASK_IN_KERNEL || !t->call.inside) return false;
+    if (t->call.nr == SYS_wait4 || t->call.nr == SYS_waitid) return true;
+    return waits_in_futex(t) && !t->call.args[3];
 }
 
 static bool all_wait_for_tasks(const struct recorder *r, const struct task *but) {
@@ -510,16 +514,16 @@ static bool all_wait_for_tasks(const struct recorder *r, const struct task *but)
 }
 
 static bool word_is_of_the_lock(const struct gate *g, const struct task *t) {
-    return g->out->lock && t->args[0] + 4 > g->out->lock && t->args[0] < g->out->lock + LOCK_SIZE;
+    return g->out->lock && t->call.args[0] + 4 > g->out->lock && t->call.args[0] < g->out->lock + LOCK_SIZE;
 }
 
 static void refuted_by(struct recorder *r, struct task *forker, const char *seen) {
     struct gate *g = r->gate;
     char where[256] = "";
     bool futex = waits_in_futex(forker);
-    bool asleep = forker->state == TASK_IN_KERNEL && forker->in_syscall;
-    g->out->word = futex ? forker->args[0] : 0;
-    g->out->position = asleep ? forker->entry_regs.rip : forker->landmark.rip;
+    bool asleep = forker->state == TASK_IN_KERNEL && forker->call.inside;
+    g->out->word = futex ? forker->call.args[0] : 0;
+    g->out->position = asleep ? forker->call.regs.rip : forker->landmark.rip;
     if (r->options->name_pc) {
         if (r->tsc_traps) clock_trap_tsc(false);
         r->options->name_pc(forker->process->pid, g->out->position, where, sizeof where);
@@ -541,7 +545,7 @@ static void look_at_forker(struct recorder *r) {
     struct task *t = g->forker;
     if (t->yielded || now_us(r) - g->since_us > ALONE_US) g->alone = false;
     if (!waits_in_futex(t) || !word_is_of_the_lock(g, t) || task_state_letter(t->tid) != 'S') return;
-    if (t->args[3]) {
+    if (t->call.args[3]) {
         uint64_t now = events(r);
         if (now != g->last_wait) g->timed_waits++;
         g->last_wait = now;
@@ -614,8 +618,8 @@ static void all_wait_before_fork(struct recorder *r) {
     for (struct task *t = r->tasks; t; t = t->next) {
         if (t == g->parked || t->mm != g->parked->mm || !waits_in_futex(t) || !word_is_of_the_lock(g, t))
             continue;
-        g->out->word = t->args[0];
-        g->out->position = t->entry_regs.rip;
+        g->out->word = t->call.args[0];
+        g->out->position = t->call.regs.rip;
         g->out->all_wait = true;
         decide(r, GATE_HOLDER_NEEDED,
                "no fork can come while the lock is held: every other task waits, task %d for that lock",

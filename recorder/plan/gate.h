@@ -1,40 +1,42 @@
-// The fork gate's outcome. The plan is in recorder/plan/schedule.h, how it is carried out in gate.c.
+// The fork gate. Its plan is in recorder/plan/schedule.h, its outcome in recorder/options.h.
 #ifndef REFORK_RECORDER_PLAN_GATE_H
 #define REFORK_RECORDER_PLAN_GATE_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "recorder/breakpoints.h"
+#include "recorder/options.h"
 
-enum gate_verdict {
-    GATE_NONE,             // no gate was asked for
-    GATE_NO_FORK,          // the program did not come to that fork
-    GATE_NO_SITE,          // the acquire site is not in the program, or there can be no breakpoint
-    GATE_NEVER_CONCURRENT, // no other task took the lock there while the fork was held
-    GATE_ATFORK_PROTECTED, // refuted: within fork() the forking task waits for that very lock
-    GATE_HOLDER_NEEDED,    // refuted: the forking task cannot make its fork while the holder is parked
-    GATE_CHILD_WENT_ON,    // refuted: the lock was held at the fork; the child has called exec, or has ended
-    GATE_CHILD_DIED,       // the lock was held at the fork; a signal has ended the child
-    GATE_CHILD_STUCK,      // confirmed: the lock was held at the fork and the child waits for ever
-    GATE_UNDECIDED,        // the recording ended before any of these was known
-    GATE_VERDICTS
-};
-
-struct gate_outcome {
-    enum gate_verdict verdict;
-    char reason[400];          // what was seen, for a person
-    int forker, parked, child; // tasks (TIDs); 0: it did not come to that
-    uint64_t lock;             // the lock word, or the acquire function's first argument; 0: unknown
-    uint64_t word;     // ATFORK_PROTECTED, HOLDER_NEEDED: the futex word that the forking task waits on, or 0
-    uint64_t position; // ... and its pc
-    bool all_wait;     // HOLDER_NEEDED: every other task waits for another, so that this is certain
-    uint64_t forks,
-        acquires; // of the program up to the gate's; counted at the site while the gate was closed
-    // Events: the forking task held; the lock taken, by the task that was parked in the end; that task parked, which is
-    // the same unless it went on until a call; the fork; the verdict. 0: it did not come to that.
-    uint64_t closed, acquired, taken, forked, decided;
-};
+#include <sys/user.h>
 
 // "never-concurrent", "child-stuck", ...
 const char *gate_verdict_name(enum gate_verdict verdict);
+
+void gate_begin(struct recorder *r);
+void gate_end(struct recorder *r); // before what is left is killed
+void gate_free(struct recorder *r);
+bool gate_holds(const struct recorder *r, const struct task *t);
+void gate_poll(struct recorder *r);
+bool gate_idle(struct recorder *r);
+bool gate_due(const struct recorder *r); // something is to be decided by time: at the next landmark
+bool gate_wants_sites(const struct recorder *r);
+// The acquire site has been found; `problem`: why there can be no breakpoint.
+void gate_site(struct recorder *r, const char *problem);
+// The acquire site's breakpoint is to be on from the begin.
+bool gate_acquire_matters(const struct recorder *r);
+void gate_word(struct recorder *r, uint64_t address); // where the plan's lock word is
+void gate_from(struct recorder *r, uint64_t address); // a place of the plan's `from` list has been found
+bool gate_at_clone(struct recorder *r, struct task *t);
+bool gate_let_go(struct recorder *r);            // the holder goes on after the fork; false: nobody is held
+bool gate_child_loops(const struct recorder *r); // all its tasks only wait, one again and again
+bool gate_lock_awaited(const struct recorder *r,
+                       const struct task *t); // the child's task waits for the parked task's lock
+void gate_forked(struct recorder *r, struct task *t, struct task *child);
+void gate_fork_failed(struct recorder *r, struct task *t, int64_t ret);
+void gate_exec(struct recorder *r, struct task *t);
+void gate_ended(struct recorder *r, struct task *t, int status);
+enum break_wish gate_fork_entry(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
+enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
+enum break_wish gate_return(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
+void gate_landed(struct recorder *r, struct task *t);
+void gate_returned(struct recorder *r, struct task *t);
 
 #endif

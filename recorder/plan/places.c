@@ -1,7 +1,12 @@
 // The places that a schedule names: found in modules as these are mapped, and what a task does that comes there.
+#include "recorder/plan/places.h"
 #include "core/code.h"
 #include "core/path.h"
-#include "recorder/engine.h"
+#include "recorder/log.h"
+#include "recorder/plan/gate.h"
+#include "recorder/plan/strategy.h"
+#include "recorder/space.h"
+#include "recorder/task.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -44,15 +49,15 @@ static const struct code_place fork_functions[] = {
 static void find_gate(const struct mapped *x, const struct gate_plan *plan) {
     uint64_t at;
     for (size_t i = 0; i < sizeof fork_functions / sizeof *fork_functions; i++)
-        if (locate(x, &fork_functions[i], &at)) breakpoint_add(x->r, x->t, at, BREAK_FORK, true);
-    if (plan->at_site && locate(x, &plan->fork_site, &at)) breakpoint_add(x->r, x->t, at, BREAK_SITE, false);
+        if (locate(x, &fork_functions[i], &at)) breakpoint_add(x->t, at, BREAK_FORK, true);
+    if (plan->at_site && locate(x, &plan->fork_site, &at)) breakpoint_add(x->t, at, BREAK_SITE, false);
     if (plan->has_word && (plan->word.module[0] || plan->word.symbol[0]) &&
         locate_anywhere(x, &plan->word, &at))
         gate_word(x->r, at);
     for (size_t i = 0; i < plan->from_count; i++)
         if (locate(x, &plan->from[i], &at)) gate_from(x->r, at);
     if (locate(x, &plan->acquire, &at))
-        gate_site(x->r, breakpoint_add(x->r, x->t, at, BREAK_ACQUIRE, gate_acquire_matters(x->r)));
+        gate_site(x->r, breakpoint_add(x->t, at, BREAK_ACQUIRE, gate_acquire_matters(x->r)));
 }
 
 static void find_places(const struct mapped *x) {
@@ -61,7 +66,7 @@ static void find_places(const struct mapped *x) {
     if (x->r->gate && gate_wants_sites(x->r)) find_gate(x, &s->gate);
     for (size_t i = 0; i < s->yield_count; i++) {
         if (!locate(x, &s->yields[i].place, &at)) continue;
-        const char *why = breakpoint_add(x->r, x->t, at, BREAK_YIELD, true);
+        const char *why = breakpoint_add(x->t, at, BREAK_YIELD, true);
         if (why)
             say_unusable(x, &s->yields[i].place, why);
         else
@@ -69,7 +74,7 @@ static void find_places(const struct mapped *x) {
     }
     for (size_t i = 0; i < s->stint_place_count; i++) {
         if (!locate(x, &s->stint_places[i].place, &at)) continue;
-        const char *why = breakpoint_add(x->r, x->t, at, BREAK_STINT, true);
+        const char *why = breakpoint_add(x->t, at, BREAK_STINT, true);
         if (why)
             say_unusable(x, &s->stint_places[i].place, why);
         else

@@ -2,7 +2,11 @@
 // the same way in every run. A step is a landmark of a task's own (a syscall, a trapped instruction, a breakpoint) or a
 // library call (the PLT clock), while more than one task could run. Time slices do not exist here; only what makes no
 // step for long is interrupted.
-#include "recorder/engine.h"
+#include "recorder/plan/strategy.h"
+#include "recorder/log.h"
+#include "recorder/plt_clock.h"
+#include "recorder/slices.h"
+#include "recorder/stop.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -94,7 +98,7 @@ static void settle_wakeups(struct recorder *r) {
         while (t->state == TASK_IN_KERNEL) {
             int status;
             if (waitpid(t->tid, &status, __WALL | WNOHANG) == t->tid) {
-                take_stop(r, t, status);
+                take_stop(t, status);
                 break;
             }
             char letter = task_state_letter(t->tid);
@@ -103,7 +107,7 @@ static void settle_wakeups(struct recorder *r) {
         }
 }
 
-static struct task *in_turn(struct recorder *r, const struct task *c) {
+static struct task *next_in_round(struct recorder *r, const struct task *c) {
     struct task *first = NULL;
     bool behind = false;
     for (struct task *t = r->tasks; t; t = t->next) {
@@ -170,7 +174,7 @@ static struct task *choose_delay(struct recorder *r, struct task *c, struct task
     struct strategist *s = r->strategist;
     for (; s->next < s->point_count && s->points[s->next] <= s->steps; s->next++)
         keep = NULL;
-    return keep ? keep : in_turn(r, c);
+    return keep ? keep : next_in_round(r, c);
 }
 
 static struct task *choose_listed(struct recorder *r, struct task *c, struct task *keep) {
@@ -183,29 +187,30 @@ static struct task *choose_listed(struct recorder *r, struct task *c, struct tas
             if (t->number == w->task && may_run(r, t)) listed = t;
         if (!listed && !s->misfits++) s->first_misfit = w->step;
     }
-    return listed ? listed : keep ? keep : in_turn(r, c);
+    return listed ? listed : keep ? keep : next_in_round(r, c);
 }
 
 // ---- stints
 
 // As the trace counts them: a call that t is in has been entered, though its event may still be to come.
 static uint64_t own_steps(const struct recorder *r, const struct task *t) {
-    return t->own_steps + (r->unlogged == t && t->in_syscall);
+    return t->own_steps + (r->deferred == t && t->call.inside);
 }
 
 // Only time ends this sleep. (A futex with a timeout waits for somebody all the same.)
 static bool sleeps_for_time(const struct task *t) {
-    if (t->state != TASK_IN_KERNEL || !t->in_syscall) return false;
-    switch (t->nr) {
+    if (t->state != TASK_IN_KERNEL || !t->call.inside) return false;
+    switch (t->call.nr) {
     case SYS_nanosleep:
     case SYS_clock_nanosleep:
         return true;
     case SYS_poll:
     case SYS_ppoll:
-        return t->args[1] == 0 && (t->nr == SYS_poll ? (int)t->args[2] >= 0 : t->args[2] != 0);
+        return t->call.args[1] == 0 &&
+               (t->call.nr == SYS_poll ? (int)t->call.args[2] >= 0 : t->call.args[2] != 0);
     case SYS_select:
     case SYS_pselect6:
-        return t->args[0] == 0 && t->args[4] != 0;
+        return t->call.args[0] == 0 && t->call.args[4] != 0;
     default:
         return false;
     }
@@ -255,7 +260,7 @@ static struct task *choose_stint(struct recorder *r, struct task *c, struct task
     struct task *t = stint_task(r);
     if (t && may_run(r, t) && !(t == c && r->strategist->starves)) return t;
     if (t && sleeps_for_time(t)) return NULL;
-    return keep ? keep : in_turn(r, c);
+    return keep ? keep : next_in_round(r, c);
 }
 
 static struct task *choose(struct recorder *r, struct task *c, bool gives_way, unsigned ready) {
@@ -321,14 +326,14 @@ struct task *strategist_choose(struct recorder *r) {
     s->starves = starves;
     // A loop that sleeps between its looks is as little to be waited for as one that yields.
     bool gives_way = c && (c->yielded || (c->slept && s->kind == STRATEGY_PCT) || starves);
-    struct task *usual = c && may_run(r, c) && !c->yielded ? c : in_turn(r, c), *next;
+    struct task *usual = c && may_run(r, c) && !c->yielded ? c : next_in_round(r, c), *next;
     if (s->kind == STRATEGY_NONE) {
         next = slices_choose(r);
         if (s->many) save(s, usual, next);
         return next;
     }
     // A stint may be that of a task that is asleep.
-    next = s->many || s->kind == STRATEGY_STINTS ? choose(r, c, gives_way, ready) : in_turn(r, NULL);
+    next = s->many || s->kind == STRATEGY_STINTS ? choose(r, c, gives_way, ready) : next_in_round(r, NULL);
     if (!next) return NULL;
     if (s->many) save(s, usual, next);
     if (c) c->yielded = c->slept = false;

@@ -117,10 +117,10 @@ static bool is_stream(uint64_t type) {
 }
 
 void files_call(struct recorder *r, struct task *t, int64_t ret) {
-    const uint64_t *a = t->args;
+    const uint64_t *a = t->call.args;
     int64_t id;
     struct target made;
-    switch (t->nr) {
+    switch (t->call.nr) {
     case SYS_pipe:
     case SYS_pipe2:
         made_pair(r, t, a[0], false);
@@ -144,7 +144,8 @@ void files_call(struct recorder *r, struct task *t, int64_t ret) {
         break;
     case SYS_semget:
     case SYS_msgget: // 32 bits: the sort of object, and its number
-        if ((int)a[0] == IPC_PRIVATE) remember_made(r, FILE_SYSV, (uint64_t)t->nr << 32 | (uint32_t)ret, 0);
+        if ((int)a[0] == IPC_PRIVATE)
+            remember_made(r, FILE_SYSV, (uint64_t)t->call.nr << 32 | (uint32_t)ret, 0);
         break;
     case SYS_setsockopt:
         if (a[1] == SOL_SOCKET && (a[2] == SO_RCVTIMEO_OLD || a[2] == SO_RCVTIMEO_NEW ||
@@ -262,11 +263,11 @@ static bool add_fd(struct recorder *r, struct task *t, struct file_wait *w, int 
 }
 
 static bool polled(struct recorder *r, struct task *t, struct file_wait *w) {
-    bool endless = t->nr == SYS_poll ? (int)t->args[2] < 0 : !t->args[2];
+    bool endless = t->call.nr == SYS_poll ? (int)t->call.args[2] < 0 : !t->call.args[2];
     struct pollfd fds[FILE_WAITS];
-    uint64_t n = t->args[1];
+    uint64_t n = t->call.args[1];
     if (!endless || !n || n > FILE_WAITS ||
-        !tracee_read(t->tid, t->mm->mem_fd, t->args[0], fds, n * sizeof *fds))
+        !tracee_read(t->tid, t->mm->mem_fd, t->call.args[0], fds, n * sizeof *fds))
         return false;
     for (uint64_t i = 0; i < n; i++)
         if (fds[i].fd >= 0 && !add_fd(r, t, w, fds[i].fd)) return false;
@@ -274,13 +275,13 @@ static bool polled(struct recorder *r, struct task *t, struct file_wait *w) {
 }
 
 static bool selected(struct recorder *r, struct task *t, struct file_wait *w) {
-    int n = (int)t->args[0];
+    int n = (int)t->call.args[0];
     fd_set sets[3];
     memset(sets, 0, sizeof sets);
-    if (t->args[4] || n <= 0 || n > FD_SETSIZE) return false; // args[4]: the timeout
+    if (t->call.args[4] || n <= 0 || n > FD_SETSIZE) return false; // args[4]: the timeout
     for (int i = 0; i < 3; i++)
-        if (t->args[1 + i] &&
-            !tracee_read(t->tid, t->mm->mem_fd, t->args[1 + i], &sets[i], ((size_t)n + 63) / 64 * 8))
+        if (t->call.args[1 + i] &&
+            !tracee_read(t->tid, t->mm->mem_fd, t->call.args[1 + i], &sets[i], ((size_t)n + 63) / 64 * 8))
             return false;
     for (int fd = 0; fd < n; fd++) {
         bool any = FD_ISSET(fd, &sets[0]) || FD_ISSET(fd, &sets[1]) || FD_ISSET(fd, &sets[2]);
@@ -302,8 +303,8 @@ static int by_fd(const void *a, const void *b) {
 
 // Lines as "tfd:        5 events:       19 data: ...".
 static bool epolled(struct recorder *r, struct task *t, struct file_wait *w) {
-    int epoll = (int)t->args[0];
-    bool endless = t->nr == SYS_epoll_pwait2 ? !t->args[3] : (int)t->args[3] < 0;
+    int epoll = (int)t->call.args[0];
+    bool endless = t->call.nr == SYS_epoll_pwait2 ? !t->call.args[3] : (int)t->call.args[3] < 0;
     FILE *f = endless ? open_info(t->tid, epoll) : NULL;
     char line[256];
     bool good = f;
@@ -323,10 +324,10 @@ static bool epolled(struct recorder *r, struct task *t, struct file_wait *w) {
 }
 
 static bool sysv(struct recorder *r, struct task *t, struct file_wait *w) {
-    if (t->nr == SYS_semtimedop && t->args[3]) return false;
-    long made_by = t->nr == SYS_msgrcv || t->nr == SYS_msgsnd ? SYS_msgget : SYS_semget;
-    uint64_t id = (uint64_t)made_by << 32 | (uint32_t)t->args[0];
-    return find_made(r, FILE_SYSV, id) && add(w, FILE_SYSV, (int)t->args[0], id);
+    if (t->call.nr == SYS_semtimedop && t->call.args[3]) return false;
+    long made_by = t->call.nr == SYS_msgrcv || t->call.nr == SYS_msgsnd ? SYS_msgget : SYS_semget;
+    uint64_t id = (uint64_t)made_by << 32 | (uint32_t)t->call.args[0];
+    return find_made(r, FILE_SYSV, id) && add(w, FILE_SYSV, (int)t->call.args[0], id);
 }
 
 // ---- locks of files
@@ -395,19 +396,19 @@ static struct awaited_file *add_lock(struct task *t, struct file_wait *w, int fd
 }
 
 static bool flocked(struct task *t, struct file_wait *w) {
-    if (has_locks(t, (int)t->args[0], true)) return false;
-    struct awaited_file *f = add_lock(t, w, (int)t->args[0]);
+    if (has_locks(t, (int)t->call.args[0], true)) return false;
+    struct awaited_file *f = add_lock(t, w, (int)t->call.args[0]);
     if (!f) return false;
     f->flock = true;
-    f->exclusive = t->args[1] & LOCK_EX;
+    f->exclusive = t->call.args[1] & LOCK_EX;
     return true;
 }
 
 static bool locked(struct task *t, struct file_wait *w) {
     struct flock request;
-    int fd = (int)t->args[0];
-    if ((t->args[1] != F_SETLKW && t->args[1] != F_OFD_SETLKW) || has_locks(t, fd, false) ||
-        !tracee_read(t->tid, t->mm->mem_fd, t->args[2], &request, sizeof request))
+    int fd = (int)t->call.args[0];
+    if ((t->call.args[1] != F_SETLKW && t->call.args[1] != F_OFD_SETLKW) || has_locks(t, fd, false) ||
+        !tracee_read(t->tid, t->mm->mem_fd, t->call.args[2], &request, sizeof request))
         return false;
     int64_t at = request.l_whence == SEEK_SET ? 0 : -1;
     if (request.l_whence == SEEK_CUR) at = info_number(t->tid, fd, "pos: %lu");
@@ -421,7 +422,7 @@ static bool locked(struct task *t, struct file_wait *w) {
 
 bool file_wait_of(struct recorder *r, struct task *t, struct file_wait *w) {
     w->count = 0;
-    switch (t->nr) {
+    switch (t->call.nr) {
     case SYS_read:
     case SYS_readv:
     case SYS_write:
@@ -430,7 +431,7 @@ bool file_wait_of(struct recorder *r, struct task *t, struct file_wait *w) {
     case SYS_recvmsg:
     case SYS_sendto:
     case SYS_sendmsg:
-        return add_fd(r, t, w, (int)t->args[0]);
+        return add_fd(r, t, w, (int)t->call.args[0]);
     case SYS_poll:
     case SYS_ppoll:
         return polled(r, t, w);

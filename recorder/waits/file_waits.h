@@ -2,7 +2,8 @@
 #ifndef REFORK_RECORDER_WAITS_FILE_WAITS_H
 #define REFORK_RECORDER_WAITS_FILE_WAITS_H
 
-#include "recorder/engine.h"
+#include "recorder/state.h"
+#include "recorder/task.h"
 
 enum { FILE_WAITS = 32 };
 

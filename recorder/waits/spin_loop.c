@@ -1,19 +1,26 @@
-// Loops without syscalls. When registers and all that was written come back equal, the next turn will be the same:
-// that is proof. A spin that counts its turns never comes back equal; it is judged as waits are, by loop.c.
+// Loops without syscalls. When registers and all that was written come back equal, the next iteration will be the same:
+// that is proof. A spin that counts its iterations never comes back equal; it is judged as waits are, by loop.c.
+#include "recorder/waits/spin_loop.h"
+#include "recorder/arrivals.h"
+#include "recorder/own_code.h"
+#include "recorder/preempt.h"
+#include "recorder/signals.h"
+#include "recorder/step.h"
+#include "recorder/waits/stuck.h"
 #include "recorder/waits/wait_loop.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    SPIN_STEPS = 4096,   // for a turn that comes back equal: up to half of it long
+    SPIN_STEPS = 4096,   // for an iteration that comes back equal: up to half of it long
     FIRST_STEPS = 192,   // ... in the first look at a thread that no fork has left alone
-    COUNT_STEPS = 12000, // for a turn that counts
+    COUNT_STEPS = 12000, // for an iteration that counts
     FEWEST_STEPS = 128,  // less is no look
     STEP_US = 25,
     LOOK_LATER_MAX = 512,
-    MIN_TURNS = 4,
-    SOON = 128, // turns: later than that is for another look
+    MIN_ITERATIONS = 4,
+    SOON = 128, // iterations: later than that is for another look
 };
 
 struct walk {
@@ -36,30 +43,31 @@ bool spin_affordable(const struct recorder *r, const struct task *t) {
 }
 
 // One instruction, or as many as a stub of refork's has. False: t is at a landmark, or gone.
-static bool advance(struct recorder *r, struct task *t, struct user_regs_struct *regs, struct turn *turn) {
+static bool advance(struct recorder *r, struct task *t, struct user_regs_struct *regs,
+                    struct iteration *iteration) {
     do {
         r->spun_us += STEP_US;
-        if (turn && !own_instruction(t->mm, regs->rip)) turn_step(t, regs, turn);
+        if (iteration && !own_instruction(t->mm, regs->rip)) iteration_step(t, regs, iteration);
         if (!step(r, t, regs)) return false;
     } while (own_code(t->mm, regs->rip));
     return true;
 }
 
 // Brent's way to find a cycle: a state is kept and compared with those that follow, for twice as long each time.
-static bool comes_back(struct recorder *r, struct task *t, struct user_regs_struct *regs, struct turn *turn,
-                       struct walk *walk, bool *landmark) {
+static bool comes_back(struct recorder *r, struct task *t, struct user_regs_struct *regs,
+                       struct iteration *iteration, struct walk *walk, bool *landmark) {
     struct user_regs_struct kept = *regs;
     uint64_t fp = tracee_fp_digest(t->tid);
     size_t since = 0, limit = 1;
     walk->count = 0;
-    turn_begin(turn, 0);
+    iteration_begin(iteration, 0);
     while (walk->count < SPIN_STEPS && r->spun_us < walk->until_us) {
         walk->pcs[walk->count++] = regs->rip;
-        if (!advance(r, t, regs, turn)) {
+        if (!advance(r, t, regs, iteration)) {
             *landmark = true;
             return false;
         }
-        if (same_regs(regs, &kept) && !turn->opaque && turn_restored(t, turn) &&
+        if (same_regs(regs, &kept) && !iteration->opaque && iteration_restored(t, iteration) &&
             tracee_fp_digest(t->tid) == fp)
             return true;
         if (++since < limit) continue;
@@ -67,7 +75,7 @@ static bool comes_back(struct recorder *r, struct task *t, struct user_regs_stru
         fp = tracee_fp_digest(t->tid);
         since = 0;
         limit *= 2;
-        turn_begin(turn, 0);
+        iteration_begin(iteration, 0);
     }
     return false;
 }
@@ -85,7 +93,7 @@ static uint64_t outermost(struct walk *walk) {
     for (size_t i = 0, n; i < walk->count; i += n) {
         for (n = 1; i + n < walk->count && walk->pcs[i + n] == walk->pcs[i];)
             n++;
-        if (n < MIN_TURNS || n >= fewest) continue;
+        if (n < MIN_ITERATIONS || n >= fewest) continue;
         fewest = n;
         best = walk->pcs[i];
     }
@@ -105,7 +113,7 @@ static bool counts(struct recorder *r, struct task *t, struct user_regs_struct *
             loop_anchor(t, -1, regs);
         else if (regs->rip == pc && regs->rsp == l->anchor.sp && loop_visit(r, t, regs))
             return true;
-        if (!advance(r, t, regs, l->tracing ? loop_turn(l) : NULL)) {
+        if (!advance(r, t, regs, l->tracing ? loop_iteration(l) : NULL)) {
             *landmark = true;
             return false;
         }
@@ -126,7 +134,7 @@ static void look(struct recorder *r, struct task *t, size_t steps) {
     if (!tracee_get_regs(t->tid, &regs) || (own_code(t->mm, regs.rip) && !advance(r, t, &regs, NULL))) return;
     struct loop *l = loop_of(t);
     loop_anchor(t, -1, &regs);
-    bool fixed = comes_back(r, t, &regs, loop_turn(l), &walk, &landmark) && loop_words(t);
+    bool fixed = comes_back(r, t, &regs, loop_iteration(l), &walk, &landmark) && loop_words(t);
     if (fixed) {
         l->seen = 2;
         loop_known(r, t, WAIT_SPIN, true);
@@ -142,7 +150,7 @@ static void look(struct recorder *r, struct task *t, size_t steps) {
                 : landmark ? "met a landmark"
                            : "none",
                 l->word_count);
-    if (known && !landmark && stuck_possible(r)) preempt_request(r, t);
+    if (known && !landmark && stuck_possible(r)) preempt_request(t);
 }
 
 bool spin_look(struct recorder *r, struct task *t) {

@@ -1,6 +1,10 @@
 // Who waits for ever? A task is stuck when nothing outside and no task that is not stuck itself can end its
 // wait: the greatest set of waiting tasks that is closed under "who could end it".
+#include "recorder/waits/stuck.h"
 #include "core/code.h"
+#include "recorder/log.h"
+#include "recorder/plan/gate.h"
+#include "recorder/slices.h"
 #include "recorder/waits/file_waits.h"
 #include "recorder/waits/wait_loop.h"
 
@@ -20,19 +24,19 @@ static bool loops(const struct task *t) {
 
 static enum wait_kind wait_of(struct recorder *r, struct task *t) {
     if (loops(t)) return loop_current(r, t) && !loop_disturbed(t) ? t->loop->kind : WAIT_OUTSIDE;
-    if (t->state != TASK_IN_KERNEL || !t->in_syscall) return WAIT_OUTSIDE;
+    if (t->state != TASK_IN_KERNEL || !t->call.inside) return WAIT_OUTSIDE;
     if (task_state_letter(t->tid) != 'S') return WAIT_OUTSIDE;
-    switch (t->nr) {
+    switch (t->call.nr) {
     case SYS_futex: {
-        int op = (int)t->args[1] & FUTEX_CMD_MASK;
+        int op = (int)t->call.args[1] & FUTEX_CMD_MASK;
         bool waits =
             op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2;
-        return waits && !t->args[3] ? WAIT_FUTEX : WAIT_OUTSIDE; // args[3]: the timeout
+        return waits && !t->call.args[3] ? WAIT_FUTEX : WAIT_OUTSIDE; // args[3]: the timeout
     }
     case SYS_wait4:
-        return t->args[2] & WNOHANG ? WAIT_OUTSIDE : WAIT_CHILD;
+        return t->call.args[2] & WNOHANG ? WAIT_OUTSIDE : WAIT_CHILD;
     case SYS_waitid:
-        return t->args[3] & WNOHANG ? WAIT_OUTSIDE : WAIT_CHILD;
+        return t->call.args[3] & WNOHANG ? WAIT_OUTSIDE : WAIT_CHILD;
     default:
         return WAIT_OUTSIDE;
     }
@@ -50,7 +54,7 @@ static enum reach mapping_reach(const struct recorder *r, const char *name) {
 }
 
 static enum reach word_reach(const struct recorder *r, struct task *t) {
-    if ((int)t->args[1] & FUTEX_PRIVATE_FLAG) return REACH_OWN;
+    if ((int)t->call.args[1] & FUTEX_PRIVATE_FLAG) return REACH_OWN;
     char path[64], line[4400];
     snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
     FILE *f = fopen(path, "re");
@@ -60,7 +64,7 @@ static enum reach word_reach(const struct recorder *r, struct task *t) {
         char prot[8];
         int name = 0;
         if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %n", &start, &end, prot, &name) < 3) continue;
-        if (t->args[0] < start || t->args[0] >= end) continue;
+        if (t->call.args[0] < start || t->call.args[0] >= end) continue;
         reach = prot[3] == 's' ? mapping_reach(r, line + name) : REACH_OWN;
     }
     if (f) fclose(f);
@@ -69,11 +73,11 @@ static enum reach word_reach(const struct recorder *r, struct task *t) {
 
 static bool child_matches(const struct task *t, const struct process *child) {
     if (child->parent_pid != t->process->pid) return false;
-    if (t->nr == SYS_wait4) {
-        int want = (int)t->args[0];
+    if (t->call.nr == SYS_wait4) {
+        int want = (int)t->call.args[0];
         return want > 0 ? child->pid == want : true; // a process group: any child might be in it
     }
-    return t->args[0] == P_PID ? child->pid == (int)t->args[1] : true;
+    return t->call.args[0] == P_PID ? child->pid == (int)t->call.args[1] : true;
 }
 
 struct candidate {
@@ -168,10 +172,10 @@ static bool waits_for_rwlock(const struct task *t) {
     struct {
         uint32_t state, writers, phase, writer, unused[2];
     } lock;
-    bool phase = t->args[0] % 8 == 0;
-    uint32_t value = (uint32_t)t->args[2];
+    bool phase = t->call.args[0] % 8 == 0;
+    uint32_t value = (uint32_t)t->call.args[2];
     if (value != 2 && value != 3) return false;
-    if (!tracee_read(t->tid, t->mm->mem_fd, t->args[0] - (phase ? 8 : 12), &lock, sizeof lock) ||
+    if (!tracee_read(t->tid, t->mm->mem_fd, t->call.args[0] - (phase ? 8 : 12), &lock, sizeof lock) ||
         lock.unused[0] || lock.unused[1])
         return false;
     if (!phase) return value == 3 && lock.writer == value && lock.state & WRITE_LOCKED;
@@ -183,9 +187,9 @@ static bool waits_for_rwlock(const struct task *t) {
 // lll_lock and pthread mutexes wait with FUTEX_WAIT for a value that means "held"; semaphores, conditions,
 // rwlocks and barriers with FUTEX_WAIT_BITSET (glibc's futex-internal.h), semaphores for 0.
 static bool waits_for_mutex(const struct task *t) {
-    int op = (int)t->args[1] & FUTEX_CMD_MASK;
-    if (t->nr != SYS_futex) return false;
-    return op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 || (op == FUTEX_WAIT && t->args[2]) ||
+    int op = (int)t->call.args[1] & FUTEX_CMD_MASK;
+    if (t->call.nr != SYS_futex) return false;
+    return op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 || (op == FUTEX_WAIT && t->call.args[2]) ||
            (op == FUTEX_WAIT_BITSET && waits_for_rwlock(t));
 }
 
@@ -225,7 +229,7 @@ static bool in_own_program(struct task *t) {
         int name = 0;
         if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %n", &start, &end, &name) < 2 || !name) continue;
         line[strcspn(line, "\n")] = 0;
-        own = t->entry_regs.rip >= start && t->entry_regs.rip < end && !strcmp(line + name, exe);
+        own = t->call.regs.rip >= start && t->call.regs.rip < end && !strcmp(line + name, exe);
     }
     if (f) fclose(f);
     return own;
@@ -234,14 +238,16 @@ static bool in_own_program(struct task *t) {
 // Go's runtime parks its threads in futex calls, and needs them all: a child that a fork left without them does nothing
 // on purpose but to call exec. When its last thread is parked as well, nobody is left to hand work to it.
 static bool parked_by_go(struct task *t) {
-    return t->process->child_of_threaded && t->nr == SYS_futex && made_by_go(t->process) && in_own_program(t);
+    return t->process->child_of_threaded && t->call.nr == SYS_futex && made_by_go(t->process) &&
+           in_own_program(t);
 }
 
 // Does it wait as nobody does who idles until a process that still moves ends him?
 static bool waits_for_lock(const struct recorder *r, struct task *t) {
     const struct process *p = t->process;
     if (r->gate && gate_lock_awaited(r, t)) return true;
-    if (!loops(t)) return waits_for_mutex(t) || t->nr == SYS_flock || t->nr == SYS_fcntl || parked_by_go(t);
+    if (!loops(t))
+        return waits_for_mutex(t) || t->call.nr == SYS_flock || t->call.nr == SYS_fcntl || parked_by_go(t);
     // Without a handler, a process that a fork left without its parent's threads has nobody who could write the word.
     return t->loop->locks || (p->child_of_threaded && !signal_could_help(p));
 }
@@ -255,8 +261,8 @@ static void word_piece(struct batch *b, struct task *t, uint64_t address, size_t
 
 // The child that a wait4 or waitid waits for, 0: any of several.
 static uint64_t awaited(const struct task *t) {
-    if (t->nr == SYS_wait4) return (int)t->args[0] > 0 ? t->args[0] : 0;
-    return t->args[0] == P_PID ? t->args[1] : 0;
+    if (t->call.nr == SYS_wait4) return (int)t->call.args[0] > 0 ? t->call.args[0] : 0;
+    return t->call.args[0] == P_PID ? t->call.args[1] : 0;
 }
 
 static enum wait_kind wait_of_file(const struct awaited_file *f) {
@@ -284,16 +290,16 @@ static void log_stuck(struct recorder *r, const struct stuck_set *s, const struc
     struct task *t = c->task;
     struct batch b;
     batch_init(&b, EV_STUCK, t);
-    b.e.nr = c->kind == WAIT_SPIN ? -1 : (int32_t)t->nr;
+    b.e.nr = c->kind == WAIT_SPIN ? -1 : (int32_t)t->call.nr;
     b.e.aux = main;
     if (proved) b.e.flags |= EVF_PROVED;
     batch_piece(&b, PIECE_WAIT, 0);
     struct piece *p = batch_last(&b); // until the next piece
     p->wait.kind = c->kind;
     if (c->kind == WAIT_CHILD) p->wait.object = awaited(t);
-    if (c->kind == WAIT_FUTEX || c->kind == WAIT_TIMED) p->wait.object = t->args[0];
+    if (c->kind == WAIT_FUTEX || c->kind == WAIT_TIMED) p->wait.object = t->call.args[0];
     if (loops(t)) p->wait.seen = t->loop->seen;
-    if (c->kind == WAIT_FUTEX) word_piece(&b, t, t->args[0], 4, false);
+    if (c->kind == WAIT_FUTEX) word_piece(&b, t, t->call.args[0], 4, false);
     if (c->files) file_pieces(&b, s, c->files, p);
     for (int i = 0; loops(t) && i < t->loop->word_count; i++)
         word_piece(&b, t, t->loop->words[i].address, t->loop->words[i].size, t->loop->words[i].atomic);
@@ -348,15 +354,15 @@ static bool certain_enough(struct recorder *r, const struct stuck_set *s, const 
 // ---- when to say it
 
 // A task that waits for ever is told of together with those that come to wait for it: a parent on its way to waitpid.
-// They get a moment, and on a machine that has no time for the recorder some turns; who goes on working or polling does
+// They get a moment, and on a machine that has no time for the recorder some rounds; who goes on working or polling does
 // not hold it up for longer.
-enum { SETTLE_US = 200000, SETTLE_TURNS = 16, SETTLE_MOST_US = 2000000, LOOK_AGAIN_US = 2000, LOOKS = 50 };
+enum { SETTLE_US = 200000, SETTLE_ROUNDS = 16, SETTLE_MOST_US = 2000000, LOOK_AGAIN_US = 2000, LOOKS = 50 };
 
 // Asleep in a call without a timeout, stopped, or held by the fork gate: that may last.
 static bool stays_where_it_is(const struct recorder *r, const struct task *t) {
     if (t->state == TASK_JOB_STOPPED || (r->gate && gate_holds(r, t))) return true;
-    if (t->state != TASK_IN_KERNEL || !t->in_syscall || task_state_letter(t->tid) != 'S') return false;
-    switch (t->nr) {
+    if (t->state != TASK_IN_KERNEL || !t->call.inside || task_state_letter(t->tid) != 'S') return false;
+    switch (t->call.nr) {
     case SYS_nanosleep:
     case SYS_clock_nanosleep:
     case SYS_rt_sigtimedwait:
@@ -366,20 +372,20 @@ static bool stays_where_it_is(const struct recorder *r, const struct task *t) {
     case SYS_clone3:
         return false;
     case SYS_futex:
-        return !t->args[3];
+        return !t->call.args[3];
     case SYS_poll:
-        return (int)t->args[2] < 0;
+        return (int)t->call.args[2] < 0;
     case SYS_epoll_wait:
     case SYS_epoll_pwait:
-        return (int)t->args[3] < 0;
+        return (int)t->call.args[3] < 0;
     case SYS_ppoll:
-        return !t->args[2];
+        return !t->call.args[2];
     case SYS_epoll_pwait2:
     case SYS_semtimedop:
-        return !t->args[3];
+        return !t->call.args[3];
     case SYS_select:
     case SYS_pselect6:
-        return !t->args[4];
+        return !t->call.args[4];
     default:
         return true;
     }
@@ -388,13 +394,13 @@ static bool stays_where_it_is(const struct recorder *r, const struct task *t) {
 bool stuck_due(const struct recorder *r) {
     uint64_t waited = r->clock_us - r->stuck_since_us;
     return r->stuck_since_us &&
-           ((waited >= SETTLE_US && r->stuck_turns >= SETTLE_TURNS) || waited >= SETTLE_MOST_US);
+           ((waited >= SETTLE_US && r->stuck_rounds >= SETTLE_ROUNDS) || waited >= SETTLE_MOST_US);
 }
 
 static bool settled(struct recorder *r, const struct stuck_set *s) {
     if (!r->stuck_since_us) {
         r->stuck_since_us = r->clock_us ? r->clock_us : 1;
-        r->stuck_looks = r->stuck_turns = 0;
+        r->stuck_looks = r->stuck_rounds = 0;
     }
     if (stuck_due(r)) return true;
     for (struct task *t = r->tasks; t; t = t->next)
@@ -402,17 +408,17 @@ static bool settled(struct recorder *r, const struct stuck_set *s) {
     return true;
 }
 
-// It was due, and nobody is stuck just now. What loops may only be between two of its turns.
+// It was due, and nobody is stuck just now. What loops may only be between two of its iterations.
 static void not_now(struct recorder *r) {
     r->stuck_since_us = r->stuck_looks++ < LOOKS ? r->clock_us - SETTLE_US + LOOK_AGAIN_US : 0;
-    r->stuck_turns = SETTLE_TURNS;
+    r->stuck_rounds = SETTLE_ROUNDS;
 }
 
 static void report(struct recorder *r, const struct stuck_set *s, const struct candidate *best, bool proved) {
     // The holder that the gate keeps has not shown how it frees the lock: of a word that is polled (a ticket's) only who
     // writes it later tells who is missed. The spin is looked at again at its next landmark.
     if (best->kind == WAIT_SPIN && r->gate && gate_let_go(r)) return;
-    if (r->unlogged) log_unlogged_entry(r);
+    if (r->deferred) log_deferred_entry(r);
     for (size_t i = 0; i < s->count; i++) {
         if (!s->all[i].stuck || s->all[i].task->stuck_logged) continue;
         s->all[i].task->stuck_logged = true;
@@ -427,8 +433,8 @@ static void report(struct recorder *r, const struct stuck_set *s, const struct c
 }
 
 static bool sleeps_in_wait(const struct task *t) {
-    return t->state == TASK_IN_KERNEL && t->in_syscall &&
-           (t->nr == SYS_futex || t->nr == SYS_wait4 || t->nr == SYS_waitid);
+    return t->state == TASK_IN_KERNEL && t->call.inside &&
+           (t->call.nr == SYS_futex || t->call.nr == SYS_wait4 || t->call.nr == SYS_waitid);
 }
 
 // A process with a task that does anything but wait so is not stuck: the cheap test that comes first.
@@ -439,7 +445,7 @@ static bool whole_process_waits(struct recorder *r, const struct process *p) {
 }
 
 static bool waits_for_files(struct recorder *r, struct task *t, struct file_wait *w) {
-    bool asleep = t->state == TASK_IN_KERNEL && t->in_syscall && task_state_letter(t->tid) == 'S';
+    bool asleep = t->state == TASK_IN_KERNEL && t->call.inside && task_state_letter(t->tid) == 'S';
     return asleep && file_wait_of(r, t, w);
 }
 

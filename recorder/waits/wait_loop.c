@@ -1,9 +1,13 @@
 // Waits in a loop: a timed futex wait that is made again, sched_yield, nanosleep. A task that does nothing else is
-// looked at instruction by instruction for three turns. It goes on for ever when each turn takes the same way
+// looked at instruction by instruction for three iterations. It goes on for ever when each iteration takes the same way
 // through the code, touches the same addresses, and each branch goes by numbers that stay as they are or move away
 // from where the branch would go the other way. A loop that counts its attempts or looks at the clock comes nearer
-// to its end at each turn, and is left alone.
+// to its end at each iteration, and is left alone.
 #include "recorder/waits/wait_loop.h"
+#include "recorder/arrivals.h"
+#include "recorder/own_code.h"
+#include "recorder/signals.h"
+#include "recorder/step.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -20,9 +24,9 @@ enum {
     STRANGERS = 8,
     CLOCK_US = 2100000, // a deadline in seconds shows no sooner than when a second has passed
     TURNED_LOOKS = 2,
-    CLOCK_LOOKS = 5, // with a clock in the turn, which begins again now and then
-    GOOD_LOOKS = 3,  // where something changes from turn to turn, each farther from the last
-    NEVER = 1 << 28, // turns: the overflow of a counter, as glibc's conditions look out for
+    CLOCK_LOOKS = 5, // with a clock in the iteration, which begins again now and then
+    GOOD_LOOKS = 3,  // where something changes from iteration to iteration, each farther from the last
+    NEVER = 1 << 28, // iterations: the overflow of a counter, as glibc's conditions look out for
 };
 
 // ... of a spin, a nanosecond each: all values of 32 bits are tried within seconds, and some programs do just that.
@@ -37,7 +41,7 @@ enum role {
 };
 
 static enum role role_of(const struct task *t) {
-    switch (t->nr) {
+    switch (t->call.nr) {
     case SYS_sched_yield:
     case SYS_nanosleep:
     case SYS_clock_nanosleep:
@@ -46,15 +50,16 @@ static enum role role_of(const struct task *t) {
     case SYS_pselect6:
     case SYS_ppoll:
     case SYS_poll: {
-        bool poll = t->nr == SYS_poll || t->nr == SYS_ppoll;
-        return (poll ? t->args[1] : t->args[0]) == 0 ? ROLE_WAIT : ROLE_EFFECT; // no fds: a way to sleep
+        bool poll = t->call.nr == SYS_poll || t->call.nr == SYS_ppoll;
+        return (poll ? t->call.args[1] : t->call.args[0]) == 0 ? ROLE_WAIT
+                                                               : ROLE_EFFECT; // no fds: a way to sleep
     }
     case SYS_futex: {
-        int op = (int)t->args[1] & FUTEX_CMD_MASK;
+        int op = (int)t->call.args[1] & FUTEX_CMD_MASK;
         if (op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET) return ROLE_QUIET;
         bool waits =
             op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2;
-        return waits && t->args[3] ? ROLE_WAIT : ROLE_EFFECT;
+        return waits && t->call.args[3] ? ROLE_WAIT : ROLE_EFFECT;
     }
     case SYS_getpid:
     case SYS_gettid:
@@ -71,28 +76,28 @@ static enum role role_of(const struct task *t) {
 
 // Whether the call ended as it does when nothing has happened.
 static bool nothing_happened(const struct task *t, int64_t ret) {
-    if (t->nr != SYS_futex)
-        return t->nr == SYS_time || t->nr == SYS_getpid || t->nr == SYS_gettid || ret == 0;
-    int op = (int)t->args[1] & FUTEX_CMD_MASK;
+    if (t->call.nr != SYS_futex)
+        return t->call.nr == SYS_time || t->call.nr == SYS_getpid || t->call.nr == SYS_gettid || ret == 0;
+    int op = (int)t->call.args[1] & FUTEX_CMD_MASK;
     return op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET ? ret == 0 : ret == -ETIMEDOUT;
 }
 
 // ---- what is remembered of a task's loop
 
-enum { TURNS = 3 };
+enum { ITERATIONS = 3 };
 
-struct look { // three turns that took the same way
+struct look { // three iterations that took the same way
     uint64_t path;
     int count; // of decisions
     bool valid, good, clock;
     unsigned visit; // of the anchor, at the end
-    struct decision decisions[TURNS][TURN_DECISIONS];
+    struct decision decisions[ITERATIONS][ITERATION_DECISIONS];
 };
 
 struct looks {
-    struct turn turn;
+    struct iteration iteration;
     struct look now, before;
-    uint8_t turned[TURN_DECISIONS]; // how often a number that came nearer was far again at the next look
+    uint8_t turned[ITERATION_DECISIONS]; // how often a number that came nearer was far again at the next look
 };
 
 struct loop *loop_of(struct task *t) {
@@ -102,10 +107,10 @@ struct loop *loop_of(struct task *t) {
     return t->loop;
 }
 
-struct turn *loop_turn(struct loop *l) {
+struct iteration *loop_iteration(struct loop *l) {
     if (!l->looks) l->looks = calloc(1, sizeof *l->looks);
     rf_assert(l->looks);
-    return &l->looks->turn;
+    return &l->looks->iteration;
 }
 
 void loop_free(struct task *t) {
@@ -148,7 +153,7 @@ static bool others_wait(struct recorder *r, const struct task *t) {
     for (struct task *o = r->tasks; o; o = o->next) {
         if (o == t || o->mm != t->mm) continue;
         bool loops = o->loop && (o->loop->kind != WAIT_OUTSIDE || o->loop->visits >= FIRST_LOOK);
-        if (!loops && (o->state != TASK_IN_KERNEL || !o->in_syscall)) return false;
+        if (!loops && (o->state != TASK_IN_KERNEL || !o->call.inside)) return false;
     }
     return true;
 }
@@ -161,14 +166,14 @@ static void look_later(struct loop *l, double visits) {
 }
 
 static void look_begin(struct loop *l, const struct user_regs_struct *regs) {
-    loop_turn(l);
+    loop_iteration(l);
     l->tracing = true;
-    l->turns = 0;
+    l->iterations = 0;
     l->steps = 0;
     l->looks->now.clock = false;
     l->looks->now.valid = false;
     l->boundary = *regs;
-    turn_begin(&l->looks->turn, l->anchor.nr < 0 ? 0 : regs->rip);
+    iteration_begin(&l->looks->iteration, l->anchor.nr < 0 ? 0 : regs->rip);
 }
 
 // ---- what it shows
@@ -176,21 +181,21 @@ static void look_begin(struct loop *l, const struct user_regs_struct *regs) {
 enum trend { STAYS, RECEDES, NEARS, WANDERS };
 
 static enum trend trend_of(const struct look *look, int i) {
-    double d[TURNS];
+    double d[ITERATIONS];
     bool ordered = true, same = true;
-    for (int k = 0; k < TURNS; k++) {
+    for (int k = 0; k < ITERATIONS; k++) {
         d[k] = fabs(look->decisions[k][i].distance);
         ordered &= look->decisions[k][i].ordered;
         same &= look->decisions[k][i].distance == look->decisions[0][i].distance;
     }
     if (same) return STAYS;
     if (!ordered) return WANDERS;
-    // A clock's seconds change between two turns, or do not.
+    // A clock's seconds change between two iterations, or do not.
     return d[0] <= d[1] && d[1] <= d[2] ? RECEDES : d[0] >= d[1] && d[1] >= d[2] ? NEARS : WANDERS;
 }
 
-static double finite_turns(double turns, bool spins) {
-    return turns < (spins ? SPIN_NEVER : NEVER) ? turns : HUGE_VAL;
+static double finite_iterations(double iterations, bool spins) {
+    return iterations < (spins ? SPIN_NEVER : NEVER) ? iterations : HUGE_VAL;
 }
 
 // A counter or a clock goes in steps of about one size, from look to look as well; a number that is computed anew each
@@ -199,11 +204,11 @@ static bool steady(double step, double expected) {
     return step < 4 * expected && expected < 4 * step;
 }
 
-// In how many more turns decision i may go the other way: HUGE_VAL for never, 0 for nobody knows.
-static double turns_left(struct looks *k, int i, bool known, bool spins) {
+// In how many more iterations decision i may go the other way: HUGE_VAL for never, 0 for nobody knows.
+static double iterations_left(struct looks *k, int i, bool known, bool spins) {
     const struct look *now = &k->now, *before = &k->before;
-    double d[TURNS], old = known ? fabs(before->decisions[TURNS - 1][i].distance) : 0;
-    for (int n = 0; n < TURNS; n++)
+    double d[ITERATIONS], old = known ? fabs(before->decisions[ITERATIONS - 1][i].distance) : 0;
+    for (int n = 0; n < ITERATIONS; n++)
         d[n] = fabs(now->decisions[n][i].distance);
     double step = fabs(d[2] - d[0]) / 2, gap = known ? now->visit - 2. - before->visit : 0;
     double first = fabs(d[1] - d[0]), second = fabs(d[2] - d[1]);
@@ -215,18 +220,19 @@ static double turns_left(struct looks *k, int i, bool known, bool spins) {
     case RECEDES:
         if (!even || (known && !now->clock && !steady((d[0] - old) / gap, step))) return 0;
         // What moves away comes back from the other side when it overflows.
-        return spins ? finite_turns(0x1p32 / step, true) : HUGE_VAL;
+        return spins ? finite_iterations(0x1p32 / step, true) : HUGE_VAL;
     case NEARS:
         if (!even) return 0;
         // The nanoseconds of a clock come nearer to their end and begin again: nothing hangs on that.
         if (known && d[0] > old && k->turned[i] < UINT8_MAX) k->turned[i]++;
-        return k->turned[i] >= TURNED_LOOKS ? HUGE_VAL : finite_turns(d[2] / step + 1, spins);
+        return k->turned[i] >= TURNED_LOOKS ? HUGE_VAL : finite_iterations(d[2] / step + 1, spins);
     case STAYS:
         break;
     }
     if (!known || now->decisions[0][i].distance == before->decisions[0][i].distance) return HUGE_VAL;
     if (!now->decisions[0][i].ordered) return 0;
-    return d[2] > old ? HUGE_VAL : finite_turns(d[2] / (old - d[2]) * gap + 1, spins); // seconds, minutes
+    return d[2] > old ? HUGE_VAL
+                      : finite_iterations(d[2] / (old - d[2]) * gap + 1, spins); // seconds, minutes
 }
 
 // A mutex's waiters wait for it alone; at a condition or a semaphore somebody may idle until a process that still
@@ -235,15 +241,15 @@ static bool waits_as_for_a_lock(const struct task *t, const struct loop *l) {
     bool atomic = false;
     for (int i = 0; i < l->word_count; i++)
         atomic |= l->words[i].atomic;
-    if (l->anchor.nr < 0) return atomic || l->looks->turn.pauses;
+    if (l->anchor.nr < 0) return atomic || l->looks->iteration.pauses;
     if (l->anchor.nr != SYS_futex) return atomic;
-    int op = (int)t->args[1] & FUTEX_CMD_MASK;
+    int op = (int)t->call.args[1] & FUTEX_CMD_MASK;
     return op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 ||
-           (t->args[2] && (op == FUTEX_WAIT || l->words[0].atomic));
+           (t->call.args[2] && (op == FUTEX_WAIT || l->words[0].atomic));
 }
 
 static void futex_word_first(const struct task *t, struct loop *l) {
-    struct word w = {.address = t->args[0], .size = 4};
+    struct word w = {.address = t->call.args[0], .size = 4};
     tracee_read(t->tid, t->mm->mem_fd, w.address, &w.value, 4);
     int at = 0;
     while (at < l->word_count && (l->words[at].address != w.address || l->words[at].size != w.size))
@@ -261,7 +267,7 @@ static void futex_word_first(const struct task *t, struct loop *l) {
 bool loop_words(struct task *t) {
     struct loop *l = t->loop;
     bool outside, written;
-    l->word_count = turn_words(t, &l->looks->turn, l->words, &l->shared, &outside, &written);
+    l->word_count = iteration_words(t, &l->looks->iteration, l->words, &l->shared, &outside, &written);
     if (l->anchor.nr == SYS_futex) futex_word_first(t, l);
     l->locks = waits_as_for_a_lock(t, l);
     return l->word_count && !outside && !written;
@@ -271,15 +277,15 @@ void loop_known(struct recorder *r, struct task *t, enum wait_kind kind, bool fi
     struct loop *l = t->loop;
     l->kind = kind;
     l->fixed = fixed;
-    l->others_ran = l->shared ? r->others_ran : t->mm->others_ran;
+    l->epoch = l->shared ? r->epoch : t->mm->epoch;
 }
 
 static void log_look(struct recorder *r, struct task *t, const char *what, double left) {
     if (!r->options->log) return;
     const struct loop *l = t->loop;
     fprintf(r->options->log,
-            "         loop of %d at %s, visit %u: %s, turns left %g, decisions %d, opaque %d\n", t->tid,
-            syscall_name(t->nr), l->visits, what, left, l->looks->now.count, l->looks->turn.opaque);
+            "         loop of %d at %s, visit %u: %s, iterations left %g, decisions %d, opaque %d\n", t->tid,
+            syscall_name(t->call.nr), l->visits, what, left, l->looks->now.count, l->looks->iteration.opaque);
 }
 
 static void log_decision(struct recorder *r, const struct look *look, int i) {
@@ -290,7 +296,7 @@ static void log_decision(struct recorder *r, const struct look *look, int i) {
                 look->decisions[2][i].distance);
 }
 
-// Three turns are there: the verdict on the loop, or when to look again.
+// Three iterations are there: the verdict on the loop, or when to look again.
 static bool judge(struct recorder *r, struct task *t, struct loop *l, bool same_state) {
     struct looks *k = l->looks;
     struct look *now = &k->now, *before = &k->before;
@@ -301,14 +307,14 @@ static bool judge(struct recorder *r, struct task *t, struct loop *l, bool same_
     bool known = before->valid && before->path == now->path && before->count == now->count;
     if (!known) memset(k->turned, 0, sizeof k->turned);
     for (int i = 0; i < now->count; i++) {
-        double turns = turns_left(k, i, known, l->anchor.nr < 0);
-        if (turns < left) {
-            left = turns;
+        double iterations = iterations_left(k, i, known, l->anchor.nr < 0);
+        if (iterations < left) {
+            left = iterations;
             log_decision(r, now, i);
         }
         changes |= trend_of(now, i) != STAYS;
     }
-    now->good = left == HUGE_VAL && !k->turn.opaque && loop_words(t);
+    now->good = left == HUGE_VAL && !k->iteration.opaque && loop_words(t);
     if (!now->good || !known || !before->good) l->good_looks = 0;
     if (now->good && !l->good_looks++) l->good_since_us = r->clock_us;
     *before = *now;
@@ -333,28 +339,28 @@ static bool judge(struct recorder *r, struct task *t, struct loop *l, bool same_
     return true;
 }
 
-// t is at its anchor: the end of a turn.
-static bool turn_ends(struct recorder *r, struct task *t, struct loop *l,
-                      const struct user_regs_struct *regs) {
+// t is at its anchor: the end of an iteration.
+static bool iteration_ends(struct recorder *r, struct task *t, struct loop *l,
+                           const struct user_regs_struct *regs) {
     struct looks *k = l->looks;
-    struct turn *turn = &k->turn;
+    struct iteration *iteration = &k->iteration;
     struct look *now = &k->now;
-    if (l->turns == 0) {
-        now->path = turn->path;
-        now->count = turn->decision_count;
+    if (l->iterations == 0) {
+        now->path = iteration->path;
+        now->count = iteration->decision_count;
     }
     // Another way each time: perhaps it waits longer and longer, up to some limit.
-    if (turn->path != now->path || turn->decision_count != now->count) {
-        log_look(r, t, "another way", l->turns);
+    if (iteration->path != now->path || iteration->decision_count != now->count) {
+        log_look(r, t, "another way", l->iterations);
         look_later(l, l->visits / 4.);
         return false;
     }
-    memcpy(now->decisions[l->turns++], turn->decisions,
-           (size_t)turn->decision_count * sizeof *turn->decisions);
-    bool same_state = same_regs(&l->boundary, regs) && !turn->opaque && turn_restored(t, turn);
-    if (l->turns == TURNS) return judge(r, t, l, same_state);
+    memcpy(now->decisions[l->iterations++], iteration->decisions,
+           (size_t)iteration->decision_count * sizeof *iteration->decisions);
+    bool same_state = same_regs(&l->boundary, regs) && !iteration->opaque && iteration_restored(t, iteration);
+    if (l->iterations == ITERATIONS) return judge(r, t, l, same_state);
     l->boundary = *regs;
-    turn_begin(turn, turn->syscall_pc);
+    iteration_begin(iteration, iteration->syscall_pc);
     return false;
 }
 
@@ -362,9 +368,9 @@ bool loop_visit(struct recorder *r, struct task *t, const struct user_regs_struc
     struct loop *l = t->loop;
     l->strangers = 0;
     l->visits++;
-    if (l->tracing) return turn_ends(r, t, l, regs);
+    if (l->tracing) return iteration_ends(r, t, l, regs);
     if (l->visits >= l->next_look && !t->stuck_logged && !t->signals &&
-        loop_affordable(r, t->nr != SYS_sched_yield) && others_wait(r, t))
+        loop_affordable(r, t->call.nr != SYS_sched_yield) && others_wait(r, t))
         look_begin(l, regs);
     return false;
 }
@@ -376,10 +382,10 @@ bool loop_entry(struct recorder *r, struct task *t) {
     if (role == ROLE_CLOCK && t->loop && t->loop->tracing) t->loop->looks->now.clock = true;
     if (role != ROLE_WAIT) return false;
     struct loop *l = loop_of(t);
-    if (l->anchor.pc && l->anchor.nr == t->nr && l->anchor.pc == t->entry_regs.rip &&
-        l->anchor.sp == t->entry_regs.rsp)
-        return loop_visit(r, t, &t->entry_regs);
-    if (!l->anchor.pc || ++l->strangers > STRANGERS) loop_anchor(t, t->nr, &t->entry_regs);
+    if (l->anchor.pc && l->anchor.nr == t->call.nr && l->anchor.pc == t->call.regs.rip &&
+        l->anchor.sp == t->call.regs.rsp)
+        return loop_visit(r, t, &t->call.regs);
+    if (!l->anchor.pc || ++l->strangers > STRANGERS) loop_anchor(t, t->call.nr, &t->call.regs);
     return false;
 }
 
@@ -387,12 +393,11 @@ bool loop_waits(const struct task *t) {
     return t->loop && t->loop->anchor.pc && t->loop->visits > 1;
 }
 
-void loop_exit(struct recorder *r, struct task *t, int64_t ret) {
-    (void)r;
+void loop_exit(struct task *t, int64_t ret) {
     if (t->loop && t->loop->anchor.pc && !nothing_happened(t, ret)) loop_forget(t);
 }
 
-// The turn of the last look is kept; the words besides, which a call may have that no instruction reads.
+// The iteration of the last look is kept; the words besides, which a call may have that no instruction reads.
 bool loop_disturbed(struct task *t) {
     const struct loop *l = t->loop;
     for (int i = 0; i < l->word_count; i++) {
@@ -400,13 +405,13 @@ bool loop_disturbed(struct task *t) {
         tracee_read(t->tid, t->mm->mem_fd, l->words[i].address, &value, l->words[i].size);
         if (value != l->words[i].value) return true;
     }
-    return !l->looks || (!l->tracing && !turn_inputs_same(t, &l->looks->turn));
+    return !l->looks || (!l->tracing && !iteration_inputs_same(t, &l->looks->iteration));
 }
 
 // Nobody else has run who could have ended the loop and let t do something else that nobody has seen yet.
 bool loop_current(struct recorder *r, struct task *t) {
     struct loop *l = t->loop;
-    if (l->others_ran == (l->shared ? r->others_ran : t->mm->others_ran)) return true;
+    if (l->epoch == (l->shared ? r->epoch : t->mm->epoch)) return true;
     l->next_look = l->visits + 1;
     t->busy = t->busy_look;
     return false;
@@ -421,11 +426,11 @@ bool loop_run(struct recorder *r, struct task *t) {
     t->state = TASK_READY;
     for (bool stepped = true; stepped && l->tracing;) {
         if (++l->steps > LOOK_STEPS) {
-            log_look(r, t, "too long a turn", l->turns);
+            log_look(r, t, "too long an iteration", l->iterations);
             look_later(l, (double)l->visits * 4);
             break;
         }
-        if (!own_instruction(t->mm, regs.rip)) turn_step(t, &regs, &l->looks->turn);
+        if (!own_instruction(t->mm, regs.rip)) iteration_step(t, &regs, &l->looks->iteration);
         stepped = step(r, t, &regs);
         r->looked_us += 25;
         if (task_find(r, tid) != t) return true;

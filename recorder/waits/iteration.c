@@ -1,19 +1,20 @@
-// One turn of a loop, instruction by instruction: which way it went, what its branches went by, which memory it
+// One iteration of a loop, instruction by instruction: which way it went, what its branches went by, which memory it
 // read and wrote.
+#include "recorder/waits/iteration.h"
 #include "core/annex.h"
 #include "core/code_step.h"
-#include "recorder/waits/wait_loop.h"
+#include "recorder/space.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 
-void turn_begin(struct turn *turn, uint64_t syscall_pc) {
-    turn->syscall_pc = syscall_pc;
-    turn->path = 0;
-    turn->has_pending = turn->opaque = turn->pauses = false;
-    turn->decision_count = turn->access_count = 0;
-    turn->steps = 0;
+void iteration_begin(struct iteration *iteration, uint64_t syscall_pc) {
+    iteration->syscall_pc = syscall_pc;
+    iteration->path = 0;
+    iteration->has_pending = iteration->opaque = iteration->pauses = false;
+    iteration->decision_count = iteration->access_count = 0;
+    iteration->steps = 0;
 }
 
 static void mix(uint64_t *hash, uint64_t value) {
@@ -26,26 +27,27 @@ static bool read_task(void *context, uint64_t address, void *buffer, size_t len)
     return tracee_read(t->tid, t->mm->mem_fd, address, buffer, len);
 }
 
-static struct access *access_at(struct task *t, struct turn *turn, uint64_t address, uint8_t size) {
-    for (int i = 0; i < turn->access_count; i++)
-        if (turn->accesses[i].address == address && turn->accesses[i].size == size) return &turn->accesses[i];
-    if (turn->access_count == TURN_ACCESSES) {
-        turn->opaque = true;
+static struct access *access_at(struct task *t, struct iteration *iteration, uint64_t address, uint8_t size) {
+    for (int i = 0; i < iteration->access_count; i++)
+        if (iteration->accesses[i].address == address && iteration->accesses[i].size == size)
+            return &iteration->accesses[i];
+    if (iteration->access_count == ITERATION_ACCESSES) {
+        iteration->opaque = true;
         return NULL;
     }
-    struct access *a = &turn->accesses[turn->access_count++];
+    struct access *a = &iteration->accesses[iteration->access_count++];
     *a = (struct access){.address = address, .size = size};
-    if (!tracee_read(t->tid, t->mm->mem_fd, address, &a->before, size)) turn->opaque = true;
+    if (!tracee_read(t->tid, t->mm->mem_fd, address, &a->before, size)) iteration->opaque = true;
     return a;
 }
 
 // Wide operands are taken word by word.
-static void touch(struct task *t, struct turn *turn, const struct code_step *s, int index,
+static void touch(struct task *t, struct iteration *iteration, const struct code_step *s, int index,
                   bool near_syscall) {
     const struct memory_operand *o = &s->operands[index];
     for (unsigned done = 0; done < o->size;) {
         uint8_t size = o->size - done < 8 ? (uint8_t)(o->size - done) : 8;
-        struct access *a = access_at(t, turn, o->address + done, size);
+        struct access *a = access_at(t, iteration, o->address + done, size);
         done += size;
         if (!a) return;
         a->read |= !o->written || s->atomic;
@@ -57,48 +59,48 @@ static void touch(struct task *t, struct turn *turn, const struct code_step *s, 
     }
 }
 
-void turn_step(struct task *t, const struct user_regs_struct *regs, struct turn *turn) {
+void iteration_step(struct task *t, const struct user_regs_struct *regs, struct iteration *iteration) {
     uint8_t code[16];
     size_t len = sizeof code;
     struct code_step s;
     bool needs_fp;
-    turn->steps++;
-    mix(&turn->path, regs->rip);
+    iteration->steps++;
+    mix(&iteration->path, regs->rip);
     if (!tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, len)) {
         len = 4096 - (regs->rip & 4095);
         if (len >= sizeof code || !tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, len)) {
-            turn->opaque = true;
+            iteration->opaque = true;
             return;
         }
     }
     if (!code_step(code, len, regs, NULL, read_task, t, &s, &needs_fp)) {
-        turn->opaque = true;
+        iteration->opaque = true;
         return;
     }
     struct user_fpregs_struct fp;
     if (needs_fp && ptrace(PTRACE_GETFPREGS, t->tid, 0, &fp) == 0)
         code_step(code, len, regs, &fp, read_task, t, &s, &needs_fp);
     // glibc's wrappers look whether the process has threads, and at cancellation.
-    uint64_t distance =
-        regs->rip > turn->syscall_pc ? regs->rip - turn->syscall_pc : turn->syscall_pc - regs->rip;
-    bool near_syscall = turn->syscall_pc && distance < 1024;
-    turn->pauses |= s.pause;
-    turn->opaque |= s.operand_count < 0;
+    uint64_t distance = regs->rip > iteration->syscall_pc ? regs->rip - iteration->syscall_pc
+                                                          : iteration->syscall_pc - regs->rip;
+    bool near_syscall = iteration->syscall_pc && distance < 1024;
+    iteration->pauses |= s.pause;
+    iteration->opaque |= s.operand_count < 0;
     for (int i = 0; i < s.operand_count; i++) {
         if (annex_contains(s.operands[i].address)) continue;
-        mix(&turn->path, s.operands[i].address);
-        touch(t, turn, &s, i, near_syscall);
+        mix(&iteration->path, s.operands[i].address);
+        touch(t, iteration, &s, i, near_syscall);
     }
-    if (s.reads_flags && turn->has_pending) {
-        turn->has_pending = false;
-        if (turn->decision_count < TURN_DECISIONS)
-            turn->decisions[turn->decision_count++] = turn->pending;
+    if (s.reads_flags && iteration->has_pending) {
+        iteration->has_pending = false;
+        if (iteration->decision_count < ITERATION_DECISIONS)
+            iteration->decisions[iteration->decision_count++] = iteration->pending;
         else
-            turn->opaque = true;
+            iteration->opaque = true;
     }
     if (!s.sets_flags) return;
-    turn->has_pending = true;
-    turn->pending = (struct decision){.pc = regs->rip, .distance = s.distance, .ordered = s.ordered};
+    iteration->has_pending = true;
+    iteration->pending = (struct decision){.pc = regs->rip, .distance = s.distance, .ordered = s.ordered};
 }
 
 static uint64_t value_now(struct task *t, const struct access *a) {
@@ -107,16 +109,18 @@ static uint64_t value_now(struct task *t, const struct access *a) {
     return value;
 }
 
-bool turn_restored(struct task *t, const struct turn *turn) {
-    for (int i = 0; i < turn->access_count; i++)
-        if (turn->accesses[i].written && value_now(t, &turn->accesses[i]) != turn->accesses[i].before)
+bool iteration_restored(struct task *t, const struct iteration *iteration) {
+    for (int i = 0; i < iteration->access_count; i++)
+        if (iteration->accesses[i].written &&
+            value_now(t, &iteration->accesses[i]) != iteration->accesses[i].before)
             return false;
     return true;
 }
 
-bool turn_inputs_same(struct task *t, const struct turn *turn) {
-    for (int i = 0; i < turn->access_count; i++)
-        if (!turn->accesses[i].written && value_now(t, &turn->accesses[i]) != turn->accesses[i].before)
+bool iteration_inputs_same(struct task *t, const struct iteration *iteration) {
+    for (int i = 0; i < iteration->access_count; i++)
+        if (!iteration->accesses[i].written &&
+            value_now(t, &iteration->accesses[i]) != iteration->accesses[i].before)
             return false;
     return true;
 }
@@ -161,8 +165,8 @@ static int telling(const struct access *a, const struct user_regs_struct *regs) 
     return a->decides ? 3 : 2;
 }
 
-int turn_words(struct task *t, const struct turn *turn, struct word words[LOOP_WORDS], bool *shared,
-               bool *outside, bool *shared_written) {
+int iteration_words(struct task *t, const struct iteration *iteration, struct word words[LOOP_WORDS],
+                    bool *shared, bool *outside, bool *shared_written) {
     struct user_regs_struct regs;
     struct region *regions;
     int count = 0;
@@ -170,8 +174,8 @@ int turn_words(struct task *t, const struct turn *turn, struct word words[LOOP_W
     if (!tracee_get_regs(t->tid, &regs)) return 0;
     size_t n = regions_of(t, &regions);
     for (int want = 4; want > 0; want--)
-        for (int i = 0; i < turn->access_count; i++) {
-            const struct access *a = &turn->accesses[i];
+        for (int i = 0; i < iteration->access_count; i++) {
+            const struct access *a = &iteration->accesses[i];
             const struct region *g = NULL;
             for (size_t k = 0; k < n && !g; k++)
                 if (a->address >= regions[k].start && a->address < regions[k].end) g = &regions[k];

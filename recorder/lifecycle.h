@@ -1,0 +1,14 @@
+// clone, exec, exit.
+#ifndef REFORK_RECORDER_LIFECYCLE_H
+#define REFORK_RECORDER_LIFECYCLE_H
+
+#include "recorder/state.h"
+#include "recorder/task.h"
+
+void task_clone(struct recorder *r, struct task *t);
+bool task_forks(struct task *t); // the call at whose entry t is makes a new address space
+void task_exec(struct recorder *r, struct task *t);
+void task_exit_stop(struct recorder *r, struct task *t); // at PTRACE_EVENT_EXIT
+void exec_image(struct recorder *r, struct task *t);     // logs EXEC for the image that t begins with
+
+#endif

@@ -1,0 +1,24 @@
+// What is mapped in an address space: into the trace.
+#ifndef REFORK_RECORDER_MAPPINGS_H
+#define REFORK_RECORDER_MAPPINGS_H
+
+#include "recorder/log.h"
+
+// refork's own pages, into a fresh image.
+void annex_map(struct recorder *r, struct task *t, struct batch *b);
+// After a successful mmap of a file: MAP and SHARE pieces, trap sites, eager binding.
+void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t address, uint64_t length,
+                  int prot, int flags, int fd, uint64_t offset);
+// After a successful shmat.
+void image_attached(struct recorder *r, struct task *t, struct batch *b, uint64_t address, int shmid,
+                    bool read_only);
+void image_exec_maps(struct recorder *r, struct task *t, struct batch *b);
+// A write-like call has put `length` bytes into `fd`: FILE pieces when that file is mapped MAP_SHARED
+// somewhere.
+void image_file_written(struct recorder *r, struct task *t, struct batch *b, int fd, int64_t offset,
+                        uint64_t length);
+// A file, by descriptor or (fd < 0) by the path at `path`, has been cut or grown to `size`.
+void image_file_cut(struct recorder *r, struct task *t, struct batch *b, int fd, uint64_t path,
+                    uint64_t size);
+
+#endif

@@ -1,0 +1,75 @@
+// What a recording is asked for, and what it answers. Entry point: recorder/record.h.
+#ifndef REFORK_RECORDER_OPTIONS_H
+#define REFORK_RECORDER_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct schedule;
+
+struct record_options {
+    const char *output;              // trace file to make
+    char *const *argv;               // program and arguments; argv[0] is looked up in PATH
+    bool chaos;                      // switch at random landmarks
+    uint64_t seed;                   // of chaos
+    bool aslr;                       // leave address randomisation on
+    bool keep_going;                 // do not stop the program when it is stuck
+    uint32_t paranoid_every;         // memory digest every so many events; 0: none
+    const struct schedule *schedule; // recorder/plan/schedule.h; NULL: none
+    struct schedule *saved;          // gets the switches of tasks that were made; NULL: not wanted
+    FILE *log;                       // one line per stop; NULL: no
+    uint64_t limit_ms;               // everything is ended after so long; 0: never
+    // So long, if that is longer, when all that the gate's child does at limit_ms is to wait and wait again with a
+    // time limit: whether it goes on so for ever takes seconds to find out.
+    uint64_t patient_ms;
+    bool gate_only; // everything is ended when the gate's verdict is known
+    // Names the function of a code address of a live process, for messages; may be NULL.
+    void (*name_pc)(int pid, uint64_t pc, char *buffer, size_t size);
+};
+
+enum gate_verdict {
+    GATE_NONE,             // no gate was asked for
+    GATE_NO_FORK,          // the program did not come to that fork
+    GATE_NO_SITE,          // the acquire site is not in the program, or there can be no breakpoint
+    GATE_NEVER_CONCURRENT, // no other task took the lock there while the fork was held
+    GATE_ATFORK_PROTECTED, // refuted: within fork() the forking task waits for that very lock
+    GATE_HOLDER_NEEDED,    // refuted: the forking task cannot make its fork while the holder is parked
+    GATE_CHILD_WENT_ON,    // refuted: the lock was held at the fork; the child has called exec, or has ended
+    GATE_CHILD_DIED,       // the lock was held at the fork; a signal has ended the child
+    GATE_CHILD_STUCK,      // confirmed: the lock was held at the fork and the child waits for ever
+    GATE_UNDECIDED,        // the recording ended before any of these was known
+    GATE_VERDICTS
+};
+
+struct gate_outcome {
+    enum gate_verdict verdict;
+    char reason[400];          // what was seen, for a person
+    int forker, parked, child; // tasks (TIDs); 0: it did not come to that
+    uint64_t lock;             // the lock word, or the acquire function's first argument; 0: unknown
+    uint64_t word;     // ATFORK_PROTECTED, HOLDER_NEEDED: the futex word that the forking task waits on, or 0
+    uint64_t position; // ... and its pc
+    bool all_wait;     // HOLDER_NEEDED: every other task waits for another, so that this is certain
+    uint64_t forks,
+        acquires; // of the program up to the gate's; counted at the site while the gate was closed
+    // Events: the forking task held; the lock taken, by the task that was parked in the end; that task parked, which is
+    // the same unless it went on until a call; the fork; the verdict. 0: it did not come to that.
+    uint64_t closed, acquired, taken, forked, decided;
+};
+
+struct record_result {
+    bool started; // the program's exec worked
+    bool stuck;   // the recorder stopped it because it waits for ever
+    bool proved;  // ... for certain
+    int stuck_pid, stuck_tid;
+    bool timed_out; // limit_ms is over
+    bool gate_done; // ended for gate_only
+    bool signaled;  // the program ended by a signal
+    int status;     // its exit status, or the signal's number
+    uint64_t events;
+    uint64_t switches; // of tasks
+    uint64_t steps; // of the schedule: while more than one task could run; 0 without `schedule` and `saved`
+    struct gate_outcome gate;
+};
+
+#endif

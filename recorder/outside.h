@@ -1,0 +1,16 @@
+// What reaches refork itself from outside: the timer's ticks, Ctrl-C, SIGTERM and SIGHUP.
+#ifndef REFORK_RECORDER_OUTSIDE_H
+#define REFORK_RECORDER_OUTSIDE_H
+
+#include <stdbool.h>
+
+// Handlers and timer, in and out again.
+void outside_listen(bool listen);
+// Ticks of the timer so far: one in 4 ms, which breaks a wait for a stop.
+unsigned outside_ticks(void);
+// How often Ctrl-C has been pressed. The program has it too: same terminal, same process group.
+unsigned outside_interrupts(void);
+// A signal that asks refork to end, 0: none. It is told of once.
+int outside_terminate(void);
+
+#endif

@@ -1,0 +1,11 @@
+// Library calls as a clock (core/annex.h): one counter per address space.
+#ifndef REFORK_RECORDER_PLT_CLOCK_H
+#define REFORK_RECORDER_PLT_CLOCK_H
+
+#include "recorder/space.h"
+
+// The call that brings the count to `limit` ends in an int3; ~0: none does.
+void clock_set_limit(struct mm *mm, uint64_t limit);
+uint64_t clock_count(struct mm *mm);
+
+#endif

@@ -1,0 +1,17 @@
+// Whose slice it is.
+#ifndef REFORK_RECORDER_SLICES_H
+#define REFORK_RECORDER_SLICES_H
+
+#include "recorder/state.h"
+#include "recorder/task.h"
+
+bool may_run(const struct recorder *r, const struct task *t);
+// The task that has the CPU next; NULL: none can run.
+struct task *next_task(struct recorder *r);
+struct task *slices_choose(struct recorder *r); // by time slices, or chaos
+bool others_ready(struct recorder *r, struct task *t);
+void slice_begin(struct recorder *r, struct task *t);
+bool slice_over(struct recorder *r);
+uint64_t chaos_random(struct recorder *r);
+
+#endif

@@ -1,0 +1,38 @@
+// Address spaces: fork copies one, threads and vfork children share one.
+#ifndef REFORK_RECORDER_SPACE_H
+#define REFORK_RECORDER_SPACE_H
+
+#include "recorder/breakpoints.h"
+#include "recorder/modules.h"
+#include "recorder/own_code.h"
+#include "recorder/traps.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct recorder;
+struct task;
+
+struct mm {
+    int refs;
+    uint32_t id;
+    int mem_fd;
+    bool annex;             // mapped
+    bool limit_lowered;     // of the PLT clock
+    uint64_t scratch_slots; // bit per slot in use
+    uint64_t epoch;         // slices of tasks that are in no known loop
+    struct module_slots slots;
+    struct loop_sites sites;
+    struct saved_bytes saved;
+    struct breakpoints breaks;
+};
+
+struct mm *mm_new(struct recorder *r, int tid);
+// What a fork copies with the memory.
+void mm_fork(struct mm *child, const struct mm *parent);
+void mm_unref(struct mm *mm);
+// The task's scratch area when it has room for `size` bytes, else 0.
+uint64_t scratch_area(struct task *t, uint64_t size);
+void scratch_release(struct task *t);
+
+#endif

@@ -1,0 +1,72 @@
+// The recording as a whole: what more than one file of the recorder must know.
+#ifndef REFORK_RECORDER_STATE_H
+#define REFORK_RECORDER_STATE_H
+
+#include "core/error.h"
+#include "core/trace.h"
+#include "recorder/options.h"
+
+struct gate;
+struct made_file;
+struct module_facts;
+struct process;
+struct strategist;
+struct task;
+
+struct recorder {
+    const struct record_options *options;
+    struct record_result *result;
+    struct trace_writer *trace;
+    struct rf_error *err;
+    int cpu;
+    bool cpuid_faults; // ARCH_SET_CPUID works here
+    bool tsc_traps;
+    struct task *tasks; // all, dead ones are unlinked
+    struct process *processes;
+    struct task *current;
+    struct task *deferred;          // the task whose entry is not yet in the trace
+    int leader;                     // first process
+    uint64_t left_us;               // 0, or when it was gone and Ctrl-C had been pressed
+    unsigned left_interrupts;       // how often, then
+    unsigned clock_age, clock_tick; // stops since the clock was read, and the tick of the timer then
+    uint64_t start_us, clock_us;    // clock_us: the time of the present stop
+    uint64_t slice_end_us;
+    uint64_t rng;
+    uint32_t mm_ids, task_numbers;
+    bool failed; // a trace write failed, or an invariant of the tracee broke: *err says
+    bool started;
+    bool trace_lost;
+    uint64_t last_flush_us;
+    uint64_t since_digest;
+    struct module_facts *modules;
+    struct shared_file { // files that are, or were, mapped MAP_SHARED
+        uint64_t dev, ino;
+    } shared_files[256];
+    int shared_count;
+    struct gate *gate;             // NULL: none
+    struct strategist *strategist; // NULL: time slices, or chaos
+    bool stop_all;                 // stuck, or a signal asked to end
+    uint64_t chaos_left;
+    uint64_t epoch;          // as mm.epoch, of all
+    bool fds_passed;         // over a socket: who holds which pipe cannot be told any more
+    bool socket_timeouts;    // some socket gives up by itself
+    uint64_t stuck_since_us; // somebody has been stuck since then, and it has not been said yet; 0: nobody
+    unsigned stuck_rounds;   // of the engine since then
+    unsigned stuck_looks;    // in vain, since it was due
+    struct made_file *made;  // pipes, sockets, ... that the recording made: files.c
+    size_t made_count;
+    unsigned idle_looks; // since somebody ran
+    uint64_t looked_us;  // spent on single steps through loops with syscalls
+    uint64_t spun_us;    // ... without
+};
+
+// Reads the clock (a real syscall: the engine's thread traps rdtsc, see engine_run) into r->clock_us.
+uint64_t now_us(struct recorder *r);
+// The same, but a reading may be a few stops old (never older than a tick of the timer).
+uint64_t recent_us(struct recorder *r);
+// A failure of the recording itself: it ends. The first one wins.
+void recorder_fail(struct recorder *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// The trace cannot be written any more (full disk): said at once; the program runs to its end without one.
+void trace_failed(struct recorder *r, const struct rf_error *err);
+
+#endif

@@ -1,0 +1,84 @@
+#include "recorder/step.h"
+#include "core/code.h"
+#include "recorder/engine.h"
+#include "recorder/stop.h"
+
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+// Stepping away from a syscall that was answered without being made, the kernel reports the step with TRAP_BRKPT
+// and the next instruction is still to come (user_single_step_report).
+static bool skipped_call(const siginfo_t *info, const struct user_regs_struct *before) {
+    return info->si_code == TRAP_BRKPT && (uint64_t)info->si_addr == before->rip;
+}
+
+// One step, of a string instruction that repeats as much as possible. `code`: the instruction at rip; `length`: its length if
+// it is such a one.
+static int step_once(struct recorder *r, struct task *t, struct user_regs_struct *regs, const uint8_t *code,
+                     int length) {
+    int status, sig = t->inject_signal;
+    t->inject_signal = 0;
+    t->state = TASK_RUNNING;
+    t->at_landmark = false;
+    t->call.inside = true;
+    bool whole = length && tracee_stop_at(t->tid, regs->rip + (uint64_t)length);
+    bool stopped = run_until_stop(r, t, whole ? PTRACE_CONT : PTRACE_SINGLESTEP, sig, &status);
+    if (whole) tracee_stop_at(t->tid, 0);
+    t->call.inside = false;
+    t->state = TASK_READY;
+    if (!stopped) return STEP_GONE;
+    siginfo_t info;
+    bool trap = WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) == SIGTRAP &&
+                ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0;
+    bool skipped = trap && skipped_call(&info, regs);
+    if (skipped || (trap && (info.si_code == TRAP_TRACE || (whole && info.si_code == TRAP_HWBKPT)))) {
+        t->in_signal_stop = true;
+        if (!tracee_get_regs(t->tid, regs)) return STEP_GONE;
+        if (skipped) return STEP_HELD; // no arrival at a breakpoint behind the call: that is where it started
+        t->on_break = false;
+        bool wide = code[0] == 0x66;
+        if (code[wide] == 0x9c) { // pushf pushed our TF
+            uint16_t flags;
+            tracee_read(t->tid, t->mm->mem_fd, regs->rsp, &flags, 2);
+            flags &= (uint16_t)~0x100;
+            tracee_poke(t->tid, t->mm->mem_fd, regs->rsp, &flags, 2);
+        }
+        return STEP_DONE;
+    }
+    if (WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_SECCOMP) {
+        // `syscall` put the flags with TF into r11.
+        struct user_regs_struct now;
+        if (tracee_get_regs(t->tid, &now)) {
+            now.r11 &= ~0x100ull;
+            now.eflags &= ~0x100ull;
+            tracee_set_regs(t->tid, &now);
+        }
+    }
+    int tid = t->tid;
+    dispatch(r, t, status);
+    if (task_find(r, tid) != t || t->state != TASK_READY || t->at_landmark || t->inject_signal)
+        return STEP_GONE;
+    // A signal that was only held back or ignored: no landmark yet, go on stepping.
+    return tracee_get_regs(t->tid, regs) ? STEP_HELD : STEP_GONE;
+}
+
+enum step_result step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    uint8_t code[CODE_LONGEST];
+    uint64_t at = regs->rip;
+    tracee_read_code(t->tid, t->mm->mem_fd, at, code);
+    int stepped, length = code_repeats(code, sizeof code);
+    // A place within a string instruction is none that replay could find: on to its end.
+    do
+        stepped = step_once(r, t, regs, code, length);
+    while (length && stepped != STEP_GONE && regs->rip == at);
+    return stepped;
+}
+
+// The kernel takes TF for the program's own after a step over popf (arch/x86/kernel/step.c, is_setting_trap_flag) and would leave it set.
+void end_stepping(struct task *t) {
+    struct user_regs_struct regs;
+    if (!tracee_get_regs(t->tid, &regs) || !(regs.eflags & 0x100)) return;
+    regs.eflags &= ~0x100ull;
+    tracee_set_regs(t->tid, &regs);
+}

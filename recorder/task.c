@@ -1,0 +1,82 @@
+#include "recorder/task.h"
+#include "recorder/plan/gate.h"
+#include "recorder/space.h"
+#include "recorder/state.h"
+#include "recorder/waits/wait_loop.h"
+
+#include <stdlib.h>
+#include <sys/wait.h>
+
+enum { FIRST_SPIN_LOOK = 12 };
+
+void set_landmark(struct task *t, const struct user_regs_struct *regs) {
+    t->landmark = *regs;
+    t->at_landmark = true;
+    t->stepped = false;
+    t->interrupt_wanted = 0;
+    t->on_break = t->at_tick = false;
+    t->arrival_count = 0;
+}
+
+struct task *task_find(struct recorder *r, int tid) {
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (t->tid == tid) return t;
+    return NULL;
+}
+
+struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm *mm) {
+    struct task *t = calloc(1, sizeof *t);
+    rf_assert(t);
+    t->tid = tid;
+    t->process = p;
+    p->refs++;
+    t->mm = mm;
+    t->number = ++r->task_numbers;
+    t->state = TASK_READY;
+    t->busy_look = FIRST_SPIN_LOOK;
+    struct task **link = &r->tasks;
+    while (*link)
+        link = &(*link)->next;
+    *link = t;
+    return t;
+}
+
+static void process_unref(struct recorder *r, struct process *p) {
+    if (--p->refs > 0) return;
+    if (--p->sighand->refs == 0) free(p->sighand);
+    for (struct process **link = &r->processes; *link; link = &(*link)->next)
+        if (*link == p) {
+            *link = p->next;
+            break;
+        }
+    free(p);
+}
+
+// t is reaped (or has become another task at an exec): forgets it.
+void task_ended(struct recorder *r, struct task *t, int status) {
+    if (r->gate) gate_ended(r, t, status);
+    if (t->process->refs == 1 && t->process->pid == r->leader) {
+        r->result->signaled = WIFSIGNALED(status);
+        r->result->status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+        r->leader = 0;
+    }
+    for (struct task **link = &r->tasks; *link; link = &(*link)->next)
+        if (*link == t) {
+            *link = t->next;
+            break;
+        }
+    while (t->signals) {
+        struct held_signal *s = t->signals;
+        t->signals = s->next;
+        free(s);
+    }
+    if (r->current == t) r->current = NULL;
+    if (r->deferred == t) r->deferred = NULL;
+    if (t->fds) fdtable_unref(t->fds);
+    scratch_release(t);
+    loop_free(t);
+    mm_unref(t->mm);
+    process_unref(r, t->process);
+    free(t->arrivals);
+    free(t);
+}

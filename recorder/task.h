@@ -1,0 +1,121 @@
+// Tasks and processes. One task runs at a time.
+#ifndef REFORK_RECORDER_TASK_H
+#define REFORK_RECORDER_TASK_H
+
+#include "core/fdtable.h"
+#include "core/tracee.h"
+#include "recorder/plan/schedule.h"
+#include "recorder/space.h"
+
+#include <signal.h>
+
+// What a task is doing, and so what may be done with it.
+enum task_state {
+    TASK_READY,       // stopped at a landmark: may be resumed
+    TASK_RUNNING,     // the one that runs
+    TASK_IN_KERNEL,   // asleep in a call whose entry is in the trace; its next stop is the exit
+    TASK_RETURNED,    // its exit-stop has come, its EXIT is not yet in the trace (status in `stop`)
+    TASK_JOB_STOPPED, // SIGSTOP and the like, until SIGCONT
+    TASK_DEAD,
+};
+
+// The dispositions that threads share (CLONE_SIGHAND).
+struct sighand {
+    int refs;
+    uint64_t handler[65]; // SIG_DFL 0, SIG_IGN 1, or an address
+    uint64_t flags[65];
+};
+
+// Timers that end in a signal while the process sleeps.
+enum process_timer { TIMER_ONCE = 1, TIMER_AGAIN = 2, TIMER_POSIX = 4 }; // the former two: alarm, ITIMER_REAL
+
+struct process {
+    int pid, parent_pid;
+    int refs; // live tasks
+    bool dying;
+    siginfo_t given;        // signal on its way from another thread to the main one; si_signo 0: none
+    bool child_of_threaded; // forked while its parent had more than one task
+    int status;             // wait status at its end
+    unsigned timers;        // bits: enum process_timer; a signal is on its way
+    enum { GO_UNKNOWN, GO_NO, GO_YES } go; // its program is made by the Go compiler
+    struct sighand *sighand;
+    struct process *next;
+};
+
+// A signal held back until its task is at a landmark.
+struct held_signal {
+    siginfo_t info;
+    struct held_signal *next;
+};
+
+// The call that a task is in, or was in last. Owned by syscall.c.
+struct call {
+    bool inside;
+    long nr;
+    long meaning, interrupted; // the call whose buffers these are: of restart_syscall, the interrupted one
+    uint64_t args[6];
+    struct user_regs_struct regs; // at its entry: canonical, original arguments
+    struct redirect {             // out-buffers that live in scratch meanwhile
+        int arg;
+        uint64_t real, temporary, size;
+    } redirects[6];
+    int redirect_count;
+};
+
+struct task {
+    int tid;
+    struct process *process;
+    struct mm *mm;
+    struct fdtable *fds;
+    enum task_state state;
+    int stop;          // wait status of the stop that RETURNED tells of
+    bool stop_pending; // `stop` holds a stop that nobody has handled yet
+    struct call call;
+    uint64_t scratch; // its scratch area, 0: none yet
+    struct held_signal *signals;
+    struct user_regs_struct landmark; // registers at the last landmark
+    bool at_landmark;                 // it has run nothing since: only then may another task run
+    uint64_t clear_tid;               // set_tid_address, CLONE_CHILD_CLEARTID
+    uint64_t robust_list;
+    int interrupt_wanted; // timer ticks since the slice ended without a landmark
+    bool yielded;
+    bool slept;    // it has asked to sleep since it was chosen last
+    bool stepping; // preempt_busy, spin_look or loop_run is at work on it
+    // Equal registers need not mean that it is still at its landmark: it was stepped since by spin_look or loop_run, or the
+    // landmark is a STATE, by which a loop comes again and again.
+    bool stepped;
+    bool stuck_logged;
+    unsigned busy, busy_look; // ticks or slices without a syscall; how many until spin_look
+    unsigned spin_looks;
+    struct loop *loop;   // recorder/waits/wait_loop.h; NULL: it has not waited in a loop yet
+    int inject_signal;   // signal to hand over at the next resume (signal-delivery-stop only)
+    bool in_signal_stop; // the present stop is a signal-delivery-stop
+    int former_tid;      // TID before an exec by a thread
+    uint32_t number;     // in creation order, from 1
+    bool at_tick;        // its landmark is a tick of the PLT clock
+    bool held_at_entry;  // at the entry of a call that the fork gate has not let it make yet
+    bool at_fork_site;   // it came into fork() from the gate's fork site
+    uint64_t own_steps;  // logged ones and library calls, as stints count them
+    bool ranked;         // it has a
+    int64_t priority;    // of PCT
+    uint64_t waits_from; // step of the schedule since which it could run, and did not
+    bool on_break;       // it stands at a breakpoint and has been counted there: next it goes over
+
+    // at breakpoints since its last landmark
+    struct arrivals {
+        uint64_t address, count;
+    } * arrivals;
+    int arrival_count, arrival_room;
+    uint64_t yield_arrivals[SCHEDULE_YIELDS]; // ever, at each of the schedule's yield places
+    char name[16];
+    struct task *next; // in creation order
+};
+
+struct task *task_find(struct recorder *r, int tid);
+// Born: the last one in creation order, READY, with a reference to p.
+struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm *mm);
+void task_ended(struct recorder *r, struct task *t, int status);
+// t stands at a landmark with these registers.
+void set_landmark(struct task *t, const struct user_regs_struct *regs);
+
+#endif
