@@ -1,5 +1,5 @@
 #include "cli/cli.h"
-#include "cli/run_once.h"
+#include "search/run_once.h"
 #include "recorder/record.h"
 #include "recorder/plan/schedule.h"
 #include "replayer/report/text.h"

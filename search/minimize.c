@@ -1,7 +1,7 @@
 // refork minimize: the recorded stints of the tasks are taken away bit by bit (ddmin: Zeller, Hildebrandt, TSE 2002) as
 // long as the program still comes to the same deadlock. Without stints tasks run until they wait, in the order in
 // which they were made.
-#include "cli/minimize.h"
+#include "search/minimize.h"
 
 #include "cli/cli.h"
 #include "search/deadlock_key.h"

@@ -1,7 +1,7 @@
 // The two steps that decide. Two stints that follow each other, of tasks A and B, are exchanged: where the program then
 // ends by itself, their order decides. Then the steps are looked for: all runs in between, from "A first" to
 // "B first", differ from the next one by the order of one step of each.
-#include "cli/minimize.h"
+#include "search/minimize.h"
 
 #include "search/deadlock_key.h"
 #include "core/annex.h"

@@ -1,4 +1,4 @@
-#include "cli/hunt.h"
+#include "search/hunt_result.h"
 
 #include "core/clock.h"
 #include "replayer/report/json.h"

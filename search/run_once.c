@@ -1,4 +1,4 @@
-#include "cli/run_once.h"
+#include "search/run_once.h"
 
 #include "cli/cli.h"
 #include "core/clock.h"

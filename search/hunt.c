@@ -1,8 +1,8 @@
-#include "cli/hunt_run.h"
+#include "search/hunt.h"
 
 #include "cli/cli.h"
 #include "search/deadlock_key.h"
-#include "cli/hunt_shard.h"
+#include "search/shard.h"
 #include "core/clock.h"
 #include "replayer/report/text.h"
 #include "replayer/report/json.h"

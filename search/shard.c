@@ -1,9 +1,9 @@
 // One hunt on many machines. Its runs are a list that follows from the first run: the candidates, then the seeds. Shard I of N
 // makes the I-th of them, and each N-th one after it; what becomes of a run is a file of its own. The first run is that of
 // the shard that came first, and the others wait for it.
-#include "cli/hunt_shard.h"
+#include "search/shard.h"
 
-#include "cli/hunt_json.h"
+#include "search/hunt_json.h"
 #include "search/hunt_state.h"
 #include "core/clock.h"
 #include "replayer/report/json.h"

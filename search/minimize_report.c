@@ -1,4 +1,4 @@
-#include "cli/minimize.h"
+#include "search/minimize.h"
 
 #include "core/clock.h"
 #include "replayer/report/json.h"

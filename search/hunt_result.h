@@ -1,8 +1,8 @@
 // What a hunt has found out, for its reports. Private to cli/hunt*.c.
-#ifndef REFORK_CLI_HUNT_H
-#define REFORK_CLI_HUNT_H
+#ifndef REFORK_SEARCH_HUNT_RESULT_H
+#define REFORK_SEARCH_HUNT_RESULT_H
 
-#include "cli/run_once.h"
+#include "search/run_once.h"
 #include "search/candidates.h"
 
 #include <jansson.h>

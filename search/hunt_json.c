@@ -1,4 +1,4 @@
-#include "cli/hunt_json.h"
+#include "search/hunt_json.h"
 
 #include "core/path.h"
 #include "replayer/locks/words.h"

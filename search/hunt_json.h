@@ -1,8 +1,8 @@
 // A hunt's parts as JSON, for the files that its shards share. What is read back is checked as if it were hostile.
-#ifndef REFORK_CLI_HUNT_JSON_H
-#define REFORK_CLI_HUNT_JSON_H
+#ifndef REFORK_SEARCH_HUNT_JSON_H
+#define REFORK_SEARCH_HUNT_JSON_H
 
-#include "cli/hunt_run.h"
+#include "search/hunt.h"
 
 // What the first run has shown: candidates, forks, steps. The caller's.
 json_t *hunt_json_plan(const struct hunter *x);

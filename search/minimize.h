@@ -1,8 +1,8 @@
 // What `refork minimize` has found out. Private to cli/minimize*.c.
-#ifndef REFORK_CLI_MINIMIZE_H
-#define REFORK_CLI_MINIMIZE_H
+#ifndef REFORK_SEARCH_MINIMIZE_H
+#define REFORK_SEARCH_MINIMIZE_H
 
-#include "cli/run_once.h"
+#include "search/run_once.h"
 #include "search/segments.h"
 
 #include <jansson.h>

@@ -1,6 +1,6 @@
 // One recording in a process of its own: whatever happens to it, or in it, the caller goes on and nothing of it is left.
-#ifndef REFORK_CLI_RUN_ONCE_H
-#define REFORK_CLI_RUN_ONCE_H
+#ifndef REFORK_SEARCH_RUN_ONCE_H
+#define REFORK_SEARCH_RUN_ONCE_H
 
 #include "core/error.h"
 #include "recorder/record.h"

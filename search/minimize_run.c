@@ -1,6 +1,6 @@
 #include "cli/cli.h"
 #include "search/deadlock_key.h"
-#include "cli/minimize.h"
+#include "search/minimize.h"
 #include "replayer/session/session.h"
 #include "replayer/session/sources.h"
 

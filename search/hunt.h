@@ -1,10 +1,10 @@
 // A hunt in progress, and its parts: what `refork hunt` does in one go (hunt.c) or shared out (hunt_shard.c).
-#ifndef REFORK_CLI_HUNT_RUN_H
-#define REFORK_CLI_HUNT_RUN_H
+#ifndef REFORK_SEARCH_HUNT_H
+#define REFORK_SEARCH_HUNT_H
 
 #include "cli/cli.h"
 #include "search/healthy.h"
-#include "cli/hunt.h"
+#include "search/hunt_result.h"
 
 enum search { SEARCH_ALL, SEARCH_DIRECTED, SEARCH_PCT, SEARCH_RANDOM, SEARCH_DELAY };
 

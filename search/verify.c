@@ -1,7 +1,7 @@
 // refork verify: the recorded deadlock's situation, forced on another build. Run 1 is the program as it is: it shows
 // the modules and the forks; the lock's site is found in them, and each further run is one with the fork gate.
 #include "cli/cli.h"
-#include "cli/run_once.h"
+#include "search/run_once.h"
 #include "core/path.h"
 #include "replayer/report/text.h"
 #include "search/situation.h"
