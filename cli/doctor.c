@@ -1,4 +1,4 @@
-#include "cli/cli.h"
+#include "cli/options.h"
 #include "recorder/record.h"
 
 #include <jansson.h>

@@ -1,4 +1,5 @@
-#include "cli/cli.h"
+#include "cli/files.h"
+#include "cli/options.h"
 #include "core/dump.h"
 #include "core/trace.h"
 

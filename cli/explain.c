@@ -1,60 +1,16 @@
-#include "cli/cli.h"
+#include "cli/ends.h"
+#include "cli/files.h"
+#include "cli/options.h"
+#include "search/interrupt.h"
+#include "search/progress.h"
 #include "replayer/report/json.h"
 #include "replayer/report/many.h"
 #include "replayer/report/sarif.h"
 #include "replayer/session/session.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-static struct {
-    struct timespec start;
-    bool terminal, shown;
-    struct sigaction before;
-} progress;
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int signal) {
-    (void)signal;
-    interrupted = 1;
-}
-
-bool cli_interrupted(void) {
-    return interrupted;
-}
-
-static bool show_progress(void *unused, uint64_t done, uint64_t total) {
-    (void)unused;
-    if (interrupted) return false;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    double seconds =
-        (double)(now.tv_sec - progress.start.tv_sec) + (double)(now.tv_nsec - progress.start.tv_nsec) / 1e9;
-    if (progress.terminal && seconds > 0.5 && total) {
-        fprintf(stderr, "\rrefork: re-executing %3u%%", (unsigned)((double)done * 100 / (double)total));
-        fflush(stderr);
-        progress.shown = true;
-    }
-    return true;
-}
-
-void cli_progress_begin(struct timeline *t) {
-    clock_gettime(CLOCK_MONOTONIC, &progress.start);
-    progress.terminal = isatty(STDERR_FILENO);
-    progress.shown = false;
-    interrupted = 0;
-    sigaction(SIGINT, &(struct sigaction){.sa_handler = interrupt}, &progress.before);
-    timeline_set_progress(t, show_progress, NULL);
-}
-
-void cli_progress_end(struct timeline *t) {
-    timeline_set_progress(t, NULL, NULL);
-    sigaction(SIGINT, &progress.before, NULL);
-    if (progress.shown) fputs("\r\033[K", stderr);
-}
 
 typedef int (*verdict_user)(void *context, const char *path, struct timeline *t, const struct verdict *v,
                             struct rf_error *err);
@@ -64,14 +20,15 @@ static int with_verdict(const char *path, verdict_user use, void *context, struc
     struct session *s;
     if (session_open(path, &s, err)) return -1;
     struct timeline *t = session_timeline(s);
-    cli_progress_begin(t);
+    struct progress progress;
+    progress_begin(&progress, t);
     const struct verdict *v;
     int r = session_verdict(s, &v, err);
-    cli_progress_end(t);
+    progress_end(&progress, t);
     if (r == 0) r = use(context, path, t, v, err);
     if (r == 0) r = v->deadlock ? RF_DEADLOCK : RF_OK;
     session_close(s);
-    if (r >= 0 && cli_verify(path, err)) return -1;
+    if (r >= 0 && cli_check_file(path, err)) return -1;
     return r;
 }
 
@@ -112,10 +69,6 @@ static int use_sarif(void *runs, const char *path, struct timeline *t, const str
     return rf_fail(err, RF_CANNOT, "out of memory while describing the verdict");
 }
 
-int cli_explain(const char *path, bool json, FILE *out, struct rf_error *err) {
-    return with_verdict(path, json ? use_json : use_text, out, err);
-}
-
 // Several recordings: one that cannot be read keeps nobody from hearing of the others. Ends with the status of the
 // first that failed, else 120 when one has a deadlock.
 static int explain_all(const struct cli_args *args, verdict_user use, void *context, struct report_many *many,
@@ -126,7 +79,7 @@ static int explain_all(const struct cli_args *args, verdict_user use, void *cont
         int one = with_verdict(args->operands[i], use, context, err);
         if (one > 0) status = one;
         if (one >= 0) continue;
-        if (cli_interrupted()) return -1;
+        if (interrupted()) return -1;
         if (many) report_many_add_failed(many, args->operands[i], err);
         cli_print_error(err);
         if (!failed) failed = err->status ? err->status : RF_CANNOT;
@@ -167,7 +120,7 @@ static int run_explain(const struct cli_args *args, struct rf_error *err) {
     if (!several && cli_trace(args, path, sizeof path, err)) return -1;
     if (sarif) return explain_sarif(args, several ? NULL : path, err);
     if (several) return explain_many(args, err);
-    return cli_explain(path, cli_has(args, "json"), stdout, err);
+    return with_verdict(path, cli_has(args, "json") ? use_json : use_text, stdout, err);
 }
 
 static const struct cli_option explain_options[] = {

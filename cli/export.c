@@ -1,4 +1,6 @@
-#include "cli/cli.h"
+#include "cli/files.h"
+#include "cli/options.h"
+#include "search/progress.h"
 #include "core/dump.h"
 #include "core/path.h"
 #include "tui/export/export.h"
@@ -87,9 +89,10 @@ static int export_timeline(const struct format *format, const char *path, const 
     struct export_subject x = {.path = path};
     json_t *info;
     const struct verdict *v;
-    cli_progress_begin(timeline);
+    struct progress progress;
+    progress_begin(&progress, timeline);
     int failed = session_verdict(session, &v, err);
-    cli_progress_end(timeline);
+    progress_end(&progress, timeline);
     if (failed || read_info(path, &info, err)) return -1;
     if (timeline_source_new(session, path, &source, err)) {
         json_decref(info);
@@ -125,7 +128,7 @@ static int run_export(const struct cli_args *args, struct rf_error *err) {
             : rf_fail(err, RF_BAD_TRACE, "nothing to export: '%s' is cut off before its first event", path);
     if (r == 0) r = export_timeline(format, path, name, session, err);
     session_close(session);
-    return r || cli_verify(path, err) ? -1 : RF_OK;
+    return r || cli_check_file(path, err) ? -1 : RF_OK;
 }
 
 static const struct cli_option export_options[] = {

@@ -1,13 +1,12 @@
-// Names of trace files, and how refork ends.
-#include "cli/cli.h"
+#include "cli/files.h"
+
 #include "core/path.h"
 #include "core/trace.h"
 
 #include <glob.h>
-#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,7 +25,7 @@ int cli_new_trace(const char *program, char *path, size_t size, struct rf_error 
                    name);
 }
 
-int cli_newest_trace(char *path, size_t size, struct rf_error *err) {
+static int newest_trace(char *path, size_t size, struct rf_error *err) {
     glob_t found = {0};
     int r = glob("*.refork", 0, NULL, &found);
     const char *best = NULL;
@@ -56,29 +55,15 @@ int cli_trace(const struct cli_args *args, char *path, size_t size, struct rf_er
         snprintf(path, size, "%s", args->operands[0]);
         return 0;
     }
-    if (cli_newest_trace(path, size, err)) return -1;
+    if (newest_trace(path, size, err)) return -1;
     if (isatty(STDERR_FILENO)) fprintf(stderr, "refork: newest recording here: '%s'\n", path);
     return 0;
 }
 
-int cli_verify(const char *path, struct rf_error *err) {
+int cli_check_file(const char *path, struct rf_error *err) {
     struct trace_reader *reader;
     if (trace_open(path, &reader, err)) return -1;
     int r = trace_verify(reader, err);
     trace_close(reader);
     return r;
-}
-
-void cli_end_like(bool signaled, int status) {
-    bool lost = fflush(stdout) != 0;
-    fflush(stderr);
-    if (!signaled) _exit(status == 0 && lost ? RF_CANNOT : status);
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    signal(status, SIG_DFL);
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, status);
-    sigprocmask(SIG_UNBLOCK, &set, NULL);
-    kill(getpid(), status);
-    _exit(128 + status); // a signal that does not end a process, as pid 1 of a namespace
 }

@@ -1,12 +1,15 @@
-#include "cli/cli.h"
+#include "cli/files.h"
+#include "cli/options.h"
+#include "search/progress.h"
 #include "replayer/lint/lint.h"
 
 static int lint_timeline(const struct cli_args *args, struct timeline *t, uint64_t status,
                          struct rf_error *err) {
     struct lint *lint;
-    cli_progress_begin(t);
+    struct progress progress;
+    progress_begin(&progress, t);
     int failed = lint_run(t, &lint, err);
-    cli_progress_end(t);
+    progress_end(&progress, t);
     if (failed) return -1;
     int r = RF_OK;
     if (!cli_has(args, "json"))
@@ -28,7 +31,7 @@ static int run_lint(const struct cli_args *args, struct rf_error *err) {
     if (timeline_open(path, &t, err)) return -1;
     int r = lint_timeline(args, t, status, err);
     timeline_close(t);
-    if (r >= 0 && cli_verify(path, err)) return -1;
+    if (r >= 0 && cli_check_file(path, err)) return -1;
     return r;
 }
 

@@ -1,4 +1,6 @@
-#include "cli/cli.h"
+#include "cli/files.h"
+#include "cli/options.h"
+#include "search/progress.h"
 #include "replayer/report/locks.h"
 
 #include <errno.h>
@@ -102,9 +104,10 @@ static int run_locks(const struct cli_args *args, struct rf_error *err) {
     if (file) o.functions = report.functions = &functions;
     if (!failed) failed = timeline_open(path, &t, err);
     if (!failed) {
-        cli_progress_begin(t);
+        struct progress progress;
+        progress_begin(&progress, t);
         failed = show(args, path, t, &o, &report, err);
-        cli_progress_end(t);
+        progress_end(&progress, t);
     }
     timeline_close(t);
     free(functions.v);

@@ -1,33 +1,25 @@
-#include "cli/cli.h"
+#include "cli/ends.h"
+#include "cli/help.h"
+#include "cli/nearest.h"
+#include "cli/options.h"
+#include "core/version.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-const struct cli_command *const cli_commands[] = {
+static const struct cli_command *const commands[] = {
 #define COMMAND(name) &command_##name,
 #include "cli/commands.def"
 #undef COMMAND
     NULL,
 };
 
-const struct cli_command *cli_find(const char *name) {
-    for (size_t i = 0; cli_commands[i]; i++)
-        if (!strcmp(cli_commands[i]->name, name)) return cli_commands[i];
-    return NULL;
-}
-
-int cli_print_error(const struct rf_error *err) {
-    cli_say(stderr, "refork: %s\n",
-            err->text[0] ? err->text : "failed without saying why; please report this");
-    return err->status ? err->status : RF_CANNOT;
-}
-
 static int unknown_command(const char *name) {
     const char *names[32];
     size_t n = 0;
-    for (; cli_commands[n]; n++)
-        names[n] = cli_commands[n]->name;
+    for (; commands[n]; n++)
+        names[n] = commands[n]->name;
     names[n] = NULL;
     const char *near = cli_nearest(name, names);
     struct rf_error err = {0};
@@ -50,26 +42,29 @@ static int flushed(int status) {
 int main(int argc, char **argv) {
     unsetenv("DEBUGINFOD_URLS"); // libdw would ask servers for symbols: refork never uses the network
     if (argc < 2) {
-        cli_usage(stderr);
+        cli_usage(stderr, commands);
         return RF_CANNOT;
     }
     const char *name = argv[1];
     if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
-        cli_usage(stdout);
+        cli_usage(stdout, commands);
         return flushed(RF_OK);
     }
     if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
         puts("refork " REFORK_VERSION);
         return flushed(RF_OK);
     }
-    const struct cli_command *command = cli_find(name);
+    const struct cli_command *command = cli_find(commands, name);
     if (!command) return unknown_command(name);
 
     struct rf_error err = {0};
     struct cli_args args;
-    int parsed = cli_parse(command, argc - 1, argv + 1, &args, &err);
+    int parsed = cli_parse(command, commands, argc - 1, argv + 1, &args, &err);
     if (parsed < 0) return cli_print_error(&err);
-    if (parsed == 0) return flushed(RF_OK);
+    if (parsed == 0) {
+        cli_help(stdout, command);
+        return flushed(RF_OK);
+    }
     int status = command->run(&args, &err);
     if (status < 0) {
         fflush(stdout);

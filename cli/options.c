@@ -1,5 +1,6 @@
-#include "cli/cli.h"
-#include "tui/tui.h"
+#include "cli/options.h"
+
+#include "cli/nearest.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -9,9 +10,9 @@
 #define OPTIONS_MAX 32
 #define LONG_ONLY   256 // getopt values of options: LONG_ONLY + index
 
-static const struct cli_option help_option = {"help", 'h', NULL, "show this help"};
+const struct cli_option cli_help_option = {"help", 'h', NULL, "show this help"};
 
-static bool optional(const struct cli_option *o) {
+bool cli_option_optional(const struct cli_option *o) {
     return o->argument && o->argument[0] == '[';
 }
 
@@ -38,8 +39,8 @@ static int bad_option(const struct cli_command *command, char **argv, struct rf_
     return rf_fail(err, RF_CANNOT, "unknown option '%s': 'refork %s --help' lists them", word, command->name);
 }
 
-int cli_parse(const struct cli_command *command, int argc, char **argv, struct cli_args *args,
-              struct rf_error *err) {
+int cli_parse(const struct cli_command *command, const struct cli_command *const *commands, int argc,
+              char **argv, struct cli_args *args, struct rf_error *err) {
     struct option longs[OPTIONS_MAX + 2] = {0};
     char shorts[3 * OPTIONS_MAX + 8];
     size_t s = 0;
@@ -50,7 +51,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, struct c
     for (; command->options[n].name; n++) {
         const struct cli_option *o = &command->options[n];
         rf_assert(n < OPTIONS_MAX);
-        int has = !o->argument ? no_argument : optional(o) ? optional_argument : required_argument;
+        int has = !o->argument ? no_argument : cli_option_optional(o) ? optional_argument : required_argument;
         longs[n] = (struct option){o->name, has, NULL, LONG_ONLY + n};
         if (!o->letter) continue;
         shorts[s++] = o->letter;
@@ -60,16 +61,13 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, struct c
     longs[n] = (struct option){"help", no_argument, NULL, 'h'};
     shorts[s] = 0;
 
-    *args = (struct cli_args){.command = command};
+    *args = (struct cli_args){.command = command, .commands = commands};
     optind = 0; // 0 makes glibc read the ordering character afresh
     opterr = 0;
     for (;;) {
         int value = getopt_long(argc, argv, shorts, longs, NULL);
         if (value == -1) break;
-        if (value == 'h') {
-            cli_help(stdout, command);
-            return 0;
-        }
+        if (value == 'h') return 0;
         if (value == ':')
             return rf_fail(err, RF_CANNOT, "missing value for '%s': 'refork %s --help' shows it",
                            argv[optind - 1], command->name);
@@ -127,122 +125,3 @@ int cli_at_most(const struct cli_args *args, int max, struct rf_error *err) {
     return rf_fail(err, RF_CANNOT, "unexpected '%s': usage: refork %s [OPTION...] %s", args->operands[max],
                    args->command->name, args->command->operands);
 }
-
-// ---- help
-
-void cli_usage(FILE *out) {
-    fputs("usage: refork COMMAND [OPTION...] [ARGUMENT...]\n"
-          "Records a program that forks, replays it exactly, and says which thread that does not\n"
-          "exist in the child held which lock.\n\n",
-          out);
-    for (size_t i = 0; cli_commands[i]; i++)
-        fprintf(out, "  %-8s  %s\n", cli_commands[i]->name, cli_commands[i]->summary);
-    fputs("\nWithout FILE, the newest recording (*.refork) in the current folder is meant.\n"
-          "'refork COMMAND --help' says more, 'refork --version' the version.\n",
-          out);
-}
-
-static void option_line(FILE *out, const struct cli_option *o) {
-    char left[64];
-    snprintf(left, sizeof left, "%c%c%s--%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
-             o->letter ? ", " : "  ", o->name, o->argument && !optional(o) ? " " : "",
-             o->argument ? o->argument : "");
-    fprintf(out, "  %-24s  %s\n", left, o->help);
-}
-
-void cli_help(FILE *out, const struct cli_command *command) {
-    fprintf(out, "usage: refork %s%s%s%s\n%s.\n\n", command->name,
-            command->options[0].name ? " [OPTION...]" : "", command->operands[0] ? " " : "",
-            command->operands, command->summary);
-    for (int i = 0; command->options[i].name; i++)
-        option_line(out, &command->options[i]);
-    option_line(out, &help_option);
-    if (command->details) fprintf(out, "\n%s", command->details);
-}
-
-void cli_words(FILE *out, const struct cli_command *command) {
-    if (!command) {
-        for (size_t i = 0; cli_commands[i]; i++)
-            fprintf(out, "%s\n", cli_commands[i]->name);
-        return;
-    }
-    // An option whose value is its own word ends with '=': completion then leaves the value to be typed.
-    for (int i = 0; command->options[i].name; i++) {
-        const struct cli_option *o = &command->options[i];
-        fprintf(out, "--%s%s\n", o->name, o->argument && !optional(o) ? "=" : "");
-    }
-    fprintf(out, "--%s\n", help_option.name);
-}
-
-// Edit distance with transpositions (optimal string alignment), over short words.
-static int distance(const char *a, const char *b) {
-    enum { WORD = 32 };
-    int d[WORD + 1][WORD + 1];
-    int n = (int)strnlen(a, WORD), m = (int)strnlen(b, WORD);
-    for (int i = 0; i <= n; i++)
-        d[i][0] = i;
-    for (int j = 0; j <= m; j++)
-        d[0][j] = j;
-    for (int i = 1; i <= n; i++) {
-        for (int j = 1; j <= m; j++) {
-            int best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-            if (d[i - 1][j] + 1 < best) best = d[i - 1][j] + 1;
-            if (d[i][j - 1] + 1 < best) best = d[i][j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1 < best)
-                best = d[i - 2][j - 2] + 1;
-            d[i][j] = best;
-        }
-    }
-    return d[n][m];
-}
-
-const char *cli_nearest(const char *word, const char *const *list) {
-    const char *best = NULL;
-    int best_distance = 3; // further away is another word
-    for (; *list; list++) {
-        size_t len = strlen(word);
-        bool prefix = len >= 3 && !strncmp(word, *list, len);
-        int d = prefix ? 0 : distance(word, *list);
-        if (d >= best_distance || d >= (int)strlen(*list)) continue;
-        best = *list;
-        best_distance = d;
-    }
-    return best;
-}
-
-// ---- refork help
-
-static int run_help(const struct cli_args *args, struct rf_error *err) {
-    if (cli_at_most(args, 1, err)) return -1;
-    const struct cli_command *command = NULL;
-    if (args->operand_count) {
-        command = cli_find(args->operands[0]);
-        if (!command)
-            return rf_fail(err, RF_CANNOT, "unknown command '%s': 'refork help' lists them all",
-                           args->operands[0]);
-    }
-    if (cli_has(args, "keys"))
-        tui_print_keys(stdout, cli_has(args, "roff"));
-    else if (cli_has(args, "words"))
-        cli_words(stdout, command);
-    else if (command)
-        cli_help(stdout, command);
-    else
-        cli_usage(stdout);
-    return RF_OK;
-}
-
-static const struct cli_option help_options[] = {
-    {"keys", 0, NULL, "the keys of the TUI"},
-    {"roff", 0, NULL, "with --keys: as man(7) macros, for the manual page"},
-    {"words", 0, NULL, "only the words that may follow, one a line (for completion)"},
-    {0},
-};
-
-const struct cli_command command_help = {
-    .name = "help",
-    .operands = "[COMMAND]",
-    .summary = "Show the commands, or one command's options",
-    .options = help_options,
-    .run = run_help,
-};

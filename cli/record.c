@@ -1,4 +1,9 @@
-#include "cli/cli.h"
+#include "cli/ends.h"
+#include "cli/files.h"
+#include "cli/options.h"
+#include "core/printable.h"
+#include "search/name_pc.h"
+#include "search/progress.h"
 #include "search/run_once.h"
 #include "recorder/record.h"
 #include "recorder/plan/schedule.h"
@@ -25,9 +30,10 @@ static int explain_stuck(const char *path, struct rf_error *err) {
     const struct verdict *v;
     if (session_open(path, &s, err)) return -1;
     struct timeline *t = session_timeline(s);
-    cli_progress_begin(t);
+    struct progress progress;
+    progress_begin(&progress, t);
     int failed = session_verdict(s, &v, err);
-    cli_progress_end(t);
+    progress_end(&progress, t);
     if (!failed) {
         report_text(stderr, v, timeline_source_line, t);
         failed = sources_attach(path, v, err);
@@ -43,7 +49,7 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
         .aslr = cli_has(args, "aslr"),
         .keep_going = cli_has(args, "keep-going"),
         .output = cli_value(args, "output"),
-        .name_pc = cli_name_pc,
+        .name_pc = name_pc,
     };
     if (args->operand_count == 0)
         return rf_fail(err, RF_CANNOT,
@@ -91,8 +97,8 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
     schedule_release(&schedule);
     schedule_release(&saved);
     if (result.gate.verdict)
-        cli_say(stderr, "refork: fork gate: %s: %s\n", gate_verdict_name(result.gate.verdict),
-                result.gate.reason);
+        print_clean(stderr, "refork: fork gate: %s: %s\n", gate_verdict_name(result.gate.verdict),
+                    result.gate.reason);
     if (options.log && options.log != stderr) fclose(options.log);
     if (r) {
         if (!result.started && options.output == path)
@@ -107,7 +113,7 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
     fprintf(stderr, "refork: task %d of process %d waits for ever (%s); the recording is in '%s'\n",
             result.stuck_tid, result.stuck_pid, result.proved ? "proved" : "likely", options.output);
     if (!cli_has(args, "no-explain") && explain_stuck(options.output, err) < 0) {
-        cli_say(stderr, "refork: the verdict is not complete: %s\n", err->text);
+        print_clean(stderr, "refork: the verdict is not complete: %s\n", err->text);
         err->status = 0;
     }
     return RF_DEADLOCK;

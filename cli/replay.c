@@ -1,4 +1,6 @@
-#include "cli/cli.h"
+#include "cli/ends.h"
+#include "cli/files.h"
+#include "cli/options.h"
 #include "core/clock.h"
 #include "core/cpu.h"
 #include "replayer/engine/replay.h"
@@ -111,7 +113,7 @@ static int check_whole(const char *path, struct rf_error *err) {
     struct stat file;
     bool aloud = stat(path, &file) == 0 && file.st_size > CHECKED_AT_ONCE && isatty(STDERR_FILENO);
     if (aloud) fprintf(stderr, "refork: checking '%s'...\n", path);
-    return cli_verify(path, err);
+    return cli_check_file(path, err);
 }
 
 static int replay_tui(const struct cli_args *args, const char *path, struct rf_error *err) {

@@ -1,12 +1,14 @@
 #include "search/hunt.h"
 
-#include "cli/cli.h"
-#include "search/deadlock_key.h"
-#include "search/shard.h"
 #include "core/clock.h"
+#include "core/printable.h"
+#include "search/deadlock_key.h"
+#include "search/hunt_report.h"
+#include "search/interrupt.h"
+#include "search/progress.h"
+#include "search/run_once.h"
 #include "replayer/report/text.h"
 #include "replayer/report/json.h"
-#include "replayer/report/lines.h"
 #include "replayer/session/session.h"
 #include "replayer/session/sources.h"
 
@@ -14,13 +16,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum {
-    RUNS = 40,
-    TIMEOUT_S = 30,
     USES = 3, // forks at which a candidate is tried that nobody came to in time
     BOUND_MIN_MS = 300,
     // Where somebody was seen to take it soon after the fork: it ends with his coming, and machines are slow that run other things.
@@ -44,7 +43,7 @@ static void forget_run(const struct hunter *x) {
 }
 
 bool hunt_over(struct hunter *x) {
-    if (run_once_interrupted())
+    if (interrupted())
         x->h.stopped = "interrupted";
     else if (x->give_up && x->give_up(x->context))
         x->h.stopped = "a deadlock was found elsewhere";
@@ -55,11 +54,11 @@ bool hunt_over(struct hunter *x) {
     return x->h.stopped;
 }
 
-static void progress(const struct hunter *x, const char *doing) {
+static void show_progress(const struct hunter *x, const char *doing) {
     if (!x->terminal) return;
     char clean[101]; // names come from the program
     snprintf(clean, sizeof clean, "%s", doing);
-    report_clean(clean);
+    printable(clean);
     size_t left = 0;
     for (size_t i = 0; i < x->h.candidates.count; i++)
         left += !x->h.tries || !x->h.tries[i].tried;
@@ -69,12 +68,12 @@ static void progress(const struct hunter *x, const char *doing) {
     fflush(stderr);
 }
 
-static void progress_end(const struct hunter *x) {
+static void progress_end_line(const struct hunter *x) {
     if (x->terminal) fputs("\r\033[K", stderr);
 }
 
 // What the command prints is not the hunt's result.
-static int shell(struct hunter *x, const char *option, const char *command) {
+static int shell(const char *option, const char *command, struct rf_error *err) {
     if (!command) return 0;
     fflush(NULL);
     int status = 0;
@@ -87,7 +86,7 @@ static int shell(struct hunter *x, const char *option, const char *command) {
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     if (pid > 0 && status == 0) return 0;
-    return rf_fail(x->err, RF_CANNOT, "the command of '%s' failed: '%s' (wait status 0x%x)", option, command,
+    return rf_fail(err, RF_CANNOT, "the command of '%s' failed: '%s' (wait status 0x%x)", option, command,
                    (unsigned)status);
 }
 
@@ -117,8 +116,8 @@ static void judge_end(struct hunter *x, const struct run_once *run, const struct
 
 // One run: 1 made, 0 it could not be made but others may, -1 with *err.
 static int make_run(struct hunter *x, struct run_once *run, struct run_once_result *result, const char *how,
-                    size_t candidate) {
-    if (shell(x, "--before", x->before) < 0) return -1;
+                    size_t candidate, struct rf_error *err) {
+    if (shell("--before", x->before, err) < 0) return -1;
     run->argv = x->h.argv;
     run->output = x->trace;
     run->input = x->h.input;
@@ -126,12 +125,12 @@ static int make_run(struct hunter *x, struct run_once *run, struct run_once_resu
     run->context = x->context;
     if (!run->timeout_ms || run->timeout_ms > x->timeout_ms) run->timeout_ms = x->timeout_ms;
     if (run->patient_ms > x->timeout_ms) run->patient_ms = x->timeout_ms;
-    struct rf_error err = {0};
-    int failed = run_once(run, result, &err);
-    if (run_once_interrupted() || result->given_up) return shell(x, "--after", x->after);
+    struct rf_error failure = {0};
+    int failed = run_once(run, result, &failure);
+    if (interrupted() || result->given_up) return shell("--after", x->after, err);
     x->h.runs++;
     x->h.timed_out_runs += result->timed_out;
-    if (shell(x, "--after", x->after) < 0) return -1;
+    if (shell("--after", x->after, err) < 0) return -1;
     if (!failed) {
         x->failures = 0;
         judge_end(x, run, result, how, candidate);
@@ -139,7 +138,7 @@ static int make_run(struct hunter *x, struct run_once *run, struct run_once_resu
     }
     x->h.failed_runs++;
     if (x->h.runs > 1 && ++x->failures < FAILURES) return 0;
-    *x->err = err;
+    *err = failure;
     return -1;
 }
 
@@ -159,18 +158,15 @@ static void name_trace(const struct hunter *x, char *out, size_t size) {
         snprintf(out, size, "%.*s-%zu%s", (int)(len - strlen(end)), x->h.output, k, end);
 }
 
-static int keep_schedule(struct hunter *x, const struct schedule *plan, struct hunt_found *f) {
+static int keep_schedule(struct hunter *x, const struct schedule *plan, struct hunt_found *f,
+                         struct rf_error *err) {
     if (!plan && access(x->made, R_OK) != 0) return 0;
     snprintf(f->schedule, sizeof f->schedule, "%s.schedule", f->trace);
     if (!plan)
         return rename(x->made, f->schedule) == 0
                    ? 0
-                   : rf_fail_errno(x->err, RF_CANNOT, "could not write '%s'", f->schedule);
-    FILE *out = fopen(f->schedule, "we");
-    if (out) schedule_write(out, plan);
-    bool failed = !out || ferror(out);
-    if (out && fclose(out)) failed = true;
-    return failed ? rf_fail_errno(x->err, RF_CANNOT, "could not write '%s'", f->schedule) : 0;
+                   : rf_fail_errno(err, RF_CANNOT, "could not write '%s'", f->schedule);
+    return schedule_save(f->schedule, plan, err);
 }
 
 static bool known(const struct hunter *x, const char *key) {
@@ -180,7 +176,7 @@ static bool known(const struct hunter *x, const char *key) {
 }
 
 static int keep(struct hunter *x, struct timeline *t, const struct verdict *v, const struct schedule *plan,
-                struct hunt_found *f) {
+                struct hunt_found *f, struct rf_error *err) {
     size_t len = 0;
     FILE *text = open_memstream(&f->text, &len);
     rf_assert(text);
@@ -190,9 +186,9 @@ static int keep(struct hunter *x, struct timeline *t, const struct verdict *v, c
     rf_assert(f->verdict);
     name_trace(x, f->trace, sizeof f->trace);
     if (rename(x->trace, f->trace) < 0)
-        return rf_fail_errno(x->err, RF_CANNOT, "could not write '%s'", f->trace);
-    if (sources_attach(f->trace, v, x->err) < 0) return -1;
-    return keep_schedule(x, plan, f);
+        return rf_fail_errno(err, RF_CANNOT, "could not write '%s'", f->trace);
+    if (sources_attach(f->trace, v, err) < 0) return -1;
+    return keep_schedule(x, plan, f, err);
 }
 
 // What hangs: the cause if it is known, else whatever does. Of a run whose time was over, without others that were stuck,
@@ -205,13 +201,13 @@ static const struct finding *what_hangs(const struct verdict *v) {
 
 // Looks at a run that the recorder stopped: 1 a deadlock (kept, if it is new), 0 not, -1.
 static int judge(struct hunter *x, const struct run_once_result *run, const struct schedule *plan,
-                 const char *how, size_t candidate) {
+                 const char *how, size_t candidate, struct rf_error *err) {
     struct session *s;
     const struct verdict *v;
     if (!run->record.stuck && !run->timed_out) return 0;
-    if (session_open(x->trace, &s, x->err)) return -1;
+    if (session_open(x->trace, &s, err)) return -1;
     struct timeline *t = session_timeline(s);
-    int result = session_verdict(s, &v, x->err);
+    int result = session_verdict(s, &v, err);
     const struct finding *cause_of = result == 0 ? what_hangs(v) : NULL;
     if (cause_of) {
         struct hunt_found f = {.candidate = candidate, .run = x->h.runs};
@@ -219,7 +215,7 @@ static int judge(struct hunter *x, const struct run_once_result *run, const stru
         deadlock_key(cause_of, f.key, sizeof f.key);
         result = 1;
         if (!known(x, f.key)) {
-            if (keep(x, t, v, plan, &f) < 0) result = -1;
+            if (keep(x, t, v, plan, &f, err) < 0) result = -1;
             x->h.found = reallocarray(x->h.found, x->h.found_count + 1, sizeof *x->h.found);
             rf_assert(x->h.found);
             x->h.found[x->h.found_count++] = f;
@@ -231,23 +227,24 @@ static int judge(struct hunter *x, const struct run_once_result *run, const stru
 
 // ---- the first run
 
-int hunt_first_run(struct hunter *x) {
+int hunt_first_run(struct hunter *x, struct rf_error *err) {
     struct run_once run = {.count_steps = true, .save_schedule = x->made};
     struct run_once_result result;
     static const char how[] = "the program as it is";
-    progress(x, how);
-    int made = make_run(x, &run, &result, how, SIZE_MAX);
+    show_progress(x, how);
+    int made = make_run(x, &run, &result, how, SIZE_MAX, err);
     if (made <= 0) return made;
     x->steps = result.record.steps;
     x->first_ms = result.ms;
-    int found = judge(x, &result, NULL, how, SIZE_MAX);
+    int found = judge(x, &result, NULL, how, SIZE_MAX, err);
     if (found < 0 || (found && !x->keep_going)) return found;
     struct timeline *t;
-    progress(x, "reading its locks");
-    if (timeline_open(found ? x->h.found[0].trace : x->trace, &t, x->err)) return -1;
-    cli_progress_begin(t);
-    int failed = candidates_find(t, &x->h.candidates, x->err);
-    cli_progress_end(t);
+    show_progress(x, "reading its locks");
+    if (timeline_open(found ? x->h.found[0].trace : x->trace, &t, err)) return -1;
+    struct progress p;
+    progress_begin(&p, t);
+    int failed = candidates_find(t, &x->h.candidates, err);
+    progress_end(&p, t);
     timeline_close(t);
     x->h.tries = calloc(x->h.candidates.count + 1, sizeof *x->h.tries);
     rf_assert(x->h.tries);
@@ -299,23 +296,6 @@ static uint64_t time_for(const struct hunter *x, const struct candidate_fork_use
            SETTLE_MS;
 }
 
-void hunt_describe(const struct hunt *h, size_t candidate, char *out, size_t size) {
-    const struct candidate *c = &h->candidates.v[candidate];
-    char lock[300];
-    if (c->lock[0])
-        snprintf(lock, sizeof lock, "%s", c->lock);
-    else
-        snprintf(lock, sizeof lock, "0x%" PRIx64, c->address);
-    const char *place = "?";
-    for (size_t i = 0; i < h->candidates.fork_count; i++)
-        if (h->candidates.forks[i].site == c->fork_site) {
-            place = h->candidates.forks[i].place;
-            break;
-        }
-    snprintf(out, size, "%s (%s) taken in %s (%s+0x%" PRIx64 "), fork in %s", lock, c->family,
-             c->function[0] ? c->function : "?", c->module, c->vaddr, place);
-}
-
 void hunt_candidate_plan(const struct hunter *x, size_t i, struct schedule *out) {
     const struct candidate *c = &x->h.candidates.v[i];
     const struct attempt a = {.stage = GATE_BEFORE_PREPARE};
@@ -323,7 +303,8 @@ void hunt_candidate_plan(const struct hunter *x, size_t i, struct schedule *out)
 }
 
 // One candidate at one of its forks: 1 found, 0 not, -1.
-static int try_at(struct hunter *x, size_t i, const struct candidate_fork_use *use, const struct attempt *a) {
+static int try_at(struct hunter *x, size_t i, const struct candidate_fork_use *use, const struct attempt *a,
+                  struct rf_error *err) {
     struct hunt_try *y = &x->h.tries[i];
     struct schedule plan;
     struct run_once_result result;
@@ -333,9 +314,9 @@ static int try_at(struct hunter *x, size_t i, const struct candidate_fork_use *u
     run.patient_ms = run.timeout_ms + PATIENCE_MS;
     hunt_describe(&x->h, i, what, sizeof what);
     snprintf(how, sizeof how, "fork gate at fork %" PRIu64 ", %s", plan.gate.fork, gate_stage_name(a->stage));
-    progress(x, what);
-    int made = make_run(x, &run, &result, how, i);
-    if (made < 0 || run_once_interrupted() || result.given_up) return made < 0 ? -1 : 0;
+    show_progress(x, what);
+    int made = make_run(x, &run, &result, how, i, err);
+    if (made < 0 || interrupted() || result.given_up) return made < 0 ? -1 : 0;
     x->h.directed_runs++;
     y->tried = true;
     y->runs++;
@@ -355,7 +336,7 @@ static int try_at(struct hunter *x, size_t i, const struct candidate_fork_use *u
                  g->lock);
     }
     if (!made) return 0;
-    int verdict = judge(x, &result, &plan, how, i);
+    int verdict = judge(x, &result, &plan, how, i, err);
     if (verdict > 0) y->found = true;
     if (verdict == 0 && result.record.stuck)
         snprintf(y->reason, sizeof y->reason,
@@ -365,10 +346,10 @@ static int try_at(struct hunter *x, size_t i, const struct candidate_fork_use *u
 
 // Another attempt after one that did not find anything; its outcome counts if the gate came further than before.
 static int try_again(struct hunter *x, size_t i, const struct candidate_fork_use *use,
-                     const struct attempt *a) {
+                     const struct attempt *a, struct rf_error *err) {
     struct hunt_try *y = &x->h.tries[i];
     struct hunt_try before = *y;
-    int found = try_at(x, i, use, a);
+    int found = try_at(x, i, use, a, err);
     bool further = before.verdict != GATE_HOLDER_NEEDED && y->verdict != GATE_NEVER_CONCURRENT;
     if (found == 0 && !further) {
         y->verdict = before.verdict;
@@ -378,14 +359,15 @@ static int try_again(struct hunter *x, size_t i, const struct candidate_fork_use
     return found;
 }
 
-static int try_at_fork(struct hunter *x, size_t i, const struct candidate_fork_use *use) {
+static int try_at_fork(struct hunter *x, size_t i, const struct candidate_fork_use *use,
+                       struct rf_error *err) {
     const struct candidate *c = &x->h.candidates.v[i];
     const struct hunt_try *y = &x->h.tries[i];
     struct attempt a = {.stage = GATE_BEFORE_PREPARE};
-    int found = try_at(x, i, use, &a);
+    int found = try_at(x, i, use, &a, err);
     if (found == 0 && y->verdict == GATE_NO_SITE && c->call[0] && !hunt_over(x)) {
         a.instruction = true;
-        found = try_again(x, i, use, &a);
+        found = try_again(x, i, use, &a, err);
     }
     // Perhaps the forking thread has what the others need to come there, and that one can do without once it has the lock.
     if (found == 0 && y->verdict == GATE_NEVER_CONCURRENT && c->kind == CANDIDATE_SHARED &&
@@ -393,31 +375,31 @@ static int try_at_fork(struct hunter *x, size_t i, const struct candidate_fork_u
         struct attempt early = a;
         early.stage = GATE_AFTER_CALL;
         early.any_word = !c->lock[0];
-        found = try_again(x, i, use, &early);
+        found = try_again(x, i, use, &early, err);
         // Others are taken there as well: this one only, should it be where it was.
         if (found == 0 && early.any_word && x->other_lock && !hunt_over(x)) {
             early.any_word = false;
-            found = try_again(x, i, use, &early);
+            found = try_again(x, i, use, &early, err);
         }
     }
     // Who allocates it, and when, may be another in this run: a lock on the heap is somewhere else then.
     if (found == 0 && y->verdict == GATE_NEVER_CONCURRENT && c->hits && !c->lock[0] && !hunt_over(x)) {
         a.any_word = true;
-        found = try_again(x, i, use, &a);
+        found = try_again(x, i, use, &a, err);
     }
     // Between the handlers and the clone the holder may be another one.
     if (found == 0 && y->verdict == GATE_HOLDER_NEEDED && !hunt_over(x)) {
         a.stage = GATE_AT_CLONE;
-        found = try_again(x, i, use, &a);
+        found = try_again(x, i, use, &a, err);
     }
     return found;
 }
 
-int hunt_candidate(struct hunter *x, size_t i) {
+int hunt_candidate(struct hunter *x, size_t i, struct rf_error *err) {
     const struct candidate *c = &x->h.candidates.v[i];
     const struct hunt_try *y = &x->h.tries[i];
     for (size_t k = 0; k < c->use_count && k < USES && !hunt_over(x); k++) {
-        int found = try_at_fork(x, i, &c->uses[k]);
+        int found = try_at_fork(x, i, &c->uses[k], err);
         if (found) return found;
         // Another fork at the same place: perhaps the others come in time there.
         if (c->kind != CANDIDATE_SHARED || c->uses[k].after_us == UINT64_MAX) break;
@@ -428,13 +410,13 @@ int hunt_candidate(struct hunter *x, size_t i) {
     return 0;
 }
 
-static int directed(struct hunter *x) {
+static int directed(struct hunter *x, struct rf_error *err) {
     for (size_t i = 0; i < x->h.candidates.count && !hunt_over(x); i++) {
         // Words that are hardly locks must not use up the runs of the wider search.
         if (x->h.candidates.v[i].kind == CANDIDATE_WORD && x->search == SEARCH_ALL &&
             x->h.runs >= x->runs_max / 2)
             break;
-        int found = hunt_candidate(x, i);
+        int found = hunt_candidate(x, i, err);
         if (found < 0) return -1;
         if (x->h.found_count && !x->keep_going) return 0;
     }
@@ -451,6 +433,15 @@ static const char *const strategy_names[] = {[SEARCH_ALL] = "all",
 
 const char *hunt_strategy_name(enum search search) {
     return strategy_names[search];
+}
+
+bool hunt_strategy_find(const char *name, enum search *out) {
+    for (int i = SEARCH_ALL; i <= SEARCH_DELAY; i++) {
+        if (strcmp(name, strategy_names[i]) != 0) continue;
+        *out = (enum search)i;
+        return true;
+    }
+    return false;
 }
 
 static enum search wide_strategy(const struct hunter *x, uint64_t i) {
@@ -476,19 +467,19 @@ void hunt_wide_plan(const struct hunter *x, uint64_t i, struct schedule *out) {
     }
 }
 
-int hunt_wide(struct hunter *x, uint64_t i) {
+int hunt_wide(struct hunter *x, uint64_t i, struct rf_error *err) {
     struct schedule plan;
     struct run_once_result result;
     char how[100];
     hunt_wide_plan(x, i, &plan);
     snprintf(how, sizeof how, "%s, seed %" PRIu64, hunt_strategy_name(wide_strategy(x, i)), plan.seed);
     struct run_once run = {.schedule = &plan};
-    progress(x, how);
-    int made = make_run(x, &run, &result, how, SIZE_MAX);
+    show_progress(x, how);
+    int made = make_run(x, &run, &result, how, SIZE_MAX, err);
     if (made < 0) return -1;
-    if (run_once_interrupted() || result.given_up) return 0;
+    if (interrupted() || result.given_up) return 0;
     x->h.wide_runs++;
-    return made ? judge(x, &result, &plan, how, SIZE_MAX) : 0;
+    return made ? judge(x, &result, &plan, how, SIZE_MAX, err) : 0;
 }
 
 bool hunt_has_wide(const struct hunter *x) {
@@ -496,107 +487,29 @@ bool hunt_has_wide(const struct hunter *x) {
     return x->search != SEARCH_DIRECTED;
 }
 
-static int wide(struct hunter *x) {
+static int wide(struct hunter *x, struct rf_error *err) {
     int found = 0;
     for (uint64_t i = 0; !hunt_over(x) && (!x->h.found_count || x->keep_going) && found >= 0; i++)
-        found = hunt_wide(x, i);
+        found = hunt_wide(x, i, err);
     return found;
 }
 
-static int hunt(struct hunter *x) {
-    if (hunt_first_run(x) < 0) return -1;
+static int hunt(struct hunter *x, struct rf_error *err) {
+    if (hunt_first_run(x, err) < 0) return -1;
     if (x->h.found_count && !x->keep_going) return 0;
-    if (x->search <= SEARCH_DIRECTED && directed(x) < 0) return -1;
+    if (x->search <= SEARCH_DIRECTED && directed(x, err) < 0) return -1;
     if (x->h.found_count && !x->keep_going) return 0;
-    if (hunt_has_wide(x)) return wide(x);
+    if (hunt_has_wide(x)) return wide(x, err);
     if (x->search == SEARCH_ALL) x->h.stopped = "the program is one task: there are no other schedules";
     return 0;
 }
 
-// ---- the command
-
-// "90", "90s", "30m", "2h": microseconds.
-static int read_duration(const char *text, const char *option, uint64_t *us, struct rf_error *err) {
-    char *end;
-    errno = 0;
-    unsigned long long n = strtoull(text, &end, 10);
-    uint64_t unit = !*end || !strcmp(end, "s") ? 1 : !strcmp(end, "m") ? 60 : !strcmp(end, "h") ? 3600 : 0;
-    if (errno || end == text || *text == '-' || !unit || !n || n > 1000000)
-        return rf_fail(err, RF_CANNOT, "bad value '%s' of '--%s': give seconds, or 30m, or 2h", text, option);
-    *us = n * unit * 1000000;
-    return 0;
-}
-
-static int read_strategy(const struct cli_args *args, enum search *out, struct rf_error *err) {
-    const char *name = cli_value(args, "strategy");
-    if (!name) return 0;
-    for (size_t i = SEARCH_DIRECTED; i <= SEARCH_DELAY; i++)
-        if (!strcmp(name, strategy_names[i])) {
-            *out = (enum search)i;
-            return 0;
-        }
-    return rf_fail(err, RF_CANNOT, "bad value '%s' of '--strategy': give directed, pct, random or delay",
-                   name);
-}
-
-static int read_options(const struct cli_args *args, struct hunter *x, struct rf_error *err) {
-    uint64_t us = 0;
-    const char *duration = cli_value(args, "for"), *timeout = cli_value(args, "timeout");
-    x->runs_max = RUNS;
-    if (duration && !cli_has(args, "runs")) x->runs_max = UINT64_MAX;
-    x->timeout_ms = TIMEOUT_S * 1000;
-    x->keep_going = cli_has(args, "keep-going");
-    x->before = cli_value(args, "before");
-    x->after = cli_value(args, "after");
-    x->h.input = cli_value(args, "input");
-    if (x->h.input && access(x->h.input, R_OK) != 0)
-        return rf_fail_errno(err, RF_CANNOT, "cannot read '%s'", x->h.input);
-    if (cli_has(args, "healthy") && healthy_parse(cli_value(args, "healthy"), "healthy", &x->healthy, err))
-        return -1;
-    x->h.judges_ends = x->healthy.given;
-    if (cli_number(args, "runs", 1, UINT32_MAX, &x->runs_max, err) || read_strategy(args, &x->search, err))
-        return -1;
-    if (duration) {
-        if (read_duration(duration, "for", &us, err)) return -1;
-        x->until_us = now_us() + us;
-    }
-    if (timeout) {
-        if (read_duration(timeout, "timeout", &us, err)) return -1;
-        x->timeout_ms = us / 1000;
-    }
-    if (cli_number(args, "seed", 0, UINT64_MAX, &x->seed, err)) return -1;
-    uint32_t seed = 0;
-    if (!cli_has(args, "seed")) {
-        if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
-            return rf_fail_errno(err, RF_CANNOT, "no random seed: give one with --seed N");
-        x->seed = seed;
-    }
-    return 0;
-}
-
-// PROGRAM-hunt.refork, -2 and so on.
-static int name_output(const struct cli_args *args, char *path, size_t size, struct rf_error *err) {
-    const char *given = cli_value(args, "output");
-    if (given) {
-        if (snprintf(path, size, "%s", given) >= (int)size - 100)
-            return rf_fail(err, RF_CANNOT, "the name '%.100s...' is too long", given);
-        return 0;
-    }
-    char program[3800];
-    if (snprintf(program, sizeof program, "%s-hunt", args->operands[0]) >= (int)sizeof program)
-        return rf_fail(err, RF_CANNOT, "the name '%.100s...' is too long", args->operands[0]);
-    return cli_new_trace(program, path, size, err);
-}
-
-int hunt_report(const struct cli_args *args, const struct hunt *h, struct rf_error *err) {
-    const char *junit = cli_value(args, "junit");
-    if (junit && hunt_report_junit(junit, h, err)) return -1;
-    if (!cli_has(args, "json")) {
-        hunt_report_text(stdout, h);
-    } else if (hunt_report_json(stdout, h)) {
-        return rf_fail_errno(err, RF_CANNOT, "could not write the result");
-    }
-    return h->found_count ? RF_DEADLOCK : RF_OK;
+int hunt_run(struct hunter *x, struct rf_error *err) {
+    snprintf(x->trace, sizeof x->trace, "%s.%d.run", x->h.output, getpid());
+    snprintf(x->made, sizeof x->made, "%s.schedule", x->trace);
+    int failed = hunt(x, err);
+    progress_end_line(x);
+    return failed < 0 ? -1 : 0;
 }
 
 void hunt_release(struct hunt *h) {
@@ -613,76 +526,8 @@ void hunt_release(struct hunt *h) {
     *h = (struct hunt){.argv = h->argv, .output = h->output, .input = h->input, .begin_us = h->begin_us};
 }
 
-// In one process, from the first run to the report.
-static int hunt_alone(const struct cli_args *args, struct hunter *x) {
-    char output[4096];
-    if (name_output(args, output, sizeof output, x->err) < 0) return -1;
-    x->h.output = output;
-    snprintf(x->trace, sizeof x->trace, "%s.%d.run", output, getpid());
-    snprintf(x->made, sizeof x->made, "%s.schedule", x->trace);
-    int failed = hunt(x);
-    progress_end(x);
-    return failed < 0 ? -1 : hunt_report(args, &x->h, x->err);
-}
-
-static int run_hunt(const struct cli_args *args, struct rf_error *err) {
-    bool shared = cli_has(args, "shard") || cli_has(args, "state");
-    if (args->operand_count == 0 && !shared)
-        return rf_fail(err, RF_CANNOT,
-                       "no program given: usage: refork hunt [OPTION...] [--] PROGRAM [ARG...]");
-    if (args->operand_count && !args->operands[0][0])
-        return rf_fail(err, RF_NOT_FOUND, "empty program name ''");
-    struct hunter *x = calloc(1, sizeof *x);
-    rf_assert(x);
-    x->err = err;
-    x->terminal = isatty(STDERR_FILENO);
-    x->h.argv = args->operands;
-    x->h.begin_us = now_us();
-    int status = read_options(args, x, err), signal = 0;
-    if (!status) {
-        run_once_begin();
-        status = shared ? hunt_shared(args, x) : hunt_alone(args, x);
-        signal = run_once_interrupted();
-        run_once_end();
-        progress_end(x);
-        if (x->trace[0]) forget_run(x);
-    }
+void hunter_release(struct hunter *x) {
+    progress_end_line(x);
+    if (x->trace[0]) forget_run(x);
     hunt_release(&x->h);
-    free(x);
-    if (signal && status >= 0 && status != RF_DEADLOCK) cli_end_like(true, signal);
-    return status;
 }
-
-static const struct cli_option hunt_options[] = {
-    {"output", 'o', "FILE", "write the recording of the deadlock to FILE (default: PROGRAM-hunt.refork)"},
-    {"runs", 0, "N", "run the program N times at most (40; with --for: as often as there is time)"},
-    {"for", 0, "TIME", "stop after TIME: seconds, or 30m, or 2h"},
-    {"timeout", 0, "TIME", "end a run after TIME (30 s); a server is looked at for so long"},
-    {"strategy", 0, "NAME", "only directed (the fork gate), pct, random or delay"},
-    {"seed", 0, "N", "of pct, random and delay; the next run has N+1"},
-    {"state", 0, "DIR", "keep each run's result in DIR and go on from there; without PROGRAM: report on it"},
-    {"shard", 0, "I/N", "with --state: make the I-th of N shares of the runs (docs/hunt.md)"},
-    {"keep-going", 0, NULL, "look for all distinct deadlocks, not only the first"},
-    {"input", 0, "FILE", "the program reads FILE as its standard input, in each run"},
-    {"healthy", 0, "LIST", "report runs that end otherwise: exit statuses and signals, as 0,3,10-12,SIGTERM"},
-    {"before", 0, "COMMAND", "run COMMAND by the shell before each run"},
-    {"after", 0, "COMMAND", "run COMMAND by the shell after each run"},
-    {"json", 0, NULL, "for machines (docs/json.md)"},
-    {"junit", 0, "FILE", "write the candidates and what became of them to FILE, as JUnit XML"},
-    {0},
-};
-
-const struct cli_command command_hunt = {
-    .name = "hunt",
-    .operands = "[--] PROGRAM [ARG...]",
-    .summary = "Make a rare fork deadlock happen, in a handful of runs",
-    .details =
-        "The program is run, its locks and forks are read off the recording, and then each fork is made\n"
-        "while another thread holds a lock that the child may take. The first run that hangs is kept\n"
-        "and explained. The program's input is empty (--input), its output is dropped.\n\n"
-        "Exit status: 120 a deadlock was found, 0 none; 125 refork itself failed, 126 and 127 PROGRAM\n"
-        "could not be run.\n",
-    .options = hunt_options,
-    .program_follows = true,
-    .run = run_hunt,
-};

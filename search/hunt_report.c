@@ -1,6 +1,7 @@
-#include "search/hunt_result.h"
+#include "search/hunt_report.h"
 
 #include "core/clock.h"
+#include "core/printable.h"
 #include "replayer/report/json.h"
 #include "replayer/report/lines.h"
 
@@ -19,6 +20,23 @@ static size_t pairs_tried(const struct hunt *h) {
     for (size_t i = 0; h->tries && i < h->candidates.count; i++)
         n += h->tries[i].tried;
     return n;
+}
+
+void hunt_describe(const struct hunt *h, size_t candidate, char *out, size_t size) {
+    const struct candidate *c = &h->candidates.v[candidate];
+    char lock[300];
+    if (c->lock[0])
+        snprintf(lock, sizeof lock, "%s", c->lock);
+    else
+        snprintf(lock, sizeof lock, "0x%" PRIx64, c->address);
+    const char *place = "?";
+    for (size_t i = 0; i < h->candidates.fork_count; i++)
+        if (h->candidates.forks[i].site == c->fork_site) {
+            place = h->candidates.forks[i].place;
+            break;
+        }
+    snprintf(out, size, "%s (%s) taken in %s (%s+0x%" PRIx64 "), fork in %s", lock, c->family,
+             c->function[0] ? c->function : "?", c->module, c->vaddr, place);
 }
 
 // ---- text
@@ -86,7 +104,7 @@ static void text_word(FILE *out, const char *before, const char *word, bool bare
     char *clean =
         strdup(word); // one that must be cleaned cannot be copied from the terminal, but does no harm there
     rf_assert(clean);
-    report_clean(clean);
+    printable(clean);
     fputs(before, out);
     if (bare && *clean && strspn(clean, plain) == strlen(clean)) {
         fputs(clean, out);

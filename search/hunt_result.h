@@ -1,8 +1,8 @@
-// What a hunt has found out, for its reports. Private to cli/hunt*.c.
+// What a hunt has found out, for its reports.
 #ifndef REFORK_SEARCH_HUNT_RESULT_H
 #define REFORK_SEARCH_HUNT_RESULT_H
 
-#include "search/run_once.h"
+#include "recorder/plan/gate.h"
 #include "search/candidates.h"
 
 #include <jansson.h>
@@ -36,7 +36,7 @@ struct hunt_unhealthy {
     char *schedule; // text for `record --schedule`; NULL: the program as it is
 };
 
-// Of a hunt that is shared out (hunt_shard.c).
+// Of a hunt that is shared out (search/shard.h).
 struct hunt_shared {
     const char *folder;
     uint64_t done, length; // of the list of runs; length UINT64_MAX: it has no end but the time
@@ -58,11 +58,5 @@ struct hunt {
     const struct hunt_shared *shared; // NULL: in one go
     const char *stopped;              // why before the end; NULL
 };
-
-void hunt_describe(const struct hunt *h, size_t candidate, char *out, size_t size);
-// The summary for a person.
-void hunt_report_text(FILE *out, const struct hunt *h);
-int hunt_report_json(FILE *out, const struct hunt *h);
-int hunt_report_junit(const char *path, const struct hunt *h, struct rf_error *err);
 
 #endif

@@ -1,7 +1,8 @@
-// What `refork minimize` has found out. Private to cli/minimize*.c.
+// The fewest switches between tasks that still deadlock, and the two steps whose order decides.
 #ifndef REFORK_SEARCH_MINIMIZE_H
 #define REFORK_SEARCH_MINIMIZE_H
 
+#include "search/program_start.h"
 #include "search/run_once.h"
 #include "search/segments.h"
 
@@ -51,15 +52,19 @@ struct pair {
 };
 
 struct minimize {
+    // The caller's. argv NULL: the recorded program, with its arguments and environment.
     const char *input;
-    char *const *argv, *const *environment;
+    char *const *argv;
     char output[4096]; // the minimal recording's name
     char stem[4000];   // of the other names
-    char file[4200];   // takes the program's output
-    bool to_file;      // ... or it is dropped
     uint64_t runs_max, timeout_ms, begin_us;
     bool terminal;
-    char key[700]; // of the deadlock
+
+    struct program_start start;
+    char *const *environment;
+    char file[4200]; // takes the program's output
+    bool to_file;    // ... or it is dropped
+    char key[700];   // of the deadlock
     struct stint *recorded;
     size_t recorded_count;
     struct schedule places; // the places at which stints end
@@ -83,38 +88,13 @@ struct minimize {
     char (*names)[32]; // of the tasks of `minimal`, by number from 0
     size_t name_count;
     struct pair pair;
-    struct rf_error *err;
 };
 
-// ---- minimize_run.c: runs of lists of stints
-// Runs the program in these stints: an enum ending, or -1 with *m->err. What is known from before is not run again.
-int minimize_try(struct minimize *m, const struct stint_list *list);
-// Runs it in any case, so that m->trace is there afterwards.
-int minimize_run(struct minimize *m, const struct stint_list *list);
-// Keeps the last run's recording as `path`, and `list` as its schedule: 0 or -1.
-int minimize_keep(struct minimize *m, const struct stint_list *list, const char *path, struct kept_run *out);
-// The stints that were recorded in `path`, and how many switches; `list` may be NULL. 0 or -1.
-int minimize_read_stints(struct minimize *m, const char *path, struct stint_list *list, struct kept_run *out);
-size_t count_free(const struct stint *stints, size_t count);
-// Adds a stint; one of the same task that follows its last one prolongs that.
-void stint_list_add(struct stint_list *list, struct schedule_stint stint);
-// ... as it was recorded. Where that ends between two steps, the place is kept (PLACED), or a step taken instead.
-enum rounding { ROUND_PLACED, ROUND_UP, ROUND_DOWN, ROUNDINGS };
-void minimize_add_recorded(struct minimize *m, struct stint_list *list, const struct stint *stint,
-                           enum rounding rounding);
-// The schedule of a list; its arrays stay m's and the list's.
-struct schedule minimize_plan(const struct minimize *m, const struct stint_list *list);
-void stint_list_append(struct stint_list *list, const struct stint_list *other, size_t from, size_t to);
-void stint_list_release(struct stint_list *list);
-void minimize_progress(const struct minimize *m, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-// ---- minimize_pair.c
-// Looks for the two adjacent stints whose order decides, of the list and then of the run that it makes. 0 or -1.
-int minimize_find_pair(struct minimize *m);
-
-// ---- minimize_report.c
-void minimize_report_text(FILE *out, const struct minimize *m);
-int minimize_report_json(FILE *out, const struct minimize *m);
+// Reads m->input: 1 it has a deadlock, 0 none, -1 with *err. Without m->argv the recorded program is meant.
+int minimize_read(struct minimize *m, struct rf_error *err);
+// Looks for what m->input needs least to deadlock, between interrupt_begin and interrupt_end: 1 found, 0 interrupted before
+// it hung again, -1 with *err.
+int minimize_search(struct minimize *m, struct rf_error *err);
+void minimize_release(struct minimize *m);
 
 #endif

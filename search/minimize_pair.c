@@ -1,7 +1,8 @@
 // The two steps that decide. Two stints that follow each other, of tasks A and B, are exchanged: where the program then
 // ends by itself, their order decides. Then the steps are looked for: all runs in between, from "A first" to
 // "B first", differ from the next one by the order of one step of each.
-#include "search/minimize.h"
+#include "search/minimize_pair.h"
+#include "search/minimize_run.h"
 
 #include "search/deadlock_key.h"
 #include "core/annex.h"
@@ -66,21 +67,21 @@ static struct stint_list arranged(const struct exchange *x, uint64_t a, uint64_t
     return list;
 }
 
-static int try_arranged(struct minimize *m, const struct exchange *x, uint64_t a, uint64_t b,
-                        uint64_t a_more) {
+static int try_arranged(struct minimize *m, const struct exchange *x, uint64_t a, uint64_t b, uint64_t a_more,
+                        struct rf_error *err) {
     struct stint_list list = arranged(x, a, b, a_more);
-    int ending = minimize_try(m, &list);
+    int ending = minimize_try(m, &list, err);
     stint_list_release(&list);
     return ending;
 }
 
 // The first step a' of A such that it hangs when A comes as far as a' before B begins, and not when it comes to a' - 1.
-static int narrow_first(struct minimize *m, const struct exchange *x, uint64_t *step) {
+static int narrow_first(struct minimize *m, const struct exchange *x, uint64_t *step, struct rf_error *err) {
     uint64_t ends = x->a, hangs = end_of(stint_a(x));
     while (hangs - ends > 1 && !m->stopped) {
         uint64_t middle = ends + (hangs - ends) / 2;
         minimize_progress(m, "which step decides? one of %" PRIu64, hangs - ends);
-        int ending = try_arranged(m, x, middle, x->b, middle);
+        int ending = try_arranged(m, x, middle, x->b, middle, err);
         if (ending < 0) return -1;
         *(ending == ENDING_HANGS ? &hangs : &ends) = middle;
     }
@@ -89,12 +90,13 @@ static int narrow_first(struct minimize *m, const struct exchange *x, uint64_t *
 }
 
 // The first step b' of B such that it does not hang when B comes as far as b' before A's step `a`.
-static int narrow_second(struct minimize *m, const struct exchange *x, uint64_t a, uint64_t *step) {
+static int narrow_second(struct minimize *m, const struct exchange *x, uint64_t a, uint64_t *step,
+                         struct rf_error *err) {
     uint64_t hangs = x->b, ends = end_of(stint_b(x));
     while (ends - hangs > 1 && !m->stopped) {
         uint64_t middle = hangs + (ends - hangs) / 2;
         minimize_progress(m, "which step decides? one of %" PRIu64, ends - hangs);
-        int ending = try_arranged(m, x, a - 1, middle, a);
+        int ending = try_arranged(m, x, a - 1, middle, a, err);
         if (ending < 0) return -1;
         *(ending == ENDING_HANGS ? &hangs : &ends) = middle;
     }
@@ -127,10 +129,10 @@ static void describe_next(struct timeline *t, const struct stint_point *p, char 
     if (f.function) snprintf(out, size, "is about to call %s", f.function);
 }
 
-static int show_side(struct minimize *m, struct timeline *t, const struct stint_point *p, struct side *s) {
+static int show_side(struct timeline *t, const struct stint_point *p, struct side *s, struct rf_error *err) {
     *s = (struct side){.task = p->task, .step = p->step, .tid = p->tid, .pid = p->pid, .event = p->event};
     if (!p->event) return 0; // it had not begun yet
-    if (timeline_seek(t, p->event, m->err) < 0) return -1;
+    if (timeline_seek(t, p->event, err) < 0) return -1;
     struct frame *frames = calloc(FRAMES, sizeof *frames);
     rf_assert(frames);
     struct finding_point point = {p->event, p->pid, p->tid, {frames, 0}};
@@ -148,25 +150,26 @@ static int show_side(struct minimize *m, struct timeline *t, const struct stint_
     return 0;
 }
 
-static int show(struct minimize *m, const struct exchange *x, uint64_t a, uint64_t b) {
+static int show(struct minimize *m, const struct exchange *x, uint64_t a, uint64_t b, struct rf_error *err) {
     struct pair *p = &m->pair;
     struct stint_point places[] = {{.task = stint_a(x)->task, .step = a},
                                    {.task = stint_b(x)->task, .step = b}};
     struct session *s;
     struct stint *stints;
     size_t count;
-    if (session_open(p->hangs.trace, &s, m->err) < 0) return -1;
+    if (session_open(p->hangs.trace, &s, err) < 0) return -1;
     struct timeline *t = session_timeline(s);
     const struct stint_questions questions = {.points = places, .point_count = 2};
-    int failed = stints_read(t, &stints, &count, &questions, m->err);
+    int failed = stints_read(t, &stints, &count, &questions, err);
     if (!failed) {
         p->hangs.switches = count ? count - 1 : 0;
-        p->hangs.free_switches = count_free(stints, count);
+        p->hangs.free_switches = stints_unforced(stints, count);
         stints_free(stints, count);
     }
     const struct verdict *v;
-    if (!failed) failed = show_side(m, t, &places[0], &p->first) || show_side(m, t, &places[1], &p->second);
-    if (!failed) failed = session_verdict(s, &v, m->err) < 0 || sources_attach(p->hangs.trace, v, m->err) < 0;
+    if (!failed)
+        failed = show_side(t, &places[0], &p->first, err) || show_side(t, &places[1], &p->second, err);
+    if (!failed) failed = session_verdict(s, &v, err) < 0 || sources_attach(p->hangs.trace, v, err) < 0;
     session_close(s);
     return failed ? -1 : 0;
 }
@@ -175,68 +178,69 @@ static int show(struct minimize *m, const struct exchange *x, uint64_t a, uint64
 
 // Runs the list again for its recording: 1 it came as expected, 0 not, -1.
 static int keep_as(struct minimize *m, struct stint_list list, enum ending expected, const char *suffix,
-                   struct kept_run *out) {
+                   struct kept_run *out, struct rf_error *err) {
     char path[sizeof out->trace];
     snprintf(path, sizeof path, "%s%s.refork", m->stem, suffix);
-    int ending = minimize_run(m, &list), result = ending < 0 ? -1 : ending == (int)expected;
-    if (result > 0 && minimize_keep(m, &list, path, out) < 0) result = -1;
+    int ending = minimize_run(m, &list, err), result = ending < 0 ? -1 : ending == (int)expected;
+    if (result > 0 && minimize_keep(m, &list, path, out, err) < 0) result = -1;
     stint_list_release(&list);
     return result;
 }
 
-static int keep_both(struct minimize *m, struct stint_list hangs, struct stint_list ends) {
-    int kept = keep_as(m, hangs, ENDING_HANGS, "-hangs", &m->pair.hangs);
+static int keep_both(struct minimize *m, struct stint_list hangs, struct stint_list ends,
+                     struct rf_error *err) {
+    int kept = keep_as(m, hangs, ENDING_HANGS, "-hangs", &m->pair.hangs, err);
     if (kept <= 0) {
         stint_list_release(&ends);
         return kept;
     }
-    return keep_as(m, ends, ENDING_ENDS, "-ends", &m->pair.ends);
+    return keep_as(m, ends, ENDING_ENDS, "-ends", &m->pair.ends, err);
 }
 
 // The whole stints in their two orders.
-static int keep_stints(struct minimize *m, const struct exchange *x) {
+static int keep_stints(struct minimize *m, const struct exchange *x, struct rf_error *err) {
     uint64_t a = end_of(stint_a(x)), b = end_of(stint_b(x));
-    int kept = keep_both(m, arranged(x, a, x->b, a), arranged(x, x->a, b, a));
+    int kept = keep_both(m, arranged(x, a, x->b, a), arranged(x, x->a, b, a), err);
     if (kept <= 0) return kept;
     m->pair.known = true;
     m->pair.first_until = a;
     m->pair.second_until = b;
-    return show(m, x, x->a, x->b) < 0 ? -1 : 1;
+    return show(m, x, x->a, x->b, err) < 0 ? -1 : 1;
 }
 
 // 1 two steps were found, 0 not, -1.
-static int find_steps(struct minimize *m, const struct exchange *x) {
+static int find_steps(struct minimize *m, const struct exchange *x, struct rf_error *err) {
     uint64_t a, b;
-    if (narrow_first(m, x, &a) < 0 || narrow_second(m, x, a, &b) < 0) return -1;
+    if (narrow_first(m, x, &a, err) < 0 || narrow_second(m, x, a, &b, err) < 0) return -1;
     if (m->stopped) return 0;
-    int kept = keep_both(m, arranged(x, a - 1, b - 1, a), arranged(x, a - 1, b, a));
+    int kept = keep_both(m, arranged(x, a - 1, b - 1, a), arranged(x, a - 1, b, a), err);
     if (kept <= 0) return kept;
     m->pair.known = m->pair.exact = true;
     m->pair.first_until = a;
     m->pair.second_until = b;
-    return show(m, x, a - 1, b - 1) < 0 ? -1 : 1;
+    return show(m, x, a - 1, b - 1, err) < 0 ? -1 : 1;
 }
 
 // 1 their order decides, 0 not, -1.
-static int try_pair(struct minimize *m, const struct stint_list *list, size_t at) {
+static int try_pair(struct minimize *m, const struct stint_list *list, size_t at, struct rf_error *err) {
     struct exchange x = {.list = list, .at = at};
     if (stint_a(&x)->task == stint_b(&x)->task) return 0;
     x.a = steps_before(list, at, stint_a(&x)->task);
     x.b = steps_before(list, at, stint_b(&x)->task);
     minimize_progress(m, "does the order of stints %zu and %zu decide?", at + 1, at + 2);
-    int ending = try_arranged(m, &x, x.a, end_of(stint_b(&x)), x.a);
+    int ending = try_arranged(m, &x, x.a, end_of(stint_b(&x)), x.a, err);
     m->pair.exchanged += ending > ENDING_UNKNOWN;
     m->pair.hung += ending == ENDING_HANGS;
     if (ending != ENDING_ENDS) return ending < 0 ? -1 : 0;
-    int found = find_steps(m, &x);
-    return found || m->stopped ? found : keep_stints(m, &x);
+    int found = find_steps(m, &x, err);
+    return found || m->stopped ? found : keep_stints(m, &x, err);
 }
 
 // From the end: the last decision is next to the deadlock.
-static int search_list(struct minimize *m, const struct stint_list *list) {
+static int search_list(struct minimize *m, const struct stint_list *list, struct rf_error *err) {
     int found = 0;
     for (size_t n = 0; !found && n + 1 < list->count && n < PAIRS && !m->stopped; n++)
-        found = try_pair(m, list, list->count - 2 - n);
+        found = try_pair(m, list, list->count - 2 - n, err);
     return found;
 }
 
@@ -249,13 +253,13 @@ struct minimal_run {
     struct stint_moment moments[2]; // acquired, forked
 };
 
-static int read_minimal(struct minimize *m, struct minimal_run *out) {
+static int read_minimal(struct minimize *m, struct minimal_run *out, struct rf_error *err) {
     struct session *s;
     const struct verdict *v;
     *out = (struct minimal_run){0};
-    if (session_open(m->minimal.trace, &s, m->err) < 0) return -1;
+    if (session_open(m->minimal.trace, &s, err) < 0) return -1;
     struct timeline *t = session_timeline(s);
-    int failed = session_verdict(s, &v, m->err);
+    int failed = session_verdict(s, &v, err);
     const struct finding *f = failed ? NULL : deadlock_cause(v);
     struct stint_questions questions = {.moments = out->moments};
     if (f && f->acquired.event && f->fork.event) {
@@ -263,7 +267,7 @@ static int read_minimal(struct minimize *m, struct minimal_run *out) {
         out->moments[1] = (struct stint_moment){.tid = f->fork.tid, .event = f->fork.event};
         questions.moment_count = 2;
     }
-    if (!failed) failed = stints_read(t, &out->stints, &out->count, &questions, m->err);
+    if (!failed) failed = stints_read(t, &out->stints, &out->count, &questions, err);
     session_close(s);
     return failed;
 }
@@ -275,14 +279,14 @@ static void add_stints(struct minimize *m, struct stint_list *list, const struct
 }
 
 // Does this list make it hang, and its last two stints decide? 1, 0 or -1.
-static int try_last_pair(struct minimize *m, const struct stint_list *list) {
-    int ending = list->count < 2 ? ENDING_ENDS : minimize_try(m, list);
+static int try_last_pair(struct minimize *m, const struct stint_list *list, struct rf_error *err) {
+    int ending = list->count < 2 ? ENDING_ENDS : minimize_try(m, list, err);
     if (ending != ENDING_HANGS) return ending < 0 ? -1 : 0;
-    return try_pair(m, list, list->count - 2);
+    return try_pair(m, list, list->count - 2, err);
 }
 
 // The stint in which the lock is taken, up to there, and then the one in which the fork is made.
-static int search_acquire_and_fork(struct minimize *m, const struct minimal_run *r) {
+static int search_acquire_and_fork(struct minimize *m, const struct minimal_run *r, struct rf_error *err) {
     const struct stint_moment *acquired = &r->moments[0], *forked = &r->moments[1];
     if (!acquired->task || !forked->task || acquired->task == forked->task ||
         acquired->stint >= forked->stint)
@@ -292,29 +296,29 @@ static int search_acquire_and_fork(struct minimize *m, const struct minimal_run 
     add_stints(m, &list, r, acquired->stint + 1, forked->stint, acquired->task);
     stint_list_add(&list, (struct schedule_stint){.task = acquired->task, .step = acquired->step});
     stint_list_add(&list, (struct schedule_stint){.task = forked->task, .step = forked->step + MORE_STEPS});
-    int found = try_last_pair(m, &list);
+    int found = try_last_pair(m, &list, err);
     stint_list_release(&list);
     return found;
 }
 
 // The stints that the tasks took by themselves; what follows a pair is left to them.
-static int search_stints(struct minimize *m, const struct minimal_run *r) {
+static int search_stints(struct minimize *m, const struct minimal_run *r, struct rf_error *err) {
     int found = 0;
     for (size_t n = r->count; !found && n >= 2 && r->count - n < PAIRS && !m->stopped; n--) {
         struct stint_list list = {0};
         add_stints(m, &list, r, 0, n, 0);
-        found = try_last_pair(m, &list);
+        found = try_last_pair(m, &list, err);
         stint_list_release(&list);
     }
     return found;
 }
 
-int minimize_find_pair(struct minimize *m) {
+int minimize_find_pair(struct minimize *m, struct rf_error *err) {
     struct minimal_run r;
-    if (read_minimal(m, &r) < 0) return -1;
-    int found = search_acquire_and_fork(m, &r);
-    if (!found && !m->stopped) found = search_list(m, &m->best);
-    if (!found && !m->stopped) found = search_stints(m, &r);
+    if (read_minimal(m, &r, err) < 0) return -1;
+    int found = search_acquire_and_fork(m, &r, err);
+    if (!found && !m->stopped) found = search_list(m, &m->best, err);
+    if (!found && !m->stopped) found = search_stints(m, &r, err);
     stints_free(r.stints, r.count);
     return found < 0 ? -1 : 0;
 }

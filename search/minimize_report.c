@@ -1,4 +1,4 @@
-#include "search/minimize.h"
+#include "search/minimize_report.h"
 
 #include "core/clock.h"
 #include "replayer/report/json.h"
@@ -113,7 +113,7 @@ static void text_pair(FILE *out, const struct minimize *m) {
 }
 
 void minimize_report_text(FILE *out, const struct minimize *m) {
-    size_t all = recorded_switches(m), unforced = count_free(m->recorded, m->recorded_count);
+    size_t all = recorded_switches(m), unforced = stints_unforced(m->recorded, m->recorded_count);
     fputs(m->text, out);
     fputc('\n', out);
     report_wrap(
@@ -181,7 +181,7 @@ int minimize_report_json(FILE *out, const struct minimize *m) {
     }
     json_t *root = json_pack(
         "{s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:o}", "deadlock", 1, "runs", (json_int_t)m->runs,
-        "recorded", json_switches(recorded_switches(m), count_free(m->recorded, m->recorded_count)),
+        "recorded", json_switches(recorded_switches(m), stints_unforced(m->recorded, m->recorded_count)),
         "minimal", json_switches(m->minimal.switches, m->minimal.free_switches), "stints", stints, "kept",
         json_kept(&m->minimal), "fewest", json_fewest(&m->fewest), "pair", json_pair(m), "verdict",
         m->verdict, "stopped", report_json_text(m->stopped));

@@ -1,8 +1,9 @@
-#include "cli/cli.h"
-#include "search/deadlock_key.h"
-#include "search/minimize.h"
+#include "search/minimize_run.h"
+
 #include "replayer/session/session.h"
 #include "replayer/session/sources.h"
+#include "search/deadlock_key.h"
+#include "search/interrupt.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -86,12 +87,12 @@ void minimize_progress(const struct minimize *m, const char *format, ...) {
 // ---- runs
 
 // What the last run, which the recorder stopped, waits for.
-static int judge(struct minimize *m) {
+static int judge(struct minimize *m, struct rf_error *err) {
     struct session *s;
     const struct verdict *v;
     char key[sizeof m->key];
-    if (session_open(m->trace, &s, m->err) < 0) return -1;
-    int ending = session_verdict(s, &v, m->err) < 0 ? -1 : ENDING_OTHER;
+    if (session_open(m->trace, &s, err) < 0) return -1;
+    int ending = session_verdict(s, &v, err) < 0 ? -1 : ENDING_OTHER;
     const struct finding *cause = ending < 0 ? NULL : deadlock_cause(v);
     if (cause) {
         deadlock_key(cause, key, sizeof key);
@@ -102,14 +103,14 @@ static int judge(struct minimize *m) {
 }
 
 static bool over(struct minimize *m) {
-    if (run_once_interrupted())
+    if (interrupted())
         m->stopped = "interrupted";
     else if (m->runs >= m->runs_max)
         m->stopped = "the number of runs is used up";
     return m->stopped;
 }
 
-int minimize_run(struct minimize *m, const struct stint_list *list) {
+int minimize_run(struct minimize *m, const struct stint_list *list, struct rf_error *err) {
     if (over(m)) return ENDING_UNKNOWN;
     const struct schedule plan = minimize_plan(m, list);
     const struct run_once run = {.argv = m->argv,
@@ -118,25 +119,25 @@ int minimize_run(struct minimize *m, const struct stint_list *list) {
                                  .schedule = &plan,
                                  .program_output = m->to_file ? m->file : NULL,
                                  .timeout_ms = m->timeout_ms};
-    struct rf_error err = {0};
-    int failed = run_once(&run, &m->last, &err);
-    if (run_once_interrupted()) return over(m) ? ENDING_UNKNOWN : -1;
+    struct rf_error failure = {0};
+    int failed = run_once(&run, &m->last, &failure);
+    if (interrupted()) return over(m) ? ENDING_UNKNOWN : -1;
     m->runs++;
     if (failed && (m->runs == 1 || ++m->failures >= FAILURES)) {
-        *m->err = err;
+        *err = failure;
         return -1;
     }
     if (failed) return ENDING_OTHER;
     m->failures = 0;
-    if (m->last.record.stuck) return judge(m);
+    if (m->last.record.stuck) return judge(m, err);
     return m->last.timed_out ? ENDING_LATE : ENDING_ENDS;
 }
 
-int minimize_try(struct minimize *m, const struct stint_list *list) {
+int minimize_try(struct minimize *m, const struct stint_list *list, struct rf_error *err) {
     uint64_t hash = list->count ? XXH3_64bits(list->v, list->count * sizeof *list->v) : 0;
     for (size_t i = 0; i < m->known_count; i++)
         if (m->known[i].hash == hash) return (int)m->known[i].ending;
-    int ending = minimize_run(m, list);
+    int ending = minimize_run(m, list, err);
     if (ending <= ENDING_UNKNOWN) return ending;
     m->known = reallocarray(m->known, m->known_count + 1, sizeof *m->known);
     rf_assert(m->known);
@@ -146,43 +147,34 @@ int minimize_try(struct minimize *m, const struct stint_list *list) {
 
 // ---- what is kept
 
-static int write_schedule(const struct minimize *m, const struct stint_list *list, const char *path) {
+static int write_schedule(const struct minimize *m, const struct stint_list *list, const char *path,
+                          struct rf_error *err) {
     const struct schedule plan = minimize_plan(m, list);
-    FILE *f = fopen(path, "we");
-    if (f) schedule_write(f, &plan);
-    bool failed = !f || ferror(f);
-    if (f && fclose(f)) failed = true;
-    return failed ? rf_fail_errno(m->err, RF_CANNOT, "could not write the schedule '%s'", path) : 0;
+    return schedule_save(path, &plan, err);
 }
 
-int minimize_keep(struct minimize *m, const struct stint_list *list, const char *path, struct kept_run *out) {
+int minimize_keep(struct minimize *m, const struct stint_list *list, const char *path, struct kept_run *out,
+                  struct rf_error *err) {
     snprintf(out->trace, sizeof out->trace, "%s", path);
     snprintf(out->schedule, sizeof out->schedule, "%s.schedule", out->trace);
     out->signaled = m->last.record.signaled;
     out->status = m->last.record.status;
     if (rename(m->trace, out->trace) < 0)
-        return rf_fail_errno(m->err, RF_CANNOT, "could not write '%s'", out->trace);
-    return write_schedule(m, list, out->schedule);
+        return rf_fail_errno(err, RF_CANNOT, "could not write '%s'", out->trace);
+    return write_schedule(m, list, out->schedule, err);
 }
 
-size_t count_free(const struct stint *stints, size_t count) {
-    size_t n = 0;
-    for (size_t i = 0; i + 1 < count; i++)
-        n += !stints[i].forced;
-    return n;
-}
-
-int minimize_read_stints(struct minimize *m, const char *path, struct stint_list *list,
-                         struct kept_run *out) {
+int minimize_read_stints(struct minimize *m, const char *path, struct stint_list *list, struct kept_run *out,
+                         struct rf_error *err) {
     struct timeline *t;
     struct stint *stints;
     size_t count;
-    if (timeline_open(path, &t, m->err) < 0) return -1;
-    int failed = stints_read(t, &stints, &count, NULL, m->err);
+    if (timeline_open(path, &t, err) < 0) return -1;
+    int failed = stints_read(t, &stints, &count, NULL, err);
     timeline_close(t);
     if (failed) return -1;
     out->switches = count ? count - 1 : 0;
-    out->free_switches = count_free(stints, count);
+    out->free_switches = stints_unforced(stints, count);
     for (size_t i = 0; list && i < count; i++)
         minimize_add_recorded(m, list, &stints[i], ROUND_PLACED);
     stints_free(stints, count);

@@ -1,11 +1,13 @@
 // The function of a code address of a live process, for the recorder's messages: symbols over a view that is
 // made from /proc/PID/maps and the files that it names, and thrown away. Nothing here stops or changes the
 // process.
-#include "cli/cli.h"
+#include "search/name_pc.h"
+
 #include "core/array.h"
 #include "replayer/names/symbols.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -100,7 +102,7 @@ static void read_maps(struct live *l) {
         l->maps[i].name = l->maps[i].blob ? l->files[l->maps[i].blob - 1].name : "";
 }
 
-void cli_name_pc(int pid, uint64_t pc, char *buffer, size_t size) {
+void name_pc(int pid, uint64_t pc, char *buffer, size_t size) {
     struct live l = {.pid = pid};
     read_maps(&l);
     struct view view = {l.maps, l.map_count, live_read, live_blob, &l};

@@ -1,8 +1,9 @@
 #include "search/run_once.h"
 
-#include "cli/cli.h"
 #include "core/clock.h"
 #include "core/tracee.h"
+#include "search/interrupt.h"
+#include "search/name_pc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,32 +24,6 @@ struct report {
     struct rf_error err;
 };
 
-static volatile sig_atomic_t interrupted;
-static struct sigaction before[3];
-static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-
-static void on_signal(int signal) {
-    interrupted = signal;
-}
-
-void run_once_begin(void) {
-    interrupted = 0;
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
-        sigaction(signals[i], NULL, &before[i]);
-        if (before[i].sa_handler != SIG_IGN)
-            sigaction(signals[i], &(struct sigaction){.sa_handler = on_signal}, NULL);
-    }
-}
-
-void run_once_end(void) {
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        sigaction(signals[i], &before[i], NULL);
-}
-
-int run_once_interrupted(void) {
-    return interrupted;
-}
-
 int run_once_save_schedule(const char *path, const struct schedule *plan, const struct schedule *made,
                            struct rf_error *err) {
     struct schedule all = plan ? *plan : (struct schedule){0};
@@ -56,11 +31,7 @@ int run_once_save_schedule(const char *path, const struct schedule *plan, const 
     all.stint_count = 0;
     all.switches = made->switches;
     all.switch_count = made->switch_count;
-    FILE *f = fopen(path, "we");
-    if (f) schedule_write(f, &all);
-    bool failed = !f || ferror(f);
-    if (f && fclose(f)) failed = true;
-    return failed ? rf_fail_errno(err, RF_CANNOT, "could not write the schedule '%s'", path) : 0;
+    return schedule_save(path, &all, err);
 }
 
 // ---- the recording process
@@ -80,8 +51,7 @@ static void redirect(const struct run_once *run) {
 static void record(const struct run_once *run, int to) {
     // A program that signals its process group must not hit the one that counts the runs.
     setpgid(0, 0);
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        sigaction(signals[i], &before[i], NULL);
+    interrupt_restore();
     redirect(run);
     if (run->environment) environ = (char **)run->environment;
     struct schedule saved = {0};
@@ -96,7 +66,7 @@ static void record(const struct run_once *run, int to) {
         .limit_ms = run->timeout_ms,
         .patient_ms = run->patient_ms,
         .gate_only = run->gate_only,
-        .name_pc = cli_name_pc,
+        .name_pc = name_pc,
     };
     report.failed = record_run(&options, &report.result, &report.err);
     if (!report.failed && run->save_schedule)
@@ -113,7 +83,7 @@ static int receive(int from, struct report *report, const struct run_once *run, 
     size_t got = 0;
     while (got < sizeof *report) {
         uint64_t now = clock_us(CLOCK_MONOTONIC) / 1000;
-        if (interrupted) return -1;
+        if (interrupted()) return -1;
         if (run->timeout_ms && now - begin > longest + GRACE_MS) return -1;
         if (run->give_up && now - asked >= ASK_MS) {
             asked = now;
@@ -134,7 +104,7 @@ int run_once(const struct run_once *run, struct run_once_result *result, struct 
     int ends[2], status = 0;
     uint64_t begin = clock_us(CLOCK_MONOTONIC);
     *result = (struct run_once_result){0};
-    if (interrupted) return rf_fail(err, RF_CANNOT, "interrupted");
+    if (interrupted()) return rf_fail(err, RF_CANNOT, "interrupted");
     if (pipe2(ends, O_CLOEXEC) < 0) return rf_fail_errno(err, RF_CANNOT, "cannot make a pipe");
     ends[1] = fd_raise(ends[1]);
     fflush(NULL);
@@ -158,7 +128,7 @@ int run_once(const struct run_once *run, struct run_once_result *result, struct 
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     result->ms = (clock_us(CLOCK_MONOTONIC) - begin) / 1000;
-    if (interrupted) return rf_fail(err, RF_CANNOT, "interrupted");
+    if (interrupted()) return rf_fail(err, RF_CANNOT, "interrupted");
     if (result->given_up) return 0;
     if (got < 0) {
         result->timed_out = result->record.started = true;

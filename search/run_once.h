@@ -32,14 +32,8 @@ struct run_once_result {
 };
 
 // Records argv once: 0, or -1 with *err as record_run gives it, or when the recording process died or the caller was
-// interrupted (RF_CANNOT). Its tasks are gone when this returns. SIGINT: see
-// run_once_interrupted.
+// interrupted (RF_CANNOT; search/interrupt.h). Its tasks are gone when this returns.
 int run_once(const struct run_once *run, struct run_once_result *result, struct rf_error *err);
-
-// SIGINT, SIGTERM and SIGHUP end the present run and all that follow. Between begin and end they do not end refork itself.
-void run_once_begin(void);
-void run_once_end(void);
-int run_once_interrupted(void); // the signal's number, 0: none came
 
 // Writes `plan`'s gate and places and `made`'s switches, for `record --schedule`.
 int run_once_save_schedule(const char *path, const struct schedule *plan, const struct schedule *made,

@@ -181,3 +181,10 @@ void stints_free(struct stint *stints, size_t count) {
         free(stints[i].module);
     free(stints);
 }
+
+size_t stints_unforced(const struct stint *stints, size_t count) {
+    size_t n = 0;
+    for (size_t i = 0; i + 1 < count; i++)
+        n += !stints[i].forced;
+    return n;
+}

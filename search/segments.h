@@ -55,4 +55,7 @@ int stints_read(struct timeline *t, struct stint **out, size_t *count,
                 const struct stint_questions *questions, struct rf_error *err);
 void stints_free(struct stint *stints, size_t count);
 
+// Of the switches between these, those at which the task could have gone on.
+size_t stints_unforced(const struct stint *stints, size_t count);
+
 #endif

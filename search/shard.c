@@ -6,6 +6,8 @@
 #include "search/hunt_json.h"
 #include "search/hunt_state.h"
 #include "core/clock.h"
+#include "core/version.h"
+#include "search/interrupt.h"
 #include "replayer/report/json.h"
 
 #include <dirent.h>
@@ -31,13 +33,12 @@ enum {
 struct sharing {
     struct hunter *x;
     struct hunt_state state;
-    const struct cli_args *args;
     uint64_t shard, shards;
     json_t *plan;
     char **argv;       // of the plan
     uint64_t length;   // of the list, the first run included
     uint64_t directed; // entries from 1 on that are candidates
-    struct rf_error *err;
+    struct hunt_shared shown;
 };
 
 // ---- the program
@@ -133,9 +134,9 @@ static void drop_recordings(struct sharing *s, size_t from) {
 }
 
 // The others stop when they see this file.
-static int say_deadlock(struct sharing *s, const char *result) {
+static int say_deadlock(struct sharing *s, const char *result, struct rf_error *err) {
     json_t *value = json_pack("{s:s}", "result", result);
-    int published = state_publish(&s->state, DEADLOCK, value, s->err);
+    int published = state_publish(&s->state, DEADLOCK, value, err);
     json_decref(value);
     return published < 0 ? -1 : 0;
 }
@@ -155,21 +156,21 @@ static json_t *make_plan(struct sharing *s, const struct hunt *before) {
 }
 
 // 1 the plan is there, 0 not (interrupted), -1.
-static int make_first_run(struct sharing *s) {
+static int make_first_run(struct sharing *s, struct rf_error *err) {
     struct hunter *x = s->x;
     const struct hunt before = x->h;
     char recording[4300];
     uint64_t begin = clock_us(CLOCK_MONOTONIC);
     name_recording(s, 0, recording, sizeof recording);
-    int found = hunt_first_run(x);
+    int found = hunt_first_run(x, err);
     if (found < 0) return -1;
-    if (!x->h.runs || run_once_interrupted()) return 0;
+    if (!x->h.runs || interrupted()) return 0;
     x->h.spent_us += clock_us(CLOCK_MONOTONIC) - begin;
     json_t *plan = make_plan(s, &before);
-    int published = state_publish(&s->state, PLAN, plan, s->err);
+    int published = state_publish(&s->state, PLAN, plan, err);
     json_decref(plan);
     if (published == 0) drop_recordings(s, 0); // somebody has lost patience with this process
-    if (published == 1 && found && !x->keep_going && say_deadlock(s, PLAN) < 0) return -1;
+    if (published == 1 && found && !x->keep_going && say_deadlock(s, PLAN, err) < 0) return -1;
     return published < 0 ? -1 : 1;
 }
 
@@ -184,7 +185,7 @@ static bool wait_for_plan(struct sharing *s, const char *claim, const char *over
     const char *process = json_string_value(json_object_get(value, "process"));
     uint64_t until = clock_us(CLOCK_MONOTONIC) + s->x->timeout_ms * 3000 + PATIENCE_S * 1000000ull;
     bool there = false, gone = !process;
-    for (unsigned ms = POLL_MIN_MS; !there && !gone && !run_once_interrupted(); ms += ms / 4) {
+    for (unsigned ms = POLL_MIN_MS; !there && !gone && !interrupted(); ms += ms / 4) {
         wait_ms(ms < POLL_MAX_MS ? ms : POLL_MAX_MS);
         gone = state_has(&s->state, over) || state_process_ended(&s->state, process) ||
                clock_us(CLOCK_MONOTONIC) >= until;
@@ -195,10 +196,10 @@ static bool wait_for_plan(struct sharing *s, const char *claim, const char *over
 }
 
 // 1 the plan is there, 0 interrupted, -1.
-static int get_plan(struct sharing *s) {
+static int get_plan(struct sharing *s, struct rf_error *err) {
     json_t *mine = json_pack("{s:s}", "process", s->state.process);
     int result = 0;
-    for (int k = 1; k <= CLAIMS && !result && !run_once_interrupted(); k++) {
+    for (int k = 1; k <= CLAIMS && !result && !interrupted(); k++) {
         char claim[40], over[40];
         snprintf(claim, sizeof claim, "claim-%04d.json", k);
         snprintf(over, sizeof over, "claim-%04d-over.json", k);
@@ -206,44 +207,45 @@ static int get_plan(struct sharing *s) {
             result = 1;
             break;
         }
-        int claimed = state_publish(&s->state, claim, mine, s->err);
+        int claimed = state_publish(&s->state, claim, mine, err);
         if (claimed < 0)
             result = -1;
         else if (!claimed)
             result = wait_for_plan(s, claim, over);
         else
-            result = make_first_run(s);
+            result = make_first_run(s, err);
         if (claimed == 1 && result <= 0) state_publish(&s->state, over, mine, NULL);
     }
     json_decref(mine);
-    if (!result && !run_once_interrupted())
-        return rf_fail(s->err, RF_CANNOT,
-                       "the first run of the hunt in '%s' was begun %d times and never ended",
+    if (!result && !interrupted())
+        return rf_fail(err, RF_CANNOT, "the first run of the hunt in '%s' was begun %d times and never ended",
                        s->state.folder, CLAIMS);
     return result;
 }
 
 // ---- the plan
 
-static bool one_option(struct sharing *s, const json_t *options, const char *name, json_t *mine) {
+// Is the option, when it was given here, as the plan has it?
+static bool one_option(const struct sharing *s, const json_t *options, const char *name, bool given,
+                       json_t *mine, struct rf_error *err) {
     const json_t *theirs = json_object_get(options, name);
-    bool same = !cli_has(s->args, name) || json_equal(theirs, mine);
+    bool same = !given || json_equal(theirs, mine);
     if (!same && json_is_boolean(mine))
-        rf_fail(s->err, RF_CANNOT, "the hunt in '%s' was begun without --%s", s->state.folder, name);
+        rf_fail(err, RF_CANNOT, "the hunt in '%s' was begun without --%s", s->state.folder, name);
     else if (!same)
-        rf_fail(s->err, RF_CANNOT,
-                "the hunt in '%s' has --%s %s, not %s: it stays as its first shard began it", s->state.folder,
-                name, json_string_value(theirs), json_string_value(mine));
+        rf_fail(err, RF_CANNOT, "the hunt in '%s' has --%s %s, not %s: it stays as its first shard began it",
+                s->state.folder, name, json_string_value(theirs), json_string_value(mine));
     json_decref(mine);
     return same;
 }
 
-static bool same_options(struct sharing *s, const json_t *options) {
+static bool same_options(struct sharing *s, const json_t *options, struct rf_error *err) {
     const struct hunter *x = s->x;
-    return one_option(s, options, "runs", number_text(x->runs_max)) &&
-           one_option(s, options, "seed", number_text(x->seed)) &&
-           one_option(s, options, "strategy", json_string(hunt_strategy_name(x->search))) &&
-           one_option(s, options, "keep-going", json_boolean(x->keep_going));
+    return one_option(s, options, "runs", x->given.runs, number_text(x->runs_max), err) &&
+           one_option(s, options, "seed", x->given.seed, number_text(x->seed), err) &&
+           one_option(s, options, "strategy", x->given.search, json_string(hunt_strategy_name(x->search)),
+                      err) &&
+           one_option(s, options, "keep-going", x->keep_going, json_boolean(x->keep_going), err);
 }
 
 static void join_words(const json_t *words, char *out, size_t size) {
@@ -254,7 +256,7 @@ static void join_words(const json_t *words, char *out, size_t size) {
                                  json_string_value(json_array_get(words, i)));
 }
 
-static int same_program(struct sharing *s) {
+static int same_program(struct sharing *s, struct rf_error *err) {
     if (!s->x->h.argv) return 0; // only asked about
     json_t *words = program_words(s->x->h.argv), *hash = program_hash(s->x->h.argv[0]);
     const json_t *theirs = json_object_get(s->plan, "program");
@@ -263,11 +265,11 @@ static int same_program(struct sharing *s) {
     join_words(theirs, a, sizeof a);
     join_words(words, b, sizeof b);
     if (!json_equal(theirs, words))
-        result = rf_fail(s->err, RF_CANNOT,
-                         "in '%s' is the hunt of '%s', not of '%s': give it a folder of its own",
-                         s->state.folder, a, b);
+        result =
+            rf_fail(err, RF_CANNOT, "in '%s' is the hunt of '%s', not of '%s': give it a folder of its own",
+                    s->state.folder, a, b);
     else if (!json_equal(json_object_get(s->plan, "executable"), hash))
-        result = rf_fail(s->err, RF_CANNOT,
+        result = rf_fail(err, RF_CANNOT,
                          "in '%s' is the hunt of another build of '%s': give this one a folder of its own",
                          s->state.folder, json_string_value(json_array_get(theirs, 0)));
     json_decref(words);
@@ -277,11 +279,7 @@ static int same_program(struct sharing *s) {
 
 static bool take_options(struct hunter *x, const json_t *options) {
     const char *strategy = json_string_value(json_object_get(options, "strategy"));
-    bool known = false;
-    for (int i = SEARCH_ALL; strategy && i <= SEARCH_DELAY && !known; i++) {
-        known = !strcmp(strategy, hunt_strategy_name((enum search)i));
-        if (known) x->search = (enum search)i;
-    }
+    bool known = strategy && hunt_strategy_find(strategy, &x->search);
     x->runs_max = read_number(options, "runs");
     x->seed = read_number(options, "seed");
     x->keep_going = json_is_true(json_object_get(options, "keep-going"));
@@ -301,28 +299,28 @@ static int take_words(struct sharing *s) {
     return n ? 0 : -1;
 }
 
-static int read_plan(struct sharing *s) {
+static int read_plan(struct sharing *s, struct rf_error *err) {
     const char *folder = s->state.folder;
-    int there = state_read(&s->state, PLAN, &s->plan, s->err);
+    int there = state_read(&s->state, PLAN, &s->plan, err);
     if (there < 0) return -1;
-    if (!there)
-        return rf_fail(s->err, RF_CANNOT, "there is no hunt in '%s': its first run is not done", folder);
+    if (!there) return rf_fail(err, RF_CANNOT, "there is no hunt in '%s': its first run is not done", folder);
     json_int_t format = json_integer_value(json_object_get(s->plan, "refork_hunt"));
     const char *version = json_string_value(json_object_get(s->plan, "version"));
     if (format != FORMAT || !version || strcmp(version, REFORK_VERSION) != 0)
-        return rf_fail(s->err, RF_CANNOT, "'%s/" PLAN "' is of another version of refork (%s)", folder,
+        return rf_fail(err, RF_CANNOT, "'%s/" PLAN "' is of another version of refork (%s)", folder,
                        version ? version : "none");
-    if (s->x->h.argv && (same_program(s) < 0 || !same_options(s, json_object_get(s->plan, "options"))))
+    if (s->x->h.argv &&
+        (same_program(s, err) < 0 || !same_options(s, json_object_get(s->plan, "options"), err)))
         return -1;
-    return take_words(s) < 0 ? rf_fail(s->err, RF_CANNOT, "'%s/" PLAN "' is no plan of a hunt", folder) : 0;
+    return take_words(s) < 0 ? rf_fail(err, RF_CANNOT, "'%s/" PLAN "' is no plan of a hunt", folder) : 0;
 }
 
 // From here on x is as the plan says and knows of no run but the first, in the shard that made it as in all others.
-static int take_plan(struct sharing *s) {
+static int take_plan(struct sharing *s, struct rf_error *err) {
     hunt_release(&s->x->h);
     if (!take_options(s->x, json_object_get(s->plan, "options")) ||
         hunt_json_read_plan(s->x, json_object_get(s->plan, "shown")) < 0)
-        return rf_fail(s->err, RF_CANNOT, "'%s/" PLAN "' is no plan of a hunt", s->state.folder);
+        return rf_fail(err, RF_CANNOT, "'%s/" PLAN "' is no plan of a hunt", s->state.folder);
     measure_list(s, json_is_true(json_object_get(s->plan, "only_first")));
     return 0;
 }
@@ -330,20 +328,20 @@ static int take_plan(struct sharing *s) {
 // ---- a shard's share
 
 static int publish(struct sharing *s, uint64_t k, const char *name, const char *schedule,
-                   const struct hunt *before, bool found) {
+                   const struct hunt *before, bool found, struct rf_error *err) {
     json_t *value = hunt_json_result(s->x, before, k <= s->directed ? (size_t)k - 1 : SIZE_MAX);
     json_object_set_new(value, "run", json_integer((json_int_t)(k + 1)));
     json_object_set_new(value, "plan", report_json_text(schedule));
     json_object_set_new(value, "shard", json_sprintf("%" PRIu64 "/%" PRIu64, s->shard, s->shards));
-    int published = state_publish(&s->state, name, value, s->err);
+    int published = state_publish(&s->state, name, value, err);
     json_decref(value);
     if (published == 0) drop_recordings(s, before->found_count); // the same shard twice
     if (published < 0) return -1;
-    return found && !s->x->keep_going ? say_deadlock(s, name) : 0;
+    return found && !s->x->keep_going ? say_deadlock(s, name, err) : 0;
 }
 
 // Entry k, unless its result is there. What was stopped in the middle leaves none.
-static int make_entry(struct sharing *s, uint64_t k) {
+static int make_entry(struct sharing *s, uint64_t k, struct rf_error *err) {
     struct hunter *x = s->x;
     const struct hunt before = x->h;
     char name[100], recording[4300];
@@ -353,25 +351,25 @@ static int make_entry(struct sharing *s, uint64_t k) {
     if (!state_has(&s->state, name)) {
         name_recording(s, k, recording, sizeof recording);
         bool directed = k <= s->directed;
-        int found = directed ? hunt_candidate(x, (size_t)k - 1) : hunt_wide(x, k - 1 - s->directed);
+        int found = directed ? hunt_candidate(x, (size_t)k - 1, err) : hunt_wide(x, k - 1 - s->directed, err);
         bool whole = found > 0 || (x->h.runs > before.runs && !(directed && hunt_over(x)));
         x->h.spent_us += clock_us(CLOCK_MONOTONIC) - begin;
-        result = found < 0 ? -1 : whole ? publish(s, k, name, schedule, &before, found > 0) : 0;
+        result = found < 0 ? -1 : whole ? publish(s, k, name, schedule, &before, found > 0, err) : 0;
     }
     free(schedule);
     return result;
 }
 
-static int make_share(struct sharing *s) {
+static int make_share(struct sharing *s, struct rf_error *err) {
     struct hunter *x = s->x;
     x->runs_max = UINT64_MAX; // the list has its own end
     for (uint64_t k = s->shard; k < s->length && !hunt_over(x); k += s->shards)
-        if (make_entry(s, k) < 0) return -1;
-    if (run_once_interrupted() || found_elsewhere(s)) return 0;
+        if (make_entry(s, k, err) < 0) return -1;
+    if (interrupted() || found_elsewhere(s)) return 0;
     char name[80];
     snprintf(name, sizeof name, "ended-%06" PRIu64 "-of-%06" PRIu64 ".json", s->shard, s->shards);
     json_t *value = json_pack("{s:o}", "stopped", report_json_text(x->h.stopped));
-    int published = state_publish(&s->state, name, value, s->err);
+    int published = state_publish(&s->state, name, value, err);
     json_decref(value);
     return published < 0 ? -1 : 0;
 }
@@ -405,21 +403,22 @@ static uint64_t *read_folder(const struct sharing *s, size_t *count, bool *ended
     return list;
 }
 
-static int add_results(struct sharing *s, const uint64_t *entries, size_t count, struct hunt_shared *shared) {
+static int add_results(struct sharing *s, const uint64_t *entries, size_t count, struct hunt_shared *shared,
+                       struct rf_error *err) {
     const char *folder = s->state.folder;
     if (hunt_json_add_result(s->x, json_object_get(s->plan, "first"), 1, folder) < 0)
-        return rf_fail(s->err, RF_CANNOT, "'%s/" PLAN "' is no plan of a hunt", folder);
+        return rf_fail(err, RF_CANNOT, "'%s/" PLAN "' is no plan of a hunt", folder);
     shared->done = 1;
     for (size_t i = 0; i < count; i++) {
         if (i && entries[i] == entries[i - 1]) continue;
         char name[100];
         json_t *value = NULL;
         free(entry_name(s, entries[i], name, sizeof name));
-        int there = state_read(&s->state, name, &value, s->err);
+        int there = state_read(&s->state, name, &value, err);
         int added = there > 0 ? hunt_json_add_result(s->x, value, entries[i] + 1, folder) : there;
         json_decref(value);
         if (there < 0) return -1;
-        if (added < 0) return rf_fail(s->err, RF_CANNOT, "'%s/%s' is no result of a hunt", folder, name);
+        if (added < 0) return rf_fail(err, RF_CANNOT, "'%s/%s' is no result of a hunt", folder, name);
         shared->done += there > 0;
     }
     return 0;
@@ -434,24 +433,25 @@ static const char *why_stopped(const struct sharing *s, const struct hunt_shared
     return x->h.found_count && !x->keep_going ? "a deadlock was found" : "runs of the list are missing";
 }
 
-// Prints what is known of the whole hunt: the exit status, -1.
-static int report_all(struct sharing *s, struct hunt_shared *shared) {
+// Puts together what is known of the whole hunt: 0 or -1.
+static int gather(struct sharing *s, struct rf_error *err) {
     struct hunter *x = s->x;
-    if (take_plan(s) < 0) return -1; // what this shard knows of its own share is in its results
+    if (take_plan(s, err) < 0) return -1; // what this shard knows of its own share is in its results
     size_t count;
     bool ended;
     uint64_t *entries = read_folder(s, &count, &ended);
-    *shared = (struct hunt_shared){.folder = s->state.folder, .length = s->length};
-    int failed = add_results(s, entries, count, shared);
+    struct hunt_shared *shown = &s->shown;
+    *shown = (struct hunt_shared){.folder = s->state.folder, .length = s->length};
+    int failed = add_results(s, entries, count, shown, err);
     free(entries);
     if (failed < 0) return -1;
-    shared->complete = s->length == UINT64_MAX ? ended : shared->done == s->length || ended;
-    x->h.shared = shared;
-    x->h.stopped = why_stopped(s, shared);
-    return hunt_report(s->args, &x->h, s->err);
+    shown->complete = s->length == UINT64_MAX ? ended : shown->done == s->length || ended;
+    x->h.shared = shown;
+    x->h.stopped = why_stopped(s, shown);
+    return 0;
 }
 
-static int run_shard(struct sharing *s, struct hunt_shared *shared) {
+static int run_shard(struct sharing *s, struct rf_error *err) {
     struct hunter *x = s->x;
     char name[4200];
     state_temporary(&s->state, name, sizeof name);
@@ -459,60 +459,35 @@ static int run_shard(struct sharing *s, struct hunt_shared *shared) {
     snprintf(x->made, sizeof x->made, "%s.schedule", x->trace);
     x->give_up = found_elsewhere;
     x->context = s;
-    int got = get_plan(s);
-    if (!got) return RF_OK; // interrupted
-    if (got < 0 || read_plan(s) < 0 || take_plan(s) < 0) return -1;
+    int got = get_plan(s, err);
+    if (got <= 0) return got;
+    if (read_plan(s, err) < 0 || take_plan(s, err) < 0) return -1;
     x->h.runs = 1; // somebody has made the first one
     if (s->length == UINT64_MAX && !x->until_us)
-        return rf_fail(s->err, RF_CANNOT, "the hunt in '%s' ends by time: give --for TIME", s->state.folder);
-    if (make_share(s) < 0) return -1;
-    return report_all(s, shared);
+        return rf_fail(err, RF_CANNOT, "the hunt in '%s' ends by time: give --for TIME", s->state.folder);
+    return make_share(s, err) < 0 || gather(s, err) < 0 ? -1 : 1;
 }
 
-static int only_report(struct sharing *s, struct hunt_shared *shared) {
-    if (read_plan(s) < 0) return -1;
-    int status = report_all(s, shared);
-    if (status != RF_OK || shared->complete) return status;
-    fflush(stdout);
-    return rf_fail(s->err, RF_CANNOT,
-                   "the hunt in '%s' is not complete: start those of its shards again that did not end",
-                   s->state.folder);
+struct sharing *sharing_new(struct hunter *x, const char *folder, uint64_t shard, uint64_t shards) {
+    struct sharing *s = calloc(1, sizeof *s);
+    rf_assert(s);
+    *s = (struct sharing){.x = x, .state.folder = folder, .shard = shard, .shards = shards};
+    return s;
 }
 
-static int read_shard(const struct cli_args *args, struct sharing *s, struct rf_error *err) {
-    const char *text = cli_value(args, "shard");
-    int used = 0;
-    s->shard = s->shards = 1;
-    if (!text) return 0;
-    bool digits = strspn(text, "0123456789/") == strlen(text);
-    if (!digits || sscanf(text, "%" SCNu64 "/%" SCNu64 "%n", &s->shard, &s->shards, &used) != 2 ||
-        text[used] || !s->shard || s->shard > s->shards || s->shards > 100000)
-        return rf_fail(err, RF_CANNOT,
-                       "bad value '%s' of '--shard': give I/N, I from 1 to N (at most 100000)", text);
-    return 0;
+int sharing_run(struct sharing *s, struct rf_error *err) {
+    return state_open(&s->state, s->state.folder, err) < 0 ? -1 : run_shard(s, err);
 }
 
-int hunt_shared(const struct cli_args *args, struct hunter *x) {
-    struct sharing s = {.x = x, .args = args, .err = x->err};
-    struct hunt_shared shared;
-    const char *folder = cli_value(args, "state");
-    if (!folder) return rf_fail(x->err, RF_CANNOT, "--shard needs --state DIR: where the shards meet");
-    if (cli_has(args, "output"))
-        return rf_fail(x->err, RF_CANNOT, "--output goes without --state: what is found is kept in '%s'",
-                       folder);
-    if (read_shard(args, &s, x->err) < 0) return -1;
-    bool ask = !args->operand_count;
-    if (ask && cli_has(args, "shard"))
-        return rf_fail(x->err, RF_CANNOT, "no program given: a shard runs one");
-    if (ask) {
-        s.state.folder = folder;
-        x->h.argv = NULL;
-    } else if (state_open(&s.state, folder, x->err) < 0) {
-        return -1;
-    }
-    int status = ask ? only_report(&s, &shared) : run_shard(&s, &shared);
-    hunt_release(&x->h); // holds strings of the plan
-    json_decref(s.plan);
-    free(s.argv);
-    return status;
+int sharing_read(struct sharing *s, struct rf_error *err) {
+    s->x->h.argv = NULL;
+    return read_plan(s, err) < 0 || gather(s, err) < 0 ? -1 : 0;
+}
+
+void sharing_free(struct sharing *s) {
+    if (!s) return;
+    hunt_release(&s->x->h);
+    json_decref(s->plan);
+    free(s->argv);
+    free(s);
 }

@@ -1,4 +1,5 @@
 #include "search/situation.h"
+#include "search/same_code.h"
 
 #include "core/lock_sites.h"
 #include "replayer/locks/kinds.h"
@@ -128,23 +129,13 @@ static char *copy(const char *text) {
     return text ? strdup(text) : NULL;
 }
 
-char *situation_trimmed(const char *text) {
-    if (!text) return NULL;
-    while (isspace((unsigned char)*text))
-        text++;
-    size_t len = strlen(text);
-    while (len && isspace((unsigned char)text[len - 1]))
-        len--;
-    return len ? strndup(text, len) : NULL;
-}
-
 // Only from the recording: the file of that name on the disk may be another build's by now.
 static char *recorded_line(struct timeline *t, const struct frame *f) {
     char name[4200];
     if (!f->file) return NULL;
     snprintf(name, sizeof name, "source:%s", f->file);
     if (!trace_blob_by_name(replay_trace(timeline_replay(t)), name)) return NULL;
-    return situation_trimmed(timeline_source_line(t, f->file, f->line));
+    return trimmed_line(timeline_source_line(t, f->file, f->line));
 }
 
 // The frames without a name in the module of the own one, within it.
@@ -300,7 +291,7 @@ static bool same_place(const struct situation_frame *f, const struct own_frame *
     size_t count = inner_of(o, inner);
     if (!g->function || strcmp(f->function, g->function) != 0 || count != f->inner_count) return false;
     return !count || (!memcmp(inner, f->inner, count * sizeof *inner) &&
-                      situation_same_file(&o->view, f->module, f->content, &m));
+                      same_file(&o->view, f->module, f->content, &m));
 }
 
 bool situation_is(const struct situation *s, struct timeline *t, const struct finding *f) {
@@ -450,7 +441,7 @@ int situation_forks(const struct situation *s, struct timeline *t, struct situat
         if (failed || !situation_stack(t, e.tid, o) || !same_place(&s->forked, o)) continue;
         looked++;
         const struct frame *f = &o->frames[o->own];
-        char *text = s->forked.text ? situation_trimmed(timeline_source_line(t, f->file, f->line)) : NULL;
+        char *text = s->forked.text ? trimmed_line(timeline_source_line(t, f->file, f->line)) : NULL;
         bool same = text && !strcmp(text, s->forked.text);
         free(text);
         if (same && !by_text) *count = 0; // those by the function alone do not count any more

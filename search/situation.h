@@ -103,33 +103,17 @@ struct situation_sites {
     char why[400]; // not "": there are none, and why
 };
 
-// Where the lock is taken, in the modules that task `tid` has at t's position.
-int situation_locate(const struct situation *s, struct timeline *t, int tid, struct situation_sites *out,
-                     struct rf_error *err);
-
 // Did task `tid`, at t's position, come from the recorded place? `lock`: what it has just taken (0: unknown). False: `why`
 // says what is different.
 bool situation_holds(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
                      int tid, uint64_t lock, char *why, size_t why_size);
-
-// The recorded lock has no name: a lock without one, but those of `but`, that another task than `forker` took at the
-// recorded place, and a child of its process, too. That may be the recorded one as well. *other 0: there is none. `at`: an
-// event at which `forker` lives. Re-executes all of the recording. 0, or -1 with *err.
-int situation_other(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
-                    int forker, uint64_t at, const uint64_t *but, size_t but_count, uint64_t *other,
-                    struct rf_error *err);
-
-// The first call in which a task may sleep that holds a lock taken at the recorded place, in that run; -1: there is none.
-// Re-executes all of the recording. 0, or -1 with *err.
-int situation_park_call(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
-                        int32_t *call, struct rf_error *err);
 
 // Does task `tid` hold the lock at `address` right after `event`? False: `why` says who does, or that it cannot be told.
 // Re-executes all of the recording. 0, or -1 with *err.
 int situation_is_held(struct timeline *t, uint64_t event, int tid, uint64_t address, bool *held, char *why,
                       size_t why_size, struct rf_error *err);
 
-// ---- shared by situation*.c
+// ---- points of the present run
 
 struct own_frame {
     struct view view;
@@ -141,12 +125,7 @@ struct own_frame {
 // The stack of `tid` with the program's own innermost frame. Its innermost line is that of the instruction before the pc:
 // the lock instruction, or the call, that has been executed. False: it has none.
 bool situation_stack(struct timeline *t, int tid, struct own_frame *out);
-// The module of the present run that has the file's very content; false: another build.
-bool situation_same_file(const struct view *v, const char *name, uint64_t content, struct module *out);
 // Is that point of a verdict, or of the lock history, the recorded place?
 bool situation_is_place(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
                         const struct finding_point *p);
-// Without the blanks around it, from malloc; NULL when nothing is left.
-char *situation_trimmed(const char *text);
-
 #endif

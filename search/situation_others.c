@@ -1,7 +1,8 @@
 // From the lock history of a run: which locks could be the recorded one, and what their holders call. A lock without a name
 // is told by the place alone that takes it, and an object of the same kind has one that is taken there, too.
+#include "search/situation_others.h"
+
 #include "replayer/locks/history.h"
-#include "search/situation.h"
 
 #include <stdlib.h>
 

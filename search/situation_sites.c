@@ -1,8 +1,10 @@
 // Where another build takes the recorded lock: the calls or lock instructions in the function of the same name, at the
 // line with the same text, else (without sources) at the nearest line.
+#include "search/situation_sites.h"
+
 #include "core/lock_sites.h"
 #include "core/path.h"
-#include "search/situation.h"
+#include "search/same_code.h"
 #include "replayer/names/unwind_module.h"
 
 #include <stdlib.h>
@@ -186,7 +188,7 @@ static bool keep_by_text(const struct situation *s, struct timeline *t, struct c
     if (!s->acquired.text) return false;
     for (size_t i = 0; i < list->count; i++) {
         const struct candidate c = list->v[i];
-        char *text = situation_trimmed(timeline_source_line(t, c.file, c.line));
+        char *text = trimmed_line(timeline_source_line(t, c.file, c.line));
         *read |= text != NULL;
         if (text && !strcmp(text, s->acquired.text)) {
             list->v[kept++] = c;
@@ -248,22 +250,11 @@ static void add_sites(const struct candidates *list, const struct module *m,
         }
 }
 
-// The module of the present run that has the file's very content; false: another build.
-bool situation_same_file(const struct view *v, const char *name, uint64_t content, struct module *out) {
-    if (!name || !content) return false;
-    for (size_t i = 0; i < v->map_count; i++) {
-        const struct view_map *map = &v->maps[i];
-        if (!map->blob || !(map->prot & PROT_EXEC) || strcmp(base_name(map->name), name) != 0) continue;
-        if (module_at(v, map->start, out) && XXH3_64bits(out->image, out->size) == content) return true;
-    }
-    return false;
-}
-
 static void locate_in_library(const struct situation *s, struct timeline *t, const struct view *v,
                               struct situation_sites *out) {
     const struct situation_instruction *at = &s->instruction;
     struct module m;
-    if (at->size && situation_same_file(v, at->module, at->content, &m)) {
+    if (at->size && same_file(v, at->module, at->content, &m)) {
         out->sites[out->site_count++] = place_of(&m, at->offset + m.bias);
     }
     // The recorded holder had to wait for the lock itself: without a wait another instruction takes it.
@@ -335,8 +326,7 @@ int situation_locate(const struct situation *s, struct timeline *t, int tid, str
     memset(out, 0, sizeof *out);
     if (replay_view(timeline_replay(t), tid, &v, err) < 0) return -1;
     const char *function = s->acquired.function;
-    if (s->acquired.inner_count &&
-        !situation_same_file(&v, s->acquired.module, s->acquired.content, &c.module)) {
+    if (s->acquired.inner_count && !same_file(&v, s->acquired.module, s->acquired.content, &c.module)) {
         snprintf(out->why, sizeof out->why,
                  "%.100s is another build, and the function in it that took the lock has no name",
                  s->acquired.module);

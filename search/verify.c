@@ -1,12 +1,17 @@
 // refork verify: the recorded deadlock's situation, forced on another build. Run 1 is the program as it is: it shows
 // the modules and the forks; the lock's site is found in them, and each further run is one with the fork gate.
-#include "cli/cli.h"
-#include "search/run_once.h"
+#include "search/verify.h"
+
 #include "core/path.h"
+#include "core/printable.h"
 #include "replayer/report/text.h"
-#include "search/situation.h"
 #include "replayer/session/session.h"
 #include "replayer/session/sources.h"
+#include "search/progress.h"
+#include "search/run_once.h"
+#include "search/situation.h"
+#include "search/situation_others.h"
+#include "search/situation_sites.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -17,8 +22,6 @@ enum {
     EXTRA_TRIES = 12, // runs beyond those wanted, that may miss the situation; once more for `after-call`
     HITS = 6,         // acquires tried, when another one was met
     LOCK_SIZE = 16,   // futex words of a lock are within it
-    DEFAULT_RUNS = 3,
-    DEFAULT_TIMEOUT = 60,
 };
 
 // How the situation is made, in the order of the attempts.
@@ -45,14 +48,12 @@ enum outcome {
 };
 
 struct verify {
-    const struct cli_args *args;
-    char *const *program;
-    char path[4096]; // of the present run's recording
+    const struct verify_options *o;
+    FILE *out;
     struct situation situation;
     struct situation_sites sites;
     struct situation_fork forks[SITUATION_FORKS];
     size_t fork_count;
-    uint64_t runs, timeout_ms;
     uint64_t made, tries, forced; // runs made, with the gate, and that reached the situation
     uint64_t tries_max;
     bool park_searched;         // for the call at which the holder can be parked
@@ -80,7 +81,8 @@ static int read_situation(struct verify *v, const char *path, struct rf_error *e
     const struct verdict *verdict;
     if (session_open(path, &s, err) < 0) return -1;
     struct timeline *t = session_timeline(s);
-    cli_progress_begin(t);
+    struct progress p;
+    progress_begin(&p, t);
     int failed = session_verdict(s, &verdict, err);
     struct rf_error first = {0};
     bool read = false;
@@ -96,7 +98,7 @@ static int read_situation(struct verify *v, const char *path, struct rf_error *e
         else
             rf_fail(err, RF_CANNOT, "there is no deadlock in '%s': nothing to verify", path);
     }
-    cli_progress_end(t);
+    progress_end(&p, t);
     session_close(s);
     return failed;
 }
@@ -108,17 +110,18 @@ static int explain_hang(struct verify *v, bool *same, struct rf_error *err) {
     struct session *s;
     const struct verdict *verdict;
     *same = false;
-    if (session_open(v->path, &s, err) < 0) return -1;
+    if (session_open(v->o->output, &s, err) < 0) return -1;
     struct timeline *t = session_timeline(s);
-    cli_progress_begin(t);
+    struct progress p;
+    progress_begin(&p, t);
     int failed = session_verdict(s, &verdict, err);
     if (!failed) {
-        report_text(stdout, verdict, timeline_source_line, t);
-        failed = sources_attach(v->path, verdict, err);
+        report_text(v->out, verdict, timeline_source_line, t);
+        failed = sources_attach(v->o->output, verdict, err);
     }
     for (size_t i = 0; !failed && i < verdict->count && !*same; i++)
         *same = situation_is(&v->situation, t, &verdict->findings[i]);
-    cli_progress_end(t);
+    progress_end(&p, t);
     session_close(s);
     return failed;
 }
@@ -205,9 +208,10 @@ static int check_others(struct verify *v, struct timeline *t, const struct gate_
 static int check_situation(struct verify *v, const struct gate_plan *gate, const struct gate_outcome *g,
                            bool *same, struct rf_error *err) {
     struct timeline *t;
-    if (timeline_open(v->path, &t, err) < 0) return -1;
+    if (timeline_open(v->o->output, &t, err) < 0) return -1;
     char why[500];
-    cli_progress_begin(t);
+    struct progress p;
+    progress_begin(&p, t);
     int failed = timeline_seek(t, g->acquired, err);
     *same = !failed && situation_holds(&v->situation, &v->sites, t, g->parked, g->lock, why, sizeof why);
     if (*same && gate->parks_after_call)
@@ -216,7 +220,7 @@ static int check_situation(struct verify *v, const struct gate_plan *gate, const
     if (!failed && !*same) snprintf(v->why, sizeof v->why, "%s", why);
     if (!failed && *same && gate->stage >= GATE_AFTER_ACQUIRE) failed = check_fork(v, t, g, same, err);
     if (!failed && *same) failed = check_others(v, t, g, same, err);
-    cli_progress_end(t);
+    progress_end(&p, t);
     timeline_close(t);
     return failed;
 }
@@ -225,7 +229,7 @@ static int check_situation(struct verify *v, const struct gate_plan *gate, const
 static int check_forker(struct verify *v, const struct gate_outcome *g, bool *other, struct rf_error *err) {
     struct timeline *t;
     *other = false;
-    if (timeline_open(v->path, &t, err) < 0) return -1;
+    if (timeline_open(v->o->output, &t, err) < 0) return -1;
     int failed = timeline_seek(t, timeline_last(t), err);
     const struct replay_task *parked = failed ? NULL : replay_task_find(timeline_replay(t), g->parked);
     for (uint64_t n = g->taken; parked && !failed && !*other && n <= timeline_last(t); n++) {
@@ -256,10 +260,10 @@ static int run(struct verify *v, const struct gate_plan *gate, struct run_once_r
                struct rf_error *err) {
     struct schedule schedule = {0};
     if (gate) schedule.gate = *gate;
-    const struct run_once once = {.argv = v->program,
-                                  .output = v->path,
+    const struct run_once once = {.argv = v->o->argv,
+                                  .output = v->o->output,
                                   .schedule = gate ? &schedule : NULL,
-                                  .timeout_ms = v->timeout_ms};
+                                  .timeout_ms = v->o->timeout_ms};
     v->made++;
     return run_once(&once, result, err);
 }
@@ -269,10 +273,11 @@ static int find_park_call(struct verify *v, struct rf_error *err) {
     struct timeline *t;
     if (v->situation.park_call >= 0 || v->park_searched) return 0;
     v->park_searched = true;
-    if (timeline_open(v->path, &t, err) < 0) return -1;
-    cli_progress_begin(t);
+    if (timeline_open(v->o->output, &t, err) < 0) return -1;
+    struct progress p;
+    progress_begin(&p, t);
     int failed = situation_park_call(&v->situation, &v->sites, t, &v->situation.park_call, err);
-    cli_progress_end(t);
+    progress_end(&p, t);
     timeline_close(t);
     return failed;
 }
@@ -321,11 +326,11 @@ static int try_gate(struct verify *v, const struct gate_plan *gate, uint64_t *ac
     if (run(v, gate, &r, err) < 0) return -1;
     int outcome = judge(v, gate, &r, err);
     if (outcome < 0) return -1;
-    cli_say(stdout, "run %" PRIu64 ": %s\n", v->made,
-            outcome == HANGS      ? "forced, and it hangs"
-            : outcome >= KEPT_OFF ? v->fine
-                                  : v->why);
-    fflush(stdout);
+    print_clean(v->out, "run %" PRIu64 ": %s\n", v->made,
+                outcome == HANGS      ? "forced, and it hangs"
+                : outcome >= KEPT_OFF ? v->fine
+                                      : v->why);
+    fflush(v->out);
     *acquires = r.record.gate.acquires;
     if (outcome == FINE) count(v, r.record.gate.verdict, 1);
     return outcome;
@@ -362,7 +367,7 @@ static void make_plan(const struct verify *v, size_t site, const struct situatio
 }
 
 static bool enough(const struct verify *v) {
-    return v->forced >= v->runs || v->tries >= v->tries_max;
+    return v->forced >= v->o->runs || v->tries >= v->tries_max;
 }
 
 static bool goes_on(const struct verify *v, int outcome) {
@@ -442,11 +447,11 @@ static int force(struct verify *v, struct rf_error *err) {
     rf_assert(from);
     struct gate_plan good = {.given = false};
     int outcome = MISSED;
-    v->tries_max = v->runs + EXTRA_TRIES;
+    v->tries_max = v->o->runs + EXTRA_TRIES;
     for (size_t i = 0; i < sizeof ways / sizeof *ways && !good.given; i++) {
         const struct way *way = &ways[i];
         bool first = i && way->stage == GATE_AFTER_CALL && ways[i - 1].stage != GATE_AFTER_CALL;
-        if (first) v->tries_max = v->tries + v->runs + EXTRA_TRIES;
+        if (first) v->tries_max = v->tries + v->o->runs + EXTRA_TRIES;
         if (way->parks && way->stage == GATE_BEFORE_PREPARE && !v->needed) continue;
         if (!goes_on(v, outcome)) continue;
         if (way->parks && find_park_call(v, err) < 0) outcome = -1;
@@ -466,8 +471,9 @@ static int run_plain(struct verify *v, struct rf_error *err) {
     uint64_t total;
     if (run(v, NULL, &r, err) < 0) return -1;
     if (r.record.stuck) return HANGS;
-    if (timeline_open(v->path, &t, err) < 0) return -1;
-    cli_progress_begin(t);
+    if (timeline_open(v->o->output, &t, err) < 0) return -1;
+    struct progress p;
+    progress_begin(&p, t);
     int failed =
         situation_forks(&v->situation, t, v->forks, &v->fork_count, &total, v->why, sizeof v->why, err);
     if (!failed && v->fork_count) {
@@ -475,18 +481,18 @@ static int run_plain(struct verify *v, struct rf_error *err) {
         if (!failed) failed = situation_locate(&v->situation, t, v->forks[0].tid, &v->sites, err);
         if (!failed && v->sites.why[0]) snprintf(v->why, sizeof v->why, "%s", v->sites.why);
     }
-    cli_progress_end(t);
+    progress_end(&p, t);
     timeline_close(t);
     if (failed) return -1;
     v->gone = !v->fork_count || v->sites.why[0];
     const char *end = r.timed_out ? "the time is up" : r.record.signaled ? "it ends by a signal" : "it ends";
-    cli_say(stdout, "run %" PRIu64 ": as it is: %s", v->made, end);
+    print_clean(v->out, "run %" PRIu64 ": as it is: %s", v->made, end);
     if (!v->gone) {
         const char *lock = v->situation.lock[0] ? v->situation.lock : "the lock";
-        cli_say(stdout, "; the fork is made, and %s may be taken at %s", lock, v->sites.how);
+        print_clean(v->out, "; the fork is made, and %s may be taken at %s", lock, v->sites.how);
     }
-    cli_say(stdout, "\n");
-    fflush(stdout);
+    print_clean(v->out, "\n");
+    fflush(v->out);
     return MISSED;
 }
 
@@ -495,106 +501,53 @@ static int run_plain(struct verify *v, struct rf_error *err) {
 static int hangs(struct verify *v, struct rf_error *err) {
     bool same;
     if (explain_hang(v, &same, err) < 0) return -1;
-    cli_say(stdout, "\n%s: the recording is in '%s'\n",
-            same ? "it still hangs" : "another deadlock than the recorded one", v->path);
+    print_clean(v->out, "\n%s: the recording is in '%s'\n",
+                same ? "it still hangs" : "another deadlock than the recorded one", v->o->output);
     return RF_DEADLOCK;
 }
 
 static int not_reached(const struct verify *v) {
-    cli_say(stdout, "the situation could not be reached: %s\n", v->why);
-    if (!v->gone || !cli_has(v->args, "gone-is-fixed")) return RF_CANNOT;
-    cli_say(stdout, "taken for fixed (--gone-is-fixed)\n");
+    print_clean(v->out, "the situation could not be reached: %s\n", v->why);
+    if (!v->gone || !v->o->gone_is_fixed) return RF_CANNOT;
+    print_clean(v->out, "taken for fixed (--gone-is-fixed)\n");
     return RF_OK;
 }
 
-static int verify(struct verify *v, struct rf_error *err) {
+static int force_and_tell(struct verify *v, struct rf_error *err) {
     int outcome = run_plain(v, err);
     if (outcome == MISSED && !v->gone) outcome = force(v, err);
     if (outcome < 0) return -1;
     if (outcome == HANGS) return hangs(v, err);
-    if (!cli_has(v->args, "output")) unlink(v->path);
+    if (!v->o->keep) unlink(v->o->output);
     if (!v->forced) return not_reached(v);
-    cli_say(stdout, "fixed: the situation was forced %" PRIu64 " time%s and the child went on", v->forced,
-            v->forced == 1 ? "" : "s");
+    print_clean(v->out, "fixed: the situation was forced %" PRIu64 " time%s and the child went on", v->forced,
+                v->forced == 1 ? "" : "s");
     const char *begin = " (";
     for (int i = 0; i < GATE_VERDICTS; i++) {
         if (!v->seen[i]) continue;
-        cli_say(stdout, "%s%s: %" PRIu64, begin, gate_verdict_name((enum gate_verdict)i), v->seen[i]);
+        print_clean(v->out, "%s%s: %" PRIu64, begin, gate_verdict_name((enum gate_verdict)i), v->seen[i]);
         begin = ", ";
     }
-    cli_say(stdout, ")\n");
+    print_clean(v->out, ")\n");
     return RF_OK;
 }
 
-static int prepare(struct verify *v, const struct cli_args *args, struct rf_error *err) {
-    uint64_t seconds = DEFAULT_TIMEOUT;
-    v->runs = DEFAULT_RUNS;
-    if (args->operand_count < 2)
-        return rf_fail(err, RF_CANNOT,
-                       "no program given: usage: refork verify [OPTION...] FILE -- PROGRAM [ARG...]");
-    v->program = args->operands + 1;
-    if (!v->program[0][0]) return rf_fail(err, RF_CANNOT, "empty program name ''");
-    if (cli_number(args, "runs", 1, 1000, &v->runs, err) < 0 ||
-        cli_number(args, "timeout", 1, 86400, &seconds, err) < 0)
-        return -1;
-    v->timeout_ms = seconds * 1000;
-    if (cli_has(args, "output")) {
-        snprintf(v->path, sizeof v->path, "%s", cli_value(args, "output"));
-        if (!access(v->path, F_OK) && !access(args->operands[0], F_OK)) {
-            char *a = realpath(v->path, NULL), *b = realpath(args->operands[0], NULL);
-            bool same = a && b && !strcmp(a, b);
-            free(a);
-            free(b);
-            if (same)
-                return rf_fail(err, RF_CANNOT,
-                               "'%s' is the recording to be verified: name another file with -o", v->path);
-        }
-        return 0;
-    }
-    return cli_new_trace(v->program[0], v->path, sizeof v->path, err);
-}
-
-static int run_verify(const struct cli_args *args, struct rf_error *err) {
+int verify(const struct verify_options *o, FILE *out, struct rf_error *err) {
     struct verify *v = calloc(1, sizeof *v);
     rf_assert(v);
-    v->args = args;
+    v->o = o;
+    v->out = out;
     int status = -1;
-    if (prepare(v, args, err) == 0 && read_situation(v, args->operands[0], err) == 0) {
+    if (read_situation(v, o->input, err) == 0) {
         char taken[400], forked[400];
         describe(&v->situation.acquired, taken, sizeof taken);
         describe(&v->situation.forked, forked, sizeof forked);
-        cli_say(stdout, "recorded: %s, taken in %s, held at the fork in %s\n",
-                v->situation.lock[0] ? v->situation.lock : "a lock", taken, forked);
-        fflush(stdout);
-        run_once_begin();
-        status = verify(v, err);
-        run_once_end();
+        print_clean(out, "recorded: %s, taken in %s, held at the fork in %s\n",
+                    v->situation.lock[0] ? v->situation.lock : "a lock", taken, forked);
+        fflush(out);
+        status = force_and_tell(v, err);
         situation_release(&v->situation);
     }
     free(v);
-    // `git bisect run` takes any other status below 128 for a bad commit: one that cannot be built, say, is to be skipped.
-    if (status < 0) err->status = RF_CANNOT;
     return status;
 }
-
-static const struct cli_option verify_options[] = {
-    {"runs", 0, "N", "force the situation N times (3)"},
-    {"timeout", 0, "S", "end each run after S seconds (60)"},
-    {"output", 'o', "FILE", "keep the last run's recording in FILE (else one that hangs: PROGRAM.refork)"},
-    {"gone-is-fixed", 0, NULL, "exit with 0 when the lock's site or the fork is not in the program any more"},
-    {0},
-};
-
-const struct cli_command command_verify = {
-    .name = "verify",
-    .operands = "FILE -- PROGRAM [ARG...]",
-    .summary = "Force a recorded deadlock's situation on another build: fixed or not",
-    .details =
-        "The lock is taken by the same function and line, and held over the same fork; both are found by\n"
-        "symbol and source line. PROGRAM's input is empty, its output dropped.\n\n"
-        "Exit status, as 'git bisect run' wants it: 0 the situation was forced and the child went on;\n"
-        "120 it still hangs (the recording is kept), or in another deadlock; 125 the situation could\n"
-        "not be reached, or refork failed: the reason is told.\n",
-    .options = verify_options,
-    .run = run_verify,
-};

@@ -555,3 +555,11 @@ void pct_priorities(uint64_t seed, uint64_t n, uint64_t depth, uint64_t *priorit
         priority[k] = depth + i;
     }
 }
+
+int schedule_save(const char *path, const struct schedule *s, struct rf_error *err) {
+    FILE *out = fopen(path, "we");
+    if (out) schedule_write(out, s);
+    bool failed = !out || ferror(out);
+    if (out && fclose(out)) failed = true;
+    return failed ? rf_fail_errno(err, RF_CANNOT, "could not write the schedule '%s'", path) : 0;
+}

@@ -111,6 +111,8 @@ int schedule_read(const char *path, struct schedule *out, struct rf_error *err);
 void schedule_release(struct schedule *s);
 // Writes the text that schedule_parse reads back.
 void schedule_write(FILE *out, const struct schedule *s);
+// ... to the file `path`.
+int schedule_save(const char *path, const struct schedule *s, struct rf_error *err);
 // The number of a place in s->stint_places, where it is put if it is not there yet; 0: there is no room.
 uint32_t schedule_stint_place(struct schedule *s, const struct stint_place *p);
 // Parses a place ("libc.so.6+0x1234"); false: none.

@@ -1,6 +1,7 @@
 #include "replayer/report/lines.h"
 
 #include "core/error.h"
+#include "core/printable.h"
 #include "replayer/names/stack.h"
 
 #include <stdarg.h>
@@ -12,28 +13,6 @@ enum {
     GO_ON = 10,         // indent of a frame's further lines
     NAME_COLUMNS = 400, // of a function; the JSON has all
 };
-
-// Bytes of the UTF-8 character at `c`, 0: it is none. To a terminal that knows no UTF-8, stray bytes are controls.
-static size_t utf8_length(const unsigned char *c) {
-    size_t len = *c < 0xc2 ? 0 : *c < 0xe0 ? 2 : *c < 0xf0 ? 3 : *c < 0xf5 ? 4 : 0;
-    for (size_t i = 1; i < len; i++)
-        if ((c[i] & 0xc0) != 0x80) return 0;
-    return len;
-}
-
-void report_clean(char *text) {
-    for (unsigned char *c = (unsigned char *)text; *c;) {
-        size_t len = *c < 0x80 ? 1 : utf8_length(c);
-        bool c1 = len == 2 && c[0] == 0xc2 && c[1] < 0xa0;
-        if (*c < ' ' || *c == 127)
-            *c = *c == '\t' ? ' ' : '?';
-        else if (c1)
-            c[0] = c[1] = '?';
-        else if (!len)
-            *c = '?';
-        c += len ? len : 1;
-    }
-}
 
 static bool begins(char c) { // a character; bytes that go on with one do not count
     return ((unsigned char)c & 0xc0) != 0x80;
@@ -74,7 +53,7 @@ void report_wrap(FILE *out, int indent, const char *format, ...) {
     if (length < 0) return;
     char *save = NULL;
     for (char *paragraph = strtok_r(text, "\n", &save); paragraph; paragraph = strtok_r(NULL, "\n", &save)) {
-        report_clean(paragraph);
+        printable(paragraph);
         const size_t digits = strspn(paragraph, "0123456789");
         const int hang = digits && !strncmp(paragraph + digits, ". ", 2) ? (int)digits + 2 : 0; // of a list
         int left = indent;
@@ -186,7 +165,7 @@ static char *frame_name(const struct frame *f) {
     rf_assert(n >= 0);
     if (f->function && report_columns(name) > room) drop_arguments(name);
     if (f->function && report_columns(name) > room) drop_parameters(name);
-    report_clean(name);
+    printable(name);
     size_t most = fitting(name, NAME_COLUMNS);
     if (name[most]) memcpy(name + most - 3, "...", 4);
     char *whole;
@@ -206,7 +185,7 @@ static char *frame_place(const struct frame *f, size_t hidden) {
     else
         n = asprintf(&place, "%s", inside);
     rf_assert(n >= 0);
-    report_clean(place);
+    printable(place);
     return place;
 }
 
@@ -241,7 +220,7 @@ void report_frame(FILE *out, const struct frame *f, size_t number, size_t hidden
 void report_source(FILE *out, int line, const char *text) {
     char *copy = strdup(text + strspn(text, " \t"));
     rf_assert(copy);
-    report_clean(copy);
+    printable(copy);
     size_t used = (size_t)fprintf(out, "      %6d | ", line), room = REPORT_COLUMNS - used;
     if (report_columns(copy) > room)
         fprintf(out, "%.*s...\n", (int)fitting(copy, room - 3), copy);

@@ -9,9 +9,6 @@
 
 #define REPORT_COLUMNS 80
 
-// Names come from the recorded program: an escape sequence among them must not reach the terminal.
-void report_clean(char *text);
-
 // Columns of a text in UTF-8, each character one.
 size_t report_columns(const char *text);
 

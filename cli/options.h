@@ -1,0 +1,29 @@
+// Command lines, as getopt_long reads them.
+#ifndef REFORK_CLI_OPTIONS_H
+#define REFORK_CLI_OPTIONS_H
+
+#include "cli/command.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+// 1 parsed, 0 --help was given, -1 *err. `commands`: all of them, for args->commands.
+int cli_parse(const struct cli_command *command, const struct cli_command *const *commands, int argc,
+              char **argv, struct cli_args *args, struct rf_error *err);
+bool cli_has(const struct cli_args *args, const char *option);
+// The value of the last `option` given, NULL if none.
+const char *cli_value(const struct cli_args *args, const char *option);
+// The value of `option` as a number in [min, max]; *out stays as it was when the option was not given.
+int cli_number(const struct cli_args *args, const char *option, uint64_t min, uint64_t max, uint64_t *out,
+               struct rf_error *err);
+// Opens the file that --log names for writing, "-" is stderr: *out stays NULL when the option was not given.
+int cli_log(const struct cli_args *args, FILE **out, struct rf_error *err);
+// At most `max` operands.
+int cli_at_most(const struct cli_args *args, int max, struct rf_error *err);
+
+// The option that every command has.
+extern const struct cli_option cli_help_option;
+// May its value be left out?
+bool cli_option_optional(const struct cli_option *option);
+
+#endif
