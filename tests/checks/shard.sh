@@ -106,8 +106,8 @@ wait $second || fail "the second shard: $(cat two.err two.json)"
 merged 125 slow
 grep -q "the hunt in 'slow' is not complete" stderr || fail "half of the list: $(cat stderr)"
 json '.list == {state: "slow", done: 6, length: 12, complete: false} and .deadlock == false'
-# In the middle of its share: the runs that it has made stay made.
-rm go
+# In the middle of its share: the runs that it has made stay made. What the first one left half done must not be taken for its own.
+rm -f go slow/tmp-*
 "${as_clean[@]}" "$refork" "${slow[@]}" --shard 1/2 --before '[ ! -e slow/run-000006-* ] || rm -f go' -- ./slow.sh >one.json 2>one.err </dev/null &
 first=$!
 until_true sh -c 'ls slow/tmp-*.refork' >/dev/null 2>&1 || fail "the share is not begun: $(ls slow; cat one.err)"
