@@ -1,6 +1,6 @@
 // A process-shared mutex: a child takes it and ends. Nobody is left who could give it back, and main wants it.
 //
-// expect: orphaned-lock lockkind=pthread_mutex holder=shared_mutex_en acquired=take_table/pthread_mutex_lock
+// expect: dead-holder lockkind=pthread_mutex holder=shared_mutex_en acquired=take_table/pthread_mutex_lock
 //     waiting=take_table/pthread_mutex_lock
 // status: 120
 #include "samples/stage.h"

@@ -10,6 +10,7 @@
 #   waker, gone     a name among `wakers`, among `vanished`
 #   destructors, keys    of one of the `vanished`
 #   local, localmodule   a name, and a module, among its thread_local data
+#   ended, endedby  how the holder ended: the signal's name, else exited, exec, thread_ended; the name of who sent it
 #   allocated       FUNCTION of the allocator and the top of its stack, as in malloc:make_queue
 #   acquired, waiting, fork    the top of that stack: OWN or OWN/CALLED, where OWN is the innermost function of the own source
 #                   and CALLED what it called there, a function of a library. Without a source of its own: F,G...: these
@@ -44,6 +45,8 @@ def meets($all; $key; $v):
     elif $key == "keys" then any(.vanished[]?; .keys | matches($v))
     elif $key == "local" then any(.vanished[]?.thread_locals[]?; .name | matches($v))
     elif $key == "localmodule" then any(.vanished[]?.thread_locals[]?; .module | matches($v))
+    elif $key == "ended" then .holder_end | (.signal_name // .how) | matches($v)
+    elif $key == "endedby" then .holder_end.by.name | matches($v)
     elif $key == "allocated" then
         .lock.allocated as $a | ($v | split(":")) as $want | $a != null and ($a.function | matches($want[0])) and ($a | stack($want[1]))
     elif $key == "acquired" then .acquired | stack($v)

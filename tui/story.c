@@ -213,6 +213,10 @@ static void heading(struct tui_model *m, size_t index, const struct finding *f) 
         say(line, "CRASH (%s): process %d dies in what %s was changing at the fork", sure, f->waiter.pid,
             holder);
         break;
+    case FINDING_DEAD_HOLDER:
+        say(line, "DEADLOCK (%s): process %d waits for ever for %s; its holder, %s, has ended", sure,
+            f->waiter.pid, lock, f->holder.tid || !f->waker_count ? holder : "a process");
+        break;
     case FINDING_UNKNOWN_WAIT:
         say(line, "STUCK (%s): %s waits for ever; the cause is not known to this version", sure, who);
         break;

@@ -83,6 +83,7 @@ static void copy_space(struct space *to, const struct space *from) {
     memcpy(to->maps, from->maps, from->map_count * sizeof *to->maps);
     to->loaded = NULL;
     to->watched = false;
+    to->watch_count = 0;
     planted_copy(to, from);
 }
 

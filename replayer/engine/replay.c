@@ -148,6 +148,27 @@ bool replay_space_read(struct replay *r, uint32_t space, uint64_t address, void 
     return s && space_read(s, address, buffer, len);
 }
 
+bool replay_shared_read(struct replay *r, uint64_t identity, uint64_t offset, void *buffer, size_t len) {
+    for (size_t i = 0; i < r->object_count; i++)
+        if (r->objects[i].identity == identity)
+            return pread(r->objects[i].fd, buffer, len, (off_t)offset) == (ssize_t)len;
+    return false;
+}
+
+bool replay_shared_mapped(struct replay *r, uint32_t space, uint64_t identity, uint64_t offset,
+                          uint64_t *address) {
+    const struct space *s = space_by_id(r, space);
+    for (size_t i = 0; s && i < s->map_count; i++) {
+        const struct space_map *m = &s->maps[i];
+        if (m->identity != identity || offset < m->v.offset ||
+            offset - m->v.offset >= m->v.end - m->v.start)
+            continue;
+        *address = m->v.start + (offset - m->v.offset);
+        return true;
+    }
+    return false;
+}
+
 bool replay_space_shared(struct replay *r, uint32_t space, uint64_t address, uint64_t *identity,
                          uint64_t *offset) {
     const struct space *s = space_by_id(r, space);

@@ -57,6 +57,11 @@ bool replay_space_read(struct replay *r, uint32_t space, uint64_t address, void 
 // Is `address` in memory that processes share? Then they have the same object and offset.
 bool replay_space_shared(struct replay *r, uint32_t space, uint64_t address, uint64_t *identity,
                          uint64_t *offset);
+// Where the space has mapped that object's offset; false: nowhere.
+bool replay_shared_mapped(struct replay *r, uint32_t space, uint64_t identity, uint64_t offset,
+                          uint64_t *address);
+// Reads such memory at the replay's position; false: nobody has mapped it yet.
+bool replay_shared_read(struct replay *r, uint64_t identity, uint64_t offset, void *buffer, size_t len);
 // The id of the address space of `tid`, 0: it does not live.
 uint32_t replay_space_of(const struct replay *r, int tid);
 

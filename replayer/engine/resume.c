@@ -60,6 +60,7 @@ static int step_string(struct replay *r, struct vtask *v, int length, int *statu
 
 int vtask_resume(struct replay *r, struct vtask *v, bool one, int *status, struct rf_error *err) {
     uint8_t code[CODE_LONGEST];
+    watch_before_run(r, v);
     if (!one) return resume(v, false, 0, status, err);
     tracee_read_code(v->space->pid, v->space->mem_fd, v->pub.regs.rip, code);
     int length = code_repeats(code, sizeof code);

@@ -27,6 +27,8 @@ struct loop_site;
 struct replay;
 struct vtask;
 
+enum { WATCH_PLACES = 3 }; // debug registers; the fourth one is tracee_stop_at's
+
 struct space {
     int refs; // virtual tasks
     uint32_t id;
@@ -37,7 +39,9 @@ struct space {
     size_t map_count, map_room;
     uint64_t brk; // 0: unknown yet
     uint64_t stack_limit;
-    bool watched;           // debug registers are set
+    bool watched;           // debug registers are set:
+    uint64_t watch_at[WATCH_PLACES];
+    int watch_count;
     struct planted *breaks; // memory.h: sorted by address
     size_t break_count, break_room;
     uint64_t breaks_of;      // whose they are: a generation

@@ -34,7 +34,7 @@ static int write_mem(struct replay *r, const struct event *e, struct vtask *v, s
         return rf_fail(err, RF_BAD_TRACE, "event %llu writes to refork's own page",
                        (unsigned long long)e->number);
     if (space_poke(s, address, p->data, p->len)) {
-        if (r->watch.address && s->id == r->watch.space) watch_kernel_write(r, v, address, p->len);
+        if (r->watch.on) watch_kernel_write(r, v, s, address, p->len);
         return 0;
     }
     return diverged(err, e, v, "%zu bytes at 0x%llx were written in the recording and cannot be in replay",

@@ -19,11 +19,17 @@ struct watch_hit {
 typedef void (*watch_callback)(void *context, struct replay *r, const struct watch_hit *hit);
 int replay_watch(struct replay *r, int tid, uint64_t address, int len, watch_callback hit, void *context,
                  struct rf_error *err);
+// The same for a word of memory that processes share (as replay_space_shared tells it), in all address spaces that map
+// it, now or later.
+int replay_watch_shared(struct replay *r, uint64_t identity, uint64_t offset, int len, watch_callback hit,
+                        void *context, struct rf_error *err);
 // Reports writes that change nothing, too, until the next replay_watch.
 void replay_watch_all_writes(struct replay *r);
 
 struct watch {
-    uint64_t address;
+    bool on, shared;
+    uint64_t address;  // of shared memory: offset in the object
+    uint64_t identity; // of that
     int len;
     uint32_t space; // id
     uint64_t value;
@@ -37,7 +43,10 @@ struct space;
 struct vtask;
 void watch_arm(struct replay *r, struct space *s);
 void watch_hit_now(struct replay *r, struct vtask *v); // the CPU says that it wrote, or it may have written
-void watch_kernel_write(struct replay *r, struct vtask *v, uint64_t address, size_t len);
+// v is about to run: memory that processes share may have been mapped, or changed by no instruction.
+void watch_before_run(struct replay *r, struct vtask *v);
+// v's event wrote into the space s.
+void watch_kernel_write(struct replay *r, struct vtask *v, struct space *s, uint64_t address, size_t len);
 void watch_forked(struct replay *r, struct space *from, struct space *to);
 
 #endif

@@ -58,6 +58,9 @@ struct lock_ref {
     bool in_libc;   // the lock is private to libc
     uint64_t base;  // of the lock object; 0: none
     uint64_t word;  // the state word that is watched, 4 bytes
+    // In memory that processes share: the state word's place there, the same for all of them.
+    bool shared;
+    uint64_t identity, offset;
 };
 
 // What the task waits for, that is in futex(args) with this stack and stack pointer. Reads memory through v.

@@ -176,6 +176,24 @@ static json_t *held_json(const struct held_lock *l, bool *ok) {
     return o;
 }
 
+static json_t *end_json(const struct finding_end *e, bool *ok) {
+    static const char *const how[] = {
+        [END_EXITED] = "exited", [END_KILLED] = "killed", [END_EXEC] = "exec", [END_THREAD] = "thread ended"};
+    char name[32] = "";
+    if (!e->event) return json_null();
+    const char *signal = e->how == END_KILLED ? sigabbrev_np(e->value) : NULL;
+    if (signal) snprintf(name, sizeof name, "SIG%s", signal);
+    json_t *o = json_object();
+    put(o, "event", number(e->event), ok);
+    put(o, "how", json_string(how[e->how]), ok);
+    put(o, "status", e->how == END_EXITED ? json_integer(e->value) : json_null(), ok);
+    put(o, "signal", e->how == END_KILLED ? json_integer(e->value) : json_null(), ok);
+    put(o, "signal_name", report_json_text(name), ok);
+    put(o, "by", task_json(&e->by, ok), ok);
+    put(o, "by_event", number(e->by_event), ok);
+    return o;
+}
+
 static json_t *finding_json(const struct verdict *v, const struct finding *f, bool *ok) {
     json_t *o = json_object(), *cycle = json_array(), *vanished = json_array();
     put(o, "kind", json_string(finding_kind_name(f->kind)), ok);
@@ -202,6 +220,7 @@ static json_t *finding_json(const struct verdict *v, const struct finding *f, bo
     put(o, "vanished", vanished, ok);
     put(o, "initialised", point_json(&f->initialised, ok), ok);
     put(o, "signal", number((uint64_t)f->signal), ok);
+    put(o, "holder_end", end_json(&f->end, ok), ok);
     put(o, "reason", report_json_text(f->reason), ok);
     put(o, "advice", report_json_text(f->advice), ok);
     return o;

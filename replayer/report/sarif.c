@@ -45,6 +45,11 @@ static const struct rule {
      "Take the locks in one order everywhere. fork() has no part in it."},
     {"torn-data", "TornData", "A child crashed in data that a vanished thread was changing at the fork.",
      "The lock was made free in the child, but what it protects was half changed. Use posix_spawn."},
+    {"dead-holder", "DeadHolder",
+     "A task waits for a lock whose holder was killed, or ended, without giving it back.",
+     "A robust mutex (PTHREAD_MUTEX_ROBUST) tells the next one; rwlocks, semaphores and conditions have "
+     "nothing like "
+     "it: whoever starts the processes has to end them all and make the lock anew."},
     {"unexplained-wait", "UnexplainedWait", "A task waits for ever; why is not known.", "See the stack."},
 };
 

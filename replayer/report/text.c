@@ -123,6 +123,33 @@ static void print_parties(struct report *r, const struct finding_party *parties,
     }
 }
 
+static void describe_end(char *out, size_t size, const struct finding_end *e) {
+    const char *name = e->how == END_KILLED ? sigabbrev_np(e->value) : NULL;
+    if (e->how == END_KILLED)
+        snprintf(out, size, "was killed by signal %d (SIG%s)", e->value, name ? name : "?");
+    else if (e->how == END_EXITED)
+        snprintf(out, size, "ended with status %d", e->value);
+    else
+        snprintf(out, size, e->how == END_EXEC ? "became another program" : "ended");
+}
+
+static void print_end(struct report *r, const struct finding *f) {
+    const struct finding_end *e = &f->end;
+    char ended[64], by[160];
+    if (!e->event) return;
+    describe_end(ended, sizeof ended, e);
+    describe_task(by, sizeof by, &e->by);
+    heading(r, "How that ended", e->event);
+    if (e->how != END_KILLED)
+        report_wrap(r->out, 4, "it %s", ended);
+    else if (!e->by.tid)
+        report_wrap(r->out, 4,
+                    "it %s; nobody in the recording sent that: somebody outside of it did, or the kernel",
+                    ended);
+    else
+        report_wrap(r->out, 4, "it %s, sent by %s (event %lu)", ended, by, (long)e->by_event);
+}
+
 static void print_holder(struct report *r, const struct finding *f) {
     char holder[160];
     describe_task(holder, sizeof holder, &f->holder);
@@ -295,9 +322,11 @@ static void print_finding(struct report *r, const struct finding *f) {
         }
         if (f->edge_count) print_edges(r, f);
     }
+    if (f->holder.tid) print_end(r, f);
     if (f->waker_count) {
         heading(r, f->kind == FINDING_INHERITED_PIPE ? "Who keeps it open" : "Who is missing", 0);
         print_parties(r, f->wakers, f->waker_count);
+        if (!f->holder.tid) print_end(r, f);
     }
     if (f->fork.event || f->fork.stack.count) {
         heading(r, "Where the fork was", f->fork.event);
@@ -318,7 +347,7 @@ static void print_summary(FILE *out, const struct verdict *v) {
     const struct finding *f = v->findings;
     while (f < v->findings + v->count - 1 && f->caused_by)
         f++;
-    char waiter[160], holder[160], lock[300], what[900];
+    char waiter[160], holder[160], lock[300], ended[64], what[900];
     describe_task(waiter, sizeof waiter, &f->waiter);
     describe_task(holder, sizeof holder, f->holder.tid || !f->waker_count ? &f->holder : &f->wakers[0].task);
     describe_lock(lock, sizeof lock, &f->lock);
@@ -372,6 +401,13 @@ static void print_summary(FILE *out, const struct verdict *v) {
     case FINDING_CROSS_PROCESS_WAIT:
         snprintf(what, sizeof what, "waits for %s, and so for a process that waits in turn",
                  f->lock.symbol[0] ? lock : "another process");
+        break;
+    case FINDING_DEAD_HOLDER:
+        describe_end(ended, sizeof ended, &f->end);
+        snprintf(what, sizeof what,
+                 known ? "waits for %s, which %s held when it %s"
+                       : "waits for %s; %s, which would end that, %s",
+                 lock, holder, ended);
         break;
     case FINDING_UNKNOWN_WAIT:
         snprintf(what, sizeof what, "waits for ever");

@@ -4,6 +4,7 @@
 #include "replayer/verdict/examine.h"
 
 #include "replayer/verdict/crash_lock.h"
+#include "replayer/verdict/dead_holder.h"
 #include "replayer/verdict/findings.h"
 #include "replayer/verdict/held_at_fork.h"
 #include "replayer/verdict/origin.h"
@@ -125,11 +126,18 @@ static int look_at_waiter(struct analysis *a, const struct stuck *s, struct wait
     }
     text_lock(a->timeline, &a->history, l->tid, &w->ref, &w->lock);
     w->shared = history_shared(&a->history, l->space, w->ref.base, s->event);
-    // A watchpoint sees one process; the others' writes would be taken for changes by whoever writes next in
-    // this one.
-    if (w->shared) w->ref.rule = RULE_NONE;
+    struct replay *r = timeline_replay(a->timeline);
+    w->ref.shared = w->shared && replay_space_shared(r, replay_space_of(r, l->tid), w->ref.word,
+                                                     &w->ref.identity, &w->ref.offset);
+    if (w->shared && !w->ref.shared) w->ref.rule = RULE_NONE;
     if (w->ref.in_fork) look_for_child_handler(a, w);
     return 0;
+}
+
+static bool same_lock(const struct analysis *a, const struct waiter *x, const struct waiter *y) {
+    if (x->ref.shared != y->ref.shared) return false;
+    if (x->ref.shared) return x->ref.identity == y->ref.identity && x->ref.offset == y->ref.offset;
+    return x->ref.base == y->ref.base && a->history.lives[x->life].space == a->history.lives[y->life].space;
 }
 
 static int look_at_waiters(struct analysis *a, struct rf_error *err) {
@@ -141,9 +149,7 @@ static int look_at_waiters(struct analysis *a, struct rf_error *err) {
         if (look_at_waiter(a, &a->history.stuck[i], w, err) < 0) return -1;
         for (size_t k = 0; k < i && w->futex; k++) {
             struct waiter *o = &a->waiters[k];
-            if (!o->futex || o->ref.base != w->ref.base ||
-                a->history.lives[o->life].space != a->history.lives[w->life].space)
-                continue;
+            if (!o->futex || !same_lock(a, o, w)) continue;
             w->first = o->first;
             break;
         }
@@ -180,8 +186,11 @@ static bool is_own_mark(struct analysis *a, const struct waiter *w) {
 static int look_at_holder(struct analysis *a, struct waiter *w, struct rf_error *err) {
     const struct history *h = &a->history;
     struct holder *who = &w->who;
-    if (holder_find(a->timeline, h, h->lives[w->life].space, w->stuck->event, &w->ref, who, err) < 0)
-        return -1;
+    int failed =
+        w->ref.shared && w->ref.wants == WANTS_POST
+            ? dead_find_permit(a, w, who, err)
+            : holder_find(a->timeline, h, h->lives[w->life].space, w->stuck->event, &w->ref, who, err);
+    if (failed) return -1;
     w->searched = true;
     if (!who->tid || who->life == NONE) {
         who->tid = 0;
@@ -256,9 +265,10 @@ static int look_at_holders(struct analysis *a, struct rf_error *err) {
         bool own = w->ref.wants == WANTS_POST && w->who.life == w->life && !w->who.fork;
         if (own)
             w->posts = true;
-        else if (w->ref.wants == WANTS_POST && w->who.tid && wakers_posts(a, w, err) < 0)
+        else if (w->ref.wants == WANTS_POST && w->who.tid && !w->shared && wakers_posts(a, w, err) < 0)
             return -1;
-        if ((!w->who.tid || w->posts) && wakers_find(a, w, err) < 0) return -1;
+        if ((!w->who.tid || w->posts) && (wakers_find(a, w, err) < 0 || dead_wakers_find(a, w, err) < 0))
+            return -1;
     }
     return 0;
 }

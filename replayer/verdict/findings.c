@@ -43,7 +43,7 @@ static void make_orphan(struct analysis *a, struct waiter *w) {
 // ---- nobody holds anything
 
 static void make_waker(struct analysis *a, struct waiter *w) {
-    if (!w->waker_count || w->explained || case_is_explained(a, w->task.pid, w)) return;
+    if (!w->waker_count || w->explained || w->shared || case_is_explained(a, w->task.pid, w)) return;
     enum finding_kind kind = w->child_handler ? FINDING_ATFORK_CHILD
                              : w->ref.polled  ? FINDING_ORPHANED_SPIN
                                               : FINDING_VANISHED_WAKER;

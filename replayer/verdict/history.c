@@ -33,6 +33,11 @@ static size_t add_life(struct history *h, struct life l) {
     return h->life_count++;
 }
 
+static void add_ending(struct history *h, struct ending e) {
+    h->endings = grow(h->endings, h->ending_count, sizeof *h->endings);
+    h->endings[h->ending_count++] = e;
+}
+
 bool life_at(const struct life *l, uint64_t event) {
     return l->birth <= event && (!l->death || l->death > event);
 }
@@ -84,6 +89,7 @@ static void on_exec(struct history *h, const struct event *e) {
     size_t old = history_life(h, former, e->number);
     struct life l = {.tid = e->tid, .pid = e->tid, .birth = e->number};
     if (old != NONE) {
+        add_ending(h, (struct ending){e->number, h->lives[old].pid, ENDED_EXEC, 0});
         l.pid = h->lives[old].pid;
         l.parent_pid = h->lives[old].parent_pid;
         for (size_t i = 0; i < h->life_count; i++)
@@ -210,12 +216,33 @@ static bool waits_in_turns(enum wait_kind kind) {
     return kind == WAIT_TIMED || kind == WAIT_YIELD || kind == WAIT_SPIN;
 }
 
+static const struct kill_call {
+    int nr, signal; // which argument says the signal
+} kill_calls[] = {{SYS_kill, 1},
+                  {SYS_tkill, 1},
+                  {SYS_tgkill, 2},
+                  {SYS_rt_sigqueueinfo, 1},
+                  {SYS_rt_tgsigqueueinfo, 2},
+                  {SYS_pidfd_send_signal, 1}};
+
+static const struct kill_call *kill_call(const struct event *e) {
+    for (size_t i = 0; i < sizeof kill_calls / sizeof *kill_calls; i++)
+        if (e->nr == kill_calls[i].nr) return &kill_calls[i];
+    return NULL;
+}
+
 static bool kills_another(const struct event *e, const struct life *l) {
-    static const int calls[] = {
-        SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_pidfd_send_signal};
-    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
-        if (e->nr == calls[i]) return (int)l->args[0] != l->pid;
-    return false;
+    return kill_call(e) && (int)l->args[0] != l->pid;
+}
+
+// (Of a pidfd it is not known whose it is: as of a group, the first that dies of it is meant.)
+static void on_sent(struct history *h, const struct event *e, const struct life *l) {
+    const struct kill_call *call = kill_call(e);
+    int signal = call ? (int)l->args[call->signal] : 0;
+    if (!signal || h->sent_count == FACTS_MAX) return;
+    int target = e->nr == SYS_pidfd_send_signal ? 0 : (int)l->args[0];
+    h->sent = grow(h->sent, h->sent_count, sizeof *h->sent);
+    h->sent[h->sent_count++] = (struct sent_signal){e->number, l->tid, target, signal};
 }
 
 static void on_return(struct history *h, const struct event *e, size_t life) {
@@ -232,6 +259,7 @@ static void on_return(struct history *h, const struct event *e, size_t life) {
     }
     bool failed = e->ret < 0 && e->ret > -4096;
     h->kills |= kills_another(e, &h->lives[life]);
+    if (!failed) on_sent(h, e, &h->lives[life]);
     if (!failed) on_fds(h, e, &h->lives[life]);
     if (!failed && (e->nr == SYS_mmap || e->nr == SYS_munmap)) on_map_change(h, e, &h->lives[life]);
 }
@@ -312,6 +340,9 @@ static void on_death(struct history *h, const struct event *e, size_t life) {
     struct life *l = &h->lives[life];
     on_killed(h, e);
     l->death = e->number;
+    if (e->flags & EVF_LAST)
+        add_ending(h, (struct ending){e->number, l->pid, e->flags & EVF_KILLED ? ENDED_KILLED : ENDED_EXIT,
+                                      (int)e->ret});
     if (!(e->flags & EVF_KILLED) || !(e->flags & EVF_LAST)) return;
     // The signal may have come to another thread of the process.
     size_t by = life;
@@ -417,6 +448,8 @@ void history_release(struct history *h) {
     free(h->lives);
     free(h->stuck);
     free(h->crashes);
+    free(h->endings);
+    free(h->sent);
     free(h->fds);
     free(h->shared);
     memset(h, 0, sizeof *h);

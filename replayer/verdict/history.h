@@ -60,6 +60,20 @@ struct crash {
     int signal;
 };
 
+// A process that ended, or became another program by exec.
+struct ending {
+    uint64_t event;
+    int pid;
+    enum { ENDED_EXIT, ENDED_KILLED, ENDED_EXEC } how;
+    int value; // status, or signal
+};
+
+// A signal that a task sent: to a process, or (target <= 0) to a group.
+struct sent_signal {
+    uint64_t event;
+    int tid, target, signal;
+};
+
 // What became of a pipe's write end and of the ends of a socketpair, as far as it says who wanted them; and who has
 // taken locks of files.
 struct fd_fact {
@@ -80,6 +94,10 @@ struct history {
     size_t stuck_count;
     struct crash *crashes;
     size_t crash_count;
+    struct ending *endings;
+    size_t ending_count;
+    struct sent_signal *sent; // those that may end a process
+    size_t sent_count;
     struct fd_fact *fds;
     size_t fd_count;
     struct shared_range { // MAP_SHARED memory

@@ -184,7 +184,11 @@ static void on_hit(void *context, struct replay *r, const struct watch_hit *hit)
     k->ordinal++;
     k->value = to;
     if (k->each) {
-        const struct word_change c = {hit->tid, k->event, k->ordinal, from, to, hit->from_kernel};
+        struct view view;
+        struct rf_error err;
+        bool seen = !hit->from_kernel && replay_view(r, hit->tid, &view, &err) == 0;
+        enum write_sort sort = seen ? sort_of_write(&view, hit->regs->rip) : WRITE_PLAIN;
+        const struct word_change c = {hit->tid, k->event, k->ordinal, from, to, hit->from_kernel, sort};
         if (!k->each(k->context, &c)) stop_watching(r);
         return;
     }
@@ -211,20 +215,36 @@ bool holder_word(struct timeline *t, const struct history *h, size_t space, uint
            view.read(view.context, address, value, sizeof *value);
 }
 
+// Its state word, in the address space at the timeline's position or in the memory that processes share.
+static bool read_word(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
+                      uint32_t *value) {
+    if (ref->shared)
+        return replay_shared_read(timeline_replay(t), ref->identity, ref->offset, value, sizeof *value);
+    return holder_word(t, h, space, ref->word, value);
+}
+
+static int start_watching(struct timeline *t, const struct history *h, size_t space,
+                          const struct lock_ref *ref, uint64_t from, struct tracker *k,
+                          struct rf_error *err) {
+    struct replay *r = timeline_replay(t);
+    if (ref->shared) return replay_watch_shared(r, ref->identity, ref->offset, 4, on_hit, k, err);
+    int tid = history_task_in(h, space, from);
+    if (!tid)
+        return rf_fail(err, RF_BAD_TRACE, "no task lives in process %d at event %llu", h->spaces[space].pid,
+                       (unsigned long long)from);
+    return replay_watch(r, tid, ref->word, 4, on_hit, k, err);
+}
+
 // Runs [from, until] with the word watched.
 static int watch_window(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
                         uint64_t from, uint64_t until, struct tracker *k, struct rf_error *err) {
     struct replay *r = timeline_replay(t);
     if (timeline_seek(t, from, err) < 0) return -1;
-    int tid = history_task_in(h, space, from);
-    if (!tid)
-        return rf_fail(err, RF_BAD_TRACE, "no task lives in process %d at event %llu", h->spaces[space].pid,
-                       (unsigned long long)from);
     k->rule = ref->rule;
     k->mask = ref->mask ? ref->mask : UINT32_MAX;
-    holder_word(t, h, space, ref->word, &k->value); // 0 while it is not mapped yet
+    read_word(t, h, space, ref, &k->value); // 0 while it is not mapped yet
     k->value &= k->mask;
-    if (replay_watch(r, tid, ref->word, 4, on_hit, k, err) < 0) return -1;
+    if (start_watching(t, h, space, ref, from, k, err) < 0) return -1;
     if (k->until_stored) replay_watch_all_writes(r);
     int failed = timeline_seek(t, until, err);
     stop_watching(r);
@@ -233,7 +253,8 @@ static int watch_window(struct timeline *t, const struct history *h, size_t spac
 
 // ---- the search
 
-static struct acquire choose(const struct tracker *k, const struct history *h, uint64_t fork, int forker) {
+static struct acquire choose(const struct tracker *k, const struct history *h, uint64_t fork, int forker,
+                             uint64_t until) {
     uint32_t readers;
     bool writer;
     if (!lock_readers(k->rule, k->value, &readers, &writer)) return k->list[0];
@@ -241,6 +262,9 @@ static struct acquire choose(const struct tracker *k, const struct history *h, u
     // Of several readers the one that is to blame: alive at the fork, and not copied into the child.
     for (size_t i = 0; fork && i < k->count; i++)
         if (k->list[i].tid != forker && history_life(h, k->list[i].tid, fork) != NONE) return k->list[i];
+    // Or one that has ended with the lock.
+    for (size_t i = 0; !fork && i < k->count; i++)
+        if (history_life(h, k->list[i].tid, until) == NONE) return k->list[i];
     return k->list[0];
 }
 
@@ -271,12 +295,12 @@ static int made_anew(struct timeline *t, const struct history *h, size_t space, 
 static int find_in_space(struct timeline *t, const struct history *h, size_t space, uint64_t until,
                          const struct lock_ref *ref, struct holder *out, bool *inherited,
                          struct rf_error *err) {
-    uint64_t begin = h->spaces[space].begin;
+    uint64_t begin = ref->shared ? 1 : h->spaces[space].begin;
     uint32_t now = 0, first = 0;
     *inherited = false;
     if (timeline_seek(t, until, err) < 0) return -1;
     uint32_t mask = ref->mask ? ref->mask : UINT32_MAX;
-    if (!holder_word(t, h, space, ref->word, &now) || !lock_is_held(ref->rule, now & mask)) return 0;
+    if (!read_word(t, h, space, ref, &now) || !lock_is_held(ref->rule, now & mask)) return 0;
     now &= mask;
     out->held = true;
     for (uint64_t window = FIRST_WINDOW;; window *= WINDOW_FACTOR) {
@@ -284,7 +308,8 @@ static int find_in_space(struct timeline *t, const struct history *h, size_t spa
         struct tracker k = {0};
         if (watch_window(t, h, space, ref, from, until, &k, err) < 0) return -1;
         if (k.value == now && complete(&k)) {
-            struct acquire a = choose(&k, h, out->fork, out->fork ? h->spaces[out->child_space].forker : 0);
+            struct acquire a =
+                choose(&k, h, out->fork, out->fork ? h->spaces[out->child_space].forker : 0, until);
             out->tid = a.tid;
             out->event = a.event;
             out->ordinal = a.ordinal;
@@ -296,7 +321,7 @@ static int find_in_space(struct timeline *t, const struct history *h, size_t spa
         }
         if (from == begin) break;
     }
-    if (h->spaces[space].parent == NONE) return 0;
+    if (ref->shared || h->spaces[space].parent == NONE) return 0;
     if (timeline_seek(t, begin, err) < 0) return -1;
     *inherited = holder_word(t, h, space, ref->word, &first) && lock_is_held(ref->rule, first & mask);
     bool anew = false;
@@ -336,12 +361,18 @@ int holder_stack(struct timeline *t, const struct history *h, const struct lock_
 
 int holder_changes(struct timeline *t, const struct history *h, size_t space, uint64_t address, uint64_t from,
                    uint64_t until, each_change each, void *context, struct rf_error *err) {
+    const struct lock_ref word = {.word = address & ~3ull};
+    return holder_word_changes(t, h, space, &word, from, until, each, context, err);
+}
+
+int holder_word_changes(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
+                        uint64_t from, uint64_t until, each_change each, void *context,
+                        struct rf_error *err) {
     struct tracker *k = calloc(1, sizeof *k);
     rf_assert(k);
     k->each = each;
     k->context = context;
-    const struct lock_ref word = {.word = address & ~3ull};
-    int failed = watch_window(t, h, space, &word, from, until, k, err);
+    int failed = watch_window(t, h, space, ref, from, until, k, err);
     free(k);
     return failed;
 }

@@ -64,10 +64,16 @@ struct word_change {
     unsigned ordinal; // among the changes in that slice, from 1
     uint32_t from, to;
     bool by_kernel;
+    enum write_sort sort;
 };
 typedef bool (*each_change)(void *context, const struct word_change *c);
 int holder_changes(struct timeline *t, const struct history *h, size_t space, uint64_t address, uint64_t from,
                    uint64_t until, each_change each, void *context, struct rf_error *err);
+
+// The same for the state word of ref (its mask counts), which may be in memory that processes share: then all their
+// writes are seen, and `space` says nothing.
+int holder_word_changes(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
+                        uint64_t from, uint64_t until, each_change each, void *context, struct rf_error *err);
 
 // The stack at a write that was hit; returns the number of frames.
 size_t holder_frames(struct symbols *s, struct replay *r, const struct watch_hit *hit, struct frame *out,

@@ -2,6 +2,7 @@
 // All of them are stuck, so the root is somewhere else, or they wait for each other.
 #include "replayer/verdict/other_process.h"
 
+#include "replayer/verdict/dead_holder.h"
 #include "replayer/verdict/text.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-enum { FIRST_WINDOW = 64, WINDOW_FACTOR = 16, OPENS_LOOKED_AT = 20000 };
+enum { OPENS_LOOKED_AT = 20000 };
 
 static bool waits(const struct analysis *a, int pid) {
     for (size_t i = 0; i < a->waiter_count; i++)
@@ -28,13 +29,6 @@ static bool is_ancestor_pid(const struct history *h, int pid, int of) {
         of = next;
     }
     return false;
-}
-
-// The last life of that TID which began before `event`, over or not.
-static size_t last_life(const struct history *h, int tid, uint64_t event) {
-    for (size_t i = h->life_count; i-- > 0;)
-        if (h->lives[i].tid == tid && h->lives[i].birth <= event) return i;
-    return NONE;
 }
 
 // The space that was forked away from that of `life`, towards the one of w; NONE: it is no copy of it.
@@ -63,61 +57,6 @@ static int look_at_taker(struct analysis *a, struct waiter *w, struct rf_error *
     free(w->fork.stack.frames);
     case_point(a, h->spaces[space].forker, &w->fork);
     return 0;
-}
-
-// ---- mutexes in shared memory: they name their owner
-
-struct taking {
-    int owner;
-    struct word_change last; // tid 0: none
-};
-
-// In its own process each of its writes is seen as its own, and its last one made the lock its own.
-static bool on_taking(void *context, const struct word_change *c) {
-    struct taking *t = context;
-    if (c->tid == t->owner && c->to) t->last = *c;
-    return true;
-}
-
-static int find_taking(struct analysis *a, struct waiter *w, const struct life *l, struct taking *t,
-                       struct rf_error *err) {
-    uint64_t until = l->death && l->death < w->stuck->event ? l->death - 1 : w->stuck->event;
-    uint64_t begin = a->history.spaces[l->space].begin;
-    if (l->birth > begin) begin = l->birth;
-    for (uint64_t window = FIRST_WINDOW;; window *= WINDOW_FACTOR) {
-        uint64_t from = until > window && until - window > begin ? until - window : begin;
-        if (holder_changes(a->timeline, &a->history, l->space, w->ref.word, from, until, on_taking, t, err) <
-            0)
-            return -1;
-        if (t->last.tid || from == begin) return 0;
-    }
-}
-
-static int look_at_shared(struct analysis *a, struct waiter *w, struct rf_error *err) {
-    const struct history *h = &a->history;
-    uint32_t word = 0, owner = 0;
-    if (timeline_seek(a->timeline, w->stuck->event, err) < 0) return -1;
-    size_t space = h->lives[w->life].space;
-    if (!holder_word(a->timeline, h, space, w->ref.word, &word) ||
-        !holder_word(a->timeline, h, space, w->ref.base + 8, &owner) || !owner || !word)
-        return 0;
-    size_t life = last_life(h, (int)owner, w->stuck->event);
-    if (life == NONE) return 0;
-    struct taking t = {.owner = (int)owner};
-    if (find_taking(a, w, &h->lives[life], &t, err) < 0) return -1;
-    if (!t.last.tid) return 0; // the memory says so, the execution does not
-    w->who = (struct holder){.tid = (int)owner,
-                             .life = life,
-                             .event = t.last.event,
-                             .ordinal = t.last.ordinal,
-                             .space = h->lives[life].space,
-                             .child_space = NONE,
-                             .held = true};
-    if (holder_stack(a->timeline, h, &w->ref, &w->who, &w->acquired.stack, NULL, err) < 0) return -1;
-    w->acquired.event = w->who.event;
-    w->acquired.tid = w->who.tid;
-    w->acquired.pid = h->lives[life].pid;
-    return look_at_taker(a, w, err);
 }
 
 // ---- locks of files
@@ -239,9 +178,10 @@ static int any_other(const struct analysis *a, const struct waiter *w) {
 
 static int other_of(const struct analysis *a, const struct waiter *w) {
     if (w->futex && !w->shared) return 0;
-    if (w->who.tid && (w->shared || w->stuck->wait == WAIT_FILE_LOCK)) {
-        int pid = a->history.lives[w->who.life].pid;
-        return w->holder_lives && pid != w->task.pid && waits(a, pid) ? pid : awaited_end(a, w);
+    const struct waiter *first = w->first;
+    if (first->who.tid && !first->posts && (w->shared || w->stuck->wait == WAIT_FILE_LOCK)) {
+        int pid = a->history.lives[first->who.life].pid;
+        return first->holder_lives && pid != w->task.pid && waits(a, pid) ? pid : awaited_end(a, w);
     }
     if (w->futex || w->stuck->wait == WAIT_SYSV) return any_other(a, w);
     return stuck_on_file(w->stuck) ? awaited_end(a, w) : awaited_child(a, w);
@@ -264,7 +204,9 @@ int other_process_look(struct analysis *a, struct rf_error *err) {
     for (size_t i = 0; i < a->waiter_count; i++) {
         struct waiter *w = &a->waiters[i];
         name_file(w);
-        if (w->futex && w->shared && w->ref.owner && look_at_shared(a, w, err) < 0) return -1;
+        if (w->stuck->wait == WAIT_SYSV && dead_look_at_sysv(a, w, err) < 0) return -1;
+        bool shared = w->futex && w->shared && w->first == w;
+        if ((shared || w->stuck->wait == WAIT_SYSV) && w->who.tid && look_at_taker(a, w, err) < 0) return -1;
         if (w->stuck->wait == WAIT_FILE_LOCK && look_at_file_lock(a, w, err) < 0) return -1;
         w->other = other_of(a, w);
     }
@@ -335,13 +277,15 @@ static int make_inherited(struct analysis *a, struct waiter *w, struct rf_error 
 // ---- locks whose taker is gone
 
 static bool has_taker(const struct waiter *w) {
-    return w->who.tid && (w->shared || w->stuck->wait == WAIT_FILE_LOCK);
+    w = w->first;
+    return w->who.tid && !w->posts && (w->shared || w->stuck->wait == WAIT_FILE_LOCK);
 }
 
 // Whoever took it ended. A lock of flock lives on in the fds that a fork copied; one in shared memory in the memory.
 static void make_left(struct analysis *a, struct waiter *w) {
     bool file = w->stuck->wait == WAIT_FILE_LOCK;
-    if (!has_taker(w) || w->holder_lives) return;
+    if (!has_taker(w) || w->first->holder_lives) return;
+    w = w->first;
     struct finding *f =
         case_add(a, w, w->holder_forks ? FINDING_SELF_HELD : FINDING_ORPHANED_LOCK, RANK_CAUSE);
     case_add_holder(f, w);
@@ -351,7 +295,7 @@ static void make_left(struct analysis *a, struct waiter *w) {
 }
 
 static void make_own(struct analysis *a, struct waiter *w) {
-    if (!has_taker(w) || w->who.life != w->life) return;
+    if (!has_taker(w) || w->first->who.life != w->life) return;
     struct finding *f = case_add(a, w, FINDING_LOCK_CYCLE, RANK_CAUSE);
     case_add_holder(f, w);
     text_advice(f, w->stuck->wait == WAIT_FILE_LOCK ? ADVICE_FILE_LOCK : ADVICE_SELF, &w->ref,
@@ -387,10 +331,11 @@ static bool may_idle(const struct waiter *w) {
 static void make_mutual(struct analysis *a, struct waiter *w) {
     if (!w->other || w->stuck->wait == WAIT_CHILD || !mutual(a, w)) return;
     if (may_idle(w) && case_is_explained(a, w->task.pid, w)) return;
-    bool forker = has_taker(w) && w->holder_forks;
-    struct finding *f = case_add(a, w, forker ? FINDING_SELF_HELD : FINDING_CROSS_PROCESS_WAIT, RANK_CAUSE);
-    if (has_taker(w)) case_add_holder(f, w);
-    if (forker) case_add_fork(f, w);
+    bool forker = has_taker(w) && w->first->holder_forks;
+    struct finding *f =
+        case_add(a, w, forker ? FINDING_SELF_HELD : FINDING_CROSS_PROCESS_WAIT, RANK_CAUSE);
+    if (has_taker(w)) case_add_holder(f, w->first);
+    if (forker) case_add_fork(f, w->first);
     text_reason_mutual(f, w->other);
     bool lock = has_taker(w) && w->stuck->wait == WAIT_FILE_LOCK;
     text_advice(f, lock ? ADVICE_FILE_LOCK : ADVICE_MUTUAL, &w->ref, case_explain(a, w));
@@ -400,7 +345,7 @@ static void make_consequence(struct analysis *a, struct waiter *w) {
     if (!w->other || (may_idle(w) && case_is_explained(a, w->task.pid, w))) return;
     struct finding *f = case_add(a, w, FINDING_CROSS_PROCESS_WAIT, RANK_CONSEQUENCE);
     a->order[a->verdict->count - 1].child = w->other;
-    if (has_taker(w)) case_add_holder(f, w);
+    if (has_taker(w)) case_add_holder(f, w->first);
     w->explained = true;
     text_advice(f, ADVICE_CROSS, NULL, 0);
 }
@@ -411,7 +356,12 @@ static void each(struct analysis *a, void (*make)(struct analysis *, struct wait
             if (!a->waiters[i].explained && may_idle(&a->waiters[i]) == idle) make(a, &a->waiters[i]);
 }
 
+static void make_dead(struct analysis *a, struct waiter *w) {
+    dead_make(a, w->first);
+}
+
 int other_process_findings(struct analysis *a, struct rf_error *err) {
+    each(a, make_dead);
     for (size_t i = 0; i < a->waiter_count; i++)
         if (!a->waiters[i].explained && make_inherited(a, &a->waiters[i], err) < 0) return -1;
     each(a, make_left);

@@ -177,12 +177,64 @@ void text_reason_left(struct finding *f, bool file) {
         f->holder.tid, f->waiter.pid);
 }
 
+static const char *end_text(char *out, size_t size, const struct finding *f) {
+    const struct finding_end *e = &f->end;
+    const char *name = e->how == END_KILLED ? sigabbrev_np(e->value) : NULL;
+    char by[160] = "";
+    if (!e->event) {
+        snprintf(out, size, "ended");
+        return out;
+    }
+    if (e->how == END_KILLED && e->by.tid && e->by.pid == f->holder.pid)
+        snprintf(by, sizeof by, ", which it sent itself,");
+    else if (e->how == END_KILLED && e->by.tid)
+        snprintf(by, sizeof by, ", which process %d '%s' sent,", e->by.pid, e->by.name);
+    else if (e->how == END_KILLED)
+        snprintf(by, sizeof by, ", which came from outside of the recording or from the kernel,");
+    if (e->how == END_KILLED)
+        snprintf(out, size, "was killed by SIG%s%s", name ? name : "?", by);
+    else if (e->how == END_EXITED)
+        snprintf(out, size, "ended with status %d", e->value);
+    else
+        snprintf(out, size, e->how == END_EXEC ? "became another program (exec)" : "ended");
+    return out;
+}
+
+void text_reason_dead(struct finding *f, const struct lock_ref *ref) {
+    char ended[320];
+    bool thread = f->end.how == END_THREAD && f->end.event;
+    const char *where = ref->shared                                ? "The lock is in memory that processes share"
+                        : !strcmp(ref->kind, "System V semaphore") ? "A semaphore of System V outlives processes"
+                                                                   : "The memory that it is in lives on";
+    snprintf(f->reason, sizeof f->reason,
+             "%s %d '%s' took it, and %s without giving it back (event %lu). %s, so it stays held, and nobody "
+             "who is left releases what another one took: process %d waits for ever.",
+             thread ? "Thread" : "Process", thread ? f->holder.tid : f->holder.pid, f->holder.name,
+             end_text(ended, sizeof ended, f), (long)f->end.event, where, f->waiter.pid);
+}
+
+void text_reason_dead_waker(struct finding *f, const struct lock_ref *ref) {
+    char ended[320];
+    const struct finding_task *t = &f->wakers[0].task;
+    const char *did = ref->wants == WANTS_POST         ? "post it"
+                      : ref->wants == WANTS_COND       ? "signal it"
+                      : ref->wants == WANTS_COND_LEAVE ? "leave it"
+                      : ref->wants == WANTS_BARRIER    ? "come to it"
+                                                       : "change it";
+    snprintf(f->reason, sizeof f->reason,
+             "Nobody holds %s: another process that has the same memory would have to %s. Process %d '%s', "
+             "which %s, %s at event %lu. All others that are left wait. (Likely, not proved: another one may "
+             "have been meant to do it.)",
+             the_lock(f), did, t->pid, t->name, f->wakers[0].what, end_text(ended, sizeof ended, f),
+             (long)f->end.event);
+}
+
 void text_reason_mutual(struct finding *f, int other) {
     const char *what = f->lock.symbol[0] ? f->lock.symbol : "something that another process could do";
     snprintf(
         f->reason, sizeof f->reason,
-        "Process %d waits for %s. Process %d could end that, but it waits in turn, and so for process %d: "
-        "neither can go on.",
+        "Process %d waits for %s. Only another process can do that, and the one that is left, process %d, "
+        "waits in turn, and so for process %d: neither can go on.",
         f->waiter.pid, what, other, f->waiter.pid);
 }
 
@@ -252,6 +304,59 @@ static void orphan(struct finding *f, const struct lock_ref *ref) {
     else
         say(f, "3. Or do not take %s in the child.\n", the_lock(f));
     say(f, "4. Or fork before %s is started.\n", thread);
+}
+
+static bool runs_python(const struct stack *s) {
+    for (size_t i = 0; i < s->count; i++) {
+        const char *module = s->frames[i].module;
+        if (module && (!strncmp(module, "python3", 7) || !strncmp(module, "libpython3", 10))) return true;
+    }
+    return false;
+}
+
+static void dead(struct finding *f, const struct lock_ref *ref) {
+    if (runs_python(&f->waiting.stack)) {
+        say(f, "The locks of multiprocessing are semaphores: they do not notice that a process with a permit "
+               "has died, "
+               "and Pool only puts a new worker beside them.\n"
+               "1. Do not kill workers (os.kill, Process.terminate) that use a Queue, a Pool or a Lock: let "
+               "them end by "
+               "themselves, told by a message or an Event.\n"
+               "2. Use concurrent.futures.ProcessPoolExecutor: it notices that a worker has died "
+               "(BrokenProcessPool).\n"
+               "3. Or give up the whole pool when a worker has died: Pool.terminate(), and a new Pool.\n");
+        return;
+    }
+    if (!f->holder.tid) {
+        say(f, "1. Let whoever starts these processes notice that one has died (waitpid, SIGCHLD, a pidfd), "
+               "and end the "
+               "others' wait in its place, or end them.\n"
+               "2. Or wait with a time limit, and look then whether the other one still lives.\n"
+               "3. Or use a pipe or a socket: its end is seen when the other process dies.\n");
+        return;
+    }
+    if (!strcmp(ref->kind, "pthread_mutex"))
+        say(f,
+            "1. Make %s robust: pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST). Then the next one "
+            "who locks it "
+            "gets EOWNERDEAD instead of waiting: it mends the data, and calls pthread_mutex_consistent.\n",
+            the_lock(f));
+    else if (!strcmp(ref->kind, "System V semaphore"))
+        say(f, "1. Take it with SEM_UNDO: then the kernel gives it back when the process ends.\n");
+    else
+        say(f,
+            "1. There is no robust %s. Use a robust mutex (PTHREAD_MUTEX_ROBUST), or a lock of a file "
+            "(F_OFD_SETLKW, flock): the kernel frees that one when its holder ends.\n",
+            !strncmp(ref->kind, "sem", 3) ? "semaphore" : ref->kind);
+    if (f->end.how == END_KILLED)
+        say(f,
+            "2. Do not kill a process that may have it: ask it to end (a message, a signal that it looks at "
+            "where it has no lock), and wait for it.\n");
+    else
+        say(f, "2. Give it back on every way out of the process, also those that end it early.\n");
+    say(f, "3. Or let whoever starts the processes notice the death (waitpid), end the others as well, and "
+           "make the "
+           "lock and what it protects anew.\n");
 }
 
 void text_advice(struct finding *f, enum advice which, const struct lock_ref *ref, size_t waiters) {
@@ -405,6 +510,9 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
         say(f, "Each waits for the other. Before a process waits for another one to end, it has to give "
                "back, send "
                "or close what that one waits for.\n");
+        break;
+    case ADVICE_DEAD:
+        dead(f, ref);
         break;
     case ADVICE_UNKNOWN:
         say(f,

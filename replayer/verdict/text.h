@@ -29,6 +29,7 @@ enum advice {
     ADVICE_PIPE,          // a pipe's end is kept open
     ADVICE_FILE_LOCK,     // of flock or fcntl
     ADVICE_MUTUAL,        // processes that wait for each other
+    ADVICE_DEAD,          // a lock in shared memory, or of System V, whose holder ended
     ADVICE_UNKNOWN,
 };
 // Fills f->reason.
@@ -44,6 +45,10 @@ void text_reason_torn_data(struct finding *f, uint64_t again);
 void text_reason_pipe(struct finding *f, int fd, bool socket);
 // Whoever took the lock (of a file, else in shared memory) has ended.
 void text_reason_left(struct finding *f, bool file);
+// f->holder ended (f->end) with the lock. `readers`: how many more hold it.
+void text_reason_dead(struct finding *f, const struct lock_ref *ref);
+// The first of f->wakers ended (f->end); nobody holds anything.
+void text_reason_dead_waker(struct finding *f, const struct lock_ref *ref);
 // Process `other` waits in turn.
 void text_reason_mutual(struct finding *f, int other);
 // Adds the registered fork handlers (`text`, at most `shown` of `count`) to the advice, where it speaks of handlers.

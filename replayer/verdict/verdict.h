@@ -22,6 +22,7 @@ enum finding_kind {
     FINDING_CROSS_PROCESS_WAIT, // "cross-process-wait"
     FINDING_LOCK_CYCLE,         // "lock-cycle"
     FINDING_TORN_DATA,          // "torn-data"
+    FINDING_DEAD_HOLDER,        // "dead-holder"
     FINDING_UNKNOWN_WAIT,       // "unexplained-wait": stuck for certain, cause not known to this version
 };
 
@@ -83,6 +84,15 @@ struct vanished_thread {
     size_t local_count, local_total;    // in `locals`; that there are
 };
 
+// How a process, or a thread of it, ended.
+struct finding_end {
+    uint64_t event;                                            // 0: it did not, or that is not known
+    enum { END_EXITED, END_KILLED, END_EXEC, END_THREAD } how; // EXEC: another program runs in it now
+    int value;                                                 // status, or signal
+    struct finding_task by; // who sent the signal; tid 0: nobody in the recording
+    uint64_t by_event;
+};
+
 struct finding {
     enum finding_kind kind;
     enum confidence confidence;
@@ -101,7 +111,8 @@ struct finding {
     size_t waker_count;
     struct vanished_thread *vanished; // all threads that vanished at `fork`
     size_t vanished_count;
-    int signal; // torn-data: what the child died of
+    int signal;             // torn-data: what the child died of
+    struct finding_end end; // dead-holder: the holder's, else that of the first of `wakers`
     char advice[2048];
     // lock-cycle and atfork-deadlock: the other side(s) of the cycle
     struct finding_edge {
