@@ -1,7 +1,7 @@
 // A semaphore of System V as a lock, taken without SEM_UNDO by a process that is killed.
 //
-// expect: dead-holder lockkind=System_V_semaphore holder=writer ended=SIGKILL endedby=dead_sysv_sem acquired=take/semop
-//     waiting=take/semop
+// expect: dead-holder lockkind=System_V_semaphore holder=writer ended=SIGKILL endedby=dead_sysv_sem acquired=take
+//     waiting=take
 // expect: cross-process-wait cause=dead-holder waiting=main
 // status: 120
 #include "samples/stage.h"

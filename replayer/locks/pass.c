@@ -519,6 +519,13 @@ static bool is_slow(const struct lock *l, const struct event *e) {
     return l->family == LOCK_WORD && !l->released && !l->waits && e->number - l->last_event > SLOW_EVERY;
 }
 
+// (Memory that processes share outlives the one that used it last.)
+static bool read_lock(struct lock_pass *p, struct replay *r, const struct lock *l, uint64_t *value) {
+    size_t size = l->size <= 8 ? l->size : 8;
+    if (l->space == LOCK_SHARED) return replay_shared_read(r, l->identity, l->address, value, size);
+    return replay_space_read(r, space_id(p, l->last_space), l->last_address, value, size);
+}
+
 // What changed without an atomic instruction in the slice that has just ended.
 static void look_at_open(struct lock_pass *p, struct replay *r, const struct event *e, uint32_t space) {
     struct lock_words *w = &p->history->words;
@@ -541,8 +548,7 @@ static void look_at_open(struct lock_pass *p, struct replay *r, const struct eve
                                 .time_us = p->now_us,
                                 .unseen = true};
         uint64_t now = 0;
-        if (!replay_space_read(r, space_id(p, l->last_space), l->last_address, &now,
-                               l->size <= 8 ? l->size : 8)) {
+        if (!read_lock(p, r, l, &now)) {
             lock_gone(w, l, e->number);
             continue;
         }
