@@ -47,7 +47,13 @@ struct recorder {
     struct strategist *strategist; // NULL: time slices, or chaos
     bool stop_all;                 // stuck, or a signal asked to end
     uint64_t chaos_left;
-    uint64_t epoch;          // as mm.epoch, of all
+    uint64_t epoch;       // as mm.epoch, of all
+    struct named_memory { // memory with a name in the file system that was looked at last: shared_memory.c
+        uint64_t inode;
+        unsigned major, minor;
+        uint64_t looked_us;
+        bool strangers; // a process outside of the recording has mapped it
+    } named_memory;
     bool fds_passed;         // over a socket: who holds which pipe cannot be told any more
     bool socket_timeouts;    // some socket gives up by itself
     uint64_t stuck_since_us; // somebody has been stuck since then, and it has not been said yet; 0: nobody

@@ -1,8 +1,8 @@
 // A semaphore as a lock, in a file that processes map. One that has it ends on an error, and the next one waits for ever.
 // The file has a name: anybody could open it. But nobody else has.
 //
-// expect: dead-holder confidence=likely lockkind=sem holder=printer ended=exited acquired=print/sem_wait
-//     waiting=print/sem_wait
+// expect: dead-holder confidence=likely lockkind=sem holder=printer ended=exited acquired=print
+//     waiting=print
 // expect: cross-process-wait cause=dead-holder waiting=main
 // status: 120
 #include "samples/shared.h"

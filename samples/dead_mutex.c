@@ -12,7 +12,7 @@
 static struct log {
     pthread_mutex_t mutex;
     int lines;
-} *records;
+} * records;
 
 static void append(bool stays) {
     pthread_mutex_lock(&records->mutex);

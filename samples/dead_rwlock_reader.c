@@ -12,7 +12,7 @@
 static struct table {
     pthread_rwlock_t lock;
     int *entry;
-} *table;
+} * table;
 
 static int look_up(void) {
     pthread_rwlock_rdlock(&table->lock);

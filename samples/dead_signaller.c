@@ -12,7 +12,7 @@ static struct queue {
     pthread_mutex_t mutex;
     pthread_cond_t filled;
     int items, taken;
-} *queue;
+} * queue;
 
 static void produce(void) {
     pthread_mutex_lock(&queue->mutex);

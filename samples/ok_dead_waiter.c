@@ -11,7 +11,7 @@
 static struct locks {
     pthread_mutex_t mutex;
     sem_t permits;
-} *locks;
+} * locks;
 
 static void take(void) {
     pthread_mutex_lock(&locks->mutex);

@@ -18,11 +18,14 @@
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/ipc.h>
+#include <sys/msg.h>
 #include <sys/select.h>
+#include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MADE_MAX = 1 << 16 };
@@ -101,6 +104,23 @@ static const struct made_file *find_made(const struct recorder *r, enum file_kin
     return NULL;
 }
 
+// Has nobody used the object yet, and is it not older than the recording? (The kernel's times are in seconds.)
+static bool is_new(const struct recorder *r, long call, int id) {
+    time_t recording = time(NULL) - (time_t)((r->clock_us - r->start_us) / 1000000) - 1;
+    struct semid_ds set;
+    struct msqid_ds queue;
+    if (call == SYS_semget)
+        return !semctl(id, 0, IPC_STAT, &set) && !set.sem_otime && set.sem_ctime >= recording;
+    return !msgctl(id, IPC_STAT, &queue) && !queue.msg_stime && !queue.msg_rtime &&
+           queue.msg_ctime >= recording;
+}
+
+// `peer` 1: it has a key, so that anybody who knows it could use it.
+static void made_sysv(struct recorder *r, const struct task *t, int key, uint32_t id) {
+    if (key == IPC_PRIVATE || is_new(r, t->call.nr, (int)id))
+        remember_made(r, FILE_SYSV, (uint64_t)t->call.nr << 32 | id, key != IPC_PRIVATE);
+}
+
 static void made_pair(struct recorder *r, struct task *t, uint64_t address, bool sockets) {
     int fds[2];
     if (!tracee_read(t->tid, t->mm->mem_fd, address, fds, sizeof fds)) return;
@@ -144,8 +164,7 @@ void files_call(struct recorder *r, struct task *t, int64_t ret) {
         break;
     case SYS_semget:
     case SYS_msgget: // 32 bits: the sort of object, and its number
-        if ((int)a[0] == IPC_PRIVATE)
-            remember_made(r, FILE_SYSV, (uint64_t)t->call.nr << 32 | (uint32_t)ret, 0);
+        made_sysv(r, t, (int)a[0], (uint32_t)ret);
         break;
     case SYS_setsockopt:
         if (a[1] == SOL_SOCKET && (a[2] == SO_RCVTIMEO_OLD || a[2] == SO_RCVTIMEO_NEW ||
@@ -327,7 +346,10 @@ static bool sysv(struct recorder *r, struct task *t, struct file_wait *w) {
     if (t->call.nr == SYS_semtimedop && t->call.args[3]) return false;
     long made_by = t->call.nr == SYS_msgrcv || t->call.nr == SYS_msgsnd ? SYS_msgget : SYS_semget;
     uint64_t id = (uint64_t)made_by << 32 | (uint32_t)t->call.args[0];
-    return find_made(r, FILE_SYSV, id) && add(w, FILE_SYSV, (int)t->call.args[0], id);
+    const struct made_file *made = find_made(r, FILE_SYSV, id);
+    struct awaited_file *f = made ? add(w, FILE_SYSV, (int)t->call.args[0], id) : NULL;
+    if (f) f->named = made->peer;
+    return f;
 }
 
 // ---- locks of files

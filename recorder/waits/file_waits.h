@@ -25,6 +25,7 @@ struct awaited_file {
     uint64_t start; // LOCK: bytes of the file, `end` included
     uint64_t end;
     bool flock, exclusive;
+    bool named;            // SYSV: it has a key
     unsigned major, minor; // its device
 };
 

@@ -6,6 +6,7 @@
 #include "recorder/plan/gate.h"
 #include "recorder/slices.h"
 #include "recorder/waits/file_waits.h"
+#include "recorder/waits/shared_memory.h"
 #include "recorder/waits/wait_loop.h"
 
 #include <fcntl.h>
@@ -42,33 +43,9 @@ static enum wait_kind wait_of(struct recorder *r, struct task *t) {
     }
 }
 
-// Who can reach the futex word besides its own address space?
-enum reach { REACH_OWN, REACH_FAMILY, REACH_ANYBODY };
-
-// A mapping that is shared, by its name: without one in the file system (MAP_ANONYMOUS is "/dev/zero (deleted)", what
-// sem_open's caller has unlinked, memfd) others get at it by fork alone, or are handed its fd.
-static enum reach mapping_reach(const struct recorder *r, const char *name) {
-    bool nameless = strstr(name, " (deleted)\n") && !r->fds_passed;
-    bool keyed = !strncmp(name, "/SYSV", 5) && strncmp(name, "/SYSV00000000", 13) != 0;
-    return nameless && !keyed ? REACH_FAMILY : REACH_ANYBODY;
-}
-
-static enum reach word_reach(const struct recorder *r, struct task *t) {
+static enum reach word_reach(struct recorder *r, const struct task *t) {
     if ((int)t->call.args[1] & FUTEX_PRIVATE_FLAG) return REACH_OWN;
-    char path[64], line[4400];
-    snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
-    FILE *f = fopen(path, "re");
-    enum reach reach = REACH_ANYBODY;
-    while (f && fgets(line, sizeof line, f)) {
-        uint64_t start, end;
-        char prot[8];
-        int name = 0;
-        if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %n", &start, &end, prot, &name) < 3) continue;
-        if (t->call.args[0] < start || t->call.args[0] >= end) continue;
-        reach = prot[3] == 's' ? mapping_reach(r, line + name) : REACH_OWN;
-    }
-    if (f) fclose(f);
-    return reach;
+    return shared_memory_reach(r, t->tid, t->call.args[0]);
 }
 
 static bool child_matches(const struct task *t, const struct process *child) {
@@ -83,8 +60,8 @@ static bool child_matches(const struct task *t, const struct process *child) {
 struct candidate {
     struct task *task;
     enum wait_kind kind;
-    bool stuck, shared;
-    struct file_wait *files; // in stuck_set.waits
+    bool stuck, shared, named; // named: anybody could map the memory that its word is in, though nobody has
+    struct file_wait *files;   // in stuck_set.waits
 };
 
 // The tasks that may wait for ever.
@@ -345,6 +322,8 @@ static bool certain_enough(struct recorder *r, const struct stuck_set *s, const 
     // wait: proved all the same.
     if (others_move && !waits_for_lock(r, best->task)) return false;
     if (others_move && loops(best->task) && !best->task->loop->locks) *proved = false;
+    // Nobody maps a file in order to unlock somebody else's mutex; a semaphore in it is there to be posted by others.
+    if (best->named && !waits_for_lock(r, best->task)) *proved = false;
     // With a handler a signal from outside might be what is waited for; said, as *likely*, only of a child that a fork left
     // without threads that its parent had. The same goes for a loop that counts, but of one that takes a lock.
     if (handler || (counts && loops(best->task) && !best->task->loop->locks)) return p->child_of_threaded;
@@ -461,12 +440,14 @@ static void find(struct recorder *r, bool files, struct stuck_set *s) {
         if (files && c.kind == WAIT_OUTSIDE && !loops(t) && waits_for_files(r, t, &s->waits[waits])) {
             c.files = &s->waits[waits++];
             c.kind = wait_of_file(&c.files->all[0]);
+            c.named = c.files->all[0].named;
         }
         enum reach reach = c.kind == WAIT_FUTEX ? word_reach(r, t) : REACH_OWN;
         if (reach == REACH_ANYBODY) c.kind = WAIT_OUTSIDE;
         // A timer's signal interrupts it, runs a handler or ends it; a wait for a lock goes on behind a handler.
         if (t->process->timers && !waits_for_lock(r, t)) c.kind = WAIT_OUTSIDE;
-        c.shared = loops(t) ? t->loop->shared : reach == REACH_FAMILY;
+        c.shared = loops(t) ? t->loop->shared : reach == REACH_FAMILY || reach == REACH_NAMED;
+        c.named |= reach == REACH_NAMED;
         if (c.kind != WAIT_OUTSIDE) s->all[s->count++] = c;
     }
     if (waits) file_ends_find(r, s->waits, waits, &s->ends);

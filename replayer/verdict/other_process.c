@@ -264,8 +264,9 @@ static int add_end_holder(struct analysis *a, struct finding *f, const struct wa
 static int make_inherited(struct analysis *a, struct waiter *w, struct rf_error *err) {
     const struct stuck *s = w->stuck;
     if ((s->wait != WAIT_PIPE_READ && s->wait != WAIT_SOCKET) || !s->end_count) return 0;
+    // (Of a process that hangs for another reason it waits only as its parent does: until that one ends.)
     for (size_t i = 0; i < s->end_count; i++)
-        if (!inherited_unused(a, &s->ends[i])) return 0;
+        if (!inherited_unused(a, &s->ends[i]) || case_is_explained(a, s->ends[i].pid, NULL)) return 0;
     struct finding *f = case_add(a, w, FINDING_INHERITED_PIPE, RANK_CAUSE);
     for (size_t i = 0; i < s->end_count; i++)
         if (add_end_holder(a, f, w, &s->ends[i], err) < 0) return -1;
@@ -332,8 +333,7 @@ static void make_mutual(struct analysis *a, struct waiter *w) {
     if (!w->other || w->stuck->wait == WAIT_CHILD || !mutual(a, w)) return;
     if (may_idle(w) && case_is_explained(a, w->task.pid, w)) return;
     bool forker = has_taker(w) && w->first->holder_forks;
-    struct finding *f =
-        case_add(a, w, forker ? FINDING_SELF_HELD : FINDING_CROSS_PROCESS_WAIT, RANK_CAUSE);
+    struct finding *f = case_add(a, w, forker ? FINDING_SELF_HELD : FINDING_CROSS_PROCESS_WAIT, RANK_CAUSE);
     if (has_taker(w)) case_add_holder(f, w->first);
     if (forker) case_add_fork(f, w->first);
     text_reason_mutual(f, w->other);

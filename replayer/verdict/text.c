@@ -203,14 +203,16 @@ static const char *end_text(char *out, size_t size, const struct finding *f) {
 void text_reason_dead(struct finding *f, const struct lock_ref *ref) {
     char ended[320];
     bool thread = f->end.how == END_THREAD && f->end.event;
-    const char *where = ref->shared                                ? "The lock is in memory that processes share"
-                        : !strcmp(ref->kind, "System V semaphore") ? "A semaphore of System V outlives processes"
-                                                                   : "The memory that it is in lives on";
-    snprintf(f->reason, sizeof f->reason,
-             "%s %d '%s' took it, and %s without giving it back (event %lu). %s, so it stays held, and nobody "
-             "who is left releases what another one took: process %d waits for ever.",
-             thread ? "Thread" : "Process", thread ? f->holder.tid : f->holder.pid, f->holder.name,
-             end_text(ended, sizeof ended, f), (long)f->end.event, where, f->waiter.pid);
+    const char *where = ref->shared ? "The lock is in memory that processes share"
+                        : !strcmp(ref->kind, "System V semaphore")
+                            ? "A semaphore of System V outlives processes"
+                            : "The memory that it is in lives on";
+    snprintf(
+        f->reason, sizeof f->reason,
+        "%s %d '%s' took it, and %s without giving it back (event %lu). %s, so it stays held, and nobody "
+        "who is left releases what another one took: process %d waits for ever.",
+        thread ? "Thread" : "Process", thread ? f->holder.tid : f->holder.pid, f->holder.name,
+        end_text(ended, sizeof ended, f), (long)f->end.event, where, f->waiter.pid);
 }
 
 void text_reason_dead_waker(struct finding *f, const struct lock_ref *ref) {
