@@ -160,8 +160,7 @@ bool replay_shared_mapped(struct replay *r, uint32_t space, uint64_t identity, u
     const struct space *s = space_by_id(r, space);
     for (size_t i = 0; s && i < s->map_count; i++) {
         const struct space_map *m = &s->maps[i];
-        if (m->identity != identity || offset < m->v.offset ||
-            offset - m->v.offset >= m->v.end - m->v.start)
+        if (m->identity != identity || offset < m->v.offset || offset - m->v.offset >= m->v.end - m->v.start)
             continue;
         *address = m->v.start + (offset - m->v.offset);
         return true;

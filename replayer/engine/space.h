@@ -39,7 +39,7 @@ struct space {
     size_t map_count, map_room;
     uint64_t brk; // 0: unknown yet
     uint64_t stack_limit;
-    bool watched;           // debug registers are set:
+    bool watched; // debug registers are set:
     uint64_t watch_at[WATCH_PLACES];
     int watch_count;
     struct planted *breaks; // memory.h: sorted by address

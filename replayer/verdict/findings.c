@@ -2,6 +2,7 @@
 // causes first.
 #include "replayer/verdict/findings.h"
 
+#include "replayer/verdict/dead_holder.h"
 #include "replayer/verdict/other_process.h"
 #include "replayer/verdict/text.h"
 
@@ -150,9 +151,11 @@ static void make_unknown(struct analysis *a) {
         const struct waiter *first = best->first;
         // fork() waits for somebody who waits for something else than a lock: fflush(NULL) for a blocked reader.
         bool in_fork = best->ref.in_fork && first->who.tid && first->holder_lives && !first->who.fork;
-        struct finding *f =
-            case_add(a, best, in_fork ? FINDING_ATFORK_DEADLOCK : FINDING_UNKNOWN_WAIT, RANK_UNKNOWN);
-        bool holder = first->who.tid && !first->posts;
+        bool holder = first->who.tid && !first->posts, dead = holder && !first->holder_lives && !in_fork;
+        enum finding_kind kind = in_fork ? FINDING_ATFORK_DEADLOCK
+                                 : dead  ? FINDING_DEAD_HOLDER
+                                         : FINDING_UNKNOWN_WAIT;
+        struct finding *f = case_add(a, best, kind, dead ? RANK_CAUSE : RANK_UNKNOWN);
         if (holder) case_add_holder(f, first);
         case_add_fork(f, first);
         enum advice which = best->shared           ? ADVICE_SHARED
@@ -160,6 +163,10 @@ static void make_unknown(struct analysis *a) {
                             : !holder              ? ADVICE_UNKNOWN
                             : !first->holder_lives ? ADVICE_ENDED
                                                    : ADVICE_HELD;
+        if (dead) {
+            f->end = dead_end(a, 0, first->who.tid, first->who.event, best->stuck->event);
+            text_reason_dead(f, &best->ref);
+        }
         text_advice(f, which, &best->ref, case_explain(a, best));
     }
 }
