@@ -69,13 +69,16 @@ static void on_write(void *context, struct replay *r, const struct watch_hit *hi
     replay_watch(r, 0, 0, 0, NULL, NULL, &ignored);
 }
 
-static int watch(struct analysis *a, size_t space, uint64_t address, uint64_t from, uint64_t until,
+static int watch(struct analysis *a, size_t space, const struct lock_ref *ref, uint64_t from, uint64_t until,
                  struct search *s, struct rf_error *err) {
     struct replay *r = timeline_replay(a->timeline);
     struct rf_error ignored;
     if (timeline_seek(a->timeline, from, err) < 0) return -1;
-    int tid = history_task_in(&a->history, space, from);
-    if (!tid || replay_watch(r, tid, address, 4, on_write, s, err) < 0) return tid ? -1 : 0;
+    int tid = ref->shared ? 1 : history_task_in(&a->history, space, from);
+    if (!tid) return 0;
+    int watched = ref->shared ? replay_watch_shared(r, ref->identity, ref->offset, 4, on_write, s, err)
+                              : replay_watch(r, tid, ref->word, 4, on_write, s, err);
+    if (watched < 0) return -1;
     replay_watch_all_writes(r);
     s->slice = 0;
     s->ordinal = 0;
@@ -87,15 +90,15 @@ static int watch(struct analysis *a, size_t space, uint64_t address, uint64_t fr
 
 static int search_space(struct analysis *a, struct waiter *w, size_t space, uint64_t until, struct search *s,
                         struct rf_error *err) {
-    uint64_t begin = a->history.spaces[space].begin;
+    uint64_t begin = w->ref.shared ? 1 : a->history.spaces[space].begin;
     for (uint64_t window = FIRST_WINDOW; !s->found_event; window *= WINDOW_FACTOR) {
         uint64_t from = until > window && until - window > begin ? until - window : begin;
-        if (watch(a, space, w->ref.word, from, until, s, err) < 0) return -1;
+        if (watch(a, space, &w->ref, from, until, s, err) < 0) return -1;
         if (from == begin || window > WINDOW_MAX || s->writes > WRITES_MAX) break;
     }
     if (!s->found_event) return 0;
     s->capture = true;
-    return watch(a, space, w->ref.word, s->found_event - 1, s->found_event, s, err);
+    return watch(a, space, &w->ref, s->found_event - 1, s->found_event, s, err);
 }
 
 int origin_initialised(struct analysis *a, struct waiter *w, struct rf_error *err) {

@@ -306,7 +306,7 @@ static const struct want wants[] = {
      3},
     {"shared", -1, P, .deadlock = false},
     {"shared_ended", FINDING_DEAD_HOLDER, P, "lock 0x", MUTEX, NULL, false, false, true, "shared_ended",
-     "shared_ended", 0, 1},
+     "shared_ended", 0, 1, .initialised = "shared_ended"},
     {"forker", FINDING_SELF_HELD, P, "special", MUTEX, NULL, false, true, true, "forker", "want_special", 0,
      2},
     {"robust", FINDING_ORPHANED_LOCK, P, "special", MUTEX, "hold", true, false, true, "hold", "want_special",
