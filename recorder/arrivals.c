@@ -29,10 +29,9 @@ static void log_break(struct recorder *r, struct task *t, const struct user_regs
     batch.e.nr = place;
     batch.e.ret = (int64_t)b->address;
     batch.e.aux = count;
-    set_landmark(t, &batch.e.regs);
+    set_landmark_in_code(t, &batch.e.regs);
     batch_log(r, t, &batch);
     breakpoint_landed(r, t, b);
-    if (signals_deliverable(t)) signal_deliver(r, t, SIGNAL_AT_LANDMARK);
 }
 
 // t has executed an instruction and stands at regs->rip: if there is a breakpoint, makes the landmark that is wanted.
@@ -60,28 +59,21 @@ bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
 }
 
 void breakpoint_trap(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
-    int tid = t->tid;
-    bool stepping = t->stepping;
     regs->rip--;
     if (!tracee_set_regs(t->tid, regs)) return; // killed
     t->stepping = true;
     breakpoint_arrived(r, t, regs);
-    if (task_find(r, tid) != t) return;
-    t->stepping = stepping;
-    if (!stepping && t->state == TASK_READY) end_stepping(t);
+    end_stepping(t);
 }
 
 bool breakpoints_leave(struct recorder *r, struct task *t) {
     struct user_regs_struct regs;
     if (!t->on_break && !(t->at_landmark && breakpoint_at(t->mm, t->landmark.rip))) return true;
     if (!tracee_get_regs(t->tid, &regs)) return true;
-    int tid = t->tid;
     t->on_break = t->stepping = true;
     bool stepped = true;
     while (stepped && t->on_break)
         stepped = step(r, t, &regs);
-    if (task_find(r, tid) != t) return false;
-    t->stepping = false;
-    if (t->state == TASK_READY) end_stepping(t);
+    end_stepping(t);
     return stepped;
 }

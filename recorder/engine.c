@@ -12,6 +12,7 @@
 #include "recorder/signals.h"
 #include "recorder/slices.h"
 #include "recorder/space.h"
+#include "recorder/run.h"
 #include "recorder/stop.h"
 #include "recorder/syscall.h"
 #include "recorder/waits/spin_loop.h"
@@ -28,98 +29,69 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FIRST_SPIN_LOOK = 12, TICK_US = 4000, FLUSH_US = 1000000, IDLE_FLUSH_US = 250000 };
+enum { FLUSH_US = 1000000, IDLE_FLUSH_US = 250000 };
 
-static void group_stop(struct recorder *r, struct task *t, int sig) {
-    if (sig == SIGTRAP && t->stepping) return;
-    if (sig == SIGTRAP && t->state == TASK_READY && !t->call.inside) {
-        preempt_busy(r, t);
-        return;
-    }
-    if (sig == SIGTRAP) { // the end of a job stop, or a PTRACE_INTERRUPT that came too late to matter
-        t->state = t->call.inside ? TASK_IN_KERNEL : TASK_READY;
-        if (t->call.inside) ptrace(PTRACE_SYSCALL, t->tid, 0, 0);
-        return;
-    }
-    t->state = TASK_JOB_STOPPED;
-    ptrace(PTRACE_LISTEN, t->tid, 0, 0);
-}
+// ---- what stops next
 
-void dispatch(struct recorder *r, struct task *t, int status) {
-    t->stop_pending = false;
-    t->in_signal_stop = false;
-    t->state = TASK_READY;
-    if (WIFEXITED(status) || WIFSIGNALED(status)) {
-        // Died without an exit stop that we could see (SIGKILL while it was in one).
-        struct event e = {.kind = EV_DEATH,
-                          .tid = t->tid,
-                          .ret = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)};
-        if (WIFSIGNALED(status)) e.flags |= EVF_KILLED;
-        if (t->process->refs == 1) e.flags |= EVF_LAST;
-        if (r->deferred == t) r->deferred = NULL;
-        log_event(r, t, &e);
-        task_ended(r, t, status);
-        return;
-    }
-    int event = status >> 16, sig = WSTOPSIG(status);
-    switch (event) {
-    case 0:
-        break;
-    case PTRACE_EVENT_SECCOMP:
-        syscall_entry(r, t);
-        return;
-    case PTRACE_EVENT_EXIT:
-        task_exit_stop(r, t);
-        return;
-    case PTRACE_EVENT_STOP:
-        group_stop(r, t, sig);
-        return;
-    case PTRACE_EVENT_VFORK_DONE:
-        return;
-    default:
-        recorder_fail(r, "unexpected ptrace event %d of task %d", event, t->tid);
-        return;
-    }
-    if (sig == (SIGTRAP | 0x80)) {
-        syscall_returned(r, t);
-        return;
-    }
-    signal_stop(r, t, status);
-}
-
-static void run(struct recorder *r, struct task *t) {
+// Lets t run on from its landmark (or from the middle of a slice, when a signal was held back or ignored). True: to a
+// stop, whose status is *status; false: otherwise (it is at a landmark again, has left a stop, or is gone).
+static bool run(struct recorder *r, struct task *t, int *status) {
     if (t->held_at_entry) {
         t->held_at_entry = false;
         task_clone(r, t);
-        return;
+        return false;
     }
     if (r->strategist) strategist_resume(r, t);
-    struct mm *mm = t->mm->breaks.count ? t->mm : NULL;
-    if (mm && !breakpoints_leave(r, t)) return;
-    int status, sig = t->inject_signal;
-    t->inject_signal = 0;
-    t->state = TASK_RUNNING;
+    if (t->mm->breaks.count && !breakpoints_leave(r, t)) return false;
+    int sig = t->inject_signal;
     t->at_landmark = false;
     r->idle_looks = 0;
-    if (r->options->chaos && t->mm->annex && !t->mm->limit_lowered) {
-        // Library calls are schedule points: the next one to stop at is 1..64 calls away.
-        if ((chaos_random(r) & 3) == 0)
-            clock_set_limit(t->mm, clock_count(t->mm) + 1 + (chaos_random(r) & 63));
-    }
+    chaos_limit(r, t);
     if (!t->loop || t->loop->kind == WAIT_OUTSIDE) {
         t->mm->epoch++;
         r->epoch++;
     }
-    if (!sig && (spin_look(r, t) || loop_run(r, t))) return;
+    if (!sig && (spin_look(r, t) || loop_run(r, t))) return false;
+    t->inject_signal = 0;
+    struct mm *mm = t->mm->breaks.count ? t->mm : NULL;
+    enum waited end = WAITED_GONE;
     if (mm) breakpoints_plant(mm, true);
-    bool stopped = run_until_stop(r, t, PTRACE_CONT, sig, &status);
+    if (resume(r, t, PTRACE_CONT, sig))
+        while ((end = wait_stop(t, status)) == WAITED_TICK)
+            preempt_tick(r, t);
     if (mm) breakpoints_plant(mm, false);
-    if (!stopped) {
-        if (!r->failed) task_ended(r, t, 0);
-        return;
-    }
-    dispatch(r, t, status);
+    if (end == WAITED_GONE && !r->failed) task_ended(r, t, 0);
+    return end == WAITED_STOP;
 }
+
+// Not in the middle of a slice: what that task has done belongs to its next event, behind the entry's.
+static bool must_settle(struct recorder *r) {
+    bool between = !r->current || r->current->state != TASK_READY || r->current->at_landmark;
+    return between && r->deferred && r->deferred->state == TASK_IN_KERNEL && others_ready(r, r->deferred);
+}
+
+// Whose stop comes next, or who runs to it; NULL: nobody can.
+static struct task *next_in_line(struct recorder *r) {
+    if (!r->next && must_settle(r)) syscall_settle(r, r->deferred);
+    struct task *t = r->next;
+    r->next = NULL;
+    return t ? t : next_task(r);
+}
+
+static void next_stop(struct recorder *r, struct stop *s) {
+    struct task *t = next_in_line(r);
+    s->task = t;
+    if (!t)
+        s->todo = DO_WAIT;
+    else if (t->state == TASK_RETURNED)
+        stop_classify(r, t, t->stop, s);
+    else if (run(r, t, &s->status))
+        stop_classify(r, t, s->status, s);
+    else
+        s->todo = DO_NOTHING;
+}
+
+// ---- what is done about it
 
 static void idle(struct recorder *r) {
     struct rf_error err;
@@ -134,7 +106,7 @@ static void idle(struct recorder *r) {
     pid_t pid = waitpid(-1, &status, __WALL);
     if (pid > 0) {
         struct task *t = task_find(r, pid);
-        if (t) take_stop(t, status);
+        if (t) leave_stop(t, status);
     } else if (errno == ECHILD) {
         while (r->tasks)
             task_ended(r, r->tasks, 0);
@@ -153,6 +125,7 @@ void kill_everything(struct recorder *r) {
     }
     while (r->tasks)
         task_ended(r, r->tasks, 0);
+    tasks_reap(r);
 }
 
 static void housekeeping(struct recorder *r) {
@@ -211,6 +184,107 @@ static void outside_signals(struct recorder *r) {
         r->stop_all = true;
 }
 
+// The process was killed while the task was in an exit stop.
+static void log_death(struct recorder *r, struct task *t, int status) {
+    struct event e = {
+        .kind = EV_DEATH, .tid = t->tid, .ret = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)};
+    if (WIFSIGNALED(status)) e.flags |= EVF_KILLED;
+    if (t->process->refs == 1) e.flags |= EVF_LAST;
+    if (r->deferred == t) r->deferred = NULL;
+    log_event(r, t, &e);
+    task_ended(r, t, status);
+}
+
+static void enter_call(struct recorder *r, struct task *t) {
+    if (!syscall_begins(r, t)) return;
+    if (t->signals && signals_deliverable(t))
+        signal_deliver(r, t, SIGNAL_AT_ENTRY);
+    else
+        syscall_entry(r, t);
+}
+
+static void handle_signal(struct recorder *r, struct stop *s) {
+    enum signal_fate fate = signal_fate(r, s->task, &s->info, &s->regs);
+    if (fate == SIGNAL_NOW) signal_now(r, s->task, &s->info);
+    // The timer's ticks that ask for a landmark do not come while signals keep stopping the task: they count here.
+    if (fate == SIGNAL_HELD) preempt_tick(r, s->task);
+}
+
+static void act(struct recorder *r, struct stop *s) {
+    struct task *t = s->task;
+    switch (s->todo) {
+    case DO_NOTHING:
+        return;
+    case DO_WAIT:
+        idle(r);
+        return;
+    case DO_LOG_DEATH:
+        log_death(r, t, s->status);
+        return;
+    case DO_BURY:
+        task_exit_stop(r, t);
+        return;
+    case DO_ENTER_CALL:
+        enter_call(r, t);
+        return;
+    case DO_LEAVE_CALL:
+        syscall_returned(r, t);
+        return;
+    case DO_GO_ON_IN_CALL:
+        t->state = TASK_IN_KERNEL;
+        ptrace(PTRACE_SYSCALL, t->tid, 0, 0);
+        return;
+    case DO_JOB_STOP:
+        t->state = TASK_JOB_STOPPED;
+        ptrace(PTRACE_LISTEN, t->tid, 0, 0);
+        return;
+    case DO_LANDMARK:
+        preempt_busy(r, t);
+        return;
+    case DO_TICK:
+        preempt_clock(r, t, &s->regs);
+        return;
+    case DO_ARRIVAL:
+        breakpoint_trap(r, t, &s->regs);
+        return;
+    case DO_INSTRUCTION:
+        trapped_carry_out(r, t, &s->regs, &s->trapped);
+        return;
+    case DO_FAULT:
+        signal_fault(r, t, &s->info, &s->regs);
+        return;
+    case DO_SIGNAL:
+        handle_signal(r, s);
+        return;
+    case DO_FAIL:
+        recorder_fail(r, "unexpected ptrace event %d of task %d", s->status >> 16, t->tid);
+        return;
+    }
+}
+
+// ---- what follows
+
+// Signals that were held back are delivered at a landmark that is no call's.
+static void at_landmark(struct recorder *r, const struct stop *s) {
+    struct task *t = s->task;
+    if (!t || t->state != TASK_READY || !t->at_landmark) return;
+    if (t->in_code && !t->inject_signal && signals_deliverable(t)) signal_deliver(r, t, SIGNAL_AT_LANDMARK);
+    if (s->todo == DO_TICK || s->todo == DO_LANDMARK) preempt_done(r, t);
+}
+
+static void afterwards(struct recorder *r, const struct stop *s) {
+    at_landmark(r, s);
+    tasks_reap(r);
+    if ((++r->rounds & 63) == 0) housekeeping(r);
+    outside_signals(r);
+    look_at_limits(r);
+}
+
+// A call that has been made is logged, come what may.
+static bool goes_on(const struct recorder *r) {
+    return r->tasks && !r->failed && (!r->stop_all || r->next);
+}
+
 int engine_run(struct recorder *r) {
     outside_listen(true);
     tracee_quiet_stops();
@@ -218,22 +292,9 @@ int engine_run(struct recorder *r) {
     // a VM, at each context switch to or from one that does: measured, it tripled the price of a ptrace stop.
     // So this thread traps it, too.
     if (r->tsc_traps) clock_trap_tsc(true);
-    unsigned n = 0;
-    while (r->tasks && !r->failed && !r->stop_all) {
-        // Not in the middle of a slice: what that task has done belongs to its next event, behind the entry's.
-        bool between = !r->current || r->current->state != TASK_READY || r->current->at_landmark;
-        if (between && r->deferred && r->deferred->state == TASK_IN_KERNEL && others_ready(r, r->deferred))
-            syscall_settle(r, r->deferred);
-        struct task *t = next_task(r);
-        if (!t)
-            idle(r);
-        else if (t->state == TASK_RETURNED)
-            dispatch(r, t, t->stop);
-        else
-            run(r, t);
-        if ((++n & 63) == 0) housekeeping(r);
-        outside_signals(r);
-        look_at_limits(r);
+    for (struct stop s; goes_on(r); afterwards(r, &s)) {
+        next_stop(r, &s);
+        act(r, &s);
     }
     if (r->gate) gate_end(r);
     if (r->strategist) strategist_end(r);

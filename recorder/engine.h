@@ -8,7 +8,5 @@
 // Runs the program to its end; -1 when the recording failed, with *r->err.
 int engine_run(struct recorder *r);
 void kill_everything(struct recorder *r);
-// What the stop of t asks for. Afterwards t is READY, asleep or gone.
-void dispatch(struct recorder *r, struct task *t, int status);
 
 #endif

@@ -1,7 +1,7 @@
 #include "recorder/inject.h"
 #include "core/annex.h"
 #include "recorder/signals.h"
-#include "recorder/stop.h"
+#include "recorder/run.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -31,15 +31,13 @@ long inject(struct recorder *r, struct task *t, long nr, const uint64_t args[6])
     regs.r9 = args[5];
     tracee_set_regs(t->tid, &regs);
     long result = -ESRCH;
-    int status, state = t->state, sig = 0;
-    t->state = TASK_RUNNING;
-    bool in_syscall = t->call.inside;
-    t->call.inside = true; // the timer shall not preempt this
+    int status, sig = 0;
+    enum task_state state = t->state;
     for (;;) {
-        if (!run_until_stop(r, t, PTRACE_CONT, sig, &status) || !WIFSTOPPED(status)) break;
+        if (!run_undisturbed(r, t, PTRACE_CONT, sig, &status) || !WIFSTOPPED(status)) break;
         sig = 0;
         if (status >> 16 == PTRACE_EVENT_EXIT) {
-            take_stop(t, status);
+            leave_stop(t, status);
             return -ESRCH;
         }
         if (status >> 16) continue; // the seccomp stop of the call itself
@@ -52,7 +50,6 @@ long inject(struct recorder *r, struct task *t, long nr, const uint64_t args[6])
         signal_hold(t);
     }
     t->state = state;
-    t->call.inside = in_syscall;
     if (!t->mm->annex) tracee_write(t->mm->mem_fd, site, old, 3);
     tracee_set_regs(t->tid, &saved);
     return result;

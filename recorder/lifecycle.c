@@ -3,7 +3,7 @@
 #include "recorder/mappings.h"
 #include "recorder/plan/gate.h"
 #include "recorder/signals.h"
-#include "recorder/stop.h"
+#include "recorder/run.h"
 #include "recorder/waits/wait_loop.h"
 
 #include <errno.h>
@@ -111,7 +111,7 @@ static void born(struct recorder *r, struct task *t) {
     memcpy(c->name, t->name, sizeof c->name);
     if (q.flags & CLONE_CHILD_CLEARTID) c->clear_tid = q.child_tid;
     // Killed before its first instruction: born and dead all the same.
-    if (!WIFSTOPPED(status) || status >> 16 != PTRACE_EVENT_STOP) take_stop(c, status);
+    if (!WIFSTOPPED(status) || status >> 16 != PTRACE_EVENT_STOP) leave_stop(c, status);
     struct batch b;
     batch_init(&b, EV_BIRTH, t);
     b.e.ret = (int64_t)tid;
@@ -135,11 +135,10 @@ static void born(struct recorder *r, struct task *t) {
 void task_clone(struct recorder *r, struct task *t) {
     if (r->deferred == t) log_deferred_entry(r);
     int status;
-    t->state = TASK_RUNNING;
-    if (!run_until_stop(r, t, PTRACE_SYSCALL, 0, &status)) return;
+    if (!run_undisturbed(r, t, PTRACE_SYSCALL, 0, &status)) return;
     int event = status >> 16;
     if (event != PTRACE_EVENT_CLONE && event != PTRACE_EVENT_FORK && event != PTRACE_EVENT_VFORK) {
-        take_stop(t, status); // refused (EAGAIN), or killed
+        leave_stop(t, status); // refused (EAGAIN), or killed
         return;
     }
     born(r, t);
@@ -148,7 +147,7 @@ void task_clone(struct recorder *r, struct task *t) {
         ptrace(PTRACE_SYSCALL, t->tid, 0, 0);
         return;
     }
-    if (run_until_stop(r, t, PTRACE_SYSCALL, 0, &status)) take_stop(t, status);
+    if (run_undisturbed(r, t, PTRACE_SYSCALL, 0, &status)) leave_stop(t, status);
 }
 
 // ---- exec
@@ -180,12 +179,11 @@ static void exec_text(struct batch *b, struct task *t) {
 void exec_image(struct recorder *r, struct task *t) {
     // Before the exit stop of execve the kernel would still overwrite rax.
     int status;
-    t->state = TASK_RUNNING;
-    t->call.inside = true;
-    if (!run_until_stop(r, t, PTRACE_SYSCALL, 0, &status)) return;
+    bool stopped = run_undisturbed(r, t, PTRACE_SYSCALL, 0, &status);
     t->call.inside = false;
+    if (!stopped) return;
     if (WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_EXIT) {
-        take_stop(t, status);
+        leave_stop(t, status);
         return;
     }
     struct batch b;
@@ -205,7 +203,6 @@ void exec_image(struct recorder *r, struct task *t) {
     b.e.nr = SYS_execve;
     b.e.aux = (uint64_t)t->former_tid;
     set_landmark(t, &regs);
-    t->state = TASK_READY;
     batch_log(r, t, &b);
     if (r->gate) gate_exec(r, t);
 }
@@ -237,11 +234,7 @@ static struct task *exec_done(struct recorder *r, struct task *t) {
 
 void task_exec(struct recorder *r, struct task *t) {
     log_deferred_entry(r);
-    t->state = TASK_RUNNING;
-    if (ptrace(PTRACE_SYSCALL, t->tid, 0, 0) < 0 && errno != ESRCH) {
-        recorder_fail(r, "cannot resume task %d into execve: %s", t->tid, strerror(errno));
-        return;
-    }
+    if (!resume(r, t, PTRACE_SYSCALL, 0)) return;
     for (;;) {
         int status;
         pid_t pid = waitpid(-1, &status, __WALL);
@@ -257,13 +250,13 @@ void task_exec(struct recorder *r, struct task *t) {
         }
         if (pid == t->tid &&
             !(WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_EXIT && pid != t->process->pid)) {
-            take_stop(t, status); // the call failed, or a signal ended it
+            leave_stop(t, status); // the call failed, or a signal ended it
             return;
         }
         struct task *o = task_find(r, pid);
         if (!o) continue;
         if (o->process != t->process || (WIFSTOPPED(status) && status >> 16 != PTRACE_EVENT_EXIT)) {
-            take_stop(o, status); // a sibling's return as well: the call may fail, and then it goes on
+            leave_stop(o, status); // a sibling's return as well: the call may fail, and then it goes on
         } else if (WIFSTOPPED(status)) {
             ptrace(PTRACE_CONT, pid, 0, 0); // a sibling on its way out
         } else if (o != t) {

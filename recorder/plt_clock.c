@@ -15,3 +15,8 @@ uint64_t clock_count(struct mm *mm) {
     if (pread(mm->mem_fd, &count, 8, (off_t)ANNEX_COUNT) != 8) return 0;
     return count;
 }
+
+void landmark_soon(struct task *t) {
+    clock_set_limit(t->mm, 0);
+    if (!t->interrupt_wanted) t->interrupt_wanted = 1;
+}

@@ -3,9 +3,12 @@
 #define REFORK_RECORDER_PLT_CLOCK_H
 
 #include "recorder/space.h"
+#include "recorder/task.h"
 
 // The call that brings the count to `limit` ends in an int3; ~0: none does.
 void clock_set_limit(struct mm *mm, uint64_t limit);
 uint64_t clock_count(struct mm *mm);
+// Asks for a landmark of t before long: its next library call is one, and the timer counts (see preempt.h).
+void landmark_soon(struct task *t);
 
 #endif

@@ -12,7 +12,7 @@
 #include "recorder/signals.h"
 #include "recorder/slices.h"
 #include "recorder/step.h"
-#include "recorder/stop.h"
+#include "recorder/run.h"
 #include "recorder/waits/spin_loop.h"
 #include "recorder/waits/stuck.h"
 #include "recorder/waits/wait_loop.h"
@@ -37,13 +37,7 @@ enum {
     WORDS = 96
 };
 
-void preempt_request(struct task *t) {
-    clock_set_limit(t->mm, 0);
-    if (!t->interrupt_wanted) t->interrupt_wanted = 1;
-}
-
 void preempt_tick(struct recorder *r, struct task *t) {
-    if (t->stepping) return;
     if (t->interrupt_wanted) {
         if (++t->interrupt_wanted > TICKS_FOR_CLOCK) ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
         return;
@@ -52,7 +46,7 @@ void preempt_tick(struct recorder *r, struct task *t) {
     if (!slice_over(r)) return;
     collect_stops(r);
     if (others_ready(r, t) || (r->gate && gate_due(r)))
-        preempt_request(t);
+        landmark_soon(t);
     else if (++t->busy >= t->busy_look && !t->stuck_logged && spin_affordable(r, t))
         ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
 }
@@ -206,7 +200,7 @@ static void log_state(struct recorder *r, struct task *t, const struct user_regs
         memcpy(batch_piece(&b, PIECE_SITE, sizeof *site), site, sizeof *site);
         batch_last(&b)->site.address = site->address;
     }
-    set_landmark(t, regs);
+    set_landmark_in_code(t, regs);
     t->stepped = true;
     clock_set_limit(t->mm, ~0ull);
     batch_log(r, t, &b);
@@ -366,18 +360,30 @@ static void make_landmark(struct recorder *r, struct task *t) {
         sites_add(t->mm, &site);
         batch_log(r, t, &b);
     }
-    if (signals_deliverable(t)) signal_deliver(r, t, SIGNAL_AT_LANDMARK);
+}
+
+void preempt_clock(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    struct batch b;
+    if (annex_contains(regs->rip)) {
+        regs->r11 = 0;
+        regs->eflags = ANNEX_TRAP_FLAGS(regs->eflags);
+        tracee_set_regs(t->tid, regs);
+    }
+    batch_init(&b, EV_TICK, t);
+    b.e.ret = (int64_t)clock_count(t->mm);
+    b.e.flags |= EVF_REGS;
+    b.e.regs = *regs;
+    set_landmark_in_code(t, regs);
+    t->at_tick = true;
+    clock_set_limit(t->mm, ~0ull);
+    batch_log(r, t, &b);
 }
 
 void preempt_busy(struct recorder *r, struct task *t) {
-    int tid = t->tid;
     if (!t->interrupt_wanted && spin_look(r, t)) return;
     t->stepping = true;
     make_landmark(r, t);
-    if (task_find(r, tid) != t) return;
-    t->stepping = false;
-    if (t->state == TASK_READY) end_stepping(t);
-    preempt_done(r, t);
+    end_stepping(t);
 }
 
 void preempt_done(struct recorder *r, struct task *t) {

@@ -5,10 +5,11 @@
 #include "recorder/state.h"
 #include "recorder/task.h"
 
-void preempt_request(struct task *t);                  // asks for a landmark soon
 void preempt_tick(struct recorder *r, struct task *t); // the timer, while t runs user code
-// At a PTRACE_INTERRUPT stop in user code: makes a landmark.
+// At a PTRACE_INTERRUPT stop in user code: makes a landmark, unless a stop comes before (then it is left in t).
 void preempt_busy(struct recorder *r, struct task *t);
+// At the PLT clock's limit: logs TICK.
+void preempt_clock(struct recorder *r, struct task *t, struct user_regs_struct *regs);
 // A slice of t has ended at a landmark that is no syscall.
 void preempt_done(struct recorder *r, struct task *t);
 

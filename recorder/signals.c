@@ -4,7 +4,7 @@
 #include "recorder/log.h"
 #include "recorder/plt_clock.h"
 #include "recorder/preempt.h"
-#include "recorder/stop.h"
+#include "recorder/run.h"
 #include "recorder/waits/wait_loop.h"
 
 #include <errno.h>
@@ -141,16 +141,11 @@ static void into_handler(struct recorder *r, struct task *t, const siginfo_t *in
     loop_forget(t);
     if (sig == SIGALRM) t->process->timers &= ~(unsigned)TIMER_ONCE;
     ptrace(PTRACE_SETSIGINFO, t->tid, 0, info);
-    t->state = TASK_RUNNING;
-    t->call.inside = true; // the timer shall leave it alone
     // With SINGLESTEP the kernel stops right behind building the frame (signal_setup_done), before the
     // handler runs.
-    bool stopped = run_until_stop(r, t, PTRACE_SINGLESTEP, sig, &status);
-    t->call.inside = false;
-    t->state = TASK_READY;
-    if (!stopped) return;
+    if (!run_undisturbed(r, t, PTRACE_SINGLESTEP, sig, &status)) return;
     if (!WIFSTOPPED(status) || status >> 16 || WSTOPSIG(status) != SIGTRAP) {
-        take_stop(t, status); // no stack for the frame: SIGSEGV or the end
+        leave_stop(t, status); // no stack for the frame: SIGSEGV or the end
         return;
     }
     struct user_regs_struct regs;
@@ -205,51 +200,22 @@ void signal_deliver(struct recorder *r, struct task *t, enum signal_place at) {
         regs.orig_rax = ~0ull;
         regs.rip -= 2;
         tracee_set_regs(t->tid, &regs);
-        t->state = TASK_RUNNING;
-        t->call.inside = true;
-        bool ok = run_until_stop(r, t, PTRACE_SYSCALL, 0, &status);
-        t->call.inside = false;
-        t->state = TASK_READY;
-        if (!ok) return;
+        if (!run_undisturbed(r, t, PTRACE_SYSCALL, 0, &status)) return;
         if (!WIFSTOPPED(status) || status >> 16) {
-            take_stop(t, status);
+            leave_stop(t, status);
             return;
         }
     }
     if (!t->in_signal_stop) {
         // At a syscall-exit-stop the kernel sends the signal that we resume with; its delivery stop comes
         // next.
-        t->state = TASK_RUNNING;
-        t->call.inside = true;
-        bool ok = run_until_stop(r, t, PTRACE_CONT, info.si_signo, &status);
-        t->call.inside = false;
-        t->state = TASK_READY;
-        if (!ok) return;
+        if (!run_undisturbed(r, t, PTRACE_CONT, info.si_signo, &status)) return;
         if (!WIFSTOPPED(status) || status >> 16 || WSTOPSIG(status) != info.si_signo) {
-            take_stop(t, status);
+            leave_stop(t, status);
             return;
         }
     }
     into_handler(r, t, &info, at, at == SIGNAL_AT_ENTRY ? &t->call.regs : NULL);
-}
-
-// ---- stops
-
-static void tick(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
-    struct batch b;
-    if (annex_contains(regs->rip)) {
-        regs->r11 = 0;
-        regs->eflags = ANNEX_TRAP_FLAGS(regs->eflags);
-        tracee_set_regs(t->tid, regs);
-    }
-    batch_init(&b, EV_TICK, t);
-    b.e.ret = (int64_t)clock_count(t->mm);
-    b.e.flags |= EVF_REGS;
-    b.e.regs = *regs;
-    set_landmark(t, regs);
-    t->at_tick = true;
-    clock_set_limit(t->mm, ~0ull);
-    batch_log(r, t, &b);
 }
 
 // A fault that nobody handles: the end of the process, at a place that replay shall reach as well.
@@ -300,57 +266,40 @@ static void restore_given(struct task *t, siginfo_t *info) {
     p->given.si_signo = 0;
 }
 
-void signal_stop(struct recorder *r, struct task *t, int status) {
-    int sig = WSTOPSIG(status);
-    siginfo_t info;
-    struct user_regs_struct regs;
-    t->in_signal_stop = true;
-    if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) < 0 || !tracee_get_regs(t->tid, &regs)) return; // killed
-    canonical_regs(&regs);
-    bool int3 = sig == SIGTRAP && info.si_code == 0x80;
-    if (r->options->log)
-        fprintf(r->options->log, "         signal %d code %d of %d at %llx rsp %llx address %p\n", sig,
-                info.si_code, t->tid, regs.rip, regs.rsp, info.si_addr);
-    if (int3 && ((regs.rip - 1 >= ANNEX_STUBS && regs.rip - 1 < ANNEX_STUBS + ANNEX_STUBS_SIZE) ||
-                 in_site_stub(t->mm, regs.rip - 1))) {
-        tick(r, t, &regs);
-        preempt_done(r, t);
-        if (signals_deliverable(t)) signal_deliver(r, t, SIGNAL_AT_LANDMARK);
-        return;
-    }
-    if (int3 && t->mm->breaks.count && breakpoint_at(t->mm, regs.rip - 1)) {
-        breakpoint_trap(r, t, &regs);
-        return;
-    }
-    if (((int3 || (sig == SIGSEGV && info.si_code == 0x80))) && trapped_instruction(r, t, &regs, int3)) {
-        if (signals_deliverable(t)) signal_deliver(r, t, SIGNAL_AT_LANDMARK);
-        return;
-    }
+// ---- what becomes of a signal
+
+bool signal_by_instruction(const siginfo_t *info) {
+    int sig = info->si_signo;
     bool fault = sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP;
-    if (fault && info.si_code > 0) {
-        // A blocked or ignored fault ends the process (force_sig): let the kernel do it.
-        if (action_of(t, sig) == ACT_HANDLER && !(blocked_mask(t) >> (sig - 1) & 1))
-            into_handler(r, t, &info, SIGNAL_BY_INSTRUCTION, &regs);
-        else
-            fatal_fault(r, t, sig, &regs);
-        return;
-    }
-    enum action act = action_of(t, sig);
-    if (act == ACT_HANDLER) restore_given(t, &info);
+    return fault && info->si_code > 0;
+}
+
+void signal_fault(struct recorder *r, struct task *t, const siginfo_t *info,
+                  const struct user_regs_struct *regs) {
+    int sig = info->si_signo;
+    // A blocked or ignored fault ends the process (force_sig): let the kernel do it.
+    if (action_of(t, sig) == ACT_HANDLER && !(blocked_mask(t) >> (sig - 1) & 1))
+        into_handler(r, t, info, SIGNAL_BY_INSTRUCTION, regs);
+    else
+        fatal_fault(r, t, sig, regs);
+}
+
+enum signal_fate signal_fate(struct recorder *r, struct task *t, siginfo_t *info,
+                             const struct user_regs_struct *regs) {
+    enum action act = action_of(t, info->si_signo);
+    if (act == ACT_HANDLER) restore_given(t, info);
     // Back at the same registers after arrivals at a breakpoint, or after steps: it has run.
-    if (same_regs(&regs, &t->landmark) && !t->arrival_count && !t->stepped) t->at_landmark = true;
-    if (act == ACT_IGNORE || (act == ACT_HANDLER && give_to_main(r, t, &info))) return; // resumed without it
-    if (t->at_landmark && act != ACT_HANDLER) {
-        t->inject_signal = sig;
-        return;
-    }
-    if (t->at_landmark) {
-        into_handler(r, t, &info, SIGNAL_AT_LANDMARK, NULL);
-        return;
-    }
+    if (same_regs(regs, &t->landmark) && !t->arrival_count && !t->stepped) t->at_landmark = true;
+    if (act == ACT_IGNORE || (act == ACT_HANDLER && give_to_main(r, t, info))) return SIGNAL_DROPPED;
+    if (t->at_landmark) return SIGNAL_NOW;
     signal_hold(t);
-    // The timer's ticks that ask for a landmark do not come while signals keep stopping the task: they count
-    // here.
-    preempt_request(t);
-    preempt_tick(r, t);
+    landmark_soon(t);
+    return SIGNAL_HELD;
+}
+
+void signal_now(struct recorder *r, struct task *t, const siginfo_t *info) {
+    if (action_of(t, info->si_signo) == ACT_HANDLER)
+        into_handler(r, t, info, SIGNAL_AT_LANDMARK, NULL);
+    else
+        t->inject_signal = info->si_signo;
 }

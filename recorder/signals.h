@@ -6,16 +6,30 @@
 #include "recorder/state.h"
 #include "recorder/task.h"
 
-// At a signal-delivery-stop of t with status: handles it, leaves t at a landmark or logs nothing and wants it
-// resumed.
-void signal_stop(struct recorder *r, struct task *t, int status);
-bool signals_deliverable(struct task *t);
-// At a landmark: delivers the first held signal. `at`: 0 in a signal-delivery-stop or syscall-exit-stop, 1 at
-// a syscall's entry.
-void signal_deliver(struct recorder *r, struct task *t, enum signal_place at);
-bool same_regs(const struct user_regs_struct *a, const struct user_regs_struct *b);
+// Whether a signal is made by the instruction at which its task stands: a fault, or an int3.
+bool signal_by_instruction(const siginfo_t *info);
+// At the signal-delivery-stop of such a one that is not refork's own: its handler begins, or the process ends.
+void signal_fault(struct recorder *r, struct task *t, const siginfo_t *info,
+                  const struct user_regs_struct *regs);
+
+// What becomes of a signal that came from elsewhere.
+enum signal_fate {
+    SIGNAL_DROPPED, // ignored, or passed on to the main thread: t is resumed without it
+    SIGNAL_HELD,    // kept until t is at a landmark, which is asked for
+    SIGNAL_NOW,     // t is at a landmark: signal_now
+};
+enum signal_fate signal_fate(struct recorder *r, struct task *t, siginfo_t *info,
+                             const struct user_regs_struct *regs);
+void signal_now(struct recorder *r, struct task *t, const siginfo_t *info);
+
 // Takes the signal of the present signal-delivery-stop and keeps it for a landmark.
 void signal_hold(struct task *t);
+bool signals_deliverable(struct task *t);
+// At a landmark: delivers the first held signal that t does not block. `at`: AT_LANDMARK in a signal-delivery-stop or
+// syscall-exit-stop, AT_ENTRY at a syscall's entry. For the loop alone.
+void signal_deliver(struct recorder *r, struct task *t, enum signal_place at);
+
+bool same_regs(const struct user_regs_struct *a, const struct user_regs_struct *b);
 void sighand_exec(struct task *t);
 // After a call of t that succeeded: rt_sigaction; alarm and the like.
 void note_dispositions(struct task *t, int64_t ret);

@@ -1,12 +1,13 @@
 #include "recorder/slices.h"
 #include "recorder/plan/gate.h"
 #include "recorder/plan/strategy.h"
-#include "recorder/stop.h"
+#include "recorder/plt_clock.h"
+#include "recorder/run.h"
 #include "recorder/waits/stuck.h"
 
 enum { SLICE_US = 5000, CHAOS_MEAN = 24 };
 
-uint64_t chaos_random(struct recorder *r) {
+static uint64_t chaos_random(struct recorder *r) {
     return random_next(&r->rng);
 }
 
@@ -36,6 +37,11 @@ void slice_begin(struct recorder *r, struct task *t) {
         uint64_t x = chaos_random(r);
         r->chaos_left = 1 + (x >> 8) % ((x & 7) ? CHAOS_MEAN * 2 : CHAOS_MEAN * 64);
     }
+}
+
+void chaos_limit(struct recorder *r, struct task *t) {
+    if (!r->options->chaos || !t->mm->annex || t->mm->limit_lowered || (chaos_random(r) & 3) != 0) return;
+    clock_set_limit(t->mm, clock_count(t->mm) + 1 + (chaos_random(r) & 63));
 }
 
 bool slice_over(struct recorder *r) {

@@ -12,6 +12,7 @@ struct task *slices_choose(struct recorder *r); // by time slices, or chaos
 bool others_ready(struct recorder *r, struct task *t);
 void slice_begin(struct recorder *r, struct task *t);
 bool slice_over(struct recorder *r);
-uint64_t chaos_random(struct recorder *r);
+// --chaos: a quarter of the resumes lowers the PLT clock's limit to 1 to 64 library calls ahead.
+void chaos_limit(struct recorder *r, struct task *t);
 
 #endif

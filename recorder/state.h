@@ -24,10 +24,13 @@ struct recorder {
     struct task *tasks; // all, dead ones are unlinked
     struct process *processes;
     struct task *current;
+    struct task *next;              // has left a stop that the loop handles before anything else
+    struct task *ended;             // since the loop was there last
     struct task *deferred;          // the task whose entry is not yet in the trace
     int leader;                     // first process
     uint64_t left_us;               // 0, or when it was gone and Ctrl-C had been pressed
     unsigned left_interrupts;       // how often, then
+    unsigned rounds;                // of the loop
     unsigned clock_age, clock_tick; // stops since the clock was read, and the tick of the timer then
     uint64_t start_us, clock_us;    // clock_us: the time of the present stop
     uint64_t slice_end_us;

@@ -1,7 +1,8 @@
 #include "recorder/step.h"
 #include "core/code.h"
-#include "recorder/engine.h"
-#include "recorder/stop.h"
+#include "recorder/log.h"
+#include "recorder/run.h"
+#include "recorder/signals.h"
 
 #include <signal.h>
 #include <sys/ptrace.h>
@@ -13,20 +14,39 @@ static bool skipped_call(const siginfo_t *info, const struct user_regs_struct *b
     return info->si_code == TRAP_BRKPT && (uint64_t)info->si_addr == before->rip;
 }
 
+// A stop that is no step's end. True: one of no consequence, after which t goes on being stepped.
+static bool passes(struct recorder *r, struct task *t, int status) {
+    siginfo_t info;
+    struct user_regs_struct regs;
+    if (!WIFSTOPPED(status)) return false;
+    if (status >> 16) return status >> 16 == PTRACE_EVENT_STOP && WSTOPSIG(status) == SIGTRAP; // an interrupt
+    if (WSTOPSIG(status) == (SIGTRAP | 0x80) || ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) < 0 ||
+        !tracee_get_regs(t->tid, &regs))
+        return false;
+    t->in_signal_stop = true;
+    canonical_regs(&regs);
+    return !signal_by_instruction(&info) && signal_fate(r, t, &info, &regs) != SIGNAL_NOW;
+}
+
+// The end of stepping before a call: `syscall` put the flags with TF into r11.
+static void hide_trap_flag(struct task *t) {
+    struct user_regs_struct now;
+    if (!tracee_get_regs(t->tid, &now)) return;
+    now.r11 &= ~0x100ull;
+    now.eflags &= ~0x100ull;
+    tracee_set_regs(t->tid, &now);
+}
+
 // One step, of a string instruction that repeats as much as possible. `code`: the instruction at rip; `length`: its length if
 // it is such a one.
-static int step_once(struct recorder *r, struct task *t, struct user_regs_struct *regs, const uint8_t *code,
-                     int length) {
+static enum step_result step_once(struct recorder *r, struct task *t, struct user_regs_struct *regs,
+                                  const uint8_t *code, int length) {
     int status, sig = t->inject_signal;
     t->inject_signal = 0;
-    t->state = TASK_RUNNING;
     t->at_landmark = false;
-    t->call.inside = true;
     bool whole = length && tracee_stop_at(t->tid, regs->rip + (uint64_t)length);
-    bool stopped = run_until_stop(r, t, whole ? PTRACE_CONT : PTRACE_SINGLESTEP, sig, &status);
+    bool stopped = run_undisturbed(r, t, whole ? PTRACE_CONT : PTRACE_SINGLESTEP, sig, &status);
     if (whole) tracee_stop_at(t->tid, 0);
-    t->call.inside = false;
-    t->state = TASK_READY;
     if (!stopped) return STEP_GONE;
     siginfo_t info;
     bool trap = WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) == SIGTRAP &&
@@ -46,28 +66,18 @@ static int step_once(struct recorder *r, struct task *t, struct user_regs_struct
         }
         return STEP_DONE;
     }
-    if (WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_SECCOMP) {
-        // `syscall` put the flags with TF into r11.
-        struct user_regs_struct now;
-        if (tracee_get_regs(t->tid, &now)) {
-            now.r11 &= ~0x100ull;
-            now.eflags &= ~0x100ull;
-            tracee_set_regs(t->tid, &now);
-        }
-    }
-    int tid = t->tid;
-    dispatch(r, t, status);
-    if (task_find(r, tid) != t || t->state != TASK_READY || t->at_landmark || t->inject_signal)
-        return STEP_GONE;
-    // A signal that was only held back or ignored: no landmark yet, go on stepping.
-    return tracee_get_regs(t->tid, regs) ? STEP_HELD : STEP_GONE;
+    if (passes(r, t, status)) return tracee_get_regs(t->tid, regs) ? STEP_HELD : STEP_GONE;
+    if (WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_SECCOMP) hide_trap_flag(t);
+    leave_stop_next(r, t, status);
+    return STEP_GONE;
 }
 
 enum step_result step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
     uint8_t code[CODE_LONGEST];
     uint64_t at = regs->rip;
     tracee_read_code(t->tid, t->mm->mem_fd, at, code);
-    int stepped, length = code_repeats(code, sizeof code);
+    enum step_result stepped;
+    int length = code_repeats(code, sizeof code);
     // A place within a string instruction is none that replay could find: on to its end.
     do
         stepped = step_once(r, t, regs, code, length);
@@ -78,6 +88,7 @@ enum step_result step_raw(struct recorder *r, struct task *t, struct user_regs_s
 // The kernel takes TF for the program's own after a step over popf (arch/x86/kernel/step.c, is_setting_trap_flag) and would leave it set.
 void end_stepping(struct task *t) {
     struct user_regs_struct regs;
+    t->stepping = false;
     if (!tracee_get_regs(t->tid, &regs) || !(regs.eflags & 0x100)) return;
     regs.eflags &= ~0x100ull;
     tracee_set_regs(t->tid, &regs);

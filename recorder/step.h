@@ -6,7 +6,7 @@
 #include "recorder/task.h"
 
 enum step_result {
-    STEP_GONE, // t is at a landmark, or gone, or not stoppable here: the caller leaves
+    STEP_GONE, // t is gone, or has left a stop for the loop: the caller leaves
     STEP_DONE,
     STEP_HELD, // nothing was executed yet
 };

@@ -1,48 +1,71 @@
 #include "recorder/stop.h"
-#include "recorder/outside.h"
-#include "recorder/preempt.h"
+#include "core/annex.h"
+#include "recorder/breakpoints.h"
+#include "recorder/log.h"
+#include "recorder/own_code.h"
+#include "recorder/signals.h"
+#include "recorder/space.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
-bool wait_stop(struct recorder *r, struct task *t, int *status) {
-    for (;;) {
-        pid_t got = waitpid(t->tid, status, __WALL);
-        if (got == t->tid) return true;
-        if (got < 0 && errno == EINTR) {
-            int sig = outside_terminate();
-            if (sig) kill(t->process->pid, sig);
-            if (t->state == TASK_RUNNING && !t->call.inside) preempt_tick(r, t);
-            continue;
-        }
-        return false; // ECHILD: gone
-    }
+static bool in_stub(const struct task *t, uint64_t pc) {
+    return (pc >= ANNEX_STUBS && pc < ANNEX_STUBS + ANNEX_STUBS_SIZE) || in_site_stub(t->mm, pc);
 }
 
-bool run_until_stop(struct recorder *r, struct task *t, int request, int signal, int *status) {
-    if (ptrace(request, t->tid, 0, signal) < 0 && errno != ESRCH) {
-        recorder_fail(r, "cannot resume task %d: %s", t->tid, strerror(errno));
-        return false;
-    }
+static enum todo of_signal(struct recorder *r, struct task *t, struct stop *s) {
+    int sig = WSTOPSIG(s->status);
+    t->in_signal_stop = true;
+    if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &s->info) < 0 || !tracee_get_regs(t->tid, &s->regs))
+        return DO_NOTHING; // killed: resumed, it comes to its exit stop
+    canonical_regs(&s->regs);
+    if (r->options->log)
+        fprintf(r->options->log, "         signal %d code %d of %d at %llx rsp %llx address %p\n", sig,
+                s->info.si_code, t->tid, s->regs.rip, s->regs.rsp, s->info.si_addr);
+    if (!signal_by_instruction(&s->info)) return DO_SIGNAL;
+    bool int3 = sig == SIGTRAP && s->info.si_code == SI_KERNEL;
+    if (int3 && in_stub(t, s->regs.rip - 1)) return DO_TICK;
+    if (int3 && t->mm->breaks.count && breakpoint_at(t->mm, s->regs.rip - 1)) return DO_ARRIVAL;
+    bool trapped = int3 || (sig == SIGSEGV && s->info.si_code == SI_KERNEL);
+    if (trapped && trapped_find(t, &s->regs, int3, &s->trapped)) return DO_INSTRUCTION;
+    return DO_FAULT;
+}
+
+// SIGTRAP: the end of a job stop, or a PTRACE_INTERRUPT.
+static enum todo of_group_stop(const struct task *t, int sig) {
+    if (sig != SIGTRAP) return DO_JOB_STOP;
+    return t->call.inside ? DO_GO_ON_IN_CALL : DO_LANDMARK;
+}
+
+void stop_classify(struct recorder *r, struct task *t, int status, struct stop *s) {
+    s->task = t;
+    s->status = status;
     t->in_signal_stop = false;
-    // ESRCH: killed meanwhile; its exit stop is on the way.
-    return wait_stop(r, t, status);
-}
-
-void take_stop(struct task *t, int status) {
-    t->stop = status;
-    t->stop_pending = true;
-    t->state = TASK_RETURNED;
-}
-
-// Only of tasks that are not running: the running one's stop belongs to wait_stop.
-void collect_stops(struct recorder *r) {
-    for (struct task *t = r->tasks; t; t = t->next) {
-        int status;
-        if (t->state != TASK_IN_KERNEL && t->state != TASK_JOB_STOPPED) continue;
-        if (waitpid(t->tid, &status, __WALL | WNOHANG) == t->tid) take_stop(t, status);
+    t->state = TASK_READY;
+    if (WIFEXITED(status) || WIFSIGNALED(status)) {
+        s->todo = DO_LOG_DEATH;
+        return;
+    }
+    int sig = WSTOPSIG(status);
+    switch (status >> 16) {
+    case 0:
+        s->todo = sig == (SIGTRAP | 0x80) ? DO_LEAVE_CALL : of_signal(r, t, s);
+        return;
+    case PTRACE_EVENT_SECCOMP:
+        s->todo = DO_ENTER_CALL;
+        return;
+    case PTRACE_EVENT_EXIT:
+        s->todo = DO_BURY;
+        return;
+    case PTRACE_EVENT_STOP:
+        s->todo = of_group_stop(t, sig);
+        return;
+    case PTRACE_EVENT_VFORK_DONE:
+        s->todo = DO_NOTHING;
+        return;
+    default:
+        s->todo = DO_FAIL;
+        return;
     }
 }

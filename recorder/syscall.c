@@ -1,6 +1,5 @@
 #include "recorder/syscall.h"
 #include "core/clock.h"
-#include "recorder/engine.h"
 #include "recorder/lifecycle.h"
 #include "recorder/log.h"
 #include "recorder/mappings.h"
@@ -8,7 +7,7 @@
 #include "recorder/plt_clock.h"
 #include "recorder/signals.h"
 #include "recorder/slices.h"
-#include "recorder/stop.h"
+#include "recorder/run.h"
 #include "recorder/waits/file_waits.h"
 #include "recorder/waits/stuck.h"
 #include "recorder/waits/wait_loop.h"
@@ -153,14 +152,12 @@ static void unredirect(struct task *t, struct user_regs_struct *regs) {
     tracee_set_regs(t->tid, regs);
 }
 
-// Waits until the call that t was resumed into has either returned (and is logged) or put t to sleep: before
-// that nobody else may run, and so calls are in the trace in the order in which the kernel carried them out.
 void syscall_settle(struct recorder *r, struct task *t) {
     int status;
     for (uint64_t since = now_us(r);;) {
         sched_yield();
         if (waitpid(t->tid, &status, __WALL | WNOHANG) == t->tid) {
-            dispatch(r, t, status);
+            leave_stop_next(r, t, status);
             return;
         }
         char state = task_state_letter(t->tid);
@@ -184,9 +181,9 @@ static void wait_or_leave(struct recorder *r, struct task *t) {
     pid_t pid = waitpid(alone ? t->tid : -1, &status, __WALL);
     struct task *o = pid > 0 ? task_find(r, pid) : NULL;
     if (o == t)
-        dispatch(r, t, status);
+        leave_stop_next(r, t, status);
     else if (o)
-        take_stop(o, status);
+        leave_stop(o, status);
 }
 
 static bool file_copy_to_echo(struct task *t) {
@@ -211,11 +208,11 @@ static bool file_copy_to_echo(struct task *t) {
     return fdtable_stream(t->fds, out) != 0;
 }
 
-void syscall_entry(struct recorder *r, struct task *t) {
+bool syscall_begins(struct recorder *r, struct task *t) {
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) {
         t->state = TASK_IN_KERNEL; // killed: the exit stop follows
-        return;
+        return false;
     }
     canonical_regs(&regs);
     t->call.nr = (long)regs.orig_rax;
@@ -224,10 +221,12 @@ void syscall_entry(struct recorder *r, struct task *t) {
     t->call.regs = regs;
     t->call.regs.rax = regs.orig_rax;
     if (t->mm->limit_lowered && !r->options->chaos) clock_set_limit(t->mm, ~0ull);
-    if (t->signals && signals_deliverable(t)) {
-        signal_deliver(r, t, SIGNAL_AT_ENTRY);
-        return;
-    }
+    return true;
+}
+
+void syscall_entry(struct recorder *r, struct task *t) {
+    struct user_regs_struct regs = t->call.regs;
+    regs.rax = (uint64_t)-ENOSYS; // as the kernel has it at an entry
     bool loops = loop_entry(r, t);
     t->slept = t->call.nr == SYS_nanosleep || t->call.nr == SYS_clock_nanosleep;
     if (t->call.nr == SYS_sched_yield) {
@@ -269,7 +268,7 @@ void syscall_entry(struct recorder *r, struct task *t) {
     case SYS_exit_group: {
         log_deferred_entry(r);
         int status;
-        if (run_until_stop(r, t, PTRACE_CONT, 0, &status)) take_stop(t, status);
+        if (run_undisturbed(r, t, PTRACE_CONT, 0, &status)) leave_stop(t, status);
         return;
     }
     default:
@@ -286,19 +285,12 @@ void syscall_entry(struct recorder *r, struct task *t) {
     if (r->stop_all) return; // stuck: here it stays
     bool may_block = t->call.nr == SYS_restart_syscall || syscall_may_block(t->call.nr, t->call.args);
     if (may_block) redirect(t, &regs);
-    if (ptrace(PTRACE_SYSCALL, t->tid, 0, 0) < 0 && errno != ESRCH) {
-        recorder_fail(r, "cannot resume task %d into %s: %s", t->tid, syscall_name(t->call.nr),
-                      strerror(errno));
-        return;
-    }
-    if (may_block) {
-        wait_or_leave(r, t);
-        return;
-    }
+    if (!resume(r, t, PTRACE_SYSCALL, 0)) return;
     int status;
-    t->state = TASK_RUNNING;
-    if (wait_stop(r, t, &status))
-        dispatch(r, t, status);
+    if (may_block)
+        wait_or_leave(r, t);
+    else if (wait_undisturbed(t, &status))
+        leave_stop_next(r, t, status);
     else
         task_ended(r, t, 0);
 }

@@ -5,9 +5,13 @@
 #include "recorder/state.h"
 #include "recorder/task.h"
 
-void syscall_entry(struct recorder *r, struct task *t);    // at the seccomp or entry stop
-void syscall_returned(struct recorder *r, struct task *t); // at the exit stop kept in t->stop
-// Waits until the call that t was resumed into has either returned or put t to sleep.
+// At the seccomp stop: takes number, arguments and registers. False: t was killed.
+bool syscall_begins(struct recorder *r, struct task *t);
+// Answers the call, or makes it. Where it returns at once its stop is left in t.
+void syscall_entry(struct recorder *r, struct task *t);
+// At the exit stop: logs what the call has done.
+void syscall_returned(struct recorder *r, struct task *t);
+// Waits until the call that t was resumed into has either returned or put t to sleep: before that nobody else may run.
 void syscall_settle(struct recorder *r, struct task *t);
 
 #endif

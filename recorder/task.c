@@ -16,6 +16,12 @@ void set_landmark(struct task *t, const struct user_regs_struct *regs) {
     t->interrupt_wanted = 0;
     t->on_break = t->at_tick = false;
     t->arrival_count = 0;
+    t->in_code = false;
+}
+
+void set_landmark_in_code(struct task *t, const struct user_regs_struct *regs) {
+    set_landmark(t, regs);
+    t->in_code = true;
 }
 
 struct task *task_find(struct recorder *r, int tid) {
@@ -52,7 +58,6 @@ static void process_unref(struct recorder *r, struct process *p) {
     free(p);
 }
 
-// t is reaped (or has become another task at an exec): forgets it.
 void task_ended(struct recorder *r, struct task *t, int status) {
     if (r->gate) gate_ended(r, t, status);
     if (t->process->refs == 1 && t->process->pid == r->leader) {
@@ -71,6 +76,7 @@ void task_ended(struct recorder *r, struct task *t, int status) {
         free(s);
     }
     if (r->current == t) r->current = NULL;
+    if (r->next == t) r->next = NULL;
     if (r->deferred == t) r->deferred = NULL;
     if (t->fds) fdtable_unref(t->fds);
     scratch_release(t);
@@ -78,5 +84,16 @@ void task_ended(struct recorder *r, struct task *t, int status) {
     mm_unref(t->mm);
     process_unref(r, t->process);
     free(t->arrivals);
-    free(t);
+    t->arrivals = NULL;
+    t->state = TASK_DEAD;
+    t->next = r->ended;
+    r->ended = t;
+}
+
+void tasks_reap(struct recorder *r) {
+    while (r->ended) {
+        struct task *t = r->ended;
+        r->ended = t->next;
+        free(t);
+    }
 }

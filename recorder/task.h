@@ -68,13 +68,13 @@ struct task {
     struct mm *mm;
     struct fdtable *fds;
     enum task_state state;
-    int stop;          // wait status of the stop that RETURNED tells of
-    bool stop_pending; // `stop` holds a stop that nobody has handled yet
+    int stop; // wait status of the stop that RETURNED tells of
     struct call call;
     uint64_t scratch; // its scratch area, 0: none yet
     struct held_signal *signals;
     struct user_regs_struct landmark; // registers at the last landmark
     bool at_landmark;                 // it has run nothing since: only then may another task run
+    bool in_code;                     // it is no call's: signals that wait are delivered there
     uint64_t clear_tid;               // set_tid_address, CLONE_CHILD_CLEARTID
     uint64_t robust_list;
     int interrupt_wanted; // timer ticks since the slice ended without a landmark
@@ -114,8 +114,13 @@ struct task {
 struct task *task_find(struct recorder *r, int tid);
 // Born: the last one in creation order, READY, with a reference to p.
 struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm *mm);
+// t is reaped (or has become another task at an exec): it is DEAD and on no list; its memory stays until tasks_reap,
+// so that whoever is at work on it sees that.
 void task_ended(struct recorder *r, struct task *t, int status);
+void tasks_reap(struct recorder *r);
 // t stands at a landmark with these registers.
 void set_landmark(struct task *t, const struct user_regs_struct *regs);
+// ... which is no call's, and so one at which signals that wait are delivered.
+void set_landmark_in_code(struct task *t, const struct user_regs_struct *regs);
 
 #endif

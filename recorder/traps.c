@@ -90,7 +90,7 @@ static uint8_t *xsave_area(struct task *t, const struct user_regs_struct *regs, 
     return NULL;
 }
 
-bool trapped_instruction(struct recorder *r, struct task *t, struct user_regs_struct *regs, bool int3) {
+bool trapped_find(struct task *t, const struct user_regs_struct *regs, bool int3, struct trapped *out) {
     uint8_t code[16] = {0};
     uint64_t at = regs->rip - int3;
     if (!tracee_read(t->tid, t->mm->mem_fd, at, code, 15) && !tracee_read(t->tid, t->mm->mem_fd, at, code, 4))
@@ -101,26 +101,28 @@ bool trapped_instruction(struct recorder *r, struct task *t, struct user_regs_st
         for (int i = 0; i < t->mm->saved.count; i++)
             if (t->mm->saved.all[i].address == at) code[0] = t->mm->saved.all[i].byte;
     }
-    struct trap_instruction in;
-    if (!code_trap_instruction(code, sizeof code, &in)) return false;
+    *out = (struct trapped){.at = at};
+    if (!code_trap_instruction(code, sizeof code, &out->instruction)) return false;
+    if (out->instruction.kind != TRAP_XSAVE) return true;
+    out->area = xsave_area(t, regs, at, code, &out->instruction, &out->address, &out->size);
+    return out->area;
+}
+
+void trapped_carry_out(struct recorder *r, struct task *t, struct user_regs_struct *regs, struct trapped *x) {
     loop_forget(t); // the time, or a random number: what it waits for cannot be told
-    uint8_t *area = NULL;
-    uint64_t address;
-    size_t size;
-    if (in.kind == TRAP_XSAVE && !(area = xsave_area(t, regs, at, code, &in, &address, &size))) return false;
     struct batch b;
     batch_init(&b, EV_TRAP, t);
-    b.e.nr = in.kind;
+    b.e.nr = x->instruction.kind;
     b.e.flags |= EVF_REGS;
     b.e.regs = *regs;
-    if (area) batch_write(r, &b, t, address, area, size);
-    free(area);
-    emulate(regs, &in);
-    regs->rip = at + (uint64_t)in.length;
+    if (x->area) batch_write(r, &b, t, x->address, x->area, x->size);
+    free(x->area);
+    x->area = NULL;
+    emulate(regs, &x->instruction);
+    regs->rip = x->at + (uint64_t)x->instruction.length;
     regs->orig_rax = ~0ull;
     tracee_set_regs(t->tid, regs);
     batch_regs(&b, regs);
-    set_landmark(t, regs);
+    set_landmark_in_code(t, regs);
     batch_log(r, t, &b);
-    return true;
 }

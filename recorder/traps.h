@@ -2,7 +2,10 @@
 #ifndef REFORK_RECORDER_TRAPS_H
 #define REFORK_RECORDER_TRAPS_H
 
+#include "core/code.h"
+
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/user.h>
 
@@ -18,8 +21,19 @@ struct saved_bytes {
     int count;
 };
 
-// At an int3 of ours (pc behind it) or a fault on the instruction itself (pc at it): carries it out and logs
-// TRAP. false: it is none of those instructions, or would fault.
-bool trapped_instruction(struct recorder *r, struct task *t, struct user_regs_struct *regs, bool int3);
+// Such an instruction of a task.
+struct trapped {
+    struct trap_instruction instruction;
+    uint64_t at;
+    uint8_t *area; // what an xsave stores (malloc'ed), its place and size; else NULL
+    uint64_t address;
+    size_t size;
+};
+
+// At an int3 of ours (pc behind it) or a fault on the instruction itself (pc at it). False: it is none of those
+// instructions, or would fault.
+bool trapped_find(struct task *t, const struct user_regs_struct *regs, bool int3, struct trapped *out);
+// Carries it out and logs TRAP; releases what *x holds. *regs are t's, before and after.
+void trapped_carry_out(struct recorder *r, struct task *t, struct user_regs_struct *regs, struct trapped *x);
 
 #endif

@@ -6,7 +6,7 @@
 #include "recorder/log.h"
 #include "recorder/plt_clock.h"
 #include "recorder/slices.h"
-#include "recorder/stop.h"
+#include "recorder/run.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -98,7 +98,7 @@ static void settle_wakeups(struct recorder *r) {
         while (t->state == TASK_IN_KERNEL) {
             int status;
             if (waitpid(t->tid, &status, __WALL | WNOHANG) == t->tid) {
-                take_stop(t, status);
+                leave_stop(t, status);
                 break;
             }
             char letter = task_state_letter(t->tid);

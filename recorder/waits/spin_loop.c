@@ -3,7 +3,7 @@
 #include "recorder/waits/spin_loop.h"
 #include "recorder/arrivals.h"
 #include "recorder/own_code.h"
-#include "recorder/preempt.h"
+#include "recorder/plt_clock.h"
 #include "recorder/signals.h"
 #include "recorder/step.h"
 #include "recorder/waits/stuck.h"
@@ -129,7 +129,6 @@ static void look(struct recorder *r, struct task *t, size_t steps) {
     static struct walk walk;
     walk.until_us = r->spun_us + STEP_US * steps;
     struct user_regs_struct regs;
-    int tid = t->tid;
     bool landmark = false;
     if (!tracee_get_regs(t->tid, &regs) || (own_code(t->mm, regs.rip) && !advance(r, t, &regs, NULL))) return;
     struct loop *l = loop_of(t);
@@ -140,7 +139,6 @@ static void look(struct recorder *r, struct task *t, size_t steps) {
         loop_known(r, t, WAIT_SPIN, true);
     }
     bool known = fixed || (!landmark && l->looks && counts(r, t, &regs, &walk, &landmark));
-    if (landmark && task_find(r, tid) != t) return;
     l->tracing = false;
     if (!known) l->kind = WAIT_OUTSIDE;
     if (r->options->log)
@@ -150,12 +148,11 @@ static void look(struct recorder *r, struct task *t, size_t steps) {
                 : landmark ? "met a landmark"
                            : "none",
                 l->word_count);
-    if (known && !landmark && stuck_possible(r)) preempt_request(t);
+    if (known && !landmark && stuck_possible(r)) landmark_soon(t);
 }
 
 bool spin_look(struct recorder *r, struct task *t) {
     if (t->busy < t->busy_look || t->stuck_logged) return false;
-    int tid = t->tid;
     t->busy = 0;
     size_t steps = affordable_steps(r, t), most = FIRST_STEPS;
     if (t->spin_looks || t->process->child_of_threaded) most = SPIN_STEPS;
@@ -163,10 +160,7 @@ bool spin_look(struct recorder *r, struct task *t) {
     if (steps < FEWEST_STEPS) return false;
     t->spin_looks++;
     t->stepping = t->stepped = true;
-    t->state = TASK_READY;
     look(r, t, steps < most ? steps : most);
-    if (task_find(r, tid) != t) return true;
-    t->stepping = false;
-    if (t->state == TASK_READY) end_stepping(t);
+    end_stepping(t);
     return true;
 }

@@ -421,9 +421,7 @@ bool loop_run(struct recorder *r, struct task *t) {
     struct loop *l = t->loop;
     struct user_regs_struct regs;
     if (!l || !l->tracing || !tracee_get_regs(t->tid, &regs)) return false;
-    int tid = t->tid;
     t->stepping = t->stepped = true;
-    t->state = TASK_READY;
     for (bool stepped = true; stepped && l->tracing;) {
         if (++l->steps > LOOK_STEPS) {
             log_look(r, t, "too long an iteration", l->iterations);
@@ -433,9 +431,7 @@ bool loop_run(struct recorder *r, struct task *t) {
         if (!own_instruction(t->mm, regs.rip)) iteration_step(t, &regs, &l->looks->iteration);
         stepped = step(r, t, &regs);
         r->looked_us += 25;
-        if (task_find(r, tid) != t) return true;
     }
-    t->stepping = false;
-    if (t->state == TASK_READY) end_stepping(t);
+    end_stepping(t);
     return true;
 }

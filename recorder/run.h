@@ -1,0 +1,27 @@
+// Running tasks, and waiting until they stop.
+#ifndef REFORK_RECORDER_RUN_H
+#define REFORK_RECORDER_RUN_H
+
+#include "recorder/state.h"
+#include "recorder/task.h"
+
+enum waited { WAITED_STOP, WAITED_TICK, WAITED_GONE };
+
+// Resumes t (request: PTRACE_CONT, PTRACE_SYSCALL, PTRACE_SINGLESTEP). False: the recording has failed.
+bool resume(struct recorder *r, struct task *t, int request, int signal);
+// Waits for the next stop of t, or for the timer's next tick.
+enum waited wait_stop(struct task *t, int *status);
+// Waits for the next stop of t, whatever the timer says; t is READY then. False when t is gone.
+bool wait_undisturbed(struct task *t, int *status);
+// Both: resumes t, whose steps are refork's own business, and waits for its next stop.
+bool run_undisturbed(struct recorder *r, struct task *t, int request, int signal, int *status);
+
+// t has stopped: it is RETURNED until the loop handles that, when it is its turn.
+void leave_stop(struct task *t, int status);
+// The same, and the loop handles that before anything else happens: so calls are in the trace in the order in
+// which the kernel carried them out.
+void leave_stop_next(struct recorder *r, struct task *t, int status);
+// Takes the stops of other tasks that have come meanwhile; never blocks.
+void collect_stops(struct recorder *r);
+
+#endif
