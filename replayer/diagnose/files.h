@@ -3,7 +3,7 @@
 #ifndef REFORK_REPLAYER_DIAGNOSE_FILES_H
 #define REFORK_REPLAYER_DIAGNOSE_FILES_H
 
-#include "replayer/names/view.h"
+#include "core/view.h"
 
 struct file_store;
 struct file_store *file_store_new(void);

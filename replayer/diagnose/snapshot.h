@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "replayer/diagnose/files.h"
-#include "replayer/names/view.h"
+#include "core/view.h"
 
 struct snapshot_thread {
     int tid;       // as this machine's tools show it

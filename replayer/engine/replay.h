@@ -6,7 +6,7 @@
 #include "core/error.h"
 #include "core/event.h"
 #include "core/trace.h"
-#include "replayer/names/view.h"
+#include "core/view.h"
 
 #include <stdio.h>
 

@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "core/event.h"
-#include "replayer/names/view.h"
+#include "core/view.h"
 
 #include <sys/types.h>
 

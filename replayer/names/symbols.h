@@ -4,7 +4,7 @@
 #define REFORK_REPLAYER_NAMES_SYMBOLS_H
 
 #include "replayer/names/unwind.h"
-#include "replayer/names/view.h"
+#include "core/view.h"
 
 struct frame {
     uint64_t pc;

@@ -2,7 +2,7 @@
 #ifndef REFORK_REPLAYER_NAMES_UNWIND_H
 #define REFORK_REPLAYER_NAMES_UNWIND_H
 
-#include "replayer/names/view.h"
+#include "core/view.h"
 
 struct raw_frame {
     uint64_t pc;  // exact pc of the frame

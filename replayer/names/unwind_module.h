@@ -3,7 +3,7 @@
 #ifndef REFORK_REPLAYER_NAMES_UNWIND_MODULE_H
 #define REFORK_REPLAYER_NAMES_UNWIND_MODULE_H
 
-#include "replayer/names/view.h"
+#include "core/view.h"
 
 #include <elf.h>
 

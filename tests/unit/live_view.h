@@ -3,7 +3,7 @@
 #ifndef REFORK_TESTS_LIVE_VIEW_H
 #define REFORK_TESTS_LIVE_VIEW_H
 
-#include "replayer/names/view.h"
+#include "core/view.h"
 #include "tests/unit/scratch.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 // One address space of the replay at one moment, as unwinding, symbols and analysis see it: no ptrace in
 // here.
-#ifndef REFORK_REPLAYER_NAMES_VIEW_H
-#define REFORK_REPLAYER_NAMES_VIEW_H
+#ifndef REFORK_CORE_VIEW_H
+#define REFORK_CORE_VIEW_H
 
 #include <stdbool.h>
 #include <stddef.h>

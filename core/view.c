@@ -1,4 +1,4 @@
-#include "replayer/names/view.h"
+#include "core/view.h"
 
 const struct view_map *view_find(const struct view *v, uint64_t address) {
     size_t low = 0, high = v->map_count;
