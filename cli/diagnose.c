@@ -1,5 +1,6 @@
 #include "cli/options.h"
 #include "replayer/diagnose/diagnose.h"
+#include "replayer/report/json.h"
 #include "replayer/report/text.h"
 
 #include <ctype.h>

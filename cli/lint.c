@@ -1,7 +1,8 @@
 #include "cli/files.h"
 #include "cli/options.h"
-#include "search/progress.h"
 #include "replayer/lint/lint.h"
+#include "replayer/report/lint.h"
+#include "search/progress.h"
 
 static int lint_timeline(const struct cli_args *args, struct timeline *t, uint64_t status,
                          struct rf_error *err) {

@@ -2,6 +2,8 @@
 // file, and lists are bounded. The kernel writes:
 //     PT_NOTE   NT_PRSTATUS per thread (registers), NT_PRPSINFO, NT_AUXV, NT_FILE (which files were mapped)
 //     PT_LOAD   one per mapping; p_filesz < p_memsz: pages that are not in the core, mostly those of files
+#include "replayer/diagnose/core_file.h"
+
 #include "replayer/diagnose/snapshot.h"
 
 #include <elf.h>

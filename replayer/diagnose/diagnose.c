@@ -2,8 +2,12 @@
 #include "replayer/diagnose/diagnose.h"
 
 #include "core/syscalls.h"
-#include "replayer/diagnose/inside.h"
+#include "replayer/diagnose/core_file.h"
+#include "replayer/diagnose/findings.h"
+#include "replayer/diagnose/live.h"
 #include "replayer/diagnose/proc.h"
+#include "replayer/diagnose/spin.h"
+#include "replayer/diagnose/wait.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -109,7 +113,7 @@ static void tell_vanished(struct diagnosis *d, const struct party *p) {
         p->snapshot->pid, p->vanished, p->vanished == 1 ? "" : "s", names[0] ? ", started in " : "", names);
 }
 
-void diagnose_notes(struct diagnosis *d) {
+static void add_notes(struct diagnosis *d) {
     for (size_t i = 0; i < d->party_count; i++) {
         const struct party *p = &d->parties[i];
         const struct snapshot *s = p->snapshot;
@@ -198,10 +202,13 @@ static void conclude(struct diagnosis *d) {
     struct verdict *v = d->verdict;
     v->from_memory = true;
     snprintf(v->program, sizeof v->program, "%s", d->parties[0].snapshot->program);
-    for (size_t i = 0; i < d->party_count; i++)
+    for (size_t i = 0; i < d->party_count; i++) {
         party_look(d, &d->parties[i]);
+        if (!d->parties[i].snapshot->core) spin_diagnose(d, &d->parties[i]);
+        party_close(&d->parties[i]);
+    }
     diagnose_findings(d);
-    diagnose_notes(d);
+    add_notes(d);
 }
 
 int diagnose_process(int pid, struct diagnosis **out, struct rf_error *err) {

@@ -1,7 +1,11 @@
 // The verdict on what is waited for. Of a lock that names its owner, the owner decides: it does not exist here, or it waits
 // in turn. Of others only this: that all threads of the process wait, so that nobody is left to end it.
-#include "replayer/diagnose/inside.h"
+#include "replayer/diagnose/findings.h"
+
+#include "replayer/diagnose/live.h"
 #include "replayer/diagnose/proc.h"
+#include "replayer/diagnose/threads.h"
+#include "replayer/diagnose/wait.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +78,7 @@ static void make_orphan(struct diagnosis *d, struct party *p, struct wait *w) {
     // Somebody else runs in this memory, or not all threads were seen: the owner may be there.
     if (!s->alone || !s->complete || !still_waits(p, w)) return;
     struct finding_task holder;
-    bool ancestor = party_ancestor_thread(d, p, w->owner, &holder);
+    bool ancestor = threads_ancestor(d, p, w->owner, &holder);
     // The core's parent is known by its PID only; its first thread has that number as well.
     bool forker = w->owner == p->forker || (s->core && w->owner == s->parent);
     bool orphan = ancestor || forker || p->vanished || was_left_behind(p, w->owner);
@@ -95,7 +99,7 @@ static void make_orphan(struct diagnosis *d, struct party *p, struct wait *w) {
         snprintf(f->reason, sizeof f->reason,
                  "The lock names thread %d as its owner. Process %d has no such thread%s.", w->owner, s->pid,
                  s->core ? "" : ", and no living ancestor of it has");
-    party_tell_vanished(d, p, f);
+    threads_tell_vanished(d, p, f);
     text_advice(f, forker ? ADVICE_FORKER : orphan ? ADVICE_ORPHAN : ADVICE_ENDED, &w->ref, explain(p, w));
 }
 
@@ -191,7 +195,7 @@ static void make_rest(struct diagnosis *d, struct party *p) {
     if (idles)
         snprintf(f->reason + used, sizeof f->reason - used,
                  " (Likely, not proved: a program that idles until it is killed looks the same.)");
-    if (left_behind) party_tell_vanished(d, p, f);
+    if (left_behind) threads_tell_vanished(d, p, f);
     enum advice which = kind == FINDING_ORPHANED_LOCK  ? ADVICE_NOT_SEEN
                         : kind != FINDING_UNKNOWN_WAIT ? ADVICE_WAKER
                         : f->holder.tid                ? ADVICE_HELD

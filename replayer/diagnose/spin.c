@@ -1,8 +1,11 @@
 // A thread that runs: does it compute, or does it spin on a word that nobody is left to change? Its registers are looked at
 // again and again. What computes has other registers each time; a loop that only reads one word has, at each pc, always the
 // same ones. Single steps would prove it, but they leave the trap flag behind if refork is killed meanwhile.
+#include "replayer/diagnose/spin.h"
+
 #include "core/code.h"
-#include "replayer/diagnose/inside.h"
+#include "replayer/diagnose/live.h"
+#include "replayer/diagnose/wait.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -116,7 +119,7 @@ static void look(struct diagnosis *d, struct party *p, size_t thread) {
     party_name_lock(d, p, w);
 }
 
-void party_look_at_spin(struct diagnosis *d, struct party *p) {
+void spin_diagnose(struct diagnosis *d, struct party *p) {
     const struct snapshot *s = p->snapshot;
     size_t running = NO_THREAD, others = 0;
     for (size_t i = 0; i < s->thread_count; i++) {

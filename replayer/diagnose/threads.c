@@ -1,7 +1,10 @@
 // glibc's own list of threads, as it lies in memory. fork() leaves the stacks of all other threads mapped in the child,
 // with a struct pthread at the top of each whose TID it has set to 0 (reclaim_stacks, nptl/reclaim_stacks.c).
-#include "replayer/diagnose/inside.h"
+#include "replayer/diagnose/threads.h"
+
+#include "replayer/diagnose/live.h"
 #include "replayer/diagnose/proc.h"
+#include "replayer/diagnose/wait.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,7 +82,7 @@ static void find_forker(struct party *p, int parent) {
             p->forker = tid_in(parent, p, s->threads[i].regs.fs_base);
 }
 
-void party_find_tcbs(struct diagnosis *d, struct party *p) {
+void threads_find(struct diagnosis *d, struct party *p) {
     const struct view *v = &p->snapshot->view;
     p->tid_offset = offset_of(d, v, "tid");
     p->start_offset = offset_of(d, v, "start_routine");
@@ -124,7 +127,7 @@ static void name_start(struct diagnosis *d, const struct party *p, const struct 
     if (frame.function) snprintf(out->start_routine, sizeof out->start_routine, "%s", frame.function);
 }
 
-void party_tell_vanished(struct diagnosis *d, const struct party *p, struct finding *f) {
+void threads_tell_vanished(struct diagnosis *d, const struct party *p, struct finding *f) {
     const struct snapshot *s = p->snapshot;
     f->vanished = calloc(p->tcb_count + 1, sizeof *f->vanished);
     rf_assert(f->vanished);
@@ -136,7 +139,7 @@ void party_tell_vanished(struct diagnosis *d, const struct party *p, struct find
         // The parent's copy of the thread descriptor still has the TID, as long as the thread lives there.
         struct finding_task there;
         int tid = s->core ? 0 : tid_in(s->parent, p, t->address);
-        if (tid && party_ancestor_thread(d, p, tid, &there)) v->task = there;
+        if (tid && threads_ancestor(d, p, tid, &there)) v->task = there;
         v->task.vanished = true;
         name_start(d, p, t, &v->task);
         const struct view_map *map = view_find(&s->view, t->address);
@@ -155,7 +158,7 @@ static bool thread_of(int pid, int tid, const struct proc_task *child, struct pr
     return found;
 }
 
-bool party_ancestor_thread(struct diagnosis *d, const struct party *p, int tid, struct finding_task *out) {
+bool threads_ancestor(struct diagnosis *d, const struct party *p, int tid, struct finding_task *out) {
     struct proc_task child, ancestor, thread;
     *out = (struct finding_task){.tid = tid};
     start_routine(d, p, 0, tid, out);
@@ -175,7 +178,7 @@ bool party_ancestor_thread(struct diagnosis *d, const struct party *p, int tid, 
     return false;
 }
 
-size_t party_thread(const struct party *p, int inside) {
+size_t threads_index(const struct party *p, int inside) {
     const struct snapshot *s = p->snapshot;
     for (size_t i = 0; i < s->thread_count; i++)
         if (s->threads[i].inside == inside || s->threads[i].alias == inside) return i;

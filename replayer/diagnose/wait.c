@@ -1,6 +1,7 @@
 // What each thread of a process waits for, and what the lock's own memory says about it.
-#include "replayer/diagnose/inside.h"
+#include "replayer/diagnose/wait.h"
 
+#include "replayer/diagnose/threads.h"
 #include "replayer/locks/name.h"
 
 #include <linux/futex.h>
@@ -130,7 +131,7 @@ static void look_at_thread(struct diagnosis *d, struct party *p, size_t i) {
     w->held = lock_is_held(w->ref.rule, w->ref.mask ? value & w->ref.mask : value);
     if (!w->held || w->shared) return;
     w->owner = owner_of(p, &w->ref);
-    if (w->owner) w->owner_thread = party_thread(p, w->owner);
+    if (w->owner) w->owner_thread = threads_index(p, w->owner);
 }
 
 bool wait_is_closed(const struct wait *w) {
@@ -147,10 +148,12 @@ static bool is_closed(const struct party *p) {
 void party_look(struct diagnosis *d, struct party *p) {
     p->waits = calloc(p->snapshot->thread_count + 1, sizeof *p->waits);
     rf_assert(p->waits);
-    party_find_tcbs(d, p);
+    threads_find(d, p);
     for (size_t i = 0; i < p->snapshot->thread_count; i++)
         look_at_thread(d, p, i);
-    if (!p->snapshot->core) party_look_at_spin(d, p);
+}
+
+void party_close(struct party *p) {
     p->closed = is_closed(p);
 }
 

@@ -3,8 +3,8 @@
 #ifndef REFORK_REPLAYER_LINT_LINT_H
 #define REFORK_REPLAYER_LINT_LINT_H
 
-#include "replayer/report/text.h"
 #include "replayer/timeline.h"
+#include "replayer/verdict/verdict.h"
 
 enum lint_level {
     LINT_ERROR,   // took a lock that a thread of the parent may hold at the fork
@@ -42,9 +42,5 @@ void lint_reason(const struct lint_call *c, char *out, size_t size);
 // 0 and *out (lint_free), or -1 (diverged, interrupted).
 int lint_run(struct timeline *t, struct lint **out, struct rf_error *err);
 void lint_free(struct lint *l); // NULL is fine
-
-// As text of 80 columns, and as JSON (docs/json.md): 0, or -1 when out of memory or the stream failed.
-void report_lint_text(FILE *out, const struct lint *l, source_line line, void *context);
-int report_lint_json(FILE *out, const struct lint *l);
 
 #endif

@@ -2,7 +2,10 @@
 
 #include "core/annex.h"
 #include "core/path.h"
+#include "replayer/names/symbols_code.h"
 #include "replayer/names/symbols_module.h"
+#include "replayer/names/symbols_strings.h"
+#include "replayer/names/symbols_variables.h"
 
 #include <dwarf.h>
 #include <stdio.h>

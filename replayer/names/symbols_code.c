@@ -1,6 +1,9 @@
 // From a function's name to its code, the copies inlined into other functions included: .symtab for what has a symbol,
 // the debug information for the rest.
+#include "replayer/names/symbols_code.h"
+
 #include "replayer/names/symbols_module.h"
+#include "replayer/names/symbols_strings.h"
 
 #include <dwarf.h>
 #include <string.h>

@@ -5,6 +5,8 @@
 //     8 bytes each: functions, files, runtime.text, and where in the section are: names, ..., ..., ..., functions [7]
 //     functions: {u32 entry - text, u32 where its facts are, from here}..., u32 end - text
 //     facts: u32 entry - text, u32 where its name is, ...
+#include "replayer/names/symbols_go.h"
+
 #include "replayer/names/symbols_module.h"
 
 #include <stdlib.h>

@@ -4,25 +4,12 @@
 #define REFORK_REPLAYER_NAMES_SYMBOLS_MODULE_H
 
 #include "replayer/names/symbols.h"
+#include "replayer/names/symbols_strings.h"
+#include "replayer/names/symbols_table.h"
 #include "replayer/names/unwind_module.h"
 
 #include <elfutils/libdwfl.h>
 #include <stdbool.h>
-
-// Strings that live as long as their owner, each stored once.
-struct strings;
-struct strings *strings_new(void);
-void strings_free(struct strings *p);
-const char *strings_add(struct strings *p, const char *text); // NULL for NULL or out of memory
-
-struct symbol {
-    uint64_t value, size;
-    const char *name;    // in the ELF file: mangled, with suffixes
-    const char *library; // that it was linked from; NULL: not known
-    int rank;            // lower is the better name of the same address
-    bool code;           // function or untyped in code; else object
-    bool function;       // STT_FUNC or STT_GNU_IFUNC, global or weak
-};
 
 struct range {
     uint64_t start, end;
@@ -61,16 +48,6 @@ struct symbol_module {
 struct symbol_module *symbol_module_new(const struct module *m, struct strings *strings);
 void symbol_module_free(struct symbol_module *s);
 
-// Fills s->symbols from the table of a Go program, sorted, if it is one (symbols_go.c).
-void symbol_module_go(struct symbol_module *s, Elf *elf, const struct module *m);
-
-// Of a static program: fills `library` of what its symbols name, and s->symbols, sorted, if there are none
-// (symbols_static.c).
-void symbol_module_static(struct symbol_module *s, const struct module *m);
-// By value, then rank. The rank of a name: lower is better; `bind` as in <elf.h>.
-void symbols_sort(struct symbol *symbols, size_t count);
-int symbol_rank(const char *name, int bind);
-
 // The symbol that covers `vaddr` (code or data), NULL: none.
 const struct symbol *symbol_module_find(const struct symbol_module *s, uint64_t vaddr, bool code);
 
@@ -85,22 +62,7 @@ void symbol_module_tls_variables(const struct symbol_module *s, struct strings *
 // The compile unit that covers `vaddr`; false: none.
 bool symbol_module_unit(struct symbol_module *s, uint64_t vaddr, Dwarf_Die *unit);
 
-// Where the variable at exactly `vaddr` is declared, NULL: DWARF does not say.
-const struct variable *symbol_module_variable(struct symbol_module *s, uint64_t vaddr);
-
 // A path of the debug information, absolute where the unit's DW_AT_comp_dir says how.
 const char *symbol_path(struct symbol_module *s, Dwarf_Die *unit, const char *path);
-
-// The path of a Rust name, of v0 or the older mangling; false: it is none, or has something that is not known.
-bool symbol_demangle_rust(const char *mangled, char *out, size_t size);
-// The readable name of a function's DIE; NULL: it has none.
-const char *symbol_die_name(struct strings *strings, Dwarf_Die *die);
-
-// Calls `visit` with each range of link-time addresses of the function with that readable name (symbols_code).
-void symbol_module_code(struct symbol_module *s, const char *name,
-                        void (*visit)(void *context, uint64_t start, uint64_t end), void *context);
-
-// The readable form of a symbol's name: demangled, without version and compiler's suffixes.
-const char *symbol_readable(struct strings *strings, const char *name);
 
 #endif

@@ -4,6 +4,8 @@
 // And of the older one, which is C++'s with a hash at the end and escapes in the names (rustc's
 // rustc_symbol_mangling/src/legacy.rs):
 //   _ZN3std2rt10lang_start28_$u7b$$u7b$closure$u7d$$u7d$17h168e94e611939a97E  ->  std::rt::lang_start::{closure}
+#include "replayer/names/symbols_rust.h"
+
 #include "replayer/names/symbols_module.h"
 
 #include <ctype.h>

@@ -1,6 +1,10 @@
 // Names of a static program without a symbol table.
+#include "replayer/names/symbols_static.h"
+
 #include "replayer/names/static_names.h"
 #include "replayer/names/symbols_module.h"
+#include "replayer/names/symbols_strings.h"
+#include "replayer/names/symbols_table.h"
 
 #include <stdlib.h>
 

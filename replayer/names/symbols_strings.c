@@ -1,4 +1,7 @@
+#include "replayer/names/symbols_strings.h"
+
 #include "replayer/names/symbols_module.h"
+#include "replayer/names/symbols_rust.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,7 @@
+#include "replayer/names/symbols_variables.h"
+
 #include "replayer/names/symbols_module.h"
+#include "replayer/names/symbols_strings.h"
 
 #include <dwarf.h>
 #include <stdlib.h>

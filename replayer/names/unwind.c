@@ -1,6 +1,7 @@
 #include "replayer/names/unwind.h"
 
 #include "core/annex.h"
+#include "replayer/names/unwind_entries.h"
 #include "replayer/names/unwind_guess.h"
 #include "replayer/names/unwind_module.h"
 

@@ -1,5 +1,7 @@
 // .eh_frame without .eh_frame_hdr: static glibc programs (gcc -static links crtbeginT.o and asks for no
 // header).
+#include "replayer/names/unwind_entries.h"
+
 #include "replayer/names/unwind_module.h"
 
 #include <string.h>

@@ -35,14 +35,4 @@ bool module_read(const struct module *m, uint64_t address, void *buffer, size_t 
 // it.
 bool module_function(const struct module *m, uint64_t pc, uint64_t *start, uint64_t *end);
 
-struct frame_section {
-    uint64_t address, size; // run-time address of .eh_frame
-};
-
-// Looks through .eh_frame for the entry (FDE) of the function that covers run-time address `pc`: its run-time
-// address, the function's start, and the section. Slow (10 ns an entry); only for modules without
-// .eh_frame_hdr.
-bool module_frame_entry(const struct module *m, uint64_t pc, struct frame_section *section, uint64_t *start,
-                        uint64_t *entry);
-
 #endif

@@ -6,6 +6,9 @@
 
 #include <jansson.h>
 
+// 0, or -1 when out of memory or the stream failed.
+int report_json(FILE *out, const struct verdict *v);
+
 // The object that report_json prints; the caller's, NULL when out of memory.
 json_t *report_json_object(const struct verdict *v);
 // A text as a value: NULL and "" are null, what is not UTF-8 has '?' for its bytes above 127.

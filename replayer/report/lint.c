@@ -1,4 +1,5 @@
-#include "replayer/lint/lint.h"
+#include "replayer/report/lint.h"
+
 #include "replayer/names/stack.h"
 #include "replayer/report/json.h"
 #include "replayer/report/lines.h"

@@ -2,8 +2,8 @@
 
 #include "core/path.h"
 #include "core/syscalls.h"
-#include "replayer/verdict/allocation.h"
 #include "replayer/report/json.h"
+#include "replayer/verdict/allocation.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ static const struct lock_space *space_of(const struct lock_history *h, const str
     return &h->spaces[l->space == LOCK_SHARED ? l->last_space : l->space];
 }
 
-static void lock_name(const struct lock_history *h, const struct lock *l, char *out, size_t size) {
+static void name_of(const struct lock_history *h, const struct lock *l, char *out, size_t size) {
     if (l->name >= 0)
         snprintf(out, size, "%s", lock_history_string(h, l->name));
     else
@@ -105,7 +105,7 @@ static void print_stack(FILE *out, const struct stack *s) {
 static int print_lock(FILE *out, struct timeline *t, const struct lock_history *h, const struct lock *l,
                       const struct lock_report_options *o, struct rf_error *err) {
     char name[300], hold[32], wait[32], task[64], calls[200];
-    lock_name(h, l, name, sizeof name);
+    name_of(h, l, name, sizeof name);
     fprintf(out, "%s (%s, process %d)\n", name, lock_family_name(l->family), space_of(h, l)->pid);
     fprintf(out, "    acquired %" PRIu64 " times, waited for %" PRIu64 " times", l->acquired, l->waits);
     if (l->waiter_count) fprintf(out, " by %u task%s", l->waiter_count, l->waiter_count == 1 ? "" : "s");
@@ -202,7 +202,7 @@ static void print_tasks(FILE *out, const struct lock_history *h) {
                 "%s\n    acquired %" PRIu64 " times, waited %" PRIu64 " times, %" PRIu64 " failed tries\n",
                 task, rows[i].acquired, rows[i].waits, rows[i].failed);
         if (rows[i].longest) {
-            lock_name(h, &h->words.locks[rows[i].lock], name, sizeof name);
+            name_of(h, &h->words.locks[rows[i].lock], name, sizeof name);
             fprintf(out, "    longest hold: %" PRIu64 " events, %s from event %" PRIu64 "\n", rows[i].longest,
                     name, rows[i].longest_at);
         }
@@ -221,7 +221,7 @@ static void print_held(FILE *out, const struct lock_history *h, uint64_t event) 
     for (size_t i = 0; i < n && i < HELD_MAX; i++) {
         const struct lock *l = &h->words.locks[held[i].lock];
         char name[300], task[64];
-        lock_name(h, l, name, sizeof name);
+        name_of(h, l, name, sizeof name);
         task_name(h, held[i].holder.tid, task, sizeof task);
         fprintf(out, "  %s (%s, process %d) by %s%s%s", name, lock_family_name(l->family),
                 space_of(h, l)->pid, task, held[i].holder.reader ? " as a reader" : "",
@@ -237,7 +237,7 @@ static void print_held(FILE *out, const struct lock_history *h, uint64_t event) 
 
 static bool is_asked(const struct lock_history *h, const struct lock *l, const char *what) {
     char name[300], *end;
-    lock_name(h, l, name, sizeof name);
+    name_of(h, l, name, sizeof name);
     uint64_t address = strtoull(what, &end, 0);
     return l->confirmed && (!strcmp(name, what) || (!*end && *what && l->last_address == address));
 }
@@ -279,7 +279,7 @@ static int print_history(FILE *out, struct timeline *t, const struct lock_histor
         if (!is_asked(h, l, what)) continue;
         any = true;
         char name[300];
-        lock_name(h, l, name, sizeof name);
+        name_of(h, l, name, sizeof name);
         fprintf(out, "%s (%s, process %d)\n", name, lock_family_name(l->family), space_of(h, l)->pid);
         struct lock_allocation *a;
         if (find_allocation(t, h, l, &a, err) < 0) return -1;
@@ -359,7 +359,7 @@ static json_t *span_json(const struct lock_history *h, const struct lock_span *s
 
 static json_t *lock_json(const struct lock_history *h, const struct lock *l, bool *ok) {
     char name[300];
-    lock_name(h, l, name, sizeof name);
+    name_of(h, l, name, sizeof name);
     json_t *o = json_object(), *calls = json_object();
     put(o, "address", address_json(l->last_address), ok);
     put(o, "symbol", l->name >= 0 ? report_json_text(name) : json_null(), ok);

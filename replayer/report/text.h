@@ -1,4 +1,4 @@
-// A verdict as text (80 columns, readable in a bug report) and as JSON (docs/json.md).
+// A verdict as text (80 columns, readable in a bug report).
 #ifndef REFORK_REPLAYER_REPORT_TEXT_H
 #define REFORK_REPLAYER_REPORT_TEXT_H
 
@@ -16,7 +16,4 @@ void report_finding_text(FILE *out, const struct verdict *v, const struct findin
                          void *context);
 // A stack as it is printed there: without what lies inside libc and before main, one line of source.
 void report_stack_text(FILE *out, const struct stack *s, source_line line, void *context);
-// 0, or -1 when out of memory or the stream failed.
-int report_json(FILE *out, const struct verdict *v);
-
 #endif

@@ -29,10 +29,6 @@ void libc_layout_read(struct symbols *s, const struct view *v, struct libc_layou
 void libc_thread(const struct libc_layout *l, const struct view *v, uint64_t fs_base,
                  struct vanished_thread *out);
 
-// Fills locals of such a thread.
-void libc_thread_locals(struct symbols *s, const struct libc_layout *l, const struct view *v,
-                        uint64_t fs_base, struct vanished_thread *out);
-
 // The address of a thread's TLS block of module `id`; 0: it has none yet, or it cannot be read.
 uint64_t libc_tls_block(const struct libc_layout *l, const struct view *v, uint64_t thread, uint64_t id);
 

@@ -1,4 +1,6 @@
 // thread_local data that a vanished thread leaves behind: what in its TLS blocks is not as it was when the thread began.
+#include "replayer/verdict/thread_locals.h"
+
 #include "core/error.h"
 #include "replayer/verdict/glibc.h"
 

@@ -3,6 +3,7 @@
 
 #include "replayer/verdict/glibc.h"
 #include "replayer/verdict/text.h"
+#include "replayer/verdict/thread_locals.h"
 
 #include <stdlib.h>
 #include <string.h>

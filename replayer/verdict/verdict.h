@@ -3,6 +3,7 @@
 #ifndef REFORK_REPLAYER_VERDICT_VERDICT_H
 #define REFORK_REPLAYER_VERDICT_VERDICT_H
 
+#include "replayer/locks/name.h"
 #include "replayer/names/stack.h"
 
 #include <stdbool.h>
@@ -24,17 +25,6 @@ enum finding_kind {
     FINDING_TORN_DATA,          // "torn-data"
     FINDING_DEAD_HOLDER,        // "dead-holder"
     FINDING_UNKNOWN_WAIT,       // "unexplained-wait": stuck for certain, cause not known to this version
-};
-
-struct lock_allocation;
-struct finding_lock {
-    uint64_t address;   // 0: none
-    char kind[32];      // "pthread_mutex", "futex", ...
-    char symbol[256];   // "log_mutex", "queue+16"; "" when unknown
-    char declared[256]; // "file.c:12" or ""
-    bool unnamed;       // in no named variable: `symbol` only says where it is
-    bool of_this_run;   // `symbol` has an address or a TID in it: another run has another
-    const struct lock_allocation *allocated; // of an unnamed one, the verdict's; NULL: not known
 };
 
 struct finding_task {

@@ -1,8 +1,8 @@
 // `refork diagnose` on core files, which are hostile input: whole, cut at every header, damaged at random places. The core is made
 // here, in the kernel's form, of a small program that waits for a mutex which it holds itself.
-#include "replayer/diagnose/snapshot.h"
+#include "replayer/diagnose/core_file.h"
 #include "replayer/diagnose/diagnose.h"
-
+#include "replayer/diagnose/snapshot.h"
 #include "tests/unit/scratch.h"
 
 #include <elf.h>

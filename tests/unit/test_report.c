@@ -1,4 +1,5 @@
 // The verdict as text and as JSON, from verdicts made by hand.
+#include "replayer/report/json.h"
 #include "tests/unit/verdict_samples.h"
 
 static char *text_of(const struct verdict *v, source_line line) {

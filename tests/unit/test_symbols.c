@@ -1,8 +1,8 @@
 // Names, lines and data symbols of programs made here with the compilers of this machine.
-#include "tests/unit/live_view.h"
-
 #include "replayer/names/symbols.h"
 #include "replayer/names/symbols_module.h"
+#include "replayer/names/symbols_rust.h"
+#include "tests/unit/live_view.h"
 
 static const char data_source[] = "#include <pthread.h>\n"
                                   "#include <string.h>\n"

@@ -2,7 +2,6 @@
 // between two places of it a stretch gets room by the logarithm of its length, and the axis says how many events
 // it stands for. So a recording of any length is one screen wide.
 #include "tui/export/export.h"
-
 #include "tui/export/markup.h"
 
 #include <stdlib.h>
@@ -217,7 +216,7 @@ static void draw_labels(const struct plot *p) {
     }
 }
 
-static void lock_name(const struct held_span *span, char *out, size_t size) {
+static void held_name(const struct held_span *span, char *out, size_t size) {
     if (*span->symbol)
         snprintf(out, size, "%.40s", span->symbol);
     else
@@ -262,7 +261,7 @@ static void draw_span(struct plot *p, double y, const struct tui_lane *lane, con
     char name[64], text[160];
     double from = x_of(p, span->from), to = span->to ? x_of(p, span->to) : WIDTH;
     if (to < from + 3) to = from + 3;
-    lock_name(span, name, sizeof name);
+    held_name(span, name, sizeof name);
     markup(p->out,
            "<rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"3\"><title>%s: ", class,
            (int)from, (int)y + BAR - HALF, (int)(to - from), 2 * HALF, name);

@@ -1,6 +1,6 @@
-// Inside `refork diagnose`: processes with what their threads wait for.
-#ifndef REFORK_REPLAYER_DIAGNOSE_INSIDE_H
-#define REFORK_REPLAYER_DIAGNOSE_INSIDE_H
+// Processes with what their threads wait for.
+#ifndef REFORK_REPLAYER_DIAGNOSE_WAIT_H
+#define REFORK_REPLAYER_DIAGNOSE_WAIT_H
 
 #include "replayer/locks/kinds.h"
 #include "replayer/verdict/text.h"
@@ -57,31 +57,18 @@ struct diagnosis {
     size_t source_size;
 };
 
-// Fills p->waits, tcbs, vanished, forker and closed.
+// Fills p->waits, tcbs, vanished and forker; then, when all waits are known, closed.
 void party_look(struct diagnosis *d, struct party *p);
-// Finds glibc's threads in memory: tcbs, offsets, vanished.
-void party_find_tcbs(struct diagnosis *d, struct party *p);
-// Who the lock's owner `tid`, that is no thread of p, is: a thread of an ancestor that is older than p.
-bool party_ancestor_thread(struct diagnosis *d, const struct party *p, int tid, struct finding_task *out);
-// Fills f->vanished with the threads that a fork left behind.
-void party_tell_vanished(struct diagnosis *d, const struct party *p, struct finding *f);
-size_t party_thread(const struct party *p, int inside); // NO_THREAD: it has none
+void party_close(struct party *p);
 // The stack of a thread, named; from malloc. *signal_handler (or NULL): it goes through one.
 struct stack party_stack(struct diagnosis *d, const struct party *p, const struct snapshot_thread *t,
                          bool *signal_handler);
 // The lock's name and place, from symbols or else its mapping.
 void party_name_lock(struct diagnosis *d, const struct party *p, struct wait *w);
-// If all threads but one sleep so that only that one could wake them: does it spin? Fills its wait.
-void party_look_at_spin(struct diagnosis *d, struct party *p);
 bool wait_is_closed(const struct wait *w); // only a thread of the process could end it
 void party_release(struct party *p);
 
 // Is the thread in a wait for a child process? *child: which one, 0 any.
 bool waits_for_child(const struct snapshot_thread *t, int *child);
-
-// Fills verdict->findings from the parties.
-void diagnose_findings(struct diagnosis *d);
-// Adds what the threads do to the verdict's notes.
-void diagnose_notes(struct diagnosis *d);
 
 #endif
