@@ -89,9 +89,12 @@ static int run_locks(const struct cli_args *args, struct rf_error *err) {
     char path[4096];
     struct lock_report_options report = {
         .lock = cli_value(args, "lock"), .all = cli_has(args, "all"), .stacks = cli_has(args, "stacks")};
-    const char *by = cli_value(args, "by"), *file = cli_value(args, "functions");
+    const char *by = cli_value(args, "by"), *file = cli_value(args, "functions"),
+               *probes = cli_value(args, "probes");
     if (by && strcmp(by, "lock") != 0 && strcmp(by, "task") != 0)
         return rf_fail(err, RF_CANNOT, "bad value '%s' of '--by': give lock or task", by);
+    if (probes && strcmp(probes, "on") != 0 && strcmp(probes, "off") != 0)
+        return rf_fail(err, RF_CANNOT, "bad value '%s' of '--probes': give on or off", probes);
     report.by_task = by && !strcmp(by, "task");
     if (cli_number(args, "at", 1, UINT64_MAX, &report.at, err)) return -1;
     if (report.at && cli_value(args, "around"))
@@ -99,7 +102,9 @@ static int run_locks(const struct cli_args *args, struct rf_error *err) {
     if (cli_at_most(args, 1, err) || cli_trace(args, path, sizeof path, err)) return -1;
     struct lock_functions functions = {0};
     struct timeline *t = NULL;
-    struct lock_history_options o = {.trace_path = path, .no_cache = cli_has(args, "no-cache")};
+    struct lock_history_options o = {.trace_path = path,
+                                     .no_cache = cli_has(args, "no-cache"),
+                                     .no_probes = probes && !strcmp(probes, "off")};
     int failed = file ? read_functions(file, &functions, err) : 0;
     if (file) o.functions = report.functions = &functions;
     if (!failed) failed = timeline_open(path, &t, err);
@@ -123,6 +128,8 @@ static const struct cli_option locks_options[] = {
     {"stacks", 0, NULL, "where each lock was taken that was then held longest"},
     {"functions", 0, "FILE", "functions that take and free locks of yours: 'acquire my_lock(arg1)'"},
     {"json", 0, NULL, "for machines (docs/json.md)"},
+    {"probes", 0, "on|off",
+     "off: stop at each atomic instruction (15 us) instead of noting it in the process"},
     {"no-cache", 0, NULL, "neither use nor keep results (FILE.locks)"},
     {0},
 };
@@ -131,9 +138,10 @@ const struct cli_command command_locks = {
     .name = "locks",
     .operands = "[FILE]",
     .summary = "Show every lock: who took it how often, how long, and who waited",
-    .details = "The recording is re-executed with a stop at each atomic instruction (5 to 15 us each), and\n"
-               "checked as in a replay. The result is kept beside FILE.\n\n"
-               "Exit status: 0; 121 the replay diverged, 122 unreadable trace, 125 refork itself failed.\n",
+    .details =
+        "The recording is re-executed; each atomic instruction notes in the process what it does (10 ns).\n"
+        "It is checked as in a replay. The result is kept beside FILE.\n\n"
+        "Exit status: 0; 121 the replay diverged, 122 unreadable trace, 125 refork itself failed.\n",
     .options = locks_options,
     .run = run_locks,
 };

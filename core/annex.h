@@ -10,6 +10,9 @@
 #define ANNEX_BASE 0x6ffd00000000ull
 // The one page that a replay task is born with, below the annex: `syscall; int3`. In no recording.
 #define REPLAY_PAGE (ANNEX_BASE - 0x100000)
+// The ring of a replay's probes (core/probe.h), and behind it an address at which nothing is mapped. In no recording.
+#define REPLAY_RING      (REPLAY_PAGE + 0x10000)
+#define REPLAY_RING_SIZE 0x80000ull
 // page 0: code, r-x: `syscall; int3` for injected calls
 #define ANNEX_CODE (ANNEX_BASE + 0x0000)
 // page 1: the PLT clock, rw-: u64 count, u64 limit

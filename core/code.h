@@ -173,6 +173,9 @@ int code_memory_operands(const uint8_t *code, size_t len, uint64_t pc, const uin
 bool code_memory_address(const uint8_t *code, size_t len, uint64_t pc, const uint64_t gpr[16],
                          uint64_t fs_base, uint64_t gs_base, uint64_t *address);
 
+// Is the memory operand a general register other than rsp, with nothing but a displacement? Then *displacement.
+bool code_operand_register(const uint8_t *code, size_t len, int32_t *displacement);
+
 // The length of a string instruction with a repeat prefix, 0 for any other. The CPU can be interrupted between any two of
 // its iterations, with pc still at it, and traps behind each one when it is single-stepped (SDM vol. 1, 7.3.9.3).
 int code_repeats(const uint8_t *code, size_t len);

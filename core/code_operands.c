@@ -372,3 +372,18 @@ int code_next(const uint8_t *code, size_t len, const struct user_regs_struct *re
     uint64_t slot = effective_address(&in, operands, 0, regs->rip, gpr, regs->fs_base, regs->gs_base);
     return read(context, slot, &next[0], 8) ? 1 : 0;
 }
+
+bool code_operand_register(const uint8_t *code, size_t len, int32_t *displacement) {
+    ZydisDecoder decoder;
+    ZydisDecodedInstruction in;
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, code, len, &in))) return false;
+    bool segment = in.attributes & (ZYDIS_ATTRIB_HAS_SEGMENT_FS | ZYDIS_ATTRIB_HAS_SEGMENT_GS);
+    if (!(in.attributes & ZYDIS_ATTRIB_HAS_MODRM) || segment || in.address_width != 64) return false;
+    *displacement = (int32_t)in.raw.disp.value;
+    if (in.raw.modrm.mod == 3 || (in.raw.modrm.mod == 0 && in.raw.modrm.rm == 5)) return false;
+    if (in.raw.modrm.rm != 4) return true;
+    // SIB: no index, and a base that is neither rsp nor missing
+    bool index = in.raw.sib.index != 4 || in.raw.rex.X, rsp = in.raw.sib.base == 4 && !in.raw.rex.B;
+    return !index && !rsp && !(in.raw.sib.base == 5 && in.raw.modrm.mod == 0);
+}

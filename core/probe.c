@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-const uint8_t probe_guards[3] = {0xcc, 0x61, 0x2f};
+const uint8_t probe_guards[4] = {0xcc, 0x9a, 0x61, 0x2f};
 
 enum { GUARD = 0xcc, LOCK_PREFIX = 0xf0, ENTRY = sizeof(struct probe_entry) };
 

@@ -59,9 +59,9 @@ struct probe_plan {
     uint32_t mask, value;     // bits of the jump's distance that are given
 };
 
-// Which guard byte a PROBE_FOLLOWED jump is to end with: the highest byte of its distance. int3 leads 830 MiB down; 0x61 and
-// 0x2f are no instructions in 64-bit mode and lead 1.5 GiB and 750 MiB up.
-extern const uint8_t probe_guards[3];
+// Which guard byte a PROBE_FOLLOWED jump is to end with: the highest byte of its distance. int3 leads 830 MiB down; 0x9a, 0x61 and
+// 0x2f are no instructions in 64-bit mode and lead 1.6 GiB down, 1.5 GiB and 750 MiB up.
+extern const uint8_t probe_guards[4];
 
 // Room for the jump in that form. `guard`: one of probe_guards. false: that form is not possible there.
 bool probe_plan(const struct probe_request *request, enum probe_form form, uint8_t guard,

@@ -79,6 +79,12 @@ while IFS=$'\t' read -r -a finding; do compared "${finding[@]}"; done < <(jq -r 
     | select(.lock.address and .holder.tid and .acquired.event)
     | [.lock.address, .lock.kind, .lock.symbol // "-", .holder.tid, .acquired.event,
         .fork.event // (if .kind == "orphaned-lock" then .acquired.event else .waiting.event end)] | @tsv' verdict.json)
+# The history that probes note in the process is the one that stops at each access give.
+for probes in on off; do
+    clean "$refork" locks --json --all --no-cache --probes=$probes "$trace" 2>locks.err | jq 'del(.stops, .noted)' >locks.$probes || give_up "locks --probes=$probes: $(tail -n 5 locks.err)"
+    [ -s locks.$probes ] || give_up "locks --probes=$probes: $(tail -n 5 locks.err)"
+done
+diff locks.on locks.off >locks.diff || give_up "locks by notes (<) and by stops (>) differ: $(head -n 12 locks.diff)"
 
 # The text names it, too: that of record at the end of a stuck program, else of explain.
 [ "$status" = 120 ] && mv err verdict.txt || clean "$refork" explain "$trace" >verdict.txt 2>&1

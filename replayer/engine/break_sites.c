@@ -6,6 +6,7 @@
 #include "core/tracee.h"
 #include "replayer/engine/engine.h"
 #include "replayer/engine/memory.h"
+#include "replayer/engine/probes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,10 +44,13 @@ void break_sites_copy(struct space *s, const struct loop_site *site, uint64_t ba
         const struct planted *p =
             site->map[i].site < site->patch_len ? planted_find(s, site->address + site->map[i].site) : NULL;
         if (!p || planted_find(s, at) || !break_sites_may_plant(s, at)) continue;
-        struct planted copy = {.address = at, .program = p->program, .tag = p->tag, .flags = flags};
-        if (!tracee_read(s->pid, s->mem_fd, at, &copy.original, 1)) continue;
+        struct planted copy = {
+            .address = at, .program = p->program, .tag = p->tag, .wish = p->wish, .flags = flags};
+        if (!tracee_read(s->pid, s->mem_fd, at, copy.original, 1)) continue;
+        probes_make_way(s, at);
         planted_insert(s, copy);
         planted_write_out(s, at, at + 1);
+        probes_promote(s, planted_first(s, at));
     }
 }
 
@@ -71,6 +75,7 @@ void break_sites_patched(struct space *s) {
 
 void break_sites_search(struct space *s, const struct loop_site *site, uint64_t address, size_t len,
                         size_t displaced) {
+    planted_cut(s, address);
     for (size_t i = planted_first(s, address); i < s->break_count && s->breaks[i].address - address < len;
          i++)
         s->breaks[i].flags |= PLANTED_LIFTED;

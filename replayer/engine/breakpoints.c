@@ -5,6 +5,7 @@
 #include "replayer/engine/break_sites.h"
 #include "replayer/engine/engine.h"
 #include "replayer/engine/memory.h"
+#include "replayer/engine/probes.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -96,12 +97,14 @@ static bool is_pristine(struct replay *r, const struct space *s, uint64_t addres
     return false;
 }
 
-bool replay_break_add(struct replay *r, uint32_t space, uint64_t address, size_t length, uint64_t tag) {
+static bool add(struct replay *r, uint32_t space, uint64_t address, size_t length, uint64_t tag,
+                const struct break_probe *wish) {
     struct space *s = space_by_id(r, space);
     if (!s || !break_sites_may_plant(s, address)) return false;
     struct planted *there = planted_find(s, address);
     if (there) {
         there->tag = tag;
+        if (there->stub) there->stub->tag = tag;
         return !(there->flags & PLANTED_COVERED);
     }
     if (!length || length > PLANTED_CODE) length = 1;
@@ -109,26 +112,38 @@ bool replay_break_add(struct replay *r, uint32_t space, uint64_t address, size_t
     const uint8_t *code;
     bool all = read_code(r, s, address, now, PLANTED_CODE);
     if (!all && !read_code(r, s, address, now, length)) return false;
-    struct planted p = {.address = address, .program = address, .tag = tag, .original = now[0]};
+    struct planted p = {.address = address, .program = address, .tag = tag, .original = {now[0]}};
+    if (wish) p.wish = *wish;
     if (!is_pristine(r, s, address, now, length, &code)) {
         const struct loop_site *site = break_sites_over(s, address);
         if (!site) return false;
-        p.original = site->original[address - site->address];
+        p.original[0] = site->original[address - site->address];
         p.flags = PLANTED_COVERED;
         planted_insert(s, p);
         break_sites_copy(s, site, site->stub_address, PLANTED_STUB);
         return true;
     }
-    if (p.original == PLANTED_BYTE) return false; // a trap of the program's own
+    if (p.original[0] == PLANTED_BYTE) return false; // a trap of the program's own
     // What follows the instruction may be patched; then its bytes are read at each hit.
     if (all && code && !memcmp(now, code, PLANTED_CODE)) p.code = code;
     if (r->breaks.page) {
         push_fresh(r, p);
         return true;
     }
+    probes_make_way(s, address);
     planted_insert(s, p);
     planted_write_out(s, address, address + 1);
+    probes_promote(s, planted_first(s, address));
     return true;
+}
+
+bool replay_break_add(struct replay *r, uint32_t space, uint64_t address, size_t length, uint64_t tag) {
+    return add(r, space, address, length, tag, NULL);
+}
+
+bool replay_probe_add(struct replay *r, uint32_t space, uint64_t address, size_t length, uint64_t tag,
+                      const struct break_probe *probe) {
+    return add(r, space, address, length, tag, probe);
 }
 
 void replay_break_remove(struct replay *r, uint32_t space, uint64_t address) {
@@ -182,14 +197,19 @@ static void announce(struct replay *r, struct space *s) {
         r->breaks.client.mapped(r->breaks.client.context, r, &mapping);
         r->breaks.page = NULL;
         merge_fresh(r, s);
+        for (size_t k = planted_first(s, mapping.map.start);
+             k < s->break_count && s->breaks[k].address < mapping.map.end; k++)
+            probes_promote(s, k);
         planted_write_out(s, mapping.map.start, mapping.map.end);
     }
 }
 
 // Breakpoints of an earlier client go.
 static void sync_space(struct replay *r, struct space *s) {
+    s->ring = r->ring;
     if (s->breaks_of == r->breaks.generation) return;
     planted_remove(s, 0, ~0ull);
+    if (s->island_count) islands_leave(s);
     s->breaks_of = r->breaks.generation;
     for (size_t i = 0; i < s->map_count; i++)
         s->maps[i].announced = false;
@@ -201,6 +221,7 @@ int replay_breaks(struct replay *r, const struct break_client *client, struct rf
     r->breaks.on = client != NULL;
     r->breaks.client = client ? *client : (struct break_client){0};
     r->breaks.generation++;
+    if (client && client->noted && !r->options.no_probes && !r->ring) r->ring = ring_new();
     for (size_t i = 0; i < r->space_count; i++) {
         sync_space(r, r->spaces[i]);
         if (client) announce(r, r->spaces[i]);
@@ -230,6 +251,7 @@ void breaks_stepped(struct replay *r) {
         struct space *s = r->spaces[i];
         if (s->breaks_of != r->breaks.generation) sync_space(r, s); // a new image
         if (s->maps_changed) announce(r, s);
+        if (s->stubs_wanted) probes_again(s);
         if (s->breaks_muted) unmute(s);
     }
     if (r->breaks.client.stepped) r->breaks.client.stepped(r->breaks.client.context, r, &r->event);

@@ -31,12 +31,26 @@ enum break_action {
     BREAK_STOP,    // the step fails in the middle ("interrupted"): a checkpoint must be restored then
 };
 
+// What instructions with a probe did, in the order in which they ran, with nothing of another breakpoint between.
+struct break_notes {
+    int tid, pid;
+    uint32_t space;
+    uint64_t next_event;
+    const struct user_regs_struct *regs; // of the task now, behind them: its segment bases are what they were
+    const uint8_t
+        *bytes; // struct probe_entry (core/probe.h), one behind the other, some followed by registers
+    size_t len;
+};
+
 struct break_client {
     // For each mapping as above: those that are there when the client is set, and each that a step makes,
     // before anything of it runs. Calls replay_break_add.
     void (*mapped)(void *context, struct replay *r, const struct break_mapping *m);
     // A task is about to execute the instruction.
     enum break_action (*hit)(void *context, struct replay *r, struct break_hit *hit);
+    // At every stop of a task that has passed probes since its last one, before anything else of the stop. BREAK_STOP, or anything
+    // else to go on. NULL: replay_probe_add is not called.
+    enum break_action (*noted)(void *context, struct replay *r, const struct break_notes *notes);
     // After each step; NULL: not wanted.
     void (*stepped)(void *context, struct replay *r, const struct event *e);
     void *context;
@@ -50,6 +64,20 @@ int replay_breaks(struct replay *r, const struct break_client *client, struct rf
 // over it, the copy in the stub gets it. false: not possible there (no mapping as above, code that is not the
 // file's): such an instruction is executed unseen. A second one at the same address replaces the tag.
 bool replay_break_add(struct replay *r, uint32_t space, uint64_t address, size_t length, uint64_t tag);
+// What a probe is to note (core/probe.h).
+struct break_probe {
+    uint8_t kind; // enum probe_kind
+    uint8_t size; // of the memory operand, bytes; PROBE_CALL: 1
+    bool registers;
+};
+// The same as a probe: the instruction is executed in the process and noted, and the task does not stop. Where that is not
+// possible, or while a watchpoint is set, it is a breakpoint as above, and `hit` is told.
+bool replay_probe_add(struct replay *r, uint32_t space, uint64_t address, size_t length, uint64_t tag,
+                      const struct break_probe *probe);
+// The breakpoint that a note is of: its address and tag as they were added; NULL: not to be trusted. *size: of the note, bytes.
+struct probe_entry;
+bool replay_probe_of(const struct replay *r, const struct probe_entry *entry, size_t left, uint64_t *address,
+                     uint64_t *tag, size_t *size);
 void replay_break_remove(struct replay *r, uint32_t space, uint64_t address);
 // Takes it out until the end of the step: for a loop that hits it without end and to no effect.
 void replay_break_mute(struct replay *r, uint32_t space, uint64_t address);

@@ -35,7 +35,8 @@ struct replay {
     uint32_t space_ids;
     struct watch watch;
     struct breaks breaks;
-    char **names; // interned
+    struct probe_ring *ring; // NULL: no probes
+    char **names;            // interned
     size_t name_count;
     struct blob_map *blobs; // by blob id
     size_t blob_count;

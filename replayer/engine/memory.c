@@ -40,29 +40,93 @@ struct planted *planted_find(const struct space *s, uint64_t address) {
 
 // ---- memory of the program
 
+static size_t length_of(const struct planted *p) {
+    return p->stub ? PROBE_JUMP : 1;
+}
+
+// The first that reaches to `address` or lies behind it.
+static size_t first_reaching(const struct space *s, uint64_t address) {
+    size_t i = planted_first(s, address);
+    return i && address - s->breaks[i - 1].address < length_of(&s->breaks[i - 1]) ? i - 1 : i;
+}
+
+struct planted *planted_over(const struct space *s, uint64_t address) {
+    size_t i = first_reaching(s, address);
+    return i < s->break_count && s->breaks[i].address <= address ? &s->breaks[i] : NULL;
+}
+
 void planted_hide(const struct space *s, uint64_t address, void *buffer, size_t len) {
     if (!s->break_count) return;
-    for (size_t i = planted_first(s, address); i < s->break_count && s->breaks[i].address - address < len;
-         i++)
-        if (planted_in_memory(&s->breaks[i]))
-            ((uint8_t *)buffer)[s->breaks[i].address - address] = s->breaks[i].original;
+    for (size_t i = first_reaching(s, address); i < s->break_count && s->breaks[i].address < address + len;
+         i++) {
+        const struct planted *p = &s->breaks[i];
+        for (size_t k = 0; planted_in_memory(p) && k < length_of(p); k++)
+            if (p->address + k - address < len)
+                ((uint8_t *)buffer)[p->address + k - address] = p->original[k];
+    }
+}
+
+static const uint8_t *bytes_of(const struct planted *p) {
+    static const uint8_t int3 = PLANTED_BYTE;
+    if (!planted_in_memory(p)) return p->original;
+    return p->stub ? p->stub->probe.patch : &int3;
 }
 
 void planted_put(const struct space *s, const struct planted *p) {
-    uint8_t byte = planted_in_memory(p) ? PLANTED_BYTE : p->original;
-    tracee_write(s->mem_fd, p->address, &byte, 1);
+    tracee_write(s->mem_fd, p->address, bytes_of(p), length_of(p));
+}
+
+// Its stub goes; what of the jump is outside of [start, end) is the program's again.
+static void drop_stub(struct space *s, struct planted *p, uint64_t start, uint64_t end) {
+    for (size_t k = 0; planted_in_memory(p) && k < PROBE_JUMP; k++)
+        if (p->address + k < start || p->address + k >= end)
+            tracee_write(s->mem_fd, p->address + k, &p->original[k], 1);
+    stub_unref(p->stub);
+    p->stub = NULL;
+}
+
+void planted_demote(struct space *s, struct planted *p) {
+    if (!p->stub) return;
+    drop_stub(s, p, 0, 0);
+    if (planted_in_memory(p)) planted_put(s, p);
+}
+
+void planted_cut(struct space *s, uint64_t address) {
+    struct planted *p = s->break_count ? planted_over(s, address) : NULL;
+    if (p && p->address < address) planted_demote(s, p);
+}
+
+// Does what was written change an instruction that the stub has a copy of?
+static bool changes_copies(const struct planted *p, uint64_t address, const uint8_t *bytes, size_t len) {
+    const struct probe *probe = &p->stub->probe;
+    size_t reach = probe->displaced > PROBE_JUMP ? probe->displaced : PROBE_JUMP;
+    for (size_t k = 0; k < reach; k++)
+        if (p->address + k - address < len && bytes[p->address + k - address] != probe->original[k])
+            return true;
+    return false;
 }
 
 // Other bytes have just been written to [address, address + len).
 static void written(struct space *s, uint64_t address, const void *bytes, size_t len) {
     if (!s->break_count) return;
-    size_t near = planted_first(s, address > PLANTED_CODE ? address - PLANTED_CODE : 0);
-    for (; near < s->break_count && s->breaks[near].address < address + len; near++)
-        s->breaks[near].code = NULL;
+    uint64_t reach = sizeof((struct probe *)0)->original;
+    size_t near = planted_first(s, address > reach ? address - reach : 0);
+    for (; near < s->break_count && s->breaks[near].address < address + len; near++) {
+        struct planted *p = &s->breaks[near];
+        p->code = NULL;
+        if (!p->stub) continue;
+        if (changes_copies(p, address, bytes, len)) {
+            drop_stub(s, p, address, address + len);
+            if (p->address < address && planted_in_memory(p)) planted_put(s, p);
+        } else if (planted_in_memory(p)) {
+            planted_put(s, p);
+        }
+    }
     for (size_t i = planted_first(s, address); i < s->break_count && s->breaks[i].address - address < len;
          i++) {
         struct planted *p = &s->breaks[i];
-        if (((const uint8_t *)bytes)[p->address - address] != p->original) {
+        if (p->stub) continue;
+        if (((const uint8_t *)bytes)[p->address - address] != p->original[0]) {
             p->flags |= PLANTED_COVERED;
             continue;
         }
@@ -105,6 +169,8 @@ void planted_insert(struct space *s, struct planted p) {
 
 void planted_erase(struct space *s, size_t first, size_t n) {
     if (!n) return; // there may be no table at all
+    for (size_t i = first; i < first + n; i++)
+        stub_unref(s->breaks[i].stub);
     memmove(s->breaks + first, s->breaks + first + n, (s->break_count - first - n) * sizeof *s->breaks);
     s->break_count -= n;
 }
@@ -120,10 +186,13 @@ void planted_write_out(struct space *s, uint64_t start, uint64_t end) {
     for (size_t i = planted_first(s, start); i < s->break_count && s->breaks[i].address < end;) {
         uint64_t at = s->breaks[i].address & ~(uint64_t)(PAGE - 1);
         bool have = tracee_read(s->pid, s->mem_fd, at, page, PAGE);
-        for (; i < s->break_count && s->breaks[i].address - at < PAGE; i++)
-            if (!(s->breaks[i].flags & PLANTED_COVERED))
-                page[s->breaks[i].address - at] =
-                    planted_in_memory(&s->breaks[i]) ? PLANTED_BYTE : s->breaks[i].original;
+        for (; i < s->break_count && s->breaks[i].address - at < PAGE && s->breaks[i].address < end; i++) {
+            const struct planted *p = &s->breaks[i];
+            if (p->flags & PLANTED_COVERED) continue;
+            size_t offset = p->address - at, room = PAGE - offset, n = length_of(p);
+            memcpy(page + offset, bytes_of(p), n < room ? n : room);
+            if (n > room) tracee_write(s->mem_fd, at + PAGE, bytes_of(p) + room, n - room);
+        }
         if (have) tracee_write(s->mem_fd, at, page, PAGE);
     }
 }
@@ -150,10 +219,16 @@ void planted_remove(struct space *s, uint64_t start, uint64_t end) {
 }
 
 void planted_unmapped(struct space *s, uint64_t start, uint64_t end) {
+    struct planted *p = s->break_count ? planted_over(s, start) : NULL;
+    if (p && p->address < start && p->stub) { // what is there now is not to be written to
+        drop_stub(s, p, start, ~0ull);
+        if (planted_in_memory(p)) planted_put(s, p);
+    }
     erase_range(s, start, end);
 }
 
 void planted_take_out(struct replay *r, struct space *s, uint64_t start, uint64_t end) {
+    planted_cut(s, start);
     size_t first = planted_first(s, start), n = planted_first(s, end) - first;
     if (!n) return;
     uint64_t *pages = malloc(n * sizeof *pages);
@@ -180,7 +255,10 @@ void planted_copy(struct space *to, const struct space *from) {
         to->breaks = malloc(from->break_count * sizeof *to->breaks);
         rf_assert(to->breaks);
         memcpy(to->breaks, from->breaks, from->break_count * sizeof *to->breaks);
+        for (size_t i = 0; i < to->break_count; i++)
+            stub_ref(to->breaks[i].stub);
     }
+    islands_copy(to, from);
     if (from->site_count) {
         to->sites = malloc(from->site_count * sizeof *to->sites);
         rf_assert(to->sites);
@@ -190,6 +268,8 @@ void planted_copy(struct space *to, const struct space *from) {
 }
 
 void planted_free(struct space *s) {
+    planted_erase(s, 0, s->break_count);
+    islands_free(s);
     free(s->breaks);
     free(s->sites);
     s->breaks = NULL;

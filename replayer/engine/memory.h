@@ -1,8 +1,10 @@
-// Memory of the program as it sees it itself, and the int3 bytes that are planted in it: a table of each space, sorted
-// by address.
+// Memory of the program as it sees it itself, and what is planted in it, int3 bytes and jumps to stubs: a table of each space,
+// sorted by address. No two of them overlap.
 #ifndef REFORK_REPLAYER_ENGINE_MEMORY_H
 #define REFORK_REPLAYER_ENGINE_MEMORY_H
 
+#include "replayer/engine/breakpoints.h"
+#include "replayer/engine/islands.h"
 #include "replayer/engine/space.h"
 
 enum {
@@ -20,8 +22,10 @@ enum planted_flag {
 
 struct planted {
     uint64_t address, program, tag;
-    const uint8_t *code; // the file's bytes there, LONGEST of them; NULL: read them
-    uint8_t original, flags;
+    const uint8_t *code; // the file's bytes there, PLANTED_CODE of them; NULL: read them
+    struct stub *stub;   // a probe: its jump is planted; NULL: an int3
+    uint8_t original[PROBE_JUMP], flags;
+    struct break_probe wish; // what a probe shall note; size 0: it shall be an int3
 };
 
 // Like tracee_read, tracee_write, tracee_poke otherwise: reads do not see what is planted, writes keep it where the
@@ -41,6 +45,12 @@ void planted_insert(struct space *s, struct planted p); // into the table alone
 void planted_erase(struct space *s, size_t first, size_t n);
 // Puts the program's own bytes into what was read from memory at `address`.
 void planted_hide(const struct space *s, uint64_t address, void *buffer, size_t len);
+// The one whose bytes `address` is in; NULL: none.
+struct planted *planted_over(const struct space *s, uint64_t address);
+// Makes a probe an int3 again.
+void planted_demote(struct space *s, struct planted *p);
+// All that are planted before `address` and reach over it are int3s.
+void planted_cut(struct space *s, uint64_t address);
 // Writes one into memory as its flags say / all of [start, end), a page at a time.
 void planted_put(const struct space *s, const struct planted *p);
 void planted_write_out(struct space *s, uint64_t start, uint64_t end);

@@ -4,6 +4,7 @@
 #include "core/tracee.h"
 #include "replayer/engine/check.h"
 #include "replayer/engine/engine.h"
+#include "replayer/engine/islands.h"
 #include "replayer/engine/kernel_task.h"
 #include "replayer/engine/memory.h"
 #include "replayer/engine/step.h"
@@ -73,6 +74,7 @@ void replay_close(struct replay *r) {
     free(r->spaces);
     free(r->view_maps);
     free(r->breaks.fresh);
+    ring_free(r->ring);
     if (r->trace) trace_close(r->trace);
     free(r);
 }
@@ -171,14 +173,11 @@ bool replay_shared_mapped(struct replay *r, uint32_t space, uint64_t identity, u
 bool replay_space_shared(struct replay *r, uint32_t space, uint64_t address, uint64_t *identity,
                          uint64_t *offset) {
     const struct space *s = space_by_id(r, space);
-    for (size_t i = 0; s && i < s->map_count; i++) {
-        const struct space_map *m = &s->maps[i];
-        if (address < m->v.start || address >= m->v.end) continue;
-        *identity = m->identity;
-        *offset = m->v.offset + (address - m->v.start);
-        return m->identity != 0;
-    }
-    return false;
+    const struct space_map *m = s ? space_map_at(s, address) : NULL;
+    if (!m || !m->identity) return false;
+    *identity = m->identity;
+    *offset = m->v.offset + (address - m->v.start);
+    return true;
 }
 
 uint32_t replay_space_of(const struct replay *r, int tid) {

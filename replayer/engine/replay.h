@@ -16,6 +16,7 @@ struct replay_options {
     FILE *echo_out, *echo_err; // where what the program wrote to its stdout and stderr goes; NULL: nowhere
     bool paranoid;             // check the memory digests of the trace
     FILE *log;                 // logs each stop; NULL: no
+    bool no_probes;            // breakpoints stop the task where probes could note what it does
 };
 
 // A task of the recording, dead ones included.

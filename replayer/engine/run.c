@@ -3,6 +3,7 @@
 #include "replayer/engine/break_hits.h"
 #include "replayer/engine/engine.h"
 #include "replayer/engine/memory.h"
+#include "replayer/engine/probes.h"
 #include "replayer/engine/resume.h"
 #include "replayer/engine/watchpoint.h"
 
@@ -16,6 +17,11 @@ int vtask_run(struct replay *r, struct vtask *v, int *status, struct rf_error *e
     for (;;) {
         if (vtask_resume(r, v, false, status, err) < 0) return -1;
         siginfo_t info;
+        if (s->ring) {
+            int passed = probes_stopped(r, v, *status, err);
+            if (passed < 0) return -1;
+            if (passed) continue;
+        }
         if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) return 0;
         bool trap = WSTOPSIG(*status) == SIGTRAP && ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) == 0;
         if (trap && info.si_code == TRAP_HWBKPT && s->watched) {
@@ -43,6 +49,7 @@ int vtask_single_step(struct replay *r, struct vtask *v, struct rf_error *err) {
     uint8_t code[2] = {0};
     int status = 0;
     if (planted_at(s, v->pub.regs.rip, true)) return breaks_hit(r, v, &status, err) < 0 ? -1 : 0;
+    probes_make_way(s, v->pub.regs.rip);
     space_read(s, v->pub.regs.rip, code, 2);
     for (siginfo_t info;;) {
         if (vtask_resume(r, v, true, &status, err) < 0) return -1;

@@ -6,6 +6,7 @@
 #include "replayer/engine/engine.h"
 #include "replayer/engine/kernel_task.h"
 #include "replayer/engine/memory.h"
+#include "replayer/engine/probes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +34,18 @@ static const char *intern(struct replay *r, const void *text, size_t len) {
 }
 
 // ---- the list of maps
+
+const struct space_map *space_map_at(const struct space *s, uint64_t address) {
+    size_t low = 0, high = s->map_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (s->maps[middle].v.end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < s->map_count && s->maps[low].v.start <= address ? &s->maps[low] : NULL;
+}
 
 static void insert_map(struct space *s, size_t at, struct space_map m) {
     if (s->map_count == s->map_room) {
@@ -119,6 +132,7 @@ static struct space *adopt(struct replay *r, pid_t pid, struct rf_error *err) {
     r->spaces = realloc(r->spaces, (r->space_count + 1) * sizeof *r->spaces);
     rf_assert(r->spaces);
     r->spaces[r->space_count++] = s;
+    s->ring = r->ring;
     return s;
 }
 
@@ -183,6 +197,7 @@ static int mmap_anonymous(struct replay *r, struct space *s, uint64_t address, u
         return rf_fail(err, RF_BAD_TRACE, "event %llu maps the impossible range 0x%llx+0x%llx",
                        (unsigned long long)r->position + 1, (unsigned long long)address,
                        (unsigned long long)length);
+    probes_evict(s, address, address + length);
     long at = kernel_task_call(s->pid, SYS_mmap, address, length, (uint64_t)prot,
                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, ~0ull, 0);
     if (mapped_at(at, address, "memory", err) < 0) return -1;
@@ -278,6 +293,7 @@ int space_map(struct replay *r, struct space *s, const struct piece *map, const 
     } else {
         flag |= MAP_ANONYMOUS | MAP_NORESERVE;
     }
+    probes_evict(s, address, address + length);
     long at = kernel_task_call(s->pid, SYS_mmap, address, length, (uint64_t)prot, flag | MAP_FIXED,
                                (uint64_t)(int64_t)fd, fd < 0 ? 0 : offset);
     if (mapped_at(at, address, name, err) < 0) return -1;
@@ -319,6 +335,7 @@ static int do_brk(struct replay *r, struct space *s, uint64_t now, struct rf_err
         return 0;
     }
     if (to < from && !bad_range(to, from - to)) {
+        probes_evict(s, to, from);
         kernel_task_call(s->pid, SYS_munmap, to, from - to, 0, 0, 0, 0);
         note_unmap(s, to, from);
     }
@@ -339,6 +356,8 @@ static int do_mremap(struct replay *r, struct space *s, const uint64_t a[6], uin
     }
     if (old_len) note_code(r, s, a[0], a[0] + old_len);
     uint64_t flags = ret == a[0] ? 0 : MREMAP_MAYMOVE | MREMAP_FIXED | (a[3] & MREMAP_DONTUNMAP);
+    probes_evict(s, a[0], a[0] + (old_len > new_len ? old_len : new_len));
+    probes_evict(s, ret, ret + new_len);
     long at = kernel_task_call(s->pid, SYS_mremap, a[0], old_len, new_len, flags, ret, 0);
     if (mapped_at(at, ret, "moved memory", err) < 0) return -1;
     const struct space_map *was = NULL;
@@ -383,12 +402,14 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
     }
     case SYS_munmap:
         if (bad_range(a[0], up(a[1]))) return 0;
+        probes_evict(s, a[0], a[0] + up(a[1]));
         kernel_task_call(s->pid, SYS_munmap, a[0], a[1], 0, 0, 0, 0);
         note_unmap(s, a[0], a[0] + up(a[1]));
         return 0;
     case SYS_mprotect:
     case SYS_pkey_mprotect: {
         if (!a[1] || bad_range(a[0], up(a[1]))) return 0;
+        probes_evict(s, a[0], a[0] + up(a[1]));
         long x = kernel_task_call(s->pid, SYS_mprotect, a[0], a[1], a[2] & 7, 0, 0, 0);
         if (x) {
             errno = (int)-x;
@@ -406,6 +427,7 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
         if (a[2] == MADV_DONTNEED || a[2] == MADV_FREE || a[2] == MADV_REMOVE || a[2] == MADV_WIPEONFORK ||
             a[2] == MADV_KEEPONFORK || a[2] == MADV_DONTFORK || a[2] == MADV_DOFORK)
             if (!bad_range(a[0], up(a[1]))) {
+                probes_evict(s, a[0], a[0] + up(a[1]));
                 if (a[2] == MADV_DONTNEED || a[2] == MADV_FREE) note_code(r, s, a[0], a[0] + up(a[1]));
                 kernel_task_call(s->pid, SYS_madvise, a[0], a[1], a[2] == MADV_FREE ? MADV_DONTNEED : a[2], 0,
                                  0, 0);

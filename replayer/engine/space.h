@@ -23,6 +23,8 @@ struct space_map {
 };
 
 struct planted;
+struct probe_ring;
+struct island;
 struct loop_site;
 struct replay;
 struct vtask;
@@ -49,6 +51,11 @@ struct space {
     bool maps_changed;       // since they were announced
     struct loop_site *sites; // where loops may have counting stubs
     size_t site_count;
+    struct probe_ring *ring; // islands.h; NULL: no probes
+    struct island **islands;
+    size_t island_count;
+    bool ring_mapped;
+    bool stubs_wanted; // islands had to go: those that wish for stubs get new ones
 };
 
 // An empty one / a copy of `from`. The caller counts the virtual tasks in it (refs).
@@ -58,6 +65,8 @@ void space_unref(struct replay *r, struct space *s);
 struct space *space_by_id(const struct replay *r, uint32_t id); // NULL: none
 int space_map(struct replay *r, struct space *s, const struct piece *map, const struct piece *share,
               bool exec_image, struct rf_error *err);
+// The map that `address` is in; NULL: none.
+const struct space_map *space_map_at(const struct space *s, uint64_t address);
 // Executes the like of a POLICY_MEMORY call that succeeded in the recording with `ret`.
 int space_syscall(struct replay *r, struct space *s, const struct event *e, const uint64_t args[6],
                   struct rf_error *err);

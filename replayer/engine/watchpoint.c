@@ -5,6 +5,7 @@
 
 #include "core/tracee.h"
 #include "replayer/engine/engine.h"
+#include "replayer/engine/probes.h"
 #include "replayer/engine/space.h"
 #include "replayer/engine/vtask.h"
 
@@ -52,6 +53,7 @@ static void arm_places(const struct replay *r, struct space *s, const uint64_t a
     // others (Intel SDM vol. 3, 17.2.4).
     static const uint64_t length_code[9] = {[1] = 0, [2] = 1, [4] = 3, [8] = 2};
     uint64_t dr7 = 0;
+    if (count) probes_demote_all(s);
     for (int i = 0; i < count; i++) {
         poke(s, (size_t)i, at[i]);
         dr7 |= 1ull << 2 * i | (1 | length_code[r->watch.len] << 2) << (16 + 4 * i);

@@ -52,7 +52,7 @@ static void sections(struct lock_history *h, struct section out[SECTIONS]) {
 }
 
 struct fixed {
-    uint64_t from, to, hits, steps, sites, uncovered, ops_dropped, dropped;
+    uint64_t from, to, hits, noted, steps, sites, uncovered, ops_dropped, dropped;
 };
 
 static void *pack(struct lock_history *h, size_t *len) {
@@ -63,8 +63,9 @@ static void *pack(struct lock_history *h, size_t *len) {
         *len += 8 + *s[i].count * s[i].size;
     char *out = malloc(*len), *p = out;
     rf_assert(out);
-    const struct fixed fixed = {
-        h->from, h->to, h->hits, h->steps, h->sites, h->uncovered, h->words.ops_dropped, h->words.dropped};
+    const struct fixed fixed = {h->from,         h->to,    h->hits,      h->noted,
+                                h->steps,        h->sites, h->uncovered, h->words.ops_dropped,
+                                h->words.dropped};
     memcpy(p, &fixed, sizeof fixed);
     p += sizeof fixed;
     for (int i = 0; i < SECTIONS; i++) {
@@ -115,6 +116,7 @@ static struct lock_history *unpack(const void *data, size_t len) {
         h->from = fixed.from;
         h->to = fixed.to;
         h->hits = fixed.hits;
+        h->noted = fixed.noted;
         h->steps = fixed.steps;
         h->sites = fixed.sites;
         h->uncovered = fixed.uncovered;
@@ -154,7 +156,8 @@ static struct cache_key key_of(struct timeline *t, const struct lock_history_opt
     k.to = o->to;
     for (size_t i = 0; o->functions && i < o->functions->count; i++)
         k.functions = XXH3_64bits_withSeed(&o->functions->v[i], sizeof o->functions->v[i], k.functions + 1);
-    k.layout = sizeof(struct lock) << 40 ^ sizeof(struct lock_span) << 20 ^ sizeof(struct lock_op);
+    k.layout = sizeof(struct fixed) << 50 ^ sizeof(struct lock) << 40 ^ sizeof(struct lock_span) << 20 ^
+               sizeof(struct lock_op);
     return cache_key(&k, sizeof k);
 }
 
@@ -212,6 +215,7 @@ static int run(struct timeline *t, struct lock_history *h, const struct lock_his
     if (timeline_seek(t, h->from, err) < 0) return -1;
     struct lock_pass *p = lock_pass_new(t, h, o->functions, !o->no_cache);
     if (o->touches) lock_pass_touches(p);
+    if (o->no_probes) lock_pass_stops(p);
     const struct break_client client = lock_pass_client(p);
     replay_break_counts(r, &before);
     int failed = replay_breaks(r, &client, err);

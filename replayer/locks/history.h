@@ -14,6 +14,7 @@ struct lock_history_options {
     const struct lock_functions *functions; // the user's; NULL
     const char *trace_path;                 // the result is kept beside the trace; NULL: it is not
     bool no_cache;                          // nothing is read from or written to caches
+    bool no_probes;                         // every access stops the task: slow, with the same result
     bool touches;                           // lock_history.touches is wanted; needs trace_path NULL
 };
 
@@ -47,6 +48,7 @@ struct lock_history {
     char *strings;
     size_t strings_len;
     uint64_t hits, steps;      // what the pass cost
+    uint64_t noted;            // accesses that needed no stop
     uint64_t sites, uncovered; // sites planted; and those where the code was not the file's
 };
 

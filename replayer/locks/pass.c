@@ -2,6 +2,7 @@
 
 #include "core/code.h"
 #include "core/path.h"
+#include "core/probe.h"
 #include "replayer/engine/break_hits.h"
 
 #include <linux/futex.h>
@@ -19,10 +20,21 @@ enum {
 };
 #define RETURN_TAG (1ull << 63)
 
+struct pass_site {
+    uint32_t place;          // index + 1
+    uint8_t operation;       // enum atomic_operation
+    struct break_probe wish; // size 0: every access has to stop
+    int32_t displacement;    // of the operand, which is a register plus this, or its registers are noted
+    // the word that it worked on last, and what is known of it as long as no event and no new word comes between
+    uint64_t event, address;
+    uint32_t space, lock; // lock: index + 1; 0: none
+    size_t words;
+};
+
 struct pass_module {
     uint64_t blob;
     struct lock_module m;
-    uint32_t *places; // of each site: index + 1
+    struct pass_site *sites; // of each of the module's
 };
 
 struct call {
@@ -42,7 +54,7 @@ struct lock_pass {
     struct timeline *timeline;
     struct lock_history *history;
     const struct lock_functions *functions;
-    bool cache, touches;
+    bool cache, touches, stops;
     lock_pass_observer observer;
     void *observer_context;
     struct pass_module *modules;
@@ -61,6 +73,9 @@ struct lock_pass {
     size_t recent[1024]; // by TID: the index of a task to look at first
     uint32_t recent_id, recent_index;
     uint64_t now_us, hits;
+    uint64_t *muted; // sites, until the end of the slice of muted_event
+    size_t muted_count, muted_room;
+    uint64_t muted_event;
     struct {
         uint64_t event, rip, address, value;
         int tid;
@@ -90,10 +105,11 @@ struct lock_pass *lock_pass_new(struct timeline *t, struct lock_history *h,
 void lock_pass_free(struct lock_pass *p) {
     for (size_t i = 0; i < p->module_count; i++) {
         lock_module_release(&p->modules[i].m);
-        free(p->modules[i].places);
+        free(p->modules[i].sites);
     }
     free(p->modules);
     free(p->space_ids);
+    free(p->muted);
     free(p->calls);
     free(p->waiters);
     free(p->tasks);
@@ -103,6 +119,11 @@ void lock_pass_free(struct lock_pass *p) {
 void lock_pass_observe(struct lock_pass *p, lock_pass_observer observer, void *context) {
     p->observer = observer;
     p->observer_context = context;
+    p->stops = true;
+}
+
+void lock_pass_stops(struct lock_pass *p) {
+    p->stops = true;
 }
 
 void lock_pass_touches(struct lock_pass *p) {
@@ -153,7 +174,7 @@ static int32_t name_data(struct lock_pass *p, struct replay *r, int tid, uint64_
 static uint32_t place_of(struct lock_pass *p, struct replay *r, const struct break_hit *hit,
                          struct pass_module *m, size_t site) {
     struct lock_history *h = p->history;
-    if (m->places[site]) return m->places[site] - 1;
+    if (m->sites[site].place) return m->sites[site].place - 1;
     struct lock_place place = {
         .blob = m->blob, .vaddr = m->m.sites[site].vaddr, .function = -1, .module = -1};
     struct view view;
@@ -171,8 +192,8 @@ static uint32_t place_of(struct lock_pass *p, struct replay *r, const struct bre
     }
     h->places = grow(h->places, &p->place_room, h->place_count, sizeof *h->places);
     h->places[h->place_count++] = place;
-    m->places[site] = (uint32_t)h->place_count;
-    return m->places[site] - 1;
+    m->sites[site].place = (uint32_t)h->place_count;
+    return m->sites[site].place - 1;
 }
 
 // ---- spaces
@@ -218,6 +239,26 @@ static uint32_t *last_space(struct lock_pass *p, int tid) {
 
 // ---- mappings
 
+// What a probe there has to note, so that the history is what it is when each access stops the task.
+static void look_at_site(struct pass_module *m, size_t site, const uint8_t *code, size_t len) {
+    struct pass_site *s = &m->sites[site];
+    int family = m->m.sites[site].family, kind = m->m.sites[site].kind;
+    struct atomic_instruction what;
+    if (kind == LOCK_SITE_CALL) return;
+    if (kind == LOCK_SITE_STORE) {
+        s->wish.size = 4;
+    } else if (atomic_decode(code, len, &what) && what.size <= 8) {
+        s->wish.size = what.size;
+        s->operation = what.operation;
+    }
+    s->wish.kind = PROBE_OPERAND;
+    // access_word asks whether a register points to the word.
+    bool known = code_operand_register(code, len, &s->displacement);
+    if (!known) s->displacement = 0;
+    if (family == LOCK_WORD || family == LOCK_NONE) return;
+    s->wish.registers = !known || (s->displacement && !(family == LOCK_MUTEX && s->displacement == 4));
+}
+
 static struct pass_module *module_of(struct lock_pass *p, struct replay *r,
                                      const struct break_mapping *mapping) {
     for (size_t i = 0; i < p->module_count; i++)
@@ -235,8 +276,13 @@ static struct pass_module *module_of(struct lock_pass *p, struct replay *r,
     timeline_foreign(p->timeline, true);
     lock_module_read(image, size, p->functions, p->cache, &m->m);
     timeline_foreign(p->timeline, false);
-    m->places = calloc(m->m.count + 1, sizeof *m->places);
-    rf_assert(m->places);
+    m->sites = calloc(m->m.count + 1, sizeof *m->sites);
+    rf_assert(m->sites);
+    for (size_t i = 0; i < m->m.count; i++) {
+        uint64_t offset;
+        if (elf_module_to_offset(m->m.elf, m->m.sites[i].vaddr, &offset) && offset < size)
+            look_at_site(m, i, (const uint8_t *)image + offset, size - offset);
+    }
     return m;
 }
 
@@ -251,7 +297,9 @@ static void mapped(void *context, struct replay *r, const struct break_mapping *
         uint64_t at = m->m.sites[i].vaddr + bias;
         if (at < mapping->map.start || at >= mapping->map.end) continue;
         p->history->sites++;
-        if (!replay_break_add(r, mapping->space, at, m->m.sites[i].length, tag | i)) p->history->uncovered++;
+        if (!replay_probe_add(r, mapping->space, at, m->m.sites[i].length, tag | i,
+                              p->stops ? NULL : &m->sites[i].wish))
+            p->history->uncovered++;
     }
 }
 
@@ -286,6 +334,14 @@ static bool is_field(const struct lock_pass *p, const struct place_in_memory *m,
     return false;
 }
 
+static void noted_registers(struct user_regs_struct *u, const uint64_t g[PROBE_REGISTERS]) {
+    unsigned long long *const to[PROBE_REGISTERS] = {&u->rax, &u->rbx, &u->rcx, &u->rdx, &u->rsi, &u->rdi,
+                                                     &u->rbp, &u->rsp, &u->r8,  &u->r9,  &u->r10, &u->r11,
+                                                     &u->r12, &u->r13, &u->r14, &u->r15};
+    for (int i = 0; i < PROBE_REGISTERS; i++)
+        *to[i] = g[i];
+}
+
 static bool is_a_register(const struct user_regs_struct *u, uint64_t address) {
     const uint64_t g[] = {u->rax, u->rbx, u->rcx, u->rdx, u->rsi, u->rdi, u->rbp, u->r8,
                           u->r9,  u->r10, u->r11, u->r12, u->r13, u->r14, u->r15};
@@ -299,9 +355,19 @@ static void access_word(struct lock_pass *p, struct replay *r, const struct brea
                         struct lock_access *a) {
     struct lock_history *h = p->history;
     int family = m->m.sites[site].family;
+    struct pass_site *last = &m->sites[site];
     uint32_t space = space_index(p, hit->space, hit->pid, hit->next_event);
-    const struct place_in_memory at = locate(r, space, hit->space, address);
-    struct lock *l = find_lock(p, &at, 0);
+    bool same = last->address == address && last->event == hit->next_event && last->space == space &&
+                last->words == h->words.count;
+    if (same && !last->lock && family == LOCK_WORD && !lock_may_begin(a)) return;
+    const struct place_in_memory at =
+        same && last->lock ? (struct place_in_memory){.space = space} : locate(r, space, hit->space, address);
+    struct lock *l = same && last->lock ? &h->words.locks[last->lock - 1] : find_lock(p, &at, 0);
+    last->address = address;
+    last->event = hit->next_event;
+    last->space = space;
+    last->lock = l ? (uint32_t)(l - h->words.locks) + 1 : 0;
+    last->words = h->words.count;
     if (!l) {
         if (family == LOCK_WORD ? !lock_may_begin(a) : is_field(p, &at, family, size)) return;
         if (family == LOCK_WORD && address - a->fs_base < DESCRIPTOR) return;
@@ -394,6 +460,67 @@ static enum break_action on_atomic(struct lock_pass *p, struct replay *r, struct
     if (spins(p, hit, before.rip, result.address, result.before.low, same))
         replay_break_mute(r, hit->space, hit->address);
     return BREAK_DONE;
+}
+
+// The same from notes.
+static void on_note(struct lock_pass *p, struct replay *r, struct break_hit *hit, const struct probe_entry *e,
+                    struct pass_module *m, size_t site) {
+    const struct pass_site *s = &m->sites[site];
+    struct lock_access a = access_of(p, hit);
+    a.before = e->before;
+    a.after = m->m.sites[site].kind == LOCK_SITE_STORE ? 1 : e->after;
+    a.operation = s->operation;
+    a.failed = e->unequal;
+    if (m->m.sites[site].kind == LOCK_SITE_STORE) {
+        access_word(p, r, hit, m, site, e->address, 4, &a);
+        return;
+    }
+    a.blind = m->m.sites[site].blind;
+    a.of_libc = m->m.libc;
+    access_word(p, r, hit, m, site, e->address, s->wish.size, &a);
+    if (p->touches) touch_word(p, r, hit, m, site, e->address, &a);
+    if (spins(p, hit, hit->address, e->address, e->before, e->before == e->after)) {
+        replay_break_mute(r, hit->space, hit->address);
+        p->muted = grow(p->muted, &p->muted_room, p->muted_count, sizeof *p->muted);
+        p->muted[p->muted_count++] = hit->address;
+    }
+}
+
+// Noted before the site was muted, in the same slice.
+static bool is_muted(const struct lock_pass *p, uint64_t address) {
+    for (size_t i = 0; i < p->muted_count; i++)
+        if (p->muted[i] == address) return true;
+    return false;
+}
+
+static enum break_action on_notes(void *context, struct replay *r, const struct break_notes *n) {
+    struct lock_pass *p = context;
+    struct rf_error ignored;
+    if (timeline_report(p->timeline, timeline_position(p->timeline) - p->history->from,
+                        p->history->to - p->history->from, &ignored) < 0)
+        return BREAK_STOP;
+    if (p->muted_event != n->next_event) p->muted_count = 0;
+    p->muted_event = n->next_event;
+    struct user_regs_struct regs = {.fs_base = n->regs->fs_base};
+    bool wide = false;
+    struct break_hit hit = {
+        .tid = n->tid, .pid = n->pid, .space = n->space, .next_event = n->next_event, .regs = &regs};
+    for (size_t at = 0, size; at < n->len; at += size) {
+        const struct probe_entry *e = (const struct probe_entry *)(n->bytes + at);
+        if (!replay_probe_of(r, e, n->len - at, &hit.address, &hit.tag, &size)) break;
+        struct pass_module *m = &p->modules[hit.tag >> 32];
+        size_t site = (uint32_t)hit.tag;
+        p->history->noted++;
+        if (p->muted_count && is_muted(p, hit.address)) continue;
+        if (wide) regs = (struct user_regs_struct){.fs_base = n->regs->fs_base};
+        wide = m->sites[site].wish.registers;
+        if (wide)
+            noted_registers(&regs, (const uint64_t *)(e + 1));
+        else
+            regs.rax = e->address - (uint64_t)(int64_t)m->sites[site].displacement;
+        on_note(p, r, &hit, e, m, site);
+    }
+    return BREAK_EXECUTE;
 }
 
 static enum break_action on_store(struct lock_pass *p, struct replay *r, struct break_hit *hit,
@@ -667,5 +794,9 @@ void lock_pass_tasks(struct lock_pass *p, struct replay *r) {
 }
 
 struct break_client lock_pass_client(struct lock_pass *p) {
-    return (struct break_client){.mapped = mapped, .hit = on_hit, .stepped = on_step, .context = p};
+    return (struct break_client){.mapped = mapped,
+                                 .hit = on_hit,
+                                 .noted = p->stops ? NULL : on_notes,
+                                 .stepped = on_step,
+                                 .context = p};
 }

@@ -18,6 +18,8 @@ void lock_pass_free(struct lock_pass *p);
 void lock_pass_observe(struct lock_pass *p, lock_pass_observer observer, void *context);
 // history->touches is made as well.
 void lock_pass_touches(struct lock_pass *p);
+// Every access stops the task.
+void lock_pass_stops(struct lock_pass *p);
 void lock_pass_tasks(struct lock_pass *p, struct replay *r); // notes who was there, at the end
 struct break_client lock_pass_client(struct lock_pass *p);
 

@@ -441,6 +441,7 @@ int lock_report_json(FILE *out, struct timeline *t, const struct lock_history *h
     put(root, "places", number(h->sites), &ok);
     put(root, "places_changed", number(h->uncovered), &ok);
     put(root, "stops", number(h->hits), &ok);
+    put(root, "noted", number(h->noted), &ok);
     put(root, "steps", number(h->steps), &ok);
     put(root, "complete", json_boolean(!h->words.dropped), &ok);
     size_t count;

@@ -148,8 +148,11 @@ explained=$?
 
 # The stops of the lock history change nothing: its pass checks what a replay checks.
 lock_history() {
-    clean "$refork" locks --no-cache --json "$1" >"$work/locks.json" 2>"$work/locks.err" || give_up "locks: status $?: $(tail -n 12 "$work/locks.err")"
-    jq -e '.stops > 0 and .places > 0' "$work/locks.json" >/dev/null || give_up "locks: no stops"
+    clean "$refork" locks --no-cache --json --all "$1" >"$work/locks.json" 2>"$work/locks.err" || give_up "locks: status $?: $(tail -n 12 "$work/locks.err")"
+    jq -e '.stops + .noted > 0 and .places > 0' "$work/locks.json" >/dev/null || give_up "locks: no stops"
+    clean "$refork" locks --no-cache --probes=off --json --all "$1" >"$work/stops.json" 2>"$work/locks.err" || give_up "locks --probes=off: status $?: $(tail -n 12 "$work/locks.err")"
+    diff <(jq 'del(.stops, .noted)' "$work/locks.json") <(jq 'del(.stops, .noted)' "$work/stops.json") >"$work/locks.diff" ||
+        give_up "locks by notes (<) and by stops (>) differ: $(head -n 12 "$work/locks.diff")"
 }
 [ -z "$locks" ] || lock_history "$trace"
 

@@ -1,5 +1,6 @@
 // Breakpoints in replay: whatever a client puts in, every step executes and checks what it does without them.
 #include "core/lock_sites.h"
+#include "core/probe.h"
 #include "core/tracee.h"
 #include "replayer/engine/break_hits.h"
 #include "replayer/engine/checkpoint.h"
@@ -83,7 +84,9 @@ struct client {
         size_t count;
     } modules[32];
     size_t module_count;
-    bool execute; // leaves the instruction to the engine
+    bool execute;         // leaves the instruction to the engine
+    bool probes;          // wants notes
+    uint64_t notes, seen; // seen: of all accesses that did not fault, in their order
     uint64_t hits, faults, refused, sum;
     uint64_t states, in_stub;
     uint64_t adds, total; // of and in the program's `total`: `lock addq $1`
@@ -111,8 +114,35 @@ static void mapped(void *context, struct replay *r, const struct break_mapping *
     for (size_t i = 0; i < m->count; i++) {
         uint64_t at = m->sites[i].vaddr + bias;
         if (at < p->map.start || at >= p->map.end) continue;
-        if (!replay_break_add(r, p->space, at, m->sites[i].length, i)) c->refused++;
+        const struct break_probe wish = {
+            .kind = PROBE_OPERAND, .size = m->sites[i].size <= 8 ? m->sites[i].size : 0, .registers = i % 2};
+        if (!replay_probe_add(r, p->space, at, m->sites[i].length, i, c->probes ? &wish : NULL)) c->refused++;
     }
+}
+
+static void mix(struct client *c, uint64_t value) {
+    c->seen = (c->seen ^ value) * 0x100000001b3ull;
+}
+
+static void saw(struct client *c, uint64_t site, uint64_t event, int tid, uint64_t address, uint64_t before,
+                uint64_t after) {
+    mix(c, site ^ event ^ (uint64_t)tid);
+    mix(c, address);
+    mix(c, before);
+    mix(c, after);
+}
+
+static enum break_action noted(void *context, struct replay *r, const struct break_notes *n) {
+    struct client *c = context;
+    for (size_t at = 0, size; at < n->len; at += size) {
+        const struct probe_entry *e = (const struct probe_entry *)(n->bytes + at);
+        uint64_t address, tag;
+        assert_true(replay_probe_of(r, e, n->len - at, &address, &tag, &size));
+        c->notes++;
+        saw(c, address, n->next_event, n->tid, e->address, e->before, e->after);
+        if (size > sizeof *e) assert_int_equal(((const uint64_t *)(e + 1))[7] >> 40, n->regs->rsp >> 40);
+    }
+    return BREAK_EXECUTE;
 }
 
 static enum break_action hit(void *context, struct replay *r, struct break_hit *h) {
@@ -134,6 +164,8 @@ static enum break_action hit(void *context, struct replay *r, struct break_hit *
     struct atomic_result result;
     int failed = replay_break_atomic(r, h, &result);
     if (failed) c->faults++;
+    if (!failed && what.size <= 8)
+        saw(c, h->address, h->next_event, h->tid, result.address, result.before.low, result.after.low);
     if (!failed && what.size == 8 && what.operation == ATOMIC_ADD && result.operand.low == 1) {
         c->adds++;
         c->total = result.after.low;
@@ -153,7 +185,8 @@ static void whole_replay(struct client *c) {
     struct replay *r;
     struct rf_error err = {0};
     const struct replay_options options = {.paranoid = true};
-    const struct break_client client = {.mapped = mapped, .hit = hit, .context = c};
+    const struct break_client client = {
+        .mapped = mapped, .hit = hit, .noted = c->probes ? noted : NULL, .context = c};
     if (replay_open(trace, &options, &r, &err) < 0) fail_msg("%s", err.text);
     if (replay_breaks(r, &client, &err) < 0) fail_msg("%s", err.text);
     assert_int_equal(replay_breaks(r, &client, &err), -1); // one client at a time
@@ -171,7 +204,7 @@ static void whole_replay(struct client *c) {
 
 static void test_same_outcome(void **state) {
     (void)state;
-    struct client carried = {0}, executed = {.execute = true};
+    struct client carried = {0}, executed = {.execute = true}, probed = {.probes = true};
     whole_replay(&carried);
     // Where the timer finds a thread, and so which instruction of its loop gets the stub, is luck: now and then it is none
     // with a breakpoint.
@@ -181,6 +214,7 @@ static void test_same_outcome(void **state) {
         whole_replay(&carried);
     }
     whole_replay(&executed);
+    whole_replay(&probed);
     assert_true(carried.hits > 5000); // the loops of both threads at the least
     // None of them was missed, although the loop's site is in the middle of all: searches ran comparing stubs, then
     // a counting stub held the instruction.
@@ -190,22 +224,27 @@ static void test_same_outcome(void **state) {
     assert_int_equal(carried.sum, executed.sum);
     assert_int_equal(carried.faults, 2);
     assert_int_equal(carried.refused, 0);
+    // Nearly all is noted in the process, in the same order, with the same values.
+    assert_int_equal(probed.notes + probed.hits + carried.faults - probed.faults, carried.hits);
+    assert_int_equal(probed.seen, carried.seen);
+    assert_int_equal(probed.refused, 0);
+    if (probed.hits * 50 > probed.notes) fail_msg("%lu notes, %lu stops", probed.notes, probed.hits);
 }
 
 // Switched on and off at any place, over restored checkpoints of either kind.
-static void test_checkpoints(void **state) {
-    (void)state;
+static void checkpoints(bool probes) {
     struct timeline *t;
     struct rf_error err = {0};
-    struct client c = {0};
-    const struct break_client client = {.mapped = mapped, .hit = hit, .context = &c};
+    struct client c = {.probes = probes};
+    const struct break_client client = {
+        .mapped = mapped, .hit = hit, .noted = probes ? noted : NULL, .context = &c};
     if (timeline_open(trace, &t, &err) < 0) fail_msg("%s", err.text);
     uint64_t last = timeline_last(t), want[17] = {0};
     struct replay_checkpoint *saved[17] = {0};
     assert_int_equal(replay_breaks(timeline_replay(t), &client, &err), 0);
     for (int i = 1; i <= 16; i++) {
         if (timeline_seek(t, last * (uint64_t)i / 16, &err) < 0) fail_msg("%s", err.text);
-        want[i] = c.hits;
+        want[i] = c.hits + c.notes;
         if (i % 3 == 0) assert_int_equal(replay_breaks(timeline_replay(t), NULL, &err), 0);
         if (replay_save(timeline_replay(t), &saved[i], &err) < 0) fail_msg("%s", err.text);
         if (i % 3 == 0) assert_int_equal(replay_breaks(timeline_replay(t), &client, &err), 0);
@@ -219,14 +258,20 @@ static void test_checkpoints(void **state) {
             on = !on;
         }
         if (replay_restore(timeline_replay(t), saved[i], &err) < 0) fail_msg("%s", err.text);
-        uint64_t before = c.hits;
+        uint64_t before = c.hits + c.notes;
         if (timeline_seek(t, last * (uint64_t)(i + 1) / 16, &err) < 0) fail_msg("%s", err.text);
-        assert_int_equal(c.hits - before, on ? want[i + 1] - want[i] : 0);
+        assert_int_equal(c.hits + c.notes - before, on ? want[i + 1] - want[i] : 0);
     }
     for (int i = 1; i <= 16; i++)
         replay_checkpoint_free(saved[i]);
     timeline_close(t);
     forget(&c);
+}
+
+static void test_checkpoints(void **state) {
+    (void)state;
+    checkpoints(false);
+    checkpoints(true);
 }
 
 int main(void) {

@@ -407,7 +407,7 @@ static struct tally { size_t sites, of[4]; } check_file(const char *path) {
         size_t len = normal_form(q.code, q.len);
         if (!is_new(q.code, len)) continue;
         for (int form = PROBE_LONG; form <= PROBE_PUNNED; form++)
-            check_form(&q, &what, (enum probe_form)form, probe_guards[i % 3], i % 4 == 0);
+            check_form(&q, &what, (enum probe_form)form, probe_guards[i % 4], i % 4 == 0);
     }
     free(sites);
     drop_image(&f);
