@@ -4,6 +4,7 @@
 #include "core/path.h"
 #include "core/probe.h"
 #include "replayer/engine/break_hits.h"
+#include "replayer/locks/notes.h"
 
 #include <linux/futex.h>
 #include <stdio.h>
@@ -21,10 +22,8 @@ enum {
 #define RETURN_TAG (1ull << 63)
 
 struct pass_site {
-    uint32_t place;          // index + 1
-    uint8_t operation;       // enum atomic_operation
-    struct break_probe wish; // size 0: every access has to stop
-    int32_t displacement;    // of the operand, which is a register plus this, or its registers are noted
+    uint32_t place; // index + 1
+    struct lock_note note;
     // the word that it worked on last, and what is known of it as long as no event and no new word comes between
     uint64_t event, address;
     uint32_t space, lock; // lock: index + 1; 0: none
@@ -239,26 +238,6 @@ static uint32_t *last_space(struct lock_pass *p, int tid) {
 
 // ---- mappings
 
-// What a probe there has to note, so that the history is what it is when each access stops the task.
-static void look_at_site(struct pass_module *m, size_t site, const uint8_t *code, size_t len) {
-    struct pass_site *s = &m->sites[site];
-    int family = m->m.sites[site].family, kind = m->m.sites[site].kind;
-    struct atomic_instruction what;
-    if (kind == LOCK_SITE_CALL) return;
-    if (kind == LOCK_SITE_STORE) {
-        s->wish.size = 4;
-    } else if (atomic_decode(code, len, &what) && what.size <= 8) {
-        s->wish.size = what.size;
-        s->operation = what.operation;
-    }
-    s->wish.kind = PROBE_OPERAND;
-    // access_word asks whether a register points to the word.
-    bool known = code_operand_register(code, len, &s->displacement);
-    if (!known) s->displacement = 0;
-    if (family == LOCK_WORD || family == LOCK_NONE) return;
-    s->wish.registers = !known || (s->displacement && !(family == LOCK_MUTEX && s->displacement == 4));
-}
-
 static struct pass_module *module_of(struct lock_pass *p, struct replay *r,
                                      const struct break_mapping *mapping) {
     for (size_t i = 0; i < p->module_count; i++)
@@ -281,7 +260,7 @@ static struct pass_module *module_of(struct lock_pass *p, struct replay *r,
     for (size_t i = 0; i < m->m.count; i++) {
         uint64_t offset;
         if (elf_module_to_offset(m->m.elf, m->m.sites[i].vaddr, &offset) && offset < size)
-            look_at_site(m, i, (const uint8_t *)image + offset, size - offset);
+            m->sites[i].note = lock_note_of(&m->m.sites[i], (const uint8_t *)image + offset, size - offset);
     }
     return m;
 }
@@ -298,7 +277,7 @@ static void mapped(void *context, struct replay *r, const struct break_mapping *
         if (at < mapping->map.start || at >= mapping->map.end) continue;
         p->history->sites++;
         if (!replay_probe_add(r, mapping->space, at, m->m.sites[i].length, tag | i,
-                              p->stops ? NULL : &m->sites[i].wish))
+                              p->stops ? NULL : &m->sites[i].note.probe))
             p->history->uncovered++;
     }
 }
@@ -332,14 +311,6 @@ static bool is_field(const struct lock_pass *p, const struct place_in_memory *m,
         if (l && l->family == family && family == LOCK_RWLOCK) return true;
     }
     return false;
-}
-
-static void noted_registers(struct user_regs_struct *u, const uint64_t g[PROBE_REGISTERS]) {
-    unsigned long long *const to[PROBE_REGISTERS] = {&u->rax, &u->rbx, &u->rcx, &u->rdx, &u->rsi, &u->rdi,
-                                                     &u->rbp, &u->rsp, &u->r8,  &u->r9,  &u->r10, &u->r11,
-                                                     &u->r12, &u->r13, &u->r14, &u->r15};
-    for (int i = 0; i < PROBE_REGISTERS; i++)
-        *to[i] = g[i];
 }
 
 static bool is_a_register(const struct user_regs_struct *u, uint64_t address) {
@@ -469,7 +440,7 @@ static void on_note(struct lock_pass *p, struct replay *r, struct break_hit *hit
     struct lock_access a = access_of(p, hit);
     a.before = e->before;
     a.after = m->m.sites[site].kind == LOCK_SITE_STORE ? 1 : e->after;
-    a.operation = s->operation;
+    a.operation = s->note.operation;
     a.failed = e->unequal;
     if (m->m.sites[site].kind == LOCK_SITE_STORE) {
         access_word(p, r, hit, m, site, e->address, 4, &a);
@@ -477,7 +448,7 @@ static void on_note(struct lock_pass *p, struct replay *r, struct break_hit *hit
     }
     a.blind = m->m.sites[site].blind;
     a.of_libc = m->m.libc;
-    access_word(p, r, hit, m, site, e->address, s->wish.size, &a);
+    access_word(p, r, hit, m, site, e->address, s->note.probe.size, &a);
     if (p->touches) touch_word(p, r, hit, m, site, e->address, &a);
     if (spins(p, hit, hit->address, e->address, e->before, e->before == e->after)) {
         replay_break_mute(r, hit->space, hit->address);
@@ -513,11 +484,11 @@ static enum break_action on_notes(void *context, struct replay *r, const struct 
         p->history->noted++;
         if (p->muted_count && is_muted(p, hit.address)) continue;
         if (wide) regs = (struct user_regs_struct){.fs_base = n->regs->fs_base};
-        wide = m->sites[site].wish.registers;
+        wide = m->sites[site].note.probe.registers;
         if (wide)
-            noted_registers(&regs, (const uint64_t *)(e + 1));
+            lock_note_registers(&regs, (const uint64_t *)(e + 1));
         else
-            regs.rax = e->address - (uint64_t)(int64_t)m->sites[site].displacement;
+            regs.rax = e->address - (uint64_t)(int64_t)m->sites[site].note.displacement;
         on_note(p, r, &hit, e, m, site);
     }
     return BREAK_EXECUTE;
