@@ -48,11 +48,11 @@ _refork() {
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
         return
         ;;
-    --before | --after)
+    --before | --after | --gdb)
         mapfile -t COMPREPLY < <(compgen -c -- "$current")
         return
         ;;
-    --runs | --for | --timeout | --seed | --healthy | --shard | --error-exitcode | --from | --task | --at | --script | --size) return ;;
+    --runs | --for | --timeout | --seed | --healthy | --shard | --error-exitcode | --from | --task | --at | --process | --listen | --script | --size) return ;;
     esac
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$("$refork" help --words "$command" 2>/dev/null | tr -d '=')" -- "$current")

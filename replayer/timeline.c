@@ -187,6 +187,16 @@ int timeline_seek(struct timeline *t, uint64_t number, struct rf_error *err) {
     return result;
 }
 
+int timeline_again(struct timeline *t, uint64_t number, struct rf_error *err) {
+    if (number > t->last) number = t->last;
+    bool there = t->near && replay_checkpoint_position(t->near) == number;
+    if (go_back(t, number, err) < 0 || timeline_seek(t, number, err) < 0) return -1;
+    if (there || timeline_checkpoint(t, number) == number) return 0;
+    replay_checkpoint_free(t->near);
+    t->near = NULL;
+    return replay_save(t->replay, &t->near, err);
+}
+
 int timeline_step(struct timeline *t, int64_t delta, struct rf_error *err) {
     uint64_t at = timeline_position(t);
     if (delta < 0 && (uint64_t)-delta > at) return timeline_seek(t, 0, err);

@@ -17,6 +17,9 @@ uint64_t timeline_last(const struct timeline *t);     // number of the last even
 // Moves to the state right after event `number` (0: before the first). Forward by stepping, back from the
 // nearest checkpoint.
 int timeline_seek(struct timeline *t, uint64_t number, struct rf_error *err);
+// The same from the nearest checkpoint, which it must be after a step that failed or was given up in its middle. A
+// checkpoint stays at `number`, so that going there again costs nothing.
+int timeline_again(struct timeline *t, uint64_t number, struct rf_error *err);
 // The last place at or before `number` that costs nothing to seek.
 uint64_t timeline_checkpoint(const struct timeline *t, uint64_t number);
 // By `delta` events; stops at both ends.

@@ -143,6 +143,15 @@ int replay_task_regs(struct replay *r, int tid, struct user_regs_struct *out, st
     return 0;
 }
 
+size_t replay_task_xstate(struct replay *r, int tid, void *out, size_t room) {
+    struct vtask *v = vtask_find(r, tid);
+    if (!v || !v->space) return 0;
+    if (v->space->loaded == v) return tracee_get_xstate(v->space->pid, out, room);
+    if (v->xstate_size > room) return 0;
+    if (v->xstate_size) memcpy(out, v->xstate, v->xstate_size);
+    return v->xstate_size;
+}
+
 // ---- spaces
 
 bool replay_space_read(struct replay *r, uint32_t space, uint64_t address, void *buffer, size_t len) {

@@ -49,6 +49,8 @@ size_t replay_task_count(const struct replay *r);
 const struct replay_task *replay_task_at(const struct replay *r, size_t i);
 const struct replay_task *replay_task_find(const struct replay *r, int tid);
 int replay_task_regs(struct replay *r, int tid, struct user_regs_struct *out, struct rf_error *err);
+// Its extended registers (NT_X86_XSTATE), also in the middle of a step: the number of bytes, 0: unknown.
+size_t replay_task_xstate(struct replay *r, int tid, void *out, size_t room);
 
 // Memory and maps of the address space of task `tid`. The view is valid until the next step, seek or restore.
 int replay_view(struct replay *r, int tid, struct view *out, struct rf_error *err);

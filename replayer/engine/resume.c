@@ -58,11 +58,25 @@ static int step_string(struct replay *r, struct vtask *v, int length, int *statu
     }
 }
 
+// The trap flag of a single step shows in what `pushf` pushes, and in r11 behind `syscall`.
+static void hide_trap_flag(struct vtask *v, const uint8_t *code, int status) {
+    enum { TF = 0x100, PUSHF = 0x9c, OPERAND_SIZE = 0x66 };
+    struct space *s = v->space;
+    if (WSTOPSIG(status) == (SIGTRAP | 0x80)) v->pub.regs.r11 &= ~(uint64_t)TF;
+    if (code[code[0] == OPERAND_SIZE] != PUSHF) return;
+    uint16_t flags;
+    if (!tracee_read(s->pid, s->mem_fd, v->pub.regs.rsp, &flags, sizeof flags)) return;
+    flags &= (uint16_t)~TF;
+    tracee_poke(s->pid, s->mem_fd, v->pub.regs.rsp, &flags, sizeof flags);
+}
+
 int vtask_resume(struct replay *r, struct vtask *v, bool one, int *status, struct rf_error *err) {
     uint8_t code[CODE_LONGEST];
     watch_before_run(r, v);
     if (!one) return resume(v, false, 0, status, err);
     tracee_read_code(v->space->pid, v->space->mem_fd, v->pub.regs.rip, code);
     int length = code_repeats(code, sizeof code);
-    return length ? step_string(r, v, length, status, err) : resume(v, true, 0, status, err);
+    if ((length ? step_string(r, v, length, status, err) : resume(v, true, 0, status, err)) < 0) return -1;
+    hide_trap_flag(v, code, *status);
+    return 0;
 }

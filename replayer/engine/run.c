@@ -46,11 +46,9 @@ int vtask_run(struct replay *r, struct vtask *v, int *status, struct rf_error *e
 
 int vtask_single_step(struct replay *r, struct vtask *v, struct rf_error *err) {
     struct space *s = v->space;
-    uint8_t code[2] = {0};
     int status = 0;
     if (planted_at(s, v->pub.regs.rip, true)) return breaks_hit(r, v, &status, err) < 0 ? -1 : 0;
     probes_make_way(s, v->pub.regs.rip);
-    space_read(s, v->pub.regs.rip, code, 2);
     for (siginfo_t info;;) {
         if (vtask_resume(r, v, true, &status, err) < 0) return -1;
         if (status >> 16) continue;
@@ -59,12 +57,6 @@ int vtask_single_step(struct replay *r, struct vtask *v, struct rf_error *err) {
         if (ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) == 0 && info.si_code <= 0) continue;
         return rf_fail(err, RF_DIVERGED, "replay diverged: the instruction at pc 0x%llx raised SIG%s",
                        v->pub.regs.rip, sigabbrev_np(WSTOPSIG(status)));
-    }
-    if (code[code[0] == 0x66] == 0x9c) { // pushf pushed our TF
-        uint16_t flags;
-        space_read(s, v->pub.regs.rsp, &flags, 2);
-        flags &= (uint16_t)~0x100;
-        space_poke(s, v->pub.regs.rsp, &flags, 2);
     }
     if (s->watched) watch_hit_now(r, v);
     return 0;

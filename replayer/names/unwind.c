@@ -324,21 +324,24 @@ static uint64_t jump_target(const struct view *v, uint64_t at) {
 
 // At the trap of a counting stub (core/code.h): registers and memory are the program's at the place that was patched,
 // which jumps to the stub's begin; before the trap the stub ends with the jump back behind that place.
-static void leave_counting_stub(struct unwinder *u, struct raw_frame *frame) {
+uint64_t unwind_program_pc(const struct view *v, uint64_t pc) {
     enum { STUB = 256, PATCH = 16, JUMP = 5 };
-    uint64_t pc = u->regs.rip;
-    const struct view_map *map = view_find(u->view, pc);
-    if (!map || !map->name || strcmp(map->name, "[sites]") != 0) return;
+    const struct view_map *map = view_find(v, pc);
+    if (!map || !map->name || strcmp(map->name, "[sites]") != 0) return pc;
     for (uint64_t at = pc - JUMP; at >= map->start && pc - at < STUB; at--) {
-        uint64_t behind = jump_target(u->view, at);
+        uint64_t behind = jump_target(v, at);
         if (!behind || (behind >= map->start && behind < map->end)) continue;
         for (uint64_t site = behind - JUMP; site >= behind - PATCH; site--) {
-            uint64_t stub = jump_target(u->view, site);
-            if (stub < map->start || stub >= at || pc - stub >= STUB) continue;
-            frame->pc = u->regs.rip = site;
-            return;
+            uint64_t stub = jump_target(v, site);
+            if (stub >= map->start && stub < at && pc - stub < STUB) return site;
         }
     }
+    return pc;
+}
+
+static void leave_counting_stub(struct unwinder *u, struct raw_frame *frame) {
+    uint64_t pc = unwind_program_pc(u->view, u->regs.rip);
+    if (pc != u->regs.rip) frame->pc = u->regs.rip = pc;
 }
 
 // The caller of frames[*n - 1], whose registers are u->regs, without tables.

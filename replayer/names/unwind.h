@@ -19,4 +19,7 @@ struct raw_frame {
 size_t unwind_stack(const struct view *v, const struct user_regs_struct *regs, struct raw_frame *frames,
                     size_t max);
 
+// The program's own pc of a task whose pc is `pc`: at the trap of a counting stub, the place that the stub replaces.
+uint64_t unwind_program_pc(const struct view *v, uint64_t pc);
+
 #endif

@@ -1,0 +1,43 @@
+// One gdb that is being served. Private to the files of this folder that answer it.
+#ifndef REFORK_REPLAYER_GDB_INSIDE_H
+#define REFORK_REPLAYER_GDB_INSIDE_H
+
+#include "replayer/engine/scratch.h"
+#include "replayer/gdb/packet.h"
+#include "replayer/gdb/registers.h"
+#include "replayer/gdb/server.h"
+#include "replayer/gdb/stops.h"
+
+struct session;
+
+struct checkpoint_mark {
+    int number;
+    struct place place;
+};
+
+struct gdb {
+    struct packets *packets;
+    struct timeline *timeline;
+    struct replay *replay;
+    struct stops *stops;
+    const char *path;
+    struct stop stop; // where it stands
+    int tid;          // Hg: of registers and memory
+    bool resumed;     // gdb waits for the answer to a resume packet
+    bool forks, execs;
+    // `monitor event N` says where; gdb moves only with a resume packet, so its next reverse-continue goes there.
+    bool jump;
+    struct command jump_to;
+    // What gdb has written, or runs, by itself; NULL: nothing.
+    struct scratch *scratch;
+    // The machine's answers to monitor commands come from a replay of their own.
+    struct session *session;
+    struct checkpoint_mark *marks;
+    size_t mark_count;
+    struct open_blob { // vFile
+        uint64_t blob;
+    } files[64];
+    struct rf_error error; // why the replay cannot go on
+};
+
+#endif

@@ -1,0 +1,312 @@
+#include "core/array.h"
+#include "replayer/gdb/objects.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <link.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { AUXV_MOST = 4096, MODULES_MOST = 4096, NAME_MOST = 4096 };
+
+struct text {
+    char *bytes;
+    size_t len;
+};
+
+static FILE *text_begin(struct text *t) {
+    FILE *out = open_memstream(&t->bytes, &t->len);
+    rf_assert(out);
+    return out;
+}
+
+static void xml(FILE *out, const char *text) {
+    for (; *text; text++) {
+        if (*text == '<' || *text == '>' || *text == '&' || *text == '"' || (unsigned char)*text < ' ')
+            fprintf(out, "&#%d;", (unsigned char)*text < ' ' ? '?' : *text);
+        else
+            fputc(*text, out);
+    }
+}
+
+static bool read_word(struct gdb *g, uint64_t address, uint64_t *out) {
+    return stops_read(g->stops, g->tid, address, out, sizeof *out);
+}
+
+// ---- the image that the process runs
+
+struct image {
+    uint64_t exec_event, stack; // 0: not found
+};
+
+// The image of a forked child is its parent's: back through the births.
+static struct image find_image(struct gdb *g) {
+    const struct replay_task *t = replay_task_find(g->replay, g->tid);
+    struct image image = {0};
+    struct event e;
+    struct rf_error ignored;
+    int pid = t ? t->pid : 0;
+    for (uint64_t n = stops_event(g->stops); n; n--) {
+        if (timeline_event(g->timeline, n, &e, &ignored) < 0) return image;
+        const struct replay_task *who = replay_task_find(g->replay, e.tid);
+        if (e.kind == EV_BIRTH && (int)e.aux == pid && !(e.flags & EVF_THREAD)) pid = who ? who->pid : 0;
+        if (e.kind != EV_EXEC || !who || who->pid != pid) continue;
+        const struct piece *regs = event_piece(&e, PIECE_REGS, NULL);
+        image.exec_event = n;
+        if (regs && regs->len == sizeof(struct user_regs_struct))
+            image.stack = ((const struct user_regs_struct *)regs->data)->rsp;
+        return image;
+    }
+    return image;
+}
+
+// argc, argv, 0, environment, 0, auxv (System V ABI for x86-64, 3.4.1).
+static size_t read_auxv(struct gdb *g, Elf64_auxv_t *out, size_t most) {
+    struct image image = find_image(g);
+    uint64_t at = image.stack, argc, word, n = 0;
+    if (!at || !read_word(g, at, &argc) || argc > 1 << 20) return 0;
+    at += 8 * (argc + 2);
+    do {
+        if (!read_word(g, at, &word)) return 0;
+        at += 8;
+    } while (word);
+    for (; n < most; n++, at += sizeof *out) {
+        if (!stops_read(g->stops, g->tid, at, &out[n], sizeof *out)) return 0;
+        if (out[n].a_type == AT_NULL) return (size_t)n + 1;
+    }
+    return 0;
+}
+
+static uint64_t auxv_value(const Elf64_auxv_t *v, size_t n, uint64_t type) {
+    for (size_t i = 0; i < n; i++)
+        if (v[i].a_type == type) return v[i].a_un.a_val;
+    return 0;
+}
+
+static const struct view_map *map_at(struct gdb *g, struct view *v, uint64_t address) {
+    struct rf_error ignored;
+    return replay_view(g->replay, g->tid, v, &ignored) < 0 ? NULL : view_find(v, address);
+}
+
+const char *objects_program(struct gdb *g) {
+    Elf64_auxv_t auxv[AUXV_MOST / sizeof(Elf64_auxv_t)];
+    struct view v;
+    size_t n = read_auxv(g, auxv, sizeof auxv / sizeof *auxv);
+    const struct view_map *m = n ? map_at(g, &v, auxv_value(auxv, n, AT_ENTRY)) : NULL;
+    return m && m->name ? m->name : "";
+}
+
+// ---- libraries, as the dynamic linker lists them
+
+static uint64_t find_debug(struct gdb *g, const Elf64_auxv_t *auxv, size_t n) {
+    uint64_t phdr = auxv_value(auxv, n, AT_PHDR), count = auxv_value(auxv, n, AT_PHNUM), bias = 0,
+             dynamic = 0;
+    for (uint64_t i = 0; i < count && i < 64; i++) {
+        Elf64_Phdr p;
+        if (!stops_read(g->stops, g->tid, phdr + i * sizeof p, &p, sizeof p)) return 0;
+        if (p.p_type == PT_PHDR) bias = phdr - p.p_vaddr;
+        if (p.p_type == PT_DYNAMIC) dynamic = p.p_vaddr;
+    }
+    for (uint64_t at = dynamic + bias; dynamic; at += sizeof(Elf64_Dyn)) {
+        Elf64_Dyn d;
+        if (!stops_read(g->stops, g->tid, at, &d, sizeof d) || d.d_tag == DT_NULL) return 0;
+        if (d.d_tag == DT_DEBUG) return d.d_un.d_ptr;
+    }
+    return 0;
+}
+
+static void libraries(struct gdb *g, FILE *out) {
+    Elf64_auxv_t auxv[AUXV_MOST / sizeof(Elf64_auxv_t)];
+    size_t n = read_auxv(g, auxv, sizeof auxv / sizeof *auxv);
+    struct r_debug debug = {0};
+    uint64_t at = n ? find_debug(g, auxv, n) : 0, main_map = 0;
+    if (at && stops_read(g->stops, g->tid, at, &debug, sizeof debug))
+        main_map = (uint64_t)(uintptr_t)debug.r_map;
+    fputs("<library-list-svr4 version=\"1.0\"", out);
+    if (main_map) fprintf(out, " main-lm=\"0x%" PRIx64 "\"", main_map);
+    fputs(">", out);
+    uint64_t lm = main_map;
+    for (int i = 0; lm && i < MODULES_MOST; i++) {
+        struct link_map m;
+        struct view v;
+        if (!stops_read(g->stops, g->tid, lm, &m, sizeof m)) break;
+        // The name in the list may be a symbolic link; the trace knows the file by the name that it was mapped with.
+        const struct view_map *map = map_at(g, &v, (uint64_t)(uintptr_t)m.l_ld);
+        if (lm != main_map && map && map->blob && map->name) {
+            fputs("<library name=\"", out);
+            xml(out, map->name);
+            fprintf(out,
+                    "\" lm=\"0x%" PRIx64 "\" l_addr=\"0x%" PRIx64 "\" l_ld=\"0x%" PRIx64 "\" lmid=\"0x0\"/>",
+                    lm, (uint64_t)m.l_addr, (uint64_t)(uintptr_t)m.l_ld);
+        }
+        lm = (uint64_t)(uintptr_t)m.l_next;
+    }
+    fputs("</library-list-svr4>", out);
+}
+
+static void threads(struct gdb *g, FILE *out) {
+    fputs("<threads>", out);
+    for (size_t i = 0; i < replay_task_count(g->replay); i++) {
+        const struct replay_task *t = replay_task_at(g->replay, i);
+        if (t->death || !stops_follows(g->stops, t->pid)) continue;
+        fprintf(out, "<thread id=\"p%x.%x\" name=\"", (unsigned)t->pid, (unsigned)t->tid);
+        xml(out, t->name);
+        fprintf(out, "\">%s</thread>", t->in_syscall ? "in a system call" : "");
+    }
+    fputs("</threads>", out);
+}
+
+// ---- qXfer
+
+static void send_part(struct gdb *g, const void *bytes, size_t len, uint64_t offset, uint64_t size) {
+    if (size > PACKET_MOST / 2 - 16) size = PACKET_MOST / 2 - 16;
+    bool last = offset >= len || len - offset <= size;
+    size_t n = offset >= len ? 0 : last ? len - (size_t)offset : (size_t)size;
+    packet_add(g->packets, "%c", last ? 'l' : 'm');
+    if (n) packet_add_binary(g->packets, (const char *)bytes + offset, n);
+    packet_send(g->packets);
+}
+
+void objects_transfer(struct gdb *g, const char *p) {
+    char object[32] = "", annex[64] = "";
+    uint64_t offset, size;
+    const char *tail = strrchr(p, ':');
+    struct text t = {0};
+    if (!tail || sscanf(tail + 1, "%" SCNx64 ",%" SCNx64, &offset, &size) != 2 ||
+        sscanf(p, "qXfer:%31[^:]:read:%63[^:]", object, annex) < 1) {
+        packet_answer(g->packets, "");
+        return;
+    }
+    if (!strcmp(object, "features")) {
+        const char *text = registers_description();
+        send_part(g, text, strlen(text), offset, size);
+        return;
+    }
+    FILE *out = text_begin(&t);
+    if (!strcmp(object, "auxv")) {
+        Elf64_auxv_t auxv[AUXV_MOST / sizeof(Elf64_auxv_t)];
+        fwrite(auxv, sizeof *auxv, read_auxv(g, auxv, sizeof auxv / sizeof *auxv), out);
+    } else if (!strcmp(object, "exec-file")) {
+        fputs(objects_program(g), out);
+    } else if (!strcmp(object, "libraries-svr4")) {
+        libraries(g, out);
+    } else if (!strcmp(object, "threads")) {
+        threads(g, out);
+    }
+    fclose(out);
+    send_part(g, t.bytes, t.len, offset, size);
+    free(t.bytes);
+}
+
+// ---- vFile: files of the trace
+
+// gdb's File-I/O protocol: errno of its own, a stat of its own, big-endian ("The F Request Packet").
+enum { FIO_ENOENT = 2, FIO_EBADF = 9, FIO_ENOSYS = 88, FIO_EROFS = 30 };
+
+static void file_failed(struct gdb *g, int number) {
+    packet_add(g->packets, "F-1,%x", (unsigned)number);
+    packet_send(g->packets);
+}
+
+static uint64_t blob_by_path(struct gdb *g, const char *path) {
+    struct view v;
+    struct rf_error ignored;
+    if (replay_view(g->replay, g->tid, &v, &ignored) < 0) return 0;
+    for (size_t i = 0; i < v.map_count; i++)
+        if (v.maps[i].blob && v.maps[i].name && !strcmp(v.maps[i].name, path)) return v.maps[i].blob;
+    return trace_blob_by_name(replay_trace(g->replay), path);
+}
+
+static const void *blob_content(struct gdb *g, uint64_t blob, size_t *size) {
+    struct view v;
+    struct rf_error ignored;
+    return replay_view(g->replay, g->tid, &v, &ignored) < 0 ? NULL : v.blob(v.context, blob, size);
+}
+
+static uint64_t open_blob(const struct gdb *g, unsigned fd) {
+    return fd && fd <= sizeof g->files / sizeof *g->files ? g->files[fd - 1].blob : 0;
+}
+
+static void file_open(struct gdb *g, const char *args, size_t len) {
+    char path[NAME_MOST] = "";
+    const char *comma = memchr(args, ',', len);
+    size_t n = packet_unhex(args, comma ? (size_t)(comma - args) : len, path, sizeof path - 1);
+    path[n] = 0;
+    uint64_t blob = blob_by_path(g, path);
+    for (unsigned i = 0; blob && i < sizeof g->files / sizeof *g->files; i++) {
+        if (g->files[i].blob) continue;
+        g->files[i].blob = blob;
+        packet_add(g->packets, "F%x", i + 1);
+        packet_send(g->packets);
+        return;
+    }
+    file_failed(g, FIO_ENOENT);
+}
+
+static void file_pread(struct gdb *g, const char *args) {
+    unsigned fd;
+    uint64_t count, offset;
+    size_t size = 0;
+    bool good = sscanf(args, "%x,%" SCNx64 ",%" SCNx64, &fd, &count, &offset) == 3;
+    const void *bytes = good && open_blob(g, fd) ? blob_content(g, open_blob(g, fd), &size) : NULL;
+    if (!bytes) {
+        file_failed(g, FIO_EBADF);
+        return;
+    }
+    if (count > PACKET_MOST / 2 - 64) count = PACKET_MOST / 2 - 64;
+    size_t n = offset >= size ? 0 : size - offset < count ? (size_t)(size - offset) : (size_t)count;
+    packet_add(g->packets, "F%zx;", n);
+    if (n) packet_add_binary(g->packets, (const char *)bytes + offset, n);
+    packet_send(g->packets);
+}
+
+static void put_big(uint8_t *to, uint64_t value, int bytes) {
+    for (int i = 0; i < bytes; i++)
+        to[i] = (uint8_t)(value >> 8 * (bytes - 1 - i));
+}
+
+static void file_stat(struct gdb *g, unsigned fd) {
+    uint8_t st[64] = {0};
+    size_t size = 0;
+    uint64_t blob = open_blob(g, fd);
+    if (!blob || !blob_content(g, blob, &size)) {
+        file_failed(g, FIO_EBADF);
+        return;
+    }
+    put_big(st + 4, blob, 4);
+    put_big(st + 8, S_IFREG | 0555, 4);
+    put_big(st + 12, 1, 4);
+    put_big(st + 28, size, 8);
+    put_big(st + 36, 4096, 8);
+    put_big(st + 44, (size + 511) / 512, 8);
+    packet_add(g->packets, "F%x;", (unsigned)sizeof st);
+    packet_add_binary(g->packets, st, sizeof st);
+    packet_send(g->packets);
+}
+
+void objects_file(struct gdb *g, const char *p, size_t len) {
+    unsigned fd;
+    const char *args = strchr(p + 6, ':');
+    size_t skip = args ? (size_t)(args + 1 - p) : len;
+    if (!strncmp(p, "vFile:setfs:", 12)) {
+        packet_answer(g->packets, "F0");
+    } else if (!strncmp(p, "vFile:open:", 11)) {
+        file_open(g, p + skip, len - skip);
+    } else if (!strncmp(p, "vFile:pread:", 12)) {
+        file_pread(g, p + skip);
+    } else if (sscanf(p, "vFile:fstat:%x", &fd) == 1) {
+        file_stat(g, fd);
+    } else if (sscanf(p, "vFile:close:%x", &fd) == 1) {
+        bool was = open_blob(g, fd) != 0;
+        if (was) g->files[fd - 1].blob = 0;
+        if (was)
+            packet_answer(g->packets, "F0");
+        else
+            file_failed(g, FIO_EBADF);
+    } else if (!strncmp(p, "vFile:", 6)) {
+        file_failed(g, strstr(p, "readlink") ? FIO_ENOENT : FIO_EROFS); // a trace is not written to
+    }
+}

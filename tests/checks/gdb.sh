@@ -1,0 +1,62 @@
+#!/bin/bash
+# `refork gdb` with the machine's gdb: breakpoints and watchpoints forth and back, single steps both ways, calls, forks,
+# system calls, symbols from the trace alone, --listen, and what is said when there is no gdb.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+work=$out/gdb
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work" || exit 1
+command -v gdb >/dev/null || skip "no gdb: apt install gdb"
+debug() { clean env WALKS="${WALKS:-12}" SEED="${SEED:-1}" "$refork" gdb "$@" </dev/null 2>&1; }
+
+# The program and its path are gone: all that gdb shows is in the trace.
+cp "$build/tests/programs/debugged" moved
+clean "$refork" record --no-explain -o walk.refork -- ./moved >walk.out 2>walk.err </dev/null || fail "record: status $?: $(tail -n 3 walk.err)"
+rm moved
+debug walk.refork -- -batch -x "$root/tests/gdb/walk.py" >walk.log
+grep -qx 'walk: good' walk.log || fail "walks in gdb (replay it: refork gdb $work/walk.refork): $(tail -n 5 walk.log)"
+
+debug walk.refork -- -batch -ex 'event 1' -ex 'catch fork' -ex 'catch syscall wait4' -ex continue -ex continue -ex continue >caught.log
+for what in '(forked process' '(call to syscall wait4)' '(returned from syscall wait4)'; do
+    grep -qF -- "$what" caught.log || fail "catch does not tell '$what' (caught.log)"
+done
+
+clean "$refork" record --no-explain -o stuck.refork -- "$build/samples/mutex_deadlock" >/dev/null 2>&1 </dev/null
+[ $? = 120 ] || fail "the sample is not recorded as a deadlock"
+debug stuck.refork -- -batch -ex bt -ex 'info threads' -ex 'info sharedlibrary' -ex 'info auxv' -ex when -ex verdict -ex holders \
+    -ex 'print log_mutex.__data.__lock' -ex 'monitor processes' >stuck.log
+for what in 'run_child' 'log_begin' 'Thread .*mutex_deadlock' 'libc.so.6' 'AT_ENTRY' 'behind event' 'orphaned-lock (proved)' '\$1 = 2' \
+    'held at event' '(shown)'; do
+    grep -q -- "$what" stuck.log || fail "gdb at the deadlock does not show '$what' (stuck.log)"
+done
+# From the parent's side: who took the lock, by a watchpoint backward.
+parent=$(sed -n "s/^process \([0-9]*\) '.*'\$/\1/p" stuck.log | head -n 1)
+[ -n "$parent" ] || fail "the parent is not listed"
+debug --process "$parent" stuck.refork -- -batch -ex 'watch log_mutex.__data.__lock' -ex reverse-continue -ex bt >holder.log
+grep -q 'write_report' holder.log || fail "the holder's stack is not found backward (holder.log)"
+
+# A port for other debuggers, on this machine only.
+clean "$refork" gdb --listen 0 stuck.refork 2>listen.err &
+server=$!
+until_true grep -q 'target extended-remote localhost:' listen.err || fail "--listen says no port"
+port=$(sed -n 's/.*localhost:\([0-9]*\)$/\1/p' listen.err)
+clean gdb -nx -batch -iex 'set sysroot target:' -ex "target extended-remote localhost:$port" -ex bt </dev/null >listen.log 2>&1
+grep -q 'log_begin' listen.log || fail "gdb over a port shows no stack"
+wait $server || fail "the server ended with $?"
+
+# Refusals.
+says() { # STATUS TEXT ARGUMENT...
+    local text
+    text=$(clean "$refork" gdb "${@:3}" 2>&1 </dev/null)
+    local status=$?
+    [ $status = "$1" ] || fail "gdb ${*:3}: status $status, not $1: $text"
+    [[ $text == *"$2"* ]] || fail "gdb ${*:3}: does not say '$2': $text"
+}
+says 127 "cannot run 'no-such-gdb'" --gdb no-such-gdb stuck.refork
+says 125 'no event 999999' --at 999999 stuck.refork
+says 125 'no process 1 in this recording' --process 1 stuck.refork
+head -c 3000 stuck.refork >cut.refork
+clean "$refork" gdb cut.refork </dev/null >cut.log 2>&1
+[ $? = 122 ] || fail "a cut trace: status $?: $(cat cut.log)"
+exit 0
