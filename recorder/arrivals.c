@@ -1,6 +1,6 @@
 #include "recorder/arrivals.h"
+#include "recorder/hooks.h"
 #include "recorder/log.h"
-#include "recorder/plan/places.h"
 #include "recorder/signals.h"
 #include "recorder/step.h"
 
@@ -31,7 +31,7 @@ static void log_break(struct recorder *r, struct task *t, const struct user_regs
     batch.e.aux = count;
     set_landmark_in_code(t, &batch.e.regs);
     batch_log(r, t, &batch);
-    breakpoint_landed(r, t, b);
+    hooks_landed(r, t, b);
 }
 
 // t has executed an instruction and stands at regs->rip: if there is a breakpoint, makes the landmark that is wanted.
@@ -42,7 +42,7 @@ static bool breakpoint_arrived(struct recorder *r, struct task *t, struct user_r
     const struct breakpoint b = *at; // the list may change
     uint64_t count = count_arrival(t, b.address);
     t->on_break = true;
-    enum break_wish wish = breakpoint_wish(r, t, &b, regs);
+    enum break_wish wish = hooks_at_breakpoint(r, t, &b, regs);
     if (wish == WISH_PASS) return true;
     int stepped = STEP_HELD;
     while (wish == WISH_BEHIND && stepped == STEP_HELD)

@@ -14,18 +14,9 @@ struct task;
 struct breakpoint {
     uint64_t address;
     uint8_t original;
-    unsigned roles, on; // bits: enum break_role; without one that is on there is no int3
-    size_t yield;       // BREAK_YIELD: the schedule's line
-    uint64_t stints;    // BREAK_STINT: a bit for each of the schedule's stint places
-};
-
-enum break_role {
-    BREAK_YIELD = 1,   // a schedule's yield line: see places.c
-    BREAK_FORK = 2,    // fork() begins
-    BREAK_ACQUIRE = 4, // the gate's acquire site: a lock instruction, or a function's first
-    BREAK_RETURN = 8,  // where an acquire function returns to
-    BREAK_SITE = 16,   // the gate's fork site: never on
-    BREAK_STINT = 32,  // stints end there
+    unsigned roles, on; // bits, of whoever adds it; without one that is on there is no int3
+    size_t yield;       // recorder/plan's: the schedule's line, for BREAK_YIELD
+    uint64_t stints;    // ... a bit for each of the schedule's stint places, for BREAK_STINT
 };
 
 struct breakpoints {

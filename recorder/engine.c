@@ -2,11 +2,10 @@
 #include "core/clock.h"
 #include "recorder/arrivals.h"
 #include "recorder/breakpoints.h"
+#include "recorder/hooks.h"
 #include "recorder/lifecycle.h"
 #include "recorder/log.h"
 #include "recorder/outside.h"
-#include "recorder/plan/gate.h"
-#include "recorder/plan/strategy.h"
 #include "recorder/plt_clock.h"
 #include "recorder/preempt.h"
 #include "recorder/signals.h"
@@ -15,9 +14,6 @@
 #include "recorder/run.h"
 #include "recorder/stop.h"
 #include "recorder/syscall.h"
-#include "recorder/waits/spin_loop.h"
-#include "recorder/waits/stuck.h"
-#include "recorder/waits/wait_loop.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -37,21 +33,15 @@ enum { FLUSH_US = 1000000, IDLE_FLUSH_US = 250000 };
 // stop, whose status is *status; false: otherwise (it is at a landmark again, has left a stop, or is gone).
 static bool run(struct recorder *r, struct task *t, int *status) {
     if (t->held_at_entry) {
-        t->held_at_entry = false;
         task_clone(r, t);
         return false;
     }
-    if (r->strategist) strategist_resume(r, t);
+    hooks_resume(r, t);
     if (t->mm->breaks.count && !breakpoints_leave(r, t)) return false;
     int sig = t->inject_signal;
     t->at_landmark = false;
-    r->idle_looks = 0;
     chaos_limit(r, t);
-    if (!t->loop || t->loop->kind == WAIT_OUTSIDE) {
-        t->mm->epoch++;
-        r->epoch++;
-    }
-    if (!sig && (spin_look(r, t) || loop_run(r, t))) return false;
+    if (!sig && hooks_walk(r, t)) return false;
     t->inject_signal = 0;
     struct mm *mm = t->mm->breaks.count ? t->mm : NULL;
     enum waited end = WAITED_GONE;
@@ -99,9 +89,7 @@ static void idle(struct recorder *r) {
         r->last_flush_us = r->clock_us;
         if (!r->trace_lost && trace_flush(r->trace, &err) < 0) trace_failed(r, &err);
     }
-    r->idle_looks++;
-    stuck_check(r, NULL);
-    if (r->stop_all || r->failed || (r->gate && gate_idle(r))) return;
+    if (hooks_idle(r)) return;
     int status;
     pid_t pid = waitpid(-1, &status, __WALL);
     if (pid > 0) {
@@ -140,12 +128,11 @@ static bool time_is_over(struct recorder *r) {
     if (!r->options->limit_ms) return false;
     uint64_t ms = recent_us(r) / 1000;
     if (ms < r->options->limit_ms) return false;
-    return ms >= r->options->patient_ms || !r->gate || !gate_child_loops(r);
+    return ms >= r->options->patient_ms || !hooks_patient(r);
 }
 
 static void look_at_limits(struct recorder *r) {
     if (r->stop_all) return;
-    if (r->options->gate_only && r->result->gate.verdict) r->result->gate_done = r->stop_all = true;
     if (time_is_over(r)) r->result->timed_out = r->stop_all = true;
 }
 
@@ -269,7 +256,8 @@ static void at_landmark(struct recorder *r, const struct stop *s) {
     struct task *t = s->task;
     if (!t || t->state != TASK_READY || !t->at_landmark) return;
     if (t->in_code && !t->inject_signal && signals_deliverable(t)) signal_deliver(r, t, SIGNAL_AT_LANDMARK);
-    if (s->todo == DO_TICK || s->todo == DO_LANDMARK) preempt_done(r, t);
+    bool sliced = s->todo == DO_TICK || s->todo == DO_LANDMARK;
+    if (sliced && t->state == TASK_READY && t->at_landmark) hooks_landmark(r, t);
 }
 
 static void afterwards(struct recorder *r, const struct stop *s) {
@@ -296,8 +284,7 @@ int engine_run(struct recorder *r) {
         next_stop(r, &s);
         act(r, &s);
     }
-    if (r->gate) gate_end(r);
-    if (r->strategist) strategist_end(r);
+    hooks_end(r);
     if (r->stop_all || r->failed) kill_everything(r);
     outside_listen(false);
     if (r->tsc_traps) clock_trap_tsc(false);

@@ -1,10 +1,9 @@
 #include "recorder/lifecycle.h"
 #include "recorder/log.h"
 #include "recorder/mappings.h"
-#include "recorder/plan/gate.h"
+#include "recorder/hooks.h"
 #include "recorder/signals.h"
 #include "recorder/run.h"
-#include "recorder/waits/wait_loop.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -129,10 +128,17 @@ static void born(struct recorder *r, struct task *t) {
     if (q.flags & CLONE_PIDFD) batch_mem(&b, t, PIECE_MEM, q.pidfd, 4);
     if (q.flags & CLONE_CHILD_SETTID) batch_mem(&b, c, PIECE_CHILDMEM, q.child_tid, 4);
     batch_log(r, t, &b);
-    if (r->gate && !(q.flags & CLONE_VM)) gate_forked(r, t, c);
+    if (!(q.flags & CLONE_VM)) hooks_forked(r, t, c);
+}
+
+void task_hold_at_entry(struct recorder *r, struct task *t) {
+    log_deferred_entry(r);
+    t->state = TASK_READY;
+    t->at_landmark = t->held_at_entry = true;
 }
 
 void task_clone(struct recorder *r, struct task *t) {
+    t->held_at_entry = false;
     if (r->deferred == t) log_deferred_entry(r);
     int status;
     if (!run_undisturbed(r, t, PTRACE_SYSCALL, 0, &status)) return;
@@ -204,7 +210,7 @@ void exec_image(struct recorder *r, struct task *t) {
     b.e.aux = (uint64_t)t->former_tid;
     set_landmark(t, &regs);
     batch_log(r, t, &b);
-    if (r->gate) gate_exec(r, t);
+    hooks_exec(r, t);
 }
 
 static struct task *exec_done(struct recorder *r, struct task *t) {
@@ -219,14 +225,12 @@ static struct task *exec_done(struct recorder *r, struct task *t) {
     }
     t->tid = p->pid;
     scratch_release(t);
-    loop_free(t);
     mm_unref(t->mm);
     t->mm = mm_new(r, t->tid);
     t->clear_tid = t->robust_list = 0;
     t->call.redirect_count = 0;
     t->fds = fdtable_exec(t->fds);
-    p->child_of_threaded = false; // a new program misses nobody
-    p->go = GO_UNKNOWN;
+    p->child_of_threaded = false;        // a new program misses nobody
     p->timers &= ~(unsigned)TIMER_POSIX; // exec keeps the others
     sighand_exec(t);
     return t;

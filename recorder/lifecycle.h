@@ -5,7 +5,10 @@
 #include "recorder/state.h"
 #include "recorder/task.h"
 
+// At the entry of a call that makes a task: makes it.
 void task_clone(struct recorder *r, struct task *t);
+// ... not yet: when t runs next. For whoever is asked by the hook at_clone.
+void task_hold_at_entry(struct recorder *r, struct task *t);
 bool task_forks(struct task *t); // the call at whose entry t is makes a new address space
 void task_exec(struct recorder *r, struct task *t);
 void task_exit_stop(struct recorder *r, struct task *t); // at PTRACE_EVENT_EXIT

@@ -1,7 +1,7 @@
 #include "recorder/mappings.h"
 #include "core/annex.h"
+#include "recorder/hooks.h"
 #include "recorder/inject.h"
-#include "recorder/plan/places.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -198,8 +198,8 @@ void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t 
     if (!shared) {
         struct module_facts *f = module_facts(r, mine, blob);
         if (f) module_mapped(r, t, b, f, address, length, prot, offset, true);
-        if (f && prot & PROT_EXEC && r->options->schedule)
-            places_mapped(r, t, f, mine, name, address, length, offset);
+        if (f && prot & PROT_EXEC)
+            hooks_mapped(r, t, &(struct mapped_code){f, mine, name, address, length, offset});
     }
     close(mine);
 }
@@ -315,8 +315,8 @@ void image_exec_maps(struct recorder *r, struct task *t, struct batch *b) {
         struct module_facts *f = module_facts(r, fd, blob);
         // ld.so relocates itself; only the program's own slots are waited for here.
         if (f) module_mapped(r, t, b, f, start, end - start, prot, offset, inode == exe.st_ino);
-        if (f && prot & PROT_EXEC && r->options->schedule)
-            places_mapped(r, t, f, fd, name, start, end - start, offset);
+        if (f && prot & PROT_EXEC)
+            hooks_mapped(r, t, &(struct mapped_code){f, fd, name, start, end - start, offset});
         close(fd);
     }
     fclose(maps);

@@ -7,15 +7,12 @@
 #include "recorder/arrivals.h"
 #include "recorder/inject.h"
 #include "recorder/log.h"
-#include "recorder/plan/gate.h"
+#include "recorder/hooks.h"
 #include "recorder/plt_clock.h"
 #include "recorder/signals.h"
 #include "recorder/slices.h"
 #include "recorder/step.h"
 #include "recorder/run.h"
-#include "recorder/waits/spin_loop.h"
-#include "recorder/waits/stuck.h"
-#include "recorder/waits/wait_loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,9 +42,9 @@ void preempt_tick(struct recorder *r, struct task *t) {
     now_us(r);
     if (!slice_over(r)) return;
     collect_stops(r);
-    if (others_ready(r, t) || (r->gate && gate_due(r)))
+    if (others_ready(r, t))
         landmark_soon(t);
-    else if (++t->busy >= t->busy_look && !t->stuck_logged && spin_affordable(r, t))
+    else if (hooks_tick(r, t))
         ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
 }
 
@@ -380,14 +377,8 @@ void preempt_clock(struct recorder *r, struct task *t, struct user_regs_struct *
 }
 
 void preempt_busy(struct recorder *r, struct task *t) {
-    if (!t->interrupt_wanted && spin_look(r, t)) return;
+    if (!t->interrupt_wanted && hooks_interrupted(r, t)) return;
     t->stepping = true;
     make_landmark(r, t);
     end_stepping(t);
-}
-
-void preempt_done(struct recorder *r, struct task *t) {
-    if (t->state != TASK_READY || !t->at_landmark) return;
-    t->busy++;
-    if (t->loop && t->loop->kind == WAIT_SPIN) stuck_check(r, t);
 }

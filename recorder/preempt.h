@@ -10,7 +10,5 @@ void preempt_tick(struct recorder *r, struct task *t); // the timer, while t run
 void preempt_busy(struct recorder *r, struct task *t);
 // At the PLT clock's limit: logs TICK.
 void preempt_clock(struct recorder *r, struct task *t, struct user_regs_struct *regs);
-// A slice of t has ended at a landmark that is no syscall.
-void preempt_done(struct recorder *r, struct task *t);
 
 #endif

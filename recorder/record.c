@@ -5,8 +5,11 @@
 #include "recorder/engine.h"
 #include "recorder/launch.h"
 #include "recorder/log.h"
+#include "recorder/plan/gate.h"
+#include "recorder/plan/places.h"
+#include "recorder/plan/schedule.h"
 #include "recorder/plan/strategy.h"
-#include "recorder/waits/file_waits.h"
+#include "recorder/waits/waits.h"
 
 #include <asm/prctl.h>
 #include <errno.h>
@@ -57,7 +60,9 @@ int record_run(const struct record_options *options, struct record_result *resul
     snprintf(header.refork_version, sizeof header.refork_version, "%s", REFORK_VERSION);
     describe_machine(&r, &header);
     if (trace_create(options->output, &header, r.cpu, &r.trace, err) < 0) return -1;
+    waits_begin(&r);
     if (options->schedule && options->schedule->gate.given) gate_begin(&r);
+    if (options->schedule) places_begin(&r);
     if (options->saved || (options->schedule && options->schedule->strategy)) strategist_begin(&r);
     int failed = launch(&r);
     if (!failed)
@@ -69,7 +74,7 @@ int record_run(const struct record_options *options, struct record_result *resul
     result->events = trace_event_count(r.trace);
     int finished = trace_finish(r.trace, &last);
     modules_free(&r);
-    files_release(&r);
+    waits_free(&r);
     gate_free(&r);
     strategist_free(&r);
     if (failed)

@@ -10,16 +10,4 @@
 // trace holds what was recorded in either case, once the program has started.
 int record_run(const struct record_options *options, struct record_result *result, struct rf_error *err);
 
-// One kernel or CPU feature that refork uses, for `refork doctor`: name, whether it is there, what is lost
-// without it and what to do.
-struct feature {
-    const char *name;
-    bool available, required;
-    char detail[160];   // what was seen
-    const char *lost;   // what is lost without it
-    const char *remedy; // what to do about it; NULL: nothing
-};
-// Probes this machine (forks short-lived children); returns the number filled in.
-int probe_features(struct feature *out, int max);
-
 #endif

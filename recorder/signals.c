@@ -1,11 +1,9 @@
 #include "recorder/signals.h"
 #include "core/annex.h"
-#include "recorder/arrivals.h"
+#include "recorder/hooks.h"
 #include "recorder/log.h"
 #include "recorder/plt_clock.h"
-#include "recorder/preempt.h"
 #include "recorder/run.h"
-#include "recorder/waits/wait_loop.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -138,7 +136,7 @@ static void frame_piece(struct batch *b, struct task *t, uint64_t rsp, size_t xs
 static void into_handler(struct recorder *r, struct task *t, const siginfo_t *info, enum signal_place at,
                          const struct user_regs_struct *before) {
     int sig = info->si_signo, status;
-    loop_forget(t);
+    hooks_disturbed(r, t);
     if (sig == SIGALRM) t->process->timers &= ~(unsigned)TIMER_ONCE;
     ptrace(PTRACE_SETSIGINFO, t->tid, 0, info);
     // With SINGLESTEP the kernel stops right behind building the frame (signal_setup_done), before the

@@ -1,9 +1,8 @@
 #include "recorder/slices.h"
-#include "recorder/plan/gate.h"
-#include "recorder/plan/strategy.h"
+#include "core/random.h"
+#include "recorder/hooks.h"
 #include "recorder/plt_clock.h"
 #include "recorder/run.h"
-#include "recorder/waits/stuck.h"
 
 enum { SLICE_US = 5000, CHAOS_MEAN = 24 };
 
@@ -15,21 +14,18 @@ static bool can_run(const struct task *t) {
     return t->state == TASK_READY || t->state == TASK_RETURNED;
 }
 
-// The fork gate holds tasks that could run.
 bool may_run(const struct recorder *r, const struct task *t) {
-    return can_run(t) && !(r->gate && gate_holds(r, t));
+    return can_run(t) && !hooks_hold(r, t);
 }
 
 bool others_ready(struct recorder *r, struct task *t) {
-    if (r->stuck_since_us) return true; // the engine itself wants a look before long
+    if (hooks_due(r)) return true;
     for (struct task *o = r->tasks; o; o = o->next)
         if (o != t && may_run(r, o)) return true;
     return false;
 }
 
 void slice_begin(struct recorder *r, struct task *t) {
-    if (r->stuck_since_us)
-        t->busy = 0; // a look at its loop may take a second: not before what is stuck is told of
     r->current = t;
     r->slice_end_us = r->clock_us + SLICE_US;
     // 1..2*mean landmarks; one slice in eight is long, so that a task also gets far ahead at times.
@@ -45,8 +41,8 @@ void chaos_limit(struct recorder *r, struct task *t) {
 }
 
 bool slice_over(struct recorder *r) {
-    if (r->strategist && r->options->schedule && r->options->schedule->strategy)
-        return strategist_slice_over(r);
+    const struct recorder_hooks *chooser = hooks_chooser(r);
+    if (chooser && chooser->slice_over) return chooser->slice_over(r);
     return r->clock_us >= r->slice_end_us;
 }
 
@@ -91,9 +87,8 @@ struct task *next_task(struct recorder *r) {
     recent_us(r);
     // In the middle of a slice (a signal was held back, or ignored): nobody else may run.
     if (c && c->state == TASK_READY && !c->at_landmark) return c;
-    r->stuck_rounds++;
-    if (stuck_due(r)) stuck_check(r, NULL);
+    hooks_poll(r);
     if (r->stop_all) return NULL;
-    if (r->gate) gate_poll(r);
-    return r->strategist ? strategist_choose(r) : slices_choose(r);
+    const struct recorder_hooks *chooser = hooks_chooser(r);
+    return chooser ? chooser->choose(r) : slices_choose(r);
 }

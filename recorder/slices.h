@@ -9,6 +9,7 @@ bool may_run(const struct recorder *r, const struct task *t);
 // The task that has the CPU next; NULL: none can run.
 struct task *next_task(struct recorder *r);
 struct task *slices_choose(struct recorder *r); // by time slices, or chaos
+// Somebody else could run, or wants to act: t must not keep the CPU, nor refork sleep.
 bool others_ready(struct recorder *r, struct task *t);
 void slice_begin(struct recorder *r, struct task *t);
 bool slice_over(struct recorder *r);

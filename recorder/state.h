@@ -7,11 +7,12 @@
 #include "recorder/options.h"
 
 struct gate;
-struct made_file;
 struct module_facts;
 struct process;
+struct recorder_hooks;
 struct strategist;
 struct task;
+struct waits;
 
 struct recorder {
     const struct record_options *options;
@@ -46,27 +47,13 @@ struct recorder {
         uint64_t dev, ino;
     } shared_files[256];
     int shared_count;
-    struct gate *gate;             // NULL: none
-    struct strategist *strategist; // NULL: time slices, or chaos
+    const struct recorder_hooks *hooks[4]; // recorder/hooks.h
+    int hook_count;
+    struct waits *waits;           // recorder/waits' own
+    struct gate *gate;             // recorder/plan's own; NULL: none
+    struct strategist *strategist; // the same
     bool stop_all;                 // stuck, or a signal asked to end
     uint64_t chaos_left;
-    uint64_t epoch;       // as mm.epoch, of all
-    struct named_memory { // memory with a name in the file system that was looked at last: shared_memory.c
-        uint64_t inode;
-        unsigned major, minor;
-        uint64_t looked_us;
-        bool strangers; // a process outside of the recording has mapped it
-    } named_memory;
-    bool fds_passed;         // over a socket: who holds which pipe cannot be told any more
-    bool socket_timeouts;    // some socket gives up by itself
-    uint64_t stuck_since_us; // somebody has been stuck since then, and it has not been said yet; 0: nobody
-    unsigned stuck_rounds;   // of the engine since then
-    unsigned stuck_looks;    // in vain, since it was due
-    struct made_file *made;  // pipes, sockets, ... that the recording made: files.c
-    size_t made_count;
-    unsigned idle_looks; // since somebody ran
-    uint64_t looked_us;  // spent on single steps through loops with syscalls
-    uint64_t spun_us;    // ... without
 };
 
 // Reads the clock (a real syscall: the engine's thread traps rdtsc, see engine_run) into r->clock_us.

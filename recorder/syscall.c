@@ -1,16 +1,13 @@
 #include "recorder/syscall.h"
 #include "core/clock.h"
+#include "recorder/hooks.h"
 #include "recorder/lifecycle.h"
 #include "recorder/log.h"
 #include "recorder/mappings.h"
-#include "recorder/plan/gate.h"
 #include "recorder/plt_clock.h"
 #include "recorder/signals.h"
 #include "recorder/slices.h"
 #include "recorder/run.h"
-#include "recorder/waits/file_waits.h"
-#include "recorder/waits/stuck.h"
-#include "recorder/waits/wait_loop.h"
 
 #include <asm/prctl.h>
 #include <errno.h>
@@ -161,7 +158,7 @@ void syscall_settle(struct recorder *r, struct task *t) {
             return;
         }
         char state = task_state_letter(t->tid);
-        if (state == 'S' && t->call.nr == SYS_futex) stuck_check(r, t);
+        if (state == 'S') hooks_asleep(r, t);
         if (state == 'S' || !state) return;
         // A disk's or a lock's turn: bounded mostly.
         if (state == 'D' && now_us(r) - since > DISK_WAIT_US) return;
@@ -227,12 +224,11 @@ bool syscall_begins(struct recorder *r, struct task *t) {
 void syscall_entry(struct recorder *r, struct task *t) {
     struct user_regs_struct regs = t->call.regs;
     regs.rax = (uint64_t)-ENOSYS; // as the kernel has it at an entry
-    bool loops = loop_entry(r, t);
-    t->slept = t->call.nr == SYS_nanosleep || t->call.nr == SYS_clock_nanosleep;
+    hooks_call_begins(r, t);
     if (t->call.nr == SYS_sched_yield) {
         t->yielded = true;
         answer(r, t, &regs, 0);
-        if (loops) stuck_check(r, t);
+        hooks_call_waits(r, t);
         return;
     }
     int64_t result;
@@ -257,7 +253,7 @@ void syscall_entry(struct recorder *r, struct task *t) {
     case SYS_clone3:
     case SYS_fork:
     case SYS_vfork:
-        if (r->gate && task_forks(t) && gate_at_clone(r, t)) return;
+        if (task_forks(t) && hooks_at_clone(r, t)) return;
         task_clone(r, t);
         return;
     case SYS_execve:
@@ -281,7 +277,7 @@ void syscall_entry(struct recorder *r, struct task *t) {
         tracee_set_regs(t->tid, &regs);
         t->call.redirects[t->call.redirect_count++] = (struct redirect){.arg = 2, .real = MADV_FREE};
     }
-    if (loops) stuck_check(r, t);
+    hooks_call_waits(r, t);
     if (r->stop_all) return; // stuck: here it stays
     bool may_block = t->call.nr == SYS_restart_syscall || syscall_may_block(t->call.nr, t->call.args);
     if (may_block) redirect(t, &regs);
@@ -373,11 +369,10 @@ static void faulted_ranges(struct task *t, struct batch *b) {
 }
 
 // What the recorder must remember of a call that succeeded.
-static void remember(struct recorder *r, struct task *t, int64_t ret) {
+static void remember(struct task *t, int64_t ret) {
     // close frees the slot even when it fails.
     t->fds = fdtable_syscall(t->fds, t->call.nr, t->call.args, ret, read_tracee, t);
     if (ret < 0) return;
-    files_call(r, t, ret);
     note_timers(t);
     switch (t->call.nr) {
     case SYS_set_tid_address:
@@ -462,15 +457,11 @@ void syscall_returned(struct recorder *r, struct task *t) {
         map_pieces(r, t, &b, ret);
         written_file(r, t, &b, ret);
     }
-    remember(r, t, ret);
-    bool fork_failed =
-        r->gate && ret < 0 && (t->call.nr == SYS_clone || t->call.nr == SYS_clone3 || t->call.nr == SYS_fork);
+    remember(t, ret);
     if (t->mm->slots.pending) modules_patch_slots(r, t, &b);
     t->call.inside = false;
     t->state = TASK_READY;
     set_landmark(t, &regs);
-    loop_exit(t, ret);
     batch_log(r, t, &b);
-    if (fork_failed) gate_fork_failed(r, t, ret);
-    if (r->gate) gate_returned(r, t);
+    hooks_returned(r, t, ret);
 }

@@ -1,13 +1,10 @@
 #include "recorder/task.h"
-#include "recorder/plan/gate.h"
+#include "recorder/hooks.h"
 #include "recorder/space.h"
 #include "recorder/state.h"
-#include "recorder/waits/wait_loop.h"
 
 #include <stdlib.h>
 #include <sys/wait.h>
-
-enum { FIRST_SPIN_LOOK = 12 };
 
 void set_landmark(struct task *t, const struct user_regs_struct *regs) {
     t->landmark = *regs;
@@ -39,7 +36,6 @@ struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm 
     t->mm = mm;
     t->number = ++r->task_numbers;
     t->state = TASK_READY;
-    t->busy_look = FIRST_SPIN_LOOK;
     struct task **link = &r->tasks;
     while (*link)
         link = &(*link)->next;
@@ -59,7 +55,7 @@ static void process_unref(struct recorder *r, struct process *p) {
 }
 
 void task_ended(struct recorder *r, struct task *t, int status) {
-    if (r->gate) gate_ended(r, t, status);
+    hooks_ended(r, t, status);
     if (t->process->refs == 1 && t->process->pid == r->leader) {
         r->result->signaled = WIFSIGNALED(status);
         r->result->status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
@@ -80,10 +76,11 @@ void task_ended(struct recorder *r, struct task *t, int status) {
     if (r->deferred == t) r->deferred = NULL;
     if (t->fds) fdtable_unref(t->fds);
     scratch_release(t);
-    loop_free(t);
     mm_unref(t->mm);
     process_unref(r, t->process);
+    free(t->plan);
     free(t->arrivals);
+    t->plan = NULL;
     t->arrivals = NULL;
     t->state = TASK_DEAD;
     t->next = r->ended;

@@ -4,7 +4,6 @@
 
 #include "core/fdtable.h"
 #include "core/tracee.h"
-#include "recorder/plan/schedule.h"
 #include "recorder/space.h"
 
 #include <signal.h>
@@ -37,7 +36,6 @@ struct process {
     bool child_of_threaded; // forked while its parent had more than one task
     int status;             // wait status at its end
     unsigned timers;        // bits: enum process_timer; a signal is on its way
-    enum { GO_UNKNOWN, GO_NO, GO_YES } go; // its program is made by the Go compiler
     struct sighand *sighand;
     struct process *next;
 };
@@ -79,34 +77,26 @@ struct task {
     uint64_t robust_list;
     int interrupt_wanted; // timer ticks since the slice ended without a landmark
     bool yielded;
-    bool slept;    // it has asked to sleep since it was chosen last
-    bool stepping; // preempt_busy, spin_look or loop_run is at work on it
-    // Equal registers need not mean that it is still at its landmark: it was stepped since by spin_look or loop_run, or the
-    // landmark is a STATE, by which a loop comes again and again.
+    bool stepping; // it runs instruction by instruction
+    // Equal registers need not mean that it is still at its landmark: it was stepped since, or the landmark is a STATE, by
+    // which a loop comes again and again.
     bool stepped;
-    bool stuck_logged;
-    unsigned busy, busy_look; // ticks or slices without a syscall; how many until spin_look
-    unsigned spin_looks;
-    struct loop *loop;   // recorder/waits/wait_loop.h; NULL: it has not waited in a loop yet
-    int inject_signal;   // signal to hand over at the next resume (signal-delivery-stop only)
-    bool in_signal_stop; // the present stop is a signal-delivery-stop
-    int former_tid;      // TID before an exec by a thread
-    uint32_t number;     // in creation order, from 1
-    bool at_tick;        // its landmark is a tick of the PLT clock
-    bool held_at_entry;  // at the entry of a call that the fork gate has not let it make yet
-    bool at_fork_site;   // it came into fork() from the gate's fork site
-    uint64_t own_steps;  // logged ones and library calls, as stints count them
-    bool ranked;         // it has a
-    int64_t priority;    // of PCT
-    uint64_t waits_from; // step of the schedule since which it could run, and did not
-    bool on_break;       // it stands at a breakpoint and has been counted there: next it goes over
+    struct loop *loop;      // what recorder/waits knows of it; NULL: nothing
+    struct task_plan *plan; // what recorder/plan does; freed with the task
+    int inject_signal;      // signal to hand over at the next resume (signal-delivery-stop only)
+    bool in_signal_stop;    // the present stop is a signal-delivery-stop
+    int former_tid;         // TID before an exec by a thread
+    uint32_t number;        // in creation order, from 1
+    bool at_tick;           // its landmark is a tick of the PLT clock
+    bool held_at_entry;     // at the entry of a clone call, which is made when it runs next
+    uint64_t own_steps;     // logged ones and library calls, as stints count them
+    bool on_break;          // it stands at a breakpoint and has been counted there: next it goes over
 
     // at breakpoints since its last landmark
     struct arrivals {
         uint64_t address, count;
     } * arrivals;
     int arrival_count, arrival_room;
-    uint64_t yield_arrivals[SCHEDULE_YIELDS]; // ever, at each of the schedule's yield places
     char name[16];
     struct task *next; // in creation order
 };

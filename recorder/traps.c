@@ -4,8 +4,8 @@
 #include "core/clock.h"
 #include "core/code.h"
 #include "core/xsave.h"
+#include "recorder/hooks.h"
 #include "recorder/log.h"
-#include "recorder/waits/wait_loop.h"
 
 #include <cpuid.h>
 #include <stdlib.h>
@@ -109,7 +109,7 @@ bool trapped_find(struct task *t, const struct user_regs_struct *regs, bool int3
 }
 
 void trapped_carry_out(struct recorder *r, struct task *t, struct user_regs_struct *regs, struct trapped *x) {
-    loop_forget(t); // the time, or a random number: what it waits for cannot be told
+    hooks_disturbed(r, t);
     struct batch b;
     batch_init(&b, EV_TRAP, t);
     b.e.nr = x->instruction.kind;

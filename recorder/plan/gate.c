@@ -13,10 +13,12 @@
 #include "core/atomic_emulate.h"
 #include "core/clock.h"
 #include "core/syscalls.h"
+#include "recorder/hooks.h"
+#include "recorder/lifecycle.h"
 #include "recorder/log.h"
-#include "recorder/plan/places.h"
-#include "recorder/slices.h"
-#include "recorder/task.h"
+#include "recorder/plan/roles.h"
+#include "recorder/plan/schedule.h"
+#include "recorder/plan/task_plan.h"
 #include "recorder/waits/wait_loop.h"
 
 #include <inttypes.h>
@@ -136,25 +138,6 @@ static void decide(struct recorder *r, enum gate_verdict verdict, const char *fo
     g->out->decided = events(r);
 }
 
-void gate_begin(struct recorder *r) {
-    struct gate *g = calloc(1, sizeof *g);
-    rf_assert(g);
-    g->plan = &r->options->schedule->gate;
-    g->out = &r->result->gate;
-    char text[600];
-    code_place_format(&g->plan->acquire, text, sizeof text);
-    snprintf(g->problem, sizeof g->problem, "no mapped file has the acquire site %.200s", text);
-    g->word = g->plan->word.offset; // where it is already an address
-    r->gate = g;
-}
-
-void gate_free(struct recorder *r) {
-    if (!r->gate) return;
-    free(r->gate->returns);
-    free(r->gate);
-    r->gate = NULL;
-}
-
 bool gate_wants_sites(const struct recorder *r) {
     return r->gate && r->gate->state <= TAKEN;
 }
@@ -210,7 +193,7 @@ static bool is_ready(const struct task *t) {
     return t->state == TASK_READY || t->state == TASK_RETURNED;
 }
 
-bool gate_holds(const struct recorder *r, const struct task *t) {
+static bool gate_holds(const struct recorder *r, const struct task *t) {
     const struct gate *g = r->gate;
     switch (g->state) {
     case HELD:
@@ -238,7 +221,7 @@ static bool at_site(struct task *t, uint64_t behind) {
 }
 
 static bool counts(const struct gate *g, struct task *t) {
-    return !g->plan->at_site || t->at_fork_site || at_site(t, t->call.regs.rip);
+    return !g->plan->at_site || plan_of(t)->at_fork_site || at_site(t, t->call.regs.rip);
 }
 
 static void close_gate(struct recorder *r, struct task *t, bool in_function) {
@@ -286,36 +269,35 @@ static bool is_held_elsewhere(const struct gate *g) {
     return g->plan->stage == GATE_AT_CLONE || g->plan->stage == GATE_AFTER_CALL;
 }
 
-enum break_wish gate_fork_entry(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {
+static enum break_wish gate_fork_entry(struct recorder *r, struct task *t,
+                                       const struct user_regs_struct *regs) {
     struct gate *g = r->gate;
     uint64_t back = 0;
     if (g->state > TAKEN) return WISH_PASS;
     tracee_read(t->tid, t->mm->mem_fd, regs->rsp, &back, 8);
-    t->at_fork_site = g->plan->at_site && at_site(t, back);
-    if ((g->plan->at_site && !t->at_fork_site) || is_held_elsewhere(g)) return WISH_PASS;
+    plan_of(t)->at_fork_site = g->plan->at_site && at_site(t, back);
+    if ((g->plan->at_site && !plan_of(t)->at_fork_site) || is_held_elsewhere(g)) return WISH_PASS;
     if (lock_first(g) ? !comes_to_parked(g, t) : g->out->forks + 1 != g->plan->fork) return WISH_PASS;
     g->landing = t;
     return WISH_LAND;
 }
 
 // t is at the entry of a call that makes a new address space. True: it is held there.
-bool gate_at_clone(struct recorder *r, struct task *t) {
+static bool gate_at_clone(struct recorder *r, struct task *t) {
     struct gate *g = r->gate;
     if (lock_first(g) && counts(g, t) && comes_to_parked(g, t)) begin_fork(r, t, false);
     if (lock_first(g) || g->plan->stage == GATE_AFTER_CALL || g->state != OPEN || !counts(g, t) ||
         g->out->forks + 1 != g->plan->fork)
         return false;
-    log_deferred_entry(r);
-    t->state = TASK_READY;
-    t->at_landmark = t->held_at_entry = true;
+    task_hold_at_entry(r, t);
     close_gate(r, t, false);
     return true;
 }
 
-void gate_forked(struct recorder *r, struct task *t, struct task *child) {
+static void gate_forked(struct recorder *r, struct task *t, struct task *child) {
     struct gate *g = r->gate;
     if (g->state <= HELD && counts(g, t)) g->out->forks++;
-    t->at_fork_site = false;
+    plan_of(t)->at_fork_site = false;
     if (g->state != PARKED || t != g->forker) return;
     g->out->forks++;
     g->child = child->process->pid;
@@ -324,7 +306,7 @@ void gate_forked(struct recorder *r, struct task *t, struct task *child) {
     enter_state(r, FORKED);
 }
 
-void gate_fork_failed(struct recorder *r, struct task *t, int64_t ret) {
+static void gate_fork_failed(struct recorder *r, struct task *t, int64_t ret) {
     if (r->gate->state == PARKED && t == r->gate->forker)
         decide(r, GATE_UNDECIDED, "the fork failed: %s", strerrordesc_np((int)-ret));
 }
@@ -408,7 +390,7 @@ static bool is_the_hit(struct gate *g) {
     return g->plan->parks_after_call ? hits >= g->plan->acquire_hit : hits == g->plan->acquire_hit;
 }
 
-enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {
+static enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {
     struct gate *g = r->gate;
     if (!waits_for_acquire(r, t)) return WISH_PASS;
     if (g->plan->acquire_task && t->number != g->plan->acquire_task) return WISH_PASS;
@@ -433,7 +415,7 @@ enum break_wish gate_acquire(struct recorder *r, struct task *t, const struct us
     return WISH_PASS;
 }
 
-enum break_wish gate_return(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {
+static enum break_wish gate_return(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {
     struct gate *g = r->gate;
     for (size_t i = 0; i < g->return_count; i++) {
         const struct pending_return p = g->returns[i];
@@ -462,7 +444,8 @@ static void park(struct recorder *r, struct task *t) {
     enter_state(r, lock_first(g) ? TAKEN : PARKED);
 }
 
-void gate_landed(struct recorder *r, struct task *t) {
+static void gate_landed(struct recorder *r, struct task *t, const struct breakpoint *b) {
+    (void)b;
     struct gate *g = r->gate;
     if (g->landing != t) return;
     g->landing = NULL;
@@ -484,8 +467,10 @@ void gate_landed(struct recorder *r, struct task *t) {
 }
 
 // A call of t has returned, and t is at a landmark behind it.
-void gate_returned(struct recorder *r, struct task *t) {
+static void gate_returned(struct recorder *r, struct task *t, int64_t ret) {
     struct gate *g = r->gate;
+    bool forks = t->call.nr == SYS_clone || t->call.nr == SYS_clone3 || t->call.nr == SYS_fork;
+    if (forks && ret < 0) gate_fork_failed(r, t, ret);
     const struct gate_plan *p = g->plan;
     bool held = p->stage == GATE_AFTER_CALL && g->state == OPEN && t->number == p->hold_task;
     if (held && t->call.nr == p->hold_call && ++g->calls == p->hold_hit) close_gate(r, t, false);
@@ -597,15 +582,16 @@ static bool bound_is_over(const struct recorder *r, uint64_t us) {
 }
 
 // A task that spins has no landmark by itself: the forking one in a fork handler, for the lock of the parked one.
-bool gate_due(const struct recorder *r) {
+static bool gate_due(const struct recorder *r) {
     const struct gate *g = r->gate;
     if (g->state == OPEN || g->state >= WATCH) return false;
     bool alone = g->state == PARKED && g->alone && r->clock_us - g->since_us > ALONE_US;
     return alone || bound_is_over(r, r->clock_us);
 }
 
-void gate_poll(struct recorder *r) {
+static void gate_poll(struct recorder *r) {
     struct gate *g = r->gate;
+    if (g->state == DONE && r->options->gate_only) r->result->gate_done = r->stop_all = true;
     if (g->state == OPEN || g->state >= WATCH) return;
     if (g->state == PARKED) look_at_forker(r);
     if (g->state >= WATCH) return;
@@ -629,7 +615,7 @@ static void all_wait_before_fork(struct recorder *r) {
     decide(r, GATE_NEVER_CONCURRENT, "no fork can come while the lock is held: every other task waits");
 }
 
-bool gate_let_go(struct recorder *r) {
+static bool gate_let_go(struct recorder *r) {
     struct gate *g = r->gate;
     if (g->state != FORKED || !g->parked) return false;
     note(r, NULL, "task %d is released: the child spins", g->parked->tid);
@@ -638,7 +624,7 @@ bool gate_let_go(struct recorder *r) {
     return true;
 }
 
-bool gate_child_loops(const struct recorder *r) {
+static bool gate_child_loops(const struct recorder *r) {
     const struct gate *g = r->gate;
     bool loops = false;
     if (g->state != FORKED && g->state != WATCH) return false;
@@ -662,14 +648,14 @@ static bool descends(const struct recorder *r, int pid, int from) {
 }
 
 // Whatever kind of word it is: in the child nobody else can free what the parked task had taken.
-bool gate_lock_awaited(const struct recorder *r, const struct task *t) {
+static bool gate_lock_awaited(const struct recorder *r, const struct task *t) {
     const struct gate *g = r->gate;
     return (g->state == FORKED || g->state == WATCH) && waits_in_futex(t) && word_is_of_the_lock(g, t) &&
            descends(r, t->process->pid, g->child);
 }
 
 // Nobody whom the gate lets run can. True: somebody has been released.
-bool gate_idle(struct recorder *r) {
+static bool gate_idle(struct recorder *r) {
     struct gate *g = r->gate;
     switch (g->state) {
     case HELD:
@@ -697,12 +683,12 @@ bool gate_idle(struct recorder *r) {
 
 // ---- the child, and ends
 
-void gate_exec(struct recorder *r, struct task *t) {
+static void gate_exec(struct recorder *r, struct task *t) {
     if ((r->gate->state == FORKED || r->gate->state == WATCH) && t->process->pid == r->gate->child)
         decide(r, GATE_CHILD_WENT_ON, "the child %d calls exec", r->gate->child);
 }
 
-void gate_ended(struct recorder *r, struct task *t, int status) {
+static void gate_ended(struct recorder *r, struct task *t, int status) {
     struct gate *g = r->gate;
     bool child =
         (g->state == FORKED || g->state == WATCH) && t->process->pid == g->child && t->process->refs == 1;
@@ -720,7 +706,7 @@ void gate_ended(struct recorder *r, struct task *t, int status) {
     }
 }
 
-void gate_end(struct recorder *r) {
+static void gate_end(struct recorder *r) {
     struct gate *g = r->gate;
     switch (g->state) {
     case DONE:
@@ -756,4 +742,51 @@ void gate_end(struct recorder *r) {
                r->result->stuck_tid, r->result->stuck_pid);
     else
         decide(r, GATE_UNDECIDED, "the recording ended before");
+}
+
+// Several may want a landmark. Behind the instruction is where the acquire site wants it, so that comes first.
+static enum break_wish gate_at_breakpoint(struct recorder *r, struct task *t, const struct breakpoint *b,
+                                          const struct user_regs_struct *regs) {
+    enum break_wish wish = b->on & BREAK_ACQUIRE ? gate_acquire(r, t, regs) : WISH_PASS;
+    if (!wish && b->on & BREAK_RETURN) wish = gate_return(r, t, regs);
+    if (!wish && b->on & BREAK_FORK) wish = gate_fork_entry(r, t, regs);
+    return wish;
+}
+
+static const struct recorder_hooks gate_hooks = {
+    .holds = gate_holds,
+    .poll = gate_poll,
+    .due = gate_due,
+    .idle = gate_idle,
+    .patient = gate_child_loops,
+    .returned = gate_returned,
+    .at_clone = gate_at_clone,
+    .forked = gate_forked,
+    .exec = gate_exec,
+    .ended = gate_ended,
+    .end = gate_end,
+    .at_breakpoint = gate_at_breakpoint,
+    .landed = gate_landed,
+    .lock_is_lost = gate_lock_awaited,
+    .release = gate_let_go,
+};
+
+void gate_begin(struct recorder *r) {
+    struct gate *g = calloc(1, sizeof *g);
+    rf_assert(g);
+    g->plan = &r->options->schedule->gate;
+    g->out = &r->result->gate;
+    char text[600];
+    code_place_format(&g->plan->acquire, text, sizeof text);
+    snprintf(g->problem, sizeof g->problem, "no mapped file has the acquire site %.200s", text);
+    g->word = g->plan->word.offset; // where it is already an address
+    r->gate = g;
+    hooks_add(r, &gate_hooks);
+}
+
+void gate_free(struct recorder *r) {
+    if (!r->gate) return;
+    free(r->gate->returns);
+    free(r->gate);
+    r->gate = NULL;
 }

@@ -2,11 +2,12 @@
 #include "recorder/plan/places.h"
 #include "core/code.h"
 #include "core/path.h"
+#include "recorder/hooks.h"
 #include "recorder/log.h"
 #include "recorder/plan/gate.h"
-#include "recorder/plan/strategy.h"
+#include "recorder/plan/roles.h"
+#include "recorder/plan/task_plan.h"
 #include "recorder/space.h"
-#include "recorder/task.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -82,14 +83,13 @@ static void find_places(const struct mapped *x) {
     }
 }
 
-void places_mapped(struct recorder *r, struct task *t, const struct module_facts *f, int fd, const char *name,
-                   uint64_t address, uint64_t length, uint64_t offset) {
-    struct mapped x = {.r = r, .t = t, .name = name, .start = address, .end = address + length};
+static void mapped(struct recorder *r, struct task *t, const struct mapped_code *c) {
+    struct mapped x = {.r = r, .t = t, .name = c->name, .start = c->address, .end = c->address + c->length};
     struct stat st;
-    if (!module_bias(f, offset, address, PROT_READ | PROT_EXEC, &x.bias) || fstat(fd, &st) < 0 ||
-        st.st_size <= 0)
+    if (!module_bias(c->facts, c->offset, c->address, PROT_READ | PROT_EXEC, &x.bias) ||
+        fstat(c->fd, &st) < 0 || st.st_size <= 0)
         return;
-    void *image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    void *image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, c->fd, 0);
     if (image == MAP_FAILED) return;
     struct elf_module *m = elf_module_parse(image, (size_t)st.st_size);
     x.m = m;
@@ -98,27 +98,26 @@ void places_mapped(struct recorder *r, struct task *t, const struct module_facts
     munmap(image, (size_t)st.st_size);
 }
 
-static enum break_wish yield_wish(struct recorder *r, struct task *t, const struct breakpoint *b) {
+static enum break_wish at_breakpoint(struct recorder *r, struct task *t, const struct breakpoint *b,
+                                     const struct user_regs_struct *regs) {
+    (void)regs;
+    if (!(b->on & BREAK_YIELD)) return WISH_PASS;
     const struct schedule_yield *y = &r->options->schedule->yields[b->yield];
-    if (++t->yield_arrivals[b->yield] % y->every) return WISH_PASS;
+    if (++plan_of(t)->yield_arrivals[b->yield] % y->every) return WISH_PASS;
     return y->behind ? WISH_BEHIND : WISH_LAND;
 }
 
-// Several may want a landmark. Behind the instruction is where the acquire site wants it, so that comes first.
-enum break_wish breakpoint_wish(struct recorder *r, struct task *t, const struct breakpoint *b,
-                                const struct user_regs_struct *regs) {
-    enum break_wish wish = b->on & BREAK_ACQUIRE ? gate_acquire(r, t, regs) : WISH_PASS;
-    if (!wish && b->on & BREAK_RETURN) wish = gate_return(r, t, regs);
-    if (!wish && b->on & BREAK_FORK) wish = gate_fork_entry(r, t, regs);
-    if (!wish && b->on & BREAK_YIELD) wish = yield_wish(r, t, b);
-    bool behind;
-    if (!wish && b->on & BREAK_STINT && strategist_stint_ends(r, t, b, &behind))
-        wish = behind ? WISH_BEHIND : WISH_LAND;
-    return wish;
+static void landed(struct recorder *r, struct task *t, const struct breakpoint *b) {
+    (void)r;
+    if (b->on & BREAK_YIELD) t->yielded = true;
 }
 
-void breakpoint_landed(struct recorder *r, struct task *t, const struct breakpoint *b) {
-    if (b->on & BREAK_YIELD) t->yielded = true;
-    if (b->on & BREAK_STINT) strategist_stint_over(r, t, b);
-    if (r->gate) gate_landed(r, t);
+static const struct recorder_hooks places_hooks = {
+    .mapped = mapped,
+    .at_breakpoint = at_breakpoint,
+    .landed = landed,
+};
+
+void places_begin(struct recorder *r) {
+    hooks_add(r, &places_hooks);
 }

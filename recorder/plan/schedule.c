@@ -1,5 +1,6 @@
 // The schedule file: lines of words. Strict: what is not understood is an error that names the line.
 #include "recorder/plan/schedule.h"
+#include "core/random.h"
 
 #include "core/syscalls.h"
 
@@ -521,13 +522,6 @@ void schedule_write(FILE *out, const struct schedule *s) {
 }
 
 // ---- random choices
-
-uint64_t random_next(uint64_t *state) {
-    uint64_t z = *state += 0x9e3779b97f4a7c15ull;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-    return z ^ z >> 31;
-}
 
 size_t pct_change_points(uint64_t seed, uint64_t steps, uint64_t depth, uint64_t out[PCT_DEPTH_MAX]) {
     uint64_t state = seed ^ 0x70637400706f696eull; // not the sequence of the priorities

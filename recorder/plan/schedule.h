@@ -126,7 +126,5 @@ void code_place_format(const struct code_place *p, char *out, size_t size);
 size_t pct_change_points(uint64_t seed, uint64_t steps, uint64_t depth, uint64_t out[PCT_DEPTH_MAX]);
 // Fills priority[0..n) with a random permutation of depth .. depth+n-1: those of tasks 1..n, higher first.
 void pct_priorities(uint64_t seed, uint64_t n, uint64_t depth, uint64_t *priority);
-// SplitMix64 (Steele, Lea, Flood 2014): any seed is a good seed.
-uint64_t random_next(uint64_t *state);
 
 #endif

@@ -3,10 +3,15 @@
 // library call (the PLT clock), while more than one task could run. Time slices do not exist here; only what makes no
 // step for long is interrupted.
 #include "recorder/plan/strategy.h"
+#include "core/random.h"
+#include "recorder/hooks.h"
 #include "recorder/log.h"
+#include "recorder/plan/roles.h"
+#include "recorder/plan/schedule.h"
+#include "recorder/plan/task_plan.h"
 #include "recorder/plt_clock.h"
-#include "recorder/slices.h"
 #include "recorder/run.h"
+#include "recorder/slices.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -48,36 +53,7 @@ struct strategist {
     bool starves;         // the present task has made nothing for long that counts
 };
 
-void strategist_begin(struct recorder *r) {
-    const struct schedule *plan = r->options->schedule;
-    struct strategist *s = calloc(1, sizeof *s);
-    rf_assert(s);
-    s->plan = plan;
-    s->kind = plan ? plan->strategy : STRATEGY_NONE;
-    s->saved = r->options->saved;
-    if (plan) s->random = plan->seed;
-    if (s->kind == STRATEGY_PCT) {
-        s->highest = (int64_t)(plan->depth + plan->threads);
-        s->priorities = calloc(plan->threads, sizeof *s->priorities);
-        rf_assert(s->priorities);
-        pct_priorities(plan->seed, plan->threads, plan->depth, s->priorities);
-        s->point_count = pct_change_points(plan->seed, plan->steps, plan->depth, s->points);
-        // Which of the d-1 lowest priorities belongs to which change point is random, too.
-        pct_priorities(~plan->seed, s->point_count, 1, s->values);
-    }
-    if (s->kind == STRATEGY_DELAY)
-        s->point_count = pct_change_points(plan->seed, plan->steps, plan->depth + 1, s->points);
-    r->strategist = s;
-}
-
-void strategist_free(struct recorder *r) {
-    if (!r->strategist) return;
-    free(r->strategist->priorities);
-    free(r->strategist);
-    r->strategist = NULL;
-}
-
-void strategist_end(struct recorder *r) {
+static void strategist_end(struct recorder *r) {
     struct strategist *s = r->strategist;
     r->result->steps = s->steps;
     if (s->misfits && s->kind == STRATEGY_STINTS)
@@ -121,23 +97,24 @@ static struct task *next_in_round(struct recorder *r, const struct task *c) {
 }
 
 static int64_t priority_of(struct strategist *s, struct task *t) {
-    if (!t->ranked) {
-        t->ranked = true;
-        t->priority = t->number <= s->plan->threads
+    struct task_plan *p = plan_of(t);
+    if (!p->ranked) {
+        p->ranked = true;
+        p->priority = t->number <= s->plan->threads
                           ? (int64_t)s->priorities[t->number - 1]
                           : (int64_t)(s->plan->depth + random_next(&s->random) % s->plan->threads);
     }
-    return t->priority;
+    return p->priority;
 }
 
 // Two tasks that sleep in turns would keep a third one of lower priority from running for ever.
 static void notice_waiting(struct recorder *r, const struct task *c) {
     struct strategist *s = r->strategist;
     for (struct task *t = r->tasks; t; t = t->next) {
-        if (t == c || !may_run(r, t)) t->waits_from = s->steps;
-        if (s->steps - t->waits_from <= STARVE_STEPS) continue;
-        t->ranked = true;
-        t->priority = ++s->highest;
+        if (t == c || !may_run(r, t)) plan_of(t)->waits_from = s->steps;
+        if (s->steps - plan_of(t)->waits_from <= STARVE_STEPS) continue;
+        plan_of(t)->ranked = true;
+        plan_of(t)->priority = ++s->highest;
     }
 }
 
@@ -145,13 +122,13 @@ static struct task *choose_pct(struct recorder *r, struct task *c, bool gives_wa
     struct strategist *s = r->strategist;
     notice_waiting(r, c);
     if (c && gives_way) {
-        c->ranked = true;
-        c->priority = --s->lowest;
+        plan_of(c)->ranked = true;
+        plan_of(c)->priority = --s->lowest;
     }
     for (; s->next < s->point_count && s->points[s->next] <= s->steps; s->next++) {
         if (!c || gives_way) continue;
-        c->ranked = true;
-        c->priority = (int64_t)s->values[s->next];
+        plan_of(c)->ranked = true;
+        plan_of(c)->priority = (int64_t)s->values[s->next];
     }
     struct task *best = NULL;
     for (struct task *t = r->tasks; t; t = t->next)
@@ -238,8 +215,8 @@ static struct task *stint_task(struct recorder *r) {
     return NULL;
 }
 
-bool strategist_stint_ends(struct recorder *r, const struct task *t, const struct breakpoint *b,
-                           bool *behind) {
+static bool strategist_stint_ends(struct recorder *r, const struct task *t, const struct breakpoint *b,
+                                  bool *behind) {
     struct strategist *s = r->strategist;
     if (!s || s->kind != STRATEGY_STINTS || stint_task(r) != t) return false;
     const struct schedule_stint *stint = &s->plan->stints[s->next];
@@ -249,7 +226,7 @@ bool strategist_stint_ends(struct recorder *r, const struct task *t, const struc
     return own_steps(r, t) + calls >= stint->step;
 }
 
-void strategist_stint_over(struct recorder *r, const struct task *t, const struct breakpoint *b) {
+static void strategist_stint_over(struct recorder *r, const struct task *t, const struct breakpoint *b) {
     bool behind;
     if (strategist_stint_ends(r, t, b, &behind)) r->strategist->next++;
 }
@@ -310,7 +287,7 @@ static unsigned starve_ticks(struct recorder *r) {
     return beside ? STARVE_TICKS_BESIDE : STARVE_TICKS;
 }
 
-struct task *strategist_choose(struct recorder *r) {
+static struct task *strategist_choose(struct recorder *r) {
     struct strategist *s = r->strategist;
     struct task *c = r->current;
     settle_wakeups(r);
@@ -325,7 +302,7 @@ struct task *strategist_choose(struct recorder *r) {
     s->ticks = 0;
     s->starves = starves;
     // A loop that sleeps between its looks is as little to be waited for as one that yields.
-    bool gives_way = c && (c->yielded || (c->slept && s->kind == STRATEGY_PCT) || starves);
+    bool gives_way = c && (c->yielded || (plan_of(c)->slept && s->kind == STRATEGY_PCT) || starves);
     struct task *usual = c && may_run(r, c) && !c->yielded ? c : next_in_round(r, c), *next;
     if (s->kind == STRATEGY_NONE) {
         next = slices_choose(r);
@@ -336,7 +313,7 @@ struct task *strategist_choose(struct recorder *r) {
     next = s->many || s->kind == STRATEGY_STINTS ? choose(r, c, gives_way, ready) : next_in_round(r, NULL);
     if (!next) return NULL;
     if (s->many) save(s, usual, next);
-    if (c) c->yielded = c->slept = false;
+    if (c) c->yielded = plan_of(c)->slept = false;
     if (next->number != s->runner || starves || !s->many) {
         s->runner = next->number;
         s->since = s->steps;
@@ -357,7 +334,7 @@ static uint64_t next_point(const struct strategist *s) {
     return planned < next ? planned : next;
 }
 
-void strategist_resume(struct recorder *r, struct task *t) {
+static void strategist_resume(struct recorder *r, struct task *t) {
     struct strategist *s = r->strategist;
     if (!t->mm->annex || !t->at_landmark) return; // else: in the middle of a slice
     t->at_tick = false;
@@ -375,6 +352,71 @@ void strategist_resume(struct recorder *r, struct task *t) {
     clock_set_limit(t->mm, point == ~0ull ? ~0ull : s->count + (point > s->steps ? point - s->steps : 1));
 }
 
-bool strategist_slice_over(struct recorder *r) {
+static bool strategist_slice_over(struct recorder *r) {
     return ++r->strategist->ticks > starve_ticks(r);
+}
+
+static void call_begins(struct recorder *r, struct task *t) {
+    (void)r;
+    plan_of(t)->slept = t->call.nr == SYS_nanosleep || t->call.nr == SYS_clock_nanosleep;
+}
+
+static enum break_wish at_breakpoint(struct recorder *r, struct task *t, const struct breakpoint *b,
+                                     const struct user_regs_struct *regs) {
+    bool behind;
+    (void)regs;
+    if (!(b->on & BREAK_STINT) || !strategist_stint_ends(r, t, b, &behind)) return WISH_PASS;
+    return behind ? WISH_BEHIND : WISH_LAND;
+}
+
+static void landed(struct recorder *r, struct task *t, const struct breakpoint *b) {
+    if (b->on & BREAK_STINT) strategist_stint_over(r, t, b);
+}
+
+static const struct recorder_hooks strategy_hooks = {
+    .choose = strategist_choose,
+    .slice_over = strategist_slice_over,
+    .resume = strategist_resume,
+    .call_begins = call_begins,
+    .end = strategist_end,
+    .at_breakpoint = at_breakpoint,
+    .landed = landed,
+};
+
+// refork's own time slices, or --chaos, whose switches are written down.
+static const struct recorder_hooks saving_hooks = {
+    .choose = strategist_choose,
+    .resume = strategist_resume,
+    .call_begins = call_begins,
+    .end = strategist_end,
+};
+
+void strategist_begin(struct recorder *r) {
+    const struct schedule *plan = r->options->schedule;
+    struct strategist *s = calloc(1, sizeof *s);
+    rf_assert(s);
+    s->plan = plan;
+    s->kind = plan ? plan->strategy : STRATEGY_NONE;
+    s->saved = r->options->saved;
+    if (plan) s->random = plan->seed;
+    if (s->kind == STRATEGY_PCT) {
+        s->highest = (int64_t)(plan->depth + plan->threads);
+        s->priorities = calloc(plan->threads, sizeof *s->priorities);
+        rf_assert(s->priorities);
+        pct_priorities(plan->seed, plan->threads, plan->depth, s->priorities);
+        s->point_count = pct_change_points(plan->seed, plan->steps, plan->depth, s->points);
+        // Which of the d-1 lowest priorities belongs to which change point is random, too.
+        pct_priorities(~plan->seed, s->point_count, 1, s->values);
+    }
+    if (s->kind == STRATEGY_DELAY)
+        s->point_count = pct_change_points(plan->seed, plan->steps, plan->depth + 1, s->points);
+    r->strategist = s;
+    hooks_add(r, s->kind == STRATEGY_NONE ? &saving_hooks : &strategy_hooks);
+}
+
+void strategist_free(struct recorder *r) {
+    if (!r->strategist) return;
+    free(r->strategist->priorities);
+    free(r->strategist);
+    r->strategist = NULL;
 }

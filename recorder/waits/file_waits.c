@@ -3,6 +3,8 @@
 // Only of what was made in the recording do they show everybody: an fd leaves its family over a socket alone, which is
 // seen. Named pipes, sockets that anybody may connect to and the like can be ended by strangers.
 #include "recorder/waits/file_waits.h"
+#include "core/array.h"
+#include "recorder/waits/state.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -89,18 +91,14 @@ struct made_file {
 };
 
 static void remember_made(struct recorder *r, enum file_kind kind, uint64_t id, uint64_t peer) {
-    if (r->made_count == MADE_MAX) return; // what is not known is taken for something from outside
-    if (!(r->made_count & (r->made_count - 1))) {
-        r->made = reallocarray(r->made, r->made_count ? r->made_count * 2 : 1, sizeof *r->made);
-        rf_assert(r->made);
-    }
-    r->made[r->made_count++] = (struct made_file){kind, id, peer};
+    if (r->waits->made_count == MADE_MAX) return; // what is not known is taken for something from outside
+    array_push(r->waits->made, r->waits->made_count, (struct made_file){kind, id, peer});
 }
 
 // The kernel gives a number out again some day: the last one counts.
 static const struct made_file *find_made(const struct recorder *r, enum file_kind kind, uint64_t id) {
-    for (size_t i = r->made_count; i-- > 0;)
-        if (r->made[i].kind == kind && r->made[i].id == id) return &r->made[i];
+    for (size_t i = r->waits->made_count; i-- > 0;)
+        if (r->waits->made[i].kind == kind && r->waits->made[i].id == id) return &r->waits->made[i];
     return NULL;
 }
 
@@ -169,17 +167,17 @@ void files_call(struct recorder *r, struct task *t, int64_t ret) {
     case SYS_setsockopt:
         if (a[1] == SOL_SOCKET && (a[2] == SO_RCVTIMEO_OLD || a[2] == SO_RCVTIMEO_NEW ||
                                    a[2] == SO_SNDTIMEO_OLD || a[2] == SO_SNDTIMEO_NEW))
-            r->socket_timeouts = true;
+            r->waits->socket_timeouts = true;
         break;
     case SYS_sendmsg: {
         uint64_t control = 0;
         tracee_read(t->tid, t->mm->mem_fd, a[1] + offsetof(struct msghdr, msg_controllen), &control, 8);
-        r->fds_passed |= control > 0;
+        r->waits->fds_passed |= control > 0;
         break;
     }
     case SYS_sendmmsg:
     case SYS_pidfd_getfd:
-        r->fds_passed = true;
+        r->waits->fds_passed = true;
         break;
     default:
         break;
@@ -187,9 +185,9 @@ void files_call(struct recorder *r, struct task *t, int64_t ret) {
 }
 
 void files_release(struct recorder *r) {
-    free(r->made);
-    r->made = NULL;
-    r->made_count = 0;
+    free(r->waits->made);
+    r->waits->made = NULL;
+    r->waits->made_count = 0;
 }
 
 // ---- the other end of a socket that was connected by its name
@@ -269,7 +267,7 @@ static bool add_fd(struct recorder *r, struct task *t, struct file_wait *w, int 
     case TARGET_PIPE:
         return add_pipe(r, t, w, fd, target.inode);
     case TARGET_SOCKET:
-        if (r->socket_timeouts || !(peer = peer_of(r, target.inode))) return false;
+        if (r->waits->socket_timeouts || !(peer = peer_of(r, target.inode))) return false;
         f = add(w, FILE_SOCKET, fd, target.inode);
         if (f) f->peer = peer;
         return f;

@@ -3,8 +3,10 @@
 #include "recorder/waits/iteration.h"
 #include "core/annex.h"
 #include "core/code_step.h"
+#include "core/error.h"
 #include "recorder/space.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>

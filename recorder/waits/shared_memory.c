@@ -4,6 +4,7 @@
 #include "recorder/waits/shared_memory.h"
 
 #include "recorder/task.h"
+#include "recorder/waits/state.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -68,7 +69,7 @@ static bool strangers_map(const struct recorder *r, const struct mapping *m) {
 }
 
 static enum reach named_reach(struct recorder *r, const struct mapping *m) {
-    struct named_memory *seen = &r->named_memory;
+    struct named_memory *seen = &r->waits->named_memory;
     bool same = seen->inode == m->inode && seen->major == m->major && seen->minor == m->minor;
     if (!same || r->clock_us - seen->looked_us > LOOK_AGAIN_US)
         *seen = (struct named_memory){m->inode, m->major, m->minor, r->clock_us, strangers_map(r, m)};
@@ -86,6 +87,6 @@ enum reach shared_memory_reach(struct recorder *r, int tid, uint64_t address) {
     if (!found) return REACH_ANYBODY;
     if (!m.shared) return REACH_OWN;
     bool keyed = !strncmp(m.name, "/SYSV", 5) && strncmp(m.name, "/SYSV00000000", 13) != 0;
-    if (strstr(m.name, " (deleted)") && !keyed) return r->fds_passed ? REACH_ANYBODY : REACH_FAMILY;
+    if (strstr(m.name, " (deleted)") && !keyed) return r->waits->fds_passed ? REACH_ANYBODY : REACH_FAMILY;
     return named_reach(r, &m);
 }

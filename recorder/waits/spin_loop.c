@@ -6,6 +6,7 @@
 #include "recorder/plt_clock.h"
 #include "recorder/signals.h"
 #include "recorder/step.h"
+#include "recorder/waits/state.h"
 #include "recorder/waits/stuck.h"
 #include "recorder/waits/wait_loop.h"
 
@@ -26,7 +27,7 @@ enum {
 struct walk {
     uint64_t pcs[SPIN_STEPS];
     size_t count;
-    uint64_t until_us; // of recorder.spun_us: the end of its budget
+    uint64_t until_us; // of waits.spun_us: the end of its budget
 };
 
 // How many steps of t the recording can afford. A budget of its own: many tasks that poll with pauses would use up all, and
@@ -35,7 +36,7 @@ struct walk {
 static size_t affordable_steps(const struct recorder *r, const struct task *t) {
     bool alone = t->process->child_of_threaded;
     uint64_t all = alone ? (r->clock_us + 5000000) / 25 : (r->clock_us + 250000) / 50;
-    return all > r->spun_us ? (all - r->spun_us) / STEP_US : 0;
+    return all > r->waits->spun_us ? (all - r->waits->spun_us) / STEP_US : 0;
 }
 
 bool spin_affordable(const struct recorder *r, const struct task *t) {
@@ -46,7 +47,7 @@ bool spin_affordable(const struct recorder *r, const struct task *t) {
 static bool advance(struct recorder *r, struct task *t, struct user_regs_struct *regs,
                     struct iteration *iteration) {
     do {
-        r->spun_us += STEP_US;
+        r->waits->spun_us += STEP_US;
         if (iteration && !own_instruction(t->mm, regs->rip)) iteration_step(t, regs, iteration);
         if (!step(r, t, regs)) return false;
     } while (own_code(t->mm, regs->rip));
@@ -61,7 +62,7 @@ static bool comes_back(struct recorder *r, struct task *t, struct user_regs_stru
     size_t since = 0, limit = 1;
     walk->count = 0;
     iteration_begin(iteration, 0);
-    while (walk->count < SPIN_STEPS && r->spun_us < walk->until_us) {
+    while (walk->count < SPIN_STEPS && r->waits->spun_us < walk->until_us) {
         walk->pcs[walk->count++] = regs->rip;
         if (!advance(r, t, regs, iteration)) {
             *landmark = true;
@@ -106,9 +107,9 @@ static bool counts(struct recorder *r, struct task *t, struct user_regs_struct *
     struct loop *l = t->loop;
     if (!pc) return false;
     size_t steps = affordable_steps(r, t);
-    uint64_t until_us = r->spun_us + STEP_US * (steps < COUNT_STEPS ? steps : COUNT_STEPS);
+    uint64_t until_us = r->waits->spun_us + STEP_US * (steps < COUNT_STEPS ? steps : COUNT_STEPS);
     l->anchor.pc = 0;
-    while (r->spun_us < until_us) {
+    while (r->waits->spun_us < until_us) {
         if (regs->rip == pc && !l->anchor.pc)
             loop_anchor(t, -1, regs);
         else if (regs->rip == pc && regs->rsp == l->anchor.sp && loop_visit(r, t, regs))
@@ -127,7 +128,7 @@ static bool counts(struct recorder *r, struct task *t, struct user_regs_struct *
 // `steps`: that it may take to come back.
 static void look(struct recorder *r, struct task *t, size_t steps) {
     static struct walk walk;
-    walk.until_us = r->spun_us + STEP_US * steps;
+    walk.until_us = r->waits->spun_us + STEP_US * steps;
     struct user_regs_struct regs;
     bool landmark = false;
     if (!tracee_get_regs(t->tid, &regs) || (own_code(t->mm, regs.rip) && !advance(r, t, &regs, NULL))) return;
@@ -136,7 +137,7 @@ static void look(struct recorder *r, struct task *t, size_t steps) {
     bool fixed = comes_back(r, t, &regs, loop_iteration(l), &walk, &landmark) && loop_words(t);
     if (fixed) {
         l->seen = 2;
-        loop_known(r, t, WAIT_SPIN, true);
+        loop_learn(r, t, WAIT_SPIN, true);
     }
     bool known = fixed || (!landmark && l->looks && counts(r, t, &regs, &walk, &landmark));
     l->tracing = false;
@@ -152,13 +153,14 @@ static void look(struct recorder *r, struct task *t, size_t steps) {
 }
 
 bool spin_look(struct recorder *r, struct task *t) {
-    if (t->busy < t->busy_look || t->stuck_logged) return false;
-    t->busy = 0;
+    struct loop *l = t->loop;
+    if (!l || l->busy < l->busy_look || l->stuck_logged) return false;
+    l->busy = 0;
     size_t steps = affordable_steps(r, t), most = FIRST_STEPS;
-    if (t->spin_looks || t->process->child_of_threaded) most = SPIN_STEPS;
-    if (t->busy_look < LOOK_LATER_MAX) t->busy_look *= 2;
+    if (l->spin_looks || t->process->child_of_threaded) most = SPIN_STEPS;
+    if (l->busy_look < LOOK_LATER_MAX) l->busy_look *= 2;
     if (steps < FEWEST_STEPS) return false;
-    t->spin_looks++;
+    l->spin_looks++;
     t->stepping = t->stepped = true;
     look(r, t, steps < most ? steps : most);
     end_stepping(t);

@@ -1,12 +1,13 @@
 // Who waits for ever? A task is stuck when nothing outside and no task that is not stuck itself can end its
 // wait: the greatest set of waiting tasks that is closed under "who could end it".
 #include "recorder/waits/stuck.h"
+#include "core/array.h"
 #include "core/code.h"
 #include "recorder/log.h"
-#include "recorder/plan/gate.h"
-#include "recorder/slices.h"
+#include "recorder/hooks.h"
 #include "recorder/waits/file_waits.h"
 #include "recorder/waits/shared_memory.h"
+#include "recorder/waits/state.h"
 #include "recorder/waits/wait_loop.h"
 
 #include <fcntl.h>
@@ -19,12 +20,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static bool loops(const struct task *t) {
-    return t->loop && t->loop->kind != WAIT_OUTSIDE;
+// It has been told of.
+static bool said(const struct task *t) {
+    return t->loop && t->loop->stuck_logged;
 }
 
 static enum wait_kind wait_of(struct recorder *r, struct task *t) {
-    if (loops(t)) return loop_current(r, t) && !loop_disturbed(t) ? t->loop->kind : WAIT_OUTSIDE;
+    if (loop_known(t)) return loop_current(r, t) && !loop_disturbed(t) ? t->loop->kind : WAIT_OUTSIDE;
     if (t->state != TASK_IN_KERNEL || !t->call.inside) return WAIT_OUTSIDE;
     if (task_state_letter(t->tid) != 'S') return WAIT_OUTSIDE;
     switch (t->call.nr) {
@@ -172,12 +174,11 @@ static bool waits_for_mutex(const struct task *t) {
 
 // ---- Go
 
-static bool made_by_go(struct process *p) {
+static bool is_go_program(int pid) {
     char path[64];
     struct stat st;
-    if (p->go) return p->go == GO_YES;
-    p->go = GO_NO;
-    snprintf(path, sizeof path, "/proc/%d/exe", p->pid);
+    bool yes = false;
+    snprintf(path, sizeof path, "/proc/%d/exe", pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     void *image = MAP_FAILED;
     if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0)
@@ -185,10 +186,21 @@ static bool made_by_go(struct process *p) {
     if (fd >= 0) close(fd);
     if (image == MAP_FAILED) return false;
     struct elf_module *m = elf_module_parse(image, (size_t)st.st_size);
-    if (m && elf_module_is_go(m)) p->go = GO_YES;
-    if (m) elf_module_free(m);
+    if (m) {
+        yes = elf_module_is_go(m);
+        elf_module_free(m);
+    }
     munmap(image, (size_t)st.st_size);
-    return p->go == GO_YES;
+    return yes;
+}
+
+static bool made_by_go(struct recorder *r, const struct task *t) {
+    struct waits *w = r->waits;
+    for (size_t i = w->go_count; i-- > 0;)
+        if (w->go[i].mm == t->mm->id) return w->go[i].yes;
+    bool yes = is_go_program(t->process->pid);
+    array_push(w->go, w->go_count, (struct go_program){t->mm->id, yes});
+    return yes;
 }
 
 // In the program's own code, not in a C library.
@@ -214,17 +226,16 @@ static bool in_own_program(struct task *t) {
 
 // Go's runtime parks its threads in futex calls, and needs them all: a child that a fork left without them does nothing
 // on purpose but to call exec. When its last thread is parked as well, nobody is left to hand work to it.
-static bool parked_by_go(struct task *t) {
-    return t->process->child_of_threaded && t->call.nr == SYS_futex && made_by_go(t->process) &&
-           in_own_program(t);
+static bool parked_by_go(struct recorder *r, struct task *t) {
+    return t->process->child_of_threaded && t->call.nr == SYS_futex && made_by_go(r, t) && in_own_program(t);
 }
 
 // Does it wait as nobody does who idles until a process that still moves ends him?
-static bool waits_for_lock(const struct recorder *r, struct task *t) {
+static bool waits_for_lock(struct recorder *r, struct task *t) {
     const struct process *p = t->process;
-    if (r->gate && gate_lock_awaited(r, t)) return true;
-    if (!loops(t))
-        return waits_for_mutex(t) || t->call.nr == SYS_flock || t->call.nr == SYS_fcntl || parked_by_go(t);
+    if (hooks_lock_is_lost(r, t)) return true;
+    if (!loop_known(t))
+        return waits_for_mutex(t) || t->call.nr == SYS_flock || t->call.nr == SYS_fcntl || parked_by_go(r, t);
     // Without a handler, a process that a fork left without its parent's threads has nobody who could write the word.
     return t->loop->locks || (p->child_of_threaded && !signal_could_help(p));
 }
@@ -275,29 +286,29 @@ static void log_stuck(struct recorder *r, const struct stuck_set *s, const struc
     p->wait.kind = c->kind;
     if (c->kind == WAIT_CHILD) p->wait.object = awaited(t);
     if (c->kind == WAIT_FUTEX || c->kind == WAIT_TIMED) p->wait.object = t->call.args[0];
-    if (loops(t)) p->wait.seen = t->loop->seen;
+    if (loop_known(t)) p->wait.seen = t->loop->seen;
     if (c->kind == WAIT_FUTEX) word_piece(&b, t, t->call.args[0], 4, false);
     if (c->files) file_pieces(&b, s, c->files, p);
-    for (int i = 0; loops(t) && i < t->loop->word_count; i++)
+    for (int i = 0; loop_known(t) && i < t->loop->word_count; i++)
         word_piece(&b, t, t->loop->words[i].address, t->loop->words[i].size, t->loop->words[i].atomic);
     batch_log(r, t, &b);
 }
 
 // Who is named first: a waiter for a lock, whoever a fork left without its parent's threads, a reader of a pipe, and
 // last a thread that may well have been idle. Whoever only waits for a child is never the cause.
-static int rank_of(const struct recorder *r, const struct candidate *c) {
+static int rank_of(struct recorder *r, const struct candidate *c) {
     bool left_alone = c->task->process->child_of_threaded;
     if (waits_for_lock(r, c->task)) return 6 + left_alone;
     if (c->files) return 3 + left_alone;
     return left_alone ? 5 : 1;
 }
 
-static const struct candidate *main_one(const struct recorder *r, const struct stuck_set *s) {
+static const struct candidate *main_one(struct recorder *r, const struct stuck_set *s) {
     const struct candidate *best = NULL;
     int best_rank = 0;
     for (size_t i = 0; i < s->count; i++) {
         const struct candidate *c = &s->all[i];
-        if (!c->stuck || c->kind == WAIT_CHILD || c->task->stuck_logged) continue;
+        if (!c->stuck || c->kind == WAIT_CHILD || said(c->task)) continue;
         if (rank_of(r, c) <= best_rank) continue;
         best = c;
         best_rank = rank_of(r, c);
@@ -313,7 +324,7 @@ static bool certain_enough(struct recorder *r, const struct stuck_set *s, const 
     for (struct task *t = r->tasks; t; t = t->next) {
         others_handle |= t->process != p && signal_could_help(t->process);
         others_move |= !stuck_one(s, t);
-        counts |= t->process == p && loops(t) && !t->loop->fixed;
+        counts |= t->process == p && loop_known(t) && !t->loop->fixed;
     }
     // A supervisor that waits for its child may tell it to stop when it is told so itself.
     *proved = !counts && !handler && (!others_handle || waits_for_lock(r, best->task));
@@ -321,12 +332,13 @@ static bool certain_enough(struct recorder *r, const struct stuck_set *s, const 
     // deadlock. Nobody waits so on a mutex. Without a handler a signal could only end the process, not its
     // wait: proved all the same.
     if (others_move && !waits_for_lock(r, best->task)) return false;
-    if (others_move && loops(best->task) && !best->task->loop->locks) *proved = false;
+    if (others_move && loop_known(best->task) && !best->task->loop->locks) *proved = false;
     // Nobody maps a file in order to unlock somebody else's mutex; a semaphore in it is there to be posted by others.
     if (best->named && !waits_for_lock(r, best->task)) *proved = false;
     // With a handler a signal from outside might be what is waited for; said, as *likely*, only of a child that a fork left
     // without threads that its parent had. The same goes for a loop that counts, but of one that takes a lock.
-    if (handler || (counts && loops(best->task) && !best->task->loop->locks)) return p->child_of_threaded;
+    if (handler || (counts && loop_known(best->task) && !best->task->loop->locks))
+        return p->child_of_threaded;
     return true;
 }
 
@@ -339,7 +351,7 @@ enum { SETTLE_US = 200000, SETTLE_ROUNDS = 16, SETTLE_MOST_US = 2000000, LOOK_AG
 
 // Asleep in a call without a timeout, stopped, or held by the fork gate: that may last.
 static bool stays_where_it_is(const struct recorder *r, const struct task *t) {
-    if (t->state == TASK_JOB_STOPPED || (r->gate && gate_holds(r, t))) return true;
+    if (t->state == TASK_JOB_STOPPED || hooks_hold(r, t)) return true;
     if (t->state != TASK_IN_KERNEL || !t->call.inside || task_state_letter(t->tid) != 'S') return false;
     switch (t->call.nr) {
     case SYS_nanosleep:
@@ -371,39 +383,39 @@ static bool stays_where_it_is(const struct recorder *r, const struct task *t) {
 }
 
 bool stuck_due(const struct recorder *r) {
-    uint64_t waited = r->clock_us - r->stuck_since_us;
-    return r->stuck_since_us &&
-           ((waited >= SETTLE_US && r->stuck_rounds >= SETTLE_ROUNDS) || waited >= SETTLE_MOST_US);
+    uint64_t waited = r->clock_us - r->waits->stuck_since_us;
+    return r->waits->stuck_since_us &&
+           ((waited >= SETTLE_US && r->waits->rounds >= SETTLE_ROUNDS) || waited >= SETTLE_MOST_US);
 }
 
 static bool settled(struct recorder *r, const struct stuck_set *s) {
-    if (!r->stuck_since_us) {
-        r->stuck_since_us = r->clock_us ? r->clock_us : 1;
-        r->stuck_looks = r->stuck_rounds = 0;
+    if (!r->waits->stuck_since_us) {
+        r->waits->stuck_since_us = r->clock_us ? r->clock_us : 1;
+        r->waits->looks = r->waits->rounds = 0;
     }
     if (stuck_due(r)) return true;
     for (struct task *t = r->tasks; t; t = t->next)
-        if (!stuck_one(s, t) && !t->stuck_logged && !stays_where_it_is(r, t)) return false;
+        if (!stuck_one(s, t) && !said(t) && !stays_where_it_is(r, t)) return false;
     return true;
 }
 
 // It was due, and nobody is stuck just now. What loops may only be between two of its iterations.
 static void not_now(struct recorder *r) {
-    r->stuck_since_us = r->stuck_looks++ < LOOKS ? r->clock_us - SETTLE_US + LOOK_AGAIN_US : 0;
-    r->stuck_rounds = SETTLE_ROUNDS;
+    r->waits->stuck_since_us = r->waits->looks++ < LOOKS ? r->clock_us - SETTLE_US + LOOK_AGAIN_US : 0;
+    r->waits->rounds = SETTLE_ROUNDS;
 }
 
 static void report(struct recorder *r, const struct stuck_set *s, const struct candidate *best, bool proved) {
     // The holder that the gate keeps has not shown how it frees the lock: of a word that is polled (a ticket's) only who
     // writes it later tells who is missed. The spin is looked at again at its next landmark.
-    if (best->kind == WAIT_SPIN && r->gate && gate_let_go(r)) return;
+    if (best->kind == WAIT_SPIN && hooks_release(r)) return;
     if (r->deferred) log_deferred_entry(r);
     for (size_t i = 0; i < s->count; i++) {
-        if (!s->all[i].stuck || s->all[i].task->stuck_logged) continue;
-        s->all[i].task->stuck_logged = true;
+        if (!s->all[i].stuck || said(s->all[i].task)) continue;
+        loop_of(s->all[i].task)->stuck_logged = true;
         log_stuck(r, s, &s->all[i], &s->all[i] == best, proved);
     }
-    r->stuck_since_us = 0;
+    r->waits->stuck_since_us = 0;
     r->result->stuck = true;
     r->result->proved = proved;
     r->result->stuck_pid = best->task->process->pid;
@@ -419,7 +431,7 @@ static bool sleeps_in_wait(const struct task *t) {
 // A process with a task that does anything but wait so is not stuck: the cheap test that comes first.
 static bool whole_process_waits(struct recorder *r, const struct process *p) {
     for (struct task *t = r->tasks; t; t = t->next)
-        if (t->process == p && ((!sleeps_in_wait(t) && !loops(t)) || t->stuck_logged)) return false;
+        if (t->process == p && ((!sleeps_in_wait(t) && !loop_known(t)) || said(t))) return false;
     return true;
 }
 
@@ -437,7 +449,7 @@ static void find(struct recorder *r, bool files, struct stuck_set *s) {
                             .waits = files ? calloc(count, sizeof *s->waits) : NULL};
     for (struct task *t = r->tasks; t; t = t->next) {
         struct candidate c = {.task = t, .kind = wait_of(r, t), .stuck = true};
-        if (files && c.kind == WAIT_OUTSIDE && !loops(t) && waits_for_files(r, t, &s->waits[waits])) {
+        if (files && c.kind == WAIT_OUTSIDE && !loop_known(t) && waits_for_files(r, t, &s->waits[waits])) {
             c.files = &s->waits[waits++];
             c.kind = wait_of_file(&c.files->all[0]);
             c.named = c.files->all[0].named;
@@ -446,7 +458,7 @@ static void find(struct recorder *r, bool files, struct stuck_set *s) {
         if (reach == REACH_ANYBODY) c.kind = WAIT_OUTSIDE;
         // A timer's signal interrupts it, runs a handler or ends it; a wait for a lock goes on behind a handler.
         if (t->process->timers && !waits_for_lock(r, t)) c.kind = WAIT_OUTSIDE;
-        c.shared = loops(t) ? t->loop->shared : reach == REACH_FAMILY || reach == REACH_NAMED;
+        c.shared = loop_known(t) ? t->loop->shared : reach == REACH_FAMILY || reach == REACH_NAMED;
         c.named |= reach == REACH_NAMED;
         if (c.kind != WAIT_OUTSIDE) s->all[s->count++] = c;
     }
@@ -469,22 +481,24 @@ static void set_free(struct stuck_set *s) {
 
 // Files are worth the walk when it has been quiet for a while, then ever more rarely, and for a loop.
 static bool look_at_files(const struct recorder *r, const struct task *t) {
-    if (r->fds_passed) return false;
-    return t ? loops(t) : r->idle_looks >= 4 && !(r->idle_looks & (r->idle_looks - 1));
+    if (r->waits->fds_passed) return false;
+    return t ? loop_known(t)
+             : r->waits->idle_looks >= 4 && !(r->waits->idle_looks & (r->waits->idle_looks - 1));
 }
 
 void stuck_check(struct recorder *r, struct task *t) {
     if (t && !whole_process_waits(r, t->process)) return;
-    bool due = stuck_due(r), files = due ? !r->fds_passed : look_at_files(r, t), waiting = files || due;
+    bool due = stuck_due(r), files = due ? !r->waits->fds_passed : look_at_files(r, t),
+         waiting = files || due;
     for (struct task *o = r->tasks; o && !waiting; o = o->next)
-        waiting = !o->stuck_logged && (loops(o) || sleeps_in_wait(o));
+        waiting = !said(o) && (loop_known(o) || sleeps_in_wait(o));
     if (!waiting) return;
     struct stuck_set s;
     bool proved;
     find(r, files, &s);
     const struct candidate *best = main_one(r, &s);
     if (best && certain_enough(r, &s, best, &proved)) {
-        if (!files && !r->fds_passed) { // now that it is said: who waits on a file of theirs?
+        if (!files && !r->waits->fds_passed) { // now that it is said: who waits on a file of theirs?
             set_free(&s);
             find(r, true, &s);
             best = main_one(r, &s);
@@ -500,7 +514,7 @@ void stuck_check(struct recorder *r, struct task *t) {
 bool stuck_possible(struct recorder *r) {
     struct stuck_set s;
     bool proved;
-    find(r, !r->fds_passed, &s);
+    find(r, !r->waits->fds_passed, &s);
     const struct candidate *best = main_one(r, &s);
     bool possible = best && certain_enough(r, &s, best, &proved);
     set_free(&s);

@@ -8,6 +8,7 @@
 #include "recorder/own_code.h"
 #include "recorder/signals.h"
 #include "recorder/step.h"
+#include "recorder/waits/state.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -18,6 +19,7 @@
 
 enum {
     FIRST_LOOK = 6,
+    FIRST_SPIN_LOOK = 12,
     MAX_LOOK = 1 << 16,
     LOOK_STEPS =
         40000, // single steps of one look, 20 us each: tcmalloc spins 1000 times before it sleeps again
@@ -104,6 +106,8 @@ struct loop *loop_of(struct task *t) {
     if (t->loop) return t->loop;
     t->loop = calloc(1, sizeof *t->loop);
     rf_assert(t->loop);
+    t->loop->kind = WAIT_OUTSIDE;
+    t->loop->busy_look = FIRST_SPIN_LOOK;
     return t->loop;
 }
 
@@ -145,7 +149,7 @@ void loop_anchor(struct task *t, long nr, const struct user_regs_struct *regs) {
 // ---- when to look
 
 bool loop_affordable(const struct recorder *r, bool sleeps) {
-    return r->looked_us * (sleeps ? 5 : 25) <= r->clock_us + 5000000;
+    return r->waits->looked_us * (sleeps ? 5 : 25) <= r->clock_us + 5000000;
 }
 
 // A thread that could end the wait moves: not worth a look.
@@ -273,11 +277,11 @@ bool loop_words(struct task *t) {
     return l->word_count && !outside && !written;
 }
 
-void loop_known(struct recorder *r, struct task *t, enum wait_kind kind, bool fixed) {
+void loop_learn(struct recorder *r, struct task *t, enum wait_kind kind, bool fixed) {
     struct loop *l = t->loop;
     l->kind = kind;
     l->fixed = fixed;
-    l->epoch = l->shared ? r->epoch : t->mm->epoch;
+    l->epoch = l->shared ? r->waits->epoch : t->mm->epoch;
 }
 
 static void log_look(struct recorder *r, struct task *t, const char *what, double left) {
@@ -329,7 +333,7 @@ static bool judge(struct recorder *r, struct task *t, struct loop *l, bool same_
     int enough = now->clock ? CLOCK_LOOKS : changes && l->anchor.nr != SYS_futex ? GOOD_LOOKS : 2;
     if (l->good_looks < enough) return false;
     if (now->clock && r->clock_us - l->good_since_us < CLOCK_US) return false;
-    loop_known(r, t,
+    loop_learn(r, t,
                l->anchor.nr < 0            ? WAIT_SPIN
                : l->anchor.nr == SYS_futex ? WAIT_TIMED
                                            : WAIT_YIELD,
@@ -369,7 +373,7 @@ bool loop_visit(struct recorder *r, struct task *t, const struct user_regs_struc
     l->strangers = 0;
     l->visits++;
     if (l->tracing) return iteration_ends(r, t, l, regs);
-    if (l->visits >= l->next_look && !t->stuck_logged && !t->signals &&
+    if (l->visits >= l->next_look && !l->stuck_logged && !t->signals &&
         loop_affordable(r, t->call.nr != SYS_sched_yield) && others_wait(r, t))
         look_begin(l, regs);
     return false;
@@ -377,7 +381,7 @@ bool loop_visit(struct recorder *r, struct task *t, const struct user_regs_struc
 
 bool loop_entry(struct recorder *r, struct task *t) {
     enum role role = role_of(t);
-    t->busy = 0;
+    if (t->loop) t->loop->busy = 0;
     if (role == ROLE_EFFECT || (t->loop && t->loop->anchor.nr < 0)) loop_forget(t);
     if (role == ROLE_CLOCK && t->loop && t->loop->tracing) t->loop->looks->now.clock = true;
     if (role != ROLE_WAIT) return false;
@@ -387,6 +391,10 @@ bool loop_entry(struct recorder *r, struct task *t) {
         return loop_visit(r, t, &t->call.regs);
     if (!l->anchor.pc || ++l->strangers > STRANGERS) loop_anchor(t, t->call.nr, &t->call.regs);
     return false;
+}
+
+bool loop_known(const struct task *t) {
+    return t->loop && t->loop->kind != WAIT_OUTSIDE;
 }
 
 bool loop_waits(const struct task *t) {
@@ -411,9 +419,9 @@ bool loop_disturbed(struct task *t) {
 // Nobody else has run who could have ended the loop and let t do something else that nobody has seen yet.
 bool loop_current(struct recorder *r, struct task *t) {
     struct loop *l = t->loop;
-    if (l->epoch == (l->shared ? r->epoch : t->mm->epoch)) return true;
+    if (l->epoch == (l->shared ? r->waits->epoch : t->mm->epoch)) return true;
     l->next_look = l->visits + 1;
-    t->busy = t->busy_look;
+    l->busy = l->busy_look;
     return false;
 }
 
@@ -430,7 +438,7 @@ bool loop_run(struct recorder *r, struct task *t) {
         }
         if (!own_instruction(t->mm, regs.rip)) iteration_step(t, &regs, &l->looks->iteration);
         stepped = step(r, t, &regs);
-        r->looked_us += 25;
+        r->waits->looked_us += 25;
     }
     end_stepping(t);
     return true;

@@ -7,7 +7,13 @@
 #include "recorder/state.h"
 #include "recorder/waits/iteration.h"
 
+// What is known of the waits of a task (task.loop).
 struct loop {
+    bool stuck_logged;        // it has been told of
+    unsigned busy, busy_look; // ticks or slices without a syscall; how many until spin_look
+    unsigned spin_looks;
+    bool came_round; // the call that it is in ends an iteration, and its loop is known to be one
+
     // What is known: kind WAIT_OUTSIDE: nothing; else WAIT_TIMED, WAIT_YIELD or WAIT_SPIN.
     enum wait_kind kind;
     bool fixed;  // registers and memory came back exactly: proof that it goes on so
@@ -39,6 +45,8 @@ struct loop {
 bool loop_entry(struct recorder *r, struct task *t);
 // ... has returned.
 void loop_exit(struct task *t, int64_t ret);
+// t is in a loop that is known to be one.
+bool loop_known(const struct task *t);
 // t has come back to the same wait, and has done nothing else since.
 bool loop_waits(const struct task *t);
 // Runs t to its next landmark one instruction at a time when its loop is being looked at; false: it is not.
@@ -59,7 +67,8 @@ void loop_anchor(struct task *t, long nr, const struct user_regs_struct *regs);
 bool loop_visit(struct recorder *r, struct task *t, const struct user_regs_struct *regs);
 // The words of the last iteration; false: it waits for nothing, or for something outside.
 bool loop_words(struct task *t);
-void loop_known(struct recorder *r, struct task *t, enum wait_kind kind, bool fixed);
+// What was found out about the loop of t.
+void loop_learn(struct recorder *r, struct task *t, enum wait_kind kind, bool fixed);
 // Whether looking does not take too much of the recording's time: a 25th, a fifth for a task that `sleeps` in its loop and
 // so is in no hurry.
 bool loop_affordable(const struct recorder *r, bool sleeps);

@@ -1,4 +1,5 @@
 // The schedule file's parser and writer, and the random choices of PCT.
+#include "core/random.h"
 #include "recorder/plan/schedule.h"
 
 #include <setjmp.h>

@@ -1,0 +1,115 @@
+#include "recorder/waits/waits.h"
+#include "recorder/hooks.h"
+#include "recorder/waits/file_waits.h"
+#include "recorder/waits/spin_loop.h"
+#include "recorder/waits/state.h"
+#include "recorder/waits/stuck.h"
+#include "recorder/waits/wait_loop.h"
+
+#include <stdlib.h>
+#include <sys/syscall.h>
+
+static void poll(struct recorder *r) {
+    r->waits->rounds++;
+    if (stuck_due(r)) stuck_check(r, NULL);
+}
+
+static bool due(const struct recorder *r) {
+    return r->waits->stuck_since_us;
+}
+
+static bool tick(struct recorder *r, struct task *t) {
+    struct loop *l = loop_of(t);
+    return ++l->busy >= l->busy_look && !l->stuck_logged && spin_affordable(r, t);
+}
+
+static bool idle(struct recorder *r) {
+    r->waits->idle_looks++;
+    stuck_check(r, NULL);
+    return r->stop_all || r->failed;
+}
+
+static void resume_task(struct recorder *r, struct task *t) {
+    struct waits *w = r->waits;
+    w->idle_looks = 0;
+    // A look at its loop may take a second: not before what is stuck is told of.
+    if (t->loop && w->stuck_since_us) t->loop->busy = 0;
+    if (loop_known(t)) return;
+    t->mm->epoch++;
+    w->epoch++;
+}
+
+static bool walk(struct recorder *r, struct task *t) {
+    return spin_look(r, t) || loop_run(r, t);
+}
+
+static void landmark(struct recorder *r, struct task *t) {
+    struct loop *l = loop_of(t);
+    l->busy++;
+    if (l->kind == WAIT_SPIN) stuck_check(r, t);
+}
+
+static void disturbed(struct recorder *r, struct task *t) {
+    (void)r;
+    loop_forget(t);
+}
+
+static void call_begins(struct recorder *r, struct task *t) {
+    bool known = loop_entry(r, t);
+    if (t->loop) t->loop->came_round = known;
+}
+
+static void call_waits(struct recorder *r, struct task *t) {
+    if (t->loop && t->loop->came_round) stuck_check(r, t);
+}
+
+static void asleep(struct recorder *r, struct task *t) {
+    if (t->call.nr == SYS_futex) stuck_check(r, t);
+}
+
+static void returned(struct recorder *r, struct task *t, int64_t ret) {
+    if (ret >= 0) files_call(r, t, ret);
+    loop_exit(t, ret);
+}
+
+static void exec(struct recorder *r, struct task *t) {
+    (void)r;
+    loop_free(t);
+}
+
+static void ended(struct recorder *r, struct task *t, int status) {
+    (void)r;
+    (void)status;
+    loop_free(t);
+}
+
+static const struct recorder_hooks waits_hooks = {
+    .poll = poll,
+    .due = due,
+    .tick = tick,
+    .idle = idle,
+    .resume = resume_task,
+    .walk = walk,
+    .interrupted = spin_look,
+    .landmark = landmark,
+    .disturbed = disturbed,
+    .call_begins = call_begins,
+    .call_waits = call_waits,
+    .asleep = asleep,
+    .returned = returned,
+    .exec = exec,
+    .ended = ended,
+};
+
+void waits_begin(struct recorder *r) {
+    r->waits = calloc(1, sizeof *r->waits);
+    rf_assert(r->waits);
+    hooks_add(r, &waits_hooks);
+}
+
+void waits_free(struct recorder *r) {
+    files_release(r);
+    free(r->waits->go);
+    free(r->waits);
+    r->waits = NULL;
+}
