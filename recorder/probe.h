@@ -4,8 +4,7 @@
 
 #include <stdbool.h>
 
-// One kernel or CPU feature that refork uses: name, whether it is there, what is lost
-// without it and what to do.
+// One kernel or CPU feature that refork uses.
 struct feature {
     const char *name;
     bool available, required;
@@ -13,6 +12,7 @@ struct feature {
     const char *lost;   // what is lost without it
     const char *remedy; // what to do about it; NULL: nothing
 };
+
 // Probes this machine (forks short-lived children); returns the number filled in.
 int probe_features(struct feature *out, int max);
 
