@@ -84,6 +84,7 @@ static void next_stop(struct recorder *r, struct stop *s) {
 // ---- what is done about it
 
 static void idle(struct recorder *r) {
+    if (r->stop_all) return;
     struct rf_error err;
     if (r->clock_us - r->last_flush_us > IDLE_FLUSH_US) {
         r->last_flush_us = r->clock_us;

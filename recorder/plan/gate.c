@@ -62,6 +62,7 @@ struct gate {
     uint64_t landing_lock; // what it takes there
     bool in_function;      // the forking task is held at fork()'s first instruction
     bool site_found, alone;
+    bool ends;     // the recording does
     uint64_t word; // the plan's lock word
     uint64_t since_event, since_us;
     int child; // process
@@ -136,6 +137,7 @@ static void decide(struct recorder *r, enum gate_verdict verdict, const char *fo
     switch_everywhere(r, BREAK_FORK | BREAK_ACQUIRE | BREAK_RETURN, false);
     note(r, NULL, "%s: %s", names[verdict], g->out->reason);
     g->out->decided = events(r);
+    if (r->options->gate_only && !g->ends && !r->stop_all) r->result->gate_done = r->stop_all = true;
 }
 
 bool gate_wants_sites(const struct recorder *r) {
@@ -591,7 +593,6 @@ static bool gate_due(const struct recorder *r) {
 
 static void gate_poll(struct recorder *r) {
     struct gate *g = r->gate;
-    if (g->state == DONE && r->options->gate_only) r->result->gate_done = r->stop_all = true;
     if (g->state == OPEN || g->state >= WATCH) return;
     if (g->state == PARKED) look_at_forker(r);
     if (g->state >= WATCH) return;
@@ -708,6 +709,7 @@ static void gate_ended(struct recorder *r, struct task *t, int status) {
 
 static void gate_end(struct recorder *r) {
     struct gate *g = r->gate;
+    g->ends = true;
     switch (g->state) {
     case DONE:
         return;

@@ -102,12 +102,17 @@ static const struct made_file *find_made(const struct recorder *r, enum file_kin
     return NULL;
 }
 
-// Has nobody used the object yet, and is it not older than the recording? (The kernel's times are in seconds.)
-static bool is_new(const struct recorder *r, long call, int id) {
-    time_t recording = time(NULL) - (time_t)((r->clock_us - r->start_us) / 1000000) - 1;
+// Has the call, which asked for an object with a key, made it? Nobody has used it yet, and it is not older than the recording.
+// (The kernel's times are in seconds.)
+static bool is_new(const struct recorder *r, const struct task *t, int id) {
+    const struct call *c = &t->call;
+    uint64_t flags = c->nr == SYS_semget ? c->args[2] : c->args[1];
+    time_t recording = time(NULL) - (time_t)(r->clock_us / 1000000) - 1;
     struct semid_ds set;
     struct msqid_ds queue;
-    if (call == SYS_semget)
+    if (!(flags & IPC_CREAT)) return false;
+    if (flags & IPC_EXCL) return true;
+    if (c->nr == SYS_semget)
         return !semctl(id, 0, IPC_STAT, &set) && !set.sem_otime && set.sem_ctime >= recording;
     return !msgctl(id, IPC_STAT, &queue) && !queue.msg_stime && !queue.msg_rtime &&
            queue.msg_ctime >= recording;
@@ -115,7 +120,7 @@ static bool is_new(const struct recorder *r, long call, int id) {
 
 // `peer` 1: it has a key, so that anybody who knows it could use it.
 static void made_sysv(struct recorder *r, const struct task *t, int key, uint32_t id) {
-    if (key == IPC_PRIVATE || is_new(r, t->call.nr, (int)id))
+    if (key == IPC_PRIVATE || is_new(r, t, (int)id))
         remember_made(r, FILE_SYSV, (uint64_t)t->call.nr << 32 | id, key != IPC_PRIVATE);
 }
 
