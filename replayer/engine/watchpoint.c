@@ -16,6 +16,8 @@
 #include <sys/user.h>
 #include <unistd.h>
 
+enum { IN_VAIN_MAX = 256 };
+
 static uint64_t read_value(struct replay *r, struct space *s) {
     uint64_t value = 0;
     if (r->watch.shared)
@@ -71,9 +73,23 @@ void watch_arm(struct replay *r, struct space *s) {
     if (count && !r->watch.shared) r->watch.value = read_value(r, s);
 }
 
+// A task that tries a lock in vain may do so a million times in a slice, and a hit costs 20 us. Nobody else runs in that
+// slice, so the lock does not become free in it: the rest of it is not watched, and its outcome is looked at before
+// the next one.
+static void mute(struct replay *r, struct space *s) {
+    if (r->watch.all || ++r->watch.in_vain < IN_VAIN_MAX) return;
+    r->watch.muted = true;
+    r->watch.muted_at = r->position;
+    arm_places(r, s, (const uint64_t[WATCH_PLACES]){0}, 0);
+}
+
 static void report(struct replay *r, struct vtask *v, bool kernel) {
     uint64_t now = read_value(r, v->space);
-    if (now == r->watch.value && !r->watch.all) return; // a failed cmpxchg, or the same value again
+    if (now == r->watch.value && !r->watch.all) { // a failed cmpxchg, or the same value again
+        if (!kernel) mute(r, v->space);
+        return;
+    }
+    r->watch.in_vain = 0;
     struct watch_hit hit = {.tid = v->pub.tid,
                             .pid = v->pub.pid,
                             .next_event = r->position + 1,
@@ -85,9 +101,36 @@ static void report(struct replay *r, struct vtask *v, bool kernel) {
     if (r->watch.hit) r->watch.hit(r->watch.context, r, &hit);
 }
 
+// Of a slice that was not watched to its end: the event that it ended with is the last one.
+static void report_late(struct replay *r) {
+    struct space *s = space_by_id(r, r->watch.space); // NULL of shared memory, where it is not needed
+    struct vtask *wrote = r->have_event ? vtask_find(r, r->event.tid) : NULL;
+    if (!wrote || (!s && !r->watch.shared)) return;
+    uint64_t now = read_value(r, s);
+    if (now == r->watch.value) return;
+    struct watch_hit hit = {.tid = wrote->pub.tid,
+                            .pid = wrote->pub.pid,
+                            .next_event = r->position,
+                            .old_value = r->watch.value,
+                            .new_value = now,
+                            .regs = &wrote->pub.regs};
+    r->watch.value = now;
+    if (r->watch.hit) r->watch.hit(r->watch.context, r, &hit);
+}
+
 void watch_before_run(struct replay *r, struct vtask *v) {
     uint64_t at[WATCH_PLACES] = {0};
     struct space *s = v->space;
+    if (r->watch.muted && r->watch.muted_at == r->position) return;
+    if (r->watch.muted) {
+        uint64_t before = r->watch.value;
+        r->watch.muted = false;
+        r->watch.in_vain = 0;
+        for (size_t i = 0; i < r->space_count; i++)
+            watch_arm(r, r->spaces[i]);
+        r->watch.value = before;
+        report_late(r);
+    }
     if (!r->watch.shared) return;
     // What no instruction wrote: a write to the file, a robust mutex whose owner has ended.
     if (read_value(r, s) != r->watch.value) report(r, v, true);

@@ -35,7 +35,10 @@ struct watch {
     uint64_t value;
     watch_callback hit;
     void *context;
-    bool all; // writes that change nothing as well
+    bool all;           // writes that change nothing as well
+    unsigned in_vain;   // writes that changed nothing, one after the other
+    bool muted;         // there were too many of them in the slice that ends behind this event:
+    uint64_t muted_at;
 };
 
 // For the engine: sets or clears the debug registers of a space that has come into being.

@@ -10,6 +10,7 @@
 #include "replayer/verdict/origin.h"
 #include "replayer/verdict/other_process.h"
 #include "replayer/verdict/text.h"
+#include "replayer/verdict/tried_lock.h"
 #include "replayer/verdict/vanished.h"
 #include "replayer/verdict/wait_pool.h"
 #include "replayer/verdict/waker.h"
@@ -110,6 +111,7 @@ static int look_at_waiter(struct analysis *a, const struct stuck *s, struct wait
     if (polled) {
         const struct polled_word *word = telling_word(s, &view, task->regs.rsp);
         lock_recognise_polled(stack->frames, stack->count, word->address, word->value, word->size, &w->ref);
+        if (tried_lock_resolve(a, w, err) < 0) return -1;
     } else {
         uint64_t args[6];
         memcpy(args, task->args, sizeof args);

@@ -1,0 +1,182 @@
+// A trylock leaves nothing behind when it fails, and the words that it looks at (a mutex' kind, a rwlock's readers) are not
+// told from others that the loop reads. So the last turns of the loop are executed once more, with breakpoints on the
+// functions that try locks, and on those that give them back: what is tried, is held, and was not given back by the loop
+// itself is the lock.
+#include "replayer/verdict/tried_lock.h"
+
+#include "replayer/engine/breakpoints.h"
+#include "replayer/stepping.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    TURN_LANDMARKS = 24, // of the task: some turns of a loop with calls
+    SPIN_LANDMARKS = 2,  // between those of a spin are thousands of turns
+    EVENTS_MAX = 4000, // of all tasks
+    TRIES_MAX = 32,    // different locks
+    ENOUGH = 64,       // calls for one lock in a slice: a slice may have millions
+    STREAM_LOCK = 136, // offset of _lock in struct _IO_FILE (glibc's libio/bits/types/struct_FILE.h)
+    OWNER_OFFSET = 8,  // of __owner in pthread_mutex_t
+};
+
+static const struct try_function {
+    const char *name; // without leading underscores
+    const char *kind; // NULL: it gives back
+    enum lock_rule rule;
+    enum lock_wants wants;
+    bool owner;
+    unsigned char indirect; // the argument's word at this offset is the lock's address; 0: the argument is
+} functions[] = {
+    {"pthread_mutex_trylock", "pthread_mutex", RULE_WORD, WANTS_LOCK, true, 0},
+    {"mtx_trylock", "pthread_mutex", RULE_WORD, WANTS_LOCK, true, 0},
+    {"pthread_rwlock_tryrdlock", "pthread_rwlock", RULE_RWLOCK, WANTS_LOCK, false, 0},
+    {"pthread_rwlock_trywrlock", "pthread_rwlock", RULE_RWLOCK, WANTS_LOCK, false, 0},
+    {"pthread_spin_trylock", "pthread_spinlock", RULE_SPIN, WANTS_LOCK, false, 0},
+    {"sem_trywait", "sem", RULE_SEMAPHORE, WANTS_POST, false, 0},
+    {"ftrylockfile", "FILE lock", RULE_WORD, WANTS_LOCK, false, STREAM_LOCK},
+    {"IO_ftrylockfile", "FILE lock", RULE_WORD, WANTS_LOCK, false, STREAM_LOCK},
+    {"g_mutex_trylock", "GMutex", RULE_WORD, WANTS_LOCK, false, 0},
+    {"pthread_mutex_unlock", NULL, RULE_NONE, WANTS_LOCK, false, 0},
+    {"mtx_unlock", NULL, RULE_NONE, WANTS_LOCK, false, 0},
+    {"pthread_rwlock_unlock", NULL, RULE_NONE, WANTS_LOCK, false, 0},
+    {"pthread_spin_unlock", NULL, RULE_NONE, WANTS_LOCK, false, 0},
+    {"sem_post", NULL, RULE_NONE, WANTS_LOCK, false, 0},
+    {"funlockfile", NULL, RULE_NONE, WANTS_LOCK, false, STREAM_LOCK},
+    {"IO_funlockfile", NULL, RULE_NONE, WANTS_LOCK, false, STREAM_LOCK},
+    {"g_mutex_unlock", NULL, RULE_NONE, WANTS_LOCK, false, 0},
+};
+enum { FUNCTIONS = sizeof functions / sizeof *functions };
+
+struct search {
+    struct timeline *timeline;
+    int tid;
+    struct tried {
+        uint64_t address;
+        const struct try_function *by; // NULL: it was only given back
+        bool given_back;
+        unsigned calls; // in the slice of `event`
+        uint64_t event;
+    } all[TRIES_MAX];
+    size_t count;
+    // of the module that is being looked at:
+    struct replay *replay;
+    uint32_t space;
+    uint64_t bias, start, end;
+};
+
+static void visit(void *context, uint64_t vaddr, const char *name) {
+    struct search *s = context;
+    uint64_t at = vaddr + s->bias;
+    if (at < s->start || at >= s->end) return;
+    name = stack_plain_name(name);
+    for (size_t i = 0; i < FUNCTIONS; i++)
+        if (!strcmp(name, functions[i].name)) replay_break_add(s->replay, s->space, at, 0, i);
+}
+
+static void mapped(void *context, struct replay *r, const struct break_mapping *m) {
+    struct search *s = context;
+    struct view view;
+    struct rf_error ignored;
+    if (!m->map.blob || replay_view(r, m->tid, &view, &ignored) < 0) return;
+    s->replay = r;
+    s->space = m->space;
+    s->start = m->map.start;
+    s->end = m->map.end;
+    timeline_foreign(s->timeline, true);
+    symbols_functions(timeline_symbols(s->timeline), &view, m->map.start, visit, s, &s->bias);
+    timeline_foreign(s->timeline, false);
+}
+
+static struct tried *tried_at(struct search *s, uint64_t address) {
+    for (size_t i = 0; i < s->count; i++)
+        if (s->all[i].address == address) return &s->all[i];
+    if (s->count == TRIES_MAX) return NULL;
+    s->all[s->count] = (struct tried){.address = address};
+    return &s->all[s->count++];
+}
+
+static enum break_action on_hit(void *context, struct replay *r, struct break_hit *hit) {
+    struct search *s = context;
+    uint64_t address = hit->regs->rdi;
+    if (hit->tid != s->tid || hit->tag >= FUNCTIONS) {
+        replay_break_mute(r, hit->space, hit->address);
+        return BREAK_EXECUTE;
+    }
+    const struct try_function *f = &functions[hit->tag];
+    if (f->indirect &&
+        !replay_space_read(r, hit->space, address + f->indirect, &address, sizeof address))
+        return BREAK_EXECUTE;
+    struct tried *t = tried_at(s, address);
+    if (!t) return BREAK_EXECUTE;
+    if (f->kind) t->by = f;
+    t->given_back |= !f->kind;
+    if (t->event != hit->next_event) t->calls = 0;
+    t->event = hit->next_event;
+    if (++t->calls > ENOUGH) replay_break_mute(r, hit->space, hit->address);
+    return BREAK_EXECUTE;
+}
+
+// Is it held, and by another one, where the task is stuck?
+static bool is_held(struct analysis *a, const struct waiter *w, const struct tried *t) {
+    struct view view;
+    struct rf_error ignored;
+    uint32_t word = 0, owner = 0;
+    int tid = a->history.lives[w->life].tid;
+    if (replay_view(timeline_replay(a->timeline), tid, &view, &ignored) < 0 ||
+        !view.read(view.context, t->address, &word, sizeof word) || !lock_is_held(t->by->rule, word))
+        return false;
+    return !t->by->owner ||
+           !view.read(view.context, t->address + OWNER_OFFSET, &owner, sizeof owner) || (int)owner != tid;
+}
+
+static void take(struct waiter *w, const struct tried *t) {
+    const struct lock_ref was = w->ref;
+    w->ref = (struct lock_ref){.polled = true,
+                               .rule = t->by->rule,
+                               .kind = t->by->kind,
+                               .function = t->by->name,
+                               .wants = t->by->wants,
+                               .owner = t->by->owner,
+                               .in_fork = was.in_fork,
+                               .in_libc = t->by->indirect != 0,
+                               .size = 4,
+                               .base = t->address,
+                               .word = t->address};
+}
+
+int tried_lock_resolve(struct analysis *a, struct waiter *w, struct rf_error *err) {
+    struct search *s = calloc(1, sizeof *s);
+    rf_assert(s);
+    s->timeline = a->timeline;
+    s->tid = a->history.lives[w->life].tid;
+    struct replay *r = timeline_replay(a->timeline);
+    const struct break_client client = {.mapped = mapped, .hit = on_hit, .context = s};
+    struct event e;
+    uint64_t from = w->stuck->event, begin = a->history.lives[w->life].birth;
+    int landmarks = w->stuck->wait == WAIT_SPIN ? SPIN_LANDMARKS : TURN_LANDMARKS;
+    for (int i = 0; i < landmarks; i++) {
+        uint64_t before = stepping_landmark(a->timeline, s->tid, from, EVENTS_MAX, &e);
+        if (!before || before <= begin) break;
+        from = before;
+    }
+    struct rf_error why, ignored;
+    int failed = timeline_seek(a->timeline, from, &why) < 0 || replay_breaks(r, &client, &why) < 0 ||
+                 timeline_seek(a->timeline, w->stuck->event, &why) < 0;
+    replay_breaks(r, NULL, &ignored);
+    if (failed) timeline_reset(a->timeline, &ignored);
+    // (A program that reads its own code sees the breakpoints: then it stays unknown.)
+    if ((failed && why.status != RF_DIVERGED) || timeline_seek(a->timeline, w->stuck->event, err) < 0) {
+        if (failed && why.status != RF_DIVERGED) *err = why;
+        free(s);
+        return -1;
+    }
+    for (size_t i = 0; i < s->count && !failed; i++) {
+        const struct tried *t = &s->all[i];
+        if (!t->by || t->given_back || t->address % 4 || !is_held(a, w, t)) continue;
+        take(w, t);
+        break;
+    }
+    free(s);
+    return 0;
+}
