@@ -133,9 +133,10 @@ static void make_cycle(struct diagnosis *d, struct party *p, struct wait *in) {
         more += explain(p, w);
     }
     text_advice(f,
-                from->ref.in_fork ? ADVICE_ATFORK
-                : f->edge_count   ? ADVICE_CYCLE
-                                  : ADVICE_SELF,
+                from->ref.in_fork && !f->edge_count ? ADVICE_ATFORK_SELF
+                : from->ref.in_fork                 ? ADVICE_ATFORK
+                : f->edge_count                     ? ADVICE_CYCLE
+                                                    : ADVICE_SELF,
                 &from->ref, more);
 }
 

@@ -35,9 +35,9 @@ struct watch {
     uint64_t value;
     watch_callback hit;
     void *context;
-    bool all;           // writes that change nothing as well
-    unsigned in_vain;   // writes that changed nothing, one after the other
-    bool muted;         // there were too many of them in the slice that ends behind this event:
+    bool all;         // writes that change nothing as well
+    unsigned in_vain; // writes that changed nothing, one after the other
+    bool muted;       // there were too many of them in the slice that ends behind this event:
     uint64_t muted_at;
 };
 

@@ -36,6 +36,8 @@ struct waiter {
     bool explained;    // a finding says why
     int other;         // a stuck process that could end the wait; 0: none
     int mark;          // of the search for cycles
+    int joins;         // the thread whose end it waits for; 0: none
+    bool ended_wakers; // `wakers` are threads of its own process that have ended
 };
 
 struct analysis {

@@ -365,6 +365,72 @@ int dead_wakers_find(struct analysis *a, struct waiter *w, struct rf_error *err)
     return failed;
 }
 
+struct last_change {
+    int but;
+    size_t changes;
+    struct word_change last; // tid 0: none
+};
+
+static bool on_last_change(void *context, const struct word_change *c) {
+    struct last_change *l = context;
+    if (++l->changes > CHANGES_MAX) return false;
+    if (c->tid != l->but && !c->by_kernel) l->last = *c;
+    return true;
+}
+
+static int find_last_change(struct analysis *a, const struct waiter *w, const struct lock_ref *word,
+                            struct last_change *out, struct rf_error *err) {
+    const struct history *h = &a->history;
+    const struct life *l = &h->lives[w->life];
+    *out = (struct last_change){.but = l->tid};
+    return holder_word_changes(a->timeline, h, l->space, word, h->spaces[l->space].begin, w->stuck->event,
+                               on_last_change, out, err);
+}
+
+// Of the words that a loop looks at, the one that others change.
+static int choose_word(struct analysis *a, struct waiter *w, struct last_change *found,
+                       struct rf_error *err) {
+    const struct stuck *s = w->stuck;
+    const struct lock_ref before = w->ref;
+    int tid = a->history.lives[w->life].tid;
+    for (size_t i = 0; i < s->word_count && !found->last.tid; i++) {
+        const struct polled_word *p = &s->words[i];
+        if (p->address == before.base) continue;
+        lock_recognise_polled(w->waiting.stack.frames, w->waiting.stack.count, p->address, p->value, p->size,
+                              &w->ref);
+        w->ref.in_fork = before.in_fork;
+        if (find_last_change(a, w, &w->ref, found, err) < 0) return -1;
+    }
+    if (!found->last.tid) {
+        w->ref = before;
+        return 0;
+    }
+    if (timeline_seek(a->timeline, s->event, err) < 0) return -1;
+    text_lock(a->timeline, &a->history, tid, &w->ref, &w->lock);
+    return 0;
+}
+
+int dead_threads_find(struct analysis *a, struct waiter *w, struct rf_error *err) {
+    const struct history *h = &a->history;
+    const struct life *l = &h->lives[w->life];
+    struct last_change found;
+    bool value = w->ref.wants == WANTS_VALUE || w->ref.wants == WANTS_POST;
+    if (w->shared || !value || !w->ref.word || w->ref.word % 4) return 0;
+    if (find_last_change(a, w, &w->ref, &found, err) < 0) return -1;
+    if (!found.last.tid && w->ref.polled && choose_word(a, w, &found, err) < 0) return -1;
+    if (!found.last.tid || found.changes > CHANGES_MAX) return 0;
+    size_t life = history_life(h, found.last.tid, found.last.event - 1);
+    if (life == NONE || h->lives[life].space != l->space || life_at(&h->lives[life], w->stuck->event))
+        return 0;
+    struct finding_party party = {.point = {found.last.event, l->pid, found.last.tid, {0}}};
+    const struct holder who = {.event = found.last.event, .ordinal = found.last.ordinal, .space = l->space};
+    if (holder_stack(a->timeline, h, &w->ref, &who, &party.point.stack, NULL, err) < 0) return -1;
+    case_task(a, life, &party.point.stack, &party.task);
+    case_party(&w->wakers, &w->waker_count, &party.task, &party.point, "changed it last");
+    w->ended_wakers = true;
+    return 0;
+}
+
 // ---- findings
 
 // Who sent it: the last one that it fits.

@@ -16,6 +16,10 @@ int dead_look_at_sysv(struct analysis *a, struct waiter *w, struct rf_error *err
 // the timeline. 0 or -1.
 int dead_wakers_find(struct analysis *a, struct waiter *w, struct rf_error *err);
 
+// Nobody holds what w waits for in its own memory, and no vanished thread is missed: fills w->wakers (and ended_wakers) with
+// the thread of the process that changed it last, if that has ended. Moves the timeline. 0 or -1.
+int dead_threads_find(struct analysis *a, struct waiter *w, struct rf_error *err);
+
 // How process `pid`, or else its thread `tid`, ended in the events (from, until]; event 0: it did not. Moves the timeline.
 struct finding_end dead_end(struct analysis *a, int pid, int tid, uint64_t from, uint64_t until);
 

@@ -126,6 +126,8 @@ static int look_at_waiter(struct analysis *a, const struct stuck *s, struct wait
             lock_recognise(stack->frames, stack->count, args, &view, task->regs.rsp, &w->ref);
         if (!timed && wait_pool_resolve(a, w, err) < 0) return -1;
     }
+    if (!polled && w->ref.wants == WANTS_JOIN)
+        w->joins = (int)task->args[2]; // the kernel clears the thread's TID
     text_lock(a->timeline, &a->history, l->tid, &w->ref, &w->lock);
     w->shared = history_shared(&a->history, l->space, w->ref.base, s->event);
     struct replay *r = timeline_replay(a->timeline);
@@ -254,13 +256,39 @@ static int look_at_fork(struct analysis *a, struct waiter *w, struct rf_error *e
     return 0;
 }
 
+// A loop may read other things as well. Of its words the one that somebody took is the lock.
+static int look_at_other_words(struct analysis *a, struct waiter *w, struct rf_error *err) {
+    const struct stuck *s = w->stuck;
+    const struct waiter before = *w;
+    bool bare = w->ref.polled && (w->ref.bare || w->ref.rule == RULE_NONE);
+    for (size_t i = 0; bare && s->word_count > 1 && i < s->word_count && !w->who.tid; i++) {
+        const struct polled_word *word = &s->words[i];
+        int tid = a->history.lives[w->life].tid;
+        if (word->address == before.ref.base) continue;
+        lock_recognise_polled(w->waiting.stack.frames, w->waiting.stack.count, word->address, word->value,
+                              word->size, &w->ref);
+        w->ref.in_fork = before.ref.in_fork;
+        w->shared = history_shared(&a->history, a->history.lives[w->life].space, w->ref.base, s->event);
+        if (w->ref.rule == RULE_NONE || w->shared) continue;
+        if (look_at_holder(a, w, err) < 0) return -1;
+        if (!w->who.tid || !w->who.fork) continue;
+        if (timeline_seek(a->timeline, s->event, err) < 0) return -1;
+        text_lock(a->timeline, &a->history, tid, &w->ref, &w->lock);
+        return 0;
+    }
+    if (w->who.tid && w->ref.base != before.ref.base) free(w->acquired.stack.frames);
+    if (w->ref.base != before.ref.base) *w = before;
+    return 0;
+}
+
 static int look_at_holders(struct analysis *a, struct rf_error *err) {
     for (size_t i = 0; i < a->waiter_count; i++) {
         struct waiter *w = &a->waiters[i];
         if (timeline_report(a->timeline, i, a->waiter_count, err) < 0) return -1;
         if (!w->futex || w->first != w) continue;
-        if (w->ref.rule != RULE_NONE &&
-            (look_at_holder(a, w, err) < 0 || look_at_others(a, w, err) < 0 || look_at_fork(a, w, err) < 0))
+        if (w->ref.rule != RULE_NONE && look_at_holder(a, w, err) < 0) return -1;
+        if (look_at_other_words(a, w, err) < 0) return -1;
+        if (w->ref.rule != RULE_NONE && (look_at_others(a, w, err) < 0 || look_at_fork(a, w, err) < 0))
             return -1;
         if (origin_initialised(a, w, err) < 0) return -1;
         // Who waits for a semaphore that it took itself waits for somebody else's post: no cycle.
@@ -269,8 +297,9 @@ static int look_at_holders(struct analysis *a, struct rf_error *err) {
             w->posts = true;
         else if (w->ref.wants == WANTS_POST && w->who.tid && !w->shared && wakers_posts(a, w, err) < 0)
             return -1;
-        if ((!w->who.tid || w->posts) && (wakers_find(a, w, err) < 0 || dead_wakers_find(a, w, err) < 0))
-            return -1;
+        if (w->who.tid && !w->posts) continue;
+        if (wakers_find(a, w, err) < 0 || dead_wakers_find(a, w, err) < 0) return -1;
+        if (!w->waker_count && dead_threads_find(a, w, err) < 0) return -1;
     }
     return 0;
 }

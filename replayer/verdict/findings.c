@@ -44,7 +44,9 @@ static void make_orphan(struct analysis *a, struct waiter *w) {
 // ---- nobody holds anything
 
 static void make_waker(struct analysis *a, struct waiter *w) {
-    if (!w->waker_count || w->explained || w->shared || case_is_explained(a, w->task.pid, w)) return;
+    if (!w->waker_count || w->ended_wakers || w->explained || w->shared ||
+        case_is_explained(a, w->task.pid, w))
+        return;
     enum finding_kind kind = w->child_handler ? FINDING_ATFORK_CHILD
                              : w->ref.polled  ? FINDING_ORPHANED_SPIN
                                               : FINDING_VANISHED_WAKER;
@@ -116,7 +118,9 @@ static void make_cycle(struct analysis *a, struct waiter *in) {
     if (!f->edge_count && from->ref.bare) f->confidence = CONFIDENCE_LIKELY;
     const struct space_life *space = &a->history.spaces[a->history.lives[from->life].space];
     if (!atfork) text_reason_cycle(f, space->parent == NONE ? 0 : space->pid);
-    enum advice which = atfork ? ADVICE_ATFORK : f->edge_count ? ADVICE_CYCLE : ADVICE_SELF;
+    enum advice which = atfork          ? f->edge_count ? ADVICE_ATFORK : ADVICE_ATFORK_SELF
+                        : f->edge_count ? ADVICE_CYCLE
+                                        : ADVICE_SELF;
     text_advice(f, which, &from->ref, more);
 }
 
@@ -137,6 +141,18 @@ static void make_cycles(struct analysis *a) {
 
 // A process with a finding needs no more: its other threads wait for what hangs, or idle. Of one without, the
 // wait that says most: for a lock whose holder is known, else the one that the recorder named.
+static bool joins_a_waiter(const struct analysis *a, const struct waiter *w) {
+    for (size_t i = 0; w->joins && i < a->waiter_count; i++)
+        if (a->waiters[i].task.tid == w->joins && a->waiters[i].task.pid == w->task.pid) return true;
+    return false;
+}
+
+static void tell_joiners(const struct analysis *a, struct finding *f) {
+    for (size_t i = 0; i < a->waiter_count; i++)
+        if (a->waiters[i].joins == f->waiter.tid && a->waiters[i].task.pid == f->waiter.pid)
+            text_reason_joined(f, &a->waiters[i].task);
+}
+
 static void make_unknown(struct analysis *a) {
     for (size_t i = 0; i < a->waiter_count; i++) {
         int pid = a->waiters[i].task.pid;
@@ -145,6 +161,12 @@ static void make_unknown(struct analysis *a) {
         for (size_t k = 0; k < a->waiter_count; k++) {
             struct waiter *w = &a->waiters[k];
             if (w->task.pid != pid) continue;
+            // Who waits for the end of a thread that hangs itself is not where it began.
+            bool follows = joins_a_waiter(a, w), best_follows = joins_a_waiter(a, best);
+            if (follows != best_follows) {
+                if (best_follows) best = w;
+                continue;
+            }
             bool known = w->first->who.tid, best_known = best->first->who.tid;
             if (known != best_known ? known : w->stuck->main && !best->stuck->main) best = w;
         }
@@ -167,6 +189,17 @@ static void make_unknown(struct analysis *a) {
             f->end = dead_end(a, 0, first->who.tid, first->who.event, best->stuck->event);
             text_reason_dead(f, &best->ref);
         }
+        bool ended = first->ended_wakers && !in_fork;
+        if (ended) {
+            f->kind = FINDING_DEAD_HOLDER;
+            f->confidence = CONFIDENCE_LIKELY;
+            case_parties(&f->wakers, &f->waker_count, first->wakers, first->waker_count);
+            f->end =
+                dead_end(a, 0, first->wakers[0].task.tid, first->wakers[0].point.event, best->stuck->event);
+            text_reason_ended_thread(f);
+            which = ADVICE_ENDED_THREAD;
+        }
+        tell_joiners(a, f);
         text_advice(f, which, &best->ref, case_explain(a, best));
     }
 }

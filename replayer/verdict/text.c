@@ -231,6 +231,25 @@ void text_reason_dead_waker(struct finding *f, const struct lock_ref *ref) {
              (long)f->end.event);
 }
 
+void text_reason_ended_thread(struct finding *f) {
+    char ended[320];
+    const struct finding_task *t = &f->wakers[0].task;
+    snprintf(f->reason, sizeof f->reason,
+             "Nobody else changes %s any more: thread %d '%s'%s%s, which changed it last, %s at event %lu. "
+             "(Likely, not "
+             "proved: another one may have been meant to do it.)",
+             the_lock(f), t->tid, t->name, t->start_routine[0] ? ", started in " : "", t->start_routine,
+             end_text(ended, sizeof ended, f), (long)f->end.event);
+}
+
+void text_reason_joined(struct finding *f, const struct finding_task *by) {
+    size_t used = strlen(f->reason);
+    snprintf(f->reason + used, sizeof f->reason - used,
+             "%sThread %d '%s' of the process waits for this one to end (pthread_join): that is only a "
+             "consequence.",
+             used ? " " : "", by->tid, by->name);
+}
+
 void text_reason_mutual(struct finding *f, int other) {
     const char *what = f->lock.symbol[0] ? f->lock.symbol : "something that another process could do";
     snprintf(
@@ -420,6 +439,18 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
                "which runs "
                "no fork handlers.\n");
         break;
+    case ADVICE_ATFORK_SELF:
+        say(f,
+            "fork() itself hangs, in the parent: the thread that forks has %s, and a prepare handler (or "
+            "libc itself) "
+            "wants it, too.\n"
+            "1. Give %s back before the fork: do not call a callback, or anything that may fork, while it is "
+            "held.\n"
+            "2. Or let the prepare handler find out whether the forking thread has it, and leave it alone "
+            "then.\n"
+            "3. Or use posix_spawn, which runs no fork handlers.\n",
+            the_lock(f), the_lock(f));
+        break;
     case ADVICE_FORK_HELD:
         say(f,
             "fork() itself hangs, in the parent: it takes %s, as it takes all of libc's locks and those of "
@@ -512,6 +543,12 @@ void text_advice(struct finding *f, enum advice which, const struct lock_ref *re
         say(f, "Each waits for the other. Before a process waits for another one to end, it has to give "
                "back, send "
                "or close what that one waits for.\n");
+        break;
+    case ADVICE_ENDED_THREAD:
+        say(f, "1. Let a thread end only when nobody waits for its work any more: let it finish what was "
+               "asked of it, or tell "
+               "those who wait (set the word, broadcast the condition) before it ends.\n"
+               "2. Or let the loop look whether that thread still runs, and give up.\n");
         break;
     case ADVICE_DEAD:
         dead(f, ref);

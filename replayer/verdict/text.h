@@ -19,6 +19,7 @@ enum advice {
     ADVICE_CYCLE,         // lock order
     ADVICE_SELF,          // one thread, one lock
     ADVICE_ATFORK,        // fork handlers against another thread
+    ADVICE_ATFORK_SELF,   // a fork handler wants what the forking thread has
     ADVICE_FORK_HELD,     // fork() waits for a lock whose holder lives
     ADVICE_CROSS,         // waits for a stuck process
     ADVICE_SHARED,        // a lock in shared memory
@@ -30,6 +31,7 @@ enum advice {
     ADVICE_FILE_LOCK,     // of flock or fcntl
     ADVICE_MUTUAL,        // processes that wait for each other
     ADVICE_DEAD,          // a lock in shared memory, or of System V, whose holder ended
+    ADVICE_ENDED_THREAD,  // who would have changed it is a thread that ended
     ADVICE_UNKNOWN,
 };
 // Fills f->reason.
@@ -49,6 +51,10 @@ void text_reason_left(struct finding *f, bool file);
 void text_reason_dead(struct finding *f, const struct lock_ref *ref);
 // The first of f->wakers ended (f->end); nobody holds anything.
 void text_reason_dead_waker(struct finding *f, const struct lock_ref *ref);
+// The thread of f->wakers ended (f->end), and nobody else of the process changes what is waited for.
+void text_reason_ended_thread(struct finding *f);
+// Adds that `by` waits for the end of this thread.
+void text_reason_joined(struct finding *f, const struct finding_task *by);
 // Process `other` waits in turn.
 void text_reason_mutual(struct finding *f, int other);
 // Adds the registered fork handlers (`text`, at most `shown` of `count`) to the advice, where it speaks of handlers.

@@ -13,11 +13,11 @@
 enum {
     TURN_LANDMARKS = 24, // of the task: some turns of a loop with calls
     SPIN_LANDMARKS = 2,  // between those of a spin are thousands of turns
-    EVENTS_MAX = 4000, // of all tasks
-    TRIES_MAX = 32,    // different locks
-    ENOUGH = 64,       // calls for one lock in a slice: a slice may have millions
-    STREAM_LOCK = 136, // offset of _lock in struct _IO_FILE (glibc's libio/bits/types/struct_FILE.h)
-    OWNER_OFFSET = 8,  // of __owner in pthread_mutex_t
+    EVENTS_MAX = 4000,   // of all tasks
+    TRIES_MAX = 32,      // different locks
+    ENOUGH = 64,         // calls for one lock in a slice: a slice may have millions
+    STREAM_LOCK = 136,   // offset of _lock in struct _IO_FILE (glibc's libio/bits/types/struct_FILE.h)
+    OWNER_OFFSET = 8,    // of __owner in pthread_mutex_t
 };
 
 static const struct try_function {
@@ -104,8 +104,7 @@ static enum break_action on_hit(void *context, struct replay *r, struct break_hi
         return BREAK_EXECUTE;
     }
     const struct try_function *f = &functions[hit->tag];
-    if (f->indirect &&
-        !replay_space_read(r, hit->space, address + f->indirect, &address, sizeof address))
+    if (f->indirect && !replay_space_read(r, hit->space, address + f->indirect, &address, sizeof address))
         return BREAK_EXECUTE;
     struct tried *t = tried_at(s, address);
     if (!t) return BREAK_EXECUTE;
@@ -126,8 +125,8 @@ static bool is_held(struct analysis *a, const struct waiter *w, const struct tri
     if (replay_view(timeline_replay(a->timeline), tid, &view, &ignored) < 0 ||
         !view.read(view.context, t->address, &word, sizeof word) || !lock_is_held(t->by->rule, word))
         return false;
-    return !t->by->owner ||
-           !view.read(view.context, t->address + OWNER_OFFSET, &owner, sizeof owner) || (int)owner != tid;
+    return !t->by->owner || !view.read(view.context, t->address + OWNER_OFFSET, &owner, sizeof owner) ||
+           (int)owner != tid;
 }
 
 static void take(struct waiter *w, const struct tried *t) {
