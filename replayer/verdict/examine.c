@@ -256,7 +256,8 @@ static int look_at_fork(struct analysis *a, struct waiter *w, struct rf_error *e
     return 0;
 }
 
-// A loop may read other things as well. Of its words the one that somebody took is the lock.
+// A loop may read other things as well. Of its words the one that a vanished thread took by an atomic instruction is the
+// lock.
 static int look_at_other_words(struct analysis *a, struct waiter *w, struct rf_error *err) {
     const struct stuck *s = w->stuck;
     const struct waiter before = *w;
@@ -271,12 +272,16 @@ static int look_at_other_words(struct analysis *a, struct waiter *w, struct rf_e
         w->shared = history_shared(&a->history, a->history.lives[w->life].space, w->ref.base, s->event);
         if (w->ref.rule == RULE_NONE || w->shared) continue;
         if (look_at_holder(a, w, err) < 0) return -1;
-        if (!w->who.tid || !w->who.fork) continue;
+        if (!w->who.tid || !w->who.fork || w->facts.sort != WRITE_EXCHANGE) {
+            free(w->acquired.stack.frames);
+            w->acquired.stack = (struct stack){0};
+            w->who.tid = 0;
+            continue;
+        }
         if (timeline_seek(a->timeline, s->event, err) < 0) return -1;
         text_lock(a->timeline, &a->history, tid, &w->ref, &w->lock);
         return 0;
     }
-    if (w->who.tid && w->ref.base != before.ref.base) free(w->acquired.stack.frames);
     if (w->ref.base != before.ref.base) *w = before;
     return 0;
 }
