@@ -1,4 +1,5 @@
 #include "cli/options.h"
+#include "core/printable.h"
 #include "replayer/diagnose/diagnose.h"
 #include "replayer/report/json.h"
 #include "replayer/report/text.h"
@@ -47,7 +48,8 @@ static int run_diagnose(const struct cli_args *args, struct rf_error *err) {
         return rf_fail(err, RF_CANNOT,
                        "what to diagnose is missing: give the PID of a process that hangs, or its core file");
     for (int i = 0; i < args->operand_count; i++) {
-        if (args->operand_count > 1 && !json) printf("%s%s:\n", i ? "\n" : "", args->operands[i]);
+        if (args->operand_count > 1 && !json)
+            print_clean(stdout, "%s%s:\n", i ? "\n" : "", args->operands[i]);
         int one = diagnose_one(args->operands[i], json, err);
         if (one < 0) return -1;
         if (one != RF_OK) status = one;

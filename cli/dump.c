@@ -21,13 +21,8 @@ static int run_dump(const struct cli_args *args, struct rf_error *err) {
                     path, (unsigned long long)last);
     else
         r = dump_events(stdout, reader, from, to < last ? to : last, (int)task, err);
-    uint64_t offset;
-    if (r == 0) r = trace_verify(reader, err);
-    if (r == 0 && trace_truncated(reader, &offset))
-        r = rf_fail(err, RF_BAD_TRACE, "'%s' is cut off at byte %llu: event %llu is the last whole one", path,
-                    (unsigned long long)offset, (unsigned long long)last);
     trace_close(reader);
-    return r ? -1 : RF_OK;
+    return r || cli_check_file(path, err) ? -1 : RF_OK;
 }
 
 static const struct cli_option dump_options[] = {

@@ -1,4 +1,5 @@
 #include "cli/ends.h"
+#include "cli/fail_on.h"
 #include "cli/files.h"
 #include "cli/options.h"
 #include "search/interrupt.h"
@@ -15,8 +16,11 @@
 typedef int (*verdict_user)(void *context, const char *path, struct timeline *t, const struct verdict *v,
                             struct rf_error *err);
 
-// Hands the verdict on `path` to `use`, then checks the rest of the file: RF_DEADLOCK or RF_OK, -1.
-static int with_verdict(const char *path, verdict_user use, void *context, struct rf_error *err) {
+// Hands the verdict on `path` to `use`, then checks the rest of the file: RF_DEADLOCK or RF_OK as args say, -1.
+static int with_verdict(const struct cli_args *args, const char *path, verdict_user use, void *context,
+                        struct rf_error *err) {
+    enum verdict_level fail_on;
+    if (cli_fail_on(args, &fail_on, err)) return -1;
     struct session *s;
     if (session_open(path, &s, err)) return -1;
     struct timeline *t = session_timeline(s);
@@ -26,7 +30,7 @@ static int with_verdict(const char *path, verdict_user use, void *context, struc
     int r = session_verdict(s, &v, err);
     progress_end(&progress, t);
     if (r == 0) r = use(context, path, t, v, err);
-    if (r == 0) r = v->deadlock ? RF_DEADLOCK : RF_OK;
+    if (r == 0) r = cli_verdict_status(v, fail_on);
     session_close(s);
     if (r >= 0 && cli_check_file(path, err)) return -1;
     return r;
@@ -76,7 +80,7 @@ static int explain_all(const struct cli_args *args, verdict_user use, void *cont
     int failed = 0, status = RF_OK;
     for (int i = 0; i < args->operand_count; i++) {
         *err = (struct rf_error){0};
-        int one = with_verdict(args->operands[i], use, context, err);
+        int one = with_verdict(args, args->operands[i], use, context, err);
         if (one > 0) status = one;
         if (one >= 0) continue;
         if (interrupted()) return -1;
@@ -101,7 +105,7 @@ static int explain_many(const struct cli_args *args, struct rf_error *err) {
 static int explain_sarif(const struct cli_args *args, const char *path, struct rf_error *err) {
     json_t *runs = json_array();
     int status =
-        path ? with_verdict(path, use_sarif, runs, err) : explain_all(args, use_sarif, runs, NULL, err);
+        path ? with_verdict(args, path, use_sarif, runs, err) : explain_all(args, use_sarif, runs, NULL, err);
     bool any = json_array_size(runs) > 0;
     json_t *log = report_sarif_log(runs);
     if (!any) { // nothing could be read: that has been said, or is in *err
@@ -120,11 +124,12 @@ static int run_explain(const struct cli_args *args, struct rf_error *err) {
     if (!several && cli_trace(args, path, sizeof path, err)) return -1;
     if (sarif) return explain_sarif(args, several ? NULL : path, err);
     if (several) return explain_many(args, err);
-    return with_verdict(path, cli_has(args, "json") ? use_json : use_text, stdout, err);
+    return with_verdict(args, path, cli_has(args, "json") ? use_json : use_text, stdout, err);
 }
 
 static const struct cli_option explain_options[] = {
     {"json", 0, NULL, "for machines: one JSON document (docs/json.md)"},
+    CLI_FAIL_ON,
     {"sarif", 0, NULL, "as SARIF 2.1.0, for code review tools: one run per FILE"},
     {0},
 };

@@ -1,4 +1,5 @@
 #include "cli/files.h"
+#include "core/printable.h"
 #include "cli/options.h"
 #include "search/progress.h"
 #include "core/dump.h"
@@ -78,7 +79,7 @@ static int write_out(const struct format *format, const struct export_subject *x
         return 0;
     }
     if (write_file(format, x, name, err)) return -1;
-    if (isatty(STDERR_FILENO)) fprintf(stderr, "refork: wrote '%s'\n", name);
+    if (isatty(STDERR_FILENO)) print_clean(stderr, "refork: wrote '%s'\n", name);
     return 0;
 }
 

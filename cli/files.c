@@ -1,4 +1,5 @@
 #include "cli/files.h"
+#include "core/printable.h"
 
 #include "core/path.h"
 #include "core/trace.h"
@@ -56,14 +57,36 @@ int cli_trace(const struct cli_args *args, char *path, size_t size, struct rf_er
         return 0;
     }
     if (newest_trace(path, size, err)) return -1;
-    if (isatty(STDERR_FILENO)) fprintf(stderr, "refork: newest recording here: '%s'\n", path);
+    if (isatty(STDERR_FILENO)) print_clean(stderr, "refork: newest recording here: '%s'\n", path);
     return 0;
 }
 
-int cli_check_file(const char *path, struct rf_error *err) {
+// A recorder that is killed between two chunks leaves a file of whole chunks without an END.
+static int check_end(const char *path, struct trace_reader *reader, struct rf_error *err) {
+    uint64_t offset, last = trace_last_event(reader);
+    struct event e;
+    if (trace_truncated(reader, &offset))
+        return rf_fail(err, RF_BAD_TRACE, "'%s' is cut off at byte %llu: event %llu is the last whole one",
+                       path, (unsigned long long)offset, (unsigned long long)last);
+    if (!last || trace_seek(reader, last, err) < 0 || trace_next(reader, &e, err) < 0 || e.kind != EV_END)
+        return rf_fail(err, RF_BAD_TRACE, "'%s' has no end: its recorder was killed after event %llu", path,
+                       (unsigned long long)last);
+    return 0;
+}
+
+static int check(const char *path, bool may_be_cut, struct rf_error *err) {
     struct trace_reader *reader;
     if (trace_open(path, &reader, err)) return -1;
     int r = trace_verify(reader, err);
+    if (r == 0 && !may_be_cut) r = check_end(path, reader, err);
     trace_close(reader);
     return r;
+}
+
+int cli_check_file(const char *path, struct rf_error *err) {
+    return check(path, false, err);
+}
+
+int cli_check_undamaged(const char *path, struct rf_error *err) {
+    return check(path, true, err);
 }

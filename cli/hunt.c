@@ -1,4 +1,5 @@
 #include "cli/ends.h"
+#include "cli/fail_on.h"
 #include "cli/files.h"
 #include "cli/options.h"
 #include "core/clock.h"
@@ -71,6 +72,7 @@ static int read_options(const struct cli_args *args, struct hunter *x, struct rf
     if (cli_has(args, "healthy") && healthy_parse(cli_value(args, "healthy"), "healthy", &x->healthy, err))
         return -1;
     x->h.judges_ends = x->healthy.given;
+    if (cli_fail_on(args, &x->fail_on, err)) return -1;
     return read_strategy(args, &x->search, err) || read_times(args, x, err) || read_seed(args, &x->seed, err)
                ? -1
                : 0;
@@ -111,6 +113,8 @@ static int report(const struct cli_args *args, const struct hunt *h, struct rf_e
         hunt_report_text(stdout, h);
     else if (hunt_report_json(stdout, h))
         return rf_fail_errno(err, RF_CANNOT, "could not write the result");
+    char why[400];
+    if (hunt_had_nothing(h, why, sizeof why)) return RF_NOT_HUNTED;
     return h->found_count ? RF_DEADLOCK : RF_OK;
 }
 
@@ -179,6 +183,7 @@ static const struct cli_option hunt_options[] = {
     {"seed", 0, "N", "of pct, random and delay; the next run has N+1"},
     {"state", 0, "DIR", "keep each run's result in DIR and go on from there; without PROGRAM: report on it"},
     {"shard", 0, "I/N", "with --state: make the I-th of N shares of the runs (docs/hunt.md)"},
+    CLI_FAIL_ON,
     {"keep-going", 0, NULL, "look for all distinct deadlocks, not only the first"},
     {"input", 0, "FILE", "the program reads FILE as its standard input, in each run"},
     {"healthy", 0, "LIST", "report runs that end otherwise: exit statuses and signals, as 0,3,10-12,SIGTERM"},
@@ -197,7 +202,9 @@ const struct cli_command command_hunt = {
         "The program is run, its locks and forks are read off the recording, and then each fork is made\n"
         "while another thread holds a lock that the child may take. The first run that hangs is kept\n"
         "and explained. The program's input is empty (--input), its output is dropped.\n\n"
-        "Exit status: 120 a deadlock was found, 0 none; 125 refork itself failed, 126 and 127 PROGRAM\n"
+        "Exit status: 120 a deadlock was found, 0 none; 123 nothing was hunted: the program never forked\n"
+        "with a second thread alive, failed at once, or was ended by its time limit in each run; 125 refork "
+        "itself failed, 126 and 127 PROGRAM\n"
         "could not be run.\n",
     .options = hunt_options,
     .program_follows = true,

@@ -9,9 +9,8 @@ static int run_info(const struct cli_args *args, struct rf_error *err) {
     struct trace_reader *reader;
     if (trace_open(path, &reader, err)) return -1;
     int r = (cli_has(args, "json") ? dump_info_json : dump_info)(stdout, path, reader, err);
-    if (r == 0) r = trace_verify(reader, err);
     trace_close(reader);
-    return r ? -1 : RF_OK;
+    return r || cli_check_undamaged(path, err) ? -1 : RF_OK;
 }
 
 static const struct cli_option info_options[] = {

@@ -77,11 +77,6 @@ static int show(const struct cli_args *args, const char *path, struct timeline *
     int failed = cli_has(args, "json") ? lock_report_json(stdout, t, h, report, err)
                                        : lock_report_text(stdout, t, h, report, err);
     lock_history_free(h);
-    uint64_t offset;
-    if (!failed && trace_truncated(replay_trace(timeline_replay(t)), &offset))
-        fprintf(stderr,
-                "refork: '%s' is cut off at byte %" PRIu64 ": only its events up to %" PRIu64 " are known\n",
-                path, offset, timeline_last(t));
     return failed;
 }
 
@@ -116,7 +111,7 @@ static int run_locks(const struct cli_args *args, struct rf_error *err) {
     }
     timeline_close(t);
     free(functions.v);
-    return failed ? -1 : RF_OK;
+    return failed || cli_check_file(path, err) ? -1 : RF_OK;
 }
 
 static const struct cli_option locks_options[] = {

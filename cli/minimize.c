@@ -2,6 +2,7 @@
 #include "cli/files.h"
 #include "cli/options.h"
 #include "core/clock.h"
+#include "core/printable.h"
 #include "search/interrupt.h"
 #include "search/minimize.h"
 #include "search/minimize_report.h"
@@ -66,7 +67,7 @@ static int no_deadlock(const struct cli_args *args, const struct minimize *m) {
     if (cli_has(args, "json"))
         puts("{\"deadlock\": false}");
     else
-        printf("There is no deadlock in '%s': nothing to minimize.\n", m->input);
+        print_clean(stdout, "There is no deadlock in '%s': nothing to minimize.\n", m->input);
     return RF_OK;
 }
 

@@ -1,4 +1,5 @@
 #include "cli/ends.h"
+#include "cli/fail_on.h"
 #include "cli/files.h"
 #include "cli/options.h"
 #include "core/printable.h"
@@ -20,103 +21,125 @@
 static void say_saved(const char *path, const struct record_result *result) {
     struct stat st;
     if (!isatty(STDERR_FILENO) || stat(path, &st)) return;
-    fprintf(stderr, "refork: saved '%s': %" PRIu64 " events, %.1f KiB\n", path, result->events,
-            (double)st.st_size / 1024);
+    print_clean(stderr, "refork: saved '%s': %" PRIu64 " events, %.1f KiB\n", path, result->events,
+                (double)st.st_size / 1024);
 }
 
-// The verdict on stderr; the sources that it quotes go into the recording, for other machines.
-static int explain_stuck(const char *path, struct rf_error *err) {
+// The verdict: on stderr unless `silent`; the sources that it quotes go into the recording, for other machines. An exit status,
+// or -1.
+static int explain(const char *path, bool silent, enum verdict_level fail_on, struct rf_error *err) {
     struct session *s;
     const struct verdict *v;
     if (session_open(path, &s, err)) return -1;
     struct timeline *t = session_timeline(s);
     struct progress progress;
     progress_begin(&progress, t);
-    int failed = session_verdict(s, &v, err);
+    int status = session_verdict(s, &v, err);
     progress_end(&progress, t);
-    if (!failed) {
-        report_text(stderr, v, timeline_source_line, t);
-        failed = sources_attach(path, v, err);
-    }
+    if (status == 0 && !silent && (v->count || v->deadlock)) report_text(stderr, v, timeline_source_line, t);
+    if (status == 0 && v->count) status = sources_attach(path, v, err);
+    if (status == 0) status = cli_verdict_status(v, fail_on);
     session_close(s);
-    return failed;
+    return status;
 }
 
-static int run_record(const struct cli_args *args, struct rf_error *err) {
-    struct record_options options = {
+static int read_chaos(const struct cli_args *args, struct record_options *o, struct rf_error *err) {
+    uint32_t seed;
+    o->chaos = cli_has(args, "chaos") || cli_has(args, "seed");
+    if (cli_has(args, "seed")) return cli_number(args, "seed", 0, UINT64_MAX, &o->seed, err);
+    if (!o->chaos) return 0;
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+        return rf_fail_errno(err, RF_CANNOT, "no random seed for '--chaos': give one with --seed N");
+    o->seed = seed;
+    return 0;
+}
+
+static int read_schedule(const struct cli_args *args, struct record_options *o, struct schedule *schedule,
+                         struct rf_error *err) {
+    const char *path = cli_value(args, "schedule");
+    if (!path) return 0;
+    if (schedule_read(path, schedule, err) < 0) return -1;
+    o->schedule = schedule;
+    if (!o->chaos || !schedule->strategy) return 0;
+    return rf_fail(err, RF_CANNOT,
+                   "the schedule '%s' has a strategy of its own: leave '--chaos' and '--seed' out", path);
+}
+
+// `path` takes the name when none is given.
+static int read_options(const struct cli_args *args, struct record_options *o, char *path, size_t size,
+                        struct rf_error *err) {
+    if (args->operand_count == 0)
+        return rf_fail(err, RF_CANNOT,
+                       "no program given: usage: refork record [OPTION...] [--] PROGRAM [ARG...]");
+    if (!args->operands[0][0]) return rf_fail(err, RF_NOT_FOUND, "empty program name ''");
+    *o = (struct record_options){
         .argv = args->operands,
-        .chaos = cli_has(args, "chaos"),
         .aslr = cli_has(args, "aslr"),
         .keep_going = cli_has(args, "keep-going"),
         .output = cli_value(args, "output"),
         .name_pc = name_pc,
     };
-    if (args->operand_count == 0)
-        return rf_fail(err, RF_CANNOT,
-                       "no program given: usage: refork record [OPTION...] [--] PROGRAM [ARG...]");
-    if (!args->operands[0][0]) return rf_fail(err, RF_NOT_FOUND, "empty program name ''");
-
-    char path[4096];
-    if (!options.output) {
-        if (cli_new_trace(args->operands[0], path, sizeof path, err)) return -1;
-        options.output = path;
-    }
-    if (cli_has(args, "seed")) {
-        options.chaos = true;
-        if (cli_number(args, "seed", 0, UINT64_MAX, &options.seed, err)) return -1;
-    } else if (options.chaos) {
-        uint32_t seed;
-        if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
-            return rf_fail_errno(err, RF_CANNOT, "no random seed for '--chaos': give one with --seed N");
-        options.seed = seed;
-    }
+    if (!o->output && cli_new_trace(args->operands[0], path, size, err)) return -1;
+    if (!o->output) o->output = path;
     if (cli_has(args, "paranoid")) {
         uint64_t every = 1000;
         if (cli_number(args, "paranoid", 1, UINT32_MAX, &every, err)) return -1;
-        options.paranoid_every = (uint32_t)every;
+        o->paranoid_every = (uint32_t)every;
     }
-    struct schedule schedule = {0}, saved = {0};
-    if (cli_has(args, "schedule")) {
-        if (schedule_read(cli_value(args, "schedule"), &schedule, err) < 0) return -1;
-        if (options.chaos && schedule.strategy)
-            return rf_fail(err, RF_CANNOT,
-                           "the schedule '%s' has a strategy of its own: leave '--chaos' and '--seed' out",
-                           cli_value(args, "schedule"));
-        options.schedule = &schedule;
-    }
-    if (cli_has(args, "save-schedule")) options.saved = &saved;
-    if (cli_log(args, &options.log, err)) return -1;
-    if (options.chaos)
-        fprintf(stderr, "refork: chaos with seed %" PRIu64 " ('--seed %" PRIu64 "' repeats it)\n",
-                options.seed, options.seed);
+    return read_chaos(args, o, err);
+}
 
-    struct record_result result = {0};
-    int r = record_run(&options, &result, err);
-    if (!r && options.saved)
-        r = run_once_save_schedule(cli_value(args, "save-schedule"), &schedule, &saved, err);
+static int record(const struct cli_args *args, struct record_options *o, struct record_result *result,
+                  struct rf_error *err) {
+    struct schedule schedule = {0}, saved = {0};
+    int r = read_schedule(args, o, &schedule, err);
+    if (r == 0) r = cli_log(args, &o->log, err);
+    if (r == 0) {
+        if (cli_has(args, "save-schedule")) o->saved = &saved;
+        if (o->chaos)
+            fprintf(stderr, "refork: chaos with seed %" PRIu64 " ('--seed %" PRIu64 "' repeats it)\n",
+                    o->seed, o->seed);
+        r = record_run(o, result, err);
+    }
+    if (!r && o->saved) r = run_once_save_schedule(cli_value(args, "save-schedule"), &schedule, &saved, err);
     schedule_release(&schedule);
     schedule_release(&saved);
+    if (o->log && o->log != stderr) fclose(o->log);
+    return r;
+}
+
+static int run_record(const struct cli_args *args, struct rf_error *err) {
+    struct record_options options;
+    struct record_result result = {0};
+    enum verdict_level fail_on;
+    char path[4096];
+    if (cli_fail_on(args, &fail_on, err) || read_options(args, &options, path, sizeof path, err)) return -1;
+    int r = record(args, &options, &result, err);
     if (result.gate.verdict)
         print_clean(stderr, "refork: fork gate: %s: %s\n", gate_verdict_name(result.gate.verdict),
                     result.gate.reason);
-    if (options.log && options.log != stderr) fclose(options.log);
     if (r) {
         if (!result.started && options.output == path)
             unlink(path); // an empty recording is of no use to anybody
         if (result.started && isatty(STDERR_FILENO))
-            fprintf(stderr, "refork: what was recorded until then is in '%s'\n", options.output);
+            print_clean(stderr, "refork: what was recorded until then is in '%s'\n", options.output);
         return -1;
     }
     say_saved(options.output, &result);
-    if (!result.stuck) cli_end_like(result.signaled, result.status);
+    bool asked = cli_has(args, "fail-on"), silent = cli_has(args, "no-explain");
+    if (!result.stuck && !asked) cli_end_like(result.signaled, result.status);
 
-    fprintf(stderr, "refork: task %d of process %d waits for ever (%s); the recording is in '%s'\n",
-            result.stuck_tid, result.stuck_pid, result.proved ? "proved" : "likely", options.output);
-    if (!cli_has(args, "no-explain") && explain_stuck(options.output, err) < 0) {
+    if (result.stuck)
+        print_clean(stderr, "refork: task %d of process %d waits for ever (%s); the recording is in '%s'\n",
+                    result.stuck_tid, result.stuck_pid, result.proved ? "proved" : "likely", options.output);
+    int status = silent && !asked ? RF_DEADLOCK : explain(options.output, silent, fail_on, err);
+    if (status < 0) {
         print_clean(stderr, "refork: the verdict is not complete: %s\n", err->text);
         err->status = 0;
+        status = result.stuck ? RF_DEADLOCK : RF_OK;
     }
-    return RF_DEADLOCK;
+    if (status == RF_OK && !result.stuck) cli_end_like(result.signaled, result.status);
+    return status;
 }
 
 static const struct cli_option record_options[] = {
@@ -128,6 +151,7 @@ static const struct cli_option record_options[] = {
     {"aslr", 0, NULL, "leave address randomisation on"},
     {"keep-going", 0, NULL, "do not stop the program when a task waits for ever"},
     {"paranoid", 0, "[=N]", "store a digest of all memory every N events (1000)"},
+    CLI_FAIL_ON,
     {"no-explain", 0, NULL, "do not print the verdict when the program is stuck"},
     {"log", 0, "FILE", "write a line per stop to FILE ('-': stderr)"},
     {0},
@@ -140,7 +164,9 @@ const struct cli_command command_record = {
     .details = "Input, output, terminal, signals and exit status are the program's own: refork ends by\n"
                "the signal that ended the program.\n\n"
                "Exit status: the program's; 120 it was stopped because a task waits for ever (the\n"
-               "verdict is on stderr), 125 refork itself failed, 126 and 127 PROGRAM could not be run.\n",
+               "verdict is on stderr; with --fail-on also what a program left that ended, and 0 when\n"
+               "it was stopped and the verdict is less sure), 125 refork itself failed, 126 and 127 PROGRAM "
+               "could not be run.\n",
     .options = record_options,
     .program_follows = true,
     .run = run_record,

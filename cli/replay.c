@@ -1,4 +1,5 @@
 #include "cli/ends.h"
+#include "core/printable.h"
 #include "cli/files.h"
 #include "cli/options.h"
 #include "core/clock.h"
@@ -112,8 +113,8 @@ static int replay_batch(const struct cli_args *args, const char *path, struct rf
 static int check_whole(const char *path, struct rf_error *err) {
     struct stat file;
     bool aloud = stat(path, &file) == 0 && file.st_size > CHECKED_AT_ONCE && isatty(STDERR_FILENO);
-    if (aloud) fprintf(stderr, "refork: checking '%s'...\n", path);
-    return cli_check_file(path, err);
+    if (aloud) print_clean(stderr, "refork: checking '%s'...\n", path);
+    return cli_check_undamaged(path, err);
 }
 
 static int replay_tui(const struct cli_args *args, const char *path, struct rf_error *err) {

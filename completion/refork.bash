@@ -12,7 +12,7 @@ _refork() {
         # What follows the program's name is its own command line.
         for ((i = 2; i < COMP_CWORD; i++)); do
             case ${COMP_WORDS[i]} in
-            -o | --output | --seed | --schedule | --save-schedule | --log | --runs | --for | --timeout | --strategy | --before | --after | --junit | --input | --healthy | --state | --shard) ((i++)) ;;
+            -o | --output | --seed | --schedule | --save-schedule | --log | --runs | --for | --timeout | --strategy | --before | --after | --junit | --input | --healthy | --state | --shard | --fail-on) ((i++)) ;;
             --) ((i++)) && break ;;
             -*) ;;
             *) break ;;
@@ -42,6 +42,10 @@ _refork() {
         ;;
     --strategy)
         mapfile -t COMPREPLY < <(compgen -W "directed pct random delay" -- "$current")
+        return
+        ;;
+    --fail-on)
+        mapfile -t COMPREPLY < <(compgen -W "proved likely suspicious" -- "$current")
         return
         ;;
     --state)

@@ -1,6 +1,7 @@
 #include "core/dump.h"
 
 #include "core/array.h"
+#include "core/printable.h"
 #include "core/syscalls.h"
 
 #include <errno.h>
@@ -282,6 +283,7 @@ int dump_events(FILE *out, struct trace_reader *r, uint64_t from, uint64_t to, i
         if (to > 0 && e.number > to) break;
         if (tid != 0 && e.tid != tid) continue;
         dump_event_line(&e, line, sizeof line);
+        printable(line);
         fprintf(out, "%s\n", line);
     }
     if (check_output(out, more < 0 ? NULL : err) < 0) return -1;
@@ -467,12 +469,12 @@ static void put_field(FILE *out, const char *name, const char *value) {
     char buffer[2048];
     struct text t = {buffer, sizeof buffer, 0};
     add_escaped(&t, value, strlen(value), 500);
-    fprintf(out, "%-10s %s\n", name, t.used ? buffer : "");
+    print_clean(out, "%-10s %s\n", name, t.used ? buffer : "");
 }
 
 static void put_tasks(FILE *out, const struct summary *s) {
-    fprintf(out, "\n%8s %8s %8s %10s %10s  %-15s %s\n", "process", "task", "parent", "birth", "death", "name",
-            "ended");
+    print_clean(out, "\n%8s %8s %8s %10s %10s  %-15s %s\n", "process", "task", "parent", "birth", "death",
+                "name", "ended");
     for (size_t i = 0; i < s->task_count; i++) {
         const struct task *task = &s->tasks[i];
         char name[80], status[64];
@@ -483,8 +485,8 @@ static void put_tasks(FILE *out, const struct summary *s) {
             add_status(&t, &(struct event){.ret = task->status, .flags = task->killed ? EVF_KILLED : 0});
         else
             add(&t, "-");
-        fprintf(out, "%8d %8d %8d %10llu %10llu  %-15s %s\n", task->pid, task->tid, task->parent,
-                HEX(task->birth), HEX(task->death), name, status);
+        print_clean(out, "%8d %8d %8d %10llu %10llu  %-15s %s\n", task->pid, task->tid, task->parent,
+                    HEX(task->birth), HEX(task->death), name, status);
     }
     if (s->tasks_unlisted) fprintf(out, "and %zu more\n", s->tasks_unlisted);
 }
@@ -505,39 +507,39 @@ int dump_info(FILE *out, const char *path, struct trace_reader *r, struct rf_err
     struct text t = {buffer, sizeof buffer, 0};
 
     put_field(out, "trace", path);
-    fprintf(out, "%-10s %u, made by refork %s\n", "format", h->format, h->refork_version);
+    print_clean(out, "%-10s %u, made by refork %s\n", "format", h->format, h->refork_version);
     put_field(out, "program", s.path ? s.path : "(no exec recorded)");
-    fprintf(out, "%-10s", "arguments");
+    print_clean(out, "%-10s", "arguments");
     size_t i;
     json_t *arg;
     json_array_foreach(s.args, i, arg) {
         buffer[0] = 0;
         t.used = 0;
         add_escaped(&t, json_string_value(arg), json_string_length(arg), 200);
-        fprintf(out, " \"%s\"", buffer);
+        print_clean(out, " \"%s\"", buffer);
     }
     format_time(h->start_unix_ns, when);
-    fprintf(out, "\n%-10s %s\n", "recorded", when);
-    fprintf(out, "%-10s Linux %s, %s\n", "machine", h->kernel, h->machine_id);
-    fprintf(out, "%-10s %llu.%06u s\n", "duration", HEX(s.duration_us / 1000000),
-            (unsigned)(s.duration_us % 1000000));
+    print_clean(out, "\n%-10s %s\n", "recorded", when);
+    print_clean(out, "%-10s Linux %s, %s\n", "machine", h->kernel, h->machine_id);
+    print_clean(out, "%-10s %llu.%06u s\n", "duration", HEX(s.duration_us / 1000000),
+                (unsigned)(s.duration_us % 1000000));
     t.used = 0;
     add_ending(&t, &s);
-    fprintf(out, "%-10s %s\n", "ended", buffer);
+    print_clean(out, "%-10s %s\n", "ended", buffer);
     uint64_t cut;
     if (trace_truncated(r, &cut))
-        fprintf(out, "%-10s yes, at byte %llu\n", "truncated", HEX(cut));
+        print_clean(out, "%-10s yes, at byte %llu\n", "truncated", HEX(cut));
     else
-        fprintf(out, "%-10s no\n", "truncated");
-    fprintf(out, "%-10s %llu\n", "events", HEX(s.last));
+        print_clean(out, "%-10s no\n", "truncated");
+    print_clean(out, "%-10s %llu\n", "events", HEX(s.last));
     for (int kind = 1; kind < EV_KINDS; kind++)
-        if (s.kinds[kind]) fprintf(out, "  %-8s %llu\n", event_kind_name(kind), HEX(s.kinds[kind]));
-    fprintf(out, "%-10s %llu bytes in %llu chunks\n", "size", HEX(sizes.file), HEX(sizes.chunks));
-    fprintf(out, "  %-8s %llu bytes, %llu before compression\n", "events", HEX(sizes.events_stored),
-            HEX(sizes.events_raw));
-    fprintf(out, "  %-8s %llu bytes, %llu before compression, %llu files\n", "files", HEX(sizes.blobs_stored),
-            HEX(sizes.blobs_raw), HEX(trace_blob_count(r)));
-    fprintf(out, "  %-8s %llu bytes\n", "other", HEX(sizes.other_stored));
+        if (s.kinds[kind]) print_clean(out, "  %-8s %llu\n", event_kind_name(kind), HEX(s.kinds[kind]));
+    print_clean(out, "%-10s %llu bytes in %llu chunks\n", "size", HEX(sizes.file), HEX(sizes.chunks));
+    print_clean(out, "  %-8s %llu bytes, %llu before compression\n", "events", HEX(sizes.events_stored),
+                HEX(sizes.events_raw));
+    print_clean(out, "  %-8s %llu bytes, %llu before compression, %llu files\n", "files",
+                HEX(sizes.blobs_stored), HEX(sizes.blobs_raw), HEX(trace_blob_count(r)));
+    print_clean(out, "  %-8s %llu bytes\n", "other", HEX(sizes.other_stored));
     json_array_foreach(s.notes, i, arg) put_field(out, "note", json_string_value(arg));
     put_tasks(out, &s);
     summary_release(&s);

@@ -10,10 +10,11 @@
 // Exit statuses of every command (record otherwise passes the program's own status through).
 enum rf_status {
     RF_OK = 0,
-    RF_DEADLOCK = 120,  // a deadlock was found, or is still there
-    RF_DIVERGED = 121,  // replay did not do what the trace says
-    RF_BAD_TRACE = 122, // unreadable trace
-    RF_CANNOT = 125,    // refork itself could not: usage, permission, unsupported
+    RF_DEADLOCK = 120,   // a deadlock was found, or is still there
+    RF_DIVERGED = 121,   // replay did not do what the trace says
+    RF_BAD_TRACE = 122,  // unreadable trace
+    RF_NOT_HUNTED = 123, // hunt: there was nothing that a fork could have left behind
+    RF_CANNOT = 125,     // refork itself could not: usage, permission, unsupported
     RF_NOT_EXECUTABLE = 126,
     RF_NOT_FOUND = 127,
 };

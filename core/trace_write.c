@@ -653,7 +653,7 @@ static int open_output(struct trace_writer *w, char **temporary) {
         *temporary = NULL;
         return -1;
     }
-    int fd = open(*temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int fd = open(*temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd >= 0 || !exists || (errno != EACCES && errno != EPERM)) return fd;
     free(*temporary);
     *temporary = NULL;

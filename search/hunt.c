@@ -5,6 +5,7 @@
 #include "search/deadlock_key.h"
 #include "search/hunt_report.h"
 #include "search/interrupt.h"
+#include "search/program_errors.h"
 #include "search/progress.h"
 #include "search/run_once.h"
 #include "replayer/report/text.h"
@@ -191,28 +192,26 @@ static int keep(struct hunter *x, struct timeline *t, const struct verdict *v, c
     return keep_schedule(x, plan, f, err);
 }
 
-// What hangs: the cause if it is known, else whatever does. Of a run whose time was over, without others that were stuck,
-// only a cause.
-static const struct finding *what_hangs(const struct verdict *v) {
-    const struct finding *cause_of = deadlock_cause(v);
-    if (!v->deadlock) return cause_of && cause_of->kind != FINDING_TORN_DATA ? cause_of : NULL;
-    return !cause_of && v->count ? &v->findings[0] : cause_of;
+// Only a run that the recorder stopped can have hung; a crash is at most suspicious.
+static bool may_be_found(const struct hunter *x, const struct run_once_result *run) {
+    return run->record.stuck || run->timed_out || (x->fail_on == VERDICT_SUSPICIOUS && run->record.signaled);
 }
 
-// Looks at a run that the recorder stopped: 1 a deadlock (kept, if it is new), 0 not, -1.
+// 1 `refork explain` would call it a deadlock (it is kept, if it is new), 0 not, -1.
 static int judge(struct hunter *x, const struct run_once_result *run, const struct schedule *plan,
                  const char *how, size_t candidate, struct rf_error *err) {
     struct session *s;
     const struct verdict *v;
-    if (!run->record.stuck && !run->timed_out) return 0;
+    if (!may_be_found(x, run)) return 0;
     if (session_open(x->trace, &s, err)) return -1;
     struct timeline *t = session_timeline(s);
     int result = session_verdict(s, &v, err);
-    const struct finding *cause_of = result == 0 ? what_hangs(v) : NULL;
-    if (cause_of) {
+    if (result == 0 && verdict_level(v) >= x->fail_on) {
+        const struct finding *cause = deadlock_cause(v);
+        if (!cause && v->count) cause = &v->findings[0];
         struct hunt_found f = {.candidate = candidate, .run = x->h.runs};
         snprintf(f.how, sizeof f.how, "%s", how);
-        deadlock_key(cause_of, f.key, sizeof f.key);
+        deadlock_key(cause, f.key, sizeof f.key);
         result = 1;
         if (!known(x, f.key)) {
             if (keep(x, t, v, plan, &f, err) < 0) result = -1;
@@ -227,13 +226,36 @@ static int judge(struct hunter *x, const struct run_once_result *run, const stru
 
 // ---- the first run
 
+static void describe_end(struct hunt *h, const struct run_once_result *r, const struct rf_error *failure) {
+    char end[60];
+    double seconds = (double)r->ms / 1000;
+    healthy_name(r->record.signaled, r->record.status, end, sizeof end);
+    if (failure)
+        snprintf(h->first_end, sizeof h->first_end, "could not be recorded: %.70s", failure->text);
+    else if (r->timed_out)
+        snprintf(h->first_end, sizeof h->first_end, "was ended by its time limit after %.0f s", seconds);
+    else if (r->record.stuck)
+        snprintf(h->first_end, sizeof h->first_end, "waited for ever");
+    else
+        snprintf(h->first_end, sizeof h->first_end, "ended with %s after %.1f s", end, seconds);
+}
+
 int hunt_first_run(struct hunter *x, struct rf_error *err) {
     struct run_once run = {.count_steps = true, .save_schedule = x->made};
     struct run_once_result result;
     static const char how[] = "the program as it is";
     show_progress(x, how);
-    int made = make_run(x, &run, &result, how, SIZE_MAX, err);
+    struct rf_error failure = {0};
+    int made = make_run(x, &run, &result, how, SIZE_MAX, &failure);
+    // The program ran, and its recording broke off: whoever hunts wants to know what it said until then.
+    if (made < 0 && result.record.started && failure.status == RF_CANNOT) {
+        describe_end(&x->h, &result, &failure);
+        program_errors(x->trace, x->h.errors, sizeof x->h.errors);
+        return 0;
+    }
+    if (made < 0) *err = failure;
     if (made <= 0) return made;
+    describe_end(&x->h, &result, NULL);
     x->steps = result.record.steps;
     x->first_ms = result.ms;
     int found = judge(x, &result, NULL, how, SIZE_MAX, err);
@@ -248,6 +270,8 @@ int hunt_first_run(struct hunter *x, struct rf_error *err) {
     timeline_close(t);
     x->h.tries = calloc(x->h.candidates.count + 1, sizeof *x->h.tries);
     rf_assert(x->h.tries);
+    if (!failed && !found && (result.timed_out || !hunt_forks_with_others(&x->h)))
+        program_errors(x->trace, x->h.errors, sizeof x->h.errors);
     return failed ? -1 : found;
 }
 
@@ -497,6 +521,7 @@ static int wide(struct hunter *x, struct rf_error *err) {
 static int hunt(struct hunter *x, struct rf_error *err) {
     if (hunt_first_run(x, err) < 0) return -1;
     if (x->h.found_count && !x->keep_going) return 0;
+    if (!x->h.tries) return 0; // nothing is known of the program
     if (x->search <= SEARCH_DIRECTED && directed(x, err) < 0) return -1;
     if (x->h.found_count && !x->keep_going) return 0;
     if (hunt_has_wide(x)) return wide(x, err);

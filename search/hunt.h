@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "recorder/plan/schedule.h"
+#include "replayer/verdict/verdict.h"
 #include "search/healthy.h"
 #include "search/hunt_result.h"
 
@@ -15,6 +16,7 @@ struct hunter {
     uint64_t runs_max, until_us, timeout_ms, seed;
     enum search search;
     bool keep_going, terminal;
+    enum verdict_level fail_on; // what is found
     struct {
         bool runs, seed, search;
     } given; // not the defaults: must agree with a shared hunt's plan

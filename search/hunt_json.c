@@ -55,7 +55,9 @@ static const struct field candidate_fields[] = {
 static const struct field total_fields[] = {FIELD(U64, candidates, fork_sites), FIELD(U64, candidates, sites),
                                             FIELD(U64, candidates, tasks), FIELD(BOOL, candidates, dropped),
                                             END};
-static const struct field run_fields[] = {FIELD(U64, hunter, steps), FIELD(U64, hunter, first_ms), END};
+static const struct field run_fields[] = {FIELD(U64, hunter, steps), FIELD(U64, hunter, first_ms),
+                                          FIELD(TEXT, hunter, h.first_end), FIELD(TEXT, hunter, h.errors),
+                                          END};
 static const struct field count_fields[] = {FIELD(U64, hunt, runs),
                                             FIELD(U64, hunt, directed_runs),
                                             FIELD(U64, hunt, wide_runs),

@@ -2,6 +2,7 @@
 
 #include "core/clock.h"
 #include "core/printable.h"
+#include "search/shell_word.h"
 #include "replayer/report/json.h"
 #include "replayer/report/lines.h"
 
@@ -39,6 +40,29 @@ void hunt_describe(const struct hunt *h, size_t candidate, char *out, size_t siz
              c->function[0] ? c->function : "?", c->module, c->vaddr, place);
 }
 
+size_t hunt_forks_with_others(const struct hunt *h) {
+    size_t n = 0;
+    for (size_t i = 0; i < h->candidates.fork_count; i++)
+        n += h->candidates.forks[i].others > 0;
+    return n;
+}
+
+bool hunt_had_nothing(const struct hunt *h, char *why, size_t size) {
+    size_t forks = h->candidates.fork_count;
+    if (h->found_count) return false;
+    if (h->runs && h->timed_out_runs == h->runs)
+        snprintf(why, size, "each run was ended by its time limit (--timeout gives it more)");
+    else if (hunt_forks_with_others(h))
+        return false;
+    else if (!forks)
+        snprintf(why, size, "the program made no fork; its first run %s", h->first_end);
+    else
+        snprintf(why, size,
+                 "whenever the program forked (%zu times), it had no second thread; its first run %s", forks,
+                 h->first_end);
+    return true;
+}
+
 // ---- text
 
 static const char *plural(uint64_t n) {
@@ -61,9 +85,7 @@ static void text_refuted(FILE *out, const struct hunt *h) {
 
 static void text_covered(FILE *out, const struct hunt *h) {
     const struct candidates *c = &h->candidates;
-    size_t others = 0;
-    for (size_t i = 0; i < c->fork_count; i++)
-        others += c->forks[i].others > 0;
+    size_t others = hunt_forks_with_others(h);
     report_wrap(out, 0,
                 "%" PRIu64 " run%s in %.1f s (%" PRIu64 " directed, %" PRIu64
                 " with other schedules): %zu fork%s at %zu "
@@ -98,23 +120,16 @@ static void text_covered(FILE *out, const struct hunt *h) {
         report_wrap(out, 0, "Stopped early: %s.", h->stopped);
 }
 
-// A word of a command line as the shell reads it; `bare`: without quotes when it needs none.
-static void text_word(FILE *out, const char *before, const char *word, bool bare) {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,@%+";
-    char *clean =
-        strdup(word); // one that must be cleaned cannot be copied from the terminal, but does no harm there
-    rf_assert(clean);
-    printable(clean);
-    fputs(before, out);
-    if (bare && *clean && strspn(clean, plain) == strlen(clean)) {
-        fputs(clean, out);
-    } else {
-        fputc('\'', out);
-        for (const char *c = clean; *c; c++)
-            *c == '\'' ? fputs("'\\''", out) : fputc(*c, out);
-        fputc('\'', out);
+// The program's own words: why it ended so soon, perhaps.
+static void text_errors(FILE *out, const struct hunt *h) {
+    if (!h->errors[0]) return;
+    fputs("The last that it wrote to stderr:\n", out);
+    const char *end;
+    for (const char *line = h->errors; *line; line = *end ? end + 1 : end) {
+        end = strchrnul(line, '\n');
+        print_clean(out, "  | %.*s", (int)(end - line), line);
+        fputc('\n', out);
     }
-    free(clean);
 }
 
 void hunt_report_text(FILE *out, const struct hunt *h) {
@@ -122,19 +137,25 @@ void hunt_report_text(FILE *out, const struct hunt *h) {
         const struct hunt_found *f = &h->found[i];
         fputs(f->text, out);
         fprintf(out, "\nFound in run %" PRIu64 " (%s).\n", f->run, f->how);
-        text_word(out, "The recording is in ", f->trace, false);
+        shell_word(out, "The recording is in ", f->trace, false);
         fputs(".\n", out);
         if (f->schedule[0]) {
-            text_word(out, "Again: refork record --schedule ", f->schedule, false);
+            shell_word(out, "Again: refork record --schedule ", f->schedule, false);
             fputs(" --", out);
             for (char *const *a = h->argv; *a; a++)
-                text_word(out, " ", *a, true);
-            if (h->input) text_word(out, " <", h->input, true);
+                shell_word(out, " ", *a, true);
+            if (h->input) shell_word(out, " <", h->input, true);
             fputc('\n', out);
         }
         fputc('\n', out);
     }
-    if (!h->found_count) fputs("No deadlock was found.\n", out);
+    char why[400];
+    if (hunt_had_nothing(h, why, sizeof why)) {
+        report_wrap(out, 0, "Nothing was hunted: %s.", why);
+        text_errors(out, h);
+    } else if (!h->found_count) {
+        fputs("No deadlock was found.\n", out);
+    }
     text_covered(out, h);
     text_refuted(out, h);
 }
@@ -216,15 +237,18 @@ static json_t *json_found(const struct hunt *h) {
 int hunt_report_json(FILE *out, const struct hunt *h) {
     const struct candidates *c = &h->candidates;
     const struct hunt_found *first = h->found_count ? h->found : NULL;
+    char why[400];
+    const char *nothing = hunt_had_nothing(h, why, sizeof why) ? why : NULL;
     return report_write_json(
-        out,
-        json_pack("{s:b, s:I, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "deadlock",
-                  first != NULL, "runs", (json_int_t)h->runs, "covered", "forks", (json_int_t)c->fork_count,
-                  "sites", (json_int_t)c->sites, "pairs", (json_int_t)pairs_tried(h), "candidates",
-                  (json_int_t)c->count, "refuted", json_refuted(h), "findings", json_findings(h), "trace",
-                  report_json_text(first ? first->trace : NULL), "schedule",
-                  report_json_text(first ? first->schedule : NULL), "found", json_found(h), "unhealthy",
-                  json_unhealthy(h), "list", json_list(h), "stopped", report_json_text(h->stopped)));
+        out, json_pack("{s:b, s:o, s:o, s:I, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                       "deadlock", first != NULL, "nothing_hunted", report_json_text(nothing), "stderr",
+                       report_json_text(h->errors), "runs", (json_int_t)h->runs, "covered", "forks",
+                       (json_int_t)c->fork_count, "sites", (json_int_t)c->sites, "pairs",
+                       (json_int_t)pairs_tried(h), "candidates", (json_int_t)c->count, "refuted",
+                       json_refuted(h), "findings", json_findings(h), "trace",
+                       report_json_text(first ? first->trace : NULL), "schedule",
+                       report_json_text(first ? first->schedule : NULL), "found", json_found(h), "unhealthy",
+                       json_unhealthy(h), "list", json_list(h), "stopped", report_json_text(h->stopped)));
 }
 
 // ---- JUnit
@@ -295,6 +319,14 @@ static void xml_candidate(FILE *out, const struct hunt *h, size_t i) {
     fputs("</testcase>\n", out);
 }
 
+static void xml_nothing(FILE *out, const struct hunt *h, const char *why) {
+    fputs("<error message=\"nothing was hunted\">", out);
+    xml_text(out, why);
+    fputs("\n", out);
+    xml_text(out, h->errors);
+    fputs("</error>", out);
+}
+
 int hunt_report_junit(const char *path, const struct hunt *h, struct rf_error *err) {
     size_t skipped = h->tries ? h->candidates.count - pairs_tried(h) : 0, tests = 1;
     FILE *out = fopen(path, "we");
@@ -303,7 +335,9 @@ int hunt_report_junit(const char *path, const struct hunt *h, struct rf_error *e
     for (size_t i = 0; i < h->found_count; i++)
         others += h->found[i].candidate == SIZE_MAX;
     if (h->tries) tests += h->candidates.count;
-    size_t errors = ended_unhealthily(h, SIZE_MAX);
+    char why[400];
+    bool nothing = hunt_had_nothing(h, why, sizeof why);
+    size_t errors = ended_unhealthily(h, SIZE_MAX) || nothing;
     for (size_t i = 0; h->tries && i < h->candidates.count; i++)
         errors += ended_unhealthily(h, i);
     fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"refork hunt\"", out);
@@ -316,6 +350,7 @@ int hunt_report_junit(const char *path, const struct hunt *h, struct rf_error *e
     for (size_t i = 0; i < h->found_count; i++)
         if (h->found[i].candidate == SIZE_MAX) xml_text(out, h->found[i].text);
     if (others) fputs("</failure>", out);
+    if (nothing) xml_nothing(out, h, why);
     xml_unhealthy(out, h, SIZE_MAX);
     fputs("</testcase>\n</testsuite>\n", out);
     bool failed = ferror(out);

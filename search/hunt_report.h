@@ -5,10 +5,16 @@
 #include "core/error.h"
 #include "search/hunt_result.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 
 // A candidate in a line: its lock, where that is taken, the fork.
 void hunt_describe(const struct hunt *h, size_t candidate, char *out, size_t size);
+// Forks of the first run at which another thread was alive.
+size_t hunt_forks_with_others(const struct hunt *h);
+// Why there was nothing to hunt, in a sentence; false: there was, or something was found.
+bool hunt_had_nothing(const struct hunt *h, char *why, size_t size);
 void hunt_report_text(FILE *out, const struct hunt *h);
 // 0, or -1 with errno.
 int hunt_report_json(FILE *out, const struct hunt *h);

@@ -54,6 +54,8 @@ struct hunt {
     size_t unhealthy_count;
     bool judges_ends; // --healthy was given
     uint64_t runs, directed_runs, wide_runs, failed_runs, timed_out_runs;
+    char first_end[100]; // how the first run ended
+    char errors[2048];   // the last of its stderr, when nothing could be hunted there; bytes of the program
     uint64_t begin_us, spent_us;      // spent_us: in all, 0: since begin_us
     const struct hunt_shared *shared; // NULL: in one go
     const char *stopped;              // why before the end; NULL

@@ -3,6 +3,7 @@
 #include "core/clock.h"
 #include "replayer/report/json.h"
 #include "replayer/report/lines.h"
+#include "search/shell_word.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -38,9 +39,10 @@ static void describe_place(const struct minimize *m, const struct schedule_stint
 // ---- text
 
 static void text_again(FILE *out, const struct minimize *m, const char *schedule) {
-    fprintf(out, "Again: refork record --schedule '%s' --", schedule);
+    shell_word(out, "Again: refork record --schedule ", schedule, false);
+    fputs(" --", out);
     for (char *const *a = m->argv; *a; a++)
-        fprintf(out, " %s", *a);
+        shell_word(out, " ", *a, true);
     fputs(m->to_file ? " </dev/null >output 2>&1\n" : " </dev/null >/dev/null 2>&1\n", out);
 }
 
@@ -123,7 +125,8 @@ void minimize_report_text(FILE *out, const struct minimize *m) {
         all, plural(all), unforced, m->minimal.switches, m->minimal.free_switches, m->best.count,
         m->best.count == 1 ? "" : "s");
     text_stints(out, m);
-    fprintf(out, "The recording is in '%s'.\n", m->minimal.trace);
+    shell_word(out, "The recording is in ", m->minimal.trace, false);
+    fputs(".\n", out);
     if (m->fewest.trace[0])
         report_wrap(out, 0, "The fewest switches, %zu (%zu), has one in which more is forced: '%s'.",
                     m->fewest.switches, m->fewest.free_switches, m->fewest.trace);

@@ -1,5 +1,7 @@
 #include "replayer/report/json.h"
 
+#include "core/syscalls.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,7 +254,8 @@ json_t *report_json_point(const struct finding_point *p) {
 
 json_t *report_json_object(const struct verdict *v) {
     bool ok = true;
-    json_t *root = json_object(), *findings = json_array(), *notes = json_array(), *held = json_array();
+    json_t *root = json_object(), *findings = json_array(), *notes = json_array(), *held = json_array(),
+           *waiting = json_array();
     put(root, "deadlock", json_boolean(v->deadlock), &ok);
     put(root, "program", report_json_text(v->program), &ok);
     put(root, "events", json_integer((json_int_t)v->events), &ok);
@@ -263,6 +266,15 @@ json_t *report_json_object(const struct verdict *v) {
     for (size_t i = 0; i < v->held_count; i++)
         append(held, held_json(&v->held_at_fork[i], &ok), &ok);
     put(root, "held_at_fork", held, &ok);
+    for (size_t i = 0; i < v->waiting_count; i++) {
+        const struct waiting_task *w = &v->waiting[i];
+        append(waiting,
+               json_pack("{s:i, s:i, s:s, s:I}", "pid", w->pid, "tid", w->tid, "call", syscall_name(w->nr),
+                         "since", (json_int_t)w->since),
+               &ok);
+    }
+    put(root, "waiting", waiting, &ok);
+    put(root, "cut", json_boolean(v->cut), &ok);
     put(root, "from_memory", json_boolean(v->from_memory), &ok);
     for (size_t i = 0; i < v->note_count; i++)
         append(notes, report_json_text(v->notes[i]), &ok);

@@ -1,5 +1,6 @@
 #include "replayer/report/locks.h"
 
+#include "core/printable.h"
 #include "core/path.h"
 #include "core/syscalls.h"
 #include "replayer/report/json.h"
@@ -96,8 +97,8 @@ static const struct lock **ranked(const struct lock_history *h, size_t *count) {
 static void print_stack(FILE *out, const struct stack *s) {
     for (size_t i = 0; i < s->count && i < 12; i++) {
         const struct frame *f = &s->frames[i];
-        fprintf(out, "      #%-2zu %s", i, f->function ? f->function : f->module ? f->module : "?");
-        if (f->file && f->line > 0) fprintf(out, " at %s:%d", base_name(f->file), f->line);
+        print_clean(out, "      #%-2zu %s", i, f->function ? f->function : f->module ? f->module : "?");
+        if (f->file && f->line > 0) print_clean(out, " at %s:%d", base_name(f->file), f->line);
         fputc('\n', out);
     }
 }
@@ -106,31 +107,32 @@ static int print_lock(FILE *out, struct timeline *t, const struct lock_history *
                       const struct lock_report_options *o, struct rf_error *err) {
     char name[300], hold[32], wait[32], task[64], calls[200];
     name_of(h, l, name, sizeof name);
-    fprintf(out, "%s (%s, process %d)\n", name, lock_family_name(l->family), space_of(h, l)->pid);
+    print_clean(out, "%s (%s, process %d)\n", name, lock_family_name(l->family), space_of(h, l)->pid);
     fprintf(out, "    acquired %" PRIu64 " times, waited for %" PRIu64 " times", l->acquired, l->waits);
-    if (l->waiter_count) fprintf(out, " by %u task%s", l->waiter_count, l->waiter_count == 1 ? "" : "s");
+    if (l->waiter_count) print_clean(out, " by %u task%s", l->waiter_count, l->waiter_count == 1 ? "" : "s");
     fprintf(out, ", %" PRIu64 " failed tries\n", l->failed);
     if (l->longest.to > l->longest.holder.event) {
         duration(l->longest_us, hold, sizeof hold);
         task_name(h, l->longest.holder.tid, task, sizeof task);
-        fprintf(out, "    longest hold: %" PRIu64 " events%s, events %" PRIu64 " to %" PRIu64 " by %s",
-                l->longest.to - l->longest.holder.event, hold, l->longest.holder.event, l->longest.to, task);
+        print_clean(out, "    longest hold: %" PRIu64 " events%s, events %" PRIu64 " to %" PRIu64 " by %s",
+                    l->longest.to - l->longest.holder.event, hold, l->longest.holder.event, l->longest.to,
+                    task);
         const char *function = function_of(h, l->longest.holder.pc);
-        fprintf(out, "%s%s\n", *function ? ", in " : "", function);
+        print_clean(out, "%s%s\n", *function ? ", in " : "", function);
     }
     if (l->longest_wait) {
         duration(l->longest_wait_us, wait, sizeof wait);
         task_name(h, l->longest_waiter, task, sizeof task);
-        fprintf(out, "    longest wait: %" PRIu64 " events%s, from event %" PRIu64 " by %s\n",
-                l->longest_wait, wait, l->longest_wait_from, task);
+        print_clean(out, "    longest wait: %" PRIu64 " events%s, from event %" PRIu64 " by %s\n",
+                    l->longest_wait, wait, l->longest_wait_from, task);
     }
     if (l->still_held) {
         task_name(h, l->still.tid, task, sizeof task);
-        fprintf(out, "    still held: since event %" PRIu64 " by %s%s\n", l->still.event, task,
-                l->still.inherited ? ", from before the fork" : "");
+        print_clean(out, "    still held: since event %" PRIu64 " by %s%s\n", l->still.event, task,
+                    l->still.inherited ? ", from before the fork" : "");
     }
     calls_text(l, calls, sizeof calls);
-    if (*calls) fprintf(out, "    syscalls while held: %s\n", calls);
+    if (*calls) print_clean(out, "    syscalls while held: %s\n", calls);
     const struct lock_holder *held = l->still_held ? &l->still : &l->longest.holder;
     if (!o->stacks || !held->event) return 0;
     struct stack stack;
@@ -198,16 +200,16 @@ static void print_tasks(FILE *out, const struct lock_history *h) {
     for (size_t i = 0; i < count; i++) {
         char task[64], name[300];
         task_name(h, rows[i].tid, task, sizeof task);
-        fprintf(out,
-                "%s\n    acquired %" PRIu64 " times, waited %" PRIu64 " times, %" PRIu64 " failed tries\n",
-                task, rows[i].acquired, rows[i].waits, rows[i].failed);
+        print_clean(
+            out, "%s\n    acquired %" PRIu64 " times, waited %" PRIu64 " times, %" PRIu64 " failed tries\n",
+            task, rows[i].acquired, rows[i].waits, rows[i].failed);
         if (rows[i].longest) {
             name_of(h, &h->words.locks[rows[i].lock], name, sizeof name);
-            fprintf(out, "    longest hold: %" PRIu64 " events, %s from event %" PRIu64 "\n", rows[i].longest,
-                    name, rows[i].longest_at);
+            print_clean(out, "    longest hold: %" PRIu64 " events, %s from event %" PRIu64 "\n",
+                        rows[i].longest, name, rows[i].longest_at);
         }
         if (rows[i].held)
-            fprintf(out, "    holds %zu lock%s at the end\n", rows[i].held, rows[i].held == 1 ? "" : "s");
+            print_clean(out, "    holds %zu lock%s at the end\n", rows[i].held, rows[i].held == 1 ? "" : "s");
     }
     if (h->words.ops_dropped) fputs("(of the first two million operations)\n", out);
     free(rows);
@@ -217,19 +219,19 @@ static void print_held(FILE *out, const struct lock_history *h, uint64_t event) 
     struct lock_span *held = calloc(HELD_MAX, sizeof *held);
     rf_assert(held);
     size_t n = lock_history_held(h, event, 0, held, HELD_MAX);
-    fprintf(out, "held at event %" PRIu64 ":%s\n", event, n ? "" : " nothing");
+    print_clean(out, "held at event %" PRIu64 ":%s\n", event, n ? "" : " nothing");
     for (size_t i = 0; i < n && i < HELD_MAX; i++) {
         const struct lock *l = &h->words.locks[held[i].lock];
         char name[300], task[64];
         name_of(h, l, name, sizeof name);
         task_name(h, held[i].holder.tid, task, sizeof task);
-        fprintf(out, "  %s (%s, process %d) by %s%s%s", name, lock_family_name(l->family),
-                space_of(h, l)->pid, task, held[i].holder.reader ? " as a reader" : "",
-                held[i].holder.inherited ? ", from before the fork" : "");
+        print_clean(out, "  %s (%s, process %d) by %s%s%s", name, lock_family_name(l->family),
+                    space_of(h, l)->pid, task, held[i].holder.reader ? " as a reader" : "",
+                    held[i].holder.inherited ? ", from before the fork" : "");
         const char *function = function_of(h, held[i].holder.pc);
         if (held[i].holder.tid)
-            fprintf(out, ", since event %" PRIu64 "%s%s", held[i].holder.event, *function ? " in " : "",
-                    function);
+            print_clean(out, ", since event %" PRIu64 "%s%s", held[i].holder.event, *function ? " in " : "",
+                        function);
         fputc('\n', out);
     }
     free(held);
@@ -280,12 +282,12 @@ static int print_history(FILE *out, struct timeline *t, const struct lock_histor
         any = true;
         char name[300];
         name_of(h, l, name, sizeof name);
-        fprintf(out, "%s (%s, process %d)\n", name, lock_family_name(l->family), space_of(h, l)->pid);
+        print_clean(out, "%s (%s, process %d)\n", name, lock_family_name(l->family), space_of(h, l)->pid);
         struct lock_allocation *a;
         if (find_allocation(t, h, l, &a, err) < 0) return -1;
         if (a) {
-            fprintf(out, "    at byte %lu of %lu bytes from %s, event %lu\n", (long)a->offset, (long)a->size,
-                    a->function, (long)a->point.event);
+            print_clean(out, "    at byte %lu of %lu bytes from %s, event %lu\n", (long)a->offset,
+                        (long)a->size, a->function, (long)a->point.event);
             print_stack(out, &a->point.stack);
         }
         allocation_free(a);
@@ -294,11 +296,11 @@ static int print_history(FILE *out, struct timeline *t, const struct lock_histor
             if (o->lock != i || o->kind > LOCK_OP_MARK) continue;
             char task[64];
             task_name(h, o->tid, task, sizeof task);
-            fprintf(out, "%10" PRIu64 "  %-24s %s", o->event, task, verbs[o->kind]);
+            print_clean(out, "%10" PRIu64 "  %-24s %s", o->event, task, verbs[o->kind]);
             if (o->before != o->after) fprintf(out, " 0x%" PRIx64 " -> 0x%" PRIx64, o->before, o->after);
             const char *function = function_of(h, o->pc);
-            fprintf(out, "%s%s%s\n", *function ? " in " : "", function,
-                    o->between ? " (no atomic instruction)" : "");
+            print_clean(out, "%s%s%s\n", *function ? " in " : "", function,
+                        o->between ? " (no atomic instruction)" : "");
         }
     }
     if (any) return 0;

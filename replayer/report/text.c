@@ -1,5 +1,6 @@
 #include "replayer/report/text.h"
 
+#include "core/syscalls.h"
 #include "replayer/names/stack.h"
 #include "replayer/report/lines.h"
 
@@ -434,6 +435,18 @@ static void print_held(struct report *r) {
     }
 }
 
+// Whoever had not come back from its call: that nothing was found is no proof that it would have.
+static void print_still_waiting(FILE *out, const struct verdict *v) {
+    if (!v->waiting_count) return;
+    fprintf(out, "\nWho still waited when the recording ended\n");
+    for (size_t i = 0; i < v->waiting_count; i++) {
+        const struct waiting_task *w = &v->waiting[i];
+        char task[160];
+        describe_task(task, sizeof task, &(struct finding_task){.pid = w->pid, .tid = w->tid});
+        report_wrap(out, 2, "%s: in %s since event %lu", task, syscall_name(w->nr), (long)w->since);
+    }
+}
+
 static void print_notes(FILE *out, const struct verdict *v) {
     if (!v->note_count) return;
     fprintf(out, "\nWhat else was seen\n");
@@ -459,9 +472,16 @@ void report_text(FILE *out, const struct verdict *v, source_line line, void *con
         print_notes(out, v);
         return;
     }
+    if (v->cut && !v->count) {
+        report_wrap(out, 0, "not known: %s: after %lu events the recording ends %s",
+                    v->program[0] ? v->program : "no program", (long)v->events, v->end_reason);
+        print_still_waiting(out, v);
+        return;
+    }
     if (!v->count && !v->deadlock) {
         report_wrap(out, 0, "no deadlock: %s: %lu events, %s", v->program, (long)v->events, v->end_reason);
         print_held(&r);
+        print_still_waiting(out, v);
         return;
     }
     if (v->count)
@@ -475,5 +495,6 @@ void report_text(FILE *out, const struct verdict *v, source_line line, void *con
     for (size_t i = 0; i < v->count; i++)
         print_finding(&r, &v->findings[i]);
     print_held(&r);
+    if (!v->deadlock) print_still_waiting(out, v);
     print_notes(out, v);
 }

@@ -309,6 +309,29 @@ static int look_at_holders(struct analysis *a, struct rf_error *err) {
     return 0;
 }
 
+static bool is_in_finding(const struct verdict *v, int tid) {
+    for (size_t i = 0; i < v->count; i++) {
+        const struct finding *f = &v->findings[i];
+        if (f->waiter.tid == tid) return true;
+        for (size_t k = 0; k < f->edge_count; k++)
+            if (f->edges[k].waiter.tid == tid) return true;
+    }
+    return false;
+}
+
+// Who had not come back from a call when the recording ended.
+static void list_waiting(struct analysis *a) {
+    struct verdict *v = a->verdict;
+    for (size_t i = 0; i < a->history.life_count; i++) {
+        const struct life *l = &a->history.lives[i];
+        if (l->death || !l->in_call || is_in_finding(v, l->tid)) continue;
+        v->waiting = reallocarray(v->waiting, v->waiting_count + 1, sizeof *v->waiting);
+        rf_assert(v->waiting);
+        v->waiting[v->waiting_count++] =
+            (struct waiting_task){.pid = l->pid, .tid = l->tid, .nr = l->nr, .since = l->entered};
+    }
+}
+
 int examine(struct timeline *t, struct verdict **out, struct rf_error *err) {
     struct analysis a = {.timeline = t, .verdict = calloc(1, sizeof *a.verdict)};
     rf_assert(a.verdict);
@@ -318,6 +341,7 @@ int examine(struct timeline *t, struct verdict **out, struct rf_error *err) {
     v->events = timeline_last(t);
     memcpy(v->program, a.history.program, sizeof v->program);
     memcpy(v->end_reason, a.history.end_reason, sizeof v->end_reason);
+    v->cut = !a.history.ended;
     if (!failed && a.history.stuck_count)
         failed =
             look_at_waiters(&a, err) < 0 || look_at_holders(&a, err) < 0 || other_process_look(&a, err) < 0;
@@ -325,6 +349,7 @@ int examine(struct timeline *t, struct verdict **out, struct rf_error *err) {
         failed = crash_look(&a, err) < 0 || findings_make(&a, err) < 0 || vanished_fill(&a, err) < 0 ||
                  origin_allocations(&a, err) < 0 || held_fill(&a, err) < 0 ||
                  timeline_seek(t, before, err) < 0;
+    if (!failed) list_waiting(&a);
     case_release(&a);
     if (failed) {
         verdict_free(v);

@@ -291,7 +291,12 @@ int findings_make(struct analysis *a, struct rf_error *err) {
     if (!guessed && other_process_findings(a, err) < 0) return -1;
     if (!guessed) make_unknown(a);
     sort(a);
-    a->verdict->deadlock = a->waiter_count && !guessed;
+    // Nobody has seen that such a wait lasts for ever. But all of its process waited without an end, and the finding
+    // says who would have to end that and does not exist.
+    const bool known = a->waiter_count && (!guessed || (a->verdict->count && a->history.ended));
+    for (size_t i = 0; guessed && i < a->verdict->count; i++)
+        a->verdict->findings[i].confidence = CONFIDENCE_LIKELY;
+    a->verdict->deadlock = known;
     for (size_t i = 0; i < a->waiter_count; i++) {
         const struct waiter *w = &a->waiters[i], *first = w->first;
         bool done = false;

@@ -357,6 +357,7 @@ static void on_death(struct history *h, const struct event *e, size_t life) {
 
 static void on_end(struct history *h, const struct event *e) {
     const size_t size = sizeof h->end_reason;
+    h->ended = true;
     const char *text = end_reason_text(e->nr);
     h->cut_short = e->nr == END_FROM_OUTSIDE || e->nr == END_TIME_OVER;
     if (e->nr == END_FAILED) {
@@ -391,6 +392,7 @@ static void on_event(struct history *h, const struct event *e) {
         l->nr = e->nr;
         // A call that nobody came between is one event, also when it was interrupted and goes on.
         l->in_call = e->kind == EV_ENTER || restarts(e->ret);
+        l->entered = e->number;
     }
     switch (e->kind) {
     case EV_EXEC:

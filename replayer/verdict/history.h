@@ -23,6 +23,7 @@ struct life {
     size_t space;
     uint64_t birth, death; // events; death 0: lived until the end
     bool in_call;          // at the end of the trace: between ENTER and EXIT of...
+    uint64_t entered;      // ... since this event
     int32_t nr;
     uint64_t args[6];
     uint64_t signal_event; // the last SIGNAL, if nothing came behind it
@@ -107,6 +108,7 @@ struct history {
     } * shared;
     size_t shared_count;
     char program[256], end_reason[256];
+    bool ended;          // there is an END
     bool cut_short;      // stopped from outside, its time was over, or the trace has no END
     bool kills;          // a task has sent a signal to another process
     bool ended_outside;  // a signal from outside, as Ctrl-C, has come

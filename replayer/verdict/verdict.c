@@ -23,6 +23,24 @@ const char *confidence_name(enum confidence c) {
     return c == CONFIDENCE_PROVED ? "proved" : "likely";
 }
 
+enum verdict_level verdict_level(const struct verdict *v) {
+    if (!v->deadlock) return v->count ? VERDICT_SUSPICIOUS : VERDICT_NONE;
+    for (size_t i = 0; i < v->count; i++)
+        if (v->findings[i].confidence == CONFIDENCE_PROVED) return VERDICT_PROVED;
+    return VERDICT_LIKELY;
+}
+
+bool verdict_level_find(const char *name, enum verdict_level *out) {
+    static const char *const names[] = {
+        [VERDICT_SUSPICIOUS] = "suspicious", [VERDICT_LIKELY] = "likely", [VERDICT_PROVED] = "proved"};
+    for (enum verdict_level i = VERDICT_SUSPICIOUS; i <= VERDICT_PROVED; i++) {
+        if (strcmp(name, names[i]) != 0) continue;
+        *out = i;
+        return true;
+    }
+    return false;
+}
+
 static void parties_free(struct finding_party *parties, size_t count) {
     for (size_t i = 0; i < count; i++)
         free(parties[i].point.stack.frames);
@@ -48,6 +66,7 @@ void verdict_free(struct verdict *v) {
             free(f->vanished[k].point.stack.frames);
         free(f->vanished);
     }
+    free(v->waiting);
     for (size_t i = 0; i < v->note_count; i++)
         free(v->notes[i]);
     free(v->notes);

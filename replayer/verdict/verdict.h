@@ -11,6 +11,14 @@
 
 enum confidence { CONFIDENCE_LIKELY, CONFIDENCE_PROVED };
 
+// How sure a whole verdict is; `--fail-on` names one.
+enum verdict_level {
+    VERDICT_NONE,
+    VERDICT_SUSPICIOUS, // there are findings, but nothing is known to wait for ever
+    VERDICT_LIKELY,     // a deadlock
+    VERDICT_PROVED,     // ... of which a finding, or that it waits for ever, is proved
+};
+
 // DESIGN.md section 7; the strings are the JSON's `kind`.
 enum finding_kind {
     FINDING_ORPHANED_LOCK,      // "orphaned-lock"
@@ -134,8 +142,15 @@ struct held_lock {
     bool wanted;   // a finding is about it
 };
 
+// A task that had not come back from a system call when the recording ended.
+struct waiting_task {
+    int pid, tid, nr; // nr: of the call
+    uint64_t since;   // event
+};
+
 struct verdict {
     bool deadlock;
+    bool cut; // the trace has no end: nothing is known of what came then
     struct finding *findings;
     size_t count;
     struct lock_allocation **allocations; // of the findings' locks
@@ -144,6 +159,8 @@ struct verdict {
     size_t span_count;
     struct held_lock *held_at_fork; // from the lock history, when there is one
     size_t held_count;
+    struct waiting_task *waiting; // those that are in no finding
+    size_t waiting_count;
     uint64_t events; // in the trace
     char program[256];
     char end_reason[256]; // how the recording ended
@@ -156,6 +173,9 @@ struct verdict {
 
 const char *finding_kind_name(enum finding_kind kind);
 const char *confidence_name(enum confidence c);
+enum verdict_level verdict_level(const struct verdict *v);
+// "suspicious", "likely" or "proved"; false: it is none of them.
+bool verdict_level_find(const char *name, enum verdict_level *out);
 // Frees *v itself too, and its arrays (all from malloc); strings in frames belong to struct symbols. NULL is
 // fine.
 void verdict_free(struct verdict *v);

@@ -8,30 +8,84 @@ mkdir -p "$work"
 cd "$work" || exit 1
 evil=$'\e]0;title\a\e[31m\x9b2J\xc2\x9bend'
 
-# The symbols of a program without debug information, with an escape sequence in each.
+# The symbols of a program without debug information, with an escape sequence in each; its file's name, and with that its tasks' names,
+# hold one, too.
 gcc -O1 -D_GNU_SOURCE -I"$root/tests/programs" -o plain "$root/tests/programs/gate_mutex.c" -pthread || fail gcc
 rename=()
 for name in main log_entry log_mutex write_report idle before after; do rename+=(--redefine-sym "$name=$name$evil"); done
-objcopy "${rename[@]}" plain hostile || fail objcopy
+program=./$'ho\e[31mst\a'
+objcopy "${rename[@]}" plain "$program" || fail objcopy
 
-# harmless COMMAND ARG...: what `refork COMMAND` prints holds the names, and no control characters
+# printed FILE...: no control characters
+printed() {
+    LC_ALL=C grep -qP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|(?<![\xc2-\xf4])(?<![\xe0-\xf4][\x80-\xbf])[\x80-\x9f]' "$@" &&
+        fail "a control character in what '$what' prints: $(LC_ALL=C cat -v "$@" | grep -m 3 -E '\^|M-')"
+}
+
+# harmless STATUSES WORD ARG...: what `refork ARG...` prints holds WORD, a name of the program's, and no control characters
 harmless() {
-    local status
+    local status want=$1 word=$2
+    shift 2
+    what="refork $*"
     clean "$refork" "$@" >stdout 2>stderr </dev/null
     status=$?
-    [ $status = 120 ] || [ $status = 0 ] || fail "$*: status $status: $(cat -v stderr)"
-    LC_ALL=C grep -qP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]' stdout stderr && fail "$*: a control character: $(cat -v stdout stderr)"
+    [[ " $want " == *" $status "* ]] || fail "$*: status $status: $(cat -v stderr)"
+    printed stdout stderr
     cat stdout stderr >"$1.printed"
-    grep -q 'title' "$1.printed" || fail "$*: the names are missing: $(cat -v stdout stderr)"
+    [ -z "$word" ] || grep -q -e "$word" "$1.printed" || fail "$*: '$word' is missing: $(cat -v stdout stderr)"
 }
-harmless hunt --strategy directed -o found.refork -- ./hostile
+
+harmless 120 title hunt --strategy directed -o found.refork -- "$program"
 grep -q 'log_entry' hunt.printed || fail "not the function's name: $(cat -v hunt.printed)"
-harmless explain found.refork
-harmless verify found.refork -- ./hostile
-harmless verify found.refork -- ./hostile protected
-harmless hunt --strategy directed --keep-going -o other.refork -- ./hostile protected
+
+# Each command, in each of its forms that prints for people.
+one_command() {
+    case $1 in
+    record) harmless '0 120' '' record -o again.refork -- "$program" ;;
+    hunt) harmless '0 123' title hunt --strategy directed --keep-going -o other.refork -- "$program" protected ;;
+    replay)
+        harmless 120 '' replay --batch found.refork
+        clean "$refork" replay --script ':dump screen.txt<Enter>' --size 200x50 found.refork >stdout 2>stderr || fail "the TUI: $(cat -v stderr)"
+        what='refork replay'
+        printed screen.txt stdout stderr
+        grep -q title screen.txt || fail "the TUI does not show the names: $(cat screen.txt)"
+        ;;
+    explain)
+        harmless 120 title explain found.refork
+        harmless 120 title explain found.refork found.refork
+        ;;
+    verify)
+        harmless 120 title verify found.refork -- "$program"
+        harmless 0 title verify found.refork -- "$program" protected
+        ;;
+    minimize) harmless 120 title minimize --runs 30 -o min.refork found.refork ;;
+    locks)
+        harmless 0 title locks --no-cache found.refork
+        harmless 0 31mst locks --no-cache --by task found.refork
+        harmless 0 title locks --no-cache --stacks found.refork
+        harmless 0 title locks --no-cache --around fork found.refork
+        harmless 0 title locks --no-cache --lock "log_mutex$evil" found.refork
+        ;;
+    diagnose) harmless '0 120' 'ho' diagnose $$ ;;
+    lint) harmless 0 title lint found.refork ;;
+    export)
+        what='refork export'
+        for to in html json; do
+            clean "$refork" export --to $to -o - found.refork >stdout 2>stderr || fail "export: $(cat -v stderr)"
+            printed stdout stderr
+        done
+        ;;
+    info) harmless 0 '31mst' info found.refork ;;
+    dump) harmless 0 '31mst' dump found.refork ;;
+    doctor) harmless '0 125' '' doctor ;;
+    help) harmless 0 '' help ;;
+    *) fail "no case here for 'refork $1': what does it print of a recording?" ;;
+    esac
+}
+for command in $(clean "$refork" help --words); do one_command "$command"; done
+
 # What the terminal shows while it runs.
-clean script -qec "$(printf '%q ' "$refork") hunt --strategy directed -o shown.refork -- ./hostile" /dev/null >shown 2>&1 </dev/null
+clean script -qec "$(printf '%q ' "$refork") hunt --strategy directed -o shown.refork -- $(printf '%q' "$program")" /dev/null >shown 2>&1 </dev/null
 LC_ALL=C sed 's/\x1b\[K//g' shown | LC_ALL=C grep -qP '\x1b|\x07|\x9b' && fail "on a terminal: $(cat -v shown)"
 grep -q 'candidates left' shown || fail "no progress on a terminal: $(cat -v shown)"
 # Errors name what they are about.

@@ -44,8 +44,8 @@ orphan='(.findings | length) == 1 and (.findings[0] |
     .kind == "orphaned-lock" and .confidence == "likely" and .lock.symbol == "lock" and .holder.name == "worker" and .holder.vanished)'
 for how in INT TERM KILL; do
     ended held $how program
-    explained ".deadlock == false and $orphan"
-    clean "$refork" explain live.refork 2>/dev/null | grep -q '^suspicious: ' || fail "held $how: $(clean "$refork" explain live.refork)"
+    explained ".deadlock and $orphan"
+    clean "$refork" explain live.refork 2>/dev/null | grep -q '^deadlock: ' || fail "held $how: $(clean "$refork" explain live.refork)"
 done
 # Who of the group is gone first is up to the kernel: what is left may be seen to be stuck.
 ended held INT group

@@ -346,7 +346,7 @@ static const struct want wants[] = {
      "take_first", 0, 2, .name = "by another"},
     {"twice", FINDING_VANISHED_WAKER, L, "done", "sem", NULL, false, false, true, NULL, "consume_twice", 0, 2,
      .waker = "poster"},
-    {"cut", FINDING_ORPHANED_LOCK, L, "first", MUTEX, "hold", true, false, false, "hold", "want_first", 0, 1},
+    {"cut", FINDING_ORPHANED_LOCK, L, "first", MUTEX, "hold", true, false, true, "hold", "want_first", 0, 1},
 };
 
 static bool names(const struct stack *s, const char *function) {
