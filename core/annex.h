@@ -19,6 +19,8 @@
 #define ANNEX_CLOCK (ANNEX_BASE + 0x1000)
 #define ANNEX_COUNT (ANNEX_CLOCK + 0)
 #define ANNEX_LIMIT (ANNEX_CLOCK + 8)
+// in the same page, recording only: a struct kernel_sigaction for an injected rt_sigaction
+#define ANNEX_ACTION (ANNEX_CLOCK + 0x100)
 // stubs, r-x, 64 bytes each (131,072 of them)
 #define ANNEX_STUBS      (ANNEX_BASE + 0x10000)
 #define ANNEX_STUBS_SIZE 0x800000ull

@@ -47,7 +47,7 @@ void walk_waitid(struct walk *w) {
 // INOUT.
 static void value_result(struct walk *w, int arg, int length_arg, uint64_t most) {
     int32_t length;
-    if (!w->args[arg] || !walk_read(w, w->args[length_arg], &length, sizeof length)) return;
+    if (!walk_read(w, w->args[length_arg], &length, sizeof length)) return;
     if (length > 0) {
         uint64_t size = (uint64_t)length < most ? (uint64_t)length : most;
         walk_add_readable(w, RANGE_INOUT, arg, w->args[arg], size);

@@ -362,8 +362,6 @@ bool request_answer(long nr, const uint64_t args[6], int64_t *answer, bool *said
     switch (nr) {
     case __NR_seccomp:
         return seccomp_answer(args, answer, said);
-    case __NR_membarrier: // QUERY: no command is supported
-        return give(answer, said, (int32_t)args[0] == 0 ? 0 : -EINVAL, false);
     case __NR_unshare:
         // thread ids would differ inside and outside
         if (args[0] & CLONE_NEWPID) return give(answer, said, -EPERM, true);

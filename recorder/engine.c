@@ -2,9 +2,11 @@
 #include "core/clock.h"
 #include "recorder/arrivals.h"
 #include "recorder/breakpoints.h"
+#include "recorder/forced.h"
 #include "recorder/hooks.h"
 #include "recorder/lifecycle.h"
 #include "recorder/log.h"
+#include "recorder/mask.h"
 #include "recorder/outside.h"
 #include "recorder/plt_clock.h"
 #include "recorder/preempt.h"
@@ -198,8 +200,17 @@ static void handle_signal(struct recorder *r, struct stop *s) {
     if (fate == SIGNAL_HELD) preempt_tick(r, s->task);
 }
 
+// A trap of refork's own, which the kernel has sent by force. False: t was killed on the way.
+static bool own_trap(struct recorder *r, struct stop *s) {
+    struct task *t = s->task;
+    forced_undo(r, t, WSTOPSIG(s->status));
+    if (t->state == TASK_READY && s->info.si_code <= 0) signal_again(t, &s->info); // it came with a trap
+    return t->state == TASK_READY;
+}
+
 static void act(struct recorder *r, struct stop *s) {
     struct task *t = s->task;
+    if (t) mask_close_trap(t);
     switch (s->todo) {
     case DO_NOTHING:
         return;
@@ -230,13 +241,16 @@ static void act(struct recorder *r, struct stop *s) {
         preempt_busy(r, t);
         return;
     case DO_TICK:
-        preempt_clock(r, t, &s->regs);
+        if (own_trap(r, s)) preempt_clock(r, t, &s->regs);
         return;
     case DO_ARRIVAL:
-        breakpoint_trap(r, t, &s->regs);
+        if (own_trap(r, s)) breakpoint_trap(r, t, &s->regs);
         return;
     case DO_INSTRUCTION:
-        trapped_carry_out(r, t, &s->regs, &s->trapped);
+        if (own_trap(r, s))
+            trapped_carry_out(r, t, &s->regs, &s->trapped);
+        else
+            free(s->trapped.area);
         return;
     case DO_FAULT:
         signal_fault(r, t, &s->info, &s->regs);

@@ -1,5 +1,6 @@
 #include "recorder/launch.h"
 #include "recorder/lifecycle.h"
+#include "recorder/mask.h"
 #include "recorder/state.h"
 #include "recorder/task.h"
 
@@ -42,6 +43,8 @@ static int make_filter(struct sock_fprog *out, struct rf_error *err) {
     static struct sock_filter code[64];
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRACE(0));
     int fd = memfd_create("refork-filter", MFD_CLOEXEC);
+    // i386 and x32 calls (bit 30 of the number, so all negative ones, too) are told of as well, instead of ending the program.
+    if (ctx) seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_TRACE(0));
     int error = ctx && fd >= 0 ? -seccomp_export_bpf(ctx, fd) : ENOMEM;
     ssize_t n = error ? -1 : pread(fd, code, sizeof code, 0);
     if (ctx) seccomp_release(ctx);
@@ -150,6 +153,7 @@ int launch(struct recorder *r) {
         struct sigaction sa;
         if (sigaction(s, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN) p->sighand->handler[s] = 1;
     }
+    mask_changed(t);
     exec_image(r, t);
     return r->failed ? -1 : 0;
 }

@@ -1,4 +1,5 @@
 #include "recorder/lifecycle.h"
+#include "recorder/answers.h"
 #include "recorder/log.h"
 #include "recorder/mappings.h"
 #include "recorder/hooks.h"
@@ -108,6 +109,9 @@ static void born(struct recorder *r, struct task *t) {
     struct task *c = task_new(r, (int)tid, p, mm);
     c->fds = q.flags & CLONE_FILES ? fdtable_ref(t->fds) : fdtable_clone(t->fds);
     memcpy(c->name, t->name, sizeof c->name);
+    c->mask = t->mask;
+    c->tsc_forbidden = t->tsc_forbidden;
+    if (!(q.flags & CLONE_VM)) clone3_as_it_was(t, c);
     if (q.flags & CLONE_CHILD_CLEARTID) c->clear_tid = q.child_tid;
     // Killed before its first instruction: born and dead all the same.
     if (!WIFSTOPPED(status) || status >> 16 != PTRACE_EVENT_STOP) leave_stop(c, status);

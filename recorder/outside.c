@@ -1,12 +1,13 @@
 #include "recorder/outside.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/time.h>
 
 enum { TICK_US = 4000 };
 
-static volatile sig_atomic_t interrupts, terminate_signal, ticks;
+static volatile sig_atomic_t interrupts, terminate_signal, ticks, expected;
 
 unsigned outside_ticks(void) {
     return (unsigned)ticks;
@@ -22,15 +23,51 @@ int outside_terminate(void) {
     return sig;
 }
 
-static void on_signal(int sig) {
-    if (sig == SIGALRM) { // breaks waits
-        ticks++;
+void outside_expect(int sig) {
+    expected = sig;
+}
+
+// Its default action: the end mostly, also a stop.
+static void by_default(int sig) {
+    sigset_t only;
+    if (sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU) {
+        raise(SIGSTOP);
         return;
     }
-    if (sig == SIGINT) // the program has it too: same terminal, same process group
+    signal(sig, SIG_DFL);
+    sigemptyset(&only);
+    sigaddset(&only, sig);
+    sigprocmask(SIG_UNBLOCK, &only, NULL);
+    raise(sig);
+}
+
+static void from_outside(int sig) {
+    switch (sig) {
+    case SIGALRM:
+        break;
+    case SIGINT: // the program has them too: same terminal, same process group
+    case SIGQUIT:
         interrupts++;
-    else
+        break;
+    case SIGTERM:
+    case SIGHUP:
+    case SIGUSR1:
+    case SIGUSR2:
         terminate_signal = sig;
+        break;
+    default:
+        by_default(sig);
+    }
+}
+
+static void on_signal(int sig, siginfo_t *info, void *context) {
+    (void)context;
+    int error = errno;
+    if (sig == SIGALRM && info->si_code == SI_KERNEL) // breaks waits
+        ticks++;
+    else if (sig != expected)
+        from_outside(sig);
+    errno = error;
 }
 
 static void set_timer(long us) {
@@ -38,16 +75,25 @@ static void set_timer(long us) {
     setitimer(ITIMER_REAL, &tick, NULL);
 }
 
+// Every signal that the program could send to its process group, which is refork's as well.
 void outside_listen(bool listen) {
-    static const int signals[] = {SIGALRM, SIGINT, SIGTERM, SIGHUP};
     // The timer ends while its handler is still there, and begins when it is there already.
     if (!listen) set_timer(0);
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
-        struct sigaction sa = {.sa_handler = listen ? on_signal : SIG_DFL};
-        struct sigaction old;
-        sigaction(signals[i], NULL, &old);
-        if (signals[i] != SIGALRM && old.sa_handler == SIG_IGN) continue;
-        sigaction(signals[i], &sa, NULL);
+    for (int sig = 1; sig < 65; sig++) {
+        bool ignored = sig == SIGCHLD || sig == SIGCONT || sig == SIGURG || sig == SIGWINCH; // by default
+        if (sig == SIGKILL || sig == SIGSTOP || ignored || sig == 32 ||
+            sig == 33) // the latter are glibc's own
+            continue;
+        bool fault = sig == SIGSEGV || sig == SIGBUS || sig == SIGILL || sig == SIGFPE || sig == SIGABRT;
+        struct sigaction sa = {.sa_handler = SIG_DFL}, old;
+        if (listen) {
+            sa.sa_sigaction = on_signal;
+            sa.sa_flags = SA_SIGINFO;
+        }
+        sigaction(sig, NULL, &old);
+        if (sig != SIGALRM && old.sa_handler == SIG_IGN) continue;
+        if (fault && old.sa_handler != SIG_DFL && old.sa_sigaction != on_signal) continue; // a sanitizer's
+        sigaction(sig, &sa, NULL);
     }
     if (listen) set_timer(TICK_US);
 }

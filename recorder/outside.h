@@ -13,4 +13,8 @@ unsigned outside_interrupts(void);
 // A signal that asks refork to end, 0: none. It is told of once.
 int outside_terminate(void);
 
+// A task of the recording is about to send `sig` to a process group that refork is in as well: that one is not for refork.
+// 0: it has been sent.
+void outside_expect(int sig);
+
 #endif

@@ -2,6 +2,7 @@
 #include "core/annex.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"
+#include "recorder/mask.h"
 #include "recorder/plt_clock.h"
 #include "recorder/run.h"
 
@@ -22,8 +23,12 @@ void note_dispositions(struct task *t, int64_t ret) {
     } action; // struct kernel_sigaction, 32 bytes
     if (ret || !t->call.args[1] || t->call.args[0] < 1 || t->call.args[0] > 64) return;
     if (!tracee_read(t->tid, t->mm->mem_fd, t->call.args[1], &action, sizeof action)) return;
-    t->process->sighand->handler[t->call.args[0]] = action.handler;
-    t->process->sighand->flags[t->call.args[0]] = action.flags;
+    struct sighand *h = t->process->sighand;
+    uint64_t sig = t->call.args[0];
+    h->handler[sig] = action.handler;
+    h->flags[sig] = action.flags;
+    h->restorer[sig] = action.restorer;
+    h->mask[sig] = action.mask;
 }
 
 void note_timers(struct task *t) {
@@ -84,21 +89,6 @@ static enum action action_of(struct task *t, int sig) {
 
 // ---- holding and delivering
 
-void signal_hold(struct task *t) {
-    struct held_signal *s = calloc(1, sizeof *s), **link = &t->signals;
-    rf_assert(s);
-    if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &s->info) < 0) {
-        free(s);
-        return;
-    }
-    for (; *link; link = &(*link)->next)
-        if ((*link)->info.si_signo == s->info.si_signo && s->info.si_signo < 32) {
-            free(s); // the kernel keeps one pending instance of a standard signal, too
-            return;
-        }
-    *link = s;
-}
-
 static uint64_t blocked_mask(struct task *t) {
     uint64_t mask = 0;
     ptrace(PTRACE_GETSIGMASK, t->tid, sizeof mask, &mask);
@@ -121,14 +111,56 @@ bool same_regs(const struct user_regs_struct *a, const struct user_regs_struct *
     return !memcmp(&x, &y, sizeof x);
 }
 
-// The frame: from the new stack pointer on, at most this much (siginfo, ucontext, XSAVE area, red zone).
-static void frame_piece(struct batch *b, struct task *t, uint64_t rsp, size_t xstate) {
-    size_t want = xstate + 2048;
-    while (want && !batch_mem(b, t, PIECE_MEM, rsp, want)) {
-        // Up to the end of the stack: page by page back from a size that reaches too far.
-        uint64_t end = (rsp + want - 1) & ~4095ull;
-        want = end > rsp ? (size_t)(end - rsp) : 0;
+// The frame, all of it and nothing behind it, which may be anything: struct rt_sigframe is a return address, a ucontext (304 bytes,
+// the pointer to the extended registers in it at 224) and a siginfo. The extended registers lie above; bytes 464 to 511 of them
+// (sw_reserved) begin with a magic number and their size with it, or they are the 512 bytes of fxsave.
+static void frame_piece(struct recorder *r, struct batch *b, struct task *t, uint64_t rsp) {
+    enum { FRAME = 8 + 304 + 128, FPSTATE = 8 + 224, SW_RESERVED = 464, MAGIC1 = 0x46505853 };
+    uint64_t fpstate = 0, end = rsp + FRAME;
+    uint32_t sw[2] = {0};
+    if (tracee_read(t->tid, t->mm->mem_fd, rsp + FPSTATE, &fpstate, 8) && fpstate > rsp &&
+        fpstate - rsp < XSTATE_MAX &&
+        tracee_read(t->tid, t->mm->mem_fd, fpstate + SW_RESERVED, sw, sizeof sw))
+        end = fpstate + (sw[0] == MAGIC1 && sw[1] <= XSTATE_MAX ? sw[1] : 512);
+    if (!batch_mem(b, t, PIECE_MEM, rsp, end - rsp))
+        recorder_fail(r, "cannot read the signal frame at 0x%lx of task %d", rsp, t->tid);
+}
+
+static void into_handler(struct recorder *r, struct task *t, const siginfo_t *info, enum signal_place at,
+                         const struct user_regs_struct *before);
+
+// A fault that nobody handles: the end of the process, at a place that replay shall reach as well.
+static void last_signal(struct recorder *r, struct task *t, int sig, enum signal_place at,
+                        const struct user_regs_struct *regs) {
+    struct batch b;
+    batch_init(&b, EV_SIGNAL, t);
+    b.e.nr = sig;
+    b.e.aux = at;
+    b.e.flags |= EVF_REGS;
+    b.e.regs = *regs;
+    set_landmark(t, regs);
+    t->inject_signal = sig;
+    batch_log(r, t, &b);
+}
+
+// The kernel found no room for the frame of `sig` and sends SIGSEGV instead, which may have a handler on a stack of its own; if
+// not, it ends the process, here. `at` and `before` as for into_handler.
+static void no_frame(struct recorder *r, struct task *t, int sig, int status, enum signal_place at,
+                     const struct user_regs_struct *before) {
+    siginfo_t info;
+    bool again = WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) == SIGSEGV &&
+                 ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0;
+    if (again && sig != SIGSEGV && action_of(t, SIGSEGV) == ACT_HANDLER && !mask_blocks(t, SIGSEGV)) {
+        t->in_signal_stop = true;
+        into_handler(r, t, &info, at, before);
+        return;
     }
+    // What it has done until then is done in replay, too.
+    if (at != SIGNAL_AT_LANDMARK) last_signal(r, t, sig, at, before);
+    if (again)
+        t->inject_signal = SIGSEGV;
+    else
+        leave_stop(t, status);
 }
 
 // In a signal-delivery-stop: hands `info` over to its handler, stops at the handler's first instruction and
@@ -143,7 +175,7 @@ static void into_handler(struct recorder *r, struct task *t, const siginfo_t *in
     // handler runs.
     if (!run_undisturbed(r, t, PTRACE_SINGLESTEP, sig, &status)) return;
     if (!WIFSTOPPED(status) || status >> 16 || WSTOPSIG(status) != SIGTRAP) {
-        leave_stop(t, status); // no stack for the frame: SIGSEGV or the end
+        no_frame(r, t, sig, status, at, before);
         return;
     }
     struct user_regs_struct regs;
@@ -160,7 +192,8 @@ static void into_handler(struct recorder *r, struct task *t, const siginfo_t *in
     memcpy(batch_piece(&b, PIECE_SIGINFO, sizeof *info), info, sizeof *info);
     batch_regs(&b, &regs);
     batch_xstate(&b, t);
-    frame_piece(&b, t, regs.rsp, batch_last(&b)->len);
+    frame_piece(r, &b, t, regs.rsp);
+    mask_changed(t);
     set_landmark(t, &regs);
     struct sighand *h = t->process->sighand;
     if (h->flags[sig] & SA_RESETHAND) h->handler[sig] = 0;
@@ -216,19 +249,6 @@ void signal_deliver(struct recorder *r, struct task *t, enum signal_place at) {
     into_handler(r, t, &info, at, at == SIGNAL_AT_ENTRY ? &t->call.regs : NULL);
 }
 
-// A fault that nobody handles: the end of the process, at a place that replay shall reach as well.
-static void fatal_fault(struct recorder *r, struct task *t, int sig, const struct user_regs_struct *regs) {
-    struct batch b;
-    batch_init(&b, EV_SIGNAL, t);
-    b.e.nr = sig;
-    b.e.aux = SIGNAL_BY_INSTRUCTION;
-    b.e.flags |= EVF_REGS;
-    b.e.regs = *regs;
-    set_landmark(t, regs);
-    t->inject_signal = sig;
-    batch_log(r, t, &b);
-}
-
 // ---- signals for a process
 
 static bool blocks(const struct task *t, int sig) {
@@ -256,7 +276,11 @@ static bool give_to_main(struct recorder *r, struct task *t, const siginfo_t *in
     return true;
 }
 
-// What give_to_main has sent comes as it was.
+void signal_again(struct task *t, const siginfo_t *info) {
+    if (syscall(SYS_tgkill, t->process->pid, t->tid, info->si_signo) == 0) t->process->given = *info;
+}
+
+// What give_to_main and signal_again have sent comes as it was.
 static void restore_given(struct task *t, siginfo_t *info) {
     struct process *p = t->process;
     if (p->given.si_signo != info->si_signo || info->si_code != SI_TKILL || info->si_pid != getpid()) return;
@@ -276,10 +300,10 @@ void signal_fault(struct recorder *r, struct task *t, const siginfo_t *info,
                   const struct user_regs_struct *regs) {
     int sig = info->si_signo;
     // A blocked or ignored fault ends the process (force_sig): let the kernel do it.
-    if (action_of(t, sig) == ACT_HANDLER && !(blocked_mask(t) >> (sig - 1) & 1))
+    if (action_of(t, sig) == ACT_HANDLER && !mask_blocks(t, sig))
         into_handler(r, t, info, SIGNAL_BY_INSTRUCTION, regs);
     else
-        fatal_fault(r, t, sig, regs);
+        last_signal(r, t, sig, SIGNAL_BY_INSTRUCTION, regs);
 }
 
 enum signal_fate signal_fate(struct recorder *r, struct task *t, siginfo_t *info,

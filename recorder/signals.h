@@ -20,10 +20,10 @@ enum signal_fate {
 };
 enum signal_fate signal_fate(struct recorder *r, struct task *t, siginfo_t *info,
                              const struct user_regs_struct *regs);
+// Makes a signal pending again that t blocks and that has come all the same.
+void signal_again(struct task *t, const siginfo_t *info);
 void signal_now(struct recorder *r, struct task *t, const siginfo_t *info);
 
-// Takes the signal of the present signal-delivery-stop and keeps it for a landmark.
-void signal_hold(struct task *t);
 bool signals_deliverable(struct task *t);
 // At a landmark: delivers the first held signal that t does not block. `at`: AT_LANDMARK in a signal-delivery-stop or
 // syscall-exit-stop, AT_ENTRY at a syscall's entry. For the loop alone.

@@ -20,6 +20,7 @@ struct mm *mm_new(struct recorder *r, int tid) {
 
 void mm_fork(struct mm *child, const struct mm *parent) {
     child->annex = parent->annex;
+    child->dumpable = parent->dumpable;
     child->limit_lowered = parent->limit_lowered;
     child->saved = parent->saved;
     slots_fork(child, parent);

@@ -17,10 +17,11 @@ struct mm {
     int refs;
     uint32_t id;
     int mem_fd;
-    bool annex;             // mapped
-    bool limit_lowered;     // of the PLT clock
-    uint64_t scratch_slots; // bit per slot in use
-    uint64_t epoch;         // slices of tasks that are in no known loop
+    bool annex;                                                   // mapped
+    bool limit_lowered;                                           // of the PLT clock
+    enum { DUMPABLE_UNSAID, DUMPABLE_NO, DUMPABLE_YES } dumpable; // as the program has set it
+    uint64_t scratch_slots;                                       // bit per slot in use
+    uint64_t epoch;                                               // slices of tasks that are in no known loop
     struct module_slots slots;
     struct loop_sites sites;
     struct saved_bytes saved;

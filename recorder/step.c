@@ -1,6 +1,8 @@
 #include "recorder/step.h"
 #include "core/code.h"
+#include "recorder/forced.h"
 #include "recorder/log.h"
+#include "recorder/mask.h"
 #include "recorder/run.h"
 #include "recorder/signals.h"
 
@@ -44,6 +46,7 @@ static enum step_result step_once(struct recorder *r, struct task *t, struct use
     int status, sig = t->inject_signal;
     t->inject_signal = 0;
     t->at_landmark = false;
+    mask_open_trap(t);
     bool whole = length && tracee_stop_at(t->tid, regs->rip + (uint64_t)length);
     bool stopped = run_undisturbed(r, t, whole ? PTRACE_CONT : PTRACE_SINGLESTEP, sig, &status);
     if (whole) tracee_stop_at(t->tid, 0);
@@ -55,6 +58,7 @@ static enum step_result step_once(struct recorder *r, struct task *t, struct use
     if (skipped || (trap && (info.si_code == TRAP_TRACE || (whole && info.si_code == TRAP_HWBKPT)))) {
         t->in_signal_stop = true;
         if (!tracee_get_regs(t->tid, regs)) return STEP_GONE;
+        if (t->process->sighand->handler[SIGTRAP] == 1) forced_undo(r, t, SIGTRAP);
         if (skipped) return STEP_HELD; // no arrival at a breakpoint behind the call: that is where it started
         t->on_break = false;
         bool wide = code[0] == 0x66;
@@ -89,6 +93,7 @@ enum step_result step_raw(struct recorder *r, struct task *t, struct user_regs_s
 void end_stepping(struct task *t) {
     struct user_regs_struct regs;
     t->stepping = false;
+    mask_close_trap(t);
     if (!tracee_get_regs(t->tid, &regs) || !(regs.eflags & 0x100)) return;
     regs.eflags &= ~0x100ull;
     tracee_set_regs(t->tid, &regs);

@@ -2,6 +2,7 @@
 #include "core/annex.h"
 #include "recorder/breakpoints.h"
 #include "recorder/log.h"
+#include "recorder/mask.h"
 #include "recorder/own_code.h"
 #include "recorder/signals.h"
 #include "recorder/space.h"
@@ -23,11 +24,14 @@ static enum todo of_signal(struct recorder *r, struct task *t, struct stop *s) {
     if (r->options->log)
         fprintf(r->options->log, "         signal %d code %d of %d at %llx rsp %llx address %p\n", sig,
                 s->info.si_code, t->tid, s->regs.rip, s->regs.rsp, s->info.si_addr);
-    if (!signal_by_instruction(&s->info)) return DO_SIGNAL;
-    bool int3 = sig == SIGTRAP && s->info.si_code == SI_KERNEL;
+    // Of a blocked signal only what the kernel sends by force comes, here. If one from elsewhere is pending already, that
+    // one's siginfo comes with it (kernel/signal.c, legacy_queue).
+    bool merged = s->info.si_code <= 0 && (sig == SIGSEGV || sig == SIGTRAP) && mask_blocks(t, sig);
+    if (!merged && !signal_by_instruction(&s->info)) return DO_SIGNAL;
+    bool int3 = sig == SIGTRAP && (merged || s->info.si_code == SI_KERNEL);
     if (int3 && in_stub(t, s->regs.rip - 1)) return DO_TICK;
     if (int3 && t->mm->breaks.count && breakpoint_at(t->mm, s->regs.rip - 1)) return DO_ARRIVAL;
-    bool trapped = int3 || (sig == SIGSEGV && s->info.si_code == SI_KERNEL);
+    bool trapped = int3 || (sig == SIGSEGV && (merged || s->info.si_code == SI_KERNEL));
     if (trapped && trapped_find(t, &s->regs, int3, &s->trapped)) return DO_INSTRUCTION;
     return DO_FAULT;
 }

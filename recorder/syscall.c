@@ -1,9 +1,12 @@
 #include "recorder/syscall.h"
 #include "core/clock.h"
+#include "recorder/answers.h"
 #include "recorder/hooks.h"
 #include "recorder/lifecycle.h"
 #include "recorder/log.h"
 #include "recorder/mappings.h"
+#include "recorder/mask.h"
+#include "recorder/memory_calls.h"
 #include "recorder/plt_clock.h"
 #include "recorder/signals.h"
 #include "recorder/slices.h"
@@ -36,18 +39,39 @@ static bool read_tracee(void *context, uint64_t address, void *buffer, size_t le
     return tracee_read(t->tid, t->mm->mem_fd, address, buffer, len);
 }
 
+// Writes in each page the byte that is there already; process_vm_writev respects protection.
+static bool writable(struct task *t, uint64_t address, uint64_t size) {
+    for (uint64_t at = address; at < address + size; at = (at | 4095) + 1) {
+        char byte;
+        struct iovec local = {&byte, 1}, remote = {(void *)at, 1};
+        if (process_vm_readv(t->tid, &local, 1, &remote, 1, 0) != 1 ||
+            process_vm_writev(t->tid, &local, 1, &remote, 1, 0) != 1)
+            return false;
+    }
+    return true;
+}
+
 // Answers the call without letting it reach the kernel: with orig_rax -1 a seccomp stop skips it, and no exit
 // stop follows PTRACE_CONT.
-static void answer(struct recorder *r, struct task *t, struct user_regs_struct *regs, int64_t result) {
-    regs->orig_rax = ~0ull;
-    regs->rax = (uint64_t)result;
-    if (!tracee_set_regs(t->tid, regs)) return; // killed: its exit stop follows
+static void answer_with(struct recorder *r, struct task *t, struct user_regs_struct *regs,
+                        const struct own_answer *a) {
     struct batch b;
     batch_entry(&b, EV_SYSCALL, t);
-    b.e.ret = result;
+    b.e.ret = a->result;
+    if (a->size && !writable(t, a->address, a->size))
+        b.e.ret = -EFAULT;
+    else if (a->size)
+        batch_write(r, &b, t, a->address, a->bytes, a->size);
+    regs->orig_rax = ~0ull;
+    regs->rax = (uint64_t)b.e.ret;
+    if (!tracee_set_regs(t->tid, regs)) return; // killed: its exit stop follows
     batch_log(r, t, &b);
     set_landmark(t, regs);
     t->state = TASK_READY;
+}
+
+static void answer(struct recorder *r, struct task *t, struct user_regs_struct *regs, int64_t result) {
+    answer_with(r, t, regs, &(struct own_answer){.result = result});
 }
 
 static void refused(struct recorder *r, struct task *t, int64_t result) {
@@ -76,15 +100,21 @@ static void refused(struct recorder *r, struct task *t, int64_t result) {
              strerrorname_np((int)-result), t->process->pid, t->call.regs.rip, *where ? " in " : "", where);
 }
 
-// Writes in each page the byte that is there already; process_vm_writev respects protection.
-static bool writable(struct task *t, uint64_t address, uint64_t size) {
-    for (uint64_t at = address; at < address + size; at = (at | 4095) + 1) {
-        char byte;
-        struct iovec local = {&byte, 1}, remote = {(void *)at, 1};
-        if (process_vm_readv(t->tid, &local, 1, &remote, 1, 0) != 1 ||
-            process_vm_writev(t->tid, &local, 1, &remote, 1, 0) != 1)
-            return false;
-    }
+// int $0x80: a 32-bit call, whose number and structures are others. Answered as by a kernel without them.
+static bool legacy_call(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    static bool said;
+    uint8_t code[2];
+    if (!tracee_read(t->tid, t->mm->mem_fd, regs->rip - 2, code, 2) || code[0] != 0xcd || code[1] != 0x80)
+        return false;
+    long number = t->call.nr;
+    t->call.nr = -1; // no call of ours
+    answer(r, t, regs, -ENOSYS);
+    if (!said)
+        log_note(
+            r, t,
+            "the 32-bit call %ld (int $0x80) is not recorded and was answered ENOSYS (pid %d, pc 0x%llx)",
+            number, t->process->pid, t->call.regs.rip);
+    said = true;
     return true;
 }
 
@@ -211,6 +241,7 @@ bool syscall_begins(struct recorder *r, struct task *t) {
         t->state = TASK_IN_KERNEL; // killed: the exit stop follows
         return false;
     }
+    t->call.legacy = regs.rcx != regs.rip; // `syscall` puts the next pc into rcx, int $0x80 does not
     canonical_regs(&regs);
     t->call.nr = (long)regs.orig_rax;
     const uint64_t args[6] = {regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9};
@@ -224,6 +255,7 @@ bool syscall_begins(struct recorder *r, struct task *t) {
 void syscall_entry(struct recorder *r, struct task *t) {
     struct user_regs_struct regs = t->call.regs;
     regs.rax = (uint64_t)-ENOSYS; // as the kernel has it at an entry
+    if (t->call.legacy && legacy_call(r, t, &regs)) return;
     hooks_call_begins(r, t);
     if (t->call.nr == SYS_sched_yield) {
         t->yielded = true;
@@ -237,6 +269,11 @@ void syscall_entry(struct recorder *r, struct task *t) {
         answer(r, t, &regs, -EINVAL);
         return;
     }
+    struct own_answer own;
+    if (own_answer(r, t, &own)) {
+        answer_with(r, t, &regs, &own);
+        return;
+    }
     if (syscall_answer(t->call.nr, t->call.args, &result, &say)) {
         answer(r, t, &regs, result);
         if (say) refused(r, t, result);
@@ -248,6 +285,7 @@ void syscall_entry(struct recorder *r, struct task *t) {
     t->call.redirect_count = 0;
     if (r->deferred) log_deferred_entry(r);
     r->deferred = t;
+    change_call(t, &regs);
     switch (t->call.nr) {
     case SYS_clone:
     case SYS_clone3:
@@ -372,6 +410,7 @@ static void faulted_ranges(struct task *t, struct batch *b) {
 static void remember(struct task *t, int64_t ret) {
     // close frees the slot even when it fails.
     t->fds = fdtable_syscall(t->fds, t->call.nr, t->call.args, ret, read_tracee, t);
+    if (t->call.nr == SYS_rt_sigreturn) mask_changed(t);
     if (ret < 0) return;
     note_timers(t);
     switch (t->call.nr) {
@@ -383,6 +422,9 @@ static void remember(struct task *t, int64_t ret) {
         break;
     case SYS_rt_sigaction:
         note_dispositions(t, ret);
+        break;
+    case SYS_rt_sigprocmask:
+        if (t->call.args[1]) mask_changed(t);
         break;
     case SYS_prctl:
         if (t->call.args[0] == PR_SET_NAME)
@@ -419,6 +461,7 @@ void syscall_returned(struct recorder *r, struct task *t) {
     }
     canonical_regs(&regs);
     if (t->call.redirect_count) unredirect(t, &regs);
+    call_changed_back(t);
     int64_t ret = (int64_t)regs.rax;
     if (ret == -ERESTART_RESTARTBLOCK) t->call.interrupted = t->call.meaning;
     struct batch b;
@@ -455,6 +498,7 @@ void syscall_returned(struct recorder *r, struct task *t) {
         }
         if (t->mm->breaks.count) mapped_over(t, ret);
         map_pieces(r, t, &b, ret);
+        memory_call_done(t, &b, ret);
         written_file(r, t, &b, ret);
     }
     remember(t, ret);

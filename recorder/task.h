@@ -22,7 +22,7 @@ enum task_state {
 struct sighand {
     int refs;
     uint64_t handler[65]; // SIG_DFL 0, SIG_IGN 1, or an address
-    uint64_t flags[65];
+    uint64_t flags[65], restorer[65], mask[65];
 };
 
 // Timers that end in a signal while the process sleeps.
@@ -48,7 +48,7 @@ struct held_signal {
 
 // The call that a task is in, or was in last. Owned by syscall.c.
 struct call {
-    bool inside;
+    bool inside, legacy; // legacy: not made by the `syscall` instruction
     long nr;
     long meaning, interrupted; // the call whose buffers these are: of restart_syscall, the interrupted one
     uint64_t args[6];
@@ -68,7 +68,11 @@ struct task {
     enum task_state state;
     int stop; // wait status of the stop that RETURNED tells of
     struct call call;
-    uint64_t scratch; // its scratch area, 0: none yet
+    uint64_t scratch;    // its scratch area, 0: none yet
+    bool tsc_forbidden;  // by its own PR_SET_TSC
+    bool untraced_poked; // CLONE_UNTRACED was taken out of the present clone3's arguments
+    uint64_t mask;       // blocked signals, but for those that a sleeping call has changed for its time
+    bool trap_open;      // SIGTRAP is in `mask`, and unblocked while the task is stepped
     struct held_signal *signals;
     struct user_regs_struct landmark; // registers at the last landmark
     bool at_landmark;                 // it has run nothing since: only then may another task run

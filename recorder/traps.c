@@ -103,7 +103,9 @@ bool trapped_find(struct task *t, const struct user_regs_struct *regs, bool int3
     }
     *out = (struct trapped){.at = at};
     if (!code_trap_instruction(code, sizeof code, &out->instruction)) return false;
-    if (out->instruction.kind != TRAP_XSAVE) return true;
+    int kind = out->instruction.kind;
+    if (t->tsc_forbidden && (kind == TRAP_RDTSC || kind == TRAP_RDTSCP)) return false;
+    if (kind != TRAP_XSAVE) return true;
     out->area = xsave_area(t, regs, at, code, &out->instruction, &out->address, &out->size);
     return out->area;
 }

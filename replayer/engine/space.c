@@ -373,10 +373,75 @@ static int do_mremap(struct replay *r, struct space *s, const uint64_t a[6], uin
     return 0;
 }
 
+// An mprotect or madvise; `strict`: it worked in the recording and must now. Of one that failed in its middle the part that was
+// done may be done in a part of this space only (the stack is mapped at full length here): what fails is left out.
+static int do_protect(struct replay *r, struct space *s, uint64_t from, uint64_t length, int prot,
+                      bool strict, struct rf_error *err) {
+    length = up(length);
+    if (!length || bad_range(from, length)) return 0;
+    probes_evict(s, from, from + length);
+    long x = kernel_task_call(s->pid, SYS_mprotect, from, length, (uint64_t)prot, 0, 0, 0);
+    if (x && strict) {
+        errno = (int)-x;
+        return rf_fail_errno(err, RF_DIVERGED,
+                             "event %llu: mprotect worked in the recording and fails in replay",
+                             (unsigned long long)r->event.number);
+    }
+    if (!x) note_protect(r, s, from, from + length, prot);
+    return 0;
+}
+
+static void do_madvise(struct replay *r, struct space *s, uint64_t from, uint64_t length, uint64_t advice) {
+    static const uint64_t done[] = {MADV_DONTNEED, MADV_FREE,   MADV_REMOVE, MADV_WIPEONFORK, MADV_KEEPONFORK,
+                                    MADV_DONTFORK, MADV_DOFORK, 24 /* MADV_DONTNEED_LOCKED */};
+    bool known = false;
+    for (size_t i = 0; i < sizeof done / sizeof *done; i++)
+        known |= advice == done[i];
+    if (!known || bad_range(from, up(length))) return;
+    probes_evict(s, from, from + up(length));
+    // MADV_FREE was carried out as MADV_DONTNEED, and nothing is locked here.
+    bool empties = advice == MADV_DONTNEED || advice == MADV_FREE || advice == 24;
+    if (empties) note_code(r, s, from, from + up(length));
+    kernel_task_call(s->pid, SYS_madvise, from, length, empties ? MADV_DONTNEED : advice, 0, 0, 0);
+}
+
+static int do_in_part(struct replay *r, struct space *s, const struct event *e, const uint64_t a[6],
+                      struct rf_error *err) {
+    const struct piece *reach = event_piece(e, PIECE_REACH, NULL);
+    if (!reach || reach->reach.address <= a[0]) return 0;
+    if (e->nr == SYS_madvise) do_madvise(r, s, a[0], reach->reach.address - a[0], a[2]);
+    if (e->nr == SYS_mprotect || e->nr == SYS_pkey_mprotect)
+        return do_protect(r, s, a[0], reach->reach.address - a[0], (int)a[2] & 7, false, err);
+    return 0;
+}
+
+int space_stack_floor(struct replay *r, struct space *s, uint64_t floor, struct rf_error *err) {
+    size_t at = 0, stack = 0;
+    while (at < s->map_count && strcmp(s->maps[at].v.name, "[stack]"))
+        at++;
+    if (at == s->map_count || floor & 4095) return 0;
+    stack = at;
+    uint64_t start = s->maps[stack].v.start;
+    if (floor > start && floor < s->maps[stack].v.end) {
+        kernel_task_call(s->pid, SYS_munmap, start, floor - start, 0, 0, 0, 0);
+        note_unmap(s, start, floor);
+        return 0;
+    }
+    uint64_t before = stack ? s->maps[stack - 1].v.end : 0;
+    if (floor < before) floor = before;
+    if (floor >= start || start - floor > 1ull << 30) return 0;
+    struct space_map m = s->maps[stack];
+    m.v.start = floor;
+    m.v.end = start;
+    if (mmap_anonymous(r, s, floor, start - floor, m.v.prot, MAP_PRIVATE | MAP_ANONYMOUS, err) < 0) return -1;
+    note_map(s, m);
+    return 0;
+}
+
 int space_syscall(struct replay *r, struct space *s, const struct event *e, const uint64_t a[6],
                   struct rf_error *err) {
     int64_t ret = e->ret;
-    if (ret < 0 && ret > -4096) return 0; // refused then: nothing happened
+    if (ret < 0 && ret > -4096) return do_in_part(r, s, e, a, err);
     switch (e->nr) {
     case SYS_brk:
         return do_brk(r, s, (uint64_t)ret, err);
@@ -407,31 +472,12 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
         note_unmap(s, a[0], a[0] + up(a[1]));
         return 0;
     case SYS_mprotect:
-    case SYS_pkey_mprotect: {
-        if (!a[1] || bad_range(a[0], up(a[1]))) return 0;
-        probes_evict(s, a[0], a[0] + up(a[1]));
-        long x = kernel_task_call(s->pid, SYS_mprotect, a[0], a[1], a[2] & 7, 0, 0, 0);
-        if (x) {
-            errno = (int)-x;
-            return rf_fail_errno(err, RF_DIVERGED,
-                                 "event %llu: mprotect worked in the recording and fails in replay",
-                                 (unsigned long long)e->number);
-        }
-        note_protect(r, s, a[0], a[0] + up(a[1]), (int)a[2] & 7);
-        return 0;
-    }
+    case SYS_pkey_mprotect:
+        return do_protect(r, s, a[0], a[1], (int)a[2] & 7, true, err);
     case SYS_mremap:
         return do_mremap(r, s, a, (uint64_t)ret, err);
     case SYS_madvise:
-        // MADV_FREE was carried out as MADV_DONTNEED.
-        if (a[2] == MADV_DONTNEED || a[2] == MADV_FREE || a[2] == MADV_REMOVE || a[2] == MADV_WIPEONFORK ||
-            a[2] == MADV_KEEPONFORK || a[2] == MADV_DONTFORK || a[2] == MADV_DOFORK)
-            if (!bad_range(a[0], up(a[1]))) {
-                probes_evict(s, a[0], a[0] + up(a[1]));
-                if (a[2] == MADV_DONTNEED || a[2] == MADV_FREE) note_code(r, s, a[0], a[0] + up(a[1]));
-                kernel_task_call(s->pid, SYS_madvise, a[0], a[1], a[2] == MADV_FREE ? MADV_DONTNEED : a[2], 0,
-                                 0, 0);
-            }
+        do_madvise(r, s, a[0], a[1], a[2]);
         return 0;
     default:
         return 0;

@@ -68,6 +68,8 @@ int space_map(struct replay *r, struct space *s, const struct piece *map, const 
 // The map that `address` is in; NULL: none.
 const struct space_map *space_map_at(const struct space *s, uint64_t address);
 // Executes the like of a POLICY_MEMORY call that succeeded in the recording with `ret`.
+// The stack can grow down to `floor` from now on.
+int space_stack_floor(struct replay *r, struct space *s, uint64_t floor, struct rf_error *err);
 int space_syscall(struct replay *r, struct space *s, const struct event *e, const uint64_t args[6],
                   struct rf_error *err);
 // Writes a PIECE_FILE into the shared objects that it is of.

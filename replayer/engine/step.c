@@ -141,6 +141,10 @@ static int syscall_effects(struct replay *r, const struct event *e, struct vtask
     v->at_entry = false;
     v->restart = ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK ? ret : 0;
     if (syscall_row(e->nr)->policy == POLICY_MEMORY && space_syscall(r, v->space, e, a, err) < 0) return -1;
+    const struct piece *reach = event_piece(e, PIECE_REACH, NULL);
+    if (reach && syscall_row(e->nr)->policy != POLICY_MEMORY &&
+        space_stack_floor(r, v->space, reach->reach.address, err) < 0)
+        return -1;
     if (apply_pieces(r, e, v, err) < 0) return -1;
     v->fds = fdtable_syscall(v->fds, e->nr, a, ret, read_vtask, v);
     if (ret < 0 && ret > -4096) return 0;

@@ -1,0 +1,49 @@
+#include "recorder/mask.h"
+#include "core/error.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ptrace.h>
+
+void signal_hold(struct task *t) {
+    struct held_signal *s = calloc(1, sizeof *s), **link = &t->signals;
+    rf_assert(s);
+    if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &s->info) < 0) {
+        free(s);
+        return;
+    }
+    for (; *link; link = &(*link)->next)
+        if ((*link)->info.si_signo == s->info.si_signo && s->info.si_signo < 32) {
+            free(s); // the kernel keeps one pending instance of a standard signal, too
+            return;
+        }
+    *link = s;
+}
+
+void mask_changed(struct task *t) {
+    ptrace(PTRACE_GETSIGMASK, t->tid, sizeof t->mask, &t->mask);
+}
+
+static void set_mask(struct task *t, uint64_t mask) {
+    ptrace(PTRACE_SETSIGMASK, t->tid, sizeof mask, &mask);
+}
+
+bool mask_blocks(const struct task *t, int sig) {
+    return t->mask >> (sig - 1) & 1;
+}
+
+void mask_restore(struct task *t) {
+    set_mask(t, t->mask);
+}
+
+void mask_open_trap(struct task *t) {
+    if (t->trap_open || !mask_blocks(t, SIGTRAP)) return;
+    set_mask(t, t->mask & ~(1ull << (SIGTRAP - 1)));
+    t->trap_open = true;
+}
+
+void mask_close_trap(struct task *t) {
+    if (!t->trap_open) return;
+    t->trap_open = false;
+    set_mask(t, t->mask);
+}
