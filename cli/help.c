@@ -1,7 +1,7 @@
 #include "cli/help.h"
 
+#include "tui/actions.h"
 #include "cli/options.h"
-#include "tui/tui.h"
 
 #include <string.h>
 

@@ -1,3 +1,4 @@
+#include "tui/tui.h"
 #include "cli/ends.h"
 #include "core/printable.h"
 #include "cli/files.h"
@@ -7,7 +8,6 @@
 #include "replayer/engine/replay.h"
 #include "replayer/session/session.h"
 #include "tui/timeline_source.h"
-#include "tui/tui.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "tui/actions.h"
 
+#include "tui/state.h"
 #include "tui/keys.h"
-#include "tui/tui.h"
 
 #include <string.h>
 

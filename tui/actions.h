@@ -3,6 +3,7 @@
 #define REFORK_TUI_ACTIONS_H
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stddef.h>
 
 enum tui_action {
@@ -27,5 +28,8 @@ extern const size_t tui_action_row_count;
 
 // What `key` does; while searching, the searching actions come first. TUI_ACTION_NONE: nothing.
 enum tui_action tui_action_of(int key, bool searching);
+
+// The table of keys, as roff for refork.1 (`roff`) or as plain text.
+void tui_print_keys(FILE *out, bool roff);
 
 #endif

@@ -1,6 +1,8 @@
 // Prompts (':', '/', 'F'), search and filter.
+#include "tui/find.h"
+
+#include "tui/focus.h"
 #include "tui/keys.h"
-#include "tui/model.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,10 @@
 // Steps and jumps: to the next event, of the task, of a sort; along the verdict's evidence; along causes and
 // effects.
-#include "tui/model.h"
+#include "tui/jump.h"
+
+#include "tui/focus.h"
+#include "tui/lanes.h"
+#include "tui/story.h"
 
 #include <stdio.h>
 

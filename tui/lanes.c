@@ -1,6 +1,8 @@
 // Lanes: one per task, processes in the order of their birth; behind a process's tasks the ghosts, the
 // vanished threads whose locks it inherited.
-#include "tui/model.h"
+#include "tui/lanes.h"
+
+#include "tui/focus.h"
 
 #include <stdlib.h>
 

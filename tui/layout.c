@@ -1,5 +1,7 @@
 // The one function that says which pane is where.
-#include "tui/model.h"
+#include "tui/layout.h"
+
+#include "tui/story.h"
 
 enum { TITLE_ROWS = 1, BAR_ROWS = 1 };
 

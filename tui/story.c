@@ -1,6 +1,7 @@
 // The story: a verdict as lines in the order in which things happened, each with its event.
-#include "tui/model.h"
+#include "tui/story.h"
 
+#include "tui/focus.h"
 #include "core/path.h"
 
 #include <stdarg.h>

@@ -1,9 +1,12 @@
 // The loop between terminal and model, for a user and for a script.
 #include "tui/tui.h"
 
+#include "tui/focus.h"
+#include "tui/model.h"
+#include "tui/screen.h"
+#include "tui/view.h"
 #include "tui/keys.h"
 #include "tui/terminal.h"
-#include "tui/view.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -7,7 +7,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 struct tui_options {
     const char
@@ -22,8 +21,5 @@ struct tui_options {
 // move its cursor, a script with an unknown key, a dump that cannot be written). A SIGTERM or SIGHUP restores
 // the terminal and then ends the process by that signal.
 int tui_run(const struct tui_source *source, const struct tui_options *options, struct rf_error *err);
-
-// The table of keys, as roff for refork.1 (`roff`) or as plain text.
-void tui_print_keys(FILE *out, bool roff);
 
 #endif

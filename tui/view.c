@@ -1,6 +1,14 @@
 // The frame: title bar, headings, panes, status bar.
 #include "tui/view.h"
 
+#include "tui/find.h"
+#include "tui/focus.h"
+#include "tui/lanes.h"
+#include "tui/model.h"
+#include "tui/screen.h"
+#include "tui/view_lanes.h"
+#include "tui/view_panes.h"
+#include "tui/view_story.h"
 #include "core/path.h"
 
 #include <stdio.h>
@@ -15,13 +23,6 @@ static const struct {
     [TUI_EVENTS] = {"Events", tui_view_events}, [TUI_LOCKS] = {"Locks", tui_view_locks},
     [TUI_STACK] = {"Stack", tui_view_stack},
 };
-
-void tui_scroll(size_t *top, size_t count, int h, size_t from, size_t to) {
-    size_t rows = h > 0 ? (size_t)h : 1;
-    if (to > *top + rows) *top = to - rows;
-    if (from < *top) *top = from;
-    if (*top + rows > count) *top = count > rows ? count - rows : 0;
-}
 
 static void heading_text(const struct tui_model *m, enum tui_pane pane, int w, char *out, size_t size) {
     char label[96];

@@ -1,6 +1,12 @@
 // Lanes: time from left to right (in events), one row per task. A row's cells say what the task did, held,
 // waited for.
-#include "tui/view.h"
+#include "tui/view_lanes.h"
+
+#include "tui/focus.h"
+#include "tui/lanes.h"
+#include "tui/screen.h"
+#include "tui/scroll.h"
+#include "tui/story.h"
 
 #include <stdio.h>
 #include <stdlib.h>

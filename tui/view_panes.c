@@ -1,6 +1,13 @@
 // The panes that are lists: events, locks, stack and source.
+#include "tui/view_panes.h"
+
+#include "tui/find.h"
+#include "tui/focus.h"
+#include "tui/lanes.h"
+#include "tui/screen.h"
+#include "tui/scroll.h"
+#include "tui/story.h"
 #include "core/path.h"
-#include "tui/view.h"
 
 #include <stdio.h>
 #include <string.h>

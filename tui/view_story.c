@@ -1,4 +1,9 @@
-#include "tui/view.h"
+#include "tui/view_story.h"
+
+#include "tui/focus.h"
+#include "tui/screen.h"
+#include "tui/scroll.h"
+#include "tui/story.h"
 
 #include <stdio.h>
 #include <string.h>

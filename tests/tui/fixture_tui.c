@@ -1,8 +1,9 @@
 // The TUI over a made-up recording: fixture_tui [--clean|--fails|--heap|--long N] [--script KEYS] [--size WxH]
 // [--ascii]
 // [--no-colour] [--start N] [--keys|--roff]
-#include "tests/tui/fixture.h"
+#include "tui/actions.h"
 #include "tui/tui.h"
+#include "tests/tui/fixture.h"
 
 #include <getopt.h>
 

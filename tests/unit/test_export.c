@@ -1,5 +1,8 @@
 // The page and the document of a recording: hostile names stay text, and long recordings make no long pages.
-#include "tui/export/export.h"
+#include "tui/export/document.h"
+#include "tui/export/page.h"
+#include "tui/export/subject.h"
+#include "tui/model.h"
 #include "tui/export/markup.h"
 #include "tests/tui/fixture.h"
 

@@ -1,9 +1,13 @@
 // The model of the TUI without curses, over the fixture.
+#include "tui/actions.h"
+#include "tui/find.h"
+#include "tui/lanes.h"
+#include "tui/model.h"
+#include "tui/screen.h"
+#include "tui/story.h"
+#include "tui/view.h"
 #include "tests/tui/fixture.h"
 #include "tui/keys.h"
-#include "tui/model.h"
-#include "tui/tui.h"
-#include "tui/view.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,8 @@
 // The recording as one JSON document: what explain --json and info --json say, and what the lanes are drawn from.
-#include "tui/export/export.h"
+#include "tui/export/document.h"
 
+#include "tui/export/subject.h"
+#include "tui/lanes.h"
 #include "core/version.h"
 #include "tui/export/evidence.h"
 #include "replayer/report/json.h"

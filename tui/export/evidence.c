@@ -1,5 +1,7 @@
 #include "tui/export/evidence.h"
 
+#include "tui/story.h"
+
 #include <stdlib.h>
 
 enum { AROUND = 5, MAX = 64 };

@@ -2,7 +2,7 @@
 #ifndef REFORK_TUI_EXPORT_EVIDENCE_H
 #define REFORK_TUI_EXPORT_EVIDENCE_H
 
-#include "tui/model.h"
+#include "tui/state.h"
 
 // Calls `visit` in order for each event of evidence (the story's; at most `max`, 64) and the five before and after it,
 // each event once; `evidence`: it is one itself.

@@ -1,6 +1,7 @@
 // One finding of the page: the same parts as the text report's, with the source around each frame.
-#include "tui/export/export.h"
+#include "tui/export/finding.h"
 
+#include "tui/story.h"
 #include "tui/export/markup.h"
 #include "replayer/names/stack.h"
 

@@ -1,6 +1,12 @@
 // The page: what a ticket needs, from the verdict down to the facts of the recording.
-#include "tui/export/export.h"
+#include "tui/export/page.h"
 
+#include "tui/export/finding.h"
+#include "tui/export/picture.h"
+#include "tui/export/style.h"
+#include "tui/export/subject.h"
+#include "tui/lanes.h"
+#include "tui/story.h"
 #include "core/path.h"
 #include "core/version.h"
 #include "tui/export/evidence.h"

@@ -1,7 +1,10 @@
 // The lanes as SVG: one row per task, time from left to right in events. The scale is stretched around the evidence:
 // between two places of it a stretch gets room by the logarithm of its length, and the axis says how many events
 // it stands for. So a recording of any length is one screen wide.
-#include "tui/export/export.h"
+#include "tui/export/picture.h"
+
+#include "tui/lanes.h"
+#include "tui/story.h"
 #include "tui/export/markup.h"
 
 #include <stdlib.h>

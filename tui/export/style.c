@@ -1,5 +1,5 @@
 // The page's styles and its one script. No colour says anything alone: a symbol or a word stands beside each.
-#include "tui/export/export.h"
+#include "tui/export/style.h"
 
 const char export_style[] =
     ":root{color-scheme:light "

@@ -1,0 +1,10 @@
+// A finding in the page.
+#ifndef REFORK_TUI_EXPORT_FINDING_H
+#define REFORK_TUI_EXPORT_FINDING_H
+
+#include "tui/export/subject.h"
+
+// The finding's part in the page; `index` in model->verdict->findings.
+void export_finding(FILE *out, const struct tui_model *m, size_t index);
+
+#endif

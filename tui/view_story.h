@@ -1,0 +1,11 @@
+// The story pane: its content in `a` (below its heading), and what a click in row y of it means.
+#ifndef REFORK_TUI_VIEW_STORY_H
+#define REFORK_TUI_VIEW_STORY_H
+
+#include "tui/screen.h"
+#include "tui/state.h"
+
+void tui_view_story(struct tui_model *m, const struct tui_area *a);
+void tui_story_click(struct tui_model *m, int w, int y);
+
+#endif
