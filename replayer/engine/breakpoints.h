@@ -51,6 +51,8 @@ struct break_client {
     // At every stop of a task that has passed probes since its last one, before anything else of the stop. BREAK_STOP, or anything
     // else to go on. NULL: replay_probe_add is not called.
     enum break_action (*noted)(void *context, struct replay *r, const struct break_notes *notes);
+    // A task is about to execute the instruction that replay_note_pause named; NULL: not called.
+    void (*paused)(void *context, struct replay *r, const struct break_hit *hit);
     // After each step; NULL: not wanted.
     void (*stepped)(void *context, struct replay *r, const struct event *e);
     void *context;
@@ -74,6 +76,9 @@ struct break_probe {
 // possible, or while a watchpoint is set, it is a breakpoint as above, and `hit` is told.
 bool replay_probe_add(struct replay *r, uint32_t space, uint64_t address, size_t length, uint64_t tag,
                       const struct break_probe *probe);
+// In the next step `paused` is called before the instruction that would be noted as number `index`, from 0, of that step, if so
+// many are. The same client sees the same notes each time that it comes through a slice.
+void replay_note_pause(struct replay *r, uint64_t index);
 // The breakpoint that a note is of: its address and tag as they were added; NULL: not to be trusted. *size: of the note, bytes.
 struct probe_entry;
 bool replay_probe_of(const struct replay *r, const struct probe_entry *entry, size_t left, uint64_t *address,

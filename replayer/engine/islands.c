@@ -60,7 +60,7 @@ struct probe_ring *ring_new(void) {
     }
     ring->control = p;
     ring->bytes = (uint8_t *)p + PAGE;
-    ring->control->head = REPLAY_RING;
+    ring->control->head = ring->start = REPLAY_RING;
     return ring;
 }
 

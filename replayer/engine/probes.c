@@ -93,12 +93,37 @@ bool replay_probe_of(const struct replay *r, const struct probe_entry *entry, si
     return *size <= left;
 }
 
+// Before the pause there is room for as many notes as may come, or for the one that finds the ring full.
+static void make_room(struct probe_ring *ring, uint64_t event, size_t least) {
+    uint64_t room = REPLAY_RING_SIZE;
+    if (ring->pause_event == event && ring->pause_left < room / sizeof(struct probe_entry))
+        room = ring->pause_left * sizeof(struct probe_entry);
+    if (room < least) room = least;
+    ring->control->head = ring->start = REPLAY_RING + REPLAY_RING_SIZE - room;
+}
+
+void replay_note_pause(struct replay *r, uint64_t index) {
+    if (!r->ring) return;
+    r->ring->pause_event = r->position + 1;
+    r->ring->pause_left = index;
+    make_room(r->ring, r->position + 1, 0);
+}
+
+static void count_notes(struct replay *r, const struct break_notes *n) {
+    uint64_t address, tag, count = 0;
+    for (size_t at = 0, size; at < n->len; at += size, count++)
+        if (!replay_probe_of(r, (const struct probe_entry *)(n->bytes + at), n->len - at, &address, &tag,
+                             &size))
+            break;
+    r->ring->pause_left -= count < r->ring->pause_left ? count : r->ring->pause_left;
+}
+
 // What the ring holds is the program's memory: it may have written anything there.
 static int drain(struct replay *r, struct vtask *v, struct rf_error *err) {
     struct probe_ring *ring = r->ring;
-    uint64_t len = ring->control->head - REPLAY_RING;
-    ring->control->head = REPLAY_RING;
-    if (len > REPLAY_RING_SIZE)
+    uint64_t start = ring->start, len = ring->control->head - start;
+    ring->control->head = ring->start = REPLAY_RING;
+    if (len > REPLAY_RING + REPLAY_RING_SIZE - start)
         return rf_fail(err, RF_DIVERGED,
                        "replay diverged: task %d wrote into memory of refork's own, which no recording has",
                        v->pub.tid);
@@ -107,8 +132,9 @@ static int drain(struct replay *r, struct vtask *v, struct rf_error *err) {
                                       .space = v->space->id,
                                       .next_event = r->position + 1,
                                       .regs = &v->pub.regs,
-                                      .bytes = ring->bytes,
+                                      .bytes = ring->bytes + (start - REPLAY_RING),
                                       .len = len};
+    if (ring->pause_event == notes.next_event) count_notes(r, &notes);
     if (!r->breaks.on || !r->breaks.client.noted) return 0;
     if (r->breaks.client.noted(r->breaks.client.context, r, &notes) == BREAK_STOP)
         return rf_fail(err, RF_CANNOT, "interrupted");
@@ -130,12 +156,34 @@ static bool is_stray(struct vtask *v, uint64_t at) {
     return true;
 }
 
+static void pause_here(struct replay *r, struct vtask *v, const struct stub *stub) {
+    r->ring->pause_event = 0;
+    make_room(r->ring, 0, 0);
+    const struct break_hit hit = {.tid = v->pub.tid,
+                                  .pid = v->pub.pid,
+                                  .space = v->space->id,
+                                  .next_event = r->position + 1,
+                                  .address = stub->program,
+                                  .tag = stub->tag,
+                                  .regs = &v->pub.regs};
+    if (r->breaks.client.paused) r->breaks.client.paused(r->breaks.client.context, r, &hit);
+}
+
 static int in_stub(struct replay *r, struct vtask *v, const struct stub *stub) {
     struct user_regs_struct *u = &v->pub.regs;
     struct probe_control *control = r->ring->control;
     uint64_t program;
     switch (probe_stopped(&stub->probe, u->rip, &program)) {
     case PROBE_FULL:
+        if (r->ring->pause_event == r->position + 1 && !r->ring->pause_left) {
+            u->rax = control->rax;
+            u->rcx = control->rcx;
+            u->rip = program;
+            pause_here(r, v, stub);
+            return 1;
+        }
+        make_room(r->ring, r->position + 1,
+                  stub->probe.registers ? PROBE_ENTRY_MAX : sizeof(struct probe_entry));
         u->rcx = control->head; // it has just been emptied
         return 1;
     case PROBE_READ:
@@ -158,7 +206,10 @@ static int in_stub(struct replay *r, struct vtask *v, const struct stub *stub) {
 
 int probes_stopped(struct replay *r, struct vtask *v, int status, struct rf_error *err) {
     struct space *s = v->space;
-    if (r->ring->control->head != REPLAY_RING && drain(r, v, err) < 0) return -1;
+    if (r->ring->control->head != r->ring->start && drain(r, v, err) < 0) return -1;
+    bool pause = r->ring->pause_event && r->ring->pause_event != r->position + 1;
+    if (pause) r->ring->pause_event = 0; // there were not so many
+    if (r->ring->pause_event && r->ring->control->head == REPLAY_RING) make_room(r->ring, r->position + 1, 0);
     int sig = WSTOPSIG(status);
     if (status >> 16 || !s->island_count || sig == (SIGTRAP | 0x80)) return 0;
     if (sig == SIGTRAP && is_stray(v, v->pub.regs.rip - 1)) return 1;

@@ -304,14 +304,13 @@ struct capture {
     struct timeline *timeline;
     uint64_t address, event;
     uint32_t ordinal, seen;
+    bool noted; // as note number `index` of the slice
+    uint64_t index;
     struct frame frames[FRAMES_MAX];
     size_t count;
 };
 
-static void look(void *context, struct lock_pass *p, const struct break_hit *hit, uint64_t address) {
-    struct capture *c = context;
-    (void)p;
-    if (hit->next_event != c->event || address != c->address || ++c->seen != c->ordinal) return;
+static void take_stack(struct capture *c, const struct break_hit *hit) {
     struct view view;
     struct rf_error err;
     struct raw_frame raw[FRAMES_MAX];
@@ -322,27 +321,56 @@ static void look(void *context, struct lock_pass *p, const struct break_hit *hit
     timeline_foreign(c->timeline, false);
 }
 
-int lock_history_stack(struct timeline *t, const struct lock *l, uint64_t event, uint32_t ordinal,
-                       const struct lock_functions *functions, struct stack *out, struct rf_error *err) {
-    *out = (struct stack){0};
-    if (!event || !ordinal) return 0;
-    if (timeline_seek(t, event - 1, err) < 0) return -1;
-    struct capture *c = calloc(1, sizeof *c);
-    rf_assert(c);
-    *c = (struct capture){.timeline = t, .address = l->last_address, .event = event, .ordinal = ordinal};
+static void look(void *context, struct lock_pass *p, const struct break_hit *hit, uint64_t address,
+                 uint64_t index) {
+    struct capture *c = context;
+    (void)p;
+    if (hit->next_event != c->event || address != c->address || ++c->seen != c->ordinal) return;
+    c->noted = !hit->regs;
+    c->index = index;
+    if (hit->regs) take_stack(c, hit);
+}
+
+static void ignore(void *context, struct lock_pass *p, const struct break_hit *hit, uint64_t address,
+                   uint64_t index) {
+    (void)context, (void)p, (void)hit, (void)address, (void)index;
+}
+
+static void paused(void *context, struct replay *r, const struct break_hit *hit) {
+    (void)r;
+    take_stack(context, hit);
+}
+
+// The slice of c->event with an observer of its accesses; c->noted: stopped at that note.
+static int run_slice(struct capture *c, const struct lock_functions *functions, struct rf_error *err) {
+    struct timeline *t = c->timeline;
+    if (timeline_seek(t, c->event - 1, err) < 0) return -1;
     struct lock_history nothing = {0};
     struct lock_pass *p = lock_pass_new(t, &nothing, functions, true);
-    lock_pass_observe(p, look, c);
+    lock_pass_observe(p, c->noted ? ignore : look, paused, c);
     const struct break_client client = lock_pass_client(p);
     int failed = replay_breaks(timeline_replay(t), &client, err);
     if (!failed) {
-        failed = timeline_seek(t, event, err);
+        if (c->noted) replay_note_pause(timeline_replay(t), c->index);
+        failed = timeline_seek(t, c->event, err);
         struct rf_error ignored;
         replay_breaks(timeline_replay(t), NULL, &ignored);
     }
     lock_pass_free(p);
     free(nothing.places);
     free(nothing.strings);
+    return failed;
+}
+
+int lock_history_stack(struct timeline *t, const struct lock *l, uint64_t event, uint32_t ordinal,
+                       const struct lock_functions *functions, struct stack *out, struct rf_error *err) {
+    *out = (struct stack){0};
+    if (!event || !ordinal) return 0;
+    struct capture *c = calloc(1, sizeof *c);
+    rf_assert(c);
+    *c = (struct capture){.timeline = t, .address = l->last_address, .event = event, .ordinal = ordinal};
+    int failed = run_slice(c, functions, err);
+    if (!failed && c->noted) failed = run_slice(c, functions, err);
     if (!failed) *out = stack_of(c->frames, c->count);
     free(c);
     return failed;

@@ -55,6 +55,7 @@ struct lock_pass {
     const struct lock_functions *functions;
     bool cache, touches, stops;
     lock_pass_observer observer;
+    void (*paused)(void *context, struct replay *r, const struct break_hit *hit);
     void *observer_context;
     struct pass_module *modules;
     size_t module_count;
@@ -74,7 +75,7 @@ struct lock_pass {
     uint64_t now_us, hits;
     uint64_t *muted; // sites, until the end of the slice of muted_event
     size_t muted_count, muted_room;
-    uint64_t muted_event;
+    uint64_t muted_event, index; // index: of the next note in that slice
     struct {
         uint64_t event, rip, address, value;
         int tid;
@@ -115,10 +116,12 @@ void lock_pass_free(struct lock_pass *p) {
     free(p);
 }
 
-void lock_pass_observe(struct lock_pass *p, lock_pass_observer observer, void *context) {
+void lock_pass_observe(struct lock_pass *p, lock_pass_observer observer,
+                       void (*paused)(void *context, struct replay *r, const struct break_hit *hit),
+                       void *context) {
     p->observer = observer;
+    p->paused = paused;
     p->observer_context = context;
-    p->stops = true;
 }
 
 void lock_pass_stops(struct lock_pass *p) {
@@ -395,7 +398,7 @@ static void observe(struct lock_pass *p, const struct break_hit *hit, const stru
     regs.rip = hit->address;
     struct break_hit copy = *hit;
     copy.regs = &regs;
-    p->observer(p->observer_context, p, &copy, address);
+    p->observer(p->observer_context, p, &copy, address, 0);
 }
 
 static struct lock_access access_of(const struct lock_pass *p, const struct break_hit *hit) {
@@ -438,18 +441,24 @@ static void on_note(struct lock_pass *p, struct replay *r, struct break_hit *hit
                     struct pass_module *m, size_t site) {
     const struct pass_site *s = &m->sites[site];
     struct lock_access a = access_of(p, hit);
+    bool store = m->m.sites[site].kind == LOCK_SITE_STORE;
     a.before = e->before;
-    a.after = m->m.sites[site].kind == LOCK_SITE_STORE ? 1 : e->after;
+    a.after = store ? 1 : e->after;
     a.operation = s->note.operation;
     a.failed = e->unequal;
-    if (m->m.sites[site].kind == LOCK_SITE_STORE) {
-        access_word(p, r, hit, m, site, e->address, 4, &a);
-        return;
+    if (!store) {
+        a.blind = m->m.sites[site].blind;
+        a.of_libc = m->m.libc;
     }
-    a.blind = m->m.sites[site].blind;
-    a.of_libc = m->m.libc;
-    access_word(p, r, hit, m, site, e->address, s->note.probe.size, &a);
-    if (p->touches) touch_word(p, r, hit, m, site, e->address, &a);
+    if (p->observer) {
+        struct break_hit copy = *hit;
+        copy.regs = NULL;
+        p->observer(p->observer_context, p, &copy, e->address, p->index - 1);
+    } else {
+        access_word(p, r, hit, m, site, e->address, store ? 4 : s->note.probe.size, &a);
+        if (p->touches && !store) touch_word(p, r, hit, m, site, e->address, &a);
+    }
+    if (store) return;
     if (spins(p, hit, hit->address, e->address, e->before, e->before == e->after)) {
         replay_break_mute(r, hit->space, hit->address);
         p->muted = grow(p->muted, &p->muted_room, p->muted_count, sizeof *p->muted);
@@ -464,13 +473,18 @@ static bool is_muted(const struct lock_pass *p, uint64_t address) {
     return false;
 }
 
+static void on_pause(void *context, struct replay *r, const struct break_hit *hit) {
+    struct lock_pass *p = context;
+    p->paused(p->observer_context, r, hit);
+}
+
 static enum break_action on_notes(void *context, struct replay *r, const struct break_notes *n) {
     struct lock_pass *p = context;
     struct rf_error ignored;
     if (timeline_report(p->timeline, timeline_position(p->timeline) - p->history->from,
                         p->history->to - p->history->from, &ignored) < 0)
         return BREAK_STOP;
-    if (p->muted_event != n->next_event) p->muted_count = 0;
+    if (p->muted_event != n->next_event) p->muted_count = p->index = 0;
     p->muted_event = n->next_event;
     struct user_regs_struct regs = {.fs_base = n->regs->fs_base};
     bool wide = false;
@@ -482,6 +496,7 @@ static enum break_action on_notes(void *context, struct replay *r, const struct 
         struct pass_module *m = &p->modules[hit.tag >> 32];
         size_t site = (uint32_t)hit.tag;
         p->history->noted++;
+        p->index++;
         if (p->muted_count && is_muted(p, hit.address)) continue;
         if (wide) regs = (struct user_regs_struct){.fs_base = n->regs->fs_base};
         wide = m->sites[site].note.probe.registers;
@@ -768,6 +783,7 @@ struct break_client lock_pass_client(struct lock_pass *p) {
     return (struct break_client){.mapped = mapped,
                                  .hit = on_hit,
                                  .noted = p->stops ? NULL : on_notes,
+                                 .paused = p->paused ? on_pause : NULL,
                                  .stepped = on_step,
                                  .context = p};
 }

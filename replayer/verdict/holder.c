@@ -1,6 +1,7 @@
 #include "replayer/verdict/holder.h"
 
 #include "core/atomic_emulate.h"
+#include "replayer/locks/follow.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,9 @@ enum {
     WINDOW_FACTOR = 16,
     OWNER_TID = 0x3fffffff,
     WRITE_LOCKED = 2, // of glibc's rwlock
+    HITS_MAX = 2000,  // of a window; 30 ms
+    TAIL_FIRST = 32,  // accesses at the end of a window of which there are more
+    TAIL_MAX = 8192,
 };
 
 struct acquire {
@@ -41,6 +45,8 @@ struct tracker {
     // holder_release
     bool until_free;
     uint64_t freed;
+    unsigned hits_left; // find_in_space; 0: no limit
+    bool too_many;
     // made_anew
     bool until_stored, stored;
     // holder_changes
@@ -177,6 +183,11 @@ static void on_hit(void *context, struct replay *r, const struct watch_hit *hit)
         if (k->stored) stop_watching(r);
         return;
     }
+    if (k->hits_left && !--k->hits_left) {
+        k->too_many = true;
+        stop_watching(r);
+        return;
+    }
     uint32_t from = (uint32_t)hit->old_value & k->mask, to = (uint32_t)hit->new_value & k->mask;
     if (hit->next_event != k->event || !k->changed) k->ordinal = 0;
     k->changed = true;
@@ -251,6 +262,68 @@ static int watch_window(struct timeline *t, const struct history *h, size_t spac
     return failed;
 }
 
+// ---- words that are written often
+
+struct tail {
+    struct timeline *timeline;
+    const struct history *history;
+    size_t space;
+    const struct lock_ref *ref;
+    struct tracker *tracker;
+    uint64_t from;
+};
+
+static void begin_tail(void *context, struct replay *r) {
+    struct tail *w = context;
+    struct rf_error ignored;
+    (void)r;
+    read_word(w->timeline, w->history, w->space, w->ref, &w->tracker->value);
+    w->tracker->value &= w->tracker->mask;
+    start_watching(w->timeline, w->history, w->space, w->ref, w->from, w->tracker, &ignored);
+}
+
+// Watches from an access in the middle of a slice.
+static int watch_tail(struct follow *f, struct timeline *t, const struct history *h, size_t space,
+                      const struct lock_ref *ref, const struct follow_place *place, uint64_t until,
+                      struct tracker *k, struct rf_error *err) {
+    struct tail w = {t, h, space, ref, k, place->event - 1};
+    k->rule = ref->rule;
+    k->mask = ref->mask ? ref->mask : UINT32_MAX;
+    int failed = follow_run(f, place, until, begin_tail, &w, err);
+    stop_watching(timeline_replay(t));
+    return failed;
+}
+
+// The end of [from, until] in growing pieces. 1: it explains the value `now`; 0, -1.
+static int find_in_tail(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
+                        uint64_t from, uint64_t until, uint32_t now, struct tracker *k,
+                        struct follow_place *begin, struct rf_error *err) {
+    struct follow *f = follow_new(t);
+    struct follow_place *last = malloc(TAIL_MAX * sizeof *last);
+    rf_assert(last);
+    size_t count = 0;
+    if (timeline_seek(t, from, err) < 0) goto failed;
+    uint32_t id = replay_space_of(timeline_replay(t), history_task_in(h, space, from));
+    if (follow_last(f, id, ref->shared ? ref->identity : 0, ref->shared ? ref->offset : ref->word, from,
+                    until, last, TAIL_MAX, &count, err) < 0)
+        goto failed;
+    int found = 0;
+    for (size_t n = TAIL_FIRST; count && !found; n *= 16) {
+        *begin = last[n < count ? n - 1 : count - 1];
+        *k = (struct tracker){0};
+        if (watch_tail(f, t, h, space, ref, begin, until, k, err) < 0) goto failed;
+        found = k->value == now && complete(k);
+        if (n >= count) break;
+    }
+    follow_free(f);
+    free(last);
+    return found;
+failed:
+    follow_free(f);
+    free(last);
+    return -1;
+}
+
 // ---- the search
 
 static struct acquire choose(const struct tracker *k, const struct history *h, uint64_t fork, int forker,
@@ -305,8 +378,18 @@ static int find_in_space(struct timeline *t, const struct history *h, size_t spa
     out->held = true;
     for (uint64_t window = FIRST_WINDOW;; window *= WINDOW_FACTOR) {
         uint64_t from = until > window && until - window > begin ? until - window : begin;
-        struct tracker k = {0};
+        struct tracker k = {.hits_left = HITS_MAX};
+        struct follow_place tail = {0};
         if (watch_window(t, h, space, ref, from, until, &k, err) < 0) return -1;
+        if (k.too_many) {
+            int found = find_in_tail(t, h, space, ref, from, until, now, &k, &tail, err);
+            if (found < 0) return -1;
+            if (!found) { // all of it: not only atomic instructions write
+                tail.event = 0;
+                k = (struct tracker){0};
+                if (watch_window(t, h, space, ref, from, until, &k, err) < 0) return -1;
+            }
+        }
         if (k.value == now && complete(&k)) {
             struct acquire a =
                 choose(&k, h, out->fork, out->fork ? h->spaces[out->child_space].forker : 0, until);
@@ -314,6 +397,8 @@ static int find_in_space(struct timeline *t, const struct history *h, size_t spa
             out->event = a.event;
             out->ordinal = a.ordinal;
             out->by_kernel = a.by_kernel;
+            out->skipped = tail.event && tail.event == a.event;
+            out->skip = tail.index;
             out->space = space;
             out->life = history_life(h, a.tid, a.event ? a.event - 1 : 0);
             list_others(&k, out);
@@ -352,7 +437,15 @@ int holder_stack(struct timeline *t, const struct history *h, const struct lock_
     k->want = who;
     k->symbols = timeline_symbols(t);
     *out = (struct stack){0};
-    int failed = watch_window(t, h, who->space, ref, who->event - 1, who->event, k, err);
+    int failed;
+    if (who->skipped) {
+        struct follow *f = follow_new(t);
+        const struct follow_place place = {who->event, who->skip};
+        failed = watch_tail(f, t, h, who->space, ref, &place, who->event, k, err);
+        follow_free(f);
+    } else {
+        failed = watch_window(t, h, who->space, ref, who->event - 1, who->event, k, err);
+    }
     if (!failed) *out = stack_of(k->frames, k->frame_count);
     if (facts) *facts = k->facts;
     free(k);

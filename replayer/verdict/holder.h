@@ -1,5 +1,6 @@
 // Who took a lock: the last free -> held transitions of its state word, found by re-execution with a hardware
-// watchpoint in windows that grow backwards from the event in question. The last *writer* would be wrong: a
+// watchpoint in windows that grow backwards from the event in question. Of a word that is written too often for that the last
+// accesses are found without stopping at any (locks/follow.h), and only they are watched. The last *writer* would be wrong: a
 // failed cmpxchg, a store of the same value and a waiter's mark (1 -> 2) write too.
 #ifndef REFORK_REPLAYER_VERDICT_HOLDER_H
 #define REFORK_REPLAYER_VERDICT_HOLDER_H
@@ -13,12 +14,15 @@ enum { HOLDER_OTHERS = 16 };
 // One acquire. A rwlock may have many readers at once: one of them that cannot come back is chosen, the others are
 // listed.
 struct holder {
-    int tid;          // 0: nobody known
-    size_t life;      // of the holder at the acquire; NONE
-    uint64_t event;   // the write is in the slice that ends at this event
-    unsigned ordinal; // among the changes of the word in that slice, from 1
-    bool by_kernel;   // the kernel handed the lock over (PI)
-    size_t space;     // where it was taken
+    int tid;        // 0: nobody known
+    size_t life;    // of the holder at the acquire; NONE
+    uint64_t event; // the write is in the slice that ends at this event
+    unsigned
+        ordinal; // among the changes of the word in that slice, from 1; skipped: behind the notes that it says
+    bool skipped;
+    uint64_t skip;
+    bool by_kernel; // the kernel handed the lock over (PI)
+    size_t space;   // where it was taken
     // The fork that carried the held lock from `space` towards the waiter: NONE if there was none.
     size_t child_space;
     uint64_t fork;

@@ -1,0 +1,165 @@
+#include "replayer/locks/follow.h"
+
+#include "core/probe.h"
+#include "replayer/engine/break_hits.h"
+#include "replayer/locks/notes.h"
+
+#include <stdlib.h>
+
+struct follow_module {
+    uint64_t blob;
+    struct lock_module m;
+    struct lock_note *notes;
+};
+
+struct follow {
+    struct timeline *timeline;
+    struct follow_module *modules;
+    size_t module_count;
+    // follow_last
+    uint32_t space;
+    uint64_t identity, address;
+    struct follow_place *ring;
+    size_t max;
+    uint64_t found;
+    uint64_t event, index; // of the next note
+    // follow_run
+    void (*begin)(void *context, struct replay *r);
+    void *context;
+};
+
+struct follow *follow_new(struct timeline *t) {
+    struct follow *f = calloc(1, sizeof *f);
+    rf_assert(f);
+    f->timeline = t;
+    return f;
+}
+
+void follow_free(struct follow *f) {
+    for (size_t i = 0; f && i < f->module_count; i++) {
+        lock_module_release(&f->modules[i].m);
+        free(f->modules[i].notes);
+    }
+    if (f) free(f->modules);
+    free(f);
+}
+
+static struct follow_module *module_of(struct follow *f, struct replay *r,
+                                       const struct break_mapping *mapping) {
+    for (size_t i = 0; i < f->module_count; i++)
+        if (f->modules[i].blob == mapping->map.blob) return &f->modules[i];
+    f->modules = realloc(f->modules, (f->module_count + 1) * sizeof *f->modules);
+    rf_assert(f->modules);
+    struct follow_module *m = &f->modules[f->module_count++];
+    struct view view;
+    struct rf_error err;
+    size_t size = 0;
+    const void *image = replay_view(r, mapping->tid, &view, &err) == 0
+                            ? view.blob(view.context, mapping->map.blob, &size)
+                            : NULL;
+    *m = (struct follow_module){.blob = mapping->map.blob};
+    timeline_foreign(f->timeline, true);
+    lock_module_read(image, size, NULL, true, &m->m);
+    timeline_foreign(f->timeline, false);
+    m->notes = calloc(m->m.count + 1, sizeof *m->notes);
+    rf_assert(m->notes);
+    for (size_t i = 0; i < m->m.count; i++) {
+        uint64_t offset;
+        if (elf_module_to_offset(m->m.elf, m->m.sites[i].vaddr, &offset) && offset < size)
+            m->notes[i] = lock_note_of(&m->m.sites[i], (const uint8_t *)image + offset, size - offset);
+        m->notes[i].probe.registers = false;
+    }
+    return m;
+}
+
+static void mapped(void *context, struct replay *r, const struct break_mapping *mapping) {
+    struct follow *f = context;
+    if (!mapping->map.blob) return;
+    struct follow_module *m = module_of(f, r, mapping);
+    uint64_t bias;
+    if (!m->m.elf || !elf_module_bias(m->m.elf, mapping->map.offset, mapping->map.start, &bias)) return;
+    for (size_t i = 0; i < m->m.count; i++) {
+        uint64_t at = m->m.sites[i].vaddr + bias;
+        if (at < mapping->map.start || at >= mapping->map.end || !m->notes[i].probe.size) continue;
+        replay_probe_add(r, mapping->space, at, m->m.sites[i].length, 0, &m->notes[i].probe);
+    }
+}
+
+// A probe that could not be made: no note, so no place.
+static enum break_action hit(void *context, struct replay *r, struct break_hit *h) {
+    (void)context;
+    struct atomic_result result;
+    return replay_break_atomic(r, h, &result) == 0 ? BREAK_DONE : BREAK_EXECUTE;
+}
+
+static bool is_word(const struct follow *f, struct replay *r, const struct break_notes *n, uint64_t address) {
+    if (!f->identity)
+        return n->space == f->space && address - f->address + 7 < 11; // their 8 and 4 bytes overlap
+    uint64_t identity, offset;
+    return (address & 4095) >> 3 == (f->address & 4095) >> 3 &&
+           replay_space_shared(r, n->space, address, &identity, &offset) && identity == f->identity &&
+           offset - f->address + 7 < 11;
+}
+
+static enum break_action noted(void *context, struct replay *r, const struct break_notes *n) {
+    struct follow *f = context;
+    struct rf_error ignored;
+    if (timeline_report(f->timeline, 0, 1, &ignored) < 0) return BREAK_STOP;
+    if (f->event != n->next_event) f->index = 0;
+    f->event = n->next_event;
+    uint64_t address, tag;
+    for (size_t at = 0, size; at < n->len && f->ring; at += size, f->index++) {
+        const struct probe_entry *e = (const struct probe_entry *)(n->bytes + at);
+        if (!replay_probe_of(r, e, n->len - at, &address, &tag, &size)) break;
+        if (is_word(f, r, n, e->address))
+            f->ring[f->found++ % f->max] = (struct follow_place){f->event, f->index};
+    }
+    return BREAK_EXECUTE;
+}
+
+static void paused(void *context, struct replay *r, const struct break_hit *h) {
+    struct follow *f = context;
+    (void)h;
+    f->begin(f->context, r);
+}
+
+static int run(struct follow *f, uint64_t until, const struct follow_place *place, struct rf_error *err) {
+    struct replay *r = timeline_replay(f->timeline);
+    const struct break_client client = {
+        .mapped = mapped, .hit = hit, .noted = noted, .paused = f->begin ? paused : NULL, .context = f};
+    if (replay_breaks(r, &client, err) < 0) return -1;
+    if (place) replay_note_pause(r, place->index);
+    int failed = timeline_seek(f->timeline, until, err);
+    struct rf_error ignored;
+    replay_breaks(r, NULL, &ignored);
+    if (failed) timeline_reset(f->timeline, &ignored);
+    return failed;
+}
+
+int follow_last(struct follow *f, uint32_t space, uint64_t identity, uint64_t address, uint64_t from,
+                uint64_t until, struct follow_place *out, size_t max, size_t *count, struct rf_error *err) {
+    *count = 0;
+    f->space = space;
+    f->identity = identity;
+    f->address = address;
+    f->found = f->event = 0;
+    f->begin = NULL;
+    f->max = max;
+    if (timeline_seek(f->timeline, from, err) < 0) return -1;
+    f->ring = malloc(max * sizeof *f->ring);
+    rf_assert(f->ring);
+    int failed = run(f, until, NULL, err);
+    for (uint64_t i = f->found; !failed && i-- > 0 && *count < max;)
+        out[(*count)++] = f->ring[i % max];
+    free(f->ring);
+    f->ring = NULL;
+    return failed;
+}
+
+int follow_run(struct follow *f, const struct follow_place *place, uint64_t until,
+               void (*begin)(void *context, struct replay *r), void *context, struct rf_error *err) {
+    if (timeline_seek(f->timeline, place->event - 1, err) < 0) return -1;
+    f->begin = begin;
+    f->context = context;
+    return run(f, until, place, err);
+}
