@@ -1,7 +1,7 @@
 // A mutex in a structure on the heap has no name: it is told by the call that allocated the structure. (Before that, and
 // behind it, other blocks come and go.)
 //
-// expect: orphaned-lock confidence=proved lockkind=pthread_mutex lock=heap_lock_* allocated=calloc:queue_new/calloc
+// expect: orphaned-lock confidence=proved lockkind=pthread_mutex lock=queue::lock allocated=calloc:queue_new/calloc
 //         holder=worker start=write_report acquired=write_report/pthread_mutex_lock
 //         waiting=run_child/pthread_mutex_lock fork=main/fork
 // expect: cross-process-wait cause=orphaned-lock

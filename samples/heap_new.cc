@@ -2,7 +2,7 @@
 // by the call, whichever library has the function.
 //
 // run: LD_PRELOAD=libtcmalloc_minimal.so.4
-// expect: orphaned-lock confidence=proved lockkind=pthread_mutex lock=heap_lock_* allocated=operator_new:make_cache
+// expect: orphaned-lock confidence=proved lockkind=pthread_mutex lock=cache::lock allocated=operator_new:make_cache
 //         holder=worker start=fill acquired=fill waiting=run_child fork=main/fork
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120

@@ -1,6 +1,6 @@
 // A mutex in memory that the program got from mmap, without an allocator.
 //
-// expect: orphaned-lock confidence=proved lockkind=pthread_mutex lock=lock_* allocated=mmap:make_pool/mmap
+// expect: orphaned-lock confidence=proved lockkind=pthread_mutex lock=pool::lock allocated=mmap:make_pool/mmap
 //         holder=worker start=write_report acquired=write_report/pthread_mutex_lock
 //         waiting=run_child/pthread_mutex_lock fork=main/fork
 // expect: cross-process-wait cause=orphaned-lock

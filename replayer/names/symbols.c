@@ -222,6 +222,14 @@ bool symbols_data(struct symbols *s, const struct view *v, uint64_t address, str
     return out->name != NULL;
 }
 
+struct symbol_module *symbols_module_at(struct symbols *s, const struct view *v, uint64_t address,
+                                        uint64_t *bias) {
+    struct module m;
+    if (annex_contains(address) || !module_at(v, address, &m)) return NULL;
+    *bias = m.bias;
+    return get_module(s, &m);
+}
+
 bool symbols_functions(struct symbols *s, const struct view *v, uint64_t address, symbols_visit visit,
                        void *context, uint64_t *bias) {
     struct module m;

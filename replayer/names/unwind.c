@@ -266,6 +266,14 @@ static bool leave_signal(struct unwinder *u) {
     return true;
 }
 
+static void take_saved(unw_cursor_t *cursor, struct raw_frame *frame) {
+    static const int registers[RAW_FRAME_SAVED] = {UNW_X86_64_RBX, UNW_X86_64_RBP, UNW_X86_64_R12,
+                                                   UNW_X86_64_R13, UNW_X86_64_R14, UNW_X86_64_R15};
+    frame->saved_known = true;
+    for (int i = 0; i < RAW_FRAME_SAVED; i++)
+        frame->saved[i] = reg_of(cursor, registers[i]);
+}
+
 enum climb { CLIMB_END, CLIMB_LOST, CLIMB_FULL };
 
 // Follows the tables from u->regs on. frames[*n - 1] is the frame of u->regs already. CLIMB_LOST leaves in
@@ -289,7 +297,8 @@ static enum climb climb(struct unwinder *u, struct raw_frame *frames, size_t max
         }
         frame->cfa = sp;
         if (*n == max) return CLIMB_FULL;
-        frames[(*n)++] = (struct raw_frame){.pc = pc};
+        frames[*n] = (struct raw_frame){.pc = pc};
+        take_saved(&cursor, &frames[(*n)++]);
     }
     struct user_regs_struct r = u->regs;
     r.rip = reg_of(&cursor, UNW_REG_IP);

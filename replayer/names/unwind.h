@@ -4,12 +4,17 @@
 
 #include "core/view.h"
 
+enum { RAW_FRAME_SAVED = 6 };
+
 struct raw_frame {
     uint64_t pc;  // exact pc of the frame
     uint64_t cfa; // stack pointer after return, 0 if unknown
     bool exact;   // pc is the interrupted instruction (innermost, or interrupted by a signal): symbolise pc,
                   // not pc-1
     bool scanned; // found by the stack scan, not by unwind tables: less sure
+    // What the frame's function has in the registers that its callees keep: rbx, rbp, r12 to r15.
+    bool saved_known;
+    uint64_t saved[RAW_FRAME_SAVED];
 };
 
 // Unwinds from `regs`. Handles pc in an annex stub (return address at rsp), pc 0, signal frames, modules

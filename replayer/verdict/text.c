@@ -1,5 +1,7 @@
 #include "replayer/verdict/text.h"
 
+#include "replayer/names/member.h"
+
 #include "replayer/locks/name.h"
 
 #include <stdarg.h>
@@ -38,6 +40,23 @@ static bool on_a_stack(struct timeline *t, const struct history *h, int tid, con
     return true;
 }
 
+// Its address says less than what it is in. It stays unnamed: in no variable.
+static void name_member(struct timeline *t, int tid, uint64_t address, struct finding_lock *out) {
+    struct view view;
+    struct rf_error ignored;
+    struct user_regs_struct regs;
+    char name[sizeof out->symbol];
+    if (replay_task_regs(timeline_replay(t), tid, &regs, &ignored) < 0 ||
+        replay_view(timeline_replay(t), tid, &view, &ignored) < 0)
+        return;
+    timeline_foreign(t, true);
+    bool found = member_name(timeline_symbols(t), &view, &regs, address, name, sizeof name);
+    timeline_foreign(t, false);
+    if (!found) return;
+    memcpy(out->symbol, name, sizeof name);
+    out->of_this_run = false;
+}
+
 void text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
                struct finding_lock *out) {
     struct view view = {.map_count = 0};
@@ -51,9 +70,13 @@ void text_lock(struct timeline *t, const struct history *h, int tid, const struc
     bool shared = life != NONE && history_shared(h, h->lives[life].space, ref->base, timeline_position(t));
     lock_name(timeline_symbols(t), &view, ref->kind, ref->base, shared, out);
     const struct view_map *map = out->unnamed ? view_find(&view, ref->base) : NULL;
-    if (!map || !on_a_stack(t, h, tid, map, ref->base, out)) return;
-    out->unnamed = false;
-    out->of_this_run = true;
+    if (!map) return;
+    if (on_a_stack(t, h, tid, map, ref->base, out)) {
+        out->unnamed = false;
+        out->of_this_run = true;
+        return;
+    }
+    name_member(t, tid, ref->base, out);
 }
 
 // ---- the reason

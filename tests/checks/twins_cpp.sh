@@ -13,4 +13,4 @@ twin cpp std_shared_mutex "$proved lockkind=pthread_rwlock" '(anonymous_namespac
 twin cpp std_semaphore "$lock confidence=likely lockkind=std::semaphore" '(anonymous_namespace)::log_permit atfork-protected'
 twin cpp thread_local "$proved lockkind=pthread_mutex destructors=1 local=*" '(anonymous_namespace)::log_mutex atfork-protected'
 twin cpp static_guard "$proved lockkind=guard_of_a_static waiting=cxa_guard_acquire" 'guard_variable_for_* child-went-on'
-twin cpp heap_new "$proved lockkind=pthread_mutex lock=heap_lock_*" 'pthread_mutex atfork-protected' LD_PRELOAD=libtcmalloc_minimal.so.4
+twin cpp heap_new "$proved lockkind=pthread_mutex lock=cache::lock" 'pthread_mutex atfork-protected' LD_PRELOAD=libtcmalloc_minimal.so.4

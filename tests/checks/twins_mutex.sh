@@ -20,8 +20,8 @@ twin pthreads fiber "$mutex" "$protected"
 twin pthreads mtx_c11 "${mutex/log_mutex/c11_mutex}" 'c11_mutex atfork-protected'
 twin pthreads thread_heaps "$mutex local=recent localmodule=libmimalloc.so.2" "$protected" LD_PRELOAD=libmimalloc.so.2
 heap="${mutex/lock=log_mutex /}"
-twin pthreads heap_mutex "$heap lock=heap_lock_*" 'pthread_mutex atfork-protected'
-twin pthreads heap_pool "$heap lock=lock_*" 'pthread_mutex atfork-protected'
+twin pthreads heap_mutex "$heap lock=*made_mutex" 'pthread_mutex atfork-protected'
+twin pthreads heap_pool "$heap lock=*made_mutex" 'pthread_mutex atfork-protected'
 twin pthreads held_more "$mutex" "$protected"
 twin pthreads shared_mutex_stuck "$mutex" "$protected"
 twin pthreads fcntl_stuck "$mutex" "$protected"

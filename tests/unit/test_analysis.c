@@ -296,7 +296,7 @@ struct want {
 #define MUTEX "pthread_mutex"
 
 static const struct want wants[] = {
-    {"heap", FINDING_ORPHANED_LOCK, P, "heap lock 0x", MUTEX, "queue_up", true, false, true, "queue_up",
+    {"heap", FINDING_ORPHANED_LOCK, P, "table::mutex", MUTEX, "queue_up", true, false, true, "queue_up",
      "want_table", 0, 2, .initialised = "heap"},
     {"contended", FINDING_ORPHANED_LOCK, P, "global+24", MUTEX, "hold", true, false, true, "hold",
      "want_table", 0, 2},

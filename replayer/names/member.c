@@ -1,0 +1,375 @@
+#include "replayer/names/member.h"
+
+#include "replayer/names/symbols_module.h"
+
+#include <dwarf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    FRAMES_MAX = 64,
+    OBJECTS_MAX = 2048, // that are looked into
+    HOPS = 3,           // pointers from a variable to the object
+    NESTING = 12,       // members in members
+    DIES_MAX = 400000,  // of global variables
+    REGISTERS = 17,     // DWARF's numbers, System V ABI for AMD64
+};
+
+struct object {
+    Dwarf_Die type;
+    uint64_t base;
+    int hops;
+};
+
+struct search {
+    const struct view *view;
+    uint64_t address;
+    struct object *objects;
+    size_t count;
+    // of the frame or module that is looked at:
+    uint64_t registers[REGISTERS];
+    bool known[REGISTERS];
+    uint64_t cfa;
+    uint64_t bias; // run-time address - address in the debug information
+    char *out;
+    size_t size;
+    char pointer[128]; // "*table_lock": a global variable that points to the very address
+    unsigned budget;
+};
+
+// ---- types
+
+static bool type_of(Dwarf_Die *die, Dwarf_Die *type) {
+    Dwarf_Attribute attribute;
+    Dwarf_Die plain;
+    return dwarf_attr_integrate(die, DW_AT_type, &attribute) && dwarf_formref_die(&attribute, &plain) &&
+           dwarf_peel_type(&plain, type) == 0;
+}
+
+static bool is_class(Dwarf_Die *type) {
+    int tag = dwarf_tag(type);
+    return tag == DW_TAG_structure_type || tag == DW_TAG_class_type;
+}
+
+static bool points(Dwarf_Die *type) {
+    int tag = dwarf_tag(type);
+    return tag == DW_TAG_pointer_type || tag == DW_TAG_reference_type || tag == DW_TAG_rvalue_reference_type;
+}
+
+// "net::Config"; false: it has no name. *standard: it is the library's own.
+static bool class_name(Dwarf_Die *type, char *out, size_t size, bool *standard) {
+    const char *name = dwarf_diename(type);
+    *standard = false;
+    if (!name) return false;
+    Dwarf_Die *scopes = NULL;
+    int count = dwarf_getscopes_die(type, &scopes);
+    size_t used = 0;
+    *out = 0;
+    for (int i = count - 1; i > 0; i--) {
+        int tag = dwarf_tag(&scopes[i]);
+        const char *outer = dwarf_diename(&scopes[i]);
+        if (!outer || (tag != DW_TAG_namespace && tag != DW_TAG_structure_type && tag != DW_TAG_class_type))
+            continue;
+        *standard |= !strcmp(outer, "std") || !strcmp(outer, "__gnu_cxx");
+        if (used < size) used += (size_t)snprintf(out + used, size - used, "%s::", outer);
+    }
+    free(scopes);
+    if (used < size) snprintf(out + used, size - used, "%s", name);
+    *standard |= name[0] == '_' || !strncmp(name, "pthread_", 8);
+    return true;
+}
+
+static uint64_t member_offset(Dwarf_Die *member) {
+    Dwarf_Attribute attribute;
+    Dwarf_Word offset = 0;
+    if (dwarf_attr_integrate(member, DW_AT_data_member_location, &attribute))
+        dwarf_formudata(&attribute, &offset);
+    return offset;
+}
+
+static uint64_t size_of(Dwarf_Die *type) {
+    Dwarf_Word size = 0;
+    return dwarf_aggregate_size(type, &size) == 0 ? size : 0;
+}
+
+static bool member_at(Dwarf_Die *type, uint64_t offset, Dwarf_Die *member, Dwarf_Die *of, uint64_t *begin) {
+    Dwarf_Die die;
+    if (dwarf_child(type, &die)) return false;
+    do {
+        int tag = dwarf_tag(&die);
+        if (tag != DW_TAG_member && tag != DW_TAG_inheritance) continue;
+        if (!type_of(&die, of)) continue;
+        *begin = member_offset(&die);
+        uint64_t size = size_of(of);
+        if (offset < *begin || offset - *begin >= size) continue;
+        *member = die;
+        return true;
+    } while (!dwarf_siblingof(&die, &die));
+    return false;
+}
+
+// The innermost type of the program's own that has the address, and its member.
+static bool name_within(struct search *s, Dwarf_Die type, uint64_t offset) {
+    char name[200], path[256] = "";
+    bool standard = false, any = false;
+    for (int depth = 0; depth < NESTING && is_class(&type); depth++) {
+        Dwarf_Die member, of;
+        uint64_t begin;
+        bool named = class_name(&type, name, sizeof name, &standard);
+        if (any && (standard || !member_at(&type, offset, &member, &of, &begin))) return true;
+        if (!any && !member_at(&type, offset, &member, &of, &begin)) return false;
+        if (!any && standard && dwarf_tag(&member) != DW_TAG_inheritance) {
+            // Not a type that says anything: only what is further inside might.
+            type = of;
+            offset -= begin;
+            continue;
+        }
+        offset -= begin;
+        type = of;
+        if (dwarf_tag(&member) == DW_TAG_inheritance) continue;
+        const char *part = dwarf_diename(&member);
+        if (part && named && !standard)
+            snprintf(path, sizeof path, "%s::%s", name, part);
+        else if (part && any)
+            snprintf(path + strlen(path), sizeof path - strlen(path), ".%s", part);
+        else
+            continue;
+        any = true;
+        if (dwarf_tag(&type) == DW_TAG_array_type) {
+            Dwarf_Die element;
+            uint64_t one = type_of(&type, &element) ? size_of(&element) : 0;
+            if (one) {
+                snprintf(path + strlen(path), sizeof path - strlen(path), "[%lu]", (long)(offset / one));
+                offset %= one;
+                type = element;
+            }
+        }
+        snprintf(s->out, s->size, "%s", path);
+    }
+    return any;
+}
+
+// ---- objects
+
+static void add_object(struct search *s, Dwarf_Die type, uint64_t base, int hops) {
+    if (!base || !is_class(&type) || s->count == OBJECTS_MAX) return;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->objects[i].base == base && s->objects[i].type.addr == type.addr) return;
+    s->objects[s->count++] = (struct object){type, base, hops};
+}
+
+static bool read_word(const struct search *s, uint64_t address, uint64_t *value) {
+    return s->view->read(s->view->context, address, value, sizeof *value);
+}
+
+static void follow(struct search *s, Dwarf_Die pointer, uint64_t value, int hops) {
+    Dwarf_Die target;
+    if (value && type_of(&pointer, &target)) add_object(s, target, value, hops);
+}
+
+static void follow_members(struct search *s, Dwarf_Die type, uint64_t base, int hops, int depth) {
+    Dwarf_Die die, of;
+    uint64_t value;
+    if (depth == NESTING || dwarf_child(&type, &die)) return;
+    do {
+        int tag = dwarf_tag(&die);
+        if ((tag != DW_TAG_member && tag != DW_TAG_inheritance) || !type_of(&die, &of)) continue;
+        uint64_t at = base + member_offset(&die);
+        if (points(&of) && read_word(s, at, &value))
+            follow(s, of, value, hops);
+        else if (is_class(&of))
+            follow_members(s, of, at, hops, depth + 1);
+    } while (!dwarf_siblingof(&die, &die));
+}
+
+static bool look(struct search *s) {
+    for (size_t i = 0; i < s->count; i++) {
+        struct object o = s->objects[i];
+        uint64_t size = size_of(&o.type);
+        if (s->address - o.base < size && name_within(s, o.type, s->address - o.base)) return true;
+        if (o.hops < HOPS) follow_members(s, o.type, o.base, o.hops + 1, 0);
+    }
+    return false;
+}
+
+// ---- variables
+
+enum place { PLACE_NONE, PLACE_MEMORY, PLACE_VALUE };
+
+// What a simple location expression says; others (values that are kept nowhere any more) are not known.
+static enum place evaluate(const struct search *s, Dwarf_Die *function, const Dwarf_Op *ops, size_t count,
+                           uint64_t *out) {
+    if (!count) return PLACE_NONE;
+    uint8_t atom = ops[0].atom;
+    bool value = count == 2 && ops[1].atom == DW_OP_stack_value;
+    if (count > 2 || (count == 2 && !value)) return PLACE_NONE;
+    if (atom == DW_OP_addr) {
+        *out = ops[0].number + s->bias;
+        return value ? PLACE_VALUE : PLACE_MEMORY;
+    }
+    if (atom == DW_OP_fbreg && function) {
+        Dwarf_Attribute attribute;
+        Dwarf_Op *base;
+        size_t length;
+        if (!dwarf_attr_integrate(function, DW_AT_frame_base, &attribute) ||
+            dwarf_getlocation(&attribute, &base, &length) || length != 1)
+            return PLACE_NONE;
+        if (base[0].atom == DW_OP_call_frame_cfa)
+            *out = s->cfa;
+        else if (base[0].atom == DW_OP_reg6 && s->known[6])
+            *out = s->registers[6];
+        else
+            return PLACE_NONE;
+        if (!*out) return PLACE_NONE;
+        *out += ops[0].number;
+        return value ? PLACE_VALUE : PLACE_MEMORY;
+    }
+    if (atom >= DW_OP_reg0 && atom < DW_OP_reg0 + REGISTERS && s->known[atom - DW_OP_reg0]) {
+        *out = s->registers[atom - DW_OP_reg0];
+        return PLACE_VALUE;
+    }
+    if (atom >= DW_OP_breg0 && atom < DW_OP_breg0 + REGISTERS && s->known[atom - DW_OP_breg0]) {
+        *out = s->registers[atom - DW_OP_breg0] + ops[0].number;
+        return value ? PLACE_VALUE : PLACE_MEMORY;
+    }
+    return PLACE_NONE;
+}
+
+static void add_variable(struct search *s, Dwarf_Die *die, Dwarf_Die *function, uint64_t pc) {
+    Dwarf_Attribute attribute;
+    Dwarf_Die type;
+    Dwarf_Op *ops;
+    size_t count;
+    uint64_t at;
+    if (!dwarf_attr(die, DW_AT_location, &attribute) || !type_of(die, &type) ||
+        (!points(&type) && !is_class(&type)))
+        return;
+    int found = pc ? dwarf_getlocation_addr(&attribute, pc, &ops, &count, 1)
+                   : dwarf_getlocation(&attribute, &ops, &count) == 0;
+    if (found != 1) return;
+    enum place place = evaluate(s, function, ops, count, &at);
+    if (place == PLACE_MEMORY && is_class(&type)) add_object(s, type, at, 0);
+    if (place == PLACE_MEMORY && points(&type) && !read_word(s, at, &at)) return;
+    if (place == PLACE_NONE || !points(&type)) return;
+    if (!pc && at == s->address && dwarf_diename(die))
+        snprintf(s->pointer, sizeof s->pointer, "*%s", dwarf_diename(die));
+    follow(s, type, at, 0);
+}
+
+static void add_variables(struct search *s, Dwarf_Die *scope, Dwarf_Die *function, uint64_t pc) {
+    Dwarf_Die die;
+    if (dwarf_child(scope, &die)) return;
+    do {
+        int tag = dwarf_tag(&die);
+        if (tag == DW_TAG_variable || tag == DW_TAG_formal_parameter) add_variable(s, &die, function, pc);
+    } while (!dwarf_siblingof(&die, &die));
+}
+
+static void look_at_frame(struct search *s, struct symbol_module *m, uint64_t vaddr) {
+    Dwarf_Die unit, *scopes = NULL, *physical = NULL;
+    uint64_t pc = vaddr - m->dwarf_bias;
+    if (!symbol_module_unit(m, vaddr, &unit)) return;
+    int count = dwarf_getscopes(&unit, pc, &scopes);
+    int depth = count > 0 ? dwarf_getscopes_die(&scopes[0], &physical) : 0;
+    Dwarf_Die *function = NULL;
+    for (int i = 0; i < depth && !function; i++)
+        if (dwarf_tag(&physical[i]) == DW_TAG_subprogram) function = &physical[i];
+    for (int i = 0; i < depth && function; i++) {
+        add_variables(s, &physical[i], function, pc);
+        if (&physical[i] == function) break;
+    }
+    free(physical);
+    free(scopes);
+}
+
+static void look_at_globals(struct search *s, Dwarf_Die *parent, int depth) {
+    Dwarf_Die die;
+    if (depth > 4 || dwarf_child(parent, &die)) return;
+    do {
+        if (!s->budget) return;
+        s->budget--;
+        switch (dwarf_tag(&die)) {
+        case DW_TAG_variable:
+            add_variable(s, &die, NULL, 0);
+            break;
+        case DW_TAG_namespace:
+        case DW_TAG_subprogram:
+        case DW_TAG_lexical_block:
+            look_at_globals(s, &die, depth + 1);
+            break;
+        }
+    } while (!dwarf_siblingof(&die, &die));
+}
+
+// ---- the stack
+
+static void take_registers(struct search *s, const struct user_regs_struct *u, const struct raw_frame *f,
+                           uint64_t sp) {
+    memset(s->known, 0, sizeof s->known);
+    s->cfa = f->cfa;
+    if (u) {
+        const uint64_t all[REGISTERS] = {u->rax, u->rdx, u->rcx, u->rbx, u->rsi, u->rdi,
+                                         u->rbp, u->rsp, u->r8,  u->r9,  u->r10, u->r11,
+                                         u->r12, u->r13, u->r14, u->r15, u->rip};
+        memcpy(s->registers, all, sizeof all);
+        memset(s->known, 1, sizeof s->known);
+        return;
+    }
+    s->registers[7] = sp;
+    s->known[7] = sp != 0;
+    if (!f->saved_known) return;
+    static const int numbers[RAW_FRAME_SAVED] = {3, 6, 12, 13, 14, 15};
+    for (int i = 0; i < RAW_FRAME_SAVED; i++) {
+        s->registers[numbers[i]] = f->saved[i];
+        s->known[numbers[i]] = true;
+    }
+}
+
+static bool is_libc(const struct view *v, uint64_t pc) {
+    const struct view_map *map = view_find(v, pc);
+    return map && map->name && (strstr(map->name, "/libc.so") || strstr(map->name, "/ld-linux"));
+}
+
+bool member_name(struct symbols *symbols, const struct view *v, const struct user_regs_struct *regs,
+                 uint64_t address, char *out, size_t size) {
+    struct raw_frame *raw = calloc(FRAMES_MAX, sizeof *raw);
+    struct search s = {.view = v,
+                       .address = address,
+                       .objects = calloc(OBJECTS_MAX, sizeof *s.objects),
+                       .out = out,
+                       .size = size,
+                       .budget = DIES_MAX};
+    bool found = false;
+    size_t n = raw && s.objects ? unwind_stack(v, regs, raw, FRAMES_MAX) : 0;
+    for (size_t i = 0; i < n && !found; i++) {
+        uint64_t bias, pc = raw[i].exact ? raw[i].pc : raw[i].pc - 1;
+        struct symbol_module *m = symbols_module_at(symbols, v, pc, &bias);
+        if (!m || !m->dwarf) continue;
+        take_registers(&s, i ? NULL : regs, &raw[i], i ? raw[i - 1].cfa : 0);
+        s.bias = bias + m->dwarf_bias;
+        look_at_frame(&s, m, pc - bias);
+        found = look(&s);
+    }
+    const struct symbol_module *last = NULL;
+    for (size_t i = 0; i < n && !found; i++) {
+        uint64_t bias;
+        struct symbol_module *m = symbols_module_at(symbols, v, raw[i].pc, &bias);
+        if (!m || m == last || !m->dwarf || is_libc(v, raw[i].pc)) continue;
+        last = m;
+        s.bias = bias + m->dwarf_bias;
+        Dwarf_Off offset = 0, next;
+        size_t header;
+        Dwarf_Die unit;
+        for (; s.budget && !dwarf_nextcu(m->dwarf, offset, &next, &header, NULL, NULL, NULL); offset = next)
+            if (dwarf_offdie(m->dwarf, offset + header, &unit)) look_at_globals(&s, &unit, 0);
+        found = look(&s);
+    }
+    if (!found && s.pointer[0]) {
+        snprintf(out, size, "%s", s.pointer);
+        found = true;
+    }
+    free(s.objects);
+    free(raw);
+    return found;
+}
