@@ -29,8 +29,12 @@ int rf_fail_errno(struct rf_error *err, int status, const char *format, ...) {
     return -1;
 }
 
+_Thread_local struct rf_work rf_work;
+
 void rf_assert_failed(const char *condition, const char *file, int line) {
-    fprintf(stderr, "refork: internal error: '%s' is false at %s:%d; please report this\n", condition, file,
-            line);
+    char at[64] = "";
+    if (rf_work.task) snprintf(at, sizeof at, ", task %d, event %llu", rf_work.task, rf_work.event);
+    fprintf(stderr, "refork: internal error: '%s' is false at %s:%d%s; please report this\n", condition, file,
+            line, at);
     abort();
 }

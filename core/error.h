@@ -32,8 +32,15 @@ int rf_fail(struct rf_error *err, int status, const char *format, ...) __attribu
 int rf_fail_errno(struct rf_error *err, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-// An invariant of refork's own broke (never the user's fault, never a trace's): prints file and line, aborts.
-// Always on.
+// What this thread is at work on, for a broken invariant to name: whoever handles tasks or events sets it before each.
+struct rf_work {
+    int task;                 // 0: none
+    unsigned long long event; // its number, in a recording that of the next one
+};
+extern _Thread_local struct rf_work rf_work;
+
+// An invariant of refork's own broke (never the user's fault, never a trace's): prints file, line, task and event,
+// aborts. Always on.
 #define rf_assert(condition) ((condition) ? (void)0 : rf_assert_failed(#condition, __FILE__, __LINE__))
 void rf_assert_failed(const char *condition, const char *file, int line) __attribute__((noreturn));
 

@@ -72,6 +72,7 @@ static struct task *next_in_line(struct recorder *r) {
 
 static void next_stop(struct recorder *r, struct stop *s) {
     struct task *t = next_in_line(r);
+    rf_work = (struct rf_work){t ? t->tid : 0, trace_event_count(r->trace)};
     s->task = t;
     if (!t)
         s->todo = DO_WAIT;
@@ -90,7 +91,7 @@ static void idle(struct recorder *r) {
     struct rf_error err;
     if (r->clock_us - r->last_flush_us > IDLE_FLUSH_US) {
         r->last_flush_us = r->clock_us;
-        if (!r->trace_lost && trace_flush(r->trace, &err) < 0) trace_failed(r, &err);
+        if (!r->trace_lost && trace_flush(r->trace, &err) < 0) trace_failed(r);
     }
     if (hooks_idle(r)) return;
     int status;
@@ -124,7 +125,7 @@ static void housekeeping(struct recorder *r) {
     if (now - r->last_flush_us < FLUSH_US) return;
     r->last_flush_us = now;
     struct rf_error err;
-    if (!r->trace_lost && trace_flush(r->trace, &err) < 0) trace_failed(r, &err);
+    if (!r->trace_lost && trace_flush(r->trace, &err) < 0) trace_failed(r);
 }
 
 static bool time_is_over(struct recorder *r) {
@@ -288,7 +289,7 @@ static bool goes_on(const struct recorder *r) {
     return r->tasks && !r->failed && (!r->stop_all || r->next);
 }
 
-int engine_run(struct recorder *r) {
+int engine_run(struct recorder *r, struct rf_error *err) {
     outside_listen(true);
     tracee_quiet_stops();
     // The tracees trap rdtsc. A thread that does not costs a switch of CR4.TSD, an exit to the hypervisor in
@@ -303,5 +304,8 @@ int engine_run(struct recorder *r) {
     if (r->stop_all || r->failed) kill_everything(r);
     outside_listen(false);
     if (r->tsc_traps) clock_trap_tsc(false);
-    return r->failed ? -1 : 0;
+    rf_work = (struct rf_work){0};
+    if (!r->failed) return 0;
+    *err = r->failure;
+    return -1;
 }

@@ -5,8 +5,8 @@
 #include "recorder/state.h"
 #include "recorder/task.h"
 
-// Runs the program to its end; -1 when the recording failed, with *r->err.
-int engine_run(struct recorder *r);
+// Runs the program to its end; -1 with *err when the recording failed.
+int engine_run(struct recorder *r, struct rf_error *err);
 void kill_everything(struct recorder *r);
 
 #endif

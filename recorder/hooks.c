@@ -109,8 +109,9 @@ void hooks_end(struct recorder *r) {
     TELL(end, r);
 }
 
-void hooks_mapped(struct recorder *r, struct task *t, const struct mapped_code *code) {
-    TELL(mapped, r, t, code);
+void hooks_mapped(struct recorder *r, struct task *t, const struct module_facts *facts,
+                  const struct piece_map *map, const struct mapped_file *file) {
+    TELL(mapped, r, t, facts, map, file);
 }
 
 enum break_wish hooks_at_breakpoint(struct recorder *r, struct task *t, const struct breakpoint *b,

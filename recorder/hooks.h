@@ -4,16 +4,15 @@
 #ifndef REFORK_RECORDER_HOOKS_H
 #define REFORK_RECORDER_HOOKS_H
 
+#include "core/event.h"
 #include "recorder/breakpoints.h"
 #include "recorder/state.h"
 #include "recorder/task.h"
 
-// A mapping of code, from a file.
-struct mapped_code {
-    const struct module_facts *facts;
-    int fd; // of the file
+// The file of a mapping.
+struct mapped_file {
+    int fd;
     const char *name;
-    uint64_t address, length, offset;
 };
 
 struct recorder_hooks {
@@ -78,7 +77,8 @@ struct recorder_hooks {
     // ---- places
 
     // called when an executable file has been mapped into t's space
-    void (*mapped)(struct recorder *r, struct task *t, const struct mapped_code *code);
+    void (*mapped)(struct recorder *r, struct task *t, const struct module_facts *facts,
+                   const struct piece_map *map, const struct mapped_file *file);
     // called when t comes to a breakpoint that is on; the first wish that is not WISH_PASS counts
     enum break_wish (*at_breakpoint)(struct recorder *r, struct task *t, const struct breakpoint *b,
                                      const struct user_regs_struct *regs);
@@ -119,7 +119,8 @@ void hooks_forked(struct recorder *r, struct task *t, struct task *child);
 void hooks_exec(struct recorder *r, struct task *t);
 void hooks_ended(struct recorder *r, struct task *t, int status);
 void hooks_end(struct recorder *r);
-void hooks_mapped(struct recorder *r, struct task *t, const struct mapped_code *code);
+void hooks_mapped(struct recorder *r, struct task *t, const struct module_facts *facts,
+                  const struct piece_map *map, const struct mapped_file *file);
 enum break_wish hooks_at_breakpoint(struct recorder *r, struct task *t, const struct breakpoint *b,
                                     const struct user_regs_struct *regs);
 void hooks_landed(struct recorder *r, struct task *t, const struct breakpoint *b);

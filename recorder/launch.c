@@ -74,51 +74,51 @@ static void child_main(struct recorder *r, int go, int report, const struct sock
     child_fail(report, 0, errno);
 }
 
-static int exec_error(struct recorder *r, const struct exec_failure *f) {
+static int exec_error(struct recorder *r, const struct exec_failure *f, struct rf_error *err) {
     const char *program = r->options->argv[0];
     if (f->stage == 1)
-        return rf_fail(r->err, RF_CANNOT, "the kernel refused the seccomp filter (%s): run 'refork doctor'",
+        return rf_fail(err, RF_CANNOT, "the kernel refused the seccomp filter (%s): run 'refork doctor'",
                        strerror(f->error));
     if (f->error == ENOENT)
-        return rf_fail(r->err, RF_NOT_FOUND, "'%s' not found: check the name and PATH", program);
-    return rf_fail(r->err, RF_NOT_EXECUTABLE, "cannot execute '%s': %s", program, strerror(f->error));
+        return rf_fail(err, RF_NOT_FOUND, "'%s' not found: check the name and PATH", program);
+    return rf_fail(err, RF_NOT_EXECUTABLE, "cannot execute '%s': %s", program, strerror(f->error));
 }
 
 // Lets the child run to its first exec; its own calls on the way there are nobody's business.
-static int to_first_exec(struct recorder *r, pid_t pid, int report) {
+static int to_first_exec(struct recorder *r, pid_t pid, int report, struct rf_error *err) {
     for (;;) {
         int status;
         if (waitpid(pid, &status, __WALL) < 0) {
             if (errno == EINTR) continue;
-            return rf_fail_errno(r->err, RF_CANNOT, "lost the program before it began");
+            return rf_fail_errno(err, RF_CANNOT, "lost the program before it began");
         }
         if (WIFEXITED(status) || WIFSIGNALED(status)) {
             struct exec_failure f;
-            if (read(report, &f, sizeof f) == (ssize_t)sizeof f) return exec_error(r, &f);
-            return rf_fail(r->err, RF_CANNOT, "'%s' died before it began (wait status 0x%x)",
+            if (read(report, &f, sizeof f) == (ssize_t)sizeof f) return exec_error(r, &f, err);
+            return rf_fail(err, RF_CANNOT, "'%s' died before it began (wait status 0x%x)",
                            r->options->argv[0], status);
         }
         int event = status >> 16, sig = WSTOPSIG(status);
         if (event == PTRACE_EVENT_EXEC) return 0;
         if (event || sig == SIGTRAP || sig == (SIGTRAP | 0x80)) sig = 0;
         if (ptrace(PTRACE_CONT, pid, 0, sig) < 0 && errno != ESRCH)
-            return rf_fail_errno(r->err, RF_CANNOT, "cannot resume the program");
+            return rf_fail_errno(err, RF_CANNOT, "cannot resume the program");
     }
 }
 
-int launch(struct recorder *r) {
+int launch(struct recorder *r, struct rf_error *err) {
     int go[2], report[2];
     struct sock_fprog filter;
-    if (make_filter(&filter, r->err) < 0) return -1;
+    if (make_filter(&filter, err) < 0) return -1;
     if (pipe2(go, O_CLOEXEC) < 0 || pipe2(report, O_CLOEXEC) < 0)
-        return rf_fail_errno(r->err, RF_CANNOT, "cannot make a pipe");
+        return rf_fail_errno(err, RF_CANNOT, "cannot make a pipe");
     // High numbers, so that the program sees the descriptors that it would have without us.
     for (int i = 0; i < 2; i++) {
         go[i] = fd_raise(go[i]);
         report[i] = fd_raise(report[i]);
     }
     pid_t pid = fork();
-    if (pid < 0) return rf_fail_errno(r->err, RF_CANNOT, "cannot fork");
+    if (pid < 0) return rf_fail_errno(err, RF_CANNOT, "cannot fork");
     if (!pid) child_main(r, go[0], report[1], &filter);
     close(go[0]);
     close(report[1]);
@@ -127,13 +127,13 @@ int launch(struct recorder *r) {
         kill(pid, SIGKILL);
         waitpid(pid, NULL, __WALL);
         errno = e;
-        return rf_fail_errno(r->err, RF_CANNOT,
+        return rf_fail_errno(err, RF_CANNOT,
                              "the kernel refused ptrace (a container without SYS_PTRACE? yama's "
                              "ptrace_scope? run 'refork doctor')");
     }
     ssize_t ignored = write(go[1], "", 1);
     (void)ignored;
-    int result = to_first_exec(r, pid, report[0]);
+    int result = to_first_exec(r, pid, report[0], err);
     close(go[1]);
     close(report[0]);
     if (result < 0) return -1;
@@ -155,5 +155,7 @@ int launch(struct recorder *r) {
     }
     mask_changed(t);
     exec_image(r, t);
-    return r->failed ? -1 : 0;
+    if (!r->failed) return 0;
+    *err = r->failure;
+    return -1;
 }

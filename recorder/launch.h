@@ -2,8 +2,9 @@
 #define REFORK_RECORDER_LAUNCH_H
 
 struct recorder;
+struct rf_error;
 
-// Starts the program and brings it to its first instruction; -1 with *r->err.
-int launch(struct recorder *r);
+// Starts the program and brings it to its first instruction; -1 with *err.
+int launch(struct recorder *r, struct rf_error *err);
 
 #endif

@@ -139,7 +139,7 @@ void log_event(struct recorder *r, struct task *t, struct event *e) {
     if (r->failed || r->trace_lost) return;
     struct rf_error err;
     if (trace_append(r->trace, e, &err) < 0) {
-        trace_failed(r, &err);
+        trace_failed(r);
         return;
     }
     if (r->options->log)

@@ -49,18 +49,12 @@ void annex_map(struct recorder *r, struct task *t, struct batch *b) {
 
 // ---- mappings
 
-static struct piece *map_piece(struct batch *b, uint64_t address, uint64_t length, int prot, int flags,
-                               uint64_t blob, uint64_t offset, const char *name) {
+static void map_piece(struct batch *b, const struct piece_map *map, const char *name) {
     char *room = batch_piece(b, PIECE_MAP, strlen(name));
     if (room) memcpy(room, name, strlen(name));
     struct piece *p = batch_last(b);
-    p->map = (struct piece_map){.address = address,
-                                .length = (length + PAGE - 1) & ~(uint64_t)(PAGE - 1),
-                                .prot = (uint64_t)prot,
-                                .flags = (uint64_t)flags,
-                                .blob = blob,
-                                .offset = offset};
-    return p;
+    p->map = *map;
+    p->map.length = (map->length + PAGE - 1) & ~(uint64_t)(PAGE - 1);
 }
 
 static void share_piece(struct batch *b, uint64_t identity, uint64_t size) {
@@ -153,13 +147,22 @@ void image_file_cut(struct recorder *r, struct task *t, struct batch *b, int fd,
     batch_last(b)->file = (struct piece_file){.identity = identity_of(&st), .offset = size, .cut = 1};
 }
 
-void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t address, uint64_t length,
-                  int prot, int flags, int fd, uint64_t offset) {
-    bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
+// A module's part, in memory of its own.
+static void module_part(struct recorder *r, struct task *t, struct batch *b, const struct piece_map *map,
+                        const struct mapped_file *file, bool queue_slots) {
+    struct module_facts *f = module_facts(r, file->fd, map->blob);
+    if (!f) return;
+    module_mapped(r, t, b, f, map, queue_slots);
+    if (map->prot & PROT_EXEC) hooks_mapped(r, t, f, map, file);
+}
+
+void image_mapped(struct recorder *r, struct task *t, struct batch *b, const struct piece_map *wanted,
+                  int fd) {
+    struct piece_map map = *wanted;
+    bool shared = (map.flags & MAP_TYPE) != MAP_PRIVATE;
     if (fd < 0) { // MAP_SHARED | MAP_ANONYMOUS: a new object, shared by fork
-        static uint64_t anonymous;
-        map_piece(b, address, length, prot, flags, 0, 0, "");
-        share_piece(b, ++anonymous, length);
+        map_piece(b, &map, "");
+        share_piece(b, ++r->anonymous_objects, map.length);
         return;
     }
     char name[4096];
@@ -171,35 +174,28 @@ void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t 
         if (mine >= 0) close(mine);
         return;
     }
-    if (S_ISCHR(st.st_mode) && major(st.st_rdev) == 1 &&
-        minor(st.st_rdev) == 5) { // /dev/zero: anonymous memory
-        map_piece(b, address, length, prot, flags | MAP_ANONYMOUS, 0, 0, "");
-        if (shared) share_piece(b, identity_of(&st) ^ address, length);
+    bool zero = S_ISCHR(st.st_mode) && major(st.st_rdev) == 1 && minor(st.st_rdev) == 5; // anonymous memory
+    if (zero || !S_ISREG(st.st_mode)) {
+        if (!zero)
+            log_note(r, t,
+                     "process %d maps '%s', which is no ordinary file: what the device writes there is not "
+                     "recorded",
+                     t->process->pid, name);
+        map.flags |= MAP_ANONYMOUS;
+        map.offset = 0;
+        map_piece(b, &map, zero ? "" : name);
+        if (zero && shared) share_piece(b, identity_of(&st) ^ map.address, map.length);
         close(mine);
         return;
     }
-    if (!S_ISREG(st.st_mode)) {
-        log_note(
-            r, t,
-            "process %d maps '%s', which is no ordinary file: what the device writes there is not recorded",
-            t->process->pid, name);
-        map_piece(b, address, length, prot, flags | MAP_ANONYMOUS, 0, 0, name);
-        close(mine);
-        return;
-    }
-    uint64_t blob = 0;
     struct rf_error err;
-    if (!r->trace_lost && trace_add_file(r->trace, mine, name, &blob, &err) < 0) trace_failed(r, &err);
-    map_piece(b, address, length, prot, flags, blob, offset, name);
+    if (!r->trace_lost && trace_add_file(r->trace, mine, name, &map.blob, &err) < 0) trace_failed(r);
+    map_piece(b, &map, name);
     if (shared) {
         share_piece(b, identity_of(&st), (uint64_t)st.st_size);
         remember_shared(r, &st);
-    }
-    if (!shared) {
-        struct module_facts *f = module_facts(r, mine, blob);
-        if (f) module_mapped(r, t, b, f, address, length, prot, offset, true);
-        if (f && prot & PROT_EXEC)
-            hooks_mapped(r, t, &(struct mapped_code){f, mine, name, address, length, offset});
+    } else {
+        module_part(r, t, b, &map, &(struct mapped_file){mine, name}, true);
     }
     close(mine);
 }
@@ -225,8 +221,11 @@ void image_attached(struct recorder *r, struct task *t, struct batch *b, uint64_
                       t->process->pid, strerror(errno));
         return;
     }
-    map_piece(b, address, info.shm_segsz, PROT_READ | (read_only ? 0 : PROT_WRITE),
-              MAP_SHARED | MAP_ANONYMOUS, 0, 0, "");
+    const struct piece_map map = {.address = address,
+                                  .length = info.shm_segsz,
+                                  .prot = PROT_READ | (read_only ? 0 : PROT_WRITE),
+                                  .flags = MAP_SHARED | MAP_ANONYMOUS};
+    map_piece(b, &map, "");
     share_piece(b, 1ull << 62 | (uint64_t)shmid, info.shm_segsz);
     static const char zero[PAGE];
     char page[PAGE];
@@ -258,8 +257,7 @@ static void disable_vdso(struct task *t) {
     }
 }
 
-static int open_mapped(struct task *t, const char *name, unsigned dev_major, unsigned dev_minor,
-                       uint64_t inode) {
+static int open_mapped(struct task *t, const char *name, uint64_t inode) {
     char exe[64];
     snprintf(exe, sizeof exe, "/proc/%d/exe", t->tid);
     const char *const paths[] = {name, exe};
@@ -271,8 +269,6 @@ static int open_mapped(struct task *t, const char *name, unsigned dev_major, uns
         if (fstat(fd, &st) == 0 && st.st_ino == inode) return fd;
         close(fd);
     }
-    (void)dev_major;
-    (void)dev_minor;
     return -1;
 }
 
@@ -290,33 +286,34 @@ void image_exec_maps(struct recorder *r, struct task *t, struct batch *b) {
     stat(path, &exe);
     while (fgets(line, sizeof line, maps)) {
         uint64_t start, end, offset, inode;
-        unsigned major_no, minor_no;
         char prots[8];
         int name_at = 0;
         line[strcspn(line, "\n")] = 0;
-        if (sscanf(line, "%lx-%lx %7s %lx %x:%x %lu %n", &start, &end, prots, &offset, &major_no, &minor_no,
-                   &inode, &name_at) < 7)
+        if (sscanf(line, "%lx-%lx %7s %lx %*x:%*x %lu %n", &start, &end, prots, &offset, &inode, &name_at) <
+            5)
             continue;
         const char *name = line + name_at;
         if (annex_contains(start) || (name[0] == '[' && name[1] == 'v')) continue;
-        int prot = (prots[0] == 'r' ? PROT_READ : 0) | (prots[1] == 'w' ? PROT_WRITE : 0) |
-                   (prots[2] == 'x' ? PROT_EXEC : 0);
-        int fd = inode ? open_mapped(t, name, major_no, minor_no, inode) : -1;
+        struct piece_map map = {.address = start,
+                                .length = end - start,
+                                .prot = (prots[0] == 'r' ? PROT_READ : 0u) |
+                                        (prots[1] == 'w' ? PROT_WRITE : 0u) |
+                                        (prots[2] == 'x' ? PROT_EXEC : 0u),
+                                .flags = MAP_PRIVATE};
+        int fd = inode ? open_mapped(t, name, inode) : -1;
         if (fd < 0) {
-            map_piece(b, start, end - start, prot, MAP_PRIVATE | MAP_ANONYMOUS, 0, 0, name);
+            map.flags |= MAP_ANONYMOUS;
+            map_piece(b, &map, name);
             differing_pages(t, b, start, end, -1, 0);
             continue;
         }
-        uint64_t blob = 0;
         struct rf_error err;
-        if (!r->trace_lost && trace_add_file(r->trace, fd, name, &blob, &err) < 0) trace_failed(r, &err);
-        map_piece(b, start, end - start, prot, MAP_PRIVATE, blob, offset, name);
-        if (prot & PROT_WRITE) differing_pages(t, b, start, end, fd, offset);
-        struct module_facts *f = module_facts(r, fd, blob);
+        map.offset = offset;
+        if (!r->trace_lost && trace_add_file(r->trace, fd, name, &map.blob, &err) < 0) trace_failed(r);
+        map_piece(b, &map, name);
+        if (map.prot & PROT_WRITE) differing_pages(t, b, start, end, fd, offset);
         // ld.so relocates itself; only the program's own slots are waited for here.
-        if (f) module_mapped(r, t, b, f, start, end - start, prot, offset, inode == exe.st_ino);
-        if (f && prot & PROT_EXEC)
-            hooks_mapped(r, t, &(struct mapped_code){f, fd, name, start, end - start, offset});
+        module_part(r, t, b, &map, &(struct mapped_file){fd, name}, inode == exe.st_ino);
         close(fd);
     }
     fclose(maps);

@@ -6,9 +6,9 @@
 
 // refork's own pages, into a fresh image.
 void annex_map(struct recorder *r, struct task *t, struct batch *b);
-// After a successful mmap of a file: MAP and SHARE pieces, trap sites, eager binding.
-void image_mapped(struct recorder *r, struct task *t, struct batch *b, uint64_t address, uint64_t length,
-                  int prot, int flags, int fd, uint64_t offset);
+// After a successful mmap of `fd` (-1: of shared memory without a file): MAP and SHARE pieces, trap sites, eager binding.
+void image_mapped(struct recorder *r, struct task *t, struct batch *b, const struct piece_map *wanted,
+                  int fd);
 // After a successful shmat.
 void image_attached(struct recorder *r, struct task *t, struct batch *b, uint64_t address, int shmid,
                     bool read_only);

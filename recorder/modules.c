@@ -88,10 +88,10 @@ bool module_bias(const struct module_facts *f, uint64_t offset, uint64_t address
 }
 
 static void patch_traps(struct recorder *r, struct task *t, struct batch *b, struct module_facts *f,
-                        uint64_t bias, uint64_t address, uint64_t length) {
+                        uint64_t bias, const struct piece_map *map) {
     for (size_t i = 0; i < f->trap_count; i++) {
         uint64_t at = f->traps[i].vaddr + bias;
-        if (at < address || at >= address + length) continue;
+        if (at < map->address || at >= map->address + map->length) continue;
         if (f->traps[i].kind == TRAP_CPUID && r->cpuid_faults) continue;
         uint8_t first = 0x0f;
         tracee_read(t->tid, t->mm->mem_fd, at, &first, 1);
@@ -104,16 +104,17 @@ static void patch_traps(struct recorder *r, struct task *t, struct batch *b, str
 }
 
 void module_mapped(struct recorder *r, struct task *t, struct batch *b, struct module_facts *f,
-                   uint64_t address, uint64_t length, int prot, uint64_t offset, bool queue_slots) {
-    uint64_t bias;
-    if (!module_bias(f, offset, address, prot, &bias)) return;
-    if (prot & PROT_EXEC) patch_traps(r, t, b, f, bias, address, length);
+                   const struct piece_map *map, bool queue_slots) {
+    uint64_t bias, start = map->address, end = start + map->length;
+    if (!module_bias(f, map->offset, start, (int)map->prot, &bias)) return;
+    if (map->prot & PROT_EXEC) patch_traps(r, t, b, f, bias, map);
     if (!f->slot_count) return;
+    bool writable = map->prot & PROT_WRITE;
     uint64_t at = f->bind_vaddr + bias;
-    if (prot & PROT_WRITE && f->bind_now == 1 && at >= address && at + f->bind_len <= address + length)
+    if (writable && f->bind_now == 1 && at >= start && at + f->bind_len <= end)
         batch_write(r, b, t, at, f->bind_bytes, f->bind_len);
     at = f->slots[0].vaddr + bias;
-    if (!queue_slots || !(prot & PROT_WRITE) || at < address || at >= address + length) return;
+    if (!queue_slots || !writable || at < start || at >= end) return;
     for (struct pending_module *p = t->mm->slots.pending; p; p = p->next)
         if (p->facts == f && p->bias == bias) return;
     struct pending_module *p = calloc(1, sizeof *p);

@@ -3,6 +3,7 @@
 #define REFORK_RECORDER_MODULES_H
 
 #include "core/code.h"
+#include "core/event.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,10 +53,10 @@ struct module_facts {
 bool module_bias(const struct module_facts *f, uint64_t offset, uint64_t address, int prot, uint64_t *bias);
 // NULL: not an ELF file.
 struct module_facts *module_facts(struct recorder *r, int fd, uint64_t blob);
-// A file mapping [address, address+length) of `facts` at file offset: patches what must trap, makes binding
+// A part of the module has been mapped (map->length: as the program asked): patches what must trap, makes binding
 // eager, and (when the mapping begins the module) queues its slots.
 void module_mapped(struct recorder *r, struct task *t, struct batch *b, struct module_facts *f,
-                   uint64_t address, uint64_t length, int prot, uint64_t offset, bool queue_slots);
+                   const struct piece_map *map, bool queue_slots);
 void modules_free(struct recorder *r);
 // Modules whose slots have been relocated meanwhile get their stubs.
 void modules_patch_slots(struct recorder *r, struct task *t, struct batch *b);

@@ -48,7 +48,7 @@ static void log_end(struct recorder *r, const char *failure) {
 }
 
 int record_run(const struct record_options *options, struct record_result *result, struct rf_error *err) {
-    struct recorder r = {.options = options, .result = result, .err = err, .rng = options->seed};
+    struct recorder r = {.options = options, .result = result, .rng = options->seed};
     memset(result, 0, sizeof *result);
     r.start_us = clock_us(CLOCK_MONOTONIC);
     r.cpu = cpu_pin();
@@ -64,12 +64,12 @@ int record_run(const struct record_options *options, struct record_result *resul
     if (options->schedule && options->schedule->gate.given) gate_begin(&r);
     if (options->schedule) places_begin(&r);
     if (options->saved || (options->schedule && options->schedule->strategy)) strategist_begin(&r);
-    int failed = launch(&r);
+    int failed = launch(&r, err);
     if (!failed)
-        failed = engine_run(&r);
+        failed = engine_run(&r, err);
     else
         kill_everything(&r);
-    struct rf_error first = *err, last = {0};
+    struct rf_error last = {0};
     log_end(&r, failed ? err->text : NULL);
     result->events = trace_event_count(r.trace);
     int finished = trace_finish(r.trace, &last);
@@ -77,10 +77,7 @@ int record_run(const struct record_options *options, struct record_result *resul
     waits_free(&r);
     gate_free(&r);
     strategist_free(&r);
-    if (failed)
-        *err = first;
-    else if (finished < 0)
-        *err = last;
+    if (!failed && finished < 0) *err = last;
     if (!result->started) unlink(options->output);
     return failed || finished < 0 ? -1 : 0;
 }

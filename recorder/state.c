@@ -21,15 +21,14 @@ void recorder_fail(struct recorder *r, const char *format, ...) {
     r->failed = true;
     va_list ap;
     va_start(ap, format);
-    r->err->status = RF_CANNOT;
-    vsnprintf(r->err->text, sizeof r->err->text, format, ap);
+    r->failure.status = RF_CANNOT;
+    vsnprintf(r->failure.text, sizeof r->failure.text, format, ap);
     va_end(ap);
 }
 
-void trace_failed(struct recorder *r, const struct rf_error *err) {
+void trace_failed(struct recorder *r) {
     if (r->trace_lost) return;
     r->trace_lost = true;
-    *r->err = *err;
     fprintf(stderr,
             "refork: nothing more can be recorded (the reason follows at the end); the program goes on\n");
 }

@@ -18,7 +18,6 @@ struct recorder {
     const struct record_options *options;
     struct record_result *result;
     struct trace_writer *trace;
-    struct rf_error *err;
     int cpu;
     bool cpuid_faults; // ARCH_SET_CPUID works here
     bool tsc_traps;
@@ -37,7 +36,8 @@ struct recorder {
     uint64_t slice_end_us;
     uint64_t rng;
     uint32_t mm_ids, task_numbers;
-    bool failed; // a trace write failed, or an invariant of the tracee broke: *err says
+    bool failed; // the recording cannot go on: `failure` says why
+    struct rf_error failure;
     bool started;
     bool trace_lost;
     uint64_t last_flush_us;
@@ -47,6 +47,7 @@ struct recorder {
         uint64_t dev, ino;
     } shared_files[256];
     int shared_count;
+    uint64_t anonymous_objects;            // MAP_SHARED | MAP_ANONYMOUS: how many so far
     const struct recorder_hooks *hooks[4]; // recorder/hooks.h
     int hook_count;
     struct waits *waits;           // recorder/waits' own
@@ -62,7 +63,8 @@ uint64_t now_us(struct recorder *r);
 uint64_t recent_us(struct recorder *r);
 // A failure of the recording itself: it ends. The first one wins.
 void recorder_fail(struct recorder *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-// The trace cannot be written any more (full disk): said at once; the program runs to its end without one.
-void trace_failed(struct recorder *r, const struct rf_error *err);
+// The trace cannot be written any more (full disk): said at once; the program runs to its end without one. The reason
+// comes from trace_finish.
+void trace_failed(struct recorder *r);
 
 #endif

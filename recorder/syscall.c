@@ -252,33 +252,56 @@ bool syscall_begins(struct recorder *r, struct task *t) {
     return true;
 }
 
+// Calls that the kernel never sees. False: it is none of those.
+static bool answered(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    int64_t result = 0;
+    bool say = false;
+    struct own_answer own;
+    if (t->call.nr == SYS_sched_yield)
+        t->yielded = true;
+    else if (file_copy_to_echo(t))
+        result = -EINVAL;
+    else if (own_answer(r, t, &own)) {
+        answer_with(r, t, regs, &own);
+        return true;
+    } else if (!syscall_answer(t->call.nr, t->call.args, &result, &say))
+        return false;
+    answer(r, t, regs, result);
+    if (say) refused(r, t, result);
+    if (t->call.nr == SYS_sched_yield) hooks_call_waits(r, t);
+    return true;
+}
+
+// Calls that make or end tasks, or begin a program. False: it is none of those.
+static bool of_a_task(struct recorder *r, struct task *t) {
+    int status;
+    switch (t->call.nr) {
+    case SYS_clone:
+    case SYS_clone3:
+    case SYS_fork:
+    case SYS_vfork:
+        if (!task_forks(t) || !hooks_at_clone(r, t)) task_clone(r, t);
+        return true;
+    case SYS_execve:
+    case SYS_execveat:
+        task_exec(r, t);
+        return true;
+    case SYS_exit:
+    case SYS_exit_group:
+        log_deferred_entry(r);
+        if (run_undisturbed(r, t, PTRACE_CONT, 0, &status)) leave_stop(t, status);
+        return true;
+    default:
+        return false;
+    }
+}
+
 void syscall_entry(struct recorder *r, struct task *t) {
     struct user_regs_struct regs = t->call.regs;
     regs.rax = (uint64_t)-ENOSYS; // as the kernel has it at an entry
     if (t->call.legacy && legacy_call(r, t, &regs)) return;
     hooks_call_begins(r, t);
-    if (t->call.nr == SYS_sched_yield) {
-        t->yielded = true;
-        answer(r, t, &regs, 0);
-        hooks_call_waits(r, t);
-        return;
-    }
-    int64_t result;
-    bool say = false;
-    if (file_copy_to_echo(t)) {
-        answer(r, t, &regs, -EINVAL);
-        return;
-    }
-    struct own_answer own;
-    if (own_answer(r, t, &own)) {
-        answer_with(r, t, &regs, &own);
-        return;
-    }
-    if (syscall_answer(t->call.nr, t->call.args, &result, &say)) {
-        answer(r, t, &regs, result);
-        if (say) refused(r, t, result);
-        return;
-    }
+    if (answered(r, t, &regs)) return;
     // restart_syscall goes on with the call that was interrupted: same argument registers, same out-buffers.
     t->call.meaning = t->call.nr == SYS_restart_syscall ? t->call.interrupted : t->call.nr;
     t->call.inside = true;
@@ -286,28 +309,7 @@ void syscall_entry(struct recorder *r, struct task *t) {
     if (r->deferred) log_deferred_entry(r);
     r->deferred = t;
     change_call(t, &regs);
-    switch (t->call.nr) {
-    case SYS_clone:
-    case SYS_clone3:
-    case SYS_fork:
-    case SYS_vfork:
-        if (task_forks(t) && hooks_at_clone(r, t)) return;
-        task_clone(r, t);
-        return;
-    case SYS_execve:
-    case SYS_execveat:
-        task_exec(r, t);
-        return;
-    case SYS_exit:
-    case SYS_exit_group: {
-        log_deferred_entry(r);
-        int status;
-        if (run_undisturbed(r, t, PTRACE_CONT, 0, &status)) leave_stop(t, status);
-        return;
-    }
-    default:
-        break;
-    }
+    if (of_a_task(r, t)) return;
     if (t->call.nr == SYS_madvise && t->call.args[2] == MADV_FREE) {
         // The kernel would take the pages at a moment of its own choosing; MADV_DONTNEED is a MADV_FREE that
         // takes them now.
@@ -345,8 +347,12 @@ static void map_pieces(struct recorder *r, struct task *t, struct batch *b, int6
     if (t->call.nr != SYS_mmap || (ret < 0 && ret > -4096)) return;
     bool anonymous = a[3] & MAP_ANONYMOUS;
     if (anonymous && (a[3] & MAP_TYPE) == MAP_PRIVATE) return;
-    image_mapped(r, t, b, (uint64_t)ret, a[1], (int)a[2], (int)a[3], anonymous ? -1 : (int)a[4],
-                 anonymous ? 0 : a[5]);
+    const struct piece_map map = {.address = (uint64_t)ret,
+                                  .length = a[1],
+                                  .prot = a[2],
+                                  .flags = a[3],
+                                  .offset = anonymous ? 0 : a[5]};
+    image_mapped(r, t, b, &map, anonymous ? -1 : (int)a[4]);
 }
 
 static void written_file(struct recorder *r, struct task *t, struct batch *b, int64_t ret) {

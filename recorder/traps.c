@@ -70,24 +70,26 @@ static void emulate(struct user_regs_struct *regs, const struct trap_instruction
     }
 }
 
-// What an xsave at `at` stores: malloc'ed, *address and *size. NULL: it would fault.
-static uint8_t *xsave_area(struct task *t, const struct user_regs_struct *regs, uint64_t at,
-                           const uint8_t code[16], const struct trap_instruction *in, uint64_t *address,
-                           size_t *size) {
+// What an xsave stores: x->area. False: it would fault.
+static bool xsave_area(struct task *t, const struct user_regs_struct *regs, const uint8_t code[16],
+                       struct trapped *x) {
+    bool compact = x->instruction.compact;
     uint64_t g[16], request = (uint64_t)(uint32_t)regs->rdx << 32 | (uint32_t)regs->rax;
     uint8_t xstate[XSTATE_MAX];
     size_t xstate_size = tracee_get_xstate(t->tid, xstate, sizeof xstate);
     tracee_gprs(regs, g);
-    if (!code_memory_address(code, 16, at, g, regs->fs_base, regs->gs_base, address) || *address % 64)
-        return NULL;
-    *size = xsave_area_size(request, in->compact);
-    uint8_t *area = malloc(*size);
-    rf_assert(area);
-    if (tracee_read(t->tid, t->mm->mem_fd, *address, area, *size) &&
-        xsave_store(request, in->compact, xstate, xstate_size, area))
-        return area;
-    free(area);
-    return NULL;
+    if (!code_memory_address(code, 16, x->at, g, regs->fs_base, regs->gs_base, &x->address) ||
+        x->address % 64)
+        return false;
+    x->size = xsave_area_size(request, compact);
+    x->area = malloc(x->size);
+    rf_assert(x->area);
+    if (tracee_read(t->tid, t->mm->mem_fd, x->address, x->area, x->size) &&
+        xsave_store(request, compact, xstate, xstate_size, x->area))
+        return true;
+    free(x->area);
+    x->area = NULL;
+    return false;
 }
 
 bool trapped_find(struct task *t, const struct user_regs_struct *regs, bool int3, struct trapped *out) {
@@ -105,9 +107,7 @@ bool trapped_find(struct task *t, const struct user_regs_struct *regs, bool int3
     if (!code_trap_instruction(code, sizeof code, &out->instruction)) return false;
     int kind = out->instruction.kind;
     if (t->tsc_forbidden && (kind == TRAP_RDTSC || kind == TRAP_RDTSCP)) return false;
-    if (kind != TRAP_XSAVE) return true;
-    out->area = xsave_area(t, regs, at, code, &out->instruction, &out->address, &out->size);
-    return out->area;
+    return kind != TRAP_XSAVE || xsave_area(t, regs, code, out);
 }
 
 void trapped_carry_out(struct recorder *r, struct task *t, struct user_regs_struct *regs, struct trapped *x) {

@@ -83,13 +83,15 @@ static void find_places(const struct mapped *x) {
     }
 }
 
-static void mapped(struct recorder *r, struct task *t, const struct mapped_code *c) {
-    struct mapped x = {.r = r, .t = t, .name = c->name, .start = c->address, .end = c->address + c->length};
+static void mapped(struct recorder *r, struct task *t, const struct module_facts *facts,
+                   const struct piece_map *map, const struct mapped_file *file) {
+    struct mapped x = {
+        .r = r, .t = t, .name = file->name, .start = map->address, .end = map->address + map->length};
     struct stat st;
-    if (!module_bias(c->facts, c->offset, c->address, PROT_READ | PROT_EXEC, &x.bias) ||
-        fstat(c->fd, &st) < 0 || st.st_size <= 0)
+    if (!module_bias(facts, map->offset, map->address, PROT_READ | PROT_EXEC, &x.bias) ||
+        fstat(file->fd, &st) < 0 || st.st_size <= 0)
         return;
-    void *image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, c->fd, 0);
+    void *image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, file->fd, 0);
     if (image == MAP_FAILED) return;
     struct elf_module *m = elf_module_parse(image, (size_t)st.st_size);
     x.m = m;

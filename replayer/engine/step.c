@@ -416,6 +416,7 @@ static const struct {
 };
 
 int step_event(struct replay *r, const struct event *e, struct rf_error *err) {
+    rf_work = (struct rf_work){e->tid, e->number};
     if (e->kind >= EV_KINDS || !steps[e->kind].step)
         return rf_fail(err, RF_BAD_TRACE, "event %llu is of the unknown kind %d",
                        (unsigned long long)e->number, e->kind);
