@@ -88,8 +88,9 @@ void replay_break_remove(struct replay *r, uint32_t space, uint64_t address);
 void replay_break_mute(struct replay *r, uint32_t space, uint64_t address);
 
 struct break_counts {
-    uint64_t hits;  // calls of `hit`
-    uint64_t steps; // instructions that had to be single-stepped
+    uint64_t hits;   // calls of `hit`
+    uint64_t steps;  // instructions that had to be single-stepped
+    uint64_t strays; // jumps that led to an instruction under the jump of a probe
 };
 void replay_break_counts(const struct replay *r, struct break_counts *out);
 

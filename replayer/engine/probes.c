@@ -142,12 +142,13 @@ static int drain(struct replay *r, struct vtask *v, struct rf_error *err) {
 }
 
 // A jump led into the middle of a patch: on at the copy of that instruction.
-static bool is_stray(struct vtask *v, uint64_t at) {
+static bool is_stray(struct replay *r, struct vtask *v, uint64_t at) {
     struct space *s = v->space;
     struct planted *p = s->break_count ? planted_over(s, at) : NULL;
     uint64_t copy =
         p && p->stub && p->address != at && planted_in_memory(p) ? probe_copy(&p->stub->probe, at) : 0;
     if (!copy) return false;
+    r->breaks.counts.strays++;
     v->pub.regs.rip = copy;
     if (++p->stub->strays < STRAYS_MAX) return true;
     v->pub.regs.rip = at;
@@ -212,8 +213,8 @@ int probes_stopped(struct replay *r, struct vtask *v, int status, struct rf_erro
     if (r->ring->pause_event && r->ring->control->head == REPLAY_RING) make_room(r->ring, r->position + 1, 0);
     int sig = WSTOPSIG(status);
     if (status >> 16 || !s->island_count || sig == (SIGTRAP | 0x80)) return 0;
-    if (sig == SIGTRAP && is_stray(v, v->pub.regs.rip - 1)) return 1;
-    if (sig == SIGILL && is_stray(v, v->pub.regs.rip)) return 1;
+    if (sig == SIGTRAP && is_stray(r, v, v->pub.regs.rip - 1)) return 1;
+    if (sig == SIGILL && is_stray(r, v, v->pub.regs.rip)) return 1;
     const struct stub *stub = stub_at(s, v->pub.regs.rip);
     siginfo_t info;
     // sent from outside: the task goes on where it is
