@@ -1,5 +1,5 @@
 // The memory operands of one instruction, and the number that a branch behind it goes by.
-#include "core/code_step.h"
+#include "core/code_operands.h"
 
 #include <Zydis/Zydis.h>
 #include <math.h>

@@ -3,7 +3,7 @@
 #ifndef REFORK_CORE_DUMP_H
 #define REFORK_CORE_DUMP_H
 
-#include "core/trace.h"
+#include "core/trace_read.h"
 
 #include <jansson.h>
 #include <stdint.h>

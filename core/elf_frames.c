@@ -1,6 +1,8 @@
 // Function ranges from .eh_frame_hdr (searched in place) or, without it, from .eh_frame. Layouts: LSB 5,
 // DWARF 5 section 6.4.
-#include "core/elf_module.h"
+#include "core/elf_frames.h"
+
+#include "core/elf_inside.h"
 
 #include <stdlib.h>
 

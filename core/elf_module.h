@@ -1,58 +1,43 @@
-// The inside of struct elf_module, shared by elf_module.c, elf_frames.c and trap_sites.c only. Users include
-// core/code.h.
+// A parsed ELF module: what the recorder and the replayer need of a mapped file, besides its functions
+// (core/elf_functions.h) and instructions. Pure.
 #ifndef REFORK_CORE_ELF_MODULE_H
 #define REFORK_CORE_ELF_MODULE_H
 
-#include "core/code.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-#include <elf.h>
-#include <string.h>
+// Hostile input as well (the file may be anything): all offsets are checked, no failure aborts.
+struct elf_module;
 
-#undef EV_NONE // <elf.h>'s invalid version; core/event.h has an enum constant of that name
+// Parses an ELF64 x86-64 image of `size` bytes (kept by reference: `image` must outlive the module). NULL:
+// not one.
+struct elf_module *elf_module_parse(const void *image, size_t size);
+void elf_module_free(struct elf_module *m);
+bool elf_module_is_pie(const struct elf_module *m); // ET_DYN
+// Made by the Go compiler, stripped or not: only its programs have a section .go.buildinfo.
+bool elf_module_is_go(const struct elf_module *m);
 
-// Functions known by a table that cannot be searched in place, sorted by start, built at first use.
-struct elf_ranges {
-    struct elf_range {
-        uint64_t start, end;
-    } * v;
-    size_t count;
-    bool built;
+// File offset <-> link-time address by the PT_LOADs. false: not covered by file bytes.
+bool elf_module_to_vaddr(const struct elf_module *m, uint64_t offset, uint64_t *vaddr);
+bool elf_module_to_offset(const struct elf_module *m, uint64_t vaddr, uint64_t *offset);
+// Load bias of a module of which file offset `offset` is mapped at `address`.
+bool elf_module_bias(const struct elf_module *m, uint64_t offset, uint64_t address, uint64_t *bias);
+
+// ---- JUMP_SLOTs (PLT clock)
+
+struct elf_slot {
+    uint64_t vaddr;   // link-time address of the slot
+    uint64_t initial; // its content in the file (unrelocated)
 };
+// R_X86_64_JUMP_SLOT relocations (DT_JMPREL). Returns a malloc'ed array, *count; NULL and 0 when none.
+struct elf_slot *elf_module_slots(const struct elf_module *m, size_t *count);
 
-struct elf_module {
-    const uint8_t *image;
-    size_t size;
-    uint16_t type;
-    Elf64_Phdr *loads; // PT_LOADs, p_filesz cut to what the file has
-    size_t load_count;
-    uint64_t dynamic; // file offset of the dynamic section
-    uint64_t dynamic_vaddr;
-    size_t dynamic_count; // entries, the DT_NULLs at the end included
-    uint64_t eh_hdr, eh_hdr_vaddr, eh_hdr_size;
-    uint64_t shoff;
-    size_t shnum;
-    struct elf_ranges frames, symbols;
-};
-
-// Copies `len` bytes at a file offset; false when the file does not have them all.
-static inline bool elf_read(const struct elf_module *m, uint64_t offset, void *buffer, size_t len) {
-    if (offset > m->size || len > m->size - offset) return false;
-    memcpy(buffer, m->image + offset, len);
-    return true;
-}
-
-static inline bool elf_section(const struct elf_module *m, size_t index, Elf64_Shdr *section) {
-    return index < m->shnum && elf_read(m, m->shoff + index * sizeof *section, section, sizeof *section);
-}
-
-// From the frame tables alone. *lsda: the function has a language-specific data area (landing pads).
-bool elf_frames_function(const struct elf_module *m, uint64_t vaddr, uint64_t *start, uint64_t *end,
-                         bool *lsda);
-// The end of the last function of the frame tables that ends at or before vaddr; 0 when none.
-uint64_t elf_frames_end_before(const struct elf_module *m, uint64_t vaddr);
-
-bool elf_ranges_add(struct elf_ranges *ranges, uint64_t start, uint64_t end);
-void elf_ranges_sort(struct elf_ranges *ranges);
-const struct elf_range *elf_ranges_find(const struct elf_ranges *ranges, uint64_t vaddr);
+// What to write into the dynamic section (in memory, at link-time address *vaddr, 16 bytes at most) to make
+// ld.so bind this module eagerly: DF_BIND_NOW in an existing DT_FLAGS, DF_1_NOW in an existing DT_FLAGS_1, or
+// a DT_BIND_NOW entry in the spare DT_NULLs at its end (another DT_NULL must follow). 1: write `bytes[*len]`
+// at *vaddr; 0: it is bound eagerly already (DT_BIND_NOW, DF_BIND_NOW, DF_1_NOW) or has no DT_JMPREL; -1: no
+// way.
+int elf_module_bind_now(const struct elf_module *m, uint64_t *vaddr, uint8_t bytes[16], size_t *len);
 
 #endif

@@ -1,6 +1,5 @@
 #include "core/event.h"
-
-#include "core/code.h"
+#include "core/loop_site.h"
 
 #include <assert.h>
 #include <signal.h>

@@ -3,7 +3,7 @@
 #ifndef REFORK_CORE_FDTABLE_H
 #define REFORK_CORE_FDTABLE_H
 
-#include "core/syscalls.h"
+#include "core/tracee.h"
 
 enum fdtable_stream_kind {
     FDTABLE_NONE = 0,

@@ -3,6 +3,9 @@
 #include "core/atomic_emulate.h"
 #include "core/elf_module.h"
 #include "core/lock_sites.h"
+#include "core/elf_inside.h"
+#include "core/elf_functions.h"
+#include "core/elf_frames.h"
 
 #include <Zydis/Zydis.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef REFORK_CORE_LOCK_SITES_H
 #define REFORK_CORE_LOCK_SITES_H
 
-#include "core/code.h"
+#include "core/elf_module.h"
 
 enum {
     // The instruction behind a lock prefix that a branch of the module jumps over: glibc's

@@ -1,7 +1,8 @@
 // A counting or comparing stub on one place of a loop: which instructions may be displaced, and the code that
 // takes their place.
 #include "core/array.h"
-#include "core/code.h"
+#include "core/loop_site.h"
+#include "core/code_operands.h"
 #include "core/stub_code.h"
 
 #include <stdlib.h>

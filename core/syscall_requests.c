@@ -1,7 +1,7 @@
 // Calls that decide by a request number: ioctl, fcntl, prctl, arch_prctl, futex, System V IPC, and those of
 // which only some requests are answered here (seccomp, membarrier, unshare, getsockopt). One table row a
 // request.
-#include "core/syscall_walk.h"
+#include "core/syscall_requests.h"
 #include "core/syscall_numbers.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
-// Private to core/syscall_*.c: one evaluation of a call's ranges, and the functions that CALL(...) rows name.
+// Private to core/syscall_*.c: one evaluation of a call's ranges.
 #ifndef REFORK_CORE_SYSCALL_WALK_H
 #define REFORK_CORE_SYSCALL_WALK_H
 
-#include "core/syscalls.h"
+#include "core/syscall_ranges.h"
 
 // One syscall_ranges() in progress.
 struct walk {
@@ -31,6 +31,9 @@ static inline bool walk_ok(const struct walk *w) {
     return !w->result || !result_failed(*w->result);
 }
 
+// The kernel moves at most so many bytes in one call.
+#define MAX_RW_COUNT 0x7ffff000ull
+
 // Appends a range; nothing for address 0 or size 0. Adjoining ranges reached through memory become one.
 void walk_add(struct walk *w, int dir, int arg, uint64_t address, uint64_t size);
 // The same, for a range of which an unknown part at the end may not even be mapped: cut to what can be read.
@@ -42,40 +45,5 @@ void walk_iovec(struct walk *w, int dir, uint64_t address, uint64_t count, uint6
 static inline bool walk_read(const struct walk *w, uint64_t address, void *buffer, size_t len) {
     return address && w->read(w->context, address, buffer, len);
 }
-
-#define WALK_CALLS(X)                                                                                        \
-    X(request)                                                                                               \
-    X(ioctl)                                                                                                 \
-    X(select)                                                                                                \
-    X(msgrcv)                                                                                                \
-    X(socket_name)                                                                                           \
-    X(recvfrom)                                                                                              \
-    X(sendmsg)                                                                                               \
-    X(recvmsg)                                                                                               \
-    X(sendmmsg)                                                                                              \
-    X(recvmmsg)                                                                                              \
-    X(getsockopt)                                                                                            \
-    X(syslog)                                                                                                \
-    X(capget)                                                                                                \
-    X(futex)                                                                                                 \
-    X(clock_nanosleep)                                                                                       \
-    X(mq_timedsend)                                                                                          \
-    X(waitid)                                                                                                \
-    X(name_to_handle_at)                                                                                     \
-    X(statmount)                                                                                             \
-    X(interrupted)                                                                                           \
-    X(getxattrat)
-#define WALK_DECLARE(name) void walk_##name(struct walk *w);
-WALK_CALLS(WALK_DECLARE)
-#undef WALK_DECLARE
-
-// ---- multiplexed calls: core/syscall_requests.c ----------------------------------------------------------
-// As syscall_answer(), for the calls that decide by a request number among their arguments.
-bool request_answer(long nr, const uint64_t args[6], int64_t *answer, bool *said);
-// "TCGETS", "F_SETLKW", "PR_SET_NAME", "FUTEX_WAIT"...: the name of argument `index` when it is a known
-// request; else NULL.
-const char *request_name(long nr, int index, uint64_t value);
-// May this request of ioctl, fcntl, prctl or futex sleep without bound?
-bool request_may_block(long nr, const uint64_t args[6]);
 
 #endif

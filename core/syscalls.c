@@ -1,5 +1,5 @@
 // The rows of core/syscalls.def, and what needs nothing but them and the arguments.
-#include "core/syscall_walk.h"
+#include "core/syscall_requests.h"
 #include "core/syscall_numbers.h"
 
 #include <assert.h>

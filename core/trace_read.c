@@ -3,6 +3,7 @@
 // decoded.
 #include "core/array.h"
 #include "core/trace.h"
+#include "core/trace_read.h"
 
 #include "core/crc32c.h"
 #include "core/trace_codec.h"

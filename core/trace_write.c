@@ -8,6 +8,8 @@
 #include "core/array.h"
 #include "core/clock.h"
 #include "core/trace.h"
+#include "core/trace_read.h"
+#include "core/trace_write.h"
 
 #include "core/crc32c.h"
 #include "core/trace_codec.h"

@@ -8,6 +8,9 @@
 #include <sys/types.h>
 #include <sys/user.h>
 
+// Reads the tracee's memory: returns true when all `len` bytes could be read.
+typedef bool (*tracee_reader)(void *context, uint64_t address, void *buffer, size_t len);
+
 // Reads or writes memory of a stopped task's address space. Reads ignore nothing: false when any byte is
 // unmapped. tracee_write goes through /proc/PID/mem and so ignores page protection (text, RELRO). `mem_fd`:
 // an open /proc/PID/mem of that address space.

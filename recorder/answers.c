@@ -1,5 +1,6 @@
 #include "recorder/answers.h"
 #include "recorder/outside.h"
+#include "core/syscalls.h"
 
 #include <dirent.h>
 #include <errno.h>

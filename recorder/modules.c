@@ -1,5 +1,6 @@
 #include "core/annex.h"
-#include "core/code.h"
+#include "core/elf_module.h"
+#include "core/trap_sites.h"
 #include "recorder/log.h"
 #include "recorder/modules.h"
 #include "recorder/space.h"

@@ -2,7 +2,7 @@
 #ifndef REFORK_RECORDER_OWN_CODE_H
 #define REFORK_RECORDER_OWN_CODE_H
 
-#include "core/code.h"
+#include "core/loop_site.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,7 +3,10 @@
 // instructions; the place where that begins is the one landmark that replay must search for (STATE).
 #include "recorder/preempt.h"
 #include "core/annex.h"
-#include "core/code.h"
+#include "core/elf_module.h"
+#include "core/elf_functions.h"
+#include "core/loop_site.h"
+#include "core/code_operands.h"
 #include "recorder/arrivals.h"
 #include "recorder/inject.h"
 #include "recorder/log.h"

@@ -1,5 +1,5 @@
 #include "recorder/step.h"
-#include "core/code.h"
+#include "core/code_operands.h"
 #include "recorder/forced.h"
 #include "recorder/log.h"
 #include "recorder/mask.h"

@@ -1,4 +1,5 @@
 #include "recorder/syscall.h"
+#include "core/syscall_ranges.h"
 #include "core/clock.h"
 #include "recorder/answers.h"
 #include "recorder/hooks.h"

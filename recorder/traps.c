@@ -2,7 +2,8 @@
 // files and patched (core/trap_sites.c), or trapped by the CPU.
 #include "recorder/traps.h"
 #include "core/clock.h"
-#include "core/code.h"
+#include "core/trap_sites.h"
+#include "core/code_operands.h"
 #include "core/xsave.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"

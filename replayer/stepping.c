@@ -1,7 +1,7 @@
 #include "replayer/stepping.h"
 
 #include "core/annex.h"
-#include "core/code_step.h"
+#include "core/code_operands.h"
 
 enum { STEPS_MAX = 20000 };
 

@@ -6,6 +6,8 @@
 #include "core/path.h"
 #include "search/same_code.h"
 #include "replayer/names/unwind_module.h"
+#include "core/code_operands.h"
+#include "core/elf_functions.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 // read and wrote.
 #include "recorder/waits/iteration.h"
 #include "core/annex.h"
-#include "core/code_step.h"
 #include "core/error.h"
+#include "core/code_operands.h"
 #include "recorder/space.h"
 
 #include <stdio.h>

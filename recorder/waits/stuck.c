@@ -2,7 +2,7 @@
 // wait: the greatest set of waiting tasks that is closed under "who could end it".
 #include "recorder/waits/stuck.h"
 #include "core/array.h"
-#include "core/code.h"
+#include "core/elf_module.h"
 #include "recorder/log.h"
 #include "recorder/hooks.h"
 #include "recorder/waits/file_waits.h"

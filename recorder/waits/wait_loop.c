@@ -9,6 +9,7 @@
 #include "recorder/signals.h"
 #include "recorder/step.h"
 #include "recorder/waits/state.h"
+#include "core/syscalls.h"
 
 #include <errno.h>
 #include <linux/futex.h>

@@ -3,7 +3,7 @@
 // same ones. Single steps would prove it, but they leave the trap flag behind if refork is killed meanwhile.
 #include "replayer/diagnose/spin.h"
 
-#include "core/code.h"
+#include "core/code_operands.h"
 #include "replayer/diagnose/live.h"
 #include "replayer/diagnose/wait.h"
 

@@ -2,7 +2,7 @@
 #ifndef REFORK_REPLAYER_ENGINE_BREAK_SITES_H
 #define REFORK_REPLAYER_ENGINE_BREAK_SITES_H
 
-#include "core/code.h"
+#include "core/loop_site.h"
 #include "replayer/engine/space.h"
 
 // May a breakpoint stand there: code of the program that it cannot write?

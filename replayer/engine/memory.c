@@ -3,11 +3,11 @@
 // hide and keep them.
 #include "replayer/engine/memory.h"
 
-#include "core/code.h"
 #include "core/tracee.h"
 #include "replayer/engine/blobs.h"
 #include "replayer/engine/engine.h"
 #include "replayer/engine/kernel_task.h"
+#include "core/loop_site.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "replayer/engine/resume.h"
 
-#include "core/code.h"
+#include "core/code_operands.h"
 #include "core/tracee.h"
 #include "replayer/engine/check.h"
 #include "replayer/engine/engine.h"

@@ -5,7 +5,7 @@
 #include "replayer/engine/state_search.h"
 
 #include "core/annex.h"
-#include "core/code.h"
+#include "core/loop_site.h"
 #include "core/tracee.h"
 #include "replayer/engine/break_sites.h"
 #include "replayer/engine/check.h"

@@ -2,7 +2,7 @@
 
 #include "core/annex.h"
 #include "core/array.h"
-#include "core/code_step.h"
+#include "core/code_operands.h"
 enum { LOOK_AT_CLIENT = 1024 }; // hits of breakpoints between two looks
 
 // ---- who is followed

@@ -1,6 +1,6 @@
 #include "replayer/lint/lint.h"
 
-#include "core/code.h"
+#include "core/elf_module.h"
 #include "core/lock_sites.h"
 #include "core/path.h"
 #include "replayer/verdict/history.h"

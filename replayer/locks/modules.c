@@ -4,6 +4,9 @@
 #include "core/elf_module.h"
 #include "replayer/names/cache.h"
 #include "replayer/names/static_names.h"
+#include "core/elf_inside.h"
+#include "core/elf_functions.h"
+#include "core/elf_frames.h"
 
 #include <Zydis/Zydis.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 #include "replayer/locks/notes.h"
 
 #include "core/atomic_emulate.h"
-#include "core/code.h"
 #include "core/probe.h"
+#include "core/code_operands.h"
 
 struct lock_note lock_note_of(const struct lock_module_site *site, const uint8_t *code, size_t len) {
     struct lock_note note = {.probe = {.kind = PROBE_OPERAND}};

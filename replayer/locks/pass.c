@@ -1,6 +1,7 @@
 #include "replayer/locks/pass.h"
 
-#include "core/code.h"
+#include "core/elf_module.h"
+#include "core/code_operands.h"
 #include "core/path.h"
 #include "core/probe.h"
 #include "replayer/engine/break_hits.h"

@@ -3,6 +3,7 @@
 #include "core/elf_module.h"
 #include "core/error.h"
 #include "replayer/names/static_library.h"
+#include "core/elf_inside.h"
 
 #include <glob.h>
 #include <stdlib.h>

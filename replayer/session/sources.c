@@ -1,6 +1,7 @@
 #include "replayer/session/sources.h"
 
-#include "core/trace.h"
+#include "core/trace_read.h"
+#include "core/trace_write.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 // silent.
 #include "replayer/verdict/crash_data.h"
 
-#include "core/code_step.h"
+#include "core/code_operands.h"
 #include "core/tracee.h"
 #include "replayer/stepping.h"
 #include "replayer/verdict/text.h"

@@ -5,7 +5,7 @@
 // pool's own choice of a word.
 #include "replayer/verdict/wait_pool.h"
 
-#include "core/code_step.h"
+#include "core/code_operands.h"
 #include "replayer/locks/name.h"
 #include "replayer/stepping.h"
 

@@ -17,6 +17,8 @@
 #include "core/crc32c.h"
 #include "core/dump.h"
 #include "core/trace.h"
+#include "core/trace_read.h"
+#include "core/trace_write.h"
 #include "core/trace_format.h"
 
 #include <fcntl.h>

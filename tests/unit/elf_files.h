@@ -2,7 +2,7 @@
 #ifndef REFORK_TESTS_ELF_FILES_H
 #define REFORK_TESTS_ELF_FILES_H
 
-#include "core/code.h"
+#include "core/elf_module.h"
 #include "tests/unit/scratch.h"
 
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 // Memory operands: address, size and direction of one instruction of every shape that loops use; and what branches go by.
-#include "core/code_step.h"
+#include "core/code_operands.h"
 
 #include <Zydis/Zydis.h>
 #include <setjmp.h>

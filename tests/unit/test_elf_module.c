@@ -2,6 +2,9 @@
 // images.
 #include "core/elf_module.h"
 #include "tests/unit/elf_files.h"
+#include "core/elf_inside.h"
+#include "core/elf_functions.h"
+#include "core/trap_sites.h"
 
 #include <errno.h>
 #include <fcntl.h>

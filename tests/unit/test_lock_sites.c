@@ -2,6 +2,8 @@
 #include "core/atomic_emulate.h"
 #include "core/lock_sites.h"
 #include "tests/unit/elf_files.h"
+#include "core/elf_inside.h"
+#include "core/elf_functions.h"
 
 #include <string.h>
 

@@ -3,6 +3,7 @@
 // claimed at entry, and what is claimed as OUT (not INOUT) must really have been written: each scenario runs
 // with four patterns, and a byte that kept all of them is not written (a random one does so once in 2^32).
 #include "core/syscall_numbers.h"
+#include "core/syscall_ranges.h"
 #include "core/syscalls.h"
 
 #include <asm/prctl.h>

@@ -1,6 +1,7 @@
 // The table itself: a row for every number, answers without the kernel, what may block, and the text of a
 // call.
 #include "core/syscall_numbers.h"
+#include "core/syscall_ranges.h"
 #include "core/syscalls.h"
 
 #include <errno.h>

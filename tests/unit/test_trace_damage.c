@@ -2,7 +2,7 @@
 // by name and byte offset, and never crashes the reader.
 #include "tests/unit/trace_samples.h"
 
-#include "core/code.h"
+#include "core/loop_site.h"
 #include "core/crc32c.h"
 #include "core/trace_format.h"
 

@@ -3,6 +3,8 @@
 #define REFORK_TESTS_UNIT_TRACE_SAMPLES_H
 
 #include "core/trace.h"
+#include "core/trace_read.h"
+#include "core/trace_write.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

@@ -1,0 +1,80 @@
+// A counting or comparing stub on one place of a loop. Pure (bytes in, bytes out); Zydis decodes.
+#ifndef REFORK_CORE_LOOP_SITE_H
+#define REFORK_CORE_LOOP_SITE_H
+
+#include "core/code_operands.h"
+
+// The stub's save area: LOOP_SAVE_SIZE bytes of plain writable memory at LOOP_SAVE_AREA(limit_address), the
+// end of the page that holds the limit (the annex's clock page). It is not on the program's stack: what a
+// stub left below the red zone would come to light in uninitialised variables and would differ between a
+// counting and a comparing stub. One area serves all sites, for only one task runs and no task is switched in
+// the middle of a stub.
+#define LOOP_SAVE_SIZE        64
+#define LOOP_SAVE_AREA(limit) (((uint64_t)(limit) | 4095) + 1 - LOOP_SAVE_SIZE)
+
+struct loop_site {
+    uint64_t address;  // where the patch goes: the turn of the loop executes the instruction that starts here
+    uint8_t patch[16]; // bytes to write at `address`: jmp rel32 to the stub, int3 padding
+    uint8_t patch_len; // bytes replaced
+    uint8_t original[16]; // what was there
+    uint8_t stub[256];    // code for the stub at `stub_address` given to loop_site_build
+    size_t stub_len;
+    uint64_t trap_pc; // rip after the stub's int3 (what PTRACE_GETREGS shows at the trap)
+    uint64_t stub_address, save_address;
+    struct {
+        uint8_t stub, site; // offsets of a displaced instruction in the stub and in the program
+    } map[12];
+    uint8_t map_count;
+};
+
+// Chooses a place near `pc` for a counting stub: `trace[0..n)` are the addresses of the instructions of one
+// turn of the loop in the order executed (single-stepped by the caller). Candidates, best first: an
+// instruction of 5 bytes or more that no branch enters in its middle, calls last among them; a window of
+// consecutive instructions of the turn, 5 bytes or more in total, which nothing enters except at its start,
+// in a function whose every branch is known (no indirect jump). Code outside [function_start, function_end)
+// that the function jumps to (.cold parts) is followed. Displaced instructions are re-encoded: rip-relative
+// operands, rel8/rel32 branches (a branch back to the window's start goes to `address`), loop/jrcxz, calls
+// (which push the original return address). Syscalls, traps and what reads its own place are never displaced.
+// `function_start/end`: run-time range of the function, or 0,0 when unknown or elf_module_has_landing_pads
+// (then only single instructions qualify). `stub_address`: where the stub will live, within +-2 GiB of the
+// site (else -1).
+//
+// The stub adds 1 to the u64 at `count_address` at each execution of the instruction at `address`, before it,
+// and executes an int3 when count >= limit (u64 at `limit_address`, unsigned), then the displaced
+// instructions, then jumps back. It leaves every register, flag and byte of memory as it found them (but
+// count and save area). At the int3 all registers but rip are the program's at `address`, so is memory: the
+// program's pc is `address`. Continue at trap_pc.
+// Before writing the patch: no task's pc, no pc in a signal frame may be inside (address, address +
+// patch_len). 0 and *out filled; -1: no place (the caller falls back to int3 on the site).
+int loop_site_build(code_reader read, void *context, const uint64_t *trace, size_t n, uint64_t function_start,
+                    uint64_t function_end, uint64_t stub_address, uint64_t count_address,
+                    uint64_t limit_address, struct loop_site *out);
+
+// The program's pc for a pc inside the counting stub of `site`: at its first byte, at the trap, and at each
+// displaced instruction (a fault in one shows that pc). To be shown and unwound only: go on in the stub, for
+// the program's own bytes there are overwritten. false: pc is not in the stub, or at a place where registers
+// are the stub's (single-step until it is true before the registers are used or the task is switched).
+bool loop_site_program_pc(const struct loop_site *site, uint64_t pc, uint64_t *program_pc);
+
+// The comparing variant, for the same site and patch (so at the same stub_address; -1 if it is another), used
+// by replay to find a STATE event in-process: instead of counting, the stub compares rax..r15 with the 16
+// values of `want` and rflags (masked: CF PF AF ZF SF DF OF) and up to 8 words of memory (address, u64 value;
+// mapped readable) and executes the int3 when all are equal; then the displaced instructions. Uses
+// site->original: `read` may be NULL. LOOP_COMPARE_MAX bytes are always enough. -1: stub_size is not.
+// *displaced (may be NULL): offset of the displaced instructions, which are those at site->map[0].stub in the
+// counting stub.
+#define LOOP_COMPARE_MAX 1024
+struct state_want {
+    uint64_t gpr[16]; // rax rbx rcx rdx rsi rdi rbp rsp r8..r15
+    uint64_t rflags;
+    struct {
+        uint64_t address, value;
+    } words[8];
+    int word_count;
+};
+int loop_site_build_compare(code_reader read, void *context, const struct loop_site *site,
+                            uint64_t function_start, uint64_t function_end, uint64_t stub_address,
+                            const struct state_want *want, uint8_t *stub, size_t stub_size, size_t *stub_len,
+                            uint64_t *trap_pc, size_t *displaced);
+
+#endif
