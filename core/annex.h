@@ -1,13 +1,17 @@
 // The annex: the one region that refork maps into every recorded address space, at the same place in
-// recording and in replay. Far below the mmap area (0x7fff...), above PIE images (0x5555...) and Go's and the
-// sanitizers' areas.
+// recording and in replay. 1.4 TiB below the end of user space: far below the mmap area (which begins at 0x7ffff7fff000,
+// with address randomisation at most 1 TiB lower), above PIE images (0x5555...) and Go's heap (0xc000000000).
+// The sanitizers divide the address space, and refuse to start when something lies where the program must have nothing.
+// This place belongs to the program for all of them (LLVM 14 to 19, gcc 12, compiler-rt/lib: tsan_platform.h, asan_mapping.h,
+// msan.h): ThreadSanitizer's HiAppMem from 0x7e8000000000, AddressSanitizer's HighMem from 0x10007fff8000, MemorySanitizer's
+// app-3 from 0x700000000000 (its allocator takes the first 8 TiB).
 #ifndef REFORK_CORE_ANNEX_H
 #define REFORK_CORE_ANNEX_H
 
 #include <stdint.h>
 #include <stdbool.h>
 
-#define ANNEX_BASE 0x6ffd00000000ull
+#define ANNEX_BASE 0x7ea000000000ull
 // The one page that a replay task is born with, below the annex: `syscall; int3`. In no recording.
 #define REPLAY_PAGE (ANNEX_BASE - 0x100000)
 // The ring of a replay's probes (core/probe.h), and behind it an address at which nothing is mapped. In no recording.

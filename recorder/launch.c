@@ -1,6 +1,7 @@
 #include "recorder/launch.h"
 #include "recorder/lifecycle.h"
 #include "recorder/mask.h"
+#include "recorder/sanitizer.h"
 #include "recorder/state.h"
 #include "recorder/task.h"
 
@@ -56,7 +57,8 @@ static int make_filter(struct sock_fprog *out, struct rf_error *err) {
     return 0;
 }
 
-static void child_main(struct recorder *r, int go, int report, const struct sock_fprog *filter) {
+static void child_main(struct recorder *r, int go, int report, const struct sock_fprog *filter,
+                       char **environment) {
     char byte;
     if (read(go, &byte, 1) != 1) _exit(126); // until the recorder has seized us
     if (!r->options->aslr) {
@@ -70,7 +72,7 @@ static void child_main(struct recorder *r, int go, int report, const struct sock
                     prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter) < 0))
         child_fail(report, 1, errno);
     prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
-    execvp(r->options->argv[0], r->options->argv);
+    execvpe(r->options->argv[0], r->options->argv, environment);
     child_fail(report, 0, errno);
 }
 
@@ -117,9 +119,12 @@ int launch(struct recorder *r, struct rf_error *err) {
         go[i] = fd_raise(go[i]);
         report[i] = fd_raise(report[i]);
     }
+    char **environment = sanitizer_environment(r->options->argv[0]);
     pid_t pid = fork();
     if (pid < 0) return rf_fail_errno(err, RF_CANNOT, "cannot fork");
     if (!pid) child_main(r, go[0], report[1], &filter);
+    if (pid < 0) return rf_fail_errno(r->err, RF_CANNOT, "cannot fork");
+    if (!pid) child_main(r, go[0], report[1], &filter, environment);
     close(go[0]);
     close(report[1]);
     if (ptrace(PTRACE_SEIZE, pid, 0, OPTIONS) < 0) {

@@ -1,0 +1,37 @@
+#!/bin/bash
+# Programs built with -fsanitize=thread and -fsanitize=address, by gcc and by clang: they run under record as they do
+# alone (the sanitizers refuse mappings in the parts of the address space that they keep for themselves, so the annex
+# must not lie there), replay alike, and a deadlock of theirs is found and named.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+work=$out/sanitizers
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work" || exit 1
+
+tried=0
+for compiler in gcc clang; do
+    command -v $compiler >/dev/null || continue
+    for sanitizer in thread address; do
+        name=$compiler-$sanitizer
+        flags=(-std=gnu17 -g -O1 -w -D_GNU_SOURCE -pthread "-fsanitize=$sanitizer")
+        $compiler "${flags[@]}" -o "$name" "$root/tests/programs/sanitized.c" 2>"$name.build" ||
+            { echo "$name: cannot be built here: $(tail -n 1 "$name.build")"; continue; }
+        tried=$((tried + 1))
+        clean ./"$name" >alone 2>alone.err || fail "$name alone: status $?: $(head -n 3 alone.err)"
+        clean "$refork" record -o "$name.refork" -- ./"$name" >recorded 2>err || fail "$name: record: status $?: $(head -n 3 err)"
+        cmp alone recorded || fail "$name: prints something else under record"
+        clean "$refork" replay --batch "$name.refork" >replayed 2>err || fail "$name: replay: status $?: $(head -n 3 err)"
+        cmp recorded replayed || fail "$name: the replay prints something else"
+
+        (clean "$refork" record --no-explain -o "$name.refork" -- ./"$name" hang >/dev/null 2>err) 2>/dev/null
+        [ $? = 120 ] || fail "$name hang: record: $(tail -n 3 err)"
+        clean "$refork" explain --json "$name.refork" >verdict.json 2>err
+        [ $? = 120 ] || fail "$name hang: explain: $(tail -n 3 err)"
+        jq -e '.findings[0] | .kind == "orphaned-lock" and .lock.symbol == "lock" and .holder.vanished' verdict.json >/dev/null ||
+            fail "$name hang: $(jq -c '.findings[] | [.kind, .lock.symbol]' verdict.json)"
+    done
+done
+[ $tried -gt 0 ] || skip "neither gcc nor clang has sanitizers here"
+rm -rf "$work"
+echo "good: sanitizers ($tried builds)"
