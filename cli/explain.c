@@ -8,7 +8,10 @@
 #include "replayer/report/many.h"
 #include "replayer/report/sarif.h"
 #include "replayer/session/session.h"
+#include "replayer/verdict/examine.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -116,12 +119,56 @@ static int explain_sarif(const struct cli_args *args, const char *path, struct r
     return status;
 }
 
+enum { WAITING_MOST = 64 };
+
+static int waiting_tasks(const char *text, int tids[WAITING_MOST], size_t *count, struct rf_error *err) {
+    for (const char *at = text;; at++) {
+        char *end;
+        long tid = strtol(at, &end, 10);
+        if (end == at || tid <= 0 || tid > INT_MAX || (*end && *end != ',') || *count == WAITING_MOST)
+            return rf_fail(err, RF_CANNOT, "--waiting takes up to %d task numbers with commas, not '%s'",
+                           WAITING_MOST, text);
+        tids[(*count)++] = (int)tid;
+        if (!*end) return 0;
+        at = end;
+    }
+}
+
+static void say_stuck(const struct finding *f, int tid) {
+    printf("%d %s\n", tid, confidence_name(f->confidence));
+}
+
+// What the recorder asks beside a program that goes on.
+static int explain_waiting(const struct cli_args *args, const char *path, struct rf_error *err) {
+    int tids[WAITING_MOST];
+    size_t count = 0;
+    struct timeline *t;
+    struct verdict *v;
+    if (waiting_tasks(cli_value(args, "waiting"), tids, &count, err)) return -1;
+    if (timeline_open(path, &t, err)) return -1;
+    int failed = examine_waiting(t, tids, count, &v, err);
+    timeline_close(t);
+    if (failed) return -1;
+    for (size_t i = 0; i < v->count; i++) {
+        say_stuck(&v->findings[i], v->findings[i].waiter.tid);
+        for (size_t k = 0; k < v->findings[i].edge_count; k++)
+            say_stuck(&v->findings[i], v->findings[i].edges[k].waiter.tid);
+    }
+    int status = v->deadlock ? RF_DEADLOCK : RF_OK;
+    verdict_free(v);
+    return status;
+}
+
 static int run_explain(const struct cli_args *args, struct rf_error *err) {
     char path[4096];
     bool several = args->operand_count > 1, sarif = cli_has(args, "sarif");
     if (sarif && cli_has(args, "json"))
         return rf_fail(err, RF_CANNOT, "--json and --sarif are two formats: give one of them");
     if (!several && cli_trace(args, path, sizeof path, err)) return -1;
+    if (cli_has(args, "waiting")) {
+        if (several) return rf_fail(err, RF_CANNOT, "--waiting is asked of one recording");
+        return explain_waiting(args, path, err);
+    }
     if (sarif) return explain_sarif(args, several ? NULL : path, err);
     if (several) return explain_many(args, err);
     return with_verdict(args, path, cli_has(args, "json") ? use_json : use_text, stdout, err);
@@ -130,6 +177,7 @@ static int run_explain(const struct cli_args *args, struct rf_error *err) {
 static const struct cli_option explain_options[] = {
     {"json", 0, NULL, "for machines: one JSON document (docs/json.md)"},
     CLI_FAIL_ON,
+    {"waiting", 0, "TID,...", "of a recording that goes on: which of these tasks wait for ever"},
     {"sarif", 0, NULL, "as SARIF 2.1.0, for code review tools: one run per FILE"},
     {0},
 };

@@ -4,6 +4,7 @@
 #include "cli/options.h"
 #include "core/printable.h"
 #include "search/name_pc.h"
+#include "search/second_look.h"
 #include "search/progress.h"
 #include "search/run_once.h"
 #include "recorder/record.h"
@@ -78,6 +79,7 @@ static int read_options(const struct cli_args *args, struct record_options *o, c
         .keep_going = cli_has(args, "keep-going"),
         .output = cli_value(args, "output"),
         .name_pc = name_pc,
+        .second_look = second_look_start,
     };
     if (!o->output && cli_new_trace(args->operands[0], path, size, err)) return -1;
     if (!o->output) o->output = path;

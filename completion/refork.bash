@@ -56,7 +56,7 @@ _refork() {
         mapfile -t COMPREPLY < <(compgen -c -- "$current")
         return
         ;;
-    --runs | --for | --timeout | --seed | --healthy | --shard | --error-exitcode | --from | --task | --at | --process | --listen | --script | --size) return ;;
+    --runs | --for | --timeout | --waiting | --seed | --healthy | --shard | --error-exitcode | --from | --task | --at | --process | --listen | --script | --size) return ;;
     esac
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$("$refork" help --words "$command" 2>/dev/null | tr -d '=')" -- "$current")

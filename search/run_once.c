@@ -4,6 +4,7 @@
 #include "core/tracee.h"
 #include "search/interrupt.h"
 #include "search/name_pc.h"
+#include "search/second_look.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -67,6 +68,7 @@ static void record(const struct run_once *run, int to) {
         .patient_ms = run->patient_ms,
         .gate_only = run->gate_only,
         .name_pc = name_pc,
+        .second_look = second_look_start,
     };
     report.failed = record_run(&options, &report.result, &report.err);
     if (!report.failed && run->save_schedule)

@@ -5,6 +5,7 @@
 #include "recorder/state.h"
 
 struct made_file;
+struct second_look;
 
 struct waits {
     // stuck.c
@@ -17,6 +18,8 @@ struct waits {
         bool yes;
     } * go;
     size_t go_count;
+
+    struct second_look *second_look; // NULL: none yet
 
     // file_waits.c
     struct made_file *made; // pipes, sockets, ... that the recording made

@@ -6,6 +6,7 @@
 #include "recorder/log.h"
 #include "recorder/hooks.h"
 #include "recorder/waits/file_waits.h"
+#include "recorder/waits/second_look.h"
 #include "recorder/waits/shared_memory.h"
 #include "recorder/waits/state.h"
 #include "recorder/waits/wait_loop.h"
@@ -122,6 +123,7 @@ static bool files_move(struct recorder *r, const struct file_wait *w, const stru
 }
 
 static bool can_be_woken(struct recorder *r, const struct candidate *c, const struct stuck_set *s) {
+    if (second_look_says(c->task)) return false;
     if (c->kind == WAIT_CHILD) return child_moves(r, c->task, s);
     if (c->files) return files_move(r, c->files, s);
     for (struct task *t = r->tasks; t; t = t->next)
@@ -298,6 +300,7 @@ static void log_stuck(struct recorder *r, const struct stuck_set *s, const struc
 // last a thread that may well have been idle. Whoever only waits for a child is never the cause.
 static int rank_of(struct recorder *r, const struct candidate *c) {
     bool left_alone = c->task->process->child_of_threaded;
+    if (second_look_says(c->task)) return 8;
     if (waits_for_lock(r, c->task)) return 6 + left_alone;
     if (c->files) return 3 + left_alone;
     return left_alone ? 5 : 1;
@@ -327,6 +330,12 @@ static bool certain_enough(struct recorder *r, const struct stuck_set *s, const 
         counts |= t->process == p && loop_known(t) && !t->loop->fixed;
     }
     // A supervisor that waits for its child may tell it to stop when it is told so itself.
+    // Its lock's holder proves it, whatever others do. A handler may release what somebody else holds.
+    enum judged judged = second_look_says(best->task);
+    if (judged) {
+        *proved = judged == JUDGED_PROVED && !handler;
+        return true;
+    }
     *proved = !counts && !handler && (!others_handle || waits_for_lock(r, best->task));
     // Somebody may wait on a semaphore or a condition until a process that still moves kills it: that is no
     // deadlock. Nobody waits so on a mutex. Without a handler a signal could only end the process, not its
@@ -457,7 +466,7 @@ static void find(struct recorder *r, bool files, struct stuck_set *s) {
         enum reach reach = c.kind == WAIT_FUTEX ? word_reach(r, t) : REACH_OWN;
         if (reach == REACH_ANYBODY) c.kind = WAIT_OUTSIDE;
         // A timer's signal interrupts it, runs a handler or ends it; a wait for a lock goes on behind a handler.
-        if (t->process->timers && !waits_for_lock(r, t)) c.kind = WAIT_OUTSIDE;
+        if (t->process->timers && !waits_for_lock(r, t) && !second_look_says(t)) c.kind = WAIT_OUTSIDE;
         c.shared = loop_known(t) ? t->loop->shared : reach == REACH_FAMILY || reach == REACH_NAMED;
         c.named |= reach == REACH_NAMED;
         if (c.kind != WAIT_OUTSIDE) s->all[s->count++] = c;

@@ -9,7 +9,10 @@
 
 // What is known of the waits of a task (task.loop).
 struct loop {
-    bool stuck_logged;        // it has been told of
+    bool stuck_logged; // it has been told of
+    // second_look.c: a sleep, known by own_steps, and what was said of one
+    uint64_t sleeps_steps, sleeps_since_us, judged_steps;
+    enum judged { JUDGED_NOT, JUDGED_LIKELY, JUDGED_PROVED } judged;
     unsigned busy, busy_look; // ticks or slices without a syscall; how many until spin_look
     unsigned spin_looks;
     bool came_round; // the call that it is in ends an iteration, and its loop is known to be one

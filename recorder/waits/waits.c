@@ -1,6 +1,7 @@
 #include "recorder/waits/waits.h"
 #include "recorder/hooks.h"
 #include "recorder/waits/file_waits.h"
+#include "recorder/waits/second_look.h"
 #include "recorder/waits/spin_loop.h"
 #include "recorder/waits/state.h"
 #include "recorder/waits/stuck.h"
@@ -11,11 +12,11 @@
 
 static void poll(struct recorder *r) {
     r->waits->rounds++;
-    if (stuck_due(r)) stuck_check(r, NULL);
+    if (second_look_turn(r) || stuck_due(r)) stuck_check(r, NULL);
 }
 
 static bool due(const struct recorder *r) {
-    return r->waits->stuck_since_us;
+    return r->waits->stuck_since_us || second_look_due(r);
 }
 
 static bool tick(struct recorder *r, struct task *t) {
@@ -99,6 +100,7 @@ static const struct recorder_hooks waits_hooks = {
     .returned = returned,
     .exec = exec,
     .ended = ended,
+    .end = second_look_end,
 };
 
 void waits_begin(struct recorder *r) {

@@ -332,20 +332,23 @@ static void list_waiting(struct analysis *a) {
     }
 }
 
-int examine(struct timeline *t, struct verdict **out, struct rf_error *err) {
+static int make(struct timeline *t, const int *tids, size_t count, struct verdict **out,
+                struct rf_error *err) {
     struct analysis a = {.timeline = t, .verdict = calloc(1, sizeof *a.verdict)};
     rf_assert(a.verdict);
     uint64_t before = timeline_position(t);
     int failed = history_read(t, &a.history, err);
+    if (!failed && tids) history_assume(&a.history, tids, count, timeline_last(t));
     struct verdict *v = a.verdict;
     v->events = timeline_last(t);
     memcpy(v->program, a.history.program, sizeof v->program);
     memcpy(v->end_reason, a.history.end_reason, sizeof v->end_reason);
     v->cut = !a.history.ended;
     if (!failed && a.history.stuck_count)
-        failed =
-            look_at_waiters(&a, err) < 0 || look_at_holders(&a, err) < 0 || other_process_look(&a, err) < 0;
-    if (!failed && (a.history.stuck_count || a.history.crash_count))
+        failed = look_at_waiters(&a, err) < 0 || look_at_holders(&a, err) < 0 ||
+                 (!tids && other_process_look(&a, err) < 0);
+    if (!failed && tids) failed = findings_make(&a, err) < 0;
+    if (!failed && !tids && (a.history.stuck_count || a.history.crash_count))
         failed = crash_look(&a, err) < 0 || findings_make(&a, err) < 0 || vanished_fill(&a, err) < 0 ||
                  origin_allocations(&a, err) < 0 || held_fill(&a, err) < 0 ||
                  timeline_seek(t, before, err) < 0;
@@ -357,4 +360,13 @@ int examine(struct timeline *t, struct verdict **out, struct rf_error *err) {
     }
     *out = v;
     return 0;
+}
+
+int examine(struct timeline *t, struct verdict **out, struct rf_error *err) {
+    return make(t, NULL, 0, out, err);
+}
+
+int examine_waiting(struct timeline *t, const int *tids, size_t count, struct verdict **out,
+                    struct rf_error *err) {
+    return make(t, tids, count, out, err);
 }

@@ -287,16 +287,19 @@ int findings_make(struct analysis *a, struct rf_error *err) {
         if (a->waiters[i].first == &a->waiters[i]) make_orphan(a, &a->waiters[i]);
     bool guessed = a->waiter_count && a->waiters[0].stuck->guessed;
     if (!guessed) make_cycles(a);
-    make_wakers(a);
-    if (!guessed && other_process_findings(a, err) < 0) return -1;
-    if (!guessed) make_unknown(a);
+    // Others go on: a signal, a word, another process may yet end what nobody holds.
+    bool assumed = a->waiter_count && a->waiters[0].stuck->assumed;
+    if (!assumed) make_wakers(a);
+    if (!guessed && !assumed && other_process_findings(a, err) < 0) return -1;
+    if (!guessed && !assumed) make_unknown(a);
     sort(a);
     // Nobody has seen that such a wait lasts for ever. But all of its process waited without an end, and the finding
     // says who would have to end that and does not exist.
     const bool known = a->waiter_count && (!guessed || (a->verdict->count && a->history.ended));
     for (size_t i = 0; guessed && i < a->verdict->count; i++)
         a->verdict->findings[i].confidence = CONFIDENCE_LIKELY;
-    a->verdict->deadlock = known;
+    a->verdict->deadlock = assumed ? a->verdict->count : known;
+    if (assumed) return 0;
     for (size_t i = 0; i < a->waiter_count; i++) {
         const struct waiter *w = &a->waiters[i], *first = w->first;
         bool done = false;

@@ -445,6 +445,20 @@ int history_read(struct timeline *t, struct history *h, struct rf_error *err) {
     return 0;
 }
 
+void history_assume(struct history *h, const int *tids, size_t count, uint64_t last) {
+    h->stuck_count = h->crash_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t life = history_life(h, tids[i], last);
+        if (life == NONE || !waits_without_end(&h->lives[life])) continue;
+        add_stuck(h, (struct stuck){.event = last,
+                                    .life = life,
+                                    .proved = true,
+                                    .main = i == 0,
+                                    .assumed = true,
+                                    .wait = WAIT_FUTEX});
+    }
+}
+
 void history_release(struct history *h) {
     free(h->spaces);
     free(h->lives);

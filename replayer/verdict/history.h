@@ -39,6 +39,7 @@ struct stuck {
     bool
         guessed; // there is no STUCK event: the recording, or the program from outside, was ended while it waited
     bool interrupted; // guessed, and the call has returned: a signal has ended it
+    bool assumed;     // the recording goes on: only what its lock's holder proves is said of it
     // As in PIECE_WAIT of core/events.def:
     enum wait_kind wait;
     uint64_t object; // futex word, child's PID, fd, number of a semaphore set or queue
@@ -117,6 +118,9 @@ struct history {
 
 // Reads all events of t; 0 or -1. Release it in either case.
 int history_read(struct timeline *t, struct history *out, struct rf_error *err);
+// Of a recording that is still being made: those of these tasks that sleep in a futex call without a time limit at its end
+// are what is stuck, and nobody else is.
+void history_assume(struct history *h, const int *tids, size_t count, uint64_t last);
 void history_release(struct history *h);
 
 // The life of `tid` at `event` (its state right after it), NONE if there is none.

@@ -1,0 +1,212 @@
+#include "recorder/waits/second_look.h"
+
+#include "core/clock.h"
+#include "recorder/log.h"
+#include "recorder/waits/state.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// A look is started when a wait is 250 ms old, the trace's last chunk having been handed over 30 ms before (its writer is a
+// thread). A wait of which nothing could be said is looked at again after a second, and then each time after twice as
+// long; looking takes half of the other CPU's time at most.
+enum { TURN_US = 20000, LONG_US = 250000, WRITE_US = 30000, AGAIN_US = 1000000, TASKS = 64, KNOWN = 128 };
+
+// A place at which somebody waits: the pool's threads come to theirs again and again.
+struct known_wait {
+    uint32_t mm;
+    uint64_t word, pc;
+    uint64_t pause_us, next_us;
+};
+
+struct second_look {
+    enum { LOOK_NONE, LOOK_WRITING, LOOK_RUNS } state;
+    uint64_t turn_us, since_us, pause_until_us;
+    uint64_t next_us; // with nothing under way: when somebody will have slept for long
+    pid_t pid;
+    int fd;
+    struct asked {
+        int tid;
+        uint64_t steps;
+    } asked[TASKS];
+    size_t count;
+    struct known_wait known[KNOWN];
+    size_t known_count, oldest;
+    char text[TASKS * 32];
+    size_t length;
+};
+
+static bool sleeps_without_end(const struct task *t) {
+    int op = (int)t->call.args[1] & FUTEX_CMD_MASK;
+    return t->state == TASK_IN_KERNEL && t->call.inside && t->call.nr == SYS_futex && !t->call.args[3] &&
+           (op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2) &&
+           task_state_letter(t->tid) == 'S';
+}
+
+enum judged second_look_says(const struct task *t) {
+    const struct loop *l = t->loop;
+    bool same = l && l->judged && l->judged_steps == t->own_steps;
+    return same && sleeps_without_end(t) ? l->judged : JUDGED_NOT;
+}
+
+static struct known_wait *known(struct second_look *l, const struct task *t) {
+    for (size_t i = 0; i < l->known_count; i++) {
+        struct known_wait *k = &l->known[i];
+        if (k->mm == t->mm->id && k->word == t->call.args[0] && k->pc == t->call.regs.rip) return k;
+    }
+    struct known_wait *k = &l->known[l->known_count < KNOWN ? l->known_count++ : l->oldest++ % KNOWN];
+    *k = (struct known_wait){t->mm->id, t->call.args[0], t->call.regs.rip, AGAIN_US, 0};
+    return k;
+}
+
+static bool worth_a_look(struct recorder *r, struct second_look *l, struct task *t) {
+    if (!sleeps_without_end(t)) return false;
+    struct loop *s = loop_of(t);
+    if (s->stuck_logged || second_look_says(t)) return false;
+    if (s->sleeps_steps != t->own_steps || !s->sleeps_since_us) {
+        s->sleeps_steps = t->own_steps;
+        s->sleeps_since_us = r->clock_us;
+    }
+    uint64_t due = known(l, t)->next_us, old = s->sleeps_since_us + LONG_US;
+    if (due < old) due = old;
+    if (due < l->next_us) l->next_us = due;
+    return r->clock_us >= due;
+}
+
+static void write_out(struct recorder *r, struct second_look *l) {
+    struct rf_error err;
+    if (r->deferred) log_deferred_entry(r);
+    if (trace_flush(r->trace, &err) < 0) {
+        trace_failed(r, &err);
+        return;
+    }
+    l->state = LOOK_WRITING;
+    l->since_us = r->clock_us;
+}
+
+// The one that began to wait last comes first: it is what has changed.
+static void start(struct recorder *r, struct second_look *l) {
+    int tids[TASKS];
+    uint64_t youngest = 0;
+    l->count = l->length = 0;
+    l->state = LOOK_NONE;
+    for (struct task *t = r->tasks; t; t = t->next) {
+        if (!sleeps_without_end(t) || l->count == TASKS) continue;
+        const struct loop *s = loop_of(t);
+        if (s->stuck_logged) continue;
+        l->asked[l->count] = (struct asked){t->tid, t->own_steps};
+        if (l->count && s->sleeps_since_us > youngest) {
+            l->asked[l->count] = l->asked[0];
+            l->asked[0] = (struct asked){t->tid, t->own_steps};
+        }
+        if (s->sleeps_since_us > youngest) youngest = s->sleeps_since_us;
+        l->count++;
+        struct known_wait *k = known(l, t);
+        k->next_us = r->clock_us + k->pause_us;
+        k->pause_us *= 2;
+    }
+    for (size_t i = 0; i < l->count; i++)
+        tids[i] = l->asked[i].tid;
+    if (r->tsc_traps) clock_trap_tsc(false); // the other process inherits it
+    l->fd = l->count ? r->options->second_look(r->options->output, tids, l->count, r->cpu, &l->pid) : -1;
+    if (r->tsc_traps) clock_trap_tsc(true);
+    if (l->fd < 0) return;
+    l->state = LOOK_RUNS;
+    l->since_us = r->clock_us;
+}
+
+static bool heed(struct recorder *r, struct second_look *l) {
+    bool any = false;
+    l->text[l->length] = 0;
+    char *rest = l->text;
+    for (char *line; (line = strsep(&rest, "\n"));) {
+        int tid;
+        char how[16];
+        if (sscanf(line, "%d %15s", &tid, how) != 2) continue;
+        struct task *t = task_find(r, tid);
+        for (size_t i = 0; t && i < l->count; i++) {
+            if (l->asked[i].tid != tid || l->asked[i].steps != t->own_steps) continue;
+            struct loop *s = loop_of(t);
+            s->judged = strcmp(how, "proved") ? JUDGED_LIKELY : JUDGED_PROVED;
+            s->judged_steps = t->own_steps;
+            any |= second_look_says(t);
+        }
+    }
+    return any;
+}
+
+void second_look_end(struct recorder *r) {
+    struct second_look *l = r->waits->second_look;
+    if (!l) return;
+    if (l->state == LOOK_RUNS) {
+        kill(l->pid, SIGKILL);
+        while (waitpid(l->pid, NULL, 0) < 0 && errno == EINTR) {
+        }
+        close(l->fd);
+    }
+    free(l);
+    r->waits->second_look = NULL;
+}
+
+// True when the other process has said all that it will.
+static bool answered(struct second_look *l) {
+    struct pollfd p = {.fd = l->fd, .events = POLLIN};
+    while (poll(&p, 1, 0) > 0) {
+        ssize_t n = read(l->fd, l->text + l->length, sizeof l->text - 1 - l->length);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return true;
+        l->length += (size_t)n;
+    }
+    return false;
+}
+
+bool second_look_due(const struct recorder *r) {
+    const struct second_look *l = r->waits->second_look;
+    if (!l) return false;
+    struct pollfd p = {.fd = l->fd, .events = POLLIN};
+    switch (l->state) {
+    case LOOK_NONE:
+        return r->clock_us >= l->next_us && r->clock_us >= l->pause_until_us;
+    case LOOK_WRITING:
+        return r->clock_us - l->since_us >= WRITE_US;
+    case LOOK_RUNS:
+        return poll(&p, 1, 0) > 0;
+    }
+    return false;
+}
+
+bool second_look_turn(struct recorder *r) {
+    if (!r->options->second_look || r->trace_lost || r->stop_all) return false;
+    struct second_look *l = r->waits->second_look;
+    if (!l) {
+        l = r->waits->second_look = calloc(1, sizeof *l);
+        rf_assert(l);
+    }
+    if (r->clock_us - l->turn_us < TURN_US) {
+        l->next_us = l->turn_us + TURN_US;
+        return false;
+    }
+    l->turn_us = r->clock_us;
+    l->next_us = UINT64_MAX;
+    if (l->state == LOOK_WRITING && r->clock_us - l->since_us >= WRITE_US) start(r, l);
+    if (l->state == LOOK_RUNS && answered(l)) {
+        while (waitpid(l->pid, NULL, 0) < 0 && errno == EINTR) {
+        }
+        close(l->fd);
+        l->state = LOOK_NONE;
+        l->pause_until_us = r->clock_us + (r->clock_us - l->since_us);
+        return heed(r, l);
+    }
+    bool want = false;
+    for (struct task *t = r->tasks; t; t = t->next)
+        want |= worth_a_look(r, l, t);
+    if (want && l->state == LOOK_NONE && r->clock_us >= l->pause_until_us) write_out(r, l);
+    return false;
+}

@@ -1,0 +1,21 @@
+// A second process replays what is recorded so far while the program goes on, and says which waits are for ever by who holds
+// what they wait for. The recorder itself sees only who sleeps: with one thread of a process that goes on anything might end
+// a wait, but for the holder.
+#ifndef REFORK_RECORDER_WAITS_SECOND_LOOK_H
+#define REFORK_RECORDER_WAITS_SECOND_LOOK_H
+
+#include "recorder/waits/wait_loop.h"
+
+struct second_look;
+
+// At a turn of the engine: starts a look when a task sleeps for long in a futex call without a time limit, and takes the
+// answer of the one that is under way. True: tasks were found to wait for ever (task.judged).
+bool second_look_turn(struct recorder *r);
+// Is there something to do at a turn? A task that runs alone is stopped for it.
+bool second_look_due(const struct recorder *r);
+// What was said of the wait that t is in; JUDGED_NOT: nothing.
+enum judged second_look_says(const struct task *t);
+// Ends the look that is under way.
+void second_look_end(struct recorder *r);
+
+#endif
