@@ -2,6 +2,7 @@
 // the parent had taken. Only the recording tells who has a semaphore.
 //
 // expect: orphaned-lock lockkind=sem lock=permit holder=printer start=print acquired=print
+// expect: cross-process-wait cause=orphaned-lock
 // status: 120
 #include "stage.h"
 

@@ -28,6 +28,7 @@ struct waiter {
     bool doubtful;                    // the mutex names another owner
     struct write_facts facts;         // of the acquire
     bool child_handler;               // it is inside the fork() that made its process: in a child handler
+    bool releasable;                  // assumed, and a task that goes on is about to release it
     bool posts;                       // a semaphore that others post who did not take it: not a lock
     struct finding_party *holders, *wakers; // as in struct finding
     size_t holder_count, waker_count;

@@ -9,6 +9,7 @@
 #include "replayer/verdict/held_at_fork.h"
 #include "replayer/verdict/origin.h"
 #include "replayer/verdict/other_process.h"
+#include "replayer/verdict/releaser.h"
 #include "replayer/verdict/text.h"
 #include "replayer/verdict/tried_lock.h"
 #include "replayer/verdict/vanished.h"
@@ -332,6 +333,38 @@ static void list_waiting(struct analysis *a) {
     }
 }
 
+// glibc lets nobody but the owner release these (EPERM).
+static bool owner_alone_releases(struct analysis *a, const struct waiter *w) {
+    enum { KIND = 16, TYPE = 3, RECURSIVE = 1, ERRORCHECK = 2, ROBUST_OR_PI = 0x30 };
+    uint32_t kind = 0;
+    if (!w->ref.owner ||
+        !holder_word(a->timeline, &a->history, a->history.lives[w->life].space, w->ref.base + KIND, &kind))
+        return false;
+    return kind & ROBUST_OR_PI || (kind & TYPE) == RECURSIVE || (kind & TYPE) == ERRORCHECK;
+}
+
+static bool is_waiter(const struct analysis *a, size_t life) {
+    for (size_t i = 0; i < a->waiter_count; i++)
+        if (a->waiters[i].life == life) return true;
+    return false;
+}
+
+// The lock of an assumed wait may be handed over, to a task of the process that goes on.
+static int look_at_releasers(struct analysis *a, struct rf_error *err) {
+    const struct history *h = &a->history;
+    if (timeline_seek(a->timeline, timeline_last(a->timeline), err) < 0) return -1;
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        struct waiter *w = &a->waiters[i];
+        if (w->first != w || !w->who.tid || owner_alone_releases(a, w)) continue;
+        for (size_t k = 0; k < h->life_count && !w->releasable; k++) {
+            const struct life *l = &h->lives[k];
+            if (l->death || l->space != h->lives[w->life].space || is_waiter(a, k)) continue;
+            w->releasable = releaser_ahead(a, l->tid, w->ref.base);
+        }
+    }
+    return 0;
+}
+
 static int make(struct timeline *t, const int *tids, size_t count, struct verdict **out,
                 struct rf_error *err) {
     struct analysis a = {.timeline = t, .verdict = calloc(1, sizeof *a.verdict)};
@@ -347,7 +380,7 @@ static int make(struct timeline *t, const int *tids, size_t count, struct verdic
     if (!failed && a.history.stuck_count)
         failed = look_at_waiters(&a, err) < 0 || look_at_holders(&a, err) < 0 ||
                  (!tids && other_process_look(&a, err) < 0);
-    if (!failed && tids) failed = findings_make(&a, err) < 0;
+    if (!failed && tids) failed = look_at_releasers(&a, err) < 0 || findings_make(&a, err) < 0;
     if (!failed && !tids && (a.history.stuck_count || a.history.crash_count))
         failed = crash_look(&a, err) < 0 || findings_make(&a, err) < 0 || vanished_fill(&a, err) < 0 ||
                  origin_allocations(&a, err) < 0 || held_fill(&a, err) < 0 ||

@@ -13,7 +13,7 @@
 // ---- orphans
 
 static void make_orphan(struct analysis *a, struct waiter *w) {
-    if (!w->who.fork || w->shared || w->posts) return;
+    if (!w->who.fork || w->shared || w->posts || w->releasable) return;
     bool ended = w->who.tid && !w->holder_lives;
     // 1 -> 0 may have been the last permit that was used up, not a lock that was taken.
     bool permit = w->ref.wants == WANTS_POST && !w->who.tid;
@@ -77,7 +77,7 @@ static struct waiter *wait_of(struct analysis *a, size_t life) {
 // What the holder of w's lock waits for itself.
 static struct waiter *next_of(struct analysis *a, const struct waiter *w) {
     const struct waiter *f = w->first;
-    bool known = f->futex && f->searched && f->who.tid && !f->who.fork && !f->posts;
+    bool known = f->futex && f->searched && f->who.tid && !f->who.fork && !f->posts && !f->releasable;
     struct waiter *next = known ? wait_of(a, f->who.life) : NULL;
     // A loop that polls for something else may take a lock, and free it, in each turn: tests/programs/rare_locks.c.
     return next == w && w->stuck->wait == WAIT_YIELD && !w->stuck->proved ? NULL : next;
