@@ -122,8 +122,6 @@ int launch(struct recorder *r, struct rf_error *err) {
     char **environment = sanitizer_environment(r->options->argv[0]);
     pid_t pid = fork();
     if (pid < 0) return rf_fail_errno(err, RF_CANNOT, "cannot fork");
-    if (!pid) child_main(r, go[0], report[1], &filter);
-    if (pid < 0) return rf_fail_errno(r->err, RF_CANNOT, "cannot fork");
     if (!pid) child_main(r, go[0], report[1], &filter, environment);
     close(go[0]);
     close(report[1]);
