@@ -16,7 +16,7 @@ struct breakpoint {
     uint8_t original;
     unsigned roles, on; // bits, of whoever adds it; without one that is on there is no int3
     size_t yield;       // recorder/plan's: the schedule's line, for BREAK_YIELD
-    uint64_t stints;    // ... a bit for each of the schedule's stint places, for BREAK_STINT
+    uint64_t segments;  // ... a bit for each of the schedule's segment places, for BREAK_SEGMENT
 };
 
 struct breakpoints {

@@ -93,7 +93,7 @@ struct task {
     uint32_t number;        // in creation order, from 1
     bool at_tick;           // its landmark is a tick of the PLT clock
     bool held_at_entry;     // at the entry of a clone call, which is made when it runs next
-    uint64_t own_steps;     // logged ones and library calls, as stints count them
+    uint64_t own_steps;     // logged ones and library calls, as segments count them
     bool on_break;          // it stands at a breakpoint and has been counted there: next it goes over
 
     // at breakpoints since its last landmark

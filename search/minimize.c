@@ -1,5 +1,5 @@
-// refork minimize: the recorded stints of the tasks are taken away bit by bit (ddmin: Zeller, Hildebrandt, TSE 2002) as
-// long as the program still comes to the same deadlock. Without stints tasks run until they wait, in the order in
+// refork minimize: the recorded segments of the tasks are taken away bit by bit (ddmin: Zeller, Hildebrandt, TSE 2002) as
+// long as the program still comes to the same deadlock. Without segments tasks run until they wait, in the order in
 // which they were made.
 #include "search/minimize.h"
 
@@ -44,7 +44,7 @@ int minimize_read(struct minimize *m, struct rf_error *err) {
     struct timeline *t = session_timeline(s);
     progress_begin(&progress, t);
     int found = read_deadlock(m, s, err);
-    if (found > 0 && stints_read(t, &m->recorded, &m->recorded_count, NULL, err) < 0) found = -1;
+    if (found > 0 && segments_read(t, &m->recorded, &m->recorded_count, NULL, err) < 0) found = -1;
     if (found > 0 && !m->argv && program_start_read(t, &m->start, err) < 0) found = -1;
     progress_end(&progress, t);
     session_close(s);
@@ -72,10 +72,10 @@ static int choose_program(struct program_start *start, struct rf_error *err) {
 
 // ---- the first run that hangs
 
-static void take_best(struct minimize *m, struct stint_list *list) {
-    stint_list_release(&m->best);
+static void take_best(struct minimize *m, struct segment_list *list) {
+    segment_list_release(&m->best);
     m->best = *list;
-    *list = (struct stint_list){0};
+    *list = (struct segment_list){0};
 }
 
 static void forget_fewest(struct minimize *m) {
@@ -102,11 +102,11 @@ static int keep_fewest(struct minimize *m, const struct kept_run *run, struct rf
 }
 
 // Runs `list`, which becomes the best one if it hangs: an ending, or -1.
-static int improve(struct minimize *m, struct stint_list *list, struct rf_error *err) {
+static int improve(struct minimize *m, struct segment_list *list, struct rf_error *err) {
     int ending = minimize_try(m, list, err);
     if (ending != ENDING_HANGS) return ending;
     struct kept_run run = {0};
-    if (minimize_read_stints(m, m->trace, NULL, &run, err) < 0 || keep_fewest(m, &run, err) < 0 ||
+    if (minimize_read_segments(m, m->trace, NULL, &run, err) < 0 || keep_fewest(m, &run, err) < 0 ||
         minimize_keep(m, list, m->output, &run, err) < 0)
         return -1;
     m->minimal = run;
@@ -121,24 +121,24 @@ static const char *const endings[] = {
     [ENDING_ENDS] = "it ends by itself",
 };
 
-// All stints that were recorded: an ending, or -1.
+// All segments that were recorded: an ending, or -1.
 static int try_recorded(struct minimize *m, struct rf_error *err) {
     int ending = ENDING_ENDS, first = ENDING_UNKNOWN;
     for (int i = 0; i < ROUNDINGS && ending > ENDING_HANGS; i++) {
-        struct stint_list list = {0};
+        struct segment_list list = {0};
         for (size_t k = 0; k < m->recorded_count; k++)
             minimize_add_recorded(m, &list, &m->recorded[k], (enum rounding)i);
-        minimize_progress(m, "as it was recorded, %zu stints", list.count);
+        minimize_progress(m, "as it was recorded, %zu segments", list.count);
         ending = improve(m, &list, err);
         if (i == 0) first = ending;
-        stint_list_release(&list);
+        segment_list_release(&list);
     }
     return ending > ENDING_HANGS ? first : ending;
 }
 
-// Without stints, then with all that were recorded: 0 it hangs, -1.
+// Without segments, then with all that were recorded: 0 it hangs, -1.
 static int begin(struct minimize *m, struct rf_error *err) {
-    struct stint_list none = {0};
+    struct segment_list none = {0};
     int ending = improve(m, &none, err), first;
     if (ending > ENDING_HANGS) ending = try_recorded(m, err);
     first = ending;
@@ -156,16 +156,16 @@ static int begin(struct minimize *m, struct rf_error *err) {
                    endings[first]);
 }
 
-// ---- fewer stints
+// ---- fewer segments
 
-// Without the stints [from, to): 1 better, 0 not, -1.
+// Without the segments [from, to): 1 better, 0 not, -1.
 static int without(struct minimize *m, size_t from, size_t to, struct rf_error *err) {
-    struct stint_list list = {0};
-    stint_list_append(&list, &m->best, 0, from);
-    stint_list_append(&list, &m->best, to, m->best.count);
-    minimize_progress(m, "%zu stints are enough, %zu?", m->best.count, list.count);
+    struct segment_list list = {0};
+    segment_list_append(&list, &m->best, 0, from);
+    segment_list_append(&list, &m->best, to, m->best.count);
+    minimize_progress(m, "%zu segments are enough, %zu?", m->best.count, list.count);
     int ending = improve(m, &list, err);
-    stint_list_release(&list);
+    segment_list_release(&list);
     return ending < 0 ? -1 : ending == ENDING_HANGS;
 }
 
@@ -194,7 +194,7 @@ static int describe(struct minimize *m, struct rf_error *err) {
     struct session *s;
     const struct verdict *v;
     size_t len = 0;
-    if (minimize_read_stints(m, m->minimal.trace, NULL, &m->minimal, err) < 0 ||
+    if (minimize_read_segments(m, m->minimal.trace, NULL, &m->minimal, err) < 0 ||
         session_open(m->minimal.trace, &s, err) < 0)
         return -1;
     struct timeline *t = session_timeline(s);
@@ -246,12 +246,12 @@ void minimize_release(struct minimize *m) {
         free(sides[i]->text);
         json_decref(sides[i]->point);
     }
-    stints_free(m->recorded, m->recorded_count);
+    segments_free(m->recorded, m->recorded_count);
     schedule_release(&m->places);
     free(m->known);
     free(m->text);
     free(m->names);
     json_decref(m->verdict);
-    stint_list_release(&m->best);
+    segment_list_release(&m->best);
     program_start_release(&m->start);
 }

@@ -17,8 +17,8 @@ enum ending {
     ENDING_ENDS,    // by itself
 };
 
-struct stint_list {
-    struct schedule_stint *v;
+struct segment_list {
+    struct schedule_segment *v;
     size_t count;
 };
 
@@ -44,11 +44,11 @@ struct side {
 
 struct pair {
     bool known;
-    bool exact;                // the two steps are adjacent; else they are whole stints
+    bool exact;                // the two steps are adjacent; else they are whole segments
     struct side first, second; // first before second: it hangs
     uint64_t first_until, second_until;
     struct kept_run hangs, ends;
-    unsigned exchanged, hung; // exchanges of two stints that were tried, and in which it hung all the same
+    unsigned exchanged, hung; // exchanges of two segments that were tried, and in which it hung all the same
 };
 
 struct minimize {
@@ -65,9 +65,9 @@ struct minimize {
     char file[4200]; // takes the program's output
     bool to_file;    // ... or it is dropped
     char key[700];   // of the deadlock
-    struct stint *recorded;
+    struct segment *recorded;
     size_t recorded_count;
-    struct schedule places; // the places at which stints end
+    struct schedule places; // the places at which segments end
 
     char trace[4200]; // of the present run
     uint64_t runs;
@@ -80,7 +80,7 @@ struct minimize {
     } * known;
     size_t known_count;
 
-    struct stint_list best;
+    struct segment_list best;
     struct kept_run minimal; // trace "": none
     struct kept_run fewest;  // with the fewest switches, fewer than it has; "": none
     char *text;              // its verdict

@@ -4,7 +4,7 @@
 
 #include "search/minimize.h"
 
-// Looks for the two adjacent stints whose order decides, of the list and then of the run that it makes. 0 or -1.
+// Looks for the two adjacent segments whose order decides, of the list and then of the run that it makes. 0 or -1.
 int minimize_find_pair(struct minimize *m, struct rf_error *err);
 
 #endif

@@ -25,13 +25,13 @@ static const char *name_of(const struct minimize *m, uint32_t task) {
     return task <= m->name_count ? m->names[task - 1] : "?";
 }
 
-// "behind libc.so.6+0x8c3b8", where a stint ends at a place; else "".
-static void describe_place(const struct minimize *m, const struct schedule_stint *stint, char *out,
+// "behind libc.so.6+0x8c3b8", where a segment ends at a place; else "".
+static void describe_place(const struct minimize *m, const struct schedule_segment *segment, char *out,
                            size_t size) {
     char place[600];
     *out = 0;
-    if (!stint->place) return;
-    const struct stint_place *p = &m->places.stint_places[stint->place - 1];
+    if (!segment->place) return;
+    const struct segment_place *p = &m->places.segment_places[segment->place - 1];
     code_place_format(&p->place, place, sizeof place);
     snprintf(out, size, "%s %s", p->behind ? "behind" : "at", place);
 }
@@ -46,7 +46,7 @@ static void text_again(FILE *out, const struct minimize *m, const char *schedule
     fputs(m->to_file ? " </dev/null >output 2>&1\n" : " </dev/null >/dev/null 2>&1\n", out);
 }
 
-static void text_stints(FILE *out, const struct minimize *m) {
+static void text_segments(FILE *out, const struct minimize *m) {
     if (!m->best.count) {
         report_wrap(
             out, 0,
@@ -59,11 +59,11 @@ static void text_stints(FILE *out, const struct minimize *m) {
         "Each task runs until it waits, and then the next one in the order in which they were made, except "
         "that first:");
     for (size_t i = 0; i < m->best.count; i++) {
-        const struct schedule_stint *stint = &m->best.v[i];
+        const struct schedule_segment *segment = &m->best.v[i];
         char place[700];
-        describe_place(m, stint, place, sizeof place);
+        describe_place(m, segment, place, sizeof place);
         report_wrap(out, 2, "%zu. task %" PRIu32 " '%s' runs until its step %" PRIu64 "%s%s%s", i + 1,
-                    stint->task, name_of(m, stint->task), stint->step, place[0] ? ", " : "", place,
+                    segment->task, name_of(m, segment->task), segment->step, place[0] ? ", " : "", place,
                     i + 1 < m->best.count ? ", then" : "");
     }
 }
@@ -80,15 +80,16 @@ static void text_no_pair(FILE *out, const struct minimize *m) {
     if (m->stopped)
         report_wrap(out, 0, "What decides was not looked for to the end: %s.", m->stopped);
     else if (p->hung && p->hung == p->exchanged)
-        report_wrap(out, 0,
-                    "No order decides, as far as was tried: with two stints exchanged it hung all the same, "
-                    "%u times of %u. Either the program keeps them in their order itself, by pipes, "
-                    "conditions or joins, or it hangs in any.",
-                    p->hung, p->exchanged);
+        report_wrap(
+            out, 0,
+            "No order decides, as far as was tried: with two segments exchanged it hung all the same, "
+            "%u times of %u. Either the program keeps them in their order itself, by pipes, "
+            "conditions or joins, or it hangs in any.",
+            p->hung, p->exchanged);
     else
         report_wrap(
             out, 0,
-            "No order that decides was found: %u exchanges of two stints were tried. In %u of them it "
+            "No order that decides was found: %u exchanges of two segments were tried. In %u of them it "
             "hung all the same, and in the others it did not end by itself either.",
             p->exchanged, p->hung);
 }
@@ -100,7 +101,7 @@ static void text_pair(FILE *out, const struct minimize *m) {
         return;
     }
     fputs(p->exact ? "What decides is the order of one step of A and one of B:\n"
-                   : "What decides is the order of a stint of A and one of B:\n",
+                   : "What decides is the order of a segment of A and one of B:\n",
           out);
     text_side(out, "A", &p->first);
     text_side(out, "B", &p->second);
@@ -115,16 +116,16 @@ static void text_pair(FILE *out, const struct minimize *m) {
 }
 
 void minimize_report_text(FILE *out, const struct minimize *m) {
-    size_t all = recorded_switches(m), unforced = stints_unforced(m->recorded, m->recorded_count);
+    size_t all = recorded_switches(m), unforced = segments_unforced(m->recorded, m->recorded_count);
     fputs(m->text, out);
     fputc('\n', out);
     report_wrap(
         out, 0,
         "The recording has %zu switch%s between tasks (%zu of a task that could have gone on). The minimal "
-        "one has %zu (%zu), and %zu stint%s of a task that must come in this order.",
+        "one has %zu (%zu), and %zu segment%s of a task that must come in this order.",
         all, plural(all), unforced, m->minimal.switches, m->minimal.free_switches, m->best.count,
         m->best.count == 1 ? "" : "s");
-    text_stints(out, m);
+    text_segments(out, m);
     shell_word(out, "The recording is in ", m->minimal.trace, false);
     fputs(".\n", out);
     if (m->fewest.trace[0])
@@ -173,19 +174,20 @@ static json_t *json_fewest(const struct kept_run *k) {
 }
 
 int minimize_report_json(FILE *out, const struct minimize *m) {
-    json_t *stints = json_array();
+    json_t *segments = json_array();
     for (size_t i = 0; i < m->best.count; i++) {
-        const struct schedule_stint *stint = &m->best.v[i];
+        const struct schedule_segment *segment = &m->best.v[i];
         char place[700];
-        describe_place(m, stint, place, sizeof place);
-        json_array_append_new(stints, json_pack("{s:I, s:o, s:I, s:o}", "task", (json_int_t)stint->task,
-                                                "name", report_json_text(name_of(m, stint->task)), "until",
-                                                (json_int_t)stint->step, "place", report_json_text(place)));
+        describe_place(m, segment, place, sizeof place);
+        json_array_append_new(segments,
+                              json_pack("{s:I, s:o, s:I, s:o}", "task", (json_int_t)segment->task, "name",
+                                        report_json_text(name_of(m, segment->task)), "until",
+                                        (json_int_t)segment->step, "place", report_json_text(place)));
     }
     json_t *root = json_pack(
         "{s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:o}", "deadlock", 1, "runs", (json_int_t)m->runs,
-        "recorded", json_switches(recorded_switches(m), stints_unforced(m->recorded, m->recorded_count)),
-        "minimal", json_switches(m->minimal.switches, m->minimal.free_switches), "stints", stints, "kept",
+        "recorded", json_switches(recorded_switches(m), segments_unforced(m->recorded, m->recorded_count)),
+        "minimal", json_switches(m->minimal.switches, m->minimal.free_switches), "stints", segments, "kept",
         json_kept(&m->minimal), "fewest", json_fewest(&m->fewest), "pair", json_pair(m), "verdict",
         m->verdict, "stopped", report_json_text(m->stopped));
     return report_write_json(out, root);

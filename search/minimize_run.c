@@ -16,59 +16,60 @@ enum { FAILURES = 3 };
 
 // ---- lists
 
-// Which of two ends of a task's stints comes first: a place is behind its step.
-static bool comes_later(const struct schedule_stint *a, const struct schedule_stint *b) {
+// Which of two ends of a task's segments comes first: a place is behind its step.
+static bool comes_later(const struct schedule_segment *a, const struct schedule_segment *b) {
     return a->step != b->step ? a->step > b->step : a->place && !b->place;
 }
 
-void stint_list_add(struct stint_list *list, struct schedule_stint stint) {
-    // Two stints of one task in a row are one; one that is over when it begins is none.
-    size_t before = list->count; // behind its last stint
-    while (before && list->v[before - 1].task != stint.task)
+void segment_list_add(struct segment_list *list, struct schedule_segment segment) {
+    // Two segments of one task in a row are one; one that is over when it begins is none.
+    size_t before = list->count; // behind its last segment
+    while (before && list->v[before - 1].task != segment.task)
         before--;
-    if ((!stint.step && !stint.place) || (before && !comes_later(&stint, &list->v[before - 1]))) return;
+    if ((!segment.step && !segment.place) || (before && !comes_later(&segment, &list->v[before - 1]))) return;
     if (before && before == list->count) {
-        list->v[before - 1] = stint;
+        list->v[before - 1] = segment;
         return;
     }
     list->v = reallocarray(list->v, list->count + 1, sizeof *list->v);
     rf_assert(list->v);
-    list->v[list->count++] = stint;
+    list->v[list->count++] = segment;
 }
 
-void minimize_add_recorded(struct minimize *m, struct stint_list *list, const struct stint *stint,
+void minimize_add_recorded(struct minimize *m, struct segment_list *list, const struct segment *segment,
                            enum rounding rounding) {
-    struct schedule_stint out = {.task = stint->task, .step = stint->until};
-    struct stint_place p;
+    struct schedule_segment out = {.task = segment->task, .step = segment->until};
+    struct segment_place p;
     memset(&p, 0, sizeof p);
-    if (rounding == ROUND_PLACED && stint->module) {
-        p.behind = stint->end == STINT_ENDS_BEHIND;
-        p.place.offset = stint->offset;
-        snprintf(p.place.module, sizeof p.place.module, "%s", stint->module);
-        out.place = schedule_stint_place(&m->places, &p);
+    if (rounding == ROUND_PLACED && segment->module) {
+        p.behind = segment->end == SEGMENT_ENDS_BEHIND;
+        p.place.offset = segment->offset;
+        snprintf(p.place.module, sizeof p.place.module, "%s", segment->module);
+        out.place = schedule_segment_place(&m->places, &p);
     }
     // A state has no place that could be named.
-    bool up = rounding == ROUND_PLACED ? stint->end == STINT_ENDS_BEHIND : rounding == ROUND_UP;
-    if (!out.place && up && stint->end != STINT_ENDS_AT) out.step++;
-    stint_list_add(list, out);
+    bool up = rounding == ROUND_PLACED ? segment->end == SEGMENT_ENDS_BEHIND : rounding == ROUND_UP;
+    if (!out.place && up && segment->end != SEGMENT_ENDS_AT) out.step++;
+    segment_list_add(list, out);
 }
 
-struct schedule minimize_plan(const struct minimize *m, const struct stint_list *list) {
+struct schedule minimize_plan(const struct minimize *m, const struct segment_list *list) {
     struct schedule plan = m->places;
-    plan.strategy = STRATEGY_STINTS;
-    plan.stints = list->v;
-    plan.stint_count = list->count;
+    plan.strategy = STRATEGY_SEGMENTS;
+    plan.segments = list->v;
+    plan.segment_count = list->count;
     return plan;
 }
 
-void stint_list_append(struct stint_list *list, const struct stint_list *other, size_t from, size_t to) {
+void segment_list_append(struct segment_list *list, const struct segment_list *other, size_t from,
+                         size_t to) {
     for (size_t i = from; i < to && i < other->count; i++)
-        stint_list_add(list, other->v[i]);
+        segment_list_add(list, other->v[i]);
 }
 
-void stint_list_release(struct stint_list *list) {
+void segment_list_release(struct segment_list *list) {
     free(list->v);
-    *list = (struct stint_list){0};
+    *list = (struct segment_list){0};
 }
 
 // ---- progress
@@ -110,7 +111,7 @@ static bool over(struct minimize *m) {
     return m->stopped;
 }
 
-int minimize_run(struct minimize *m, const struct stint_list *list, struct rf_error *err) {
+int minimize_run(struct minimize *m, const struct segment_list *list, struct rf_error *err) {
     if (over(m)) return ENDING_UNKNOWN;
     const struct schedule plan = minimize_plan(m, list);
     const struct run_once run = {.argv = m->argv,
@@ -133,7 +134,7 @@ int minimize_run(struct minimize *m, const struct stint_list *list, struct rf_er
     return m->last.timed_out ? ENDING_LATE : ENDING_ENDS;
 }
 
-int minimize_try(struct minimize *m, const struct stint_list *list, struct rf_error *err) {
+int minimize_try(struct minimize *m, const struct segment_list *list, struct rf_error *err) {
     uint64_t hash = list->count ? XXH3_64bits(list->v, list->count * sizeof *list->v) : 0;
     for (size_t i = 0; i < m->known_count; i++)
         if (m->known[i].hash == hash) return (int)m->known[i].ending;
@@ -147,13 +148,13 @@ int minimize_try(struct minimize *m, const struct stint_list *list, struct rf_er
 
 // ---- what is kept
 
-static int write_schedule(const struct minimize *m, const struct stint_list *list, const char *path,
+static int write_schedule(const struct minimize *m, const struct segment_list *list, const char *path,
                           struct rf_error *err) {
     const struct schedule plan = minimize_plan(m, list);
     return schedule_save(path, &plan, err);
 }
 
-int minimize_keep(struct minimize *m, const struct stint_list *list, const char *path, struct kept_run *out,
+int minimize_keep(struct minimize *m, const struct segment_list *list, const char *path, struct kept_run *out,
                   struct rf_error *err) {
     snprintf(out->trace, sizeof out->trace, "%s", path);
     snprintf(out->schedule, sizeof out->schedule, "%s.schedule", out->trace);
@@ -164,19 +165,19 @@ int minimize_keep(struct minimize *m, const struct stint_list *list, const char 
     return write_schedule(m, list, out->schedule, err);
 }
 
-int minimize_read_stints(struct minimize *m, const char *path, struct stint_list *list, struct kept_run *out,
-                         struct rf_error *err) {
+int minimize_read_segments(struct minimize *m, const char *path, struct segment_list *list,
+                           struct kept_run *out, struct rf_error *err) {
     struct timeline *t;
-    struct stint *stints;
+    struct segment *segments;
     size_t count;
     if (timeline_open(path, &t, err) < 0) return -1;
-    int failed = stints_read(t, &stints, &count, NULL, err);
+    int failed = segments_read(t, &segments, &count, NULL, err);
     timeline_close(t);
     if (failed) return -1;
     out->switches = count ? count - 1 : 0;
-    out->free_switches = stints_unforced(stints, count);
+    out->free_switches = segments_unforced(segments, count);
     for (size_t i = 0; list && i < count; i++)
-        minimize_add_recorded(m, list, &stints[i], ROUND_PLACED);
-    stints_free(stints, count);
+        minimize_add_recorded(m, list, &segments[i], ROUND_PLACED);
+    segments_free(segments, count);
     return 0;
 }

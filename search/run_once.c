@@ -29,7 +29,7 @@ int run_once_save_schedule(const char *path, const struct schedule *plan, const 
                            struct rf_error *err) {
     struct schedule all = plan ? *plan : (struct schedule){0};
     all.strategy = STRATEGY_SWITCHES;
-    all.stint_count = 0;
+    all.segment_count = 0;
     all.switches = made->switches;
     all.switch_count = made->switch_count;
     return schedule_save(path, &all, err);

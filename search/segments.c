@@ -19,9 +19,9 @@ struct counting {
     size_t task_count;
     uint64_t *spaces; // PLT clocks of address spaces, as last read
     size_t space_count;
-    struct stint *stints;
-    size_t stint_count;
-    struct stint_questions questions;
+    struct segment *segments;
+    size_t segment_count;
+    struct segment_questions questions;
 };
 
 // Room for one more in an array that doubles; only called when `count` is about to grow by one.
@@ -85,9 +85,9 @@ static void count_event(struct counting *c, struct counted_task *task, const str
     c->spaces[task->space] = clock;
 }
 
-// Where the breakpoint is that the last stint ended at, as another run has it.
+// Where the breakpoint is that the last segment ended at, as another run has it.
 static void name_end(struct counting *c) {
-    struct stint *last = c->stint_count ? &c->stints[c->stint_count - 1] : NULL;
+    struct segment *last = c->segment_count ? &c->segments[c->segment_count - 1] : NULL;
     struct view v;
     struct rf_error err;
     struct frame f = {0};
@@ -99,30 +99,31 @@ static void name_end(struct counting *c) {
     last->offset = f.module_offset;
 }
 
-static void add_to_stints(struct counting *c, const struct counted_task *task, const struct event *e,
-                          uint64_t before) {
-    struct stint *last = c->stint_count ? &c->stints[c->stint_count - 1] : NULL;
+static void add_to_segments(struct counting *c, const struct counted_task *task, const struct event *e,
+                            uint64_t before) {
+    struct segment *last = c->segment_count ? &c->segments[c->segment_count - 1] : NULL;
     uint32_t number = (uint32_t)(task - c->tasks) + 1;
     if (!last || last->task != number) {
         name_end(c);
-        c->stints = grown(c->stints, c->stint_count, sizeof *c->stints);
-        last = &c->stints[c->stint_count++];
-        *last = (struct stint){.task = number, .tid = e->tid, .from = before};
+        c->segments = grown(c->segments, c->segment_count, sizeof *c->segments);
+        last = &c->segments[c->segment_count++];
+        *last = (struct segment){.task = number, .tid = e->tid, .from = before};
     }
     last->until = task->own;
     last->event = e->number;
     last->forced = e->kind == EV_ENTER;
-    last->end = STINT_ENDS_AT;
+    last->end = SEGMENT_ENDS_AT;
     last->code = 0;
     if (e->kind == EV_BREAK) last->code = (uint64_t)e->ret;
-    if (e->kind == EV_BREAK && e->nr == BREAK_BEFORE) last->end = STINT_ENDS_BEFORE;
-    if (e->kind == EV_STATE || (e->kind == EV_BREAK && e->nr == BREAK_BEHIND)) last->end = STINT_ENDS_BEHIND;
+    if (e->kind == EV_BREAK && e->nr == BREAK_BEFORE) last->end = SEGMENT_ENDS_BEFORE;
+    if (e->kind == EV_STATE || (e->kind == EV_BREAK && e->nr == BREAK_BEHIND))
+        last->end = SEGMENT_ENDS_BEHIND;
 }
 
 static void answer(struct counting *c, const struct counted_task *task, uint64_t event) {
     const uint32_t number = (uint32_t)(task - c->tasks) + 1;
     for (size_t i = 0; i < c->questions.point_count; i++) {
-        struct stint_point *p = &c->questions.points[i];
+        struct segment_point *p = &c->questions.points[i];
         bool found = p->event && p->own == p->step;
         if (p->task != number || task->own > p->step || found) continue;
         p->own = task->own;
@@ -131,31 +132,31 @@ static void answer(struct counting *c, const struct counted_task *task, uint64_t
         p->event = event;
     }
     for (size_t i = 0; i < c->questions.moment_count; i++) {
-        struct stint_moment *m = &c->questions.moments[i];
+        struct segment_moment *m = &c->questions.moments[i];
         if (m->task || m->tid != task->tid || event < m->event) continue;
         m->task = number;
         m->step = task->own;
-        m->stint = c->stint_count - 1;
+        m->segment = c->segment_count - 1;
     }
 }
 
 static void take_event(struct counting *c, const struct event *e) {
     struct counted_task *task = find_task(c, e->tid);
-    struct stint *last = c->stint_count ? &c->stints[c->stint_count - 1] : NULL;
+    struct segment *last = c->segment_count ? &c->segments[c->segment_count - 1] : NULL;
     if (e->kind == EV_DEATH && last && last->tid == e->tid) last->until++; // until it is gone
     if (is_aside(e)) return;
     if (!task) task = new_task(c, e->tid, e->tid, new_space(c, e->tid)); // the program's first event
     uint64_t before = task->own;
     count_event(c, task, e);
-    add_to_stints(c, task, e, before);
+    add_to_segments(c, task, e, before);
     answer(c, task, e->number);
     if (e->kind != EV_BIRTH) return;
     size_t space = e->flags & EVF_VM ? task->space : new_space(c, (int)e->ret);
     new_task(c, (int)e->ret, (int)e->aux, space);
 }
 
-int stints_read(struct timeline *t, struct stint **out, size_t *count,
-                const struct stint_questions *questions, struct rf_error *err) {
+int segments_read(struct timeline *t, struct segment **out, size_t *count,
+                  const struct segment_questions *questions, struct rf_error *err) {
     struct counting c = {.t = t};
     if (questions) c.questions = *questions;
     int failed = timeline_seek(t, 0, err);
@@ -168,23 +169,23 @@ int stints_read(struct timeline *t, struct stint **out, size_t *count,
     free(c.tasks);
     free(c.spaces);
     if (failed) {
-        stints_free(c.stints, c.stint_count);
+        segments_free(c.segments, c.segment_count);
         return -1;
     }
-    *out = c.stints;
-    *count = c.stint_count;
+    *out = c.segments;
+    *count = c.segment_count;
     return 0;
 }
 
-void stints_free(struct stint *stints, size_t count) {
+void segments_free(struct segment *segments, size_t count) {
     for (size_t i = 0; i < count; i++)
-        free(stints[i].module);
-    free(stints);
+        free(segments[i].module);
+    free(segments);
 }
 
-size_t stints_unforced(const struct stint *stints, size_t count) {
+size_t segments_unforced(const struct segment *segments, size_t count) {
     size_t n = 0;
     for (size_t i = 0; i + 1 < count; i++)
-        n += !stints[i].forced;
+        n += !segments[i].forced;
     return n;
 }

@@ -5,19 +5,19 @@
 
 #include "replayer/timeline.h"
 
-enum stint_end {
-    STINT_ENDS_AT,     // its last step is complete
-    STINT_ENDS_BEFORE, // at an instruction between that step and the next one (a breakpoint of the fork gate)
-    STINT_ENDS_BEHIND, // behind one
+enum segment_end {
+    SEGMENT_ENDS_AT,     // its last step is complete
+    SEGMENT_ENDS_BEFORE, // at an instruction between that step and the next one (a breakpoint of the fork gate)
+    SEGMENT_ENDS_BEHIND, // behind one
 };
 
 // A time in which one task alone ran.
-struct stint {
+struct segment {
     uint32_t task; // in order of creation, from 1
     int tid;
     uint64_t from, until; // its own steps, before and behind; one more when it has ended
     uint64_t event;       // the last one
-    enum stint_end end;
+    enum segment_end end;
     uint64_t code;   // address of that instruction, of a breakpoint
     char *module;    // file name of the module with that instruction; NULL: none, or of no breakpoint
     uint64_t offset; // link-time address in it
@@ -25,7 +25,7 @@ struct stint {
 };
 
 // The event of a task at which it had made so many steps, else the last one with fewer.
-struct stint_point {
+struct segment_point {
     uint32_t task;
     uint64_t step;
     int tid, pid;        // 0: that task is not in the recording
@@ -33,29 +33,29 @@ struct stint_point {
 };
 
 // The first event of a task that is not before `event`.
-struct stint_moment {
+struct segment_moment {
     int tid;
     uint64_t event;
-    uint32_t task; // 0: there is none
-    uint64_t step; // own steps that it has made there
-    size_t stint;  // index
+    uint32_t task;  // 0: there is none
+    uint64_t step;  // own steps that it has made there
+    size_t segment; // index
 };
 
 // What else is to be told of the recording. Event numbers and steps in, the rest out.
-struct stint_questions {
-    struct stint_point *points;
+struct segment_questions {
+    struct segment_point *points;
     size_t point_count;
-    struct stint_moment *moments;
+    struct segment_moment *moments;
     size_t moment_count;
 };
 
-// The stints of the recording into *out (for stints_free), their number into *count, and the answers (NULL: none). 0, or -1
+// The segments of the recording into *out (for segments_free), their number into *count, and the answers (NULL: none). 0, or -1
 // with *err. Re-executes everything.
-int stints_read(struct timeline *t, struct stint **out, size_t *count,
-                const struct stint_questions *questions, struct rf_error *err);
-void stints_free(struct stint *stints, size_t count);
+int segments_read(struct timeline *t, struct segment **out, size_t *count,
+                  const struct segment_questions *questions, struct rf_error *err);
+void segments_free(struct segment *segments, size_t count);
 
 // Of the switches between these, those at which the task could have gone on.
-size_t stints_unforced(const struct stint *stints, size_t count);
+size_t segments_unforced(const struct segment *segments, size_t count);
 
 #endif

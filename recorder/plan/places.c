@@ -74,13 +74,13 @@ static void find_places(const struct mapped *x) {
         else
             breakpoint_at(x->t->mm, at)->yield = i;
     }
-    for (size_t i = 0; i < s->stint_place_count; i++) {
-        if (!locate(x, &s->stint_places[i].place, &at)) continue;
-        const char *why = breakpoint_add(x->t, at, BREAK_STINT, true);
+    for (size_t i = 0; i < s->segment_place_count; i++) {
+        if (!locate(x, &s->segment_places[i].place, &at)) continue;
+        const char *why = breakpoint_add(x->t, at, BREAK_SEGMENT, true);
         if (why)
-            say_unusable(x, &s->stint_places[i].place, why);
+            say_unusable(x, &s->segment_places[i].place, why);
         else
-            breakpoint_at(x->t->mm, at)->stints |= 1ull << i;
+            breakpoint_at(x->t->mm, at)->segments |= 1ull << i;
     }
 }
 

@@ -206,7 +206,7 @@ static int from_line(struct line *l) {
 }
 
 static int one_strategy(struct line *l, enum strategy strategy) {
-    bool list = strategy == STRATEGY_SWITCHES || strategy == STRATEGY_STINTS;
+    bool list = strategy == STRATEGY_SWITCHES || strategy == STRATEGY_SEGMENTS;
     if (l->s->strategy != STRATEGY_NONE && (l->s->strategy != strategy || !list))
         return bad(l, "a second strategy");
     l->s->strategy = strategy;
@@ -281,48 +281,49 @@ static int switch_line(struct line *l) {
     return 0;
 }
 
-uint32_t schedule_stint_place(struct schedule *s, const struct stint_place *p) {
-    for (size_t i = 0; i < s->stint_place_count; i++)
-        if (s->stint_places[i].behind == p->behind &&
-            !memcmp(&s->stint_places[i].place, &p->place, sizeof p->place))
+uint32_t schedule_segment_place(struct schedule *s, const struct segment_place *p) {
+    for (size_t i = 0; i < s->segment_place_count; i++)
+        if (s->segment_places[i].behind == p->behind &&
+            !memcmp(&s->segment_places[i].place, &p->place, sizeof p->place))
             return (uint32_t)i + 1;
-    if (s->stint_place_count == STINT_PLACES) return 0;
-    s->stint_places = reallocarray(s->stint_places, s->stint_place_count + 1, sizeof *s->stint_places);
-    rf_assert(s->stint_places);
-    s->stint_places[s->stint_place_count++] = *p;
-    return (uint32_t)s->stint_place_count;
+    if (s->segment_place_count == SEGMENT_PLACES) return 0;
+    s->segment_places =
+        reallocarray(s->segment_places, s->segment_place_count + 1, sizeof *s->segment_places);
+    rf_assert(s->segment_places);
+    s->segment_places[s->segment_place_count++] = *p;
+    return (uint32_t)s->segment_place_count;
 }
 
-static int stints_line(struct line *l) {
-    return one_strategy(l, STRATEGY_STINTS);
+static int segments_line(struct line *l) {
+    return one_strategy(l, STRATEGY_SEGMENTS);
 }
 
 // "at PLACE" or "behind PLACE", or nothing: its number into *at.
-static int stint_place(struct line *l, uint32_t *at) {
+static int segment_place(struct line *l, uint32_t *at) {
     struct schedule *s = l->s;
-    struct stint_place p;
+    struct segment_place p;
     memset(&p, 0, sizeof p);
     p.behind = accept(l, "behind");
     if (!p.behind && !accept(l, "at")) return 0;
     if (place(l, &p.place) < 0) return -1;
-    *at = schedule_stint_place(s, &p);
-    return *at ? 0 : bad(l, "more than %d places of stints", STINT_PLACES);
+    *at = schedule_segment_place(s, &p);
+    return *at ? 0 : bad(l, "more than %d places of segments", SEGMENT_PLACES);
 }
 
-static int stint_line(struct line *l) {
+static int segment_line(struct line *l) {
     struct schedule *s = l->s;
     uint64_t task = 0, step = 0;
     uint32_t at = 0;
-    if (one_strategy(l, STRATEGY_STINTS) < 0 || number(l, "a task", 1, UINT32_MAX, &task) < 0) return -1;
-    if (!accept(l, "until")) return bad(l, "a stint is 'TASK until STEP'");
-    if (number(l, "a step", 1, UINT64_MAX / 2, &step) < 0 || stint_place(l, &at) < 0) return -1;
-    if ((s->stint_count & (s->stint_count - 1)) == 0) {
-        size_t room = s->stint_count ? s->stint_count * 2 : 1;
-        struct schedule_stint *more = realloc(s->stints, room * sizeof *more);
+    if (one_strategy(l, STRATEGY_SEGMENTS) < 0 || number(l, "a task", 1, UINT32_MAX, &task) < 0) return -1;
+    if (!accept(l, "until")) return bad(l, "a segment is 'TASK until STEP'");
+    if (number(l, "a step", 1, UINT64_MAX / 2, &step) < 0 || segment_place(l, &at) < 0) return -1;
+    if ((s->segment_count & (s->segment_count - 1)) == 0) {
+        size_t room = s->segment_count ? s->segment_count * 2 : 1;
+        struct schedule_segment *more = realloc(s->segments, room * sizeof *more);
         rf_assert(more);
-        s->stints = more;
+        s->segments = more;
     }
-    s->stints[s->stint_count++] = (struct schedule_stint){(uint32_t)task, at, step};
+    s->segments[s->segment_count++] = (struct schedule_segment){(uint32_t)task, at, step};
     return 0;
 }
 
@@ -342,10 +343,12 @@ static const struct {
     const char *word;
     int (*parse)(struct line *);
 } lines[] = {
-    {"fork", fork_line},     {"stage", stage_line},       {"acquire", acquire_line}, {"bound", bound_line},
-    {"pct", pct_line},       {"switches", switches_line}, {"random", random_line},   {"delay", delay_line},
-    {"switch", switch_line}, {"yield", yield_line},       {"from", from_line},       {"park", park_line},
-    {"stints", stints_line}, {"stint", stint_line},
+    {"fork", fork_line},         {"stage", stage_line},     {"acquire", acquire_line},
+    {"bound", bound_line},       {"pct", pct_line},         {"switches", switches_line},
+    {"random", random_line},     {"delay", delay_line},     {"switch", switch_line},
+    {"yield", yield_line},       {"from", from_line},       {"park", park_line},
+    {"segments", segments_line}, {"segment", segment_line}, {"stints", segments_line},
+    {"stint", segment_line}, // the words of older files
 };
 
 // ---- files
@@ -452,8 +455,8 @@ int schedule_read(const char *path, struct schedule *out, struct rf_error *err) 
 
 void schedule_release(struct schedule *s) {
     free(s->switches);
-    free(s->stints);
-    free(s->stint_places);
+    free(s->segments);
+    free(s->segment_places);
     free(s->gate.from);
     memset(s, 0, sizeof *s);
 }
@@ -487,11 +490,11 @@ static void write_gate(FILE *out, const struct gate_plan *g) {
     }
 }
 
-static void write_stint(FILE *out, const struct schedule *s, const struct schedule_stint *stint) {
+static void write_segment(FILE *out, const struct schedule *s, const struct schedule_segment *segment) {
     char text[600];
-    fprintf(out, "stint %u until %llu", stint->task, U(stint->step));
-    if (stint->place) {
-        const struct stint_place *p = &s->stint_places[stint->place - 1];
+    fprintf(out, "segment %u until %llu", segment->task, U(segment->step));
+    if (segment->place) {
+        const struct segment_place *p = &s->segment_places[segment->place - 1];
         code_place_format(&p->place, text, sizeof text);
         fprintf(out, " %s %s", p->behind ? "behind" : "at", text);
     }
@@ -516,9 +519,9 @@ void schedule_write(FILE *out, const struct schedule *s) {
     if (s->strategy == STRATEGY_SWITCHES) fputs("switches\n", out);
     for (size_t i = 0; i < s->switch_count; i++)
         fprintf(out, "switch %llu %u\n", U(s->switches[i].step), s->switches[i].task);
-    if (s->strategy == STRATEGY_STINTS) fputs("stints\n", out);
-    for (size_t i = 0; i < s->stint_count; i++)
-        write_stint(out, s, &s->stints[i]);
+    if (s->strategy == STRATEGY_SEGMENTS) fputs("segments\n", out);
+    for (size_t i = 0; i < s->segment_count; i++)
+        write_segment(out, s, &s->segments[i]);
 }
 
 // ---- random choices

@@ -19,7 +19,7 @@ struct code_place {
 };
 
 #define SCHEDULE_YIELDS 16
-#define STINT_PLACES    64
+#define SEGMENT_PLACES  64
 #define GATE_FROM_MAX   64
 
 // Where the forking task is held until the lock is taken. AFTER_ACQUIRE: nowhere, it is the task that takes the lock that
@@ -58,7 +58,7 @@ enum strategy {
     STRATEGY_RANDOM,   // another task after a random number of steps
     STRATEGY_DELAY,    // a round robin with a few delays (Emmi et al., POPL 2011)
     STRATEGY_SWITCHES, // as the list of switches says
-    STRATEGY_STINTS,   // as the list of stints says
+    STRATEGY_SEGMENTS, // as the list of segments says
 };
 
 struct schedule_switch {
@@ -66,15 +66,15 @@ struct schedule_switch {
     uint32_t task; // in creation order, from 1
 };
 
-// It is this task's stint until it has made so many steps of its own (event_own_steps, and library calls); with a place,
+// It is this task's segment until it has made so many steps of its own (event_own_steps, and library calls); with a place,
 // until it comes there after that step and before the next one.
-struct schedule_stint {
+struct schedule_segment {
     uint32_t task;  // in creation order, from 1
-    uint32_t place; // of the schedule's stint places, from 1; 0: none
+    uint32_t place; // of the schedule's segment places, from 1; 0: none
     uint64_t step;
 };
 
-struct stint_place {
+struct segment_place {
     struct code_place place;
     bool behind; // the instruction there has been executed
 };
@@ -92,10 +92,10 @@ struct schedule {
     uint64_t threads, steps, depth, seed; // depth: PCT's bug depth, or how many delays
     struct schedule_switch *switches;     // by ascending step
     size_t switch_count;
-    struct schedule_stint *stints; // one after the other
-    size_t stint_count;
-    struct stint_place *stint_places; // at most STINT_PLACES
-    size_t stint_place_count;
+    struct schedule_segment *segments; // one after the other
+    size_t segment_count;
+    struct segment_place *segment_places; // at most SEGMENT_PLACES
+    size_t segment_place_count;
     struct schedule_yield yields[SCHEDULE_YIELDS];
     size_t yield_count;
 };
@@ -113,8 +113,8 @@ void schedule_release(struct schedule *s);
 void schedule_write(FILE *out, const struct schedule *s);
 // ... to the file `path`.
 int schedule_save(const char *path, const struct schedule *s, struct rf_error *err);
-// The number of a place in s->stint_places, where it is put if it is not there yet; 0: there is no room.
-uint32_t schedule_stint_place(struct schedule *s, const struct stint_place *p);
+// The number of a place in s->segment_places, where it is put if it is not there yet; 0: there is no room.
+uint32_t schedule_segment_place(struct schedule *s, const struct segment_place *p);
 // Parses a place ("libc.so.6+0x1234"); false: none.
 bool code_place_parse(const char *text, struct code_place *out);
 // "before-prepare", ...

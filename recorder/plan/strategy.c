@@ -27,7 +27,7 @@ enum {
     // The same without any landmark in so many ticks of the timer: a busy loop. Its place is not reproduced. Ticks, for
     // they do not pass while the machine runs something else.
     STARVE_TICKS = 100,
-    // ... of a task that runs outside of all stints: a child that spins for ever is known after a dozen slices. With 100
+    // ... of a task that runs outside of all segments: a child that spins for ever is known after a dozen slices. With 100
     // here, `refork minimize` takes 1.6 to 2 times as much CPU time (perf stat -e task-clock, three times each, of
     // samples/spin_ttas.c 3.8 to 4.0 s become 6.4 to 8.2, of spin_ticket.c 3.4 to 3.7 become 6.2 to 6.5).
     STARVE_TICKS_BESIDE = 20,
@@ -45,20 +45,20 @@ struct strategist {
     uint64_t since;
     unsigned ticks; // since the last choice
     uint64_t points[PCT_DEPTH_MAX], values[PCT_DEPTH_MAX];
-    size_t point_count, next; // of points, or of the plan's switches or stints
+    size_t point_count, next; // of points, or of the plan's switches or segments
     uint64_t *priorities;     // of the first tasks
     int64_t lowest, highest;
     uint64_t misfits, first_misfit;
-    uint64_t stint_steps; // that the task whose stint it is had made when it was last looked at
-    bool starves;         // the present task has made nothing for long that counts
+    uint64_t segment_steps; // that the task whose segment it is had made when it was last looked at
+    bool starves;           // the present task has made nothing for long that counts
 };
 
 static void strategist_end(struct recorder *r) {
     struct strategist *s = r->strategist;
     r->result->steps = s->steps;
-    if (s->misfits && s->kind == STRATEGY_STINTS)
+    if (s->misfits && s->kind == STRATEGY_SEGMENTS)
         log_note(r, NULL,
-                 "the schedule did not fit: in %llu of its stints the task ended too early, the first at "
+                 "the schedule did not fit: in %llu of its segments the task ended too early, the first at "
                  "step %llu",
                  (unsigned long long)s->misfits, (unsigned long long)s->first_misfit);
     else if (s->misfits)
@@ -167,7 +167,7 @@ static struct task *choose_listed(struct recorder *r, struct task *c, struct tas
     return listed ? listed : keep ? keep : next_in_round(r, c);
 }
 
-// ---- stints
+// ---- segments
 
 // As the trace counts them: a call that t is in has been entered, though its event may still be to come.
 static uint64_t own_steps(const struct recorder *r, const struct task *t) {
@@ -199,42 +199,42 @@ static struct task *task_numbered(struct recorder *r, uint32_t number) {
     return NULL;
 }
 
-// Whose stint it is, NULL: nobody's, or of a task that is still to be born. Stints that are over are left behind.
-static struct task *stint_task(struct recorder *r) {
+// Whose segment it is, NULL: nobody's, or of a task that is still to be born. Segments that are over are left behind.
+static struct task *segment_task(struct recorder *r) {
     struct strategist *s = r->strategist;
-    for (; s->next < s->plan->stint_count; s->next++) {
-        const struct schedule_stint *stint = &s->plan->stints[s->next];
-        struct task *t = task_numbered(r, stint->task);
-        if (!t && stint->task > r->task_numbers) return NULL;
-        if (t) s->stint_steps = own_steps(r, t);
+    for (; s->next < s->plan->segment_count; s->next++) {
+        const struct schedule_segment *segment = &s->plan->segments[s->next];
+        struct task *t = task_numbered(r, segment->task);
+        if (!t && segment->task > r->task_numbers) return NULL;
+        if (t) s->segment_steps = own_steps(r, t);
         // Where the place is missed the next step ends it.
-        if (t && s->stint_steps < stint->step + (stint->place != 0)) return t;
+        if (t && s->segment_steps < segment->step + (segment->place != 0)) return t;
         // The step behind the last one is its end.
-        if (!t && s->stint_steps + 1 < stint->step && !s->misfits++) s->first_misfit = stint->step;
+        if (!t && s->segment_steps + 1 < segment->step && !s->misfits++) s->first_misfit = segment->step;
     }
     return NULL;
 }
 
-static bool strategist_stint_ends(struct recorder *r, const struct task *t, const struct breakpoint *b,
-                                  bool *behind) {
+static bool strategist_segment_ends(struct recorder *r, const struct task *t, const struct breakpoint *b,
+                                    bool *behind) {
     struct strategist *s = r->strategist;
-    if (!s || s->kind != STRATEGY_STINTS || stint_task(r) != t) return false;
-    const struct schedule_stint *stint = &s->plan->stints[s->next];
-    if (!stint->place || !(b->stints >> (stint->place - 1) & 1)) return false;
-    *behind = s->plan->stint_places[stint->place - 1].behind;
+    if (!s || s->kind != STRATEGY_SEGMENTS || segment_task(r) != t) return false;
+    const struct schedule_segment *segment = &s->plan->segments[s->next];
+    if (!segment->place || !(b->segments >> (segment->place - 1) & 1)) return false;
+    *behind = s->plan->segment_places[segment->place - 1].behind;
     uint64_t calls = s->mm == t->mm->id ? clock_count(t->mm) - s->count : 0; // since it was resumed
-    return own_steps(r, t) + calls >= stint->step;
+    return own_steps(r, t) + calls >= segment->step;
 }
 
-static void strategist_stint_over(struct recorder *r, const struct task *t, const struct breakpoint *b) {
+static void strategist_segment_over(struct recorder *r, const struct task *t, const struct breakpoint *b) {
     bool behind;
-    if (strategist_stint_ends(r, t, b, &behind)) r->strategist->next++;
+    if (strategist_segment_ends(r, t, b, &behind)) r->strategist->next++;
 }
 
-// Nobody else runs while the task whose stint it is sleeps for a time: so the order does not depend on how fast the
+// Nobody else runs while the task whose segment it is sleeps for a time: so the order does not depend on how fast the
 // others are. When it waits for something else, the others may have to make that happen.
-static struct task *choose_stint(struct recorder *r, struct task *c, struct task *keep) {
-    struct task *t = stint_task(r);
+static struct task *choose_segment(struct recorder *r, struct task *c, struct task *keep) {
+    struct task *t = segment_task(r);
     if (t && may_run(r, t) && !(t == c && r->strategist->starves)) return t;
     if (t && sleeps_for_time(t)) return NULL;
     return keep ? keep : next_in_round(r, c);
@@ -251,8 +251,8 @@ static struct task *choose(struct recorder *r, struct task *c, bool gives_way, u
         return choose_delay(r, c, keep);
     case STRATEGY_SWITCHES:
         return choose_listed(r, c, keep);
-    case STRATEGY_STINTS:
-        return choose_stint(r, c, keep);
+    case STRATEGY_SEGMENTS:
+        return choose_segment(r, c, keep);
     default:
         return keep;
     }
@@ -283,7 +283,7 @@ static void count_steps(struct strategist *s, struct task *c, unsigned ready) {
 }
 
 static unsigned starve_ticks(struct recorder *r) {
-    bool beside = r->strategist->kind == STRATEGY_STINTS && stint_task(r) != r->current;
+    bool beside = r->strategist->kind == STRATEGY_SEGMENTS && segment_task(r) != r->current;
     return beside ? STARVE_TICKS_BESIDE : STARVE_TICKS;
 }
 
@@ -309,8 +309,8 @@ static struct task *strategist_choose(struct recorder *r) {
         if (s->many) save(s, usual, next);
         return next;
     }
-    // A stint may be that of a task that is asleep.
-    next = s->many || s->kind == STRATEGY_STINTS ? choose(r, c, gives_way, ready) : next_in_round(r, NULL);
+    // A segment may be that of a task that is asleep.
+    next = s->many || s->kind == STRATEGY_SEGMENTS ? choose(r, c, gives_way, ready) : next_in_round(r, NULL);
     if (!next) return NULL;
     if (s->many) save(s, usual, next);
     if (c) c->yielded = plan_of(c)->slept = false;
@@ -341,11 +341,11 @@ static void strategist_resume(struct recorder *r, struct task *t) {
     s->mm = t->mm->id;
     s->count = clock_count(t->mm);
     if (s->kind == STRATEGY_NONE || t->interrupt_wanted) return;
-    if (s->kind == STRATEGY_STINTS) {
+    if (s->kind == STRATEGY_SEGMENTS) {
         uint64_t own = own_steps(r, t);
-        bool limited = stint_task(r) == t;
-        const struct schedule_stint *stint = &s->plan->stints[s->next];
-        clock_set_limit(t->mm, limited ? s->count + stint->step + (stint->place != 0) - own : ~0ull);
+        bool limited = segment_task(r) == t;
+        const struct schedule_segment *segment = &s->plan->segments[s->next];
+        clock_set_limit(t->mm, limited ? s->count + segment->step + (segment->place != 0) - own : ~0ull);
         return;
     }
     uint64_t point = s->many ? next_point(s) : ~0ull;
@@ -365,12 +365,12 @@ static enum break_wish at_breakpoint(struct recorder *r, struct task *t, const s
                                      const struct user_regs_struct *regs) {
     bool behind;
     (void)regs;
-    if (!(b->on & BREAK_STINT) || !strategist_stint_ends(r, t, b, &behind)) return WISH_PASS;
+    if (!(b->on & BREAK_SEGMENT) || !strategist_segment_ends(r, t, b, &behind)) return WISH_PASS;
     return behind ? WISH_BEHIND : WISH_LAND;
 }
 
 static void landed(struct recorder *r, struct task *t, const struct breakpoint *b) {
-    if (b->on & BREAK_STINT) strategist_stint_over(r, t, b);
+    if (b->on & BREAK_SEGMENT) strategist_segment_over(r, t, b);
 }
 
 static const struct recorder_hooks strategy_hooks = {

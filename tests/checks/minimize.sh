@@ -1,5 +1,5 @@
 #!/bin/bash
-# refork minimize: the recorded deadlock happens again with as few stints as it takes, its recording replays to the same verdict, and the two
+# refork minimize: the recorded deadlock happens again with as few segments as it takes, its recording replays to the same verdict, and the two
 # steps that it names decide: one order hangs, the other one does not, each time.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -62,7 +62,7 @@ whole() {
     again 0 "$stem-min-ends.refork.schedule" "$@"
 }
 
-# ---- they hang whoever runs when (but for how long things take here): hardly a stint is needed, and yet an order decides
+# ---- they hang whoever runs when (but for how long things take here): hardly a segment is needed, and yet an order decides
 sed 's/sleep_ms(5000)/sleep_ms(1000)/' "$root/samples/mutex_deadlock.c" >mutex.c
 build mutex mutex.c
 clean "$refork" record --no-explain -o mutex.refork -- ./mutex >stdout 2>stderr
@@ -75,16 +75,16 @@ clean "$refork" record --no-explain -o order.refork -- ./order >stdout 2>stderr
 [ $? = 120 ] || fail "order: $(cat stderr)"
 whole order.refork 'is about to call pthread_mutex_lock' 'is about to call pthread_mutex_lock' ./order
 
-# ---- one that the fork gate has made: two stints, each needed
+# ---- one that the fork gate has made: two segments, each needed
 clean "$refork" hunt --seed 1 -o rare.refork -- "$programs/rare_locks" mutex >stdout 2>stderr </dev/null
 [ $? = 120 ] || fail "hunt: $(cat stderr)"
 whole rare.refork 'is about to call pthread_mutex_lock' 'is about to call fork' "$programs/rare_locks" mutex
 json '(.stints | length) == 2 and .minimal.all <= .recorded.all'
 for i in 0 1; do
-    jq -r "del(.stints[$i]) | \"refork schedule 1\", \"stints\", (.stints[] | \"stint \\(.task) until \\(.until) \\(.place // \"\")\")" json >less.schedule
+    jq -r "del(.stints[$i]) | \"refork schedule 1\", \"segments\", (.stints[] | \"segment \\(.task) until \\(.until) \\(.place // \"\")\")" json >less.schedule
     again 0 less.schedule "$programs/rare_locks" mutex
 done
-# The lock is taken and given back within one library call: a stint ends at an instruction.
+# The lock is taken and given back within one library call: a segment ends at an instruction.
 clean "$refork" hunt --seed 1 -o inside.refork -- "$programs/rare_locks" setenv >stdout 2>stderr </dev/null
 [ $? = 120 ] || fail "hunt: $(cat stderr)"
 whole inside.refork 'is about to call setenv' 'is about to call fork' "$programs/rare_locks" setenv
@@ -104,17 +104,17 @@ grep -qE '^No order decides, as far as was tried: ' stdout || fail "kept: $(cat 
 # ---- one that random switches have made
 found=
 for ((seed = 1; seed <= 40; seed++)); do
-    clean "$refork" record --no-explain --seed $seed -o chaos.refork -- "$programs/rare_stints" >stdout 2>stderr
+    clean "$refork" record --no-explain --seed $seed -o chaos.refork -- "$programs/rare_segments" >stdout 2>stderr
     [ $? = 120 ] && found=1 && break
 done
-[ "$found" ] || fail "no seed makes rare_stints hang"
+[ "$found" ] || fail "no seed makes rare_segments hang"
 rm -f chaos-min*
 minimized 120 chaos.refork
 json '(.stints | length) >= 1 and (.stints | length) <= .recorded.all and .pair != null'
 [ "$(verdict chaos.refork)" = "$(verdict chaos-min.refork)" ] || fail "chaos: $(verdict chaos.refork), minimal: $(verdict chaos-min.refork)"
-again 120 chaos-min.refork.schedule "$programs/rare_stints"
-again 120 chaos-min-hangs.refork.schedule "$programs/rare_stints"
-again 0 chaos-min-ends.refork.schedule "$programs/rare_stints"
+again 120 chaos-min.refork.schedule "$programs/rare_segments"
+again 120 chaos-min-hangs.refork.schedule "$programs/rare_segments"
+again 0 chaos-min-ends.refork.schedule "$programs/rare_segments"
 
 # ---- as text; another name, a bound
 clean "$refork" minimize -o named.refork rare.refork -- "$programs/rare_locks" mutex >stdout 2>stderr </dev/null

@@ -124,28 +124,28 @@ static void test_strategies(void **state) {
     assert_int_equal(s.yields[0].every, 5);
     assert_string_equal(s.yields[0].place.symbol, "f");
     schedule_release(&s);
-    s = parsed(
-        "refork schedule 1\nstint 2 until 40\nstint 1 until 0x80\nstint 2 until 41 behind libc.so.6+0x10\n"
-        "stint 1 until 130 at f\nstint 3 until 1 behind libc.so.6+16\n");
-    assert_int_equal(s.strategy, STRATEGY_STINTS);
-    assert_int_equal(s.stint_count, 5);
-    assert_int_equal(s.stint_place_count, 2);
-    assert_int_equal(s.stints[0].place, 0);
-    assert_int_equal(s.stints[2].place, 1);
-    assert_int_equal(s.stints[3].place, 2);
-    assert_int_equal(s.stints[4].place, 1);
-    assert_true(s.stint_places[0].behind);
-    assert_int_equal(s.stint_places[0].place.offset, 16);
-    assert_false(s.stint_places[1].behind);
-    assert_string_equal(s.stint_places[1].place.symbol, "f");
-    assert_int_equal(s.stints[0].task, 2);
-    assert_int_equal(s.stints[0].step, 40);
-    assert_int_equal(s.stints[1].step, 128);
-    assert_int_equal(s.stints[2].task, 2);
+    s = parsed("refork schedule 1\nstint 2 until 40\nsegment 1 until 0x80\nsegment 2 until 41 behind "
+               "libc.so.6+0x10\n"
+               "segment 1 until 130 at f\nsegment 3 until 1 behind libc.so.6+16\n");
+    assert_int_equal(s.strategy, STRATEGY_SEGMENTS);
+    assert_int_equal(s.segment_count, 5);
+    assert_int_equal(s.segment_place_count, 2);
+    assert_int_equal(s.segments[0].place, 0);
+    assert_int_equal(s.segments[2].place, 1);
+    assert_int_equal(s.segments[3].place, 2);
+    assert_int_equal(s.segments[4].place, 1);
+    assert_true(s.segment_places[0].behind);
+    assert_int_equal(s.segment_places[0].place.offset, 16);
+    assert_false(s.segment_places[1].behind);
+    assert_string_equal(s.segment_places[1].place.symbol, "f");
+    assert_int_equal(s.segments[0].task, 2);
+    assert_int_equal(s.segments[0].step, 40);
+    assert_int_equal(s.segments[1].step, 128);
+    assert_int_equal(s.segments[2].task, 2);
     schedule_release(&s);
     s = parsed("refork schedule 1\nstints\n");
-    assert_int_equal(s.strategy, STRATEGY_STINTS);
-    assert_int_equal(s.stint_count, 0);
+    assert_int_equal(s.strategy, STRATEGY_SEGMENTS);
+    assert_int_equal(s.segment_count, 0);
     schedule_release(&s);
 }
 
@@ -233,12 +233,12 @@ static void test_errors(void **state) {
         {"refork schedule 1\nrandom seed 1\nswitch 1 1\n", "line 3: a second strategy"},
         {"refork schedule 1\nswitch 5 1\nswitch 5 2\n",
          "line 3: step 5 comes after step 5: steps must ascend"},
-        {"refork schedule 1\nstint 1 40\n", "line 2: a stint is 'TASK until STEP'"},
-        {"refork schedule 1\nstint 1 until 4 at\n", "line 2: the place is missing"},
-        {"refork schedule 1\nstint 1 until 4 f\n", "unexpected 'f'"},
-        {"refork schedule 1\nstint 0 until 4\n", "'0' is no number of a task"},
-        {"refork schedule 1\nstint 1 until\n", "the number of a step is missing"},
-        {"refork schedule 1\nswitches\nstint 1 until 2\n", "line 3: a second strategy"},
+        {"refork schedule 1\nsegment 1 40\n", "line 2: a segment is 'TASK until STEP'"},
+        {"refork schedule 1\nsegment 1 until 4 at\n", "line 2: the place is missing"},
+        {"refork schedule 1\nsegment 1 until 4 f\n", "unexpected 'f'"},
+        {"refork schedule 1\nsegment 0 until 4\n", "'0' is no number of a task"},
+        {"refork schedule 1\nsegment 1 until\n", "the number of a step is missing"},
+        {"refork schedule 1\nswitches\nsegment 1 until 2\n", "line 3: a second strategy"},
         {"refork schedule 1\nyield f\n", "a yield is 'at PLACE' or 'behind PLACE'"},
         {"refork schedule 1\nyield at f every 0\n", "'0' is no number of arrivals"},
         {"refork schedule 1\nfork\x01 1\n", "line 2: a control character (byte 1)"},
@@ -281,8 +281,8 @@ static void test_garbage(void **state) {
                                         "park write\n",
                                         "from f\n",
                                         "switch 1 1\n",
-                                        "stint 1 until 5\n",
-                                        "stint 1 until 5 behind f\n",
+                                        "segment 1 until 5\n",
+                                        "segment 1 until 5 behind f\n",
                                         "bound ms",
                                         "pct threads 3 steps 9 depth 2 seed",
                                         "yield behind",
