@@ -141,7 +141,7 @@ int situation_park_call(const struct situation *s, const struct situation_sites 
             l->confirmed && span->holder.ordinal && !span->holder.inherited ? sleeps_in(t, span) : -1;
         if (nr < 0) continue;
         x.stacks++;
-        failed = is_place(&x, l, span->holder.tid, span->holder.event, span->holder.ordinal, &there, err);
+        failed = is_place(&x, l, span->holder.tid, span->holder.asked, span->holder.ordinal, &there, err);
         if (failed || !there) continue;
         *call = nr;
         break;

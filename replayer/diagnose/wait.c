@@ -42,7 +42,7 @@ struct stack party_stack(struct diagnosis *d, const struct party *p, const struc
 }
 
 void party_name_lock(struct diagnosis *d, const struct party *p, struct wait *w) {
-    lock_name(d->symbols, &p->snapshot->view, w->ref.kind, w->ref.base, w->shared, &w->lock);
+    lock_name(d->symbols, &p->snapshot->view, lock_kind_name(w->ref.kind), w->ref.base, w->shared, &w->lock);
 }
 
 static uint32_t word_at(const struct party *p, uint64_t address) {

@@ -159,7 +159,7 @@ static void read_code_file(struct run *u, const struct view *v, const struct vie
         code->by_code = start.library;
     }
     code->linked_in = code->libc && (code->linked_in || code->by_code);
-    code->system = frame_is_system(&frame) || (code->libc && !code->linked_in);
+    code->system = stack_is_system(&frame) || (code->libc && !code->linked_in);
     struct collect c = {.code = code, .explicit_only = !code->libc || code->linked_in};
     symbols_functions(symbols, v, map->start, add_function, &c, &bias);
     drop_safe(code);
@@ -343,7 +343,7 @@ static size_t stack_at(struct run *u, struct replay *r, const struct break_hit *
 }
 
 static bool is_fork_name(const char *name) {
-    return !strcmp(name, "fork") || !strcmp(name, "__fork") || !strcmp(name, "__libc_fork");
+    return stack_is_fork(name);
 }
 
 static struct stack copy_frames(const struct frame *frames, size_t n) {

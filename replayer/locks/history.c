@@ -136,6 +136,8 @@ static struct lock_history *unpack(const void *data, size_t len) {
     for (size_t i = 0; i < h->words.count; i++) {
         h->words.locks[i].holders = NULL;
         h->words.locks[i].holder_count = 0;
+        h->words.locks[i].claims = NULL;
+        h->words.locks[i].claim_count = 0;
     }
     if (good && p == end && is_sound(h)) return h;
     lock_history_free(h);

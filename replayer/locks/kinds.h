@@ -2,27 +2,19 @@
 #ifndef REFORK_REPLAYER_LOCKS_KINDS_H
 #define REFORK_REPLAYER_LOCKS_KINDS_H
 
+#include "replayer/locks/layout.h"
 #include "replayer/names/stack.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-// How to read who holds it out of the changes of its state word.
-enum lock_rule {
-    RULE_NONE,        // nobody holds such a thing, or it is not known who
-    RULE_WORD,        // 0 is free; the transition from 0 is the acquire, further changes are waiters' marks
-    RULE_OWNER,       // the low 30 bits are the owner's TID (robust and PI mutexes)
-    RULE_RWLOCK,      // bit 0 write phase, bit 1 write-locked, bit 2 readers wait, readers from bit 3
-    RULE_SEMAPHORE,   // 0 is held: the last 1 -> 0 took it
-    RULE_GUARD,       // bit 8 is held (a C++ function-static's guard)
-    RULE_SPIN,        // pthread_spinlock_t: 1 is free
-    RULE_RUST_RWLOCK, // the low 30 bits: readers, all ones is a writer
-    RULE_RUST_ONCE,   // 2 and 3: somebody runs the initialiser
-    RULE_MUSL_LOCK,   // libc's own: negative is held
-    RULE_MUSL_RWLOCK, // the low 31 bits: readers, all ones is a writer
-    RULE_MUSL_SEM,    // 0 and -1 (with waiters) are held
-    RULE_MUSL_ONCE,   // 1, and 3 with waiters: somebody runs the initialiser
+// The kinds of kinds.def, with the JSON's names.
+enum lock_kind {
+#define KIND(kind, name) KIND_##kind,
+#include "replayer/locks/kinds.def"
+    LOCK_KINDS
 };
+const char *lock_kind_name(enum lock_kind kind);
 
 // What kind of wait it is when nobody holds anything: who would end it.
 enum lock_wants {
@@ -40,13 +32,10 @@ enum lock_wants {
     WANTS_GO,
 };
 
-#define LOCK_KIND_GIL  "Python GIL"
-#define LOCK_KIND_DATA "data" // no lock: a place in memory that was being changed
-
 struct lock_ref {
     bool polled; // not waited for in the kernel, but looked at again and again
     enum lock_rule rule;
-    const char *kind;     // as in struct finding_lock
+    enum lock_kind kind;
     const char *function; // the lock function that waits, or NULL
     enum lock_wants wants;
     uint32_t mask;  // bits of the word that count; 0: all
@@ -69,10 +58,5 @@ void lock_recognise(const struct frame *frames, size_t n, const uint64_t args[6]
 // What the task waits for, that looks at this word (`size` bytes) again and again.
 void lock_recognise_polled(const struct frame *frames, size_t n, uint64_t address, uint64_t value,
                            unsigned size, struct lock_ref *out);
-// Is this value of the state word one that somebody holds the lock with?
-bool lock_is_held(enum lock_rule rule, uint32_t value);
-// Of a lock that several may hold at once: how many readers hold it, or whether a writer does. False for other
-// rules.
-bool lock_readers(enum lock_rule rule, uint32_t value, uint32_t *readers, bool *writer);
 
 #endif

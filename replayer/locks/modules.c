@@ -17,29 +17,24 @@ enum { CACHE_FROM = 256 << 10 }; // bytes of a module whose scan is worth a file
 
 // ---- functions that are known
 
-// By the beginning of the name, without leading underscores. The first row that fits decides.
 static const struct {
     const char *begins;
-    uint8_t family;
+    uint8_t family, musl;
 } known[] = {
-    {"pthread_mutex_", LOCK_MUTEX},   {"mtx_", LOCK_MUTEX},
-    {"pthread_rwlock_", LOCK_RWLOCK}, {"sem_", LOCK_SEMAPHORE},
-    {"new_sem_", LOCK_SEMAPHORE},     {"pthread_spin_", LOCK_SPIN},
-    {"cxa_guard_", LOCK_GUARD},       {"pthread_once", LOCK_ONCE},
-    {"pthread_cond_", LOCK_NONE},     {"cnd_", LOCK_NONE},
-    {"pthread_barrier_", LOCK_NONE},
+#define TOUCHES(function, family, musl) {function, LOCK_##family, LOCK_##musl},
+#include "replayer/locks/kinds.def"
 };
 
 struct named {
     uint64_t start, end;
-    uint8_t family;
+    uint8_t family, musl;
     bool stores; // pthread_mutex_lock: takes with a plain store while the process has one thread
 };
 
 struct names {
     const struct lock_functions *functions;
-    bool libc;
-    bool any; // the module has symbols
+    bool libc, musl; // has its code
+    bool any;        // the module has symbols
     struct named *v;
     size_t count, room;
     struct lock_module_site *calls;
@@ -72,6 +67,7 @@ static void add_symbol(void *context, const char *library, const char *name, con
             .vaddr = symbol->st_value, .kind = LOCK_SITE_CALL, .function = (uint16_t)i};
     }
     n->libc |= !strcmp(name, "__libc_start_main");
+    n->musl |= !strcmp(name, "__timedwait"); // src/thread/__timedwait.c
     const char *plain = name;
     while (*plain == '_')
         plain++;
@@ -81,6 +77,7 @@ static void add_symbol(void *context, const char *library, const char *name, con
         n->v[n->count++] = (struct named){.start = symbol->st_value,
                                           .end = symbol->st_value + symbol->st_size,
                                           .family = known[i].family,
+                                          .musl = known[i].musl,
                                           .stores = !strcmp(plain, "pthread_mutex_lock")};
         return;
     }
@@ -110,6 +107,8 @@ static void read_names(const struct elf_module *m, struct names *out) {
         if (elf_section(m, table.sh_link, &strings)) read_symbols(m, &table, &strings, out);
     }
     if (!out->any) static_names(m->image, m->size, add_symbol, out);
+    for (size_t i = 0; out->musl && i < out->count; i++)
+        out->v[i].family = out->v[i].musl;
     if (out->count) qsort(out->v, out->count, sizeof *out->v, compare_named);
 }
 

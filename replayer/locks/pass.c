@@ -310,9 +310,11 @@ static bool is_field(const struct lock_pass *p, const struct place_in_memory *m,
     if (family == LOCK_NONE) return true;
     if (family == LOCK_WORD) return false;
     if (family == LOCK_SEMAPHORE ? size != 8 : size != 4) return true;
+    // {word, count of waiters, ...}, aligned as its pointers are
+    if (family == LOCK_MUSL_RWLOCK && m->address % 8) return true;
     for (uint64_t back = 4; back < FIELDS; back += 4) {
         const struct lock *l = find_lock(p, m, back);
-        if (l && l->family == family && family == LOCK_RWLOCK) return true;
+        if (l && l->family == family && lock_is_rwlock(family)) return true;
     }
     return false;
 }
@@ -682,7 +684,8 @@ static struct lock *futex_lock(struct lock_pass *p, struct replay *r, uint32_t s
     const struct place_in_memory at = locate(r, space, space_id(p, space), address);
     struct lock *l = find_lock(p, &at, 0);
     for (uint64_t back = 8; back <= 12 && !l; back += 4)
-        if ((l = find_lock(p, &at, back)) && l->family != LOCK_RWLOCK) l = NULL;
+        if ((l = find_lock(p, &at, back)) && l->family != LOCK_RWLOCK)
+            l = NULL; // musl waits on the word itself
     return l;
 }
 

@@ -1,28 +1,35 @@
 #include "replayer/locks/words.h"
 
 #include "core/atomic_emulate.h"
+#include "core/array.h"
 #include "core/error.h"
+#include "replayer/locks/kinds.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     TID_MASK = 0x3fffffff, // FUTEX_TID_MASK
-    WRITE_LOCKED = 2,
-    READER_SHIFT = 3,
     GUARD_PENDING = 0x100,
     RUST_WRITE_LOCKED = 0x3fffffff,
     SPINS = 16, // tries in a row: who only asks whether a flag is set asks once
     SMALL = 16, // 1, 2, 3 of mutexes, 8 of absl's, 16 of musl's
 };
 
+static const struct {
+    enum lock_kind kind;
+    enum lock_rule rule;
+} families[LOCK_FAMILIES] = {
+#define FAMILY(family, kind, rule) [LOCK_##family] = {KIND_##kind, RULE_##rule},
+#include "replayer/locks/kinds.def"
+};
+
+enum lock_kind lock_family_kind(int family) {
+    return family >= 0 && family < LOCK_FAMILIES ? families[family].kind : KIND_LOCK_WORD;
+}
+
 const char *lock_family_name(int family) {
-    static const char *const names[] = {
-        [LOCK_WORD] = "lock word",    [LOCK_MUTEX] = "pthread_mutex",     [LOCK_RWLOCK] = "pthread_rwlock",
-        [LOCK_SEMAPHORE] = "sem",     [LOCK_SPIN] = "pthread_spin",       [LOCK_GUARD] = "guard of a static",
-        [LOCK_ONCE] = "pthread_once", [LOCK_CALLS] = "lock of functions",
-    };
-    return family >= 0 && family < LOCK_FAMILIES ? names[family] : "?";
+    return lock_kind_name(lock_family_kind(family));
 }
 
 static void *grow(void *v, size_t *room, size_t count, size_t size) {
@@ -82,8 +89,10 @@ struct lock *lock_words_add(struct lock_words *w, uint32_t space, uint64_t ident
 }
 
 void lock_words_release(struct lock_words *w) {
-    for (size_t i = 0; i < w->count; i++)
+    for (size_t i = 0; i < w->count; i++) {
         free(w->locks[i].holders);
+        free(w->locks[i].claims);
+    }
     free(w->locks);
     free(w->table);
     free(w->spans);
@@ -94,24 +103,15 @@ void lock_words_release(struct lock_words *w) {
 
 // ---- values
 
+bool lock_is_rwlock(int family) {
+    struct lock_sharing ignored;
+    return family >= 0 && family < LOCK_FAMILIES && lock_sharing(families[family].rule, 0, &ignored);
+}
+
 bool lock_value_held(int family, uint64_t value) {
-    switch (family) {
-    case LOCK_MUTEX:
-        // robust: FUTEX_OWNER_DIED or FUTEX_WAITERS alone is nobody
-        return value && (value < 0x40000000 || (value & TID_MASK));
-    case LOCK_RWLOCK:
-        return (value & WRITE_LOCKED) || (uint32_t)value >> READER_SHIFT;
-    case LOCK_SEMAPHORE:
-        return !(uint32_t)value;
-    case LOCK_SPIN:
-        return (int32_t)value <= 0;
-    case LOCK_GUARD:
-        return value & GUARD_PENDING;
-    case LOCK_ONCE:
-        return (value & 3) == 1;
-    default:
-        return value != 0;
-    }
+    enum lock_rule rule = families[family].rule;
+    // A word that behaves like a lock may be a pointer.
+    return rule == RULE_WORD ? value != 0 : lock_is_held(rule, (uint32_t)value);
 }
 
 static bool is_increase(int operation) {
@@ -161,6 +161,7 @@ static void take(struct lock_words *w, struct lock *l, const struct lock_access 
     l->holders[l->holder_count++] = (struct lock_holder){.tid = tid,
                                                          .reader = reader,
                                                          .event = a->event,
+                                                         .asked = a->event,
                                                          .ordinal = a->unseen ? 0 : l->ordinal,
                                                          .pc = a->pc,
                                                          .time_us = a->time_us};
@@ -216,19 +217,58 @@ static int holder_index(const struct lock *l, int tid, int reader, bool any) {
     return -1;
 }
 
+// The claims of a rwlock: who has come, and waits for the readers or for the writer to leave.
+static void claim(struct lock *l, const struct lock_access *a, bool reader) {
+    *array_add(l->claims, l->claim_count) = (struct lock_holder){.tid = a->tid,
+                                                                 .reader = reader,
+                                                                 .asked = a->event,
+                                                                 .ordinal = a->unseen ? 0 : l->ordinal,
+                                                                 .pc = a->pc};
+}
+
+static int claim_index(const struct lock *l, int tid, bool reader) {
+    for (uint32_t i = 0; i < l->claim_count; i++)
+        if (l->claims[i].reader == reader && (!tid || l->claims[i].tid == tid)) return (int)i;
+    return -1;
+}
+
+// Whoever let them in, it is theirs from this access on; they asked for it where they came.
+static void let_in(struct lock_words *w, struct lock *l, const struct lock_access *a, bool reader) {
+    for (int i; (i = claim_index(l, 0, reader)) >= 0;) {
+        const struct lock_holder c = l->claims[i];
+        array_remove(l->claims, l->claim_count, (uint32_t)i);
+        take(w, l, a, reader, c.tid);
+        struct lock_holder *h = &l->holders[l->holder_count - 1];
+        h->asked = c.asked;
+        h->ordinal = c.ordinal;
+        h->pc = c.pc;
+    }
+}
+
+static void leaves(struct lock_words *w, struct lock *l, const struct lock_access *a, bool reader) {
+    int i = holder_index(l, a->tid, reader, true);
+    if (i >= 0) leave(w, l, (size_t)i, a);
+}
+
 static void rwlock_changed(struct lock_words *w, struct lock *l, const struct lock_access *a) {
-    uint32_t from = (uint32_t)a->before, to = (uint32_t)a->after;
-    if ((to & ~from) & WRITE_LOCKED) take(w, l, a, false, a->tid);
-    if ((from & ~to) & WRITE_LOCKED) {
-        int i = holder_index(l, a->tid, 0, true);
-        if (i >= 0) leave(w, l, (size_t)i, a);
-    }
-    uint32_t before = from >> READER_SHIFT, now = to >> READER_SHIFT;
-    if (now == before + 1) take(w, l, a, true, a->tid);
-    if (now + 1 == before) {
-        int i = holder_index(l, a->tid, 1, true);
-        if (i >= 0) leave(w, l, (size_t)i, a);
-    }
+    struct lock_sharing was, is;
+    enum lock_rule rule = families[l->family].rule;
+    if (!lock_sharing(rule, (uint32_t)a->before, &was) || !lock_sharing(rule, (uint32_t)a->after, &is))
+        return;
+    if (was.writer && !is.writer) leaves(w, l, a, false);
+    if (is.claimed && !was.claimed) claim(l, a, false);
+    if (is.registered == was.registered + 1) claim(l, a, true);
+    if (is.writer && !was.writer) let_in(w, l, a, false);
+    if (is.readers && is.readers == is.registered) let_in(w, l, a, true);
+    // Gave up, or let in before and done now.
+    int gone = !is.claimed && was.claimed ? claim_index(l, 0, false) : -1;
+    if (gone >= 0) array_remove(l->claims, l->claim_count, (uint32_t)gone);
+    if (is.registered + 1 != was.registered) return;
+    gone = claim_index(l, a->tid, true);
+    if (gone >= 0)
+        array_remove(l->claims, l->claim_count, (uint32_t)gone);
+    else
+        leaves(w, l, a, true);
 }
 
 static void semaphore_changed(struct lock_words *w, struct lock *l, const struct lock_access *a) {
@@ -285,7 +325,7 @@ static void word_changed(struct lock_words *w, struct lock *l, const struct lock
 }
 
 static void changed(struct lock_words *w, struct lock *l, const struct lock_access *a) {
-    if (l->family == LOCK_RWLOCK)
+    if (lock_is_rwlock(l->family))
         rwlock_changed(w, l, a);
     else if (l->family == LOCK_SEMAPHORE)
         semaphore_changed(w, l, a);
@@ -316,7 +356,7 @@ void lock_accessed(struct lock_words *w, struct lock *l, const struct lock_acces
     l->value = a->after;
     if (a->before != a->after)
         changed(w, l, a);
-    else if (is_held(l, a->before) && l->family != LOCK_RWLOCK && !a->unseen &&
+    else if (is_held(l, a->before) && !lock_is_rwlock(l->family) && !a->unseen &&
              (a->failed || a->operation == ATOMIC_XCHG)) {
         l->failed++;
         l->spins = l->spin_event == a->event ? l->spins + 1 : 1;
@@ -406,6 +446,7 @@ void lock_inherited(struct lock_words *w, size_t from, uint32_t space, uint64_t 
 
 void lock_gone(struct lock_words *w, struct lock *l, uint64_t event) {
     l->watched = false;
+    l->claim_count = 0;
     while (l->holder_count)
         close_span(w, l, l->holder_count - 1, event, 0, true, false);
 }

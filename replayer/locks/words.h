@@ -2,28 +2,27 @@
 #ifndef REFORK_REPLAYER_LOCKS_WORDS_H
 #define REFORK_REPLAYER_LOCKS_WORDS_H
 
+#include "replayer/locks/kinds.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum lock_family {
-    LOCK_WORD,  // known by its behaviour alone: 0 is free
-    LOCK_MUTEX, // pthread_mutex_t and what is made of it: 0 is free; robust and PI: the low 30 bits are a TID
-    LOCK_RWLOCK,    // pthread_rwlock_t.__readers: bit 1 write-locked, readers from bit 3
-    LOCK_SEMAPHORE, // sem_t: permits in the low half
-    LOCK_SPIN,      // pthread_spinlock_t: 1 is free
-    LOCK_GUARD,     // __cxa_guard: 0x100 while the constructor runs
-    LOCK_ONCE,      // pthread_once_t: 1 in the low bits while the routine runs; and what behaves like one
-    LOCK_CALLS,     // no word: told by the calls of functions that the user named
+#define FAMILY(family, kind, rule) LOCK_##family,
+#include "replayer/locks/kinds.def"
     LOCK_FAMILIES,
     LOCK_NONE = LOCK_FAMILIES, // words of conditions and barriers: nobody holds them
 };
+enum lock_kind lock_family_kind(int family);
+bool lock_is_rwlock(int family);
 const char *lock_family_name(int family);
 
 struct lock_holder {
     int tid;                // 0: not seen who
     bool reader, inherited; // inherited: taken before the fork that made this address space
     uint64_t event;         // in whose slice it was taken
+    uint64_t asked;         // in whose slice its own access is: earlier, of a rwlock that it had to wait for
     uint32_t ordinal;       // among the accesses to the word in that slice, from 1; 0: no access was seen
     uint32_t pc;            // index of the place, LOCK_NO_PLACE
     uint64_t time_us;
@@ -57,6 +56,8 @@ struct lock {
     bool owner;     // the low 30 bits are the holder's TID (robust, PI)
     struct lock_holder *holders;
     uint32_t holder_count;
+    struct lock_holder *claims; // of a rwlock: who waits to be let in
+    uint32_t claim_count;
     // counted
     uint64_t acquired, failed, waits, marks, released, released_by_other, between, counted;
     uint64_t spun;  // times that a task tried again and again in one slice

@@ -33,70 +33,97 @@ const char *stack_plain_name(const char *name) {
     return name;
 }
 
-bool frame_is_system(const struct frame *f) {
-    static const char *const modules[] = {"libc.so", "libc-", "ld-linux", "ld-musl", "libpthread", "[vdso]"};
-    if (f->library && !strncmp(f->library, "libc.", 5)) return true;
-    if (!f->module) return false;
-    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
-        if (!strncmp(f->module, modules[i], strlen(modules[i]))) return true;
+bool stack_is_musl(const struct frame *f) {
+    return f->module && (begins(f->module, "ld-musl") || !strcmp(f->module, "libc.so"));
+}
+
+bool stack_is_libc(const struct frame *f) {
+    static const char *const modules[] = {"libc.so", "libc-", "libpthread", "ld-linux", "ld-musl"};
+    if (f->library && begins(f->library, "libc.")) return true;
+    for (size_t i = 0; f->module && i < sizeof modules / sizeof *modules; i++)
+        if (begins(f->module, modules[i])) return true;
     return false;
 }
 
-// What runs before main and before a thread's start routine; in static programs it is not in a module of its
-// own.
-static bool is_start(const struct frame *f) {
-    static const char *const names[] = {"_start",
-                                        "__libc_start_main",
-                                        "__libc_start_main_impl",
-                                        "__libc_start_call_main",
-                                        "start_thread",
-                                        "clone",
-                                        "clone3",
-                                        "__clone",
-                                        "__clone3",
-                                        "_start_c",
-                                        "libc_start_main_stage2"};
-    if (!f->function) return false;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(f->function, names[i])) return true;
+bool stack_is_system(const struct frame *f) {
+    return stack_is_libc(f) || (f->module && begins(f->module, "[vdso]"));
+}
+
+// ---- fork
+
+bool stack_is_fork(const char *name) {
+    const char *plain = stack_plain_name(name);
+    return !strcmp(plain, "fork") || !strcmp(plain, "libc_fork");
+}
+
+bool stack_in_fork(const struct frame *frames, size_t n) {
+    static const char *const handlers[] = {"run_fork_handlers", "run_prefork_handlers",
+                                           "run_postfork_handlers"};
+    for (size_t i = 0; i < n; i++) {
+        const char *name = frames[i].function;
+        if (name && stack_is_fork(name)) return true;
+        for (size_t k = 0; name && k < sizeof handlers / sizeof *handlers; k++)
+            if (!strcmp(stack_plain_name(name), handlers[k])) return true;
+    }
+    return false;
+}
+
+// ---- where a stack begins
+
+// What runs before main or a thread's start routine; in static programs it is not in a module of its own. glibc, musl,
+// libstdc++, Go. By stack_plain_name: "start" is the ELF entry _start, and musl's start of a thread.
+enum {
+    FIRST = 1,   // a whole stack has it
+    OUTSIDE = 2, // no part of the program
+    THREAD = 4,  // of a thread other than the first one
+};
+static const struct {
+    const char *name;
+    int parts;
+} starts[] = {
+    {"start", FIRST},
+    {"start_c", FIRST | OUTSIDE},
+    {"libc_start_main", FIRST | OUTSIDE},
+    {"libc_start_main_impl", OUTSIDE},
+    {"libc_start_call_main", OUTSIDE},
+    {"libc_start_main_stage2", FIRST | OUTSIDE},
+    {"start_thread", FIRST | OUTSIDE | THREAD},
+    {"clone", FIRST | OUTSIDE | THREAD},
+    {"clone3", FIRST | OUTSIDE | THREAD},
+    {"thread_start", THREAD},
+    {"execute_native_thread_routine", THREAD},
+    {"runtime.clone", THREAD},
+    {"runtime.clone.abi0", THREAD},
+};
+
+static int parts_of(const struct frame *f) {
+    if (!f->function) return 0;
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+        if (!strcmp(stack_plain_name(f->function), starts[i].name)) return starts[i].parts;
+    return 0;
+}
+
+static bool is_outside(const struct frame *f) {
+    return stack_is_system(f) || (parts_of(f) & OUTSIDE) || (f->function && !strcmp(f->function, "_start"));
+}
+
+bool stack_is_whole(const struct stack *s) {
+    for (size_t i = 0; i < s->count; i++)
+        if (parts_of(&s->frames[i]) & FIRST) return true;
     return false;
 }
 
 void stack_own_part(const struct stack *s, size_t *first, size_t *last) {
     *first = 0;
     *last = s->count;
-    while (*first < s->count && frame_is_system(&s->frames[*first]))
+    while (*first < s->count && stack_is_system(&s->frames[*first]))
         ++*first;
-    while (*last > *first && (is_start(&s->frames[*last - 1]) || frame_is_system(&s->frames[*last - 1])))
+    while (*last > *first && is_outside(&s->frames[*last - 1]))
         --*last;
-}
-
-bool stack_is_libc(const struct frame *f) {
-    if (f->library && begins(f->library, "libc.")) return true;
-    return f->module && (begins(f->module, "libc.so") || begins(f->module, "libc-") ||
-                         begins(f->module, "libpthread") || begins(f->module, "ld-linux"));
-}
-
-bool stack_in_fork(const struct frame *frames, size_t n) {
-    static const char *const names[] = {"fork", "libc_fork", "run_fork_handlers", "run_prefork_handlers",
-                                        "run_postfork_handlers"};
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; frames[i].function && k < sizeof names / sizeof *names; k++)
-            if (!strcmp(stack_plain_name(frames[i].function), names[k])) return true;
-    return false;
 }
 
 static bool is_in(const struct frame *f, const char *module, const char *library) {
     return (f->module && begins(f->module, module)) || (f->library && begins(f->library, library));
-}
-
-bool stack_is_whole(const struct stack *s) {
-    static const char *const first[] = {
-        "start_thread", "clone", "clone3", "start", "libc_start_main", "libc_start_main_stage2", "start_c"};
-    for (size_t i = 0; i < s->count; i++)
-        for (size_t k = 0; s->frames[i].function && k < sizeof first / sizeof *first; k++)
-            if (!strcmp(stack_plain_name(s->frames[i].function), first[k])) return true;
-    return false;
 }
 
 // "void f<int>(char*)" without its parameters; "operator()" and "(anonymous namespace)" stay.
@@ -116,21 +143,13 @@ static void without_parameters(char *name) {
 
 // What runs a thread before the program's own code: no part of it, although it may be linked into it.
 static bool runs_threads(const struct stack *s, size_t i) {
-    static const char *const outside[] = {"start_thread",
-                                          "clone",
-                                          "clone3",
-                                          "thread_start",
-                                          "execute_native_thread_routine",
-                                          "runtime.clone",
-                                          "runtime.clone.abi0"};
     const struct frame *f = &s->frames[i];
     const char *name = stack_plain_name(f->function);
     // musl's, called by its clone
     if (!strcmp(name, "start") && i + 1 < s->count && s->frames[i + 1].function &&
         !strcmp(s->frames[i + 1].function, "__clone"))
         return true;
-    for (size_t k = 0; k < sizeof outside / sizeof *outside; k++)
-        if (!strcmp(name, outside[k])) return true;
+    if (parts_of(f) & THREAD) return true;
     // libstdc++'s wrappers (std::async's threads come by __gthread_once), and Rust's
     static const char *const wrappers[] = {"std::",  "void std::", "__gthread_", "__invoke",
                                            "core::", "alloc::",    "<alloc::",   "<core::"};

@@ -13,8 +13,11 @@ struct stack {
 struct stack stack_of(const struct frame *frames, size_t count);
 struct stack stack_copy(const struct stack *s);
 
-// In libc, the dynamic linker or the vDSO.
-bool frame_is_system(const struct frame *f);
+// Is the frame in the C library, glibc or musl, or its loader? (Of a static program it is known when that library is at
+// hand.) / Or in the vDSO? / In a musl that is loaded as a library?
+bool stack_is_libc(const struct frame *f);
+bool stack_is_system(const struct frame *f);
+bool stack_is_musl(const struct frame *f);
 
 // The frames [*first, *last) lie between what the program called in libc and what ran before main or a thread's
 // start routine. *first == s->count: there are none.
@@ -23,10 +26,8 @@ void stack_own_part(const struct stack *s, size_t *first, size_t *last);
 // Names of the C library's functions without underscores and internal prefixes: "__GI___lll_lock_wait" is
 // "lll_lock_wait".
 const char *stack_plain_name(const char *name);
-// Is the frame in the C library or its loader? (Of a static program it is known when that library is at hand.)
-bool stack_is_libc(const struct frame *f);
-
-// Is the stack inside fork()?
+// Is it a name of the function fork()? Is the stack inside it, in a fork handler or in libc's own part of it?
+bool stack_is_fork(const char *name);
 bool stack_in_fork(const struct frame *frames, size_t n);
 // Does it reach to where a thread or main begins? A fiber's does not.
 bool stack_is_whole(const struct stack *s);

@@ -178,7 +178,7 @@ static char *frame_place(const struct frame *f, size_t hidden) {
     char *place = NULL, inside[40] = "";
     int n;
     if (hidden) snprintf(inside, sizeof inside, " (+%zu inside)", hidden);
-    if (f->file && !frame_is_system(f))
+    if (f->file && !stack_is_system(f))
         n = asprintf(&place, "%s:%d%s", f->file, f->line, inside);
     else if (f->function && f->module)
         n = asprintf(&place, "in %s%s", f->module, inside);

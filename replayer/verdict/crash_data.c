@@ -139,7 +139,7 @@ static int judge(struct torn *t, const struct load *from, const struct changes *
     const struct history *h = &a->history;
     size_t parent = h->spaces[t->space].parent, life = history_life(h, c->tid, t->fork);
     const struct lock_ref ref = {
-        .kind = LOCK_KIND_DATA, .base = from->address, .word = from->address, .size = sizeof from->value};
+        .kind = KIND_DATA, .base = from->address, .word = from->address, .size = sizeof from->value};
     const struct holder who = {
         .tid = c->tid, .life = life, .event = c->before.event, .ordinal = c->before.ordinal, .space = parent};
     struct finding f = {

@@ -40,12 +40,8 @@ static void add_lock(struct torn *t, const struct lock_ref *ref, size_t life) {
 }
 
 static struct lock_ref mutex_at(uint64_t address) {
-    return (struct lock_ref){.kind = "pthread_mutex",
-                             .rule = RULE_WORD,
-                             .owner = true,
-                             .base = address,
-                             .word = address,
-                             .size = 40};
+    return (struct lock_ref){
+        .kind = KIND_MUTEX, .rule = RULE_WORD, .owner = true, .base = address, .word = address, .size = 40};
 }
 
 static void look_at_words(struct torn *t, const unsigned char *bytes, size_t len, uint64_t address) {
@@ -103,7 +99,7 @@ static void find_words(struct torn *t) {
     size_t n = lock_history_held(locks, t->fork, h->spaces[h->spaces[t->space].parent].pid, spans, SPANS_MAX);
     for (size_t i = 0; i < n && i < SPANS_MAX; i++) {
         const struct lock *l = &locks->words.locks[spans[i].lock];
-        const struct lock_ref ref = {.kind = lock_family_name(l->family),
+        const struct lock_ref ref = {.kind = lock_family_kind(l->family),
                                      .rule = rule_of(l->family),
                                      .base = l->last_address,
                                      .word = l->last_address,

@@ -238,7 +238,7 @@ int dead_look_at_sysv(struct analysis *a, struct waiter *w, struct rf_error *err
     snprintf(w->lock.kind, sizeof w->lock.kind, "System V semaphore");
     snprintf(w->lock.symbol, sizeof w->lock.symbol, "semaphore %u of the set %d", number, s->set);
     w->lock.unnamed = w->lock.of_this_run = true;
-    w->ref.kind = "System V semaphore";
+    w->ref.kind = KIND_SYSV_SEM;
     w->ref.wants = WANTS_POST;
     int failed = read_semaphore_calls(a, w, s, err);
     const struct account *best = NULL;

@@ -28,7 +28,7 @@ enum { FRAMES_MAX = 256, REFUSED_LOOK = 1000, FUTEX_MARK = 2 };
 static const struct frame *fork_frame(const struct stack *s, size_t *at) {
     for (size_t i = 0; i < s->count; i++) {
         const char *name = s->frames[i].function ? stack_plain_name(s->frames[i].function) : "";
-        if (strcmp(name, "fork") && strcmp(name, "libc_fork")) continue;
+        if (!stack_is_fork(name)) continue;
         *at = i;
         return &s->frames[i];
     }

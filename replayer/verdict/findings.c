@@ -31,7 +31,7 @@ static void make_orphan(struct analysis *a, struct waiter *w) {
         text_reason_child_handler(f);
     else if (w->who.tid && w->facts.foreign_stack && !stack_is_whole(&f->acquired.stack))
         text_reason_fiber(f);
-    else if (!strcmp(w->ref.kind, LOCK_KIND_GIL) && w->who.tid)
+    else if (w->ref.kind == KIND_GIL && w->who.tid)
         text_reason_gil(f);
     text_advice(f,
                 !w->who.tid        ? ADVICE_NOT_SEEN

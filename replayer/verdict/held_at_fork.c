@@ -43,14 +43,14 @@ static int add(struct analysis *a, const struct lock_history *locks, const struc
     int forker = h->spaces[child].forker;
     if (lock->space == LOCK_SHARED || span->holder.tid == forker || life == NONE) return 0;
     const struct lock_ref ref = {
-        .kind = lock_family_name(lock->family), .base = lock->last_address, .size = 4};
+        .kind = lock_family_kind(lock->family), .base = lock->last_address, .size = 4};
     const struct finding *wanted = wanted_by(a->verdict, lock->last_address, fork);
     struct held_lock held = {.fork = fork, .child = h->spaces[child].pid, .wanted = wanted != NULL};
     if (a->verdict->held_count < STACKS_MAX &&
-        lock_history_stack(a->timeline, lock, span->holder.event, span->holder.ordinal, NULL,
+        lock_history_stack(a->timeline, lock, span->holder.asked, span->holder.ordinal, NULL,
                            &held.acquired.stack, err) < 0)
         return -1;
-    held.acquired.event = span->holder.event;
+    held.acquired.event = span->holder.asked;
     held.acquired.tid = span->holder.tid;
     held.acquired.pid = h->lives[life].pid;
     if (timeline_seek(a->timeline, fork, err) < 0) {
@@ -72,7 +72,7 @@ static void add_findings(struct verdict *v) {
     for (size_t i = 0; i < v->count; i++) {
         const struct finding *f = &v->findings[i];
         bool known = !f->fork.event || !f->lock.address || !f->holder.vanished ||
-                     !strcmp(f->lock.kind, LOCK_KIND_DATA);
+                     !strcmp(f->lock.kind, lock_kind_name(KIND_DATA));
         for (size_t k = 0; k < v->held_count && !known; k++)
             known = v->held_at_fork[k].fork == f->fork.event &&
                     v->held_at_fork[k].lock.address == f->lock.address;

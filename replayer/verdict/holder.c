@@ -61,15 +61,11 @@ static void take(struct tracker *k, struct acquire a) {
     k->count = 1;
 }
 
-static void readers_changed(struct tracker *k, uint32_t from, uint32_t to, struct acquire a) {
-    uint32_t before, now;
-    bool written, writes;
-    lock_readers(k->rule, from, &before, &written);
-    lock_readers(k->rule, to, &now, &writes);
-    if (k->rule == RULE_RWLOCK) { // a writer sets its bit first and begins the write phase later
-        written = from & WRITE_LOCKED;
-        writes = to & WRITE_LOCKED;
-    }
+static void readers_changed(struct tracker *k, const struct lock_sharing *from, const struct lock_sharing *to,
+                            struct acquire a) {
+    // Who comes counts: a writer has it when the readers are out, a reader when the writer is.
+    uint32_t before = from->registered, now = to->registered;
+    bool written = from->claimed, writes = to->claimed;
     if (writes && !written) k->writer = a;
     if (written && !writes) k->writer.tid = 0;
     if (now == before + 1 && k->count < READERS_MAX) k->list[k->count++] = a;
@@ -82,16 +78,10 @@ static void readers_changed(struct tracker *k, uint32_t from, uint32_t to, struc
     }
 }
 
-// A lock that several may hold: who holds it is a list.
-static bool is_shared_lock(enum lock_rule rule) {
-    uint32_t readers;
-    bool writer;
-    return lock_readers(rule, 0, &readers, &writer);
-}
-
 static void word_changed(struct tracker *k, uint32_t from, uint32_t to, struct acquire a) {
-    if (is_shared_lock(k->rule)) {
-        readers_changed(k, from, to, a);
+    struct lock_sharing was, is;
+    if (lock_sharing(k->rule, from, &was) && lock_sharing(k->rule, to, &is)) {
+        readers_changed(k, &was, &is, a);
         return;
     }
     if (k->rule == RULE_OWNER) {
@@ -109,10 +99,9 @@ static void word_changed(struct tracker *k, uint32_t from, uint32_t to, struct a
 
 // Is everybody who holds it now known?
 static bool complete(const struct tracker *k) {
-    uint32_t readers;
-    bool writer;
-    if (!lock_readers(k->rule, k->value, &readers, &writer)) return k->count > 0;
-    return writer ? k->writer.tid != 0 : k->count && k->count >= readers;
+    struct lock_sharing s;
+    if (!lock_sharing(k->rule, k->value, &s)) return k->count > 0;
+    return s.writer ? k->writer.tid != 0 : k->count && k->count >= s.readers;
 }
 
 // ---- watching
@@ -328,10 +317,9 @@ failed:
 
 static struct acquire choose(const struct tracker *k, const struct history *h, uint64_t fork, int forker,
                              uint64_t until) {
-    uint32_t readers;
-    bool writer;
-    if (!lock_readers(k->rule, k->value, &readers, &writer)) return k->list[0];
-    if (writer) return k->writer;
+    struct lock_sharing s;
+    if (!lock_sharing(k->rule, k->value, &s)) return k->list[0];
+    if (s.writer) return k->writer;
     // Of several readers the one that is to blame: alive at the fork, and not copied into the child.
     for (size_t i = 0; fork && i < k->count; i++)
         if (k->list[i].tid != forker && history_life(h, k->list[i].tid, fork) != NONE) return k->list[i];
@@ -342,9 +330,8 @@ static struct acquire choose(const struct tracker *k, const struct history *h, u
 }
 
 static void list_others(const struct tracker *k, struct holder *out) {
-    uint32_t readers;
-    bool writer;
-    if (!lock_readers(k->rule, k->value, &readers, &writer) || writer) return;
+    struct lock_sharing s;
+    if (!lock_sharing(k->rule, k->value, &s) || s.writer) return;
     for (size_t i = 0; i < k->count && out->other_count < HOLDER_OTHERS; i++) {
         const struct acquire *a = &k->list[i];
         if (a->event == out->event && a->ordinal == out->ordinal) continue;

@@ -63,12 +63,12 @@ void text_lock(struct timeline *t, const struct history *h, int tid, const struc
     struct rf_error err;
     if (replay_view(timeline_replay(t), tid, &view, &err) < 0) {
         *out = (struct finding_lock){.address = ref->base};
-        snprintf(out->kind, sizeof out->kind, "%s", ref->kind);
+        snprintf(out->kind, sizeof out->kind, "%s", lock_kind_name(ref->kind));
         return;
     }
     size_t life = history_life(h, tid, timeline_position(t));
     bool shared = life != NONE && history_shared(h, h->lives[life].space, ref->base, timeline_position(t));
-    lock_name(timeline_symbols(t), &view, ref->kind, ref->base, shared, out);
+    lock_name(timeline_symbols(t), &view, lock_kind_name(ref->kind), ref->base, shared, out);
     const struct view_map *map = out->unnamed ? view_find(&view, ref->base) : NULL;
     if (!map) return;
     if (on_a_stack(t, h, tid, map, ref->base, out)) {
@@ -226,10 +226,9 @@ static const char *end_text(char *out, size_t size, const struct finding *f) {
 void text_reason_dead(struct finding *f, const struct lock_ref *ref) {
     char ended[320];
     bool thread = f->end.how == END_THREAD && f->end.event;
-    const char *where = ref->shared ? "The lock is in memory that processes share"
-                        : !strcmp(ref->kind, "System V semaphore")
-                            ? "A semaphore of System V outlives processes"
-                            : "The memory that it is in lives on";
+    const char *where = ref->shared                  ? "The lock is in memory that processes share"
+                        : ref->kind == KIND_SYSV_SEM ? "A semaphore of System V outlives processes"
+                                                     : "The memory that it is in lives on";
     snprintf(
         f->reason, sizeof f->reason,
         "%s %d '%s' took it, and %s without giving it back (event %lu). %s, so it stays held, and nobody "
@@ -318,7 +317,7 @@ static void orphan_gil(struct finding *f) {
 }
 
 static void orphan(struct finding *f, const struct lock_ref *ref) {
-    if (!strcmp(ref->kind, LOCK_KIND_GIL)) {
+    if (ref->kind == KIND_GIL) {
         orphan_gil(f);
         return;
     }
@@ -379,19 +378,19 @@ static void dead(struct finding *f, const struct lock_ref *ref) {
                "3. Or use a pipe or a socket: its end is seen when the other process dies.\n");
         return;
     }
-    if (!strcmp(ref->kind, "pthread_mutex"))
+    if (ref->kind == KIND_MUTEX)
         say(f,
             "1. Make %s robust: pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST). Then the next one "
             "who locks it "
             "gets EOWNERDEAD instead of waiting: it mends the data, and calls pthread_mutex_consistent.\n",
             the_lock(f));
-    else if (!strcmp(ref->kind, "System V semaphore"))
+    else if (ref->kind == KIND_SYSV_SEM)
         say(f, "1. Take it with SEM_UNDO: then the kernel gives it back when the process ends.\n");
     else
         say(f,
             "1. There is no robust %s. Use a robust mutex (PTHREAD_MUTEX_ROBUST), or a lock of a file "
             "(F_OFD_SETLKW, flock): the kernel frees that one when its holder ends.\n",
-            !strncmp(ref->kind, "sem", 3) ? "semaphore" : ref->kind);
+            ref->kind == KIND_SEM ? "semaphore" : lock_kind_name(ref->kind));
     if (f->end.how == END_KILLED)
         say(f,
             "2. Do not kill a process that may have it: ask it to end (a message, a signal that it looks at "

@@ -126,7 +126,7 @@ static const char *stood_there(const struct search *s, const struct missed *m) {
     case WANTS_POST:
         // Condition.wait and Queue.get make a lock of their own, take it and wait for the other's release: no thread
         // has touched it before.
-        if (strcmp(ref->kind, "Python lock") || s->w->who.life != s->w->life || s->w->who.fork) return NULL;
+        if (ref->kind != KIND_PYTHON_LOCK || s->w->who.life != s->w->life || s->w->who.fork) return NULL;
         return "may be the one that would wake it";
     case WANTS_PARK:
         return "may be the one that would wake it";

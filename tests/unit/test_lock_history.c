@@ -97,11 +97,11 @@ static int compare_fork(struct timeline *t, const struct history *events, const 
             held[i].holder.inherited)
             continue;
         if (holder_find(t, events, parent, fork, &ref, &who, &err) < 0) fail_msg("%s", err.text);
-        if (who.tid != held[i].holder.tid || who.event != held[i].holder.event)
+        if (who.tid != held[i].holder.tid || who.event != held[i].holder.asked)
             fail_msg("fork %lu, %s at 0x%lx: the history says task %d in event %lu, the watchpoint task %d "
                      "in event %lu",
                      fork, lock_history_string(h, l->name), l->last_address, held[i].holder.tid,
-                     held[i].holder.event, who.tid, who.event);
+                     held[i].holder.asked, who.tid, who.event);
         compare_stacks(t, events, l, &ref, &who, &held[i]);
         compared++;
     }
@@ -128,9 +128,9 @@ static int compare(const char *source) {
 static void test_both_witnesses(void **state) {
     (void)state;
     // tests/sample.sh compares the verdict of each sample with the history; here all that is held at each fork.
-    static const char *const samples[] = {
-        "mutex_deadlock", "mutex_recursive", "mutex_robust", "rwlock_writer_writer",
-        "libc_setenv",    "libc_random",     "spin_ttas",    "atfork_order"};
+    static const char *const samples[] = {"mutex_deadlock",       "mutex_recursive", "mutex_robust",
+                                          "rwlock_writer_writer", "rwlock_claimed",  "libc_setenv",
+                                          "libc_random",          "spin_ttas",       "atfork_order"};
     int compared = 0;
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
         char source[64];

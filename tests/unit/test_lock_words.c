@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "core/atomic_emulate.h"
+#include "replayer/locks/kinds.h"
 #include "replayer/locks/words.h"
 
 #include <string.h>
@@ -167,6 +168,92 @@ static void test_rwlock_and_semaphore(void **state) {
     assert_true(words.locks[0].confirmed && words.locks[1].confirmed && !words.locks[2].confirmed);
 }
 
+// glibc's: bit 0 write phase, bit 1 write-locked, readers from bit 3. Who comes while others have it holds nothing yet.
+static void test_rwlock_claims(void **state) {
+    (void)state;
+    struct lock *l = word(LOCK_RWLOCK, 0);
+    does(l, 1, 1, ATOMIC_XADD, 0, 8);        // a reader
+    does(l, 2, 2, ATOMIC_CMPXCHG, 8, 8 | 2); // a writer comes, and waits
+    assert_int_equal(l->holder_count, 1);
+    assert_true(l->holders[0].tid == 1 && l->holders[0].reader);
+    does(l, 5, 1, ATOMIC_CMPXCHG, 8 | 2, 2 | 1); // the last reader lets it in
+    assert_int_equal(l->holder_count, 1);
+    assert_true(l->holders[0].tid == 2 && !l->holders[0].reader);
+    assert_true(l->holders[0].event == 5 && l->holders[0].asked == 2);
+    does(l, 6, 3, ATOMIC_XADD, 3, 3 + 8); // two readers come, one of them gives up
+    does(l, 6, 4, ATOMIC_XADD, 3 + 8, 3 + 16);
+    does(l, 7, 3, ATOMIC_CMPXCHG, 3 + 16, 3 + 8);
+    assert_int_equal(l->holder_count, 1);
+    does(l, 9, 2, ATOMIC_CMPXCHG, 3 + 8, 8); // the writer lets the other one in
+    assert_int_equal(l->holder_count, 1);
+    assert_true(l->holders[0].tid == 4 && l->holders[0].reader && l->holders[0].asked == 6);
+    does(l, 10, 5, ATOMIC_CMPXCHG, 8, 8 | 2); // a writer gives up
+    does(l, 11, 5, ATOMIC_CMPXCHG, 8 | 2, 8);
+    does(l, 12, 4, ATOMIC_CMPXCHG, 8, 1);
+    assert_true(!l->holder_count && !l->claim_count);
+    does(l, 13, 6, ATOMIC_XADD, 1, 8 | 1); // the phase is left from the last one: this reader changes it
+    assert_int_equal(l->holder_count, 0);
+    does(l, 13, 6, ATOMIC_CMPXCHG, 8 | 1, 8);
+    assert_true(l->holder_count == 1 && l->holders[0].tid == 6);
+    end();
+    assert_int_equal(l->acquired, 4);
+}
+
+static void test_musl_rwlock(void **state) {
+    (void)state;
+    struct lock *l = word(LOCK_MUSL_RWLOCK, 0);
+    does(l, 1, 1, ATOMIC_CMPXCHG, 0, 1);
+    does(l, 2, 2, ATOMIC_CMPXCHG, 1, 2);
+    assert_int_equal(l->holder_count, 2);
+    does(l, 3, 1, ATOMIC_CMPXCHG, 2, 1);
+    does(l, 4, 2, ATOMIC_CMPXCHG, 1, 0);
+    assert_int_equal(l->holder_count, 0);
+    does(l, 5, 3, ATOMIC_CMPXCHG, 0, 0x7fffffff);
+    does(l, 6, 4, ATOMIC_CMPXCHG, 0x7fffffff, 0xffffffff); // with waiters
+    assert_true(l->holder_count == 1 && l->holders[0].tid == 3 && !l->holders[0].reader);
+    does(l, 7, 3, ATOMIC_CMPXCHG, 0xffffffff, 0);
+    assert_int_equal(l->holder_count, 0);
+}
+
+// One layout for both witnesses.
+static void test_layout(void **state) {
+    (void)state;
+    static const struct {
+        enum lock_rule rule;
+        int family;
+        uint32_t value;
+        bool held;
+    } rows[] = {
+        {RULE_RWLOCK, LOCK_RWLOCK, 0, false},
+        {RULE_RWLOCK, LOCK_RWLOCK, 1, false}, // the write phase of one who has left
+        {RULE_RWLOCK, LOCK_RWLOCK, 2, false}, // a writer that comes
+        {RULE_RWLOCK, LOCK_RWLOCK, 3, true},
+        {RULE_RWLOCK, LOCK_RWLOCK, 8, true},
+        {RULE_RWLOCK, LOCK_RWLOCK, 8 | 1, false}, // a reader that comes
+        {RULE_RWLOCK, LOCK_RWLOCK, 8 | 2, true},  // a reader, and a writer that waits for it
+        {RULE_RWLOCK, LOCK_RWLOCK, 4, false},     // readers sleep
+        {RULE_MUSL_RWLOCK, LOCK_MUSL_RWLOCK, 0x80000000, false},
+        {RULE_MUSL_RWLOCK, LOCK_MUSL_RWLOCK, 2, true},
+        {RULE_MUSL_RWLOCK, LOCK_MUSL_RWLOCK, 0x7fffffff, true},
+        {RULE_SEMAPHORE, LOCK_SEMAPHORE, 0, true},
+        {RULE_SEMAPHORE, LOCK_SEMAPHORE, 1, false},
+        {RULE_SPIN, LOCK_SPIN, 1, false},
+        {RULE_SPIN, LOCK_SPIN, 0, true},
+        {RULE_GUARD, LOCK_GUARD, 1, false},
+        {RULE_GUARD, LOCK_GUARD, 0x10100, true},
+        {RULE_ONCE, LOCK_ONCE, 2, false},
+        {RULE_ONCE, LOCK_ONCE, 5, true},
+        {RULE_MUTEX, LOCK_MUTEX, 2, true},
+        {RULE_MUTEX, LOCK_MUTEX, 0x40000000, false},
+        {RULE_MUTEX, LOCK_MUTEX, 0x80000000 | 1000, true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (lock_is_held(rows[i].rule, rows[i].value) != rows[i].held ||
+            lock_value_held(rows[i].family, rows[i].value) != rows[i].held)
+            fail_msg("row %zu: value 0x%x", i, rows[i].value);
+    }
+}
+
 static void test_once(void **state) {
     (void)state;
     struct lock *l = word(LOCK_WORD, 0);
@@ -225,6 +312,9 @@ int main(void) {
         cmocka_unit_test_setup(test_counters, empty),
         cmocka_unit_test_setup(test_owner, empty),
         cmocka_unit_test_setup(test_rwlock_and_semaphore, empty),
+        cmocka_unit_test_setup(test_rwlock_claims, empty),
+        cmocka_unit_test_setup(test_musl_rwlock, empty),
+        cmocka_unit_test(test_layout),
         cmocka_unit_test_setup(test_once, empty),
         cmocka_unit_test_setup(test_spin, empty),
         cmocka_unit_test_setup(test_fork, empty),

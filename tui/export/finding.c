@@ -42,14 +42,14 @@ static void frame_name(FILE *out, const struct frame *f) {
         markup(out, "<code>0x%lx</code>", (unsigned long)f->pc);
     if (f->inlined) fputs(" <i>(inlined)</i>", out);
     if (f->scanned) fputs(" <i>(guessed)</i>", out);
-    if (f->file && f->line > 0 && !frame_is_system(f))
+    if (f->file && f->line > 0 && !stack_is_system(f))
         markup(out, " <span class=\"place\">%.600s:%d</span>", f->file, f->line);
     else if (f->function && f->module)
         markup(out, " <span class=\"place\">in %.200s</span>", f->module);
 }
 
 static void put_frame(FILE *out, const struct tui_model *m, const struct frame *f, size_t number, bool open) {
-    bool source = !frame_is_system(f) && line_of(m, f, f->line) != NULL;
+    bool source = !stack_is_system(f) && line_of(m, f, f->line) != NULL;
     markup(out, "<li value=\"%zu\">", number);
     if (source) markup(out, open ? "<details open=\"open\"><summary>" : "<details><summary>");
     frame_name(out, f);
@@ -67,7 +67,7 @@ static void put_frames(FILE *out, const struct tui_model *m, const struct stack 
     fputs("<ol class=\"stack\">\n", out);
     for (size_t i = from; i < to; i++) {
         const struct frame *f = &s->frames[i];
-        bool source = *open && !frame_is_system(f) && line_of(m, f, f->line);
+        bool source = *open && !stack_is_system(f) && line_of(m, f, f->line);
         put_frame(out, m, f, i, source);
         if (source) *open = false;
     }
