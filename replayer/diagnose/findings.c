@@ -2,6 +2,7 @@
 // in turn. Of others only this: that all threads of the process wait, so that nobody is left to end it.
 #include "replayer/diagnose/findings.h"
 
+#include "replayer/verdict/advice.h"
 #include "replayer/diagnose/live.h"
 #include "replayer/diagnose/proc.h"
 #include "replayer/diagnose/threads.h"
@@ -100,7 +101,7 @@ static void make_orphan(struct diagnosis *d, struct party *p, struct wait *w) {
                  "The lock names thread %d as its owner. Process %d has no such thread%s.", w->owner, s->pid,
                  s->core ? "" : ", and no living ancestor of it has");
     threads_tell_vanished(d, p, f);
-    text_advice(f, forker ? ADVICE_FORKER : orphan ? ADVICE_ORPHAN : ADVICE_ENDED, &w->ref, explain(p, w));
+    advice_give(f, forker ? ADVICE_FORKER : orphan ? ADVICE_ORPHAN : ADVICE_ENDED, &w->ref, explain(p, w));
 }
 
 // ---- cycles
@@ -132,7 +133,7 @@ static void make_cycle(struct diagnosis *d, struct party *p, struct wait *in) {
         add_edge(f, w, &p->waits[w->owner_thread]);
         more += explain(p, w);
     }
-    text_advice(f,
+    advice_give(f,
                 from->ref.in_fork && !f->edge_count ? ADVICE_ATFORK_SELF
                 : from->ref.in_fork                 ? ADVICE_ATFORK
                 : f->edge_count                     ? ADVICE_CYCLE
@@ -201,7 +202,7 @@ static void make_rest(struct diagnosis *d, struct party *p) {
                         : kind != FINDING_UNKNOWN_WAIT ? ADVICE_WAKER
                         : f->holder.tid                ? ADVICE_HELD
                                                        : ADVICE_UNKNOWN;
-    text_advice(f, which, &best->ref, explain(p, best));
+    advice_give(f, which, &best->ref, explain(p, best));
 }
 
 // ---- waits for stuck children
@@ -254,7 +255,7 @@ static bool make_consequence(struct diagnosis *d, struct party *p) {
         struct finding *f = add(d, p, w, FINDING_CROSS_PROCESS_WAIT, true);
         cause = first_of(d->verdict, child->snapshot->pid, d->verdict->count); // they may have moved
         if (cause->confidence == CONFIDENCE_LIKELY) f->confidence = CONFIDENCE_LIKELY;
-        text_advice(f, ADVICE_CROSS, NULL, 0);
+        advice_give(f, ADVICE_CROSS, NULL, 0);
         return true;
     }
     return false;

@@ -9,6 +9,7 @@
 #include "core/code_operands.h"
 #include "core/tracee.h"
 #include "replayer/stepping.h"
+#include "replayer/verdict/advice.h"
 #include "replayer/verdict/text.h"
 
 #include <stdlib.h>
@@ -169,7 +170,7 @@ static int judge(struct torn *t, const struct load *from, const struct changes *
     f.waiting.stack = stack_copy(&t->place.stack);
     case_task(a, t->crash->life, &t->place.stack, &f.waiter);
     text_reason_torn_data(&f, c->after.event);
-    text_advice(&f, ADVICE_TORN_DATA, &ref, 0);
+    advice_give(&f, ADVICE_TORN_DATA, &ref, 0);
     case_append(a, &f);
     return 1;
 }

@@ -5,6 +5,7 @@
 // libc itself, GMutex) the lock history knows who held them.
 #include "replayer/verdict/crash_lock.h"
 
+#include "replayer/verdict/advice.h"
 #include "replayer/verdict/crash_data.h"
 #include "replayer/verdict/held_at_fork.h"
 #include "replayer/verdict/text.h"
@@ -181,7 +182,7 @@ static int add_finding(struct torn *t, const struct held_word *m, struct rf_erro
     f.waiting.stack = stack_copy(&t->place.stack);
     case_task(a, t->crash->life, &t->place.stack, &f.waiter);
     text_reason_torn(&f);
-    text_advice(&f, ADVICE_TORN, &ref, 0);
+    advice_give(&f, ADVICE_TORN, &ref, 0);
     case_append(a, &f);
     return 1;
 }

@@ -3,6 +3,7 @@
 // semaphores each process' permits are counted. And who would have posted, signalled or come to the barrier may have ended.
 #include "replayer/verdict/dead_holder.h"
 
+#include "replayer/verdict/advice.h"
 #include "replayer/verdict/text.h"
 
 #include <linux/futex.h>
@@ -487,6 +488,6 @@ bool dead_make(struct analysis *a, struct waiter *w) {
         f->confidence = CONFIDENCE_LIKELY;
         text_reason_dead_waker(f, &w->ref);
     }
-    text_advice(f, ADVICE_DEAD, &w->ref, case_explain(a, w));
+    advice_give(f, ADVICE_DEAD, &w->ref, case_explain(a, w));
     return true;
 }

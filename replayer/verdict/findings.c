@@ -2,6 +2,7 @@
 // causes first.
 #include "replayer/verdict/findings.h"
 
+#include "replayer/verdict/advice.h"
 #include "replayer/verdict/dead_holder.h"
 #include "replayer/verdict/other_process.h"
 #include "replayer/verdict/text.h"
@@ -33,7 +34,7 @@ static void make_orphan(struct analysis *a, struct waiter *w) {
         text_reason_fiber(f);
     else if (w->ref.kind == KIND_GIL && w->who.tid)
         text_reason_gil(f);
-    text_advice(f,
+    advice_give(f,
                 !w->who.tid        ? ADVICE_NOT_SEEN
                 : w->child_handler ? ADVICE_CHILD_HANDLER
                 : w->holder_forks  ? ADVICE_FORKER
@@ -55,7 +56,7 @@ static void make_waker(struct analysis *a, struct waiter *w) {
     case_add_fork(f, w);
     if (!w->wakers_seen) f->confidence = CONFIDENCE_LIKELY;
     text_reason_waker(f, &w->ref);
-    text_advice(f, ADVICE_WAKER, &w->ref, case_explain(a, w));
+    advice_give(f, ADVICE_WAKER, &w->ref, case_explain(a, w));
 }
 
 // The task that the recorder named first; one finding of this sort says enough about a process.
@@ -121,7 +122,7 @@ static void make_cycle(struct analysis *a, struct waiter *in) {
     enum advice which = atfork          ? f->edge_count ? ADVICE_ATFORK : ADVICE_ATFORK_SELF
                         : f->edge_count ? ADVICE_CYCLE
                                         : ADVICE_SELF;
-    text_advice(f, which, &from->ref, more);
+    advice_give(f, which, &from->ref, more);
 }
 
 static void make_cycles(struct analysis *a) {
@@ -200,7 +201,7 @@ static void make_unknown(struct analysis *a) {
             which = ADVICE_ENDED_THREAD;
         }
         tell_joiners(a, f);
-        text_advice(f, which, &best->ref, case_explain(a, best));
+        advice_give(f, which, &best->ref, case_explain(a, best));
     }
 }
 

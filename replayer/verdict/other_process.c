@@ -2,6 +2,7 @@
 // All of them are stuck, so the root is somewhere else, or they wait for each other.
 #include "replayer/verdict/other_process.h"
 
+#include "replayer/verdict/advice.h"
 #include "replayer/verdict/dead_holder.h"
 #include "replayer/verdict/text.h"
 
@@ -271,7 +272,7 @@ static int make_inherited(struct analysis *a, struct waiter *w, struct rf_error 
     for (size_t i = 0; i < s->end_count; i++)
         if (add_end_holder(a, f, w, &s->ends[i], err) < 0) return -1;
     text_reason_pipe(f, (int)s->object, s->wait == WAIT_SOCKET);
-    text_advice(f, ADVICE_PIPE, NULL, case_explain(a, w));
+    advice_give(f, ADVICE_PIPE, NULL, case_explain(a, w));
     return 0;
 }
 
@@ -292,14 +293,14 @@ static void make_left(struct analysis *a, struct waiter *w) {
     case_add_holder(f, w);
     case_add_fork(f, w);
     text_reason_left(f, file);
-    text_advice(f, file ? ADVICE_FILE_LOCK : ADVICE_ENDED, &w->ref, case_explain(a, w));
+    advice_give(f, file ? ADVICE_FILE_LOCK : ADVICE_ENDED, &w->ref, case_explain(a, w));
 }
 
 static void make_own(struct analysis *a, struct waiter *w) {
     if (!has_taker(w) || w->first->who.life != w->life) return;
     struct finding *f = case_add(a, w, FINDING_LOCK_CYCLE, RANK_CAUSE);
     case_add_holder(f, w);
-    text_advice(f, w->stuck->wait == WAIT_FILE_LOCK ? ADVICE_FILE_LOCK : ADVICE_SELF, &w->ref,
+    advice_give(f, w->stuck->wait == WAIT_FILE_LOCK ? ADVICE_FILE_LOCK : ADVICE_SELF, &w->ref,
                 case_explain(a, w));
 }
 
@@ -338,7 +339,7 @@ static void make_mutual(struct analysis *a, struct waiter *w) {
     if (forker) case_add_fork(f, w->first);
     text_reason_mutual(f, w->other);
     bool lock = has_taker(w) && w->stuck->wait == WAIT_FILE_LOCK;
-    text_advice(f, lock ? ADVICE_FILE_LOCK : ADVICE_MUTUAL, &w->ref, case_explain(a, w));
+    advice_give(f, lock ? ADVICE_FILE_LOCK : ADVICE_MUTUAL, &w->ref, case_explain(a, w));
 }
 
 static void make_consequence(struct analysis *a, struct waiter *w) {
@@ -347,7 +348,7 @@ static void make_consequence(struct analysis *a, struct waiter *w) {
     a->order[a->verdict->count - 1].child = w->other;
     if (has_taker(w)) case_add_holder(f, w->first);
     w->explained = true;
-    text_advice(f, ADVICE_CROSS, NULL, 0);
+    advice_give(f, ADVICE_CROSS, NULL, 0);
 }
 
 static void each(struct analysis *a, void (*make)(struct analysis *, struct waiter *)) {

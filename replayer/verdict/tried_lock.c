@@ -16,35 +16,21 @@ enum {
     EVENTS_MAX = 4000,   // of all tasks
     TRIES_MAX = 32,      // different locks
     ENOUGH = 64,         // calls for one lock in a slice: a slice may have millions
-    STREAM_LOCK = 136,   // offset of _lock in struct _IO_FILE (glibc's libio/bits/types/struct_FILE.h)
     OWNER_OFFSET = 8,    // of __owner in pthread_mutex_t
 };
 
 static const struct try_function {
     const char *name; // without leading underscores
-    const char *kind; // NULL: it gives back
+    bool tries;       // else it gives back
+    enum lock_kind kind;
     enum lock_rule rule;
     enum lock_wants wants;
-    bool owner;
     unsigned char indirect; // the argument's word at this offset is the lock's address; 0: the argument is
 } functions[] = {
-    {"pthread_mutex_trylock", "pthread_mutex", RULE_WORD, WANTS_LOCK, true, 0},
-    {"mtx_trylock", "pthread_mutex", RULE_WORD, WANTS_LOCK, true, 0},
-    {"pthread_rwlock_tryrdlock", "pthread_rwlock", RULE_RWLOCK, WANTS_LOCK, false, 0},
-    {"pthread_rwlock_trywrlock", "pthread_rwlock", RULE_RWLOCK, WANTS_LOCK, false, 0},
-    {"pthread_spin_trylock", "pthread_spinlock", RULE_SPIN, WANTS_LOCK, false, 0},
-    {"sem_trywait", "sem", RULE_SEMAPHORE, WANTS_POST, false, 0},
-    {"ftrylockfile", "FILE lock", RULE_WORD, WANTS_LOCK, false, STREAM_LOCK},
-    {"IO_ftrylockfile", "FILE lock", RULE_WORD, WANTS_LOCK, false, STREAM_LOCK},
-    {"g_mutex_trylock", "GMutex", RULE_WORD, WANTS_LOCK, false, 0},
-    {"pthread_mutex_unlock", NULL, RULE_NONE, WANTS_LOCK, false, 0},
-    {"mtx_unlock", NULL, RULE_NONE, WANTS_LOCK, false, 0},
-    {"pthread_rwlock_unlock", NULL, RULE_NONE, WANTS_LOCK, false, 0},
-    {"pthread_spin_unlock", NULL, RULE_NONE, WANTS_LOCK, false, 0},
-    {"sem_post", NULL, RULE_NONE, WANTS_LOCK, false, 0},
-    {"funlockfile", NULL, RULE_NONE, WANTS_LOCK, false, STREAM_LOCK},
-    {"IO_funlockfile", NULL, RULE_NONE, WANTS_LOCK, false, STREAM_LOCK},
-    {"g_mutex_unlock", NULL, RULE_NONE, WANTS_LOCK, false, 0},
+#define TRIES(function, kind, rule, wants, indirect)                                                         \
+    {function, true, KIND_##kind, RULE_##rule, WANTS_##wants, indirect},
+#define GIVES_BACK(function, indirect) {function, false, KIND_FUTEX, RULE_NONE, WANTS_LOCK, indirect},
+#include "replayer/locks/kinds.def"
 };
 enum { FUNCTIONS = sizeof functions / sizeof *functions };
 
@@ -108,8 +94,8 @@ static enum break_action on_hit(void *context, struct replay *r, struct break_hi
         return BREAK_EXECUTE;
     struct tried *t = tried_at(s, address);
     if (!t) return BREAK_EXECUTE;
-    if (f->kind) t->by = f;
-    t->given_back |= !f->kind;
+    if (f->tries) t->by = f;
+    t->given_back |= !f->tries;
     if (t->event != hit->next_event) t->calls = 0;
     t->event = hit->next_event;
     if (++t->calls > ENOUGH) replay_break_mute(r, hit->space, hit->address);
@@ -125,8 +111,8 @@ static bool is_held(struct analysis *a, const struct waiter *w, const struct tri
     if (replay_view(timeline_replay(a->timeline), tid, &view, &ignored) < 0 ||
         !view.read(view.context, t->address, &word, sizeof word) || !lock_is_held(t->by->rule, word))
         return false;
-    return !t->by->owner || !view.read(view.context, t->address + OWNER_OFFSET, &owner, sizeof owner) ||
-           (int)owner != tid;
+    return t->by->kind != KIND_MUTEX ||
+           !view.read(view.context, t->address + OWNER_OFFSET, &owner, sizeof owner) || (int)owner != tid;
 }
 
 static void take(struct waiter *w, const struct tried *t) {
@@ -136,7 +122,7 @@ static void take(struct waiter *w, const struct tried *t) {
                                .kind = t->by->kind,
                                .function = t->by->name,
                                .wants = t->by->wants,
-                               .owner = t->by->owner,
+                               .owner = t->by->kind == KIND_MUTEX,
                                .in_fork = was.in_fork,
                                .in_libc = t->by->indirect != 0,
                                .size = 4,

@@ -1,6 +1,7 @@
 // What a fork left behind: for each thread that it did not take along, where it was and what of it stays in the child.
 #include "replayer/verdict/vanished.h"
 
+#include "replayer/verdict/advice.h"
 #include "replayer/verdict/glibc.h"
 #include "replayer/verdict/text.h"
 #include "replayer/verdict/thread_locals.h"
@@ -56,7 +57,7 @@ static void say_handlers(struct analysis *a, struct finding *f, int tid) {
                                  handler_name(a, &view, handlers[i].prepare),
                                  handler_name(a, &view, handlers[i].parent),
                                  handler_name(a, &view, handlers[i].child));
-    text_handlers(f, text, (size_t)count, HANDLERS_SHOWN);
+    advice_add_handlers(f, text, (size_t)count, HANDLERS_SHOWN);
 }
 
 static int look_at_fork(struct analysis *a, struct finding *f, struct rf_error *err) {

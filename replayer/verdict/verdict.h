@@ -112,6 +112,7 @@ struct finding {
     int signal;             // torn-data: what the child died of
     struct finding_end end; // dead-holder: the holder's, else that of the first of `wakers`
     char advice[2048];
+    bool advises_handlers; // the advice speaks of fork handlers: those that are registered belong behind it
     // lock-cycle and atfork-deadlock: the other side(s) of the cycle
     struct finding_edge {
         struct finding_lock lock;

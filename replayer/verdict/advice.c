@@ -1,0 +1,156 @@
+#include "replayer/verdict/advice.h"
+
+#include "core/error.h"
+#include "replayer/verdict/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum when {
+    ALWAYS,
+    NAMED,      // the function that waits has a name, and is not main
+    GIL,        // CPython's interpreter lock
+    LIBC,       // a lock of libc's own
+    LIBC_NAMED, // the same, and the function that waits has a name
+    GO,         // the wait is the Go runtime's
+    PYTHON,     // the wait is in a Python program
+    NOBODY,     // no holder is known
+    MUTEX,
+    SYSV,
+    KILLED, // the holder was killed
+};
+
+static const struct row {
+    enum advice advice;
+    enum when when;
+    bool handlers;
+    const char *text;
+} rows[] = {
+#define ADVICE(advice, when, handlers, text) {ADVICE_##advice, when, handlers, text},
+#include "replayer/verdict/advice.def"
+#undef ADVICE
+};
+
+// The innermost function that a user would know: not libc's, not libstdc++'s wrappers (std::, __gthread_). NULL: it has
+// no name.
+static const char *waiting_function(const struct finding *f) {
+    for (size_t i = 0; i < f->waiting.stack.count; i++) {
+        const struct frame *frame = &f->waiting.stack.frames[i];
+        if (stack_is_libc(frame)) continue;
+        if (!frame->function) break;
+        if (frame->function[0] == '_' || !strncmp(frame->function, "std::", 5) ||
+            !strncmp(frame->function, "void std::", 10))
+            continue;
+        return frame->function;
+    }
+    return NULL;
+}
+
+static bool runs_python(const struct stack *s) {
+    for (size_t i = 0; i < s->count; i++) {
+        const char *module = s->frames[i].module;
+        if (module && (!strncmp(module, "python3", 7) || !strncmp(module, "libpython3", 10))) return true;
+    }
+    return false;
+}
+
+static bool holds(enum when when, const struct finding *f, const struct lock_ref *ref) {
+    const char *function = waiting_function(f);
+    switch (when) {
+    case ALWAYS:
+        return true;
+    case NAMED:
+        return function && strcmp(function, "main") != 0;
+    case GIL:
+        return ref->kind == KIND_GIL;
+    case LIBC:
+        return ref->in_libc;
+    case LIBC_NAMED:
+        return ref->in_libc && function;
+    case GO:
+        return ref->wants == WANTS_GO;
+    case PYTHON:
+        return runs_python(&f->waiting.stack);
+    case NOBODY:
+        return !f->holder.tid;
+    case MUTEX:
+        return ref->kind == KIND_MUTEX;
+    case SYSV:
+        return ref->kind == KIND_SYSV_SEM;
+    case KILLED:
+        return f->end.how == END_KILLED;
+    }
+    return false;
+}
+
+static const struct row *find_row(enum advice which, const struct finding *f, const struct lock_ref *ref) {
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].advice == which && holds(rows[i].when, f, ref)) return &rows[i];
+    return NULL;
+}
+
+__attribute__((format(printf, 2, 3))) static void say(struct finding *f, const char *format, ...) {
+    size_t used = strlen(f->advice);
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(f->advice + used, sizeof f->advice - used, format, ap);
+    va_end(ap);
+}
+
+static void say_row(struct finding *f, const struct row *row, const struct lock_ref *ref);
+
+// `name`: without its braces.
+static void say_name(struct finding *f, const char *name, size_t len, const struct lock_ref *ref) {
+    const char *routine = f->holder.start_routine, *function = waiting_function(f);
+    if (!strncmp(name, "lock", len))
+        say(f, "%s", text_the_lock(f));
+    else if (!strncmp(name, "data", len))
+        say(f, "%s", f->lock.symbol[0] ? f->lock.symbol : "the data");
+    else if (!strncmp(name, "kind", len))
+        say(f, "%s", ref->kind == KIND_SEM ? "semaphore" : lock_kind_name(ref->kind));
+    else if (!strncmp(name, "thread", len))
+        say(f, routine[0] ? "'%s'" : "that thread", routine);
+    else if (!strncmp(name, "routine", len))
+        say(f, "%s", routine[0] ? routine : "the thread");
+    else if (!strncmp(name, "function", len))
+        say(f, "%s", function ? function : "the function");
+    else if (!strncmp(name, "way", len))
+        say_row(f, find_row(ADVICE_DEAD_WAY, f, ref), ref);
+}
+
+static void say_row(struct finding *f, const struct row *row, const struct lock_ref *ref) {
+    for (const char *p = row->text; *p;) {
+        size_t plain = strcspn(p, "{");
+        say(f, "%.*s", (int)plain, p);
+        p += plain;
+        if (!*p) break;
+        size_t name = strcspn(p + 1, "}");
+        say_name(f, p + 1, name, ref);
+        p += name + 2;
+    }
+}
+
+void advice_give(struct finding *f, enum advice which, const struct lock_ref *ref, size_t waiters) {
+    static const struct lock_ref nothing = {.rule = RULE_NONE};
+    const struct row *row = find_row(which, f, ref ? ref : &nothing);
+    rf_assert(row);
+    f->advises_handlers = row->handlers;
+    say_row(f, row, ref ? ref : &nothing);
+    if (waiters == 1) say(f, "One more task waits for the same.\n");
+    if (waiters > 1) say(f, "%zu more tasks wait for the same.\n", waiters);
+}
+
+void advice_add_handlers(struct finding *f, const char *text, size_t count, size_t shown) {
+    if (!f->advises_handlers) return;
+    if (!count) {
+        say(f, "No fork handlers are registered now.\n");
+        return;
+    }
+    say(f,
+        "Registered now, in this order (prepare, parent, child; prepare handlers run from the last to the "
+        "first): %s",
+        text);
+    if (count > shown) say(f, " and %zu more", count - shown);
+    say(f, ".\n");
+}
