@@ -17,7 +17,6 @@ enum { FRAMES_MAX = 256 };
 enum {
     MUTEX_OWNER = 8,
     RWLOCK_WRITER = 24,
-    RWLOCK_WRITE_LOCKED = 3, // and in the write phase
     STDIO_COUNT = 4,
     STDIO_OWNER = 8,
     STDIO_COUNT_MAX = 1000,
@@ -70,11 +69,12 @@ static int stdio_owner(const struct party *p, uint64_t base) {
 // The TID that the lock names as its holder's; 0: it names none, or is of a kind or a layout that is not known.
 static int owner_of(const struct party *p, const struct lock_ref *ref) {
     uint32_t word = word_at(p, ref->word);
+    struct lock_sharing sharing;
     switch (ref->rule) {
     case RULE_OWNER: // the next one to lock gets EOWNERDEAD: nobody holds it
         return word & FUTEX_OWNER_DIED ? 0 : (int)(word & FUTEX_TID_MASK);
     case RULE_RWLOCK:
-        return (word & RWLOCK_WRITE_LOCKED) == RWLOCK_WRITE_LOCKED
+        return lock_sharing(ref->rule, word, &sharing) && sharing.writer
                    ? (int)word_at(p, ref->base + RWLOCK_WRITER)
                    : 0;
     case RULE_WORD:

@@ -79,10 +79,6 @@ bool replay_probe_add(struct replay *r, uint32_t space, uint64_t address, size_t
 // In the next step `paused` is called before the instruction that would be noted as number `index`, from 0, of that step, if so
 // many are. The same client sees the same notes each time that it comes through a slice.
 void replay_note_pause(struct replay *r, uint64_t index);
-// The breakpoint that a note is of: its address and tag as they were added; NULL: not to be trusted. *size: of the note, bytes.
-struct probe_entry;
-bool replay_probe_of(const struct replay *r, const struct probe_entry *entry, size_t left, uint64_t *address,
-                     uint64_t *tag, size_t *size);
 void replay_break_remove(struct replay *r, uint32_t space, uint64_t address);
 // Takes it out until the end of the step: for a loop that hits it without end and to no effect.
 void replay_break_mute(struct replay *r, uint32_t space, uint64_t address);

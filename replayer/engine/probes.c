@@ -5,6 +5,7 @@
 #include "core/tracee.h"
 #include "replayer/engine/engine.h"
 #include "replayer/engine/memory.h"
+#include "replayer/engine/space_maps.h"
 
 #include <signal.h>
 #include <string.h>

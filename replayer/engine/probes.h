@@ -21,4 +21,9 @@ void probes_demote_all(struct space *s);
 // program's; -1.
 int probes_stopped(struct replay *r, struct vtask *v, int status, struct rf_error *err);
 
+// The breakpoint that a note is of: its address and tag as they were added; NULL: not to be trusted. *size: of the note, bytes.
+struct probe_entry;
+bool replay_probe_of(const struct replay *r, const struct probe_entry *entry, size_t left, uint64_t *address,
+                     uint64_t *tag, size_t *size);
+
 #endif

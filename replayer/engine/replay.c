@@ -8,6 +8,7 @@
 #include "replayer/engine/kernel_task.h"
 #include "replayer/engine/memory.h"
 #include "replayer/engine/step.h"
+#include "replayer/engine/space_maps.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -160,10 +161,7 @@ bool replay_space_read(struct replay *r, uint32_t space, uint64_t address, void 
 }
 
 bool replay_shared_read(struct replay *r, uint64_t identity, uint64_t offset, void *buffer, size_t len) {
-    for (size_t i = 0; i < r->object_count; i++)
-        if (r->objects[i].identity == identity)
-            return pread(r->objects[i].fd, buffer, len, (off_t)offset) == (ssize_t)len;
-    return false;
+    return space_shared_read(r, identity, offset, buffer, len);
 }
 
 bool replay_shared_mapped(struct replay *r, uint32_t space, uint64_t identity, uint64_t offset,

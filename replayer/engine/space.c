@@ -6,6 +6,7 @@
 #include "replayer/engine/engine.h"
 #include "replayer/engine/kernel_task.h"
 #include "replayer/engine/memory.h"
+#include "replayer/engine/space_maps.h"
 #include "replayer/engine/probes.h"
 
 #include <errno.h>
@@ -31,88 +32,6 @@ static const char *intern(struct replay *r, const void *text, size_t len) {
     r->names = realloc(r->names, (r->name_count + 1) * sizeof *r->names);
     rf_assert(r->names);
     return r->names[r->name_count++] = strndup(text, len);
-}
-
-// ---- the list of maps
-
-const struct space_map *space_map_at(const struct space *s, uint64_t address) {
-    size_t low = 0, high = s->map_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (s->maps[middle].v.end <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < s->map_count && s->maps[low].v.start <= address ? &s->maps[low] : NULL;
-}
-
-static void insert_map(struct space *s, size_t at, struct space_map m) {
-    if (s->map_count == s->map_room) {
-        s->map_room = s->map_room ? s->map_room * 2 : 64;
-        s->maps = realloc(s->maps, s->map_room * sizeof *s->maps);
-        rf_assert(s->maps);
-    }
-    memmove(s->maps + at + 1, s->maps + at, (s->map_count - at) * sizeof *s->maps);
-    s->maps[at] = m;
-    s->map_count++;
-}
-
-static struct space_map cut(struct space_map m, uint64_t start, uint64_t end) {
-    m.v.offset += start - m.v.start;
-    m.v.start = start;
-    m.v.end = end;
-    return m;
-}
-
-// Makes [start, end) begin and end at map boundaries; returns the index of the first map at or after start.
-static size_t split(struct space *s, uint64_t start, uint64_t end) {
-    for (size_t i = 0; i < s->map_count; i++)
-        for (int k = 0; k < 2; k++) {
-            uint64_t at = k ? end : start;
-            struct space_map m = s->maps[i];
-            if (at <= m.v.start || at >= m.v.end) continue;
-            s->maps[i] = cut(m, m.v.start, at);
-            insert_map(s, i + 1, cut(m, at, m.v.end));
-        }
-    size_t i = 0;
-    while (i < s->map_count && s->maps[i].v.start < start)
-        i++;
-    return i;
-}
-
-static void note_unmap(struct space *s, uint64_t start, uint64_t end) {
-    planted_unmapped(s, start, end);
-    if (!s->map_count) return;
-    size_t i = split(s, start, end), n = 0;
-    while (i + n < s->map_count && s->maps[i + n].v.end <= end)
-        n++;
-    memmove(s->maps + i, s->maps + i + n, (s->map_count - i - n) * sizeof *s->maps);
-    s->map_count -= n;
-}
-
-static void note_map(struct space *s, struct space_map m) {
-    note_unmap(s, m.v.start, m.v.end);
-    size_t i = 0;
-    while (i < s->map_count && s->maps[i].v.start < m.v.start)
-        i++;
-    m.announced = false;
-    s->maps_changed = true;
-    insert_map(s, i, m);
-}
-
-// Breakpoints stand only in code that cannot be written: what it is now is announced anew.
-static void note_code(struct replay *r, struct space *s, uint64_t start, uint64_t end) {
-    planted_take_out(r, s, start, end);
-    for (size_t i = split(s, start, end); i < s->map_count && s->maps[i].v.end <= end; i++)
-        s->maps[i].announced = false;
-    s->maps_changed = true;
-}
-
-static void note_protect(struct replay *r, struct space *s, uint64_t start, uint64_t end, int prot) {
-    note_code(r, s, start, end);
-    for (size_t i = split(s, start, end); i < s->map_count && s->maps[i].v.end <= end; i++)
-        s->maps[i].v.prot = prot;
 }
 
 // ---- spaces
@@ -201,7 +120,7 @@ static int mmap_anonymous(struct replay *r, struct space *s, uint64_t address, u
     long at = kernel_task_call(s->pid, SYS_mmap, address, length, (uint64_t)prot,
                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, ~0ull, 0);
     if (mapped_at(at, address, "memory", err) < 0) return -1;
-    note_map(s, (struct space_map){{address, address + length, 0, 0, prot, ""}, flags, 0, false});
+    space_maps_add(s, (struct space_map){{address, address + length, 0, 0, prot, ""}, flags, 0, false});
     return 0;
 }
 
@@ -243,6 +162,13 @@ static struct shared_object *shared_object(struct replay *r, uint64_t identity, 
             }
     }
     return o;
+}
+
+bool space_shared_read(const struct replay *r, uint64_t identity, uint64_t offset, void *buffer, size_t len) {
+    for (size_t i = 0; i < r->object_count; i++)
+        if (r->objects[i].identity == identity)
+            return pread(r->objects[i].fd, buffer, len, (off_t)offset) == (ssize_t)len;
+    return false;
 }
 
 int space_write_file(struct replay *r, const struct piece *p, struct rf_error *err) {
@@ -297,10 +223,11 @@ int space_map(struct replay *r, struct space *s, const struct piece *map, const 
     long at = kernel_task_call(s->pid, SYS_mmap, address, length, (uint64_t)prot, flag | MAP_FIXED,
                                (uint64_t)(int64_t)fd, fd < 0 ? 0 : offset);
     if (mapped_at(at, address, name, err) < 0) return -1;
-    note_map(s, (struct space_map){{address, address + length, blob || share ? offset : 0, blob, prot, name},
-                                   flags,
-                                   identity,
-                                   false});
+    space_maps_add(
+        s, (struct space_map){{address, address + length, blob || share ? offset : 0, blob, prot, name},
+                              flags,
+                              identity,
+                              false});
     return 0;
 }
 
@@ -337,7 +264,7 @@ static int do_brk(struct replay *r, struct space *s, uint64_t now, struct rf_err
     if (to < from && !bad_range(to, from - to)) {
         probes_evict(s, to, from);
         kernel_task_call(s->pid, SYS_munmap, to, from - to, 0, 0, 0, 0);
-        note_unmap(s, to, from);
+        space_maps_remove(s, to, from);
     }
     return 0;
 }
@@ -354,7 +281,7 @@ static int do_mremap(struct replay *r, struct space *s, const uint64_t a[6], uin
             !shared_object(r, m->identity, 0, m->v.offset + (a[0] - m->v.start) + new_len, err))
             return -1;
     }
-    if (old_len) note_code(r, s, a[0], a[0] + old_len);
+    if (old_len) space_maps_new_code(r, s, a[0], a[0] + old_len);
     uint64_t flags = ret == a[0] ? 0 : MREMAP_MAYMOVE | MREMAP_FIXED | (a[3] & MREMAP_DONTUNMAP);
     probes_evict(s, a[0], a[0] + (old_len > new_len ? old_len : new_len));
     probes_evict(s, ret, ret + new_len);
@@ -366,10 +293,10 @@ static int do_mremap(struct replay *r, struct space *s, const uint64_t a[6], uin
     if (!was) return 0;
     struct space_map m = *was;
     m.v.offset += a[0] - m.v.start;
-    if (old_len && !(flags & MREMAP_DONTUNMAP)) note_unmap(s, a[0], a[0] + old_len);
+    if (old_len && !(flags & MREMAP_DONTUNMAP)) space_maps_remove(s, a[0], a[0] + old_len);
     m.v.start = ret;
     m.v.end = ret + new_len;
-    note_map(s, m);
+    space_maps_add(s, m);
     return 0;
 }
 
@@ -387,7 +314,7 @@ static int do_protect(struct replay *r, struct space *s, uint64_t from, uint64_t
                              "event %llu: mprotect worked in the recording and fails in replay",
                              (unsigned long long)r->event.number);
     }
-    if (!x) note_protect(r, s, from, from + length, prot);
+    if (!x) space_maps_protect(r, s, from, from + length, prot);
     return 0;
 }
 
@@ -401,7 +328,7 @@ static void do_madvise(struct replay *r, struct space *s, uint64_t from, uint64_
     probes_evict(s, from, from + up(length));
     // MADV_FREE was carried out as MADV_DONTNEED, and nothing is locked here.
     bool empties = advice == MADV_DONTNEED || advice == MADV_FREE || advice == 24;
-    if (empties) note_code(r, s, from, from + up(length));
+    if (empties) space_maps_new_code(r, s, from, from + up(length));
     kernel_task_call(s->pid, SYS_madvise, from, length, empties ? MADV_DONTNEED : advice, 0, 0, 0);
 }
 
@@ -424,7 +351,7 @@ int space_stack_floor(struct replay *r, struct space *s, uint64_t floor, struct 
     uint64_t start = s->maps[stack].v.start;
     if (floor > start && floor < s->maps[stack].v.end) {
         kernel_task_call(s->pid, SYS_munmap, start, floor - start, 0, 0, 0, 0);
-        note_unmap(s, start, floor);
+        space_maps_remove(s, start, floor);
         return 0;
     }
     uint64_t before = stack ? s->maps[stack - 1].v.end : 0;
@@ -434,7 +361,7 @@ int space_stack_floor(struct replay *r, struct space *s, uint64_t floor, struct 
     m.v.start = floor;
     m.v.end = start;
     if (mmap_anonymous(r, s, floor, start - floor, m.v.prot, MAP_PRIVATE | MAP_ANONYMOUS, err) < 0) return -1;
-    note_map(s, m);
+    space_maps_add(s, m);
     return 0;
 }
 
@@ -450,7 +377,7 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
             struct view_map m = s->maps[i].v;
             if (m.start != a[0] || !s->maps[i].identity) continue;
             kernel_task_call(s->pid, SYS_munmap, m.start, m.end - m.start, 0, 0, 0, 0);
-            note_unmap(s, m.start, m.end);
+            space_maps_remove(s, m.start, m.end);
             break;
         }
         return 0;
@@ -469,7 +396,7 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
         if (bad_range(a[0], up(a[1]))) return 0;
         probes_evict(s, a[0], a[0] + up(a[1]));
         kernel_task_call(s->pid, SYS_munmap, a[0], a[1], 0, 0, 0, 0);
-        note_unmap(s, a[0], a[0] + up(a[1]));
+        space_maps_remove(s, a[0], a[0] + up(a[1]));
         return 0;
     case SYS_mprotect:
     case SYS_pkey_mprotect:

@@ -65,8 +65,6 @@ void space_unref(struct replay *r, struct space *s);
 struct space *space_by_id(const struct replay *r, uint32_t id); // NULL: none
 int space_map(struct replay *r, struct space *s, const struct piece *map, const struct piece *share,
               bool exec_image, struct rf_error *err);
-// The map that `address` is in; NULL: none.
-const struct space_map *space_map_at(const struct space *s, uint64_t address);
 // Executes the like of a POLICY_MEMORY call that succeeded in the recording with `ret`.
 // The stack can grow down to `floor` from now on.
 int space_stack_floor(struct replay *r, struct space *s, uint64_t floor, struct rf_error *err);
@@ -74,6 +72,8 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
                   struct rf_error *err);
 // Writes a PIECE_FILE into the shared objects that it is of.
 int space_write_file(struct replay *r, const struct piece *p, struct rf_error *err);
+// Bytes of the shared object; false: there is none, or it is shorter.
+bool space_shared_read(const struct replay *r, uint64_t identity, uint64_t offset, void *buffer, size_t len);
 // Maps the shared objects anew, after a checkpoint was restored with copies of them.
 int space_remap_shared(struct replay *r, struct space *s, struct rf_error *err);
 

@@ -21,7 +21,7 @@ enum { IN_VAIN_MAX = 256 };
 static uint64_t read_value(struct replay *r, struct space *s) {
     uint64_t value = 0;
     if (r->watch.shared)
-        replay_shared_read(r, r->watch.identity, r->watch.address, &value, (size_t)r->watch.len);
+        space_shared_read(r, r->watch.identity, r->watch.address, &value, (size_t)r->watch.len);
     else
         tracee_read(s->pid, s->mem_fd, r->watch.address, &value, (size_t)r->watch.len);
     return value;
@@ -201,7 +201,7 @@ int replay_watch_shared(struct replay *r, uint64_t identity, uint64_t offset, in
                               .len = len,
                               .hit = hit,
                               .context = context};
-    replay_shared_read(r, identity, offset, &r->watch.value, (size_t)len); // 0 before it is mapped
+    space_shared_read(r, identity, offset, &r->watch.value, (size_t)len); // 0 before it is mapped
     arm_all(r);
     return 0;
 }

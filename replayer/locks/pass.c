@@ -5,6 +5,7 @@
 #include "core/path.h"
 #include "core/probe.h"
 #include "replayer/engine/break_hits.h"
+#include "replayer/engine/probes.h"
 #include "replayer/locks/notes.h"
 
 #include <linux/futex.h>

@@ -63,7 +63,7 @@ static void compare_stacks(struct timeline *t, const struct history *events, con
     struct rf_error err = {0};
     if (!span->holder.ordinal) return;
     if (holder_stack(t, events, ref, who, &one, NULL, &err) < 0 ||
-        lock_history_stack(t, l, span->holder.event, span->holder.ordinal, NULL, &other, &err) < 0)
+        lock_history_stack(t, l, span->holder.asked, span->holder.ordinal, NULL, &other, &err) < 0)
         fail_msg("%s", err.text);
     // The callers: what is inlined at the place itself may end between the two.
     size_t i = 0, k = 0;

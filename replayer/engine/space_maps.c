@@ -1,0 +1,88 @@
+#include "replayer/engine/space_maps.h"
+
+#include "core/error.h"
+#include "replayer/engine/engine.h"
+#include "replayer/engine/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const struct space_map *space_map_at(const struct space *s, uint64_t address) {
+    size_t low = 0, high = s->map_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (s->maps[middle].v.end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < s->map_count && s->maps[low].v.start <= address ? &s->maps[low] : NULL;
+}
+
+static void insert_map(struct space *s, size_t at, struct space_map m) {
+    if (s->map_count == s->map_room) {
+        s->map_room = s->map_room ? s->map_room * 2 : 64;
+        s->maps = realloc(s->maps, s->map_room * sizeof *s->maps);
+        rf_assert(s->maps);
+    }
+    memmove(s->maps + at + 1, s->maps + at, (s->map_count - at) * sizeof *s->maps);
+    s->maps[at] = m;
+    s->map_count++;
+}
+
+static struct space_map cut(struct space_map m, uint64_t start, uint64_t end) {
+    m.v.offset += start - m.v.start;
+    m.v.start = start;
+    m.v.end = end;
+    return m;
+}
+
+// Makes [start, end) begin and end at map boundaries; returns the index of the first map at or after start.
+static size_t split(struct space *s, uint64_t start, uint64_t end) {
+    for (size_t i = 0; i < s->map_count; i++)
+        for (int k = 0; k < 2; k++) {
+            uint64_t at = k ? end : start;
+            struct space_map m = s->maps[i];
+            if (at <= m.v.start || at >= m.v.end) continue;
+            s->maps[i] = cut(m, m.v.start, at);
+            insert_map(s, i + 1, cut(m, at, m.v.end));
+        }
+    size_t i = 0;
+    while (i < s->map_count && s->maps[i].v.start < start)
+        i++;
+    return i;
+}
+
+void space_maps_remove(struct space *s, uint64_t start, uint64_t end) {
+    planted_unmapped(s, start, end);
+    if (!s->map_count) return;
+    size_t i = split(s, start, end), n = 0;
+    while (i + n < s->map_count && s->maps[i + n].v.end <= end)
+        n++;
+    memmove(s->maps + i, s->maps + i + n, (s->map_count - i - n) * sizeof *s->maps);
+    s->map_count -= n;
+}
+
+void space_maps_add(struct space *s, struct space_map m) {
+    space_maps_remove(s, m.v.start, m.v.end);
+    size_t i = 0;
+    while (i < s->map_count && s->maps[i].v.start < m.v.start)
+        i++;
+    m.announced = false;
+    s->maps_changed = true;
+    insert_map(s, i, m);
+}
+
+// Breakpoints stand only in code that cannot be written: what it is now is announced anew.
+void space_maps_new_code(struct replay *r, struct space *s, uint64_t start, uint64_t end) {
+    planted_take_out(r, s, start, end);
+    for (size_t i = split(s, start, end); i < s->map_count && s->maps[i].v.end <= end; i++)
+        s->maps[i].announced = false;
+    s->maps_changed = true;
+}
+
+void space_maps_protect(struct replay *r, struct space *s, uint64_t start, uint64_t end, int prot) {
+    space_maps_new_code(r, s, start, end);
+    for (size_t i = split(s, start, end); i < s->map_count && s->maps[i].v.end <= end; i++)
+        s->maps[i].v.prot = prot;
+}
