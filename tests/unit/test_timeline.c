@@ -140,11 +140,103 @@ static void test_interrupted(void **state) {
     timeline_close(t);
 }
 
+// ---- two recordings at once
+
+static const char other_program[] =
+    "#include <stdio.h>\n#include <string.h>\n#include <sys/wait.h>\n#include <unistd.h>\n"
+    "static char text[9000]; static int f(int n) { memset(text, n, sizeof text); return text[n]; }\n"
+    "int main(void) { int sum = 0; for (int i = 0; i < 200; i++) { sum += f(i) + getppid();\n"
+    "  if (i % 50 == 7) { pid_t c = fork(); if (!c) _exit(f(i)); waitpid(c, 0, 0); } }\n"
+    " printf(\"%d\\n\", sum); return 0; }\n";
+
+enum { STATES = 20 };
+
+struct side {
+    struct timeline *timeline;
+    struct view view; // of the present event, taken before the other side's
+    uint64_t at[STATES], sum[STATES];
+};
+
+static void open_side(struct side *s, const char *path) {
+    struct rf_error err = {0};
+    if (timeline_open(path, &s->timeline, &err) < 0) fail_msg("%s: %s", path, err.text);
+    for (int i = 0; i < STATES; i++)
+        s->at[i] = timeline_last(s->timeline) * (uint64_t)(i + 1) / (STATES + 1);
+}
+
+static void go(struct side *s, int i) {
+    struct rf_error err = {0};
+    if (timeline_seek(s->timeline, s->at[i], &err) < 0) fail_msg("to event %lu: %s", s->at[i], err.text);
+}
+
+static bool take_view(struct side *s) {
+    struct replay *r = timeline_replay(s->timeline);
+    struct rf_error err;
+    return replay_view(r, replay_event(r)->tid, &s->view, &err) == 0;
+}
+
+// The program's own code, in memory and in the file that the view's owner has of it. Returns how many pages.
+static int compare_code(const struct side *s) {
+    int pages = 0;
+    for (size_t i = 0; i < s->view.map_count; i++) {
+        const struct view_map *m = &s->view.maps[i];
+        size_t size = 0;
+        uint8_t now[4096];
+        const char *name = m->name + strlen(m->name);
+        if (name - m->name < 2 || strcmp(name - 2, "/p") || !m->blob || !(m->prot & 4)) continue;
+        const uint8_t *file = s->view.blob(s->view.context, m->blob, &size);
+        assert_non_null(file);
+        if (size < m->offset + sizeof now) continue; // the last page is not full
+        assert_true(s->view.read(s->view.context, m->start, now, sizeof now));
+        assert_memory_equal(now, file + m->offset, sizeof now);
+        pages++;
+    }
+    return pages;
+}
+
+static void test_two_at_once(void **state) {
+    (void)state;
+    const char *other = scratch_path("other.refork");
+    compile_program("-O1 -Wl,-z,noseparate-code", other_program);
+    record_program(NULL, other, 0);
+    struct side alone[2] = {0}, both[2] = {0};
+    for (int k = 0; k < 2; k++) {
+        open_side(&alone[k], k ? other : trace);
+        for (int i = 0; i < STATES; i++) {
+            go(&alone[k], i);
+            alone[k].sum[i] = state_of(alone[k].timeline);
+        }
+        timeline_close(alone[k].timeline);
+        alone[k].timeline = NULL;
+    }
+    int pages = 0;
+    open_side(&both[0], trace);
+    open_side(&both[1], other);
+    for (int i = 0; i < STATES; i++) {
+        for (int k = 0; k < 2; k++)
+            go(&both[k], i);
+        if (take_view(&both[0]) && take_view(&both[1]))
+            pages += compare_code(&both[0]) + compare_code(&both[1]);
+        for (int k = 0; k < 2; k++)
+            if (state_of(both[k].timeline) != alone[k].sum[i])
+                fail_msg("recording %d: another state at event %lu beside the other one", k, both[k].at[i]);
+    }
+    assert_true(pages > STATES);
+    // Back again, and one of them is closed.
+    go(&both[1], 0);
+    assert_int_equal(state_of(both[1].timeline), alone[1].sum[0]);
+    timeline_close(both[1].timeline);
+    go(&both[0], 1);
+    assert_int_equal(state_of(both[0].timeline), alone[0].sum[1]);
+    timeline_close(both[0].timeline);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_back_and_forth),
         cmocka_unit_test(test_events_without_execution),
         cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_two_at_once),
     };
     return cmocka_run_group_tests(tests, setup, scratch_tear_down);
 }
