@@ -37,7 +37,8 @@ ORDER = {
     "search": ["recorder/record", "replayer/report"],
     "tui": ["replayer/report"],
     "tui/export": ["tui"],
-    "cli": ["search", "tui", "tui/export"],
+    "replayer/gdb": ["replayer/report"],
+    "cli": ["search", "replayer/gdb", "tui", "tui/export"],
 }
 MOST_LINES, MOST_SOURCES = 800, 30
 # These count lines as well: what is not built into refork.
