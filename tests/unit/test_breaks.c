@@ -5,6 +5,7 @@
 #include "replayer/engine/break_hits.h"
 #include "replayer/engine/checkpoint.h"
 #include "replayer/engine/engine.h"
+#include "replayer/engine/probes.h"
 #include "replayer/timeline.h"
 #include "tests/unit/record_program.h"
 
