@@ -76,9 +76,6 @@ struct break_probe {
 // possible, or while a watchpoint is set, it is a breakpoint as above, and `hit` is told.
 bool replay_probe_add(struct replay *r, uint32_t space, uint64_t address, size_t length, uint64_t tag,
                       const struct break_probe *probe);
-// In the next step `paused` is called before the instruction that would be noted as number `index`, from 0, of that step, if so
-// many are. The same client sees the same notes each time that it comes through a slice.
-void replay_note_pause(struct replay *r, uint64_t index);
 void replay_break_remove(struct replay *r, uint32_t space, uint64_t address);
 // Takes it out until the end of the step: for a loop that hits it without end and to no effect.
 void replay_break_mute(struct replay *r, uint32_t space, uint64_t address);

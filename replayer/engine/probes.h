@@ -26,4 +26,8 @@ struct probe_entry;
 bool replay_probe_of(const struct replay *r, const struct probe_entry *entry, size_t left, uint64_t *address,
                      uint64_t *tag, size_t *size);
 
+// In the next step `paused` is called before the instruction that would be noted as number `index`, from 0, of that step, if so
+// many are. The same client sees the same notes each time that it comes through a slice.
+void replay_note_pause(struct replay *r, uint64_t index);
+
 #endif

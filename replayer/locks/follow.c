@@ -1,6 +1,7 @@
 #include "replayer/locks/follow.h"
 
 #include "core/probe.h"
+#include "replayer/engine/probes.h"
 #include "replayer/engine/break_hits.h"
 #include "replayer/locks/notes.h"
 

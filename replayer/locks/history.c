@@ -3,6 +3,7 @@
 #include "replayer/names/cache.h"
 #include "replayer/locks/pass.h"
 
+#include "replayer/engine/probes.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
