@@ -13,8 +13,8 @@ enum {
     FIRST_WINDOW = 16, // events; a window costs 20 us per write, so the first ones are small
     WINDOW_FACTOR = 16,
     OWNER_TID = 0x3fffffff,
-    HITS_MAX = 2000,  // of a window; 30 ms
-    TAIL_FIRST = 32,  // accesses at the end of a window of which there are more
+    HITS_MAX = 2000, // of a window; 30 ms
+    TAIL_FIRST = 32, // accesses at the end of a window of which there are more
     TAIL_MAX = 8192,
 };
 
