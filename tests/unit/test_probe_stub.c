@@ -48,7 +48,8 @@ asm(".text\nrun_code: push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\
     "faulted: cld\n pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n ret\n");
 
 enum { STATUS_FLAGS = 0x8d5, DATA_SIZE = 8192, CASES = 300, RING = 4096, CODE_STEP = 256 };
-#define AREA 0x240000000ull // what follows has 2 GiB free on both sides
+#define AREA                                                                                                 \
+    0x300000000000ull // what follows has 2 GiB free on both sides, and AddressSanitizer has nothing there
 static uint8_t *const area_code = (uint8_t *)AREA;
 static uint8_t *const area_data = (uint8_t *)AREA + 0x10000;
 static uint8_t *const area_ring = (uint8_t *)AREA + 0x20000; // a page, then one that cannot be written
