@@ -25,12 +25,19 @@ skip() {
     exit 77
 }
 
-# Polls until the command succeeds; gives up after a minute and more of trying (a hang must not stop the suite).
+# Polls until the command succeeds; gives up when a minute and a half of an idle machine is over (tests/patience.sh): a hang must
+# not stop the suite, and a machine that has other work must not fail it.
+. "$root/tests/patience.sh"
 until_true() {
-    local i
-    for ((i = 0; i < 6000; i++)); do
+    local left=90000 worth
+    while [ $left -gt 0 ]; do
         "$@" && return 0
         read -r -t 0.01 <> <(:) || :
+        patience_worth 15 # the command's own time, too
+        left=$((left - worth))
     done
     return 1
 }
+
+# patiently SECONDS COMMAND...: ends what hangs, with status 124, when so much patience is used up.
+patiently() { "$root/tests/within.sh" "$@"; }

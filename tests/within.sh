@@ -1,5 +1,8 @@
 #!/bin/bash
-# within.sh SECONDS COMMAND...: as timeout(1), but before it ends what hangs it says where each of its tasks is.
+# within.sh SECONDS COMMAND...: as timeout(1), but before it ends what hangs it says where each of its tasks is. The seconds are those of
+# an idle machine (tests/patience.sh).
+# shellcheck source=tests/patience.sh
+. "$(dirname "$0")/patience.sh"
 limit=$1
 shift
 set -m
@@ -15,7 +18,7 @@ descendants() {
 
 where() {
     local process task state
-    printf 'still running after %s s (%s):\n' "$limit" "$(uptime)"
+    printf 'still running after %s s (%s):\n' "$SECONDS" "$(uptime)"
     for process in $(descendants "$pid"); do
         printf 'process %s: %s\n' "$process" "$(tr '\0' ' ' <"/proc/$process/cmdline")"
         for task in "/proc/$process/task"/*; do
@@ -26,8 +29,15 @@ where() {
     done
 } 2>/dev/null
 
+hung=$(mktemp)
 (
-    sleep "$limit"
+    left=$((limit * 1000))
+    while [ $left -gt 0 ]; do
+        sleep 1
+        patience_worth 1000
+        left=$((left - worth))
+    done
+    echo hung >"$hung"
     where
     if command -v gdb >/dev/null; then
         for process in $(descendants "$pid"); do gdb -batch -p "$process" -ex 'thread apply all bt 16' </dev/null 2>/dev/null | grep -E '^(#|Thread)'; done
@@ -37,10 +47,14 @@ where() {
     kill -KILL -- "-$pid"
 ) &
 watcher=$!
-trap 'kill -TERM -- "-$pid" "-$watcher" 2>/dev/null; exit 143' INT TERM
+trap 'kill -TERM -- "-$pid" "-$watcher" 2>/dev/null; rm -f "$hung"; exit 143' INT TERM
 wait "$pid"
 status=$?
-kill -TERM -- "-$watcher" 2>/dev/null
+{
+    kill -TERM -- "-$watcher"
+    wait "$watcher"
+} 2>/dev/null
 # Whatever it ends with when it is told to end: it has hung.
-[ $SECONDS -lt "$limit" ] || status=124
+[ ! -s "$hung" ] || status=124
+rm -f "$hung"
 exit $status

@@ -116,7 +116,7 @@ hunted 120 --strategy directed -- "$programs/rare_locks" reader protected
 replays orphaned-lock rwlock
 
 # ---- nothing to hunt; what hangs by itself
-hunted 0 --runs 2 -- true
+hunted 123 --runs 2 -- true
 json '.runs == 1 and .covered.forks == 0 and (.stopped | contains("one task"))'
 hunted 120 -- "$build/samples/mutex_deadlock"
 json '.runs == 1 and .found[0].how == "the program as it is"'
@@ -159,13 +159,13 @@ echo run >>runs
 END
 chmod +x counts.sh
 rm -f runs
-hunted 0 --strategy random --runs 3 --before 'touch made' --after 'rm made' -- ./counts.sh
+hunted 123 --strategy random --runs 3 --before 'touch made' --after 'rm made' -- ./counts.sh
 [ "$(wc -l <runs)" = 3 ] || fail "not 3 runs: $(cat runs)"
 grep -q 'a line' json stderr && fail "the program's output is shown"
 [ ! -e made ] || fail "--after was not run"
 clean "$refork" hunt --before 'exit 3' -- true >stdout 2>stderr && fail "a failing --before is ignored"
 grep -q "the command of '--before' failed" stderr || fail "--before: $(cat stderr)"
-hunted 0 --runs 1 --timeout 1 -- sleep 1000
+hunted 123 --runs 1 --timeout 1 -- sleep 1000
 
 # ---- the summary, JUnit
 rm -f found*

@@ -68,7 +68,7 @@ refuted
 json '.unhealthy == []'
 [ "$(sort -u answers)" = 'hello back' ] && [ ! -e client.pid ] || fail "the client: $(cat answers) $(ls)"
 # Without a client the server waits for ever, which is no deadlock: the time is over.
-hunted 0 --strategy directed --runs 1 --timeout 1 -- "$serve" "$port"
+hunted 123 --strategy directed --runs 1 --timeout 1 -- "$serve" "$port"
 
 # ---- ends
 hunted 0 --strategy random --runs 3 --healthy 0,10-12,SIGTERM --junit junit.xml --input other -- "$serve" input protected
@@ -87,15 +87,16 @@ hunted 0 --strategy random --runs 2 --healthy 0,3 --input other -- "$serve" inpu
 json '.unhealthy == []'
 hunted 0 --strategy random --runs 2 --input other -- "$serve" input protected
 json '.unhealthy == null'
-hunted 0 --strategy random --runs 2 --healthy 0 -- sh -c 'kill -TERM $$'
+hunted 123 --strategy random --runs 2 --healthy 0 -- sh -c 'kill -TERM $$'
 json 'all(.unhealthy[]; .ended == "signal 15 (SIGTERM)") and (.unhealthy | length) == 2'
-hunted 0 --strategy random --runs 2 --healthy 0,SIGTERM -- sh -c 'kill -TERM $$'
+hunted 123 --strategy random --runs 2 --healthy 0,SIGTERM -- sh -c 'kill -TERM $$'
 json '.unhealthy == []'
 # A deadlock is one, whatever its end; and no run that refork ended is unhealthy.
 hunted 120 --strategy directed --healthy 77 --keep-going --input hello -- "$serve" input
 json '.runs > 1 and all(.unhealthy[]; .ended == "exit status 0")'
 found
-clean "$refork" hunt --strategy random --runs 2 --healthy 1-9 -- true >stdout 2>stderr </dev/null || fail "status $?: $(cat stderr)"
+clean "$refork" hunt --strategy random --runs 2 --healthy 1-9 -- true >stdout 2>stderr </dev/null
+[ $? = 123 ] || fail "not 123: $(cat stderr)"
 grep -q '^2 runs ended otherwise than --healthy says' stdout && grep -q '^  run 1 (the program as it is): exit status 0$' stdout || fail "the summary: $(cat stdout)"
 for bad in '' 256 3-1 '1,' SIGNOTHING x 1-; do
     clean "$refork" hunt --healthy "$bad" -- true >stdout 2>stderr </dev/null

@@ -10,10 +10,10 @@ program=$build/tests/programs/patient
 
 patient() {
     local got
-    timeout 240 "${as_clean[@]}" "$refork" record -o "$1.refork" -- "$program" "$1" >"$1.out" 2>"$1.err" </dev/null
+    patiently 240 "${as_clean[@]}" "$refork" record -o "$1.refork" -- "$program" "$1" >"$1.out" 2>"$1.err" </dev/null
     got=$?
     [ $got = 0 ] || fail "record of $1: status $got: $(head -n 20 "$1.err")"
-    timeout 240 "${as_clean[@]}" "$refork" replay --batch "$1.refork" >"$1.out2" 2>"$1.err2"
+    patiently 240 "${as_clean[@]}" "$refork" replay --batch "$1.refork" >"$1.out2" 2>"$1.err2"
     got=$?
     [ $got = 0 ] || fail "replay of $1: status $got: $(tail -n 3 "$1.err2")"
     cmp "$1.out" "$1.out2" || fail "$1: the replay's stdout differs"

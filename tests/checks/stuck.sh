@@ -12,10 +12,10 @@ program=$build/tests/programs/stuck
 # stuck KIND LIKELIHOOD CASE: the main task's event is of that kind
 stuck() {
     local got
-    timeout 120 "${as_clean[@]}" "$refork" record --no-explain -o "$3.refork" -- "$program" "$3" >"$3.out" 2>"$3.err" </dev/null
+    patiently 120 "${as_clean[@]}" "$refork" record --no-explain -o "$3.refork" -- "$program" "$3" >"$3.out" 2>"$3.err" </dev/null
     got=$?
     [ $got = 120 ] || fail "record of $3: status $got, not 120: $(tail -n 3 "$3.err")"
-    timeout 120 "${as_clean[@]}" "$refork" replay --batch "$3.refork" >"$3.out2" 2>"$3.err2"
+    patiently 120 "${as_clean[@]}" "$refork" replay --batch "$3.refork" >"$3.out2" 2>"$3.err2"
     got=$?
     [ $got = 120 ] || fail "replay of $3: status $got, not 120: $(tail -n 3 "$3.err2")"
     cmp "$3.out" "$3.out2" || fail "$3: the replay's stdout differs"
