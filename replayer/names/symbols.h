@@ -20,6 +20,7 @@ struct frame {
 };
 
 struct symbols;
+struct symbol_module;
 struct symbols *symbols_new(void);
 void symbols_free(struct symbols *s); // frees all caches
 
@@ -74,5 +75,9 @@ struct tls_segment {
 typedef void (*symbols_tls_visit)(void *context, const char *name, uint64_t offset, uint64_t size);
 bool symbols_tls_variables(struct symbols *s, const struct view *v, uint64_t bias,
                            struct tls_segment *segment, symbols_tls_visit visit, void *context);
+
+// For this folder: the module that is mapped at the run-time address, and its bias (run-time address - link-time address); NULL: none.
+struct symbol_module *symbols_module_at(struct symbols *s, const struct view *v, uint64_t address,
+                                        uint64_t *bias);
 
 #endif

@@ -48,10 +48,6 @@ struct symbol_module {
 struct symbol_module *symbol_module_new(const struct module *m, struct strings *strings);
 void symbol_module_free(struct symbol_module *s);
 
-// The module that is mapped at the run-time address, and its bias (run-time address - link-time address); NULL: none.
-struct symbol_module *symbols_module_at(struct symbols *s, const struct view *v, uint64_t address,
-                                        uint64_t *bias);
-
 // The symbol that covers `vaddr` (code or data), NULL: none.
 const struct symbol *symbol_module_find(const struct symbol_module *s, uint64_t vaddr, bool code);
 
