@@ -109,6 +109,8 @@ static void born(struct recorder *r, struct task *t) {
     struct task *c = task_new(r, (int)tid, p, mm);
     c->fds = q.flags & CLONE_FILES ? fdtable_ref(t->fds) : fdtable_clone(t->fds);
     memcpy(c->name, t->name, sizeof c->name);
+    c->own_cpus = t->own_cpus;
+    memcpy(c->cpus, t->cpus, sizeof c->cpus);
     c->mask = t->mask;
     c->tsc_forbidden = t->tsc_forbidden;
     if (!(q.flags & CLONE_VM)) clone3_as_it_was(t, c);

@@ -1,3 +1,4 @@
+#include "recorder/cpus.h"
 #include "recorder/record.h"
 #include "core/clock.h"
 #include "core/cpu.h"
@@ -51,6 +52,7 @@ int record_run(const struct record_options *options, struct record_result *resul
     struct recorder r = {.options = options, .result = result, .rng = options->seed};
     memset(result, 0, sizeof *result);
     r.start_us = clock_us(CLOCK_MONOTONIC);
+    cpus_remember(&r);
     r.cpu = cpu_pin();
     if (r.cpu < 0) return rf_fail_errno(err, RF_CANNOT, "cannot pin to one CPU");
     r.tsc_traps = cpu_tsc_traps();

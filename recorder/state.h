@@ -14,12 +14,15 @@ struct strategist;
 struct task;
 struct waits;
 
+enum { CPU_WORDS = 16 }; // of 64 CPUs
+
 struct recorder {
     const struct record_options *options;
     struct record_result *result;
     struct trace_writer *trace;
     int cpu;
-    bool cpuid_faults; // ARCH_SET_CPUID works here
+    uint64_t cpus[CPU_WORDS]; // that the program may use, as it is told
+    bool cpuid_faults;        // ARCH_SET_CPUID works here
     bool tsc_traps;
     struct task *tasks; // all, dead ones are unlinked
     struct process *processes;

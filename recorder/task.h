@@ -101,6 +101,8 @@ struct task {
         uint64_t address, count;
     } * arrivals;
     int arrival_count, arrival_room;
+    bool own_cpus; // it has chosen them: cpus.c
+    uint64_t cpus[16];
     char name[16];
     struct task *next; // in creation order
 };

@@ -24,6 +24,7 @@ proof awk --same --in "$data/words" -- awk '{n[length($0)]++} END {for (i in n) 
 
 proof threads-forks --locks --light -- "$programs/threads_forks"
 proof threads-forks-static --locks -- "$programs/threads_forks.static"
+proof cpus --same -- "$programs/cpus"
 proof busy-calls --light -- "$programs/busy_calls"
 proof busy-arith --locks --light -- "$programs/busy_arith"
 proof busy-flag --light -- "$programs/busy_flag"
