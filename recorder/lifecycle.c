@@ -143,20 +143,9 @@ void task_hold_at_entry(struct recorder *r, struct task *t) {
     t->at_landmark = t->held_at_entry = true;
 }
 
-// A child that its tracer would not see could make no call: the filter has nobody to ask. (LeakSanitizer's tracer thread.)
-static void make_traced(struct task *t) {
-    struct user_regs_struct regs;
-    bool hidden = t->call.nr == SYS_clone && t->call.args[0] & CLONE_UNTRACED;
-    if (!hidden || !tracee_get_regs(t->tid, &regs)) return;
-    regs.rdi &= ~(unsigned long long)CLONE_UNTRACED;
-    tracee_set_regs(t->tid, &regs);
-    t->call.redirects[t->call.redirect_count++] = (struct redirect){.arg = 0, .real = t->call.args[0]};
-}
-
 void task_clone(struct recorder *r, struct task *t) {
     t->held_at_entry = false;
     if (r->deferred == t) log_deferred_entry(r);
-    make_traced(t);
     int status;
     if (!run_undisturbed(r, t, PTRACE_SYSCALL, 0, &status)) return;
     int event = status >> 16;

@@ -261,6 +261,8 @@ static bool answered(struct recorder *r, struct task *t, struct user_regs_struct
     struct own_answer own;
     if (t->call.nr == SYS_sched_yield)
         t->yielded = true;
+    else if (t->call.nr == SYS_sched_setaffinity)
+        result = cpus_choose(r, t);
     else if (file_copy_to_echo(t))
         result = -EINVAL;
     else if (own_answer(r, t, &own)) {
@@ -304,32 +306,6 @@ void syscall_entry(struct recorder *r, struct task *t) {
     if (t->call.legacy && legacy_call(r, t, &regs)) return;
     hooks_call_begins(r, t);
     if (answered(r, t, &regs)) return;
-    if (t->call.nr == SYS_sched_yield) {
-        t->yielded = true;
-        answer(r, t, &regs, 0);
-        hooks_call_waits(r, t);
-        return;
-    }
-    int64_t result;
-    bool say = false;
-    if (file_copy_to_echo(t)) {
-        answer(r, t, &regs, -EINVAL);
-        return;
-    }
-    struct own_answer own;
-    if (own_answer(r, t, &own)) {
-        answer_with(r, t, &regs, &own);
-        return;
-    }
-    if (t->call.nr == SYS_sched_setaffinity) {
-        answer(r, t, &regs, cpus_choose(r, t));
-        return;
-    }
-    if (syscall_answer(t->call.nr, t->call.args, &result, &say)) {
-        answer(r, t, &regs, result);
-        if (say) refused(r, t, result);
-        return;
-    }
     // restart_syscall goes on with the call that was interrupted: same argument registers, same out-buffers.
     t->call.meaning = t->call.nr == SYS_restart_syscall ? t->call.interrupted : t->call.nr;
     t->call.inside = true;
