@@ -6,6 +6,7 @@
 #include "recorder/breakpoints.h"
 #include "core/error.h"
 #include "core/annex.h"
+#include "core/proc_maps.h"
 #include "recorder/own_code.h"
 #include "recorder/space.h"
 #include "recorder/task.h"
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct breakpoint *breakpoint_at(struct mm *mm, uint64_t pc) {
     for (int i = 0; i < mm->breaks.count; i++)
@@ -28,21 +30,13 @@ bool breakpoints_within(const struct mm *mm, uint64_t start, uint64_t end) {
 
 // What speaks against an int3 in the mapping of `address`; NULL: nothing.
 static const char *unsuitable(struct task *t, uint64_t address) {
-    char path[64], line[4400], prot[8] = "";
-    snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
-    FILE *f = fopen(path, "re");
-    bool found = false;
-    while (f && !found && fgets(line, sizeof line, f)) {
-        uint64_t start, end;
-        if (sscanf(line, "%lx-%lx %7s", &start, &end, prot) == 3) found = address >= start && address < end;
-    }
-    if (f) fclose(f);
-    if (!found) return "nothing is mapped there";
-    if (prot[2] != 'x') return "no code is mapped there";
+    struct proc_map map;
+    if (!proc_maps_find(t->tid, address, &map)) return "nothing is mapped there";
+    if (!(map.prot & PROT_EXEC)) return "no code is mapped there";
     // A page that an int3 was in is a private copy for good. In code that is not written to nobody can tell
     // (memory_digest leaves it out).
-    if (prot[1] == 'w') return "the program can write to its code there";
-    if (prot[3] != 'p') return "its code is shared with other processes there";
+    if (map.prot & PROT_WRITE) return "the program can write to its code there";
+    if (map.shared) return "its code is shared with other processes there";
     return NULL;
 }
 

@@ -3,6 +3,7 @@
 #include "recorder/waits/stuck.h"
 #include "core/array.h"
 #include "core/elf_module.h"
+#include "core/proc_maps.h"
 #include "recorder/log.h"
 #include "recorder/hooks.h"
 #include "recorder/waits/file_waits.h"
@@ -207,22 +208,18 @@ static bool made_by_go(struct recorder *r, const struct task *t) {
 
 // In the program's own code, not in a C library.
 static bool in_own_program(struct task *t) {
-    char path[64], exe[4096], line[4400];
+    char path[64], exe[4096];
+    struct proc_maps maps;
+    struct proc_map map;
     snprintf(path, sizeof path, "/proc/%d/exe", t->tid);
     ssize_t n = readlink(path, exe, sizeof exe - 1);
     if (n <= 0) return false;
     exe[n] = 0;
-    snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
-    FILE *f = fopen(path, "re");
     bool own = false;
-    while (f && !own && fgets(line, sizeof line, f)) {
-        uint64_t start, end;
-        int name = 0;
-        if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %n", &start, &end, &name) < 2 || !name) continue;
-        line[strcspn(line, "\n")] = 0;
-        own = t->call.regs.rip >= start && t->call.regs.rip < end && !strcmp(line + name, exe);
-    }
-    if (f) fclose(f);
+    proc_maps_open(&maps, t->tid);
+    while (!own && proc_maps_next(&maps, &map))
+        own = t->call.regs.rip >= map.start && t->call.regs.rip < map.end && !strcmp(map.name, exe);
+    proc_maps_close(&maps);
     return own;
 }
 
