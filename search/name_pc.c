@@ -4,6 +4,7 @@
 #include "search/name_pc.h"
 
 #include "core/array.h"
+#include "core/proc_maps.h"
 #include "replayer/names/symbols.h"
 
 #include <fcntl.h>
@@ -63,40 +64,24 @@ static uint64_t add_file(struct live *l, const char *name) {
     return l->file_count;
 }
 
-static bool add_map(struct live *l, const char *line) {
-    struct view_map *grown = realloc(l->maps, (l->map_count + 1) * sizeof *grown);
-    if (!grown) return false;
-    l->maps = grown;
-    unsigned long start, end, offset;
-    char protection[5];
-    int name = 0;
-    if (sscanf(line, "%lx-%lx %4s %lx %*s %*s %n", &start, &end, protection, &offset, &name) < 4 || !name)
-        return false;
-    uint64_t file = line[name] == '/' ? add_file(l, line + name) : 0;
-    l->maps[l->map_count++] = (struct view_map){
-        .start = start,
-        .end = end,
-        .offset = offset,
+static void add_map(struct live *l, const struct proc_map *map) {
+    uint64_t file = map->name[0] == '/' ? add_file(l, map->name) : 0;
+    *array_add(l->maps, l->map_count) = (struct view_map){
+        .start = map->start,
+        .end = map->end,
+        .offset = map->offset,
         .blob = file && l->files[file - 1].data ? file : 0,
-        .prot = (protection[0] == 'r' ? PROT_READ : 0) | (protection[1] == 'w' ? PROT_WRITE : 0) |
-                (protection[2] == 'x' ? PROT_EXEC : 0),
+        .prot = map->prot,
     };
-    return true;
 }
 
 static void read_maps(struct live *l) {
-    char path[64], *line = NULL;
-    size_t size = 0;
-    ssize_t len;
-    snprintf(path, sizeof path, "/proc/%d/maps", l->pid);
-    FILE *f = fopen(path, "re");
-    if (!f) return;
-    while ((len = getline(&line, &size, f)) > 0) {
-        if (line[len - 1] == '\n') line[len - 1] = 0;
-        if (!add_map(l, line)) break;
-    }
-    free(line);
-    fclose(f);
+    struct proc_maps maps;
+    struct proc_map map;
+    proc_maps_open(&maps, l->pid);
+    while (proc_maps_next(&maps, &map))
+        add_map(l, &map);
+    proc_maps_close(&maps);
     // The array of files moved while it grew.
     for (size_t i = 0; i < l->map_count; i++)
         l->maps[i].name = l->maps[i].blob ? l->files[l->maps[i].blob - 1].name : "";

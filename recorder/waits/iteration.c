@@ -2,13 +2,16 @@
 // read and wrote.
 #include "recorder/waits/iteration.h"
 #include "core/annex.h"
+#include "core/array.h"
 #include "core/error.h"
 #include "core/code_operands.h"
+#include "core/proc_maps.h"
 #include "recorder/space.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 
 void iteration_begin(struct iteration *iteration, uint64_t syscall_pc) {
@@ -135,23 +138,19 @@ struct region {
 };
 
 static size_t regions_of(struct task *t, struct region **out) {
-    char path[64], line[4400];
-    snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
-    FILE *f = fopen(path, "re");
+    struct proc_maps maps;
+    struct proc_map map;
     struct region *all = NULL;
     size_t n = 0;
-    while (f && fgets(line, sizeof line, f)) {
-        char prot[8], name[64] = "";
-        struct region g;
-        if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %63s", &g.start, &g.end, prot, name) < 3) continue;
-        g.writable = prot[1] == 'w';
-        g.shared = prot[3] == 's';
-        g.anonymous = !strcmp(name, "/dev/zero"); // MAP_SHARED | MAP_ANONYMOUS: reached by fork alone
-        if (n % 64 == 0) all = realloc(all, (n + 64) * sizeof *all);
-        rf_assert(all);
-        all[n++] = g;
+    proc_maps_open(&maps, t->tid);
+    while (proc_maps_next(&maps, &map)) {
+        struct region *g = array_add(all, n);
+        *g = (struct region){
+            .start = map.start, .end = map.end, .writable = map.prot & PROT_WRITE, .shared = map.shared};
+        // MAP_SHARED | MAP_ANONYMOUS: reached by fork alone
+        g->anonymous = !strncmp(map.name, "/dev/zero", 9) && (!map.name[9] || map.name[9] == ' ');
     }
-    if (f) fclose(f);
+    proc_maps_close(&maps);
     *out = all;
     return n;
 }

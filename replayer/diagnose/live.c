@@ -2,6 +2,7 @@
 // makes again by itself after a stop. Nothing is written into the process.
 #include "replayer/diagnose/live.h"
 
+#include "core/proc_maps.h"
 #include "core/tracee.h"
 #include "replayer/diagnose/proc.h"
 #include "replayer/diagnose/snapshot.h"
@@ -107,37 +108,27 @@ static void keep_thread(struct live *l, const struct snapshot_thread *t) {
 
 static void read_maps(struct live *l) {
     struct snapshot *s = &l->base;
-    char path[64], *line = NULL;
-    size_t size = 0;
-    ssize_t len;
-    snprintf(path, sizeof path, "/proc/%d/maps", l->via);
-    FILE *f = fopen(path, "re");
-    while (f && (len = getline(&line, &size, f)) > 0) {
-        uint64_t start, end, offset;
-        char protection[5];
-        int name = 0;
-        if (line[len - 1] == '\n') line[len - 1] = 0;
-        if (sscanf(line, "%lx-%lx %4s %lx %*s %*s %n", &start, &end, protection, &offset, &name) < 4 || !name)
-            continue;
+    struct proc_maps maps;
+    struct proc_map map;
+    proc_maps_open(&maps, l->via);
+    while (proc_maps_next(&maps, &map)) {
         size_t n = s->view.map_count++;
         l->maps = reallocarray(l->maps, n + 1, sizeof *l->maps);
         l->names = reallocarray(l->names, n + 1, sizeof *l->names);
         s->shared = reallocarray(s->shared, n + 1, sizeof *s->shared);
         rf_assert(l->maps && l->names && s->shared);
-        l->names[n] = strdup(line + name);
+        l->names[n] = strdup(map.name);
         rf_assert(l->names[n]);
-        s->shared[n] = protection[3] == 's';
+        s->shared[n] = map.shared;
         l->maps[n] = (struct view_map){
-            .start = start,
-            .end = end,
-            .offset = offset,
-            .prot = (protection[0] == 'r' ? PROT_READ : 0) | (protection[1] == 'w' ? PROT_WRITE : 0) |
-                    (protection[2] == 'x' ? PROT_EXEC : 0),
+            .start = map.start,
+            .end = map.end,
+            .offset = map.offset,
+            .prot = map.prot,
             .name = l->names[n],
         };
     }
-    free(line);
-    if (f) fclose(f);
+    proc_maps_close(&maps);
     s->view.maps = l->maps;
 }
 
