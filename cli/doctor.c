@@ -1,5 +1,5 @@
 #include "cli/options.h"
-#include "recorder/probe.h"
+#include "recorder/doctor/probe.h"
 
 #include <jansson.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #include "core/cpu.h"
 #include "core/version.h"
 #include "recorder/engine.h"
-#include "recorder/launch.h"
+#include "recorder/launch/launch.h"
 #include "recorder/log.h"
 #include "recorder/plan/gate.h"
 #include "recorder/plan/places.h"

@@ -24,7 +24,9 @@ ORDER = {
     "recorder": ["recorder/plan/schedule"],
     "recorder/waits": ["recorder"],
     "recorder/plan": ["recorder/waits"],
-    "recorder/record": ["recorder/plan"],
+    "recorder/launch": ["recorder"],
+    "recorder/record": ["recorder/plan", "recorder/launch"],
+    "recorder/doctor": ["core"],
     "replayer/engine": ["core"],
     "replayer/names": ["core"],
     "replayer": ["replayer/engine", "replayer/names"],
@@ -38,7 +40,7 @@ ORDER = {
     "tui": ["replayer/report"],
     "tui/export": ["tui"],
     "replayer/gdb": ["replayer/report"],
-    "cli": ["search", "replayer/gdb", "tui", "tui/export"],
+    "cli": ["search", "recorder/doctor", "replayer/gdb", "tui", "tui/export"],
 }
 MOST_LINES, MOST_SOURCES = 800, 30
 # These count lines as well: what is not built into refork.

@@ -1,6 +1,6 @@
 // `refork doctor`'s probes: what refork cannot do without is here, and what can be taken away is seen to be
 // gone.
-#include "recorder/probe.h"
+#include "recorder/doctor/probe.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

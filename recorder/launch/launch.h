@@ -1,5 +1,5 @@
-#ifndef REFORK_RECORDER_LAUNCH_H
-#define REFORK_RECORDER_LAUNCH_H
+#ifndef REFORK_RECORDER_LAUNCH_LAUNCH_H
+#define REFORK_RECORDER_LAUNCH_LAUNCH_H
 
 struct recorder;
 struct rf_error;

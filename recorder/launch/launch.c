@@ -1,7 +1,7 @@
-#include "recorder/launch.h"
+#include "recorder/launch/launch.h"
 #include "recorder/lifecycle.h"
 #include "recorder/mask.h"
-#include "recorder/sanitizer.h"
+#include "recorder/launch/sanitizer.h"
 #include "recorder/state.h"
 #include "recorder/task.h"
 

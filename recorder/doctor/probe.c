@@ -4,7 +4,7 @@
 #include "core/annex.h"
 #include "core/cpu.h"
 #include "core/tracee.h"
-#include "recorder/probe.h"
+#include "recorder/doctor/probe.h"
 
 #include <asm/prctl.h>
 #include <cpuid.h>

@@ -1,4 +1,4 @@
-#include "recorder/sanitizer.h"
+#include "recorder/launch/sanitizer.h"
 
 #include "core/error.h"
 

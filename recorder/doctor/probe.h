@@ -1,6 +1,6 @@
 // What this machine can do, for `refork doctor`.
-#ifndef REFORK_RECORDER_PROBE_H
-#define REFORK_RECORDER_PROBE_H
+#ifndef REFORK_RECORDER_DOCTOR_PROBE_H
+#define REFORK_RECORDER_DOCTOR_PROBE_H
 
 #include <stdbool.h>
 
