@@ -1,6 +1,7 @@
 #include "replayer/verdict/holder.h"
 
 #include "core/atomic_emulate.h"
+#include "replayer/names/python.h"
 #include "replayer/locks/follow.h"
 
 #include <stdlib.h>
@@ -138,7 +139,8 @@ size_t holder_frames(struct symbols *s, struct replay *r, const struct watch_hit
     size_t n = unwind_stack(&view, hit->regs, raw, FRAMES_MAX);
     // A watchpoint traps behind the instruction that wrote.
     if (n && !hit->from_kernel) raw[0].exact = false;
-    return symbols_frames(s, &view, raw, n, out, max);
+    n = symbols_frames(s, &view, raw, n, out, max);
+    return python_frames(s, &view, hit->regs->fs_base, out, n, max);
 }
 
 static void capture(struct tracker *k, struct replay *r, const struct watch_hit *hit) {

@@ -1,8 +1,7 @@
 #include "replayer/verdict/text.h"
 
-#include "replayer/names/member.h"
-
 #include "replayer/locks/name.h"
+#include "replayer/names/member.h"
 
 #include <stdarg.h>
 #include <stdio.h>
