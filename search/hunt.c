@@ -519,6 +519,7 @@ static int wide(struct hunter *x, struct rf_error *err) {
 }
 
 static int hunt(struct hunter *x, struct rf_error *err) {
+    x->h.any_order = x->search > SEARCH_DIRECTED;
     if (hunt_first_run(x, err) < 0) return -1;
     if (x->h.found_count && !x->keep_going) return 0;
     if (!x->h.tries) return 0; // nothing is known of the program

@@ -53,6 +53,7 @@ struct hunt {
     struct hunt_unhealthy *unhealthy;
     size_t unhealthy_count;
     bool judges_ends; // --healthy was given
+    bool any_order;   // a strategy was chosen that looks for deadlocks of threads as well: it needs no fork
     uint64_t runs, directed_runs, wide_runs, failed_runs, timed_out_runs;
     char first_end[100]; // how the first run ended
     char errors[2048];   // the last of its stderr, when nothing could be hunted there; bytes of the program
