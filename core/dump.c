@@ -148,11 +148,12 @@ static void add_values(struct text *t, const struct piece *p) {
 }
 
 static void (*const piece_formats[PIECE_KINDS])(struct text *, const struct piece *) = {
-    [PIECE_MEM] = add_memory,      [PIECE_HASH] = add_hash,    [PIECE_REGS] = add_regs,
-    [PIECE_XSTATE] = add_length,   [PIECE_MAP] = add_map,      [PIECE_SHARE] = add_share,
-    [PIECE_SIGINFO] = add_siginfo, [PIECE_TEXT] = add_text,    [PIECE_WORD] = add_values,
-    [PIECE_CHILDMEM] = add_memory, [PIECE_WAIT] = add_values,  [PIECE_PEER] = add_values,
-    [PIECE_REACH] = add_values,    [PIECE_LIMIT] = add_values,
+    [PIECE_MEM] = add_memory,      [PIECE_HASH] = add_hash,     [PIECE_REGS] = add_regs,
+    [PIECE_XSTATE] = add_length,   [PIECE_MAP] = add_map,       [PIECE_SHARE] = add_share,
+    [PIECE_SIGINFO] = add_siginfo, [PIECE_TEXT] = add_text,     [PIECE_WORD] = add_values,
+    [PIECE_CHILDMEM] = add_memory, [PIECE_WAIT] = add_values,   [PIECE_PEER] = add_values,
+    [PIECE_REACH] = add_values,    [PIECE_STREAM] = add_values, [PIECE_TASKMEM] = add_memory,
+    [PIECE_EXTENT] = add_values,   [PIECE_LIMIT] = add_values,
 };
 
 #define SHOWN_PER_KIND 3

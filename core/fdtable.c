@@ -93,6 +93,10 @@ static void set_slot(struct fdtable *t, int64_t fd, int stream, bool cloexec) {
     t->slots[fd] = (uint8_t)(stream == FDTABLE_NONE ? FDTABLE_NONE : stream | (cloexec ? CLOEXEC_FLAG : 0));
 }
 
+void fdtable_received(struct fdtable *t, int fd, int stream) {
+    set_slot(t, fd, stream & STREAM_MASK, false);
+}
+
 static void set_cloexec(struct fdtable *t, int fd, bool cloexec) {
     int stream = fdtable_stream(t, fd);
     if (stream != FDTABLE_NONE) set_slot(t, fd, stream, cloexec);

@@ -36,6 +36,9 @@ struct fdtable *fdtable_exec(struct fdtable *t);
 struct fdtable *fdtable_syscall(struct fdtable *t, long nr, const uint64_t args[6], int64_t result,
                                 tracee_reader read, void *context);
 
+// The fd has come from elsewhere (another process) and leads to `stream`, an enum fdtable_stream_kind.
+void fdtable_received(struct fdtable *t, int fd, int stream);
+
 // enum fdtable_stream_kind of an fd (any number).
 int fdtable_stream(const struct fdtable *t, int fd);
 

@@ -106,7 +106,7 @@ static_assert(sizeof(struct disk_trailer) == 32, "layout");
 #define EVENT_MAX_PIECES (1u << 18)
 #define EVENT_MAX_REGS   4u // PIECE_REGS of one event that are delta-coded; more are stored as plain data
 #define BLOB_PIECE       (1u << 20)
-#define BLOB_MAX_SIZE    (4ull << 30)
+#define BLOB_MAX_SIZE    (1ull << 46) // of the file; what is not zero is stored
 #define BLOB_MAX_NAME    4096u
 #define BLOB_MAX_COUNT   (1u << 18)
 #define TRACE_MAX_CHUNKS (1u << 20)

@@ -170,18 +170,22 @@ static int add_events(struct trace_reader *r, const struct disk_index_entry *ent
 
 static int add_blob(struct trace_reader *r, const struct disk_index_entry *entry, struct rf_error *err) {
     struct blob blob = {.first_chunk = r->chunk_count, .fd = -1};
-    uint64_t size = 0;
+    uint64_t end = 0;
     while (blob.first_chunk > 0 && r->chunks[blob.first_chunk - 1].chunk.type == CHUNK_BLOB &&
            r->chunks[blob.first_chunk - 1].chunk.first == entry->chunk.first)
-        size += r->chunks[--blob.first_chunk].chunk.raw;
+        blob.first_chunk--;
     blob.chunk_count = r->chunk_count - blob.first_chunk;
+    if (blob.chunk_count) {
+        const struct disk_chunk *last = &r->chunks[r->chunk_count - 1].chunk;
+        end = last->extra + last->raw;
+    }
     const uint8_t *payload;
     if (load(r, entry, &r->other, &payload, err) < 0) return -1;
     memcpy(&blob.content, payload, sizeof blob.content);
     if (entry->chunk.first != r->blob_count + 1 || r->blob_count == BLOB_MAX_COUNT)
         return damaged(r, entry->offset, "the file's number is wrong", err);
-    if (blob.content.size != size || size > BLOB_MAX_SIZE)
-        return damaged(r, entry->offset, "the file's size is not that of its pieces", err);
+    if (end > blob.content.size || blob.content.size > BLOB_MAX_SIZE)
+        return damaged(r, entry->offset, "the file's size is less than that of its pieces", err);
     blob.name = strndup((const char *)payload + sizeof blob.content, entry->chunk.raw - sizeof blob.content);
     if (!blob.name) return out_of_memory(r, err);
     struct blob *new = array_try_add(r->blobs, r->blob_count);
@@ -193,7 +197,7 @@ static int add_blob(struct trace_reader *r, const struct disk_index_entry *entry
     return 0;
 }
 
-// Pieces of a blob follow each other, and what completes the blob follows them.
+// Pieces of a blob follow each other, with holes of zeros between them, and what completes the blob follows them.
 static int check_order(const struct trace_reader *r, const struct disk_index_entry *entry,
                        struct rf_error *err) {
     const struct disk_chunk *c = &entry->chunk;
@@ -204,7 +208,8 @@ static int check_order(const struct trace_reader *r, const struct disk_index_ent
             return damaged(r, entry->offset, "the file before is not complete", err);
         offset = before->extra + before->raw;
     }
-    if (c->type == CHUNK_BLOB && (c->extra != offset || c->first != r->blob_count + 1))
+    if (c->type == CHUNK_BLOB &&
+        (c->extra < offset || c->extra > BLOB_MAX_SIZE || c->first != r->blob_count + 1))
         return damaged(r, entry->offset, "the file's pieces do not follow each other", err);
     return 0;
 }
@@ -613,11 +618,15 @@ static int seal(int fd) {
 static int fill_blob(struct trace_reader *r, const struct blob *blob, int fd, XXH3_state_t *state,
                      struct rf_error *err) {
     XXH3_128bits_reset(state);
+    uint64_t behind = 0;
     bool failed = ftruncate(fd, (off_t)blob->content.size) < 0;
     for (size_t i = 0; i < blob->chunk_count && !failed; i++) {
         const struct disk_index_entry *entry = &r->chunks[blob->first_chunk + i];
         const uint8_t *payload;
         if (load(r, entry, &r->other, &payload, err) < 0) return -1;
+        uint64_t at = entry->chunk.extra;
+        if (at != behind) XXH3_128bits_update(state, &at, sizeof at); // where it goes on behind a hole
+        behind = at + entry->chunk.raw;
         XXH3_128bits_update(state, payload, entry->chunk.raw);
         // Zeros stay a hole.
         failed = !all_zero(payload, entry->chunk.raw) &&

@@ -429,8 +429,8 @@ static int finish_blob(struct trace_writer *w, uint64_t size, XXH128_hash_t hash
 static int check_blob(struct trace_writer *w, uint64_t size, const char *name, struct rf_error *err) {
     if (w->failed) return writer_error(w, err);
     if (size > BLOB_MAX_SIZE)
-        return rf_fail(err, RF_CANNOT, "file '%s' too large: a trace can hold files of up to %llu GiB", name,
-                       BLOB_MAX_SIZE >> 30);
+        return rf_fail(err, RF_CANNOT, "file '%s' too large: a trace can hold files of up to %llu TiB", name,
+                       BLOB_MAX_SIZE >> 40);
     if (w->blobs == BLOB_MAX_COUNT)
         return rf_fail(err, RF_CANNOT, "cannot store file '%s': a trace can hold %u different files", name,
                        BLOB_MAX_COUNT);
@@ -480,46 +480,75 @@ static int add_small_file(struct trace_writer *w, int fd, uint64_t size, const c
     return result;
 }
 
-// The hash of a large file, to find out whether it is stored already.
+// The bytes of a file that are stored, in order: *at is moved to the next of them, and *end behind the stretch that has no hole.
+// False: there are no more. A file system that does not tell of holes has none.
+static bool next_data(int fd, uint64_t size, uint64_t *at, uint64_t *end) {
+    off_t data = lseek(fd, (off_t)*at, SEEK_DATA);
+    if (*at >= size || (data < 0 && errno == ENXIO)) return false;
+    off_t hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
+    if (data >= 0) *at = (uint64_t)data;
+    *end = hole < 0 || (uint64_t)hole > size ? size : (uint64_t)hole;
+    return *at < *end;
+}
+
+// The hash of a large file, to find out whether it is stored already. Where a hole ends its offset is hashed as well.
 static int hash_file(int fd, uint64_t size, XXH3_state_t *state, XXH128_hash_t *hash) {
     void *buffer = malloc(BLOB_PIECE);
     if (!buffer) return -1;
     XXH3_128bits_reset(state);
-    uint64_t at = 0;
+    uint64_t at = 0, end, behind = 0;
     ssize_t n = 0;
-    while (at < size && (n = read_piece(fd, buffer, BLOB_PIECE, at)) > 0) {
-        XXH3_128bits_update(state, buffer, (size_t)n);
-        at += (uint64_t)n;
+    while (n >= 0 && next_data(fd, size, &at, &end)) {
+        if (at != behind) XXH3_128bits_update(state, &at, sizeof at);
+        while (at < end &&
+               (n = read_piece(fd, buffer, end - at < BLOB_PIECE ? end - at : BLOB_PIECE, at)) > 0) {
+            XXH3_128bits_update(state, buffer, (size_t)n);
+            at += (uint64_t)n;
+        }
+        if (n == 0) break;
+        behind = at;
     }
     free(buffer);
     *hash = XXH3_128bits_digest(state);
     return n < 0 ? -1 : 0;
 }
 
-static int store_large_file(struct trace_writer *w, int fd, uint64_t size, const char *name,
-                            XXH3_state_t *state, uint64_t *id, struct rf_error *err) {
-    // Hashed again while it is stored: it may have changed since.
-    XXH3_128bits_reset(state);
-    uint64_t at = 0;
-    while (at < size && !w->failed) {
-        size_t want = size - at < BLOB_PIECE ? size - at : BLOB_PIECE;
-        struct job *job = blob_job(w, at, want);
+// One stretch without holes. *at: behind what was stored. -1: failed.
+static int store_stretch(struct trace_writer *w, int fd, uint64_t *at, uint64_t end, const char *name,
+                         XXH3_state_t *state, struct rf_error *err) {
+    while (*at < end && !w->failed) {
+        size_t want = end - *at < BLOB_PIECE ? end - *at : BLOB_PIECE;
+        struct job *job = blob_job(w, *at, want);
         if (!job) break;
-        ssize_t n = read_piece(fd, job->data, want, at);
+        ssize_t n = read_piece(fd, job->data, want, *at);
         if (n <= 0) {
             free(job);
             if (n == 0) break;
             // Pieces of a blob that will never be completed must not be followed by anything: end here.
-            if (at > 0) atomic_store(&w->failed, errno);
+            atomic_store(&w->failed, errno);
             return cannot_read(name, err);
         }
         XXH3_128bits_update(state, job->data, (size_t)n);
         job->chunk.raw = (uint32_t)n;
         push_job(w, job);
-        at += (uint64_t)n;
+        *at += (uint64_t)n;
+    }
+    return 0;
+}
+
+static int store_large_file(struct trace_writer *w, int fd, uint64_t size, const char *name,
+                            XXH3_state_t *state, uint64_t *id, struct rf_error *err) {
+    // Hashed again while it is stored: it may have changed since.
+    XXH3_128bits_reset(state);
+    uint64_t at = 0, end, behind = 0;
+    while (!w->failed && next_data(fd, size, &at, &end)) {
+        if (at != behind) XXH3_128bits_update(state, &at, sizeof at);
+        if (store_stretch(w, fd, &at, end, name, state, err) < 0) return -1;
+        behind = at;
+        if (at < end) break; // it was cut meanwhile
     }
     if (w->failed) return writer_error(w, err);
-    return finish_blob(w, at, XXH3_128bits_digest(state), name, id, err);
+    return finish_blob(w, size, XXH3_128bits_digest(state), name, id, err);
 }
 
 static int add_large_file(struct trace_writer *w, int fd, uint64_t size, const char *name, uint64_t *id,
@@ -547,8 +576,10 @@ int trace_add_file(struct trace_writer *w, int fd, const char *name, uint64_t *i
     uint64_t key[5] = {st.st_dev, st.st_ino, size, nanoseconds(&st.st_mtim), ctime};
     if ((*id = lookup(w, key)) != 0) return 0;
     uint64_t now = clock_ns(CLOCK_REALTIME);
+    off_t position = lseek(fd, 0, SEEK_CUR); // the descriptor may be a copy of the program's
     int result = size <= HASH_AT_ONCE ? add_small_file(w, fd, size, name, id, err)
                                       : add_large_file(w, fd, size, name, id, err);
+    if (position >= 0) lseek(fd, position, SEEK_SET);
     if (result == 0 && (int64_t)(now - ctime) > SETTLED_NS) remember(w, key, *id);
     return result;
 }

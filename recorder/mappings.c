@@ -2,6 +2,7 @@
 #include "core/annex.h"
 #include "recorder/hooks.h"
 #include "recorder/inject.h"
+#include "recorder/seen_writes.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -195,6 +196,7 @@ void image_mapped(struct recorder *r, struct task *t, struct batch *b, const str
         share_piece(b, identity_of(&st), (uint64_t)st.st_size);
         remember_shared(r, &st);
     } else {
+        seen_writes_mapped(r, &st);
         module_part(r, t, b, &map, &(struct mapped_file){mine, name}, true);
     }
     close(mine);

@@ -6,6 +6,7 @@
 #include "recorder/engine.h"
 #include "recorder/launch/launch.h"
 #include "recorder/log.h"
+#include "recorder/seen_writes.h"
 #include "recorder/plan/gate.h"
 #include "recorder/plan/places.h"
 #include "recorder/plan/schedule.h"
@@ -77,6 +78,7 @@ int record_run(const struct record_options *options, struct record_result *resul
     int finished = trace_finish(r.trace, &last);
     modules_free(&r);
     waits_free(&r);
+    seen_writes_free(&r);
     gate_free(&r);
     strategist_free(&r);
     if (!failed && finished < 0) *err = last;

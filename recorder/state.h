@@ -53,10 +53,11 @@ struct recorder {
     uint64_t anonymous_objects;            // MAP_SHARED | MAP_ANONYMOUS: how many so far
     const struct recorder_hooks *hooks[4]; // recorder/hooks.h
     int hook_count;
-    struct waits *waits;           // recorder/waits' own
-    struct gate *gate;             // recorder/plan's own; NULL: none
-    struct strategist *strategist; // the same
-    bool stop_all;                 // stuck, or a signal asked to end
+    struct seen_writes *seen_writes; // recorder/seen_writes.c's own
+    struct waits *waits;             // recorder/waits' own
+    struct gate *gate;               // recorder/plan's own; NULL: none
+    struct strategist *strategist;   // the same
+    bool stop_all;                   // stuck, or a signal asked to end
     uint64_t chaos_left;
 };
 

@@ -10,6 +10,8 @@
 #include "recorder/mask.h"
 #include "recorder/memory_calls.h"
 #include "recorder/plt_clock.h"
+#include "recorder/received_fds.h"
+#include "recorder/seen_writes.h"
 #include "recorder/signals.h"
 #include "recorder/slices.h"
 #include "recorder/run.h"
@@ -511,8 +513,10 @@ void syscall_returned(struct recorder *r, struct task *t) {
         map_pieces(r, t, &b, ret);
         memory_call_done(t, &b, ret);
         written_file(r, t, &b, ret);
+        seen_writes_call(r, t, &b, ret);
     }
     remember(t, ret);
+    received_fds(t, &b, ret);
     if (t->mm->slots.pending) modules_patch_slots(r, t, &b);
     t->call.inside = false;
     t->state = TASK_READY;

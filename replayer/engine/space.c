@@ -124,6 +124,22 @@ static int mmap_anonymous(struct replay *r, struct space *s, uint64_t address, u
     return 0;
 }
 
+// Holes stay holes, and become some.
+static int fill_object(int to, int from, struct rf_error *err) {
+    char buffer[65536];
+    off_t behind = 0, at = 0, end = lseek(from, 0, SEEK_END);
+    for (; behind < end; behind = at) {
+        at = lseek(from, behind, SEEK_DATA);
+        if (at < 0) at = end;
+        if (at > behind) fallocate(to, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, behind, at - behind);
+        ssize_t n = at < end ? pread(from, buffer, sizeof buffer, at) : 0;
+        if (n < 0 || (n > 0 && pwrite(to, buffer, (size_t)n, at) != n))
+            return rf_fail_errno(err, RF_CANNOT, "cannot fill a memory file");
+        at += n;
+    }
+    return 0;
+}
+
 static struct shared_object *shared_object(struct replay *r, uint64_t identity, uint64_t blob, uint64_t size,
                                            struct rf_error *err) {
     struct shared_object *o = NULL;
@@ -141,7 +157,7 @@ static struct shared_object *shared_object(struct replay *r, uint64_t identity, 
         *o = (struct shared_object){.identity = identity, .fd = fd};
     }
     if (size > o->size) {
-        if (size > 1ull << 40 || ftruncate(o->fd, (off_t)size) < 0) {
+        if (size > 1ull << 46 || ftruncate(o->fd, (off_t)size) < 0) {
             rf_fail_errno(err, RF_CANNOT, "cannot make a memory file of %llu bytes",
                           (unsigned long long)size);
             return NULL;
@@ -152,14 +168,7 @@ static struct shared_object *shared_object(struct replay *r, uint64_t identity, 
     if (blob && blob != o->blob) {
         o->blob = blob;
         int from = trace_blob_fd(r->trace, blob, err);
-        if (from < 0) return NULL;
-        char buffer[65536];
-        ssize_t n;
-        for (off_t at = 0; (n = pread(from, buffer, sizeof buffer, at)) > 0; at += n)
-            if (pwrite(o->fd, buffer, (size_t)n, at) != n) {
-                rf_fail_errno(err, RF_CANNOT, "cannot fill a memory file");
-                return NULL;
-            }
+        if (from < 0 || fill_object(o->fd, from, err) < 0) return NULL;
     }
     return o;
 }
@@ -177,7 +186,7 @@ int space_write_file(struct replay *r, const struct piece *p, struct rf_error *e
         if (o->identity != p->file.identity) continue;
         bool cut = p->file.cut == 1;
         off_t offset = (off_t)p->file.offset;
-        if (cut ? p->file.offset > 1ull << 40 || ftruncate(o->fd, offset) < 0
+        if (cut ? p->file.offset > 1ull << 46 || ftruncate(o->fd, offset) < 0
                 : pwrite(o->fd, p->data, p->len, offset) != (ssize_t)p->len)
             return rf_fail_errno(err, RF_CANNOT, "cannot write into a memory file");
         if (cut) o->size = p->file.offset;
@@ -340,6 +349,28 @@ static int do_in_part(struct replay *r, struct space *s, const struct event *e, 
     if (e->nr == SYS_mprotect || e->nr == SYS_pkey_mprotect)
         return do_protect(r, s, a[0], reach->reach.address - a[0], (int)a[2] & 7, false, err);
     return 0;
+}
+
+int space_extent(struct replay *r, struct space *s, const struct piece *p, struct rf_error *err) {
+    uint64_t from = p->extent.address, to = from + p->extent.length;
+    if (bad_range(from, p->extent.length) || to & 4095)
+        return rf_fail(err, RF_BAD_TRACE, "event %llu changes an impossible range",
+                       (unsigned long long)r->event.number);
+    int empty = p->extent.present ? -1 : fd_raise(memfd_create("refork-empty", MFD_CLOEXEC));
+    if (!p->extent.present && empty < 0) return rf_fail_errno(err, RF_CANNOT, "cannot make a memory file");
+    int result = 0;
+    probes_evict(s, from, to);
+    for (size_t i = 0; i < s->map_count && !result; i++) {
+        const struct view_map *m = &s->maps[i].v;
+        uint64_t start = m->start > from ? m->start : from, end = m->end < to ? m->end : to;
+        if (start >= end) continue;
+        uint64_t flags = MAP_PRIVATE | MAP_FIXED | (empty < 0 ? MAP_ANONYMOUS | MAP_NORESERVE : 0);
+        long at = kernel_task_call(s->pid, SYS_mmap, start, end - start, (uint64_t)m->prot, flags,
+                                   (uint64_t)(int64_t)empty, 0);
+        result = mapped_at(at, start, "a part of a file", err);
+    }
+    if (empty >= 0) close(empty);
+    return result;
 }
 
 int space_stack_floor(struct replay *r, struct space *s, uint64_t floor, struct rf_error *err) {

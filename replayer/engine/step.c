@@ -81,6 +81,16 @@ static int apply_pieces(struct replay *r, const struct event *e, struct vtask *v
         case PIECE_HASH:
             if (check_hash(r, e, v, p, err) < 0) return -1;
             break;
+        case PIECE_TASKMEM: {
+            struct vtask *o = vtask_find(r, (int)p->taskmem.tid);
+            if (o && o->space && write_mem(r, e, o, o->space, p, err) < 0) return -1;
+            break;
+        }
+        case PIECE_EXTENT: {
+            struct vtask *o = vtask_find(r, (int)p->extent.tid);
+            if (o && o->space && space_extent(r, o->space, p, err) < 0) return -1;
+            break;
+        }
         case PIECE_REGS:
             if (e->kind == EV_BIRTH) break;
             memcpy(&v->pub.regs, p->data, sizeof v->pub.regs);
@@ -147,6 +157,9 @@ static int syscall_effects(struct replay *r, const struct event *e, struct vtask
         return -1;
     if (apply_pieces(r, e, v, err) < 0) return -1;
     v->fds = fdtable_syscall(v->fds, e->nr, a, ret, read_vtask, v);
+    for (size_t i = 0; i < e->piece_count; i++)
+        if (e->pieces[i].kind == PIECE_STREAM)
+            fdtable_received(v->fds, (int)e->pieces[i].stream.fd, (int)e->pieces[i].stream.stream);
     if (ret < 0 && ret > -4096) return 0;
     if (e->nr == SYS_arch_prctl && a[0] == 0x1002) v->pub.regs.fs_base = a[1];
     if (e->nr == SYS_arch_prctl && a[0] == 0x1001) v->pub.regs.gs_base = a[1];

@@ -1,0 +1,277 @@
+#include "recorder/seen_writes.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { PAGE = 4096, IOVECS = 1024 };
+
+struct seen_file {
+    uint64_t dev, ino, size; // size: as it was seen last
+    bool mapped, writable;   // mapped privately, opened for writing: ever
+};
+
+struct seen_writes {
+    struct seen_file *files;
+    size_t count;
+    size_t contested;  // files that are both
+    bool memory_files; // somebody has opened a /proc/PID/mem
+};
+
+static struct seen_writes *state_of(struct recorder *r) {
+    if (!r->seen_writes) r->seen_writes = calloc(1, sizeof *r->seen_writes);
+    rf_assert(r->seen_writes);
+    return r->seen_writes;
+}
+
+void seen_writes_free(struct recorder *r) {
+    if (r->seen_writes) free(r->seen_writes->files);
+    free(r->seen_writes);
+    r->seen_writes = NULL;
+}
+
+static struct seen_file *find(const struct seen_writes *w, const struct stat *st) {
+    for (size_t i = 0; i < w->count; i++)
+        if (w->files[i].ino == st->st_ino && w->files[i].dev == st->st_dev) return &w->files[i];
+    return NULL;
+}
+
+static void note(struct recorder *r, const struct stat *st, bool mapped) {
+    struct seen_writes *w = state_of(r);
+    struct seen_file *f = find(w, st);
+    if (!f) {
+        w->files = realloc(w->files, (w->count + 1) * sizeof *w->files);
+        rf_assert(w->files);
+        f = &w->files[w->count++];
+        *f = (struct seen_file){.dev = st->st_dev, .ino = st->st_ino};
+    }
+    bool before = f->mapped && f->writable;
+    if (mapped) f->size = (uint64_t)st->st_size; // an inode may be of a new file meanwhile
+    *(mapped ? &f->mapped : &f->writable) = true;
+    if (!before && f->mapped && f->writable) w->contested++;
+}
+
+void seen_writes_mapped(struct recorder *r, const struct stat *file) {
+    note(r, file, true);
+}
+
+// ---- pieces
+
+static struct task *task_of_process(struct recorder *r, int pid) {
+    struct task *t = task_find(r, pid);
+    for (struct task *o = r->tasks; o && !t; o = o->next)
+        if (o->process->pid == pid) t = o;
+    return t;
+}
+
+// What `o` sees at [address, address + length) now; page by page where not all of it can be read.
+static void task_memory(struct batch *b, struct task *o, uint64_t address, uint64_t length) {
+    for (uint64_t at = address, end = address + length; at < end;) {
+        uint64_t next = (at | (PAGE - 1)) + 1 < end ? (at | (PAGE - 1)) + 1 : end;
+        char page[PAGE];
+        if (tracee_read(o->tid, o->mm->mem_fd, at, page, next - at)) {
+            memcpy(batch_piece(b, PIECE_TASKMEM, next - at), page, next - at);
+            batch_last(b)->taskmem = (struct piece_taskmem){at, (uint64_t)o->tid};
+        }
+        at = next;
+    }
+}
+
+static void extent(struct batch *b, const struct task *o, uint64_t start, uint64_t end, bool present) {
+    if (start >= end) return;
+    batch_piece(b, PIECE_EXTENT, 0);
+    batch_last(b)->extent = (struct piece_extent){start, end - start, (uint64_t)o->tid, present};
+}
+
+// ---- files
+
+static bool stat_fd(const struct task *t, int fd, struct stat *st) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", t->tid, fd);
+    return stat(path, st) == 0 && S_ISREG(st->st_mode);
+}
+
+static int64_t position_of(const struct task *t, int fd) {
+    char path[64], line[128];
+    long long position = -1;
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", t->tid, fd);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "pos: %lld", &position) == 1) break;
+    if (f) fclose(f);
+    return position;
+}
+
+// One private mapping of the file in o's address space. [from, to) of the file is new; it was `old` bytes long and has `now`.
+static void in_mapping(struct batch *b, struct task *o, uint64_t start, uint64_t end, uint64_t offset,
+                       uint64_t from, uint64_t to, uint64_t old, uint64_t now) {
+    uint64_t old_end = (old + PAGE - 1) & ~(uint64_t)(PAGE - 1),
+             now_end = (now + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+    uint64_t top = offset + (end - start);
+#define WITHIN(x) ((x) < offset ? start : (x) > top ? end : start + ((x)-offset))
+    if (now_end > old_end) extent(b, o, WITHIN(old_end), WITHIN(now_end), true);
+    if (now_end < old_end) extent(b, o, WITHIN(now_end), WITHIN(old_end), false);
+    if (to > now_end) to = now_end;
+    if (WITHIN(from) < WITHIN(to)) task_memory(b, o, WITHIN(from), WITHIN(to) - WITHIN(from));
+#undef WITHIN
+}
+
+static void in_space(struct batch *b, struct task *o, uint64_t ino, uint64_t from, uint64_t to, uint64_t old,
+                     uint64_t now) {
+    char path[64], line[4400], prots[8];
+    snprintf(path, sizeof path, "/proc/%d/maps", o->tid);
+    FILE *f = fopen(path, "re");
+    uint64_t start, end, offset, inode;
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "%lx-%lx %7s %lx %*x:%*x %lu", &start, &end, prots, &offset, &inode) == 5 &&
+            inode == ino && prots[3] == 'p')
+            in_mapping(b, o, start, end, offset, from, to, old, now);
+    if (f) fclose(f);
+}
+
+// [from, to) of a file has been written.
+static void file_changed(struct recorder *r, struct batch *b, const struct stat *st, uint64_t from,
+                         uint64_t to) {
+    struct seen_file *f = find(r->seen_writes, st);
+    if (!f || !f->mapped) return;
+    uint64_t old = f->size, now = (uint64_t)st->st_size;
+    f->size = now;
+    // Behind the shorter end the last page that is left shows zeros.
+    uint64_t low = old < now ? old : now;
+    if (old != now && low < from) from = low;
+    if (old != now && to < ((low + PAGE - 1) & ~(uint64_t)(PAGE - 1)))
+        to = (low + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+    for (struct task *o = r->tasks; o; o = o->next) {
+        bool seen = false;
+        for (struct task *p = r->tasks; p != o && !seen; p = p->next)
+            seen = p->mm == o->mm;
+        if (!seen) in_space(b, o, st->st_ino, from, to, old, now);
+    }
+}
+
+// ---- /proc/PID/mem
+
+static bool memory_file(const struct task *t, int fd, int *pid) {
+    char path[64], name[64];
+    int length = 0, tid;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", t->tid, fd);
+    ssize_t n = readlink(path, name, sizeof name - 1);
+    if (n <= 0) return false;
+    name[n] = 0;
+    if (sscanf(name, "/proc/%d/mem%n", pid, &length) == 1 && length == n) return true;
+    return sscanf(name, "/proc/%d/task/%d/mem%n", pid, &tid, &length) == 2 && length == n;
+}
+
+static void memory_written(struct recorder *r, struct batch *b, int pid, uint64_t address, uint64_t length) {
+    struct task *o = task_of_process(r, pid);
+    if (o) task_memory(b, o, address, length);
+}
+
+// ---- calls
+
+static void opened(struct recorder *r, struct task *t, struct batch *b, int64_t fd) {
+    const uint64_t *a = t->call.args;
+    uint64_t flags = t->call.nr == SYS_open     ? a[1]
+                     : t->call.nr == SYS_openat ? a[2]
+                                                : O_WRONLY | O_TRUNC; // creat, memfd_create
+    if (t->call.nr == SYS_openat2 && !tracee_read(t->tid, t->mm->mem_fd, a[2], &flags, 8)) return;
+    if ((flags & O_ACCMODE) == O_RDONLY || flags & O_PATH) return;
+    int pid;
+    if (memory_file(t, (int)fd, &pid)) state_of(r)->memory_files = true;
+    struct stat st;
+    if (!stat_fd(t, (int)fd, &st)) return;
+    note(r, &st, false);
+    if (flags & O_TRUNC) file_changed(r, b, &st, 0, 0);
+}
+
+static void written(struct recorder *r, struct task *t, struct batch *b, int fd, int64_t offset,
+                    uint64_t length) {
+    struct seen_writes *w = r->seen_writes;
+    struct stat st;
+    int pid;
+    if (offset < 0) offset = position_of(t, fd) - (int64_t)length;
+    if (offset < 0) return;
+    if (w->memory_files && memory_file(t, fd, &pid)) memory_written(r, b, pid, (uint64_t)offset, length);
+    if (w->contested && stat_fd(t, fd, &st))
+        file_changed(r, b, &st, (uint64_t)offset, (uint64_t)offset + length);
+}
+
+static void written_into(struct recorder *r, struct task *t, struct batch *b, int pid, uint64_t address,
+                         uint64_t count, uint64_t left) {
+    struct {
+        uint64_t base, len;
+    } v;
+    for (uint64_t i = 0; i < count && i < IOVECS && left; i++) {
+        if (!tracee_read(t->tid, t->mm->mem_fd, address + i * sizeof v, &v, sizeof v)) return;
+        uint64_t n = v.len < left ? v.len : left;
+        memory_written(r, b, pid, v.base, n);
+        left -= n;
+    }
+}
+
+static void cut(struct recorder *r, struct task *t, struct batch *b, int fd) {
+    struct stat st;
+    if (stat_fd(t, fd, &st)) file_changed(r, b, &st, 0, 0);
+}
+
+static void cut_by_path(struct recorder *r, struct task *t, struct batch *b) {
+    char name[4200], given[4097] = "";
+    struct stat st;
+    for (size_t i = 0; i < sizeof given - 1; i++)
+        if (!tracee_read(t->tid, t->mm->mem_fd, t->call.args[0] + i, &given[i], 1) || !given[i]) break;
+    snprintf(name, sizeof name, "/proc/%d/%s/%s", t->tid, given[0] == '/' ? "root" : "cwd", given);
+    if (stat(name, &st) == 0) file_changed(r, b, &st, 0, 0);
+}
+
+void seen_writes_call(struct recorder *r, struct task *t, struct batch *b, int64_t ret) {
+    const uint64_t *a = t->call.args;
+    if (ret < 0) return;
+    switch (t->call.nr) {
+    case SYS_open:
+    case SYS_openat:
+    case SYS_openat2:
+    case SYS_creat:
+    case SYS_memfd_create:
+        opened(r, t, b, ret);
+        return;
+    case SYS_process_vm_writev:
+        written_into(r, t, b, (int)a[0], a[3], a[4], (uint64_t)ret);
+        return;
+    case SYS_truncate:
+        if (r->seen_writes) cut_by_path(r, t, b);
+        return;
+    default:
+        break;
+    }
+    struct seen_writes *w = r->seen_writes;
+    if (!w || (!w->contested && !w->memory_files)) return;
+    switch (t->call.nr) {
+    case SYS_write:
+    case SYS_writev:
+    case SYS_sendfile:
+        written(r, t, b, (int)a[0], -1, (uint64_t)ret);
+        break;
+    case SYS_pwrite64:
+    case SYS_pwritev:
+    case SYS_pwritev2:
+        written(r, t, b, (int)a[0], (int64_t)a[3], (uint64_t)ret);
+        break;
+    case SYS_copy_file_range:
+    case SYS_splice: {
+        int64_t behind = -1; // the offset that the call has moved on, when it was given one
+        if (a[3] && !tracee_read(t->tid, t->mm->mem_fd, a[3], &behind, 8)) behind = -1;
+        written(r, t, b, (int)a[2], behind < 0 ? -1 : behind - ret, (uint64_t)ret);
+        break;
+    }
+    case SYS_ftruncate:
+        cut(r, t, b, (int)a[0]);
+        break;
+    case SYS_fallocate:
+        written(r, t, b, (int)a[0], (int64_t)a[2], a[3]);
+        break;
+    default:
+        break;
+    }
+}
