@@ -12,7 +12,7 @@
 #include <stdbool.h>
 
 #define ANNEX_BASE 0x7ea000000000ull
-// The one page that a replay task is born with, below the annex: `syscall; int3`. In no recording.
+// The one page that a replay task is born with, below the annex: `syscall; int3`. Kept free in recordings.
 #define REPLAY_PAGE (ANNEX_BASE - 0x100000)
 // The ring of a replay's probes (core/probe.h), and behind it an address at which nothing is mapped. In no recording.
 #define REPLAY_RING      (REPLAY_PAGE + 0x10000)

@@ -63,6 +63,22 @@ void walk_socket_name(struct walk *w) {
 
 #define SO_GET_FILTER_OPTION 26
 
+// Replacing a table of iptables, ip6tables or arptables (SO_SET_REPLACE) gives back the counters of the old one: struct ipt_replace
+// has their number, num_counters, and the address of as many struct xt_counters (16 bytes), whose place depends on the number
+// of hooks: 5, of arptables 3.
+void walk_setsockopt(struct walk *w) {
+    enum { SOL_OF_IP = 0, SOL_OF_IPV6 = 41, IPT_SET_REPLACE = 64, ARPT_SET_REPLACE = 96 };
+    int32_t level = (int32_t)w->args[1], option = (int32_t)w->args[2];
+    bool ipt = (level == SOL_OF_IP || level == SOL_OF_IPV6) && option == IPT_SET_REPLACE;
+    bool arpt = level == SOL_OF_IP && option == ARPT_SET_REPLACE;
+    if ((!ipt && !arpt) || !walk_ok(w)) return;
+    uint64_t at = w->args[3] + 32 + 3 * 4 + 2 * 4 * (ipt ? 5u : 3u), counters;
+    uint32_t count;
+    if (!walk_read(w, at, &count, sizeof count) || count > 1u << 20) return;
+    if (!walk_read(w, w->args[3] + (ipt ? 88u : 72u), &counters, sizeof counters)) return;
+    walk_add_readable(w, RANGE_INOUT, -1, counters, (uint64_t)count * 16);
+}
+
 void walk_getsockopt(struct walk *w) {
     int32_t length;
     if (!walk_read(w, w->args[4], &length, sizeof length)) return;

@@ -15,6 +15,7 @@
     X(sendmmsg)                                                                                              \
     X(recvmmsg)                                                                                              \
     X(getsockopt)                                                                                            \
+    X(setsockopt)                                                                                            \
     X(syslog)                                                                                                \
     X(capget)                                                                                                \
     X(futex)                                                                                                 \

@@ -42,6 +42,10 @@ void annex_map(struct recorder *r, struct task *t, struct batch *b) {
                                 .flags = MAP_PRIVATE | MAP_ANONYMOUS};
     memcpy((void *)p->data, "[annex]", 7);
     batch_write(r, b, t, ANNEX_CODE, "\x0f\x05\xcc", 3);
+    // Nothing of the program may lie where a replay task has its own page.
+    const uint64_t kept[6] = {REPLAY_PAGE, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+                              ~0ull};
+    inject(r, t, SYS_mmap, kept);
     const uint64_t clock[2] = {0, ~0ull};
     batch_write(r, b, t, ANNEX_CLOCK, clock, sizeof clock);
     const uint64_t no_cpuid[6] = {0x1012 /* ARCH_SET_CPUID */};
@@ -295,7 +299,7 @@ void image_exec_maps(struct recorder *r, struct task *t, struct batch *b) {
             5)
             continue;
         const char *name = line + name_at;
-        if (annex_contains(start) || (name[0] == '[' && name[1] == 'v')) continue;
+        if (annex_contains(start) || start == REPLAY_PAGE || (name[0] == '[' && name[1] == 'v')) continue;
         struct piece_map map = {.address = start,
                                 .length = end - start,
                                 .prot = (prots[0] == 'r' ? PROT_READ : 0u) |

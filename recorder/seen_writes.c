@@ -73,10 +73,36 @@ static void task_memory(struct batch *b, struct task *o, uint64_t address, uint6
         char page[PAGE];
         if (tracee_read(o->tid, o->mm->mem_fd, at, page, next - at)) {
             memcpy(batch_piece(b, PIECE_TASKMEM, next - at), page, next - at);
-            batch_last(b)->taskmem = (struct piece_taskmem){at, (uint64_t)o->tid};
+            batch_last(b)->taskmem = (struct piece_taskmem){at, (uint64_t)o->tid, 0};
         }
         at = next;
     }
+}
+
+// Of the pages in [start, end) of a private mapping those that still are the file's, as they are now. Copied ones stay as they are.
+static void file_pages(struct batch *b, struct task *o, uint64_t start, uint64_t end) {
+    enum { RUN = 64 };
+    char path[64], bytes[RUN * PAGE];
+    snprintf(path, sizeof path, "/proc/%d/pagemap", o->tid);
+    int pagemap = open(path, O_RDONLY | O_CLOEXEC);
+    size_t run = 0;
+    for (uint64_t at = start; pagemap >= 0 && at <= end; at += PAGE) {
+        uint64_t entry = 0; // bit 63: present, 62: swapped, 61: of a file
+        bool copied = pread(pagemap, &entry, 8, (off_t)(at / PAGE * 8)) == 8 &&
+                      ((entry >> 63 && !(entry >> 61 & 1)) || entry >> 62 & 1);
+        bool more = at < end && !copied && run < RUN &&
+                    tracee_read(o->tid, o->mm->mem_fd, at, bytes + run * PAGE, PAGE);
+        if (more) {
+            run++;
+            continue;
+        }
+        if (!run) continue;
+        memcpy(batch_piece(b, PIECE_TASKMEM, run * PAGE), bytes, run * PAGE);
+        batch_last(b)->taskmem = (struct piece_taskmem){at - run * PAGE, (uint64_t)o->tid, 1};
+        at -= run == RUN ? PAGE : 0; // this page begins the next run
+        run = 0;
+    }
+    if (pagemap >= 0) close(pagemap);
 }
 
 static void extent(struct batch *b, const struct task *o, uint64_t start, uint64_t end, bool present) {
@@ -114,7 +140,9 @@ static void in_mapping(struct batch *b, struct task *o, uint64_t start, uint64_t
     if (now_end > old_end) extent(b, o, WITHIN(old_end), WITHIN(now_end), true);
     if (now_end < old_end) extent(b, o, WITHIN(now_end), WITHIN(old_end), false);
     if (to > now_end) to = now_end;
-    if (WITHIN(from) < WITHIN(to)) task_memory(b, o, WITHIN(from), WITHIN(to) - WITHIN(from));
+    from &= ~(uint64_t)(PAGE - 1);
+    to = (to + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+    if (WITHIN(from) < WITHIN(to)) file_pages(b, o, WITHIN(from), WITHIN(to));
 #undef WITHIN
 }
 

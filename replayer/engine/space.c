@@ -118,7 +118,9 @@ static int mmap_anonymous(struct replay *r, struct space *s, uint64_t address, u
                        (unsigned long long)length);
     probes_evict(s, address, address + length);
     long at = kernel_task_call(s->pid, SYS_mmap, address, length, (uint64_t)prot,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, ~0ull, 0);
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE |
+                                   ((uint64_t)flags & MAP_GROWSDOWN), // it grows here as it did there
+                               ~0ull, 0);
     if (mapped_at(at, address, "memory", err) < 0) return -1;
     space_maps_add(s, (struct space_map){{address, address + length, 0, 0, prot, ""}, flags, 0, false});
     return 0;
@@ -351,25 +353,45 @@ static int do_in_part(struct replay *r, struct space *s, const struct event *e, 
     return 0;
 }
 
-int space_extent(struct replay *r, struct space *s, const struct piece *p, struct rf_error *err) {
-    uint64_t from = p->extent.address, to = from + p->extent.length;
-    if (bad_range(from, p->extent.length) || to & 4095)
+// Maps [from, to) anew, each mapping in it with its own protection: anonymously (fd -1), or a memory file from its begin on.
+static int map_over(struct replay *r, struct space *s, uint64_t from, uint64_t to, int fd,
+                    struct rf_error *err) {
+    int result = 0;
+    if (bad_range(from, to - from) || to & 4095)
         return rf_fail(err, RF_BAD_TRACE, "event %llu changes an impossible range",
                        (unsigned long long)r->event.number);
-    int empty = p->extent.present ? -1 : fd_raise(memfd_create("refork-empty", MFD_CLOEXEC));
-    if (!p->extent.present && empty < 0) return rf_fail_errno(err, RF_CANNOT, "cannot make a memory file");
-    int result = 0;
     probes_evict(s, from, to);
     for (size_t i = 0; i < s->map_count && !result; i++) {
         const struct view_map *m = &s->maps[i].v;
         uint64_t start = m->start > from ? m->start : from, end = m->end < to ? m->end : to;
         if (start >= end) continue;
-        uint64_t flags = MAP_PRIVATE | MAP_FIXED | (empty < 0 ? MAP_ANONYMOUS | MAP_NORESERVE : 0);
+        uint64_t flags = MAP_PRIVATE | MAP_FIXED | (fd < 0 ? MAP_ANONYMOUS | MAP_NORESERVE : 0);
         long at = kernel_task_call(s->pid, SYS_mmap, start, end - start, (uint64_t)m->prot, flags,
-                                   (uint64_t)(int64_t)empty, 0);
+                                   (uint64_t)(int64_t)fd, fd < 0 ? 0 : start - from);
         result = mapped_at(at, start, "a part of a file", err);
     }
-    if (empty >= 0) close(empty);
+    return result;
+}
+
+// A page that is the file's stays one: copied by a write, it would count as the program's own (memory_digest).
+int space_file_pages(struct replay *r, struct space *s, const struct piece *p, struct rf_error *err) {
+    int fd = fd_raise(memfd_create("refork-pages", MFD_CLOEXEC));
+    if (fd < 0 || write(fd, p->data, p->len) != (ssize_t)p->len) {
+        if (fd >= 0) close(fd);
+        return rf_fail_errno(err, RF_CANNOT, "cannot make a memory file");
+    }
+    int result = map_over(r, s, p->taskmem.address, p->taskmem.address + p->len, fd, err);
+    close(fd);
+    return result;
+}
+
+int space_extent(struct replay *r, struct space *s, const struct piece *p, struct rf_error *err) {
+    uint64_t from = p->extent.address, to = from + p->extent.length;
+    if (p->extent.present) return map_over(r, s, from, to, -1, err);
+    int empty = fd_raise(memfd_create("refork-empty", MFD_CLOEXEC));
+    if (empty < 0) return rf_fail_errno(err, RF_CANNOT, "cannot make a memory file");
+    int result = map_over(r, s, from, to, empty, err);
+    close(empty);
     return result;
 }
 

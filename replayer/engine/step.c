@@ -83,7 +83,10 @@ static int apply_pieces(struct replay *r, const struct event *e, struct vtask *v
             break;
         case PIECE_TASKMEM: {
             struct vtask *o = vtask_find(r, (int)p->taskmem.tid);
-            if (o && o->space && write_mem(r, e, o, o->space, p, err) < 0) return -1;
+            if (!o || !o->space) break;
+            if (p->taskmem.file ? space_file_pages(r, o->space, p, err) < 0
+                                : write_mem(r, e, o, o->space, p, err) < 0)
+                return -1;
             break;
         }
         case PIECE_EXTENT: {
