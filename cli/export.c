@@ -6,7 +6,7 @@
 #include "core/printable.h"
 #include "cli/options.h"
 #include "search/progress.h"
-#include "core/dump.h"
+#include "core/trace/dump.h"
 #include "core/path.h"
 #include "replayer/session/session.h"
 #include "tui/timeline_source.h"

@@ -2,7 +2,7 @@
 #include "core/printable.h"
 
 #include "core/path.h"
-#include "core/trace_read.h"
+#include "core/trace/trace_read.h"
 
 #include <glob.h>
 #include <stdio.h>

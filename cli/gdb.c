@@ -3,7 +3,7 @@
 #include "cli/options.h"
 #include "core/array.h"
 #include "core/event.h"
-#include "core/trace_read.h"
+#include "core/trace/trace_read.h"
 #include "replayer/gdb/server.h"
 
 #include <errno.h>

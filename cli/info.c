@@ -1,7 +1,7 @@
 #include "cli/files.h"
 #include "cli/options.h"
-#include "core/dump.h"
-#include "core/trace_read.h"
+#include "core/trace/dump.h"
+#include "core/trace/trace_read.h"
 
 static int run_info(const struct cli_args *args, struct rf_error *err) {
     char path[4096];

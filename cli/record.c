@@ -7,7 +7,7 @@
 #include "search/second_look.h"
 #include "search/progress.h"
 #include "search/run_once.h"
-#include "recorder/record.h"
+#include "recorder/record/record.h"
 #include "recorder/plan/schedule.h"
 #include "replayer/report/text.h"
 #include "replayer/session/sources.h"

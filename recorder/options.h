@@ -1,4 +1,4 @@
-// What a recording is asked for, and what it answers. Entry point: recorder/record.h.
+// What a recording is asked for, and what it answers. Entry point: recorder/record/record.h.
 #ifndef REFORK_RECORDER_OPTIONS_H
 #define REFORK_RECORDER_OPTIONS_H
 

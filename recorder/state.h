@@ -3,7 +3,7 @@
 #define REFORK_RECORDER_STATE_H
 
 #include "core/error.h"
-#include "core/trace_write.h"
+#include "core/trace/trace_write.h"
 #include "recorder/options.h"
 
 struct gate;

@@ -3,7 +3,7 @@
 #define REFORK_SEARCH_RUN_ONCE_H
 
 #include "core/error.h"
-#include "recorder/record.h"
+#include "recorder/record/record.h"
 #include "recorder/plan/schedule.h"
 
 struct run_once {

@@ -5,7 +5,7 @@
 
 #include "core/error.h"
 #include "core/event.h"
-#include "core/trace_read.h"
+#include "core/trace/trace_read.h"
 #include "core/view.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "replayer/names/cache.h"
 
-#include "core/crc32c.h"
+#include "core/trace/crc32c.h"
 #include "core/version.h"
 
 #include <errno.h>

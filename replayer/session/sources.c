@@ -1,7 +1,7 @@
 #include "replayer/session/sources.h"
 
-#include "core/trace_read.h"
-#include "core/trace_write.h"
+#include "core/trace/trace_read.h"
+#include "core/trace/trace_write.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -14,12 +14,12 @@
 //
 // Half of the mutants are made below the checksums (payloads unpacked, changed, packed again, CRCs and mostly
 // the index put right), so that the decoder meets them; the others are changes to the bytes of the file.
-#include "core/crc32c.h"
-#include "core/dump.h"
-#include "core/trace.h"
-#include "core/trace_read.h"
-#include "core/trace_write.h"
-#include "core/trace_format.h"
+#include "core/trace/crc32c.h"
+#include "core/trace/dump.h"
+#include "core/trace/trace.h"
+#include "core/trace/trace_read.h"
+#include "core/trace/trace_write.h"
+#include "core/trace/trace_format.h"
 
 #include <fcntl.h>
 #include <signal.h>

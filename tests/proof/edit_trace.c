@@ -1,7 +1,7 @@
 // Copies a trace and replaces bytes that the recorded program read: edit_trace IN OUT OLD NEW. OLD and NEW
 // have the same length; ends with 1 when OLD was nowhere.
-#include "core/trace_read.h"
-#include "core/trace_write.h"
+#include "core/trace/trace_read.h"
+#include "core/trace/trace_write.h"
 
 #include <stdio.h>
 #include <stdlib.h>

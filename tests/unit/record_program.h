@@ -2,7 +2,7 @@
 #ifndef REFORK_TESTS_RECORD_PROGRAM_H
 #define REFORK_TESTS_RECORD_PROGRAM_H
 
-#include "recorder/record.h"
+#include "recorder/record/record.h"
 #include "tests/unit/scratch.h"
 
 #include <fcntl.h>

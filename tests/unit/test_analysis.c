@@ -1,5 +1,5 @@
 // Verdicts of recordings made here: one small program, a mode for each way to hang (or not to).
-#include "core/trace_read.h"
+#include "core/trace/trace_read.h"
 #include "replayer/verdict/examine.h"
 #include "replayer/locks/kinds.h"
 #include "replayer/session/session.h"

@@ -1,10 +1,10 @@
 // The trace file: what is written comes back. (test_trace_damage.c: what is broken is refused.)
 #include "tests/unit/trace_samples.h"
 
-#include "core/crc32c.h"
-#include "core/dump.h"
-#include "core/trace_codec.h"
-#include "core/trace_format.h"
+#include "core/trace/crc32c.h"
+#include "core/trace/dump.h"
+#include "core/trace/trace_codec.h"
+#include "core/trace/trace_format.h"
 
 #include <errno.h>
 #include <fcntl.h>

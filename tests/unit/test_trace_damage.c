@@ -3,8 +3,8 @@
 #include "tests/unit/trace_samples.h"
 
 #include "core/loop_site.h"
-#include "core/crc32c.h"
-#include "core/trace_format.h"
+#include "core/trace/crc32c.h"
+#include "core/trace/trace_format.h"
 
 #include <errno.h>
 #include <signal.h>

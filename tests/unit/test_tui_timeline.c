@@ -1,7 +1,7 @@
 // The TUI's source over a trace: the index, causes and effects, the texts. Nothing here re-executes, so there
 // is no timeline.
-#include "core/trace.h"
-#include "core/trace_write.h"
+#include "core/trace/trace.h"
+#include "core/trace/trace_write.h"
 #include "tui/timeline_source.h"
 
 #include <linux/futex.h>

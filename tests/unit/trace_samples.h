@@ -2,9 +2,9 @@
 #ifndef REFORK_TESTS_UNIT_TRACE_SAMPLES_H
 #define REFORK_TESTS_UNIT_TRACE_SAMPLES_H
 
-#include "core/trace.h"
-#include "core/trace_read.h"
-#include "core/trace_write.h"
+#include "core/trace/trace.h"
+#include "core/trace/trace_read.h"
+#include "core/trace/trace_write.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

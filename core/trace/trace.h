@@ -1,7 +1,7 @@
-// The trace file: one file per recording, append-only chunks, self-contained. Writer (core/trace_write.h) and reader
-// (core/trace_read.h) live side by side over the one description of the layout (core/trace_format.h).
-#ifndef REFORK_CORE_TRACE_H
-#define REFORK_CORE_TRACE_H
+// The trace file: one file per recording, append-only chunks, self-contained. Writer (core/trace/trace_write.h) and reader
+// (core/trace/trace_read.h) live side by side over the one description of the layout (core/trace/trace_format.h).
+#ifndef REFORK_CORE_TRACE_TRACE_H
+#define REFORK_CORE_TRACE_TRACE_H
 
 #include "core/error.h"
 #include "core/event.h"

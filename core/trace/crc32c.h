@@ -1,6 +1,6 @@
 // CRC-32C (Castagnoli, reflected polynomial 0x82f63b78), as iSCSI, ext4 and Btrfs use it.
-#ifndef REFORK_CORE_CRC32C_H
-#define REFORK_CORE_CRC32C_H
+#ifndef REFORK_CORE_TRACE_CRC32C_H
+#define REFORK_CORE_TRACE_CRC32C_H
 
 #include <stddef.h>
 #include <stdint.h>

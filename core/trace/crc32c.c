@@ -1,4 +1,4 @@
-#include "core/crc32c.h"
+#include "core/trace/crc32c.h"
 
 #include <nmmintrin.h>
 #include <pthread.h>

@@ -1,6 +1,6 @@
 // The recorder's one entry point.
-#ifndef REFORK_RECORDER_RECORD_H
-#define REFORK_RECORDER_RECORD_H
+#ifndef REFORK_RECORDER_RECORD_RECORD_H
+#define REFORK_RECORDER_RECORD_RECORD_H
 
 #include "core/error.h"
 #include "recorder/options.h"

@@ -1,5 +1,5 @@
 #include "recorder/cpus.h"
-#include "recorder/record.h"
+#include "recorder/record/record.h"
 #include "core/clock.h"
 #include "core/cpu.h"
 #include "core/version.h"

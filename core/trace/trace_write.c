@@ -7,13 +7,13 @@
 // Whatever kills the recorder leaves whole chunks and perhaps half of one behind, at the final name.
 #include "core/array.h"
 #include "core/clock.h"
-#include "core/trace.h"
-#include "core/trace_read.h"
-#include "core/trace_write.h"
+#include "core/trace/trace.h"
+#include "core/trace/trace_read.h"
+#include "core/trace/trace_write.h"
 
-#include "core/crc32c.h"
-#include "core/trace_codec.h"
-#include "core/trace_format.h"
+#include "core/trace/crc32c.h"
+#include "core/trace/trace_codec.h"
+#include "core/trace/trace_format.h"
 
 #include <errno.h>
 #include <fcntl.h>

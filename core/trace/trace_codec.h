@@ -1,7 +1,7 @@
 // The bytes of one event inside an EVENTS chunk: varints, coded as differences to what the same task did
 // before. Bytes in, bytes out: no file, no checksum. docs/trace-format.md, "Events", has the layout.
-#ifndef REFORK_CORE_TRACE_CODEC_H
-#define REFORK_CORE_TRACE_CODEC_H
+#ifndef REFORK_CORE_TRACE_TRACE_CODEC_H
+#define REFORK_CORE_TRACE_TRACE_CODEC_H
 
 #include "core/event.h"
 

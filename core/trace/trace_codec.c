@@ -1,8 +1,8 @@
-#include "core/trace_codec.h"
+#include "core/trace/trace_codec.h"
 
 #include "core/array.h"
 #include "core/error.h"
-#include "core/trace_format.h"
+#include "core/trace/trace_format.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "core/dump.h"
+#include "core/trace/dump.h"
 
 #include "core/array.h"
 #include "core/printable.h"

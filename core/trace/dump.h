@@ -1,9 +1,9 @@
 // A trace as text: every event on one line, or a summary. What `refork dump` and `refork info` print. Bytes
 // of the trace that a terminal would obey are escaped.
-#ifndef REFORK_CORE_DUMP_H
-#define REFORK_CORE_DUMP_H
+#ifndef REFORK_CORE_TRACE_DUMP_H
+#define REFORK_CORE_TRACE_DUMP_H
 
-#include "core/trace_read.h"
+#include "core/trace/trace_read.h"
 
 #include <jansson.h>
 #include <stdint.h>

@@ -1,14 +1,14 @@
 // The layout of a trace file: the one description that trace_write.c, trace_read.c and trace_codec.c share.
 // Private to them (and to the tests and the fuzzer). docs/trace-format.md explains it; any change bumps
-// TRACE_FORMAT in core/trace.h.
+// TRACE_FORMAT in core/trace/trace.h.
 //
 //   +--------+-------+-------+-- ... --+-------------+---------+
 //   | header | chunk | chunk |         | index chunk | trailer |     all numbers little-endian
 //   +--------+-------+-------+-- ... --+-------------+---------+
 //
 // Chunks follow each other without a gap. A file without a valid trailer is read by scanning them.
-#ifndef REFORK_CORE_TRACE_FORMAT_H
-#define REFORK_CORE_TRACE_FORMAT_H
+#ifndef REFORK_CORE_TRACE_TRACE_FORMAT_H
+#define REFORK_CORE_TRACE_TRACE_FORMAT_H
 
 #include "core/error.h"
 

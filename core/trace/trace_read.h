@@ -1,9 +1,9 @@
 // Reads a trace file.
-#ifndef REFORK_CORE_TRACE_READ_H
-#define REFORK_CORE_TRACE_READ_H
+#ifndef REFORK_CORE_TRACE_TRACE_READ_H
+#define REFORK_CORE_TRACE_TRACE_READ_H
 
-#include "core/trace.h"
-#include "core/trace_read.h"
+#include "core/trace/trace.h"
+#include "core/trace/trace_read.h"
 
 // Hostile
 // input: every length, offset and index is checked, memory is bounded (no allocation larger than the limits

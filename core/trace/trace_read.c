@@ -2,12 +2,12 @@
 // of trace_format.h before anything is allocated or read, each chunk against its checksum before it is
 // decoded.
 #include "core/array.h"
-#include "core/trace.h"
-#include "core/trace_read.h"
+#include "core/trace/trace.h"
+#include "core/trace/trace_read.h"
 
-#include "core/crc32c.h"
-#include "core/trace_codec.h"
-#include "core/trace_format.h"
+#include "core/trace/crc32c.h"
+#include "core/trace/trace_codec.h"
+#include "core/trace/trace_format.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 // Writes a trace file.
-#ifndef REFORK_CORE_TRACE_WRITE_H
-#define REFORK_CORE_TRACE_WRITE_H
+#ifndef REFORK_CORE_TRACE_TRACE_WRITE_H
+#define REFORK_CORE_TRACE_TRACE_WRITE_H
 
-#include "core/trace.h"
-#include "core/trace_write.h"
+#include "core/trace/trace.h"
+#include "core/trace/trace_write.h"
 
 struct trace_writer;
 
