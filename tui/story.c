@@ -182,6 +182,11 @@ static void heading(struct tui_model *m, size_t index, const struct finding *f) 
     case FINDING_LOCK_CYCLE:
         say(line, "DEADLOCK (%s): tasks wait for each other's locks; fork has no part in it", sure);
         break;
+    case FINDING_SIGNAL_HANDLER:
+        say(line,
+            "DEADLOCK (%s): %s waits in a signal handler for %s, which the code that it interrupted holds",
+            sure, who, lock);
+        break;
     case FINDING_ATFORK_DEADLOCK:
         say(line, "DEADLOCK (%s): fork() hangs in its prepare handlers, which wait for %s, held by %s", sure,
             lock, holder);

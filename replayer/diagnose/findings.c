@@ -125,19 +125,27 @@ static void make_cycle(struct diagnosis *d, struct party *p, struct wait *in) {
         if (!still_waits(p, w)) return;
         if (w->ref.in_fork && !from->ref.in_fork) from = w; // told from the side of fork()
     } while ((w = next_of(p, w)) != in);
-    struct finding *f =
-        add(d, p, from, from->ref.in_fork ? FINDING_ATFORK_DEADLOCK : FINDING_LOCK_CYCLE, true);
+    const struct frame *handler, *interrupted;
+    const bool in_handler =
+        next_of(p, from) == from && stack_in_handler(&from->stack, &handler, &interrupted);
+    struct finding *f = add(d, p, from,
+                            in_handler          ? FINDING_SIGNAL_HANDLER
+                            : from->ref.in_fork ? FINDING_ATFORK_DEADLOCK
+                                                : FINDING_LOCK_CYCLE,
+                            true);
     f->holder = p->waits[from->owner_thread].task;
     size_t more = explain(p, from);
     for (w = next_of(p, from); w != from; w = next_of(p, w)) {
         add_edge(f, w, &p->waits[w->owner_thread]);
         more += explain(p, w);
     }
+    if (in_handler) text_reason_handler(f, 0, &from->ref);
     advice_give(f,
-                from->ref.in_fork && !f->edge_count ? ADVICE_ATFORK_SELF
-                : from->ref.in_fork                 ? ADVICE_ATFORK
-                : f->edge_count                     ? ADVICE_CYCLE
-                                                    : ADVICE_SELF,
+                in_handler                            ? ADVICE_HANDLER
+                : from->ref.in_fork && !f->edge_count ? ADVICE_ATFORK_SELF
+                : from->ref.in_fork                   ? ADVICE_ATFORK
+                : f->edge_count                       ? ADVICE_CYCLE
+                                                      : ADVICE_SELF,
                 &from->ref, more);
 }
 

@@ -122,6 +122,17 @@ void stack_own_part(const struct stack *s, size_t *first, size_t *last) {
         --*last;
 }
 
+bool stack_in_handler(const struct stack *s, const struct frame **handler, const struct frame **interrupted) {
+    for (size_t i = 1; i + 1 < s->count; i++) {
+        // The kernel makes it a handler's return address: of glibc and of musl.
+        if (!s->frames[i].function || strcmp(stack_plain_name(s->frames[i].function), "restore_rt")) continue;
+        *handler = &s->frames[i - 1];
+        *interrupted = &s->frames[i + 1];
+        return true;
+    }
+    return false;
+}
+
 static bool is_in(const struct frame *f, const char *module, const char *library) {
     return (f->module && begins(f->module, module)) || (f->library && begins(f->library, library));
 }

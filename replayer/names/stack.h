@@ -26,6 +26,8 @@ void stack_own_part(const struct stack *s, size_t *first, size_t *last);
 // Names of the C library's functions without underscores and internal prefixes: "__GI___lll_lock_wait" is
 // "lll_lock_wait".
 const char *stack_plain_name(const char *name);
+// Is it inside a signal handler? Then the handler's frame, and the frame that was interrupted.
+bool stack_in_handler(const struct stack *s, const struct frame **handler, const struct frame **interrupted);
 // Is it a name of the function fork()? Is the stack inside it, in a fork handler or in libc's own part of it?
 bool stack_is_fork(const char *name);
 bool stack_in_fork(const struct frame *frames, size_t n);

@@ -45,6 +45,9 @@ static const struct rule {
      "Take the locks in one order everywhere. fork() has no part in it."},
     {"torn-data", "TornData", "A child crashed in data that a vanished thread was changing at the fork.",
      "The lock was made free in the child, but what it protects was half changed. Use posix_spawn."},
+    {"signal-handler", "SignalHandler",
+     "A signal handler waits for a lock that the code it interrupted holds.",
+     "Only set a flag or write to a pipe in a handler; what takes locks is not async-signal-safe."},
     {"dead-holder", "DeadHolder",
      "A task waits for a lock whose holder was killed, or ended, without giving it back.",
      "A robust mutex (PTHREAD_MUTEX_ROBUST) tells the next one; rwlocks, semaphores and conditions have "

@@ -399,6 +399,10 @@ static void print_summary(FILE *out, const struct verdict *v) {
         snprintf(what, sizeof what, "waits for %s, held by %s%s", lock, holder,
                  f->edge_count ? ", which waits in turn" : ", itself");
         break;
+    case FINDING_SIGNAL_HANDLER:
+        snprintf(what, sizeof what, "waits in a signal handler for %s, which it held when the signal came",
+                 lock);
+        break;
     case FINDING_CROSS_PROCESS_WAIT:
         snprintf(what, sizeof what, "waits for %s, and so for a process that waits in turn",
                  f->lock.symbol[0] ? lock : "another process");

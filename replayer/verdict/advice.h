@@ -13,6 +13,7 @@ enum advice {
     ADVICE_HELD,          // the holder lives, and is not known to be stuck on a lock
     ADVICE_CYCLE,         // lock order
     ADVICE_SELF,          // one thread, one lock
+    ADVICE_HANDLER,       // a handler takes what the code that it interrupted holds
     ADVICE_ATFORK,        // fork handlers against another thread
     ADVICE_ATFORK_SELF,   // a fork handler wants what the forking thread has
     ADVICE_FORK_HELD,     // fork() waits for a lock whose holder lives

@@ -98,6 +98,16 @@ static void add_edge(struct finding *f, const struct waiter *w) {
     e->waiting.stack = stack_copy(&w->waiting.stack);
 }
 
+// The handler that w waits in, when it began while w's task held the lock already; NULL.
+static const struct handler_run *interrupting(const struct analysis *a, const struct waiter *w) {
+    const struct life *l = &a->history.lives[w->life];
+    const struct holder *who = &w->first->who;
+    if (who->life != w->life) return NULL;
+    for (unsigned i = l->handler_count < HANDLERS ? l->handler_count : HANDLERS; i-- > 0;)
+        if (l->handlers[i].event >= who->event) return &l->handlers[i];
+    return NULL;
+}
+
 static void make_cycle(struct analysis *a, struct waiter *in) {
     // It is told from the side of fork(), else from the one that the recorder named.
     struct waiter *from = in, *w = in;
@@ -107,7 +117,11 @@ static void make_cycle(struct analysis *a, struct waiter *in) {
         if (better) from = w;
     } while ((w = next_of(a, w)) != in);
     bool atfork = from->ref.in_fork;
-    struct finding *f = case_add(a, from, atfork ? FINDING_ATFORK_DEADLOCK : FINDING_LOCK_CYCLE, RANK_CAUSE);
+    const struct handler_run *handler = interrupting(a, from);
+    enum finding_kind kind = handler  ? FINDING_SIGNAL_HANDLER
+                             : atfork ? FINDING_ATFORK_DEADLOCK
+                                      : FINDING_LOCK_CYCLE;
+    struct finding *f = case_add(a, from, kind, RANK_CAUSE);
     case_add_holder(f, from->first);
     size_t more = case_explain(a, from);
     for (w = next_of(a, from); w != from; w = next_of(a, w)) {
@@ -118,8 +132,12 @@ static void make_cycle(struct analysis *a, struct waiter *in) {
     // Of a bare word the waiter's own mark may look like an acquire.
     if (!f->edge_count && from->ref.bare) f->confidence = CONFIDENCE_LIKELY;
     const struct space_life *space = &a->history.spaces[a->history.lives[from->life].space];
-    if (!atfork) text_reason_cycle(f, space->parent == NONE ? 0 : space->pid);
-    enum advice which = atfork          ? f->edge_count ? ADVICE_ATFORK : ADVICE_ATFORK_SELF
+    if (handler)
+        text_reason_handler(f, handler->signal, &from->ref);
+    else if (!atfork)
+        text_reason_cycle(f, space->parent == NONE ? 0 : space->pid);
+    enum advice which = handler         ? ADVICE_HANDLER
+                        : atfork        ? f->edge_count ? ADVICE_ATFORK : ADVICE_ATFORK_SELF
                         : f->edge_count ? ADVICE_CYCLE
                                         : ADVICE_SELF;
     advice_give(f, which, &from->ref, more);

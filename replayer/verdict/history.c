@@ -383,6 +383,13 @@ static size_t present_life(struct history *h, int tid) {
     return NONE;
 }
 
+// Registers behind the event are those of a handler's first instruction; without them the kernel ends the process.
+static void on_handler(struct life *l, const struct event *e) {
+    if (!event_piece(e, PIECE_REGS, NULL)) return;
+    if (l->handler_count < HANDLERS) l->handlers[l->handler_count] = (struct handler_run){e->number, e->nr};
+    l->handler_count++;
+}
+
 static void on_event(struct history *h, const struct event *e) {
     size_t life = present_life(h, e->tid);
     if (life != NONE && e->flags & EVF_REGS && (e->kind == EV_ENTER || e->kind == EV_SYSCALL)) {
@@ -408,11 +415,14 @@ static void on_event(struct history *h, const struct event *e) {
         if (life == NONE) break;
         h->lives[life].signal = e->nr;
         h->lives[life].signal_event = e->number;
+        on_handler(&h->lives[life], e);
         on_signal(h, e);
         break;
     case EV_EXIT:
     case EV_SYSCALL:
-        if (life != NONE) on_return(h, e, life);
+        if (life == NONE) break;
+        if (e->nr == SYS_rt_sigreturn && h->lives[life].handler_count) h->lives[life].handler_count--;
+        on_return(h, e, life);
         break;
     case EV_STUCK:
         if (life != NONE) on_stuck(h, e, life);

@@ -16,6 +16,8 @@ struct space_life {
     int forker;     // the task that forked; 0 after exec
 };
 
+enum { HANDLERS = 8 };
+
 // A task in one address space: exec ends a life and begins another.
 struct life {
     int tid, pid;
@@ -26,6 +28,11 @@ struct life {
     uint64_t entered;      // ... since this event
     int32_t nr;
     uint64_t args[6];
+    struct handler_run { // handlers that it is in, the innermost last; more than fit are left out
+        uint64_t event;  // SIGNAL
+        int signal;
+    } handlers[HANDLERS];
+    unsigned handler_count;
     uint64_t signal_event; // the last SIGNAL, if nothing came behind it
     int signal;
 };

@@ -135,6 +135,30 @@ void text_reason_cycle(struct finding *f, int child) {
                  "Nothing of this crosses a fork: the locks' holders are alive, and wait for each other.");
 }
 
+void text_reason_handler(struct finding *f, int signal, const struct lock_ref *ref) {
+    const struct frame *handler = NULL, *interrupted = NULL;
+    char which[32] = "a signal", own[160] = "";
+    if (signal && sigabbrev_np(signal)) snprintf(which, sizeof which, "SIG%s", sigabbrev_np(signal));
+    bool known = stack_in_handler(&f->waiting.stack, &handler, &interrupted);
+    // The interrupted function is often the library's: who of the program had called it?
+    const struct frame *last = f->waiting.stack.frames + f->waiting.stack.count, *caller = interrupted;
+    while (known && caller < last && (stack_is_libc(caller) || !caller->function))
+        caller++;
+    if (known && caller < last && caller != interrupted)
+        snprintf(own, sizeof own, ", called by %s", caller->function);
+    const char *what = known && interrupted->function ? interrupted->function : "code of this thread";
+    const char *name = known && handler->function ? handler->function : "";
+    const char *call = ref->in_fork    ? "fork with handlers that take locks"
+                       : ref->function ? ref->function
+                                       : "what takes it";
+    snprintf(f->reason, sizeof f->reason,
+             "%s interrupted %s%s, which holds %s. Its handler%s%s comes to take that as well, in the same "
+             "thread: the "
+             "code that would release it goes on when the handler has returned, and not before. Not "
+             "async-signal-safe: %s.",
+             which, what, own, text_the_lock(f), *name ? " " : "", name, call);
+}
+
 void text_reason_fiber(struct finding *f) {
     char fiber[128];
     stack_start_routine(&f->acquired.stack, fiber, sizeof fiber);

@@ -15,6 +15,8 @@ void text_reason_waker(struct finding *f, const struct lock_ref *ref);
 void text_reason_child_handler(struct finding *f);
 // `child`: PID of a process that a fork made, in which all of the cycle is; 0: in none.
 void text_reason_cycle(struct finding *f, int child);
+// `signal`: its number, 0: not known.
+void text_reason_handler(struct finding *f, int signal, const struct lock_ref *ref);
 void text_reason_fiber(struct finding *f);
 void text_reason_gil(struct finding *f);
 void text_reason_torn(struct finding *f);

@@ -14,7 +14,8 @@ const char *finding_kind_name(enum finding_kind kind) {
         [FINDING_ATFORK_CHILD] = "atfork-child",     [FINDING_ATFORK_DEADLOCK] = "atfork-deadlock",
         [FINDING_INHERITED_PIPE] = "inherited-pipe", [FINDING_CROSS_PROCESS_WAIT] = "cross-process-wait",
         [FINDING_LOCK_CYCLE] = "lock-cycle",         [FINDING_TORN_DATA] = "torn-data",
-        [FINDING_DEAD_HOLDER] = "dead-holder",       [FINDING_UNKNOWN_WAIT] = "unexplained-wait",
+        [FINDING_SIGNAL_HANDLER] = "signal-handler", [FINDING_DEAD_HOLDER] = "dead-holder",
+        [FINDING_UNKNOWN_WAIT] = "unexplained-wait",
     };
     return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "?";
 }

@@ -31,6 +31,7 @@ enum finding_kind {
     FINDING_CROSS_PROCESS_WAIT, // "cross-process-wait"
     FINDING_LOCK_CYCLE,         // "lock-cycle"
     FINDING_TORN_DATA,          // "torn-data"
+    FINDING_SIGNAL_HANDLER,     // "signal-handler"
     FINDING_DEAD_HOLDER,        // "dead-holder"
     FINDING_UNKNOWN_WAIT,       // "unexplained-wait": stuck for certain, cause not known to this version
 };
