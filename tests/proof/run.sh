@@ -108,6 +108,11 @@ once() { # TITLE [RECORD OPTION...] [:: REPLAY OPTION...]
     (exec "${as_clean[@]}" "${as_recorder[@]}" "$refork" record "${options[@]}" -o "$trace" -- "${command[@]}" \
         <"$in" >"$work/$title.out" 2>"$work/$title.err")
     recorded=$?
+    # A recording is its owner's alone until that one gives it away.
+    if [ -n "$users" ] && [ -e "$trace" ]; then
+        [ "$(stat -c %a "$trace")" = 600 ] || give_up "the recording has mode $(stat -c %a "$trace"), not 600"
+        chmod 644 "$trace"
+    fi
     if [ -n "$delete" ]; then
         mv "$work/a-copy" "$work/kept-for-the-next-run"
     fi
