@@ -52,7 +52,7 @@ bool hunt_had_nothing(const struct hunt *h, char *why, size_t size) {
     if (h->found_count) return false;
     if (h->runs && h->timed_out_runs == h->runs)
         snprintf(why, size, "each run was ended by its time limit (--timeout gives it more)");
-    else if (h->any_order || hunt_forks_with_others(h))
+    else if ((h->any_order && h->candidates.tasks > 1) || hunt_forks_with_others(h))
         return false;
     else if (!forks)
         snprintf(why, size, "the program made no fork; its first run %s", h->first_end);

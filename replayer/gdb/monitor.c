@@ -1,5 +1,6 @@
 // `monitor COMMAND`: what refork knows and gdb does not.
 #include "core/array.h"
+#include "core/printable.h"
 #include "replayer/gdb/monitor.h"
 #include "replayer/report/locks.h"
 #include "replayer/report/text.h"
@@ -152,6 +153,14 @@ void monitor_command(struct gdb *g, const char *text) {
     else
         fputs(help, out);
     fclose(out);
+    // The names in it are the recorded program's, and gdb prints them as they come.
+    for (char *line = bytes, *end; line < bytes + len; line = end + 1) {
+        end = memchr(line, '\n', (size_t)(bytes + len - line));
+        if (!end) end = bytes + len;
+        *end = 0;
+        printable(line);
+        if (end < bytes + len) *end = '\n';
+    }
     send_text(g, bytes, len);
     free(bytes);
 }

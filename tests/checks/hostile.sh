@@ -59,6 +59,15 @@ one_command() {
         harmless 0 title verify found.refork -- "$program" protected
         ;;
     minimize) harmless 120 title minimize --runs 30 -o min.refork found.refork ;;
+    gdb)
+        # What gdb prints by itself is gdb's; what refork tells it is ours.
+        what='refork gdb'
+        clean "$refork" gdb found.refork -- -batch -ex 'monitor processes' -ex when -ex holders </dev/null >gdb.printed 2>&1
+        grep -aE '^process |^behind event |^held ' gdb.printed >stdout
+        : >stderr
+        printed stdout stderr
+        grep -q '^process ' stdout || fail "gdb shows no processes: $(cat -v gdb.printed)"
+        ;;
     locks)
         harmless 0 title locks --no-cache found.refork
         harmless 0 31mst locks --no-cache --by task found.refork
