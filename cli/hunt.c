@@ -140,7 +140,7 @@ static int hunt_shared(const struct cli_args *args, struct hunter *x, struct rf_
     struct sharing *s = sharing_new(x, folder, shard, shards);
     int known = ask ? sharing_read(s, err) : sharing_run(s, err), status = known;
     if (known > 0 || (ask && !known)) status = report(args, &x->h, err);
-    if (ask && status == RF_OK && !x->h.shared->complete) {
+    if (ask && (status == RF_OK || status == RF_NOT_HUNTED) && !x->h.shared->complete) {
         fflush(stdout);
         status = rf_fail(err, RF_CANNOT,
                          "the hunt in '%s' is not complete: start those of its shards again that did not end",

@@ -117,7 +117,7 @@ mv stdout heap.sarif
 sarif heap.sarif
 jq -e '.runs[0].results[0] | ([.relatedLocations[] | .logicalLocations[0].name] == ["queue_new", "queue_new", "write_report", "main", "run_child"])
     and (.relatedLocations[0].message.text | test("^allocates .* byte 24 of 64 bytes from calloc$")) and (.relatedLocations[1].message.text | startswith("initialises"))
-    and (.message.text | test("the pthread_mutex allocated in queue_new, held by .* The lock is at byte 24 of 64 bytes from calloc"))
+    and (.message.text | test("waits for queue::lock, held by .* The lock is at byte 24 of 64 bytes from calloc"))
     and ([.message, .relatedLocations, .codeFlows] | tostring | test("0x[0-9a-f]{6}") | not)' heap.sarif >/dev/null || fail "heap: $(jq '.runs[0].results[0]' heap.sarif)"
 # The page's story, too
 status 0 export --to html -o heap.html heap.refork
