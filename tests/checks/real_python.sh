@@ -13,7 +13,7 @@ cross-process-wait cause=orphaned-lock" \
         /usr/bin/python3 "$sources/held_locks.py" "$1"
 }
 lock='lockkind=Python_lock acquired=sem_trywait'
-held lock "$lock,case_lock.<locals>.work,Thread.run" PyThread_acquire_lock_timed,fork_and_wait,case_lock
+held lock "$lock" PyThread_acquire_lock_timed
 held multiprocessing "$lock" PyThread_acquire_lock_timed
 held queue_put "$lock" PyThread_acquire_lock_timed
 held logging "$lock" PyThread_acquire_lock
@@ -23,15 +23,6 @@ vanished-waker lockkind=Python_lock gone=python3 waiting=PyThread_acquire_lock_t
 cross-process-wait cause=vanished-waker" \
     /usr/bin/python3 "$sources/held_locks.py" queue_get
 verdict logging_handler 0 none /usr/bin/python3 "$sources/held_locks.py" logging_handler
-# A worker that was killed with the lock of a queue of multiprocessing.
-verdict killed_worker 120 "\
-dead-holder lockkind=sem holder=python3 ended=SIGKILL endedby=python3 acquired=SemLock.__enter__,SimpleQueue.get,serve waiting=SemLock.__enter__,SimpleQueue.get,serve,BaseProcess.run
-cross-process-wait cause=dead-holder waiting=Popen.poll,BaseProcess.join" \
-    /usr/bin/python3 "$sources/killed_worker.py"
-tr -s ' \n' '  ' <lock.err >lock.text
-for words in 'os.register_at_fork' '"spawn"' 'held_locks.py:'; do
-    grep -qF "$words" lock.text || fail "lock: the text does not say '$words': $(cat lock.err)"
-done
 # The GIL: a child of a fork that CPython does not know of waits for it in turns of 5 ms. CPython's own fork makes it anew.
 verdict gil 120 "\
 orphaned-lock confidence=likely lock=_PyRuntime* lockkind=Python_GIL holder=python3 gone=python3 acquired=PyEval_EvalFrameDefault waiting=pthread_cond_timedwait,PyEval_RestoreThread,Py_BytesMain fork=fork,ffi_call,Py_BytesMain
