@@ -204,7 +204,7 @@ int timeline_step(struct timeline *t, int64_t delta, struct rf_error *err) {
     return timeline_seek(t, at + (uint64_t)delta, err);
 }
 
-static size_t stack_of(struct timeline *t, int tid, bool script, struct frame *out, size_t max) {
+size_t timeline_stack(struct timeline *t, int tid, struct frame *out, size_t max) {
     struct view view;
     struct user_regs_struct regs;
     struct rf_error err;
@@ -213,15 +213,7 @@ static size_t stack_of(struct timeline *t, int tid, bool script, struct frame *o
         return 0;
     size_t n = unwind_stack(&view, &regs, raw, sizeof raw / sizeof *raw);
     n = symbols_frames(t->symbols, &view, raw, n, out, max);
-    return script ? python_frames(t->symbols, &view, regs.fs_base, out, n, max) : n;
-}
-
-size_t timeline_stack(struct timeline *t, int tid, struct frame *out, size_t max) {
-    return stack_of(t, tid, true, out, max);
-}
-
-size_t timeline_native_stack(struct timeline *t, int tid, struct frame *out, size_t max) {
-    return stack_of(t, tid, false, out, max);
+    return python_frames(t->symbols, &view, regs.fs_base, out, n, max);
 }
 
 int timeline_event(struct timeline *t, uint64_t number, struct event *out, struct rf_error *err) {

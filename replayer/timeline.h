@@ -30,8 +30,6 @@ struct symbols *timeline_symbols(struct timeline *t);
 
 // The stack of `tid` at the present position; strings live as long as the timeline.
 size_t timeline_stack(struct timeline *t, int tid, struct frame *out, size_t max);
-// The same with an interpreter's own frames instead of its script's lines: what other runs are held against.
-size_t timeline_native_stack(struct timeline *t, int tid, struct frame *out, size_t max);
 
 // Event `number` without executing anything (a reader of its own); pieces valid until the next call.
 int timeline_event(struct timeline *t, uint64_t number, struct event *out, struct rf_error *err);

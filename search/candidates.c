@@ -107,7 +107,7 @@ static int find_forks(struct search *s, struct rf_error *err) {
 static int name_fork(struct search *s, struct candidate_fork *f, struct rf_error *err) {
     struct frame frames[FRAMES_MAX];
     if (timeline_seek(s->timeline, f->event, err) < 0) return -1;
-    struct stack stack = {frames, timeline_native_stack(s->timeline, f->forker, frames, FRAMES_MAX)};
+    struct stack stack = {frames, timeline_stack(s->timeline, f->forker, frames, FRAMES_MAX)};
     size_t first, last;
     stack_own_part(&stack, &first, &last);
     if (first >= stack.count) first = 0;
