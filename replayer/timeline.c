@@ -2,7 +2,6 @@
 
 #include "core/clock.h"
 #include "replayer/engine/checkpoint.h"
-#include "replayer/names/python.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -212,8 +211,7 @@ size_t timeline_stack(struct timeline *t, int tid, struct frame *out, size_t max
     if (replay_task_regs(t->replay, tid, &regs, &err) < 0 || replay_view(t->replay, tid, &view, &err) < 0)
         return 0;
     size_t n = unwind_stack(&view, &regs, raw, sizeof raw / sizeof *raw);
-    n = symbols_frames(t->symbols, &view, raw, n, out, max);
-    return python_frames(t->symbols, &view, regs.fs_base, out, n, max);
+    return symbols_frames(t->symbols, &view, raw, n, out, max);
 }
 
 int timeline_event(struct timeline *t, uint64_t number, struct event *out, struct rf_error *err) {

@@ -3,7 +3,6 @@
 
 #include "replayer/diagnose/threads.h"
 #include "replayer/locks/name.h"
-#include "replayer/names/python.h"
 
 #include <linux/futex.h>
 #include <stdio.h>
@@ -36,7 +35,6 @@ struct stack party_stack(struct diagnosis *d, const struct party *p, const struc
     s.frames = calloc(FRAMES_MAX, sizeof *s.frames);
     rf_assert(s.frames);
     s.count = symbols_frames(d->symbols, v, raw, n, s.frames, FRAMES_MAX);
-    s.count = python_frames(d->symbols, v, t->regs.fs_base, s.frames, s.count, FRAMES_MAX);
     s.frames = reallocarray(s.frames, s.count + 1, sizeof *s.frames);
     rf_assert(s.frames);
     return s;

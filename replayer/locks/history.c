@@ -2,7 +2,6 @@
 
 #include "replayer/names/cache.h"
 #include "replayer/locks/pass.h"
-#include "replayer/names/python.h"
 
 #include "replayer/engine/probes.h"
 #include <stdio.h>
@@ -321,9 +320,7 @@ static void take_stack(struct capture *c, const struct break_hit *hit) {
     if (replay_view(timeline_replay(c->timeline), hit->tid, &view, &err) < 0) return;
     timeline_foreign(c->timeline, true);
     size_t n = unwind_stack(&view, hit->regs, raw, FRAMES_MAX);
-    struct symbols *symbols = timeline_symbols(c->timeline);
-    c->count = symbols_frames(symbols, &view, raw, n, c->frames, FRAMES_MAX);
-    c->count = python_frames(symbols, &view, hit->regs->fs_base, c->frames, c->count, FRAMES_MAX);
+    c->count = symbols_frames(timeline_symbols(c->timeline), &view, raw, n, c->frames, FRAMES_MAX);
     timeline_foreign(c->timeline, false);
 }
 

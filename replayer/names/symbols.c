@@ -222,10 +222,6 @@ bool symbols_data(struct symbols *s, const struct view *v, uint64_t address, str
     return out->name != NULL;
 }
 
-const char *symbols_keep(struct symbols *s, const char *text) {
-    return strings_add(s->strings, text);
-}
-
 struct symbol_module *symbols_module_at(struct symbols *s, const struct view *v, uint64_t address,
                                         uint64_t *bias) {
     struct module m;

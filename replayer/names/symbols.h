@@ -29,9 +29,6 @@ void symbols_free(struct symbols *s); // frees all caches
 size_t symbols_frames(struct symbols *s, const struct view *v, const struct raw_frame *raw, size_t n,
                       struct frame *out, size_t max);
 
-// A copy of the text that lives as long as `s`.
-const char *symbols_keep(struct symbols *s, const char *text);
-
 // One code address (exact: the instruction at pc itself).
 void symbols_pc(struct symbols *s, const struct view *v, uint64_t pc, struct frame *out);
 

@@ -2,7 +2,6 @@
 
 #include "core/syscall_walk.h"
 #include "replayer/engine/breakpoints.h"
-#include "replayer/names/python.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -182,7 +181,6 @@ static void take_stack(struct search *s, struct replay *r, const struct break_hi
     timeline_foreign(s->timeline, true);
     size_t n = unwind_stack(&view, &regs, raw, FRAMES_MAX);
     n = symbols_frames(timeline_symbols(s->timeline), &view, raw, n, frames, FRAMES_MAX);
-    n = python_frames(timeline_symbols(s->timeline), &view, hit->regs->fs_base, frames, n, FRAMES_MAX);
     timeline_foreign(s->timeline, false);
     const struct function *f = &functions[s->call.function];
     s->out = calloc(1, sizeof *s->out);

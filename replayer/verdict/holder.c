@@ -1,7 +1,6 @@
 #include "replayer/verdict/holder.h"
 
 #include "core/atomic_emulate.h"
-#include "replayer/names/python.h"
 #include "replayer/locks/follow.h"
 
 #include <stdlib.h>
@@ -139,8 +138,7 @@ size_t holder_frames(struct symbols *s, struct replay *r, const struct watch_hit
     size_t n = unwind_stack(&view, hit->regs, raw, FRAMES_MAX);
     // A watchpoint traps behind the instruction that wrote.
     if (n && !hit->from_kernel) raw[0].exact = false;
-    n = symbols_frames(s, &view, raw, n, out, max);
-    return python_frames(s, &view, hit->regs->fs_base, out, n, max);
+    return symbols_frames(s, &view, raw, n, out, max);
 }
 
 static void capture(struct tracker *k, struct replay *r, const struct watch_hit *hit) {

@@ -1,7 +1,8 @@
 #include "replayer/verdict/text.h"
 
-#include "replayer/locks/name.h"
 #include "replayer/names/member.h"
+
+#include "replayer/locks/name.h"
 
 #include <stdarg.h>
 #include <stdio.h>
