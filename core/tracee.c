@@ -1,5 +1,7 @@
 #include "core/tracee.h"
 #include "core/annex.h"
+#include "core/guard.h"
+#include "core/proc_maps.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -165,28 +168,27 @@ static bool is_private(int pagemap, int mem_fd, uint64_t entry, uint64_t address
 }
 
 uint64_t memory_digest(pid_t pid, int mem_fd, uint64_t *bytes) {
-    char path[64], line[4400];
+    char path[64];
     snprintf(path, sizeof path, "/proc/%d/pagemap", pid);
-    int pagemap = open(path, O_RDONLY | O_CLOEXEC);
-    snprintf(path, sizeof path, "/proc/%d/maps", pid);
-    FILE *maps = fopen(path, "re");
+    scoped_fd int pagemap = open(path, O_RDONLY | O_CLOEXEC);
+    scoped_maps struct proc_maps maps;
+    struct proc_map map;
+    proc_maps_open(&maps, pid);
     struct digest *d = malloc(sizeof *d);
     d->state = XXH3_createState();
     XXH3_64bits_reset(d->state);
     d->mem_fd = mem_fd;
     d->bytes = 0;
-    while (maps && fgets(line, sizeof line, maps)) {
-        uint64_t start, end;
-        char prot[8];
-        if (sscanf(line, "%lx-%lx %7s", &start, &end, prot) != 3) continue;
+    while (proc_maps_next(&maps, &map)) {
         // Code that cannot be written holds the file's bytes and refork's patches; whether a page of it was
         // ever copied for a patch that has been taken back differs between recording and replay.
-        if (prot[3] != 'p' || (prot[2] == 'x' && prot[1] != 'w') || annex_contains(start) ||
-            strstr(line, "[v"))
+        bool fixed_code = map.prot & PROT_EXEC && !(map.prot & PROT_WRITE);
+        if (map.shared || fixed_code || annex_contains(map.start) || strstr(map.name, "[v"))
             continue; // [vdso], [vvar], [vsyscall]
         uint64_t entries[DIGEST_BATCH];
-        for (uint64_t at = start; at < end;) {
-            size_t want = (end - at) / PAGE < DIGEST_BATCH ? (size_t)((end - at) / PAGE) : DIGEST_BATCH;
+        for (uint64_t at = map.start; at < map.end;) {
+            size_t want =
+                (map.end - at) / PAGE < DIGEST_BATCH ? (size_t)((map.end - at) / PAGE) : DIGEST_BATCH;
             ssize_t n = pread(pagemap, entries, want * 8, (off_t)(at / PAGE * 8));
             if (n <= 0) break;
             size_t got = (size_t)n / 8;
@@ -204,8 +206,6 @@ uint64_t memory_digest(pid_t pid, int mem_fd, uint64_t *bytes) {
             at += got * PAGE;
         }
     }
-    if (maps) fclose(maps);
-    if (pagemap >= 0) close(pagemap);
     uint64_t result = XXH3_64bits_digest(d->state);
     if (bytes) *bytes = d->bytes;
     XXH3_freeState(d->state);

@@ -1,5 +1,7 @@
 #include "recorder/mappings.h"
 #include "core/annex.h"
+#include "core/guard.h"
+#include "core/proc_maps.h"
 #include "recorder/hooks.h"
 #include "recorder/inject.h"
 #include "recorder/seen_writes.h"
@@ -280,47 +282,34 @@ static int open_mapped(struct task *t, const char *name, uint64_t inode) {
 
 void image_exec_maps(struct recorder *r, struct task *t, struct batch *b) {
     disable_vdso(t);
-    char path[64], line[4400];
-    snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
-    FILE *maps = fopen(path, "re");
-    if (!maps) {
+    char path[64];
+    scoped_maps struct proc_maps maps;
+    struct proc_map m;
+    if (!proc_maps_open(&maps, t->tid)) {
         recorder_fail(r, "cannot read /proc/%d/maps: %s", t->tid, strerror(errno));
         return;
     }
     snprintf(path, sizeof path, "/proc/%d/exe", t->tid);
     struct stat exe = {0};
     stat(path, &exe);
-    while (fgets(line, sizeof line, maps)) {
-        uint64_t start, end, offset, inode;
-        char prots[8];
-        int name_at = 0;
-        line[strcspn(line, "\n")] = 0;
-        if (sscanf(line, "%lx-%lx %7s %lx %*x:%*x %lu %n", &start, &end, prots, &offset, &inode, &name_at) <
-            5)
+    while (proc_maps_next(&maps, &m)) {
+        if (annex_contains(m.start) || m.start == REPLAY_PAGE || (m.name[0] == '[' && m.name[1] == 'v'))
             continue;
-        const char *name = line + name_at;
-        if (annex_contains(start) || start == REPLAY_PAGE || (name[0] == '[' && name[1] == 'v')) continue;
-        struct piece_map map = {.address = start,
-                                .length = end - start,
-                                .prot = (prots[0] == 'r' ? PROT_READ : 0u) |
-                                        (prots[1] == 'w' ? PROT_WRITE : 0u) |
-                                        (prots[2] == 'x' ? PROT_EXEC : 0u),
-                                .flags = MAP_PRIVATE};
-        int fd = inode ? open_mapped(t, name, inode) : -1;
+        struct piece_map map = {
+            .address = m.start, .length = m.end - m.start, .prot = (uint32_t)m.prot, .flags = MAP_PRIVATE};
+        scoped_fd int fd = m.inode ? open_mapped(t, m.name, m.inode) : -1;
         if (fd < 0) {
             map.flags |= MAP_ANONYMOUS;
-            map_piece(b, &map, name);
-            differing_pages(t, b, start, end, -1, 0);
+            map_piece(b, &map, m.name);
+            differing_pages(t, b, m.start, m.end, -1, 0);
             continue;
         }
         struct rf_error err;
-        map.offset = offset;
-        if (!r->trace_lost && trace_add_file(r->trace, fd, name, &map.blob, &err) < 0) trace_failed(r);
-        map_piece(b, &map, name);
-        if (map.prot & PROT_WRITE) differing_pages(t, b, start, end, fd, offset);
+        map.offset = m.offset;
+        if (!r->trace_lost && trace_add_file(r->trace, fd, m.name, &map.blob, &err) < 0) trace_failed(r);
+        map_piece(b, &map, m.name);
+        if (map.prot & PROT_WRITE) differing_pages(t, b, m.start, m.end, fd, m.offset);
         // ld.so relocates itself; only the program's own slots are waited for here.
-        module_part(r, t, b, &map, &(struct mapped_file){fd, name}, inode == exe.st_ino);
-        close(fd);
+        module_part(r, t, b, &map, &(struct mapped_file){fd, m.name}, m.inode == exe.st_ino);
     }
-    fclose(maps);
 }

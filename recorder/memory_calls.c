@@ -1,4 +1,5 @@
 #include "recorder/memory_calls.h"
+#include "core/proc_maps.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,33 +9,6 @@
 #include <sys/syscall.h>
 
 enum { GUARD_GAP = 256 * 4096 }; // stack_guard_gap: the kernel leaves so much below a stack that grows
-
-struct vma {
-    uint64_t start, end;
-    int prot;
-    bool locked, stack;
-};
-
-// The next mapping of /proc/PID/smaps or maps; false at the end.
-static bool next_vma(FILE *f, struct vma *v) {
-    char line[4400], prots[8];
-    while (fgets(line, sizeof line, f)) {
-        if (!strncmp(line, "VmFlags:", 8)) {
-            v->locked = strstr(line, " lo") != NULL;
-            return true;
-        }
-        if (sscanf(line, "%lx-%lx %7s", &v->start, &v->end, prots) == 3)
-            v->prot = (prots[0] == 'r' ? PROT_READ : 0) | (prots[1] == 'w' ? PROT_WRITE : 0) |
-                      (prots[2] == 'x' ? PROT_EXEC : 0);
-    }
-    return false;
-}
-
-static FILE *open_maps(const struct task *t, const char *which) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/%s", t->tid, which);
-    return fopen(path, "re");
-}
 
 static void reach_piece(struct batch *b, uint64_t address) {
     batch_piece(b, PIECE_REACH, 0);
@@ -52,14 +26,14 @@ static void in_part(struct task *t, struct batch *b, int64_t ret) {
         reach_piece(b, end);
         return;
     }
-    FILE *f = open_maps(t, "smaps");
-    struct vma v = {0};
-    while (f && at < end && next_vma(f, &v)) {
-        if (v.end <= at) continue;
-        if (protect ? v.start > at || v.prot != (int)(a[2] & 7) : v.locked) break;
-        at = v.end;
+    scoped_maps struct proc_maps maps;
+    struct proc_map m;
+    proc_maps_open_flags(&maps, t->tid);
+    while (at < end && proc_maps_next(&maps, &m)) {
+        if (m.end <= at) continue;
+        if (protect ? m.start > at || m.prot != (int)(a[2] & 7) : proc_maps_has_flag(&maps, "lo")) break;
+        at = m.end;
     }
-    if (f) fclose(f);
     if (at > end) at = end;
     if (at > a[0]) reach_piece(b, at);
 }
@@ -68,21 +42,20 @@ static void in_part(struct task *t, struct batch *b, int64_t ret) {
 static void stack_floor(struct task *t, struct batch *b) {
     struct rlimit limit;
     if (prlimit(t->process->pid, RLIMIT_STACK, NULL, &limit) < 0) return;
-    uint64_t start, end, before = 0;
-    char line[4400];
-    FILE *f = open_maps(t, "maps");
-    while (f && fgets(line, sizeof line, f)) {
-        if (sscanf(line, "%lx-%lx", &start, &end) != 2) continue;
-        if (strstr(line, "[stack]")) {
+    uint64_t before = 0;
+    scoped_maps struct proc_maps maps;
+    struct proc_map m;
+    proc_maps_open(&maps, t->tid);
+    while (proc_maps_next(&maps, &m)) {
+        if (strstr(m.name, "[stack]")) {
             uint64_t room = limit.rlim_cur & ~4095ull, low = before ? before + GUARD_GAP : 0;
-            uint64_t floor = room < end ? end - room : 0;
+            uint64_t floor = room < m.end ? m.end - room : 0;
             if (floor < low) floor = low;
-            reach_piece(b, floor < start ? floor : start);
+            reach_piece(b, floor < m.start ? floor : m.start);
             break;
         }
-        before = end;
+        before = m.end;
     }
-    if (f) fclose(f);
 }
 
 void memory_call_done(struct task *t, struct batch *b, int64_t ret) {

@@ -5,8 +5,10 @@
 #include "core/annex.h"
 #include "core/elf_module.h"
 #include "core/elf_functions.h"
+#include "core/guard.h"
 #include "core/loop_site.h"
 #include "core/code_operands.h"
+#include "core/proc_maps.h"
 #include "recorder/arrivals.h"
 #include "recorder/inject.h"
 #include "recorder/log.h"
@@ -64,23 +66,21 @@ static bool read_code(void *context, uint64_t address, void *buffer, size_t len)
 }
 
 struct mapping {
-    uint64_t start, end, offset;
+    uint64_t start, offset;
     char name[512];
 };
 
 // The mapping that holds pc, and in *gap a free address for SITE_PAGES bytes within 1 GiB of it (0: none).
 static bool mapping_at(struct task *t, uint64_t pc, struct mapping *out, uint64_t *gap) {
-    char path[64], line[4400];
-    snprintf(path, sizeof path, "/proc/%d/maps", t->tid);
-    FILE *f = fopen(path, "re");
+    scoped_maps struct proc_maps maps;
+    struct proc_map m;
     bool found = false;
     uint64_t last_end = 65536, best = 0, best_distance = 1ull << 30;
-    while (f && fgets(line, sizeof line, f)) {
-        struct mapping m = {0};
-        if (sscanf(line, "%lx-%lx %*s %lx %*s %*s %511[^\n]", &m.start, &m.end, &m.offset, m.name) < 3)
-            continue;
+    proc_maps_open(&maps, t->tid);
+    while (proc_maps_next(&maps, &m)) {
         if (pc >= m.start && pc < m.end) {
-            *out = m;
+            *out = (struct mapping){.start = m.start, .offset = m.offset};
+            snprintf(out->name, sizeof out->name, "%s", m.name);
             found = true;
         }
         // Guard distance, so that a heap or a stack that grows does not meet the stubs at once.
@@ -97,17 +97,15 @@ static bool mapping_at(struct task *t, uint64_t pc, struct mapping *out, uint64_
         }
         last_end = m.end;
     }
-    if (f) fclose(f);
     *gap = best;
     return found;
 }
 
 static void function_range(const struct mapping *m, uint64_t pc, uint64_t *start, uint64_t *end) {
     *start = *end = 0;
-    int fd = open(m->name, O_RDONLY | O_CLOEXEC);
+    scoped_fd int fd = open(m->name, O_RDONLY | O_CLOEXEC);
     struct stat st;
-    if (fd < 0) return;
-    if (fstat(fd, &st) == 0 && st.st_size > 64) {
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 64) {
         void *image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         struct elf_module *e = image == MAP_FAILED ? NULL : elf_module_parse(image, (size_t)st.st_size);
         uint64_t bias, from, to;
@@ -120,7 +118,6 @@ static void function_range(const struct mapping *m, uint64_t pc, uint64_t *start
         if (e) elf_module_free(e);
         if (image != MAP_FAILED) munmap(image, (size_t)st.st_size);
     }
-    close(fd);
 }
 
 // ---- the STATE event

@@ -1,4 +1,5 @@
 #include "recorder/seen_writes.h"
+#include "core/proc_maps.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -148,15 +149,11 @@ static void in_mapping(struct batch *b, struct task *o, uint64_t start, uint64_t
 
 static void in_space(struct batch *b, struct task *o, uint64_t ino, uint64_t from, uint64_t to, uint64_t old,
                      uint64_t now) {
-    char path[64], line[4400], prots[8];
-    snprintf(path, sizeof path, "/proc/%d/maps", o->tid);
-    FILE *f = fopen(path, "re");
-    uint64_t start, end, offset, inode;
-    while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "%lx-%lx %7s %lx %*x:%*x %lu", &start, &end, prots, &offset, &inode) == 5 &&
-            inode == ino && prots[3] == 'p')
-            in_mapping(b, o, start, end, offset, from, to, old, now);
-    if (f) fclose(f);
+    scoped_maps struct proc_maps maps;
+    struct proc_map m;
+    proc_maps_open(&maps, o->tid);
+    while (proc_maps_next(&maps, &m))
+        if (m.inode == ino && !m.shared) in_mapping(b, o, m.start, m.end, m.offset, from, to, old, now);
 }
 
 // [from, to) of a file has been written.

@@ -30,7 +30,7 @@ struct waits {
     // shared_memory.c
     struct named_memory { // memory with a name in the file system that was looked at last
         uint64_t inode;
-        unsigned major, minor;
+        dev_t device;
         uint64_t looked_us;
         bool strangers; // a process outside of the recording has mapped it
     } named_memory;

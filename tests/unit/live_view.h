@@ -3,6 +3,7 @@
 #ifndef REFORK_TESTS_LIVE_VIEW_H
 #define REFORK_TESTS_LIVE_VIEW_H
 
+#include "core/proc_maps.h"
 #include "core/view.h"
 #include "tests/unit/scratch.h"
 
@@ -80,26 +81,19 @@ static uint64_t live_add_blob(struct live *l, const char *path, uint64_t start, 
 
 // Reads registers and maps of the stopped task.
 static void live_refresh(struct live *l) {
-    char path[64], line[512];
-    snprintf(path, sizeof path, "/proc/%d/maps", l->pid);
-    FILE *f = fopen(path, "re");
-    assert_non_null(f);
+    scoped_maps struct proc_maps maps;
+    struct proc_map map;
+    assert_true(proc_maps_open(&maps, l->pid));
     size_t n = 0;
-    while (n < LIVE_MAPS && fgets(line, sizeof line, f)) {
+    while (n < LIVE_MAPS && proc_maps_next(&maps, &map)) {
         struct view_map *m = &l->maps[n];
-        char protection[8];
-        l->names[n][0] = 0;
-        unsigned long start, end, offset;
-        assert_true(sscanf(line, "%lx-%lx %7s %lx %*s %*s %255[^\n]", &start, &end, protection, &offset,
-                           l->names[n]) >= 4);
-        *m = (struct view_map){.start = start, .end = end, .offset = offset, .name = l->names[n]};
-        m->prot = (protection[0] == 'r' ? PROT_READ : 0) | (protection[1] == 'w' ? PROT_WRITE : 0) |
-                  (protection[2] == 'x' ? PROT_EXEC : 0);
+        snprintf(l->names[n], sizeof l->names[n], "%s", map.name);
+        *m = (struct view_map){
+            .start = map.start, .end = map.end, .offset = map.offset, .prot = map.prot, .name = l->names[n]};
         if (l->names[n][0] == '/' || !strcmp(l->names[n], "[vdso]"))
-            m->blob = live_add_blob(l, l->names[n], start, end);
+            m->blob = live_add_blob(l, l->names[n], map.start, map.end);
         n++;
     }
-    fclose(f);
     l->view = (struct view){l->maps, n, live_read, live_blob, l};
     assert_int_equal(ptrace(PTRACE_GETREGS, l->tid, 0, &l->regs), 0);
 }
