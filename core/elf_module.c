@@ -1,11 +1,10 @@
 // ELF modules by hand: every offset is checked against the file, for the file is whatever the program mapped.
 #include "core/elf_inside.h"
+#include "core/abi.h"
 
 #include "core/array.h"
 
 #include <stdlib.h>
-
-#define PAGE_MASK (~(uint64_t)4095)
 
 struct elf_module *elf_module_parse(const void *image, size_t size) {
     Elf64_Ehdr ehdr;
@@ -107,7 +106,7 @@ bool elf_module_to_offset(const struct elf_module *m, uint64_t vaddr, uint64_t *
 //             0x1000   0x2000  ^0x2d90          offset 0x2000 is in .rodata's file bytes, yet such a mapping
 //             is .data's
 static int bias_rank(const Elf64_Phdr *p, uint64_t offset) {
-    uint64_t first = p->p_offset & PAGE_MASK;
+    uint64_t first = page_down(p->p_offset);
     if (offset < first || p->p_filesz == 0 || offset - first > p->p_offset - first + p->p_filesz - 1)
         return 0;
     if (offset == p->p_offset) return 4;

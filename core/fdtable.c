@@ -1,4 +1,5 @@
 #include "core/fdtable.h"
+#include "core/abi.h"
 
 #include "core/error.h"
 #include "core/syscall_numbers.h"
@@ -106,7 +107,7 @@ static void set_cloexec(struct fdtable *t, int fd, bool cloexec) {
 // alias of anything.
 static bool read_path(tracee_reader read, void *context, uint64_t address, char *path, size_t size) {
     for (size_t done = 0; done < size;) {
-        size_t chunk = 4096 - (size_t)((address + done) & 4095);
+        size_t chunk = next_page(address + done) - (address + done);
         if (chunk > size - done) chunk = size - done;
         if (!read(context, address + done, path + done, chunk)) return false;
         if (memchr(path + done, 0, chunk)) return true;

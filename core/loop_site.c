@@ -1,6 +1,7 @@
 // A counting or comparing stub on one place of a loop: which instructions may be displaced, and the code that
 // takes their place.
 #include "core/array.h"
+#include "core/abi.h"
 #include "core/loop_site.h"
 #include "core/code_operands.h"
 #include "core/stub_code.h"
@@ -60,7 +61,7 @@ static int visit(struct code_map *map, uint64_t address) {
 
 // Up to 15 bytes of code; fewer where a mapping ends.
 static size_t read_instruction(code_reader read, void *context, uint64_t address, uint8_t bytes[15]) {
-    size_t to_page_end = 4096 - (address & 4095);
+    size_t to_page_end = next_page(address) - address;
     if (read(context, address, bytes, 15)) return 15;
     return to_page_end < 15 && read(context, address, bytes, to_page_end) ? to_page_end : 0;
 }

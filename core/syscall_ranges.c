@@ -90,7 +90,7 @@ static bool applies(const struct walk *w, int when) {
     if (!w->result) return true;
     switch (when) {
     case WHEN_OK:
-        return !result_failed(*w->result);
+        return !is_error(*w->result);
     case WHEN_POSITIVE:
         return *w->result > 0;
     case WHEN_INTERRUPTED:
@@ -113,7 +113,7 @@ static void plain(struct walk *w, const struct range_rule *rule) {
         }
     }
     // A failed call may have failed because of this very pointer.
-    if (w->result && result_failed(*w->result))
+    if (w->result && is_error(*w->result))
         walk_add_readable(w, rule->dir, rule->arg, address, size);
     else
         walk_add(w, rule->dir, rule->arg, address, size);

@@ -1,8 +1,7 @@
 #include "core/syscall_walk.h"
+#include "core/abi.h"
 
 #include <limits.h>
-
-#define PAGE 4096ull
 
 void walk_add(struct walk *w, int dir, int arg, uint64_t address, uint64_t size) {
     if (!address || !size || w->count < 0) return;
@@ -25,7 +24,7 @@ static uint64_t readable(struct walk *w, uint64_t address, uint64_t size) {
     char byte;
     uint64_t good = 0;
     while (good < size && walk_read(w, address + good, &byte, 1))
-        good += PAGE - ((address + good) & (PAGE - 1));
+        good = next_page(address + good) - address;
     return good < size ? good : size;
 }
 

@@ -2,6 +2,7 @@
 #ifndef REFORK_CORE_SYSCALL_WALK_H
 #define REFORK_CORE_SYSCALL_WALK_H
 
+#include "core/abi.h"
 #include "core/syscall_ranges.h"
 
 // One syscall_ranges() in progress.
@@ -15,11 +16,6 @@ struct walk {
     int count; // ranges so far; -1, -2: the answer of syscall_ranges()
 };
 
-// Results in [-4095, -1] are errors, the kernel's own restart codes (512..516) among them.
-static inline bool result_failed(int64_t result) {
-    return result < 0 && result >= -4095;
-}
-
 // A signal ended the call: EINTR, or ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK as a
 // tracer sees them.
 static inline bool result_interrupted(int64_t result) {
@@ -28,7 +24,7 @@ static inline bool result_interrupted(int64_t result) {
 
 // At entry, or at the exit of a call that succeeded.
 static inline bool walk_ok(const struct walk *w) {
-    return !w->result || !result_failed(*w->result);
+    return !w->result || !is_error(*w->result);
 }
 
 // The kernel moves at most so many bytes in one call.

@@ -1,4 +1,5 @@
 #include "core/tracee.h"
+#include "core/abi.h"
 #include "core/annex.h"
 #include "core/guard.h"
 #include "core/proc_maps.h"
@@ -31,7 +32,7 @@ bool tracee_read(pid_t tid, int mem_fd, uint64_t address, void *buffer, size_t l
 }
 
 void tracee_read_code(pid_t tid, int mem_fd, uint64_t address, uint8_t code[CODE_LONGEST]) {
-    size_t to_page_end = 4096 - (address & 4095);
+    size_t to_page_end = next_page(address) - address;
     memset(code, 0, CODE_LONGEST);
     if (!tracee_read(tid, mem_fd, address, code, CODE_LONGEST) && to_page_end < CODE_LONGEST)
         tracee_read(tid, mem_fd, address, code, to_page_end);
@@ -132,7 +133,7 @@ char task_state_letter(pid_t tid) {
     return end && end[1] ? end[2] : 0;
 }
 
-enum { PAGE = 4096, DIGEST_BATCH = 256 };
+enum { DIGEST_BATCH = 256 };
 
 struct digest {
     XXH3_state_t *state;

@@ -1,4 +1,5 @@
 #include "recorder/lifecycle.h"
+#include "core/futex.h"
 #include "recorder/answers.h"
 #include "recorder/log.h"
 #include "recorder/mappings.h"
@@ -7,7 +8,6 @@
 #include "recorder/run.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -325,7 +325,7 @@ static void predicted_words(struct task *t, struct batch *b) {
         uint32_t word;
         if (!tracee_read(t->tid, t->mm->mem_fd, words[i], &word, 4)) continue;
         if ((word & FUTEX_TID_MASK) != (uint32_t)t->tid) continue;
-        word = (word & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
+        word = futex_orphaned(word);
         memcpy(batch_piece(b, PIECE_MEM, 4), &word, 4);
         batch_last(b)->mem.address = words[i];
     }

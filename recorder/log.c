@@ -1,6 +1,6 @@
 #include "recorder/log.h"
+#include "core/futex.h"
 
-#include <linux/futex.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -171,17 +171,13 @@ void batch_entry(struct batch *b, int kind, struct task *t) {
     b->e.regs = t->call.regs;
 }
 
-static bool is_pi(uint64_t op) {
-    int o = (int)op & FUTEX_CMD_MASK;
-    return o == FUTEX_LOCK_PI || o == FUTEX_LOCK_PI2 || o == FUTEX_WAIT_REQUEUE_PI;
-}
-
 void log_deferred_entry(struct recorder *r) {
     struct task *t = r->deferred;
     r->deferred = NULL;
     struct batch b;
     batch_entry(&b, EV_ENTER, t);
-    if (t->call.nr == SYS_futex && is_pi(t->call.args[1])) {
+    if (t->call.nr == SYS_futex &&
+        (futex_takes_lock(t->call.args) || futex_operation(t->call.args) == FUTEX_WAIT_REQUEUE_PI)) {
         // The kernel sets FUTEX_WAITERS in the word before it sleeps: once asleep, the word is what others
         // will see.
         for (char state; (state = task_state_letter(t->tid)) == 'R';)

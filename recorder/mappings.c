@@ -1,4 +1,5 @@
 #include "recorder/mappings.h"
+#include "core/abi.h"
 #include "core/annex.h"
 #include "core/guard.h"
 #include "core/proc_maps.h"
@@ -19,8 +20,6 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum { PAGE = 4096 };
 
 // ---- address spaces
 
@@ -61,7 +60,7 @@ static void map_piece(struct batch *b, const struct piece_map *map, const char *
     if (room) memcpy(room, name, strlen(name));
     struct piece *p = batch_last(b);
     p->map = *map;
-    p->map.length = (map->length + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+    p->map.length = page_up(map->length);
 }
 
 static void share_piece(struct batch *b, uint64_t identity, uint64_t size) {

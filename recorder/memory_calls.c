@@ -1,4 +1,5 @@
 #include "recorder/memory_calls.h"
+#include "core/abi.h"
 #include "core/proc_maps.h"
 
 #include <errno.h>
@@ -8,7 +9,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-enum { GUARD_GAP = 256 * 4096 }; // stack_guard_gap: the kernel leaves so much below a stack that grows
+enum { GUARD_GAP = 256 * PAGE }; // stack_guard_gap: the kernel leaves so much below a stack that grows
 
 static void reach_piece(struct batch *b, uint64_t address) {
     batch_piece(b, PIECE_REACH, 0);
@@ -20,8 +21,8 @@ static void reach_piece(struct batch *b, uint64_t address) {
 static void in_part(struct task *t, struct batch *b, int64_t ret) {
     const uint64_t *a = t->call.args;
     bool protect = t->call.nr != SYS_madvise;
-    uint64_t at = a[0], end = a[0] + ((a[1] + 4095) & ~4095ull);
-    if (at & 4095 || end <= at) return;
+    uint64_t at = a[0], end = a[0] + page_up(a[1]);
+    if (at != page_down(at) || end <= at) return;
     if (!protect && ret == -ENOMEM) {
         reach_piece(b, end);
         return;
@@ -48,7 +49,7 @@ static void stack_floor(struct task *t, struct batch *b) {
     proc_maps_open(&maps, t->tid);
     while (proc_maps_next(&maps, &m)) {
         if (strstr(m.name, "[stack]")) {
-            uint64_t room = limit.rlim_cur & ~4095ull, low = before ? before + GUARD_GAP : 0;
+            uint64_t room = page_down(limit.rlim_cur), low = before ? before + GUARD_GAP : 0;
             uint64_t floor = room < m.end ? m.end - room : 0;
             if (floor < low) floor = low;
             reach_piece(b, floor < m.start ? floor : m.start);
@@ -60,7 +61,7 @@ static void stack_floor(struct task *t, struct batch *b) {
 
 void memory_call_done(struct task *t, struct batch *b, int64_t ret) {
     const uint64_t *a = t->call.args;
-    bool failed = ret < 0 && ret > -4096;
+    bool failed = is_error(ret);
     int pid = (int)a[0];
     switch (t->call.nr) {
     case SYS_mprotect:

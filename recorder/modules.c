@@ -3,6 +3,7 @@
 #include "core/trap_sites.h"
 #include "recorder/log.h"
 #include "recorder/modules.h"
+#include "core/abi.h"
 #include "recorder/space.h"
 
 #include <elf.h>
@@ -76,7 +77,7 @@ bool module_bias(const struct module_facts *f, uint64_t offset, uint64_t address
     int rank = 0;
     for (int i = 0; i < f->load_count; i++) {
         const struct load *l = &f->loads[i];
-        uint64_t from = l->offset & ~4095ull, to = l->offset + l->size;
+        uint64_t from = page_down(l->offset), to = l->offset + l->size;
         if (offset < from || offset >= to) continue;
         int now = 1 + 2 * (offset == from) + (prot == l->prot);
         if (now <= rank) continue;

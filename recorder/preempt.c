@@ -2,6 +2,7 @@
 // the next library call is a landmark. A loop without library calls gets a counting stub on one of its
 // instructions; the place where that begins is the one landmark that replay must search for (STATE).
 #include "recorder/preempt.h"
+#include "core/abi.h"
 #include "core/annex.h"
 #include "core/elf_module.h"
 #include "core/elf_functions.h"
@@ -88,7 +89,7 @@ static bool mapping_at(struct task *t, uint64_t pc, struct mapping *out, uint64_
             uint64_t middle = last_end + (m.start - last_end) / 2, low = last_end + (4u << 20),
                      high = m.start - (4u << 20) - SITE_PAGES;
             uint64_t at = pc < low ? low : pc > high ? high : middle;
-            at &= ~4095ull;
+            at = page_down(at);
             uint64_t distance = at > pc ? at - pc : pc - at;
             if (distance < best_distance) {
                 best = at;

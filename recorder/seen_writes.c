@@ -1,4 +1,5 @@
 #include "recorder/seen_writes.h"
+#include "core/abi.h"
 #include "core/proc_maps.h"
 
 #include <fcntl.h>
@@ -7,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, IOVECS = 1024 };
+enum { IOVECS = 1024 };
 
 struct seen_file {
     uint64_t dev, ino, size; // size: as it was seen last
@@ -70,7 +71,7 @@ static struct task *task_of_process(struct recorder *r, int pid) {
 // What `o` sees at [address, address + length) now; page by page where not all of it can be read.
 static void task_memory(struct batch *b, struct task *o, uint64_t address, uint64_t length) {
     for (uint64_t at = address, end = address + length; at < end;) {
-        uint64_t next = (at | (PAGE - 1)) + 1 < end ? (at | (PAGE - 1)) + 1 : end;
+        uint64_t next = next_page(at) < end ? next_page(at) : end;
         char page[PAGE];
         if (tracee_read(o->tid, o->mm->mem_fd, at, page, next - at)) {
             memcpy(batch_piece(b, PIECE_TASKMEM, next - at), page, next - at);
@@ -134,15 +135,14 @@ static int64_t position_of(const struct task *t, int fd) {
 // One private mapping of the file in o's address space. [from, to) of the file is new; it was `old` bytes long and has `now`.
 static void in_mapping(struct batch *b, struct task *o, uint64_t start, uint64_t end, uint64_t offset,
                        uint64_t from, uint64_t to, uint64_t old, uint64_t now) {
-    uint64_t old_end = (old + PAGE - 1) & ~(uint64_t)(PAGE - 1),
-             now_end = (now + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+    uint64_t old_end = page_up(old), now_end = page_up(now);
     uint64_t top = offset + (end - start);
 #define WITHIN(x) ((x) < offset ? start : (x) > top ? end : start + ((x)-offset))
     if (now_end > old_end) extent(b, o, WITHIN(old_end), WITHIN(now_end), true);
     if (now_end < old_end) extent(b, o, WITHIN(now_end), WITHIN(old_end), false);
     if (to > now_end) to = now_end;
-    from &= ~(uint64_t)(PAGE - 1);
-    to = (to + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+    from = page_down(from);
+    to = page_up(to);
     if (WITHIN(from) < WITHIN(to)) file_pages(b, o, WITHIN(from), WITHIN(to));
 #undef WITHIN
 }
@@ -166,8 +166,7 @@ static void file_changed(struct recorder *r, struct batch *b, const struct stat 
     // Behind the shorter end the last page that is left shows zeros.
     uint64_t low = old < now ? old : now;
     if (old != now && low < from) from = low;
-    if (old != now && to < ((low + PAGE - 1) & ~(uint64_t)(PAGE - 1)))
-        to = (low + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+    if (old != now && to < page_up(low)) to = page_up(low);
     for (struct task *o = r->tasks; o; o = o->next) {
         bool seen = false;
         for (struct task *p = r->tasks; p != o && !seen; p = p->next)

@@ -1,4 +1,5 @@
 #include "recorder/cpus.h"
+#include "core/abi.h"
 #include "recorder/syscall.h"
 #include "core/syscall_ranges.h"
 #include "core/clock.h"
@@ -18,7 +19,6 @@
 
 #include <asm/prctl.h>
 #include <errno.h>
-#include <linux/futex.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +45,7 @@ static bool read_tracee(void *context, uint64_t address, void *buffer, size_t le
 
 // Writes in each page the byte that is there already; process_vm_writev respects protection.
 static bool writable(struct task *t, uint64_t address, uint64_t size) {
-    for (uint64_t at = address; at < address + size; at = (at | 4095) + 1) {
+    for (uint64_t at = address; at < address + size; at = next_page(at)) {
         char byte;
         struct iovec local = {&byte, 1}, remote = {(void *)at, 1};
         if (process_vm_readv(t->tid, &local, 1, &remote, 1, 0) != 1 ||
@@ -151,9 +151,7 @@ static void redirect(struct task *t, struct user_regs_struct *regs) {
             tracee_poke(t->tid, t->mm->mem_fd, at, copy, g->size);
             free(copy);
         }
-        unsigned long long *const registers[6] = {&regs->rdi, &regs->rsi, &regs->rdx,
-                                                  &regs->r10, &regs->r8,  &regs->r9};
-        *registers[g->arg] = at;
+        *abi_argument(regs, g->arg) = at;
         t->call.redirects[t->call.redirect_count++] = (struct redirect){g->arg, g->address, at, g->size};
         at += (g->size + 63) & ~63ull;
     }
@@ -161,11 +159,9 @@ static void redirect(struct task *t, struct user_regs_struct *regs) {
 }
 
 static void unredirect(struct task *t, struct user_regs_struct *regs) {
-    unsigned long long *const registers[6] = {&regs->rdi, &regs->rsi, &regs->rdx,
-                                              &regs->r10, &regs->r8,  &regs->r9};
     int64_t ret = (int64_t)regs->rax;
     for (int i = 0; i < t->call.redirect_count; i++)
-        *registers[t->call.redirects[i].arg] = t->call.redirects[i].real;
+        *abi_argument(regs, t->call.redirects[i].arg) = t->call.redirects[i].real;
     struct syscall_range ranges[SYSCALL_RANGES];
     int n = syscall_ranges(t->call.meaning, t->call.args, &ret, read_tracee, t, ranges);
     for (int i = 0; i < t->call.redirect_count; i++) {
@@ -248,8 +244,7 @@ bool syscall_begins(struct recorder *r, struct task *t) {
     t->call.legacy = regs.rcx != regs.rip; // `syscall` puts the next pc into rcx, int $0x80 does not
     canonical_regs(&regs);
     t->call.nr = (long)regs.orig_rax;
-    const uint64_t args[6] = {regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9};
-    memcpy(t->call.args, args, sizeof args);
+    abi_arguments(&regs, t->call.args);
     t->call.regs = regs;
     t->call.regs.rax = regs.orig_rax;
     if (t->mm->limit_lowered && !r->options->chaos) clock_set_limit(t->mm, ~0ull);
@@ -339,7 +334,7 @@ void syscall_entry(struct recorder *r, struct task *t) {
 
 // What was mapped there is gone, and breakpoints with it.
 static void mapped_over(struct task *t, int64_t ret) {
-    if (ret < 0 && ret > -4096) return;
+    if (is_error(ret)) return;
     const uint64_t *a = t->call.args;
     if (t->call.nr == SYS_munmap || t->call.nr == SYS_mremap) breakpoints_unmapped(t->mm, a[0], a[0] + a[1]);
     if (t->call.nr == SYS_mmap) breakpoints_unmapped(t->mm, (uint64_t)ret, (uint64_t)ret + a[1]);
@@ -348,9 +343,9 @@ static void mapped_over(struct task *t, int64_t ret) {
 
 static void map_pieces(struct recorder *r, struct task *t, struct batch *b, int64_t ret) {
     uint64_t *a = t->call.args;
-    if (t->call.nr == SYS_shmat && (ret >= 0 || ret < -4095))
+    if (t->call.nr == SYS_shmat && !is_error(ret))
         image_attached(r, t, b, (uint64_t)ret, (int)a[0], a[2] & SHM_RDONLY);
-    if (t->call.nr != SYS_mmap || (ret < 0 && ret > -4096)) return;
+    if (t->call.nr != SYS_mmap || is_error(ret)) return;
     bool anonymous = a[3] & MAP_ANONYMOUS;
     if (anonymous && (a[3] & MAP_TYPE) == MAP_PRIVATE) return;
     const struct piece_map map = {.address = (uint64_t)ret,
@@ -411,7 +406,7 @@ static void faulted_ranges(struct task *t, struct batch *b) {
         uint64_t at = ranges[i].address, end = at + ranges[i].size;
         if (ranges[i].dir == RANGE_IN || end < at) continue;
         while (at < end) {
-            uint64_t next = (at | 4095) + 1 < end ? (at | 4095) + 1 : end;
+            uint64_t next = next_page(at) < end ? next_page(at) : end;
             if (!batch_mem(b, t, PIECE_MEM, at, next - at)) break;
             at = next;
         }

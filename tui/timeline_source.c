@@ -1,10 +1,11 @@
 #include "tui/timeline_source.h"
+#include "core/abi.h"
+#include "core/futex.h"
 
 #include "core/path.h"
 #include "core/syscalls.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -319,7 +320,9 @@ static uint64_t neighbour(struct timeline_source *s, int tid, uint64_t number, i
 static bool futex_op(const struct event *e, uint64_t *word, int *op) {
     if (e->nr != SYS_futex || !(e->flags & EVF_REGS)) return false;
     *word = e->regs.rdi;
-    *op = (int)e->regs.rsi & FUTEX_CMD_MASK;
+    uint64_t args[6];
+    abi_arguments(&e->regs, args);
+    *op = futex_operation(args);
     return true;
 }
 

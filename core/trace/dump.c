@@ -1,4 +1,5 @@
 #include "core/trace/dump.h"
+#include "core/abi.h"
 
 #include "core/array.h"
 #include "core/printable.h"
@@ -62,7 +63,7 @@ static void add_signal(struct text *t, int64_t signal) {
 }
 
 static void add_result(struct text *t, int64_t result) {
-    const char *name = result < 0 && result >= -4095 ? strerrorname_np((int)-result) : NULL;
+    const char *name = is_error(result) ? strerrorname_np((int)-result) : NULL;
     if (name)
         add(t, " = -%s", name);
     else if (result >= 1 << 24 || result < -4095)
@@ -179,7 +180,8 @@ static void add_call(struct text *t, const struct event *e) {
         return;
     }
     char call[512];
-    const uint64_t args[6] = {e->regs.rdi, e->regs.rsi, e->regs.rdx, e->regs.r10, e->regs.r8, e->regs.r9};
+    uint64_t args[6];
+    abi_arguments(&e->regs, args);
     syscall_format(e->nr, args, call, sizeof call);
     add_escaped(t, call, strlen(call), sizeof call);
 }

@@ -12,6 +12,7 @@
 #include "recorder/plan/gate.h"
 #include "core/atomic_emulate.h"
 #include "core/clock.h"
+#include "core/futex.h"
 #include "core/syscalls.h"
 #include "recorder/hooks.h"
 #include "recorder/lifecycle.h"
@@ -22,7 +23,6 @@
 #include "recorder/waits/wait_loop.h"
 
 #include <inttypes.h>
-#include <linux/futex.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -482,9 +482,8 @@ static void gate_returned(struct recorder *r, struct task *t, int64_t ret) {
 // ---- waits
 
 static bool waits_in_futex(const struct task *t) {
-    int op = (int)t->call.args[1] & FUTEX_CMD_MASK;
     return t->state == TASK_IN_KERNEL && t->call.inside && t->call.nr == SYS_futex &&
-           (op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2);
+           futex_waits(t->call.args);
 }
 
 // Nothing but another task ends this wait.

@@ -1,6 +1,7 @@
 // One iteration of a loop, instruction by instruction: which way it went, what its branches went by, which memory it
 // read and wrote.
 #include "recorder/waits/iteration.h"
+#include "core/abi.h"
 #include "core/annex.h"
 #include "core/array.h"
 #include "core/error.h"
@@ -72,7 +73,7 @@ void iteration_step(struct task *t, const struct user_regs_struct *regs, struct 
     iteration->steps++;
     mix(&iteration->path, regs->rip);
     if (!tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, len)) {
-        len = 4096 - (regs->rip & 4095);
+        len = next_page(regs->rip) - regs->rip;
         if (len >= sizeof code || !tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, len)) {
             iteration->opaque = true;
             return;

@@ -1,11 +1,11 @@
 #include "recorder/waits/second_look.h"
 
 #include "core/clock.h"
+#include "core/futex.h"
 #include "recorder/log.h"
 #include "recorder/waits/state.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -44,10 +44,8 @@ struct second_look {
 };
 
 static bool sleeps_without_end(const struct task *t) {
-    int op = (int)t->call.args[1] & FUTEX_CMD_MASK;
-    return t->state == TASK_IN_KERNEL && t->call.inside && t->call.nr == SYS_futex && !t->call.args[3] &&
-           (op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2) &&
-           task_state_letter(t->tid) == 'S';
+    return t->state == TASK_IN_KERNEL && t->call.inside && t->call.nr == SYS_futex &&
+           futex_waits_endlessly(t->call.args) && task_state_letter(t->tid) == 'S';
 }
 
 enum judged second_look_says(const struct task *t) {

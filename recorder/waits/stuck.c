@@ -3,6 +3,7 @@
 #include "recorder/waits/stuck.h"
 #include "core/array.h"
 #include "core/elf_module.h"
+#include "core/futex.h"
 #include "core/proc_maps.h"
 #include "recorder/log.h"
 #include "recorder/hooks.h"
@@ -13,7 +14,6 @@
 #include "recorder/waits/wait_loop.h"
 
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -32,12 +32,8 @@ static enum wait_kind wait_of(struct recorder *r, struct task *t) {
     if (t->state != TASK_IN_KERNEL || !t->call.inside) return WAIT_OUTSIDE;
     if (task_state_letter(t->tid) != 'S') return WAIT_OUTSIDE;
     switch (t->call.nr) {
-    case SYS_futex: {
-        int op = (int)t->call.args[1] & FUTEX_CMD_MASK;
-        bool waits =
-            op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2;
-        return waits && !t->call.args[3] ? WAIT_FUTEX : WAIT_OUTSIDE; // args[3]: the timeout
-    }
+    case SYS_futex:
+        return futex_waits_endlessly(t->call.args) ? WAIT_FUTEX : WAIT_OUTSIDE;
     case SYS_wait4:
         return t->call.args[2] & WNOHANG ? WAIT_OUTSIDE : WAIT_CHILD;
     case SYS_waitid:
@@ -169,9 +165,9 @@ static bool waits_for_rwlock(const struct task *t) {
 // lll_lock and pthread mutexes wait with FUTEX_WAIT for a value that means "held"; semaphores, conditions,
 // rwlocks and barriers with FUTEX_WAIT_BITSET (glibc's futex-internal.h), semaphores for 0.
 static bool waits_for_mutex(const struct task *t) {
-    int op = (int)t->call.args[1] & FUTEX_CMD_MASK;
+    int op = futex_operation(t->call.args);
     if (t->call.nr != SYS_futex) return false;
-    return op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 || (op == FUTEX_WAIT && t->call.args[2]) ||
+    return futex_takes_lock(t->call.args) || (op == FUTEX_WAIT && t->call.args[2]) ||
            (op == FUTEX_WAIT_BITSET && waits_for_rwlock(t));
 }
 

@@ -4,6 +4,7 @@
 // from where the branch would go the other way. A loop that counts its attempts or looks at the clock comes nearer
 // to its end at each iteration, and is left alone.
 #include "recorder/waits/wait_loop.h"
+#include "core/futex.h"
 #include "recorder/arrivals.h"
 #include "recorder/own_code.h"
 #include "recorder/signals.h"
@@ -12,7 +13,6 @@
 #include "core/syscalls.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,13 +57,9 @@ static enum role role_of(const struct task *t) {
         return (poll ? t->call.args[1] : t->call.args[0]) == 0 ? ROLE_WAIT
                                                                : ROLE_EFFECT; // no fds: a way to sleep
     }
-    case SYS_futex: {
-        int op = (int)t->call.args[1] & FUTEX_CMD_MASK;
-        if (op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET) return ROLE_QUIET;
-        bool waits =
-            op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2;
-        return waits && t->call.args[3] ? ROLE_WAIT : ROLE_EFFECT;
-    }
+    case SYS_futex:
+        if (futex_wakes(t->call.args)) return ROLE_QUIET;
+        return futex_waits(t->call.args) && t->call.args[3] ? ROLE_WAIT : ROLE_EFFECT;
     case SYS_getpid:
     case SYS_gettid:
     case SYS_clock_getres:
@@ -81,8 +77,7 @@ static enum role role_of(const struct task *t) {
 static bool nothing_happened(const struct task *t, int64_t ret) {
     if (t->call.nr != SYS_futex)
         return t->call.nr == SYS_time || t->call.nr == SYS_getpid || t->call.nr == SYS_gettid || ret == 0;
-    int op = (int)t->call.args[1] & FUTEX_CMD_MASK;
-    return op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET ? ret == 0 : ret == -ETIMEDOUT;
+    return futex_wakes(t->call.args) ? ret == 0 : ret == -ETIMEDOUT;
 }
 
 // ---- what is remembered of a task's loop
@@ -248,9 +243,8 @@ static bool waits_as_for_a_lock(const struct task *t, const struct loop *l) {
         atomic |= l->words[i].atomic;
     if (l->anchor.nr < 0) return atomic || l->looks->iteration.pauses;
     if (l->anchor.nr != SYS_futex) return atomic;
-    int op = (int)t->call.args[1] & FUTEX_CMD_MASK;
-    return op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2 ||
-           (t->call.args[2] && (op == FUTEX_WAIT || l->words[0].atomic));
+    return futex_takes_lock(t->call.args) ||
+           (t->call.args[2] && (futex_operation(t->call.args) == FUTEX_WAIT || l->words[0].atomic));
 }
 
 static void futex_word_first(const struct task *t, struct loop *l) {

@@ -1,6 +1,8 @@
 // A snapshot of a live process. Threads are stopped for some milliseconds, all at once, and only in calls that the kernel
 // makes again by itself after a stop. Nothing is written into the process.
 #include "replayer/diagnose/live.h"
+#include "core/abi.h"
+#include "core/futex.h"
 
 #include "core/proc_maps.h"
 #include "core/tracee.h"
@@ -23,11 +25,10 @@
 
 enum {
     STACK_WINDOW = 64 << 10, // as much as unwinding reads at once
-    RED_ZONE = 128,
-    WORDS = 64,          // bytes around a futex word: the lock that it belongs to
-    STOP_TRIES = 2000,   // of 0.5 ms
-    ROUNDS = 8,          // through the list of threads, until no new ones come
-    RETURN_TRIES = 2000, // of 0.5 ms
+    WORDS = 64,              // bytes around a futex word: the lock that it belongs to
+    STOP_TRIES = 2000,       // of 0.5 ms
+    ROUNDS = 8,              // through the list of threads, until no new ones come
+    RETURN_TRIES = 2000,     // of 0.5 ms
     CODE_SEGMENT_32 = 0x23,
 };
 
@@ -326,8 +327,8 @@ bool snapshot_still_waits(const struct snapshot *s, size_t thread) {
     uint32_t word;
     return call.where == PROC_IN_CALL && call.nr == t->nr && call.sp == t->regs.rsp &&
            !memcmp(call.args, t->args, sizeof call.args) &&
-           (t->nr != SYS_futex ||
-            (tracee_read(l->via, l->mem, t->args[0], &word, sizeof word) && futex_would_sleep(t, word)));
+           (t->nr != SYS_futex || (tracee_read(l->via, l->mem, t->args[0], &word, sizeof word) &&
+                                   futex_would_sleep(t->args, word)));
 }
 
 // Waits for the stop of an interrupted thread; false when it is gone, or stops for a signal, which it then gets.

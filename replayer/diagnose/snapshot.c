@@ -1,7 +1,7 @@
 #include "replayer/diagnose/snapshot.h"
+#include "core/futex.h"
 
 #include <elf.h>
-#include <linux/futex.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,13 +58,7 @@ void snapshot_read_call(struct snapshot_thread *t, const struct view *v) {
 bool snapshot_would_sleep(const struct snapshot_thread *t, const struct view *v) {
     uint32_t word;
     if (t->nr != SYS_futex) return true;
-    return v->read(v->context, t->args[0], &word, sizeof word) && futex_would_sleep(t, word);
-}
-
-bool futex_would_sleep(const struct snapshot_thread *t, uint32_t word) {
-    int op = (int)t->args[1] & FUTEX_CMD_MASK;
-    if (op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET) return word == (uint32_t)t->args[2];
-    return word & FUTEX_TID_MASK; // FUTEX_LOCK_PI
+    return v->read(v->context, t->args[0], &word, sizeof word) && futex_would_sleep(t->args, word);
 }
 
 // What memory has of a file that is gone, at the places where the file had it.

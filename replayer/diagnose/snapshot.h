@@ -45,9 +45,8 @@ void snapshot_note(struct snapshot *s, const char *format, ...) __attribute__((f
 // From registers that a thread has when it was stopped: is it in a system call that the kernel would make
 // again? Fills in_call, nr and args.
 void snapshot_read_call(struct snapshot_thread *t, const struct view *v);
-// Would this call sleep now? A futex call looks at its word, which is `word`.
+// Would this call sleep now?
 bool snapshot_would_sleep(const struct snapshot_thread *t, const struct view *v);
-bool futex_would_sleep(const struct snapshot_thread *t, uint32_t word);
 // Gives maps[from..to), which belong to one file, the number of that file: the first of the `paths` that
 // matches, else one made of what memory has.
 void snapshot_name_file(struct snapshot *s, struct view_map *maps, size_t from, size_t to,

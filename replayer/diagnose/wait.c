@@ -1,10 +1,10 @@
 // What each thread of a process waits for, and what the lock's own memory says about it.
 #include "replayer/diagnose/wait.h"
+#include "core/futex.h"
 
 #include "replayer/diagnose/threads.h"
 #include "replayer/locks/name.h"
 
-#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,10 +92,7 @@ static bool is_shared(const struct snapshot *s, uint64_t address) {
 }
 
 static bool waits_in_futex(const struct snapshot_thread *t, bool *timed) {
-    int op = (int)t->args[1] & FUTEX_CMD_MASK;
-    if (!t->in_call || !t->stopped || t->nr != SYS_futex) return false;
-    if (op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET && op != FUTEX_LOCK_PI && op != FUTEX_LOCK_PI2)
-        return false;
+    if (!t->in_call || !t->stopped || t->nr != SYS_futex || !futex_waits(t->args)) return false;
     *timed = t->args[3] != 0;
     return true;
 }

@@ -1,4 +1,5 @@
 #include "replayer/engine/check.h"
+#include "core/abi.h"
 
 #include "core/syscalls.h"
 #include "core/tracee.h"
@@ -61,7 +62,8 @@ int diverged(struct rf_error *err, const struct event *e, const struct vtask *v,
     va_end(ap);
     char call[120] = "";
     if (e->kind == EV_SYSCALL || e->kind == EV_ENTER) {
-        const uint64_t a[6] = {e->regs.rdi, e->regs.rsi, e->regs.rdx, e->regs.r10, e->regs.r8, e->regs.r9};
+        uint64_t a[6];
+        abi_arguments(&e->regs, a);
         syscall_format(e->nr, a, call, sizeof call);
     } else if (e->kind == EV_SIGNAL) {
         snprintf(call, sizeof call, "SIG%s", sigabbrev_np(e->nr) ? sigabbrev_np(e->nr) : "?");

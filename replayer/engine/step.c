@@ -1,4 +1,5 @@
 #include "replayer/engine/step.h"
+#include "core/abi.h"
 
 #include "core/annex.h"
 #include "core/syscalls.h"
@@ -202,7 +203,8 @@ static int enter(struct replay *r, const struct event *e, struct vtask *v, struc
     if (run_to_syscall(r, e, v, err) < 0) return -1;
     v->at_entry = v->pub.in_syscall = true;
     v->pub.nr = e->nr;
-    const uint64_t a[6] = {e->regs.rdi, e->regs.rsi, e->regs.rdx, e->regs.r10, e->regs.r8, e->regs.r9};
+    uint64_t a[6];
+    abi_arguments(&e->regs, a);
     memcpy(v->pub.args, a, sizeof a);
     return e->kind == EV_ENTER ? apply_pieces(r, e, v, err) : 0;
 }

@@ -2,13 +2,13 @@
 
 #include "core/elf_module.h"
 #include "core/code_operands.h"
+#include "core/futex.h"
 #include "core/path.h"
 #include "core/probe.h"
 #include "replayer/engine/break_hits.h"
 #include "replayer/engine/probes.h"
 #include "replayer/locks/notes.h"
 
-#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -675,11 +675,6 @@ static void look_at_open(struct lock_pass *p, struct replay *r, const struct eve
     w->open_count = kept;
 }
 
-static bool is_futex_wait(const uint64_t args[6]) {
-    int op = (int)args[1] & FUTEX_CMD_MASK;
-    return op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2;
-}
-
 // The lock whose futex word that is: of rwlocks it is behind the state word.
 static struct lock *futex_lock(struct lock_pass *p, struct replay *r, uint32_t space, uint64_t address) {
     const struct place_in_memory at = locate(r, space, space_id(p, space), address);
@@ -692,7 +687,7 @@ static struct lock *futex_lock(struct lock_pass *p, struct replay *r, uint32_t s
 
 static void on_wait(struct lock_pass *p, struct replay *r, const struct event *e, uint32_t space) {
     const uint64_t args[6] = {e->regs.rdi, e->regs.rsi};
-    if (e->nr != SYS_futex || !(e->flags & EVF_REGS) || !is_futex_wait(args)) return;
+    if (e->nr != SYS_futex || !(e->flags & EVF_REGS) || !futex_waits(args)) return;
     struct lock *l = futex_lock(p, r, space, args[0]);
     if (!l) return;
     lock_waited(&p->history->words, l, e->tid, e->number, e->number, 0, false);

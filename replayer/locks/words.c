@@ -3,13 +3,13 @@
 #include "core/atomic_emulate.h"
 #include "core/array.h"
 #include "core/error.h"
+#include "core/futex.h"
 #include "replayer/locks/kinds.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    TID_MASK = 0x3fffffff, // FUTEX_TID_MASK
     GUARD_PENDING = 0x100,
     RUST_WRITE_LOCKED = 0x3fffffff,
     SPINS = 16, // tries in a row: who only asks whether a flag is set asks once
@@ -124,7 +124,7 @@ bool lock_may_begin(const struct lock_access *a) {
     if (is_increase(a->operation) || a->operation == ATOMIC_SUB || a->operation == ATOMIC_DEC) return false;
     uint64_t v = a->after;
     return v <= SMALL || v == GUARD_PENDING || v == RUST_WRITE_LOCKED || v == a->fs_base ||
-           (v <= 0xffffffff && (v & TID_MASK) == (uint64_t)a->tid) || v == 0xff || v == 0xffffffff;
+           (v <= 0xffffffff && (v & FUTEX_TID_MASK) == (uint64_t)a->tid) || v == 0xff || v == 0xffffffff;
 }
 
 // ---- holders
@@ -285,12 +285,12 @@ static void leave_all(struct lock_words *w, struct lock *l, const struct lock_ac
 }
 
 static bool is_held(const struct lock *l, uint64_t value) {
-    if (l->owner) return value & TID_MASK;
+    if (l->owner) return value & FUTEX_TID_MASK;
     return l->done ? value && value != l->done : lock_value_held(l->family, value);
 }
 
 static void word_changed(struct lock_words *w, struct lock *l, const struct lock_access *a) {
-    uint64_t tid = a->after & TID_MASK;
+    uint64_t tid = a->after & FUTEX_TID_MASK;
     if (!l->holder_count && (l->family == LOCK_WORD || l->family == LOCK_MUTEX) && !a->before)
         l->owner = tid > SMALL && (tid == (uint64_t)a->tid || a->unseen);
     bool before = is_held(l, a->before), now = is_held(l, a->after);
@@ -310,7 +310,7 @@ static void word_changed(struct lock_words *w, struct lock *l, const struct lock
     if (!before || !now || a->before == a->after) return;
     l->marks++;
     // The kernel hands a PI mutex from one task to the next: the word says to whom.
-    uint64_t from = a->before & TID_MASK, to = a->after & TID_MASK;
+    uint64_t from = a->before & FUTEX_TID_MASK, to = a->after & FUTEX_TID_MASK;
     if (l->owner && from != to) {
         leave_all(w, l, a);
         take(w, l, a, false, (int)to);

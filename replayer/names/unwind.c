@@ -1,4 +1,5 @@
 #include "replayer/names/unwind.h"
+#include "core/abi.h"
 
 #include "core/annex.h"
 #include "replayer/names/unwind_entries.h"
@@ -16,11 +17,9 @@
 extern int _Ux86_64_dwarf_search_unwind_table(unw_addr_space_t space, unw_word_t ip, unw_dyn_info_t *table,
                                               unw_proc_info_t *info, int need_unwind_info, void *context);
 
-#define PAGE     4096ull
-#define WINDOW   (64u << 10) // of the stack, read at once: 10 times faster than word by word
-#define RED_ZONE 128
-#define PAGES    8
-#define MODULES  16
+#define WINDOW  (64u << 10) // of the stack, read at once: 10 times faster than word by word
+#define PAGES   8
+#define MODULES 16
 // Words that one unwind may read. A hostile trace can hold a DWARF expression that loops for ever; each of
 // its opcodes is read through access_mem. 36 frames of CPython need about 20,000.
 #define READ_BUDGET (4u << 20)

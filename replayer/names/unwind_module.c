@@ -1,9 +1,8 @@
 #include "replayer/names/unwind_module.h"
+#include "core/abi.h"
 
 #include <string.h>
 #include <sys/mman.h>
-
-#define PAGE 4096ull
 
 // Copies `len` bytes at file offset `offset`; false when the file is too short.
 static bool file_read(const struct module *m, uint64_t offset, void *buffer, size_t len) {

@@ -302,7 +302,7 @@ static int find_mapping(struct search *s, struct rf_error *err) {
         if (timeline_event(s->timeline, n, &e, err) < 0) return -1;
         if (e.kind != EV_SYSCALL || e.nr != SYS_mmap || !(e.flags & EVF_REGS)) continue;
         uint64_t at = (uint64_t)e.ret;
-        if (result_failed(e.ret) || s->address < at || s->address - at >= e.regs.rsi) continue;
+        if (is_error(e.ret) || s->address < at || s->address - at >= e.regs.rsi) continue;
         size_t life = history_life(s->history, e.tid, n);
         if (life == NONE || !in_the_past(s, s->history->lives[life].space, n)) continue;
         // A part of what was mapped before: a module's data, by the loader.

@@ -2,6 +2,8 @@
 // holder by re-execution, then orphans (the holder is on the other side of a fork), cycles, waits for stuck
 // children, the rest.
 #include "replayer/verdict/examine.h"
+#include "core/abi.h"
+#include "core/futex.h"
 
 #include "replayer/verdict/crash_lock.h"
 #include "replayer/verdict/dead_holder.h"
@@ -16,7 +18,6 @@
 #include "replayer/verdict/wait_pool.h"
 #include "replayer/verdict/waker.h"
 
-#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -81,8 +82,9 @@ static uint64_t refused_mutex(struct analysis *a, const struct stuck *s, int tid
         if (timeline_event(a->timeline, n - 1, &e, &err) < 0) return 0;
         bool call = e.kind == EV_SYSCALL || e.kind == EV_ENTER;
         if (e.tid != tid || !call || e.nr != SYS_futex || !(e.flags & EVF_REGS)) continue;
-        int op = (int)e.regs.rsi & FUTEX_CMD_MASK;
-        if (op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2) return e.regs.rdi;
+        uint64_t args[6];
+        abi_arguments(&e.regs, args);
+        if (futex_takes_lock(args)) return args[0];
     }
     return 0;
 }

@@ -1,10 +1,11 @@
 #include "replayer/verdict/history.h"
+#include "core/abi.h"
+#include "core/futex.h"
 
 #include "replayer/verdict/examine.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -291,9 +292,7 @@ static void on_stuck(struct history *h, const struct event *e, size_t life) {
 // ---- a wait that was ended before its recorder could say
 
 static bool waits_without_end(const struct life *l) {
-    int op = (int)l->args[1] & FUTEX_CMD_MASK;
-    return l->in_call && l->nr == SYS_futex && !l->args[3] &&
-           (op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2);
+    return l->in_call && l->nr == SYS_futex && futex_waits_endlessly(l->args);
 }
 
 static void guess_stuck(struct history *h, uint64_t event) {
@@ -394,7 +393,8 @@ static void on_event(struct history *h, const struct event *e) {
     size_t life = present_life(h, e->tid);
     if (life != NONE && e->flags & EVF_REGS && (e->kind == EV_ENTER || e->kind == EV_SYSCALL)) {
         struct life *l = &h->lives[life];
-        const uint64_t args[6] = {e->regs.rdi, e->regs.rsi, e->regs.rdx, e->regs.r10, e->regs.r8, e->regs.r9};
+        uint64_t args[6];
+        abi_arguments(&e->regs, args);
         memcpy(l->args, args, sizeof args);
         l->nr = e->nr;
         // A call that nobody came between is one event, also when it was interrupted and goes on.
