@@ -54,6 +54,8 @@ TUI_TEST := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tui/*.c))
 BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 # Drivers of libraries that are not refork's own, for tests/checks/real_*.sh
 REAL := $(addprefix $(BUILD)/,$(basename $(wildcard tests/real/*.c tests/real/*.cc)))
+# What single unit tests look at; those of several ways of building are built by their test
+SUBJECTS := $(addprefix $(BUILD)/tests/unit/subjects/,verdicts disturbing shared_memory private_memory twice)
 # Rare twins of the samples with orphaned locks, for tests/checks/twins_*.sh
 TWINS := $(addprefix $(BUILD)/,$(basename $(wildcard tests/twins/*.c tests/twins/*.cc)))
 EDIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/proof/*.c))
@@ -62,7 +64,8 @@ PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
 STATIC := $(addprefix $(BUILD)/tests/programs/,busy_calls.static busy_arith.static busy_flag.static threads_forks.static \
 	lint_calls.static)
 MUSL := $(BUILD)/tests/programs/children.musl
-C_FILES := $(wildcard */*.c */*.cc */*.h $(ROOMS:%=%/*/*.c) $(ROOMS:%=%/*/*.h) tests/*/*.c tests/*/*.cc tests/*/*.h)
+C_FILES := $(wildcard */*.c */*.cc */*.h $(ROOMS:%=%/*/*.c) $(ROOMS:%=%/*/*.h) tests/*/*.c tests/*/*.cc tests/*/*.h \
+	$(wildcard tests/*/*/*.c tests/*/*/*.cc))
 SH_FILES := .ci/run completion/refork.bash $(shell find tests -name '*.sh' 2>/dev/null)
 
 STATIC += $(BUILD)/tests/programs/gate_mutex.static
@@ -99,7 +102,7 @@ $(BUILD)/.libraries:
 
 # ---- test programs -----------------------------------------------------------------------------------------------
 # Whatever refork is built with, these are built as a user would: gcc, no sanitizers.
-programs: $(SAMPLES) $(PROGRAMS) $(STATIC) $(MUSL) $(BENCH) $(EDIT) $(TUI_TEST) $(REAL) $(TWINS)
+programs: $(SAMPLES) $(PROGRAMS) $(STATIC) $(MUSL) $(BENCH) $(EDIT) $(TUI_TEST) $(REAL) $(TWINS) $(SUBJECTS)
 
 SAMPLE_FLAGS = -O0 -g $(WARN) -D_GNU_SOURCE -I. $(WITH)
 $(BUILD)/samples/glib_%: WITH = $(shell pkg-config --cflags --libs glib-2.0)
@@ -163,6 +166,13 @@ $(BUILD)/tests/programs/%.musl: tests/programs/%.c tests/programs/program.h test
 	@mkdir -p $(@D)
 	@$(call say,PROGRAM,$< '(musl)')
 	$(Q)musl-gcc -std=gnu17 -O1 -g $(WARN) -D_GNU_SOURCE -static -o $@ $<
+
+$(BUILD)/tests/unit/subjects/private_memory: WITH = -Wl,-z,noseparate-code
+$(BUILD)/tests/unit/subjects/twice: WITH = -O0
+$(BUILD)/tests/unit/subjects/%: tests/unit/subjects/%.c samples/stage.h
+	@mkdir -p $(@D)
+	@$(call say,PROGRAM,$<)
+	$(Q)gcc -std=gnu17 -O1 -g $(WARN) -D_GNU_SOURCE -I. $(WITH) -o $@ $< -pthread
 
 $(BUILD)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)

@@ -151,13 +151,5 @@ static void live_free(struct live *l) {
 }
 
 // The line of `text` that holds `mark`.
-static int line_of(const char *text, const char *mark) {
-    const char *at = strstr(text, mark);
-    assert_non_null(at);
-    int line = 1;
-    for (; text < at; text++)
-        line += *text == '\n';
-    return line;
-}
 
 #endif

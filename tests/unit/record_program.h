@@ -1,4 +1,4 @@
-// Programs that a test compiles and records in its scratch folder.
+// Recordings of test programs, in the scratch folder of the test.
 #ifndef REFORK_TESTS_RECORD_PROGRAM_H
 #define REFORK_TESTS_RECORD_PROGRAM_H
 
@@ -22,20 +22,13 @@ static inline const char *scratch_path(const char *name) {
     return path;
 }
 
-// Compiles C: scratch/p of `text`.
-static inline void compile_program(const char *flags, const char *text) {
-    scratch_write("p.c", text);
-    run("gcc -w %s -o %s/p %s/p.c -pthread", flags, scratch, scratch);
-}
-
-// Records scratch/p with one argument (NULL: none), without input and output. Returns the program's exit status, 120 if it
+// Records a program with one argument (NULL: none), without input and output. Returns the program's exit status, 120 if it
 // is stuck.
-static inline int record_program(const char *argument, const char *trace, unsigned paranoid_every) {
-    char binary[160];
-    snprintf(binary, sizeof binary, "%s/p", scratch);
+static inline int record_program(const char *program, const char *argument, const char *trace,
+                                 unsigned paranoid_every) {
     pid_t pid = fork(); // recording pins a process to a CPU, and takes its signals
     if (!pid) {
-        char *argv[] = {binary, (char *)argument, NULL};
+        char *argv[] = {(char *)program, (char *)argument, NULL};
         struct record_options options = {.output = trace, .argv = argv, .paranoid_every = paranoid_every};
         struct record_result result;
         struct rf_error err = {0};
@@ -44,7 +37,7 @@ static inline int record_program(const char *argument, const char *trace, unsign
         dup2(null, STDOUT_FILENO);
         setrlimit(RLIMIT_STACK, &(struct rlimit){8 << 20, RLIM_INFINITY}); // the size of thread stacks
         int failed = record_run(&options, &result, &err);
-        if (failed) fprintf(stderr, "%s: %s\n", argument ? argument : trace, err.text);
+        if (failed) fprintf(stderr, "%s: %s\n", argument ? argument : program, err.text);
         _exit(failed ? CANNOT_RECORD : result.status);
     }
     int status;

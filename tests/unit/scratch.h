@@ -4,10 +4,13 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -30,6 +33,42 @@ static inline void scratch_write(const char *name, const char *text) {
     assert_non_null(f);
     assert_true(fputs(text, f) >= 0);
     assert_int_equal(fclose(f), 0);
+}
+
+// Programs that are the subject of a test: sources as the compiler needs them, run from the repository's folder; the Makefile builds
+// those that one way of building is enough for.
+#define SUBJECTS "tests/unit/subjects/"
+
+// The path of a program that the Makefile built, as "samples/spawn", of the build that this test is of; a static buffer for each
+// of two that are in use.
+static inline const char *built(const char *name) {
+    static char paths[2][4096];
+    static unsigned next;
+    char *path = paths[next++ % 2];
+    ssize_t got = readlink("/proc/self/exe", path, sizeof *paths - 1);
+    assert_true(got > 0);
+    path[got] = 0;
+    char *end = strstr(path, "/tests/unit/");
+    assert_non_null(end);
+    snprintf(end, sizeof *paths - (size_t)(end - path), "/%s", name);
+    return path;
+}
+
+// The line of a subject's source that has this mark.
+static inline int line_of(const char *subject, const char *mark) {
+    char path[128], text[512];
+    snprintf(path, sizeof path, SUBJECTS "%s", subject);
+    FILE *f = fopen(path, "re");
+    assert_non_null(f);
+    int line = 0;
+    bool found = false;
+    while (!found && fgets(text, sizeof text, f)) {
+        line++;
+        found = strstr(text, mark) != NULL;
+    }
+    fclose(f);
+    assert_true(found);
+    return line;
 }
 
 static inline void scratch_make(void) {

@@ -19,66 +19,11 @@
 
 static const char *trace;
 
-// Everything that breakpoints could disturb: threads, forks, exec, code that is written out, moved, protected and
-// unmapped, faults in locked instructions, own int3s, loops that are preempted in locked instructions, dlopen.
-static const char program[] =
-    "#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <pthread.h>\n#include <setjmp.h>\n#include "
-    "<signal.h>\n"
-    "#include <stdatomic.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include "
-    "<sys/mman.h>\n"
-    "#include <sys/wait.h>\n#include <unistd.h>\n"
-    "static atomic_int words[4], spin; static atomic_long total; static sigjmp_buf back;\n"
-    "static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER; static volatile int traps;\n"
-    "static void on(int s) { if (s == SIGTRAP) { traps++; return; } siglongjmp(back, 1); }\n"
-    "__attribute__((noinline)) int bump(atomic_int *p) { return atomic_fetch_add(p, 3); }\n"
-    // Branches to the instructions behind short ones: they lie under the jump that a probe needs.
-    "void under(atomic_int *p, int n);\n"
-    "__asm__(\".text\\nunder: lock incl (%rdi)\\n1: dec %esi\\njg 1b\\nxor %eax,%eax\\nxchg "
-    "%eax,(%rdi)\\n\"\n"
-    " \"2: inc %eax\\ncmp $150,%eax\\njne 2b\\nlock notl (%rdi)\\nret\\n\");\n"
-    // slow turns, so that the test is not one of a hundred thousand stops
-    "#define SLOW(n) __asm__ volatile(\".rept 400\\nimul %0,%0\\n.endr\" : \"+r\"(n))\n"
-    "static void *busy(void *x) { long n = 1; while (!atomic_load(&spin)) { atomic_fetch_add(&total, 1); "
-    "SLOW(n); }\n"
-    " return x; }\n"
-    "static void *wait_for(void *x) { long n = 1; while (atomic_exchange(&words[3], 1)) SLOW(n); return x; "
-    "}\n"
-    "static void *work(void *x) { for (int i = 0; i < 50; i++) { char *p = malloc(3000 + i); memset(p, i, "
-    "9);\n"
-    " pthread_mutex_lock(&m); bump(&words[0]); if (i % 10 == 0) usleep(10); pthread_mutex_unlock(&m); "
-    "free(p); }\n"
-    " return x; }\n"
-    "int main(int argc, char **argv) {\n"
-    " if (argc > 1) { bump(&words[1]); printf(\"exec %d\\n\", words[1]); return 0; }\n"
-    " for (int i = 0; i < 3; i++) under(&words[2], 100); printf(\"%d\\n\", words[2]);\n"
-    " signal(SIGTRAP, on); signal(SIGSEGV, on); signal(SIGBUS, on); setvbuf(stdout, 0, _IONBF, 0);\n"
-    " write(1, (void *)bump, 64); write(1, \"\\n\", 1);\n"
-    " __asm__ volatile(\"int3\"); printf(\"%d\\n\", traps);\n"
-    " if (!sigsetjmp(back, 1)) bump((void *)8); else printf(\"fault\\n\");\n"
-    " char *ro = mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);\n"
-    " if (!sigsetjmp(back, 1)) bump((void *)ro); else printf(\"fault\\n\");\n"
-    " pthread_t t[3]; for (int i = 0; i < 3; i++) pthread_create(&t[i], 0, work, 0);\n"
-    " for (int i = 0; i < 2; i++) { pid_t c = fork(); if (!c) { for (int k = 0; k < 50; k++) "
-    "bump(&words[1]);\n"
-    "  printf(\"%d\\n\", words[1]); if (i) execl(\"/proc/self/exe\", \"x\", \"y\", (char *)0); _exit(0); }\n"
-    "  int s; waitpid(c, &s, 0); }\n"
-    " for (int i = 0; i < 3; i++) pthread_join(t[i], 0);\n"
-    " words[3] = 1; pthread_create(&t[0], 0, wait_for, 0); pthread_create(&t[1], 0, busy, 0); "
-    "usleep(40000);\n"
-    " atomic_store(&words[3], 0); atomic_store(&spin, 1); pthread_join(t[0], 0); pthread_join(t[1], 0);\n"
-    " void *h = dlopen(\"libm.so.6\", RTLD_NOW); if (h) dlclose(h);\n"
-    " char *page = (char *)((unsigned long)bump & -4096ul);\n"
-    " mprotect(page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC); bump(&words[0]);\n"
-    " mprotect(page, 4096, PROT_READ | PROT_EXEC); bump(&words[0]);\n"
-    " madvise(page, 4096, MADV_DONTNEED); bump(&words[0]);\n"
-    " printf(\"%d %d\\n\", words[0], words[1]); return system(\"/bin/true\"); }\n";
-
 static int setup(void **state) {
     (void)state;
     scratch_make();
-    compile_program("-O1", program);
     trace = scratch_path("p.refork");
-    return record_program(NULL, trace, 1);
+    return record_program(built("tests/unit/subjects/disturbing"), NULL, trace, 1);
 }
 
 // ---- a client that has a breakpoint on every lock site
@@ -217,7 +162,7 @@ static void test_same_outcome(void **state) {
     // Where the timer finds a thread, and so which instruction of its loop gets the stub, is luck: now and then it is none
     // with a breakpoint.
     for (int tries = 0; tries < 20 && !(carried.states > 0 && carried.in_stub > 0); tries++) {
-        assert_int_equal(record_program(NULL, trace, 1), 0);
+        assert_int_equal(record_program(built("tests/unit/subjects/disturbing"), NULL, trace, 1), 0);
         carried = (struct client){0};
         whole_replay(&carried);
     }

@@ -20,13 +20,6 @@
 #define SEGMENTS  64
 #define MUTATIONS 3000
 
-static const char program[] = "#include <pthread.h>\n"
-                              "static pthread_mutex_t twice = PTHREAD_MUTEX_INITIALIZER;\n"
-                              "int main(void) {\n"
-                              "    pthread_mutex_lock(&twice);\n"
-                              "    return pthread_mutex_lock(&twice);\n"
-                              "}\n";
-
 static struct {
     uint8_t bytes[CORE_MAX];
     size_t size;
@@ -160,8 +153,7 @@ static bool sleeps_in_futex(pid_t pid) {
 static int setup(void **state) {
     (void)state;
     scratch_make();
-    scratch_write("twice.c", program);
-    run("gcc -g -O0 -o %s/twice %s/twice.c -pthread", scratch, scratch);
+    run("cp %s %s", built("tests/unit/subjects/twice"), scratch); // one test moves it away
     snprintf(path, sizeof path, "%s/twice", scratch);
     pid_t pid = core.pid = fork();
     assert_true(pid >= 0);
@@ -264,7 +256,7 @@ static void test_whole(void **state) {
     for (size_t i = 0; i < f->waiting.stack.count; i++)
         in_main |= f->waiting.stack.frames[i].function &&
                    !strcmp(f->waiting.stack.frames[i].function, "main") &&
-                   f->waiting.stack.frames[i].line == 5;
+                   f->waiting.stack.frames[i].line == line_of("twice.c", "// mark waits");
     assert_true(in_main);
     diagnosis_free(d);
 }
@@ -413,7 +405,7 @@ static void test_other_file(void **state) {
     run("mv %s/twice %s/elsewhere", scratch, scratch);
     for (int other = 0; other < 2; other++) {
         if (other) { // as long, the same headers but for the build-id
-            run("sed s/twice/other/ %s/twice.c >%s/other.c", scratch, scratch);
+            run("sed s/twice/other/ %stwice.c >%s/other.c", SUBJECTS, scratch);
             run("gcc -g -O0 -o %s/twice %s/other.c -pthread", scratch, scratch);
         }
         struct diagnosis *d = diagnose();

@@ -160,14 +160,9 @@ static void test_function_without_tables(void **state) {
     char path[3][128];
     const char *const options[] = {"", "-Wl,--no-eh-frame-hdr",
                                    "-fno-asynchronous-unwind-tables -fno-unwind-tables"};
-    char source[128];
-    snprintf(source, sizeof source, "%s/f.c", scratch);
-    const char *text = "int f(int x){return x*3+1;}\nint g(int x){return f(x)-1;}\nint main(int "
-                       "c,char**v){(void)v;return g(c);}\n";
-    write_file(source, text, strlen(text));
     for (int i = 0; i < 3; i++) {
         snprintf(path[i], sizeof path[i], "%s/f%d", scratch, i);
-        run("gcc -O0 -o %s %s %s", path[i], options[i], source);
+        run("gcc -O0 -o %s %s %s", path[i], options[i], SUBJECTS "functions.c");
         char command[512];
         snprintf(command, sizeof command, "nm -S %s | awk '$4==\"g\"{print $1,$2}'", path[i]);
         char *out = shell_output(command), *at = out;
@@ -186,15 +181,9 @@ static void test_function_without_tables(void **state) {
 
 static void test_landing_pads(void **state) {
     (void)state;
-    char source[128], path[128];
-    snprintf(source, sizeof source, "%s/x.cc", scratch);
+    char path[128];
     snprintf(path, sizeof path, "%s/x", scratch);
-    const char *text =
-        "void t(int);\nextern \"C\" int with(int n){try{t(n);}catch(int e){return e;}return 0;}\n"
-        "extern \"C\" int without(int n){return n*7;}\nvoid t(int n){if(n>1)throw n;}\nint main(int "
-        "c,char**){return with(c)+without(c);}\n";
-    write_file(source, text, strlen(text));
-    run("g++ -O1 -o %s %s", path, source);
+    run("g++ -O1 -o %s %s", path, SUBJECTS "landing_pads.cc");
     char command[512];
     struct image im;
     assert_true(load_image(&im, path));
@@ -210,21 +199,6 @@ static void test_landing_pads(void **state) {
 
 // ---- eager binding
 
-// Prints how many of its own JUMP_SLOTs still point to its PLT (unresolved) when main begins, and how many
-// there are.
-static const char lazy_source[] =
-    "#include <link.h>\n#include <stdio.h>\n#include <stdint.h>\n#include <math.h>\n#include <stdlib.h>\n"
-    "extern ElfW(Dyn) _DYNAMIC[]; extern char __executable_start[], etext[];\n"
-    "int main(int c,char**v){uintptr_t b=0,lo=(uintptr_t)__executable_start;ElfW(Rela)*r=0;size_t "
-    "n=0,lazy=0;(void)v;\n"
-    "ElfW(Ehdr)*e=(void*)lo; if(e->e_type==ET_DYN) b=lo;\n"
-    "for(ElfW(Dyn)*d=_DYNAMIC;d->d_tag;d++){if(d->d_tag==DT_JMPREL)r=(void*)d->d_un.d_ptr;if(d->d_tag==DT_"
-    "PLTRELSZ)n=d->d_un.d_val/sizeof*r;}\n"
-    "for(size_t i=0;i<n;i++){uintptr_t "
-    "s=*(uintptr_t*)(b+r[i].r_offset);if(s>=lo&&s<(uintptr_t)etext)lazy++;}\n"
-    "if(c>90)return rand()+(int)getenv(\"x\")[0];\n"
-    "printf(\"%zu %zu\\n\",lazy,n);return 0;}\n";
-
 static void run_lazy(const char *path, int *lazy, int *slots) {
     char *out = shell_output(path);
     assert_non_null(out);
@@ -234,9 +208,7 @@ static void run_lazy(const char *path, int *lazy, int *slots) {
 
 static void test_bind_now_makes_eager(void **state) {
     (void)state;
-    char source[128], path[128], patched[128];
-    snprintf(source, sizeof source, "%s/lazy.c", scratch);
-    write_file(source, lazy_source, strlen(lazy_source));
+    char path[128], patched[128];
     // existing DT_FLAGS, DT_FLAGS_1 alone (PIE), spare DT_NULLs alone (no PIE); $ORIGIN makes DT_FLAGS with
     // DF_ORIGIN
     static const struct {
@@ -251,7 +223,7 @@ static void test_bind_now_makes_eager(void **state) {
         int lazy, slots;
         snprintf(path, sizeof path, "%s/lazy%zu", scratch, i);
         snprintf(patched, sizeof patched, "%s/eager%zu", scratch, i);
-        run("gcc -O1 -o %s %s -Wl,-z,lazy %s", path, source, ways[i].options);
+        run("gcc -O1 -o %s %s -Wl,-z,lazy %s", path, SUBJECTS "lazy_slots.c", ways[i].options);
         run_lazy(path, &lazy, &slots);
         assert_true(lazy > 0 && slots >= lazy);
         struct image im;

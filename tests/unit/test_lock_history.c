@@ -20,11 +20,10 @@ static int setup(void **state) {
     return setenv("XDG_CACHE_HOME", scratch, 1);
 }
 
-// Compiles and records a source.
-static const char *recorded(const char *source) {
-    run("gcc -std=gnu17 -O1 -g -w -D_GNU_SOURCE -I. -Itests/programs -o %s/p %s -pthread", scratch, source);
+// Records a program that the Makefile built, as "samples/spawn".
+static const char *recorded(const char *name) {
     const char *trace = scratch_path("p.refork");
-    record_program(NULL, trace, 0);
+    record_program(built(name), NULL, trace, 0);
     return trace;
 }
 
@@ -108,13 +107,13 @@ static int compare_fork(struct timeline *t, const struct history *events, const 
     return compared;
 }
 
-static int compare(const char *source) {
+static int compare(const char *name) {
     struct timeline *t;
     struct history events;
     struct rf_error err = {0};
-    const char *trace = recorded(source);
-    if (timeline_open(trace, &t, &err) < 0) fail_msg("%s: %s", source, err.text);
-    if (history_read(t, &events, &err) < 0) fail_msg("%s: %s", source, err.text);
+    const char *trace = recorded(name);
+    if (timeline_open(trace, &t, &err) < 0) fail_msg("%s: %s", name, err.text);
+    if (history_read(t, &events, &err) < 0) fail_msg("%s: %s", name, err.text);
     struct lock_history *h = history_of(t, true, trace);
     int compared = 0;
     for (size_t i = 0; i < events.space_count; i++)
@@ -133,16 +132,16 @@ static void test_both_witnesses(void **state) {
                                           "libc_random",          "spin_ttas",       "atfork_order"};
     int compared = 0;
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
-        char source[64];
-        snprintf(source, sizeof source, "samples/%s.c", samples[i]);
-        compared += compare(source);
+        char name[64];
+        snprintf(name, sizeof name, "samples/%s", samples[i]);
+        compared += compare(name);
     }
     print_message("%d holders at forks of the samples\n", compared);
     assert_true(compared > 20);
-    assert_true(compare("tests/programs/lock_kinds.c") >= 2);
-    assert_true(compare("tests/programs/threads_forks.c") >= 2);
+    assert_true(compare("tests/programs/lock_kinds") >= 2);
+    assert_true(compare("tests/programs/threads_forks") >= 2);
     // Written too often for a watchpoint over the whole slice: the holder is found at its end.
-    assert_true(compare("tests/programs/hot_lock.c") >= 2);
+    assert_true(compare("tests/programs/hot_lock") >= 2);
 }
 
 // ---- a result that is kept
@@ -183,7 +182,7 @@ static void test_kept(void **state) {
     struct timeline *t;
     struct rf_error err = {0};
     char kept[200];
-    const char *trace = recorded("tests/programs/lock_kinds.c");
+    const char *trace = recorded("tests/programs/lock_kinds");
     snprintf(kept, sizeof kept, "%s.locks", trace);
     if (timeline_open(trace, &t, &err) < 0) fail_msg("%s", err.text);
     struct lock_history *first = history_of(t, false, trace), *again;
@@ -228,7 +227,7 @@ static void test_questions(void **state) {
     const struct lock_history *h;
     struct lock_span held[HELD];
     size_t n;
-    const char *trace = recorded("samples/mutex_deadlock.c");
+    const char *trace = recorded("samples/mutex_deadlock");
     if (session_open(trace, &s, &err) < 0) fail_msg("%s", err.text);
     struct timeline *t = session_timeline(s);
     if (session_locks_at(s, timeline_last(t), &h, held, HELD, &n, &err) < 0) fail_msg("%s", err.text);
@@ -272,7 +271,7 @@ static void test_interrupted(void **state) {
     struct lock_history *h = NULL;
     // With stops, as without it is over before it can be interrupted.
     const struct lock_history_options o = {.no_cache = true, .no_probes = true};
-    const char *trace = recorded("tests/programs/threads_forks.c");
+    const char *trace = recorded("tests/programs/threads_forks");
     if (timeline_open(trace, &t, &err) < 0) fail_msg("%s", err.text);
     struct lock_history *whole = history_of(t, true, trace);
     for (int calls = 1; calls < 4; calls++) {

@@ -4,43 +4,10 @@
 #include "replayer/names/symbols_rust.h"
 #include "tests/unit/live_view.h"
 
-static const char data_source[] = "#include <pthread.h>\n"
-                                  "#include <string.h>\n"
-                                  "struct queue { char name[16]; pthread_mutex_t mutex; int count; };\n"
-                                  "pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER; // mark log_mutex\n"
-                                  "static struct queue jobs = {.name = \"jobs\"}; // mark jobs\n"
-                                  "struct queue empty[4]; // in .bss\n"
-                                  "volatile int sink;\n"
-                                  "__attribute__((noinline)) void *worker(void *p) {\n"
-                                  "    static int calls = 7; // mark calls\n"
-                                  "    calls++;\n"
-                                  "    strcpy(jobs.name, \"x\");\n"
-                                  "    pthread_mutex_lock(&log_mutex);\n"
-                                  "    pthread_mutex_lock(&jobs.mutex);\n"
-                                  "    __asm__ volatile(\"int3\\n\\tnop\" :: \"a\"(&calls), \"b\"(&jobs), "
-                                  "\"c\"(empty) : \"memory\"); // mark stop\n"
-                                  "    sink += jobs.count + empty[1].count;\n"
-                                  "    return p;\n"
-                                  "}\n"
-                                  "int main(void) { return worker(0) != 0; }\n";
-
-static const char names_source[] =
-    "namespace store {\n"
-    "volatile int sink;\n"
-    "template <typename T> __attribute__((always_inline)) inline void fill(T value) { sink += value; __asm__ "
-    "volatile(\"int3\"); } // mark fill\n"
-    "struct Log { __attribute__((noinline)) void write(int level); };\n"
-    "void Log::write(int level) { fill<long>(level); } // mark write\n"
-    "static int counter = 3; // mark counter\n"
-    "int *where() { return &counter; }\n"
-    "}\n"
-    "int main() { store::Log log; log.write(2); return *store::where(); }\n";
-
 static int setup(void **state) {
     (void)state;
     scratch_make();
-    scratch_write("data.c", data_source);
-    scratch_write("names.cc", names_source);
+    run("cp %s %s %s", SUBJECTS "data.c", SUBJECTS "names.cc", scratch);
     run("cd %s && gcc -w -O2 -g -Wl,--build-id=none -o data data.c -lpthread", scratch);
     // Stripped, with a separate file that is found by .gnu_debuglink, beside it and in .debug.
     run("cd %s && objcopy --only-keep-debug data linked.debug && cp data linked && strip linked && "
@@ -90,13 +57,13 @@ static void expect_data(const char *program) {
     assert_int_equal(d.size, 40);
     assert_string_equal(d.module, program);
     expect_path(d.file, "data.c");
-    assert_int_equal(d.line, line_of(data_source, "// mark log_mutex"));
+    assert_int_equal(d.line, line_of("data.c", "// mark log_mutex"));
 
     // A member of a static struct, in memory that the program has written.
     assert_true(symbols_data(s, &l->view, l->regs.rbx + 16, &d));
     assert_string_equal(d.name, "jobs");
     assert_int_equal(d.offset, 16);
-    assert_int_equal(d.line, line_of(data_source, "// mark jobs"));
+    assert_int_equal(d.line, line_of("data.c", "// mark jobs"));
 
     // .bss, behind the last page of the file.
     assert_true(symbols_data(s, &l->view, l->regs.rcx + 2 * 64 + 8, &d));
@@ -105,7 +72,7 @@ static void expect_data(const char *program) {
 
     assert_true(symbols_data(s, &l->view, l->regs.rax, &d));
     assert_string_equal(d.name, "worker::calls");
-    assert_int_equal(d.line, line_of(data_source, "// mark calls"));
+    assert_int_equal(d.line, line_of("data.c", "// mark calls"));
 
     assert_false(symbols_data(s, &l->view, l->regs.rsp, &d));
     assert_false(symbols_data(s, &l->view, 8, &d));
@@ -117,7 +84,7 @@ static void expect_data(const char *program) {
     expect_path(f.file, "data.c");
     symbols_pc(s, &l->view, l->regs.rip, &f);
     assert_string_equal(f.function, "worker");
-    assert_int_equal(f.line, line_of(data_source, "// mark stop"));
+    assert_int_equal(f.line, line_of("data.c", "// mark stop"));
     assert_int_equal(symbols_address(s, &l->view, NULL, "no_such_name"), 0);
     symbols_free(s);
     live_free(l);
@@ -155,7 +122,7 @@ static void test_program_gone(void **state) {
     assert_string_equal(f.module, "data");
     assert_string_equal(f.function, "worker");
     expect_path(f.file, "data.c");
-    assert_int_equal(f.line, line_of(data_source, "// mark stop"));
+    assert_int_equal(f.line, line_of("data.c", "// mark stop"));
     symbols_free(s);
     live_free(l);
 }
@@ -217,10 +184,10 @@ static void expect_names(const char *program) {
     assert_int_equal(n, 2);
     assert_non_null(strstr(f[0].function, "store::fill<long>(long)"));
     assert_true(f[0].inlined);
-    assert_int_equal(f[0].line, line_of(names_source, "// mark fill"));
+    assert_int_equal(f[0].line, line_of("names.cc", "// mark fill"));
     assert_string_equal(f[1].function, "store::Log::write(int)");
     assert_false(f[1].inlined);
-    assert_int_equal(f[1].line, line_of(names_source, "// mark write"));
+    assert_int_equal(f[1].line, line_of("names.cc", "// mark write"));
     expect_path(f[1].file, "names.cc");
     assert_int_equal(f[0].pc, f[1].pc);
     // No more than there is room for.

@@ -13,28 +13,11 @@
 
 static const char *trace;
 
-static const char program[] =
-    "#include <pthread.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n"
-    "#include <sys/mman.h>\n#include <sys/wait.h>\n#include <unistd.h>\n"
-    "static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER; static long total; static long *shared;\n"
-    "static void *work(void *x) { for (int i = 0; i < 200; i++) { char *p = malloc(5000 + i);\n"
-    " memset(p, i, 5000); pthread_mutex_lock(&m); total += p[i]; ++*shared; if (i % 20 == 0) usleep(100);\n"
-    " pthread_mutex_unlock(&m); free(p); } return x; }\n"
-    "int main(void) { shared = mmap(0, 4096, 3, MAP_SHARED | MAP_ANONYMOUS, -1, 0); pthread_t t[4];\n"
-    " for (int i = 0; i < 4; i++) pthread_create(&t[i], 0, work, 0);\n"
-    " for (int i = 0; i < 3; i++) { fflush(stdout); pid_t c = fork();\n"
-    "  if (!c) { for (int k = 0; k < 300; k++) { *shared += k; getppid(); } _exit(i); }\n"
-    "  int s; waitpid(c, &s, 0); }\n"
-    " for (int i = 0; i < 4; i++) pthread_join(t[i], 0);\n"
-    " for (int i = 0; i < 4000; i++) getppid();\n"
-    " printf(\"%ld %ld\\n\", total, *shared); return 0; }\n";
-
 static int setup(void **state) {
     (void)state;
     scratch_make();
-    compile_program("-O1", program);
     trace = scratch_path("p.refork");
-    return record_program(NULL, trace, 0);
+    return record_program(built("tests/unit/subjects/shared_memory"), NULL, trace, 0);
 }
 
 // Everything that a step can change: registers of all tasks and a digest of every address space, shared
@@ -142,13 +125,6 @@ static void test_interrupted(void **state) {
 
 // ---- two recordings at once
 
-static const char other_program[] =
-    "#include <stdio.h>\n#include <string.h>\n#include <sys/wait.h>\n#include <unistd.h>\n"
-    "static char text[9000]; static int f(int n) { memset(text, n, sizeof text); return text[n]; }\n"
-    "int main(void) { int sum = 0; for (int i = 0; i < 200; i++) { sum += f(i) + getppid();\n"
-    "  if (i % 50 == 7) { pid_t c = fork(); if (!c) _exit(f(i)); waitpid(c, 0, 0); } }\n"
-    " printf(\"%d\\n\", sum); return 0; }\n";
-
 enum { STATES = 20 };
 
 struct side {
@@ -182,8 +158,7 @@ static int compare_code(const struct side *s) {
         const struct view_map *m = &s->view.maps[i];
         size_t size = 0;
         uint8_t now[4096];
-        const char *name = m->name + strlen(m->name);
-        if (name - m->name < 2 || strcmp(name - 2, "/p") || !m->blob || !(m->prot & 4)) continue;
+        if (!strstr(m->name, "/subjects/") || !m->blob || !(m->prot & 4)) continue;
         const uint8_t *file = s->view.blob(s->view.context, m->blob, &size);
         assert_non_null(file);
         if (size < m->offset + sizeof now) continue; // the last page is not full
@@ -197,8 +172,7 @@ static int compare_code(const struct side *s) {
 static void test_two_at_once(void **state) {
     (void)state;
     const char *other = scratch_path("other.refork");
-    compile_program("-O1 -Wl,-z,noseparate-code", other_program);
-    record_program(NULL, other, 0);
+    record_program(built("tests/unit/subjects/private_memory"), NULL, other, 0);
     struct side alone[2] = {0}, both[2] = {0};
     for (int k = 0; k < 2; k++) {
         open_side(&alone[k], k ? other : trace);

@@ -7,81 +7,18 @@
 
 #define MAX_FRAMES 256
 
-static const char deep_source[] =
-    "#define _GNU_SOURCE\n"
-    "#include <pthread.h>\n"
-    "#include <signal.h>\n"
-    "#include <stdio.h>\n"
-    "#include <stdlib.h>\n"
-    "#include <string.h>\n"
-    "#define KEEP __attribute__((noinline, noclone))\n"
-    "#define INTO static inline __attribute__((always_inline))\n"
-    "volatile int sink;\n"
-    "void (*volatile nowhere)(void);\n"
-    "KEEP void trap(void) { __asm__ volatile(\"int3\\n\\tnop\" ::: \"memory\"); sink++; } // mark trap\n"
-    "INTO void innermost(void) { trap(); sink++; } // mark innermost\n"
-    "INTO void middle(int n) { if (n) innermost(); sink++; } // mark middle\n"
-    "KEEP void outer(int n) { middle(n); sink++; } // mark outer\n"
-    "KEEP void recurse(int n) { char pad[200]; pad[n] = 1; if (n) recurse(n - 1); else outer(1); sink += "
-    "pad[n]; }\n"
-    "KEEP void handler(int s) { (void)s; trap(); sink++; }\n"
-    "KEEP void null_caller(void) { nowhere(); sink++; } // mark null\n"
-    "static void *worker(void *p) { recurse(3); return p; }\n"
-    "static int compare(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }\n"
-    "KEEP void work(void) {\n"
-    "    int v[8] = {5, 3, 8, 1, 9, 2, 7, 4};\n"
-    "    qsort(v, 8, sizeof *v, compare);\n"
-    "    char *p = malloc(3000);\n"
-    "    snprintf(p, 3000, \"%d %s %f\", v[0], \"text\", 1.5);\n"
-    "    setenv(\"A_NAME\", p, 1);\n"
-    "    raise(SIGUSR2);\n"
-    "    free(p);\n"
-    "    sink += (int)strlen(getenv(\"A_NAME\"));\n"
-    "    trap();\n"
-    "}\n"
-    "static void quiet(int s) { sink += s; }\n"
-    "int main(int argc, char **argv) {\n"
-    "    const char *mode = argc > 1 ? argv[1] : \"\";\n"
-    "    if (!strcmp(mode, \"inline\")) recurse(40);\n"
-    "    if (!strcmp(mode, \"signal\")) { signal(SIGUSR1, handler); raise(SIGUSR1); }\n"
-    "    if (!strcmp(mode, \"altstack\")) {\n"
-    "        stack_t s = {.ss_sp = malloc(65536), .ss_size = 65536};\n"
-    "        struct sigaction a = {.sa_handler = handler, .sa_flags = SA_ONSTACK};\n"
-    "        sigaltstack(&s, 0); sigaction(SIGUSR1, &a, 0); raise(SIGUSR1);\n"
-    "    }\n"
-    "    if (!strcmp(mode, \"null\")) null_caller();\n"
-    "    if (!strcmp(mode, \"thread\")) {\n"
-    "        pthread_t t; pthread_create(&t, 0, worker, 0); pthread_join(t, 0);\n"
-    "    }\n"
-    "    if (!strcmp(mode, \"work\")) { signal(SIGUSR2, quiet); trap(); work(); }\n"
-    "    return sink & 1;\n"
-    "}\n";
-
-static const char musl_source[] =
-    "#include <stdio.h>\n"
-    "#include <stdlib.h>\n"
-    "#define KEEP __attribute__((noinline, noclone))\n"
-    "volatile int sink;\n"
-    "KEEP int leaf(int n) { __asm__ volatile(\"int3\\n\\tnop\" ::: \"memory\"); return n + sink; }\n"
-    "static int compare(const void *a, const void *b) { return leaf(*(const int *)a - *(const int *)b) - "
-    "sink; }\n"
-    "KEEP int sorted(int n) { int v[3] = {n, 2, 1}; qsort(v, 3, sizeof *v, compare); return v[0] + sink; }\n"
-    "KEEP int recurse(int n) { volatile char pad[100]; pad[n] = 1; return (n ? recurse(n - 1) : sorted(5)) + "
-    "pad[n]; }\n"
-    "int main(void) { return recurse(4) + sink; }\n";
-
 static int setup(void **state) {
     (void)state;
     if (access("/usr/lib/debug/.build-id", F_OK))
         fail_msg("the names of libc's frames need the package libc6-dbg");
     scratch_make();
-    scratch_write("deep.c", deep_source);
-    scratch_write("musl.c", musl_source);
+    run("cp %s %s %s", SUBJECTS "deep.c", SUBJECTS "deep_musl.c", scratch);
     run("gcc -w -O2 -g -fomit-frame-pointer -Wl,-z,lazy -o %s/deep %s/deep.c -lpthread", scratch, scratch);
     run("gcc -w -O2 -g -static -o %s/deep-static %s/deep.c -lpthread", scratch, scratch);
     run("strip -o %s/deep-stripped %s/deep", scratch, scratch);
     run("clang -w -O2 -gdwarf-5 -o %s/deep-clang %s/deep.c -lpthread", scratch, scratch);
-    run("musl-gcc -w -O2 -fomit-frame-pointer -fno-asynchronous-unwind-tables -static -o %s/musl %s/musl.c",
+    run("musl-gcc -w -O2 -fomit-frame-pointer -fno-asynchronous-unwind-tables -static -o %s/musl "
+        "%s/deep_musl.c",
         scratch, scratch);
     run("strip -o %s/musl-stripped %s/musl", scratch, scratch);
     run("gcc -w -O1 -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fno-unwind-tables -o %s/pointer "
@@ -172,7 +109,7 @@ static void expect_inlines(const char *program) {
         char path[128];
         snprintf(path, sizeof path, "%s/deep.c", scratch);
         assert_string_equal(n.frames[i].file, path);
-        assert_int_equal(n.frames[i].line, line_of(deep_source, marks[i]));
+        assert_int_equal(n.frames[i].line, line_of("deep.c", marks[i]));
         assert_int_equal(n.frames[i].inlined, i == 1 || i == 2);
         assert_string_equal(n.frames[i].module, program);
         assert_false(n.frames[i].scanned);
@@ -255,7 +192,7 @@ static void test_null_call(void **state) {
     assert_null(n.frames[0].function);
     assert_null(n.frames[0].module);
     assert_string_equal(function_at(&n, 1), "null_caller");
-    assert_int_equal(n.frames[1].line, line_of(deep_source, "// mark null"));
+    assert_int_equal(n.frames[1].line, line_of("deep.c", "// mark null"));
     assert_string_equal(function_at(&n, 2), "main");
     assert_string_equal(function_at(&n, n.count - 1), "_start");
     finish(&n, l);
