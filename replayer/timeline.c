@@ -6,19 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Checkpoints at every `interval` events; when there are too many, every second one goes and the interval
-// doubles. One more stays near the last place that was sought backwards, since people step back again and
-// again.
-enum { MAX_CHECKPOINTS = 24, FIRST_INTERVAL = 2000, NEAR = 200, PROGRESS_US = 50000 };
+// Checkpoints whenever `interval_us` of stepping lie behind the last one; when there are too many, every second one goes and
+// the interval doubles. (Not by events: one of them is 10 us, or a slice of a second in which a thread counted.) One more
+// stays near the last place that was sought backwards, since people step back again and again.
+enum { MAX_CHECKPOINTS = 24, FIRST_INTERVAL_US = 40000, NEAR = 200, PROGRESS_US = 50000 };
+
+struct mark {
+    struct replay_checkpoint *checkpoint;
+    uint64_t spent_us; // that it takes to come here from the beginning
+};
 
 struct timeline {
     struct replay *replay;
     struct trace_reader *reader; // of timeline_event
     struct symbols *symbols;
-    struct replay_checkpoint *checkpoints[MAX_CHECKPOINTS + 1];
+    struct mark marks[MAX_CHECKPOINTS + 1];
     size_t count;
-    struct replay_checkpoint *near;
-    uint64_t interval, last;
+    struct mark near;
+    uint64_t spent_us; // to the position
+    uint64_t interval_us, last;
     timeline_progress progress;
     void *progress_context;
     uint64_t progress_us;
@@ -36,10 +42,10 @@ struct timeline {
 int timeline_open(const char *path, struct timeline **out, struct rf_error *err) {
     struct timeline *t = calloc(1, sizeof *t);
     rf_assert(t);
-    t->interval = FIRST_INTERVAL;
+    t->interval_us = FIRST_INTERVAL_US;
     const struct replay_options options = {0};
     if (replay_open(path, &options, &t->replay, err) < 0 || trace_open(path, &t->reader, err) < 0 ||
-        replay_save(t->replay, &t->checkpoints[0], err) < 0) {
+        replay_save(t->replay, &t->marks[0].checkpoint, err) < 0) {
         timeline_close(t);
         return -1;
     }
@@ -53,8 +59,8 @@ int timeline_open(const char *path, struct timeline **out, struct rf_error *err)
 void timeline_close(struct timeline *t) {
     if (!t) return;
     for (size_t i = 0; i < t->count; i++)
-        replay_checkpoint_free(t->checkpoints[i]);
-    replay_checkpoint_free(t->near);
+        replay_checkpoint_free(t->marks[i].checkpoint);
+    replay_checkpoint_free(t->near.checkpoint);
     if (t->symbols) symbols_free(t->symbols);
     if (t->reader) trace_close(t->reader);
     replay_close(t->replay);
@@ -112,47 +118,77 @@ int timeline_report(struct timeline *t, uint64_t done, uint64_t total, struct rf
     return rf_fail(err, RF_CANNOT, "interrupted");
 }
 
-int timeline_reset(struct timeline *t, struct rf_error *err) {
-    return replay_restore(t->replay, t->checkpoints[0], err);
-}
-
 void timeline_foreign(struct timeline *t, bool begins) {
     clock_trap_tsc(!begins && t->fast);
 }
 
 static int keep_checkpoint(struct timeline *t, struct rf_error *err) {
-    uint64_t at = timeline_position(t);
-    if (at % t->interval || at <= replay_checkpoint_position(t->checkpoints[t->count - 1])) return 0;
-    if (replay_save(t->replay, &t->checkpoints[t->count], err) < 0) return -1;
+    const struct mark *last = &t->marks[t->count - 1];
+    if (t->spent_us < last->spent_us + t->interval_us ||
+        timeline_position(t) <= replay_checkpoint_position(last->checkpoint))
+        return 0;
+    t->marks[t->count] = (struct mark){.spent_us = t->spent_us};
+    if (replay_save(t->replay, &t->marks[t->count].checkpoint, err) < 0) return -1;
     if (++t->count <= MAX_CHECKPOINTS) return 0;
-    t->interval *= 2;
+    t->interval_us *= 2;
     size_t kept = 0;
     for (size_t i = 0; i < t->count; i++) {
-        if (replay_checkpoint_position(t->checkpoints[i]) % t->interval)
-            replay_checkpoint_free(t->checkpoints[i]);
+        if (i % 2)
+            replay_checkpoint_free(t->marks[i].checkpoint);
         else
-            t->checkpoints[kept++] = t->checkpoints[i];
+            t->marks[kept++] = t->marks[i];
     }
     t->count = kept;
     return 0;
 }
 
-static const struct replay_checkpoint *nearest(const struct timeline *t, uint64_t number) {
-    const struct replay_checkpoint *best = t->checkpoints[0];
+static const struct mark *nearest(const struct timeline *t, uint64_t number) {
+    const struct mark *best = &t->marks[0];
     for (size_t i = 0; i < t->count; i++)
-        if (replay_checkpoint_position(t->checkpoints[i]) <= number) best = t->checkpoints[i];
-    if (t->near && replay_checkpoint_position(t->near) <= number &&
-        replay_checkpoint_position(t->near) > replay_checkpoint_position(best))
-        best = t->near;
+        if (replay_checkpoint_position(t->marks[i].checkpoint) <= number) best = &t->marks[i];
+    if (t->near.checkpoint && replay_checkpoint_position(t->near.checkpoint) <= number &&
+        replay_checkpoint_position(t->near.checkpoint) > replay_checkpoint_position(best->checkpoint))
+        best = &t->near;
     return best;
 }
 
 uint64_t timeline_checkpoint(const struct timeline *t, uint64_t number) {
-    return replay_checkpoint_position(nearest(t, number));
+    return replay_checkpoint_position(nearest(t, number)->checkpoint);
+}
+
+uint64_t timeline_before(const struct timeline *t, uint64_t events, uint64_t us) {
+    uint64_t until = timeline_position(t), from = until > events ? until - events : 0;
+    uint64_t spent =
+        nearest(t, until)->spent_us; // with watchpoints, when it was passed first: longer than now
+    if (spent < t->spent_us) spent = t->spent_us;
+    if (spent - nearest(t, from)->spent_us <= us) return from;
+    for (size_t i = 0; i < t->count; i++) {
+        uint64_t at = replay_checkpoint_position(t->marks[i].checkpoint);
+        if (at >= until) break;
+        if (at <= from) continue;
+        from = at;
+        if (spent - t->marks[i].spent_us <= us) break;
+    }
+    return from;
+}
+
+static int go_to(struct timeline *t, const struct mark *m, struct rf_error *err) {
+    t->spent_us = m->spent_us;
+    return replay_restore(t->replay, m->checkpoint, err);
 }
 
 static int go_back(struct timeline *t, uint64_t number, struct rf_error *err) {
-    return replay_restore(t->replay, nearest(t, number), err);
+    return go_to(t, nearest(t, number), err);
+}
+
+int timeline_reset(struct timeline *t, struct rf_error *err) {
+    return go_to(t, &t->marks[0], err);
+}
+
+static int stay_near(struct timeline *t, struct rf_error *err) {
+    replay_checkpoint_free(t->near.checkpoint);
+    t->near = (struct mark){.spent_us = t->spent_us};
+    return replay_save(t->replay, &t->near.checkpoint, err);
 }
 
 static int seek(struct timeline *t, uint64_t number, struct rf_error *err) {
@@ -163,17 +199,17 @@ static int seek(struct timeline *t, uint64_t number, struct rf_error *err) {
         if (number > timeline_position(t) + NEAR) near_at = number - NEAR;
     }
     start = timeline_position(t);
+    uint64_t then = clock_us(CLOCK_MONOTONIC);
     while (timeline_position(t) < number) {
         int got = replay_step(t->replay, err);
         if (got < 0) return -1;
         if (!got) break;
+        uint64_t now = clock_us(CLOCK_MONOTONIC);
+        t->spent_us += now - then;
         if (keep_checkpoint(t, err) < 0) return -1;
-        if (near_at && timeline_position(t) == near_at) {
-            replay_checkpoint_free(t->near);
-            t->near = NULL;
-            if (replay_save(t->replay, &t->near, err) < 0) return -1;
-        }
+        if (near_at && timeline_position(t) == near_at && stay_near(t, err) < 0) return -1;
         if (timeline_report(t, timeline_position(t) - start, number - start, err) < 0) return -1;
+        then = now;
     }
     return 0;
 }
@@ -189,12 +225,9 @@ int timeline_seek(struct timeline *t, uint64_t number, struct rf_error *err) {
 
 int timeline_again(struct timeline *t, uint64_t number, struct rf_error *err) {
     if (number > t->last) number = t->last;
-    bool there = t->near && replay_checkpoint_position(t->near) == number;
+    bool there = t->near.checkpoint && replay_checkpoint_position(t->near.checkpoint) == number;
     if (go_back(t, number, err) < 0 || timeline_seek(t, number, err) < 0) return -1;
-    if (there || timeline_checkpoint(t, number) == number) return 0;
-    replay_checkpoint_free(t->near);
-    t->near = NULL;
-    return replay_save(t->replay, &t->near, err);
+    return there || timeline_checkpoint(t, number) == number ? 0 : stay_near(t, err);
 }
 
 int timeline_step(struct timeline *t, int64_t delta, struct rf_error *err) {

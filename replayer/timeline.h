@@ -22,6 +22,9 @@ int timeline_seek(struct timeline *t, uint64_t number, struct rf_error *err);
 int timeline_again(struct timeline *t, uint64_t number, struct rf_error *err);
 // The last place at or before `number` that costs nothing to seek.
 uint64_t timeline_checkpoint(const struct timeline *t, uint64_t number);
+// Where to begin in order to see what comes before the position: `events` earlier, or later than that when it would take more
+// than `us` microseconds, as far as it is known what took how long; at least one event earlier, if there is one.
+uint64_t timeline_before(const struct timeline *t, uint64_t events, uint64_t us);
 // By `delta` events; stops at both ends.
 int timeline_step(struct timeline *t, int64_t delta, struct rf_error *err);
 

@@ -18,6 +18,7 @@ enum {
     SHORT = 20000, // events: so much is looked at from the beginning; of more only what is around the forks
     BEFORE = 2000, // at least
     AFTER = 2000,
+    AFTER_US = 100000, // of computing: a slice may be long
 };
 
 // The finding about the lock; NULL.
@@ -115,12 +116,25 @@ static size_t forks_of(const struct analysis *a, size_t *children) {
     return count;
 }
 
+// How far behind a fork it is worth looking.
+static uint64_t end_of_look(struct analysis *a, uint64_t fork) {
+    uint64_t end = fork, before = 0, computed = 0;
+    struct event e;
+    struct rf_error ignored;
+    while (end < fork + AFTER && end < timeline_last(a->timeline) && computed < AFTER_US) {
+        if (timeline_event(a->timeline, ++end, &e, &ignored) < 0) break;
+        if (before && (e.kind == EV_TICK || e.kind == EV_STATE)) computed += e.time_us - before;
+        before = e.time_us;
+    }
+    return end;
+}
+
 int held_history(struct analysis *a, uint64_t first, uint64_t last, const struct lock_history **out,
                  struct rf_error *err) {
     const struct lock_history_options options = {
-        .from = first > SHORT ? timeline_checkpoint(a->timeline, first - BEFORE) : 0, .to = last + AFTER};
-    uint64_t end = options.to < timeline_last(a->timeline) ? options.to : timeline_last(a->timeline);
-    if (!a->locks || a->locks->from > options.from || a->locks->to < end) {
+        .from = first > SHORT ? timeline_checkpoint(a->timeline, first - BEFORE) : 0,
+        .to = end_of_look(a, last)};
+    if (!a->locks || a->locks->from > options.from || a->locks->to < options.to) {
         lock_history_free(a->locks);
         a->locks = NULL;
         if (lock_history_make(a->timeline, &options, &a->locks, err) < 0) return -1;

@@ -23,6 +23,7 @@ static void *grow(void *array, size_t count, size_t size) {
 }
 
 static size_t add_space(struct history *h, struct space_life s) {
+    s.last = s.begin;
     h->spaces = grow(h->spaces, h->space_count, sizeof *h->spaces);
     h->spaces[h->space_count] = s;
     return h->space_count++;
@@ -391,6 +392,7 @@ static void on_handler(struct life *l, const struct event *e) {
 
 static void on_event(struct history *h, const struct event *e) {
     size_t life = present_life(h, e->tid);
+    if (life != NONE && e->kind != EV_STUCK) h->spaces[h->lives[life].space].last = e->number;
     if (life != NONE && e->flags & EVF_REGS && (e->kind == EV_ENTER || e->kind == EV_SYSCALL)) {
         struct life *l = &h->lives[life];
         uint64_t args[6];

@@ -12,6 +12,7 @@
 struct space_life {
     int pid;        // of the process it was made for
     uint64_t begin; // EXEC or BIRTH
+    uint64_t last;  // event up to which a task ran in it: it does not change behind that
     size_t parent;  // the space it is a copy of; NONE after exec
     int forker;     // the task that forked; 0 after exec
 };

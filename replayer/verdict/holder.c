@@ -12,6 +12,7 @@ enum {
     FRAMES_MAX = 128,
     FIRST_WINDOW = 16, // events; a window costs 20 us per write, so the first ones are small
     WINDOW_FACTOR = 16,
+    FIRST_WINDOW_US = 20000, // ... and a slice may be long
     OWNER_TID = 0x3fffffff,
     HITS_MAX = 2000, // of a window; 30 ms
     TAIL_FIRST = 32, // accesses at the end of a window of which there are more
@@ -355,6 +356,7 @@ static int find_in_space(struct timeline *t, const struct history *h, size_t spa
                          const struct lock_ref *ref, struct holder *out, bool *inherited,
                          struct rf_error *err) {
     uint64_t begin = ref->shared ? 1 : h->spaces[space].begin;
+    if (!ref->shared && until > h->spaces[space].last) until = h->spaces[space].last;
     uint32_t now = 0, first = 0;
     *inherited = false;
     if (timeline_seek(t, until, err) < 0) return -1;
@@ -362,8 +364,11 @@ static int find_in_space(struct timeline *t, const struct history *h, size_t spa
     if (!read_word(t, h, space, ref, &now) || !lock_is_held(ref->rule, now & mask)) return 0;
     now &= mask;
     out->held = true;
-    for (uint64_t window = FIRST_WINDOW;; window *= WINDOW_FACTOR) {
-        uint64_t from = until > window && until - window > begin ? until - window : begin;
+    for (uint64_t window = FIRST_WINDOW, us = FIRST_WINDOW_US;;
+         window *= WINDOW_FACTOR, us *= WINDOW_FACTOR) {
+        if (timeline_seek(t, until, err) < 0) return -1;
+        uint64_t from = timeline_before(t, window, us);
+        if (from < begin) from = begin;
         struct tracker k = {.hits_left = HITS_MAX};
         struct follow_place tail = {0};
         if (watch_window(t, h, space, ref, from, until, &k, err) < 0) return -1;
@@ -462,7 +467,8 @@ int holder_release(struct timeline *t, const struct history *h, size_t space, co
     rf_assert(k);
     k->until_free = true;
     *event = 0;
-    int failed = watch_window(t, h, space, ref, from, timeline_last(t), k, err);
+    uint64_t until = h->spaces[space].last;
+    int failed = until > from ? watch_window(t, h, space, ref, from, until, k, err) : 0;
     if (!failed) *event = k->freed;
     free(k);
     return failed;
