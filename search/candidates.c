@@ -455,7 +455,8 @@ static bool is_known(const struct search *s, const struct child *c, uint64_t add
     const uint32_t spaces[] = {c->space, c->parent};
     unsigned order;
     for (size_t i = 0; i < 2; i++) {
-        const struct lock *l = lock_words_find(&s->locks->words, spaces[i], 0, address);
+        const struct lock *l =
+            lock_words_find(&s->locks->words, (struct word_place){.space = spaces[i], .address = address});
         if (l && l->confirmed && (l->family != LOCK_WORD || child_take_of(c, address, &order))) return true;
     }
     return false;

@@ -1,5 +1,6 @@
 #include "replayer/locks/modules.h"
 
+#include "core/array.h"
 #include "core/atomic_emulate.h"
 #include "core/elf_module.h"
 #include "replayer/names/cache.h"
@@ -36,18 +37,10 @@ struct names {
     bool libc, musl; // has its code
     bool any;        // the module has symbols
     struct named *v;
-    size_t count, room;
+    size_t count;
     struct lock_module_site *calls;
-    size_t call_count, call_room;
+    size_t call_count;
 };
-
-static void *grow(void *v, size_t *room, size_t count, size_t size) {
-    if (count < *room) return v;
-    *room = *room ? *room * 2 : 64;
-    v = realloc(v, *room * size);
-    rf_assert(v);
-    return v;
-}
 
 static int compare_named(const void *left, const void *right) {
     const struct named *a = left, *b = right;
@@ -62,9 +55,9 @@ static void add_symbol(void *context, const char *library, const char *name, con
     n->any = true;
     for (size_t i = 0; functions && i < functions->count; i++) {
         if (strcmp(functions->v[i].name, name) != 0) continue;
-        n->calls = grow(n->calls, &n->call_room, n->call_count, sizeof *n->calls);
-        n->calls[n->call_count++] = (struct lock_module_site){
-            .vaddr = symbol->st_value, .kind = LOCK_SITE_CALL, .function = (uint16_t)i};
+        array_push(n->calls, n->call_count,
+                   (struct lock_module_site){
+                       .vaddr = symbol->st_value, .kind = LOCK_SITE_CALL, .function = (uint16_t)i});
     }
     n->libc |= !strcmp(name, "__libc_start_main");
     n->musl |= !strcmp(name, "__timedwait"); // src/thread/__timedwait.c
@@ -73,12 +66,12 @@ static void add_symbol(void *context, const char *library, const char *name, con
         plain++;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strncmp(plain, known[i].begins, strlen(known[i].begins)) != 0) continue;
-        n->v = grow(n->v, &n->room, n->count, sizeof *n->v);
-        n->v[n->count++] = (struct named){.start = symbol->st_value,
-                                          .end = symbol->st_value + symbol->st_size,
-                                          .family = known[i].family,
-                                          .musl = known[i].musl,
-                                          .stores = !strcmp(plain, "pthread_mutex_lock")};
+        array_push(n->v, n->count,
+                   (struct named){.start = symbol->st_value,
+                                  .end = symbol->st_value + symbol->st_size,
+                                  .family = known[i].family,
+                                  .musl = known[i].musl,
+                                  .stores = !strcmp(plain, "pthread_mutex_lock")});
         return;
     }
 }
@@ -126,13 +119,8 @@ static const struct named *name_of(const struct names *n, uint64_t vaddr) {
 
 // ---- sites
 
-static void add(struct lock_module *m, size_t *room, struct lock_module_site site) {
-    m->sites = grow(m->sites, room, m->count, sizeof *m->sites);
-    m->sites[m->count++] = site;
-}
-
 // movl $1,(reg): C7 /0 without displacement.
-static void add_stores(struct lock_module *m, size_t *room, const struct named *f) {
+static void add_stores(struct lock_module *m, const struct named *f) {
     ZydisDecoder decoder;
     uint64_t offset;
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
@@ -147,11 +135,11 @@ static void add_stores(struct lock_module *m, size_t *room, const struct named *
                      in.raw.modrm.rm != 4 && in.raw.modrm.rm != 5 && in.operand_width == 32 &&
                      in.raw.imm[0].value.u == 1;
         if (store)
-            add(m, room,
-                (struct lock_module_site){.vaddr = f->start + at,
-                                          .kind = LOCK_SITE_STORE,
-                                          .length = in.length,
-                                          .family = f->family});
+            array_push(m->sites, m->count,
+                       (struct lock_module_site){.vaddr = f->start + at,
+                                                 .kind = LOCK_SITE_STORE,
+                                                 .length = in.length,
+                                                 .family = f->family});
         at += in.length;
     }
 }
@@ -231,25 +219,25 @@ void lock_module_read(const void *image, size_t size, const struct lock_function
     *out = (struct lock_module){.elf = image ? elf_module_parse(image, size) : NULL};
     if (!out->elf) return;
     struct names names = {.functions = functions};
-    size_t room = 0, count;
+    size_t count;
     read_names(out->elf, &names);
     out->libc = names.libc;
     struct lock_site *sites = scanned_sites(out->elf, cache, &count);
     for (size_t i = 0; i < count; i++) {
         const struct named *f = name_of(&names, sites[i].vaddr);
-        add(out, &room,
-            (struct lock_module_site){.vaddr = sites[i].vaddr,
-                                      .kind = LOCK_SITE_ATOMIC,
-                                      .length = sites[i].length,
-                                      .blind = is_blind(out->elf, &sites[i]),
-                                      .family = f ? f->family : LOCK_WORD});
+        array_push(out->sites, out->count,
+                   (struct lock_module_site){.vaddr = sites[i].vaddr,
+                                             .kind = LOCK_SITE_ATOMIC,
+                                             .length = sites[i].length,
+                                             .blind = is_blind(out->elf, &sites[i]),
+                                             .family = f ? f->family : LOCK_WORD});
     }
     for (size_t i = 0; i < names.count; i++)
         if (names.v[i].stores && (!i || names.v[i].start != names.v[i - 1].start))
-            add_stores(out, &room, &names.v[i]);
+            add_stores(out, &names.v[i]);
     // Last: a function that the user names is known better by him, also where it begins with an atomic instruction.
     for (size_t i = 0; i < names.call_count; i++)
-        add(out, &room, names.calls[i]);
+        array_push(out->sites, out->count, names.calls[i]);
     free(sites);
     free(names.v);
     free(names.calls);
@@ -297,9 +285,7 @@ static int parse_line(char *line, const char *path, size_t number, struct lock_f
         f.fails_zero = unequal;
     }
     if (out->count == UINT16_MAX) return bad_line(path, number, "too many functions", err);
-    out->v = realloc(out->v, (out->count + 1) * sizeof *out->v);
-    rf_assert(out->v);
-    out->v[out->count++] = f;
+    array_push(out->v, out->count, f);
     return 0;
 }
 

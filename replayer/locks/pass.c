@@ -1,5 +1,6 @@
 #include "replayer/locks/pass.h"
 
+#include "core/array.h"
 #include "core/elf_module.h"
 #include "core/code_operands.h"
 #include "core/futex.h"
@@ -62,21 +63,21 @@ struct lock_pass {
     struct pass_module *modules;
     size_t module_count;
     uint32_t *space_ids; // of history->spaces
-    size_t space_room, place_room, string_room;
+    size_t string_room;
     struct call *calls;
-    size_t call_count, call_room;
+    size_t call_count;
     struct waiter *waiters;
-    size_t waiter_count, waiter_room;
+    size_t waiter_count;
     struct {
         int tid;
         uint32_t space;
     } * tasks; // the space in which each was last
-    size_t task_count, task_room;
+    size_t task_count;
     size_t recent[1024]; // by TID: the index of a task to look at first
     uint32_t recent_id, recent_index;
     uint64_t now_us, hits;
     uint64_t *muted; // sites, until the end of the slice of muted_event
-    size_t muted_count, muted_room;
+    size_t muted_count;
     uint64_t muted_event, index; // index: of the next note in that slice
     struct {
         uint64_t event, rip, address, value;
@@ -84,14 +85,6 @@ struct lock_pass {
         unsigned count;
     } spin;
 };
-
-static void *grow(void *v, size_t *room, size_t count, size_t size) {
-    if (count < *room) return v;
-    *room = *room ? *room * 2 : 64;
-    v = realloc(v, *room * size);
-    rf_assert(v);
-    return v;
-}
 
 struct lock_pass *lock_pass_new(struct timeline *t, struct lock_history *h,
                                 const struct lock_functions *functions, bool cache) {
@@ -175,44 +168,49 @@ static int32_t name_data(struct lock_pass *p, struct replay *r, int tid, uint64_
     return add_string(p, text);
 }
 
-static uint32_t place_of(struct lock_pass *p, struct replay *r, const struct break_hit *hit,
-                         struct pass_module *m, size_t site) {
+// A task at a site.
+struct visit {
+    struct break_hit *hit;
+    struct pass_module *module;
+    size_t site;
+};
+
+static const struct lock_module_site *site_of(const struct visit *v) {
+    return &v->module->m.sites[v->site];
+}
+
+static uint32_t place_of(struct lock_pass *p, struct replay *r, const struct visit *v) {
     struct lock_history *h = p->history;
-    if (m->sites[site].place) return m->sites[site].place - 1;
+    uint32_t *known = &v->module->sites[v->site].place;
+    if (*known) return *known - 1;
     struct lock_place place = {
-        .blob = m->blob, .vaddr = m->m.sites[site].vaddr, .function = -1, .module = -1};
+        .blob = v->module->blob, .vaddr = site_of(v)->vaddr, .function = -1, .module = -1};
     struct view view;
     struct rf_error err;
-    if (replay_view(r, hit->tid, &view, &err) == 0) {
+    if (replay_view(r, v->hit->tid, &view, &err) == 0) {
         // The function itself, not what the compiler put into it.
         enum { INLINED = 16 };
         struct frame frames[INLINED];
-        const struct raw_frame raw = {.pc = hit->address, .exact = true};
+        const struct raw_frame raw = {.pc = v->hit->address, .exact = true};
         timeline_foreign(p->timeline, true);
         size_t n = symbols_frames(timeline_symbols(p->timeline), &view, &raw, 1, frames, INLINED);
         timeline_foreign(p->timeline, false);
         place.function = n ? add_string(p, frames[n - 1].function) : -1;
         place.module = n ? add_string(p, frames[n - 1].module) : -1;
     }
-    h->places = grow(h->places, &p->place_room, h->place_count, sizeof *h->places);
-    h->places[h->place_count++] = place;
-    m->sites[site].place = (uint32_t)h->place_count;
-    return m->sites[site].place - 1;
+    array_push(h->places, h->place_count, place);
+    *known = (uint32_t)h->place_count;
+    return *known - 1;
 }
 
 // ---- spaces
 
 static uint32_t add_space(struct lock_pass *p, uint32_t id, struct lock_space s) {
     struct lock_history *h = p->history;
-    if (h->space_count == p->space_room) {
-        p->space_room = p->space_room ? p->space_room * 2 : 16;
-        h->spaces = realloc(h->spaces, p->space_room * sizeof *h->spaces);
-        p->space_ids = realloc(p->space_ids, p->space_room * sizeof *p->space_ids);
-        rf_assert(h->spaces && p->space_ids);
-    }
-    p->space_ids[h->space_count] = id;
-    h->spaces[h->space_count] = s;
-    return (uint32_t)h->space_count++;
+    size_t ids = h->space_count;
+    array_push(p->space_ids, ids, id);
+    array_push(h->spaces, h->space_count, s);
+    return (uint32_t)h->space_count - 1;
 }
 
 static uint32_t space_index(struct lock_pass *p, uint32_t id, int pid, uint64_t event) {
@@ -235,10 +233,9 @@ static uint32_t *last_space(struct lock_pass *p, int tid) {
     for (size_t i = p->task_count; i-- > 0;)
         if (p->tasks[i].tid == tid) return &p->tasks[*recent = i].space;
     *recent = p->task_count;
-    p->tasks = grow(p->tasks, &p->task_room, p->task_count, sizeof *p->tasks);
-    p->tasks[p->task_count].tid = tid;
-    p->tasks[p->task_count].space = LOCK_SHARED;
-    return &p->tasks[p->task_count++].space;
+    array_add(p->tasks, p->task_count)->tid = tid;
+    p->tasks[*recent].space = LOCK_SHARED;
+    return &p->tasks[*recent].space;
 }
 
 // ---- mappings
@@ -289,25 +286,20 @@ static void mapped(void *context, struct replay *r, const struct break_mapping *
 
 // ---- accesses
 
-struct place_in_memory {
-    uint32_t space; // index, or LOCK_SHARED
-    uint64_t identity, address;
-};
-
-static struct place_in_memory locate(struct replay *r, uint32_t space, uint32_t id, uint64_t address) {
-    struct place_in_memory m = {space, 0, address};
+static struct word_place locate(struct replay *r, uint32_t space, uint32_t id, uint64_t address) {
+    struct word_place m = {space, 0, address};
     uint64_t identity, offset;
     if (replay_space_shared(r, id, address, &identity, &offset))
-        m = (struct place_in_memory){LOCK_SHARED, identity, offset};
+        m = (struct word_place){LOCK_SHARED, identity, offset};
     return m;
 }
 
-static struct lock *find_lock(const struct lock_pass *p, const struct place_in_memory *m, uint64_t back) {
-    return lock_words_find(&p->history->words, m->space, m->identity, m->address - back);
+static struct lock *find_lock(const struct lock_pass *p, const struct word_place *m, uint64_t back) {
+    return lock_words_find(&p->history->words, (struct word_place){m->space, m->identity, m->address - back});
 }
 
 // In a function of that family an atomic instruction may work on another field of the object than its word.
-static bool is_field(const struct lock_pass *p, const struct place_in_memory *m, int family, int size) {
+static bool is_field(const struct lock_pass *p, const struct word_place *m, int family, int size) {
     if (family == LOCK_NONE) return true;
     if (family == LOCK_WORD) return false;
     if (family == LOCK_SEMAPHORE ? size != 8 : size != 4) return true;
@@ -328,18 +320,18 @@ static bool is_a_register(const struct user_regs_struct *u, uint64_t address) {
     return false;
 }
 
-static void access_word(struct lock_pass *p, struct replay *r, const struct break_hit *hit,
-                        struct pass_module *m, size_t site, uint64_t address, int size,
-                        struct lock_access *a) {
+static void access_word(struct lock_pass *p, struct replay *r, const struct visit *v, uint64_t address,
+                        int size, struct lock_access *a) {
     struct lock_history *h = p->history;
-    int family = m->m.sites[site].family;
-    struct pass_site *last = &m->sites[site];
+    const struct break_hit *hit = v->hit;
+    int family = site_of(v)->family;
+    struct pass_site *last = &v->module->sites[v->site];
     uint32_t space = space_index(p, hit->space, hit->pid, hit->next_event);
     bool same = last->address == address && last->event == hit->next_event && last->space == space &&
                 last->words == h->words.count;
     if (same && !last->lock && family == LOCK_WORD && !lock_may_begin(a)) return;
-    const struct place_in_memory at =
-        same && last->lock ? (struct place_in_memory){.space = space} : locate(r, space, hit->space, address);
+    const struct word_place at =
+        same && last->lock ? (struct word_place){.space = space} : locate(r, space, hit->space, address);
     struct lock *l = same && last->lock ? &h->words.locks[last->lock - 1] : find_lock(p, &at, 0);
     last->address = address;
     last->event = hit->next_event;
@@ -353,26 +345,26 @@ static void access_word(struct lock_pass *p, struct replay *r, const struct brea
         bool begins = is_a_register(hit->regs, address) ||
                       (family == LOCK_MUTEX && is_a_register(hit->regs, address - 4));
         if (family != LOCK_WORD && !begins) return;
-        l = lock_words_add(&h->words, at.space, at.identity, at.address, family, size, a->before);
+        l = lock_words_add(&h->words, at, family, size, a->before);
         if (!l) return;
         l->name = at.space == LOCK_SHARED ? -1 : name_data(p, r, hit->tid, address);
     } else if (l->family == LOCK_WORD && family < LOCK_NONE) {
         l->family = (uint8_t)family;
     }
-    a->pc = place_of(p, r, hit, m, site);
+    a->pc = place_of(p, r, v);
     l->last_space = space;
     l->last_address = address;
     lock_accessed(&h->words, l, a);
 }
 
-static void touch_word(struct lock_pass *p, struct replay *r, const struct break_hit *hit,
-                       struct pass_module *m, size_t site, uint64_t address, const struct lock_access *a) {
-    if (m->m.sites[site].family != LOCK_WORD || address - a->fs_base < DESCRIPTOR) return;
+static void touch_word(struct lock_pass *p, struct replay *r, const struct visit *v, uint64_t address,
+                       const struct lock_access *a) {
+    const struct break_hit *hit = v->hit;
+    if (site_of(v)->family != LOCK_WORD || address - a->fs_base < DESCRIPTOR) return;
     uint32_t space = space_index(p, hit->space, hit->pid, hit->next_event);
-    const struct place_in_memory at = locate(r, space, hit->space, address);
+    const struct word_place at = locate(r, space, hit->space, address);
     if (at.space == LOCK_SHARED) return; // no fork leaves it behind
-    struct lock_touch *t =
-        lock_touches_at(&p->history->touches, space, address, place_of(p, r, hit, m, site), hit->tid);
+    struct lock_touch *t = lock_touches_at(&p->history->touches, space, address, place_of(p, r, v), hit->tid);
     if (!t) return;
     if (!t->first) {
         t->first = a->event;
@@ -413,8 +405,8 @@ static struct lock_access access_of(const struct lock_pass *p, const struct brea
                                 .time_us = p->now_us};
 }
 
-static enum break_action on_atomic(struct lock_pass *p, struct replay *r, struct break_hit *hit,
-                                   struct pass_module *m, size_t site) {
+static enum break_action on_atomic(struct lock_pass *p, struct replay *r, const struct visit *v) {
+    struct break_hit *hit = v->hit;
     struct atomic_result result;
     struct user_regs_struct before = *hit->regs;
     if (replay_break_atomic(r, hit, &result) != 0) return BREAK_EXECUTE;
@@ -428,12 +420,13 @@ static enum break_action on_atomic(struct lock_pass *p, struct replay *r, struct
         a.after = result.after.low;
         a.operation = result.instruction.operation;
         a.failed = result.failed;
-        a.blind = m->m.sites[site].blind;
-        a.of_libc = m->m.libc;
-        struct break_hit told = *hit;
-        told.regs = &before;
-        access_word(p, r, &told, m, site, result.address, result.instruction.size, &a);
-        if (p->touches) touch_word(p, r, &told, m, site, result.address, &a);
+        a.blind = site_of(v)->blind;
+        a.of_libc = v->module->m.libc;
+        struct break_hit hit_before = *hit;
+        hit_before.regs = &before;
+        const struct visit was = {&hit_before, v->module, v->site};
+        access_word(p, r, &was, result.address, result.instruction.size, &a);
+        if (p->touches) touch_word(p, r, &was, result.address, &a);
     }
     if (spins(p, hit, before.rip, result.address, result.before.low, same))
         replay_break_mute(r, hit->space, hit->address);
@@ -441,32 +434,32 @@ static enum break_action on_atomic(struct lock_pass *p, struct replay *r, struct
 }
 
 // The same from notes.
-static void on_note(struct lock_pass *p, struct replay *r, struct break_hit *hit, const struct probe_entry *e,
-                    struct pass_module *m, size_t site) {
-    const struct pass_site *s = &m->sites[site];
+static void on_note(struct lock_pass *p, struct replay *r, const struct visit *v,
+                    const struct probe_entry *e) {
+    const struct break_hit *hit = v->hit;
+    const struct pass_site *s = &v->module->sites[v->site];
     struct lock_access a = access_of(p, hit);
-    bool store = m->m.sites[site].kind == LOCK_SITE_STORE;
+    bool store = site_of(v)->kind == LOCK_SITE_STORE;
     a.before = e->before;
     a.after = store ? 1 : e->after;
     a.operation = s->note.operation;
     a.failed = e->unequal;
     if (!store) {
-        a.blind = m->m.sites[site].blind;
-        a.of_libc = m->m.libc;
+        a.blind = site_of(v)->blind;
+        a.of_libc = v->module->m.libc;
     }
     if (p->observer) {
         struct break_hit copy = *hit;
         copy.regs = NULL;
         p->observer(p->observer_context, p, &copy, e->address, p->index - 1);
     } else {
-        access_word(p, r, hit, m, site, e->address, store ? 4 : s->note.probe.size, &a);
-        if (p->touches && !store) touch_word(p, r, hit, m, site, e->address, &a);
+        access_word(p, r, v, e->address, store ? 4 : s->note.probe.size, &a);
+        if (p->touches && !store) touch_word(p, r, v, e->address, &a);
     }
     if (store) return;
     if (spins(p, hit, hit->address, e->address, e->before, e->before == e->after)) {
         replay_break_mute(r, hit->space, hit->address);
-        p->muted = grow(p->muted, &p->muted_room, p->muted_count, sizeof *p->muted);
-        p->muted[p->muted_count++] = hit->address;
+        array_push(p->muted, p->muted_count, hit->address);
     }
 }
 
@@ -508,13 +501,13 @@ static enum break_action on_notes(void *context, struct replay *r, const struct 
             lock_note_registers(&regs, (const uint64_t *)(e + 1));
         else
             regs.rax = e->address - (uint64_t)(int64_t)m->sites[site].note.displacement;
-        on_note(p, r, &hit, e, m, site);
+        on_note(p, r, &(const struct visit){&hit, m, site}, e);
     }
     return BREAK_EXECUTE;
 }
 
-static enum break_action on_store(struct lock_pass *p, struct replay *r, struct break_hit *hit,
-                                  struct pass_module *m, size_t site) {
+static enum break_action on_store(struct lock_pass *p, struct replay *r, const struct visit *v) {
+    struct break_hit *hit = v->hit;
     const struct user_regs_struct *u = hit->regs;
     const uint64_t gpr[16] = {u->rax, u->rbx, u->rcx, u->rdx, u->rsi, u->rdi, u->rbp, u->rsp,
                               u->r8,  u->r9,  u->r10, u->r11, u->r12, u->r13, u->r14, u->r15};
@@ -530,24 +523,26 @@ static enum break_action on_store(struct lock_pass *p, struct replay *r, struct 
     struct lock_access a = access_of(p, hit);
     a.before = before;
     a.after = 1;
-    access_word(p, r, hit, m, site, operand[0].address, 4, &a);
+    access_word(p, r, v, operand[0].address, 4, &a);
     return BREAK_EXECUTE;
 }
 
 // ---- calls of functions that the user named
 
+enum call_outcome { CALL_TOOK, CALL_FAILED, CALL_RELEASED };
+
 static void call_told(struct lock_pass *p, struct replay *r, const struct break_hit *hit, uint64_t address,
-                      uint32_t place, bool acquired, bool failed) {
+                      uint32_t place, enum call_outcome outcome) {
     struct lock_history *h = p->history;
     if (p->observer) {
-        if (acquired) observe(p, hit, hit->regs, address);
+        if (outcome != CALL_RELEASED) observe(p, hit, hit->regs, address);
         return;
     }
     uint32_t space = space_index(p, hit->space, hit->pid, hit->next_event);
-    const struct place_in_memory at = locate(r, space, hit->space, address);
+    const struct word_place at = locate(r, space, hit->space, address);
     struct lock *l = find_lock(p, &at, 0);
     if (!l) {
-        l = lock_words_add(&h->words, at.space, at.identity, at.address, LOCK_CALLS, 0, 0);
+        l = lock_words_add(&h->words, at, LOCK_CALLS, 0, 0);
         if (!l) return;
         l->name = at.space == LOCK_SHARED ? -1 : name_data(p, r, hit->tid, address);
     }
@@ -560,11 +555,11 @@ static void call_told(struct lock_pass *p, struct replay *r, const struct break_
     l->last_address = address;
     struct lock_access a = access_of(p, hit);
     a.pc = place;
-    a.failed = failed;
-    if (acquired)
-        lock_call_acquired(&h->words, l, &a);
-    else
+    a.failed = outcome == CALL_FAILED;
+    if (outcome == CALL_RELEASED)
         lock_call_released(&h->words, l, &a);
+    else
+        lock_call_acquired(&h->words, l, &a);
 }
 
 static uint64_t argument(const struct user_regs_struct *u, int number) {
@@ -572,24 +567,27 @@ static uint64_t argument(const struct user_regs_struct *u, int number) {
     return arguments[(number - 1) % 6];
 }
 
-static enum break_action on_call(struct lock_pass *p, struct replay *r, struct break_hit *hit,
-                                 struct pass_module *m, size_t site) {
-    uint16_t index = m->m.sites[site].function;
+static enum break_action on_call(struct lock_pass *p, struct replay *r, const struct visit *v) {
+    struct break_hit *hit = v->hit;
+    uint16_t index = site_of(v)->function;
     const struct lock_function *f = &p->functions->v[index];
     uint64_t address = argument(hit->regs, f->argument), back;
-    uint32_t place = place_of(p, r, hit, m, site);
+    uint32_t place = place_of(p, r, v);
     if (f->kind == LOCK_CALL_RELEASE) {
-        call_told(p, r, hit, address, place, false, false);
+        call_told(p, r, hit, address, place, CALL_RELEASED);
         return BREAK_EXECUTE;
     }
     if (!replay_space_read(r, hit->space, hit->regs->rsp, &back, 8)) return BREAK_EXECUTE;
-    p->calls = grow(p->calls, &p->call_room, p->call_count, sizeof *p->calls);
-    p->calls[p->call_count++] = (struct call){
-        .tid = hit->tid, .space = hit->space, .rsp = hit->regs->rsp + 8, .lock = address, .function = index};
+    array_push(p->calls, p->call_count,
+               (struct call){.tid = hit->tid,
+                             .space = hit->space,
+                             .rsp = hit->regs->rsp + 8,
+                             .lock = address,
+                             .function = index});
     // Where the caller's code cannot be stopped (made at run time) the call counts as soon as it begins.
     if (!replay_break_add(r, hit->space, back, 0, RETURN_TAG | place) && f->kind == LOCK_CALL_ACQUIRE) {
         p->call_count--;
-        call_told(p, r, hit, address, place, true, false);
+        call_told(p, r, hit, address, place, CALL_TOOK);
     }
     return BREAK_EXECUTE;
 }
@@ -598,13 +596,12 @@ static enum break_action on_return(struct lock_pass *p, struct replay *r, struct
     for (size_t i = p->call_count; i-- > 0;) {
         struct call c = p->calls[i];
         if (c.tid != hit->tid || c.space != hit->space || c.rsp > hit->regs->rsp) continue;
-        memmove(p->calls + i, p->calls + i + 1, (p->call_count - i - 1) * sizeof *p->calls);
-        p->call_count--;
+        array_remove(p->calls, p->call_count, i);
         if (c.rsp != hit->regs->rsp) continue; // left by a longjmp
         const struct lock_function *f = &p->functions->v[c.function];
         bool zero = !(uint32_t)hit->regs->rax;
         bool failed = f->kind == LOCK_CALL_TRY && zero == f->fails_zero;
-        call_told(p, r, hit, c.lock, (uint32_t)(hit->tag & ~RETURN_TAG), true, failed);
+        call_told(p, r, hit, c.lock, (uint32_t)(hit->tag & ~RETURN_TAG), failed ? CALL_FAILED : CALL_TOOK);
         break;
     }
     return BREAK_EXECUTE;
@@ -619,14 +616,14 @@ static enum break_action on_hit(void *context, struct replay *r, struct break_hi
         return BREAK_STOP;
     if (hit->tag & RETURN_TAG) return on_return(p, r, hit);
     struct pass_module *m = &p->modules[hit->tag >> 32];
-    size_t site = (uint32_t)hit->tag;
-    switch (m->m.sites[site].kind) {
+    const struct visit v = {hit, m, (uint32_t)hit->tag};
+    switch (site_of(&v)->kind) {
     case LOCK_SITE_STORE:
-        return on_store(p, r, hit, m, site);
+        return on_store(p, r, &v);
     case LOCK_SITE_CALL:
-        return on_call(p, r, hit, m, site);
+        return on_call(p, r, &v);
     default:
-        return on_atomic(p, r, hit, m, site);
+        return on_atomic(p, r, &v);
     }
 }
 
@@ -677,7 +674,7 @@ static void look_at_open(struct lock_pass *p, struct replay *r, const struct eve
 
 // The lock whose futex word that is: of rwlocks it is behind the state word.
 static struct lock *futex_lock(struct lock_pass *p, struct replay *r, uint32_t space, uint64_t address) {
-    const struct place_in_memory at = locate(r, space, space_id(p, space), address);
+    const struct word_place at = locate(r, space, space_id(p, space), address);
     struct lock *l = find_lock(p, &at, 0);
     for (uint64_t back = 8; back <= 12 && !l; back += 4)
         if ((l = find_lock(p, &at, back)) && l->family != LOCK_RWLOCK)
@@ -690,13 +687,13 @@ static void on_wait(struct lock_pass *p, struct replay *r, const struct event *e
     if (e->nr != SYS_futex || !(e->flags & EVF_REGS) || !futex_waits(args)) return;
     struct lock *l = futex_lock(p, r, space, args[0]);
     if (!l) return;
-    lock_waited(&p->history->words, l, e->tid, e->number, e->number, 0, false);
+    lock_wait_begins(&p->history->words, l, e->tid, e->number);
     if (e->kind != EV_ENTER) return;
-    p->waiters = grow(p->waiters, &p->waiter_room, p->waiter_count, sizeof *p->waiters);
-    p->waiters[p->waiter_count++] = (struct waiter){.tid = e->tid,
-                                                    .lock = (uint32_t)(l - p->history->words.locks),
-                                                    .event = e->number,
-                                                    .time_us = e->time_us};
+    array_push(p->waiters, p->waiter_count,
+               (struct waiter){.tid = e->tid,
+                               .lock = (uint32_t)(l - p->history->words.locks),
+                               .event = e->number,
+                               .time_us = e->time_us});
 }
 
 static void wait_over(struct lock_pass *p, const struct event *e) {
@@ -704,8 +701,7 @@ static void wait_over(struct lock_pass *p, const struct event *e) {
         struct waiter w = p->waiters[i];
         if (w.tid != e->tid) continue;
         p->waiters[i] = p->waiters[--p->waiter_count];
-        lock_waited(&p->history->words, &p->history->words.locks[w.lock], w.tid, w.event, e->number,
-                    e->time_us - w.time_us, true);
+        lock_wait_ended(&p->history->words.locks[w.lock], w.tid, w.event, e->number, e->time_us - w.time_us);
         return;
     }
 }

@@ -3,9 +3,7 @@
 #ifndef REFORK_REPLAYER_LOCKS_TOUCHES_H
 #define REFORK_REPLAYER_LOCKS_TOUCHES_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "core/array.h"
 
 // All accesses of one task to one word at one place; in the order of their first.
 struct lock_touch {
@@ -19,9 +17,8 @@ struct lock_touch {
 
 struct lock_touches {
     struct lock_touch *v;
-    size_t count, room;
-    uint32_t *table; // open addressing: index + 1
-    size_t table_size;
+    size_t count;
+    struct hash by_place; // of v
 };
 #define LOCK_TOUCHES_MAX (1u << 18)
 

@@ -32,55 +32,44 @@ const char *lock_family_name(int family) {
     return lock_kind_name(lock_family_kind(family));
 }
 
-static void *grow(void *v, size_t *room, size_t count, size_t size) {
-    if (count < *room) return v;
-    *room = *room ? *room * 2 : 64;
-    v = realloc(v, *room * size);
-    rf_assert(v);
-    return v;
-}
-
 // ---- the table
 
-static size_t slot_of(const struct lock_words *w, uint32_t space, uint64_t identity, uint64_t address) {
-    uint64_t h = (address ^ identity * 0x9e3779b97f4a7c15ull ^ (uint64_t)space << 40) * 0xff51afd7ed558ccdull;
-    size_t slot = (size_t)(h >> 20) & (w->table_size - 1);
-    for (; w->table[slot]; slot = (slot + 1) & (w->table_size - 1)) {
-        const struct lock *l = &w->locks[w->table[slot] - 1];
-        if (l->address == address && l->space == space && l->identity == identity) break;
-    }
-    return slot;
+static uint64_t mix_place(const struct word_place *p) {
+    return hash_mix(p->address ^ hash_mix(p->identity ^ hash_mix(p->space)));
 }
 
-struct lock *lock_words_find(const struct lock_words *w, uint32_t space, uint64_t identity,
-                             uint64_t address) {
-    if (!w->table_size) return NULL;
-    uint32_t index = w->table[slot_of(w, space, identity, address)];
-    return index ? &w->locks[index - 1] : NULL;
+static struct word_place place_of(const struct lock *l) {
+    return (struct word_place){l->space, l->identity, l->address};
 }
 
-static void grow_table(struct lock_words *w) {
-    free(w->table);
-    w->table_size = w->table_size ? w->table_size * 2 : 1024;
-    w->table = calloc(w->table_size, sizeof *w->table);
-    rf_assert(w->table);
-    for (size_t i = 0; i < w->count; i++)
-        w->table[slot_of(w, w->locks[i].space, w->locks[i].identity, w->locks[i].address)] = (uint32_t)i + 1;
+static uint64_t mixed_place(const void *context, size_t i) {
+    const struct word_place at = place_of(&((const struct lock_words *)context)->locks[i]);
+    return mix_place(&at);
 }
 
-struct lock *lock_words_add(struct lock_words *w, uint32_t space, uint64_t identity, uint64_t address,
-                            int family, int size, uint64_t value) {
+static bool same_place(const void *context, size_t i, const void *key) {
+    const struct lock *l = &((const struct lock_words *)context)->locks[i];
+    const struct word_place *at = key;
+    return l->address == at->address && l->space == at->space && l->identity == at->identity;
+}
+
+struct lock *lock_words_find(const struct lock_words *w, struct word_place place) {
+    uint32_t found = hash_find(&w->by_place, mix_place(&place), same_place, w, &place);
+    return found ? &w->locks[found - 1] : NULL;
+}
+
+struct lock *lock_words_add(struct lock_words *w, struct word_place place, int family, int size,
+                            uint64_t value) {
     if (w->count >= LOCK_WORDS_MAX) {
         w->dropped = true;
         return NULL;
     }
-    w->locks = grow(w->locks, &w->room, w->count, sizeof *w->locks);
-    if (w->count * 2 >= w->table_size) grow_table(w);
-    w->table[slot_of(w, space, identity, address)] = (uint32_t)w->count + 1;
-    struct lock *l = &w->locks[w->count++];
-    *l = (struct lock){.space = space,
-                       .identity = identity,
-                       .address = address,
+    rf_assert(hash_room(&w->by_place, w->count, mixed_place, w));
+    struct lock *l = array_add(w->locks, w->count);
+    *hash_slot(&w->by_place, mix_place(&place), same_place, w, &place) = (uint32_t)w->count;
+    *l = (struct lock){.space = place.space,
+                       .identity = place.identity,
+                       .address = place.address,
                        .family = (uint8_t)family,
                        .size = (uint8_t)size,
                        .value = value,
@@ -94,7 +83,7 @@ void lock_words_release(struct lock_words *w) {
         free(w->locks[i].claims);
     }
     free(w->locks);
-    free(w->table);
+    hash_release(&w->by_place);
     free(w->spans);
     free(w->ops);
     free(w->open);
@@ -134,37 +123,34 @@ static void add_op(struct lock_words *w, const struct lock *l, const struct lock
         w->ops_dropped = true;
         return;
     }
-    w->ops = grow(w->ops, &w->op_room, w->op_count, sizeof *w->ops);
-    w->ops[w->op_count++] = (struct lock_op){.lock = (uint32_t)(l - w->locks),
-                                             .kind = (uint8_t)kind,
-                                             .between = a->unseen,
-                                             .tid = a->tid,
-                                             .ordinal = a->unseen ? 0 : l->ordinal,
-                                             .pc = a->pc,
-                                             .event = a->event,
-                                             .before = a->before,
-                                             .after = a->after};
+    array_push(w->ops, w->op_count,
+               (struct lock_op){.lock = (uint32_t)(l - w->locks),
+                                .kind = (uint8_t)kind,
+                                .between = a->unseen,
+                                .tid = a->tid,
+                                .ordinal = a->unseen ? 0 : l->ordinal,
+                                .pc = a->pc,
+                                .event = a->event,
+                                .before = a->before,
+                                .after = a->after});
 }
 
 static void now_open(struct lock_words *w, struct lock *l) {
     l->watched = true;
     if (l->open) return;
     l->open = true;
-    w->open = grow(w->open, &w->open_room, w->open_count, sizeof *w->open);
-    w->open[w->open_count++] = (uint32_t)(l - w->locks);
+    array_push(w->open, w->open_count, (uint32_t)(l - w->locks));
 }
 
 static void take(struct lock_words *w, struct lock *l, const struct lock_access *a, bool reader, int tid) {
-    struct lock_holder *more = realloc(l->holders, (l->holder_count + 1) * sizeof *more);
-    rf_assert(more);
-    l->holders = more;
-    l->holders[l->holder_count++] = (struct lock_holder){.tid = tid,
-                                                         .reader = reader,
-                                                         .event = a->event,
-                                                         .asked = a->event,
-                                                         .ordinal = a->unseen ? 0 : l->ordinal,
-                                                         .pc = a->pc,
-                                                         .time_us = a->time_us};
+    array_push(l->holders, l->holder_count,
+               (struct lock_holder){.tid = tid,
+                                    .reader = reader,
+                                    .event = a->event,
+                                    .asked = a->event,
+                                    .ordinal = a->unseen ? 0 : l->ordinal,
+                                    .pc = a->pc,
+                                    .time_us = a->time_us});
     l->acquired++;
     l->tried += !a->unseen && !a->blind;
     l->of_libc |= a->of_libc;
@@ -174,29 +160,33 @@ static void take(struct lock_words *w, struct lock *l, const struct lock_access 
     now_open(w, l);
 }
 
-static void close_span(struct lock_words *w, struct lock *l, size_t i, uint64_t to, uint64_t us, bool between,
-                       bool other) {
+// How a hold ends.
+struct span_end {
+    uint64_t event; // 0: not before the end
+    uint64_t time_us;
+    bool between, by_other; // as in struct lock_span
+};
+
+static void close_span(struct lock_words *w, struct lock *l, size_t i, struct span_end end) {
     struct lock_span s = {.lock = (uint32_t)(l - w->locks),
-                          .to = to,
-                          .between = between,
-                          .by_other = other,
+                          .to = end.event,
+                          .between = end.between,
+                          .by_other = end.by_other,
                           .holder = l->holders[i]};
-    uint64_t length = to - s.holder.event;
+    uint64_t length = s.to - s.holder.event;
     bool longer = length > l->longest.to - l->longest.holder.event || !l->longest.to;
-    if (to && longer) {
+    if (s.to && longer) {
         l->longest = s;
-        l->longest_us = us > s.holder.time_us ? us - s.holder.time_us : 0;
+        l->longest_us = end.time_us > s.holder.time_us ? end.time_us - s.holder.time_us : 0;
     }
-    l->held_events += to ? length : 0;
-    memmove(l->holders + i, l->holders + i + 1, (l->holder_count - i - 1) * sizeof *l->holders);
-    l->holder_count--;
-    if (to == s.holder.event) return;
+    l->held_events += s.to ? length : 0;
+    array_remove(l->holders, l->holder_count, i);
+    if (s.to == s.holder.event) return;
     if (w->span_count >= LOCK_SPANS_MAX) {
         w->dropped = true;
         return;
     }
-    w->spans = grow(w->spans, &w->span_room, w->span_count, sizeof *w->spans);
-    w->spans[w->span_count++] = s;
+    array_push(w->spans, w->span_count, s);
 }
 
 static void leave(struct lock_words *w, struct lock *l, size_t i, const struct lock_access *a) {
@@ -205,7 +195,7 @@ static void leave(struct lock_words *w, struct lock *l, size_t i, const struct l
     l->between += a->unseen;
     l->released_by_other += other && !l->holders[i].inherited;
     add_op(w, l, a, LOCK_OP_RELEASE);
-    close_span(w, l, i, a->event, a->time_us, a->unseen, other);
+    close_span(w, l, i, (struct span_end){a->event, a->time_us, a->unseen, other});
 }
 
 // The index of a holder: tid's own, else (any) the one that has held it longest; -1.
@@ -219,11 +209,12 @@ static int holder_index(const struct lock *l, int tid, int reader, bool any) {
 
 // The claims of a rwlock: who has come, and waits for the readers or for the writer to leave.
 static void claim(struct lock *l, const struct lock_access *a, bool reader) {
-    *array_add(l->claims, l->claim_count) = (struct lock_holder){.tid = a->tid,
-                                                                 .reader = reader,
-                                                                 .asked = a->event,
-                                                                 .ordinal = a->unseen ? 0 : l->ordinal,
-                                                                 .pc = a->pc};
+    array_push(l->claims, l->claim_count,
+               (struct lock_holder){.tid = a->tid,
+                                    .reader = reader,
+                                    .asked = a->event,
+                                    .ordinal = a->unseen ? 0 : l->ordinal,
+                                    .pc = a->pc});
 }
 
 static int claim_index(const struct lock *l, int tid, bool reader) {
@@ -401,21 +392,19 @@ void lock_called(struct lock *l, int tid, int nr) {
     }
 }
 
-void lock_waited(struct lock_words *w, struct lock *l, int tid, uint64_t from, uint64_t to, uint64_t us,
-                 bool over) {
-    if (!over) {
-        l->waits++;
-        const struct lock_access a = {
-            .event = from, .tid = tid, .pc = LOCK_NO_PLACE, .before = l->value, .after = l->value};
-        add_op(w, l, &a, LOCK_OP_WAIT);
-        bool known = false;
-        for (uint32_t i = 0; i < l->waiter_count && i < sizeof l->waiters / sizeof *l->waiters; i++)
-            known |= l->waiters[i] == tid;
-        if (known) return;
-        if (l->waiter_count < sizeof l->waiters / sizeof *l->waiters) l->waiters[l->waiter_count] = tid;
-        l->waiter_count++;
-        return;
-    }
+void lock_wait_begins(struct lock_words *w, struct lock *l, int tid, uint64_t event) {
+    enum { NAMED = sizeof l->waiters / sizeof *l->waiters };
+    l->waits++;
+    const struct lock_access a = {
+        .event = event, .tid = tid, .pc = LOCK_NO_PLACE, .before = l->value, .after = l->value};
+    add_op(w, l, &a, LOCK_OP_WAIT);
+    for (uint32_t i = 0; i < l->waiter_count && i < NAMED; i++)
+        if (l->waiters[i] == tid) return;
+    if (l->waiter_count < NAMED) l->waiters[l->waiter_count] = tid;
+    l->waiter_count++;
+}
+
+void lock_wait_ended(struct lock *l, int tid, uint64_t from, uint64_t to, uint64_t us) {
     if (to - from <= l->longest_wait) return;
     l->longest_wait = to - from;
     l->longest_wait_us = us;
@@ -425,8 +414,9 @@ void lock_waited(struct lock_words *w, struct lock *l, int tid, uint64_t from, u
 
 void lock_inherited(struct lock_words *w, size_t from, uint32_t space, uint64_t event) {
     const struct lock was = w->locks[from];
-    if (lock_words_find(w, space, 0, was.address)) return;
-    struct lock *l = lock_words_add(w, space, 0, was.address, was.family, was.size, was.value);
+    const struct word_place copy = {.space = space, .address = was.address};
+    if (lock_words_find(w, copy)) return;
+    struct lock *l = lock_words_add(w, copy, was.family, was.size, was.value);
     if (!l) return;
     l->name = was.name;
     l->done = was.done;
@@ -434,13 +424,10 @@ void lock_inherited(struct lock_words *w, size_t from, uint32_t space, uint64_t 
     l->first_event = l->last_event = event;
     l->last_address = was.address;
     l->last_space = space;
-    l->holders = malloc((was.holder_count + 1) * sizeof *l->holders);
-    rf_assert(l->holders);
     for (uint32_t i = 0; i < was.holder_count; i++) {
-        l->holders[i] = was.holders[i];
+        array_push(l->holders, l->holder_count, was.holders[i]);
         l->holders[i].inherited = true;
     }
-    l->holder_count = was.holder_count;
     if (l->holder_count) now_open(w, l);
 }
 
@@ -448,7 +435,7 @@ void lock_gone(struct lock_words *w, struct lock *l, uint64_t event) {
     l->watched = false;
     l->claim_count = 0;
     while (l->holder_count)
-        close_span(w, l, l->holder_count - 1, event, 0, true, false);
+        close_span(w, l, l->holder_count - 1, (struct span_end){.event = event, .between = true});
 }
 
 // ---- which words are locks
@@ -533,7 +520,7 @@ void lock_words_finish(struct lock_words *w, const uint32_t *roots) {
         l->still_held = l->holder_count;
         if (l->holder_count) l->still = l->holders[0];
         while (l->holder_count)
-            close_span(w, l, l->holder_count - 1, 0, 0, false, false);
+            close_span(w, l, l->holder_count - 1, (struct span_end){0});
     }
     judge_all(w, roots);
     size_t kept = 0;

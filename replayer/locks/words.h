@@ -2,6 +2,7 @@
 #ifndef REFORK_REPLAYER_LOCKS_WORDS_H
 #define REFORK_REPLAYER_LOCKS_WORDS_H
 
+#include "core/array.h"
 #include "replayer/locks/kinds.h"
 
 #include <stdbool.h>
@@ -17,6 +18,13 @@ enum lock_family {
 enum lock_kind lock_family_kind(int family);
 bool lock_is_rwlock(int family);
 const char *lock_family_name(int family);
+
+// Where a word is: in an address space, or in memory that processes share.
+struct word_place {
+    uint32_t space;    // index of the address space, or LOCK_SHARED
+    uint64_t identity; // of the object, whose offset `address` then is; 0: an address space
+    uint64_t address;
+};
 
 struct lock_holder {
     int tid;                // 0: not seen who
@@ -115,17 +123,16 @@ struct lock_access {
 
 struct lock_words {
     struct lock *locks;
-    size_t count, room;
-    uint32_t *table; // open addressing: index + 1
-    size_t table_size;
+    size_t count;
+    struct hash by_place; // of locks
     struct lock_span *spans;
-    size_t span_count, span_room;
+    size_t span_count;
     struct lock_op *ops;
-    size_t op_count, op_room;
+    size_t op_count;
     bool ops_dropped; // more than LOCK_OPS_MAX
     bool dropped;     // more words or spans than there is room for: not everything is known
     uint32_t *open;   // locks that may be held
-    size_t open_count, open_room;
+    size_t open_count;
 };
 #define LOCK_OPS_MAX   (2u << 20)
 #define LOCK_SPANS_MAX (4u << 20)
@@ -133,10 +140,10 @@ struct lock_words {
 
 void lock_words_release(struct lock_words *w);
 // NULL: no lock is known there.
-struct lock *lock_words_find(const struct lock_words *w, uint32_t space, uint64_t identity, uint64_t address);
+struct lock *lock_words_find(const struct lock_words *w, struct word_place place);
 // NULL: there are too many.
-struct lock *lock_words_add(struct lock_words *w, uint32_t space, uint64_t identity, uint64_t address,
-                            int family, int size, uint64_t value);
+struct lock *lock_words_add(struct lock_words *w, struct word_place place, int family, int size,
+                            uint64_t value);
 // Could this access to a word that no lock function names be the first of a lock's: free (0) to held?
 bool lock_may_begin(const struct lock_access *a);
 void lock_accessed(struct lock_words *w, struct lock *l, const struct lock_access *a);
@@ -145,8 +152,10 @@ void lock_call_acquired(struct lock_words *w, struct lock *l, const struct lock_
 void lock_call_released(struct lock_words *w, struct lock *l, const struct lock_access *a);
 // A syscall of `tid`, which may hold l.
 void lock_called(struct lock *l, int tid, int nr);
-void lock_waited(struct lock_words *w, struct lock *l, int tid, uint64_t from, uint64_t to, uint64_t us,
-                 bool over);
+// `tid` begins to wait for it in the slice of `event`.
+void lock_wait_begins(struct lock_words *w, struct lock *l, int tid, uint64_t event);
+// A wait that has ended, from event to event, and so many microseconds long.
+void lock_wait_ended(struct lock *l, int tid, uint64_t from, uint64_t to, uint64_t us);
 // A copy of `from` in another address space, held as it is.
 void lock_inherited(struct lock_words *w, size_t from, uint32_t space, uint64_t event);
 // Its memory, or its space, is gone at `event`.

@@ -21,7 +21,7 @@ static int empty(void **state) {
 }
 
 static struct lock *word(int family, uint64_t value) {
-    return lock_words_add(&words, 0, 0, 0x1000, family, 4, value);
+    return lock_words_add(&words, (struct word_place){0, 0, 0x1000}, family, 4, value);
 }
 
 static void does(struct lock *l, uint64_t event, int tid, int operation, uint64_t before, uint64_t after) {
@@ -46,9 +46,9 @@ static void test_mutex(void **state) {
     does(l, 12, 2, ATOMIC_XCHG, 1, 2);    // marks: the holder stays the same
     assert_int_equal(l->holder_count, 1);
     assert_int_equal(l->holders[0].tid, 1);
-    lock_waited(&words, l, 2, 12, 12, 0, false);
+    lock_wait_begins(&words, l, 2, 12);
     does(l, 20, 1, ATOMIC_XCHG, 2, 0);
-    lock_waited(&words, l, 2, 12, 21, 700, true);
+    lock_wait_ended(l, 2, 12, 21, 700);
     does(l, 22, 2, ATOMIC_XCHG, 0, 2); // takes it as one that has waiters
     assert_int_equal(l->holders[0].tid, 2);
     does(l, 22, 2, ATOMIC_XCHG, 2, 0);
@@ -106,13 +106,13 @@ static void test_counters(void **state) {
         does(l, 4, 1, ATOMIC_XADD, 1, 0);
     }
     // A flag that one task sets and another one resets.
-    struct lock *flag = lock_words_add(&words, 0, 0, 0x2000, LOCK_WORD, 4, 0);
+    struct lock *flag = lock_words_add(&words, (struct word_place){0, 0, 0x2000}, LOCK_WORD, 4, 0);
     for (int i = 0; i < 5; i++) {
         does(flag, 1, 1, ATOMIC_CMPXCHG, 0, 1);
         does(flag, 2, 2, ATOMIC_XCHG, 1, 0);
     }
     // One that is set once.
-    struct lock *once = lock_words_add(&words, 0, 0, 0x3000, LOCK_WORD, 4, 0);
+    struct lock *once = lock_words_add(&words, (struct word_place){0, 0, 0x3000}, LOCK_WORD, 4, 0);
     does(once, 1, 1, ATOMIC_CMPXCHG, 0, 1);
     end();
     assert_false(words.locks[0].confirmed || words.locks[1].confirmed || words.locks[2].confirmed);
@@ -152,14 +152,14 @@ static void test_rwlock_and_semaphore(void **state) {
     assert_true(l->holder_count == 1 && l->holders[0].tid == 3 && !l->holders[0].reader);
     does(l, 6, 3, ATOMIC_CMPXCHG, 3, 0);
     assert_int_equal(l->holder_count, 0);
-    struct lock *sem = lock_words_add(&words, 0, 0, 0x2000, LOCK_SEMAPHORE, 8, 1);
+    struct lock *sem = lock_words_add(&words, (struct word_place){0, 0, 0x2000}, LOCK_SEMAPHORE, 8, 1);
     does(sem, 1, 1, ATOMIC_CMPXCHG, 1, 0);
     does(sem, 2, 2, ATOMIC_XADD, 0, 1ull << 32); // a waiter
     assert_true(sem->holder_count == 1 && sem->holders[0].tid == 1);
     does(sem, 3, 1, ATOMIC_CMPXCHG, 1ull << 32, (1ull << 32) + 1);
     assert_int_equal(sem->holder_count, 0);
     // Posted by others only: a signal.
-    struct lock *signal = lock_words_add(&words, 0, 0, 0x3000, LOCK_SEMAPHORE, 8, 1);
+    struct lock *signal = lock_words_add(&words, (struct word_place){0, 0, 0x3000}, LOCK_SEMAPHORE, 8, 1);
     for (int i = 0; i < 9; i++) {
         does(signal, 1, 1, ATOMIC_CMPXCHG, 1, 0);
         does(signal, 2, 2, ATOMIC_CMPXCHG, 0, 1);
@@ -258,7 +258,7 @@ static void test_once(void **state) {
     (void)state;
     struct lock *l = word(LOCK_WORD, 0);
     does(l, 1, 1, ATOMIC_CMPXCHG, 0, 1);
-    lock_waited(&words, l, 2, 3, 3, 0, false);
+    lock_wait_begins(&words, l, 2, 3);
     does(l, 6, 1, ATOMIC_XCHG, 1, 2); // done: nobody holds it any more, and nobody ever will
     assert_int_equal(l->holder_count, 0);
     does(l, 8, 2, ATOMIC_CMPXCHG, 2, 2);
@@ -273,7 +273,7 @@ static void test_spin(void **state) {
     does(flag, 1, 1, ATOMIC_CMPXCHG, 0, 1);
     for (uint64_t i = 0; i < 40; i++)
         does(flag, 2 + i, 2, ATOMIC_CMPXCHG, 1, 1); // asks, once each time
-    lock = lock_words_add(&words, 0, 0, 0x2000, LOCK_WORD, 4, 0);
+    lock = lock_words_add(&words, (struct word_place){0, 0, 0x2000}, LOCK_WORD, 4, 0);
     does(lock, 1, 1, ATOMIC_CMPXCHG, 0, 1);
     for (int i = 0; i < 40; i++)
         does(lock, 2, 2, ATOMIC_CMPXCHG, 1, 1); // waits
@@ -286,11 +286,11 @@ static void test_fork(void **state) {
     word(LOCK_WORD, 0);
     does(&words.locks[0], 1, 1, ATOMIC_CMPXCHG, 0, 1);
     lock_inherited(&words, 0, 1, 4);
-    struct lock *child = lock_words_find(&words, 1, 0, 0x1000);
+    struct lock *child = lock_words_find(&words, (struct word_place){1, 0, 0x1000});
     assert_non_null(child);
     assert_true(child->holder_count == 1 && child->holders[0].tid == 1 && child->holders[0].inherited);
     // That the child waits for it says what the parent's word is.
-    lock_waited(&words, child, 9, 7, 7, 0, false);
+    lock_wait_begins(&words, child, 9, 7);
     end();
     assert_true(words.locks[0].confirmed && words.locks[1].confirmed);
     assert_int_equal(words.span_count, 2);
@@ -299,10 +299,10 @@ static void test_fork(void **state) {
 static void test_many(void **state) {
     (void)state;
     for (uint64_t i = 0; i < 20000; i++)
-        lock_words_add(&words, i % 3, i % 5, i * 8, LOCK_WORD, 4, i);
+        lock_words_add(&words, (struct word_place){i % 3, i % 5, i * 8}, LOCK_WORD, 4, i);
     for (uint64_t i = 0; i < 20000; i++)
-        assert_int_equal(lock_words_find(&words, i % 3, i % 5, i * 8)->value, i);
-    assert_null(lock_words_find(&words, 0, 0, 20000 * 8));
+        assert_int_equal(lock_words_find(&words, (struct word_place){i % 3, i % 5, i * 8})->value, i);
+    assert_null(lock_words_find(&words, (struct word_place){0, 0, 20000 * 8}));
 }
 
 int main(void) {
