@@ -26,7 +26,7 @@ BUILD_PACKAGES := gcc g++ make pkg-config libc6-dev libseccomp-dev libzstd-dev l
 TEST_PACKAGES := libcmocka-dev tmux clang clang-format mandoc shellcheck strace musl-tools binutils jq bash coreutils \
 	tar gzip xz-utils perl python3 python3-jsonschema sqlite3 util-linux findutils procps gdb libglib2.0-dev libgomp1 \
 	libgoogle-perftools4 libtcmalloc-minimal4 libjemalloc2 libmimalloc2.0 libspdlog-dev libc6-dbg \
-	parallel
+	parallel zsh fish
 PACKAGES ?= $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 PC := libzstd libxxhash libunwind libdw libelf ncursesw jansson libseccomp
@@ -66,7 +66,7 @@ STATIC := $(addprefix $(BUILD)/tests/programs/,busy_calls.static busy_arith.stat
 MUSL := $(BUILD)/tests/programs/children.musl
 C_FILES := $(wildcard */*.c */*.cc */*.h $(ROOMS:%=%/*/*.c) $(ROOMS:%=%/*/*.h) tests/*/*.c tests/*/*.cc tests/*/*.h \
 	$(wildcard tests/*/*/*.c tests/*/*/*.cc))
-SH_FILES := .ci/run completion/refork.bash $(shell find tests -name '*.sh' 2>/dev/null)
+SH_FILES := .ci/run $(shell find tests -name '*.sh' 2>/dev/null)
 
 STATIC += $(BUILD)/tests/programs/gate_mutex.static
 
@@ -243,10 +243,11 @@ groups: all ## the groups of files that call each other in circles, with the cal
 	@tests/graph.py $(BUILD) --groups
 .PHONY: groups
 
-lint: ## clang-format, mandoc, shellcheck
+lint: pages ## clang-format, mandoc, shellcheck
 	@clang-format --dry-run -Werror $(C_FILES)
 	@mandoc -Tlint -Wwarning docs/*.1
-	@shellcheck -x -e SC2015,SC2016,SC2094 $(SH_FILES)
+	@shellcheck -x -e SC2015,SC2016,SC2094 $(SH_FILES) $(BUILD)/completion/refork.bash
+	@mandoc -Tlint -Wwarning $(PAGES)
 	@echo 'lint: clean'
 
 format: ## run clang-format on every C file
@@ -255,14 +256,35 @@ format: ## run clang-format on every C file
 clean: ## remove what was built
 	rm -rf build build-*
 
-install: all ## into PREFIX (/usr/local), below DESTDIR
+# Manual pages of the commands, and the completions: made from docs/refork.1 and from refork's own tables.
+COMMANDS := $(shell sed -nE 's/^COMMAND\((.*)\)/\1/p' cli/commands.def)
+SHELLS := bash zsh fish
+PAGES := $(COMMANDS:%=$(BUILD)/man/refork-%.1)
+COMPLETIONS := $(SHELLS:%=$(BUILD)/completion/refork.%)
+
+$(BUILD)/man/refork-%.1: docs/refork.1 docs/man.awk $(BUILD)/refork
+	@mkdir -p $(@D)
+	$(Q)awk -v command=$* -f docs/man.awk docs/refork.1 <($(BUILD)/refork help $*) >$@
+
+$(BUILD)/completion/refork.%: $(BUILD)/refork
+	@mkdir -p $(@D)
+	$(Q)$(BUILD)/refork help --completion $* >$@
+
+pages: $(PAGES) $(COMPLETIONS) ## the manual page of each command and the completions of the shells, below build/
+.PHONY: pages
+
+share = $(DESTDIR)$(PREFIX)/share
+install: all pages ## into PREFIX (/usr/local), below DESTDIR
 	install -D -m 755 $(BUILD)/refork $(DESTDIR)$(PREFIX)/bin/refork
-	install -D -m 644 docs/refork.1 $(DESTDIR)$(PREFIX)/share/man/man1/refork.1
-	install -D -m 644 completion/refork.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/refork
+	install -D -m 644 -t $(share)/man/man1 docs/refork.1 $(PAGES)
+	install -D -m 644 $(BUILD)/completion/refork.bash $(share)/bash-completion/completions/refork
+	install -D -m 644 $(BUILD)/completion/refork.zsh $(share)/zsh/site-functions/_refork
+	install -D -m 644 $(BUILD)/completion/refork.fish $(share)/fish/vendor_completions.d/refork.fish
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/bin/refork $(DESTDIR)$(PREFIX)/share/man/man1/refork.1 \
-	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/refork
+	rm -f $(DESTDIR)$(PREFIX)/bin/refork $(share)/man/man1/refork.1 $(COMMANDS:%=$(share)/man/man1/refork-%.1) \
+	  $(share)/bash-completion/completions/refork $(share)/zsh/site-functions/_refork \
+	  $(share)/fish/vendor_completions.d/refork.fish
 
 keys: all ## put the TUI's keys into the manual page
 	@$(BUILD)/refork help --keys --roff | awk -f docs/keys.awk >$(BUILD)/keys.roff

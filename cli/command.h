@@ -10,7 +10,7 @@
 struct cli_option {
     const char *name;     // long name, without the dashes
     char letter;          // 0: none
-    const char *argument; // "FILE"; NULL: takes none; "[=N]": may be left out
+    const char *argument; // "FILE"; NULL: takes none; "[=N]": may be left out; "a|b|c": one of these words
     const char *help;     // one line
 };
 
@@ -34,6 +34,7 @@ struct cli_command {
     const char *operands;             // for the usage line: "[FILE]"
     const char *summary;              // one line, for the list
     const char *details;              // what --help adds; NULL: nothing
+    const char *const *examples;      // command lines, each with its purpose behind a '#'; ends with NULL
     const struct cli_option *options; // ends with a row without a name
     bool program_follows; // options end at the first operand: it is another program's command line
     // Returns the exit status, or -1 with *err, which main prints.

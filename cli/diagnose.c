@@ -62,6 +62,13 @@ static const struct cli_option diagnose_options[] = {
     {0},
 };
 
+static const char *const diagnose_examples[] = {
+    "refork diagnose 4711                             # a process that hangs now",
+    "refork diagnose $(pidof server)                  # all of them",
+    "refork diagnose core.4711                        # what it left",
+    NULL,
+};
+
 const struct cli_command command_diagnose = {
     .name = "diagnose",
     .operands = "PID|CORE...",
@@ -73,6 +80,7 @@ const struct cli_command command_diagnose = {
         "only in a recording (refork record).\n"
         "Exit status: 120 a deadlock was found, 0 nothing is stuck for certain, 122 unreadable core,\n"
         "125 refork itself failed (no such process, not permitted).\n",
+    .examples = diagnose_examples,
     .options = diagnose_options,
     .run = run_diagnose,
 };

@@ -60,11 +60,17 @@ static const struct cli_option doctor_options[] = {
     {0},
 };
 
+static const char *const doctor_examples[] = {
+    "refork doctor                                    # what can this machine do?",
+    NULL,
+};
+
 const struct cli_command command_doctor = {
     .name = "doctor",
     .operands = "",
     .summary = "Show what refork needs of kernel and CPU, what is there, and what is lost without it",
     .details = "Exit status: 0 refork works here, 125 something that it cannot do without is missing.\n",
+    .examples = doctor_examples,
     .options = doctor_options,
     .run = run_doctor,
 };

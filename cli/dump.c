@@ -32,11 +32,17 @@ static const struct cli_option dump_options[] = {
     {0},
 };
 
+static const char *const dump_examples[] = {
+    "refork dump --from 100 --to 200 server.refork    # events 100 to 200, a line each",
+    NULL,
+};
+
 const struct cli_command command_dump = {
     .name = "dump",
     .operands = "[FILE]",
     .summary = "Print every event, one line each",
     .details = "Exit status: 0, or 122 unreadable trace, 125 refork itself failed.\n",
+    .examples = dump_examples,
     .options = dump_options,
     .run = run_dump,
 };

@@ -182,6 +182,13 @@ static const struct cli_option explain_options[] = {
     {0},
 };
 
+static const char *const explain_examples[] = {
+    "refork explain server.refork                     # the verdict as text",
+    "refork explain --json server.refork | jq '.findings[0].lock'",
+    "refork explain --fail-on proved *.refork         # which of them are proved deadlocks?",
+    NULL,
+};
+
 const struct cli_command command_explain = {
     .name = "explain",
     .operands = "[FILE...]",
@@ -191,6 +198,7 @@ const struct cli_command command_explain = {
         "Exit status: 120 a deadlock was found, 0 none; 121 the replay diverged, 122 unreadable\n"
         "trace, 125 refork itself failed. One of several FILEs that fails keeps the others from\n"
         "nothing, but its status wins.\n",
+    .examples = explain_examples,
     .options = explain_options,
     .run = run_explain,
 };

@@ -136,9 +136,15 @@ static int run_export(const struct cli_args *args, struct rf_error *err) {
 }
 
 static const struct cli_option export_options[] = {
-    {"to", 0, "FORMAT", "html: one page to attach to a ticket; json: for machines"},
+    {"to", 0, "html|json", "html: one page to attach to a ticket; json: for machines"},
     {"output", 'o', "FILE", "write to FILE, '-' is stdout (NAME.html or NAME.json here)"},
     {0},
+};
+
+static const char *const export_examples[] = {
+    "refork export --to html server.refork            # a page to attach to a ticket",
+    "refork export --to json -o server.json server.refork",
+    NULL,
 };
 
 const struct cli_command command_export = {
@@ -149,6 +155,7 @@ const struct cli_command command_export = {
                "reader's system is. It quotes the sources that the verdict names.\n\n"
                "Exit status: 0, or 121 the replay diverged, 122 unreadable trace, 125 refork itself\n"
                "failed.\n",
+    .examples = export_examples,
     .options = export_options,
     .run = run_export,
 };

@@ -7,7 +7,7 @@
 
 // The row of it in a command's table.
 #define CLI_FAIL_ON                                                                                          \
-    { "fail-on", 0, "LEVEL", "end with 120 from this on: proved, likely (default) or suspicious" }
+    { "fail-on", 0, "proved|likely|suspicious", "end with 120 from this level on (default: likely)" }
 
 // 0, or -1 with *err: the value is none.
 int cli_fail_on(const struct cli_args *args, enum verdict_level *out, struct rf_error *err);

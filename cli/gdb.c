@@ -324,6 +324,13 @@ static const struct cli_option gdb_options_table[] = {
     {0},
 };
 
+static const char *const gdb_examples[] = {
+    "refork gdb server.refork                         # gdb at the place of the deadlock",
+    "refork gdb server.refork -- -ex bt -ex reverse-continue",
+    "refork gdb --listen 1234 server.refork           # for an IDE: target remote :1234",
+    NULL,
+};
+
 const struct cli_command command_gdb = {
     .name = "gdb",
     .operands = "[FILE [GDB-ARGUMENT...]]",
@@ -336,8 +343,8 @@ const struct cli_command command_gdb = {
         "'holders' tell of the locks, 'checkpoint' and 'restart N' remember places, 'monitor help' lists\n"
         "the rest. GDB-ARGUMENTs, such as -ex COMMAND, are gdb's, behind a '--'.\n\n"
         "Exit status: gdb's; 121 the replay diverged, 122 unreadable trace, 125 refork itself failed,\n"
-        "127 there is no gdb.\n\n"
-        "Example:  refork gdb server.refork -- -ex bt -ex reverse-continue\n",
+        "127 there is no gdb.\n",
+    .examples = gdb_examples,
     .options = gdb_options_table,
     .run = run_gdb,
 };

@@ -1,6 +1,7 @@
 #include "cli/help.h"
 
 #include "tui/actions.h"
+#include "cli/completion.h"
 #include "cli/options.h"
 
 #include <string.h>
@@ -28,7 +29,10 @@ static void option_line(FILE *out, const struct cli_option *o) {
     snprintf(left, sizeof left, "%c%c%s--%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
              o->letter ? ", " : "  ", o->name, o->argument && !cli_option_optional(o) ? " " : "",
              o->argument ? o->argument : "");
-    fprintf(out, "  %-24s  %s\n", left, o->help);
+    if (strlen(left) > 24)
+        fprintf(out, "  %s\n  %24s  %s\n", left, "", o->help);
+    else
+        fprintf(out, "  %-24s  %s\n", left, o->help);
 }
 
 void cli_help(FILE *out, const struct cli_command *command) {
@@ -39,6 +43,9 @@ void cli_help(FILE *out, const struct cli_command *command) {
         option_line(out, &command->options[i]);
     option_line(out, &cli_help_option);
     if (command->details) fprintf(out, "\n%s", command->details);
+    if (command->examples) fputs("\nExamples:\n", out);
+    for (size_t i = 0; command->examples && command->examples[i]; i++)
+        fprintf(out, "  %s\n", command->examples[i]);
 }
 
 // The words that may follow `refork COMMAND`, one a line (command NULL: the commands).
@@ -65,6 +72,8 @@ static int run_help(const struct cli_args *args, struct rf_error *err) {
             return rf_fail(err, RF_CANNOT, "unknown command '%s': 'refork help' lists them all",
                            args->operands[0]);
     }
+    if (cli_has(args, "completion"))
+        return cli_completion(stdout, cli_value(args, "completion"), args->commands, err) < 0 ? -1 : RF_OK;
     if (cli_has(args, "keys"))
         tui_print_keys(stdout, cli_has(args, "roff"));
     else if (cli_has(args, "words"))
@@ -79,14 +88,22 @@ static int run_help(const struct cli_args *args, struct rf_error *err) {
 static const struct cli_option help_options[] = {
     {"keys", 0, NULL, "the keys of the TUI"},
     {"roff", 0, NULL, "with --keys: as man(7) macros, for the manual page"},
-    {"words", 0, NULL, "only the words that may follow, one a line (for completion)"},
+    {"words", 0, NULL, "only the words that may follow, one a line"},
+    {"completion", 0, "bash|zsh|fish", "a script that completes refork's command lines in that shell"},
     {0},
+};
+
+static const char *const help_examples[] = {
+    "refork help record                               # the options of record",
+    "refork help --completion zsh >_refork             # completion for a shell",
+    NULL,
 };
 
 const struct cli_command command_help = {
     .name = "help",
     .operands = "[COMMAND]",
     .summary = "Show the commands, or one command's options",
+    .examples = help_examples,
     .options = help_options,
     .run = run_help,
 };

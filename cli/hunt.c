@@ -179,7 +179,7 @@ static const struct cli_option hunt_options[] = {
     {"runs", 0, "N", "run the program N times at most (40; with --for: as often as there is time)"},
     {"for", 0, "TIME", "stop after TIME: seconds, or 30m, or 2h"},
     {"timeout", 0, "TIME", "end a run after TIME (30 s); a server is looked at for so long"},
-    {"strategy", 0, "NAME", "only directed (the fork gate), pct, random or delay"},
+    {"strategy", 0, "directed|pct|random|delay", "only this strategy (directed: the fork gate)"},
     {"seed", 0, "N", "of pct, random and delay; the next run has N+1"},
     {"state", 0, "DIR", "keep each run's result in DIR and go on from there; without PROGRAM: report on it"},
     {"shard", 0, "I/N", "with --state: make the I-th of N shares of the runs (docs/hunt.md)"},
@@ -194,6 +194,13 @@ static const struct cli_option hunt_options[] = {
     {0},
 };
 
+static const char *const hunt_examples[] = {
+    "refork hunt -- ./server                          # force each fork while a lock is held",
+    "refork hunt --for 30m --keep-going -- ./test     # all deadlocks that half an hour finds",
+    "refork hunt --junit hunt.xml -- ./test           # for CI",
+    NULL,
+};
+
 const struct cli_command command_hunt = {
     .name = "hunt",
     .operands = "[--] PROGRAM [ARG...]",
@@ -206,6 +213,7 @@ const struct cli_command command_hunt = {
         "with a second thread alive, failed at once, or was ended by its time limit in each run; 125 refork "
         "itself failed, 126 and 127 PROGRAM\n"
         "could not be run.\n",
+    .examples = hunt_examples,
     .options = hunt_options,
     .program_follows = true,
     .run = run_hunt,

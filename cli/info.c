@@ -18,11 +18,17 @@ static const struct cli_option info_options[] = {
     {0},
 };
 
+static const char *const info_examples[] = {
+    "refork info server.refork                        # what is in it",
+    NULL,
+};
+
 const struct cli_command command_info = {
     .name = "info",
     .operands = "[FILE]",
     .summary = "Show what a recording holds: program, machine, processes and threads, sizes",
     .details = "Exit status: 0, or 122 unreadable trace, 125 refork itself failed.\n",
+    .examples = info_examples,
     .options = info_options,
     .run = run_info,
 };

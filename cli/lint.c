@@ -42,6 +42,11 @@ static const struct cli_option lint_options[] = {
     {0},
 };
 
+static const char *const lint_examples[] = {
+    "refork lint server.refork                        # unsafe calls in forked children",
+    NULL,
+};
+
 const struct cli_command command_lint = {
     .name = "lint",
     .operands = "[FILE]",
@@ -53,6 +58,7 @@ const struct cli_command command_lint = {
                "(malloc's and stdio's of glibc, and those that fork handlers release).\n\n"
                "Exit status: 0, also when something was found (--error-exitcode changes that); 121 the\n"
                "replay diverged, 122 unreadable trace, 125 refork itself failed.\n",
+    .examples = lint_examples,
     .options = lint_options,
     .run = run_lint,
 };

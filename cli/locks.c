@@ -115,7 +115,7 @@ static int run_locks(const struct cli_args *args, struct rf_error *err) {
 }
 
 static const struct cli_option locks_options[] = {
-    {"by", 0, "WHAT", "lock (default): each lock, ranked; task: each task"},
+    {"by", 0, "lock|task", "lock (default): each lock, ranked; task: each task"},
     {"at", 0, "N", "who holds what right after event N"},
     {"around", 0, "fork[=N]", "only the events around the last (N-th) fork, and what is held at it"},
     {"lock", 0, "NAME", "each operation on the lock of that name or address, and where the heap has it from"},
@@ -129,6 +129,13 @@ static const struct cli_option locks_options[] = {
     {0},
 };
 
+static const char *const locks_examples[] = {
+    "refork locks server.refork                       # who took which lock how often",
+    "refork locks --lock log_mutex server.refork      # every operation on one lock",
+    "refork locks --around fork server.refork         # what was held at the last fork",
+    NULL,
+};
+
 const struct cli_command command_locks = {
     .name = "locks",
     .operands = "[FILE]",
@@ -137,6 +144,7 @@ const struct cli_command command_locks = {
         "The recording is re-executed; each atomic instruction notes in the process what it does (10 ns).\n"
         "It is checked as in a replay. The result is kept beside FILE.\n\n"
         "Exit status: 0; 121 the replay diverged, 122 unreadable trace, 125 refork itself failed.\n",
+    .examples = locks_examples,
     .options = locks_options,
     .run = run_locks,
 };

@@ -108,6 +108,12 @@ static const struct cli_option minimize_options[] = {
     {0},
 };
 
+static const char *const minimize_examples[] = {
+    "refork minimize bug.refork                       # the fewest switches that still deadlock",
+    "refork minimize -o small.refork bug.refork -- ./server --port 0",
+    NULL,
+};
+
 const struct cli_command command_minimize = {
     .name = "minimize",
     .operands = "FILE [-- PROGRAM [ARG...]]",
@@ -119,6 +125,7 @@ const struct cli_command command_minimize = {
         "dropped; its arguments and environment are the recorded ones unless PROGRAM is given.\n\n"
         "Exit status: 120 a minimal deadlock was made, 0 there is no deadlock in FILE; 122 unreadable\n"
         "trace, 125 the program could not be brought to hang again, or refork failed.\n",
+    .examples = minimize_examples,
     .options = minimize_options,
     .run = run_minimize,
 };

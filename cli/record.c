@@ -159,6 +159,13 @@ static const struct cli_option record_options[] = {
     {0},
 };
 
+static const char *const record_examples[] = {
+    "refork record -- ./server --port 0               # run it; the recording is server.refork",
+    "refork record --chaos -o bug.refork -- ./test    # switch threads at random places",
+    "refork record --schedule bug.schedule -- ./test  # let the threads run as a hunt found it",
+    NULL,
+};
+
 const struct cli_command command_record = {
     .name = "record",
     .operands = "[--] PROGRAM [ARG...]",
@@ -169,6 +176,7 @@ const struct cli_command command_record = {
                "verdict is on stderr; with --fail-on also what a program left that ended, and 0 when\n"
                "it was stopped and the verdict is less sure), 125 refork itself failed, 126 and 127 PROGRAM "
                "could not be run.\n",
+    .examples = record_examples,
     .options = record_options,
     .program_follows = true,
     .run = run_record,

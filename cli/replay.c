@@ -161,6 +161,13 @@ static const struct cli_option replay_options_table[] = {
     {0},
 };
 
+static const char *const replay_examples[] = {
+    "refork replay                                    # the newest recording, in the TUI",
+    "refork replay --at 108 server.refork             # ... at event 108",
+    "refork replay --batch server.refork              # run it again, with what it printed",
+    NULL,
+};
+
 const struct cli_command command_replay = {
     .name = "replay",
     .operands = "[FILE]",
@@ -169,6 +176,7 @@ const struct cli_command command_replay = {
                "Exit status with --batch: the program's (refork ends by the signal that ended it); 120\n"
                "the recording ends in a deadlock, 121 the replay diverged (both sides are shown), 122\n"
                "unreadable trace, 125 refork itself failed. Of the TUI: 0.\n",
+    .examples = replay_examples,
     .options = replay_options_table,
     .run = run_replay,
 };

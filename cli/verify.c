@@ -61,6 +61,12 @@ static const struct cli_option verify_options[] = {
     {0},
 };
 
+static const char *const verify_examples[] = {
+    "refork verify bug.refork -- ./server             # does this build still hang?",
+    "git bisect run refork verify bug.refork -- ./server",
+    NULL,
+};
+
 const struct cli_command command_verify = {
     .name = "verify",
     .operands = "FILE -- PROGRAM [ARG...]",
@@ -71,6 +77,7 @@ const struct cli_command command_verify = {
         "Exit status, as 'git bisect run' wants it: 0 the situation was forced and the child went on;\n"
         "120 it still hangs (the recording is kept), or in another deadlock; 125 the situation could\n"
         "not be reached, or refork failed: the reason is told.\n",
+    .examples = verify_examples,
     .options = verify_options,
     .run = run_verify,
 };

@@ -1,15 +1,23 @@
 #!/bin/bash
-# make install puts three files below DESTDIR, and the installed refork runs; make deps touches nothing when all is there.
+# make install puts refork, a manual page for each command and three completions below DESTDIR, and the installed refork runs; make
+# uninstall removes them; make deps touches nothing when all is there.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 stage=$out/stage
 rm -rf "$stage"
 cd "$root" || exit 1
-make --no-print-directory BUILD="$build" -o all DESTDIR="$stage" PREFIX=/usr install >"$out/install" 2>&1 || fail "$(cat "$out/install")"
+quiet_make() { make --no-print-directory BUILD="$build" -o all DESTDIR="$stage" PREFIX=/usr "$@" >"$out/install" 2>&1 || fail "$(cat "$out/install")"; }
+quiet_make install
 "$stage/usr/bin/refork" --version >/dev/null || fail "the installed refork does not run"
-[ -s "$stage/usr/share/man/man1/refork.1" ] && [ -s "$stage/usr/share/bash-completion/completions/refork" ] || fail "missing: $(find "$stage")"
-[ "$(find "$stage" -type f | wc -l)" = 3 ] || fail "more than expected: $(find "$stage" -type f)"
+share=$stage/usr/share
+expected=(bin/refork share/man/man1/refork.1 share/bash-completion/completions/refork share/zsh/site-functions/_refork
+    share/fish/vendor_completions.d/refork.fish)
+for command in $("$refork" help --words); do expected+=("share/man/man1/refork-$command.1"); done
+diff <(printf '%s\n' "${expected[@]}" | sort) <(cd "$stage/usr" && find . -type f | sed 's,^\./,,' | sort) || fail "not what is expected"
+for page in "$share"/man/man1/*; do
+    [ -z "$(mandoc -Tlint -Wwarning "$page")" ] || fail "$page: $(mandoc -Tlint -Wwarning "$page")"
+done
 [ -z "$(make --no-print-directory deps)" ] || fail "make deps does something although all packages are there"
 grep -q 'make test' <<<"$(make --no-print-directory help)" || fail "make help"
-make --no-print-directory BUILD="$build" -o all DESTDIR="$stage" PREFIX=/usr uninstall >/dev/null
+quiet_make uninstall
 [ "$(find "$stage" -type f | wc -l)" = 0 ] || fail "uninstall left $(find "$stage" -type f)"
