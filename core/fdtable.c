@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "core/syscall_numbers.h"
+#include "core/syscalls.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -138,12 +139,11 @@ static int stream_of_path(const struct fdtable *t, const char *path) {
 // openat2's struct open_how begins with u64 flags.
 static void opened(struct fdtable *t, long nr, const uint64_t args[6], int64_t fd, tracee_reader read,
                    void *context) {
-    bool at = nr != __NR_open && nr != __NR_creat;
-    uint64_t flags = nr == __NR_creat ? 0 : args[at ? 2 : 1];
-    if (nr == __NR_openat2 && !read(context, args[2], &flags, sizeof flags)) flags = 0;
+    uint64_t flags;
+    if (!syscall_effect_value(nr, args, read, context, &flags)) flags = 0;
     char path[64];
     int stream = FDTABLE_NONE;
-    if (!(flags & O_PATH) && read_path(read, context, args[at ? 1 : 0], path, sizeof path))
+    if (!(flags & O_PATH) && read_path(read, context, syscall_effect_on(nr, args), path, sizeof path))
         stream = stream_of_path(t, path);
     set_slot(t, fd, stream, flags & O_CLOEXEC);
 }
@@ -194,6 +194,19 @@ struct fdtable *fdtable_syscall(struct fdtable *t, long nr, const uint64_t args[
         return t;
     }
     if (result < 0) return t;
+    switch (syscall_effect(nr)) {
+    case EFFECT_OPEN:
+        opened(t, nr, args, result, read, context);
+        return t;
+    case EFFECT_NEW_FD:
+        set_slot(t, result, FDTABLE_NONE, false);
+        return t;
+    case EFFECT_NEW_PAIR:
+        new_pair(t, syscall_effect_on(nr, args), read, context);
+        return t;
+    default:
+        break;
+    }
     switch (nr) {
     case __NR_dup:
         set_slot(t, result, fdtable_stream(t, fd), false);
@@ -217,42 +230,6 @@ struct fdtable *fdtable_syscall(struct fdtable *t, long nr, const uint64_t args[
         return close_range_of(t, args);
     case __NR_unshare:
         return args[0] & CLONE_FILES ? unshare_table(t) : t;
-    case __NR_open:
-    case __NR_creat:
-    case __NR_openat:
-    case __NR_openat2:
-        opened(t, nr, args, result, read, context);
-        break;
-    case __NR_pipe:
-    case __NR_pipe2:
-        new_pair(t, args[0], read, context);
-        break;
-    case __NR_socketpair:
-        new_pair(t, args[3], read, context);
-        break;
-    // a new fd of another kind
-    case __NR_socket:
-    case __NR_accept:
-    case __NR_accept4:
-    case __NR_epoll_create:
-    case __NR_epoll_create1:
-    case __NR_eventfd:
-    case __NR_eventfd2:
-    case __NR_timerfd_create:
-    case __NR_inotify_init:
-    case __NR_inotify_init1:
-    case __NR_memfd_create:
-    case __NR_mq_open:
-    case __NR_open_by_handle_at:
-    case __NR_open_tree:
-    case __NR_open_tree_attr:
-    case __NR_fsopen:
-    case __NR_fsmount:
-    case __NR_fspick:
-    case __NR_pidfd_open:
-    case __NR_pidfd_getfd:
-        set_slot(t, result, FDTABLE_NONE, false);
-        break;
     case __NR_signalfd:
     case __NR_signalfd4:
         if (fd == -1) set_slot(t, result, FDTABLE_NONE, false);

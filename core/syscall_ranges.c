@@ -63,7 +63,7 @@ struct range_rule {
 #define RULES_PER_ROW 4
 
 static const struct range_rule rules[][RULES_PER_ROW] = {
-#define SYSCALL(number, name, policy, flags, answer, args, ...) [number] = {__VA_ARGS__},
+#define SYSCALL(number, name, policy, wait, effect, answer, args, ...) [number] = {__VA_ARGS__},
 #include "core/syscalls.def"
 #undef SYSCALL
 };

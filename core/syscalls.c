@@ -5,24 +5,82 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/file.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define BLOCK     SYS_MAY_BLOCK
-#define NO_RETURN SYS_NO_RETURN
+// A wait in 64 bits: its kind, timeout and condition, as PACK puts them.
+enum { UNTIL_POINTER = 1, UNTIL_MILLISECONDS, CONDITION_UNLESS = 1, CONDITION_ONLY_IF };
+#define PACK(value, at)  ((uint64_t)(value) << (at))
+#define PART(packed, at) ((unsigned)((packed) >> (at)) & 15)
+#define WAIT_KIND(wait)  ((enum syscall_wait)((wait)&255))
+enum {
+    TIMEOUT_FORM = 8,
+    TIMEOUT_ARGUMENT = 12,
+    CONDITION_FORM = 16,
+    CONDITION_ARGUMENT = 20,
+    CONDITION_BITS = 32
+};
+
+#define UNTIL(i)    (PACK(UNTIL_POINTER, TIMEOUT_FORM) | PACK(i, TIMEOUT_ARGUMENT))
+#define UNTIL_MS(i) (PACK(UNTIL_MILLISECONDS, TIMEOUT_FORM) | PACK(i, TIMEOUT_ARGUMENT))
+#define UNLESS(i, bits)                                                                                      \
+    (PACK(CONDITION_UNLESS, CONDITION_FORM) | PACK(i, CONDITION_ARGUMENT) | PACK(bits, CONDITION_BITS))
+#define ONLY_IF(i, bits)                                                                                     \
+    (PACK(CONDITION_ONLY_IF, CONDITION_FORM) | PACK(i, CONDITION_ARGUMENT) | PACK(bits, CONDITION_BITS))
+
+// An effect in 32: its kind, the argument that it is on, and where its value is.
+enum { VALUE_NOWHERE, VALUE_IN, VALUE_AT };
+enum { EFFECT_ARGUMENT = 8, VALUE_FORM = 12, VALUE_ARGUMENT = 16 };
+#define EFFECT_KIND(effect)       ((enum syscall_effect)((effect)&255))
+#define ON(kind, argument, value) (EFFECT_##kind | PACK(argument, EFFECT_ARGUMENT) | (value))
+#define NOWHERE                   0
+#define VALUE(i)                  (PACK(VALUE_IN, VALUE_FORM) | PACK(i, VALUE_ARGUMENT))
+#define AT(i)                     (PACK(VALUE_AT, VALUE_FORM) | PACK(i, VALUE_ARGUMENT))
+#define EFFECT_OPEN(path, flags)  ON(OPEN, path, flags)
+#define EFFECT_WRITE(fd, offset)  ON(WRITE, fd, offset)
+#define EFFECT_COPY(fd, offset)   ON(COPY, fd, offset)
+#define EFFECT_NEW_PAIR(address)  ON(NEW_PAIR, address, NOWHERE)
+// Of a row that leaves the column free.
+enum { WAITS_0 = WAITS_NOT, EFFECT_0 = EFFECT_ELSE };
 
 static const struct syscall_row rows[] = {
-#define SYSCALL(number, call, what, bits, result, count, ...)                                                \
-    [number] = {.name = #call, .policy = POLICY_##what, .flags = (bits), .answer = (result), .args = (count)},
+#define SYSCALL(number, call, what, waits, does, result, count, ...)                                         \
+    [number] = {.name = #call,                                                                               \
+                .policy = POLICY_##what,                                                                     \
+                .wait = WAITS_##waits,                                                                       \
+                .effect = EFFECT_##does,                                                                     \
+                .answer = (result),                                                                          \
+                .args = (count)},
 #include "core/syscalls.def"
 #undef SYSCALL
 };
 
-#define SYSCALL(number, call, what, bits, result, count, ...)                                                \
-    static_assert((number) == __NR_##call, "the row of " #call " has the wrong number");
+// A row has its number; its columns name arguments that the call has; what never reaches the kernel neither waits nor does
+// anything; the effects that an engine has code for belong to the calls that get there.
+#define HAS(argument, count, form) ((form) ? (argument) < (count) : 1)
+#define ONLY_OF(kinds, policy)     ((kinds) ? (policy) : 1)
+#define SYSCALL(number, call, what, waits, does, result, count, ...)                                         \
+    static_assert((number) == __NR_##call, "the row of " #call " has the wrong number");                     \
+    static_assert(                                                                                           \
+        HAS(PART(WAITS_##waits, TIMEOUT_ARGUMENT), count, PART(WAITS_##waits, TIMEOUT_FORM)) &&              \
+            HAS(PART(WAITS_##waits, CONDITION_ARGUMENT), count, PART(WAITS_##waits, CONDITION_FORM)),        \
+        "the wait of " #call " names an argument that it does not have");                                    \
+    static_assert(HAS(PART(EFFECT_##does, EFFECT_ARGUMENT), count, (EFFECT_##does) >> EFFECT_ARGUMENT) &&    \
+                      HAS(PART(EFFECT_##does, VALUE_ARGUMENT), count, PART(EFFECT_##does, VALUE_FORM)),      \
+                  "the effect of " #call " names an argument that it does not have");                        \
+    static_assert(ONLY_OF(POLICY_##what >= POLICY_FAKE, !(WAITS_##waits) && !(EFFECT_##does)),               \
+                  #call " is answered by refork and cannot wait or have an effect");                         \
+    static_assert(ONLY_OF(EFFECT_KIND(EFFECT_##does) >= EFFECT_BIRTH &&                                      \
+                              EFFECT_KIND(EFFECT_##does) <= EFFECT_REGISTERS,                                \
+                          POLICY_##what == POLICY_TASK),                                                     \
+                  "the effect of " #call " is known of TASK rows alone");                                    \
+    static_assert(ONLY_OF(EFFECT_KIND(EFFECT_##does) == EFFECT_PROTECT, POLICY_##what == POLICY_MEMORY),     \
+                  "the effect of " #call " is known of MEMORY rows alone");
 #include "core/syscalls.def"
 #undef SYSCALL
 
@@ -59,40 +117,61 @@ bool syscall_answer(long nr, const uint64_t args[6], int64_t *answer, bool *said
     return true;
 }
 
-// Calls that do not sleep when a bit of a flags argument is set: MSG_DONTWAIT, WNOHANG, O_NONBLOCK...
-static const struct {
-    short nr;
-    uint8_t arg;
-    uint32_t never; // any of these bits: does not block
-} nonblocking[] = {
-    {__NR_open, 1, O_NONBLOCK | O_DIRECTORY | O_PATH},
-    {__NR_openat, 2, O_NONBLOCK | O_DIRECTORY | O_PATH},
-    {__NR_open_by_handle_at, 2, O_NONBLOCK | O_DIRECTORY | O_PATH},
-    {__NR_sendto, 3, MSG_DONTWAIT},
-    {__NR_recvfrom, 3, MSG_DONTWAIT},
-    {__NR_sendmsg, 2, MSG_DONTWAIT},
-    {__NR_recvmsg, 2, MSG_DONTWAIT},
-    {__NR_sendmmsg, 3, MSG_DONTWAIT},
-    {__NR_recvmmsg, 3, MSG_DONTWAIT},
-    {__NR_wait4, 2, WNOHANG},
-    {__NR_waitid, 3, WNOHANG},
-    {__NR_flock, 1, LOCK_NB | LOCK_UN},
-    {__NR_msgsnd, 3, IPC_NOWAIT},
-    {__NR_msgrcv, 4, IPC_NOWAIT},
-};
+enum syscall_wait syscall_wait(long nr) {
+    return WAIT_KIND(syscall_row(nr)->wait);
+}
 
+bool syscall_has_timeout(long nr, const uint64_t args[6]) {
+    uint64_t wait = syscall_row(nr)->wait, value = args[PART(wait, TIMEOUT_ARGUMENT)];
+    if (WAIT_KIND(wait) == WAITS_TIME || WAIT_KIND(wait) == WAITS_AGAIN)
+        return true; // the kernel restarts timed waits so
+    if (PART(wait, TIMEOUT_FORM) == UNTIL_MILLISECONDS) return (int32_t)value >= 0;
+    return PART(wait, TIMEOUT_FORM) && value;
+}
+
+bool syscall_only_sleeps(long nr, const uint64_t args[6]) {
+    switch (syscall_wait(nr)) {
+    case WAITS_TIME:
+        return true;
+    case WAITS_POLL:
+        return args[1] == 0;
+    case WAITS_SELECT:
+        return args[0] == 0;
+    default:
+        return false;
+    }
+}
+
+int syscall_awaited_child(long nr, const uint64_t args[6]) {
+    if (nr == __NR_wait4) return (int)args[0] > 0 ? (int)args[0] : 0;
+    return nr == __NR_waitid && args[0] == P_PID ? (int)args[1] : 0;
+}
+
+enum syscall_effect syscall_effect(long nr) {
+    return EFFECT_KIND(syscall_row(nr)->effect);
+}
+
+uint64_t syscall_effect_on(long nr, const uint64_t args[6]) {
+    return args[PART(syscall_row(nr)->effect, EFFECT_ARGUMENT)];
+}
+
+bool syscall_effect_value(long nr, const uint64_t args[6], tracee_reader read, void *context,
+                          uint64_t *value) {
+    uint32_t effect = syscall_row(nr)->effect;
+    *value = args[PART(effect, VALUE_ARGUMENT)];
+    if (PART(effect, VALUE_FORM) == VALUE_IN) return true;
+    return PART(effect, VALUE_FORM) == VALUE_AT && *value && read(context, *value, value, sizeof *value);
+}
+
+// What neither row nor flags say: zero as a timeout, an offset, a request.
 bool syscall_may_block(long nr, const uint64_t args[6]) {
-    if (!(syscall_row(nr)->flags & SYS_MAY_BLOCK)) return false;
-    for (size_t i = 0; i < sizeof nonblocking / sizeof nonblocking[0]; i++)
-        if (nonblocking[i].nr == nr) return !((uint32_t)args[nonblocking[i].arg] & nonblocking[i].never);
+    uint64_t wait = syscall_row(nr)->wait;
+    bool set = args[PART(wait, CONDITION_ARGUMENT)] & wait >> CONDITION_BITS;
+    if (!wait || (PART(wait, CONDITION_FORM) && set != (PART(wait, CONDITION_FORM) == CONDITION_ONLY_IF)))
+        return false;
+    if (PART(wait, TIMEOUT_FORM) == UNTIL_MILLISECONDS)
+        return (int32_t)args[PART(wait, TIMEOUT_ARGUMENT)] != 0;
     switch (nr) {
-    case __NR_poll:
-        return (int32_t)args[2] != 0;
-    case __NR_epoll_wait:
-    case __NR_epoll_pwait:
-        return (int32_t)args[3] != 0;
-    case __NR_clone:
-        return args[0] & 0x4000; // CLONE_VFORK
     // With an offset they are pread and pwrite; -1 stands for the file's own position.
     case __NR_preadv2:
     case __NR_pwritev2:

@@ -2,6 +2,8 @@
 #ifndef REFORK_CORE_SYSCALLS_H
 #define REFORK_CORE_SYSCALLS_H
 
+#include "core/tracee.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,17 +18,51 @@ enum syscall_policy {
     POLICY_REFUSE,  // never reaches the kernel: answered -`answer`, said once on stderr and in the trace
 };
 
-enum {
-    SYS_MAY_BLOCK = 1, // may sleep in the kernel for an unbounded time
-    SYS_NO_RETURN = 2, // exit, exit_group
+// What a call that sleeps waits for.
+enum syscall_wait {
+    WAITS_NOT,
+    WAITS_FUTEX,  // a futex's word, or a lock that the kernel keeps there
+    WAITS_CHILD,  // the end of a child
+    WAITS_FD,     // the file that the first argument names: bytes in it, or room
+    WAITS_POLL,   // any of several files, in their three ways of naming them
+    WAITS_SELECT, //
+    WAITS_EPOLL,  //
+    WAITS_FLOCK,  // a lock of a file
+    WAITS_FCNTL,  // a lock of a part of a file (and F_SETLKW alone: syscall_may_block())
+    WAITS_SYSV,   // semaphores or messages of System V
+    WAITS_TIME,   // nothing but time
+    WAITS_SIGNAL, // a signal
+    WAITS_VFORK,  // the new child's exec or end
+    WAITS_AGAIN,  // what the call waited for that this one goes on with
+    WAITS_ELSE,   // something else
+    SYSCALL_WAITS
+};
+
+// What a call does that several calls do alike.
+enum syscall_effect {
+    EFFECT_ELSE,      // nothing of these
+    EFFECT_KNOWN,     // tells what the program knows already
+    EFFECT_CLOCK,     // tells the time
+    EFFECT_YIELD,     //
+    EFFECT_BIRTH,     // makes a task
+    EFFECT_EXEC,      //
+    EFFECT_END,       // ends the task and does not return
+    EFFECT_REGISTERS, // changes other registers than rax
+    EFFECT_OPEN,      // opens a file by its name
+    EFFECT_NEW_FD,    // its result is a descriptor of something that has no name
+    EFFECT_NEW_PAIR,  // stores two descriptors in memory
+    EFFECT_WRITE,     // writes the program's bytes into a file
+    EFFECT_COPY,      // from file to file, inside the kernel
+    EFFECT_PROTECT,   // changes the protection of mappings
 };
 
 struct syscall_row {
     const char *name;
     uint8_t policy;
-    uint8_t flags;
-    int answer;   // FAKE: the result; REFUSE: the errno (positive)
-    uint8_t args; // number of arguments
+    uint8_t args;    // number of arguments
+    int answer;      // FAKE: the result; REFUSE: the errno (positive)
+    uint32_t effect; // the two columns as core/syscalls.c packs them; ask the functions below
+    uint64_t wait;
 };
 
 // The row; a number outside the table gives a REFUSE row with ENOSYS named "syscall_N" (static buffer per
@@ -39,6 +75,22 @@ const char *syscall_name(long nr); // "read", or "syscall_999"
 // (prctl(PR_SET_SECCOMP), ioctl of an unknown request -> -ENOTTY, sched_setaffinity -> 0,
 // prctl(PR_SET_TSC)...). *said: whether the user should be told (refusals).
 bool syscall_answer(long nr, const uint64_t args[6], int64_t *answer, bool *said);
+
+enum syscall_wait syscall_wait(long nr);
+// Does the call itself end its wait at some time? False of a call without a timeout, and where the timeout says "never".
+bool syscall_has_timeout(long nr, const uint64_t args[6]);
+// Is the call a way to sleep and nothing else: nanosleep, a poll or select of no files?
+bool syscall_only_sleeps(long nr, const uint64_t args[6]);
+// The child that a call of WAITS_CHILD waits for; 0: any of several.
+int syscall_awaited_child(long nr, const uint64_t args[6]);
+
+enum syscall_effect syscall_effect(long nr);
+// What the call's effect is on: the descriptor (WRITE, COPY) or the address (OPEN: the path, NEW_PAIR: the pair).
+uint64_t syscall_effect_on(long nr, const uint64_t args[6]);
+// The flags of an OPEN, the offset of a WRITE or COPY. False: the call has none (creat; a write at the file's position), or
+// it cannot be read.
+bool syscall_effect_value(long nr, const uint64_t args[6], tracee_reader read, void *context,
+                          uint64_t *value);
 
 // May this call, with these arguments, sleep for an unbounded time? (futex WAKE does not; FUTEX_WAIT does;
 // poll with timeout 0 does not; fcntl only F_SETLKW...)

@@ -61,11 +61,6 @@ struct round {
 
 // ---- where the code comes from
 
-static bool read_code(void *context, uint64_t address, void *buffer, size_t len) {
-    struct task *t = context;
-    return tracee_read(t->tid, t->mm->mem_fd, address, buffer, len);
-}
-
 struct mapping {
     uint64_t start, offset;
     char name[512];
@@ -304,7 +299,7 @@ static bool choose_site(struct recorder *r, struct task *t, const struct round *
         *page = site_room(r, t, pc, gap);
         if (t->state != TASK_READY) return false; // killed on the way
         if (*page &&
-            loop_site_build(read_code, t, pcs, n, from, to, (*page)->start + (*page)->used, ANNEX_COUNT,
+            loop_site_build(task_read, t, pcs, n, from, to, (*page)->start + (*page)->used, ANNEX_COUNT,
                             ANNEX_LIMIT, site) == 0 &&
             !others_inside(r, t, site))
             return true;

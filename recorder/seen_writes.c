@@ -1,6 +1,7 @@
 #include "recorder/seen_writes.h"
 #include "core/abi.h"
 #include "core/proc_maps.h"
+#include "core/syscalls.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -196,11 +197,9 @@ static void memory_written(struct recorder *r, struct batch *b, int pid, uint64_
 // ---- calls
 
 static void opened(struct recorder *r, struct task *t, struct batch *b, int64_t fd) {
-    const uint64_t *a = t->call.args;
-    uint64_t flags = t->call.nr == SYS_open     ? a[1]
-                     : t->call.nr == SYS_openat ? a[2]
-                                                : O_WRONLY | O_TRUNC; // creat, memfd_create
-    if (t->call.nr == SYS_openat2 && !tracee_read(t->tid, t->mm->mem_fd, a[2], &flags, 8)) return;
+    uint64_t flags;
+    if (!syscall_effect_value(t->call.nr, t->call.args, task_read, t, &flags))
+        flags = O_WRONLY | O_TRUNC; // creat, memfd_create
     if ((flags & O_ACCMODE) == O_RDONLY || flags & O_PATH) return;
     int pid;
     if (memory_file(t, (int)fd, &pid)) state_of(r)->memory_files = true;
@@ -249,14 +248,22 @@ static void cut_by_path(struct recorder *r, struct task *t, struct batch *b) {
     if (stat(name, &st) == 0) file_changed(r, b, &st, 0, 0);
 }
 
+bool file_write_of(struct task *t, int64_t ret, struct file_write *out) {
+    enum syscall_effect effect = syscall_effect(t->call.nr);
+    uint64_t offset;
+    if (effect != EFFECT_WRITE && effect != EFFECT_COPY) return false;
+    *out = (struct file_write){(int)syscall_effect_on(t->call.nr, t->call.args), -1, (uint64_t)ret};
+    if (!syscall_effect_value(t->call.nr, t->call.args, task_read, t, &offset) || (int64_t)offset < 0)
+        return true;
+    out->offset = (int64_t)offset - (effect == EFFECT_COPY ? ret : 0); // a copy has moved it on
+    return true;
+}
+
 void seen_writes_call(struct recorder *r, struct task *t, struct batch *b, int64_t ret) {
     const uint64_t *a = t->call.args;
     if (ret < 0) return;
+    if (syscall_effect(t->call.nr) == EFFECT_OPEN) opened(r, t, b, ret);
     switch (t->call.nr) {
-    case SYS_open:
-    case SYS_openat:
-    case SYS_openat2:
-    case SYS_creat:
     case SYS_memfd_create:
         opened(r, t, b, ret);
         return;
@@ -271,31 +278,8 @@ void seen_writes_call(struct recorder *r, struct task *t, struct batch *b, int64
     }
     struct seen_writes *w = r->seen_writes;
     if (!w || (!w->contested && !w->memory_files)) return;
-    switch (t->call.nr) {
-    case SYS_write:
-    case SYS_writev:
-    case SYS_sendfile:
-        written(r, t, b, (int)a[0], -1, (uint64_t)ret);
-        break;
-    case SYS_pwrite64:
-    case SYS_pwritev:
-    case SYS_pwritev2:
-        written(r, t, b, (int)a[0], (int64_t)a[3], (uint64_t)ret);
-        break;
-    case SYS_copy_file_range:
-    case SYS_splice: {
-        int64_t behind = -1; // the offset that the call has moved on, when it was given one
-        if (a[3] && !tracee_read(t->tid, t->mm->mem_fd, a[3], &behind, 8)) behind = -1;
-        written(r, t, b, (int)a[2], behind < 0 ? -1 : behind - ret, (uint64_t)ret);
-        break;
-    }
-    case SYS_ftruncate:
-        cut(r, t, b, (int)a[0]);
-        break;
-    case SYS_fallocate:
-        written(r, t, b, (int)a[0], (int64_t)a[2], a[3]);
-        break;
-    default:
-        break;
-    }
+    struct file_write now;
+    if (file_write_of(t, ret, &now)) written(r, t, b, now.fd, now.offset, now.length);
+    if (t->call.nr == SYS_ftruncate) cut(r, t, b, (int)a[0]);
+    if (t->call.nr == SYS_fallocate) written(r, t, b, (int)a[0], (int64_t)a[2], a[3]);
 }

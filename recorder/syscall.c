@@ -3,6 +3,7 @@
 #include "recorder/syscall.h"
 #include "core/syscall_ranges.h"
 #include "core/clock.h"
+#include "core/syscalls.h"
 #include "recorder/answers.h"
 #include "recorder/hooks.h"
 #include "recorder/lifecycle.h"
@@ -33,15 +34,6 @@
 #include <xxhash.h>
 
 enum { SCRATCH_LIMIT = 256 << 10, DISK_WAIT_US = 50000, ERESTART_RESTARTBLOCK = 516 };
-
-struct reader_context {
-    struct task *task;
-};
-
-static bool read_tracee(void *context, uint64_t address, void *buffer, size_t len) {
-    struct task *t = context;
-    return tracee_read(t->tid, t->mm->mem_fd, address, buffer, len);
-}
 
 // Writes in each page the byte that is there already; process_vm_writev respects protection.
 static bool writable(struct task *t, uint64_t address, uint64_t size) {
@@ -128,7 +120,7 @@ static bool legacy_call(struct recorder *r, struct task *t, struct user_regs_str
 static void redirect(struct task *t, struct user_regs_struct *regs) {
     if (t->mm->refs < 2 || t->call.nr == SYS_futex) return;
     struct syscall_range ranges[SYSCALL_RANGES];
-    int n = syscall_ranges(t->call.meaning, t->call.args, NULL, read_tracee, t, ranges);
+    int n = syscall_ranges(t->call.meaning, t->call.args, NULL, task_read, t, ranges);
     uint64_t total = 0;
     for (int i = 0; i < n; i++) {
         if (ranges[i].arg < 0 || ranges[i].dir == RANGE_IN || !ranges[i].size || !ranges[i].address) continue;
@@ -163,7 +155,7 @@ static void unredirect(struct task *t, struct user_regs_struct *regs) {
     for (int i = 0; i < t->call.redirect_count; i++)
         *abi_argument(regs, t->call.redirects[i].arg) = t->call.redirects[i].real;
     struct syscall_range ranges[SYSCALL_RANGES];
-    int n = syscall_ranges(t->call.meaning, t->call.args, &ret, read_tracee, t, ranges);
+    int n = syscall_ranges(t->call.meaning, t->call.args, &ret, task_read, t, ranges);
     for (int i = 0; i < t->call.redirect_count; i++) {
         struct redirect *d = &t->call.redirects[i];
         for (int k = 0; k < n; k++) {
@@ -217,22 +209,8 @@ static bool file_copy_to_echo(struct task *t) {
     // What goes from file to file inside the kernel never passes the program's memory. Towards the program's
     // own stdout or stderr the replay could not show it, so the program is told to copy by itself (EINVAL:
     // "not supported for these descriptors", all users of these calls fall back).
-    int out;
-    switch (t->call.nr) {
-    case SYS_sendfile:
-        out = (int)t->call.args[0];
-        break;
-    case SYS_copy_file_range:
-    case SYS_splice:
-        out = (int)t->call.args[2];
-        break;
-    case SYS_tee:
-        out = (int)t->call.args[1];
-        break;
-    default:
-        return false;
-    }
-    return fdtable_stream(t->fds, out) != 0;
+    return syscall_effect(t->call.nr) == EFFECT_COPY &&
+           fdtable_stream(t->fds, (int)syscall_effect_on(t->call.nr, t->call.args)) != FDTABLE_NONE;
 }
 
 bool syscall_begins(struct recorder *r, struct task *t) {
@@ -276,19 +254,14 @@ static bool answered(struct recorder *r, struct task *t, struct user_regs_struct
 // Calls that make or end tasks, or begin a program. False: it is none of those.
 static bool of_a_task(struct recorder *r, struct task *t) {
     int status;
-    switch (t->call.nr) {
-    case SYS_clone:
-    case SYS_clone3:
-    case SYS_fork:
-    case SYS_vfork:
+    switch (syscall_effect(t->call.nr)) {
+    case EFFECT_BIRTH:
         if (!task_forks(t) || !hooks_at_clone(r, t)) task_clone(r, t);
         return true;
-    case SYS_execve:
-    case SYS_execveat:
+    case EFFECT_EXEC:
         task_exec(r, t);
         return true;
-    case SYS_exit:
-    case SYS_exit_group:
+    case EFFECT_END:
         log_deferred_entry(r);
         if (run_undisturbed(r, t, PTRACE_CONT, 0, &status)) leave_stop(t, status);
         return true;
@@ -372,36 +345,14 @@ static void written_file(struct recorder *r, struct task *t, struct batch *b, in
     default:
         break;
     }
-    if (!ret) return;
-    switch (t->call.nr) {
-    case SYS_write:
-    case SYS_writev:
-        image_file_written(r, t, b, (int)t->call.args[0], -1, (uint64_t)ret);
-        break;
-    case SYS_pwrite64:
-    case SYS_pwritev:
-    case SYS_pwritev2:
-        image_file_written(r, t, b, (int)t->call.args[0], (int64_t)t->call.args[3], (uint64_t)ret);
-        break;
-    case SYS_sendfile:
-        image_file_written(r, t, b, (int)t->call.args[0], -1, (uint64_t)ret);
-        break;
-    case SYS_copy_file_range:
-    case SYS_splice: {
-        int64_t behind = -1; // the offset that the call has moved on, when it was given one
-        if (a[3] && !tracee_read(t->tid, t->mm->mem_fd, a[3], &behind, 8)) behind = -1;
-        image_file_written(r, t, b, (int)a[2], behind < 0 ? -1 : behind - ret, (uint64_t)ret);
-        break;
-    }
-    default:
-        break;
-    }
+    struct file_write w;
+    if (ret && file_write_of(t, ret, &w)) image_file_written(r, t, b, w.fd, w.offset, w.length);
 }
 
 // A call that failed with EFAULT may have filled the buffer up to the page that it could not write.
 static void faulted_ranges(struct task *t, struct batch *b) {
     struct syscall_range ranges[SYSCALL_RANGES];
-    int n = syscall_ranges(t->call.meaning, t->call.args, NULL, read_tracee, t, ranges);
+    int n = syscall_ranges(t->call.meaning, t->call.args, NULL, task_read, t, ranges);
     for (int i = 0; i < n; i++) {
         uint64_t at = ranges[i].address, end = at + ranges[i].size;
         if (ranges[i].dir == RANGE_IN || end < at) continue;
@@ -416,7 +367,7 @@ static void faulted_ranges(struct task *t, struct batch *b) {
 // What the recorder must remember of a call that succeeded.
 static void remember(struct task *t, int64_t ret) {
     // close frees the slot even when it fails.
-    t->fds = fdtable_syscall(t->fds, t->call.nr, t->call.args, ret, read_tracee, t);
+    t->fds = fdtable_syscall(t->fds, t->call.nr, t->call.args, ret, task_read, t);
     if (t->call.nr == SYS_rt_sigreturn) mask_changed(t);
     if (ret < 0) return;
     note_timers(t);
@@ -445,8 +396,8 @@ static void remember(struct task *t, int64_t ret) {
 // The registers at the exit. Most calls change rax alone, and reading one word is cheaper than all 27 (at an exit rcx and r11 are what the
 // syscall instruction made them, as at the entry).
 static bool exit_regs(struct task *t, struct user_regs_struct *regs) {
-    bool others = t->call.nr == SYS_rt_sigreturn || t->call.nr == SYS_arch_prctl || !t->call.inside;
-    if (others) return tracee_get_regs(t->tid, regs);
+    if (syscall_effect(t->call.nr) == EFFECT_REGISTERS || !t->call.inside)
+        return tracee_get_regs(t->tid, regs);
     errno = 0;
     long rax = ptrace(PTRACE_PEEKUSER, t->tid, offsetof(struct user, regs.rax), 0);
     if (errno) return false;
@@ -486,7 +437,7 @@ void syscall_returned(struct recorder *r, struct task *t) {
         batch_xstate(&b, t);
     } else {
         struct syscall_range ranges[SYSCALL_RANGES];
-        int n = syscall_ranges(t->call.meaning, t->call.args, &ret, read_tracee, t, ranges);
+        int n = syscall_ranges(t->call.meaning, t->call.args, &ret, task_read, t, ranges);
         if (ret == -EFAULT) faulted_ranges(t, &b);
         if (n < 0)
             recorder_fail(r, "no row describes what %s wrote (task %d)", syscall_name(t->call.nr), t->tid);

@@ -21,6 +21,11 @@ void set_landmark_in_code(struct task *t, const struct user_regs_struct *regs) {
     t->in_code = true;
 }
 
+bool task_read(void *task, uint64_t address, void *buffer, size_t len) {
+    struct task *t = task;
+    return tracee_read(t->tid, t->mm->mem_fd, address, buffer, len);
+}
+
 struct task *task_find(struct recorder *r, int tid) {
     for (struct task *t = r->tasks; t; t = t->next)
         if (t->tid == tid) return t;

@@ -107,6 +107,8 @@ struct task {
     struct task *next; // in creation order
 };
 
+// Reads the memory of `task`: a tracee_reader.
+bool task_read(void *task, uint64_t address, void *buffer, size_t len);
 struct task *task_find(struct recorder *r, int tid);
 // Born: the last one in creation order, READY, with a reference to p.
 struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm *mm);

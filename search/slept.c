@@ -7,8 +7,8 @@
 #include <sys/syscall.h>
 
 bool call_may_sleep(int32_t nr) {
-    bool other = nr == SYS_futex || nr == SYS_clone || nr == SYS_clone3 || nr == SYS_fork || nr == SYS_vfork;
-    return nr >= 0 && nr < SLEPT_CALLS && !other && syscall_row(nr)->flags & SYS_MAY_BLOCK;
+    enum syscall_wait wait = syscall_wait(nr);
+    return nr >= 0 && nr < SLEPT_CALLS && wait != WAITS_NOT && wait != WAITS_FUTEX && wait != WAITS_VFORK;
 }
 
 // The latest one of that TID.

@@ -315,15 +315,10 @@ static void gate_fork_failed(struct recorder *r, struct task *t, int64_t ret) {
 
 // ---- the acquire
 
-static bool read_own(void *context, uint64_t address, void *buffer, size_t len) {
-    struct task *t = context;
-    return tracee_read(t->tid, t->mm->mem_fd, address, buffer, len);
-}
-
 static bool write_nothing(void *context, uint64_t address, const void *bytes, size_t len) {
     char now[16];
     (void)bytes;
-    return len <= sizeof now && read_own(context, address, now, len);
+    return len <= sizeof now && task_read(context, address, now, len);
 }
 
 static int64_t as_signed(uint64_t value, unsigned size) {
@@ -358,7 +353,7 @@ static bool instruction_takes(struct recorder *r, struct task *t, const struct u
                               uint64_t *lock) {
     uint8_t code[16] = {0};
     struct user_regs_struct copy = *regs;
-    const struct atomic_memory memory = {read_own, write_nothing, t};
+    const struct atomic_memory memory = {task_read, write_nothing, t};
     struct atomic_result a;
     if (!tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, 15) &&
         !tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, 4))
@@ -471,8 +466,7 @@ static void gate_landed(struct recorder *r, struct task *t, const struct breakpo
 // A call of t has returned, and t is at a landmark behind it.
 static void gate_returned(struct recorder *r, struct task *t, int64_t ret) {
     struct gate *g = r->gate;
-    bool forks = t->call.nr == SYS_clone || t->call.nr == SYS_clone3 || t->call.nr == SYS_fork;
-    if (forks && ret < 0) gate_fork_failed(r, t, ret);
+    if (syscall_effect(t->call.nr) == EFFECT_BIRTH && ret < 0) gate_fork_failed(r, t, ret);
     const struct gate_plan *p = g->plan;
     bool held = p->stage == GATE_AFTER_CALL && g->state == OPEN && t->number == p->hold_task;
     if (held && t->call.nr == p->hold_call && ++g->calls == p->hold_hit) close_gate(r, t, false);
@@ -489,7 +483,7 @@ static bool waits_in_futex(const struct task *t) {
 // Nothing but another task ends this wait.
 static bool waits_for_a_task(const struct task *t) {
     if (t->state != TASK_IN_KERNEL || !t->call.inside) return false;
-    if (t->call.nr == SYS_wait4 || t->call.nr == SYS_waitid) return true;
+    if (syscall_wait(t->call.nr) == WAITS_CHILD) return true;
     return waits_in_futex(t) && !t->call.args[3];
 }
 

@@ -4,6 +4,7 @@
 // step for long is interrupted.
 #include "recorder/plan/strategy.h"
 #include "core/random.h"
+#include "core/syscalls.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"
 #include "recorder/plan/roles.h"
@@ -177,20 +178,7 @@ static uint64_t own_steps(const struct recorder *r, const struct task *t) {
 // Only time ends this sleep. (A futex with a timeout waits for somebody all the same.)
 static bool sleeps_for_time(const struct task *t) {
     if (t->state != TASK_IN_KERNEL || !t->call.inside) return false;
-    switch (t->call.nr) {
-    case SYS_nanosleep:
-    case SYS_clock_nanosleep:
-        return true;
-    case SYS_poll:
-    case SYS_ppoll:
-        return t->call.args[1] == 0 &&
-               (t->call.nr == SYS_poll ? (int)t->call.args[2] >= 0 : t->call.args[2] != 0);
-    case SYS_select:
-    case SYS_pselect6:
-        return t->call.args[0] == 0 && t->call.args[4] != 0;
-    default:
-        return false;
-    }
+    return syscall_only_sleeps(t->call.nr, t->call.args) && syscall_has_timeout(t->call.nr, t->call.args);
 }
 
 static struct task *task_numbered(struct recorder *r, uint32_t number) {
@@ -358,7 +346,7 @@ static bool strategist_slice_over(struct recorder *r) {
 
 static void call_begins(struct recorder *r, struct task *t) {
     (void)r;
-    plan_of(t)->slept = t->call.nr == SYS_nanosleep || t->call.nr == SYS_clock_nanosleep;
+    plan_of(t)->slept = syscall_wait(t->call.nr) == WAITS_TIME;
 }
 
 static enum break_wish at_breakpoint(struct recorder *r, struct task *t, const struct breakpoint *b,

@@ -4,6 +4,7 @@
 // seen. Named pipes, sockets that anybody may connect to and the like can be ended by strangers.
 #include "recorder/waits/file_waits.h"
 #include "core/array.h"
+#include "core/syscalls.h"
 #include "recorder/waits/state.h"
 
 #include <ctype.h>
@@ -285,11 +286,9 @@ static bool add_fd(struct recorder *r, struct task *t, struct file_wait *w, int 
 }
 
 static bool polled(struct recorder *r, struct task *t, struct file_wait *w) {
-    bool endless = t->call.nr == SYS_poll ? (int)t->call.args[2] < 0 : !t->call.args[2];
     struct pollfd fds[FILE_WAITS];
     uint64_t n = t->call.args[1];
-    if (!endless || !n || n > FILE_WAITS ||
-        !tracee_read(t->tid, t->mm->mem_fd, t->call.args[0], fds, n * sizeof *fds))
+    if (!n || n > FILE_WAITS || !tracee_read(t->tid, t->mm->mem_fd, t->call.args[0], fds, n * sizeof *fds))
         return false;
     for (uint64_t i = 0; i < n; i++)
         if (fds[i].fd >= 0 && !add_fd(r, t, w, fds[i].fd)) return false;
@@ -300,7 +299,7 @@ static bool selected(struct recorder *r, struct task *t, struct file_wait *w) {
     int n = (int)t->call.args[0];
     fd_set sets[3];
     memset(sets, 0, sizeof sets);
-    if (t->call.args[4] || n <= 0 || n > FD_SETSIZE) return false; // args[4]: the timeout
+    if (n <= 0 || n > FD_SETSIZE) return false;
     for (int i = 0; i < 3; i++)
         if (t->call.args[1 + i] &&
             !tracee_read(t->tid, t->mm->mem_fd, t->call.args[1 + i], &sets[i], ((size_t)n + 63) / 64 * 8))
@@ -326,8 +325,7 @@ static int by_fd(const void *a, const void *b) {
 // Lines as "tfd:        5 events:       19 data: ...".
 static bool epolled(struct recorder *r, struct task *t, struct file_wait *w) {
     int epoll = (int)t->call.args[0];
-    bool endless = t->call.nr == SYS_epoll_pwait2 ? !t->call.args[3] : (int)t->call.args[3] < 0;
-    FILE *f = endless ? open_info(t->tid, epoll) : NULL;
+    FILE *f = open_info(t->tid, epoll);
     char line[256];
     bool good = f;
     while (good && fgets(line, sizeof line, f)) {
@@ -346,7 +344,6 @@ static bool epolled(struct recorder *r, struct task *t, struct file_wait *w) {
 }
 
 static bool sysv(struct recorder *r, struct task *t, struct file_wait *w) {
-    if (t->call.nr == SYS_semtimedop && t->call.args[3]) return false;
     long made_by = t->call.nr == SYS_msgrcv || t->call.nr == SYS_msgsnd ? SYS_msgget : SYS_semget;
     uint64_t id = (uint64_t)made_by << 32 | (uint32_t)t->call.args[0];
     const struct made_file *made = find_made(r, FILE_SYSV, id);
@@ -420,7 +417,8 @@ static struct awaited_file *add_lock(struct task *t, struct file_wait *w, int fd
     return f;
 }
 
-static bool flocked(struct task *t, struct file_wait *w) {
+static bool flocked(struct recorder *r, struct task *t, struct file_wait *w) {
+    (void)r;
     if (has_locks(t, (int)t->call.args[0], true)) return false;
     struct awaited_file *f = add_lock(t, w, (int)t->call.args[0]);
     if (!f) return false;
@@ -429,7 +427,8 @@ static bool flocked(struct task *t, struct file_wait *w) {
     return true;
 }
 
-static bool locked(struct task *t, struct file_wait *w) {
+static bool locked(struct recorder *r, struct task *t, struct file_wait *w) {
+    (void)r;
     struct flock request;
     int fd = (int)t->call.args[0];
     if ((t->call.args[1] != F_SETLKW && t->call.args[1] != F_OFD_SETLKW) || has_locks(t, fd, false) ||
@@ -445,40 +444,18 @@ static bool locked(struct task *t, struct file_wait *w) {
     return true;
 }
 
+static bool one_fd(struct recorder *r, struct task *t, struct file_wait *w) {
+    return add_fd(r, t, w, (int)t->call.args[0]);
+}
+
 bool file_wait_of(struct recorder *r, struct task *t, struct file_wait *w) {
+    static bool (*const of[SYSCALL_WAITS])(struct recorder *, struct task *, struct file_wait *) = {
+        [WAITS_FD] = one_fd,     [WAITS_POLL] = polled,  [WAITS_SELECT] = selected, [WAITS_EPOLL] = epolled,
+        [WAITS_FLOCK] = flocked, [WAITS_FCNTL] = locked, [WAITS_SYSV] = sysv,
+    };
     w->count = 0;
-    switch (t->call.nr) {
-    case SYS_read:
-    case SYS_readv:
-    case SYS_write:
-    case SYS_writev:
-    case SYS_recvfrom:
-    case SYS_recvmsg:
-    case SYS_sendto:
-    case SYS_sendmsg:
-        return add_fd(r, t, w, (int)t->call.args[0]);
-    case SYS_poll:
-    case SYS_ppoll:
-        return polled(r, t, w);
-    case SYS_select:
-    case SYS_pselect6:
-        return selected(r, t, w);
-    case SYS_epoll_wait:
-    case SYS_epoll_pwait:
-    case SYS_epoll_pwait2:
-        return epolled(r, t, w);
-    case SYS_flock:
-        return flocked(t, w);
-    case SYS_fcntl:
-        return locked(t, w);
-    case SYS_semop:
-    case SYS_semtimedop:
-    case SYS_msgrcv:
-    case SYS_msgsnd:
-        return sysv(r, t, w);
-    default:
-        return false;
-    }
+    enum syscall_wait wait = syscall_wait(t->call.nr);
+    return of[wait] && !syscall_has_timeout(t->call.nr, t->call.args) && of[wait](r, t, w);
 }
 
 // ---- who could end it

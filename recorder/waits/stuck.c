@@ -5,6 +5,7 @@
 #include "core/elf_module.h"
 #include "core/futex.h"
 #include "core/proc_maps.h"
+#include "core/syscalls.h"
 #include "recorder/log.h"
 #include "recorder/hooks.h"
 #include "recorder/waits/file_waits.h"
@@ -31,13 +32,11 @@ static enum wait_kind wait_of(struct recorder *r, struct task *t) {
     if (loop_known(t)) return loop_current(r, t) && !loop_disturbed(t) ? t->loop->kind : WAIT_OUTSIDE;
     if (t->state != TASK_IN_KERNEL || !t->call.inside) return WAIT_OUTSIDE;
     if (task_state_letter(t->tid) != 'S') return WAIT_OUTSIDE;
-    switch (t->call.nr) {
-    case SYS_futex:
+    switch (syscall_wait(t->call.nr)) {
+    case WAITS_FUTEX:
         return futex_waits_endlessly(t->call.args) ? WAIT_FUTEX : WAIT_OUTSIDE;
-    case SYS_wait4:
-        return t->call.args[2] & WNOHANG ? WAIT_OUTSIDE : WAIT_CHILD;
-    case SYS_waitid:
-        return t->call.args[3] & WNOHANG ? WAIT_OUTSIDE : WAIT_CHILD;
+    case WAITS_CHILD:
+        return syscall_may_block(t->call.nr, t->call.args) ? WAIT_CHILD : WAIT_OUTSIDE;
     default:
         return WAIT_OUTSIDE;
     }
@@ -50,11 +49,8 @@ static enum reach word_reach(struct recorder *r, const struct task *t) {
 
 static bool child_matches(const struct task *t, const struct process *child) {
     if (child->parent_pid != t->process->pid) return false;
-    if (t->call.nr == SYS_wait4) {
-        int want = (int)t->call.args[0];
-        return want > 0 ? child->pid == want : true; // a process group: any child might be in it
-    }
-    return t->call.args[0] == P_PID ? child->pid == (int)t->call.args[1] : true;
+    int want = syscall_awaited_child(t->call.nr, t->call.args);
+    return !want || child->pid == want; // (of a process group any child might be)
 }
 
 struct candidate {
@@ -229,8 +225,9 @@ static bool parked_by_go(struct recorder *r, struct task *t) {
 static bool waits_for_lock(struct recorder *r, struct task *t) {
     const struct process *p = t->process;
     if (hooks_lock_is_lost(r, t)) return true;
+    enum syscall_wait wait = syscall_wait(t->call.nr);
     if (!loop_known(t))
-        return waits_for_mutex(t) || t->call.nr == SYS_flock || t->call.nr == SYS_fcntl || parked_by_go(r, t);
+        return waits_for_mutex(t) || wait == WAITS_FLOCK || wait == WAITS_FCNTL || parked_by_go(r, t);
     // Without a handler, a process that a fork left without its parent's threads has nobody who could write the word.
     return t->loop->locks || (p->child_of_threaded && !signal_could_help(p));
 }
@@ -240,12 +237,6 @@ static void word_piece(struct batch *b, struct task *t, uint64_t address, size_t
     if (!tracee_read(t->tid, t->mm->mem_fd, address, &value, size)) return;
     batch_piece(b, PIECE_WORD, 0);
     batch_last(b)->word = (struct piece_word){address, value, size, atomic};
-}
-
-// The child that a wait4 or waitid waits for, 0: any of several.
-static uint64_t awaited(const struct task *t) {
-    if (t->call.nr == SYS_wait4) return (int)t->call.args[0] > 0 ? t->call.args[0] : 0;
-    return t->call.args[0] == P_PID ? t->call.args[1] : 0;
 }
 
 static enum wait_kind wait_of_file(const struct awaited_file *f) {
@@ -279,7 +270,7 @@ static void log_stuck(struct recorder *r, const struct stuck_set *s, const struc
     batch_piece(&b, PIECE_WAIT, 0);
     struct piece *p = batch_last(&b); // until the next piece
     p->wait.kind = c->kind;
-    if (c->kind == WAIT_CHILD) p->wait.object = awaited(t);
+    if (c->kind == WAIT_CHILD) p->wait.object = (uint64_t)syscall_awaited_child(t->call.nr, t->call.args);
     if (c->kind == WAIT_FUTEX || c->kind == WAIT_TIMED) p->wait.object = t->call.args[0];
     if (loop_known(t)) p->wait.seen = t->loop->seen;
     if (c->kind == WAIT_FUTEX) word_piece(&b, t, t->call.args[0], 4, false);
@@ -355,33 +346,7 @@ enum { SETTLE_US = 200000, SETTLE_ROUNDS = 16, SETTLE_MOST_US = 2000000, LOOK_AG
 static bool stays_where_it_is(const struct recorder *r, const struct task *t) {
     if (t->state == TASK_JOB_STOPPED || hooks_hold(r, t)) return true;
     if (t->state != TASK_IN_KERNEL || !t->call.inside || task_state_letter(t->tid) != 'S') return false;
-    switch (t->call.nr) {
-    case SYS_nanosleep:
-    case SYS_clock_nanosleep:
-    case SYS_rt_sigtimedwait:
-    case SYS_restart_syscall:
-    case SYS_vfork:
-    case SYS_clone:
-    case SYS_clone3:
-        return false;
-    case SYS_futex:
-        return !t->call.args[3];
-    case SYS_poll:
-        return (int)t->call.args[2] < 0;
-    case SYS_epoll_wait:
-    case SYS_epoll_pwait:
-        return (int)t->call.args[3] < 0;
-    case SYS_ppoll:
-        return !t->call.args[2];
-    case SYS_epoll_pwait2:
-    case SYS_semtimedop:
-        return !t->call.args[3];
-    case SYS_select:
-    case SYS_pselect6:
-        return !t->call.args[4];
-    default:
-        return true;
-    }
+    return syscall_wait(t->call.nr) != WAITS_VFORK && !syscall_has_timeout(t->call.nr, t->call.args);
 }
 
 bool stuck_due(const struct recorder *r) {
@@ -426,8 +391,8 @@ static void report(struct recorder *r, const struct stuck_set *s, const struct c
 }
 
 static bool sleeps_in_wait(const struct task *t) {
-    return t->state == TASK_IN_KERNEL && t->call.inside &&
-           (t->call.nr == SYS_futex || t->call.nr == SYS_wait4 || t->call.nr == SYS_waitid);
+    enum syscall_wait wait = syscall_wait(t->call.nr);
+    return t->state == TASK_IN_KERNEL && t->call.inside && (wait == WAITS_FUTEX || wait == WAITS_CHILD);
 }
 
 // A process with a task that does anything but wait so is not stuck: the cheap test that comes first.

@@ -44,32 +44,19 @@ enum role {
 };
 
 static enum role role_of(const struct task *t) {
-    switch (t->call.nr) {
-    case SYS_sched_yield:
-    case SYS_nanosleep:
-    case SYS_clock_nanosleep:
-        return ROLE_WAIT;
-    case SYS_select:
-    case SYS_pselect6:
-    case SYS_ppoll:
-    case SYS_poll: {
-        bool poll = t->call.nr == SYS_poll || t->call.nr == SYS_ppoll;
-        return (poll ? t->call.args[1] : t->call.args[0]) == 0 ? ROLE_WAIT
-                                                               : ROLE_EFFECT; // no fds: a way to sleep
-    }
-    case SYS_futex:
+    if (syscall_wait(t->call.nr) == WAITS_FUTEX) {
         if (futex_wakes(t->call.args)) return ROLE_QUIET;
         return futex_waits(t->call.args) && t->call.args[3] ? ROLE_WAIT : ROLE_EFFECT;
-    case SYS_getpid:
-    case SYS_gettid:
-    case SYS_clock_getres:
+    }
+    switch (syscall_effect(t->call.nr)) {
+    case EFFECT_YIELD:
+        return ROLE_WAIT;
+    case EFFECT_KNOWN:
         return ROLE_QUIET;
-    case SYS_clock_gettime:
-    case SYS_gettimeofday:
-    case SYS_time:
+    case EFFECT_CLOCK:
         return ROLE_CLOCK;
     default:
-        return ROLE_EFFECT;
+        return syscall_only_sleeps(t->call.nr, t->call.args) ? ROLE_WAIT : ROLE_EFFECT;
     }
 }
 

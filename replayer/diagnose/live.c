@@ -5,6 +5,7 @@
 #include "core/futex.h"
 
 #include "core/proc_maps.h"
+#include "core/syscalls.h"
 #include "core/tracee.h"
 #include "replayer/diagnose/proc.h"
 #include "replayer/diagnose/snapshot.h"
@@ -163,8 +164,8 @@ static void name_files(struct live *l) {
 // Calls that go on after a stop as if nothing had happened: signal(7), "Interruption of system calls and library
 // functions by stop signals", names those that do not; what is not in this list is not interrupted at all.
 static bool goes_on(int nr) {
-    return nr == SYS_futex || nr == SYS_wait4 || nr == SYS_waitid || nr == SYS_nanosleep ||
-           nr == SYS_clock_nanosleep;
+    enum syscall_wait wait = syscall_wait(nr);
+    return wait == WAITS_FUTEX || wait == WAITS_CHILD || wait == WAITS_TIME;
 }
 
 static int no_permission(int pid, struct rf_error *err) {

@@ -1,6 +1,7 @@
 // What each thread of a process waits for, and what the lock's own memory says about it.
 #include "replayer/diagnose/wait.h"
 #include "core/futex.h"
+#include "core/syscalls.h"
 
 #include "replayer/diagnose/threads.h"
 #include "replayer/locks/name.h"
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 enum { FRAMES_MAX = 256 };
 
@@ -100,14 +102,9 @@ static bool waits_in_futex(const struct snapshot_thread *t, bool *timed) {
 bool waits_for_child(const struct snapshot_thread *t, int *child) {
     *child = 0;
     if (!t->in_call) return false;
-    if (t->nr == SYS_wait4) {
-        int pid = (int)t->args[0];
-        if (pid > 0) *child = pid;
-        return pid > 0 || pid == -1;
-    }
-    if (t->nr != SYS_waitid) return false;
-    if (t->args[0] == 1 /* P_PID */) *child = (int)t->args[1];
-    return t->args[0] <= 1; // P_ALL, P_PID
+    *child = syscall_awaited_child(t->nr, t->args);
+    if (t->nr == SYS_wait4) return *child || (int)t->args[0] == -1;
+    return t->nr == SYS_waitid && (t->args[0] == P_ALL || t->args[0] == P_PID);
 }
 
 static void look_at_thread(struct diagnosis *d, struct party *p, size_t i) {

@@ -348,7 +348,7 @@ static int do_in_part(struct replay *r, struct space *s, const struct event *e, 
     const struct piece *reach = event_piece(e, PIECE_REACH, NULL);
     if (!reach || reach->reach.address <= a[0]) return 0;
     if (e->nr == SYS_madvise) do_madvise(r, s, a[0], reach->reach.address - a[0], a[2]);
-    if (e->nr == SYS_mprotect || e->nr == SYS_pkey_mprotect)
+    if (syscall_effect(e->nr) == EFFECT_PROTECT)
         return do_protect(r, s, a[0], reach->reach.address - a[0], (int)a[2] & 7, false, err);
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "replayer/verdict/history.h"
 #include "core/abi.h"
 #include "core/futex.h"
+#include "core/syscalls.h"
 
 #include "replayer/verdict/examine.h"
 
@@ -142,30 +143,16 @@ static void on_pair(struct history *h, const struct event *e, const struct life 
     if (e->nr == SYS_socketpair) add_fact(h, (struct fd_fact){FD_MADE, e->number, l->pid, fds[0], 0, 0});
 }
 
-// Where the fd is that bytes go to or come from; -1: of another call.
 // The kernel's restart codes, include/linux/errno.h: the call goes on waiting.
 static bool restarts(int64_t ret) {
     return ret <= -512 && ret >= -516;
 }
 
-static int fd_argument(int32_t nr) {
-    switch (nr) {
-    case SYS_read:
-    case SYS_readv:
-    case SYS_write:
-    case SYS_writev:
-    case SYS_sendfile:
-    case SYS_sendto:
-    case SYS_sendmsg:
-    case SYS_recvfrom:
-    case SYS_recvmsg:
-    case SYS_shutdown:
-        return 0;
-    case SYS_splice:
-        return 2;
-    default:
-        return -1;
-    }
+// The fd that bytes go to or come from; -1: of another call.
+static int fd_of_bytes(int32_t nr, const uint64_t args[6]) {
+    if (syscall_effect(nr) == EFFECT_WRITE || syscall_effect(nr) == EFFECT_COPY)
+        return (int)syscall_effect_on(nr, args);
+    return syscall_wait(nr) == WAITS_FD || nr == SYS_shutdown ? (int)args[0] : -1;
 }
 
 static void on_use(struct history *h, const struct event *e, const struct life *l, int fd) {
@@ -207,9 +194,9 @@ static void on_lock(struct history *h, const struct event *e, const struct life 
 }
 
 static void on_fds(struct history *h, const struct event *e, const struct life *l) {
-    int argument = fd_argument(e->nr);
-    if (e->nr == SYS_pipe || e->nr == SYS_pipe2 || e->nr == SYS_socketpair) on_pair(h, e, l);
-    if (argument >= 0) on_use(h, e, l, (int)l->args[argument]);
+    int fd = fd_of_bytes(e->nr, l->args);
+    if (syscall_effect(e->nr) == EFFECT_NEW_PAIR) on_pair(h, e, l);
+    if (fd >= 0) on_use(h, e, l, fd);
     if (takes_lock(e, l)) on_lock(h, e, l);
 }
 

@@ -1,6 +1,7 @@
 // Waits that another process could end: for a child, a pipe, a socket, an eventfd, a lock of a file or in shared memory.
 // All of them are stuck, so the root is somewhere else, or they wait for each other.
 #include "replayer/verdict/other_process.h"
+#include "core/syscalls.h"
 
 #include "replayer/verdict/advice.h"
 #include "replayer/verdict/dead_holder.h"
@@ -143,10 +144,8 @@ static int look_at_file_lock(struct analysis *a, struct waiter *w, struct rf_err
 // The stuck child that a wait4 or waitid waits for; 0 if it is none.
 static int awaited_child(const struct analysis *a, const struct waiter *w) {
     const struct life *l = &a->history.lives[w->life];
-    int want = 0;
-    if (l->nr == SYS_wait4 && (int)l->args[0] > 0) want = (int)l->args[0];
-    if (l->nr == SYS_waitid && l->args[0] == 1 /* P_PID */) want = (int)l->args[1];
-    if (l->nr != SYS_wait4 && l->nr != SYS_waitid) return 0;
+    int want = syscall_awaited_child(l->nr, l->args);
+    if (syscall_wait(l->nr) != WAITS_CHILD) return 0;
     for (size_t i = 0; i < a->waiter_count; i++) {
         const struct life *child = &a->history.lives[a->waiters[i].life];
         if (child->parent_pid == l->pid && child->pid != l->pid && (!want || child->pid == want))

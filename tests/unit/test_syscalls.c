@@ -223,6 +223,94 @@ static void test_may_block(void **state) {
     }
 }
 
+// What a call waits for, and whether it says itself when it stops.
+static void test_waits(void **state) {
+    (void)state;
+    enum { NEVER = 0xffffffff };
+    static const struct {
+        long nr;
+        uint64_t args[6];
+        enum syscall_wait wait;
+        bool timeout, only_sleeps;
+    } cases[] = {
+        {__NR_close, {0}, WAITS_NOT, false, false},
+        {__NR_read, {0}, WAITS_FD, false, false},
+        {__NR_futex, {0, FUTEX_WAIT, 0, 0x1000}, WAITS_FUTEX, true, false},
+        {__NR_futex, {0, FUTEX_WAIT}, WAITS_FUTEX, false, false},
+        {__NR_futex_wait, {0, 0, 0, 0, 0x1000}, WAITS_ELSE, true, false},
+        {__NR_poll, {0x1000, 1, NEVER}, WAITS_POLL, false, false},
+        {__NR_poll, {0x1000, 1, 0}, WAITS_POLL, true, false},
+        {__NR_poll, {0, 0, 50}, WAITS_POLL, true, true},
+        {__NR_ppoll, {0, 0, 0}, WAITS_POLL, false, true},
+        {__NR_ppoll, {0x1000, 1, 0x2000}, WAITS_POLL, true, false},
+        {__NR_select, {0, 0, 0, 0, 0x1000}, WAITS_SELECT, true, true},
+        {__NR_pselect6, {3, 0x1000, 0, 0, 0}, WAITS_SELECT, false, false},
+        {__NR_epoll_wait, {3, 0x1000, 1, NEVER}, WAITS_EPOLL, false, false},
+        {__NR_epoll_pwait2, {3, 0x1000, 1, 0x2000}, WAITS_EPOLL, true, false},
+        {__NR_semop, {0, 0, 0, 0x1000}, WAITS_SYSV, false, false},
+        {__NR_semtimedop, {0, 0, 0, 0x1000}, WAITS_SYSV, true, false},
+        {__NR_clock_nanosleep, {0}, WAITS_TIME, true, true},
+        {__NR_rt_sigtimedwait, {0x1000, 0, 0, 8}, WAITS_SIGNAL, false, false},
+        {__NR_rt_sigtimedwait, {0x1000, 0, 0x2000, 8}, WAITS_SIGNAL, true, false},
+        {__NR_recvmmsg, {0, 0, 0, 0, 0x1000}, WAITS_ELSE, false, false},
+        {__NR_restart_syscall, {0}, WAITS_AGAIN, true, false},
+        {__NR_ptrace, {0}, WAITS_NOT, false, false},
+        {999, {0}, WAITS_NOT, false, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(syscall_wait(cases[i].nr), cases[i].wait);
+        assert_int_equal(syscall_has_timeout(cases[i].nr, cases[i].args), cases[i].timeout);
+        assert_int_equal(syscall_only_sleeps(cases[i].nr, cases[i].args), cases[i].only_sleeps);
+    }
+    assert_int_equal(syscall_awaited_child(__NR_wait4, ARGS(77)), 77);
+    assert_int_equal(syscall_awaited_child(__NR_wait4, ARGS(NEVER)), 0);
+    assert_int_equal(syscall_awaited_child(__NR_wait4, ARGS(NEVER - 76)), 0);
+    assert_int_equal(syscall_awaited_child(__NR_waitid, ARGS(P_PID, 77)), 77);
+    assert_int_equal(syscall_awaited_child(__NR_waitid, ARGS(P_ALL, 77)), 0);
+    assert_int_equal(syscall_awaited_child(__NR_read, ARGS(77)), 0);
+}
+
+// What a call is on, and its flags or offset, with and without a pointer to them.
+static void test_effects(void **state) {
+    (void)state;
+    static const uint64_t here = 4711;
+    const uint64_t at = (uint64_t)(uintptr_t)&here, none = 0;
+    const struct {
+        long nr;
+        uint64_t args[6];
+        enum syscall_effect effect;
+        uint64_t on;
+        bool given;
+        uint64_t value;
+    } cases[] = {
+        {__NR_write, {5, 1, 2}, EFFECT_WRITE, 5, false, none},
+        {__NR_pwrite64, {5, 1, 2, 300}, EFFECT_WRITE, 5, true, 300},
+        {__NR_sendfile, {5, 6, 0, 9}, EFFECT_COPY, 5, false, none},
+        {__NR_tee, {5, 6}, EFFECT_COPY, 6, false, none},
+        {__NR_splice, {5, 0, 7, at}, EFFECT_COPY, 7, true, here},
+        {__NR_splice, {5, 0, 7, 0}, EFFECT_COPY, 7, false, none},
+        {__NR_copy_file_range, {5, 0, 7, 1}, EFFECT_COPY, 7, false, none}, // cannot be read
+        {__NR_open, {0x1000, O_APPEND}, EFFECT_OPEN, 0x1000, true, O_APPEND},
+        {__NR_openat, {9, 0x1000, O_APPEND}, EFFECT_OPEN, 0x1000, true, O_APPEND},
+        {__NR_openat2, {9, 0x1000, at}, EFFECT_OPEN, 0x1000, true, here},
+        {__NR_creat, {0x1000, 0644}, EFFECT_OPEN, 0x1000, false, none},
+        {__NR_pipe2, {0x1000, 3}, EFFECT_NEW_PAIR, 0x1000, false, none},
+        {__NR_socketpair, {1, 2, 3, 0x1000}, EFFECT_NEW_PAIR, 0x1000, false, none},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint64_t value;
+        assert_int_equal(syscall_effect(cases[i].nr), cases[i].effect);
+        assert_int_equal(syscall_effect_on(cases[i].nr, cases[i].args), cases[i].on);
+        assert_int_equal(syscall_effect_value(cases[i].nr, cases[i].args, read_self, NULL, &value),
+                         cases[i].given);
+        if (cases[i].given) assert_int_equal(value, cases[i].value);
+    }
+    assert_int_equal(syscall_effect(__NR_clone3), EFFECT_BIRTH);
+    assert_int_equal(syscall_effect(__NR_exit_group), EFFECT_END);
+    assert_int_equal(syscall_effect(__NR_accept4), EFFECT_NEW_FD);
+    assert_int_equal(syscall_effect(__NR_close), EFFECT_ELSE);
+}
+
 static void formats(const char *expected, long nr, const uint64_t args[6]) {
     char text[256];
     syscall_format(nr, args, text, sizeof text);
@@ -293,6 +381,8 @@ int main(void) {
         cmocka_unit_test(test_ranges_and_answers_agree),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_may_block),
+        cmocka_unit_test(test_waits),
+        cmocka_unit_test(test_effects),
         cmocka_unit_test(test_format),
         cmocka_unit_test(test_restart_codes),
     };
