@@ -53,24 +53,22 @@ static void mapped(void *context, struct replay *r, const struct break_mapping *
     (void)m;
 }
 
-int stepping_run(struct timeline *t, int tid, uint64_t from, uint64_t until, stepping_each each,
-                 void *context, bool *all, struct rf_error *err) {
+int stepping_run(struct timeline *t, int tid, struct event_span span, stepping_each each, void *context,
+                 struct rf_error *err) {
     struct stepping s = {.replay = timeline_replay(t), .tid = tid, .each = each, .context = context};
     const struct break_client client = {.mapped = mapped, .hit = on_hit, .context = &s};
     struct rf_error ignored;
     struct user_regs_struct regs;
-    *all = false;
-    if (timeline_seek(t, from, err) < 0) return -1;
+    if (timeline_seek(t, span.from, err) < 0) return -1;
     s.space = replay_space_of(s.replay, tid);
     if (replay_task_regs(s.replay, tid, &regs, err) < 0 || replay_breaks(s.replay, &client, err) < 0)
         return -1;
     bool begun = follow(&s, regs.rip);
-    int failed = begun ? timeline_seek(t, until, err) : 0;
+    int failed = begun ? timeline_seek(t, span.until, err) : 0;
     replay_breaks(s.replay, NULL, &ignored);
     if (failed) timeline_reset(t, &ignored);
-    bool stopped = s.steps > STEPS_MAX;
-    *all = begun && !s.gap && !stopped;
-    return stopped ? 0 : failed;
+    if (s.steps > STEPS_MAX) return 0;
+    return failed ? -1 : begun && !s.gap;
 }
 
 uint64_t stepping_landmark(struct timeline *t, int tid, uint64_t before, uint64_t most, struct event *out) {

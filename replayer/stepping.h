@@ -9,10 +9,10 @@
 // The task is about to execute the instruction at hit->regs->rip.
 typedef void (*stepping_each)(void *context, struct replay *r, const struct break_hit *hit);
 
-// Seeks `from`, and goes on to `until`. *all: false when there were too many instructions, or some could not be told.
-// 0, or -1: then the timeline may be anywhere.
-int stepping_run(struct timeline *t, int tid, uint64_t from, uint64_t until, stepping_each each,
-                 void *context, bool *all, struct rf_error *err);
+// Runs `span`. 1; 0 when there were too many instructions, or some could not be told; -1: then the timeline may be
+// anywhere.
+int stepping_run(struct timeline *t, int tid, struct event_span span, stepping_each each, void *context,
+                 struct rf_error *err);
 
 // The last event before `before` that is `tid`'s own, among so many events of all tasks; 0: none.
 uint64_t stepping_landmark(struct timeline *t, int tid, uint64_t before, uint64_t most, struct event *out);

@@ -8,6 +8,11 @@
 
 struct timeline;
 
+// A part of a recording: the slices behind event `from`, that of `until` the last.
+struct event_span {
+    uint64_t from, until;
+};
+
 int timeline_open(const char *path, struct timeline **out, struct rf_error *err);
 void timeline_close(struct timeline *t);
 

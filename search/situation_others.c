@@ -42,10 +42,10 @@ static bool is_named(struct search *s, uint64_t address) {
            symbols_data(timeline_symbols(s->timeline), &v, address, &symbol);
 }
 
-static int is_place(struct search *s, const struct lock *l, int tid, uint64_t event, uint32_t ordinal,
-                    bool *there, struct rf_error *err) {
-    struct finding_point p = {.event = event, .tid = tid};
-    if (lock_history_stack(s->timeline, l, event, ordinal, NULL, &p.stack, err) < 0) return -1;
+static int is_place(struct search *s, const struct lock *l, int tid, struct access_at at, bool *there,
+                    struct rf_error *err) {
+    struct finding_point p = {.event = at.event, .tid = tid};
+    if (lock_history_stack(s->timeline, l, at, NULL, &p.stack, err) < 0) return -1;
     *there = situation_is_place(s->situation, s->sites, s->timeline, &p);
     free(p.stack.frames);
     return 0;
@@ -63,7 +63,7 @@ static int taken_there(struct search *s, uint64_t address, bool *there, struct r
             !is_of(s, l, s->pid))
             continue;
         if (stacks++ == STACKS_OF_LOCK || s->stacks++ == STACKS_MAX) break;
-        if (is_place(s, l, o->tid, o->event, o->ordinal, there, err) < 0) return -1;
+        if (is_place(s, l, o->tid, (struct access_at){o->event, o->ordinal}, there, err) < 0) return -1;
     }
     return 0;
 }
@@ -141,7 +141,7 @@ int situation_park_call(const struct situation *s, const struct situation_sites 
             l->confirmed && span->holder.ordinal && !span->holder.inherited ? sleeps_in(t, span) : -1;
         if (nr < 0) continue;
         x.stacks++;
-        failed = is_place(&x, l, span->holder.tid, span->holder.asked, span->holder.ordinal, &there, err);
+        failed = is_place(&x, l, span->holder.tid, lock_asked_at(&span->holder), &there, err);
         if (failed || !there) continue;
         *call = nr;
         break;

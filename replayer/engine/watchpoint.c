@@ -98,7 +98,7 @@ static void report(struct replay *r, struct vtask *v, bool kernel) {
                             .from_kernel = kernel,
                             .regs = &v->pub.regs};
     r->watch.value = now;
-    if (r->watch.hit) r->watch.hit(r->watch.context, r, &hit);
+    if (r->watch.client.hit) r->watch.client.hit(r->watch.client.context, r, &hit);
 }
 
 // Of a slice that was not watched to its end: the event that it ended with is the last one.
@@ -115,7 +115,7 @@ static void report_late(struct replay *r) {
                             .new_value = now,
                             .regs = &wrote->pub.regs};
     r->watch.value = now;
-    if (r->watch.hit) r->watch.hit(r->watch.context, r, &hit);
+    if (r->watch.client.hit) r->watch.client.hit(r->watch.client.context, r, &hit);
 }
 
 void watch_before_run(struct replay *r, struct vtask *v) {
@@ -170,40 +170,34 @@ static void arm_all(struct replay *r) {
         watch_arm(r, r->spaces[i]);
 }
 
-int replay_watch(struct replay *r, int tid, uint64_t address, int len, watch_callback hit, void *context,
+int replay_watch(struct replay *r, int tid, uint64_t address, int len, struct watch_client client,
                  struct rf_error *err) {
     struct vtask *v = vtask_find(r, tid);
-    if (address && (!v || !v->space))
-        return rf_fail(err, RF_CANNOT, "task %d does not exist at this event", tid);
-    if (address && bad_length(address, len))
+    if (!v || !v->space) return rf_fail(err, RF_CANNOT, "task %d does not exist at this event", tid);
+    if (bad_length(address, len))
         return rf_fail(err, RF_CANNOT, "cannot watch %d bytes at 0x%llx", len, (unsigned long long)address);
-    r->watch = (struct watch){.on = address,
-                              .address = address,
-                              .len = len,
-                              .space = address ? v->space->id : 0,
-                              .hit = hit,
-                              .context = context};
+    r->watch =
+        (struct watch){.on = true, .address = address, .len = len, .space = v->space->id, .client = client};
     arm_all(r);
-    if (address && !v->space->watched)
-        return rf_fail_errno(err, RF_CANNOT, "the kernel refused a hardware watchpoint");
+    if (!v->space->watched) return rf_fail_errno(err, RF_CANNOT, "the kernel refused a hardware watchpoint");
     return 0;
 }
 
-int replay_watch_shared(struct replay *r, uint64_t identity, uint64_t offset, int len, watch_callback hit,
-                        void *context, struct rf_error *err) {
+int replay_watch_shared(struct replay *r, uint64_t identity, uint64_t offset, int len,
+                        struct watch_client client, struct rf_error *err) {
     if (bad_length(offset, len))
         return rf_fail(err, RF_CANNOT, "cannot watch %d bytes at offset 0x%llx of shared memory", len,
                        (unsigned long long)offset);
-    r->watch = (struct watch){.on = true,
-                              .shared = true,
-                              .identity = identity,
-                              .address = offset,
-                              .len = len,
-                              .hit = hit,
-                              .context = context};
+    r->watch = (struct watch){
+        .on = true, .shared = true, .identity = identity, .address = offset, .len = len, .client = client};
     space_shared_read(r, identity, offset, &r->watch.value, (size_t)len); // 0 before it is mapped
     arm_all(r);
     return 0;
+}
+
+void replay_unwatch(struct replay *r) {
+    r->watch = (struct watch){0};
+    arm_all(r);
 }
 
 void replay_watch_all_writes(struct replay *r) {

@@ -8,7 +8,7 @@
 // address space of `tid`, kept across steps, followed by fork (the child's copy is watched too if
 // `children`). Each hit calls `hit` with the task that wrote, its registers (pc behind the instruction), old
 // and new value, in the middle of the step to event `next`. Kernel writes (from the log) call it too with
-// from_kernel. Cleared with address 0.
+// from_kernel.
 struct watch_hit {
     int tid, pid;
     uint64_t next_event; // the event whose slice the write is in
@@ -17,12 +17,18 @@ struct watch_hit {
     const struct user_regs_struct *regs;
 };
 typedef void (*watch_callback)(void *context, struct replay *r, const struct watch_hit *hit);
-int replay_watch(struct replay *r, int tid, uint64_t address, int len, watch_callback hit, void *context,
+struct watch_client {
+    watch_callback hit;
+    void *context;
+};
+int replay_watch(struct replay *r, int tid, uint64_t address, int len, struct watch_client client,
                  struct rf_error *err);
 // The same for a word of memory that processes share (as replay_space_shared tells it), in all address spaces that map
 // it, now or later.
-int replay_watch_shared(struct replay *r, uint64_t identity, uint64_t offset, int len, watch_callback hit,
-                        void *context, struct rf_error *err);
+int replay_watch_shared(struct replay *r, uint64_t identity, uint64_t offset, int len,
+                        struct watch_client client, struct rf_error *err);
+// Watches nothing any more.
+void replay_unwatch(struct replay *r);
 // Reports writes that change nothing, too, until the next replay_watch.
 void replay_watch_all_writes(struct replay *r);
 
@@ -33,8 +39,7 @@ struct watch {
     int len;
     uint32_t space; // id
     uint64_t value;
-    watch_callback hit;
-    void *context;
+    struct watch_client client;
     bool all;         // writes that change nothing as well
     unsigned in_vain; // writes that changed nothing, one after the other
     bool muted;       // there were too many of them in the slice that ends behind this event:

@@ -343,7 +343,8 @@ static int watch_anew(struct stops *s, struct rf_error *err) {
     uint32_t space = tid ? replay_space_of(s->replay, tid) : 0;
     if (!space || space == s->watch.space) return 0;
     s->watch.space = space;
-    return replay_watch(s->replay, tid, s->watch.address, s->watch.len, on_watch, s, err);
+    return replay_watch(s->replay, tid, s->watch.address, s->watch.len, (struct watch_client){on_watch, s},
+                        err);
 }
 
 int stops_arm_anew(struct stops *s, struct rf_error *err) {
@@ -403,12 +404,13 @@ int stops_watch(struct stops *s, int tid, uint64_t address, int len, bool on, st
     if (!on) {
         if (!same) return 0;
         s->watch.address = 0;
-        return replay_watch(s->replay, 0, 0, 0, NULL, NULL, err);
+        replay_unwatch(s->replay);
+        return 0;
     }
     if (s->watch.address && !same)
         return rf_fail(err, RF_CANNOT, "one watchpoint at a time: 0x%llx is watched already",
                        (unsigned long long)s->watch.address);
-    if (replay_watch(s->replay, tid, address, len, on_watch, s, err) < 0) return -1;
+    if (replay_watch(s->replay, tid, address, len, (struct watch_client){on_watch, s}, err) < 0) return -1;
     const struct replay_task *t = replay_task_find(s->replay, tid);
     s->watch.address = address;
     s->watch.len = len;

@@ -188,7 +188,7 @@ int stops_run(struct stops *s, uint64_t event, struct rf_error *err) {
     while (!failed && s->command.go != GO_QUIT)
         failed = carry_out(s, err);
     replay_breaks(s->replay, NULL, &ignored);
-    if (s->watch.address) replay_watch(s->replay, 0, 0, 0, NULL, NULL, &ignored);
+    if (s->watch.address) replay_unwatch(s->replay);
     return failed;
 }
 

@@ -1,5 +1,6 @@
 #include "replayer/locks/follow.h"
 
+#include "core/array.h"
 #include "core/probe.h"
 #include "replayer/engine/probes.h"
 #include "replayer/engine/break_hits.h"
@@ -18,8 +19,7 @@ struct follow {
     struct follow_module *modules;
     size_t module_count;
     // follow_last
-    uint32_t space;
-    uint64_t identity, address;
+    struct follow_word word;
     struct follow_place *ring;
     size_t max;
     uint64_t found;
@@ -49,16 +49,14 @@ static struct follow_module *module_of(struct follow *f, struct replay *r,
                                        const struct break_mapping *mapping) {
     for (size_t i = 0; i < f->module_count; i++)
         if (f->modules[i].blob == mapping->map.blob) return &f->modules[i];
-    f->modules = realloc(f->modules, (f->module_count + 1) * sizeof *f->modules);
-    rf_assert(f->modules);
-    struct follow_module *m = &f->modules[f->module_count++];
+    struct follow_module *m = array_add(f->modules, f->module_count);
     struct view view;
     struct rf_error err;
     size_t size = 0;
     const void *image = replay_view(r, mapping->tid, &view, &err) == 0
                             ? view.blob(view.context, mapping->map.blob, &size)
                             : NULL;
-    *m = (struct follow_module){.blob = mapping->map.blob};
+    m->blob = mapping->map.blob;
     timeline_foreign(f->timeline, true);
     lock_module_read(image, size, NULL, true, &m->m);
     timeline_foreign(f->timeline, false);
@@ -93,13 +91,14 @@ static enum break_action hit(void *context, struct replay *r, struct break_hit *
     return replay_break_atomic(r, h, &result) == 0 ? BREAK_DONE : BREAK_EXECUTE;
 }
 
-static bool is_word(const struct follow *f, struct replay *r, const struct break_notes *n, uint64_t address) {
-    if (!f->identity)
-        return n->space == f->space && address - f->address + 7 < 11; // their 8 and 4 bytes overlap
+static bool is_word(const struct follow_word *w, struct replay *r, const struct break_notes *n,
+                    uint64_t address) {
+    if (!w->identity)
+        return n->space == w->space && address - w->address + 7 < 11; // their 8 and 4 bytes overlap
     uint64_t identity, offset;
-    return (address & 4095) >> 3 == (f->address & 4095) >> 3 &&
-           replay_space_shared(r, n->space, address, &identity, &offset) && identity == f->identity &&
-           offset - f->address + 7 < 11;
+    return (address & 4095) >> 3 == (w->address & 4095) >> 3 &&
+           replay_space_shared(r, n->space, address, &identity, &offset) && identity == w->identity &&
+           offset - w->address + 7 < 11;
 }
 
 static enum break_action noted(void *context, struct replay *r, const struct break_notes *n) {
@@ -112,7 +111,7 @@ static enum break_action noted(void *context, struct replay *r, const struct bre
     for (size_t at = 0, size; at < n->len && f->ring; at += size, f->index++) {
         const struct probe_entry *e = (const struct probe_entry *)(n->bytes + at);
         if (!replay_probe_of(r, e, n->len - at, &address, &tag, &size)) break;
-        if (is_word(f, r, n, e->address))
+        if (is_word(&f->word, r, n, e->address))
             f->ring[f->found++ % f->max] = (struct follow_place){f->event, f->index};
     }
     return BREAK_EXECUTE;
@@ -137,24 +136,21 @@ static int run(struct follow *f, uint64_t until, const struct follow_place *plac
     return failed;
 }
 
-int follow_last(struct follow *f, uint32_t space, uint64_t identity, uint64_t address, uint64_t from,
-                uint64_t until, struct follow_place *out, size_t max, size_t *count, struct rf_error *err) {
-    *count = 0;
-    f->space = space;
-    f->identity = identity;
-    f->address = address;
+int follow_last(struct follow *f, const struct follow_word *word, struct event_span span,
+                struct follow_place *out, size_t max, struct rf_error *err) {
+    f->word = *word;
     f->found = f->event = 0;
     f->begin = NULL;
     f->max = max;
-    if (timeline_seek(f->timeline, from, err) < 0) return -1;
+    if (timeline_seek(f->timeline, span.from, err) < 0) return -1;
     f->ring = malloc(max * sizeof *f->ring);
     rf_assert(f->ring);
-    int failed = run(f, until, NULL, err);
-    for (uint64_t i = f->found; !failed && i-- > 0 && *count < max;)
-        out[(*count)++] = f->ring[i % max];
+    int count = run(f, span.until, NULL, err);
+    for (uint64_t i = f->found; count >= 0 && i-- > 0 && (size_t)count < max;)
+        out[count++] = f->ring[i % max];
     free(f->ring);
     f->ring = NULL;
-    return failed;
+    return count;
 }
 
 int follow_run(struct follow *f, const struct follow_place *place, uint64_t until,

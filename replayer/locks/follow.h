@@ -10,15 +10,25 @@ struct follow_place {
     uint64_t index; // among the notes of that slice (replay_note_pause), from 0
 };
 
+// A word: in an address space, or (identity not 0) in an object that processes share.
+struct follow_word {
+    uint32_t space; // replay_space_of
+    uint64_t identity;
+    uint64_t address; // of an object: the offset
+};
+
 struct follow;
 struct follow *follow_new(struct timeline *t);
 void follow_free(struct follow *f);
+#define scoped_follow __attribute__((cleanup(follow_drop))) // freed at the end of its scope (core/guard.h)
+static inline void follow_drop(struct follow **f) {
+    follow_free(*f);
+}
 
-// Runs [from, until] and keeps where the last `max` atomic accesses to the word at `address` of the space `space` are, the latest
-// first; for a word of memory that processes share: object and offset (identity not 0). 0 or -1; *count of them in out. Moves the
+// Runs `span` and keeps where its last `max` atomic accesses to `word` are, the latest first. Returns how many, or -1. Moves the
 // timeline.
-int follow_last(struct follow *f, uint32_t space, uint64_t identity, uint64_t address, uint64_t from,
-                uint64_t until, struct follow_place *out, size_t max, size_t *count, struct rf_error *err);
+int follow_last(struct follow *f, const struct follow_word *word, struct event_span span,
+                struct follow_place *out, size_t max, struct rf_error *err);
 
 // Seeks to the event before `place` and then runs to `until`; `begin` is called right before the access there. Nothing is called
 // when it is not met.

@@ -365,13 +365,14 @@ static int run_slice(struct capture *c, const struct lock_functions *functions, 
     return failed;
 }
 
-int lock_history_stack(struct timeline *t, const struct lock *l, uint64_t event, uint32_t ordinal,
+int lock_history_stack(struct timeline *t, const struct lock *l, struct access_at at,
                        const struct lock_functions *functions, struct stack *out, struct rf_error *err) {
     *out = (struct stack){0};
-    if (!event || !ordinal) return 0;
+    if (!at.event || !at.ordinal) return 0;
     struct capture *c = calloc(1, sizeof *c);
     rf_assert(c);
-    *c = (struct capture){.timeline = t, .address = l->last_address, .event = event, .ordinal = ordinal};
+    *c =
+        (struct capture){.timeline = t, .address = l->last_address, .event = at.event, .ordinal = at.ordinal};
     int failed = run_slice(c, functions, err);
     if (!failed && c->noted) failed = run_slice(c, functions, err);
     if (!failed) *out = stack_of(c->frames, c->count);

@@ -71,9 +71,9 @@ const struct lock_op *lock_history_last_acquire(const struct lock_history *h, in
 // The lock that lies at `address` in process `pid`; NULL.
 const struct lock *lock_history_lock(const struct lock_history *h, int pid, uint64_t address);
 
-// The stack at the access number `ordinal` to `l` in the slice of `event`: re-executes it. Frames from malloc; none
-// when it was no instruction that stops (ordinal 0). Moves the timeline.
-int lock_history_stack(struct timeline *t, const struct lock *l, uint64_t event, uint32_t ordinal,
+// The stack at an access to `l`: re-executes its slice. Frames from malloc; none when it was no instruction that stops
+// (ordinal 0). Moves the timeline.
+int lock_history_stack(struct timeline *t, const struct lock *l, struct access_at at,
                        const struct lock_functions *functions, struct stack *out, struct rf_error *err);
 
 #endif

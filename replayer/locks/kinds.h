@@ -52,6 +52,11 @@ struct lock_ref {
     uint64_t identity, offset;
 };
 
+// The aligned word that `address` is in, of which nothing else is known.
+static inline struct lock_ref lock_plain_word(uint64_t address) {
+    return (struct lock_ref){.word = address & ~3ull};
+}
+
 // What the task waits for, that is in futex(args) with this stack and stack pointer. Reads memory through v.
 void lock_recognise(const struct frame *frames, size_t n, const uint64_t args[6], const struct view *v,
                     uint64_t sp, struct lock_ref *out);

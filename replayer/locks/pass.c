@@ -244,16 +244,14 @@ static struct pass_module *module_of(struct lock_pass *p, struct replay *r,
                                      const struct break_mapping *mapping) {
     for (size_t i = 0; i < p->module_count; i++)
         if (p->modules[i].blob == mapping->map.blob) return &p->modules[i];
-    p->modules = realloc(p->modules, (p->module_count + 1) * sizeof *p->modules);
-    rf_assert(p->modules);
-    struct pass_module *m = &p->modules[p->module_count++];
+    struct pass_module *m = array_add(p->modules, p->module_count);
     struct view view;
     struct rf_error err;
     size_t size = 0;
     const void *image = replay_view(r, mapping->tid, &view, &err) == 0
                             ? view.blob(view.context, mapping->map.blob, &size)
                             : NULL;
-    *m = (struct pass_module){.blob = mapping->map.blob};
+    m->blob = mapping->map.blob;
     timeline_foreign(p->timeline, true);
     lock_module_read(image, size, p->functions, p->cache, &m->m);
     timeline_foreign(p->timeline, false);

@@ -26,6 +26,12 @@ struct word_place {
     uint64_t address;
 };
 
+// An access to a word.
+struct access_at {
+    uint64_t event;   // in whose slice it is
+    uint32_t ordinal; // among the accesses to the word in that slice, from 1; 0: no access was seen
+};
+
 struct lock_holder {
     int tid;                // 0: not seen who
     bool reader, inherited; // inherited: taken before the fork that made this address space
@@ -36,6 +42,10 @@ struct lock_holder {
     uint64_t time_us;
     uint32_t calls; // syscalls made while held
 };
+
+static inline struct access_at lock_asked_at(const struct lock_holder *h) {
+    return (struct access_at){h->asked, h->ordinal};
+}
 
 // A time in which a task held a lock. Those that begin and end in one slice are counted only: no event is in them.
 struct lock_span {

@@ -136,7 +136,9 @@ static int print_lock(FILE *out, struct timeline *t, const struct lock_history *
     const struct lock_holder *held = l->still_held ? &l->still : &l->longest.holder;
     if (!o->stacks || !held->event) return 0;
     struct stack stack;
-    if (lock_history_stack(t, l, held->event, held->ordinal, o->functions, &stack, err) < 0) return -1;
+    if (lock_history_stack(t, l, (struct access_at){held->event, held->ordinal}, o->functions, &stack, err) <
+        0)
+        return -1;
     print_stack(out, &stack);
     free(stack.frames);
     return 0;
@@ -262,7 +264,11 @@ static int find_allocation(struct timeline *t, const struct lock_history *h, con
     size_t life = failed ? NONE : history_life(&history, tid, event - 1);
     timeline_set_deadline(t, ALLOCATION_US);
     if (life != NONE)
-        failed = allocation_find(t, &history, history.lives[life].space, event, 0, l->last_address, out, err);
+        failed = allocation_find(t, &history,
+                                 &(const struct allocated){.space = history.lives[life].space,
+                                                           .address = l->last_address,
+                                                           .until = event},
+                                 out, err);
     if (timeline_set_deadline(t, 0)) failed = 0;
     history_release(&history);
     return failed;

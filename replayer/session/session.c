@@ -53,10 +53,3 @@ int session_locks(struct session *s, const struct lock_history **out, struct rf_
     *out = s->locks;
     return 0;
 }
-
-int session_locks_at(struct session *s, uint64_t event, const struct lock_history **history,
-                     struct lock_span *out, size_t max, size_t *count, struct rf_error *err) {
-    if (session_locks(s, history, err) < 0) return -1;
-    *count = lock_history_held(*history, event, 0, out, max);
-    return 0;
-}

@@ -22,8 +22,4 @@ int session_verdict(struct session *s, const struct verdict **out, struct rf_err
 // The lock history of the whole recording, in the same way; it is also kept in a file beside the trace.
 int session_locks(struct session *s, const struct lock_history **out, struct rf_error *err);
 
-// The locks that are held right after `event`, in all processes: at most `max` of *count go to `out`.
-int session_locks_at(struct session *s, uint64_t event, const struct lock_history **history,
-                     struct lock_span *out, size_t max, size_t *count, struct rf_error *err);
-
 #endif

@@ -327,15 +327,14 @@ static int find_mapping(struct search *s, struct rf_error *err) {
     return 0;
 }
 
-int allocation_find(struct timeline *t, const struct history *h, size_t space, uint64_t until,
-                    uint64_t initialised, uint64_t address, struct lock_allocation **out,
-                    struct rf_error *err) {
+int allocation_find(struct timeline *t, const struct history *h, const struct allocated *what,
+                    struct lock_allocation **out, struct rf_error *err) {
     struct search s = {.timeline = t,
                        .history = h,
-                       .space = space,
-                       .until = until,
-                       .begin = initialised ? initialised : until,
-                       .address = address};
+                       .space = what->space,
+                       .until = what->until,
+                       .begin = what->initialised ? what->initialised : what->until,
+                       .address = what->address};
     int failed = find_call(&s, err);
     if (!failed && !s.found && !s.blind) failed = find_mapping(&s, err);
     free(s.pending);

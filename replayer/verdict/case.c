@@ -9,6 +9,14 @@ enum { FRAMES_MAX = 256 };
 
 // ---- who is who
 
+struct watched_lock case_lock_in(const struct analysis *a, size_t space, const struct lock_ref *ref) {
+    return (struct watched_lock){a->timeline, &a->history, space, ref};
+}
+
+struct watched_lock case_lock(const struct analysis *a, const struct waiter *w) {
+    return case_lock_in(a, a->history.lives[w->life].space, &w->ref);
+}
+
 void case_point(struct analysis *a, int tid, struct finding_point *out) {
     struct frame frames[FRAMES_MAX];
     size_t life = history_life(&a->history, tid, timeline_position(a->timeline));

@@ -55,6 +55,11 @@ struct analysis {
     struct lock_history *locks; // of held_history; NULL
 };
 
+// The lock that `w` waits for, in its own address space.
+struct watched_lock case_lock(const struct analysis *a, const struct waiter *w);
+// That or another one in `space`.
+struct watched_lock case_lock_in(const struct analysis *a, size_t space, const struct lock_ref *ref);
+
 // Stack and place of a task at the timeline's position.
 void case_point(struct analysis *a, int tid, struct finding_point *out);
 // Who a task is at the timeline's position; `stack` (or NULL) names its start routine.

@@ -147,7 +147,8 @@ static int judge(struct torn *t, const struct load *from, const struct changes *
         .kind = FINDING_TORN_DATA, .confidence = CONFIDENCE_LIKELY, .signal = t->crash->signal};
     struct finding_point at_fork;
     if (life == NONE || h->lives[life].space != parent || c->tid == h->spaces[t->space].forker) return 0;
-    if (holder_stack(a->timeline, h, &ref, &who, &f.acquired.stack, NULL, err) < 0) return -1;
+    const struct watched_lock lock = case_lock_in(a, parent, &ref);
+    if (holder_stack(&lock, &who, &f.acquired.stack, NULL, err) < 0) return -1;
     if (timeline_seek(a->timeline, t->fork, err) < 0) {
         free(f.acquired.stack.frames);
         return -1;
@@ -183,11 +184,11 @@ int crash_data_look(struct torn *t, struct rf_error *err) {
     struct view view;
     struct rf_error why;
     struct last_steps steps = {.count = 0};
-    bool all;
     uint64_t from = stepping_landmark(a->timeline, tid, t->crash->event, EVENTS_MAX, &e);
     if (!from || timeline_event(a->timeline, t->crash->event, &e, err) < 0) return from ? -1 : 0;
     if (e.kind != EV_SIGNAL) return 0;
-    if (stepping_run(a->timeline, tid, from, t->crash->event, note, &steps, &all, &why) < 0) {
+    int all = stepping_run(a->timeline, tid, (struct event_span){from, t->crash->event}, note, &steps, &why);
+    if (all < 0) {
         if (why.status == RF_DIVERGED) return 0; // it reads its own code: nothing is said
         *err = why;
         return -1;
@@ -211,7 +212,8 @@ int crash_data_look(struct torn *t, struct rf_error *err) {
              first = t->fork > begin + BEFORE ? t->fork - BEFORE : begin;
     uint64_t last =
         t->fork + AFTER < timeline_last(a->timeline) ? t->fork + AFTER : timeline_last(a->timeline);
-    if (holder_changes(a->timeline, h, parent, source->address, first, last, on_change, &c, err) < 0)
-        return -1;
+    const struct lock_ref ref = lock_plain_word(source->address);
+    const struct watched_lock word = case_lock_in(a, parent, &ref);
+    if (holder_changes(&word, (struct event_span){first, last}, on_change, &c, err) < 0) return -1;
     return c.any && c.again && !c.before.by_kernel ? judge(t, source, &c, err) : 0;
 }

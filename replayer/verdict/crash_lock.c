@@ -151,7 +151,8 @@ static int look_at_lock(struct torn *t, const struct held_word *w, bool *mine, b
     *renewed = !lock_is_held(w->ref.rule, now.lock);
     if (*renewed) return 0;
     struct holder who;
-    if (holder_find(a->timeline, h, t->space, t->crash->event, &w->ref, &who, err) < 0) return -1;
+    const struct watched_lock lock = case_lock_in(a, t->space, &w->ref);
+    if (holder_find(&lock, t->crash->event, &who, err) < 0) return -1;
     *mine = who.tid == l->tid && !who.fork;
     return 0;
 }
@@ -160,13 +161,13 @@ static int add_finding(struct torn *t, const struct held_word *m, struct rf_erro
     struct analysis *a = t->a;
     const struct history *h = &a->history;
     size_t parent = h->spaces[t->space].parent;
-    const struct lock_ref ref = m->ref;
+    const struct watched_lock lock = case_lock_in(a, parent, &m->ref);
     struct holder who;
     struct finding f = {
         .kind = FINDING_TORN_DATA, .confidence = CONFIDENCE_LIKELY, .signal = t->crash->signal};
-    if (holder_find(a->timeline, h, parent, t->fork, &ref, &who, err) < 0) return -1;
+    if (holder_find(&lock, t->fork, &who, err) < 0) return -1;
     if (who.tid != h->lives[m->life].tid) return 0; // the owner's word alone is not enough
-    if (holder_stack(a->timeline, h, &ref, &who, &f.acquired.stack, NULL, err) < 0) return -1;
+    if (holder_stack(&lock, &who, &f.acquired.stack, NULL, err) < 0) return -1;
     f.acquired.event = who.event;
     f.acquired.tid = who.tid;
     f.acquired.pid = h->lives[m->life].pid;
@@ -174,7 +175,7 @@ static int add_finding(struct torn *t, const struct held_word *m, struct rf_erro
         free(f.acquired.stack.frames);
         return -1;
     }
-    text_lock(a->timeline, h, h->spaces[t->space].forker, &ref, &f.lock);
+    text_lock(a->timeline, h, h->spaces[t->space].forker, &m->ref, &f.lock);
     case_task(a, m->life, &f.acquired.stack, &f.holder);
     f.holder.vanished = true;
     case_point(a, h->spaces[t->space].forker, &f.fork);
@@ -182,7 +183,7 @@ static int add_finding(struct torn *t, const struct held_word *m, struct rf_erro
     f.waiting.stack = stack_copy(&t->place.stack);
     case_task(a, t->crash->life, &t->place.stack, &f.waiter);
     text_reason_torn(&f);
-    advice_give(&f, ADVICE_TORN, &ref, 0);
+    advice_give(&f, ADVICE_TORN, &m->ref, 0);
     case_append(a, &f);
     return 1;
 }

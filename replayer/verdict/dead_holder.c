@@ -82,8 +82,8 @@ static bool on_change(void *context, const struct word_change *c) {
 static int read_accounts(struct analysis *a, const struct waiter *w, const struct lock_ref *ref, bool permits,
                          struct accounts *out, struct rf_error *err) {
     *out = (struct accounts){.history = &a->history, .permits = permits, .fresh = true};
-    return holder_word_changes(a->timeline, &a->history, a->history.lives[w->life].space, ref, 1,
-                               w->stuck->event, on_change, out, err);
+    const struct watched_lock lock = case_lock_in(a, a->history.lives[w->life].space, ref);
+    return holder_changes(&lock, (struct event_span){1, w->stuck->event}, on_change, out, err);
 }
 
 static const struct ending *ending_of(const struct history *h, int pid, uint64_t from, uint64_t until) {
@@ -130,8 +130,8 @@ int dead_find_permit(struct analysis *a, struct waiter *w, struct holder *out, s
     free(all);
     if (failed || !cut) return failed;
     // Too much has happened to count it all: the last one who took the last permit.
-    return holder_find(a->timeline, &a->history, a->history.lives[w->life].space, w->stuck->event, &w->ref,
-                       out, err);
+    const struct watched_lock lock = case_lock(a, w);
+    return holder_find(&lock, w->stuck->event, out, err);
 }
 
 // ---- semaphores of System V: each call is an event
@@ -384,8 +384,9 @@ static int find_last_change(struct analysis *a, const struct waiter *w, const st
     const struct history *h = &a->history;
     const struct life *l = &h->lives[w->life];
     *out = (struct last_change){.but = l->tid};
-    return holder_word_changes(a->timeline, h, l->space, word, h->spaces[l->space].begin, w->stuck->event,
-                               on_last_change, out, err);
+    const struct watched_lock lock = case_lock_in(a, l->space, word);
+    return holder_changes(&lock, (struct event_span){h->spaces[l->space].begin, w->stuck->event},
+                          on_last_change, out, err);
 }
 
 // Of the words that a loop looks at, the one that others change.
@@ -425,7 +426,8 @@ int dead_threads_find(struct analysis *a, struct waiter *w, struct rf_error *err
         return 0;
     struct finding_party party = {.point = {found.last.event, l->pid, found.last.tid, {0}}};
     const struct holder who = {.event = found.last.event, .ordinal = found.last.ordinal, .space = l->space};
-    if (holder_stack(a->timeline, h, &w->ref, &who, &party.point.stack, NULL, err) < 0) return -1;
+    const struct watched_lock lock = case_lock(a, w);
+    if (holder_stack(&lock, &who, &party.point.stack, NULL, err) < 0) return -1;
     case_task(a, life, &party.point.stack, &party.task);
     case_party(&w->wakers, &w->waker_count, &party.task, &party.point, "changed it last");
     w->ended_wakers = true;

@@ -193,17 +193,16 @@ static bool is_own_mark(struct analysis *a, const struct waiter *w) {
 static int look_at_holder(struct analysis *a, struct waiter *w, struct rf_error *err) {
     const struct history *h = &a->history;
     struct holder *who = &w->who;
-    int failed =
-        w->ref.shared && w->ref.wants == WANTS_POST
-            ? dead_find_permit(a, w, who, err)
-            : holder_find(a->timeline, h, h->lives[w->life].space, w->stuck->event, &w->ref, who, err);
+    const struct watched_lock lock = case_lock(a, w);
+    int failed = w->ref.shared && w->ref.wants == WANTS_POST ? dead_find_permit(a, w, who, err)
+                                                             : holder_find(&lock, w->stuck->event, who, err);
     if (failed) return -1;
     w->searched = true;
     if (!who->tid || who->life == NONE) {
         who->tid = 0;
         return 0;
     }
-    if (holder_stack(a->timeline, h, &w->ref, who, &w->acquired.stack, &w->facts, err) < 0) return -1;
+    if (holder_stack(&lock, who, &w->acquired.stack, &w->facts, err) < 0) return -1;
     if (w->ref.bare && (w->facts.sort == WRITE_COUNT || is_own_mark(a, w))) { // a counter, or no lock's word
         free(w->acquired.stack.frames);
         w->acquired.stack = (struct stack){0};
@@ -226,6 +225,7 @@ static int look_at_holder(struct analysis *a, struct waiter *w, struct rf_error 
 // Other readers, with the places where they took it.
 static int look_at_others(struct analysis *a, struct waiter *w, struct rf_error *err) {
     const struct history *h = &a->history;
+    const struct watched_lock lock = case_lock(a, w);
     for (size_t i = 0; i < w->who.other_count; i++) {
         const struct holder_other *o = &w->who.others[i];
         struct holder who = w->who;
@@ -235,7 +235,7 @@ static int look_at_others(struct analysis *a, struct waiter *w, struct rf_error 
         who.ordinal = o->ordinal;
         size_t life = history_life(h, o->tid, o->event ? o->event - 1 : 0);
         if (life == NONE) continue;
-        if (holder_stack(a->timeline, h, &w->ref, &who, &point.stack, NULL, err) < 0) return -1;
+        if (holder_stack(&lock, &who, &point.stack, NULL, err) < 0) return -1;
         uint64_t when = who.fork ? who.fork : w->stuck->event;
         if (timeline_seek(a->timeline, when, err) < 0) {
             free(point.stack.frames);

@@ -280,7 +280,8 @@ static int add_spans(struct analysis *a, const struct waiter *w, struct rf_error
     const struct life *holder = &h->lives[w->who.life];
     uint64_t to = 0;
     if (w->who.fork && !w->shared) {
-        if (holder_release(a->timeline, h, w->who.space, &w->ref, w->who.fork, &to, err) < 0) return -1;
+        const struct watched_lock lock = case_lock_in(a, w->who.space, &w->ref);
+        if (holder_release(&lock, w->who.fork, &to, err) < 0) return -1;
         if (!to) to = holder->death;
     }
     if (w->lock.address) add_span(a->verdict, w, holder->pid, false, w->who.event, to);

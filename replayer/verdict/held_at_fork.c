@@ -48,8 +48,8 @@ static int add(struct analysis *a, const struct lock_history *locks, const struc
     const struct finding *wanted = wanted_by(a->verdict, lock->last_address, fork);
     struct held_lock held = {.fork = fork, .child = h->spaces[child].pid, .wanted = wanted != NULL};
     if (a->verdict->held_count < STACKS_MAX &&
-        lock_history_stack(a->timeline, lock, span->holder.asked, span->holder.ordinal, NULL,
-                           &held.acquired.stack, err) < 0)
+        lock_history_stack(a->timeline, lock, lock_asked_at(&span->holder), NULL, &held.acquired.stack, err) <
+            0)
         return -1;
     held.acquired.event = span->holder.asked;
     held.acquired.tid = span->holder.tid;

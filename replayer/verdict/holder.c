@@ -1,6 +1,8 @@
 #include "replayer/verdict/holder.h"
 
+#include "core/array.h"
 #include "core/atomic_emulate.h"
+#include "core/guard.h"
 #include "replayer/locks/follow.h"
 
 #include <stdlib.h>
@@ -72,8 +74,7 @@ static void readers_changed(struct tracker *k, const struct lock_sharing *from, 
     if (now + 1 != before) return;
     for (size_t i = k->count; i-- > 0;) {
         if (k->list[i].tid != a.tid) continue;
-        memmove(&k->list[i], &k->list[i + 1], (k->count - i - 1) * sizeof k->list[0]);
-        k->count--;
+        array_remove(k->list, k->count, i);
         return;
     }
 }
@@ -153,11 +154,6 @@ static void capture(struct tracker *k, struct replay *r, const struct watch_hit 
     k->facts.sort = hit->from_kernel ? WRITE_PLAIN : sort_of_write(&view, hit->regs->rip);
 }
 
-static void stop_watching(struct replay *r) {
-    struct rf_error ignored;
-    replay_watch(r, 0, 0, 0, NULL, NULL, &ignored);
-}
-
 static bool is_plain_store(struct replay *r, const struct watch_hit *hit) {
     struct view view;
     struct rf_error err;
@@ -169,12 +165,12 @@ static void on_hit(void *context, struct replay *r, const struct watch_hit *hit)
     struct tracker *k = context;
     if (k->until_stored) {
         k->stored = is_plain_store(r, hit);
-        if (k->stored) stop_watching(r);
+        if (k->stored) replay_unwatch(r);
         return;
     }
     if (k->hits_left && !--k->hits_left) {
         k->too_many = true;
-        stop_watching(r);
+        replay_unwatch(r);
         return;
     }
     uint32_t from = (uint32_t)hit->old_value & k->mask, to = (uint32_t)hit->new_value & k->mask;
@@ -189,7 +185,7 @@ static void on_hit(void *context, struct replay *r, const struct watch_hit *hit)
         bool seen = !hit->from_kernel && replay_view(r, hit->tid, &view, &err) == 0;
         enum write_sort sort = seen ? sort_of_write(&view, hit->regs->rip) : WRITE_PLAIN;
         const struct word_change c = {hit->tid, k->event, k->ordinal, from, to, hit->from_kernel, sort};
-        if (!k->each(k->context, &c)) stop_watching(r);
+        if (!k->each(k->context, &c)) replay_unwatch(r);
         return;
     }
     word_changed(
@@ -198,11 +194,11 @@ static void on_hit(void *context, struct replay *r, const struct watch_hit *hit)
             .tid = hit->tid, .event = hit->next_event, .ordinal = k->ordinal, .by_kernel = hit->from_kernel});
     if (k->want && k->want->event == k->event && k->want->ordinal == k->ordinal) {
         capture(k, r, hit);
-        stop_watching(r);
+        replay_unwatch(r);
     }
     if (k->until_free && !lock_is_held(k->rule, to)) {
         k->freed = hit->next_event;
-        stop_watching(r);
+        replay_unwatch(r);
     }
 }
 
@@ -216,48 +212,52 @@ bool holder_word(struct timeline *t, const struct history *h, size_t space, uint
 }
 
 // Its state word, in the address space at the timeline's position or in the memory that processes share.
-static bool read_word(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
-                      uint32_t *value) {
+static bool read_word(const struct watched_lock *l, uint32_t *value) {
+    const struct lock_ref *ref = l->ref;
     if (ref->shared)
-        return replay_shared_read(timeline_replay(t), ref->identity, ref->offset, value, sizeof *value);
-    return holder_word(t, h, space, ref->word, value);
+        return replay_shared_read(timeline_replay(l->timeline), ref->identity, ref->offset, value,
+                                  sizeof *value);
+    return holder_word(l->timeline, l->history, l->space, ref->word, value);
 }
 
-static int start_watching(struct timeline *t, const struct history *h, size_t space,
-                          const struct lock_ref *ref, uint64_t from, struct tracker *k,
+static uint32_t mask_of(const struct lock_ref *ref) {
+    return ref->mask ? ref->mask : UINT32_MAX;
+}
+
+// From the timeline's position on, which is in the slice behind `event`.
+static int start_watching(const struct watched_lock *l, uint64_t event, struct tracker *k,
                           struct rf_error *err) {
-    struct replay *r = timeline_replay(t);
-    if (ref->shared) return replay_watch_shared(r, ref->identity, ref->offset, 4, on_hit, k, err);
-    int tid = history_task_in(h, space, from);
+    struct replay *r = timeline_replay(l->timeline);
+    const struct lock_ref *ref = l->ref;
+    const struct watch_client client = {on_hit, k};
+    k->rule = ref->rule;
+    k->mask = mask_of(ref);
+    read_word(l, &k->value); // 0 while it is not mapped yet
+    k->value &= k->mask;
+    if (ref->shared) return replay_watch_shared(r, ref->identity, ref->offset, 4, client, err);
+    int tid = history_task_in(l->history, l->space, event);
     if (!tid)
-        return rf_fail(err, RF_BAD_TRACE, "no task lives in process %d at event %llu", h->spaces[space].pid,
-                       (unsigned long long)from);
-    return replay_watch(r, tid, ref->word, 4, on_hit, k, err);
+        return rf_fail(err, RF_BAD_TRACE, "no task lives in process %d at event %llu",
+                       l->history->spaces[l->space].pid, (unsigned long long)event);
+    return replay_watch(r, tid, ref->word, 4, client, err);
 }
 
-// Runs [from, until] with the word watched.
-static int watch_window(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
-                        uint64_t from, uint64_t until, struct tracker *k, struct rf_error *err) {
-    struct replay *r = timeline_replay(t);
-    if (timeline_seek(t, from, err) < 0) return -1;
-    k->rule = ref->rule;
-    k->mask = ref->mask ? ref->mask : UINT32_MAX;
-    read_word(t, h, space, ref, &k->value); // 0 while it is not mapped yet
-    k->value &= k->mask;
-    if (start_watching(t, h, space, ref, from, k, err) < 0) return -1;
+// Runs the slices with the word watched.
+static int watch_window(const struct watched_lock *l, struct event_span span, struct tracker *k,
+                        struct rf_error *err) {
+    struct replay *r = timeline_replay(l->timeline);
+    if (timeline_seek(l->timeline, span.from, err) < 0) return -1;
+    if (start_watching(l, span.from, k, err) < 0) return -1;
     if (k->until_stored) replay_watch_all_writes(r);
-    int failed = timeline_seek(t, until, err);
-    stop_watching(r);
+    int failed = timeline_seek(l->timeline, span.until, err);
+    replay_unwatch(r);
     return failed;
 }
 
 // ---- words that are written often
 
 struct tail {
-    struct timeline *timeline;
-    const struct history *history;
-    size_t space;
-    const struct lock_ref *ref;
+    const struct watched_lock *lock;
     struct tracker *tracker;
     uint64_t from;
 };
@@ -266,51 +266,43 @@ static void begin_tail(void *context, struct replay *r) {
     struct tail *w = context;
     struct rf_error ignored;
     (void)r;
-    read_word(w->timeline, w->history, w->space, w->ref, &w->tracker->value);
-    w->tracker->value &= w->tracker->mask;
-    start_watching(w->timeline, w->history, w->space, w->ref, w->from, w->tracker, &ignored);
+    start_watching(w->lock, w->from, w->tracker, &ignored);
 }
 
 // Watches from an access in the middle of a slice.
-static int watch_tail(struct follow *f, struct timeline *t, const struct history *h, size_t space,
-                      const struct lock_ref *ref, const struct follow_place *place, uint64_t until,
-                      struct tracker *k, struct rf_error *err) {
-    struct tail w = {t, h, space, ref, k, place->event - 1};
-    k->rule = ref->rule;
-    k->mask = ref->mask ? ref->mask : UINT32_MAX;
+static int watch_tail(struct follow *f, const struct watched_lock *lock, const struct follow_place *place,
+                      uint64_t until, struct tracker *k, struct rf_error *err) {
+    struct tail w = {lock, k, place->event - 1};
+    k->rule = lock->ref->rule;
+    k->mask = mask_of(lock->ref);
     int failed = follow_run(f, place, until, begin_tail, &w, err);
-    stop_watching(timeline_replay(t));
+    replay_unwatch(timeline_replay(lock->timeline));
     return failed;
 }
 
-// The end of [from, until] in growing pieces. 1: it explains the value `now`; 0, -1.
-static int find_in_tail(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
-                        uint64_t from, uint64_t until, uint32_t now, struct tracker *k,
+// The end of `span` in growing pieces. 1: it explains the value `now`; 0, -1.
+static int find_in_tail(const struct watched_lock *l, struct event_span span, uint32_t now, struct tracker *k,
                         struct follow_place *begin, struct rf_error *err) {
-    struct follow *f = follow_new(t);
-    struct follow_place *last = malloc(TAIL_MAX * sizeof *last);
+    scoped_follow struct follow *f = follow_new(l->timeline);
+    scoped_free struct follow_place *last = malloc(TAIL_MAX * sizeof *last);
+    const struct lock_ref *ref = l->ref;
     rf_assert(last);
-    size_t count = 0;
-    if (timeline_seek(t, from, err) < 0) goto failed;
-    uint32_t id = replay_space_of(timeline_replay(t), history_task_in(h, space, from));
-    if (follow_last(f, id, ref->shared ? ref->identity : 0, ref->shared ? ref->offset : ref->word, from,
-                    until, last, TAIL_MAX, &count, err) < 0)
-        goto failed;
+    if (timeline_seek(l->timeline, span.from, err) < 0) return -1;
+    int tid = history_task_in(l->history, l->space, span.from);
+    const struct follow_word word = {.space = replay_space_of(timeline_replay(l->timeline), tid),
+                                     .identity = ref->shared ? ref->identity : 0,
+                                     .address = ref->shared ? ref->offset : ref->word};
+    int count = follow_last(f, &word, span, last, TAIL_MAX, err);
+    if (count < 0) return -1;
     int found = 0;
-    for (size_t n = TAIL_FIRST; count && !found; n *= 16) {
+    for (int n = TAIL_FIRST; count && !found; n *= 16) {
         *begin = last[n < count ? n - 1 : count - 1];
         *k = (struct tracker){0};
-        if (watch_tail(f, t, h, space, ref, begin, until, k, err) < 0) goto failed;
+        if (watch_tail(f, l, begin, span.until, k, err) < 0) return -1;
         found = k->value == now && complete(k);
         if (n >= count) break;
     }
-    follow_free(f);
-    free(last);
     return found;
-failed:
-    follow_free(f);
-    free(last);
-    return -1;
 }
 
 // ---- the search
@@ -340,136 +332,127 @@ static void list_others(const struct tracker *k, struct holder *out) {
 }
 
 // A semaphore is made with the same 0 that it has when its permits are used up: what its memory held before says nothing.
-static int made_anew(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
-                     uint64_t until, bool *anew, struct rf_error *err) {
+static int made_anew(const struct watched_lock *l, uint64_t until, bool *anew, struct rf_error *err) {
     struct tracker k = {.until_stored = true};
     *anew = false;
-    if (ref->rule != RULE_SEMAPHORE) return 0;
-    int failed = watch_window(t, h, space, ref, h->spaces[space].begin, until, &k, err);
+    if (l->ref->rule != RULE_SEMAPHORE) return 0;
+    int failed = watch_window(l, (struct event_span){l->history->spaces[l->space].begin, until}, &k, err);
     *anew = k.stored;
     return failed;
 }
 
+// Watches one window whose end has the value `now`. 1: its acquires explain that, and `out` has them; 0, -1.
+static int find_in_window(const struct watched_lock *l, struct event_span span, uint32_t now,
+                          struct holder *out, struct rf_error *err) {
+    struct tracker k = {.hits_left = HITS_MAX};
+    struct follow_place tail = {0};
+    if (watch_window(l, span, &k, err) < 0) return -1;
+    if (k.too_many) {
+        int found = find_in_tail(l, span, now, &k, &tail, err);
+        if (found < 0) return -1;
+        if (!found) { // all of it: not only atomic instructions write
+            tail.event = 0;
+            k = (struct tracker){0};
+            if (watch_window(l, span, &k, err) < 0) return -1;
+        }
+    }
+    if (k.value != now || !complete(&k)) return 0;
+    const struct history *h = l->history;
+    int forker = out->fork ? h->spaces[out->child_space].forker : 0;
+    struct acquire a = choose(&k, h, out->fork, forker, span.until);
+    out->tid = a.tid;
+    out->event = a.event;
+    out->ordinal = a.ordinal;
+    out->by_kernel = a.by_kernel;
+    out->skipped = tail.event && tail.event == a.event;
+    out->skip = tail.index;
+    out->space = l->space;
+    out->life = history_life(h, a.tid, a.event ? a.event - 1 : 0);
+    list_others(&k, out);
+    return 1;
+}
+
 // In one address space: fills out->tid if an acquire explains the value at `until`; *inherited when the lock
 // was held at the space's beginning already.
-static int find_in_space(struct timeline *t, const struct history *h, size_t space, uint64_t until,
-                         const struct lock_ref *ref, struct holder *out, bool *inherited,
+static int find_in_space(const struct watched_lock *l, uint64_t until, struct holder *out, bool *inherited,
                          struct rf_error *err) {
-    uint64_t begin = ref->shared ? 1 : h->spaces[space].begin;
-    if (!ref->shared && until > h->spaces[space].last) until = h->spaces[space].last;
+    const struct space_life *space = &l->history->spaces[l->space];
+    const struct lock_ref *ref = l->ref;
+    uint64_t begin = ref->shared ? 1 : space->begin;
     uint32_t now = 0, first = 0;
     *inherited = false;
-    if (timeline_seek(t, until, err) < 0) return -1;
-    uint32_t mask = ref->mask ? ref->mask : UINT32_MAX;
-    if (!read_word(t, h, space, ref, &now) || !lock_is_held(ref->rule, now & mask)) return 0;
+    if (timeline_seek(l->timeline, until, err) < 0) return -1;
+    uint32_t mask = mask_of(ref);
+    if (!read_word(l, &now) || !lock_is_held(ref->rule, now & mask)) return 0;
     now &= mask;
     out->held = true;
-    for (uint64_t window = FIRST_WINDOW, us = FIRST_WINDOW_US;;
-         window *= WINDOW_FACTOR, us *= WINDOW_FACTOR) {
-        if (timeline_seek(t, until, err) < 0) return -1;
-        uint64_t from = timeline_before(t, window, us);
-        if (from < begin) from = begin;
-        struct tracker k = {.hits_left = HITS_MAX};
-        struct follow_place tail = {0};
-        if (watch_window(t, h, space, ref, from, until, &k, err) < 0) return -1;
-        if (k.too_many) {
-            int found = find_in_tail(t, h, space, ref, from, until, now, &k, &tail, err);
-            if (found < 0) return -1;
-            if (!found) { // all of it: not only atomic instructions write
-                tail.event = 0;
-                k = (struct tracker){0};
-                if (watch_window(t, h, space, ref, from, until, &k, err) < 0) return -1;
-            }
-        }
-        if (k.value == now && complete(&k)) {
-            struct acquire a =
-                choose(&k, h, out->fork, out->fork ? h->spaces[out->child_space].forker : 0, until);
-            out->tid = a.tid;
-            out->event = a.event;
-            out->ordinal = a.ordinal;
-            out->by_kernel = a.by_kernel;
-            out->skipped = tail.event && tail.event == a.event;
-            out->skip = tail.index;
-            out->space = space;
-            out->life = history_life(h, a.tid, a.event ? a.event - 1 : 0);
-            list_others(&k, out);
-            return 0;
-        }
+    for (uint64_t window = FIRST_WINDOW;; window *= WINDOW_FACTOR) {
+        uint64_t from = until > window && until - window > begin ? until - window : begin;
+        int found = find_in_window(l, (struct event_span){from, until}, now, out, err);
+        if (found) return found < 0 ? -1 : 0;
         if (from == begin) break;
     }
-    if (ref->shared || h->spaces[space].parent == NONE) return 0;
-    if (timeline_seek(t, begin, err) < 0) return -1;
-    *inherited = holder_word(t, h, space, ref->word, &first) && lock_is_held(ref->rule, first & mask);
+    if (ref->shared || space->parent == NONE) return 0;
+    if (timeline_seek(l->timeline, begin, err) < 0) return -1;
+    *inherited = holder_word(l->timeline, l->history, l->space, ref->word, &first) &&
+                 lock_is_held(ref->rule, first & mask);
     bool anew = false;
-    if (*inherited && made_anew(t, h, space, ref, until, &anew, err) < 0) return -1;
+    if (*inherited && made_anew(l, until, &anew, err) < 0) return -1;
     *inherited &= !anew;
     return 0;
 }
 
-int holder_find(struct timeline *t, const struct history *h, size_t space, uint64_t until,
-                const struct lock_ref *ref, struct holder *out, struct rf_error *err) {
+int holder_find(const struct watched_lock *lock, uint64_t until, struct holder *out, struct rf_error *err) {
+    struct watched_lock l = *lock;
     bool inherited;
     *out = (struct holder){.life = NONE, .space = NONE, .child_space = NONE};
-    if (ref->rule == RULE_NONE || ref->word % 4) return 0;
+    if (l.ref->rule == RULE_NONE || l.ref->word % 4) return 0;
     for (;;) {
-        if (find_in_space(t, h, space, until, ref, out, &inherited, err) < 0) return -1;
+        if (find_in_space(&l, until, out, &inherited, err) < 0) return -1;
         if (!inherited) return 0;
-        out->child_space = space;
-        out->fork = until = h->spaces[space].begin;
-        space = h->spaces[space].parent;
+        out->child_space = l.space;
+        out->fork = until = l.history->spaces[l.space].begin;
+        l.space = l.history->spaces[l.space].parent;
     }
 }
 
-int holder_stack(struct timeline *t, const struct history *h, const struct lock_ref *ref,
-                 const struct holder *who, struct stack *out, struct write_facts *facts,
-                 struct rf_error *err) {
-    struct tracker *k = calloc(1, sizeof *k);
+int holder_stack(const struct watched_lock *lock, const struct holder *who, struct stack *out,
+                 struct write_facts *facts, struct rf_error *err) {
+    struct watched_lock there = *lock;
+    scoped_free struct tracker *k = calloc(1, sizeof *k);
     rf_assert(k);
     k->want = who;
-    k->symbols = timeline_symbols(t);
+    k->symbols = timeline_symbols(lock->timeline);
+    there.space = who->space;
     *out = (struct stack){0};
     int failed;
     if (who->skipped) {
-        struct follow *f = follow_new(t);
+        scoped_follow struct follow *f = follow_new(lock->timeline);
         const struct follow_place place = {who->event, who->skip};
-        failed = watch_tail(f, t, h, who->space, ref, &place, who->event, k, err);
-        follow_free(f);
+        failed = watch_tail(f, &there, &place, who->event, k, err);
     } else {
-        failed = watch_window(t, h, who->space, ref, who->event - 1, who->event, k, err);
+        failed = watch_window(&there, (struct event_span){who->event - 1, who->event}, k, err);
     }
     if (!failed) *out = stack_of(k->frames, k->frame_count);
     if (facts) *facts = k->facts;
-    free(k);
     return failed;
 }
 
-int holder_changes(struct timeline *t, const struct history *h, size_t space, uint64_t address, uint64_t from,
-                   uint64_t until, each_change each, void *context, struct rf_error *err) {
-    const struct lock_ref word = {.word = address & ~3ull};
-    return holder_word_changes(t, h, space, &word, from, until, each, context, err);
-}
-
-int holder_word_changes(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
-                        uint64_t from, uint64_t until, each_change each, void *context,
-                        struct rf_error *err) {
-    struct tracker *k = calloc(1, sizeof *k);
+int holder_changes(const struct watched_lock *lock, struct event_span span, each_change each, void *context,
+                   struct rf_error *err) {
+    scoped_free struct tracker *k = calloc(1, sizeof *k);
     rf_assert(k);
     k->each = each;
     k->context = context;
-    int failed = watch_window(t, h, space, ref, from, until, k, err);
-    free(k);
-    return failed;
+    return watch_window(lock, span, k, err);
 }
 
-int holder_release(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
-                   uint64_t from, uint64_t *event, struct rf_error *err) {
-    struct tracker *k = calloc(1, sizeof *k);
+int holder_release(const struct watched_lock *lock, uint64_t from, uint64_t *event, struct rf_error *err) {
+    scoped_free struct tracker *k = calloc(1, sizeof *k);
     rf_assert(k);
     k->until_free = true;
     *event = 0;
-    uint64_t until = h->spaces[space].last;
-    int failed = until > from ? watch_window(t, h, space, ref, from, until, k, err) : 0;
+    int failed = watch_window(lock, (struct event_span){from, timeline_last(lock->timeline)}, k, err);
     if (!failed) *event = k->freed;
-    free(k);
     return failed;
 }

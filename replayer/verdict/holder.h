@@ -11,6 +11,15 @@
 
 enum { HOLDER_OTHERS = 16 };
 
+// A lock, and where to look for what is done to its state word. In memory that processes share the writes of all of them
+// are seen, and `space` says nothing.
+struct watched_lock {
+    struct timeline *timeline;
+    const struct history *history;
+    size_t space;
+    const struct lock_ref *ref;
+};
+
 // One acquire. A rwlock may have many readers at once: one of them that cannot come back is chosen, the others are
 // listed.
 struct holder {
@@ -35,10 +44,9 @@ struct holder {
     size_t other_count;
 };
 
-// The holder of ref in `space` at `until` (the state right after that event), followed back through forks. 0
-// or -1. tid stays 0 when nobody holds it, or the acquire was not seen. Moves the timeline.
-int holder_find(struct timeline *t, const struct history *h, size_t space, uint64_t until,
-                const struct lock_ref *ref, struct holder *out, struct rf_error *err);
+// The holder at `until` (the state right after that event), followed back through forks. 0 or -1. tid stays 0 when
+// nobody holds it, or the acquire was not seen. Moves the timeline.
+int holder_find(const struct watched_lock *lock, uint64_t until, struct holder *out, struct rf_error *err);
 
 // What wrote a word: an instruction that takes a lock (xchg, cmpxchg, bts, or), one that counts, another one.
 enum write_sort { WRITE_PLAIN, WRITE_EXCHANGE, WRITE_COUNT };
@@ -50,18 +58,16 @@ struct write_facts {
         foreign_stack; // not on the stack mapping that has the thread's TLS: a fiber, or a signal's own stack
 };
 
-// The holder's stack at the acquire (frames from malloc), and what wrote the word (or NULL). Moves the timeline.
-int holder_stack(struct timeline *t, const struct history *h, const struct lock_ref *ref,
-                 const struct holder *who, struct stack *out, struct write_facts *facts,
-                 struct rf_error *err);
+// The holder's stack at the acquire (frames from malloc), and what wrote the word (or NULL): in the space of `who`, not
+// in that of `lock`. Moves the timeline.
+int holder_stack(const struct watched_lock *lock, const struct holder *who, struct stack *out,
+                 struct write_facts *facts, struct rf_error *err);
 
-// The event in whose slice the lock became free again in `space` after `from`; 0 when it never did. Moves the
+// The event in whose slice the lock became free again after `from`; 0 when it never did. Moves the timeline.
+int holder_release(const struct watched_lock *lock, uint64_t from, uint64_t *event, struct rf_error *err);
+
+// Calls `each` for every change of the state word in `span` (its mask counts), until it returns false. Moves the
 // timeline.
-int holder_release(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
-                   uint64_t from, uint64_t *event, struct rf_error *err);
-
-// Calls `each` for every change of the 4 bytes at `address` in `space` in the slices of (from, until], until it
-// returns false. Moves the timeline.
 struct word_change {
     int tid;
     uint64_t event;   // the write is in the slice that ends at this event
@@ -71,13 +77,8 @@ struct word_change {
     enum write_sort sort;
 };
 typedef bool (*each_change)(void *context, const struct word_change *c);
-int holder_changes(struct timeline *t, const struct history *h, size_t space, uint64_t address, uint64_t from,
-                   uint64_t until, each_change each, void *context, struct rf_error *err);
-
-// The same for the state word of ref (its mask counts), which may be in memory that processes share: then all their
-// writes are seen, and `space` says nothing.
-int holder_word_changes(struct timeline *t, const struct history *h, size_t space, const struct lock_ref *ref,
-                        uint64_t from, uint64_t until, each_change each, void *context, struct rf_error *err);
+int holder_changes(const struct watched_lock *lock, struct event_span span, each_change each, void *context,
+                   struct rf_error *err);
 
 // The stack at a write that was hit; returns the number of frames.
 size_t holder_frames(struct symbols *s, struct replay *r, const struct watch_hit *hit, struct frame *out,

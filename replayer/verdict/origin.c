@@ -50,12 +50,11 @@ static bool makes_it_free(struct search *s, struct replay *r, const struct watch
 
 static void on_write(void *context, struct replay *r, const struct watch_hit *hit) {
     struct search *s = context;
-    struct rf_error ignored;
     if (hit->next_event != s->slice) s->ordinal = 0;
     s->slice = hit->next_event;
     s->ordinal++;
     if (++s->writes > WRITES_MAX) {
-        replay_watch(r, 0, 0, 0, NULL, NULL, &ignored);
+        replay_unwatch(r);
         return;
     }
     if (!s->capture && makes_it_free(s, r, hit)) {
@@ -66,39 +65,41 @@ static void on_write(void *context, struct replay *r, const struct watch_hit *hi
     s->tid = hit->tid;
     s->pid = hit->pid;
     s->frame_count = holder_frames(s->symbols, r, hit, s->frames, FRAMES_MAX);
-    replay_watch(r, 0, 0, 0, NULL, NULL, &ignored);
+    replay_unwatch(r);
 }
 
-static int watch(struct analysis *a, size_t space, const struct lock_ref *ref, uint64_t from, uint64_t until,
-                 struct search *s, struct rf_error *err) {
-    struct replay *r = timeline_replay(a->timeline);
-    struct rf_error ignored;
-    if (timeline_seek(a->timeline, from, err) < 0) return -1;
-    int tid = ref->shared ? 1 : history_task_in(&a->history, space, from);
+static int watch(const struct watched_lock *l, struct event_span span, struct search *s,
+                 struct rf_error *err) {
+    struct replay *r = timeline_replay(l->timeline);
+    const struct lock_ref *ref = l->ref;
+    const struct watch_client client = {on_write, s};
+    if (timeline_seek(l->timeline, span.from, err) < 0) return -1;
+    int tid = ref->shared ? 1 : history_task_in(l->history, l->space, span.from);
     if (!tid) return 0;
-    int watched = ref->shared ? replay_watch_shared(r, ref->identity, ref->offset, 4, on_write, s, err)
-                              : replay_watch(r, tid, ref->word, 4, on_write, s, err);
+    int watched = ref->shared ? replay_watch_shared(r, ref->identity, ref->offset, 4, client, err)
+                              : replay_watch(r, tid, ref->word, 4, client, err);
     if (watched < 0) return -1;
     replay_watch_all_writes(r);
     s->slice = 0;
     s->ordinal = 0;
     s->writes = 0;
-    int failed = timeline_seek(a->timeline, until, err);
-    replay_watch(r, 0, 0, 0, NULL, NULL, &ignored);
+    int failed = timeline_seek(l->timeline, span.until, err);
+    replay_unwatch(r);
     return failed;
 }
 
 static int search_space(struct analysis *a, struct waiter *w, size_t space, uint64_t until, struct search *s,
                         struct rf_error *err) {
+    const struct watched_lock lock = {a->timeline, &a->history, space, &w->ref};
     uint64_t begin = w->ref.shared ? 1 : a->history.spaces[space].begin;
     for (uint64_t window = FIRST_WINDOW; !s->found_event; window *= WINDOW_FACTOR) {
         uint64_t from = until > window && until - window > begin ? until - window : begin;
-        if (watch(a, space, &w->ref, from, until, s, err) < 0) return -1;
+        if (watch(&lock, (struct event_span){from, until}, s, err) < 0) return -1;
         if (from == begin || window > WINDOW_MAX || s->writes > WRITES_MAX) break;
     }
     if (!s->found_event) return 0;
     s->capture = true;
-    return watch(a, space, &w->ref, s->found_event - 1, s->found_event, s, err);
+    return watch(&lock, (struct event_span){s->found_event - 1, s->found_event}, s, err);
 }
 
 int origin_initialised(struct analysis *a, struct waiter *w, struct rf_error *err) {
@@ -141,9 +142,8 @@ static int fill(struct analysis *a, const struct asked *q, struct rf_error *err)
     struct lock_allocation *found;
     size_t life = history_life(&a->history, q->tid, q->event ? q->event - 1 : 0);
     if (!q->lock->unnamed || life == NONE) return 0;
-    if (allocation_find(a->timeline, &a->history, a->history.lives[life].space, q->event, q->initialised,
-                        q->lock->address, &found, err) < 0)
-        return -1;
+    const struct allocated what = {a->history.lives[life].space, q->lock->address, q->event, q->initialised};
+    if (allocation_find(a->timeline, &a->history, &what, &found, err) < 0) return -1;
     if (!found) return 0;
     struct verdict *v = a->verdict;
     v->allocations = reallocarray(v->allocations, v->allocation_count + 1, sizeof(struct lock_allocation *));

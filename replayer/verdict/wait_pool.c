@@ -120,9 +120,9 @@ int wait_pool_resolve(struct analysis *a, struct waiter *w, struct rf_error *err
     uint64_t from = way_begins(a, w->stuck, s.tid, word, &asleep);
     if (!from) return 0;
     struct rf_error why;
-    bool all; // the object is looked at in a part of it
     s.replay = timeline_replay(a->timeline);
-    if (stepping_run(a->timeline, s.tid, from, asleep, note_reads, &s, &all, &why) < 0 &&
+    // Not all of the way need be seen: the object is looked at in a part of it.
+    if (stepping_run(a->timeline, s.tid, (struct event_span){from, asleep}, note_reads, &s, &why) < 0 &&
         why.status != RF_DIVERGED) {
         *err = why;
         return -1;

@@ -215,58 +215,54 @@ static bool on_touch(void *context, const struct word_change *c) {
     return true;
 }
 
-static int name_touch(struct search *s, size_t space, uint64_t word, const struct touch *by, struct missed *m,
-                      const char *what, struct rf_error *err) {
+static int name_touch(struct search *s, const struct watched_lock *word, const struct touch *by,
+                      struct missed *m, const char *what, struct rf_error *err) {
     struct finding_point point = {.event = by->change.event, .pid = m->task.pid, .tid = by->tid};
-    const struct lock_ref ref = {.word = word};
-    const struct holder who = {.event = by->change.event, .ordinal = by->change.ordinal, .space = space};
+    const struct holder who = {
+        .event = by->change.event, .ordinal = by->change.ordinal, .space = word->space};
     if (m->named) return 0;
-    if (holder_stack(s->a->timeline, &s->a->history, &ref, &who, &point.stack, NULL, err) < 0) return -1;
+    if (holder_stack(word, &who, &point.stack, NULL, err) < 0) return -1;
     name_point(s, m, &point, what);
     free(point.stack.frames);
     return 0;
 }
 
 // The forker itself, in the parent: what it does later it does to its own copy.
-static int name_forker(struct search *s, size_t space, uint64_t word, const struct touch *by,
+static int name_forker(struct search *s, const struct watched_lock *word, const struct touch *by,
                        struct rf_error *err) {
     struct missed forker = {.life = history_life(&s->a->history, s->forker, s->fork)};
     if (forker.life == NONE) return 0;
     if (timeline_seek(s->a->timeline, s->fork, err) < 0) return -1;
     case_task(s->a, forker.life, NULL, &forker.task);
-    return name_touch(s, space, word, by, &forker,
-                      "ends such a wait later, but in its own copy: the parent's", err);
+    return name_touch(s, word, by, &forker, "ends such a wait later, but in its own copy: the parent's", err);
 }
 
-static int look_after(struct search *s, size_t space, uint64_t word, struct touches *t, const char *what,
+static int look_after(struct search *s, const struct watched_lock *word, struct touches *t, const char *what,
                       struct rf_error *err) {
     uint64_t last = timeline_last(s->a->timeline);
     t->first = true;
     memset(t->by, 0, (s->count + 1) * sizeof *t->by);
-    if (holder_changes(s->a->timeline, &s->a->history, space, word, s->fork, last, on_touch, t, err) < 0)
-        return -1;
+    if (holder_changes(word, (struct event_span){s->fork, last}, on_touch, t, err) < 0) return -1;
     for (size_t i = 0; i < s->count; i++)
-        if (t->by[i].tid && name_touch(s, space, word, &t->by[i], &s->missed[i], what, err) < 0) return -1;
+        if (t->by[i].tid && name_touch(s, word, &t->by[i], &s->missed[i], what, err) < 0) return -1;
     // The forker's own lock and unlock of a condition's mutex says nothing.
     if (t->by[s->count].tid && !t->takes && !s->w->waker_count)
-        return name_forker(s, space, word, &t->by[s->count], err);
+        return name_forker(s, word, &t->by[s->count], err);
     return 0;
 }
 
-static int look_before(struct search *s, size_t space, uint64_t word, struct touches *t, const char *what,
+static int look_before(struct search *s, const struct watched_lock *word, struct touches *t, const char *what,
                        struct rf_error *err) {
-    const struct history *h = &s->a->history;
-    uint64_t begin = h->spaces[space].begin;
+    uint64_t begin = s->a->history.spaces[word->space].begin;
     for (uint64_t window = FIRST_WINDOW; s->count; window *= WINDOW_FACTOR) {
         uint64_t from = s->fork > window && s->fork - window > begin ? s->fork - window : begin;
         t->changes = t->found = 0;
         memset(t->by, 0, (s->count + 1) * sizeof *t->by);
-        if (holder_changes(s->a->timeline, h, space, word, from, s->fork, on_touch, t, err) < 0) return -1;
+        if (holder_changes(word, (struct event_span){from, s->fork}, on_touch, t, err) < 0) return -1;
         size_t found = t->found - (t->by[s->count].tid != 0);
         if (!found && from != begin) continue;
         for (size_t i = 0; i < s->count; i++)
-            if (t->by[i].tid && name_touch(s, space, word, &t->by[i], &s->missed[i], what, err) < 0)
-                return -1;
+            if (t->by[i].tid && name_touch(s, word, &t->by[i], &s->missed[i], what, err) < 0) return -1;
         return 0;
     }
     return 0;
@@ -274,7 +270,6 @@ static int look_before(struct search *s, size_t space, uint64_t word, struct tou
 
 static int look_at_touches(struct search *s, struct rf_error *err) {
     const struct lock_ref *ref = &s->w->ref;
-    size_t space = s->a->history.spaces[s->space].parent;
     struct touches t = {.search = s, .posts = ref->wants == WANTS_POST};
     uint64_t word = ref->word;
     const char *before = "changed it last", *after = "changes it later, in the parent";
@@ -297,8 +292,10 @@ static int look_at_touches(struct search *s, struct rf_error *err) {
     }
     t.by = calloc(s->count + 1, sizeof *t.by);
     rf_assert(t.by);
-    int failed = look_after(s, space, word, &t, after, err);
-    if (!failed && !s->w->waker_count) failed = look_before(s, space, word, &t, before, err);
+    const struct lock_ref plain = lock_plain_word(word);
+    const struct watched_lock watched = case_lock_in(s->a, s->a->history.spaces[s->space].parent, &plain);
+    int failed = look_after(s, &watched, &t, after, err);
+    if (!failed && !s->w->waker_count) failed = look_before(s, &watched, &t, before, err);
     free(t.by);
     return failed;
 }
@@ -373,10 +370,11 @@ static bool on_balance(void *context, const struct word_change *c) {
 
 int wakers_posts(struct analysis *a, struct waiter *w, struct rf_error *err) {
     struct balance b = {.holder = w->who.tid, .fresh = true};
-    size_t space = w->who.space;
-    if (holder_changes(a->timeline, &a->history, space, w->ref.word, a->history.spaces[space].begin,
-                       w->who.fork ? w->who.fork : w->stuck->event, on_balance, &b, err) < 0)
-        return -1;
+    const struct lock_ref count = lock_plain_word(w->ref.word);
+    const struct watched_lock lock = case_lock_in(a, w->who.space, &count);
+    const struct event_span span = {a->history.spaces[w->who.space].begin,
+                                    w->who.fork ? w->who.fork : w->stuck->event};
+    if (holder_changes(&lock, span, on_balance, &b, err) < 0) return -1;
     w->posts = b.posts && !b.gives;
     return 0;
 }

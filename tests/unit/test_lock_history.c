@@ -55,14 +55,13 @@ enum { HELD = 64 };
 
 // What the history says is held in the parent of `space` when it is forked. Returns how many holders were compared.
 // Both re-execute to the acquire; the watchpoint stops behind it, the history before it.
-static void compare_stacks(struct timeline *t, const struct history *events, const struct lock *l,
-                           const struct lock_ref *ref, const struct holder *who,
+static void compare_stacks(const struct watched_lock *watched, const struct lock *l, const struct holder *who,
                            const struct lock_span *span) {
     struct stack one, other;
     struct rf_error err = {0};
     if (!span->holder.ordinal) return;
-    if (holder_stack(t, events, ref, who, &one, NULL, &err) < 0 ||
-        lock_history_stack(t, l, span->holder.asked, span->holder.ordinal, NULL, &other, &err) < 0)
+    if (holder_stack(watched, who, &one, NULL, &err) < 0 ||
+        lock_history_stack(watched->timeline, l, lock_asked_at(&span->holder), NULL, &other, &err) < 0)
         fail_msg("%s", err.text);
     // The callers: what is inlined at the place itself may end between the two.
     size_t i = 0, k = 0;
@@ -95,13 +94,14 @@ static int compare_fork(struct timeline *t, const struct history *events, const 
         if (ref.rule == RULE_NONE || l->space == LOCK_SHARED || held[i].holder.reader ||
             held[i].holder.inherited)
             continue;
-        if (holder_find(t, events, parent, fork, &ref, &who, &err) < 0) fail_msg("%s", err.text);
+        const struct watched_lock watched = {t, events, parent, &ref};
+        if (holder_find(&watched, fork, &who, &err) < 0) fail_msg("%s", err.text);
         if (who.tid != held[i].holder.tid || who.event != held[i].holder.asked)
             fail_msg("fork %lu, %s at 0x%lx: the history says task %d in event %lu, the watchpoint task %d "
                      "in event %lu",
                      fork, lock_history_string(h, l->name), l->last_address, held[i].holder.tid,
                      held[i].holder.asked, who.tid, who.event);
-        compare_stacks(t, events, l, &ref, &who, &held[i]);
+        compare_stacks(&watched, l, &who, &held[i]);
         compared++;
     }
     return compared;
@@ -226,11 +226,11 @@ static void test_questions(void **state) {
     struct rf_error err = {0};
     const struct lock_history *h;
     struct lock_span held[HELD];
-    size_t n;
     const char *trace = recorded("samples/mutex_deadlock");
     if (session_open(trace, &s, &err) < 0) fail_msg("%s", err.text);
     struct timeline *t = session_timeline(s);
-    if (session_locks_at(s, timeline_last(t), &h, held, HELD, &n, &err) < 0) fail_msg("%s", err.text);
+    if (session_locks(s, &h, &err) < 0) fail_msg("%s", err.text);
+    size_t n = lock_history_held(h, timeline_last(t), 0, held, HELD);
     const struct lock *mutex = NULL;
     struct lock_span span = {0};
     for (size_t i = 0; i < n && i < HELD; i++) {
@@ -248,7 +248,7 @@ static void test_questions(void **state) {
     assert_int_equal(op->event, span.holder.event);
     assert_null(lock_history_last_acquire(h, pid, mutex->last_address, op->event - 1));
     struct stack stack;
-    if (lock_history_stack(t, mutex, op->event, op->ordinal, NULL, &stack, &err) < 0)
+    if (lock_history_stack(t, mutex, (struct access_at){op->event, op->ordinal}, NULL, &stack, &err) < 0)
         fail_msg("%s", err.text);
     bool found = false;
     for (size_t i = 0; i < stack.count; i++)
