@@ -2,6 +2,7 @@
 
 #include "core/clock.h"
 #include "replayer/engine/checkpoint.h"
+#include "replayer/names/frames.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -240,11 +241,9 @@ size_t timeline_stack(struct timeline *t, int tid, struct frame *out, size_t max
     struct view view;
     struct user_regs_struct regs;
     struct rf_error err;
-    struct raw_frame raw[128];
     if (replay_task_regs(t->replay, tid, &regs, &err) < 0 || replay_view(t->replay, tid, &view, &err) < 0)
         return 0;
-    size_t n = unwind_stack(&view, &regs, raw, sizeof raw / sizeof *raw);
-    return symbols_frames(t->symbols, &view, raw, n, out, max);
+    return frames_at(t->symbols, &view, &regs, out, max);
 }
 
 int timeline_event(struct timeline *t, uint64_t number, struct event *out, struct rf_error *err) {

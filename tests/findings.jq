@@ -14,7 +14,8 @@
 #   allocated       FUNCTION of the allocator and the top of its stack, as in malloc:make_queue
 #   acquired, waiting, fork    the top of that stack: OWN or OWN/CALLED, where OWN is the innermost function of the own source
 #                   and CALLED what it called there, a function of a library. Without a source of its own: F,G...: these
-#                   functions are in the stack, in this order from the innermost.
+#                   functions are in the stack, in this order from the innermost; a script's come before the interpreter's
+#                   frame that runs them.
 def bare: gsub("\\(anonymous namespace\\)::"; "") | sub("@.*"; "") | sub("\\(.*"; "");
 # A library's function has spellings that depend on its debug file being there: ___pthread_mutex_lock, __GI___libc_fork.
 def plain: bare | sub("^_*(GI_+)?"; "") | sub("^libc_(?<f>fork)$"; .f);
@@ -25,7 +26,7 @@ def top: (map((.file // "") | endswith("/" + $own)) | index(true)) as $at
       else [(.[$at].function // "" | bare), (if $at > 0 then .[$at - 1].function // "" | plain else "" end)] end;
 def starts($v): ($v | split("/")) as $want | top as [$mine, $called]
     | $mine == $want[0] and ($want[1] == null or $called == $want[1]);
-def in_order($v): reduce .[] as $f ($v | split(","); if length > 0 and ($f.function // "" | plain) == .[0] then .[1:] else . end)
+def in_order($v): reduce (.[] | (.script // [])[], .) as $f ($v | split(","); if length > 0 and ($f.function // "" | plain) == .[0] then .[1:] else . end)
     | length == 0;
 def stack($v): (.frames // []) | if $own == "" then in_order($v) else starts($v) end;
 

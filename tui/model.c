@@ -1,5 +1,6 @@
 #include "tui/model.h"
 
+#include "replayer/names/script.h"
 #include "tui/actions.h"
 #include "tui/find.h"
 #include "tui/focus.h"
@@ -85,8 +86,12 @@ static void load_stack(struct tui_model *m) {
     else
         m->frame_count = (size_t)count;
     if (m->focus.event != m->stack_event || m->focus.tid != m->stack_tid) return; // moved on meanwhile
+    bool own = false; // is a function of a script in it?
+    for (size_t i = 0; i < m->frame_count; i++)
+        own |= script_is_own(&m->frames[i]);
     for (size_t i = 0; i < m->frame_count; i++) {
         const struct frame *f = &m->frames[i];
+        if (own && !script_is_own(f)) continue;
         if (!f->file || !f->line || !m->source->source_line(m->source->context, f->file, f->line)) continue;
         m->focus.frame = i;
         break;

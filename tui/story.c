@@ -3,6 +3,7 @@
 
 #include "tui/focus.h"
 #include "core/path.h"
+#include "replayer/names/script.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,20 +29,27 @@ static void __attribute__((format(printf, 2, 3))) say(struct tui_story_line *lin
 }
 
 // The frame that means something to the user: the innermost one whose source the recording (or this machine)
-// has.
-static const struct frame *user_frame(const struct tui_model *m, const struct stack *stack) {
+// has; of a script the innermost that is no library's.
+static bool user_frame(const struct tui_model *m, const struct stack *stack, struct frame *out) {
+    if (!stack->count) return false;
+    *out = script_focus(stack, false);
+    if (script_is_own(out)) return true;
     const struct frame *named = NULL;
     for (size_t i = 0; i < stack->count; i++) {
         const struct frame *f = &stack->frames[i];
-        if (f->file && f->line > 0 && m->source->source_line(m->source->context, f->file, f->line)) return f;
+        *out = *f;
+        if (f->file && f->line > 0 && m->source->source_line(m->source->context, f->file, f->line))
+            return true;
         if (!named && f->file) named = f;
     }
-    return named ? named : stack->count ? &stack->frames[0] : NULL;
+    *out = named ? *named : stack->frames[0];
+    return true;
 }
 
 static void place(const struct tui_model *m, struct tui_story_line *line, const struct finding_point *point) {
-    const struct frame *f = user_frame(m, &point->stack);
-    if (!f) return;
+    struct frame user;
+    const struct frame *f = &user;
+    if (!user_frame(m, &point->stack, &user)) return;
     if (f->file && f->line > 0) {
         snprintf(line->where, sizeof line->where, "%s%s%s:%d", f->function ? f->function : "",
                  f->function ? ", " : "", base_name(f->file), f->line);

@@ -3,6 +3,7 @@
 #include "core/futex.h"
 
 #include "core/path.h"
+#include "replayer/names/script.h"
 #include "core/syscalls.h"
 
 #include <errno.h>
@@ -389,7 +390,12 @@ static int source_stack(void *context, uint64_t number, int tid, struct frame *o
                        (unsigned long long)lane->task.death);
     }
     if (timeline_seek(s->timeline, number, err)) return -1;
-    return (int)timeline_stack(s->timeline, tid, out, max);
+    struct frame *frames = calloc(max, sizeof *frames);
+    if (!frames) return rf_fail(err, RF_CANNOT, "out of memory");
+    size_t n = timeline_stack(s->timeline, tid, frames, max);
+    n = script_frames(frames, n, out, max);
+    free(frames);
+    return (int)n;
 }
 
 static const char *source_line_text(void *context, const char *file, int line) {

@@ -5,6 +5,8 @@
 
 #include "replayer/diagnose/threads.h"
 #include "replayer/locks/name.h"
+#include "replayer/names/frames.h"
+#include "replayer/names/python_lock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,14 +38,25 @@ struct stack party_stack(struct diagnosis *d, const struct party *p, const struc
         *signal_handler |= raw[i].exact;
     s.frames = calloc(FRAMES_MAX, sizeof *s.frames);
     rf_assert(s.frames);
-    s.count = symbols_frames(d->symbols, v, raw, n, s.frames, FRAMES_MAX);
+    s.count = frames_name(d->symbols, v, raw, n, t->regs.fs_base, s.frames, FRAMES_MAX);
     s.frames = reallocarray(s.frames, s.count + 1, sizeof *s.frames);
     rf_assert(s.frames);
     return s;
 }
 
 void party_name_lock(struct diagnosis *d, const struct party *p, struct wait *w) {
-    lock_name(d->symbols, &p->snapshot->view, lock_kind_name(w->ref.kind), w->ref.base, w->shared, &w->lock);
+    const struct view *v = &p->snapshot->view;
+    char name[sizeof w->lock.symbol];
+    lock_name(d->symbols, v, lock_kind_name(w->ref.kind), w->ref.base, w->shared, &w->lock);
+    if (!w->lock.unnamed || w->ref.kind != KIND_PYTHON_LOCK) return;
+    for (size_t i = 0; i < p->snapshot->thread_count; i++) {
+        const struct snapshot_thread *t = &p->snapshot->threads[i];
+        if (t->tid != w->task.tid || !t->stopped ||
+            !python_lock_name(d->symbols, v, &t->regs, w->ref.base, name, sizeof name))
+            continue;
+        memcpy(w->lock.symbol, name, sizeof name);
+        w->lock.of_this_run = false;
+    }
 }
 
 static uint32_t word_at(const struct party *p, uint64_t address) {

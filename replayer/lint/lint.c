@@ -7,6 +7,7 @@
 #include "replayer/locks/kinds.h"
 #include "replayer/engine/break_hits.h"
 #include "replayer/lint/lint_names.h"
+#include "replayer/names/frames.h"
 #include "replayer/names/stack.h"
 
 #include <stdlib.h>
@@ -336,10 +337,8 @@ static bool is_own_affair(struct run *u, struct replay *r, const struct break_hi
 static size_t stack_at(struct run *u, struct replay *r, const struct break_hit *hit, struct frame *frames) {
     struct view view;
     struct rf_error err;
-    struct raw_frame raw[FRAMES_MAX];
     if (replay_view(r, hit->tid, &view, &err) < 0) return 0;
-    size_t n = unwind_stack(&view, hit->regs, raw, FRAMES_MAX);
-    return symbols_frames(timeline_symbols(u->timeline), &view, raw, n, frames, FRAMES_MAX);
+    return frames_at(timeline_symbols(u->timeline), &view, hit->regs, frames, FRAMES_MAX);
 }
 
 static bool is_fork_name(const char *name) {

@@ -1,6 +1,7 @@
 #include "replayer/locks/history.h"
 
 #include "replayer/names/cache.h"
+#include "replayer/names/frames.h"
 #include "replayer/locks/pass.h"
 
 #include "replayer/engine/probes.h"
@@ -316,11 +317,9 @@ struct capture {
 static void take_stack(struct capture *c, const struct break_hit *hit) {
     struct view view;
     struct rf_error err;
-    struct raw_frame raw[FRAMES_MAX];
     if (replay_view(timeline_replay(c->timeline), hit->tid, &view, &err) < 0) return;
     timeline_foreign(c->timeline, true);
-    size_t n = unwind_stack(&view, hit->regs, raw, FRAMES_MAX);
-    c->count = symbols_frames(timeline_symbols(c->timeline), &view, raw, n, c->frames, FRAMES_MAX);
+    c->count = frames_at(timeline_symbols(c->timeline), &view, hit->regs, c->frames, FRAMES_MAX);
     timeline_foreign(c->timeline, false);
 }
 

@@ -345,7 +345,7 @@ bool member_name(struct symbols *symbols, const struct view *v, const struct use
     for (size_t i = 0; i < n && !found; i++) {
         uint64_t bias, pc = raw[i].exact ? raw[i].pc : raw[i].pc - 1;
         struct symbol_module *m = symbols_module_at(symbols, v, pc, &bias);
-        if (!m || !m->dwarf) continue;
+        if (!m || !m->dwarf || is_libc(v, pc)) continue; // libc's locals are not the program's
         take_registers(&s, i ? NULL : regs, &raw[i], i ? raw[i - 1].cfa : 0);
         s.bias = bias + m->dwarf_bias;
         look_at_frame(&s, m, pc - bias);

@@ -28,6 +28,8 @@ struct symbols {
     struct symbol_module **modules;
     size_t module_count;
     struct cached *cache[CACHE_SIZE];
+    struct script_call **scripts; // arrays that frames point to
+    size_t script_count, script_room;
 };
 
 struct symbols *symbols_new(void) {
@@ -53,8 +55,29 @@ void symbols_free(struct symbols *s) {
             free(c);
         }
     }
+    for (size_t i = 0; i < s->script_count; i++)
+        free(s->scripts[i]);
+    free(s->scripts);
     strings_free(s->strings);
     free(s);
+}
+
+const char *symbols_keep(struct symbols *s, const char *text) {
+    return strings_add(s->strings, text);
+}
+
+const struct script_call *symbols_keep_script(struct symbols *s, const struct script_call *calls, size_t n) {
+    if (s->script_count == s->script_room) {
+        size_t room = s->script_room ? 2 * s->script_room : 64;
+        struct script_call **grown = reallocarray(s->scripts, room, sizeof *grown);
+        if (!grown) return NULL;
+        s->scripts = grown;
+        s->script_room = room;
+    }
+    struct script_call *copy = malloc(n * sizeof *copy);
+    if (!copy) return NULL;
+    memcpy(copy, calls, n * sizeof *copy);
+    return s->scripts[s->script_count++] = copy;
 }
 
 static struct symbol_module *get_module(struct symbols *s, const struct module *m) {

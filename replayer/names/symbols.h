@@ -6,6 +6,12 @@
 #include "replayer/names/unwind.h"
 #include "core/view.h"
 
+// A function of a script that an interpreter runs, and the line it is in.
+struct script_call {
+    const char *function, *file;
+    int line; // 0 when unknown
+};
+
 struct frame {
     uint64_t pc;
     char *function; // demangled; NULL when unknown
@@ -17,6 +23,11 @@ struct frame {
     uint64_t module_offset; // pc - load bias of the module
     bool inlined;           // an inlined function: shares its pc with the frame after it
     bool scanned;
+    // Of the loop of an interpreter: the script's functions that this call of it runs, the innermost first; NULL: none are
+    // known. Frames stay those of the machine; reports show these (names/script.h).
+    const struct script_call *script;
+    size_t script_count;
+    bool of_script; // it is such a function itself (in what names/script.h makes)
 };
 
 struct symbols;
@@ -28,6 +39,10 @@ void symbols_free(struct symbols *s); // frees all caches
 // live as long as it does. Returns the number written (at most max).
 size_t symbols_frames(struct symbols *s, const struct view *v, const struct raw_frame *raw, size_t n,
                       struct frame *out, size_t max);
+
+// Copies that live as long as `s`: a text (NULL for NULL), an array.
+const char *symbols_keep(struct symbols *s, const char *text);
+const struct script_call *symbols_keep_script(struct symbols *s, const struct script_call *calls, size_t n);
 
 // One code address (exact: the instruction at pc itself).
 void symbols_pc(struct symbols *s, const struct view *v, uint64_t pc, struct frame *out);

@@ -41,6 +41,19 @@ static void append(json_t *array, json_t *value, bool *ok) {
     if (json_array_append_new(array, value)) *ok = false;
 }
 
+static json_t *script_json(const struct frame *f, bool *ok) {
+    json_t *array = json_array();
+    for (size_t i = 0; i < f->script_count; i++) {
+        const struct script_call *c = &f->script[i];
+        json_t *o = json_object();
+        put(o, "function", report_json_text(c->function), ok);
+        put(o, "file", report_json_text(c->file), ok);
+        put(o, "line", c->line > 0 ? json_integer(c->line) : json_null(), ok);
+        append(array, o, ok);
+    }
+    return array;
+}
+
 static json_t *frames_json(const struct stack *s, bool *ok) {
     json_t *array = json_array();
     for (size_t i = 0; i < s->count; i++) {
@@ -56,6 +69,7 @@ static json_t *frames_json(const struct stack *s, bool *ok) {
         put(o, "pc", address(f->pc), ok);
         put(o, "inlined", json_boolean(f->inlined), ok);
         put(o, "scanned", json_boolean(f->scanned), ok);
+        if (f->script_count) put(o, "script", script_json(f, ok), ok);
         append(array, o, ok);
     }
     return array;

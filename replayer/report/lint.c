@@ -1,12 +1,15 @@
 #include "replayer/report/lint.h"
 
-#include "replayer/names/stack.h"
+#include "replayer/names/script.h"
 #include "replayer/report/json.h"
 #include "replayer/report/lines.h"
 
+#include <stdlib.h>
+
 enum { FRAMES_MAX = 12 };
 
-static void put_stack(FILE *out, const struct stack *s, source_line line, void *context) {
+static void put_stack(FILE *out, const struct stack *whole, source_line line, void *context) {
+    struct stack script = script_stack(whole), *s = &script;
     size_t first, last, shown = 0;
     bool quoted = false;
     stack_own_part(s, &first, &last);
@@ -23,6 +26,7 @@ static void put_stack(FILE *out, const struct stack *s, source_line line, void *
         if (text) report_source(out, f->line, text);
         quoted |= text != NULL;
     }
+    free(script.frames);
 }
 
 static void put_call(FILE *out, const struct lint_call *c, source_line line, void *context) {

@@ -3,6 +3,7 @@
 #include "core/printable.h"
 #include "core/path.h"
 #include "core/syscalls.h"
+#include "replayer/names/script.h"
 #include "replayer/report/json.h"
 #include "replayer/verdict/allocation.h"
 
@@ -95,12 +96,14 @@ static const struct lock **ranked(const struct lock_history *h, size_t *count) {
 // ---- text
 
 static void print_stack(FILE *out, const struct stack *s) {
-    for (size_t i = 0; i < s->count && i < 12; i++) {
-        const struct frame *f = &s->frames[i];
+    struct stack shown = script_stack(s);
+    for (size_t i = 0; i < shown.count && i < 12; i++) {
+        const struct frame *f = &shown.frames[i];
         print_clean(out, "      #%-2zu %s", i, f->function ? f->function : f->module ? f->module : "?");
         if (f->file && f->line > 0) print_clean(out, " at %s:%d", base_name(f->file), f->line);
         fputc('\n', out);
     }
+    free(shown.frames);
 }
 
 static int print_lock(FILE *out, struct timeline *t, const struct lock_history *h, const struct lock *l,

@@ -1,7 +1,7 @@
 #include "replayer/report/many.h"
 
 #include "core/path.h"
-#include "replayer/names/stack.h"
+#include "replayer/names/script.h"
 #include "replayer/report/json.h"
 #include "replayer/report/lines.h"
 
@@ -75,13 +75,11 @@ void report_many_add_failed(struct report_many *m, const char *path, const struc
 // ---- groups
 // "log_begin, server.c:22" of the program's own innermost frame; "" without a stack.
 static void name_site(char *out, size_t size, const struct stack *s) {
-    size_t first, last;
-    stack_own_part(s, &first, &last);
     if (!s->count) {
         *out = 0;
         return;
     }
-    const struct frame *f = &s->frames[first < s->count ? first : 0];
+    const struct frame own = script_focus(s, false), *f = &own;
     const char *file = f->file ? base_name(f->file) : NULL;
     if (f->function && file && f->line > 0)
         snprintf(out, size, "%.200s, %.80s:%d", f->function, file, f->line);

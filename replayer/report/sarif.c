@@ -1,7 +1,7 @@
 #include "replayer/report/sarif.h"
 
 #include "core/version.h"
-#include "replayer/names/stack.h"
+#include "replayer/names/script.h"
 #include "replayer/report/json.h"
 
 #include <ctype.h>
@@ -112,16 +112,6 @@ static json_t *artifact(struct sarif *s, const char *path) {
 }
 
 // ---- places
-// The innermost frame of the program's own with a line, else any of its own, else the innermost.
-static const struct frame *frame_of(const struct stack *stack) {
-    size_t first, last;
-    if (!stack->count) return NULL;
-    stack_own_part(stack, &first, &last);
-    for (size_t i = first; i < last; i++)
-        if (stack->frames[i].file && stack->frames[i].line > 0) return &stack->frames[i];
-    return &stack->frames[first < stack->count ? first : 0];
-}
-
 static json_t *frame_location(struct sarif *s, const struct frame *f, const char *what) {
     json_t *o = json_object();
     const char *path = f && f->file ? f->file : f && f->module ? f->module : s->v->program;
@@ -137,16 +127,25 @@ static json_t *frame_location(struct sarif *s, const struct frame *f, const char
     return o;
 }
 
+// The place of the innermost frame of the program's own with a line, else of any of its own, else of the innermost.
+static json_t *stack_location(struct sarif *s, const struct stack *stack, const char *what) {
+    if (!stack->count) return frame_location(s, NULL, what);
+    const struct frame f = script_focus(stack, true);
+    return frame_location(s, &f, what);
+}
+
 static json_t *stack_json(struct sarif *s, const struct stack *stack, int tid, const char *what) {
     json_t *frames = json_array();
-    for (size_t i = 0; i < stack->count; i++) {
-        const struct frame *f = &stack->frames[i];
+    struct stack shown = script_stack(stack);
+    for (size_t i = 0; i < shown.count; i++) {
+        const struct frame *f = &shown.frames[i];
         json_t *o = json_object();
         put(s, o, "location", frame_location(s, f, NULL));
         if (f->module) put(s, o, "module", report_json_text(f->module));
         if (tid) put(s, o, "threadId", json_integer(tid));
         append(s, frames, o);
     }
+    free(shown.frames);
     return json_pack("{s:o, s:o}", "message", message(what), "frames", frames);
 }
 
@@ -163,8 +162,9 @@ static void name_task(char *out, size_t size, const struct finding_task *t) {
 
 // The program's function that made the lock, NULL if it is not known.
 static const char *allocated_in(const struct finding_lock *l) {
-    const struct frame *f = l->allocated ? frame_of(&l->allocated->point.stack) : NULL;
-    return f && f->function && strcmp(f->function, l->allocated->function) ? f->function : NULL;
+    if (!l->allocated || !l->allocated->point.stack.count) return NULL;
+    const struct frame f = script_focus(&l->allocated->point.stack, true);
+    return f.function && strcmp(f.function, l->allocated->function) ? f.function : NULL;
 }
 
 static void name_lock(char *out, size_t size, const struct finding_lock *l) {
@@ -274,7 +274,7 @@ static int step_tid(const struct step *s) {
 
 static json_t *flow_location(struct sarif *s, const struct step *step) {
     json_t *o = json_object();
-    put(s, o, "location", frame_location(s, frame_of(&step->point->stack), step->text));
+    put(s, o, "location", stack_location(s, &step->point->stack, step->text));
     put(s, o, "stack", stack_json(s, &step->point->stack, step_tid(step), step->text));
     put(s, o, "kinds", json_pack("[s]", step->kind));
     if (step->point->event) put(s, o, "executionOrder", json_integer((json_int_t)step->point->event));
@@ -321,7 +321,7 @@ static json_t *code_flows(struct sarif *s, const struct step *steps, size_t coun
 static json_t *related(struct sarif *s, const struct step *steps, size_t count) {
     json_t *array = json_array();
     for (size_t i = 0; i < count; i++) {
-        json_t *location = frame_location(s, frame_of(&steps[i].point->stack), steps[i].text);
+        json_t *location = stack_location(s, &steps[i].point->stack, steps[i].text);
         put(s, location, "id", json_integer((json_int_t)i + 1));
         append(s, array, location);
     }
@@ -388,7 +388,7 @@ static json_t *result_json(struct sarif *s, const struct finding *f) {
     put(s, o, "kind", json_string("fail"));
     put(s, o, "level", json_string(level_of(f)));
     put(s, o, "message", result_message(f));
-    put(s, o, "locations", json_pack("[o]", frame_location(s, frame_of(&f->waiting.stack), NULL)));
+    put(s, o, "locations", json_pack("[o]", stack_location(s, &f->waiting.stack, NULL)));
     put(s, o, "relatedLocations", related(s, steps, count));
     put(s, o, "codeFlows", code_flows(s, steps, count));
     put(s, o, "stacks", json_pack("[o]", stack_json(s, &f->waiting.stack, f->waiting.tid, "what is stuck")));

@@ -1,7 +1,7 @@
 #include "replayer/report/text.h"
 
 #include "core/syscalls.h"
-#include "replayer/names/stack.h"
+#include "replayer/names/script.h"
 #include "replayer/report/lines.h"
 
 #include <stdlib.h>
@@ -30,7 +30,7 @@ static void print_unknown(struct report *r) {
 
 // Innermost frames of libc are one line (its outermost: the function that the program called), what ran
 // before main is left out, the first line of the program's own source is quoted.
-static void print_stack(struct report *r, const struct stack *s) {
+static void print_frames(struct report *r, const struct stack *s) {
     if (!s->count) {
         fprintf(r->out, "    (no stack)\n");
         return;
@@ -43,15 +43,23 @@ static void print_stack(struct report *r, const struct stack *s) {
     } else if (first) {
         report_frame(r->out, &s->frames[first - 1], first - 1, first - 1);
     }
-    bool quoted = false;
+    bool quoted = false, own = false; // a function of a script of the user's own?
+    for (size_t i = first; i < last; i++)
+        own |= script_is_own(&s->frames[i]);
     for (size_t i = first; i < last; i++) {
         if (shown++ == FRAMES_MAX) {
             fprintf(r->out, "    (%zu more frames; all are in --json)\n", last - i);
             break;
         }
         report_frame(r->out, &s->frames[i], i, 0);
-        if (!quoted) quoted = quote(r, &s->frames[i]);
+        if (!quoted && (!own || script_is_own(&s->frames[i]))) quoted = quote(r, &s->frames[i]);
     }
+}
+
+static void print_stack(struct report *r, const struct stack *s) {
+    struct stack shown = script_stack(s);
+    print_frames(r, &shown);
+    free(shown.frames);
 }
 
 static void heading(struct report *r, const char *title, uint64_t event) {

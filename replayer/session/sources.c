@@ -2,10 +2,12 @@
 
 #include "core/trace/trace_read.h"
 #include "core/trace/trace_write.h"
+#include "replayer/names/script.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,15 +19,17 @@ struct files {
     size_t count;
 };
 
-static void add_stack(struct files *f, const struct stack *s) {
-    for (size_t i = 0; i < s->count && f->count < FILES_MAX; i++) {
-        const char *path = s->frames[i].file;
+static void add_stack(struct files *f, const struct stack *stack) {
+    struct stack s = script_stack(stack);
+    for (size_t i = 0; i < s.count && f->count < FILES_MAX; i++) {
+        const char *path = s.frames[i].file;
         if (!path || path[0] != '/' || strlen(path) >= 4096) continue;
         bool there = false;
         for (size_t k = 0; k < f->count && !there; k++)
             there = !strcmp(f->paths[k], path);
         if (!there) f->paths[f->count++] = path;
     }
+    free(s.frames);
 }
 
 static void collect(struct files *f, const struct verdict *v) {

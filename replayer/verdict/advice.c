@@ -9,13 +9,14 @@
 
 enum when {
     ALWAYS,
-    NAMED,      // the function that waits has a name, and is not main
-    GIL,        // CPython's interpreter lock
-    LIBC,       // a lock of libc's own
-    LIBC_NAMED, // the same, and the function that waits has a name
-    GO,         // the wait is the Go runtime's
-    PYTHON,     // the wait is in a Python program
-    NOBODY,     // no holder is known
+    NAMED,       // the function that waits has a name, and is not main
+    GIL,         // CPython's interpreter lock
+    LIBC,        // a lock of libc's own
+    LIBC_NAMED,  // the same, and the function that waits has a name
+    GO,          // the wait is the Go runtime's
+    PYTHON_LOCK, // a lock of Python's own
+    PYTHON,      // the wait is in a Python program
+    NOBODY,      // no holder is known
     MUTEX,
     SYSV,
     KILLED, // the holder was killed
@@ -70,6 +71,8 @@ static bool holds(enum when when, const struct finding *f, const struct lock_ref
         return ref->in_libc && function;
     case GO:
         return ref->wants == WANTS_GO;
+    case PYTHON_LOCK:
+        return ref->kind == KIND_PYTHON_LOCK;
     case PYTHON:
         return runs_python(&f->waiting.stack);
     case NOBODY:

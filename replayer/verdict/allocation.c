@@ -2,6 +2,7 @@
 
 #include "core/syscall_walk.h"
 #include "replayer/engine/breakpoints.h"
+#include "replayer/names/frames.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -173,14 +174,12 @@ static uint64_t argument(const struct user_regs_struct *u, unsigned number) {
 static void take_stack(struct search *s, struct replay *r, const struct break_hit *hit) {
     struct view view;
     struct rf_error ignored;
-    struct raw_frame raw[FRAMES_MAX];
     struct frame frames[FRAMES_MAX];
     struct user_regs_struct regs = *hit->regs;
     regs.rip = hit->address;
     if (replay_view(r, hit->tid, &view, &ignored) < 0) return;
     timeline_foreign(s->timeline, true);
-    size_t n = unwind_stack(&view, &regs, raw, FRAMES_MAX);
-    n = symbols_frames(timeline_symbols(s->timeline), &view, raw, n, frames, FRAMES_MAX);
+    size_t n = frames_at(timeline_symbols(s->timeline), &view, &regs, frames, FRAMES_MAX);
     timeline_foreign(s->timeline, false);
     const struct function *f = &functions[s->call.function];
     s->out = calloc(1, sizeof *s->out);

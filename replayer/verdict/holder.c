@@ -4,6 +4,7 @@
 #include "core/atomic_emulate.h"
 #include "core/guard.h"
 #include "replayer/locks/follow.h"
+#include "replayer/names/frames.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -140,7 +141,7 @@ size_t holder_frames(struct symbols *s, struct replay *r, const struct watch_hit
     size_t n = unwind_stack(&view, hit->regs, raw, FRAMES_MAX);
     // A watchpoint traps behind the instruction that wrote.
     if (n && !hit->from_kernel) raw[0].exact = false;
-    return symbols_frames(s, &view, raw, n, out, max);
+    return frames_name(s, &view, raw, n, hit->regs->fs_base, out, max);
 }
 
 static void capture(struct tracker *k, struct replay *r, const struct watch_hit *hit) {

@@ -1,6 +1,7 @@
 #include "replayer/verdict/text.h"
 
 #include "replayer/names/member.h"
+#include "replayer/names/python_lock.h"
 
 #include "replayer/locks/name.h"
 
@@ -50,7 +51,9 @@ static void name_member(struct timeline *t, int tid, uint64_t address, struct fi
         replay_view(timeline_replay(t), tid, &view, &ignored) < 0)
         return;
     timeline_foreign(t, true);
-    bool found = member_name(timeline_symbols(t), &view, &regs, address, name, sizeof name);
+    struct symbols *s = timeline_symbols(t);
+    bool found = python_lock_name(s, &view, &regs, address, name, sizeof name) ||
+                 member_name(s, &view, &regs, address, name, sizeof name);
     timeline_foreign(t, false);
     if (!found) return;
     memcpy(out->symbol, name, sizeof name);

@@ -3,8 +3,9 @@
 
 #include "tui/story.h"
 #include "tui/export/markup.h"
-#include "replayer/names/stack.h"
+#include "replayer/names/script.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { FRAMES_MAX = 48, PARTIES_MAX = 24, VANISHED_MAX = 40, CONTEXT = 3, QUOTE_MAX = 300 };
@@ -83,7 +84,7 @@ static void put_folded(FILE *out, const struct tui_model *m, const struct stack 
     fputs("</details>\n", out);
 }
 
-static void put_stack(FILE *out, const struct tui_model *m, const struct stack *s) {
+static void put_shown(FILE *out, const struct tui_model *m, const struct stack *s) {
     size_t first, last, end = s->count < FRAMES_MAX ? s->count : FRAMES_MAX;
     bool open = true;
     if (!s->count) {
@@ -105,6 +106,12 @@ static void put_stack(FILE *out, const struct tui_model *m, const struct stack *
     if (end < s->count)
         markup(out, "<p class=\"dim\">%zu more frames: <code>refork explain --json</code> has all</p>\n",
                s->count - end);
+}
+
+static void put_stack(FILE *out, const struct tui_model *m, const struct stack *s) {
+    struct stack shown = script_stack(s);
+    put_shown(out, m, &shown);
+    free(shown.frames);
 }
 
 static void put_task(FILE *out, const struct finding_task *t) {
