@@ -60,7 +60,9 @@ SUBJECTS := $(addprefix $(BUILD)/tests/unit/subjects/,verdicts disturbing shared
 TWINS := $(addprefix $(BUILD)/,$(basename $(wildcard tests/twins/*.c tests/twins/*.cc)))
 EDIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/proof/*.c))
 # Programs that the proof records. Some exist twice: NAME.static is the same source linked with -static.
-PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
+PROGRAMS := $(addprefix $(BUILD)/,$(basename $(wildcard tests/programs/*.c tests/programs/*.cc)))
+# Libraries that some of them load: without symbols
+LIBRARIES := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/libraries/*.c))
 STATIC := $(addprefix $(BUILD)/tests/programs/,busy_calls.static busy_arith.static busy_flag.static threads_forks.static \
 	lint_calls.static)
 MUSL := $(BUILD)/tests/programs/children.musl
@@ -102,24 +104,24 @@ $(BUILD)/.libraries:
 
 # ---- test programs -----------------------------------------------------------------------------------------------
 # Whatever refork is built with, these are built as a user would: gcc, no sanitizers.
-programs: $(SAMPLES) $(PROGRAMS) $(STATIC) $(MUSL) $(BENCH) $(EDIT) $(TUI_TEST) $(REAL) $(TWINS) $(SUBJECTS)
+programs: $(SAMPLES) $(PROGRAMS) $(STATIC) $(MUSL) $(BENCH) $(EDIT) $(TUI_TEST) $(REAL) $(TWINS) $(SUBJECTS) $(LIBRARIES)
 
 SAMPLE_FLAGS = -O0 -g $(WARN) -D_GNU_SOURCE -I. $(WITH)
 $(BUILD)/samples/glib_%: WITH = $(shell pkg-config --cflags --libs glib-2.0)
 $(BUILD)/samples/omp_%: WITH = -fopenmp
 $(BUILD)/tests/real/spdlog_%: WITH = $(shell pkg-config --cflags --libs spdlog)
 
-$(BUILD)/samples/musl_%: samples/musl_%.c samples/stage.h
+$(BUILD)/samples/musl_%: samples/musl_%.c samples/stage.h samples/asleep.h
 	@mkdir -p $(@D)
 	@$(call say,SAMPLE,$< '(musl)')
 	$(Q)musl-gcc -std=gnu17 -static -o $@ $< $(SAMPLE_FLAGS)
 
-$(BUILD)/samples/%: samples/%.c samples/stage.h
+$(BUILD)/samples/%: samples/%.c samples/stage.h samples/asleep.h
 	@mkdir -p $(@D)
 	@$(call say,SAMPLE,$<)
 	$(Q)gcc -std=gnu17 -o $@ $< -pthread $(SAMPLE_FLAGS)
 
-$(BUILD)/samples/%: samples/%.cc samples/stage.h
+$(BUILD)/samples/%: samples/%.cc samples/stage.h samples/asleep.h
 	@mkdir -p $(@D)
 	@$(call say,SAMPLE,$<)
 	$(Q)g++ -std=gnu++20 -o $@ $< -pthread $(SAMPLE_FLAGS)
@@ -142,34 +144,44 @@ $(BUILD)/tests/twins/%: tests/twins/%.cc tests/twins/rare.h
 	@$(call say,TWINS,$<)
 	$(Q)g++ -std=gnu++20 -o $@ $< -pthread $(TWIN_FLAGS)
 
-$(BUILD)/tests/real/%: tests/real/%.c samples/stage.h
+$(BUILD)/tests/real/%: tests/real/%.c samples/stage.h samples/asleep.h
 	@mkdir -p $(@D)
 	@$(call say,PROGRAM,$<)
 	$(Q)gcc -std=gnu17 -o $@ $< -pthread $(SAMPLE_FLAGS)
 
-$(BUILD)/tests/real/%: tests/real/%.cc samples/stage.h
+$(BUILD)/tests/real/%: tests/real/%.cc samples/stage.h samples/asleep.h
 	@mkdir -p $(@D)
 	@$(call say,PROGRAM,$<)
 	$(Q)g++ -std=gnu++20 -o $@ $< -pthread $(SAMPLE_FLAGS)
 
-$(BUILD)/tests/programs/%: tests/programs/%.c tests/programs/program.h tests/programs/busy.h
+$(BUILD)/tests/programs/%: tests/programs/%.c tests/programs/program.h tests/programs/busy.h samples/stage.h samples/asleep.h
 	@mkdir -p $(@D)
 	@$(call say,PROGRAM,$<)
-	$(Q)gcc -std=gnu17 -O1 -g $(WARN) -D_GNU_SOURCE -o $@ $< -pthread
+	$(Q)gcc -std=gnu17 -O1 -g $(WARN) -D_GNU_SOURCE -I. -o $@ $< -pthread
 
-$(BUILD)/tests/programs/%.static: tests/programs/%.c tests/programs/program.h tests/programs/busy.h
+$(BUILD)/tests/programs/%: tests/programs/%.cc samples/stage.h samples/asleep.h
+	@mkdir -p $(@D)
+	@$(call say,PROGRAM,$<)
+	$(Q)g++ -std=gnu++20 -O1 -g $(WARN) -D_GNU_SOURCE -I. -o $@ $< -pthread
+
+$(BUILD)/tests/libraries/%.so: tests/libraries/%.c
+	@mkdir -p $(@D)
+	@$(call say,LIBRARY,$<)
+	$(Q)gcc -std=gnu17 -O1 $(WARN) -fPIC -shared -s -o $@ $<
+
+$(BUILD)/tests/programs/%.static: tests/programs/%.c tests/programs/program.h tests/programs/busy.h samples/asleep.h
 	@mkdir -p $(@D)
 	@$(call say,PROGRAM,$< '(static)')
-	$(Q)gcc -std=gnu17 -O1 -g $(WARN) -D_GNU_SOURCE -static -o $@ $< -pthread
+	$(Q)gcc -std=gnu17 -O1 -g $(WARN) -D_GNU_SOURCE -I. -static -o $@ $< -pthread
 
-$(BUILD)/tests/programs/%.musl: tests/programs/%.c tests/programs/program.h tests/programs/busy.h
+$(BUILD)/tests/programs/%.musl: tests/programs/%.c tests/programs/program.h tests/programs/busy.h samples/asleep.h
 	@mkdir -p $(@D)
 	@$(call say,PROGRAM,$< '(musl)')
-	$(Q)musl-gcc -std=gnu17 -O1 -g $(WARN) -D_GNU_SOURCE -static -o $@ $<
+	$(Q)musl-gcc -std=gnu17 -O1 -g $(WARN) -D_GNU_SOURCE -I. -static -o $@ $<
 
 $(BUILD)/tests/unit/subjects/private_memory: WITH = -Wl,-z,noseparate-code
 $(BUILD)/tests/unit/subjects/twice: WITH = -O0
-$(BUILD)/tests/unit/subjects/%: tests/unit/subjects/%.c samples/stage.h
+$(BUILD)/tests/unit/subjects/%: tests/unit/subjects/%.c samples/stage.h samples/asleep.h
 	@mkdir -p $(@D)
 	@$(call say,PROGRAM,$<)
 	$(Q)gcc -std=gnu17 -O1 -g $(WARN) -D_GNU_SOURCE -I. $(WITH) -o $@ $< -pthread

@@ -28,7 +28,7 @@ int main(void) {
     sem_init(items, 1, 0);
     pid_t first = start();
     gate_wait(&held);
-    usleep(20000);
+    until_asleep(first);
     kill(first, SIGKILL);
     reap(first);
     return reap(start());

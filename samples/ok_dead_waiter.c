@@ -44,7 +44,7 @@ int main(void) {
         _exit(1);
     }
     gate_wait(&held);
-    usleep(20000);
+    until_asleep(waiter);
     kill(gone, SIGKILL);
     kill(waiter, SIGKILL);
     reap(gone);

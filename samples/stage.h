@@ -3,7 +3,8 @@
 #ifndef REFORK_SAMPLES_STAGE_H
 #define REFORK_SAMPLES_STAGE_H
 
-#include <fcntl.h>
+#include "samples/asleep.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,22 +59,6 @@ static inline void say(const char *line) {
     memcpy(text, line, length);
     text[length++] = '\n';
     if (write(STDOUT_FILENO, text, length) != (ssize_t)length) abort();
-}
-
-// Returns when that thread sleeps in a call.
-static inline void until_asleep(pid_t tid) {
-    char path[32], text[512], *end = NULL;
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)tid);
-    while (!end || end[2] != 'S') { // "1234 (name) S 1 ..."
-        if (end) usleep(1000);
-        int fd = open(path, O_RDONLY);
-        ssize_t got = read(fd, text, sizeof text - 1);
-        if (got <= 0) abort();
-        close(fd);
-        text[got] = 0;
-        end = strrchr(text, ')');
-        if (!end) abort();
-    }
 }
 
 // Waits for the child; its status, or 128 and the signal that killed it.

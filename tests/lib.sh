@@ -25,6 +25,77 @@ skip() {
     exit 77
 }
 
+# in_work: an empty folder of this test's own, named after its script: $work, and the place where it runs.
+in_work() {
+    work=$out/$(basename "$0" .sh)
+    rm -rf "$work"
+    mkdir -p "$work"
+    cd "$work" || exit 1
+}
+
+# ends STATUS ARG...: `refork ARG...` ends so; what it printed is in the files stdout and stderr. Its input is nothing, or the
+# file $input, as in: input=words ends 0 record cat
+ends() {
+    local want=$1 got
+    shift
+    clean "$refork" "$@" >stdout 2>stderr <"${input:-/dev/null}"
+    got=$?
+    [ $got = "$want" ] || fail "refork $*: status $got, not $want: $(cat stderr; head -c 4000 stdout)"
+}
+
+# says STATUS PATTERN ARG...: as ends, and stderr matches PATTERN (empty: nothing is there).
+says() {
+    local pattern=$2
+    ends "$1" "${@:3}"
+    if [ -z "$pattern" ]; then
+        [ ! -s stderr ] || fail "refork ${*:3}: said $(cat stderr)"
+    else
+        grep -qE -- "$pattern" stderr || fail "refork ${*:3}: stderr has no '$pattern': $(cat stderr)"
+    fi
+}
+
+# into FILE STATUS ARG...: as ends, and what it printed is FILE.
+into() {
+    ends "${@:2}"
+    mv stdout "$1"
+}
+
+# json FILTER [JQ OPTION...]: holds of the document in the file json.
+json() {
+    local filter=$1
+    shift
+    jq -e "$@" "$filter" json >/dev/null || fail "not $filter: $(jq -c 'del(.findings, .found, .verdict)' json)"
+}
+
+# hunted STATUS [OPTION...] -- PROGRAM [ARG...]: the hunt ends so; its document is in json, what it found in found.refork.
+hunted() {
+    rm -f found*
+    into json "$1" hunt --seed 1 --json -o found.refork "${@:2}"
+}
+
+# plan LINE...: makes plan.schedule.
+plan() { printf '%s\n' 'refork schedule 1' "$@" >plan.schedule; }
+
+# compile OUTPUT SOURCE [FLAG...]: a program with debug information.
+compile() {
+    mkdir -p "$(dirname "$1")"
+    gcc -g -D_GNU_SOURCE -I"$root" -I"$root/tests/programs" -o "$1" "$2" -pthread "${@:3}" 2>gcc.log || fail "gcc $*: $(cat gcc.log)"
+}
+
+# in_parallel MOST COMMAND...: runs it beside at most MOST - 1 others; all_ended waits for the rest. One that fails ends the test.
+in_parallel() {
+    local most=$1
+    shift
+    "$@" &
+    parallel=$((${parallel:-0} + 1))
+    while [ "$parallel" -ge "$most" ]; do one_ended; done
+}
+one_ended() {
+    wait -n || exit 1
+    parallel=$((parallel - 1))
+}
+all_ended() { while [ "${parallel:-0}" -gt 0 ]; do one_ended; done; }
+
 # Polls until the command succeeds; gives up when a minute and a half of an idle machine is over (tests/patience.sh): a hang must
 # not stop the suite, and a machine that has other work must not fail it.
 . "$root/tests/patience.sh"
@@ -37,6 +108,13 @@ until_true() {
         left=$((left - worth))
     done
     return 1
+}
+
+# stretched TIME: what so much time of an idle machine is on this one now, for a limit or a pause that a test must set.
+stretched() {
+    local worth
+    patience_worth $(($1 * 1000))
+    echo $(($1 * ($1 * 1000) / worth))
 }
 
 # patiently SECONDS COMMAND...: ends what hangs, with status 124, when so much patience is used up.

@@ -2,10 +2,7 @@
 # What the checks of programs and libraries that are not refork's own share: record, replay, verdict.
 programs=$build/tests/real
 sources=$root/tests/real
-work=$out/$(basename "$0" .sh)
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 
 # A library of Debian, or the test is skipped with the package's name: library FILE PACKAGE
 library() {

@@ -2,22 +2,13 @@
 # The command line: names of recordings, the newest one, statuses and messages.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/cli
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 
 # status N MESSAGE COMMAND...: refork must end with N and say MESSAGE (a pattern) on stderr, nothing on stdout
 status() {
-    local want=$1 pattern=$2 got
-    shift 2
-    clean "$refork" "$@" >stdout 2>stderr </dev/null
-    got=$?
-    [ $got = "$want" ] || fail "refork $*: status $got, not $want: $(cat stderr)"
-    [ -z "$pattern" ] && return
-    grep -qE -- "$pattern" stderr || fail "refork $*: stderr has no '$pattern': $(cat stderr)"
-    head -n 1 stderr | grep -q '^refork: [^A-Z]' || fail "refork $*: message not in style: $(cat stderr)"
-    [ ! -s stdout ] || fail "refork $*: wrote to stdout: $(cat stdout)"
+    says "$@"
+    head -n 1 stderr | grep -q '^refork: [^A-Z]' || fail "refork ${*:3}: message not in style: $(cat stderr)"
+    [ ! -s stdout ] || fail "refork ${*:3}: wrote to stdout: $(cat stdout)"
 }
 
 status 125 "unknown command 'recrod'.*'record'" recrod
@@ -42,20 +33,16 @@ for command in replay info dump explain; do
 done
 
 for expected in sh.refork sh-2.refork sh-3.refork; do
-    clean "$refork" record -- sh -c "echo $expected; exit 3" >stdout 2>stderr </dev/null
-    got=$?
-    [ $got = 3 ] || fail "record: status $got: $(cat stderr)"
+    ends 3 record -- sh -c "echo $expected; exit 3"
     [ "$(cat stdout)" = "$expected" ] || fail "record printed '$(cat stdout)'"
     [ ! -s stderr ] || fail "record said something without a terminal: $(cat stderr)"
     [ -s "$expected" ] || fail "no $expected but $(ls)"
-    clean "$refork" replay --batch >stdout 2>stderr
-    got=$?
-    [ $got = 3 ] || fail "replay: status $got: $(cat stderr)"
+    ends 3 replay --batch
     [ "$(cat stdout)" = "$expected" ] || fail "without FILE, '$(cat stdout)' was replayed, not the newest, $expected"
 done
-clean "$refork" record -o named.refork sh -c 'echo an option -o of the program: "$0"' -o >stdout || fail "record -o: status $?"
+ends 0 record -o named.refork sh -c 'echo an option -o of the program: "$0"' -o
 [ "$(cat stdout)" = "an option -o of the program: -o" ] || fail "'$(cat stdout)'"
-clean "$refork" record -o named.refork echo replaced >stdout || fail "record over a file: status $?"
+ends 0 record -o named.refork echo replaced
 clean "$refork" replay -b named.refork | grep -qx replaced || fail "-o did not replace the file"
 clean "$refork" record --chaos -o chaos.refork true 2>stderr || fail "record --chaos: status $?"
 grep -qE 'chaos with seed [0-9]+' stderr || fail "no seed: $(cat stderr)"
@@ -68,10 +55,10 @@ got=$?
 
 clean "$refork" info --json named.refork | jq -e . >/dev/null || fail "info --json is no JSON"
 clean "$refork" doctor --json | jq -e '.features | length > 3' >/dev/null || fail "doctor --json"
-clean "$refork" doctor >stdout || fail "doctor: status $?: $(cat stdout)"
+ends 0 doctor
 [ "$(wc -l <stdout)" -gt 4 ] || fail "doctor prints little: $(cat stdout)"
-clean "$refork" dump named.refork >all || fail "dump"
-clean "$refork" dump --from 2 --to 3 named.refork >some || fail "dump --from --to"
+into all 0 dump named.refork
+into some 0 dump --from 2 --to 3 named.refork
 [ "$(wc -l <some)" -lt "$(wc -l <all)" ] && [ -s some ] || fail "dump --from 2 --to 3 printed $(wc -l <some) of $(wc -l <all) lines"
 status 125 "no event 99999" dump --from 99999 named.refork
 clean "$refork" info named.refork >/dev/full 2>stderr

@@ -3,10 +3,7 @@
 # byte; so does a file cut off anywhere behind its header. The tracees die with their recorder.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/cut
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 
 replayed() { # TRACE: status of replaying what is there; its output in stdout, stderr
     clean "$refork" replay --batch "$1" >stdout 2>stderr </dev/null
@@ -41,7 +38,7 @@ for moment in 0 1 $((RANDOM % 3000)) $((RANDOM % 10000)) 30000; do
 done
 [ "$(wc -l <stdout)" -ge 1000 ] || fail "only $(wc -l <stdout) lines of 30000 came back"
 
-clean "$refork" record -o good.refork -- bash -c 'ls -l /usr/bin; ls -l /usr/lib' >whole 2>&1 || fail "record: status $?"
+into whole 0 record -o good.refork -- bash -c 'ls -l /usr/bin; ls -l /usr/lib'
 size=$(stat -c %s good.refork)
 for percent in 5 30 60 90 99; do
     head -c $((size * percent / 100)) good.refork >part.refork

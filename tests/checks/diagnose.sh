@@ -2,10 +2,7 @@
 # `refork diagnose`: of processes that hang right now, of healthy ones, of cores of both; what it says, and that it changes nothing.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/diagnose
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 hang=$build/tests/programs/hang
 pids=()
 trap '((${#pids[@]})) && kill -9 "${pids[@]}" 2>/dev/null' EXIT

@@ -22,10 +22,10 @@ listener=$!
 until_true grep -q listening listener.out || fail "no listener: $(cat listener.out)"
 
 printf 'nothing!' >word
-clean "$refork" record -o good.refork -- "$obey" "$work" <word >out || fail "record: status $?"
+input=word into out 0 record -o good.refork -- "$obey" "$work"
 [ "$(cat out)" = 'nothing!' ] || fail "record printed $(cat out)"
 "$build/tests/proof/edit_trace" good.refork same.refork 'nothing!' 'nothing!' || fail "edit_trace: status $?"
-clean "$refork" replay --batch same.refork >out2 || fail "a copied trace does not replay: status $?"
+into out2 0 replay --batch same.refork
 cmp out out2 || fail "a copied trace replays otherwise"
 
 for word in 'openat!!' 'connect!' 'execve!!' 'int0x80!'; do

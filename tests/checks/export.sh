@@ -2,23 +2,7 @@
 # refork export: pages are XML without a mistake that load nothing, whatever the recording's names are; where the document goes.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/export
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
-
-status() { # N PATTERN COMMAND...: status N; stderr matches PATTERN (empty: nothing there)
-    local want=$1 pattern=$2 got
-    shift 2
-    clean "$refork" "$@" >stdout 2>stderr </dev/null
-    got=$?
-    [ $got = "$want" ] || fail "refork $*: status $got, not $want: $(cat stderr)"
-    if [ -z "$pattern" ]; then
-        [ ! -s stderr ] || fail "refork $*: said $(cat stderr)"
-    else
-        grep -qE -- "$pattern" stderr || fail "refork $*: stderr has no '$pattern': $(cat stderr)"
-    fi
-}
+in_work
 
 # page FILE: a page that every parser takes, that loads nothing and has no script but the one that its policy names
 page() {
@@ -57,17 +41,17 @@ assert not balance.open and balance.count == len(list(root.iter())), (balance.co
 END
 }
 
-status 120 'waits for ever' record --no-explain -o server.refork -- "$build/samples/mutex_deadlock"
-status 0 '' export --to html server.refork
+says 120 'waits for ever' record --no-explain -o server.refork -- "$build/samples/mutex_deadlock"
+says 0 '' export --to html server.refork
 page server.html
 for words in orphaned-lock log_mutex write_report 'still locked here' 'waits for ever' 'refork replay server.refork'; do
     grep -qF "$words" server.html || fail "the page has no '$words'"
 done
 [ "$(stat -c %s server.html)" -lt 200000 ] || fail "the page has $(stat -c %s server.html) bytes"
-status 0 '' export --to html
-status 0 '' export --to html -o - server.refork
+says 0 '' export --to html
+says 0 '' export --to html -o - server.refork
 cmp stdout server.html || fail "-o - writes another page"
-status 0 '' export --to json -o document server.refork
+says 0 '' export --to json -o document server.refork
 clean "$refork" explain --json server.refork >verdict
 jq -e --slurpfile verdict verdict '.verdict == $verdict[0] and (.tasks | length) == 3 and (.spans | length) >= 2
     and (.events | map(select(.evidence)) | length) == 4 and .recording.events == .verdict.events' document >/dev/null || fail "the document: $(cat document)"
@@ -77,27 +61,27 @@ jq -e --slurpfile verdict verdict '.verdict == $verdict[0] and (.tasks | length)
 evil=$'<script>alert(1)<\\script>"\'&\x1b[31m\xff'
 mkdir "$evil"
 cp "$build/samples/mutex_deadlock" "$evil/$evil"
-status 120 'waits for ever' record --no-explain -o "$evil.refork" -- "./$evil/$evil" '</script><img src=x onerror=alert(1)>' '-->' ']]>'
-status 0 '' export --to html -o evil.html "$evil.refork"
+says 120 'waits for ever' record --no-explain -o "$evil.refork" -- "./$evil/$evil" '</script><img src=x onerror=alert(1)>' '-->' ']]>'
+says 0 '' export --to html -o evil.html "$evil.refork"
 page evil.html
 grep -q 'lt;img src=x onerror' evil.html || fail "the argument is not in the page"
-status 0 '' export --to json -o evil.json "$evil.refork"
+says 0 '' export --to json -o evil.json "$evil.refork"
 jq -e . evil.json >/dev/null || fail "evil.json is not JSON"
 
 # A program without a verdict, one with many tasks
-status 0 '' record -o many.refork -- sh -c 'for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do /bin/true; done'
-status 0 '' export --to html many.refork
+says 0 '' record -o many.refork -- sh -c 'for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do /bin/true; done'
+says 0 '' export --to html many.refork
 page many.html
 grep -q 'no deadlock' many.html || fail "many.html does not say that all is well"
 grep -q '24 of 31 tasks are shown' many.html || fail "many.html does not say how many tasks are shown"
 
-status 125 "no format given: add --to html" export server.refork
-status 125 "'perfetto': this refork knows html and json" export --to perfetto server.refork
-status 125 "no/such/folder" export --to html -o no/such/folder/x server.refork
-status 125 "cannot write" export --to html -o /dev/full/x server.refork
-status 122 "no-such-file" export --to html no-such-file
+says 125 "no format given: add --to html" export server.refork
+says 125 "'perfetto': this refork knows html and json" export --to perfetto server.refork
+says 125 "no/such/folder" export --to html -o no/such/folder/x server.refork
+says 125 "cannot write" export --to html -o /dev/full/x server.refork
+says 122 "no-such-file" export --to html no-such-file
 head -c 3000 server.refork >cut.refork
-status 122 "cut off before its first event" export --to html cut.refork
+says 122 "cut off before its first event" export --to html cut.refork
 [ ! -e cut.html ] || fail "a page of a trace that cannot be read"
 clean "$refork" export --to html -o - server.refork >/dev/full 2>stderr
 [ $? = 125 ] || fail "export to a full disk: no error"

@@ -3,27 +3,18 @@
 # concurrent, is refuted with the reason; a schedule runs alike every time.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/gate
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 programs=$build/tests/programs
-
-# plan LINE...: makes plan.schedule
-plan() { printf '%s\n' 'refork schedule 1' "$@" >plan.schedule; }
 
 # gated STATUS VERDICT PROGRAM [ARG...]: the run under plan.schedule ends so, says so, and replays
 gated() {
-    local want=$1 verdict=$2 got
+    local want=$1 verdict=$2
     shift 2
-    clean "$refork" record --no-explain --paranoid=5 --schedule plan.schedule -o run.refork -- "$programs/$1" "${@:2}" >stdout 2>stderr </dev/null
-    got=$?
-    [ $got = "$want" ] || fail "$*: status $got, not $want: $(cat stderr plan.schedule)"
+    ends "$want" record --no-explain --paranoid=5 --schedule plan.schedule -o run.refork -- "$programs/$1" "${@:2}"
     grep -q "^refork: fork gate: $verdict: " stderr || fail "$*: not $verdict: $(cat stderr plan.schedule)"
-    clean "$refork" replay --batch --paranoid run.refork >stdout2 2>stderr2 </dev/null
-    got=$?
-    [ $got = "$want" ] || fail "replay of $*: status $got, not $want: $(cat stderr2)"
-    cmp stdout stdout2 || fail "replay of $* prints otherwise"
+    mv stdout recorded
+    ends "$want" replay --batch --paranoid run.refork
+    cmp recorded stdout || fail "replay of $* prints otherwise"
     clean "$refork" dump run.refork >dump
     grep -q " note .*fork gate: $verdict" dump || fail "$*: no note tells of $verdict"
 }
@@ -45,7 +36,7 @@ site() {
 # Without a gate they never hang.
 for ((i = 0; i < 10; i++)); do
     for program in gate_mutex gate_futex gate_setenv; do
-        clean "$refork" record -o plain.refork -- "$programs/$program" >stdout 2>stderr || fail "$program without a gate: status $?: $(cat stderr)"
+        ends 0 record -o plain.refork -- "$programs/$program"
     done
 done
 
@@ -72,8 +63,7 @@ done
 plan 'fork 1' 'stage at-clone' "acquire instruction $(site gate_futex use_shared 'lock cmpxchg .*<word>') hit 2 task 2"
 gated 120 child-stuck gate_futex cmpxchg
 for ((i = 0; i < 5; i++)); do
-    clean "$refork" replay --batch run.refork >/dev/null 2>&1
-    [ $? = 120 ] || fail "replay $i does not deadlock"
+    ends 120 replay --batch run.refork
 done
 
 # The lock is taken first, and its holder parked until the fork comes; within one call only.
@@ -128,11 +118,11 @@ for spin in '' spin; do
     for strategy in 'random seed 1' 'random seed 2' 'pct threads 5 steps 400 depth 4 seed 7' 'delay delays 8 steps 400 seed 3' switches; do
         plan "$strategy"
         for ((i = 0; i < 4; i++)); do
-            clean "$refork" record --schedule plan.schedule --save-schedule made.schedule -o "$i.refork" -- "$programs/order" $spin >"$i.out" 2>stderr || fail "$strategy: status $?: $(cat stderr)"
+            into "$i.out" 0 record --schedule plan.schedule --save-schedule made.schedule -o "$i.refork" -- "$programs/order" $spin
             cmp 0.out "$i.out" || fail "$strategy: another order in run $i"
         done
         clean "$refork" replay --batch 3.refork | cmp - 0.out || fail "$strategy: the replay prints another order"
-        clean "$refork" record --schedule made.schedule --save-schedule again.schedule -o again.refork -- "$programs/order" $spin >again.out 2>stderr || fail "made of $strategy: $(cat stderr)"
+        into again.out 0 record --schedule made.schedule --save-schedule again.schedule -o again.refork -- "$programs/order" $spin
         cmp 0.out again.out && cmp made.schedule again.schedule || fail "$strategy: the list of its switches makes another order: $(cat stderr made.schedule)"
         cat 0.out >>orders
     done
@@ -140,8 +130,8 @@ done
 [ "$(sort -u orders | wc -l)" -ge 8 ] || fail "all schedules make the same orders: $(cat orders)"
 # Time slices and chaos are written down as well.
 for ((i = 0; i < 3; i++)); do
-    clean "$refork" record --chaos --seed $i --save-schedule made.schedule -o run.refork -- "$programs/order" >0.out 2>stderr || fail "chaos: $(cat stderr)"
-    clean "$refork" record --schedule made.schedule -o run.refork -- "$programs/order" >again.out 2>stderr || fail "made of chaos: $(cat stderr)"
+    into 0.out 0 record --chaos --seed $i --save-schedule made.schedule -o run.refork -- "$programs/order"
+    into again.out 0 record --schedule made.schedule -o run.refork -- "$programs/order"
     cmp 0.out again.out || fail "the switches of --chaos --seed $i make another order"
 done
 

@@ -3,16 +3,13 @@
 # system calls, symbols from the trace alone, --listen, and what is said when there is no gdb.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/gdb
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 command -v gdb >/dev/null || skip "no gdb: apt install gdb"
 debug() { clean env WALKS="${WALKS:-12}" SEED="${SEED:-1}" "$refork" gdb "$@" </dev/null 2>&1; }
 
 # The program and its path are gone: all that gdb shows is in the trace.
 cp "$build/tests/programs/debugged" moved
-clean "$refork" record --no-explain -o walk.refork -- ./moved >walk.out 2>walk.err </dev/null || fail "record: status $?: $(tail -n 3 walk.err)"
+into walk.out 0 record --no-explain -o walk.refork -- ./moved
 rm moved
 debug walk.refork -- -batch -x "$root/tests/gdb/walk.py" >walk.log
 grep -qx 'walk: good' walk.log || fail "walks in gdb (replay it: refork gdb $work/walk.refork): $(tail -n 5 walk.log)"
@@ -22,8 +19,7 @@ for what in '(forked process' '(call to syscall wait4)' '(returned from syscall 
     grep -qF -- "$what" caught.log || fail "catch does not tell '$what' (caught.log)"
 done
 
-clean "$refork" record --no-explain -o stuck.refork -- "$build/samples/mutex_deadlock" >/dev/null 2>&1 </dev/null
-[ $? = 120 ] || fail "the sample is not recorded as a deadlock"
+ends 120 record --no-explain -o stuck.refork -- "$build/samples/mutex_deadlock"
 debug stuck.refork -- -batch -ex bt -ex 'info threads' -ex 'info sharedlibrary' -ex 'info auxv' -ex when -ex verdict -ex holders \
     -ex 'print log_mutex.__data.__lock' -ex 'monitor processes' >stuck.log
 for what in 'run_child' 'log_begin' 'Thread .*mutex_deadlock' 'libc.so.6' 'AT_ENTRY' 'behind event' 'orphaned-lock (proved)' '\$1 = 2' \
@@ -57,6 +53,5 @@ says 127 "cannot run 'no-such-gdb'" --gdb no-such-gdb stuck.refork
 says 125 'no event 999999' --at 999999 stuck.refork
 says 125 'no process 1 in this recording' --process 1 stuck.refork
 head -c 3000 stuck.refork >cut.refork
-clean "$refork" gdb cut.refork </dev/null >cut.log 2>&1
-[ $? = 122 ] || fail "a cut trace: status $?: $(cat cut.log)"
+ends 122 gdb cut.refork
 exit 0

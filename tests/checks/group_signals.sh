@@ -2,10 +2,7 @@
 # A program that signals its process group, refork's own: see tests/programs/group_signals.c.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/group_signals
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 clean setsid -w "$refork" record -o t.refork -- "$build/tests/programs/group_signals" group >recorded 2>errors
 status=$?
 [ $status = 137 ] || fail "record ended with $status instead of 137: $(cat errors)"
@@ -15,6 +12,6 @@ status=$?
 [ $status = 137 ] || fail "replay ended with $status instead of 137: $(cat errors)"
 cmp recorded replayed || fail "the replay prints something else"
 # A whole recording, not one that was cut off.
-clean "$refork" info t.refork >info 2>&1 || fail "info: $(cat info)"
-grep -qi 'cut' info && fail "the recording was cut off: $(cat info)"
+into info 0 info t.refork
+grep -qi 'cut' info stderr && fail "the recording was cut off: $(cat info stderr)"
 exit 0

@@ -2,10 +2,7 @@
 # Names of the program that hold escape sequences do not reach the terminal, whatever command prints them.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/hostile
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 evil=$'\e]0;title\a\e[31m\x9b2J\xc2\x9bend'
 
 # The symbols of a program without debug information, with an escape sequence in each; its file's name, and with that its tasks' names,
@@ -45,7 +42,7 @@ one_command() {
     hunt) harmless '0 123' title hunt --strategy directed --keep-going -o other.refork -- "$program" protected ;;
     replay)
         harmless 120 '' replay --batch found.refork
-        clean "$refork" replay --script ':dump screen.txt<Enter>' --size 200x50 found.refork >stdout 2>stderr || fail "the TUI: $(cat -v stderr)"
+        ends 0 replay --script ':dump screen.txt<Enter>' --size 200x50 found.refork
         what='refork replay'
         printed screen.txt stdout stderr
         grep -q title screen.txt || fail "the TUI does not show the names: $(cat screen.txt)"
@@ -80,7 +77,7 @@ one_command() {
     export)
         what='refork export'
         for to in html json; do
-            clean "$refork" export --to $to -o - found.refork >stdout 2>stderr || fail "export: $(cat -v stderr)"
+            ends 0 export --to $to -o - found.refork
             printed stdout stderr
         done
         ;;

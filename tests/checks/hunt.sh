@@ -3,41 +3,28 @@
 # deadlock is refuted with the reason.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/hunt
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 programs=$build/tests/programs
 guard=$build/tests/real/rare_guard
 
 # hunted STATUS [OPTION...] -- PROGRAM [ARG...]: the hunt ends so; its JSON is in json
 hunted() {
-    local want=$1 got
+    local want=$1
     shift
     rm -f found*
-    clean "$refork" hunt --seed 1 --json -o found.refork "$@" >json 2>stderr </dev/null
-    got=$?
-    [ $got = "$want" ] || fail "$*: status $got, not $want: $(cat stderr json)"
+    into json "$want" hunt --seed 1 --json -o found.refork "$@"
     jq -e '(.deadlock | type) == "boolean" and .runs >= 1 and (.covered | [.forks, .sites, .pairs, .candidates] | all(. >= 0)) and
         (.refuted | all(.reason != null and .verdict != "none")) and (.findings | type) == "array"' json >/dev/null || fail "$*: JSON: $(cat json)"
     [ "$(find . -name 'found*' ! -name 'found*.refork' ! -name 'found*.refork.schedule')" = '' ] || fail "$*: left: $(ls)"
     [ "$want" = 120 ] || [ "$(find . -name 'found*')" = '' ] || fail "$*: kept a recording: $(ls)"
 }
-# json FILTER [JQ OPTION...]
-json() {
-    local filter=$1
-    shift
-    jq -e "$@" "$filter" json >/dev/null || fail "not $filter: $(jq -c 'del(.findings, .found)' json)"
-}
 # replays KIND LOCK: the recording has that verdict, each time
 replays() {
     local i
     for ((i = 0; i < 20; i++)); do
-        clean "$refork" replay --batch found.refork >/dev/null 2>stderr
-        [ $? = 120 ] || fail "replay $i of $1 $2: $(cat stderr)"
+        ends 120 replay --batch found.refork
         [ $i -lt 3 ] || continue # the verdict is worked out anew
-        clean "$refork" explain --json found.refork >verdict.json 2>stderr
-        [ $? = 120 ] || fail "explain $i of $1 $2: $(cat stderr)"
+        into verdict.json 120 explain --json found.refork
         jq -e --arg kind "$1" --arg lock "$2" 'any(.findings[]; .kind == $kind and (.lock.symbol | contains($lock)))' verdict.json >/dev/null ||
             fail "verdict $i is no $1 $2: $(jq -c '.findings[] | {kind, lock: .lock.symbol}' verdict.json)"
     done
@@ -64,7 +51,7 @@ rare() { # KIND LOCK PROGRAM [ARG...]
         [ $got = 0 ] || [ $got = 120 ] || fail "$*: status $got of a plain recording: $(cat stderr)"
         [ $got = 120 ] || ((++healthy))
     done
-    ((healthy >= 15)) || fail "$*: only $healthy of 20 plain recordings are healthy"
+    ((healthy > i - healthy)) || fail "$*: only $healthy of $i plain recordings are healthy"
     hunted_from_health "$@"
     json '.covered.pairs >= 1'
     json 'any(.findings[]; .kind == $kind and (.lock.symbol | contains($lock)))' --arg kind "$kind" --arg lock "$lock"
@@ -74,8 +61,7 @@ rare() { # KIND LOCK PROGRAM [ARG...]
 rare orphaned-lock mutex "$programs/rare_locks" mutex
 # The schedule alone makes it happen again.
 for ((i = 0; i < 3; i++)); do
-    clean "$refork" record --no-explain --schedule found.refork.schedule -o again.refork -- "$programs/rare_locks" mutex >stdout 2>stderr </dev/null
-    [ $? = 120 ] || fail "the schedule of the found run does not hang: $(cat stderr found.refork.schedule)"
+    ends 120 record --no-explain --schedule found.refork.schedule -o again.refork -- "$programs/rare_locks" mutex
 done
 rare orphaned-lock recursive "$programs/rare_locks" recursive
 rare orphaned-lock rwlock "$programs/rare_locks" rwlock
@@ -123,25 +109,11 @@ json '.runs == 1 and .found[0].how == "the program as it is"'
 replays orphaned-lock log_mutex
 
 # A hang is a deadlock, whatever its cause; who only waits for the one that hangs does not make it known.
-cat >unknown.c <<'END'
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
-static int word;
-int main(void) {
-    pid_t pid = fork();
-    if (!pid) syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, 0, 0, 0);
-    return waitpid(pid, 0, 0) < 0;
-}
-END
-gcc -g -o unknown unknown.c || fail gcc
-hunted 120 -- ./unknown
+hunted 120 -- "$programs/unknown_wait"
 json '.runs == 1 and any(.findings[]; .kind == "unexplained-wait")'
-clean "$refork" minimize found.refork >stdout 2>stderr
-[ $? = 125 ] || fail "minimize of a wait of unknown cause: $(cat stdout stderr)"
+ends 125 minimize found.refork
 grep -q 'a reason that is not known' stderr || fail "minimize of a wait of unknown cause: $(cat stderr)"
-rm -f unknown found*
+rm -f found*
 
 # ---- other schedules, by their seed
 for strategy in pct random delay; do
@@ -169,7 +141,7 @@ hunted 123 --runs 1 --timeout 1 -- sleep 1000
 
 # ---- the summary, JUnit
 rm -f found*
-clean "$refork" hunt --seed 1 --strategy directed --junit junit.xml -o found.refork -- "$programs/rare_locks" mutex protected >stdout 2>stderr || fail "status $?: $(cat stderr)"
+ends 0 hunt --seed 1 --strategy directed --junit junit.xml -o found.refork -- "$programs/rare_locks" mutex protected
 grep -q '^No deadlock was found\.$' stdout && grep -q '2 forks at 1 place' stdout && grep -q 'atfork-protected: ' stdout || fail "the summary: $(cat stdout)"
 [ ! -s stderr ] || fail "stderr: $(cat stderr)"
 clean /usr/bin/python3 -c '
@@ -178,8 +150,7 @@ suite = tree.parse(sys.argv[1]).getroot()
 cases = suite.findall("testcase")
 assert int(suite.get("tests")) == len(cases) and suite.get("failures") == "0", suite.attrib
 assert any("atfork-protected" in (c.findtext("system-out") or "") for c in cases)' junit.xml || fail "JUnit: $(cat junit.xml)"
-clean "$refork" hunt --seed 1 --junit junit.xml -o found.refork -- "$programs/rare_locks" mutex >stdout 2>stderr
-[ $? = 120 ] || fail "text: $(cat stderr)"
+ends 120 hunt --seed 1 --junit junit.xml -o found.refork -- "$programs/rare_locks" mutex
 grep -q '^Finding 1 of 2: orphaned-lock (proved)$' stdout && grep -q "^Again: refork record --schedule 'found.refork.schedule' -- " stdout || fail "the report: $(cat stdout)"
 clean /usr/bin/python3 -c '
 import sys, xml.etree.ElementTree as tree
@@ -190,9 +161,7 @@ assert suite.get("failures") == "1" and "orphaned-lock" in suite.find("testcase/
 refused() { # STATUS STDERR ARG...
     local want=$1 says=$2 got
     shift 2
-    clean "$refork" hunt "$@" >stdout 2>stderr
-    got=$?
-    [ $got = "$want" ] || fail "hunt $*: status $got, not $want"
+    ends "$want" hunt "$@"
     grep -qF -- "$says" stderr || fail "hunt $*: no '$says': $(cat stderr)"
 }
 refused 125 'no program given'

@@ -3,22 +3,9 @@
 # client of the program's own; and --healthy, which tells ends apart.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/hunt_surroundings
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 serve=$build/tests/programs/serve
 
-# hunted STATUS [OPTION...] -- PROGRAM [ARG...]: the hunt ends so; its JSON is in json
-hunted() {
-    local want=$1 got
-    shift
-    rm -f found*
-    clean "$refork" hunt --seed 1 --json -o found.refork "$@" >json 2>stderr </dev/null
-    got=$?
-    [ $got = "$want" ] || fail "$*: status $got, not $want: $(cat stderr json)"
-}
-json() { jq -e "$1" json >/dev/null || fail "not $1: $(jq -c 'del(.findings, .found)' json)"; }
 found() { json 'any(.findings[]; .kind == "orphaned-lock" and .lock.symbol == "log_mutex")'; }
 refuted() { json '.findings == [] and any(.refuted[]; .lock == "log_mutex" and .verdict == "atfork-protected")'; }
 
@@ -81,8 +68,7 @@ assert suite.get("errors") == "1" and suite.get("failures") == "0", suite.attrib
 assert "run 2 (random, seed 1): exit status 3" in suite.findall("testcase")[-1].findtext("error")' junit.xml || fail "JUnit: $(cat junit.xml)"
 # Its schedule is the one of that run.
 jq -r '.unhealthy[1].schedule' json >again.schedule
-clean "$refork" record --schedule again.schedule -o again.refork -- "$serve" input protected <other >stdout 2>stderr
-[ $? = 3 ] || fail "the schedule of an unhealthy run: $(cat stderr)"
+input=other ends 3 record --schedule again.schedule -o again.refork -- "$serve" input protected
 hunted 0 --strategy random --runs 2 --healthy 0,3 --input other -- "$serve" input protected
 json '.unhealthy == []'
 hunted 0 --strategy random --runs 2 --input other -- "$serve" input protected
@@ -95,8 +81,7 @@ json '.unhealthy == []'
 hunted 120 --strategy directed --healthy 77 --keep-going --input hello -- "$serve" input
 json '.runs > 1 and all(.unhealthy[]; .ended == "exit status 0")'
 found
-clean "$refork" hunt --strategy random --runs 2 --healthy 1-9 -- true >stdout 2>stderr </dev/null
-[ $? = 123 ] || fail "not 123: $(cat stderr)"
+ends 123 hunt --strategy random --runs 2 --healthy 1-9 -- true
 grep -q '^2 runs ended otherwise than --healthy says' stdout && grep -q '^  run 1 (the program as it is): exit status 0$' stdout || fail "the summary: $(cat stdout)"
 for bad in '' 256 3-1 '1,' SIGNOTHING x 1-; do
     clean "$refork" hunt --healthy "$bad" -- true >stdout 2>stderr </dev/null

@@ -2,10 +2,7 @@
 # refork lint: what children of threaded processes call between fork and exec or _exit, and nothing else.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/lint_calls
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 
 record() { # NAME PROGRAM...
     local name=$1
@@ -14,13 +11,9 @@ record() { # NAME PROGRAM...
     [ -s "$name.refork" ] || fail "no recording of $*: $(cat record.err)"
 }
 lint() { # STATUS OPTION... FILE: also as JSON, into NAME.json
-    local want=$1 got
-    shift
-    clean "$refork" lint "$@" >stdout 2>stderr </dev/null
-    got=$?
-    [ $got = "$want" ] || fail "lint $*: status $got, not $want: $(cat stdout stderr)"
+    into lint.json 0 lint --json "${@: -1}"
+    ends "$1" lint "${@:2}"
     awk 'length($0) > 80 {bad = 1; print "long: " $0} END {exit bad}' stdout || fail "more than 80 columns"
-    clean "$refork" lint --json "${@: -1}" >lint.json 2>stderr || fail "lint --json: $(cat stderr)"
 }
 is() { # FILTER: holds of lint.json
     jq -e "$1" lint.json >/dev/null || fail "not '$1': $(jq -c '.calls | map(del(.fork) | .call |= .event)' lint.json)"
@@ -96,10 +89,9 @@ record dead "$build/samples/mutex_deadlock"
 lint 0 dead.refork
 is '.calls[] | select(.function == "pthread_mutex_lock") | .locks[0].symbol == "log_mutex"'
 # What lint leaves: the recording as it was
-clean "$refork" replay --batch threaded.refork >/dev/null 2>stderr || fail "replay after lint: $(cat stderr)"
+ends 0 replay --batch threaded.refork
 
-clean "$refork" lint dead.refork extra >/dev/null 2>&1
-[ $? = 125 ] || fail "two operands: no error"
+ends 125 lint dead.refork extra
 head -c 3000 threaded.refork >cut.refork
 clean "$refork" lint --json cut.refork | jq -e '.calls == []' >/dev/null || fail "lint of a cut recording"
 rm -rf "$work"

@@ -3,10 +3,7 @@
 # functions that the user names, static programs, dlopen, C++ guards.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/locks
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 locks() { clean env "XDG_CACHE_HOME=$work/cache" "$refork" locks "$@"; }
 record() { # NAME COMMAND...
     clean "$refork" record -o "$1.refork" -- "${@:2}" >"$1.out" 2>"$1.err" </dev/null || fail "record $1: status $?: $(tail -n 3 "$1.err")"
@@ -95,38 +92,7 @@ wait
 for i in 1 2 3; do cmp -s parallel.$i kinds.json || fail "another result when three run at once"; done
 
 # ---- a module that dlopen brings, stripped; and a guard of C++
-cat >plugin.c <<'END'
-#include <stdatomic.h>
-static atomic_int spin;
-int use(int turns) {
-    for (int i = 0; i < turns; i++) {
-        while (atomic_exchange(&spin, 1)) {}
-        atomic_store_explicit(&spin, 0, memory_order_release);
-    }
-    return turns;
-}
-END
-cat >loads.cc <<'END'
-#include <dlfcn.h>
-#include <pthread.h>
-#include <unistd.h>
-struct slow { slow() { usleep(20000); } int x = 1; };
-static slow &instance() { static slow s; return s; }
-static void *get(void *p) { instance().x++; return p; }
-int main() {
-    for (int round = 0; round < 2; round++) {
-        void *h = dlopen("./plugin.so", RTLD_NOW);
-        if (!h || ((int (*)(int))dlsym(h, "use"))(25) != 25) return 1;
-        dlclose(h);
-    }
-    pthread_t t[2];
-    for (auto &x : t) pthread_create(&x, nullptr, get, nullptr);
-    for (auto &x : t) pthread_join(x, nullptr);
-    return 0;
-}
-END
-gcc -O1 -fPIC -shared -s -o plugin.so plugin.c && g++ -O1 -g -o loads loads.cc -pthread || fail "gcc, g++"
-record loads ./loads
+record loads "$build/tests/programs/loads" "$build/tests/libraries/plugin.so"
 locks --json loads.refork >loads.json || fail "locks of loads: status $?"
 # Unloaded and loaded at the same address: one word, taken 25 times twice.
 [ "$(jq '[.locks[] | select(.acquired == 50)] | length' loads.json)" = 1 ] || fail "the plugin's lock was not taken 50 times"
@@ -134,8 +100,7 @@ jq -e '[.locks[] | select(.kind == "guard of a static" and .acquired == 1 and .w
     fail "the guard of a static: $(jq -c '[.locks[] | select(.kind == "guard of a static")]' loads.json)"
 
 # ---- a lock on the heap is told by its allocation
-clean "$refork" record -o heap.refork -- "$build/samples/heap_mutex" >heap.out 2>heap.err </dev/null
-[ $? = 120 ] || fail "record heap_mutex: status $?: $(tail -n 3 heap.err)"
+ends 120 record -o heap.refork -- "$build/samples/heap_mutex"
 address=$(clean "$refork" explain --json heap.refork | jq -r '[.findings[].lock.address | select(.)][0]')
 locks --json --lock "$address" heap.refork >heap.json || fail "locks --lock: status $?"
 jq -e '.locks | length == 2 and all(.[].allocated; .function == "calloc" and .size == 64 and .offset == 24 and .frames[1].function == "queue_new")' heap.json >/dev/null ||
@@ -145,33 +110,9 @@ grep -q 'at byte 24 of 64 bytes from calloc' heap.txt && grep -q 'queue_new at h
 locks --json heap.refork | jq -e 'all(.locks[]; has("allocated") | not)' >/dev/null || fail "locks: allocations that nobody asked for"
 
 # ---- a lock in the data of a library without symbols has no name, and nobody allocated it: the loader mapped it
-cat >library.c <<'END'
-#include <pthread.h>
-static pthread_mutex_t locks[200];
-void library_lock(void) { pthread_mutex_lock(&locks[150]); }
-END
-cat >uses.c <<'END'
-#include "samples/stage.h"
-void library_lock(void);
-static void *hold(void *unused) {
-    library_lock();
-    hold_over_fork();
-    return unused;
-}
-int main(void) {
-    thread_start(hold);
-    gate_wait(&held);
-    pid_t child = fork();
-    if (child == 0) library_lock();
-    gate_open(&forked);
-    return reap(child);
-}
-END
-gcc -shared -fPIC -O1 -s -o libown.so library.c && gcc -D_GNU_SOURCE "-I$root" -o uses uses.c -L. -lown "-Wl,-rpath,$work" -pthread || fail "gcc"
-clean "$refork" record -o uses.refork -- ./uses >uses.out 2>uses.err </dev/null
-[ $? = 120 ] || fail "record uses: status $?: $(tail -n 3 uses.err)"
+ends 120 record -o uses.refork -- "$build/tests/programs/uses_library" "$build/tests/libraries/own.so"
 clean "$refork" explain --json uses.refork >uses.json
-jq -e '.findings[0] | .kind == "orphaned-lock" and (.lock.symbol | test("^lock 0x|libown")) and .lock.allocated == null' uses.json >/dev/null ||
+jq -e '.findings[0] | .kind == "orphaned-lock" and (.lock.symbol | test("^lock 0x|own[.]so")) and .lock.allocated == null' uses.json >/dev/null ||
     fail "a library's lock: $(jq -c '.findings[0].lock' uses.json)"
 
 # ---- a damaged trace, and one that is none

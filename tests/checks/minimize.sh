@@ -3,23 +3,12 @@
 # steps that it names decide: one order hangs, the other one does not, each time.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/minimize
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 programs=$build/tests/programs
 
-# build OUTPUT SOURCE: a sample with debug information
-build() {
-    gcc -g -D_GNU_SOURCE -I"$root" -o "$1" "$2" -pthread 2>gcc.log || fail "gcc $*: $(cat gcc.log)"
-}
 # minimized STATUS ARG...: refork minimize ends so; its JSON is in json
 minimized() {
-    local want=$1 got
-    shift
-    clean "$refork" minimize --json "$@" >json 2>stderr </dev/null
-    got=$?
-    [ $got = "$want" ] || fail "minimize $*: status $got, not $want: $(cat stderr json)"
+    into json "$1" minimize --json "${@:2}"
 }
 json() { jq -e "$@" json >/dev/null || fail "not $*: $(jq -c 'del(.verdict)' json)"; }
 # verdict FILE: what is told of it, without what another run has otherwise
@@ -28,12 +17,10 @@ verdict() {
 }
 # again STATUS SCHEDULE PROGRAM [ARG...]: record --schedule ends so
 again() {
-    local want=$1 i got
+    local want=$1 i
     shift
     for ((i = 0; i < 3; i++)); do
-        clean "$refork" record --no-explain --schedule "$1" -o again.refork -- "${@:2}" >/dev/null 2>&1 </dev/null
-        got=$?
-        [ $got = "$want" ] || fail "$*: run $i: status $got, not $want: $(cat "$1")"
+        ends "$want" record --no-explain --schedule "$1" -o again.refork -- "${@:2}"
     done
 }
 # whole FILE FIRST SECOND PROGRAM [ARG...]: minimizes FILE; the deciding steps are in these functions
@@ -54,30 +41,26 @@ whole() {
     [ "$(verdict "$file")" = "$(verdict "$stem-min.refork")" ] || fail "$file: $(verdict "$file"), minimal: $(verdict "$stem-min.refork")"
     [ "$(verdict "$file")" = "$(verdict "$stem-min-hangs.refork")" ] || fail "$file: another deadlock in $stem-min-hangs.refork"
     for end in min min-hangs; do
-        clean "$refork" replay --batch "$stem-$end.refork" >/dev/null 2>stderr </dev/null
-        [ $? = 120 ] || fail "replay of $stem-$end.refork: $(cat stderr)"
+        ends 120 replay --batch "$stem-$end.refork"
         again 120 "$stem-$end.refork.schedule" "$@"
     done
-    clean "$refork" replay --batch "$stem-min-ends.refork" >/dev/null 2>stderr </dev/null || fail "replay of $stem-min-ends.refork: $(cat stderr)"
+    ends 0 replay --batch "$stem-min-ends.refork"
     again 0 "$stem-min-ends.refork.schedule" "$@"
 }
 
 # ---- they hang whoever runs when (but for how long things take here): hardly a segment is needed, and yet an order decides
-sed 's/sleep_ms(5000)/sleep_ms(1000)/' "$root/samples/mutex_deadlock.c" >mutex.c
-build mutex mutex.c
-clean "$refork" record --no-explain -o mutex.refork -- ./mutex >stdout 2>stderr
-[ $? = 120 ] || fail "mutex: $(cat stderr)"
+sed "s/sleep_ms(5000)/sleep_ms($(stretched 1000))/" "$root/samples/mutex_deadlock.c" >mutex.c
+compile mutex mutex.c
+ends 120 record --no-explain -o mutex.refork -- ./mutex
 whole mutex.refork 'is about to call pthread_mutex_lock' 'is about to call fork' ./mutex
 json '(.stints | length) <= 1'
 jq -e '.pair.first.point.frames[0].function == "log_begin" and .pair.second.point.frames[0].function == "main"' json >/dev/null || fail "other steps: $(jq .pair json)"
-build order "$root/samples/atfork_order.c"
-clean "$refork" record --no-explain -o order.refork -- ./order >stdout 2>stderr
-[ $? = 120 ] || fail "order: $(cat stderr)"
+compile order "$root/samples/atfork_order.c"
+ends 120 record --no-explain -o order.refork -- ./order
 whole order.refork 'is about to call pthread_mutex_lock' 'is about to call pthread_mutex_lock' ./order
 
 # ---- one that the fork gate has made: two segments, each needed
-clean "$refork" hunt --seed 1 -o rare.refork -- "$programs/rare_locks" mutex >stdout 2>stderr </dev/null
-[ $? = 120 ] || fail "hunt: $(cat stderr)"
+ends 120 hunt --seed 1 -o rare.refork -- "$programs/rare_locks" mutex
 whole rare.refork 'is about to call pthread_mutex_lock' 'is about to call fork' "$programs/rare_locks" mutex
 json '(.stints | length) == 2 and .minimal.all <= .recorded.all'
 for i in 0 1; do
@@ -85,17 +68,14 @@ for i in 0 1; do
     again 0 less.schedule "$programs/rare_locks" mutex
 done
 # The lock is taken and given back within one library call: a segment ends at an instruction.
-clean "$refork" hunt --seed 1 -o inside.refork -- "$programs/rare_locks" setenv >stdout 2>stderr </dev/null
-[ $? = 120 ] || fail "hunt: $(cat stderr)"
+ends 120 hunt --seed 1 -o inside.refork -- "$programs/rare_locks" setenv
 whole inside.refork 'is about to call setenv' 'is about to call fork' "$programs/rare_locks" setenv
 
 # ---- pipes leave the two steps free; or the program keeps its order by them, and then no order decides
 printf '%s\n' 'refork schedule 1' 'fork 1' 'acquire function libc.so.6!pthread_mutex_lock' >pipe.schedule
-clean "$refork" record --no-explain --schedule pipe.schedule -o pipe.refork -- "$programs/pipe_order" >stdout 2>stderr
-[ $? = 120 ] || fail "pipe_order: $(cat stderr)"
+ends 120 record --no-explain --schedule pipe.schedule -o pipe.refork -- "$programs/pipe_order"
 whole pipe.refork 'is about to call pthread_mutex_lock' 'is about to call fork' "$programs/pipe_order"
-clean "$refork" record --no-explain -o kept.refork -- "$programs/pipe_order" kept >stdout 2>stderr
-[ $? = 120 ] || fail "pipe_order kept: $(cat stderr)"
+ends 120 record --no-explain -o kept.refork -- "$programs/pipe_order" kept
 minimized 120 kept.refork
 json '.stopped == null and .pair == null and .stints == []'
 clean "$refork" minimize kept.refork >stdout 2>stderr </dev/null
@@ -117,8 +97,7 @@ again 120 chaos-min-hangs.refork.schedule "$programs/rare_segments"
 again 0 chaos-min-ends.refork.schedule "$programs/rare_segments"
 
 # ---- as text; another name, a bound
-clean "$refork" minimize -o named.refork rare.refork -- "$programs/rare_locks" mutex >stdout 2>stderr </dev/null
-[ $? = 120 ] || fail "as text: $(cat stderr)"
+ends 120 minimize -o named.refork rare.refork -- "$programs/rare_locks" mutex
 for text in "The recording is in 'named.refork'." 'A before B: it hangs' 'B before A: it ends, exit status 0' 'mutex_lock'; do
     grep -qF -- "$text" stdout || fail "no '$text': $(cat stdout)"
 done
@@ -127,9 +106,8 @@ minimized 120 --runs 6 -o few.refork rare.refork
 json '.runs <= 6 and .stopped != null and .pair == null'
 [ -s few.refork ] || fail "what was found in a few runs is not kept"
 # Interrupted when it has something: that is kept. (Runs of this one that do not hang take seconds.)
-build slow "$root/samples/mutex_deadlock.c"
-clean "$refork" record --no-explain -o slow.refork -- ./slow >stdout 2>stderr
-[ $? = 120 ] || fail "slow: $(cat stderr)"
+compile slow "$root/samples/mutex_deadlock.c"
+ends 120 record --no-explain -o slow.refork -- ./slow
 "${as_clean[@]}" "$refork" minimize --json -o ended.refork slow.refork >json 2>stderr </dev/null &
 pid=$!
 until_true test -s ended.refork.schedule || fail "nothing comes: $(cat stderr)"
@@ -142,7 +120,7 @@ json '.stopped == "interrupted" and .kept.trace == "ended.refork"'
 
 # ---- there is none, it cannot be read, it cannot be run, it does not hang any more
 clean "$refork" record -o healthy.refork -- true 2>stderr || fail "true: $(cat stderr)"
-clean "$refork" minimize healthy.refork >stdout 2>stderr || fail "a healthy recording: status $?: $(cat stderr)"
+ends 0 minimize healthy.refork
 grep -q "There is no deadlock in 'healthy.refork'" stdout || fail "says nothing: $(cat stdout)"
 cp rare.refork damaged.refork
 printf 'XXXX' | dd of=damaged.refork bs=1 seek=$(($(stat -c %s rare.refork) / 2)) conv=notrunc status=none

@@ -3,10 +3,7 @@
 # locks of files that others hold, objects with names.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/outside
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 "${as_clean[@]}" /usr/bin/python3 - "$refork" "$build/tests/programs/outside" <<'PYTHON' || fail "see above"
 import ctypes, fcntl, os, socket, subprocess, sys, time
 

@@ -2,10 +2,7 @@
 # What looks stuck and is not is never reported: the program ends by itself, and its recording replays exactly.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/patient
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 program=$build/tests/programs/patient
 
 patient() {
@@ -23,14 +20,6 @@ patient() {
     rm -f "$1.refork" "$1.dump"
 }
 
-running=0
-for case in $("$program"); do
-    patient "$case" &
-    running=$((running + 1))
-    [ $running -lt 6 ] || { wait -n || exit 1; running=$((running - 1)); }
-done
-while [ $running -gt 0 ]; do
-    wait -n || exit 1
-    running=$((running - 1))
-done
+for case in $("$program"); do in_parallel 6 patient "$case"; done
+all_ended
 echo good

@@ -18,7 +18,7 @@ verdict minimal 0 none env LD_PRELOAD=libtcmalloc_minimal.so.4 "$programs/alloca
 trace=$work/free_together.refork
 clean "$refork" record --chaos --seed 1 -o "$trace" -- env LD_PRELOAD=libtcmalloc_minimal.so.4 TCMALLOC_AGGRESSIVE_DECOMMIT=t \
     "$programs/free_together" >/dev/null 2>"$work/record.err" || fail "record: $(cat "$work/record.err")"
-clean "$refork" locks --no-cache --json "$trace" >"$work/locks.json" || fail "locks: status $?; $refork locks $trace"
+into "$work/locks.json" 0 locks --no-cache --json "$trace"
 jq -e '.locks[0] | (.symbol | startswith("tcmalloc::Static::pageheap_lock_")) and .waits > 0 and .waiters > 1
     and .syscalls.madvise > 0 and .longest_hold_us > 0 and .longest_wait > 0' "$work/locks.json" >/dev/null ||
     fail "the first lock is $(jq -c '.locks[0]' "$work/locks.json"); $refork locks $trace"

@@ -3,23 +3,13 @@
 # lock, 80 columns.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/reports
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 
 record() { # NAME PROGRAM...: its recording NAME.refork
     local name=$1
     shift
     clean "$refork" record --no-explain -o "$name.refork" -- "$@" >/dev/null 2>&1 </dev/null
     [ -s "$name.refork" ] || fail "no recording of $*"
-}
-status() { # N COMMAND...
-    local want=$1 got
-    shift
-    clean "$refork" "$@" >stdout 2>stderr </dev/null
-    got=$?
-    [ $got = "$want" ] || fail "refork $*: status $got, not $want: $(cat stderr)"
 }
 
 record dead "$build/samples/mutex_deadlock"
@@ -36,7 +26,7 @@ for name in dead heap order good; do
     clean "$refork" explain $name.refork >$name.txt 2>/dev/null
     clean "$refork" explain --json $name.refork >$name.json 2>/dev/null
 done
-status 122 explain --json dead.refork order.refork bad.refork good.refork again.refork
+ends 122 explain --json dead.refork order.refork bad.refork good.refork again.refork
 mv stdout many.json
 valid ./*.json || fail "not what docs/verdict.schema.json says"
 # The schema refuses what is wrong: a kind that is none, a field too many, one too few
@@ -55,19 +45,19 @@ jq -e '(.traces | length) == 5 and .traces[2].error.status == 122 and .traces[3]
     and (.groups | map([.kind, .lock, .count, .traces])) == [["orphaned-lock", "log_mutex", 2, [0, 4]], ["atfork-deadlock", "log_mutex", 1, [1]]]
     and .groups[0].first == .traces[0].verdict.findings[0]' many.json >/dev/null || fail "several recordings as JSON: $(jq 'del(..|.frames?)' many.json)"
 jq -e --slurpfile one dead.json '.traces[0].verdict == $one[0]' many.json >/dev/null || fail "a verdict among several is another one"
-status 122 explain dead.refork order.refork bad.refork good.refork again.refork
+ends 122 explain dead.refork order.refork bad.refork good.refork again.refork
 grep -q '^5 recordings: 3 with a deadlock, 1 without, 1 without a verdict$' stdout || fail "$(cat stdout)"
 grep -q "bad.refork' (byte 0 is not the beginning" stderr || fail "stderr: $(cat stderr)"
 grep -q '^1. orphaned-lock on log_mutex: 2 times, in 2 of 5 recordings$' stdout || fail "$(cat stdout)"
 [ "$(grep -c '^Finding' stdout)" = 2 ] || fail "not the first of each group only: $(cat stdout)"
 cp stdout many.txt
-status 120 explain dead.refork good.refork
-status 0 explain good.refork good.refork
+ends 120 explain dead.refork good.refork
+ends 0 explain good.refork good.refork
 grep -q '^2 recordings: 0 with a deadlock, 2 without$' stdout || fail "$(cat stdout)"
-status 122 explain bad.refork nothing.refork
+ends 122 explain bad.refork nothing.refork
 
 # ---- SARIF
-status 125 explain --json --sarif dead.refork
+ends 125 explain --json --sarif dead.refork
 sarif() { # FILE: the structure that SARIF 2.1.0 demands of what refork uses of it
     # shellcheck disable=SC2016 # jq's variables
     jq -e '
@@ -92,10 +82,10 @@ sarif() { # FILE: the structure that SARIF 2.1.0 demands of what refork uses of 
                     (.message | text) and (.locations | length > 0 and all((.location | place) and (.stack | stack) and (.kinds | length == 1)
                         and .executionOrder >= 1)) and (.locations | map(.executionOrder) | . == sort))))))))' "$1" >/dev/null || fail "$1 is no SARIF: $(cat "$1")"
 }
-status 120 explain --sarif dead.refork
+ends 120 explain --sarif dead.refork
 mv stdout dead.sarif
 sarif dead.sarif
-status 122 explain --sarif again.refork bad.refork order.refork good.refork
+ends 122 explain --sarif again.refork bad.refork order.refork good.refork
 mv stdout many.sarif
 sarif many.sarif
 jq -e '(.runs | length) == 3 and (.runs | map(.results | length)) == [2, 1, 0]' many.sarif >/dev/null || fail "many.sarif: $(cat many.sarif)"
@@ -112,7 +102,7 @@ jq -e --arg uri "file://$root/samples/mutex_deadlock.c" '.runs[0].results[0].loc
     fail "$(jq '.runs[0].results[0].locations' dead.sarif)"
 jq -e '.runs[0].results[0] | .level == "error" and ([.codeFlows[0].threadFlows[].locations[].kinds[0]] == ["acquire", "fork", "wait"])' dead.sarif >/dev/null || fail "flows: $(cat dead.sarif)"
 # A lock on the heap: where it was allocated and initialised, and no address, which another run would not have
-status 120 explain --sarif heap.refork
+ends 120 explain --sarif heap.refork
 mv stdout heap.sarif
 sarif heap.sarif
 jq -e '.runs[0].results[0] | ([.relatedLocations[] | .logicalLocations[0].name] == ["queue_new", "queue_new", "write_report", "main", "run_child"])
@@ -120,7 +110,7 @@ jq -e '.runs[0].results[0] | ([.relatedLocations[] | .logicalLocations[0].name] 
     and (.message.text | test("waits for queue::lock, held by .* The lock is at byte 24 of 64 bytes from calloc"))
     and ([.message, .relatedLocations, .codeFlows] | tostring | test("0x[0-9a-f]{6}") | not)' heap.sarif >/dev/null || fail "heap: $(jq '.runs[0].results[0]' heap.sarif)"
 # The page's story, too
-status 0 export --to html -o heap.html heap.refork
+ends 0 export --to html -o heap.html heap.refork
 grep -q '○</b><span>[0-9]* allocates the lock with calloc <span class="place">queue_new, heap_mutex.c:20</span>' heap.html || fail "heap.html: no allocation: $(grep '<li class="lock">' heap.html)"
 
 # ---- 80 columns

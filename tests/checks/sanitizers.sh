@@ -4,10 +4,7 @@
 # must not lie there), replay alike, and a deadlock of theirs is found and named.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/sanitizers
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 
 tried=0
 for compiler in gcc clang; do
@@ -19,15 +16,14 @@ for compiler in gcc clang; do
             { echo "$name: cannot be built here: $(tail -n 1 "$name.build")"; continue; }
         tried=$((tried + 1))
         clean ./"$name" >alone 2>alone.err || fail "$name alone: status $?: $(head -n 3 alone.err)"
-        clean "$refork" record -o "$name.refork" -- ./"$name" >recorded 2>err || fail "$name: record: status $?: $(head -n 3 err)"
+        into recorded 0 record -o "$name.refork" -- ./"$name"
         cmp alone recorded || fail "$name: prints something else under record"
-        clean "$refork" replay --batch "$name.refork" >replayed 2>err || fail "$name: replay: status $?: $(head -n 3 err)"
+        into replayed 0 replay --batch "$name.refork"
         cmp recorded replayed || fail "$name: the replay prints something else"
 
         (clean "$refork" record --no-explain -o "$name.refork" -- ./"$name" hang >/dev/null 2>err) 2>/dev/null
         [ $? = 120 ] || fail "$name hang: record: $(tail -n 3 err)"
-        clean "$refork" explain --json "$name.refork" >verdict.json 2>err
-        [ $? = 120 ] || fail "$name hang: explain: $(tail -n 3 err)"
+        into verdict.json 120 explain --json "$name.refork"
         jq -e '.findings[0] | .kind == "orphaned-lock" and .lock.symbol == "lock" and .holder.vanished' verdict.json >/dev/null ||
             fail "$name hang: $(jq -c '.findings[] | [.kind, .lock.symbol]' verdict.json)"
     done

@@ -3,10 +3,7 @@
 # program is ended from outside, explain says what the child waited for; a hunt knows it at once, for it has made the wait.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/server
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 program=$build/tests/programs/server
 
 # The child, asleep in its wait.
@@ -59,7 +56,7 @@ for how in 'INT group' 'TERM program'; do
     ended own $how
     explained '.deadlock == false and .findings == []'
 done
-clean "$refork" record --no-explain -o live.refork -- "$program" kills >stdout 2>stderr || fail "kills: status $?: $(cat stderr)"
+ends 0 record --no-explain -o live.refork -- "$program" kills
 explained '.deadlock == false and .findings == []'
 
 # Ctrl-C is for the main thread, also while another one is busy.
@@ -74,18 +71,14 @@ for ((i = 0; i < 8; i++)); do
     [ $got = 3 ] || fail "busy: status $got, not that of the main thread's handler: $(cat stderr)"
 done
 
-clean "$refork" hunt --strategy directed --timeout 10 --json -o found.refork -- "$program" rare >hunt.json 2>stderr </dev/null
-got=$?
-[ $got = 120 ] || fail "hunt: status $got: $(cat stderr; jq -c 'del(.findings)' hunt.json)"
+into hunt.json 120 hunt --strategy directed --timeout "$(stretched 10)" --json -o found.refork -- "$program" rare
 jq -e '.deadlock and .runs <= 5 and any(.findings[]; .kind == "orphaned-lock" and .lock.symbol == "lock" and .holder.name == "worker")' hunt.json >/dev/null ||
     fail "hunt: $(jq -c '.findings[] | {kind, lock, holder}' hunt.json)"
 
 # A server that never ends, and hangs in run 1 already: seen when the time of the run is over. One whose child is idle is not.
-clean "$refork" hunt --timeout 2 --json -o found.refork -- "$program" held >hunt.json 2>stderr </dev/null
-got=$?
-[ $got = 120 ] || fail "hunt of what hangs in run 1: status $got: $(cat stderr; jq -c 'del(.findings)' hunt.json)"
+into hunt.json 120 hunt --timeout "$(stretched 2)" --json -o found.refork -- "$program" held
 jq -e '.runs == 1 and any(.findings[]; .kind == "orphaned-lock" and .confidence == "likely" and .lock.symbol == "lock")' hunt.json >/dev/null ||
     fail "hunt of what hangs in run 1: $(jq -c '.findings[] | {kind, lock, holder}' hunt.json)"
-clean "$refork" hunt --timeout 1 --runs 4 --json -o found.refork -- "$program" own >hunt.json 2>stderr </dev/null
+clean "$refork" hunt --timeout "$(stretched 1)" --runs 4 --json -o found.refork -- "$program" own >hunt.json 2>stderr </dev/null
 got=$?
 [ $got = 0 ] && jq -e '.deadlock == false and .findings == []' hunt.json >/dev/null || fail "hunt of an idle child: status $got: $(jq -c '.findings[] | {kind, lock}' hunt.json)"

@@ -4,10 +4,7 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 command -v parallel >/dev/null || skip "GNU parallel is not installed: make deps"
-work=$out/shard
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 programs=$build/tests/programs
 
 # under_parallel DIR STATUSES [OPTION...] -- PROGRAM [ARG...]: four shards at a time; each ends so (a regex); their last words are in DIR.log
@@ -25,7 +22,6 @@ merged() {
     local got=$?
     [ $got = "$1" ] || fail "the merged result of $2: status $got, not $1: $(cat stderr json)"
 }
-json() { jq -e "$1" json >/dev/null || fail "not $1: $(jq -c 'del(.findings, .found)' json)"; }
 # once DIR LENGTH: the runs 2 to LENGTH of the list have one result each, made by the shard whose they are, and all by different plans
 once() {
     jq -es --argjson length "$2" '([.[].run] | sort) == [range(2; $length + 1)] and ([.[].plan] | unique | length) == $length - 1 and
@@ -47,7 +43,7 @@ jq -es '[.[].plan | capture("seed (?<n>[0-9]+)").n | tonumber] | sort as $seeds 
 # Once more: nothing is left to do.
 under_parallel fixed 0 --before 'echo run >>more.runs' -- "$programs/rare_locks" mutex protected
 [ ! -e more.runs ] || fail "a finished hunt runs its program again"
-clean "$refork" hunt --state fixed --junit junit.xml >stdout 2>stderr || fail "the merged text: $(cat stderr)"
+ends 0 hunt --state fixed --junit junit.xml
 grep -q "^Of the list in 'fixed' 41 of 41 runs are done\.$" stdout && grep -q 'atfork-protected: ' stdout || fail "the merged text: $(cat stdout)"
 clean /usr/bin/python3 -c '
 import sys, xml.etree.ElementTree as tree
@@ -62,8 +58,7 @@ found() { # DIR LOCK
     local trace i
     trace=$(jq -r .trace json)
     for ((i = 0; i < 3; i++)); do
-        clean "$refork" replay --batch "$trace" >stdout 2>stderr
-        [ $? = 120 ] || fail "replay of $trace: $(cat stderr)"
+        ends 120 replay --batch "$trace"
     done
     clean "$refork" explain --json "$trace" >verdict.json 2>stderr
     jq -e --arg lock "$2" 'any(.findings[]; .lock.symbol | contains($lock))' verdict.json >/dev/null || fail "explain of $trace: $(cat stderr verdict.json)"
@@ -74,8 +69,7 @@ json '.list.length > 100 and .list.done < 50'
 under_parallel deadly 120 --runs 400 -- "$programs/rare_locks" mutex
 found deadly mutex
 if jq -e '.found[0].how | startswith("fork gate")' json >/dev/null; then # the first run may hang by luck
-    clean "$refork" record --no-explain --schedule "$(jq -r .schedule json)" -o again.refork -- "$programs/rare_locks" mutex >stdout 2>stderr </dev/null
-    [ $? = 120 ] || fail "the schedule of the found run does not hang: $(cat stderr)"
+    ends 120 record --no-explain --schedule "$(jq -r .schedule json)" -o again.refork -- "$programs/rare_locks" mutex
 fi
 # With --keep-going all of the list is made, and what is the same deadlock is told once. A shard tells what is known when it ends.
 under_parallel going '0|120' --runs 9 --keep-going --strategy directed -- "$programs/rare_locks" mutex
@@ -116,8 +110,7 @@ kill -KILL $first
 wait $first 2>/dev/null
 ls slow/tmp-* >/dev/null 2>&1 || fail "nothing is left half done: $(ls slow)"
 touch go
-clean "$refork" "${slow[@]}" --shard 1/2 -- ./slow.sh >one.json 2>one.err </dev/null
-[ $? = 123 ] || fail "the first shard again: $(cat one.err one.json)"
+into one.json 123 "${slow[@]}" --shard 1/2 -- ./slow.sh
 merged 123 slow
 json '.list.complete and .list.done == 12 and .runs == 12'
 once slow 12
@@ -130,8 +123,7 @@ kill -TERM $first
 wait $first
 [ $? = 143 ] && [ "$(find alone -name 'tmp-*')" = '' ] || fail "SIGTERM: $(cat stderr; ls alone)"
 touch go
-clean "$refork" hunt --state alone --strategy random --runs 5 --seed 1 -- ./slow.sh >stdout 2>stderr </dev/null
-[ $? = 123 ] || fail "after SIGTERM: $(cat stderr)"
+ends 123 hunt --state alone --strategy random --runs 5 --seed 1 -- ./slow.sh
 once alone 5
 
 # ---- refused

@@ -4,10 +4,7 @@
 # And without those libraries nothing is said that is wrong.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/static
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 
 build() { # SAMPLE [FLAG...]: ./SAMPLE
     local sample=$1 source

@@ -2,61 +2,45 @@
 # How refork ends, for every command, over recordings that are whole, cut off, damaged, of another version, of something else, of nothing.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/statuses
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 
-# status N PATTERN COMMAND...: ends with N; stderr matches PATTERN (empty: nothing on stderr)
-status() {
-    local want=$1 pattern=$2 got
-    shift 2
-    clean "$refork" "$@" >stdout 2>stderr </dev/null
-    got=$?
-    [ $got = "$want" ] || fail "refork $*: status $got, not $want: $(cat stderr)"
-    if [ -z "$pattern" ]; then
-        [ ! -s stderr ] || fail "refork $*: said $(cat stderr)"
-    else
-        grep -qE -- "$pattern" stderr || fail "refork $*: stderr has no '$pattern': $(cat stderr)"
-    fi
-}
 # of_each N PATTERN FILE: every command that reads a recording
 of_each() {
     local options
     for command in 'replay --batch' 'replay --script q' explain 'explain --json' info 'info --json' dump; do
         read -ra options <<<"$command"
-        status "$1" "$2" "${options[@]}" "$3"
+        says "$1" "$2" "${options[@]}" "$3"
     done
 }
 
-status 5 '' record -o good.refork -- sh -c 'echo hello; exit 5'
-status 5 '' replay --batch good.refork
+says 5 '' record -o good.refork -- sh -c 'echo hello; exit 5'
+says 5 '' replay --batch good.refork
 [ "$(cat stdout)" = hello ] || fail "replay printed '$(cat stdout)'"
-for command in explain info dump; do status 0 '' $command good.refork; done
-status 0 '' replay --script q good.refork
-status 125 'no event 999999' replay --script q --at 999999 good.refork
-status 125 "unknown key|bad|key" replay --script '<Nokey>' good.refork
-status 125 "size" replay --script q --size big good.refork
+for command in explain info dump; do says 0 '' $command good.refork; done
+says 0 '' replay --script q good.refork
+says 125 'no event 999999' replay --script q --at 999999 good.refork
+says 125 "unknown key|bad|key" replay --script '<Nokey>' good.refork
+says 125 "size" replay --script q --size big good.refork
 
-status 120 'waits for ever \(proved\)' record --no-explain -o dead.refork -- "$build/samples/mutex_deadlock"
-status 120 'orphaned-lock' record -o dead.refork -- "$build/samples/mutex_deadlock"
-status 120 '' replay --batch dead.refork
-status 120 '' explain dead.refork
-status 120 '' explain --json dead.refork
+says 120 'waits for ever \(proved\)' record --no-explain -o dead.refork -- "$build/samples/mutex_deadlock"
+says 120 'orphaned-lock' record -o dead.refork -- "$build/samples/mutex_deadlock"
+says 120 '' replay --batch dead.refork
+says 120 '' explain dead.refork
+says 120 '' explain --json dead.refork
 jq -e .deadlock stdout >/dev/null || fail "explain --json: $(cat stdout)"
-status 120 '' explain good.refork dead.refork
-for command in info dump; do status 0 '' $command dead.refork; done
-status 0 '' replay --script q dead.refork
+says 120 '' explain good.refork dead.refork
+for command in info dump; do says 0 '' $command dead.refork; done
+says 0 '' replay --script q dead.refork
 
 echo '#!/no/such/interpreter' >script
 chmod 755 script
 mkdir folder
-status 127 "no-such-program" record -o none.refork no-such-program
-status 127 "no/such/program" record -o none.refork ./no/such/program
-status 127 "script" record -o none.refork ./script
-status 126 "good.refork" record -o none.refork ./good.refork
-status 126 "folder" record -o none.refork ./folder
-status 125 "no/such/folder" record -o no/such/folder/x.refork true
+says 127 "no-such-program" record -o none.refork no-such-program
+says 127 "no/such/program" record -o none.refork ./no/such/program
+says 127 "script" record -o none.refork ./script
+says 126 "good.refork" record -o none.refork ./good.refork
+says 126 "folder" record -o none.refork ./folder
+says 125 "no/such/folder" record -o no/such/folder/x.refork true
 [ ! -e none.refork ] || fail "a program that did not start left a recording"
 
 of_each 122 "no-such-file" no-such-file
@@ -70,10 +54,10 @@ size=$(stat -c %s good.refork)
 head -c $((size - 1000)) good.refork >cut.refork
 for command in 'replay --batch' dump; do
     read -ra options <<<"$command"
-    status 122 "cut off at byte [0-9]+" "${options[@]}" cut.refork
+    says 122 "cut off at byte [0-9]+" "${options[@]}" cut.refork
 done
 # info and explain tell of what is there, and that it is cut off
-status 0 '' info cut.refork
+says 0 '' info cut.refork
 grep -qE 'truncated +yes, at byte [0-9]+' stdout || fail "info of a cut file: $(cat stdout)"
 
 # A bit flipped anywhere: said with its byte by every command, also by one that does not need the piece it is in and has
@@ -86,7 +70,7 @@ for ((part = 1; part < 16; part++)); do
     flip good.refork $((size * part / 16))
     for command in 'replay --batch' explain 'explain --json' info 'info --json' dump; do
         read -ra options <<<"$command"
-        status 122 "byte [0-9]+" "${options[@]}" flipped.refork
+        says 122 "byte [0-9]+" "${options[@]}" flipped.refork
     done
 done
 # What is damaged keeps nothing back that the rest gives: here the last file's content, a source that the verdict quotes
@@ -104,9 +88,9 @@ print(blob)
 END
 ) || fail "no chunks in dead.refork"
 flip dead.refork "$last"
-status 122 "byte [0-9]+" explain flipped.refork
+says 122 "byte [0-9]+" explain flipped.refork
 grep -q 'orphaned-lock' stdout || fail "explain of a damaged recording printed '$(cat stdout)'"
-status 122 "byte [0-9]+" dump flipped.refork
+says 122 "byte [0-9]+" dump flipped.refork
 cmp stdout whole || fail "dump of a damaged recording printed something else"
 
 # The same file as another refork would have made it: format 99, the header's CRC-32C right
@@ -133,7 +117,7 @@ clean bash -c 'script -qefc "$1 replay $2" /dev/null' - "$refork" good.refork >s
 got=$?
 [ $got = 125 ] || fail "TUI on TERM=dumb: status $got: $(cat stdout)"
 grep -q "refork explain" stdout || fail "TUI on TERM=dumb says: $(cat stdout)"
-status 0 '' --version
-status 0 '' --help
-status 125 'usage' </dev/null
+says 0 '' --version
+says 0 '' --help
+says 125 'usage' </dev/null
 rm -rf "$work"

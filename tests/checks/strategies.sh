@@ -3,23 +3,9 @@
 # behind by a fork; from a fixed seed, in a bounded number of runs, and again from the schedule alone.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/strategies
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 order=$build/tests/programs/rare_order
 bound=400
-
-# hunted STATUS [OPTION...] -- PROGRAM [ARG...]: the hunt ends so; its JSON is in json
-hunted() {
-    local want=$1 got
-    shift
-    rm -f found*
-    clean "$refork" hunt --json -o found.refork "$@" >json 2>stderr </dev/null
-    got=$?
-    [ $got = "$want" ] || fail "$*: status $got, not $want: $(cat stderr json)"
-}
-json() { jq -e "$1" json >/dev/null || fail "not $1: $(jq -c 'del(.findings, .found)' json)"; }
 
 # found KIND SAYS [OPTION...]: by a schedule that SAYS (a regex); the finding is KIND. A first run that hangs by luck shows nothing of a schedule.
 found() {
@@ -35,13 +21,11 @@ found() {
         fail "$*: the seed told is not that of the schedule: $(cat found.refork.schedule)"
     [ "$(wc -l <found.refork.schedule)" = 2 ] || fail "more than a seed in the schedule: $(cat found.refork.schedule)"
     for ((i = 0; i < 3; i++)); do
-        clean "$refork" record --no-explain --schedule found.refork.schedule -o again.refork -- "${@: -2}" >stdout 2>stderr </dev/null
-        [ $? = 120 ] || fail "$*: its schedule does not hang in run $i: $(cat stderr found.refork.schedule)"
+        ends 120 record --no-explain --schedule found.refork.schedule -o again.refork -- "${@: -2}"
         clean "$refork" explain --json again.refork >verdict.json 2>stderr
         jq -e --arg kind "$kind" 'any(.findings[]; .kind == $kind)' verdict.json >/dev/null || fail "$*: its schedule makes no $kind: $(cat verdict.json stderr)"
     done
-    clean "$refork" replay --batch found.refork >/dev/null 2>stderr
-    [ $? = 120 ] || fail "$*: replay: $(cat stderr)"
+    ends 120 replay --batch found.refork
 }
 
 for strategy in pct random delay; do

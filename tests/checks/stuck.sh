@@ -3,10 +3,7 @@
 # exactly.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/stuck
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 program=$build/tests/programs/stuck
 
 # stuck KIND LIKELIHOOD CASE: the main task's event is of that kind
@@ -32,15 +29,6 @@ stuck() {
     grep -q "process .* waits for ever ($2)" "$3.err" || fail "$3: record said: $(cat "$3.err")"
 }
 
-running=0
-in_parallel() {
-    stuck "$@" &
-    running=$((running + 1))
-    if [ $running -ge 4 ]; then
-        wait -n || exit 1
-        running=$((running - 1))
-    fi
-}
 cases() {
     cat <<EOF
 timed likely futex-backoff
@@ -75,11 +63,8 @@ futex proved ignored-mutex
 spin proved two-threads
 EOF
 }
-while read -r kind how case; do in_parallel "$kind" "$how" "$case"; done < <(cases)
-while [ $running -gt 0 ]; do
-    wait -n || exit 1
-    running=$((running - 1))
-done
+while read -r kind how case; do in_parallel 4 stuck "$kind" "$how" "$case"; done < <(cases)
+all_ended
 # No case is left out.
 cmp <("$program") <(cases | awk '{print $3}') || fail "the program has other cases than this test"
 rm -f ./*.refork

@@ -3,10 +3,7 @@
 # trace that replays.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/terminal
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 socket=refork-test-$$
 tmux() { env -i PATH=/usr/bin:/bin LANG=C.UTF-8 HOME="$work" TERM=xterm tmux -L "$socket" -f /dev/null "$@"; }
 trap 'tmux kill-server 2>/dev/null' EXIT
@@ -22,7 +19,7 @@ tmux send-keys 'some words' Enter
 until_true shows '^status 0' || fail "did not end: $(screen)"
 shows '^got some words' || fail "input did not arrive: $(screen)"
 shows "saved 'tty.refork'" || fail "nothing said about the recording: $(screen)"
-clean "$refork" replay --batch tty.refork >stdout 2>stderr || fail "replay: status $?: $(cat stderr)"
+ends 0 replay --batch tty.refork
 grep -qx 'got some words' stdout || fail "replay: $(cat stdout)"
 
 tmux send-keys "clear; '$refork' record -o int.refork -- sh -c 'echo begin; sleep 100; echo never'" Enter
@@ -32,9 +29,7 @@ tmux send-keys C-c
 until_true shows '^ready>' || fail "Ctrl-C does not end it: $(screen)"
 tmux send-keys 'echo status $?' Enter
 until_true shows '^status 130' || fail "Ctrl-C: $(screen)"
-clean "$refork" replay --batch int.refork >stdout 2>stderr
-got=$?
-[ $got = 130 ] || fail "replay of the interrupted one: status $got: $(cat stderr)"
+ends 130 replay --batch int.refork
 [ "$(cat stdout)" = begin ] || fail "replay of the interrupted one: $(cat stdout)"
 
 # A program that handles Ctrl-C goes on. Its first line is not one that the screen still shows from the program before:
@@ -43,8 +38,6 @@ tmux send-keys "clear; '$refork' record -o trap.refork -- bash -c 'trap \"echo t
 until_true shows '^ready to trap$' || fail "did not begin: $(screen)"
 tmux send-keys C-c
 until_true shows '^status 4' || fail "trapped Ctrl-C: $(screen)"
-clean "$refork" replay --batch trap.refork >stdout 2>stderr
-got=$?
-[ $got = 4 ] || fail "replay of the trapped one: status $got: $(cat stderr)"
+ends 4 replay --batch trap.refork
 printf 'ready to trap\ntrapped\nafter\n' | cmp - stdout || fail "replay of the trapped one: $(cat stdout)"
 rm -rf "$work"

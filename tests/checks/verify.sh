@@ -3,32 +3,17 @@
 # reached; found again where lines moved, in other optimisation, statically linked; and git bisect run names the commit.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/verify
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 programs=$build/tests/programs
 
-# build OUTPUT SOURCE [FLAG...]: a program with debug information
-build() {
-    mkdir -p "$(dirname "$1")"
-    gcc -g -D_GNU_SOURCE -I"$root" -I"$root/tests/programs" -o "$1" "$2" -pthread "${@:3}" 2>gcc.log || fail "gcc $*: $(cat gcc.log)"
-}
 # verified STATUS TEXT ARG...: refork verify ends so and says so
 verified() {
-    local want=$1 text=$2 got
-    shift 2
-    clean "$refork" verify "$@" >stdout 2>stderr </dev/null
-    got=$?
-    [ $got = "$want" ] || fail "verify $*: status $got, not $want: $(cat stdout stderr)"
-    grep -qF -- "$text" stdout stderr || fail "verify $*: no '$text': $(cat stdout stderr)"
+    ends "$1" verify "${@:3}"
+    grep -qF -- "$2" stdout stderr || fail "verify ${*:3}: no '$2': $(cat stdout stderr)"
 }
-# plan LINE...: makes plan.schedule
-plan() { printf '%s\n' 'refork schedule 1' "$@" >plan.schedule; }
 # hang FILE PROGRAM [ARG...]: records it under plan.schedule
 hang() {
-    clean "$refork" record --schedule plan.schedule -o "$1" -- "${@:2}" >stdout 2>stderr </dev/null
-    [ $? = 120 ] || fail "record $*: $(cat stderr plan.schedule)"
+    ends 120 record --schedule plan.schedule -o "$1" -- "${@:2}"
 }
 
 # ---- a deadlock of every run, its lock taken before the fork
@@ -41,11 +26,10 @@ sed 's/^int main(void) {/&\n    pthread_atfork(log_begin, log_end, log_end);/' q
 sed 's/^    pid_t child = fork();/    log_begin();\n&\n    log_end();/' quick.c >around/prog.c
 sed 's/^    pthread_mutex_.*lock(&log_mutex);/    (void)0;/' quick.c >none/prog.c
 for kind in bad moved fixed around none; do
-    build $kind/prog $kind/prog.c -O1
-    build $kind/plain $kind/prog.c -O0
+    compile $kind/prog $kind/prog.c -O1
+    compile $kind/plain $kind/prog.c -O0
 done
-clean "$refork" record -o bug.refork -- bad/prog >stdout 2>stderr </dev/null
-[ $? = 120 ] || fail "the sample does not hang: $(cat stderr)"
+ends 120 record -o bug.refork -- bad/prog
 mv bad/prog.c bad/old.c # what the recording quotes is in it
 for program in prog plain; do
     for kind in bad moved; do
@@ -63,11 +47,11 @@ for program in prog plain; do
     verified 0 'taken for fixed (--gone-is-fixed)' --gone-is-fixed bug.refork -- none/$program
 done
 sed 's/fork()/start()/; s/^int main/static __attribute__((noinline)) pid_t start(void) {\n    pid_t child = fork();\n    return child;\n}\n\n&/' fixed/prog.c >moved.c
-build start moved.c -O1
+compile start moved.c -O1
 verified 125 'no fork is made in main (1 elsewhere)' bug.refork -- ./start
 sed 's/^int main/static pthread_mutex_t other = PTHREAD_MUTEX_INITIALIZER;\nstatic void *use(void *p) {\n    pthread_mutex_lock(\&other);\n    sleep_ms(5000);\n    return p;\n}\n\n&/
     s/write_report, NULL/use, NULL/; s/== 0) run_child/== 0) use(NULL), run_child/' "$sample" >other.c
-build other other.c -O1
+compile other other.c -O1
 verified 120 'another deadlock than the recorded one' -o other.refork bug.refork -- ./other
 [ -s other.refork ] || fail "-o makes no file"
 
@@ -75,7 +59,7 @@ verified 120 'another deadlock than the recorded one' -o other.refork bug.refork
 { printf '// more\n%.0s' {1..30} && cat "$root/tests/programs/gate_mutex.c"; } >rare.c
 for flags in -O2 -O0 '-O1 -static'; do
     # shellcheck disable=SC2086
-    build "rare$flags" rare.c $flags
+    compile "rare$flags" rare.c $flags
 done
 plan 'fork 2' 'acquire function libc.so.6!pthread_mutex_lock'
 hang rare.refork "$programs/gate_mutex"
@@ -88,7 +72,7 @@ verified 125 'child-died: signal 9' rare.refork -- ./rare-O2 dies
 verified 125 'never-concurrent: ' rare.refork -- ./rare-O2 apart
 # The child does not take the lock any more.
 sed 's/^            log_entry();/            puts("child");/' rare.c >unused.c
-build unused unused.c -O1
+compile unused unused.c -O1
 verified 0 '(child-went-on: 3)' rare.refork -- ./unused
 
 # ---- a lock without a function: an instruction in the program's code
@@ -99,8 +83,8 @@ hang inlined.refork "$programs/gate_futex" xchg
 { printf '// more\n%.0s' {1..9} && cat "$root/tests/programs/gate_futex.c"; } >inlined.c
 sed '/^    if (!child) {/,/^    }/s/use_shared();/;/' inlined.c >inlined_fixed.c
 for flags in -O2 -O0; do
-    build "inlined$flags" inlined.c $flags
-    build "inlined_fixed$flags" inlined_fixed.c $flags
+    compile "inlined$flags" inlined.c $flags
+    compile "inlined_fixed$flags" inlined_fixed.c $flags
     verified 0 '(child-went-on: 3)' inlined.refork -- "./inlined_fixed$flags" xchg
     verified 120 'run 2: forced, and it hangs' -o again.refork inlined.refork -- "./inlined$flags" xchg
     verified 125 'could not be reached' inlined.refork -- "./inlined$flags" cmpxchg
@@ -113,15 +97,15 @@ site=$(objdump -d --no-show-raw-insn --start-address=0x"$inner" --stop-address=$
 plan 'fork 1' "acquire instruction libc.so.6+0x$site"
 hang setenv.refork "$programs/gate_setenv"
 { echo && cat "$root/tests/programs/gate_setenv.c"; } >setenv.c
-build setenv setenv.c -O0
+compile setenv setenv.c -O0
 verified 120 'run 2: forced, and it hangs' -o again.refork setenv.refork -- ./setenv
 sed 's/^        setenv("CHILD", "1", 1);//' setenv.c >setenv_fixed.c
-build setenv_fixed setenv_fixed.c -O2
+compile setenv_fixed setenv_fixed.c -O2
 verified 0 '(child-went-on: 3)' setenv.refork -- ./setenv_fixed
 
 # ---- a child that does not end
 sed 's/^            log_entry();/            for (;;) sleep_ms(10);/' rare.c >endless.c
-build endless endless.c -O1
+compile endless endless.c -O1
 verified 125 'the time is up, see --timeout' --timeout 2 --runs 1 rare.refork -- ./endless
 [ "$(grep -c '^run ' stdout)" -le 3 ] || fail "it goes on after the time is up: $(cat stdout)"
 

@@ -3,26 +3,19 @@
 # earlier, and the holder parked later: what was forced was so in the runs' recordings, and what was not is no reason for 0.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-work=$out/verify_after_call
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work" || exit 1
+in_work
 program=$build/tests/programs/interpreter
 
 # hunted FILE COMMAND...: a hunt finds it, behind a call
 hunted() {
     local file=$1
-    clean "$refork" hunt --strategy directed -o "$file" -- "${@:2}" >stdout 2>stderr </dev/null
-    [ $? = 120 ] || fail "hunt ${*:2}: $(cat stdout stderr)"
+    ends 120 hunt --strategy directed -o "$file" -- "${@:2}"
     grep -q ', after-call)' stdout || fail "${*:2} hangs without the gate behind a call: $(grep ^Found stdout)"
 }
 # verified STATUS TEXT FILE COMMAND...: refork verify ends so and says so; its last run is in run.refork
 verified() {
-    local want=$1 text=$2 got
-    clean "$refork" verify --runs 2 -o run.refork "$3" -- "${@:4}" >stdout 2>stderr </dev/null
-    got=$?
-    [ $got = "$want" ] || fail "verify ${*:4}: status $got, not $want: $(cat stdout stderr)"
-    grep -qF -- "$text" stdout || fail "verify ${*:4}: no '$text': $(cat stdout stderr)"
+    ends "$1" verify --runs 2 -o run.refork "$3" -- "${@:4}"
+    grep -qF -- "$2" stdout || fail "verify ${*:4}: no '$2': $(cat stdout stderr)"
 }
 # forced: in the last run another thread than the forking one had the lock when the fork came
 forced() {
@@ -32,7 +25,7 @@ forced() {
     read -r fork forker < <(sed -nE '/fork gate: .* has taken the lock/,${s/^ *([0-9]+) +[0-9.]+ +([0-9]+) birth   process .*/\1 \2/p}' dump | head -n 1)
     [ -n "${lock:-}" ] && [ -n "${fork:-}" ] || fail "no lock was taken or no fork made: $(grep 'fork gate' dump)"
     [ "$tid" != "$forker" ] || fail "the forking task holds the lock itself"
-    clean "$refork" locks --no-cache --json --at="$fork" run.refork >held.json || fail "refork locks"
+    into held.json 0 locks --no-cache --json --at="$fork" run.refork
     jq -e --arg lock "$lock" --argjson tid "$tid" 'any(.held[]; .address == $lock and .holder.tid == $tid and (.inherited | not))' held.json >/dev/null ||
         fail "task $tid does not hold $lock at event $fork: $(jq -c '.held[] | [.address, .holder.tid]' held.json)"
 }
@@ -40,8 +33,7 @@ forced() {
 hunted bug.refork "$program"
 verified 120 'forced, and it hangs' bug.refork "$program"
 forced
-clean "$refork" replay --batch run.refork >/dev/null 2>stderr
-[ $? = 120 ] || fail "the replay: $(cat stderr)"
+ends 120 replay --batch run.refork
 verified 0 'fixed: the situation was forced 2 times and the child went on (child-went-on: 2)' bug.refork "$program" fixed
 forced
 # Another thread forks: it has another number.
@@ -61,8 +53,7 @@ forced
 
 # The recording does not show that its holder sleeps with the lock in the hand: the runs do.
 printf '%s\n' 'refork schedule 1' 'fork 1' 'acquire function libc.so.6!pthread_mutex_lock' >free.schedule
-clean "$refork" record --schedule free.schedule -o free.refork -- "$program" free >stdout 2>stderr </dev/null
-[ $? = 120 ] || fail "it does not hang without the interpreter's lock: $(cat stderr)"
+ends 120 record --schedule free.schedule -o free.refork -- "$program" free
 verified 120 'forced, and it hangs' free.refork "$program" handler
 verified 0 '(child-went-on: 2)' free.refork "$program" fixed
 forced
@@ -78,12 +69,9 @@ verified 0 '(child-went-on: 2)' heap.refork "$program" 'heap fixed'
 forced
 
 # The schedule that a hunt leaves, and the minimal one, make it hang again.
-clean "$refork" record --no-explain --schedule bug.refork.schedule -o again.refork -- "$program" >stdout 2>stderr </dev/null
-[ $? = 120 ] || fail "the hunt's schedule: $(cat stderr)"
-clean "$refork" minimize -o min.refork bug.refork >stdout 2>stderr </dev/null
-[ $? = 120 ] || fail "minimize: $(cat stdout stderr)"
-clean "$refork" record --no-explain --schedule min.refork.schedule -o again.refork -- "$program" >/dev/null 2>stderr </dev/null
-[ $? = 120 ] || fail "the minimal schedule: $(cat stderr)"
+ends 120 record --no-explain --schedule bug.refork.schedule -o again.refork -- "$program"
+ends 120 minimize -o min.refork bug.refork
+ends 120 record --no-explain --schedule min.refork.schedule -o again.refork -- "$program"
 
 # CPython: the writer's lock, in functions without a name, on the heap
 writer=(/usr/bin/python3 "$root/tests/real/rare_writer.py")

@@ -33,7 +33,7 @@ static void end(pid_t child, int sig) {
 
 int main(void) {
     pid_t slept = waiter();
-    sleep_ms(100);
+    until_asleep(slept);
     end(slept, SIGTERM);
 
     // a parent that computes meanwhile
@@ -46,9 +46,9 @@ int main(void) {
 
     // two at once, the first ended is not the first that waits
     pid_t one = waiter(), two = waiter();
-    sleep_ms(20);
+    until_asleep(two);
     end(two, SIGTERM);
-    sleep_ms(20);
+    until_asleep(one);
     end(one, SIGTERM);
     return 0;
 }

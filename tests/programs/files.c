@@ -69,7 +69,7 @@ int main(void) {
         CHECK(fcntl(fd, F_SETLKW, &region) == 0); // until the parent gives it back
         _exit(0);
     }
-    sleep_ms(15);
+    until_asleep(child);
     region.l_type = F_UNLCK;
     CHECK(fcntl(fd, F_SETLK, &region) == 0);
     CHECK(reap(child) == 0);

@@ -3,6 +3,8 @@
 #ifndef REFORK_TESTS_PROGRAM_H
 #define REFORK_TESTS_PROGRAM_H
 
+#include "samples/asleep.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -26,6 +28,8 @@
         }                                                                                                    \
     } while (0)
 
+// Sleeping is what is recorded, or it makes the wait of another task last. Nothing here is right only if it was long enough:
+// who needs another one to be asleep waits for that (until_asleep).
 __attribute__((unused)) static void sleep_ms(long ms) {
     struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
     while (nanosleep(&left, &left) && errno == EINTR)

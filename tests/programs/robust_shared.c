@@ -30,7 +30,7 @@ static void round_of(int protocol, bool by_signal, bool waiter) {
         for (int i = 0; i < LOCKS; i++)
             CHECK(pthread_mutex_lock(&locks[i]) == 0);
         CHECK(write(ready[1], "x", 1) == 1);
-        if (waiter) sleep_ms(20);
+        if (waiter) until_asleep(getppid()); // in the wait for the first
         if (by_signal) raise(SIGKILL);
         _exit(0);
     }

@@ -119,9 +119,9 @@ static void interrupted(void) {
         CHECK(sigaction(SIGUSR2, &action, NULL) == 0);
         pid_t child = fork();
         if (child == 0) {
-            sleep_ms(15);
+            until_asleep(getppid());
             kill(getppid(), SIGUSR2);
-            sleep_ms(15);
+            until_asleep(getppid()); // again
             CHECK(write(fds[1], "x", 1) == 1);
             _exit(0);
         }

@@ -17,13 +17,16 @@ die() {
     tm capture-pane -p -t t 2>/dev/null | sed 's/^/  | /'
     exit 1
 }
-# Waits until the screen matches (an extended regular expression), at most some 20 s.
+# Waits until the screen matches (an extended regular expression), at most a minute of an idle machine.
 sees() {
+    local left=60000 worth
     checks=$((checks + 1))
-    for _ in $(seq 400); do
+    while [ $left -gt 0 ]; do
         tm capture-pane -p -t t >"$work/screen" 2>/dev/null
         grep -Eq -- "$1" "$work/screen" && return
-        sleep 0.05
+        sleep 0.05 # between two looks
+        patience_worth 60
+        left=$((left - worth))
     done
     die "never showed: $1 ($2)"
 }
