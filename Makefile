@@ -230,10 +230,10 @@ test: ## build and run every test; ends with `N passed, N failed`
 check: all programs $(UNIT) ## the tests named in T="..." (patterns of names), as: make check T='proof-sort*'
 	@tests/run.sh $(BUILD) $(T)
 
-bench: ## the speed table: native, strace, bare tracer, record, replay; the runs that a rare deadlock needs
+bench: ## the speed table: native, strace, bare tracer, record, replay; the runs that a rare deadlock needs (BASE=FOLDER: beside another build)
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all programs
-	@tests/bench/run.sh $(BUILD) $(W)
+	@BASE=$(BASE) tests/bench/run.sh $(BUILD) $(W)
 
 fuzz: all programs ## mutated traces against an ASan and UBSan build (RUNS=100000, SEED=1)
 	@$(MAKE) --no-print-directory -j$(JOBS) SAN=address,undefined fuzzers
@@ -245,10 +245,11 @@ fuzzers: $(FUZZ)
 soak: all programs ## repeat the proof list until it fails or for MINUTES=60
 	@tests/soak.sh $(BUILD) $(or $(MINUTES),60)
 
-graph: all ## pictures of the folders and of the files with their calls: build/house.svg, build/graph.svg (needs graphviz)
-	@tests/graph.py $(BUILD) --dot-rooms | dot -Tsvg -o $(BUILD)/house.svg
+graph: all ## pictures: of the folders and their order, docs/house.svg, and of the files and their calls, build/graph.svg
+	@$(MAKE) --no-print-directory deps PACKAGES=graphviz
+	@tests/graph.py $(BUILD) --dot-rooms | dot -Tsvg -o docs/house.svg
 	@tests/graph.py $(BUILD) --dot | dot -Tsvg -o $(BUILD)/graph.svg
-	@echo '$(BUILD)/house.svg $(BUILD)/graph.svg'
+	@echo 'docs/house.svg $(BUILD)/graph.svg'
 .PHONY: graph
 
 groups: all ## the groups of files that call each other in circles, with the calls

@@ -53,11 +53,15 @@ replays() {
     done
 }
 
-# found NAME EXPECTATION COMMAND...: in at most 5 runs, from a first one that was healthy
+# found NAME EXPECTATION COMMAND...: in at most 5 runs, from a first one that was healthy. One that hangs by luck is found, too, but
+# shows nothing of the gate: then once more.
 found() {
-    local name=$1 expect=$2
+    local name=$1 expect=$2 i
     shift 2
-    hunted "$name" 120 -- "$@"
+    for ((i = 0; i < 4; i++)); do
+        hunted "$name" 120 -- "$@"
+        jq -e '.found[0].how != "the program as it is"' "$name.json" >/dev/null && break
+    done
     holds "$name" '.deadlock and .runs >= 2 and .runs <= 5 and .covered.pairs >= 1'
     replays "$name" "$expect"
     rm -f "$name".refork*

@@ -1,4 +1,4 @@
-// Runs a command and prints "SECONDS MAXRSS_KB STATUS" on fd 3: `measure pinned|free COMMAND [ARG...]`.
+// Runs a command and prints "SECONDS MAXRSS_KB STATUS CPU_SECONDS" on fd 3: `measure pinned|free COMMAND [ARG...]`.
 // Pinned: to the last CPU that we may use.
 #include <sched.h>
 #include <stdio.h>
@@ -35,7 +35,9 @@ int main(int argc, char **argv) {
     if (wait4(child, &status, 0, &usage) != child) return 125;
     clock_gettime(CLOCK_MONOTONIC, &end);
     double seconds = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
-    dprintf(3, "%.6f %ld %d\n", seconds, usage.ru_maxrss,
-            WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+    double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    dprintf(3, "%.6f %ld %d %.6f\n", seconds, usage.ru_maxrss,
+            WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), cpu);
     return 0;
 }

@@ -1,22 +1,18 @@
 #!/bin/bash
 # make bench: the cost of recording and replaying, beside the program alone (pinned to one CPU), a tracer that only stops and
 # continues (the floor) and strace. Medians over interleaved runs. tests/bench/run.sh BUILD [WORKLOAD...]   ROUNDS=3
+# BASE=REFORK: compares with another refork instead (compare.sh).
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 shift
+[ -z "${BASE:-}" ] || exec "$root/tests/bench/compare.sh" "$build" "$BASE" "$@"
 rounds=${ROUNDS:-3}
 bench=$build/tests/bench
 work=$out/bench
 rm -rf "$work"
 mkdir -p "$work"
-"$root/tests/proof/data.sh" "$build" || exit 1
-
-declare -A workload=(
-    [true]="/usr/bin/true" [compute]="$bench/compute" [syscalls]="$bench/syscalls" [locks]="$bench/locks" [forks]="$bench/forks"
-    [python]="/usr/bin/python3 -c 'import json'" [gcc]="gcc -O2 -c -o $work/table.o $build/test-data/project/table.c"
-)
-names=("$@")
-[ $# -gt 0 ] || names=(true compute syscalls locks forks python gcc rare)
+# shellcheck source=tests/bench/workloads.sh
+. "$root/tests/bench/workloads.sh"
 ways=(native floor strace record replay)
 
 run() { # NAME WAY: appends "SECONDS MAXRSS STATUS" to its file

@@ -13,8 +13,10 @@ gated() {
     ends "$want" record --no-explain --paranoid=5 --schedule plan.schedule -o run.refork -- "$programs/$1" "${@:2}"
     grep -q "^refork: fork gate: $verdict: " stderr || fail "$*: not $verdict: $(cat stderr plan.schedule)"
     mv stdout recorded
+    mv stderr said
     ends "$want" replay --batch --paranoid run.refork
     cmp recorded stdout || fail "replay of $* prints otherwise"
+    mv said stderr
     clean "$refork" dump run.refork >dump
     grep -q " note .*fork gate: $verdict" dump || fail "$*: no note tells of $verdict"
 }

@@ -59,7 +59,7 @@ until_true diagnosed || fail "diagnose: $(cat live.txt live.err)"
 kill -9 "$(pgrep -P $live)" $live
 shown live.txt '__main__.SlowQueue.mutex' "$call $sources/held_locks.py:$line" 'Queue.put /usr/lib/python3'
 
-# ---- other versions, if REFORK_TEST_PYTHONS names interpreters (docs/internals.md, Python)
+# ---- other versions, if REFORK_TEST_PYTHONS names interpreters (docs/verdict.md, Python)
 for python in ${REFORK_TEST_PYTHONS-}; do
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') || fail "$python does not run"
     verdict "queue_put-$version" 120 "\

@@ -3,6 +3,8 @@
 # The recording must hold a fork deadlock with a lock (samples/mutex_deadlock, or tests/tui/fixture_tui).
 # Polls until a screen shows what it must; nothing waits for a fixed time. $MATRIX=0 leaves out the matrix.
 set -u
+# shellcheck source=tests/patience.sh
+. "$(dirname "$0")/../patience.sh"
 [ $# -gt 0 ] || set -- ./build/refork replay
 command=$(printf '%q ' "$@")
 socket=refork-test-$$

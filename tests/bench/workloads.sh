@@ -1,0 +1,10 @@
+# shellcheck shell=bash disable=SC2154,SC2034 # sourced after lib.sh: $root, $build, $work
+# What the bench runs, by name; sets $names to those that were asked for.
+bench=$build/tests/bench
+"$root/tests/proof/data.sh" "$build" || exit 1
+declare -A workload=(
+    [true]="/usr/bin/true" [compute]="$bench/compute" [syscalls]="$bench/syscalls" [locks]="$bench/locks" [forks]="$bench/forks"
+    [python]="/usr/bin/python3 -c 'import json'" [gcc]="gcc -O2 -c -o $work/table.o $build/test-data/project/table.c"
+)
+names=("$@")
+[ $# -gt 0 ] || names=(true compute syscalls locks forks python gcc rare)
