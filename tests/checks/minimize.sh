@@ -15,12 +15,15 @@ json() { jq -e "$@" json >/dev/null || fail "not $*: $(jq -c 'del(.verdict)' jso
 verdict() {
     clean "$refork" explain --json "$1" | jq -c '.findings[0] | [.kind, .lock.symbol, (.acquired, .fork | .frames // [] | map(.function))]'
 }
-# again STATUS SCHEDULE PROGRAM [ARG...]: record --schedule ends so
+# again STATUS SCHEDULE PROGRAM [ARG...]: record --schedule ends so. The output goes where that of minimize's runs goes: a program
+# makes other calls for a file.
 again() {
-    local want=$1 i
+    local want=$1 i got
     shift
     for ((i = 0; i < 3; i++)); do
-        ends "$want" record --no-explain --schedule "$1" -o again.refork -- "${@:2}"
+        clean "$refork" record --no-explain --schedule "$1" -o again.refork -- "${@:2}" >/dev/null 2>&1 </dev/null
+        got=$?
+        [ $got = "$want" ] || fail "$*: run $i: status $got, not $want: $(cat "$1")"
     done
 }
 # whole FILE FIRST SECOND PROGRAM [ARG...]: minimizes FILE; the deciding steps are in these functions
