@@ -19,7 +19,7 @@ none() { # FILE SYMBOL
 }
 
 # ---- all kinds, dynamic and static
-gcc -std=gnu17 -O1 -g -D_GNU_SOURCE -static -o kinds.static "$root/tests/programs/lock_kinds.c" -pthread || fail "gcc -static"
+compile kinds.static "$root/tests/programs/lock_kinds.c" -O1 -static
 for which in kinds kinds.static; do
     program=$build/tests/programs/lock_kinds
     [ $which = kinds ] || program=./kinds.static

@@ -149,7 +149,7 @@ commit renamed
 sed -i 's/write_entry/log_entry/; s/sleep_ms(11)/sleep_ms(13)/' prog.c
 commit bad
 cat >../try.sh <<END
-gcc -g -O1 -D_GNU_SOURCE -Wno-unused-function -o prog prog.c -pthread 2>/dev/null || exit 125
+gcc -g -O1 -D_GNU_SOURCE -I"$root" -Wno-unused-function -o prog prog.c -pthread 2>/dev/null || exit 125
 exec "$refork" verify ../rare.refork -- ./prog
 END
 for expected in good:0 unbuildable:125 good-again:0 first-bad:120 moved:120 renamed:125 bad:120; do
