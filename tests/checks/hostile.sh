@@ -7,7 +7,7 @@ evil=$'\e]0;title\a\e[31m\x9b2J\xc2\x9bend'
 
 # The symbols of a program without debug information, with an escape sequence in each; its file's name, and with that its tasks' names,
 # hold one, too.
-compile plain "$root/tests/programs/gate_mutex.c" -O1
+compile plain "$root/tests/programs/gate_mutex.c" -O1 -g0
 rename=()
 for name in main log_entry log_mutex write_report idle before after; do rename+=(--redefine-sym "$name=$name$evil"); done
 program=./$'ho\e[31mst\a'

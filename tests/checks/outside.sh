@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../lib.sh"
 in_work
 "${as_clean[@]}" /usr/bin/python3 - "$refork" "$build/tests/programs/outside" <<'PYTHON' || fail "see above"
-import ctypes, fcntl, os, socket, subprocess, sys, time
+import ctypes, fcntl, os, re, socket, subprocess, sys, time
 
 refork, program = sys.argv[1:]
 libc = ctypes.CDLL(None, use_errno=True)
@@ -13,16 +13,22 @@ libc.sem_open.restype = ctypes.c_void_p
 bad = []
 
 
-# Waits, like everybody in the recording, for as long as the recorder looks at the most (its looks become rarer: 16 ms after
-# the last call of the program, then after 32, ...), and then ends the wait.
+def looked(pid):
+    """How often the recorder has gone to sleep and woken up: its timer wakes it every 4 ms, to look at who waits."""
+    with open(f"/proc/{pid}/status") as status:
+        return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status.read(), re.M).group(1))
+
+
+# Waits, like everybody in the recording, until the recorder has woken up 250 times more: its looks become rarer, 16 ms after the
+# last call of the program, then after 32, ..., and all of them are over then. Then it ends the wait.
 def outside(case, what, end, fds=()):
     name = f"{case}-{len(list(fds))}-{what}".replace("/", "_")
     p = subprocess.Popen([refork, "record", "--no-explain", "-o", name + ".refork", "--", program, case, str(what)],
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=fds)
     first = p.stdout.readline()
-    deadline = time.monotonic() + 1
-    while p.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    enough = looked(p.pid) + 250
+    while p.poll() is None and looked(p.pid) < enough:
+        time.sleep(0.01)  # between two looks
     end()
     said, errors = p.communicate()
     if p.returncode or first + said != b"waits\nwell\n":
