@@ -54,7 +54,7 @@ int main(void) {
     pthread_atfork(cache_lock, cache_unlock, cache_unlock); // ... and this one runs first
     pthread_t worker;
     pthread_create(&worker, NULL, refresh_cache, NULL);
-    sleep_ms(100);
+    sleep_ms(100); // only time keeps the two in order, as in programs that this happens to
     puts("main: fork");
     fflush(stdout);
     pid_t child = fork(); // never returns

@@ -46,7 +46,7 @@ int main(void) {
     pthread_atfork(log_begin, log_end, log_end);
     pthread_t worker;
     pthread_create(&worker, NULL, write_report, NULL);
-    sleep_ms(100);
+    sleep_ms(100); // as in mutex_deadlock
     puts("main: fork");
     fflush(stdout);
     pid_t child = fork(); // waits in log_begin until the worker is done

@@ -48,7 +48,7 @@ static void run_child(void) {
 int main(void) {
     pthread_t worker;
     pthread_create(&worker, NULL, write_report, NULL);
-    sleep_ms(100);
+    sleep_ms(100); // only time keeps the two in order, as in programs that this happens to
     puts("main: fork");
     fflush(stdout);
     pid_t child = fork();

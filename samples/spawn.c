@@ -33,7 +33,7 @@ static void *write_report(void *unused) {
 int main(void) {
     pthread_t worker;
     pthread_create(&worker, NULL, write_report, NULL);
-    sleep_ms(100);
+    sleep_ms(100); // as in mutex_deadlock
     puts("main: spawn");
     fflush(stdout);
     pid_t child;

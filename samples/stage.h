@@ -1,5 +1,6 @@
 // What the samples share: gates that make the interleaving the same in every run. They are pipes, since a
-// pipe is no lock: nothing of the stage can show up in a verdict.
+// pipe is no lock: nothing of the stage can show up in a verdict. Where a sample sleeps (ok_*), the long wait that ends is what it
+// shows: refork must have the patience for it.
 #ifndef REFORK_SAMPLES_STAGE_H
 #define REFORK_SAMPLES_STAGE_H
 
