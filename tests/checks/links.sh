@@ -1,0 +1,37 @@
+#!/bin/bash
+# The documentation names what is there: files and headings that it links to, and the paths of sources in its text.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+cd "$root" || exit 1
+clean /usr/bin/python3 - README.md CONTRIBUTING.md docs/*.md <<'PYTHON' || fail "see above"
+import os, re, sys
+
+def anchors(path):
+    """The headings of a page as GitHub makes links of them."""
+    with open(path) as page:
+        for heading in re.findall(r"^#+ +(.*)$", page.read(), re.M):
+            yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+bad, seen = [], 0
+for path in sys.argv[1:]:
+    with open(path) as page:
+        text = page.read()
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        file = os.path.normpath(os.path.join(os.path.dirname(path), file)) if file else path
+        seen += 1
+        if not os.path.exists(file):
+            bad.append(f"{path}: no file '{target}'")
+        elif anchor and anchor not in anchors(file):
+            bad.append(f"{path}: no heading '{target}'")
+    for name in re.findall(r"`((?:core|recorder|replayer|search|tui|cli|samples|tests|docs)/[\w/.-]*\.(?:c|cc|h|def|sh|py|md|jq|svg))`", text):
+        seen += 1
+        if not os.path.exists(name):
+            bad.append(f"{path}: no file '{name}'")
+print("\n".join(bad))
+assert seen > 100, seen
+sys.exit(bool(bad))
+PYTHON
+echo good
