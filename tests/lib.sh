@@ -73,6 +73,13 @@ hunted() {
     into json "$1" hunt --seed 1 --json -o found.refork "${@:2}"
 }
 
+# has_finding TRACE KIND LOCK: the verdict on it, in verdict.json, has a finding of that KIND about a lock with LOCK in its name.
+has_finding() {
+    into verdict.json 120 explain --json "$1"
+    jq -e --arg kind "$2" --arg lock "$3" 'any(.findings[]; .kind == $kind and (.lock.symbol // "" | contains($lock)))' verdict.json >/dev/null ||
+        fail "no $2 $3 in $1: $(jq -c '[.findings[] | {kind, lock: .lock.symbol}]' verdict.json)"
+}
+
 # plan LINE...: makes plan.schedule.
 plan() { printf '%s\n' 'refork schedule 1' "$@" >plan.schedule; }
 
