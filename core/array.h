@@ -43,6 +43,15 @@ static inline void *array_room(void *v, size_t count, size_t size) {
 
 #define array_push(v, count, ...) ((void)(*array_add(v, count) = (__VA_ARGS__)))
 
+// A copy of an array, which may grow as `v` may; NULL for an empty one, and when out of memory.
+static inline void *array_copy(const void *v, size_t count, size_t size) {
+    size_t room = 1;
+    while (room < count)
+        room *= 2;
+    void *copy = count ? reallocarray(NULL, room, size) : NULL;
+    return copy ? memcpy(copy, v, count * size) : NULL;
+}
+
 // Takes element `i` out and closes the gap.
 #define array_remove(v, count, i)                                                                            \
     ((void)memmove(&(v)[i], &(v)[(i) + 1], (--(count) - (size_t)(i)) * sizeof *(v)))

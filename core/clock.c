@@ -13,6 +13,7 @@
 #define WITHOUT_TRAPS 1
 #endif
 
+// (Of the process, as a signal's action is: what SIGSEGV did before.)
 static struct sigaction before;
 
 static void on_fault(int signal, siginfo_t *info, void *context) {

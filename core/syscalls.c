@@ -93,15 +93,11 @@ const struct syscall_row *syscall_row(long nr) {
     return nr >= 0 && nr < ROWS && rows[nr].name ? &rows[nr] : &unknown_row;
 }
 
-const char *syscall_name(long nr) {
+const char *syscall_name_in(long nr, char room[SYSCALL_NAME]) {
     const struct syscall_row *row = syscall_row(nr);
     if (row != &unknown_row) return row->name;
-    // A few at a time may be in use in one message.
-    static _Thread_local char names[4][32];
-    static _Thread_local unsigned next;
-    char *name = names[next++ % 4];
-    snprintf(name, sizeof names[0], "syscall_%ld", nr);
-    return name;
+    snprintf(room, SYSCALL_NAME, "syscall_%ld", nr);
+    return room;
 }
 
 bool syscall_answer(long nr, const uint64_t args[6], int64_t *answer, bool *said) {

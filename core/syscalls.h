@@ -65,10 +65,12 @@ struct syscall_row {
     uint64_t wait;
 };
 
-// The row; a number outside the table gives a REFUSE row with ENOSYS named "syscall_N" (static buffer per
-// number is not needed: name "unknown").
+// The row; a number outside the table has a REFUSE row with ENOSYS, named "unknown".
 const struct syscall_row *syscall_row(long nr);
-const char *syscall_name(long nr); // "read", or "syscall_999"
+// "read", or "syscall_999": good to the end of the block that asks, where its room is.
+enum { SYSCALL_NAME = 32 };
+#define syscall_name(nr) syscall_name_in((nr), (char[SYSCALL_NAME]){0})
+const char *syscall_name_in(long nr, char room[SYSCALL_NAME]);
 
 // For this call with these arguments: what to answer without running it, if anything. Returns true and
 // *answer (the raw result) for FAKE and REFUSE rows and for refused requests of multiplexed calls

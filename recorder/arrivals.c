@@ -1,4 +1,5 @@
 #include "recorder/arrivals.h"
+#include "core/array.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"
 #include "recorder/signals.h"
@@ -10,19 +11,14 @@ static uint64_t count_arrival(struct task *t, uint64_t address) {
     int i = 0;
     while (i < t->arrival_count && t->arrivals[i].address != address)
         i++;
-    if (i == t->arrival_room) {
-        t->arrival_room = i ? i * 2 : 4;
-        t->arrivals = realloc(t->arrivals, (size_t)t->arrival_room * sizeof *t->arrivals);
-        rf_assert(t->arrivals);
-    }
-    if (i == t->arrival_count) t->arrivals[t->arrival_count++] = (struct arrivals){address, 0};
+    if (i == t->arrival_count) array_push(t->arrivals, t->arrival_count, (struct arrivals){address, 0});
     return ++t->arrivals[i].count;
 }
 
 static void log_break(struct recorder *r, struct task *t, const struct user_regs_struct *regs,
                       const struct breakpoint *b, uint64_t count, enum break_place place) {
     struct batch batch;
-    batch_init(&batch, EV_BREAK, t);
+    batch_init(r, &batch, EV_BREAK, t);
     batch.e.flags |= EVF_REGS;
     batch.e.regs = *regs;
     batch.e.regs.eflags &= ~EFLAGS_IGNORED;

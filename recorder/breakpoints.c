@@ -6,6 +6,7 @@
 #include "recorder/breakpoints.h"
 #include "core/error.h"
 #include "core/annex.h"
+#include "core/array.h"
 #include "core/proc_maps.h"
 #include "recorder/own_code.h"
 #include "recorder/space.h"
@@ -54,12 +55,8 @@ const char *breakpoint_add(struct task *t, uint64_t address, unsigned role, bool
     if (why) return why;
     if (!tracee_read(t->tid, mm->mem_fd, address, &original, 1)) return "it cannot be read";
     if (original == 0xcc) return "refork carries out the instruction there itself";
-    if (mm->breaks.count == mm->breaks.room) {
-        mm->breaks.room = mm->breaks.room ? mm->breaks.room * 2 : 8;
-        mm->breaks.all = realloc(mm->breaks.all, (size_t)mm->breaks.room * sizeof *mm->breaks.all);
-        rf_assert(mm->breaks.all);
-    }
-    mm->breaks.all[mm->breaks.count++] = (struct breakpoint){address, original, role, on ? role : 0, 0, 0};
+    array_push(mm->breaks.all, mm->breaks.count,
+               (struct breakpoint){address, original, role, on ? role : 0, 0, 0});
     return NULL;
 }
 
@@ -78,10 +75,10 @@ void breakpoints_unmapped(struct mm *mm, uint64_t start, uint64_t end) {
 
 void breakpoints_fork(struct mm *child, const struct mm *parent) {
     if (!parent->breaks.count) return;
-    child->breaks.all = malloc((size_t)parent->breaks.count * sizeof *child->breaks.all);
+    child->breaks.all =
+        array_copy(parent->breaks.all, (size_t)parent->breaks.count, sizeof *child->breaks.all);
     rf_assert(child->breaks.all);
-    memcpy(child->breaks.all, parent->breaks.all, (size_t)parent->breaks.count * sizeof *child->breaks.all);
-    child->breaks.count = child->breaks.room = parent->breaks.count;
+    child->breaks.count = parent->breaks.count;
 }
 
 void breakpoints_plant(struct mm *mm, bool in) {

@@ -21,7 +21,7 @@ struct breakpoint {
 
 struct breakpoints {
     struct breakpoint *all; // by no order
-    int count, room;
+    int count;
 };
 
 // What is to happen when a task comes to one.

@@ -118,7 +118,7 @@ static void born(struct recorder *r, struct task *t) {
     // Killed before its first instruction: born and dead all the same.
     if (!WIFSTOPPED(status) || status >> 16 != PTRACE_EVENT_STOP) leave_stop(c, status);
     struct batch b;
-    batch_init(&b, EV_BIRTH, t);
+    batch_init(r, &b, EV_BIRTH, t);
     b.e.ret = (int64_t)tid;
     b.e.aux = (uint64_t)p->pid;
     if (q.flags & CLONE_VM) b.e.flags |= EVF_VM;
@@ -199,7 +199,7 @@ void exec_image(struct recorder *r, struct task *t) {
         return;
     }
     struct batch b;
-    batch_init(&b, EV_EXEC, t);
+    batch_init(r, &b, EV_EXEC, t);
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
     canonical_regs(&regs);
@@ -337,7 +337,7 @@ static void log_death(struct recorder *r, struct task *t, int code, const uint64
     if (given)
         b = *given;
     else
-        batch_init(&b, EV_DEATH, t);
+        batch_init(r, &b, EV_DEATH, t);
     b.e.ret = WIFSIGNALED(code) ? WTERMSIG(code) : WEXITSTATUS(code);
     if (WIFSIGNALED(code)) b.e.flags |= EVF_KILLED;
     if (t->process->refs == 1) b.e.flags |= EVF_LAST;
@@ -363,7 +363,7 @@ void task_exit_stop(struct recorder *r, struct task *t) {
         return;
     }
     struct batch b;
-    batch_init(&b, EV_DEATH, t);
+    batch_init(r, &b, EV_DEATH, t);
     for (struct task *o = r->tasks; o; o = o->next)
         if (o->process == p && o->robust_list) predicted_words(o, &b);
     // The whole process ends. Its other threads have been killed and stop on their way out, wherever they

@@ -14,22 +14,15 @@ struct arena {
     char data[];
 };
 
-// The most recent arena is kept for the next event: no malloc per syscall.
-static struct arena *spare_arena;
-static struct piece *spare_pieces;
-static size_t spare_capacity;
-
-void batch_init(struct batch *b, int kind, struct task *t) {
+void batch_init(struct recorder *r, struct batch *b, int kind, struct task *t) {
     memset(&b->e, 0, offsetof(struct event, regs));
     b->e.kind = (uint8_t)kind;
     b->e.tid = t ? t->tid : 0;
-    b->pieces = spare_pieces;
-    b->capacity = spare_capacity;
-    spare_pieces = NULL;
-    spare_capacity = 0;
+    b->pieces = r->spare.pieces;
+    b->capacity = r->spare.capacity;
     b->count = 0;
-    b->arena = spare_arena;
-    spare_arena = NULL;
+    b->arena = r->spare.arena;
+    memset(&r->spare, 0, sizeof r->spare);
     if (b->arena) b->arena->used = 0;
 }
 
@@ -50,7 +43,7 @@ static void *arena_room(struct batch *b, size_t len) {
 }
 
 void *batch_piece(struct batch *b, int kind, size_t len) {
-    if (b->count == b->capacity) {
+    if (b->count == b->capacity) { // (kept from event to event, so its room does not follow from the count)
         b->capacity = b->capacity ? b->capacity * 2 : 16;
         b->pieces = realloc(b->pieces, b->capacity * sizeof *b->pieces);
         rf_assert(b->pieces);
@@ -97,7 +90,7 @@ void batch_regs(struct batch *b, const struct user_regs_struct *regs) {
 }
 
 void batch_xstate(struct batch *b, struct task *t) {
-    static char buffer[XSTATE_MAX];
+    char buffer[XSTATE_MAX];
     size_t n = tracee_get_xstate(t->tid, buffer, sizeof buffer);
     if (n) memcpy(batch_piece(b, PIECE_XSTATE, n), buffer, n);
 }
@@ -105,7 +98,6 @@ void batch_xstate(struct batch *b, struct task *t) {
 void batch_log(struct recorder *r, struct task *t, struct batch *b) {
     bool digest = r->options->paranoid_every && t && t->at_landmark && b->e.kind != EV_DEATH &&
                   b->e.kind != EV_NOTE && b->e.kind != EV_ENTER && // logged late: others have run since
-
                   ++r->since_digest >= r->options->paranoid_every;
     if (digest) {
         r->since_digest = 0;
@@ -121,11 +113,16 @@ void batch_log(struct recorder *r, struct task *t, struct batch *b) {
         b->arena = next;
     }
     // A batch can be begun while another is open (a pending ENTER is logged first): one spare is kept.
-    free(spare_arena);
-    free(spare_pieces);
-    spare_arena = b->arena;
-    spare_pieces = b->pieces;
-    spare_capacity = b->capacity;
+    batch_release(r);
+    r->spare.arena = b->arena;
+    r->spare.pieces = b->pieces;
+    r->spare.capacity = b->capacity;
+}
+
+void batch_release(struct recorder *r) {
+    free(r->spare.arena);
+    free(r->spare.pieces);
+    memset(&r->spare, 0, sizeof r->spare);
 }
 
 void canonical_regs(struct user_regs_struct *regs) {
@@ -157,15 +154,15 @@ void log_note(struct recorder *r, struct task *t, const char *format, ...) {
     va_end(ap);
     fprintf(stderr, "refork: %s\n", text);
     struct batch b;
-    batch_init(&b, EV_NOTE, t);
+    batch_init(r, &b, EV_NOTE, t);
     batch_text(&b, TEXT_MESSAGE, text, strlen(text));
     batch_log(r, t, &b);
 }
 
 // ---- entries that come late
 
-void batch_entry(struct batch *b, int kind, struct task *t) {
-    batch_init(b, kind, t);
+void batch_entry(struct recorder *r, struct batch *b, int kind, struct task *t) {
+    batch_init(r, b, kind, t);
     b->e.nr = (int32_t)t->call.nr;
     b->e.flags |= EVF_REGS;
     b->e.regs = t->call.regs;
@@ -175,7 +172,7 @@ void log_deferred_entry(struct recorder *r) {
     struct task *t = r->deferred;
     r->deferred = NULL;
     struct batch b;
-    batch_entry(&b, EV_ENTER, t);
+    batch_entry(r, &b, EV_ENTER, t);
     if (t->call.nr == SYS_futex &&
         (futex_takes_lock(t->call.args) || futex_operation(t->call.args) == FUTEX_WAIT_REQUEUE_PI)) {
         // The kernel sets FUTEX_WAITERS in the word before it sleeps: once asleep, the word is what others

@@ -16,7 +16,7 @@ struct batch {
     size_t count, capacity;
     struct arena *arena;
 };
-void batch_init(struct batch *b, int kind, struct task *t);
+void batch_init(struct recorder *r, struct batch *b, int kind, struct task *t);
 void *batch_piece(struct batch *b, int kind, size_t len); // returns room for len bytes of data
 struct piece *batch_last(struct batch *b);
 // A MEM piece with what is in the tracee's memory now; false when unreadable (nothing added).
@@ -28,10 +28,11 @@ void batch_text(struct batch *b, int kind, const char *text, size_t len);
 void batch_regs(struct batch *b, const struct user_regs_struct *regs);
 void batch_xstate(struct batch *b, struct task *t);
 void batch_log(struct recorder *r, struct task *t, struct batch *b);
+void batch_release(struct recorder *r); // at the end of the recording
 void canonical_regs(struct user_regs_struct *regs);
 
 // A batch for the call that t is in, with its entry's registers.
-void batch_entry(struct batch *b, int kind, struct task *t);
+void batch_entry(struct recorder *r, struct batch *b, int kind, struct task *t);
 // The ENTER of r->deferred: the task whose call's entry is not in the trace yet. Before any other task's event.
 void log_deferred_entry(struct recorder *r);
 

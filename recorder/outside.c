@@ -7,6 +7,7 @@
 
 enum { TICK_US = 4000 };
 
+// What the signal handler counts. A process has one action per signal and one timer, so there is one of each.
 static volatile sig_atomic_t interrupts, terminate_signal, ticks, expected;
 
 unsigned outside_ticks(void) {

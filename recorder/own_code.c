@@ -1,5 +1,6 @@
 #include "recorder/own_code.h"
 #include "core/annex.h"
+#include "core/array.h"
 #include "core/error.h"
 #include "recorder/space.h"
 
@@ -7,17 +8,13 @@
 #include <string.h>
 
 void sites_add(struct mm *mm, const struct loop_site *site) {
-    mm->sites.all = realloc(mm->sites.all, (size_t)(mm->sites.count + 1) * sizeof *site);
-    rf_assert(mm->sites.all);
-    mm->sites.all[mm->sites.count++] = *site;
+    array_push(mm->sites.all, mm->sites.count, *site);
 }
 
 void sites_fork(struct mm *child, const struct mm *parent) {
     child->sites = parent->sites;
-    child->sites.all = malloc((size_t)parent->sites.count * sizeof *child->sites.all + 1);
-    rf_assert(child->sites.all);
-    if (parent->sites.count)
-        memcpy(child->sites.all, parent->sites.all, (size_t)parent->sites.count * sizeof *child->sites.all);
+    child->sites.all = array_copy(parent->sites.all, (size_t)parent->sites.count, sizeof *child->sites.all);
+    rf_assert(child->sites.all || !parent->sites.count);
 }
 
 void sites_release(struct mm *mm) {

@@ -173,7 +173,7 @@ static int telling(const struct words *w, int i) {
 static void log_state(struct recorder *r, struct task *t, const struct user_regs_struct *regs,
                       const struct words *w, const struct loop_site *site) {
     struct batch b;
-    batch_init(&b, EV_STATE, t);
+    batch_init(r, &b, EV_STATE, t);
     b.e.flags |= EVF_REGS;
     b.e.regs = *regs;
     b.e.aux = memory_digest(t->tid, t->mm->mem_fd, NULL);
@@ -217,7 +217,7 @@ static struct site_page *site_room(struct recorder *r, struct task *t, uint64_t 
     if (at != (long)gap || t->state != TASK_READY) return NULL;
     mm->sites.pages[mm->sites.page_count] = (struct site_page){gap, 0};
     struct batch b;
-    batch_init(&b, EV_PATCH, t);
+    batch_init(r, &b, EV_PATCH, t);
     memcpy(batch_piece(&b, PIECE_MAP, 7), "[sites]", 7);
     batch_last(&b)->map = (struct piece_map){.address = gap,
                                              .length = SITE_PAGES,
@@ -280,7 +280,8 @@ static bool choose_site(struct recorder *r, struct task *t, const struct round *
     struct {
         uint64_t from, to;
     } tried[FUNCTIONS];
-    static uint64_t pcs[MAX_STEPS];
+    scoped_free uint64_t *pcs = malloc(sizeof iteration->pcs);
+    rf_assert(pcs);
     int count = 0;
     for (size_t i = first; i < iteration->count && count < FUNCTIONS; i++) {
         uint64_t pc = iteration->pcs[i], gap, from, to;
@@ -308,7 +309,6 @@ static bool choose_site(struct recorder *r, struct task *t, const struct round *
 }
 
 static void make_landmark(struct recorder *r, struct task *t) {
-    static struct round iteration;
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
     if (same_regs(&regs, &t->landmark) && !t->arrival_count && !t->stepped) {
@@ -318,35 +318,37 @@ static void make_landmark(struct recorder *r, struct task *t) {
     // Interrupted behind a breakpoint's int3, before its SIGTRAP: that comes first.
     if (t->mm->breaks.count && breakpoint_at(t->mm, regs.rip - 1) && !step(r, t, &regs)) return;
     size_t first;
-    if (!find_iteration(r, t, &iteration, &regs, &first)) return;
-    uint64_t loop_head = iteration.pcs[first];
+    scoped_free struct round *iteration = malloc(sizeof *iteration);
+    rf_assert(iteration);
+    if (!find_iteration(r, t, iteration, &regs, &first)) return;
+    uint64_t loop_head = iteration->pcs[first];
     struct loop_site site;
     struct site_page *page = NULL;
     memset(&site, 0, sizeof site);
-    bool have = choose_site(r, t, &iteration, first, &site, &page);
+    bool have = choose_site(r, t, iteration, first, &site, &page);
     if (t->state != TASK_READY) return;
-    static struct words words;
-    memset(&words, 0, sizeof words);
+    scoped_free struct words *words = calloc(1, sizeof *words);
+    rf_assert(words);
     bool landmark = false;
     // The place must be reached again within an iteration or two; without a place for a stub the loop's head
     // serves.
-    while (words.visits < VISITS && words.steps < STEP_BUDGET) {
-        bool there = walk_to(r, t, have ? site.address : loop_head, &regs, &words, &landmark);
+    while (words->visits < VISITS && words->steps < STEP_BUDGET) {
+        bool there = walk_to(r, t, have ? site.address : loop_head, &regs, words, &landmark);
         if (landmark) return;
-        look_at_words(t, &words);
+        look_at_words(t, words);
         if (!there) {
             have = false;
             break;
         }
         // The way to the first visit may be long by itself (python3's first iteration of a loop was). One visit tells no
         // counter from the rest: replay then took minutes to look at each second iteration's digest.
-        if (words.visits == 1) words.steps = 0;
+        if (words->visits == 1) words->steps = 0;
     }
     canonical_regs(&regs);
-    log_state(r, t, &regs, &words, have ? &site : NULL);
+    log_state(r, t, &regs, words, have ? &site : NULL);
     if (have) {
         struct batch b;
-        batch_init(&b, EV_PATCH, t);
+        batch_init(r, &b, EV_PATCH, t);
         batch_write(r, &b, t, page->start + page->used, site.stub, site.stub_len);
         batch_write(r, &b, t, site.address, site.patch, site.patch_len);
         page->used += SITE_STUB;
@@ -362,7 +364,7 @@ void preempt_clock(struct recorder *r, struct task *t, struct user_regs_struct *
         regs->eflags = ANNEX_TRAP_FLAGS(regs->eflags);
         tracee_set_regs(t->tid, regs);
     }
-    batch_init(&b, EV_TICK, t);
+    batch_init(r, &b, EV_TICK, t);
     b.e.ret = (int64_t)clock_count(t->mm);
     b.e.flags |= EVF_REGS;
     b.e.regs = *regs;

@@ -1,5 +1,6 @@
 #include "recorder/seen_writes.h"
 #include "core/abi.h"
+#include "core/array.h"
 #include "core/proc_maps.h"
 #include "core/syscalls.h"
 
@@ -45,9 +46,7 @@ static void note(struct recorder *r, const struct stat *st, bool mapped) {
     struct seen_writes *w = state_of(r);
     struct seen_file *f = find(w, st);
     if (!f) {
-        w->files = realloc(w->files, (w->count + 1) * sizeof *w->files);
-        rf_assert(w->files);
-        f = &w->files[w->count++];
+        f = array_add(w->files, w->count);
         *f = (struct seen_file){.dev = st->st_dev, .ino = st->st_ino};
     }
     bool before = f->mapped && f->writable;

@@ -133,7 +133,7 @@ static void into_handler(struct recorder *r, struct task *t, const siginfo_t *in
 static void last_signal(struct recorder *r, struct task *t, int sig, enum signal_place at,
                         const struct user_regs_struct *regs) {
     struct batch b;
-    batch_init(&b, EV_SIGNAL, t);
+    batch_init(r, &b, EV_SIGNAL, t);
     b.e.nr = sig;
     b.e.aux = at;
     b.e.flags |= EVF_REGS;
@@ -182,7 +182,7 @@ static void into_handler(struct recorder *r, struct task *t, const siginfo_t *in
     if (!tracee_get_regs(t->tid, &regs)) return;
     canonical_regs(&regs);
     struct batch b;
-    batch_init(&b, EV_SIGNAL, t);
+    batch_init(r, &b, EV_SIGNAL, t);
     b.e.nr = sig;
     b.e.aux = at;
     if (before) {

@@ -8,6 +8,8 @@
 
 struct gate;
 struct module_facts;
+struct arena;
+struct piece;
 struct process;
 struct recorder_hooks;
 struct strategist;
@@ -45,6 +47,19 @@ struct recorder {
     bool trace_lost;
     uint64_t last_flush_us;
     uint64_t since_digest;
+    struct { // recorder/log.c: room of the last event, for the next one: no malloc per system call
+        struct arena *arena;
+        struct piece *pieces;
+        size_t capacity;
+    } spare;
+    struct { // recorder/syscall.c: refusals are said once per call, and per request of those that are many
+        struct {
+            long nr;
+            uint64_t request;
+        } said[64];
+        int count;
+        bool legacy; // of 32-bit calls
+    } refusals;
     struct module_facts *modules;
     struct shared_file { // files that are, or were, mapped MAP_SHARED
         uint64_t dev, ino;

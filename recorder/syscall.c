@@ -52,7 +52,7 @@ static bool writable(struct task *t, uint64_t address, uint64_t size) {
 static void answer_with(struct recorder *r, struct task *t, struct user_regs_struct *regs,
                         const struct own_answer *a) {
     struct batch b;
-    batch_entry(&b, EV_SYSCALL, t);
+    batch_entry(r, &b, EV_SYSCALL, t);
     b.e.ret = a->result;
     if (a->size && !writable(t, a->address, a->size))
         b.e.ret = -EFAULT;
@@ -71,19 +71,16 @@ static void answer(struct recorder *r, struct task *t, struct user_regs_struct *
 }
 
 static void refused(struct recorder *r, struct task *t, int64_t result) {
-    // Said once per call (and per request of a multiplexed one), not once per use.
-    static struct {
-        long nr;
-        uint64_t request;
-    } said[64];
-    static int count;
+    enum { SAID = sizeof r->refusals.said / sizeof *r->refusals.said };
     bool multiplexed = t->call.nr == SYS_ioctl || t->call.nr == SYS_prctl || t->call.nr == SYS_fcntl;
     uint64_t request = !multiplexed ? 0 : t->call.nr == SYS_prctl ? t->call.args[0] : t->call.args[1];
-    for (int i = 0; i < count; i++)
-        if (said[i].nr == t->call.nr && said[i].request == request) return;
-    if (count < 64) {
-        said[count].nr = t->call.nr;
-        said[count++].request = request;
+    int n = r->refusals.count;
+    for (int i = 0; i < n; i++)
+        if (r->refusals.said[i].nr == t->call.nr && r->refusals.said[i].request == request) return;
+    if (n < SAID) {
+        r->refusals.said[n].nr = t->call.nr;
+        r->refusals.said[n].request = request;
+        r->refusals.count++;
     }
     char call[256], where[256] = "";
     syscall_format(t->call.nr, t->call.args, call, sizeof call);
@@ -98,19 +95,18 @@ static void refused(struct recorder *r, struct task *t, int64_t result) {
 
 // int $0x80: a 32-bit call, whose number and structures are others. Answered as by a kernel without them.
 static bool legacy_call(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
-    static bool said;
     uint8_t code[2];
     if (!tracee_read(t->tid, t->mm->mem_fd, regs->rip - 2, code, 2) || code[0] != 0xcd || code[1] != 0x80)
         return false;
     long number = t->call.nr;
     t->call.nr = -1; // no call of ours
     answer(r, t, regs, -ENOSYS);
-    if (!said)
+    if (!r->refusals.legacy)
         log_note(
             r, t,
             "the 32-bit call %ld (int $0x80) is not recorded and was answered ENOSYS (pid %d, pc 0x%llx)",
             number, t->process->pid, t->call.regs.rip);
-    said = true;
+    r->refusals.legacy = true;
     return true;
 }
 
@@ -426,9 +422,9 @@ void syscall_returned(struct recorder *r, struct task *t) {
     struct batch b;
     if (r->deferred == t) {
         r->deferred = NULL;
-        batch_entry(&b, EV_SYSCALL, t);
+        batch_entry(r, &b, EV_SYSCALL, t);
     } else {
-        batch_init(&b, EV_EXIT, t);
+        batch_init(r, &b, EV_EXIT, t);
         b.e.nr = (int32_t)t->call.nr;
     }
     b.e.ret = ret;

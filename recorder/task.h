@@ -100,7 +100,7 @@ struct task {
     struct arrivals {
         uint64_t address, count;
     } * arrivals;
-    int arrival_count, arrival_room;
+    int arrival_count;
     bool own_cpus; // it has chosen them: cpus.c
     uint64_t cpus[16];
     char name[16];

@@ -114,7 +114,7 @@ bool trapped_find(struct task *t, const struct user_regs_struct *regs, bool int3
 void trapped_carry_out(struct recorder *r, struct task *t, struct user_regs_struct *regs, struct trapped *x) {
     hooks_disturbed(r, t);
     struct batch b;
-    batch_init(&b, EV_TRAP, t);
+    batch_init(r, &b, EV_TRAP, t);
     b.e.nr = x->instruction.kind;
     b.e.flags |= EVF_REGS;
     b.e.regs = *regs;

@@ -40,20 +40,24 @@ static void child_fail(int pipe_fd, int stage, int error) {
 
 // A filter that stops at every call, as BPF. Made before the fork: the writer's helper thread runs by then, so the child must not allocate (its
 // copy of an allocator's lock may be held by a thread that it does not have; AddressSanitizer's allocator showed it).
-static int make_filter(struct sock_fprog *out, struct rf_error *err) {
-    static struct sock_filter code[64];
+struct filter {
+    struct sock_filter code[64];
+    struct sock_fprog program; // of that code: a filter stays where it was made
+};
+
+static int make_filter(struct filter *out, struct rf_error *err) {
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRACE(0));
     int fd = memfd_create("refork-filter", MFD_CLOEXEC);
     // i386 and x32 calls (bit 30 of the number, so all negative ones, too) are told of as well, instead of ending the program.
     if (ctx) seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_TRACE(0));
     int error = ctx && fd >= 0 ? -seccomp_export_bpf(ctx, fd) : ENOMEM;
-    ssize_t n = error ? -1 : pread(fd, code, sizeof code, 0);
+    ssize_t n = error ? -1 : pread(fd, out->code, sizeof out->code, 0);
     if (ctx) seccomp_release(ctx);
     if (fd >= 0) close(fd);
-    if (n <= 0 || n == (ssize_t)sizeof code)
+    if (n <= 0 || n == (ssize_t)sizeof out->code)
         return rf_fail(err, RF_CANNOT, "cannot make the seccomp filter: %s",
                        strerror(error ? error : EINVAL));
-    *out = (struct sock_fprog){(unsigned short)((size_t)n / sizeof *code), code};
+    out->program = (struct sock_fprog){(unsigned short)((size_t)n / sizeof *out->code), out->code};
     return 0;
 }
 
@@ -110,7 +114,7 @@ static int to_first_exec(struct recorder *r, pid_t pid, int report, struct rf_er
 
 int launch(struct recorder *r, struct rf_error *err) {
     int go[2], report[2];
-    struct sock_fprog filter;
+    struct filter filter;
     if (make_filter(&filter, err) < 0) return -1;
     if (pipe2(go, O_CLOEXEC) < 0 || pipe2(report, O_CLOEXEC) < 0)
         return rf_fail_errno(err, RF_CANNOT, "cannot make a pipe");
@@ -122,7 +126,7 @@ int launch(struct recorder *r, struct rf_error *err) {
     char **environment = sanitizer_environment(r->options->argv[0]);
     pid_t pid = fork();
     if (pid < 0) return rf_fail_errno(err, RF_CANNOT, "cannot fork");
-    if (!pid) child_main(r, go[0], report[1], &filter, environment);
+    if (!pid) child_main(r, go[0], report[1], &filter.program, environment);
     close(go[0]);
     close(report[1]);
     if (ptrace(PTRACE_SEIZE, pid, 0, OPTIONS) < 0) {

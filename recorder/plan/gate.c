@@ -10,6 +10,7 @@
 //     another task   --- takes the lock [parked]
 //     forking task   -------------------------- fork() ... fork ---------->
 #include "recorder/plan/gate.h"
+#include "core/array.h"
 #include "core/atomic_emulate.h"
 #include "core/clock.h"
 #include "core/futex.h"
@@ -69,7 +70,7 @@ struct gate {
     int timed_waits;
     uint64_t last_wait; // event of the last wait counted
     struct pending_return *returns;
-    size_t return_count, return_room;
+    size_t return_count;
     uint64_t from[GATE_FROM_MAX]; // return addresses, of the plan's `from` list
     size_t from_count;
     char problem[300]; // with the acquire site
@@ -102,7 +103,7 @@ static void note(struct recorder *r, struct task *t, const char *format, ...) {
     vsnprintf(text + used, sizeof text - used, format, ap);
     va_end(ap);
     struct batch b;
-    batch_init(&b, EV_NOTE, t);
+    batch_init(r, &b, EV_NOTE, t);
     batch_text(&b, TEXT_MESSAGE, text, strlen(text));
     batch_log(r, t, &b);
 }
@@ -403,12 +404,7 @@ static enum break_wish gate_acquire(struct recorder *r, struct task *t, const st
     uint64_t back = 0;
     tracee_read(t->tid, t->mm->mem_fd, regs->rsp, &back, 8);
     if (breakpoint_add(t, back, BREAK_RETURN, true)) return WISH_PASS;
-    if (g->return_count == g->return_room) {
-        g->return_room = g->return_room ? g->return_room * 2 : 16;
-        g->returns = realloc(g->returns, g->return_room * sizeof *g->returns);
-        rf_assert(g->returns);
-    }
-    g->returns[g->return_count++] = (struct pending_return){t->tid, back, regs->rsp + 8, regs->rdi};
+    array_push(g->returns, g->return_count, (struct pending_return){t->tid, back, regs->rsp + 8, regs->rdi});
     return WISH_PASS;
 }
 

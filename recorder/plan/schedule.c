@@ -1,5 +1,7 @@
 // The schedule file: lines of words. Strict: what is not understood is an error that names the line.
 #include "recorder/plan/schedule.h"
+#include "core/array.h"
+#include "core/guard.h"
 #include "core/random.h"
 
 #include "core/syscalls.h"
@@ -199,10 +201,7 @@ static int from_line(struct line *l) {
     struct gate_plan *g = &l->s->gate;
     g->given = true;
     if (g->from_count == GATE_FROM_MAX) return bad(l, "more than %d 'from' lines", GATE_FROM_MAX);
-    struct code_place *more = realloc(g->from, (g->from_count + 1) * sizeof *more);
-    rf_assert(more);
-    g->from = more;
-    return place(l, &g->from[g->from_count++]);
+    return place(l, array_add(g->from, g->from_count));
 }
 
 static int one_strategy(struct line *l, enum strategy strategy) {
@@ -271,13 +270,7 @@ static int switch_line(struct line *l) {
     if (s->switch_count && s->switches[s->switch_count - 1].step >= step)
         return bad(l, "step %llu comes after step %llu: steps must ascend", (unsigned long long)step,
                    (unsigned long long)s->switches[s->switch_count - 1].step);
-    if ((s->switch_count & (s->switch_count - 1)) == 0) {
-        size_t room = s->switch_count ? s->switch_count * 2 : 1;
-        struct schedule_switch *more = realloc(s->switches, room * sizeof *more);
-        rf_assert(more);
-        s->switches = more;
-    }
-    s->switches[s->switch_count++] = (struct schedule_switch){step, (uint32_t)task};
+    array_push(s->switches, s->switch_count, (struct schedule_switch){step, (uint32_t)task});
     return 0;
 }
 
@@ -287,10 +280,7 @@ uint32_t schedule_segment_place(struct schedule *s, const struct segment_place *
             !memcmp(&s->segment_places[i].place, &p->place, sizeof p->place))
             return (uint32_t)i + 1;
     if (s->segment_place_count == SEGMENT_PLACES) return 0;
-    s->segment_places =
-        reallocarray(s->segment_places, s->segment_place_count + 1, sizeof *s->segment_places);
-    rf_assert(s->segment_places);
-    s->segment_places[s->segment_place_count++] = *p;
+    array_push(s->segment_places, s->segment_place_count, *p);
     return (uint32_t)s->segment_place_count;
 }
 
@@ -317,13 +307,7 @@ static int segment_line(struct line *l) {
     if (one_strategy(l, STRATEGY_SEGMENTS) < 0 || number(l, "a task", 1, UINT32_MAX, &task) < 0) return -1;
     if (!accept(l, "until")) return bad(l, "a segment is 'TASK until STEP'");
     if (number(l, "a step", 1, UINT64_MAX / 2, &step) < 0 || segment_place(l, &at) < 0) return -1;
-    if ((s->segment_count & (s->segment_count - 1)) == 0) {
-        size_t room = s->segment_count ? s->segment_count * 2 : 1;
-        struct schedule_segment *more = realloc(s->segments, room * sizeof *more);
-        rf_assert(more);
-        s->segments = more;
-    }
-    s->segments[s->segment_count++] = (struct schedule_segment){(uint32_t)task, at, step};
+    array_push(s->segments, s->segment_count, (struct schedule_segment){(uint32_t)task, at, step});
     return 0;
 }
 
@@ -426,31 +410,24 @@ int schedule_parse(const char *text, size_t len, const char *name, struct schedu
 }
 
 int schedule_read(const char *path, struct schedule *out, struct rf_error *err) {
-    FILE *f = fopen(path, "re");
+    scoped_file FILE *f = fopen(path, "re");
     if (!f) return rf_fail_errno(err, RF_CANNOT, "cannot read the schedule '%s'", path);
-    char *text = NULL;
+    scoped_free char *text = NULL;
     size_t len = 0, room = 0, got;
     do {
         if (len == room) {
             room = room ? room * 2 : 4096;
             char *more = room > FILE_MAX ? NULL : realloc(text, room);
-            if (!more) {
-                free(text);
-                fclose(f);
+            if (!more)
                 return rf_fail(err, RF_CANNOT, "the schedule '%s' is too large: at most %d MiB", path,
                                FILE_MAX >> 20);
-            }
             text = more;
         }
         got = fread(text + len, 1, room - len, f);
         len += got;
     } while (got);
-    bool failed = ferror(f);
-    int result = failed ? rf_fail_errno(err, RF_CANNOT, "cannot read the schedule '%s'", path)
-                        : schedule_parse(text, len, path, out, err);
-    fclose(f);
-    free(text);
-    return result;
+    if (ferror(f)) return rf_fail_errno(err, RF_CANNOT, "cannot read the schedule '%s'", path);
+    return schedule_parse(text, len, path, out, err);
 }
 
 void schedule_release(struct schedule *s) {

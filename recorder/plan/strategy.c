@@ -3,6 +3,7 @@
 // library call (the PLT clock), while more than one task could run. Time slices do not exist here; only what makes no
 // step for long is interrupted.
 #include "recorder/plan/strategy.h"
+#include "core/array.h"
 #include "core/random.h"
 #include "core/syscalls.h"
 #include "recorder/hooks.h"
@@ -250,12 +251,7 @@ static struct task *choose(struct recorder *r, struct task *c, bool gives_way, u
 static void save(struct strategist *s, const struct task *usual, const struct task *chosen) {
     struct schedule *to = s->saved;
     if (!to || !chosen || chosen == usual) return;
-    size_t n = to->switch_count;
-    if ((n & (n - 1)) == 0) {
-        to->switches = realloc(to->switches, (n ? n * 2 : 1) * sizeof *to->switches);
-        rf_assert(to->switches);
-    }
-    to->switches[to->switch_count++] = (struct schedule_switch){s->steps, chosen->number};
+    array_push(to->switches, to->switch_count, (struct schedule_switch){s->steps, chosen->number});
 }
 
 // The steps of the slice that ends here: its library calls, of which a tick is one, and the landmark.

@@ -35,7 +35,7 @@ static void describe_machine(struct recorder *r, struct trace_header *h) {
 static void log_end(struct recorder *r, const char *failure) {
     const struct record_result *result = r->result;
     struct batch b;
-    batch_init(&b, EV_END, NULL);
+    batch_init(r, &b, EV_END, NULL);
     b.e.nr = failure                        ? END_FAILED
              : result->stuck && r->stop_all ? END_STUCK
              : result->gate_done            ? END_GATE_DONE
@@ -81,6 +81,7 @@ int record_run(const struct record_options *options, struct record_result *resul
     seen_writes_free(&r);
     gate_free(&r);
     strategist_free(&r);
+    batch_release(&r);
     if (!failed && finished < 0) *err = last;
     if (!result->started) unlink(options->output);
     return failed || finished < 0 ? -1 : 0;

@@ -469,9 +469,7 @@ struct walk {
 
 static void found(struct walk *w, const struct awaited_file *f, struct process *p, int fd, bool far) {
     struct file_ends *out = w->out;
-    if (out->count % 16 == 0) out->all = realloc(out->all, (out->count + 16) * sizeof *out->all);
-    rf_assert(out->all);
-    out->all[out->count++] = (struct file_end){f, p, fd, far};
+    array_push(out->all, out->count, (struct file_end){f, p, fd, far});
 }
 
 static void compare(struct walk *w, const struct awaited_file *f, const struct target *target, int tid,

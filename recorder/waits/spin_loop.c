@@ -1,6 +1,7 @@
 // Loops without syscalls. When registers and all that was written come back equal, the next iteration will be the same:
 // that is proof. A spin that counts its iterations never comes back equal; it is judged as waits are, by loop.c.
 #include "recorder/waits/spin_loop.h"
+#include "core/guard.h"
 #include "recorder/arrivals.h"
 #include "recorder/own_code.h"
 #include "recorder/plt_clock.h"
@@ -127,19 +128,21 @@ static bool counts(struct recorder *r, struct task *t, struct user_regs_struct *
 
 // `steps`: that it may take to come back.
 static void look(struct recorder *r, struct task *t, size_t steps) {
-    static struct walk walk;
-    walk.until_us = r->waits->spun_us + STEP_US * steps;
+    scoped_free struct walk *walk = malloc(sizeof *walk);
+    rf_assert(walk);
+    walk->count = 0;
+    walk->until_us = r->waits->spun_us + STEP_US * steps;
     struct user_regs_struct regs;
     bool landmark = false;
     if (!tracee_get_regs(t->tid, &regs) || (own_code(t->mm, regs.rip) && !advance(r, t, &regs, NULL))) return;
     struct loop *l = loop_of(t);
     loop_anchor(t, -1, &regs);
-    bool fixed = comes_back(r, t, &regs, loop_iteration(l), &walk, &landmark) && loop_words(t);
+    bool fixed = comes_back(r, t, &regs, loop_iteration(l), walk, &landmark) && loop_words(t);
     if (fixed) {
         l->seen = 2;
         loop_learn(r, t, WAIT_SPIN, true);
     }
-    bool known = fixed || (!landmark && l->looks && counts(r, t, &regs, &walk, &landmark));
+    bool known = fixed || (!landmark && l->looks && counts(r, t, &regs, walk, &landmark));
     l->tracing = false;
     if (!known) l->kind = WAIT_OUTSIDE;
     if (r->options->log)

@@ -263,7 +263,7 @@ static void log_stuck(struct recorder *r, const struct stuck_set *s, const struc
                       bool proved) {
     struct task *t = c->task;
     struct batch b;
-    batch_init(&b, EV_STUCK, t);
+    batch_init(r, &b, EV_STUCK, t);
     b.e.nr = c->kind == WAIT_SPIN ? -1 : (int32_t)t->call.nr;
     b.e.aux = main;
     if (proved) b.e.flags |= EVF_PROVED;
