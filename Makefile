@@ -90,6 +90,11 @@ $(BUILD)/%.o: %.c $(BUILD)/.flags | $(BUILD)/.libraries
 	@$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+# Code that runs in the recorded process, on its own few pages.
+APART := -O2 -ffreestanding -fPIC -mgeneral-regs-only -mno-red-zone -fno-jump-tables -fno-stack-protector -fcf-protection=none \
+	-fno-asynchronous-unwind-tables -fno-sanitize=all -fomit-frame-pointer
+$(BUILD)/core/call_code.o: ALL_CFLAGS += $(APART)
+
 # Changed flags rebuild everything.
 $(BUILD)/.flags: FORCE
 	@mkdir -p $(@D)

@@ -84,12 +84,11 @@ static int run_locks(const struct cli_args *args, struct rf_error *err) {
     char path[4096];
     struct lock_report_options report = {
         .lock = cli_value(args, "lock"), .all = cli_has(args, "all"), .stacks = cli_has(args, "stacks")};
-    const char *by = cli_value(args, "by"), *file = cli_value(args, "functions"),
-               *probes = cli_value(args, "probes");
+    const char *by = cli_value(args, "by"), *file = cli_value(args, "functions");
+    bool no_probes;
     if (by && strcmp(by, "lock") != 0 && strcmp(by, "task") != 0)
         return rf_fail(err, RF_CANNOT, "bad value '%s' of '--by': give lock or task", by);
-    if (probes && strcmp(probes, "on") != 0 && strcmp(probes, "off") != 0)
-        return rf_fail(err, RF_CANNOT, "bad value '%s' of '--probes': give on or off", probes);
+    if (cli_probes(args, &no_probes, err) < 0) return -1;
     report.by_task = by && !strcmp(by, "task");
     if (cli_number(args, "at", 1, UINT64_MAX, &report.at, err)) return -1;
     if (report.at && cli_value(args, "around"))
@@ -97,9 +96,8 @@ static int run_locks(const struct cli_args *args, struct rf_error *err) {
     if (cli_at_most(args, 1, err) || cli_trace(args, path, sizeof path, err)) return -1;
     struct lock_functions functions = {0};
     struct timeline *t = NULL;
-    struct lock_history_options o = {.trace_path = path,
-                                     .no_cache = cli_has(args, "no-cache"),
-                                     .no_probes = probes && !strcmp(probes, "off")};
+    struct lock_history_options o = {
+        .trace_path = path, .no_cache = cli_has(args, "no-cache"), .no_probes = no_probes};
     int failed = file ? read_functions(file, &functions, err) : 0;
     if (file) o.functions = report.functions = &functions;
     if (!failed) failed = timeline_open(path, &t, err);

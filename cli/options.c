@@ -120,6 +120,13 @@ int cli_log(const struct cli_args *args, FILE **out, struct rf_error *err) {
     return 0;
 }
 
+int cli_probes(const struct cli_args *args, bool *off, struct rf_error *err) {
+    const char *probes = cli_value(args, "probes");
+    *off = probes && !strcmp(probes, "off");
+    if (!probes || *off || !strcmp(probes, "on")) return 0;
+    return rf_fail(err, RF_CANNOT, "bad value '%s' of '--probes': give on or off", probes);
+}
+
 int cli_at_most(const struct cli_args *args, int max, struct rf_error *err) {
     if (args->operand_count <= max) return 0;
     return rf_fail(err, RF_CANNOT, "unexpected '%s': usage: refork %s [OPTION...] %s", args->operands[max],

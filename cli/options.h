@@ -18,6 +18,8 @@ int cli_number(const struct cli_args *args, const char *option, uint64_t min, ui
                struct rf_error *err);
 // Opens the file that --log names for writing, "-" is stderr: *out stays NULL when the option was not given.
 int cli_log(const struct cli_args *args, FILE **out, struct rf_error *err);
+// The value of --probes, on (default) or off.
+int cli_probes(const struct cli_args *args, bool *off, struct rf_error *err);
 // At most `max` operands.
 int cli_at_most(const struct cli_args *args, int max, struct rf_error *err);
 

@@ -72,10 +72,13 @@ static int read_options(const struct cli_args *args, struct record_options *o, c
     if (args->operand_count == 0)
         return rf_fail(err, RF_CANNOT,
                        "no program given: usage: refork record [OPTION...] [--] PROGRAM [ARG...]");
+    bool no_probes = false;
+    if (cli_probes(args, &no_probes, err) < 0) return -1;
     if (!args->operands[0][0]) return rf_fail(err, RF_NOT_FOUND, "empty program name ''");
     *o = (struct record_options){
         .argv = args->operands,
         .aslr = cli_has(args, "aslr"),
+        .no_probes = no_probes,
         .keep_going = cli_has(args, "keep-going"),
         .output = cli_value(args, "output"),
         .name_pc = name_pc,
@@ -155,6 +158,8 @@ static const struct cli_option record_options[] = {
     {"paranoid", 0, "[=N]", "store a digest of all memory every N events (1000)"},
     CLI_FAIL_ON,
     {"no-explain", 0, NULL, "do not print the verdict when the program is stuck"},
+    {"probes", 0, "on|off",
+     "off: stop at each system call instead of letting the program make small ones by itself"},
     {"log", 0, "FILE", "write a line per stop to FILE ('-': stderr)"},
     {0},
 };

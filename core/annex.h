@@ -33,7 +33,10 @@
 #define ANNEX_SCRATCH      (ANNEX_BASE + 0x1000000)
 #define ANNEX_SCRATCH_SIZE 0x1000000ull
 #define ANNEX_SCRATCH_SLOT 0x40000ull // per task
-#define ANNEX_END          (ANNEX_SCRATCH + ANNEX_SCRATCH_SIZE)
+// calls that the process makes by itself (core/call_page.h), rwx
+#define ANNEX_CALLS      (ANNEX_SCRATCH + ANNEX_SCRATCH_SIZE)
+#define ANNEX_CALLS_SIZE 0x100000ull
+#define ANNEX_END        (ANNEX_CALLS + ANNEX_CALLS_SIZE)
 
 static inline bool annex_contains(uint64_t address) {
     return address >= ANNEX_BASE && address < ANNEX_END;

@@ -1,4 +1,5 @@
 #include "recorder/engine.h"
+#include "core/call_page.h"
 #include "core/clock.h"
 #include "recorder/arrivals.h"
 #include "recorder/breakpoints.h"
@@ -14,6 +15,7 @@
 #include "recorder/slices.h"
 #include "recorder/space.h"
 #include "recorder/run.h"
+#include "recorder/seen_writes.h"
 #include "recorder/stop.h"
 #include "recorder/syscall.h"
 
@@ -48,6 +50,7 @@ static bool run(struct recorder *r, struct task *t, int *status) {
     struct mm *mm = t->mm->breaks.count ? t->mm : NULL;
     enum waited end = WAITED_GONE;
     if (mm) breakpoints_plant(mm, true);
+    calls_allow(t, !r->shared_count && !seen_writes_matter(r));
     if (resume(r, t, PTRACE_CONT, sig))
         while ((end = wait_stop(t, status)) == WAITED_TICK)
             preempt_tick(r, t);
@@ -70,6 +73,11 @@ static struct task *next_in_line(struct recorder *r) {
     return t ? t : next_task(r);
 }
 
+static void look_at_stop(struct recorder *r, struct task *t, int status, struct stop *s) {
+    hooks_stopped(r, t, status >> 16 == PTRACE_EVENT_SECCOMP);
+    stop_classify(r, t, status, s);
+}
+
 static void next_stop(struct recorder *r, struct stop *s) {
     struct task *t = next_in_line(r);
     rf_work = (struct rf_work){t ? t->tid : 0, trace_event_count(r->trace)};
@@ -77,9 +85,9 @@ static void next_stop(struct recorder *r, struct stop *s) {
     if (!t)
         s->todo = DO_WAIT;
     else if (t->state == TASK_RETURNED)
-        stop_classify(r, t, t->stop, s);
+        look_at_stop(r, t, t->stop, s);
     else if (run(r, t, &s->status))
-        stop_classify(r, t, s->status, s);
+        look_at_stop(r, t, s->status, s);
     else
         s->todo = DO_NOTHING;
 }
@@ -233,6 +241,16 @@ static void act(struct recorder *r, struct stop *s) {
     case DO_GO_ON_IN_CALL:
         t->state = TASK_IN_KERNEL;
         ptrace(PTRACE_SYSCALL, t->tid, 0, 0);
+        return;
+    case DO_TAKE_BACK_CALL:
+        s->regs.rax = (uint64_t)CALL_INTERRUPTED;
+        s->regs.orig_rax = ~0ull; // or the kernel would make it again
+        tracee_set_regs(t->tid, &s->regs);
+        return;
+    case DO_SKIP_COPY:
+        forced_undo(r, t, WSTOPSIG(s->status));
+        s->regs.rip += CALL_COPY_LENGTH;
+        if (t->state == TASK_READY) tracee_set_regs(t->tid, &s->regs);
         return;
     case DO_JOB_STOP:
         t->state = TASK_JOB_STOPPED;

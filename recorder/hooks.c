@@ -69,6 +69,10 @@ void hooks_landmark(struct recorder *r, struct task *t) {
     TELL(landmark, r, t);
 }
 
+void hooks_stopped(struct recorder *r, struct task *t, bool outside) {
+    TELL(stopped, r, t, outside);
+}
+
 void hooks_disturbed(struct recorder *r, struct task *t) {
     TELL(disturbed, r, t);
 }

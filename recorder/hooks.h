@@ -47,6 +47,8 @@ struct recorder_hooks {
     bool (*interrupted)(struct recorder *r, struct task *t);
     // called when a slice of t has ended at a landmark that is no call's
     void (*landmark)(struct recorder *r, struct task *t);
+    // called at each stop of t, before anything is done about it. `outside`: it is in its own code, not in what refork has put there
+    void (*stopped)(struct recorder *r, struct task *t, bool outside);
     // called when something from outside reaches t (a signal's handler, the time, a random number)
     void (*disturbed)(struct recorder *r, struct task *t);
 
@@ -109,6 +111,7 @@ void hooks_resume(struct recorder *r, struct task *t);
 bool hooks_walk(struct recorder *r, struct task *t);
 bool hooks_interrupted(struct recorder *r, struct task *t);
 void hooks_landmark(struct recorder *r, struct task *t);
+void hooks_stopped(struct recorder *r, struct task *t, bool outside);
 void hooks_disturbed(struct recorder *r, struct task *t);
 void hooks_call_begins(struct recorder *r, struct task *t);
 void hooks_call_waits(struct recorder *r, struct task *t);

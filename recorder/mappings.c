@@ -42,6 +42,13 @@ void annex_map(struct recorder *r, struct task *t, struct batch *b) {
                                 .prot = PROT_READ | PROT_WRITE | PROT_EXEC,
                                 .flags = MAP_PRIVATE | MAP_ANONYMOUS};
     memcpy((void *)p->data, "[annex]", 7);
+    batch_piece(b, PIECE_MAP, 7);
+    p = batch_last(b);
+    p->map = (struct piece_map){.address = ANNEX_CALLS,
+                                .length = ANNEX_CALLS_SIZE,
+                                .prot = PROT_READ | PROT_WRITE | PROT_EXEC,
+                                .flags = MAP_PRIVATE | MAP_ANONYMOUS};
+    memcpy((void *)p->data, "[annex]", 7);
     batch_write(r, b, t, ANNEX_CODE, "\x0f\x05\xcc", 3);
     // Nothing of the program may lie where a replay task has its own page.
     const uint64_t kept[6] = {REPLAY_PAGE, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,

@@ -19,6 +19,7 @@ struct record_options {
     uint32_t paranoid_every;         // memory digest every so many events; 0: none
     const struct schedule *schedule; // recorder/plan/schedule.h; NULL: none
     struct schedule *saved;          // gets the switches of tasks that were made; NULL: not wanted
+    bool no_probes;                  // the program makes no call by itself
     FILE *log;                       // one line per stop; NULL: no
     uint64_t limit_ms;               // everything is ended after so long; 0: never
     // So long, if that is longer, when all that the gate's child does at limit_ms is to wait and wait again with a

@@ -1,5 +1,6 @@
 #include "recorder/plt_clock.h"
 #include "core/annex.h"
+#include "core/call_page.h"
 #include "core/tracee.h"
 
 #include <unistd.h>
@@ -16,7 +17,31 @@ uint64_t clock_count(struct mm *mm) {
     return count;
 }
 
+static void write_left(struct mm *mm, bool allowed) {
+    uint64_t left = allowed ? ~0ull : 0;
+    tracee_write(mm->mem_fd, CALL_CONTROL + offsetof(struct call_control, left), &left, sizeof left);
+    mm->calls.allowed = allowed;
+}
+
+void calls_allow(struct task *t, bool writes) {
+    struct mm_calls *c = &t->mm->calls;
+    if (!c->on) return;
+    bool allowed = !t->interrupt_wanted && !t->signals && !t->mm->slots.pending;
+    if (allowed != c->allowed) write_left(t->mm, allowed);
+    if (writes == c->no_writes) {
+        uint64_t no = !writes;
+        tracee_write(t->mm->mem_fd, CALL_CONTROL + offsetof(struct call_control, no_writes), &no, sizeof no);
+        c->no_writes = !writes;
+    }
+    c->ran = true;
+}
+
+void calls_forbid(struct mm *mm) {
+    if (mm->calls.allowed) write_left(mm, false);
+}
+
 void landmark_soon(struct task *t) {
+    calls_forbid(t->mm);
     clock_set_limit(t->mm, 0);
     if (!t->interrupt_wanted) t->interrupt_wanted = 1;
 }

@@ -11,4 +11,10 @@ uint64_t clock_count(struct mm *mm);
 // Asks for a landmark of t before long: its next library call is one, and the timer counts (see preempt.h).
 void landmark_soon(struct task *t);
 
+// t is about to run freely: it may make calls by itself (core/call_page.h), and such that write if `writes`, unless a
+// landmark is wanted of it or signals wait for one.
+void calls_allow(struct task *t, bool writes);
+// It may make none: it is about to be stepped, or shall come to a landmark.
+void calls_forbid(struct mm *mm);
+
 #endif

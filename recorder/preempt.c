@@ -41,6 +41,8 @@ enum {
 };
 
 void preempt_tick(struct recorder *r, struct task *t) {
+    // Asleep in a call that it makes by itself (another reader has taken what was there): it is to be made at a stop.
+    if (t->mm->calls.on && task_state_letter(t->tid) == 'S') ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
     if (t->interrupt_wanted) {
         if (++t->interrupt_wanted > TICKS_FOR_CLOCK) ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
         return;
@@ -225,6 +227,15 @@ static struct site_page *site_room(struct recorder *r, struct task *t, uint64_t 
                                              .flags = MAP_PRIVATE | MAP_ANONYMOUS};
     batch_log(r, t, &b);
     return &mm->sites.pages[mm->sites.page_count++];
+}
+
+uint64_t preempt_stub_room(struct recorder *r, struct task *t, uint64_t pc) {
+    struct mapping m;
+    uint64_t gap;
+    struct site_page *page = mapping_at(t, pc, &m, &gap) ? site_room(r, t, pc, gap) : NULL;
+    if (!page) return 0;
+    page->used += SITE_STUB;
+    return page->start + page->used - SITE_STUB;
 }
 
 // One iteration of the loop that t is in: steps until a pc comes back. False: a landmark came first.

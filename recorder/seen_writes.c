@@ -258,6 +258,11 @@ bool file_write_of(struct task *t, int64_t ret, struct file_write *out) {
     return true;
 }
 
+bool seen_writes_matter(const struct recorder *r) {
+    const struct seen_writes *w = r->seen_writes;
+    return w && (w->contested || w->memory_files);
+}
+
 void seen_writes_call(struct recorder *r, struct task *t, struct batch *b, int64_t ret) {
     const uint64_t *a = t->call.args;
     if (ret < 0) return;
@@ -275,8 +280,7 @@ void seen_writes_call(struct recorder *r, struct task *t, struct batch *b, int64
     default:
         break;
     }
-    struct seen_writes *w = r->seen_writes;
-    if (!w || (!w->contested && !w->memory_files)) return;
+    if (!seen_writes_matter(r)) return;
     struct file_write now;
     if (file_write_of(t, ret, &now)) written(r, t, b, now.fd, now.offset, now.length);
     if (t->call.nr == SYS_ftruncate) cut(r, t, b, (int)a[0]);

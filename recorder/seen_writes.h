@@ -21,6 +21,8 @@ struct file_write {
     uint64_t length;
 };
 bool file_write_of(struct task *t, int64_t ret, struct file_write *out);
+// Does any write to a file show so now?
+bool seen_writes_matter(const struct recorder *r);
 void seen_writes_free(struct recorder *r);
 
 #endif

@@ -270,7 +270,9 @@ static bool give_to_main(struct recorder *r, struct task *t, const siginfo_t *in
     struct task *main = t->tid == p->pid ? NULL : task_find(r, p->pid);
     int sig = info->si_signo;
     bool common = info->si_code == SI_USER || info->si_code == SI_KERNEL;
-    if (!main || !common || blocks(main, sig) || syscall(SYS_tgkill, p->pid, main->tid, sig) < 0)
+    // A write into a broken pipe, or beyond the limit of a file, is the thread's own affair (send_sig in fs/pipe.c, mm/filemap.c).
+    bool own = (sig == SIGPIPE || sig == SIGXFSZ) && info->si_pid == p->pid;
+    if (!main || !common || own || blocks(main, sig) || syscall(SYS_tgkill, p->pid, main->tid, sig) < 0)
         return false;
     p->given = *info;
     return true;

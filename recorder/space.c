@@ -23,6 +23,7 @@ void mm_fork(struct mm *child, const struct mm *parent) {
     child->dumpable = parent->dumpable;
     child->limit_lowered = parent->limit_lowered;
     child->saved = parent->saved;
+    child->calls = parent->calls;
     slots_fork(child, parent);
     sites_fork(child, parent);
     breakpoints_fork(child, parent);

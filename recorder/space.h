@@ -13,6 +13,20 @@
 struct recorder;
 struct task;
 
+// Calls that are made without a stop: recorder/calls' own, but for what plt_clock.c keeps.
+struct mm_calls {
+    bool on;      // the code is there
+    bool allowed; // as it is written there
+    bool no_writes;
+    bool ran;      // since the ring was looked at
+    bool noting;   // calls from the ring are being logged
+    uint64_t tail; // of the ring
+    struct {
+        uint64_t address; // of a `syscall`
+        uint32_t count;   // of its calls at stops
+    } counts[128];
+};
+
 struct mm {
     int refs;
     uint32_t id;
@@ -26,6 +40,7 @@ struct mm {
     struct loop_sites sites;
     struct saved_bytes saved;
     struct breakpoints breaks;
+    struct mm_calls calls;
 };
 
 struct mm *mm_new(struct recorder *r, int tid);

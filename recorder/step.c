@@ -3,6 +3,7 @@
 #include "recorder/forced.h"
 #include "recorder/log.h"
 #include "recorder/mask.h"
+#include "recorder/plt_clock.h"
 #include "recorder/run.h"
 #include "recorder/signals.h"
 
@@ -47,6 +48,7 @@ static enum step_result step_once(struct recorder *r, struct task *t, struct use
     t->inject_signal = 0;
     t->at_landmark = false;
     mask_open_trap(t);
+    calls_forbid(t->mm);
     bool whole = length && tracee_stop_at(t->tid, regs->rip + (uint64_t)length);
     bool stopped = run_undisturbed(r, t, whole ? PTRACE_CONT : PTRACE_SINGLESTEP, sig, &status);
     if (whole) tracee_stop_at(t->tid, 0);

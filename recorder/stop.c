@@ -1,5 +1,6 @@
 #include "recorder/stop.h"
 #include "core/annex.h"
+#include "core/call_page.h"
 #include "recorder/breakpoints.h"
 #include "recorder/log.h"
 #include "recorder/mask.h"
@@ -7,6 +8,7 @@
 #include "recorder/signals.h"
 #include "recorder/space.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -28,6 +30,7 @@ static enum todo of_signal(struct recorder *r, struct task *t, struct stop *s) {
     // one's siginfo comes with it (kernel/signal.c, legacy_queue).
     bool merged = s->info.si_code <= 0 && (sig == SIGSEGV || sig == SIGTRAP) && mask_blocks(t, sig);
     if (!merged && !signal_by_instruction(&s->info)) return DO_SIGNAL;
+    if ((sig == SIGSEGV || sig == SIGBUS) && t->mm->calls.on && s->regs.rip == CALL_COPY) return DO_SKIP_COPY;
     bool int3 = sig == SIGTRAP && (merged || s->info.si_code == SI_KERNEL);
     if (int3 && in_stub(t, s->regs.rip - 1)) return DO_TICK;
     if (int3 && t->mm->breaks.count && breakpoint_at(t->mm, s->regs.rip - 1)) return DO_ARRIVAL;
@@ -36,10 +39,21 @@ static enum todo of_signal(struct recorder *r, struct task *t, struct stop *s) {
     return DO_FAULT;
 }
 
-// SIGTRAP: the end of a job stop, or a PTRACE_INTERRUPT.
-static enum todo of_group_stop(const struct task *t, int sig) {
+// A call that was interrupted: the kernel's restart codes (include/linux/errno.h).
+static bool interrupted(const struct user_regs_struct *regs) {
+    int64_t result = (int64_t)regs->rax;
+    return regs->rip == CALL_SYSCALL + 2 && (int64_t)regs->orig_rax >= 0 &&
+           (result == -EINTR || (result <= -512 && result >= -516));
+}
+
+// SIGTRAP: the end of a job stop, or a PTRACE_INTERRUPT. In the middle of a call that t makes by itself there is no landmark:
+// the next one is made at a stop.
+static enum todo of_group_stop(const struct task *t, int sig, struct stop *s) {
     if (sig != SIGTRAP) return DO_JOB_STOP;
-    return t->call.inside ? DO_GO_ON_IN_CALL : DO_LANDMARK;
+    if (t->call.inside) return DO_GO_ON_IN_CALL;
+    if (!t->mm->calls.on || !tracee_get_regs(t->tid, &s->regs)) return DO_LANDMARK;
+    if (interrupted(&s->regs)) return DO_TAKE_BACK_CALL;
+    return s->regs.rip - ANNEX_CALLS < CALL_CODE_SIZE ? DO_NOTHING : DO_LANDMARK;
 }
 
 void stop_classify(struct recorder *r, struct task *t, int status, struct stop *s) {
@@ -63,7 +77,7 @@ void stop_classify(struct recorder *r, struct task *t, int status, struct stop *
         s->todo = DO_BURY;
         return;
     case PTRACE_EVENT_STOP:
-        s->todo = of_group_stop(t, sig);
+        s->todo = of_group_stop(t, sig, s);
         return;
     case PTRACE_EVENT_VFORK_DONE:
         s->todo = DO_NOTHING;

@@ -10,7 +10,7 @@
 #include <sys/types.h>
 
 // Any change of the layout, of core/events.def or of the meaning of a field bumps this.
-#define TRACE_FORMAT 4
+#define TRACE_FORMAT 5
 
 // header.flags: cpuid was trapped by the CPU, not by patches; replay needs that as well.
 #define TRACE_CPUID_FAULTS 1

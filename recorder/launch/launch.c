@@ -1,4 +1,5 @@
 #include "recorder/launch/launch.h"
+#include "core/call_page.h"
 #include "recorder/lifecycle.h"
 #include "recorder/mask.h"
 #include "recorder/launch/sanitizer.h"
@@ -11,6 +12,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -38,7 +40,19 @@ static void child_fail(int pipe_fd, int stage, int error) {
     _exit(126);
 }
 
-// A filter that stops at every call, as BPF. Made before the fork: the writer's helper thread runs by then, so the child must not allocate (its
+// What comes from CALL_SYSCALL passes: calls that the program makes by itself (core/call_page.h).
+static size_t pass_own_calls(struct sock_filter *f) {
+    enum { AT = offsetof(struct seccomp_data, instruction_pointer) };
+    const uint64_t pc = CALL_SYSCALL + 2;
+    f[0] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, AT);
+    f[1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)pc, 0, 3);
+    f[2] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, AT + 4);
+    f[3] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(pc >> 32), 0, 1);
+    f[4] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    return 5;
+}
+
+// A filter that stops at every other call, as BPF. Made before the fork: the writer's helper thread runs by then, so the child must not allocate (its
 // copy of an allocator's lock may be held by a thread that it does not have; AddressSanitizer's allocator showed it).
 struct filter {
     struct sock_filter code[64];
@@ -51,13 +65,14 @@ static int make_filter(struct filter *out, struct rf_error *err) {
     // i386 and x32 calls (bit 30 of the number, so all negative ones, too) are told of as well, instead of ending the program.
     if (ctx) seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_TRACE(0));
     int error = ctx && fd >= 0 ? -seccomp_export_bpf(ctx, fd) : ENOMEM;
-    ssize_t n = error ? -1 : pread(fd, out->code, sizeof out->code, 0);
+    size_t own = pass_own_calls(out->code), room = sizeof out->code - own * sizeof *out->code;
+    ssize_t n = error ? -1 : pread(fd, out->code + own, room, 0);
     if (ctx) seccomp_release(ctx);
     if (fd >= 0) close(fd);
-    if (n <= 0 || n == (ssize_t)sizeof out->code)
+    if (n <= 0 || n == (ssize_t)room)
         return rf_fail(err, RF_CANNOT, "cannot make the seccomp filter: %s",
                        strerror(error ? error : EINVAL));
-    out->program = (struct sock_fprog){(unsigned short)((size_t)n / sizeof *out->code), out->code};
+    out->program = (struct sock_fprog){(unsigned short)(own + (size_t)n / sizeof *out->code), out->code};
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "core/syscalls.h"
 #include "core/tracee.h"
 #include "replayer/engine/break_sites.h"
+#include "replayer/engine/call_feed.h"
 #include "replayer/engine/check.h"
 #include "replayer/engine/engine.h"
 #include "replayer/engine/memory.h"
@@ -288,6 +289,7 @@ static int on_exec(struct replay *r, const struct event *e, struct vtask *v, str
         if (p->kind == PIECE_MAP && space_map(r, s, p, NULL, true, err) < 0) return -1;
         if (p->kind == PIECE_TEXT && p->text.kind == TEXT_NAME) set_name(v, p->data ? p->data : "", p->len);
     }
+    call_feed_install(s);
     return apply_pieces(r, e, v, err);
 }
 

@@ -1,0 +1,12 @@
+// Which calls the process may make by itself, and what is known of their bytes: core/call_rows.def.
+#ifndef REFORK_CORE_CALL_ROWS_H
+#define REFORK_CORE_CALL_ROWS_H
+
+#include "core/call_page.h"
+
+extern const struct call_row call_rows[CALL_ROW_COUNT];
+
+// Has that number a row?
+bool call_row_has(long nr);
+
+#endif

@@ -1,0 +1,140 @@
+#include "recorder/calls/calls.h"
+#include "core/call_code.h"
+#include "core/call_rows.h"
+#include "core/syscall_ranges.h"
+#include "recorder/calls/sites.h"
+#include "recorder/hooks.h"
+#include "recorder/log.h"
+#include "recorder/space.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <xxhash.h>
+
+// ---- what an entry says
+
+static bool cannot_read(void *context, uint64_t address, void *buffer, size_t len) {
+    (void)context, (void)address, (void)buffer, (void)len;
+    return false;
+}
+
+// The bytes of a range: where the entry has them. NULL: it has none, or not all.
+static const void *bytes_of(const struct call_entry *e, const struct syscall_range *g) {
+    const char *at = (const char *)(e + 1), *end = (const char *)e + e->size;
+    for (int i = 0; i < e->ranges; i++) {
+        const struct call_bytes *b = (const void *)at;
+        size_t room = (size_t)(end - at);
+        if (room < sizeof *b || room - sizeof *b < (b->length + 7ull) / 8 * 8) return NULL;
+        if (b->address == g->address && b->length == g->size && !b->missing) return b + 1;
+        at += sizeof *b + (b->length + 7ull) / 8 * 8;
+    }
+    return NULL;
+}
+
+static void take_call(struct task *t, const struct call_entry *e) {
+    struct call *c = &t->call;
+    c->inside = c->legacy = false;
+    c->redirect_count = 0;
+    c->nr = c->meaning = e->nr;
+    const uint64_t args[6] = {e->rdi, e->rsi, e->rdx, e->r10, e->r8, e->r9};
+    memcpy(c->args, args, sizeof args);
+    struct user_regs_struct *g = &c->regs;
+    *g = t->landmark; // segments and their bases
+    g->orig_rax = g->rax = e->nr;
+    g->rip = g->rcx = e->rip;
+    g->r11 = g->eflags = e->rflags;
+    g->rsp = e->rsp, g->rbx = e->rbx, g->rbp = e->rbp, g->rdi = e->rdi, g->rsi = e->rsi, g->rdx = e->rdx;
+    g->r8 = e->r8, g->r9 = e->r9, g->r10 = e->r10, g->r12 = e->r12, g->r13 = e->r13, g->r14 = e->r14;
+    g->r15 = e->r15;
+    canonical_regs(g);
+}
+
+// As syscall_returned does of a call that was made at a stop. False: nothing that could have been noted.
+static bool log_call(struct recorder *r, struct task *t, const struct call_entry *e) {
+    struct syscall_range ranges[CALL_RANGES + 1];
+    struct batch b;
+    take_call(t, e);
+    hooks_call_begins(r, t);
+    batch_entry(r, &b, EV_SYSCALL, t);
+    b.e.ret = e->result;
+    int n = e->ranges ? syscall_ranges(e->nr, t->call.args, &e->result, cannot_read, NULL, ranges) : 0;
+    for (int i = 0; i < n; i++) {
+        const void *bytes = bytes_of(e, &ranges[i]);
+        if (ranges[i].dir != RANGE_IN) {
+            if (!bytes) return false;
+            memcpy(batch_piece(&b, PIECE_MEM, ranges[i].size), bytes, ranges[i].size);
+            batch_last(&b)->mem.address = ranges[i].address;
+        } else if (bytes) {
+            batch_piece(&b, PIECE_HASH, 0);
+            batch_last(&b)->hash =
+                (struct piece_hash){ranges[i].address, ranges[i].size, XXH3_64bits(bytes, ranges[i].size)};
+        }
+    }
+    int wanted = t->interrupt_wanted;
+    struct user_regs_struct after = t->call.regs;
+    after.rax = (uint64_t)e->result;
+    set_landmark(t, &after);
+    t->interrupt_wanted = wanted;
+    batch_log(r, t, &b);
+    t->at_landmark = false; // it has run since
+    t->mm->calls.noting = true;
+    hooks_returned(r, t, e->result);
+    t->mm->calls.noting = false;
+    return true;
+}
+
+// ---- the ring
+
+static void stopped(struct recorder *r, struct task *t, bool outside) {
+    static _Alignas(16) char ring[CALL_RING_SIZE];
+    struct mm_calls *c = &t->mm->calls;
+    uint64_t head;
+    if (!c->on || !c->ran) return;
+    c->ran = false;
+    if (pread(t->mm->mem_fd, &head, sizeof head, CALL_CONTROL) != sizeof head) return; // it is gone
+    if (head < c->tail || head > CALL_RING + CALL_RING_SIZE) {
+        recorder_fail(r, "process %d has written into refork's own pages", t->process->pid);
+        return;
+    }
+    size_t len = head - c->tail;
+    if (len && !tracee_read(t->tid, t->mm->mem_fd, c->tail, ring, len)) return;
+    for (size_t at = 0; at < len;) {
+        const struct call_entry *e = (const void *)(ring + at);
+        bool good = len - at >= sizeof *e && e->size >= sizeof *e && e->size <= len - at &&
+                    e->size % 8 == 0 && call_row_has(e->nr);
+        if (!good || !log_call(r, t, e)) {
+            recorder_fail(r, "process %d has written into refork's own pages", t->process->pid);
+            return;
+        }
+        at += e->size;
+    }
+    c->tail = head;
+    if (!outside || head == CALL_RING) return;
+    c->tail = CALL_RING;
+    tracee_write(t->mm->mem_fd, CALL_CONTROL, &c->tail, sizeof c->tail);
+}
+
+static void exec(struct recorder *r, struct task *t) {
+    uint8_t image[CALL_CODE_SIZE];
+    const struct call_control control = {.head = CALL_RING};
+    int fd = t->mm->mem_fd;
+    if (!t->mm->annex || !call_code_image(image)) return;
+    t->mm->calls.on = tracee_write(fd, ANNEX_CALLS, image, sizeof image) &&
+                      tracee_write(fd, CALL_ROWS, call_rows, sizeof call_rows) &&
+                      tracee_write(fd, CALL_CONTROL, &control, sizeof control);
+    t->mm->calls.tail = CALL_RING;
+    (void)r;
+}
+
+static void returned(struct recorder *r, struct task *t, int64_t ret) {
+    // The kernel makes an interrupted call again when it comes from this very stop: nothing may be injected here.
+    bool again = ret <= -512 && ret >= -516;
+    if (!again && !t->mm->calls.noting && t->state == TASK_READY) call_site_used(r, t);
+}
+
+static const struct recorder_hooks calls_hooks = {.exec = exec, .returned = returned, .stopped = stopped};
+
+void calls_begin(struct recorder *r) {
+    hooks_add(r, &calls_hooks);
+}

@@ -1,0 +1,30 @@
+#!/bin/bash
+# Calls that the program makes by itself give the events that calls at stops give, and nearly all of them are made so.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+in_work
+program=$build/tests/programs/own_calls
+
+# Each task's own, one after the other. Left out is what depends on the time (ticks, whether a wait slept) and on the machine
+# (process numbers, where memory is mapped).
+events() { # NAME
+    into "$1.dump" 0 dump "$1.refork"
+    grep -cE ' patch .*mem ' "$1.dump" >"$1.patches"
+    awk '!($3 in seen) {seen[$3] = ++tasks} {print seen[$3], $0}' "$1.dump" | sort -snk1,1 |
+        sed -E 's/^([0-9]+) +[0-9]+ +[0-9.]+ +[0-9]+ +/\1 /; s/0x7fff[0-9a-f]{8}/ADDRESS/g
+            s/^([0-9]+ syscall (get|set_tid|time\(|wait4|clone).*) = \S+/\1 = N/; s/([a-z]+ of |process|thread) [0-9]+/\1 N/g' |
+        grep -vE '^[0-9]+ (tick|state|patch|trap|note|enter|exit|birth|exec|syscall (getrandom|futex\(.*WAIT_BITSET|wait4|mmap|munmap|mprotect))' >"$1.events"
+}
+
+for probes in on off; do
+    ends 0 record --probes=$probes -o "$probes.refork" -- "$program"
+    cp stdout "$probes.out"
+    events $probes
+    ends 0 replay --batch "$probes.refork"
+    cmp -s stdout "$probes.out" || fail "the replay of the recording with --probes=$probes prints something else"
+done
+cmp -s on.out off.out || fail "the program prints something else when it makes calls by itself"
+[ "$(cat on.patches)" -ge 20 ] || fail "only $(cat on.patches) places got a jump"
+[ "$(cat off.patches)" = 0 ] || fail "--probes=off has put jumps into the program"
+diff off.events on.events >differ || fail "other events than with --probes=off (- off, + on): $(head -n 20 differ)"
+echo "good: own_calls ($(wc -l <on.events) events)"

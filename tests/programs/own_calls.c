@@ -1,0 +1,187 @@
+// Makes each kind of call that refork lets the program make by itself, often enough that it does, with good and bad
+// arguments, from one thread, two, and a forked child. Everything it does is the same in each run, but for process numbers
+// and times.
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ROUNDS = 40, BIG = 100000 };
+
+static volatile sig_atomic_t broken;
+static long sum;
+static char buffer[BIG];
+static char *volatile nowhere = (char *)16;
+
+static void on_pipe(int sig) {
+    (void)sig;
+    broken++;
+}
+
+static void add(long value) {
+    sum = sum * 31 + (value < 0 ? -errno : value);
+}
+
+static void bytes(const void *p, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        sum = sum * 31 + ((const unsigned char *)p)[i];
+}
+
+static void files(int fd, int i) {
+    struct stat st;
+    int n = snprintf(buffer, sizeof buffer, "line %d of the file\n", i);
+    add(pwrite(fd, buffer, (size_t)n, i * 32));
+    add(lseek(fd, i * 7, SEEK_SET));
+    add(write(fd, buffer, (size_t)n));
+    add(write(fd, buffer, BIG / 2));
+    add(lseek(fd, i * 5, SEEK_SET));
+    ssize_t got = read(fd, buffer, 100);
+    add(got);
+    bytes(buffer, got > 0 ? (size_t)got : 0);
+    got = pread(fd, buffer, (size_t)(i & 1 ? 4096 : BIG), i);
+    add(got);
+    bytes(buffer, got > 0 ? (size_t)got : 0);
+    add(pread(fd, buffer, 10, 1 << 30)); // the end
+    add(pread(fd, nowhere, 10, 0));
+    add(write(fd, nowhere, 10));
+    add(read(-1, buffer, 10));
+    memset(&st, 0, sizeof st);
+    add(fstat(fd, &st));
+    add(st.st_size);
+    add(stat("/dev/null", &st));
+    add(lstat("/nowhere/at all", &st));
+    add(access("/dev/null", R_OK));
+    add(fcntl(fd, F_GETFL));
+    add(fcntl(fd, F_GETFD));
+}
+
+// Some devices never look at what they are given.
+static void devices(int null, int zero) {
+    char *hole = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    munmap(hole + 4096, 4096);
+    add(write(null, nowhere, 100));
+    add(write(null, hole + 4000, 200));
+    add(read(zero, hole, 64));
+    add(read(zero, hole + 4090, 64)); // partly
+    munmap(hole, 4096);
+}
+
+static void pipes(const int ends[2], int i) {
+    struct pollfd p = {ends[0], POLLIN, 0};
+    add(poll(&p, 1, 0));
+    add(read(ends[0], buffer, 10)); // nothing there: EAGAIN
+    add(write(ends[1], &i, sizeof i));
+    add(poll(&p, 1, 1000));
+    add(p.revents);
+    int got = 0;
+    add(read(ends[0], &got, sizeof got));
+    add(got);
+}
+
+static void sockets(const int ends[2], int epoll, int i) {
+    struct epoll_event events[4];
+    add(epoll_wait(epoll, events, 4, 0));
+    add(send(ends[0], &i, sizeof i, MSG_NOSIGNAL));
+    add(epoll_wait(epoll, events, 4, 1000));
+    add(epoll_wait(epoll, events, 4, -1));
+    int got = 0;
+    add(recv(ends[1], &got, sizeof got, MSG_PEEK));
+    add(recv(ends[1], &got, sizeof got, 0));
+    add(got);
+    add(recv(ends[1], &got, sizeof got, MSG_DONTWAIT));
+    add(write(ends[1], "ab", 2));
+    add(read(ends[0], buffer, 10));
+}
+
+static void others(void) {
+    static uint32_t word = 1;
+    struct timespec now;
+    struct timeval day;
+    struct rusage usage;
+    add(syscall(SYS_futex, &word, FUTEX_WAKE, 1, NULL, NULL, 0));
+    add(syscall(SYS_futex, &word, FUTEX_WAIT, 2, NULL, NULL, 0)); // EAGAIN
+    add(clock_gettime(CLOCK_MONOTONIC, &now));
+    add(clock_gettime(12345, &now));
+    add(clock_getres(CLOCK_MONOTONIC, &now));
+    add(gettimeofday(&day, NULL));
+    add(time(NULL) > 0);
+    add(getrusage(RUSAGE_SELF, &usage));
+    add(syscall(SYS_getpid) > 0);
+    add(syscall(SYS_gettid) > 0);
+    add(getppid() > 0);
+    add(getuid() != geteuid());
+    add(getgid() != getegid());
+    add(getpgrp() > 0);
+}
+
+// A write into a pipe without readers: its signal comes before the call has returned.
+static void broken_pipe(int out, int i) {
+    add(write(out, "x", 1));
+    if (broken != i + 1) _exit(3);
+}
+
+static void *everything(void *unused) {
+    (void)unused;
+    int pipe_ends[2], pair[2], gone[2];
+    char name[] = "own_calls.XXXXXX";
+    int fd = mkstemp(name), null = open("/dev/null", O_RDWR), zero = open("/dev/zero", O_RDONLY),
+        epoll = epoll_create1(0);
+    unlink(name);
+    if (fd < 0 || pipe2(pipe_ends, O_NONBLOCK) || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) || pipe(gone))
+        exit(2);
+    close(gone[0]);
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = 0x1122334455667788};
+    epoll_ctl(epoll, EPOLL_CTL_ADD, pair[1], &event);
+    broken = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        files(fd, i);
+        devices(null, zero);
+        pipes(pipe_ends, i);
+        sockets(pair, epoll, i);
+        others();
+        broken_pipe(gone[1], i);
+    }
+    const int all[] = {fd, null, zero, epoll, pipe_ends[0], pipe_ends[1], pair[0], pair[1], gone[1]};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        close(all[i]);
+    return NULL;
+}
+
+int main(void) {
+    pthread_t thread;
+    int status = 0;
+    signal(SIGPIPE, on_pipe);
+    everything(NULL);
+    printf("%lx\n", sum);
+    pthread_create(&thread, NULL, everything, NULL);
+    pthread_join(thread, NULL);
+    printf("%lx\n", sum);
+    fflush(stdout);
+    pid_t child = fork();
+    if (!child) {
+        everything(NULL);
+        printf("%lx\n", sum);
+        exit(0);
+    }
+    waitpid(child, &status, 0);
+    everything(NULL);
+    printf("%lx %d\n", sum, status);
+    return 0;
+}
