@@ -98,7 +98,7 @@ static int replay_batch(const struct cli_args *args, const char *path, struct rf
     int r;
     bool trap = cpu_tsc_traps(); // makes every stop cheaper: recorder/engine.c says why
     if (trap) clock_trap_tsc(true);
-    while ((r = replay_step(replay, err)) > 0)
+    while ((r = replay_run(replay, UINT64_MAX, err)) > 0)
         observe(&ending, replay_event(replay));
     if (trap) clock_trap_tsc(false);
     if (options.log) fflush(options.log);

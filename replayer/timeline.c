@@ -202,7 +202,7 @@ static int seek(struct timeline *t, uint64_t number, struct rf_error *err) {
     start = timeline_position(t);
     uint64_t then = clock_us(CLOCK_MONOTONIC);
     while (timeline_position(t) < number) {
-        int got = replay_step(t->replay, err);
+        int got = replay_run(t->replay, near_at > timeline_position(t) ? near_at : number, err);
         if (got < 0) return -1;
         if (!got) break;
         uint64_t now = clock_us(CLOCK_MONOTONIC);

@@ -3,7 +3,33 @@
 #include "core/call_code.h"
 #include "core/call_rows.h"
 #include "core/tracee.h"
+#include "replayer/engine/check.h"
+#include "replayer/engine/engine.h"
+#include "replayer/engine/memory.h"
+#include "replayer/engine/run.h"
 #include "replayer/engine/space_maps.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum { FED_MAX = 1024, HASHES = 2 };
+
+// One call that is fed.
+struct fed {
+    struct event e; // without pieces
+    struct piece_hash hashes[HASHES];
+    unsigned hash_count;
+};
+
+struct call_feed {
+    uint64_t unfed; // this event's call does not come by way of a jump
+    size_t count, size, noted;
+    struct fed all[FED_MAX];
+    _Alignas(16) uint8_t list[CALL_FEED_SIZE], ring[CALL_RING_SIZE];
+};
 
 void call_feed_install(struct space *s) {
     uint8_t image[CALL_CODE_SIZE];
@@ -12,7 +38,238 @@ void call_feed_install(struct space *s) {
     if (!m || m->v.start != ANNEX_CALLS || m->v.end - m->v.start != ANNEX_CALLS_SIZE ||
         !call_code_image(image))
         return;
-    tracee_write(s->mem_fd, ANNEX_CALLS, image, sizeof image);
-    tracee_write(s->mem_fd, CALL_ROWS, call_rows, sizeof call_rows);
-    tracee_write(s->mem_fd, CALL_CONTROL, &control, sizeof control);
+    s->calls.on = tracee_write(s->mem_fd, ANNEX_CALLS, image, sizeof image) &&
+                  tracee_write(s->mem_fd, CALL_ROWS, call_rows, sizeof call_rows) &&
+                  tracee_write(s->mem_fd, CALL_CONTROL, &control, sizeof control);
+}
+
+void call_feed_patched(struct space *s, const struct event *e) {
+    // The end of a stub (core/call_site.c): movabs $behind,%rcx; movabs $CALL_ENTRY,%r11; jmp *%r11
+    enum { TAIL = 10 + 10 + 3 };
+    const uint64_t entry = CALL_ENTRY;
+    for (size_t i = 0; i < e->piece_count; i++) {
+        const struct piece *p = &e->pieces[i];
+        if (p->kind != PIECE_MEM || p->len < TAIL) continue;
+        const uint8_t *tail = (const uint8_t *)p->data + p->len - TAIL;
+        bool ours = !memcmp(tail, "\x48\xb9", 2) && !memcmp(tail + 10, "\x49\xbb", 2) &&
+                    !memcmp(tail + 12, &entry, 8);
+        if (ours && s->calls.count < sizeof s->calls.sites / sizeof *s->calls.sites)
+            memcpy(&s->calls.sites[s->calls.count++], tail + 2, 8);
+    }
+}
+
+// ---- the list
+
+static bool has_jump(const struct space *s, uint64_t behind) {
+    for (unsigned i = 0; i < s->calls.count; i++)
+        if (s->calls.sites[i] == behind) return true;
+    return false;
+}
+
+static size_t up(size_t n) {
+    return (n + 7) & ~(size_t)7;
+}
+
+static bool can_be_fed(const struct replay *r, const struct vtask *v, const struct event *e) {
+    if (e->kind != EV_SYSCALL || e->tid != v->pub.tid || !(e->flags & EVF_REGS) || !call_row_has(e->nr) ||
+        e->number == r->feed->unfed || !has_jump(v->space, e->regs.rip))
+        return false;
+    if (e->ret <= -512 && e->ret >= -516) return false;
+    if (e->nr == SYS_fcntl && e->regs.rsi != 1 && e->regs.rsi != 3 && e->regs.rsi != 6) return false;
+    if (e->regs.fs_base != v->pub.regs.fs_base || e->regs.gs_base != v->pub.regs.gs_base) return false;
+    unsigned hashes = 0;
+    for (size_t i = 0; i < e->piece_count; i++) {
+        const struct piece *p = &e->pieces[i];
+        if (p->kind != PIECE_MEM && p->kind != PIECE_HASH) return false;
+        if (p->kind == PIECE_HASH && ++hashes > HASHES) return false;
+        if ((p->kind == PIECE_MEM ? p->len : p->hash.length) > CALL_BYTES_MAX) return false;
+    }
+    return true;
+}
+
+static void put_range(struct call_feed *f, uint64_t address, size_t len, const void *bytes) {
+    const struct call_bytes b = {address, (uint32_t)len, 0};
+    memcpy(f->list + f->size, &b, sizeof b);
+    f->size += sizeof b;
+    if (!bytes) return;
+    memcpy(f->list + f->size, bytes, len);
+    f->size += up(len);
+}
+
+// Adds the event to the list. False: there is no room.
+static bool put(struct call_feed *f, const struct event *e) {
+    size_t need = sizeof(struct call_fed), notes = sizeof(struct call_entry);
+    for (size_t i = 0; i < e->piece_count; i++) {
+        const struct piece *p = &e->pieces[i];
+        need += sizeof(struct call_bytes) + (p->kind == PIECE_MEM ? up(p->len) : 0);
+        if (p->kind == PIECE_HASH) notes += sizeof(struct call_bytes) + up(p->hash.length);
+    }
+    if (f->count == FED_MAX || need > sizeof f->list - f->size || notes > sizeof f->ring - f->noted)
+        return false;
+    f->noted += notes;
+    struct fed *now = &f->all[f->count++];
+    now->e = *e;
+    now->e.pieces = NULL;
+    now->e.piece_count = 0;
+    now->hash_count = 0;
+    struct call_fed fed = {
+        .size = (uint32_t)need, .nr = (uint16_t)e->nr, .result = e->ret, .rip = e->regs.rip};
+    size_t at = f->size;
+    f->size += sizeof fed;
+    for (size_t i = 0; i < e->piece_count; i++) {
+        if (e->pieces[i].kind != PIECE_MEM) continue;
+        put_range(f, e->pieces[i].mem.address, e->pieces[i].len, e->pieces[i].data);
+        fed.outs++;
+    }
+    for (size_t i = 0; i < e->piece_count; i++) {
+        if (e->pieces[i].kind != PIECE_HASH) continue;
+        put_range(f, e->pieces[i].hash.address, e->pieces[i].hash.length, NULL);
+        now->hashes[now->hash_count++] = e->pieces[i].hash;
+        fed.ins++;
+    }
+    memcpy(f->list + at, &fed, sizeof fed);
+    return true;
+}
+
+// r->event and what follows it. What is read and not put becomes r->ahead.
+static int gather(struct replay *r, struct vtask *v, uint64_t last, struct rf_error *err) {
+    struct call_feed *f = r->feed;
+    f->count = f->size = f->noted = 0;
+    while (put(f, &r->event)) {
+        int got = trace_next(r->trace, &r->event, err);
+        if (got < 0) return -1;
+        if (!got) return 0;
+        if (r->event.number > last || !can_be_fed(r, v, &r->event)) break;
+    }
+    r->ahead = r->event;
+    r->have_ahead = true;
+    return 0;
+}
+
+// ---- what the program did with it
+
+static bool same_call(const struct call_entry *n, const struct user_regs_struct *g) {
+    return n->rip == g->rip && n->rsp == g->rsp && n->rdi == g->rdi && n->rsi == g->rsi && n->rdx == g->rdx &&
+           n->r10 == g->r10 && n->r8 == g->r8 && n->r9 == g->r9 && n->rbx == g->rbx && n->rbp == g->rbp &&
+           n->r12 == g->r12 && n->r13 == g->r13 && n->r14 == g->r14 && n->r15 == g->r15 &&
+           !((n->rflags ^ g->eflags) & ~EFLAGS_IGNORED);
+}
+
+// As a stop at the `syscall` would show them.
+static void registers_of(const struct call_entry *n, struct user_regs_struct *g) {
+    g->rip = g->rcx = n->rip;
+    g->r11 = g->eflags = n->rflags & ~EFLAGS_IGNORED;
+    g->rax = n->nr;
+    g->rsp = n->rsp, g->rbx = n->rbx, g->rbp = n->rbp, g->rdi = n->rdi, g->rsi = n->rsi, g->rdx = n->rdx;
+    g->r8 = n->r8, g->r9 = n->r9, g->r10 = n->r10, g->r12 = n->r12, g->r13 = n->r13, g->r14 = n->r14;
+    g->r15 = n->r15;
+}
+
+static int check_one(struct replay *r, struct vtask *v, const struct fed *f, const struct call_entry *n,
+                     struct rf_error *err) {
+    const struct user_regs_struct *g = &f->e.regs;
+    if (!same_call(n, g)) {
+        registers_of(n, &v->pub.regs);
+        if (check_regs(&f->e, v, err) < 0) return -1;
+    }
+    v->pub.nr = f->e.nr;
+    const uint64_t args[6] = {g->rdi, g->rsi, g->rdx, g->r10, g->r8, g->r9};
+    memcpy(v->pub.args, args, sizeof args);
+    const uint8_t *at = (const uint8_t *)(n + 1), *end = (const uint8_t *)n + n->size;
+    for (unsigned i = 0; i < f->hash_count; i++) {
+        const struct call_bytes *b = (const void *)at;
+        bool whole = i < n->ranges && (size_t)(end - at) >= sizeof *b &&
+                     (size_t)(end - at) - sizeof *b >= up(b->length) && !b->missing &&
+                     b->length == f->hashes[i].length;
+        if (!whole)
+            return diverged(err, &f->e, v, "the %llu bytes at 0x%llx that the program wrote cannot be read",
+                            (unsigned long long)f->hashes[i].length,
+                            (unsigned long long)f->hashes[i].address);
+        if (check_written(r, &f->e, v, &f->hashes[i], b + 1, err) < 0) return -1;
+        at += sizeof *b + up(b->length);
+    }
+    v->pub.last_event = f->e.number;
+    return 0;
+}
+
+// How many of the calls were made, all of them checked; -1.
+static int check_all(struct replay *r, struct vtask *v, struct rf_error *err) {
+    struct call_feed *f = r->feed;
+    struct space *s = v->space;
+    struct call_control control;
+    const struct call_control none = {.head = CALL_RING};
+    if (!tracee_read(s->pid, s->mem_fd, CALL_CONTROL, &control, sizeof control)) return 0;
+    size_t len = control.head - CALL_RING, at = 0;
+    if (len > sizeof f->ring || !tracee_read(s->pid, s->mem_fd, CALL_RING, f->ring, len) ||
+        !tracee_poke(s->pid, s->mem_fd, CALL_CONTROL, &none, sizeof none))
+        len = 0;
+    struct user_regs_struct stopped = v->pub.regs;
+    int count = 0;
+    for (; at < len && (size_t)count < f->count; count++) {
+        const struct call_entry *n = (const void *)(f->ring + at);
+        if (len - at < sizeof *n || n->size < sizeof *n || n->size > len - at || n->size % 8) break;
+        if (check_one(r, v, &f->all[count], n, err) < 0) return -1;
+        at += n->size;
+    }
+    v->pub.regs = stopped;
+    return count;
+}
+
+// The program has come to a stop before it has taken all: to a `syscall` by another way than the jump, which is made at a stop
+// then. Anything else is not what was recorded.
+static int back_to(struct replay *r, struct vtask *v, int count, int status, struct rf_error *err) {
+    struct call_feed *f = r->feed;
+    const struct event *e = &f->all[count].e;
+    if (WSTOPSIG(status) != (SIGTRAP | 0x80)) {
+        char how[64];
+        describe_status(how, sizeof how, status);
+        return diverged(err, e, v, "instead the program %s at pc 0x%llx", how, v->pub.regs.rip);
+    }
+    v->pub.regs.rip -= 2; // of `syscall`
+    f->unfed = e->number;
+    r->have_ahead = false;
+    if (trace_seek(r->trace, e->number, err) < 0 || trace_next(r->trace, &r->ahead, err) != 1) return -1;
+    if (count)
+        r->have_ahead = true;
+    else
+        r->event = r->ahead;
+    return 0;
+}
+
+int call_feed_run(struct replay *r, uint64_t last, struct rf_error *err) {
+    if (r->event.kind != EV_SYSCALL || r->event.number >= last || r->breaks.on || r->watch.on || r->ring)
+        return 0;
+    struct vtask *v = vtask_find(r, r->event.tid);
+    if (!v || !v->space || !v->space->calls.count || !v->space->calls.on || v->restart || v->at_entry ||
+        v->comm_tid)
+        return 0;
+    if (!r->feed) r->feed = calloc(1, sizeof *r->feed);
+    rf_assert(r->feed);
+    if (!can_be_fed(r, v, &r->event)) return 0;
+    struct call_feed *f = r->feed;
+    struct space *s = v->space;
+    if (gather(r, v, last, err) < 0) return -1;
+    rf_work = (struct rf_work){v->pub.tid, f->all[0].e.number};
+    const struct call_control control = {.head = CALL_RING, .left = f->count, .feed = CALL_FEED};
+    if (!tracee_poke(s->pid, s->mem_fd, CALL_FEED, f->list, f->size) ||
+        !tracee_poke(s->pid, s->mem_fd, CALL_CONTROL, &control, sizeof control))
+        return diverged(err, &f->all[0].e, v, "there is no room for calls in the process");
+    int status = 0;
+    if (vtask_run(r, v, &status, err) < 0) return -1;
+    int count = check_all(r, v, err);
+    if (count < 0) return -1;
+    if ((size_t)count < f->count) {
+        if (back_to(r, v, count, status, err) < 0) return -1;
+        if (!count) return 0;
+    }
+    const struct event *e = &f->all[count - 1].e;
+    if ((size_t)count == f->count) {
+        v->pub.regs = e->regs;
+        v->pub.regs.rax = (uint64_t)e->ret;
+    }
+    v->pub.in_syscall = false;
+    r->event = *e;
+    r->have_event = true;
+    r->position = e->number;
+    return 1;
 }

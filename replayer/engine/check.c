@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <xxhash.h>
 
 // The registers that are compared, in the order in which a difference is told. rax is the syscall's number at
 // an entry.
@@ -81,5 +82,25 @@ int check_regs(const struct event *e, const struct vtask *v, struct rf_error *er
         divergence_regs(text, sizeof text, &e->regs, &v->pub.regs);
         return diverged(err, e, v, "registers differ:%s", text);
     }
+    return 0;
+}
+
+static void echo(struct replay *r, struct vtask *v, const void *bytes, size_t len) {
+    int stream = fdtable_stream(v->fds, (int)v->pub.args[0]);
+    FILE *out = stream == FDTABLE_STDOUT || stream == FDTABLE_TERMINAL ? r->options.echo_out
+                : stream == FDTABLE_STDERR                             ? r->options.echo_err
+                                                                       : NULL;
+    if (out) fwrite(bytes, 1, len, out);
+}
+
+int check_written(struct replay *r, const struct event *e, struct vtask *v, const struct piece_hash *hash,
+                  const void *bytes, struct rf_error *err) {
+    if (XXH3_64bits(bytes, hash->length) != hash->xxh3)
+        return diverged(
+            err, e, v,
+            "the program wrote other data than in the recording (%llu bytes at 0x%llx); replayed: \"%.*s\"",
+            (unsigned long long)hash->length, (unsigned long long)hash->address,
+            (int)(hash->length < 60 ? hash->length : 60), (const char *)bytes);
+    echo(r, v, bytes, hash->length);
     return 0;
 }

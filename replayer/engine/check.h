@@ -10,6 +10,9 @@ int diverged(struct rf_error *err, const struct event *e, const struct vtask *v,
     __attribute__((format(printf, 4, 5)));
 // The task's registers against the event's: 0, or -1.
 int check_regs(const struct event *e, const struct vtask *v, struct rf_error *err);
+// Content that left the program in the call that v is in: against its hash; what goes to stdout or stderr is shown. 0, or -1.
+int check_written(struct replay *r, const struct event *e, struct vtask *v, const struct piece_hash *hash,
+                  const void *bytes, struct rf_error *err);
 // Each register that differs, on a line of its own.
 void divergence_regs(char *out, size_t size, const struct user_regs_struct *want,
                      const struct user_regs_struct *have);

@@ -167,7 +167,7 @@ static void forget_everything(struct replay *r) {
 int replay_restore(struct replay *r, const struct replay_checkpoint *c, struct rf_error *err) {
     forget_everything(r);
     r->position = c->position;
-    r->have_event = false;
+    r->have_event = r->have_ahead = false;
     if (copy_objects(&r->objects, &r->object_count, c->objects, c->object_count, err) < 0) return -1;
     r->spaces = realloc(r->spaces, (c->space_count + 1) * sizeof *r->spaces);
     r->tasks = realloc(r->tasks, (c->task_count + 1) * sizeof *r->tasks);

@@ -25,7 +25,10 @@ struct replay {
     uint64_t position;
     struct event event;
     bool have_event;
-    pid_t template_pid; // an empty address space to fork new ones from
+    struct event ahead; // has been read, and is executed next
+    bool have_ahead;
+    struct call_feed *feed; // call_feed.c's own
+    pid_t template_pid;     // an empty address space to fork new ones from
     struct space **spaces;
     size_t space_count;
     struct vtask **tasks;

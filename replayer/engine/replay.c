@@ -2,6 +2,7 @@
 
 #include "core/cpu.h"
 #include "core/tracee.h"
+#include "replayer/engine/call_feed.h"
 #include "replayer/engine/check.h"
 #include "replayer/engine/engine.h"
 #include "replayer/engine/islands.h"
@@ -76,6 +77,7 @@ void replay_close(struct replay *r) {
     free(r->view_maps);
     free(r->breaks.fresh);
     ring_free(r->ring);
+    free(r->feed);
     if (r->trace) trace_close(r->trace);
     free(r);
 }
@@ -95,9 +97,8 @@ static int check_digest(struct replay *r, struct rf_error *err) {
     return 0;
 }
 
-int replay_step(struct replay *r, struct rf_error *err) {
-    int got = trace_next(r->trace, &r->event, err);
-    if (got <= 0) return got;
+// Executes r->event.
+static int execute(struct replay *r, struct rf_error *err) {
     r->have_event = true;
     if (r->options.log)
         fprintf(r->options.log, "%8llu %d %s nr=%d ret=%lld rip=%llx\n", (unsigned long long)r->event.number,
@@ -108,6 +109,25 @@ int replay_step(struct replay *r, struct rf_error *err) {
     r->position = r->event.number;
     breaks_stepped(r);
     return 1;
+}
+
+static int next_event(struct replay *r, struct rf_error *err) {
+    if (!r->have_ahead) return trace_next(r->trace, &r->event, err);
+    r->event = r->ahead;
+    r->have_ahead = false;
+    return 1;
+}
+
+int replay_step(struct replay *r, struct rf_error *err) {
+    int got = next_event(r, err);
+    return got <= 0 ? got : execute(r, err);
+}
+
+int replay_run(struct replay *r, uint64_t last, struct rf_error *err) {
+    int got = next_event(r, err);
+    if (got <= 0) return got;
+    int fed = r->options.log || r->options.paranoid ? 0 : call_feed_run(r, last, err);
+    return fed ? fed : execute(r, err);
 }
 
 const struct event *replay_event(const struct replay *r) {

@@ -39,7 +39,9 @@ void replay_close(struct replay *r);
 // Executes the next event: 1 done, 0 at the end of the trace, -1 (RF_DIVERGED with both sides in the text,
 // RF_BAD_TRACE, ...).
 int replay_step(struct replay *r, struct rf_error *err);
-// The event that the last step executed; valid until the next step. Its number is the position. NULL at the
+// The same, but may execute more events at once, up to the one with the number `last`.
+int replay_run(struct replay *r, uint64_t last, struct rf_error *err);
+// The event that the last step executed (replay_run: without its pieces); valid until the next step. Its number is the position. NULL at the
 // start.
 const struct event *replay_event(const struct replay *r);
 uint64_t replay_position(const struct replay *r);

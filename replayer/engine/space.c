@@ -72,6 +72,7 @@ struct space *space_fork(struct replay *r, struct space *from, struct rf_error *
     if (!s) return NULL;
     s->brk = from->brk;
     s->stack_limit = from->stack_limit;
+    s->calls = from->calls;
     s->map_count = s->map_room = from->map_count;
     s->maps = malloc((s->map_count + 1) * sizeof *s->maps);
     rf_assert(s->maps);

@@ -55,6 +55,11 @@ struct space {
     struct island **islands;
     size_t island_count;
     bool ring_mapped;
+    struct space_calls { // that the program can take from a list (call_feed.h)
+        bool on;         // the code for it is there
+        unsigned count;
+        uint64_t sites[128]; // addresses behind `syscall` instructions that have a jump
+    } calls;
     bool stubs_wanted; // islands had to go: those that wish for stubs get new ones
 };
 
