@@ -55,7 +55,10 @@ static bool run(struct recorder *r, struct task *t, int *status) {
         while ((end = wait_stop(t, status)) == WAITED_TICK)
             preempt_tick(r, t);
     if (mm) breakpoints_plant(mm, false);
-    if (end == WAITED_GONE && !r->failed) task_ended(r, t, 0);
+    if (end == WAITED_GONE && !r->failed) {
+        hooks_stopped(r, t, false);
+        task_ended(r, t, 0);
+    }
     return end == WAITED_STOP;
 }
 

@@ -39,8 +39,7 @@ static void take_call(struct task *t, const struct call_entry *e) {
     c->nr = c->meaning = e->nr;
     const uint64_t args[6] = {e->rdi, e->rsi, e->rdx, e->r10, e->r8, e->r9};
     memcpy(c->args, args, sizeof args);
-    struct user_regs_struct *g = &c->regs;
-    *g = t->landmark; // segments and their bases
+    struct user_regs_struct *g = &c->regs; // with the segments and their bases of the last landmark
     g->orig_rax = g->rax = e->nr;
     g->rip = g->rcx = e->rip;
     g->r11 = g->eflags = e->rflags;
@@ -71,13 +70,7 @@ static bool log_call(struct recorder *r, struct task *t, const struct call_entry
                 (struct piece_hash){ranges[i].address, ranges[i].size, XXH3_64bits(bytes, ranges[i].size)};
         }
     }
-    int wanted = t->interrupt_wanted;
-    struct user_regs_struct after = t->call.regs;
-    after.rax = (uint64_t)e->result;
-    set_landmark(t, &after);
-    t->interrupt_wanted = wanted;
     batch_log(r, t, &b);
-    t->at_landmark = false; // it has run since
     t->mm->calls.noting = true;
     hooks_returned(r, t, e->result);
     t->mm->calls.noting = false;
@@ -85,6 +78,16 @@ static bool log_call(struct recorder *r, struct task *t, const struct call_entry
 }
 
 // ---- the ring
+
+// Its last landmark is behind the call that it was in last, which ended with `result`; it has run since.
+static void ran_since(struct task *t, int64_t result) {
+    int wanted = t->interrupt_wanted;
+    struct user_regs_struct after = t->call.regs;
+    after.rax = (uint64_t)result;
+    set_landmark(t, &after);
+    t->interrupt_wanted = wanted;
+    t->at_landmark = false;
+}
 
 static void stopped(struct recorder *r, struct task *t, bool outside) {
     static _Alignas(16) char ring[CALL_RING_SIZE];
@@ -99,6 +102,8 @@ static void stopped(struct recorder *r, struct task *t, bool outside) {
     }
     size_t len = head - c->tail;
     if (len && !tracee_read(t->tid, t->mm->mem_fd, c->tail, ring, len)) return;
+    int64_t result = 0;
+    if (len) t->call.regs = t->landmark;
     for (size_t at = 0; at < len;) {
         const struct call_entry *e = (const void *)(ring + at);
         bool good = len - at >= sizeof *e && e->size >= sizeof *e && e->size <= len - at &&
@@ -108,7 +113,9 @@ static void stopped(struct recorder *r, struct task *t, bool outside) {
             return;
         }
         at += e->size;
+        result = e->result;
     }
+    if (len) ran_since(t, result);
     c->tail = head;
     if (!outside || head == CALL_RING) return;
     c->tail = CALL_RING;

@@ -17,17 +17,19 @@
 
 enum { FED_MAX = 1024, HASHES = 2 };
 
-// One call that is fed.
+// One call that is fed: what the program is to note of it.
 struct fed {
-    struct event e; // without pieces
-    struct piece_hash hashes[HASHES];
-    unsigned hash_count;
+    uint64_t number, time_us;
+    struct call_entry want;
+    unsigned hash_first, hash_count;
 };
 
 struct call_feed {
     uint64_t unfed; // this event's call does not come by way of a jump
     size_t count, size, noted;
     struct fed all[FED_MAX];
+    struct piece_hash hashes[FED_MAX];
+    unsigned hash_count;
     _Alignas(16) uint8_t list[CALL_FEED_SIZE], ring[CALL_RING_SIZE];
 };
 
@@ -104,14 +106,18 @@ static bool put(struct call_feed *f, const struct event *e) {
         need += sizeof(struct call_bytes) + (p->kind == PIECE_MEM ? up(p->len) : 0);
         if (p->kind == PIECE_HASH) notes += sizeof(struct call_bytes) + up(p->hash.length);
     }
-    if (f->count == FED_MAX || need > sizeof f->list - f->size || notes > sizeof f->ring - f->noted)
+    if (f->count == FED_MAX || f->hash_count + HASHES > FED_MAX || need > sizeof f->list - f->size ||
+        notes > sizeof f->ring - f->noted)
         return false;
     f->noted += notes;
+    const struct user_regs_struct *g = &e->regs;
     struct fed *now = &f->all[f->count++];
-    now->e = *e;
-    now->e.pieces = NULL;
-    now->e.piece_count = 0;
-    now->hash_count = 0;
+    *now =
+        (struct fed){.number = e->number,
+                     .time_us = e->time_us,
+                     .want = {0, (uint16_t)e->nr, 0, e->ret, g->rip, g->eflags, g->rsp, g->rbx, g->rbp,
+                              g->rdi, g->rsi, g->rdx, g->r8, g->r9, g->r10, g->r12, g->r13, g->r14, g->r15},
+                     .hash_first = f->hash_count};
     struct call_fed fed = {
         .size = (uint32_t)need, .nr = (uint16_t)e->nr, .result = e->ret, .rip = e->regs.rip};
     size_t at = f->size;
@@ -124,7 +130,8 @@ static bool put(struct call_feed *f, const struct event *e) {
     for (size_t i = 0; i < e->piece_count; i++) {
         if (e->pieces[i].kind != PIECE_HASH) continue;
         put_range(f, e->pieces[i].hash.address, e->pieces[i].hash.length, NULL);
-        now->hashes[now->hash_count++] = e->pieces[i].hash;
+        f->hashes[f->hash_count++] = e->pieces[i].hash;
+        now->hash_count++;
         fed.ins++;
     }
     memcpy(f->list + at, &fed, sizeof fed);
@@ -134,7 +141,7 @@ static bool put(struct call_feed *f, const struct event *e) {
 // r->event and what follows it. What is read and not put becomes r->ahead.
 static int gather(struct replay *r, struct vtask *v, uint64_t last, struct rf_error *err) {
     struct call_feed *f = r->feed;
-    f->count = f->size = f->noted = 0;
+    f->count = f->size = f->noted = f->hash_count = 0;
     while (put(f, &r->event)) {
         int got = trace_next(r->trace, &r->event, err);
         if (got < 0) return -1;
@@ -148,11 +155,10 @@ static int gather(struct replay *r, struct vtask *v, uint64_t last, struct rf_er
 
 // ---- what the program did with it
 
-static bool same_call(const struct call_entry *n, const struct user_regs_struct *g) {
-    return n->rip == g->rip && n->rsp == g->rsp && n->rdi == g->rdi && n->rsi == g->rsi && n->rdx == g->rdx &&
-           n->r10 == g->r10 && n->r8 == g->r8 && n->r9 == g->r9 && n->rbx == g->rbx && n->rbp == g->rbp &&
-           n->r12 == g->r12 && n->r13 == g->r13 && n->r14 == g->r14 && n->r15 == g->r15 &&
-           !((n->rflags ^ g->eflags) & ~EFLAGS_IGNORED);
+static bool same_call(const struct call_entry *n, const struct call_entry *want) {
+    enum { FROM = offsetof(struct call_entry, rsp) };
+    return n->rip == want->rip && !((n->rflags ^ want->rflags) & ~EFLAGS_IGNORED) &&
+           !memcmp((const char *)n + FROM, (const char *)want + FROM, sizeof *n - FROM);
 }
 
 // As a stop at the `syscall` would show them.
@@ -165,31 +171,51 @@ static void registers_of(const struct call_entry *n, struct user_regs_struct *g)
     g->r15 = n->r15;
 }
 
-static int check_one(struct replay *r, struct vtask *v, const struct fed *f, const struct call_entry *n,
-                     struct rf_error *err) {
-    const struct user_regs_struct *g = &f->e.regs;
-    if (!same_call(n, g)) {
-        registers_of(n, &v->pub.regs);
-        if (check_regs(&f->e, v, err) < 0) return -1;
-    }
-    v->pub.nr = f->e.nr;
-    const uint64_t args[6] = {g->rdi, g->rsi, g->rdx, g->r10, g->r8, g->r9};
-    memcpy(v->pub.args, args, sizeof args);
+// The event, but for its pieces.
+static struct event event_of(const struct vtask *v, const struct fed *f) {
+    struct event e = {.number = f->number,
+                      .time_us = f->time_us,
+                      .tid = v->pub.tid,
+                      .kind = EV_SYSCALL,
+                      .flags = EVF_REGS,
+                      .nr = f->want.nr,
+                      .ret = f->want.result,
+                      .regs = v->pub.regs};
+    registers_of(&f->want, &e.regs);
+    return e;
+}
+
+static int check_content(struct replay *r, struct vtask *v, const struct fed *f, const struct call_entry *n,
+                         struct rf_error *err) {
+    const struct event e = event_of(v, f);
     const uint8_t *at = (const uint8_t *)(n + 1), *end = (const uint8_t *)n + n->size;
     for (unsigned i = 0; i < f->hash_count; i++) {
         const struct call_bytes *b = (const void *)at;
+        const struct piece_hash *hash = &r->feed->hashes[f->hash_first + i];
         bool whole = i < n->ranges && (size_t)(end - at) >= sizeof *b &&
                      (size_t)(end - at) - sizeof *b >= up(b->length) && !b->missing &&
-                     b->length == f->hashes[i].length;
+                     b->length == hash->length;
         if (!whole)
-            return diverged(err, &f->e, v, "the %llu bytes at 0x%llx that the program wrote cannot be read",
-                            (unsigned long long)f->hashes[i].length,
-                            (unsigned long long)f->hashes[i].address);
-        if (check_written(r, &f->e, v, &f->hashes[i], b + 1, err) < 0) return -1;
+            return diverged(err, &e, v, "the %llu bytes at 0x%llx that the program wrote cannot be read",
+                            (unsigned long long)hash->length, (unsigned long long)hash->address);
+        if (check_written(r, &e, v, hash, b + 1, err) < 0) return -1;
         at += sizeof *b + up(b->length);
     }
-    v->pub.last_event = f->e.number;
     return 0;
+}
+
+static int check_one(struct replay *r, struct vtask *v, const struct fed *f, const struct call_entry *n,
+                     struct rf_error *err) {
+    if (!same_call(n, &f->want)) {
+        const struct event e = event_of(v, f);
+        registers_of(n, &v->pub.regs);
+        if (check_regs(&e, v, err) < 0) return -1;
+    }
+    v->pub.nr = f->want.nr;
+    const uint64_t args[6] = {n->rdi, n->rsi, n->rdx, n->r10, n->r8, n->r9};
+    memcpy(v->pub.args, args, sizeof args);
+    v->pub.last_event = f->number;
+    return f->hash_count ? check_content(r, v, f, n, err) : 0;
 }
 
 // How many of the calls were made, all of them checked; -1.
@@ -219,16 +245,16 @@ static int check_all(struct replay *r, struct vtask *v, struct rf_error *err) {
 // then. Anything else is not what was recorded.
 static int back_to(struct replay *r, struct vtask *v, int count, int status, struct rf_error *err) {
     struct call_feed *f = r->feed;
-    const struct event *e = &f->all[count].e;
+    const struct event e = event_of(v, &f->all[count]);
     if (WSTOPSIG(status) != (SIGTRAP | 0x80)) {
         char how[64];
         describe_status(how, sizeof how, status);
-        return diverged(err, e, v, "instead the program %s at pc 0x%llx", how, v->pub.regs.rip);
+        return diverged(err, &e, v, "instead the program %s at pc 0x%llx", how, v->pub.regs.rip);
     }
     v->pub.regs.rip -= 2; // of `syscall`
-    f->unfed = e->number;
+    f->unfed = e.number;
     r->have_ahead = false;
-    if (trace_seek(r->trace, e->number, err) < 0 || trace_next(r->trace, &r->ahead, err) != 1) return -1;
+    if (trace_seek(r->trace, e.number, err) < 0 || trace_next(r->trace, &r->ahead, err) != 1) return -1;
     if (count)
         r->have_ahead = true;
     else
@@ -249,11 +275,11 @@ int call_feed_run(struct replay *r, uint64_t last, struct rf_error *err) {
     struct call_feed *f = r->feed;
     struct space *s = v->space;
     if (gather(r, v, last, err) < 0) return -1;
-    rf_work = (struct rf_work){v->pub.tid, f->all[0].e.number};
+    rf_work = (struct rf_work){v->pub.tid, f->all[0].number};
     const struct call_control control = {.head = CALL_RING, .left = f->count, .feed = CALL_FEED};
     if (!tracee_poke(s->pid, s->mem_fd, CALL_FEED, f->list, f->size) ||
         !tracee_poke(s->pid, s->mem_fd, CALL_CONTROL, &control, sizeof control))
-        return diverged(err, &f->all[0].e, v, "there is no room for calls in the process");
+        return rf_fail(err, RF_CANNOT, "lost the replay task of process %d", v->pub.pid);
     int status = 0;
     if (vtask_run(r, v, &status, err) < 0) return -1;
     int count = check_all(r, v, err);
@@ -262,14 +288,13 @@ int call_feed_run(struct replay *r, uint64_t last, struct rf_error *err) {
         if (back_to(r, v, count, status, err) < 0) return -1;
         if (!count) return 0;
     }
-    const struct event *e = &f->all[count - 1].e;
+    r->event = event_of(v, &f->all[count - 1]);
     if ((size_t)count == f->count) {
-        v->pub.regs = e->regs;
-        v->pub.regs.rax = (uint64_t)e->ret;
+        v->pub.regs = r->event.regs;
+        v->pub.regs.rax = (uint64_t)r->event.ret;
     }
     v->pub.in_syscall = false;
-    r->event = *e;
     r->have_event = true;
-    r->position = e->number;
+    r->position = r->event.number;
     return 1;
 }

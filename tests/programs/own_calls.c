@@ -19,7 +19,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -131,6 +133,25 @@ static void others(void) {
     add(getpgrp() > 0);
 }
 
+static void names(int folder, int i) {
+    char name[PATH_MAX] = "";
+    struct statfs fs;
+    struct statx x;
+    add(lseek(folder, 0, SEEK_SET));
+    add(syscall(SYS_getdents64, folder, buffer, i & 1 ? 8192 : 300));
+    add(readlink("/proc/self/cwd", name, (size_t)(i % 7) + 1));
+    add(readlinkat(AT_FDCWD, "/nowhere", name, sizeof name));
+    add(syscall(SYS_getcwd, name, i & 1 ? sizeof name : 1) > 0);
+    add(statfs("/", &fs));
+    add(fstatfs(folder, &fs));
+    add(statx(folder, "", AT_EMPTY_PATH, STATX_ALL, &x));
+    add(getxattr("/", "user.none", name, sizeof name));
+    add(lgetxattr("/", "user.none", name, sizeof name));
+    add(fgetxattr(folder, "user.none", name, sizeof name));
+    add(faccessat(AT_FDCWD, "/", R_OK, 0));
+    add(syscall(SYS_faccessat2, AT_FDCWD, "/", R_OK, 0));
+}
+
 // A write into a pipe without readers: its signal comes before the call has returned.
 static void broken_pipe(int out, int i) {
     add(write(out, "x", 1));
@@ -142,7 +163,7 @@ static void *everything(void *unused) {
     int pipe_ends[2], pair[2], gone[2];
     char name[] = "own_calls.XXXXXX";
     int fd = mkstemp(name), null = open("/dev/null", O_RDWR), zero = open("/dev/zero", O_RDONLY),
-        epoll = epoll_create1(0);
+        epoll = epoll_create1(0), folder = open("/usr", O_RDONLY | O_DIRECTORY);
     unlink(name);
     if (fd < 0 || pipe2(pipe_ends, O_NONBLOCK) || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) || pipe(gone))
         exit(2);
@@ -156,9 +177,10 @@ static void *everything(void *unused) {
         pipes(pipe_ends, i);
         sockets(pair, epoll, i);
         others();
+        names(folder, i);
         broken_pipe(gone[1], i);
     }
-    const int all[] = {fd, null, zero, epoll, pipe_ends[0], pipe_ends[1], pair[0], pair[1], gone[1]};
+    const int all[] = {fd, null, zero, epoll, folder, pipe_ends[0], pipe_ends[1], pair[0], pair[1], gone[1]};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         close(all[i]);
     return NULL;
