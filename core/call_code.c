@@ -106,6 +106,11 @@ INLINE bool ready(uint64_t fd, int events) {
     return make(SYS_poll, (uint64_t)&p, 1, 0, none) == 1 && p.revents == events;
 }
 
+INLINE bool seekable(uint64_t fd) {
+    const uint64_t none[3] = {0, 0, 0};
+    return make(SYS_lseek, fd, 0, 1 /* SEEK_CUR */, none) >= 0;
+}
+
 INLINE uint64_t argument(const struct call_entry *e, unsigned i) {
     switch (i) {
     case 0:
@@ -178,8 +183,8 @@ INLINE bool never_sleeps(const struct call_entry *e, const struct call_row *row)
     case CALL_SENDS:
         if ((uint32_t)e->r10 & ~(uint32_t)SEND_FLAGS || e->rdx > 4096) return false;
         return ready(e->rdi, WRITABLE);
-    case CALL_WRITES:
-        return e->rdx <= 4096 && ready(e->rdi, WRITABLE);
+    case CALL_WRITES: // a pipe or socket may have room for a part only; what can be sought in has no such limit
+        return e->rdx <= 4096 ? ready(e->rdi, WRITABLE) : seekable(e->rdi);
     case CALL_FUTEX: {
         uint32_t op = (uint32_t)e->rsi & (uint32_t)FUTEX_CMD_MASK;
         return op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET;

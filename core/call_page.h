@@ -63,7 +63,8 @@ enum call_kind {
     CALL_FCNTL,
 };
 
-enum { CALL_ROW_WRITES = 1, CALL_RANGES = 2 };
+// WRITES: to a file, perhaps. FDS: the model of descriptors must know of it.
+enum { CALL_ROW_WRITES = 1, CALL_ROW_FDS = 2, CALL_RANGES = 2 };
 
 struct call_row {
     uint8_t kind, flags, time, pad;

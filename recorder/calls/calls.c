@@ -70,6 +70,8 @@ static bool log_call(struct recorder *r, struct task *t, const struct call_entry
                 (struct piece_hash){ranges[i].address, ranges[i].size, XXH3_64bits(bytes, ranges[i].size)};
         }
     }
+    if (call_rows[e->nr].flags & CALL_ROW_FDS)
+        t->fds = fdtable_syscall(t->fds, e->nr, t->call.args, e->result, cannot_read, NULL);
     batch_log(r, t, &b);
     t->mm->calls.noting = true;
     hooks_returned(r, t, e->result);

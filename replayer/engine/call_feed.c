@@ -204,6 +204,11 @@ static int check_content(struct replay *r, struct vtask *v, const struct fed *f,
     return 0;
 }
 
+static bool cannot_read(void *context, uint64_t address, void *buffer, size_t len) {
+    (void)context, (void)address, (void)buffer, (void)len;
+    return false;
+}
+
 static int check_one(struct replay *r, struct vtask *v, const struct fed *f, const struct call_entry *n,
                      struct rf_error *err) {
     if (!same_call(n, &f->want)) {
@@ -215,6 +220,8 @@ static int check_one(struct replay *r, struct vtask *v, const struct fed *f, con
     const uint64_t args[6] = {n->rdi, n->rsi, n->rdx, n->r10, n->r8, n->r9};
     memcpy(v->pub.args, args, sizeof args);
     v->pub.last_event = f->number;
+    if (call_rows[f->want.nr].flags & CALL_ROW_FDS)
+        v->fds = fdtable_syscall(v->fds, f->want.nr, args, f->want.result, cannot_read, NULL);
     return f->hash_count ? check_content(r, v, f, n, err) : 0;
 }
 
@@ -263,8 +270,7 @@ static int back_to(struct replay *r, struct vtask *v, int count, int status, str
 }
 
 int call_feed_run(struct replay *r, uint64_t last, struct rf_error *err) {
-    if (r->event.kind != EV_SYSCALL || r->event.number >= last || r->breaks.on || r->watch.on || r->ring)
-        return 0;
+    if (r->event.kind != EV_SYSCALL || r->event.number >= last || r->breaks.on || r->watch.on) return 0;
     struct vtask *v = vtask_find(r, r->event.tid);
     if (!v || !v->space || !v->space->calls.count || !v->space->calls.on || v->restart || v->at_entry ||
         v->comm_tid)

@@ -79,6 +79,8 @@ static void devices(int null, int zero) {
     char *hole = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     munmap(hole + 4096, 4096);
     add(write(null, nowhere, 100));
+    add(close(dup(null)));
+    add(close(-1));
     add(write(null, hole + 4000, 200));
     add(read(zero, hole, 64));
     add(read(zero, hole + 4090, 64)); // partly
