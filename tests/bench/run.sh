@@ -67,11 +67,16 @@ for name in "${names[@]}"; do
     compute) target "compute: record costs nothing measurable (within 5% and 40 ms of the start)" "$r < $n * 1.05 + 0.040" ;;
     locks) target "locks: record costs the PLT clock, 0.3 ns a call (within 5% more and 40 ms of the start)" "$r < ($n + 20e6 * 0.3e-9) * 1.05 + 0.040" ;;
     syscalls)
-        target "syscalls: record within the two stops plus a quarter ($(awk "BEGIN {printf \"%.2f of %.2f us a call\", ($r - $n), 1.25 * ($f - $n)}"))" "$r - $n <= 1.25 * ($f - $n)"
-        target "syscalls: record faster than strace" "$r < $s"
+        target "syscalls: record at most twice the program alone ($(awk "BEGIN {printf \"%.2f, %.0f ns a call more\", $r / $n, ($r - $n) * 1e3}"))" "$r <= 2 * $n"
+        target "syscalls: replay at most half the program alone ($(awk "BEGIN {printf \"%.2f\", $p / $n}"))" "$p <= 0.5 * $n"
         target "syscalls: the trace under 8 MB" "$size < 8e6"
         target "syscalls: record in under 64 MB of memory ($(median "$name" record 2) kB)" "$(median "$name" record 2) < 65536"
         target "syscalls: replay in under 64 MB of memory beyond its checkpoints ($(median "$name" replay 2) kB)" "$(median "$name" replay 2) < 65536"
+        ;;
+    queue) target "queue: record at most twice the program alone ($(awk "BEGIN {printf \"%.2f\", $r / $n}"))" "$r <= 2 * $n" ;;
+    sqlite)
+        target "sqlite: record at most 1.5 times the program alone ($(awk "BEGIN {printf \"%.2f\", $r / $n}"))" "$r <= 1.5 * $n"
+        target "sqlite: replay not slower than the program alone ($(awk "BEGIN {printf \"%.2f\", $p / $n}"))" "$p <= $n"
         ;;
     esac
     target "$name: replay not slower than record" "$p <= $r * 1.02"

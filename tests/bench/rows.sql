@@ -1,0 +1,7 @@
+CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT, c REAL);
+BEGIN;
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400000) INSERT INTO t SELECT i, 'row number ' || i, i * 0.5 FROM n;
+COMMIT;
+CREATE INDEX by_b ON t(b);
+SELECT count(*), sum(a), max(b) FROM t;
+SELECT sum(length(b)) FROM t WHERE c > 1000;
