@@ -58,7 +58,7 @@ for name in "${names[@]}"; do
         printf ' %8.1fms %4.1fx' "$(awk "BEGIN {print ${t[$way]} * 1000}")" "$(awk "BEGIN {print ${t[$way]} / ${t[native]}}")"
     done
     printf ' %7.2fMB\n' "$(awk "BEGIN {print $size / 1e6}")"
-    n=${t[native]} f=${t[floor]} s=${t[strace]} r=${t[record]} p=${t[replay]}
+    n=${t[native]} r=${t[record]} p=${t[replay]}
     case $name in
     true)
         target "true: record under 40 ms ($(awk "BEGIN {print $r * 1000}"))" "$r < 0.040"
