@@ -8,7 +8,6 @@
 #include "search/interrupt.h"
 #include "search/shard.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,18 +15,6 @@
 #include <unistd.h>
 
 enum { RUNS = 40, TIMEOUT_S = 30 };
-
-// "90", "90s", "30m", "2h": microseconds.
-static int read_duration(const char *text, const char *option, uint64_t *us, struct rf_error *err) {
-    char *end;
-    errno = 0;
-    unsigned long long n = strtoull(text, &end, 10);
-    uint64_t unit = !*end || !strcmp(end, "s") ? 1 : !strcmp(end, "m") ? 60 : !strcmp(end, "h") ? 3600 : 0;
-    if (errno || end == text || *text == '-' || !unit || !n || n > 1000000)
-        return rf_fail(err, RF_CANNOT, "bad value '%s' of '--%s': give seconds, or 30m, or 2h", text, option);
-    *us = n * unit * 1000000;
-    return 0;
-}
 
 static int read_strategy(const struct cli_args *args, enum search *out, struct rf_error *err) {
     const char *name = cli_value(args, "strategy");
@@ -37,16 +24,14 @@ static int read_strategy(const struct cli_args *args, enum search *out, struct r
 }
 
 static int read_times(const struct cli_args *args, struct hunter *x, struct rf_error *err) {
-    uint64_t us = 0;
-    const char *duration = cli_value(args, "for"), *timeout = cli_value(args, "timeout");
-    x->runs_max = duration ? UINT64_MAX : RUNS;
+    uint64_t ms = 0;
+    bool limited = cli_has(args, "for");
+    x->runs_max = limited ? UINT64_MAX : RUNS;
     x->timeout_ms = TIMEOUT_S * 1000;
-    if (cli_number(args, "runs", 1, UINT32_MAX, &x->runs_max, err)) return -1;
-    if (duration && read_duration(duration, "for", &us, err)) return -1;
-    if (duration) x->until_us = clock_us(CLOCK_MONOTONIC) + us;
-    if (timeout && read_duration(timeout, "timeout", &us, err)) return -1;
-    if (timeout) x->timeout_ms = us / 1000;
-    return 0;
+    if (cli_number(args, "runs", 1, UINT32_MAX, &x->runs_max, err) || cli_duration(args, "for", &ms, err))
+        return -1;
+    if (limited) x->until_us = clock_us(CLOCK_MONOTONIC) + ms * 1000;
+    return cli_duration(args, "timeout", &x->timeout_ms, err);
 }
 
 static int read_seed(const struct cli_args *args, uint64_t *out, struct rf_error *err) {

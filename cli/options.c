@@ -108,6 +108,19 @@ int cli_number(const struct cli_args *args, const char *option, uint64_t min, ui
     return 0;
 }
 
+int cli_duration(const struct cli_args *args, const char *option, uint64_t *ms, struct rf_error *err) {
+    const char *text = cli_value(args, option);
+    if (!text) return 0;
+    char *end;
+    errno = 0;
+    unsigned long long n = strtoull(text, &end, 10);
+    uint64_t unit = !*end || !strcmp(end, "s") ? 1 : !strcmp(end, "m") ? 60 : !strcmp(end, "h") ? 3600 : 0;
+    if (errno || end == text || *text == '-' || !unit || !n || n > 1000000)
+        return rf_fail(err, RF_CANNOT, "bad value '%s' of '--%s': give seconds, or 30m, or 2h", text, option);
+    *ms = n * unit * 1000;
+    return 0;
+}
+
 int cli_log(const struct cli_args *args, FILE **out, struct rf_error *err) {
     const char *path = cli_value(args, "log");
     if (!path) return 0;

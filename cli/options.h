@@ -16,6 +16,8 @@ const char *cli_value(const struct cli_args *args, const char *option);
 // The value of `option` as a number in [min, max]; *out stays as it was when the option was not given.
 int cli_number(const struct cli_args *args, const char *option, uint64_t min, uint64_t max, uint64_t *out,
                struct rf_error *err);
+// The value of `option` as a time, "90", "90s", "30m" or "2h", in milliseconds; *ms stays as it was when it was not given.
+int cli_duration(const struct cli_args *args, const char *option, uint64_t *ms, struct rf_error *err);
 // Opens the file that --log names for writing, "-" is stderr: *out stays NULL when the option was not given.
 int cli_log(const struct cli_args *args, FILE **out, struct rf_error *err);
 // The value of --probes, on (default) or off.

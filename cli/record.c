@@ -26,18 +26,22 @@ static void say_saved(const char *path, const struct record_result *result) {
                 (double)st.st_size / 1024);
 }
 
-// The verdict: on stderr unless `silent`; the sources that it quotes go into the recording, for other machines. An exit status,
-// or -1.
-static int explain(const char *path, bool silent, enum verdict_level fail_on, struct rf_error *err) {
+// Whether the verdict is printed.
+enum told { TOLD_NOTHING, TOLD_FINDINGS, TOLD_ALL };
+
+// The verdict, on stderr; the sources that it quotes go into the recording, for other machines. An exit status, or -1.
+static int explain(const char *path, enum told told, enum verdict_level fail_on, struct rf_error *err) {
     struct session *s;
-    const struct verdict *v;
+    const struct verdict *v = NULL;
     if (session_open(path, &s, err)) return -1;
     struct timeline *t = session_timeline(s);
     struct progress progress;
     progress_begin(&progress, t);
     int status = session_verdict(s, &v, err);
     progress_end(&progress, t);
-    if (status == 0 && !silent && (v->count || v->deadlock)) report_text(stderr, v, timeline_source_line, t);
+    bool any = v && (v->count || v->deadlock);
+    if (status == 0 && (told == TOLD_ALL || (told == TOLD_FINDINGS && any)))
+        report_text(stderr, v, timeline_source_line, t);
     if (status == 0 && v->count) status = sources_attach(path, v, err);
     if (status == 0) status = cli_verdict_status(v, fail_on);
     session_close(s);
@@ -91,6 +95,7 @@ static int read_options(const struct cli_args *args, struct record_options *o, c
         if (cli_number(args, "paranoid", 1, UINT32_MAX, &every, err)) return -1;
         o->paranoid_every = (uint32_t)every;
     }
+    if (cli_duration(args, "timeout", &o->timeout_ms, err)) return -1;
     return read_chaos(args, o, err);
 }
 
@@ -132,12 +137,15 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
     }
     say_saved(options.output, &result);
     bool asked = cli_has(args, "fail-on"), silent = cli_has(args, "no-explain");
-    if (!result.stuck && !asked) cli_end_like(result.signaled, result.status);
+    // What the recorder did not see to wait for ever may be seen from the whole.
+    bool look = asked || (!silent && record_may_hang(&result));
+    if (!result.stuck && !look) cli_end_like(result.signaled, result.status);
 
     if (result.stuck)
         print_clean(stderr, "refork: task %d of process %d waits for ever (%s); the recording is in '%s'\n",
                     result.stuck_tid, result.stuck_pid, result.proved ? "proved" : "likely", options.output);
-    int status = silent && !asked ? RF_DEADLOCK : explain(options.output, silent, fail_on, err);
+    enum told told = silent ? TOLD_NOTHING : result.asked_to_end ? TOLD_ALL : TOLD_FINDINGS;
+    int status = silent && !asked ? RF_DEADLOCK : explain(options.output, told, fail_on, err);
     if (status < 0) {
         print_clean(stderr, "refork: the verdict is not complete: %s\n", err->text);
         err->status = 0;
@@ -154,6 +162,8 @@ static const struct cli_option record_options[] = {
     {"schedule", 0, "FILE", "which task runs when, and the fork gate, as FILE says"},
     {"save-schedule", 0, "FILE", "write the switches of tasks to FILE, for --schedule"},
     {"aslr", 0, NULL, "leave address randomisation on"},
+    {"timeout", 0, "TIME",
+     "SIGTERM to the program after TIME (30, 2m, 1h), SIGKILL if it lives on; and the verdict"},
     {"keep-going", 0, NULL, "do not stop the program when a task waits for ever"},
     {"paranoid", 0, "[=N]", "store a digest of all memory every N events (1000)"},
     CLI_FAIL_ON,

@@ -3,6 +3,7 @@
 #include "core/clock.h"
 #include "recorder/arrivals.h"
 #include "recorder/breakpoints.h"
+#include "recorder/ending.h"
 #include "recorder/forced.h"
 #include "recorder/hooks.h"
 #include "recorder/lifecycle.h"
@@ -20,6 +21,7 @@
 #include "recorder/syscall.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -52,8 +54,11 @@ static bool run(struct recorder *r, struct task *t, int *status) {
     if (mm) breakpoints_plant(mm, true);
     calls_allow(t, !r->shared_count && !seen_writes_matter(r));
     if (resume(r, t, PTRACE_CONT, sig))
-        while ((end = wait_stop(t, status)) == WAITED_TICK)
+        while ((end = wait_stop(t, status)) == WAITED_TICK) {
             preempt_tick(r, t);
+            ending_look(r);
+            if (r->stop_all) ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
+        }
     if (mm) breakpoints_plant(mm, false);
     if (end == WAITED_GONE && !r->failed) {
         hooks_stopped(r, t, false);
@@ -137,53 +142,6 @@ static void housekeeping(struct recorder *r) {
     r->last_flush_us = now;
     struct rf_error err;
     if (!r->trace_lost && trace_flush(r->trace, &err) < 0) trace_failed(r);
-}
-
-static bool time_is_over(struct recorder *r) {
-    if (!r->options->limit_ms) return false;
-    uint64_t ms = recent_us(r) / 1000;
-    if (ms < r->options->limit_ms) return false;
-    return ms >= r->options->patient_ms || !hooks_patient(r);
-}
-
-static void look_at_limits(struct recorder *r) {
-    if (r->stop_all) return;
-    if (time_is_over(r)) r->result->timed_out = r->stop_all = true;
-}
-
-static const struct process *left_alone(const struct recorder *r) {
-    const struct process *p = r->processes;
-    while (p && !p->child_of_threaded)
-        p = p->next;
-    return p;
-}
-
-// What a Ctrl-C leaves behind may wait for ever. Now that nobody else moves that can be said: at once of a task that sleeps,
-// of a loop after some iterations and a change of the clock's seconds.
-static bool lingers(struct recorder *r) {
-    enum { LINGER_US = 8000000 };
-    const struct process *left = left_alone(r);
-    if (!r->left_us) {
-        r->left_us = recent_us(r);
-        r->left_interrupts = outside_interrupts();
-        if (left)
-            fprintf(stderr,
-                    "refork: process %d goes on: looking whether it waits for ever (Ctrl-C: end it now)\n",
-                    left->pid);
-    }
-    return left && outside_interrupts() == r->left_interrupts && recent_us(r) - r->left_us < LINGER_US;
-}
-
-// Ctrl-C goes to the program as well, which may handle it. It ends the recording when the program's first
-// process is gone, or when it is pressed for the third time.
-static void outside_signals(struct recorder *r) {
-    unsigned interrupts = outside_interrupts();
-    if (interrupts >= 3 || (interrupts && !r->leader && !lingers(r))) r->stop_all = true;
-    int sig = outside_terminate();
-    if (sig && r->leader)
-        kill(r->leader, sig);
-    else if (sig)
-        r->stop_all = true;
 }
 
 // The process was killed while the task was in an exit stop.
@@ -301,8 +259,7 @@ static void afterwards(struct recorder *r, const struct stop *s) {
     at_landmark(r, s);
     tasks_reap(r);
     if ((++r->rounds & 63) == 0) housekeeping(r);
-    outside_signals(r);
-    look_at_limits(r);
+    ending_look(r);
 }
 
 // A call that has been made is logged, come what may.
@@ -322,7 +279,12 @@ int engine_run(struct recorder *r, struct rf_error *err) {
         act(r, &s);
     }
     hooks_end(r);
+    bool killed = r->stop_all && r->leader && r->result->asked_to_end && !r->result->stuck;
     if (r->stop_all || r->failed) kill_everything(r);
+    if (killed) {
+        r->result->signaled = true;
+        r->result->status = SIGKILL;
+    }
     outside_listen(false);
     if (r->tsc_traps) clock_trap_tsc(false);
     rf_work = (struct rf_work){0};

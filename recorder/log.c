@@ -132,7 +132,8 @@ void canonical_regs(struct user_regs_struct *regs) {
 void log_event(struct recorder *r, struct task *t, struct event *e) {
     if (r->deferred && r->deferred != t) log_deferred_entry(r);
     if (t) t->own_steps += event_own_steps(e->kind);
-    e->time_us = r->clock_us;
+    // A deferred entry is logged before anything else is: its time is still the latest.
+    e->time_us = e->kind == EV_ENTER && t ? t->call.since_us : r->clock_us;
     if (r->failed || r->trace_lost) return;
     struct rf_error err;
     if (trace_append(r->trace, e, &err) < 0) {

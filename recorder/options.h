@@ -25,7 +25,8 @@ struct record_options {
     // So long, if that is longer, when all that the gate's child does at limit_ms is to wait and wait again with a
     // time limit: whether it goes on so for ever takes seconds to find out.
     uint64_t patient_ms;
-    bool gate_only; // everything is ended when the gate's verdict is known
+    uint64_t timeout_ms; // the program gets SIGTERM after so long, and SIGKILL if it lives on; 0: never
+    bool gate_only;      // everything is ended when the gate's verdict is known
     // Names the function of a code address of a live process, for messages; may be NULL.
     void (*name_pc)(int pid, uint64_t pc, char *buffer, size_t size);
     // Starts a process that replays the unfinished recording on a CPU other than `cpu` and writes which of these tasks wait
@@ -67,7 +68,10 @@ struct record_result {
     bool stuck;   // the recorder stopped it because it waits for ever
     bool proved;  // ... for certain
     int stuck_pid, stuck_tid;
-    bool timed_out; // limit_ms is over
+    bool timed_out;    // limit_ms is over, or timeout_ms, and the program had to be killed
+    bool asked_to_end; // by a signal, or timeout_ms
+    bool
+        killed_waiting; // a process was ended by a signal while a task slept in a futex call without a time limit: worth a look
     bool gate_done; // ended for gate_only
     bool signaled;  // the program ended by a signal
     int status;     // its exit status, or the signal's number

@@ -8,7 +8,8 @@
 enum { TICK_US = 4000 };
 
 // What the signal handler counts. A process has one action per signal and one timer, so there is one of each.
-static volatile sig_atomic_t interrupts, terminate_signal, ticks, expected;
+static volatile sig_atomic_t interrupts, asked, ticks, expected;
+static bool ignored_interrupts; // as the shell does for what runs in the background
 
 unsigned outside_ticks(void) {
     return (unsigned)ticks;
@@ -18,9 +19,9 @@ unsigned outside_interrupts(void) {
     return (unsigned)interrupts;
 }
 
-int outside_terminate(void) {
-    int sig = terminate_signal;
-    if (sig) terminate_signal = 0;
+int outside_asked(void) {
+    int sig = asked;
+    if (sig) asked = 0;
     return sig;
 }
 
@@ -42,19 +43,22 @@ static void by_default(int sig) {
     raise(sig);
 }
 
-static void from_outside(int sig) {
+static void from_outside(int sig, bool terminal) {
     switch (sig) {
     case SIGALRM:
         break;
-    case SIGINT: // the program has them too: same terminal, same process group
+    case SIGINT:
     case SIGQUIT:
-        interrupts++;
+        if (!terminal)
+            asked = sig;
+        else if (!ignored_interrupts)
+            interrupts++;
         break;
     case SIGTERM:
     case SIGHUP:
     case SIGUSR1:
     case SIGUSR2:
-        terminate_signal = sig;
+        asked = sig;
         break;
     default:
         by_default(sig);
@@ -67,7 +71,7 @@ static void on_signal(int sig, siginfo_t *info, void *context) {
     if (sig == SIGALRM && info->si_code == SI_KERNEL) // breaks waits
         ticks++;
     else if (sig != expected)
-        from_outside(sig);
+        from_outside(sig, info->si_code == SI_KERNEL);
     errno = error;
 }
 
@@ -92,7 +96,11 @@ void outside_listen(bool listen) {
             sa.sa_flags = SA_SIGINFO;
         }
         sigaction(sig, NULL, &old);
-        if (sig != SIGALRM && old.sa_handler == SIG_IGN) continue;
+        // Ignored Ctrl-C stays so, but whoever sends the signal to refork means it.
+        bool interrupt = sig == SIGINT || sig == SIGQUIT;
+        if (interrupt && listen) ignored_interrupts = old.sa_handler == SIG_IGN;
+        if (interrupt && !listen && ignored_interrupts) sa.sa_handler = SIG_IGN;
+        if (sig != SIGALRM && !interrupt && old.sa_handler == SIG_IGN) continue;
         if (fault && old.sa_handler != SIG_DFL && old.sa_sigaction != on_signal) continue; // a sanitizer's
         sigaction(sig, &sa, NULL);
     }

@@ -8,10 +8,11 @@
 void outside_listen(bool listen);
 // Ticks of the timer so far: one in 4 ms, which breaks a wait for a stop.
 unsigned outside_ticks(void);
-// How often Ctrl-C has been pressed. The program has it too: same terminal, same process group.
+// How often Ctrl-C has been pressed at the terminal. The program has it too: same terminal, same process group.
 unsigned outside_interrupts(void);
-// A signal that asks refork to end, 0: none. It is told of once.
-int outside_terminate(void);
+// A signal that somebody has sent to refork (SIGINT and SIGQUIT too, if they are not the terminal's), 0: none. It is told of
+// once.
+int outside_asked(void);
 
 // A task of the recording is about to send `sig` to a process group that refork is in as well: that one is not for refork.
 // 0: it has been sent.

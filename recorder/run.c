@@ -22,8 +22,6 @@ enum waited wait_stop(struct task *t, int *status) {
     pid_t got = waitpid(t->tid, status, __WALL);
     if (got == t->tid) return WAITED_STOP;
     if (got >= 0 || errno != EINTR) return WAITED_GONE; // ECHILD
-    int sig = outside_terminate();
-    if (sig) kill(t->process->pid, sig);
     return WAITED_TICK;
 }
 

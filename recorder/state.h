@@ -29,12 +29,21 @@ struct recorder {
     struct task *tasks; // all, dead ones are unlinked
     struct process *processes;
     struct task *current;
-    struct task *next;              // has left a stop that the loop handles before anything else
-    struct task *ended;             // since the loop was there last
-    struct task *deferred;          // the task whose entry is not yet in the trace
-    int leader;                     // first process
-    uint64_t left_us;               // 0, or when it was gone and Ctrl-C had been pressed
-    unsigned left_interrupts;       // how often, then
+    struct task *next;                  // has left a stop that the loop handles before anything else
+    struct task *ended;                 // since the loop was there last
+    struct task *deferred;              // the task whose entry is not yet in the trace
+    int leader;                         // first process
+    struct ending {                     // recorder/ending.c's own; times as clock_us, 0: not yet
+        uint64_t asked_us, deadline_us; // somebody wants the end; everything is killed then
+        int forward;                    // the signal that is still to be passed on
+        int reached;                    // that has reached the program last,
+        uint64_t reached_us;            // when, and when a handler has run for it
+        uint64_t handled_us;
+        unsigned interrupts, presses; // Ctrl-C: all; since the program has last handled one
+        uint64_t pressed_us;
+        bool hinted, timed;
+        uint64_t left_us; // the program was gone, and somebody wanted the end
+    } ending;
     unsigned rounds;                // of the loop
     unsigned clock_age, clock_tick; // stops since the clock was read, and the tick of the timer then
     uint64_t start_us, clock_us;    // clock_us: the time of the present stop

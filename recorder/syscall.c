@@ -221,6 +221,7 @@ bool syscall_begins(struct recorder *r, struct task *t) {
     abi_arguments(&regs, t->call.args);
     t->call.regs = regs;
     t->call.regs.rax = regs.orig_rax;
+    t->call.since_us = r->clock_us;
     if (t->mm->limit_lowered && !r->options->chaos) clock_set_limit(t->mm, ~0ull);
     return true;
 }

@@ -49,6 +49,7 @@ struct held_signal {
 // The call that a task is in, or was in last. Owned by syscall.c.
 struct call {
     bool inside, legacy; // legacy: not made by the `syscall` instruction
+    uint64_t since_us;   // when it began
     long nr;
     long meaning, interrupted; // the call whose buffers these are: of restart_syscall, the interrupted one
     uint64_t args[6];

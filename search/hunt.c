@@ -192,17 +192,13 @@ static int keep(struct hunter *x, struct timeline *t, const struct verdict *v, c
     return keep_schedule(x, plan, f, err);
 }
 
-// Only a run that the recorder stopped can have hung; a crash is at most suspicious.
-static bool may_be_found(const struct hunter *x, const struct run_once_result *run) {
-    return run->record.stuck || run->timed_out || (x->fail_on == VERDICT_SUSPICIOUS && run->record.signaled);
-}
-
 // 1 `refork explain` would call it a deadlock (it is kept, if it is new), 0 not, -1.
 static int judge(struct hunter *x, const struct run_once_result *run, const struct schedule *plan,
                  const char *how, size_t candidate, struct rf_error *err) {
     struct session *s;
     const struct verdict *v;
-    if (!may_be_found(x, run)) return 0;
+    // (A crash is at most suspicious.)
+    if (!record_may_hang(&run->record) && !run->timed_out && x->fail_on != VERDICT_SUSPICIOUS) return 0;
     if (session_open(x->trace, &s, err)) return -1;
     struct timeline *t = session_timeline(s);
     int result = session_verdict(s, &v, err);

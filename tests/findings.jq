@@ -47,6 +47,8 @@ def meets($all; $key; $v):
     elif $key == "local" then any(.vanished[]?.thread_locals[]?; .name | matches($v))
     elif $key == "localmodule" then any(.vanished[]?.thread_locals[]?; .module | matches($v))
     elif $key == "ended" then .holder_end | (.signal_name // .how) | matches($v)
+    elif $key == "killed" then .waiter_end | (.signal_name // "no") | matches($v)
+    elif $key == "killedby" then .waiter_end.by.name | matches($v)
     elif $key == "endedby" then .holder_end.by.name | matches($v)
     elif $key == "allocated" then
         .lock.allocated as $a | ($v | split(":")) as $want | $a != null and ($a.function | matches($want[0])) and ($a | stack($want[1]))

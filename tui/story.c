@@ -237,6 +237,16 @@ static void heading(struct tui_model *m, size_t index, const struct finding *f) 
     }
 }
 
+static void killed(struct tui_model *m, size_t index, const struct finding *f) {
+    const struct finding_killed *k = &f->killed;
+    char how[320];
+    finding_killed_text(f, how, sizeof how);
+    if (!*how) return;
+    uint64_t event = k->end.by_event ? k->end.by_event : k->end.event;
+    say(add(m, TUI_STORY_WAIT, index, event, k->end.by.tid ? k->end.by.tid : f->waiter.tid),
+        "process %d is %s", f->waiter.pid, how);
+}
+
 static void finding(struct tui_model *m, size_t index) {
     const struct finding *f = &m->verdict->findings[index];
     heading(m, index, f);
@@ -257,7 +267,8 @@ static void finding(struct tui_model *m, size_t index) {
         crashed(m, index, f);
     else
         waiting(m, index, &f->waiter, &f->lock, &f->waiting,
-                f->kind == FINDING_ORPHANED_LOCK ? " for ever" : "");
+                f->kind == FINDING_ORPHANED_LOCK && !f->killed.end.event ? " for ever" : "");
+    killed(m, index, f);
     if (*f->advice) say(add(m, TUI_STORY_ADVICE, index, 0, 0), "%s", f->advice);
 }
 

@@ -50,6 +50,10 @@ static void log_end(struct recorder *r, const char *failure) {
     batch_log(r, NULL, &b);
 }
 
+bool record_may_hang(const struct record_result *result) {
+    return result->stuck || result->timed_out || result->asked_to_end || result->killed_waiting;
+}
+
 int record_run(const struct record_options *options, struct record_result *result, struct rf_error *err) {
     struct recorder r = {.options = options, .result = result, .rng = options->seed};
     memset(result, 0, sizeof *result);

@@ -10,4 +10,7 @@
 // trace holds what was recorded in either case, once the program has started.
 int record_run(const struct record_options *options, struct record_result *result, struct rf_error *err);
 
+// May the verdict on that recording be a deadlock? If not, it need not be made.
+bool record_may_hang(const struct record_result *result);
+
 #endif

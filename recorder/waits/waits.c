@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 static void poll(struct recorder *r) {
     r->waits->rounds++;
@@ -50,8 +51,12 @@ static void landmark(struct recorder *r, struct task *t) {
     if (l->kind == WAIT_SPIN) stuck_check(r, t);
 }
 
+static bool slept_in_futex(const struct task *t) {
+    return t->call.nr == SYS_futex && !t->call.args[3]; // args[3]: the timeout
+}
+
 static void disturbed(struct recorder *r, struct task *t) {
-    (void)r;
+    r->result->killed_waiting |= slept_in_futex(t); // its handler may end the process
     loop_forget(t);
 }
 
@@ -79,8 +84,7 @@ static void exec(struct recorder *r, struct task *t) {
 }
 
 static void ended(struct recorder *r, struct task *t, int status) {
-    (void)r;
-    (void)status;
+    r->result->killed_waiting |= WIFSIGNALED(status) && slept_in_futex(t);
     loop_free(t);
 }
 

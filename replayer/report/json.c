@@ -210,6 +210,20 @@ static json_t *end_json(const struct finding_end *e, bool *ok) {
     return o;
 }
 
+static json_t *killed_json(const struct finding_killed *k, bool *ok) {
+    json_t *o = end_json(&k->end, ok);
+    const char *name = sigabbrev_np(k->signal);
+    char signal[32];
+    if (!k->end.event) return o;
+    snprintf(signal, sizeof signal, "SIG%s", name ? name : "?");
+    put(o, "signal", json_integer(k->signal), ok);
+    put(o, "signal_name", report_json_text(signal), ok);
+    put(o, "by_parent", json_boolean(k->by_parent), ok);
+    put(o, "waited_us", number(k->waited_us), ok);
+    put(o, "more", json_integer(k->more), ok);
+    return o;
+}
+
 static json_t *finding_json(const struct verdict *v, const struct finding *f, bool *ok) {
     json_t *o = json_object(), *cycle = json_array(), *vanished = json_array();
     put(o, "kind", json_string(finding_kind_name(f->kind)), ok);
@@ -237,6 +251,7 @@ static json_t *finding_json(const struct verdict *v, const struct finding *f, bo
     put(o, "initialised", point_json(&f->initialised, ok), ok);
     put(o, "signal", number((uint64_t)f->signal), ok);
     put(o, "holder_end", end_json(&f->end, ok), ok);
+    put(o, "waiter_end", killed_json(&f->killed, ok), ok);
     put(o, "reason", report_json_text(f->reason), ok);
     put(o, "advice", report_json_text(f->advice), ok);
     return o;

@@ -246,6 +246,19 @@ static void print_stuck(struct report *r, const struct finding *f) {
     print_stack(r, &f->waiting.stack);
 }
 
+static void print_killed(struct report *r, const struct finding *f) {
+    const struct finding_killed *k = &f->killed;
+    char how[320], by[160];
+    finding_killed_text(f, how, sizeof how);
+    if (!*how) return;
+    heading(r, "How that wait ended", k->end.event);
+    report_wrap(r->out, 4, "process %d was %s", f->waiter.pid, how);
+    if (!k->end.by.tid) return;
+    describe_task(by, sizeof by, &k->end.by);
+    const char *name = sigabbrev_np(k->signal);
+    report_wrap(r->out, 4, "signal %d (SIG%s), sent by %s", k->signal, name ? name : "?", by);
+}
+
 static void print_cause(struct report *r, const struct finding *f) {
     const struct verdict *v = r->verdict;
     if (f->kind == FINDING_CROSS_PROCESS_WAIT && f->caused_by)
@@ -308,6 +321,7 @@ static void print_finding(struct report *r, const struct finding *f) {
     fprintf(r->out, "\nFinding %zu of %zu: %s (%s)\n", number_of(v, f), v->count, finding_kind_name(f->kind),
             confidence_name(f->confidence));
     print_stuck(r, f);
+    print_killed(r, f);
     if (f->reason[0] || f->kind == FINDING_CROSS_PROCESS_WAIT) {
         heading(r, "Why", 0);
         print_cause(r, f);
@@ -426,7 +440,10 @@ static void print_summary(FILE *out, const struct verdict *v) {
         snprintf(what, sizeof what, "waits for ever");
         break;
     }
-    report_wrap(out, 0, "%s: %s: %s %s", v->deadlock ? "deadlock" : "suspicious", v->program, waiter, what);
+    char killed[320];
+    finding_killed_text(f, killed, sizeof killed);
+    report_wrap(out, 0, "%s: %s: %s %s%s%s", v->deadlock ? "deadlock" : "suspicious", v->program, waiter,
+                what, *killed ? "; it was " : "", killed);
 }
 
 // Beside the locks of the findings: what else nobody in the child could release.

@@ -436,15 +436,14 @@ int dead_threads_find(struct analysis *a, struct waiter *w, struct rf_error *err
 
 // ---- findings
 
-// Who sent it: the last one that it fits.
-static void name_sender(struct analysis *a, struct finding_end *end, int pid) {
+void dead_sender(struct analysis *a, struct finding_end *end, int pid, int signal) {
     const struct history *h = &a->history;
     struct rf_error ignored;
     for (int group = 0; group < 2; group++)
         for (size_t i = h->sent_count; i-- > 0;) {
             const struct sent_signal *s = &h->sent[i];
             bool fits = group ? s->target <= 0 : s->target == pid;
-            if (s->event > end->event || s->signal != end->value || !fits) continue;
+            if (s->event > end->event || s->signal != signal || !fits) continue;
             size_t life = history_life(h, s->tid, s->event - 1);
             if (life == NONE || timeline_seek(a->timeline, s->event, &ignored) < 0) return;
             case_task(a, life, NULL, &end->by);
@@ -463,7 +462,7 @@ struct finding_end dead_end(struct analysis *a, int pid, int tid, uint64_t from,
         end.event = e->event;
         end.how = how[e->how];
         end.value = e->value;
-        if (e->how == ENDED_KILLED) name_sender(a, &end, pid);
+        if (e->how == ENDED_KILLED) dead_sender(a, &end, pid, e->value);
         return end;
     }
     for (size_t i = 0; i < h->life_count; i++)

@@ -23,6 +23,9 @@ int dead_threads_find(struct analysis *a, struct waiter *w, struct rf_error *err
 // How process `pid`, or else its thread `tid`, ended in the events (from, until]; event 0: it did not. Moves the timeline.
 struct finding_end dead_end(struct analysis *a, int pid, int tid, uint64_t from, uint64_t until);
 
+// Who sent `pid` the signal before end->event: the last one that it fits, into end->by. Moves the timeline.
+void dead_sender(struct analysis *a, struct finding_end *end, int pid, int signal);
+
 // Adds the finding if the holder, or who would have ended the wait, has ended. Returns whether it did. Moves the timeline.
 bool dead_make(struct analysis *a, struct waiter *w);
 

@@ -306,7 +306,9 @@ static int look_at_holders(struct analysis *a, struct rf_error *err) {
         else if (w->ref.wants == WANTS_POST && w->who.tid && !w->shared && wakers_posts(a, w, err) < 0)
             return -1;
         if (w->who.tid && !w->posts) continue;
-        if (wakers_find(a, w, err) < 0 || dead_wakers_find(a, w, err) < 0) return -1;
+        if (wakers_find(a, w, err) < 0) return -1;
+        if (w->stuck->killed) continue;
+        if (dead_wakers_find(a, w, err) < 0) return -1;
         if (!w->waker_count && dead_threads_find(a, w, err) < 0) return -1;
     }
     return 0;

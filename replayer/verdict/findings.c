@@ -4,6 +4,7 @@
 
 #include "replayer/verdict/advice.h"
 #include "replayer/verdict/dead_holder.h"
+#include "replayer/verdict/killed_waiter.h"
 #include "replayer/verdict/other_process.h"
 #include "replayer/verdict/text.h"
 
@@ -147,6 +148,7 @@ static void make_cycles(struct analysis *a) {
     int mark = 0;
     for (size_t i = 0; i < a->waiter_count; i++) {
         mark++;
+        if (a->waiters[i].stuck->guessed) continue;
         struct waiter *w = &a->waiters[i];
         while (w && !w->mark) {
             w->mark = mark;
@@ -172,10 +174,15 @@ static void tell_joiners(const struct analysis *a, struct finding *f) {
             text_reason_joined(f, &a->waiters[i].task);
 }
 
+// It waits for ever, whatever the reason is.
+static bool is_known(const struct waiter *w) {
+    return !w->stuck->guessed && !w->stuck->killed && !w->stuck->assumed;
+}
+
 static void make_unknown(struct analysis *a) {
     for (size_t i = 0; i < a->waiter_count; i++) {
         int pid = a->waiters[i].task.pid;
-        if (case_is_explained(a, pid, NULL)) continue;
+        if (!is_known(&a->waiters[i]) || case_is_explained(a, pid, NULL)) continue;
         struct waiter *best = &a->waiters[i];
         for (size_t k = 0; k < a->waiter_count; k++) {
             struct waiter *w = &a->waiters[k];
@@ -302,23 +309,37 @@ static bool in_a_finding(const struct verdict *v, const struct waiter *w) {
     return false;
 }
 
+// Nobody has seen that a guessed wait lasts for ever.
+static void lower_guesses(struct analysis *a) {
+    for (size_t i = 0; i < a->waiter_count; i++)
+        for (size_t k = 0; a->waiters[i].stuck->guessed && k < a->verdict->count; k++)
+            if (a->verdict->findings[k].waiter.tid == a->waiters[i].task.tid)
+                a->verdict->findings[k].confidence = CONFIDENCE_LIKELY;
+}
+
+// Of a guessed wait, and of one whose process others ended, that is known only when a finding says who would have to end
+// it and does not exist: all of its process waited without an end.
+static bool is_deadlock(const struct analysis *a) {
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        const struct waiter *w = &a->waiters[i];
+        if (is_known(w) || (w->explained && (w->stuck->killed || a->history.ended))) return true;
+    }
+    return false;
+}
+
 int findings_make(struct analysis *a, struct rf_error *err) {
     for (size_t i = 0; i < a->waiter_count; i++)
         if (a->waiters[i].first == &a->waiters[i]) make_orphan(a, &a->waiters[i]);
-    bool guessed = a->waiter_count && a->waiters[0].stuck->guessed;
-    if (!guessed) make_cycles(a);
+    make_cycles(a);
     // Others go on: a signal, a word, another process may yet end what nobody holds.
     bool assumed = a->waiter_count && a->waiters[0].stuck->assumed;
     if (!assumed) make_wakers(a);
-    if (!guessed && !assumed && other_process_findings(a, err) < 0) return -1;
-    if (!guessed && !assumed) make_unknown(a);
+    if (!assumed && other_process_findings(a, err) < 0) return -1;
+    make_unknown(a);
     sort(a);
-    // Nobody has seen that such a wait lasts for ever. But all of its process waited without an end, and the finding
-    // says who would have to end that and does not exist.
-    const bool known = a->waiter_count && (!guessed || (a->verdict->count && a->history.ended));
-    for (size_t i = 0; guessed && i < a->verdict->count; i++)
-        a->verdict->findings[i].confidence = CONFIDENCE_LIKELY;
-    a->verdict->deadlock = assumed ? a->verdict->count : known;
+    if (killed_fill(a, err) < 0) return -1;
+    lower_guesses(a);
+    a->verdict->deadlock = assumed ? a->verdict->count : is_deadlock(a);
     if (assumed) return 0;
     for (size_t i = 0; i < a->waiter_count; i++) {
         const struct waiter *w = &a->waiters[i], *first = w->first;

@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-enum { REPORT_EVERY = 4096, FACTS_MAX = 8192, LOCKS_KEPT = 8 };
+enum { REPORT_EVERY = 4096, FACTS_MAX = 8192, LOCKS_KEPT = 8, KILLED_MAX = 8 };
 
 static void *grow(void *array, size_t count, size_t size) {
     if (count & (count - 1)) return array; // doubles at powers of two
@@ -240,7 +240,7 @@ static void on_return(struct history *h, const struct event *e, size_t life) {
         size_t kept = 0;
         for (size_t i = 0; i < h->stuck_count; i++) {
             struct stuck s = h->stuck[i];
-            bool own = s.life == life && !waits_in_turns(s.wait) && !s.interrupted;
+            bool own = s.life == life && !waits_in_turns(s.wait) && !s.interrupted && !s.killed;
             if (own && s.guessed && e->ret == -EINTR) own = !(s.interrupted = true);
             if (!own) h->stuck[kept++] = s;
         }
@@ -249,6 +249,7 @@ static void on_return(struct history *h, const struct event *e, size_t life) {
     bool failed = e->ret < 0 && e->ret > -4096;
     h->kills |= kills_another(e, &h->lives[life]);
     if (!failed) on_sent(h, e, &h->lives[life]);
+    h->lives[life].timers |= e->nr == SYS_alarm || e->nr == SYS_setitimer || e->nr == SYS_timer_settime;
     if (!failed) on_fds(h, e, &h->lives[life]);
     if (!failed && (e->nr == SYS_mmap || e->nr == SYS_munmap)) on_map_change(h, e, &h->lives[life]);
 }
@@ -283,13 +284,22 @@ static bool waits_without_end(const struct life *l) {
     return l->in_call && l->nr == SYS_futex && futex_waits_endlessly(l->args);
 }
 
+// Somebody lives in the space, and everybody there waits so.
+static bool all_wait(const struct history *h, size_t space) {
+    bool any = false;
+    for (size_t i = 0; i < h->life_count; i++) {
+        if (h->lives[i].space != space || h->lives[i].death) continue;
+        if (!waits_without_end(&h->lives[i])) return false;
+        any = true;
+    }
+    return any;
+}
+
 static void guess_stuck(struct history *h, uint64_t event) {
     for (size_t i = 0; i < h->life_count; i++) {
         const struct life *l = &h->lives[i];
-        bool all = !l->death && h->spaces[l->space].parent != NONE;
-        for (size_t k = 0; all && k < h->life_count; k++)
-            if (h->lives[k].space == l->space && !h->lives[k].death) all = waits_without_end(&h->lives[k]);
-        if (all) add_stuck(h, (struct stuck){.event = event, .life = i, .guessed = true, .wait = WAIT_FUTEX});
+        if (l->death || h->spaces[l->space].parent == NONE || !all_wait(h, l->space)) continue;
+        add_stuck(h, (struct stuck){.event = event, .life = i, .guessed = true, .wait = WAIT_FUTEX});
     }
 }
 
@@ -299,14 +309,87 @@ static bool known_pid(const struct history *h, int pid) {
     return false;
 }
 
+// ---- a process that others end while it waits
+
+// Did a fork leave threads behind, on the way to this space?
+static bool is_without_threads(const struct history *h, size_t space) {
+    for (; h->spaces[space].parent != NONE; space = h->spaces[space].parent)
+        for (size_t i = 0; i < h->life_count; i++)
+            if (h->lives[i].space == h->spaces[space].parent && h->lives[i].tid != h->spaces[space].forker &&
+                life_at(&h->lives[i], h->spaces[space].begin))
+                return true;
+    return false;
+}
+
+// The kill of one like it: another child of the same process, that waited for the same word.
+static struct stuck *like(struct history *h, const struct life *l) {
+    for (size_t i = 0; i < h->stuck_count; i++) {
+        const struct life *o = &h->lives[h->stuck[i].life];
+        bool siblings = h->spaces[o->space].parent == h->spaces[l->space].parent && o->space != l->space;
+        if (h->stuck[i].killed && siblings && o->args[0] == l->args[0]) return &h->stuck[i];
+    }
+    return NULL;
+}
+
+// `life` is about to be ended by `signal`.
+static void guess_killed(struct history *h, const struct event *e, size_t life, int signal) {
+    const struct life *l = &h->lives[life];
+    size_t killed = 0;
+    if (!waits_without_end(l)) return;
+    for (size_t i = 0; i < h->stuck_count; i++) {
+        if (h->stuck[i].killed && h->lives[h->stuck[i].life].space == l->space) return;
+        killed += h->stuck[i].killed != 0;
+    }
+    if (h->spaces[l->space].parent == NONE || !all_wait(h, l->space) || !is_without_threads(h, l->space))
+        return;
+    struct stuck *other = like(h, l);
+    if (other) other->like_it++;
+    for (size_t i = 0; !other && i < h->life_count && killed < KILLED_MAX; i++) {
+        if (h->lives[i].space != l->space || h->lives[i].death) continue;
+        add_stuck(h, (struct stuck){.event = e->number - 1,
+                                    .life = i,
+                                    .killed = e->number,
+                                    .since = h->lives[i].entered,
+                                    .killing = signal,
+                                    .proved = true,
+                                    .main = h->lives[i].tid == h->lives[i].pid,
+                                    .wait = WAIT_FUTEX});
+    }
+}
+
+// Its handler has come back: it went on, whatever it waited for.
+static void drop_killed(struct history *h, int pid) {
+    size_t kept = 0;
+    for (size_t i = 0; i < h->stuck_count; i++) {
+        struct stuck s = h->stuck[i];
+        if (!s.killed || s.over || (pid && h->lives[s.life].pid != pid)) h->stuck[kept++] = s;
+    }
+    h->stuck_count = kept;
+}
+
 // How people end what hangs. A parent that ends its idle child does not say that it hangs.
 static bool asks_to_end(int signal) {
     return signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT;
 }
 
-static void on_signal(struct history *h, const struct event *e) {
+// From a task of the recording, or of the process's own timer.
+static bool is_from_within(const struct history *h, const siginfo_t *info) {
+    if (info->si_code == SI_TIMER) return true;
+    if (info->si_code == SI_KERNEL) return info->si_signo == SIGALRM;
+    return info->si_code <= 0 && known_pid(h, info->si_pid);
+}
+
+static bool stops(int signal) {
+    return signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
+}
+
+static void on_signal(struct history *h, const struct event *e, size_t life) {
     const struct piece *p = event_piece(e, PIECE_SIGINFO, NULL);
     siginfo_t info;
+    if (p && p->len == sizeof info && !stops(e->nr)) {
+        memcpy(&info, p->data, sizeof info);
+        if (is_from_within(h, &info)) guess_killed(h, e, life, e->nr);
+    }
     if (!p || p->len != sizeof info || !asks_to_end(e->nr) || h->ended_outside) return;
     memcpy(&info, p->data, sizeof info);
     if (info.si_code != SI_KERNEL && (info.si_code > 0 || known_pid(h, info.si_pid))) return;
@@ -323,9 +406,25 @@ static void on_killed(struct history *h, const struct event *e) {
     guess_stuck(h, e->number - 1);
 }
 
+// The last one who sent it to the process, or to its group, or somewhere by a pidfd.
+static bool was_sent(const struct history *h, int pid, int signal) {
+    for (size_t i = 0; i < h->sent_count; i++)
+        if (h->sent[i].signal == signal && (h->sent[i].target == pid || h->sent[i].target <= 0)) return true;
+    return false;
+}
+
+static bool is_of_timers(int signal) {
+    return signal == SIGALRM || signal == SIGVTALRM || signal == SIGPROF;
+}
+
 static void on_death(struct history *h, const struct event *e, size_t life) {
     struct life *l = &h->lives[life];
     on_killed(h, e);
+    // What ends a process without a handler is no event of its own.
+    bool within = was_sent(h, l->pid, (int)e->ret) || (is_of_timers((int)e->ret) && l->timers);
+    if (e->flags & EVF_KILLED && within) guess_killed(h, e, life, (int)e->ret);
+    for (size_t i = 0; e->flags & EVF_LAST && i < h->stuck_count; i++)
+        if (h->stuck[i].killed && h->lives[h->stuck[i].life].space == l->space) h->stuck[i].over = true;
     l->death = e->number;
     if (e->flags & EVF_LAST)
         add_ending(h, (struct ending){e->number, l->pid, e->flags & EVF_KILLED ? ENDED_KILLED : ENDED_EXIT,
@@ -405,12 +504,13 @@ static void on_event(struct history *h, const struct event *e) {
         h->lives[life].signal = e->nr;
         h->lives[life].signal_event = e->number;
         on_handler(&h->lives[life], e);
-        on_signal(h, e);
+        on_signal(h, e, life);
         break;
     case EV_EXIT:
     case EV_SYSCALL:
         if (life == NONE) break;
         if (e->nr == SYS_rt_sigreturn && h->lives[life].handler_count) h->lives[life].handler_count--;
+        if (e->nr == SYS_rt_sigreturn) drop_killed(h, h->lives[life].pid);
         on_return(h, e, life);
         break;
     case EV_STUCK:
@@ -433,14 +533,17 @@ int history_read(struct timeline *t, struct history *h, struct rf_error *err) {
         on_event(h, &e);
         if (n % REPORT_EVERY == 0 && timeline_report(t, n, last, err) < 0) return -1;
     }
-    bool known = false;
-    for (size_t i = 0; i < h->stuck_count; i++)
-        known |= !h->stuck[i].guessed;
+    drop_killed(h, 0);
+    bool known = false, guessed = false;
+    for (size_t i = 0; i < h->stuck_count; i++) {
+        guessed |= h->stuck[i].guessed;
+        known |= !h->stuck[i].guessed && !h->stuck[i].killed;
+    }
     size_t kept = 0;
     for (size_t i = 0; known && i < h->stuck_count; i++)
         if (!h->stuck[i].guessed) h->stuck[kept++] = h->stuck[i];
     if (known) h->stuck_count = kept;
-    if (!h->stuck_count && h->cut_short) guess_stuck(h, last);
+    if (!known && !guessed && h->cut_short) guess_stuck(h, last);
     return 0;
 }
 

@@ -25,6 +25,7 @@ struct life {
     int parent_pid; // of the process
     size_t space;
     uint64_t birth, death; // events; death 0: lived until the end
+    bool timers;           // it has set an alarm
     bool in_call;          // at the end of the trace: between ENTER and EXIT of...
     uint64_t entered;      // ... since this event
     int32_t nr;
@@ -48,6 +49,13 @@ struct stuck {
         guessed; // there is no STUCK event: the recording, or the program from outside, was ended while it waited
     bool interrupted; // guessed, and the call has returned: a signal has ended it
     bool assumed;     // the recording goes on: only what its lock's holder proves is said of it
+    // Its process was ended by a signal from within the recording, or of its own timer, while every task of it waited so:
+    uint64_t killed; // where that began: SIGNAL, or DEATH; 0: it was not
+    uint64_t since;  // event: where the wait began
+    int killing;     // the signal
+    bool over;       // the process has ended since
+    unsigned
+        like_it; // processes beside this one that waited at the same place for the same word, and were ended so
     // As in PIECE_WAIT of core/events.def:
     enum wait_kind wait;
     uint64_t object; // futex word, child's PID, fd, number of a semaphore set or queue

@@ -350,10 +350,15 @@ static void make_consequence(struct analysis *a, struct waiter *w) {
     advice_give(f, ADVICE_CROSS, NULL, 0);
 }
 
+// Nobody has said yet why it waits for ever, and that it does is known.
+static bool is_meant(const struct waiter *w) {
+    return !w->explained && !w->stuck->guessed && !w->stuck->killed;
+}
+
 static void each(struct analysis *a, void (*make)(struct analysis *, struct waiter *)) {
     for (int idle = 0; idle < 2; idle++)
         for (size_t i = 0; i < a->waiter_count; i++)
-            if (!a->waiters[i].explained && may_idle(&a->waiters[i]) == idle) make(a, &a->waiters[i]);
+            if (is_meant(&a->waiters[i]) && may_idle(&a->waiters[i]) == idle) make(a, &a->waiters[i]);
 }
 
 static void make_dead(struct analysis *a, struct waiter *w) {
@@ -363,7 +368,7 @@ static void make_dead(struct analysis *a, struct waiter *w) {
 int other_process_findings(struct analysis *a, struct rf_error *err) {
     each(a, make_dead);
     for (size_t i = 0; i < a->waiter_count; i++)
-        if (!a->waiters[i].explained && make_inherited(a, &a->waiters[i], err) < 0) return -1;
+        if (is_meant(&a->waiters[i]) && make_inherited(a, &a->waiters[i], err) < 0) return -1;
     each(a, make_left);
     each(a, make_own);
     each(a, make_mutual);

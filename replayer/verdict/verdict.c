@@ -20,6 +20,31 @@ const char *finding_kind_name(enum finding_kind kind) {
     return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "?";
 }
 
+void finding_killed_text(const struct finding *f, char *out, size_t size) {
+    const struct finding_killed *k = &f->killed;
+    const char *name = sigabbrev_np(k->signal);
+    char by[160], how[60], more[60] = "";
+    *out = 0;
+    if (!k->end.event) return;
+    if (k->end.how == END_KILLED)
+        snprintf(how, sizeof how, "killed");
+    else
+        snprintf(how, sizeof how, "told to end by SIG%s, which it did,", name ? name : "?");
+    if (!k->end.by.tid)
+        snprintf(by, sizeof by, "its own timer (SIG%s)", name ? name : "?");
+    else if (k->by_parent)
+        snprintf(by, sizeof by, "its parent");
+    else
+        snprintf(by, sizeof by, "process %d%s%s%s", k->end.by.pid, *k->end.by.name ? " '" : "",
+                 k->end.by.name, *k->end.by.name ? "'" : "");
+    if (k->more)
+        snprintf(more, sizeof more, ", as %u more process%s %s", k->more, k->more == 1 ? "" : "es",
+                 k->more == 1 ? "was" : "were");
+    snprintf(out, size, "%s by %s at event %lu after %.1f s%s", how, by,
+             (unsigned long)(k->end.by_event ? k->end.by_event : k->end.event), (double)k->waited_us / 1e6,
+             more);
+}
+
 const char *confidence_name(enum confidence c) {
     return c == CONFIDENCE_PROVED ? "proved" : "likely";
 }

@@ -92,6 +92,15 @@ struct finding_end {
     uint64_t by_event;
 };
 
+// A wait that lasted until somebody ended its process.
+struct finding_killed {
+    struct finding_end end; // the waiter's; event 0: nobody ended it
+    int signal;
+    uint64_t waited_us;
+    bool by_parent;
+    unsigned more; // processes beside it that waited so, and were ended so
+};
+
 struct finding {
     enum finding_kind kind;
     enum confidence confidence;
@@ -112,6 +121,7 @@ struct finding {
     size_t vanished_count;
     int signal;             // torn-data: what the child died of
     struct finding_end end; // dead-holder: the holder's, else that of the first of `wakers`
+    struct finding_killed killed;
     char advice[2048];
     bool advises_handlers; // the advice speaks of fork handlers: those that are registered belong behind it
     // lock-cycle and atfork-deadlock: the other side(s) of the cycle
@@ -173,6 +183,8 @@ struct verdict {
     size_t note_count;
 };
 
+// "killed by its parent at event 145 after 0.8 s"; "" when nobody ended it.
+void finding_killed_text(const struct finding *f, char *out, size_t size);
 const char *finding_kind_name(enum finding_kind kind);
 const char *confidence_name(enum confidence c);
 enum verdict_level verdict_level(const struct verdict *v);

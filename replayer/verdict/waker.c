@@ -3,6 +3,8 @@
 // there at the fork, the process woke it in vain, it touched the object before, or touches its own copy later.
 #include "replayer/verdict/waker.h"
 
+#include "replayer/verdict/cond_signals.h"
+
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,8 @@ enum {
     CHANGES_MAX = 20000, // a change costs 20 us
     NEAR = 64,           // bytes before and behind a futex word that belong to its object
     TASKS_MAX = 128,
+    FORMER_LOOK = 20000, // events before the fork
+    FORMER_MAX = 64,
 };
 
 struct missed {
@@ -108,6 +112,9 @@ static bool stands_in(const struct missed *m, const char *name, size_t frames) {
 // Two that wait for the same condition do not wake each other; at a barrier they do.
 static const char *stood_there(const struct search *s, const struct missed *m) {
     const struct lock_ref *ref = &s->w->ref;
+    // Somebody may wait so on purpose until he is ended: that such a thread exists is not enough.
+    bool may_idle = ref->wants == WANTS_GO || ref->wants == WANTS_POST || ref->wants == WANTS_PARK;
+    if (s->w->stuck->killed && may_idle) return NULL;
     switch (ref->wants) {
     case WANTS_COND_LEAVE:
         return m->waits && same_object(ref, &m->ref)
@@ -119,8 +126,9 @@ static const char *stood_there(const struct search *s, const struct missed *m) {
         return stands_in(m, "libgomp.", 4) ? "belongs to the pool, where it was waiting for work at the fork"
                                            : NULL;
     case WANTS_AIO:
-        return stands_in(m, "handle_fildes_io", FRAMES_MAX) ? "is the helper that carries out such requests"
-                                                            : NULL;
+        return stands_in(m, ref->kind == KIND_GAI ? "handle_requests" : "handle_fildes_io", FRAMES_MAX)
+                   ? "is the helper that carries out such requests"
+                   : NULL;
     case WANTS_GO:
         return "is a thread of the Go runtime";
     case WANTS_POST:
@@ -156,6 +164,17 @@ static bool read_near(struct search *s, size_t space, uint64_t at, const struct 
            view.read(view.context, from, bytes, NEAR);
 }
 
+// Does a task of the child that waits too (a pool that it has made anew) wait for this object? Its own words changed it then.
+static bool waits_there_too(const struct search *s, uint64_t base, uint64_t size) {
+    const struct analysis *a = s->a;
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        const struct waiter *w = &a->waiters[i];
+        if (w->task.pid == s->w->task.pid && w->ref.base >= base && w->ref.base < base + (size ? size : 1))
+            return true;
+    }
+    return false;
+}
+
 // The child's copy of what a vanished thread waits on has changed since the fork: it was posted or signalled.
 static int look_at_vain(struct search *s, struct rf_error *err) {
     const struct history *h = &s->a->history;
@@ -167,7 +186,8 @@ static int look_at_vain(struct search *s, struct rf_error *err) {
         struct missed *m = &s->missed[i];
         enum lock_wants wants = m->ref.wants;
         bool idle = wants == WANTS_COND || wants == WANTS_POST || wants == WANTS_VALUE;
-        have[i] = m->waits && idle && m->ref.base && read_near(s, s->space, s->fork, m, before[i]);
+        bool own = s->w->stuck->killed && waits_there_too(s, m->ref.base, m->ref.size);
+        have[i] = m->waits && idle && !own && m->ref.base && read_near(s, s->space, s->fork, m, before[i]);
     }
     size_t space = h->lives[s->w->life].space;
     if (!failed) failed = timeline_seek(s->a->timeline, s->w->stuck->event, err);
@@ -178,6 +198,59 @@ static int look_at_vain(struct search *s, struct rf_error *err) {
                        "was waiting for work at the fork; the child wakes it in vain");
     free(before);
     free(have);
+    return failed;
+}
+
+// Where a vanished thread slept before, which is at work at the fork: a worker that comes back for more.
+struct former_wait {
+    size_t missed;
+    uint64_t word;
+    unsigned char before[NEAR];
+};
+
+static bool is_sleep(const struct event *e) {
+    bool call = (e->kind == EV_ENTER || e->kind == EV_SYSCALL) && e->nr == SYS_futex && e->flags & EVF_REGS;
+    // (2 is what a mutex's word holds while somebody waits for it. With a time limit CPython waits for its interpreter lock.)
+    int op = call ? (int)e->regs.rsi & FUTEX_CMD_MASK : -1;
+    return (op == FUTEX_WAIT_BITSET || (op == FUTEX_WAIT && e->regs.rdx != 2)) && !e->regs.r10;
+}
+
+static int find_former_waits(struct search *s, struct former_wait *all, size_t *count, struct rf_error *err) {
+    uint64_t begin = s->a->history.spaces[s->a->history.spaces[s->space].parent].begin, looked = 0;
+    struct event e;
+    for (uint64_t n = s->fork; n > begin && looked < FORMER_LOOK && *count < FORMER_MAX; n--, looked++) {
+        if (timeline_event(s->a->timeline, n, &e, err) < 0) return -1;
+        if (!is_sleep(&e)) continue;
+        size_t i = 0, k = 0;
+        while (i < s->count && s->a->history.lives[s->missed[i].life].tid != e.tid)
+            i++;
+        while (k < *count && (all[k].missed != i || all[k].word != e.regs.rdi))
+            k++;
+        if (i == s->count || k < *count || waits_there_too(s, e.regs.rdi & ~63ull, NEAR)) continue;
+        all[(*count)++] = (struct former_wait){.missed = i, .word = e.regs.rdi};
+    }
+    return 0;
+}
+
+static int look_at_former_waits(struct search *s, struct rf_error *err) {
+    struct former_wait *all = calloc(FORMER_MAX, sizeof *all);
+    rf_assert(all);
+    size_t count = 0, space = s->a->history.lives[s->w->life].space;
+    int failed = find_former_waits(s, all, &count, err);
+    if (!failed && count) failed = timeline_seek(s->a->timeline, s->fork, err);
+    for (size_t i = 0; !failed && i < count; i++) {
+        const struct missed at = {.ref = {.base = all[i].word, .size = 4}};
+        if (!read_near(s, s->space, s->fork, &at, all[i].before)) all[i].word = 0;
+    }
+    if (!failed && count) failed = timeline_seek(s->a->timeline, s->w->stuck->event, err);
+    for (size_t i = 0; !failed && i < count; i++) {
+        const struct missed at = {.ref = {.base = all[i].word, .size = 4}};
+        unsigned char now[NEAR];
+        struct missed *m = &s->missed[all[i].missed];
+        if (all[i].word && read_near(s, space, s->w->stuck->event, &at, now) && memcmp(all[i].before, now, 4))
+            name_point(s, m, &m->point, "is at work at the fork; the child wakes it in vain for more");
+    }
+    free(all);
     return failed;
 }
 
@@ -268,6 +341,22 @@ static int look_before(struct search *s, const struct watched_lock *word, struct
     return 0;
 }
 
+// Of a child that waits for a condition until it is ended: a vanished thread is missed that signals that very condition.
+static int look_at_signals(struct search *s, struct rf_error *err) {
+    struct cond_signals all = {0};
+    int failed = cond_signals_find(s->a, s->w, s->space, &all, err);
+    for (size_t i = 0; !failed && !all.own && i < all.count; i++) {
+        const struct cond_signal *c = &all.calls[i];
+        for (size_t k = 0; k < s->count; k++)
+            if (s->a->history.lives[s->missed[k].life].tid == c->point.tid)
+                name_point(s, &s->missed[k], &c->point,
+                           c->point.event <= s->fork ? "signalled it before"
+                                                     : "signals it later, in the parent");
+    }
+    cond_signals_free(&all);
+    return failed;
+}
+
 static int look_at_touches(struct search *s, struct rf_error *err) {
     const struct lock_ref *ref = &s->w->ref;
     struct touches t = {.search = s, .posts = ref->wants == WANTS_POST};
@@ -278,6 +367,7 @@ static int look_at_touches(struct search *s, struct rf_error *err) {
         after = "posts it later, in the parent";
     } else if (ref->wants == WANTS_COND) {
         // A signal that nobody waits for writes nothing; its mutex is taken all the same.
+        if (s->w->stuck->killed) return look_at_signals(s, err);
         if (!ref->mutex) return 0;
         word = ref->mutex;
         t.takes = true;
@@ -306,6 +396,7 @@ static int search_fork(struct search *s, struct rf_error *err) {
     if (look_at_vanished(s, err) < 0) return -1;
     look_at_stands(s);
     if (!s->w->waker_count && look_at_vain(s, err) < 0) return -1;
+    if (!s->w->waker_count && s->w->stuck->killed && look_at_former_waits(s, err) < 0) return -1;
     if (!s->w->waker_count && look_at_touches(s, err) < 0) return -1;
     if (!s->w->waker_count) return 0;
     if (timeline_seek(s->a->timeline, s->fork, err) < 0) return -1;
@@ -349,7 +440,7 @@ static bool on_balance(void *context, const struct word_change *c) {
         *b = (struct balance){.holder = b->holder, .changes = b->changes, .fresh = true};
         return true;
     }
-    bool made = b->fresh && up; // sem_init
+    bool made = b->fresh && up && c->sort == WRITE_PLAIN; // sem_init
     b->fresh = false;
     if (made || c->by_kernel) return true;
     size_t i = 0;

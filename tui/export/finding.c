@@ -295,6 +295,14 @@ static void put_crash(FILE *out, const struct tui_model *m, const struct finding
     fputs("</section>\n", out);
 }
 
+static void put_killed(FILE *out, const struct finding *f) {
+    char how[320];
+    finding_killed_text(f, how, sizeof how);
+    if (!*how) return;
+    put_heading(out, "stuck", "✗ How that wait ended", f->killed.end.event);
+    markup(out, "<p>Process %d was %s.</p>\n</section>\n", f->waiter.pid, how);
+}
+
 static void put_reason(FILE *out, const struct verdict *v, const struct finding *f) {
     size_t cause = f->caused_by ? number_of(v, f->caused_by) : 0;
     if (cause)
@@ -319,6 +327,7 @@ void export_finding(FILE *out, const struct tui_model *m, size_t index) {
         put_crash(out, m, f);
     else
         put_waiting(out, m, &f->waiter, &f->lock, &f->waiting);
+    put_killed(out, f);
     put_reason(out, v, f);
     put_lock(out, &f->lock);
     put_allocated(out, m, &f->lock);

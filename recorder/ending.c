@@ -1,0 +1,147 @@
+#include "recorder/ending.h"
+#include "recorder/hooks.h"
+#include "recorder/outside.h"
+
+#include <signal.h>
+
+enum {
+    GRACE_US = 5000000,  // from a request to end until everything is killed
+    FORWARD_US = 100000, // a signal to the whole process group has reached the program by then
+    TOGETHER_US =
+        200000, // signals that close together are one: timeout(1) signals its child, and then its group
+    PRESSES_US =
+        2000000, // Ctrl-C that was handled, and pressed again later than that, is the program's own matter
+    HINT_US = 1000000,
+    LINGER_US = 8000000,
+};
+
+static void end_now(struct recorder *r, const char *why) {
+    if (why && r->tasks) fprintf(stderr, "refork: %s: ending all of it now\n", why);
+    r->result->asked_to_end = r->stop_all = true;
+}
+
+static bool is_asked(const struct recorder *r) {
+    return r->ending.asked_us != 0;
+}
+
+// Somebody wants the end, and will not wait for ever.
+static void ask(struct recorder *r, uint64_t now) {
+    r->result->asked_to_end = true;
+    r->ending.asked_us = now;
+    r->ending.deadline_us = now + GRACE_US;
+}
+
+// ---- Ctrl-C
+
+// The program has it as well: same terminal, same process group. What it does about it is its own matter, until it is
+// pressed again to no effect.
+static void from_terminal(struct recorder *r, uint64_t now) {
+    struct ending *e = &r->ending;
+    unsigned count = outside_interrupts();
+    bool handled = e->handled_us > e->pressed_us;
+    if (count == e->interrupts) {
+        if (!e->presses || handled || e->hinted || !r->leader || now - e->pressed_us < HINT_US) return;
+        e->hinted = true;
+        fprintf(stderr, "refork: the program goes on; Ctrl-C again ends it\n");
+        return;
+    }
+    e->interrupts = count;
+    r->result->asked_to_end = true;
+    if (e->presses && handled && now - e->pressed_us > PRESSES_US) e->presses = 0;
+    e->pressed_us = now ? now : 1;
+    if (++e->presses >= (handled ? 3u : 2u)) end_now(r, NULL);
+}
+
+// ---- signals to refork alone, or to its group
+
+// The first one is passed on, unless the program has it anyhow; one more ends everything.
+static void to_refork(struct recorder *r, int sig, uint64_t now) {
+    struct ending *e = &r->ending;
+    if (sig == SIGHUP || sig == SIGUSR1 || sig == SIGUSR2) {
+        if (r->leader) kill(r->leader, sig);
+        return;
+    }
+    if (is_asked(r)) {
+        if (now - e->asked_us > TOGETHER_US) end_now(r, NULL);
+        return;
+    }
+    ask(r, now ? now : 1);
+    e->forward = sig;
+}
+
+static void pass_on(struct recorder *r, uint64_t now) {
+    struct ending *e = &r->ending;
+    if (!e->forward || now - e->asked_us < FORWARD_US) return;
+    bool reached = e->reached == e->forward && e->reached_us + TOGETHER_US > e->asked_us;
+    if (r->leader && !reached) kill(r->leader, e->forward);
+    e->forward = 0;
+}
+
+// ---- time
+
+static bool time_is_over(const struct recorder *r, uint64_t now) {
+    uint64_t ms = now / 1000;
+    if (!r->options->limit_ms || ms < r->options->limit_ms) return false;
+    return ms >= r->options->patient_ms || !hooks_patient(r);
+}
+
+static void look_at_time(struct recorder *r, uint64_t now) {
+    struct ending *e = &r->ending;
+    if (time_is_over(r, now)) r->result->timed_out = r->stop_all = true;
+    uint64_t timeout_us = r->options->timeout_ms * 1000;
+    if (timeout_us && now >= timeout_us && !e->timed) {
+        e->timed = true;
+        fprintf(stderr, "refork: the time is over (%.1f s): SIGTERM to the program\n",
+                (double)timeout_us / 1e6);
+        if (!is_asked(r)) ask(r, now);
+        if (r->leader) kill(r->leader, SIGTERM);
+    }
+    if (!e->deadline_us || now < e->deadline_us) return;
+    r->result->timed_out |= e->timed;
+    end_now(r, "the program has not ended");
+}
+
+// ---- what the program leaves behind
+
+static const struct process *left_alone(const struct recorder *r) {
+    const struct process *p = r->processes;
+    while (p && !p->child_of_threaded)
+        p = p->next;
+    return p;
+}
+
+// What a Ctrl-C leaves behind may wait for ever. Now that nobody else moves that can be said: at once of a task that sleeps,
+// of a loop after some iterations and a change of the clock's seconds.
+static bool lingers(struct recorder *r, uint64_t now) {
+    struct ending *e = &r->ending;
+    const struct process *left = left_alone(r);
+    if (!e->left_us) {
+        e->left_us = now;
+        if (left)
+            fprintf(stderr,
+                    "refork: process %d goes on: looking whether it waits for ever (Ctrl-C: end it now)\n",
+                    left->pid);
+        e->deadline_us = 0;
+    }
+    return left && now - e->left_us < LINGER_US;
+}
+
+void ending_look(struct recorder *r) {
+    if (r->stop_all || !r->tasks) return;
+    uint64_t now = recent_us(r);
+    int sig = outside_asked();
+    if (sig && !r->leader) end_now(r, NULL);
+    if (sig && r->leader) to_refork(r, sig, now);
+    from_terminal(r, now);
+    pass_on(r, now);
+    look_at_time(r, now);
+    if (!r->leader && r->result->asked_to_end && !r->stop_all && !lingers(r, now)) end_now(r, NULL);
+}
+
+void ending_signal_reached(struct recorder *r, int signal, bool handled) {
+    struct ending *e = &r->ending;
+    if (signal != SIGINT && signal != SIGQUIT && signal != SIGTERM) return;
+    e->reached = signal;
+    e->reached_us = r->clock_us;
+    if (handled && signal != SIGTERM) e->handled_us = r->clock_us;
+}

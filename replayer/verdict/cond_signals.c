@@ -1,0 +1,152 @@
+#include "replayer/verdict/cond_signals.h"
+
+#include "core/clock.h"
+#include "replayer/engine/breakpoints.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    FRAMES_MAX = 128,
+    FIRST_WINDOW = 64, // events
+    WINDOW_FACTOR = 16,
+    CALLS_MAX = 64,
+    ASK_EVERY = 512,      // hits
+    LONGEST_US = 1500000, // of the search
+};
+
+static const char *const functions[] = {"pthread_cond_signal", "pthread_cond_broadcast", "cnd_signal",
+                                        "cnd_broadcast"};
+
+struct search {
+    struct analysis *a;
+    const struct waiter *waiter;
+    size_t space;
+    uint64_t condition, fork;
+    struct cond_signals *out;
+    uint64_t hits, begin_us;
+    // Of the module whose functions are being looked at:
+    struct replay *replay;
+    uint32_t mapping_space;
+    uint64_t bias, start, end;
+};
+
+static bool time_is_over(const struct search *s) {
+    return clock_us(CLOCK_MONOTONIC) - s->begin_us > LONGEST_US;
+}
+
+static void visit(void *context, uint64_t vaddr, const char *name) {
+    struct search *s = context;
+    uint64_t at = vaddr + s->bias;
+    if (at < s->start || at >= s->end) return;
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        if (!strcmp(name, functions[i])) replay_break_add(s->replay, s->mapping_space, at, 0, i);
+}
+
+static void mapped(void *context, struct replay *r, const struct break_mapping *mapping) {
+    struct search *s = context;
+    struct view view;
+    struct rf_error ignored;
+    if (!mapping->map.blob || replay_view(r, mapping->tid, &view, &ignored) < 0) return;
+    s->replay = r;
+    s->mapping_space = mapping->space;
+    s->start = mapping->map.start;
+    s->end = mapping->map.end;
+    timeline_foreign(s->a->timeline, true);
+    symbols_functions(timeline_symbols(s->a->timeline), &view, mapping->map.start, visit, s, &s->bias);
+    timeline_foreign(s->a->timeline, false);
+}
+
+static struct stack stack_at(struct search *s, struct replay *r, const struct break_hit *hit) {
+    struct view view;
+    struct rf_error ignored;
+    struct raw_frame raw[FRAMES_MAX];
+    struct frame frames[FRAMES_MAX];
+    struct user_regs_struct regs = *hit->regs;
+    regs.rip = hit->address;
+    if (replay_view(r, hit->tid, &view, &ignored) < 0) return (struct stack){0};
+    timeline_foreign(s->a->timeline, true);
+    size_t n = unwind_stack(&view, &regs, raw, FRAMES_MAX);
+    n = symbols_frames(timeline_symbols(s->a->timeline), &view, raw, n, frames, FRAMES_MAX);
+    timeline_foreign(s->a->timeline, false);
+    return stack_of(frames, n);
+}
+
+static void keep(struct search *s, struct replay *r, const struct break_hit *hit) {
+    struct cond_signals *all = s->out;
+    struct cond_signal *c = NULL;
+    for (size_t i = 0; i < all->count && !c; i++)
+        if (all->calls[i].point.tid == hit->tid) c = &all->calls[i];
+    bool later = hit->next_event > s->fork;
+    if (c && later) return;
+    if (!c) {
+        if (all->count == CALLS_MAX) return;
+        all->calls = reallocarray(all->calls, all->count + 1, sizeof *all->calls);
+        rf_assert(all->calls);
+        c = &all->calls[all->count++];
+        *c = (struct cond_signal){0};
+    }
+    free(c->point.stack.frames);
+    c->point = (struct finding_point){
+        .event = hit->next_event, .pid = hit->pid, .tid = hit->tid, .stack = stack_at(s, r, hit)};
+}
+
+static enum break_action on_hit(void *context, struct replay *r, struct break_hit *hit) {
+    struct search *s = context;
+    struct rf_error ignored;
+    if (++s->hits % ASK_EVERY == 0) {
+        if (timeline_report(s->a->timeline, hit->next_event, timeline_last(s->a->timeline), &ignored) < 0)
+            return BREAK_STOP;
+        if (time_is_over(s)) replay_break_mute(r, hit->space, hit->address);
+    }
+    size_t life = history_life(&s->a->history, hit->tid, hit->next_event - 1);
+    if (life == NONE || hit->regs->rdi != s->condition) return BREAK_EXECUTE;
+    size_t space = s->a->history.lives[life].space;
+    if (space == s->space) keep(s, r, hit);
+    s->out->own |= space == s->a->history.lives[s->waiter->life].space && hit->tid != s->waiter->task.tid;
+    return BREAK_EXECUTE;
+}
+
+static int run(struct search *s, uint64_t from, uint64_t until, struct rf_error *err) {
+    const struct break_client client = {.mapped = mapped, .hit = on_hit, .context = s};
+    struct replay *r = timeline_replay(s->a->timeline);
+    struct rf_error ignored;
+    if (timeline_seek(s->a->timeline, from, err) < 0 || replay_breaks(r, &client, err) < 0) return -1;
+    int failed = timeline_seek(s->a->timeline, until, err);
+    replay_breaks(r, NULL, &ignored);
+    if (failed) timeline_reset(s->a->timeline, &ignored);
+    return failed;
+}
+
+int cond_signals_find(struct analysis *a, const struct waiter *w, size_t child, struct cond_signals *out,
+                      struct rf_error *err) {
+    const struct space_life *space = &a->history.spaces[child];
+    struct search s = {.a = a,
+                       .space = space->parent,
+                       .waiter = w,
+                       .condition = w->ref.base,
+                       .fork = space->begin,
+                       .out = out,
+                       .begin_us = clock_us(CLOCK_MONOTONIC)};
+    uint64_t begin = a->history.spaces[space->parent].begin, last = timeline_last(a->timeline);
+    uint64_t window = FIRST_WINDOW, end = s.fork;
+    for (uint64_t from = s.fork; from < last && !time_is_over(&s); window *= WINDOW_FACTOR) {
+        if (out->count && from >= w->stuck->event) break;
+        uint64_t until = last - from > window ? from + window : last;
+        if (run(&s, from, until, err) < 0) return -1;
+        from = until;
+    }
+    for (window = FIRST_WINDOW; end > begin && !out->count && !time_is_over(&s); window *= WINDOW_FACTOR) {
+        uint64_t from = end - begin > window ? end - window : begin;
+        if (run(&s, from, end, err) < 0) return -1;
+        end = from;
+    }
+    return 0;
+}
+
+void cond_signals_free(struct cond_signals *s) {
+    for (size_t i = 0; i < s->count; i++)
+        free(s->calls[i].point.stack.frames);
+    free(s->calls);
+    *s = (struct cond_signals){0};
+}
