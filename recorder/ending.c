@@ -38,7 +38,8 @@ static void ask(struct recorder *r, uint64_t now) {
 static void from_terminal(struct recorder *r, uint64_t now) {
     struct ending *e = &r->ending;
     unsigned count = outside_interrupts();
-    bool handled = e->handled_us > e->pressed_us;
+    bool handled = e->handled_us &&
+                   e->handled_us + TOGETHER_US > e->pressed_us; // it may run before the press is seen here
     if (count == e->interrupts) {
         if (!e->presses || handled || e->hinted || !r->leader || now - e->pressed_us < HINT_US) return;
         e->hinted = true;
