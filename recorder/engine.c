@@ -3,7 +3,6 @@
 #include "core/clock.h"
 #include "recorder/arrivals.h"
 #include "recorder/breakpoints.h"
-#include "recorder/ending.h"
 #include "recorder/forced.h"
 #include "recorder/hooks.h"
 #include "recorder/lifecycle.h"
@@ -56,7 +55,7 @@ static bool run(struct recorder *r, struct task *t, int *status) {
     if (resume(r, t, PTRACE_CONT, sig))
         while ((end = wait_stop(t, status)) == WAITED_TICK) {
             preempt_tick(r, t);
-            ending_look(r);
+            hooks_look_outside(r);
             if (r->stop_all) ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
         }
     if (mm) breakpoints_plant(mm, false);
@@ -259,7 +258,7 @@ static void afterwards(struct recorder *r, const struct stop *s) {
     at_landmark(r, s);
     tasks_reap(r);
     if ((++r->rounds & 63) == 0) housekeeping(r);
-    ending_look(r);
+    hooks_look_outside(r);
 }
 
 // A call that has been made is logged, come what may.

@@ -53,6 +53,14 @@ bool hooks_patient(const struct recorder *r) {
     ASK(patient, r);
 }
 
+void hooks_look_outside(struct recorder *r) {
+    TELL(look_outside, r);
+}
+
+void hooks_signal_came(struct recorder *r, int signal, bool handled) {
+    TELL(signal_came, r, signal, handled);
+}
+
 void hooks_resume(struct recorder *r, struct task *t) {
     TELL(resume, r, t);
 }

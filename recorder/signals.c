@@ -1,4 +1,3 @@
-#include "recorder/ending.h"
 #include "recorder/signals.h"
 #include "core/annex.h"
 #include "recorder/hooks.h"
@@ -170,7 +169,7 @@ static void into_handler(struct recorder *r, struct task *t, const siginfo_t *in
                          const struct user_regs_struct *before) {
     int sig = info->si_signo, status;
     hooks_disturbed(r, t);
-    ending_signal_reached(r, sig, true);
+    hooks_signal_came(r, sig, true);
     if (sig == SIGALRM) t->process->timers &= ~(unsigned)TIMER_ONCE;
     ptrace(PTRACE_SETSIGINFO, t->tid, 0, info);
     // With SINGLESTEP the kernel stops right behind building the frame (signal_setup_done), before the
@@ -313,7 +312,7 @@ void signal_fault(struct recorder *r, struct task *t, const siginfo_t *info,
 enum signal_fate signal_fate(struct recorder *r, struct task *t, siginfo_t *info,
                              const struct user_regs_struct *regs) {
     enum action act = action_of(t, info->si_signo);
-    ending_signal_reached(r, info->si_signo, false);
+    hooks_signal_came(r, info->si_signo, false);
     if (act == ACT_HANDLER) restore_given(t, info);
     // Back at the same registers after arrivals at a breakpoint, or after steps: it has run.
     if (same_regs(regs, &t->landmark) && !t->arrival_count && !t->stepped) t->at_landmark = true;

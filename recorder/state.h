@@ -33,8 +33,9 @@ struct recorder {
     struct task *ended;                 // since the loop was there last
     struct task *deferred;              // the task whose entry is not yet in the trace
     int leader;                         // first process
-    struct ending {                     // recorder/ending.c's own; times as clock_us, 0: not yet
+    struct ending {                     // recorder/end's own; times as clock_us, 0: not yet
         uint64_t asked_us, deadline_us; // somebody wants the end; everything is killed then
+        int signal;                     // by which
         int forward;                    // the signal that is still to be passed on
         int reached;                    // that has reached the program last,
         uint64_t reached_us;            // when, and when a handler has run for it
@@ -75,7 +76,7 @@ struct recorder {
     } shared_files[256];
     int shared_count;
     uint64_t anonymous_objects;            // MAP_SHARED | MAP_ANONYMOUS: how many so far
-    const struct recorder_hooks *hooks[4]; // recorder/hooks.h
+    const struct recorder_hooks *hooks[5]; // recorder/hooks.h
     int hook_count;
     struct seen_writes *seen_writes; // recorder/seen_writes.c's own
     struct waits *waits;             // recorder/waits' own

@@ -4,6 +4,7 @@
 #include "core/cpu.h"
 #include "core/version.h"
 #include "recorder/calls/calls.h"
+#include "recorder/end/ending.h"
 #include "recorder/engine.h"
 #include "recorder/launch/launch.h"
 #include "recorder/log.h"
@@ -69,6 +70,7 @@ int record_run(const struct record_options *options, struct record_result *resul
     describe_machine(&r, &header);
     if (trace_create(options->output, &header, r.cpu, &r.trace, err) < 0) return -1;
     waits_begin(&r);
+    ending_begin(&r);
     if (options->schedule && options->schedule->gate.given) gate_begin(&r);
     if (options->schedule) places_begin(&r);
     if (options->saved || (options->schedule && options->schedule->strategy)) strategist_begin(&r);

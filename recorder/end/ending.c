@@ -1,8 +1,9 @@
-#include "recorder/ending.h"
+#include "recorder/end/ending.h"
 #include "recorder/hooks.h"
 #include "recorder/outside.h"
 
 #include <signal.h>
+#include <string.h>
 
 enum {
     GRACE_US = 5000000,  // from a request to end until everything is killed
@@ -67,11 +68,16 @@ static void to_refork(struct recorder *r, int sig, uint64_t now) {
         return;
     }
     ask(r, now ? now : 1);
-    e->forward = sig;
+    e->forward = e->signal = sig;
 }
 
 static void pass_on(struct recorder *r, uint64_t now) {
     struct ending *e = &r->ending;
+    if (e->signal && !e->hinted && r->leader && now - e->asked_us > TOGETHER_US) {
+        e->hinted = true;
+        fprintf(stderr, "refork: SIG%s: the program has %d s to end; once more ends it now\n",
+                sigabbrev_np(e->signal), GRACE_US / 1000000);
+    }
     if (!e->forward || now - e->asked_us < FORWARD_US) return;
     bool reached = e->reached == e->forward && e->reached_us + TOGETHER_US > e->asked_us;
     if (r->leader && !reached) kill(r->leader, e->forward);
@@ -127,7 +133,7 @@ static bool lingers(struct recorder *r, uint64_t now) {
     return left && now - e->left_us < LINGER_US;
 }
 
-void ending_look(struct recorder *r) {
+static void look_outside(struct recorder *r) {
     if (r->stop_all || !r->tasks) return;
     uint64_t now = recent_us(r);
     int sig = outside_asked();
@@ -139,10 +145,19 @@ void ending_look(struct recorder *r) {
     if (!r->leader && r->result->asked_to_end && !r->stop_all && !lingers(r, now)) end_now(r, NULL);
 }
 
-void ending_signal_reached(struct recorder *r, int signal, bool handled) {
+static void signal_came(struct recorder *r, int signal, bool handled) {
     struct ending *e = &r->ending;
     if (signal != SIGINT && signal != SIGQUIT && signal != SIGTERM) return;
     e->reached = signal;
     e->reached_us = r->clock_us;
     if (handled && signal != SIGTERM) e->handled_us = r->clock_us;
+}
+
+static const struct recorder_hooks ending_hooks = {
+    .look_outside = look_outside,
+    .signal_came = signal_came,
+};
+
+void ending_begin(struct recorder *r) {
+    hooks_add(r, &ending_hooks);
 }
