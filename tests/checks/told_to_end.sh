@@ -38,6 +38,7 @@ for how in ignores busy; do # background jobs of a script ignore SIGINT, too
     ended $((128 + 9)) "SIGINT to refork alone, $how" 'no deadlock' 0
 done
 begun ignores
+kill -TERM "$pid"
 until_true grep -q 'once more ends it now' errors || fail "nothing is said: $(cat errors)"
 kill -TERM "$pid"
 ended $((128 + 9)) 'SIGTERM twice' 'no deadlock' 0
