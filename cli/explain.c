@@ -2,11 +2,13 @@
 #include "cli/fail_on.h"
 #include "cli/files.h"
 #include "cli/options.h"
+#include "core/printable.h"
 #include "search/interrupt.h"
 #include "search/progress.h"
 #include "replayer/report/json.h"
 #include "replayer/report/many.h"
 #include "replayer/report/sarif.h"
+#include "replayer/report/stored.h"
 #include "replayer/session/session.h"
 #include "replayer/verdict/examine.h"
 
@@ -19,13 +21,47 @@
 typedef int (*verdict_user)(void *context, const char *path, struct timeline *t, const struct verdict *v,
                             struct rf_error *err);
 
+static int use_text(void *out, const char *path, struct timeline *t, const struct verdict *v,
+                    struct rf_error *err);
+static int use_json(void *out, const char *path, struct timeline *t, const struct verdict *v,
+                    struct rf_error *err);
+
+// The verdict that the recording has stored, for who cannot execute it again, or does not want to.
+static int use_stored(const struct cli_args *args, const char *path, enum verdict_level fail_on,
+                      struct rf_error *err) {
+    struct stored_verdict stored;
+    int r = stored_read(path, &stored, err);
+    if (r == 0 && cli_has(args, "json")) {
+        json_object_set_new(stored.json, "recorded_by", json_string(stored.refork));
+        r = report_write_json(stdout, json_incref(stored.json));
+        if (r) rf_fail_errno(err, RF_CANNOT, "could not write the verdict");
+    } else if (r == 0) {
+        printf("as recorded by refork %s, not executed again:\n%s", stored.refork, stored.text);
+    }
+    if (r == 0) r = stored.level >= fail_on ? RF_DEADLOCK : RF_OK;
+    stored_release(&stored);
+    return r;
+}
+
 // Hands the verdict on `path` to `use`, then checks the rest of the file: RF_DEADLOCK or RF_OK as args say, -1.
 static int with_verdict(const struct cli_args *args, const char *path, verdict_user use, void *context,
                         struct rf_error *err) {
     enum verdict_level fail_on;
     if (cli_fail_on(args, &fail_on, err)) return -1;
     struct session *s;
-    if (session_open(path, &s, err)) return -1;
+    const bool text = use == use_text || use == use_json;
+    if (text && cli_has(args, "stored")) return use_stored(args, path, fail_on, err);
+    if (session_open(path, &s, err)) {
+        // Where nothing can be executed again (no ptrace, another machine, only a verdict), it may say what it was.
+        struct rf_error why = *err;
+        int stored =
+            text && why.status == RF_CANNOT && !interrupted() ? use_stored(args, path, fail_on, err) : -1;
+        if (stored >= 0)
+            print_clean(stderr, "refork: %s\n", why.text);
+        else
+            *err = why;
+        return stored < 0 || cli_check_undamaged(path, err) ? -1 : stored;
+    }
     struct timeline *t = session_timeline(s);
     struct progress progress;
     progress_begin(&progress, t);
@@ -178,6 +214,7 @@ static const struct cli_option explain_options[] = {
     {"json", 0, NULL, "for machines: one JSON document (docs/json.md)"},
     CLI_FAIL_ON,
     {"waiting", 0, "TID,...", "of a recording that goes on: which of these tasks wait for ever"},
+    {"stored", 0, NULL, "as the recording has stored it: executes nothing, and believes it"},
     {"sarif", 0, NULL, "as SARIF 2.1.0, for code review tools: one run per FILE"},
     {0},
 };

@@ -2,6 +2,7 @@
 #include "cli/fail_on.h"
 #include "cli/files.h"
 #include "cli/options.h"
+#include "cli/strip.h"
 #include "core/printable.h"
 #include "search/name_pc.h"
 #include "search/second_look.h"
@@ -9,6 +10,7 @@
 #include "search/run_once.h"
 #include "recorder/record/record.h"
 #include "recorder/plan/schedule.h"
+#include "replayer/report/stored.h"
 #include "replayer/report/text.h"
 #include "replayer/session/sources.h"
 #include "replayer/session/session.h"
@@ -43,6 +45,7 @@ static int explain(const char *path, enum told told, enum verdict_level fail_on,
     if (status == 0 && (told == TOLD_ALL || (told == TOLD_FINDINGS && any)))
         report_text(stderr, v, timeline_source_line, t);
     if (status == 0 && v->count) status = sources_attach(path, v, err);
+    if (status == 0) status = stored_attach(path, v, timeline_source_line, t, err);
     if (status == 0) status = cli_verdict_status(v, fail_on);
     session_close(s);
     return status;
@@ -118,6 +121,18 @@ static int record(const struct cli_args *args, struct record_options *o, struct 
     return r;
 }
 
+// Takes the values of the environment out of the recording, but for those that its replay needs.
+static int without_environment(const char *path, struct rf_error *err) {
+    struct stripped s;
+    char part[4200];
+    snprintf(part, sizeof part, "%s.part", path);
+    int failed = strip_copy(path, part, false, &s, err);
+    if (!failed && rename(part, path)) failed = rf_fail_errno(err, RF_CANNOT, "could not rename '%s'", part);
+    if (!failed) cli_say_environment(stderr, &s);
+    stripped_release(&s);
+    return failed;
+}
+
 static int run_record(const struct cli_args *args, struct rf_error *err) {
     struct record_options options;
     struct record_result result = {0};
@@ -136,6 +151,10 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
         return -1;
     }
     say_saved(options.output, &result);
+    if (cli_has(args, "no-env") && without_environment(options.output, err)) {
+        print_clean(stderr, "refork: the environment is still in '%s': %s\n", options.output, err->text);
+        err->status = 0;
+    }
     bool asked = cli_has(args, "fail-on"), silent = cli_has(args, "no-explain");
     // What the recorder did not see to wait for ever may be seen from the whole.
     bool look = asked || (!silent && record_may_hang(&result));
@@ -167,6 +186,7 @@ static const struct cli_option record_options[] = {
     {"keep-going", 0, NULL, "do not stop the program when a task waits for ever"},
     {"paranoid", 0, "[=N]", "store a digest of all memory every N events (1000)"},
     CLI_FAIL_ON,
+    {"no-env", 0, NULL, "take the environment's values out, but for those that the replay needs"},
     {"no-explain", 0, NULL, "do not print the verdict when the program is stuck"},
     {"probes", 0, "on|off",
      "off: stop at each system call instead of letting the program make small ones by itself"},

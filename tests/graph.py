@@ -39,12 +39,13 @@ ORDER = {
     "replayer/session": ["replayer/verdict"],
     "replayer/diagnose": ["replayer/verdict"],
     "replayer/lint": ["replayer/verdict"],
+    "replayer/strip": ["replayer"],
     "replayer/report": ["replayer/session", "replayer/diagnose", "replayer/lint"],
     "search": ["recorder/record", "replayer/report"],
     "tui": ["replayer/report"],
     "tui/export": ["tui"],
     "replayer/gdb": ["replayer/report"],
-    "cli": ["search", "recorder/doctor", "replayer/gdb", "tui", "tui/export"],
+    "cli": ["search", "replayer/strip", "recorder/doctor", "replayer/gdb", "tui", "tui/export"],
 }
 MOST_LINES, MOST_SOURCES = 800, 30
 PICTURE = "docs/house.svg"

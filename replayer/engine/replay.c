@@ -36,12 +36,23 @@ static int check_machine(const struct trace_header *h, struct rf_error *err) {
     return 0;
 }
 
+// A copy that `refork strip --verdict-only` made has none.
+static int check_events(const char *path, struct trace_reader *r, struct rf_error *err) {
+    if (trace_last_event(r) || trace_truncated(r, NULL) || !trace_blob_by_name(r, "verdict:json")) return 0;
+    return rf_fail(
+        err, RF_CANNOT,
+        "'%s' holds only a verdict (refork strip --verdict-only): 'refork explain' shows it, nothing "
+        "can be executed",
+        path);
+}
+
 int replay_open(const char *path, const struct replay_options *options, struct replay **out,
                 struct rf_error *err) {
     struct replay *r = calloc(1, sizeof *r);
     rf_assert(r);
     if (options) r->options = *options;
-    if (trace_open(path, &r->trace, err) < 0 || check_machine(trace_get_header(r->trace), err) < 0) {
+    if (trace_open(path, &r->trace, err) < 0 || check_events(path, r->trace, err) < 0 ||
+        check_machine(trace_get_header(r->trace), err) < 0) {
         replay_close(r);
         return -1;
     }

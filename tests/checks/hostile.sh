@@ -81,6 +81,12 @@ one_command() {
             printed stdout stderr
         done
         ;;
+    strip)
+        harmless 0 '' strip -o less.refork found.refork
+        harmless 0 '' strip --verdict-only -o only.refork found.refork
+        harmless 120 title explain only.refork
+        harmless 120 title explain --stored found.refork
+        ;;
     info) harmless 0 '31mst' info found.refork ;;
     dump) harmless 0 '31mst' dump found.refork ;;
     doctor) harmless '0 125' '' doctor ;;
