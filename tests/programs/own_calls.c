@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -188,12 +189,38 @@ static void *everything(void *unused) {
     return NULL;
 }
 
+static void *reader(void *event) {
+    uint64_t value = 0;
+    usleep(1000);
+    ssize_t n = read(*(int *)event, &value, sizeof value);
+    return (void *)(n == sizeof value ? value : 0);
+}
+
+// poll says that there is room, and there is, but not for this number: the write sleeps until somebody reads.
+static void sleeps_all_the_same(void) {
+    int event = eventfd(0, 0);
+    uint64_t most = UINT64_MAX - 2, five = 5;
+    pthread_t thread;
+    void *got;
+    for (int i = 0; i < 20; i++) {
+        add(write(event, &most, sizeof most));
+        pthread_create(&thread, NULL, reader, &event);
+        add(write(event, &five, sizeof five));
+        pthread_join(thread, &got);
+        if ((uint64_t)got != most) exit(4);
+        add(read(event, &five, sizeof five));
+        if (five != 5) exit(5);
+    }
+    close(event);
+}
+
 int main(void) {
     pthread_t thread;
     int status = 0;
     signal(SIGPIPE, on_pipe);
     everything(NULL);
     printf("%lx\n", sum);
+    sleeps_all_the_same();
     pthread_create(&thread, NULL, everything, NULL);
     pthread_join(thread, NULL);
     printf("%lx\n", sum);
