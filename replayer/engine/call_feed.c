@@ -45,19 +45,32 @@ void call_feed_install(struct space *s) {
                   tracee_write(s->mem_fd, CALL_CONTROL, &control, sizeof control);
 }
 
-void call_feed_patched(struct space *s, const struct event *e) {
-    // The end of a stub (core/call_site.c): movabs $behind,%rcx; movabs $CALL_ENTRY,%r11; jmp *%r11
+// Is it the code of a stub (core/call_site.c)? Then *behind is where it goes on: movabs $behind,%rcx; movabs $CALL_ENTRY,%r11; jmp *%r11
+static bool is_stub(const struct piece *p, uint64_t *behind) {
     enum { TAIL = 10 + 10 + 3 };
     const uint64_t entry = CALL_ENTRY;
-    for (size_t i = 0; i < e->piece_count; i++) {
-        const struct piece *p = &e->pieces[i];
-        if (p->kind != PIECE_MEM || p->len < TAIL) continue;
-        const uint8_t *tail = (const uint8_t *)p->data + p->len - TAIL;
-        bool ours = !memcmp(tail, "\x48\xb9", 2) && !memcmp(tail + 10, "\x49\xbb", 2) &&
-                    !memcmp(tail + 12, &entry, 8);
-        if (ours && s->calls.count < sizeof s->calls.sites / sizeof *s->calls.sites)
-            memcpy(&s->calls.sites[s->calls.count++], tail + 2, 8);
-    }
+    if (p->kind != PIECE_MEM || p->len < TAIL) return false;
+    const uint8_t *tail = (const uint8_t *)p->data + p->len - TAIL;
+    memcpy(behind, tail + 2, sizeof *behind);
+    return !memcmp(tail, "\x48\xb9", 2) && !memcmp(tail + 10, "\x49\xbb", 2) &&
+           !memcmp(tail + 12, &entry, sizeof entry);
+}
+
+bool call_feed_patch(struct space *s, const struct event *e, struct loop_site *site) {
+    uint64_t behind;
+    if (e->piece_count != 2 || !is_stub(&e->pieces[0], &behind) || e->pieces[1].kind != PIECE_MEM)
+        return false;
+    const struct piece *jump = &e->pieces[1];
+    *site = (struct loop_site){.address = jump->mem.address,
+                               .stub_address = e->pieces[0].mem.address,
+                               .patch_len = (uint8_t)jump->len,
+                               .map_count = 1}; // the stub begins with the instruction that the jump covers
+    if (jump->len > sizeof site->patch || !space_read(s, site->address, site->original, jump->len))
+        return false;
+    memcpy(site->patch, jump->data, jump->len);
+    if (s->calls.count < sizeof s->calls.sites / sizeof *s->calls.sites)
+        s->calls.sites[s->calls.count++] = behind;
+    return true;
 }
 
 // ---- the list

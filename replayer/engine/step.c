@@ -397,8 +397,10 @@ static int on_patch(struct replay *r, const struct event *e, struct vtask *v, st
     for (size_t i = 0; i < e->piece_count; i++)
         if (e->pieces[i].kind == PIECE_MAP && space_map(r, v->space, &e->pieces[i], NULL, false, err) < 0)
             return -1;
+    struct loop_site call;
+    bool calls = call_feed_patch(v->space, e, &call);
     if (apply_pieces(r, e, v, err) < 0) return -1;
-    call_feed_patched(v->space, e);
+    if (calls) break_sites_add(v->space, &call);
     break_sites_patched(v->space);
     return 0;
 }
