@@ -4,6 +4,7 @@
 #include "core/abi.h"
 #include "core/loop_site.h"
 #include "core/code_operands.h"
+#include "core/probe.h"
 #include "core/stub_code.h"
 
 #include <stdlib.h>
@@ -387,6 +388,41 @@ int loop_site_build(code_reader read, void *context, const uint64_t *trace, size
     }
     map_release(&map);
     return found ? 0 : -1;
+}
+
+int loop_site_build_planned(const uint8_t *code, size_t len, uint64_t pc, const struct probe_plan *plan,
+                            uint64_t stub_address, uint64_t count_address, uint64_t limit_address,
+                            struct loop_site *out) {
+    if (plan->displaced > sizeof out->patch || plan->displaced > len || len < PROBE_JUMP) return -1;
+    *out = (struct loop_site){.address = pc,
+                              .patch_len = plan->displaced,
+                              .stub_address = stub_address,
+                              .save_address = LOOP_SAVE_AREA(limit_address)};
+    memcpy(out->original, code, plan->displaced);
+    if (!build_stub(out, false, count_address, limit_address) || !build_patch(out)) return -1;
+    uint32_t distance;
+    memcpy(&distance, out->patch + 1, sizeof distance);
+    return (distance & plan->mask) == plan->value ? 0 : -1;
+}
+
+static uint64_t place_from(const struct probe_plan *plan, uint64_t pc, uint64_t from, uint64_t size,
+                           uint64_t (*in_the_way)(void *context, uint64_t start, uint64_t end),
+                           void *context) {
+    const uint64_t highest = 0x7fffffff0000;
+    for (uint64_t at, past; (at = probe_place(plan, pc, from)) && at + size < highest; from = past) {
+        past = in_the_way(context, at, at + size);
+        if (!past) return at;
+        if (past <= at) return 0;
+    }
+    return 0;
+}
+
+uint64_t loop_site_place(const struct probe_plan *plan, uint64_t pc, uint64_t size,
+                         uint64_t (*in_the_way)(void *context, uint64_t start, uint64_t end), void *context) {
+    // Rather not at the very end of the jump's reach: what is displaced must reach what it names, too.
+    const uint64_t lowest = 1 << 20, near = pc > (1ull << 30) + lowest ? pc - (1ull << 30) : lowest;
+    uint64_t at = place_from(plan, pc, near, size, in_the_way, context);
+    return at || near == lowest ? at : place_from(plan, pc, lowest, size, in_the_way, context);
 }
 
 bool loop_site_program_pc(const struct loop_site *site, uint64_t pc, uint64_t *program_pc) {

@@ -50,6 +50,19 @@ int loop_site_build(code_reader read, void *context, const uint64_t *trace, size
                     uint64_t function_end, uint64_t stub_address, uint64_t count_address,
                     uint64_t limit_address, struct loop_site *out);
 
+// The same at the instruction at `pc` and at no other, with the jump that `plan` describes (core/probe.h, probe_plan, of a
+// PROBE_CALL request for `code`). `stub_address`: from loop_site_place. In PROBE_PUNNED's form patch_len is the instruction's own
+// length, and the bytes behind it, which stay, complete the jump. In PROBE_FOLLOWED's form a jump to one of the other
+// displaced instructions traps (core/probe.h), and whoever uses the site carries on at its copy in the stub. -1: not possible.
+struct probe_plan;
+int loop_site_build_planned(const uint8_t *code, size_t len, uint64_t pc, const struct probe_plan *plan,
+                            uint64_t stub_address, uint64_t count_address, uint64_t limit_address,
+                            struct loop_site *out);
+// Where the stub of such a site can be: an address to which the jump can lead and at which `size` bytes are free.
+// `in_the_way`: 0 when nothing is in [start, end), else the end of something that is. 0: none.
+uint64_t loop_site_place(const struct probe_plan *plan, uint64_t pc, uint64_t size,
+                         uint64_t (*in_the_way)(void *context, uint64_t start, uint64_t end), void *context);
+
 // The program's pc for a pc inside the counting stub of `site`: at its first byte, at the trap, and at each
 // displaced instruction (a fault in one shows that pc). To be shown and unwound only: go on in the stub, for
 // the program's own bytes there are overwritten. false: pc is not in the stub, or at a place where registers

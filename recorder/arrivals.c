@@ -48,8 +48,14 @@ static bool breakpoint_arrived(struct recorder *r, struct task *t, struct user_r
     return false;
 }
 
+// A signal that comes meanwhile is held, and the instruction is still to come. Who looks for the iteration of a loop would
+// else find the same pc again: a loop of one instruction, which had no place for a stub. A flood of signals does not
+// keep refork here.
 bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    enum { HELD_MAX = 256 };
     int stepped = step_raw(r, t, regs);
+    for (int held = 0; stepped == STEP_HELD && held < HELD_MAX; held++)
+        stepped = step_raw(r, t, regs);
     if (stepped == STEP_DONE && t->mm->breaks.count) return breakpoint_arrived(r, t, regs);
     return stepped != STEP_GONE;
 }

@@ -8,6 +8,7 @@
 #include "core/elf_functions.h"
 #include "core/guard.h"
 #include "core/loop_site.h"
+#include "core/probe.h"
 #include "core/code_operands.h"
 #include "core/proc_maps.h"
 #include "recorder/arrivals.h"
@@ -205,28 +206,33 @@ static bool within_2g(uint64_t a, uint64_t b) {
     return (a > b ? a - b : b - a) < (1ull << 31) - (1 << 20);
 }
 
-// A page with room for one more stub near `pc`; `gap`: where a new one could go.
-static struct site_page *site_room(struct recorder *r, struct task *t, uint64_t pc, uint64_t gap) {
+// Maps SITE_PAGES bytes for stubs at `at`. NULL: the kernel did not, or t is gone.
+static struct site_page *site_page_new(struct recorder *r, struct task *t, uint64_t at) {
     struct mm *mm = t->mm;
     enum { N = sizeof mm->sites.pages / sizeof *mm->sites.pages };
-    for (int i = 0; i < mm->sites.page_count; i++)
-        if (within_2g(mm->sites.pages[i].start, pc) && mm->sites.pages[i].used + SITE_STUB <= SITE_PAGES)
-            return &mm->sites.pages[i];
-    if (!gap || mm->sites.page_count == N) return NULL;
-    const uint64_t place[6] = {gap, SITE_PAGES, PROT_READ | PROT_EXEC,
+    if (mm->sites.page_count == N) return NULL;
+    const uint64_t place[6] = {at, SITE_PAGES, PROT_READ | PROT_EXEC,
                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~0ull};
-    long at = inject(r, t, SYS_mmap, place);
-    if (at != (long)gap || t->state != TASK_READY) return NULL;
-    mm->sites.pages[mm->sites.page_count] = (struct site_page){gap, 0};
+    if (inject(r, t, SYS_mmap, place) != (long)at || t->state != TASK_READY) return NULL;
+    mm->sites.pages[mm->sites.page_count] = (struct site_page){at, 0};
     struct batch b;
     batch_init(r, &b, EV_PATCH, t);
     memcpy(batch_piece(&b, PIECE_MAP, 7), "[sites]", 7);
-    batch_last(&b)->map = (struct piece_map){.address = gap,
+    batch_last(&b)->map = (struct piece_map){.address = at,
                                              .length = SITE_PAGES,
                                              .prot = PROT_READ | PROT_EXEC,
                                              .flags = MAP_PRIVATE | MAP_ANONYMOUS};
     batch_log(r, t, &b);
     return &mm->sites.pages[mm->sites.page_count++];
+}
+
+// A page with room for one more stub near `pc`; `gap`: where a new one could go.
+static struct site_page *site_room(struct recorder *r, struct task *t, uint64_t pc, uint64_t gap) {
+    struct mm *mm = t->mm;
+    for (int i = 0; i < mm->sites.page_count; i++)
+        if (within_2g(mm->sites.pages[i].start, pc) && mm->sites.pages[i].used + SITE_STUB <= SITE_PAGES)
+            return &mm->sites.pages[i];
+    return gap ? site_page_new(r, t, gap) : NULL;
 }
 
 uint64_t preempt_stub_room(struct recorder *r, struct task *t, uint64_t pc) {
@@ -319,6 +325,44 @@ static bool choose_site(struct recorder *r, struct task *t, const struct round *
     return false;
 }
 
+// ---- a place for a stub where all instructions are short, or not all ways into them are known
+
+// Heaps and stacks grow; a page for stubs, which a jump of given distance needs, keeps away from them. The jump's address is
+// somewhere in the first page.
+static uint64_t mapping_in_the_way(void *context, uint64_t start, uint64_t end) {
+    const struct task *t = context;
+    enum { GUARD = 4 << 20 };
+    scoped_maps struct proc_maps maps;
+    struct proc_map m;
+    uint64_t past = 0;
+    proc_maps_open(&maps, t->tid);
+    while (proc_maps_next(&maps, &m))
+        if (m.start < end + SITE_PAGES + GUARD && m.end + GUARD + 4096 > start) past = m.end + GUARD + 4096;
+    return past;
+}
+
+// An instruction of the iteration is replaced by a jump that the bytes behind it complete: these stay, so nothing must be known
+// about who jumps there.
+static bool choose_punned(struct recorder *r, struct task *t, const struct round *iteration, size_t first,
+                          struct loop_site *site, struct site_page **page) {
+    enum { TRIES = 64 };
+    for (size_t i = first; i < iteration->count && i < first + TRIES; i++) {
+        uint64_t pc = iteration->pcs[i];
+        struct probe_request q = {.address = pc, .len = sizeof q.code, .kind = PROBE_CALL};
+        struct probe_plan plan;
+        if (!task_read(t, pc, q.code, q.len) || !probe_plan(&q, PROBE_PUNNED, 0, &plan)) continue;
+        uint64_t at = loop_site_place(&plan, pc, SITE_STUB, mapping_in_the_way, t);
+        if (!at || loop_site_build_planned(q.code, q.len, pc, &plan, at, ANNEX_COUNT, ANNEX_LIMIT, site) ||
+            others_inside(r, t, site))
+            continue;
+        *page = site_page_new(r, t, at & ~4095ull);
+        if (!*page) return false;
+        (*page)->used = at & 4095;
+        return true;
+    }
+    return false;
+}
+
 static void make_landmark(struct recorder *r, struct task *t) {
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
@@ -336,7 +380,8 @@ static void make_landmark(struct recorder *r, struct task *t) {
     struct loop_site site;
     struct site_page *page = NULL;
     memset(&site, 0, sizeof site);
-    bool have = choose_site(r, t, iteration, first, &site, &page);
+    bool have = choose_site(r, t, iteration, first, &site, &page) ||
+                (t->state == TASK_READY && choose_punned(r, t, iteration, first, &site, &page));
     if (t->state != TASK_READY) return;
     scoped_free struct words *words = calloc(1, sizeof *words);
     rf_assert(words);

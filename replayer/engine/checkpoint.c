@@ -14,7 +14,7 @@
 
 // Kernel tasks that only wait to be forked again, and copies of everything that a step changes.
 struct replay_checkpoint {
-    uint64_t position;
+    uint64_t position, time_us;
     struct space *spaces; // pid: the waiting fork; mem_fd unused
     size_t space_count;
     struct vtask *tasks; // space: index + 1 into spaces, as a pointer-sized number
@@ -91,6 +91,7 @@ int replay_save(struct replay *r, struct replay_checkpoint **out, struct rf_erro
     struct replay_checkpoint *c = calloc(1, sizeof *c);
     rf_assert(c);
     c->position = r->position;
+    c->time_us = r->time_us;
     c->spaces = calloc(r->space_count + 1, sizeof *c->spaces);
     c->tasks = calloc(r->task_count + 1, sizeof *c->tasks);
     c->task_space = calloc(r->task_count + 1, sizeof *c->task_space);
@@ -167,6 +168,7 @@ static void forget_everything(struct replay *r) {
 int replay_restore(struct replay *r, const struct replay_checkpoint *c, struct rf_error *err) {
     forget_everything(r);
     r->position = c->position;
+    r->time_us = c->time_us;
     r->have_event = r->have_ahead = false;
     if (copy_objects(&r->objects, &r->object_count, c->objects, c->object_count, err) < 0) return -1;
     r->spaces = realloc(r->spaces, (c->space_count + 1) * sizeof *r->spaces);

@@ -23,6 +23,7 @@ struct replay {
     struct trace_reader *trace;
     struct replay_options options;
     uint64_t position;
+    uint64_t time_us; // of the last event that is no PATCH: what comes next began then at the earliest
     struct event event;
     bool have_event;
     struct event ahead; // has been read, and is executed next

@@ -118,6 +118,8 @@ static int execute(struct replay *r, struct rf_error *err) {
     if (step_event(r, &r->event, err) < 0) return -1;
     if (r->options.paranoid && check_digest(r, err) < 0) return -1;
     r->position = r->event.number;
+    if (r->event.kind != EV_PATCH)
+        r->time_us = r->event.time_us; // it is what the recorder does on the way to a STATE
     breaks_stepped(r);
     return 1;
 }

@@ -339,7 +339,8 @@ uint64_t unwind_program_pc(const struct view *v, uint64_t pc) {
     for (uint64_t at = pc - JUMP; at >= map->start && pc - at < STUB; at--) {
         uint64_t behind = jump_target(v, at);
         if (!behind || (behind >= map->start && behind < map->end)) continue;
-        for (uint64_t site = behind - JUMP; site >= behind - PATCH; site--) {
+        // The last bytes of the jump may be those of what follows (core/probe.h, PROBE_PUNNED).
+        for (uint64_t site = behind - 1; site >= behind - PATCH; site--) {
             uint64_t stub = jump_target(v, site);
             if (stub >= map->start && stub < at && pc - stub < STUB) return site;
         }

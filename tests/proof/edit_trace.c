@@ -1,5 +1,6 @@
 // Copies a trace and replaces bytes that the recorded program read: edit_trace IN OUT OLD NEW. OLD and NEW
-// have the same length; ends with 1 when OLD was nowhere.
+// have the same length; ends with 1 when OLD was nowhere. Or changes its STATE events: edit_trace IN OUT --no-sites takes their
+// sites away, --no-match makes them states that the program never comes to; ends with 1 when there was none.
 #include "core/trace/trace_read.h"
 #include "core/trace/trace_write.h"
 
@@ -26,6 +27,20 @@ static int copy_blobs(struct trace_reader *in, struct trace_writer *out, struct 
     return 0;
 }
 
+static int drop_sites(struct event *e) {
+    size_t kept = 0, all = e->piece_count;
+    for (size_t i = 0; i < all; i++)
+        if (e->pieces[i].kind != PIECE_SITE) e->pieces[kept++] = e->pieces[i];
+    e->piece_count = kept;
+    return (int)(all - kept);
+}
+
+static int never_match(struct event *e) {
+    for (size_t i = 0; i < e->piece_count; i++)
+        if (e->pieces[i].kind == PIECE_WORD) e->pieces[i].word.value ^= 1ull << 62;
+    return 1;
+}
+
 // The number of replacements, -1 on error.
 static int copy_events(struct trace_reader *in, struct trace_writer *out, const char *old, const char *new,
                        struct rf_error *err) {
@@ -33,9 +48,12 @@ static int copy_events(struct trace_reader *in, struct trace_writer *out, const 
     int replaced = 0, r;
     struct event e;
     while ((r = trace_next(in, &e, err)) > 0) {
+        if (e.kind == EV_STATE && !new)
+            replaced += !strcmp(old, "--no-sites") ? drop_sites(&e) : never_match(&e);
         for (size_t i = 0; i < e.piece_count; i++) {
             struct piece *p = &e.pieces[i];
-            if (e.kind == EV_EXEC || p->kind != PIECE_MEM || p->len != len || memcmp(p->data, old, len))
+            if (!new || e.kind == EV_EXEC || p->kind != PIECE_MEM || p->len != len ||
+                memcmp(p->data, old, len))
                 continue;
             p->data = new;
             replaced++;
@@ -46,8 +64,9 @@ static int copy_events(struct trace_reader *in, struct trace_writer *out, const 
 }
 
 int main(int argc, char **argv) {
-    if (argc != 5 || strlen(argv[3]) != strlen(argv[4])) {
-        fprintf(stderr, "usage: edit_trace IN OUT OLD NEW\n");
+    bool states = argc == 4 && (!strcmp(argv[3], "--no-sites") || !strcmp(argv[3], "--no-match"));
+    if (!states && (argc != 5 || strlen(argv[3]) != strlen(argv[4]))) {
+        fprintf(stderr, "usage: edit_trace IN OUT OLD NEW, or IN OUT --no-sites, or IN OUT --no-match\n");
         return 2;
     }
     struct rf_error err = {0};

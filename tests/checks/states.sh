@@ -1,0 +1,31 @@
+#!/bin/bash
+# A STATE is looked for inside the process: each has a place for a comparing stub, whatever the loop is made of and whatever
+# disturbs the recorder. Recordings of a refork that did not find one replay as well. A state that never comes is a divergence.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+work=$(mktemp -d "${TMPDIR:-/tmp}/refork-states-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+edit=$build/tests/proof/edit_trace
+
+for program in busy_short alarmed busy_flag; do
+    clean "$refork" record -o "$program.refork" -- "$build/tests/programs/$program" >"$program.out" || fail "record of $program: status $?"
+    clean "$refork" dump "$program.refork" | grep ' state ' >states
+    [ -s states ] || fail "$program has no STATE: nothing is tested"
+    ! grep -v ' site' states >without || fail "$program: a STATE without a site: $(cat without)"
+    "$edit" "$program.refork" old.refork --no-sites || fail "$program: edit_trace: status $?"
+    patiently 120 "${as_clean[@]}" "$refork" replay --batch old.refork >old.out || fail "$program without its sites: status $?"
+    cmp "$program.out" old.out || fail "$program without its sites prints something else"
+done
+
+for way in --no-sites --no-match; do # once with the site of the recording, once with one of the replay's own
+    "$edit" busy_short.refork "lost$way.refork" --no-match || fail "edit_trace: status $?"
+    [ $way = --no-match ] || { "$edit" "lost$way.refork" lost.refork --no-sites && mv lost.refork "lost$way.refork"; } || fail "edit_trace"
+    number=$(clean "$refork" dump "lost$way.refork" | awk '$4 == "state" {print $1; exit}')
+    task=$(clean "$refork" dump "lost$way.refork" | awk '$4 == "state" {print $3; exit}')
+    patiently 120 "${as_clean[@]}" "$refork" replay --batch "lost$way.refork" >/dev/null 2>err
+    got=$?
+    [ $got = 121 ] || fail "a state that never comes ($way): status $got, not 121: $(cat err)"
+    grep -q "diverged at event $number, task $task" err || fail "the message names event and task wrongly: $(cat err)"
+    grep -q 'looked for the recorded state of a loop at pc 0x' err || fail "the message does not say what was looked for: $(cat err)"
+done
