@@ -49,7 +49,8 @@ static int read_options(const struct cli_args *args, struct minimize *m, struct 
     if (args->operand_count > 1) m->argv = args->operands + 1;
     if (m->argv && !m->argv[0][0]) return rf_fail(err, RF_CANNOT, "empty program name ''");
     if (cli_number(args, "runs", 1, UINT32_MAX, &m->runs_max, err) < 0 ||
-        cli_number(args, "timeout", 1, 86400, &seconds, err) < 0)
+        cli_number(args, "timeout", 1, 86400, &seconds, err) < 0 ||
+        cli_number(args, "cpus", 1, CPUS_MOST, &m->cpus, err) < 0)
         return -1;
     m->timeout_ms = seconds * 1000;
     return name_output(args, m, err);
@@ -104,6 +105,7 @@ static const struct cli_option minimize_options[] = {
     {"output", 'o', "FILE", "write the minimal recording to FILE (default: FILE-min.refork)"},
     {"runs", 0, "N", "run the program N times at most (300)"},
     {"timeout", 0, "S", "end each run after S seconds (30); it does not count as hanging"},
+    CLI_CPUS,
     {"json", 0, NULL, "for machines (docs/json.md)"},
     {0},
 };

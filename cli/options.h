@@ -25,6 +25,11 @@ int cli_probes(const struct cli_args *args, bool *off, struct rf_error *err);
 // At most `max` operands.
 int cli_at_most(const struct cli_args *args, int max, struct rf_error *err);
 
+// The row of --cpus in the tables of commands that run a program, and its most.
+enum { CPUS_MOST = 1024 };
+#define CLI_CPUS                                                                                             \
+    { "cpus", 0, "N", "tell the program of N CPUs (as many as it would see alone)" }
+
 // The option that every command has.
 extern const struct cli_option cli_help_option;
 // May its value be left out?

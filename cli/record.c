@@ -98,7 +98,11 @@ static int read_options(const struct cli_args *args, struct record_options *o, c
         if (cli_number(args, "paranoid", 1, UINT32_MAX, &every, err)) return -1;
         o->paranoid_every = (uint32_t)every;
     }
-    if (cli_duration(args, "timeout", &o->timeout_ms, err)) return -1;
+    uint64_t cpus = 0;
+    if (cli_number(args, "cpus", 1, CPUS_MOST, &cpus, err) ||
+        cli_duration(args, "timeout", &o->timeout_ms, err))
+        return -1;
+    o->cpus = (unsigned)cpus;
     return read_chaos(args, o, err);
 }
 
@@ -181,6 +185,7 @@ static const struct cli_option record_options[] = {
     {"schedule", 0, "FILE", "which task runs when, and the fork gate, as FILE says"},
     {"save-schedule", 0, "FILE", "write the switches of tasks to FILE, for --schedule"},
     {"aslr", 0, NULL, "leave address randomisation on"},
+    CLI_CPUS,
     {"timeout", 0, "TIME",
      "SIGTERM to the program after TIME (30, 2m, 1h), SIGKILL if it lives on; and the verdict"},
     {"keep-going", 0, NULL, "do not stop the program when a task waits for ever"},

@@ -25,6 +25,7 @@ struct record_options {
     // So long, if that is longer, when all that the gate's child does at limit_ms is to wait and wait again with a
     // time limit: whether it goes on so for ever takes seconds to find out.
     uint64_t patient_ms;
+    unsigned cpus;       // that the program is told of; 0: as many as it would see alone
     uint64_t timeout_ms; // the program gets SIGTERM after so long, and SIGKILL if it lives on; 0: never
     bool gate_only;      // everything is ended when the gate's verdict is known
     // Names the function of a code address of a live process, for messages; may be NULL.

@@ -419,6 +419,11 @@ void syscall_returned(struct recorder *r, struct task *t) {
     call_changed_back(t);
     int64_t ret = (int64_t)regs.rax;
     if (t->call.nr == SYS_sched_getaffinity) cpus_tell(r, t, ret);
+    int64_t told = cpus_told(r, t, ret);
+    if (told != ret) {
+        regs.rax = (unsigned long)(ret = told);
+        ptrace(PTRACE_POKEUSER, t->tid, offsetof(struct user, regs.rax), regs.rax);
+    }
     if (ret == -ERESTART_RESTARTBLOCK) t->call.interrupted = t->call.meaning;
     struct batch b;
     if (r->deferred == t) {

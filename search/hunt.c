@@ -121,6 +121,7 @@ static int make_run(struct hunter *x, struct run_once *run, struct run_once_resu
     if (shell("--before", x->before, err) < 0) return -1;
     run->argv = x->h.argv;
     run->output = x->trace;
+    run->cpus = (unsigned)x->cpus;
     run->input = x->h.input;
     run->give_up = x->give_up;
     run->context = x->context;

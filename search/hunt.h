@@ -13,7 +13,7 @@ enum search { SEARCH_ALL, SEARCH_DIRECTED, SEARCH_PCT, SEARCH_RANDOM, SEARCH_DEL
 struct hunter {
     struct hunt h; // argv, output, input and begin_us: the caller's
     // As the caller wants it; of `healthy` and `before` see `refork hunt --help`.
-    uint64_t runs_max, until_us, timeout_ms, seed;
+    uint64_t runs_max, until_us, timeout_ms, seed, cpus;
     enum search search;
     bool keep_going, terminal;
     enum verdict_level fail_on; // what is found

@@ -57,7 +57,7 @@ struct minimize {
     char *const *argv;
     char output[4096]; // the minimal recording's name
     char stem[4000];   // of the other names
-    uint64_t runs_max, timeout_ms, begin_us;
+    uint64_t runs_max, timeout_ms, begin_us, cpus;
     bool terminal;
 
     struct program_start start;

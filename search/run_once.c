@@ -64,6 +64,7 @@ static void record(const struct run_once *run, int to) {
         .keep_going = run->keep_going,
         .schedule = run->schedule,
         .saved = run->save_schedule || run->count_steps ? &saved : NULL,
+        .cpus = run->cpus,
         .limit_ms = run->timeout_ms,
         .patient_ms = run->patient_ms,
         .gate_only = run->gate_only,

@@ -17,6 +17,7 @@ struct run_once {
     bool gate_only;             // the recording ends when the gate's verdict is known
     const char *input;          // the program's stdin is this file; NULL: it is empty
     const char *program_output; // gets the program's stdout and stderr; NULL: they are dropped
+    unsigned cpus;              // as in record_options
     uint64_t timeout_ms;        // the recording is stopped after so long; 0: never
     // Asked about once a second: true ends the run as a signal would, see run_once_result.given_up. NULL: never.
     bool (*give_up)(void *context);

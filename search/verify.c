@@ -263,6 +263,7 @@ static int run(struct verify *v, const struct gate_plan *gate, struct run_once_r
     const struct run_once once = {.argv = v->o->argv,
                                   .output = v->o->output,
                                   .schedule = gate ? &schedule : NULL,
+                                  .cpus = (unsigned)v->o->cpus,
                                   .timeout_ms = v->o->timeout_ms};
     v->made++;
     return run_once(&once, result, err);

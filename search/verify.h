@@ -14,7 +14,7 @@ struct verify_options {
     const char *output; // each run's recording
     bool keep;          // ... stays also when nothing hangs
     bool gone_is_fixed;
-    uint64_t runs, timeout_ms;
+    uint64_t runs, timeout_ms, cpus;
 };
 
 // Tells each run on `out`, between interrupt_begin and interrupt_end. RF_OK fixed, RF_DEADLOCK it hangs, RF_CANNOT the situation

@@ -4,6 +4,7 @@
 # --same: stdout must also be what the program prints without refork   --status N: it must end with N (128+signal)
 # --locks: the lock history's pass goes through it, too
 # --in FILE: its stdin   --light: record once more with --chaos and once with --paranoid   --aslr: record with --aslr
+# --cpus N: record with it
 # --schedule FILE: recorded with this schedule   --delete: the program is a copy, removed before the replay   --users: recorded as one ordinary user, replayed as another
 
 proof true --same --light -- true
@@ -25,6 +26,8 @@ proof awk --same --in "$data/words" -- awk '{n[length($0)]++} END {for (i in n) 
 proof threads-forks --locks --light -- "$programs/threads_forks"
 proof threads-forks-static --locks -- "$programs/threads_forks.static"
 proof cpus --same -- "$programs/cpus"
+proof cpus-more --cpus 5 -- "$programs/cpus" 5
+proof cpus-one --cpus 1 -- "$programs/cpus" 1
 proof busy-calls --light -- "$programs/busy_calls"
 proof busy-arith --locks --light -- "$programs/busy_arith"
 proof busy-flag --light -- "$programs/busy_flag"

@@ -27,6 +27,7 @@ proof() {
         --delete) delete=1 ;;
         --users) users=1 ;;
         --aslr) record_options+=(--aslr) ;;
+        --cpus) record_options+=(--cpus "$2") && shift ;;
         --schedule) record_options+=(--schedule "$2") && shift ;;
         --status) status=$2 && shift ;;
         --in) in=$2 && shift ;;
