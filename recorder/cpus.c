@@ -61,11 +61,12 @@ int64_t cpus_told(struct recorder *r, struct task *t, int64_t ret) {
     }
     bool reads = t->call.nr == SYS_read || t->call.nr == SYS_pread64;
     if (!reads || !ret || !reads_list(t, ret)) return ret;
-    char text[32];
+    char text[4096] = ""; // what the kernel wrote behind it becomes 0
     size_t len = (size_t)(count > 1 ? snprintf(text, sizeof text, "0-%u\n", count - 1)
                                     : snprintf(text, sizeof text, "0\n"));
     if (len > t->call.args[2]) len = t->call.args[2];
-    tracee_poke(t->tid, t->mm->mem_fd, t->call.args[1], text, len);
+    size_t all = len < (size_t)ret && (size_t)ret <= sizeof text ? (size_t)ret : len;
+    tracee_poke(t->tid, t->mm->mem_fd, t->call.args[1], text, all);
     return (int64_t)len;
 }
 

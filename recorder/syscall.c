@@ -419,7 +419,7 @@ void syscall_returned(struct recorder *r, struct task *t) {
     call_changed_back(t);
     int64_t ret = (int64_t)regs.rax;
     if (t->call.nr == SYS_sched_getaffinity) cpus_tell(r, t, ret);
-    int64_t told = cpus_told(r, t, ret);
+    int64_t told = cpus_told(r, t, ret), was = ret;
     if (told != ret) {
         regs.rax = (unsigned long)(ret = told);
         ptrace(PTRACE_POKEUSER, t->tid, offsetof(struct user, regs.rax), regs.rax);
@@ -441,6 +441,7 @@ void syscall_returned(struct recorder *r, struct task *t) {
         struct syscall_range ranges[SYSCALL_RANGES];
         int n = syscall_ranges(t->call.meaning, t->call.args, &ret, task_read, t, ranges);
         if (ret == -EFAULT) faulted_ranges(t, &b);
+        if (told < was) batch_mem(&b, t, PIECE_MEM, t->call.args[1] + (uint64_t)told, (size_t)(was - told));
         if (n < 0)
             recorder_fail(r, "no row describes what %s wrote (task %d)", syscall_name(t->call.nr), t->tid);
         for (int i = 0; i < n; i++) {
