@@ -51,7 +51,7 @@ static void take_call(struct task *t, const struct call_entry *e) {
 
 // As syscall_returned does of a call that was made at a stop. False: nothing that could have been noted.
 static bool log_call(struct recorder *r, struct task *t, const struct call_entry *e) {
-    struct syscall_range ranges[CALL_RANGES + 1];
+    static struct syscall_range ranges[SYSCALL_RANGES];
     struct batch b;
     take_call(t, e);
     hooks_call_begins(r, t);
