@@ -157,7 +157,10 @@ static int explain_sarif(const struct cli_args *args, const char *path, struct r
 
 enum { WAITING_MOST = 64 };
 
-static int waiting_tasks(const char *text, int tids[WAITING_MOST], size_t *count, struct rf_error *err) {
+static int waiting_tasks(const char *text, int tids[WAITING_MOST], size_t *count, bool *alone,
+                         struct rf_error *err) {
+    *alone = !strncmp(text, "all:", 4);
+    if (*alone) text += 4;
     for (const char *at = text;; at++) {
         char *end;
         long tid = strtol(at, &end, 10);
@@ -170,6 +173,12 @@ static int waiting_tasks(const char *text, int tids[WAITING_MOST], size_t *count
     }
 }
 
+// A wait for a child says nothing by itself, and what nobody can explain may be ended by a handler.
+static bool says_enough(const struct finding *f) {
+    return f->kind != FINDING_CROSS_PROCESS_WAIT &&
+           (f->kind != FINDING_UNKNOWN_WAIT || f->confidence == CONFIDENCE_PROVED);
+}
+
 static void say_stuck(const struct finding *f, int tid) {
     printf("%d %s\n", tid, confidence_name(f->confidence));
 }
@@ -180,12 +189,14 @@ static int explain_waiting(const struct cli_args *args, const char *path, struct
     size_t count = 0;
     struct timeline *t;
     struct verdict *v;
-    if (waiting_tasks(cli_value(args, "waiting"), tids, &count, err)) return -1;
+    bool alone;
+    if (waiting_tasks(cli_value(args, "waiting"), tids, &count, &alone, err)) return -1;
     if (timeline_open(path, &t, err)) return -1;
-    int failed = examine_waiting(t, tids, count, &v, err);
+    int failed = examine_waiting(t, tids, count, alone, &v, err);
     timeline_close(t);
     if (failed) return -1;
     for (size_t i = 0; i < v->count; i++) {
+        if (!says_enough(&v->findings[i])) continue;
         say_stuck(&v->findings[i], v->findings[i].waiter.tid);
         for (size_t k = 0; k < v->findings[i].edge_count; k++)
             say_stuck(&v->findings[i], v->findings[i].edges[k].waiter.tid);
@@ -213,7 +224,9 @@ static int run_explain(const struct cli_args *args, struct rf_error *err) {
 static const struct cli_option explain_options[] = {
     {"json", 0, NULL, "for machines: one JSON document (docs/json.md)"},
     CLI_FAIL_ON,
-    {"waiting", 0, "TID,...", "of a recording that goes on: which of these tasks wait for ever"},
+    {"waiting", 0, "TID,...",
+     "of a recording that goes on: which of these tasks wait for ever ('all:TID,...': nobody else could end "
+     "it)"},
     {"stored", 0, NULL, "as the recording has stored it: executes nothing, and believes it"},
     {"sarif", 0, NULL, "as SARIF 2.1.0, for code review tools: one run per FILE"},
     {0},

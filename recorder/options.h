@@ -31,8 +31,9 @@ struct record_options {
     // Names the function of a code address of a live process, for messages; may be NULL.
     void (*name_pc)(int pid, uint64_t pc, char *buffer, size_t size);
     // Starts a process that replays the unfinished recording on a CPU other than `cpu` and writes which of these tasks wait
-    // for ever, "TID proved" or "TID likely" a line. Returns where to read that, or -1; may be NULL.
-    int (*second_look)(const char *trace, const int *tids, size_t count, int cpu, pid_t *pid);
+    // for ever, "TID proved" or "TID likely" a line. `alone`: nobody in the recording could end their waits, but handlers might.
+    // Returns where to read that, or -1; may be NULL.
+    int (*second_look)(const char *trace, const int *tids, size_t count, bool alone, int cpu, pid_t *pid);
 };
 
 enum gate_verdict {

@@ -28,10 +28,10 @@ static void become(char *const argv[], const cpu_set_t *cpus, int out, int null)
     _exit(127);
 }
 
-int second_look_start(const char *trace, const int *tids, size_t count, int cpu, pid_t *pid) {
+int second_look_start(const char *trace, const int *tids, size_t count, bool alone, int cpu, pid_t *pid) {
     int ends[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
     char list[1024];
-    size_t used = 0;
+    size_t used = (size_t)snprintf(list, sizeof list, "%s", alone ? "all:" : "");
     cpu_set_t others;
     for (size_t i = 0; i < count && used + 16 < sizeof list; i++)
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%d", i ? "," : "", tids[i]);

@@ -54,6 +54,15 @@ enum judged second_look_says(const struct task *t) {
     return same && sleeps_without_end(t) ? l->judged : JUDGED_NOT;
 }
 
+// (own_steps counts from 1 when a task waits.)
+static bool is_alone(const struct task *t) {
+    return t->loop && t->loop->alone_steps && t->loop->alone_steps == t->own_steps;
+}
+
+void second_look_alone(struct task *t) {
+    loop_of(t)->alone_steps = t->own_steps;
+}
+
 static struct known_wait *known(struct second_look *l, const struct task *t) {
     for (size_t i = 0; i < l->known_count; i++) {
         struct known_wait *k = &l->known[i];
@@ -89,16 +98,20 @@ static void write_out(struct recorder *r, struct second_look *l) {
     l->since_us = r->clock_us;
 }
 
+static bool any_alone(struct recorder *r) {
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (is_alone(t)) return true;
+    return false;
+}
+
 // The one that began to wait last comes first: it is what has changed.
-static void start(struct recorder *r, struct second_look *l) {
-    int tids[TASKS];
+static void choose(struct recorder *r, struct second_look *l, bool alone) {
     uint64_t youngest = 0;
     l->count = l->length = 0;
-    l->state = LOOK_NONE;
     for (struct task *t = r->tasks; t; t = t->next) {
-        if (!sleeps_without_end(t) || l->count == TASKS) continue;
+        if (alone ? !is_alone(t) : !sleeps_without_end(t)) continue;
         const struct loop *s = loop_of(t);
-        if (s->stuck_logged) continue;
+        if (s->stuck_logged || l->count == TASKS) continue;
         l->asked[l->count] = (struct asked){t->tid, t->own_steps};
         if (l->count && s->sleeps_since_us > youngest) {
             l->asked[l->count] = l->asked[0];
@@ -106,14 +119,23 @@ static void start(struct recorder *r, struct second_look *l) {
         }
         if (s->sleeps_since_us > youngest) youngest = s->sleeps_since_us;
         l->count++;
+        if (!sleeps_without_end(t)) continue;
         struct known_wait *k = known(l, t);
         k->next_us = r->clock_us + k->pause_us;
         k->pause_us *= 2;
     }
+}
+
+static void start(struct recorder *r, struct second_look *l) {
+    int tids[TASKS];
+    bool alone = any_alone(r);
+    choose(r, l, alone);
+    l->state = LOOK_NONE;
     for (size_t i = 0; i < l->count; i++)
         tids[i] = l->asked[i].tid;
     if (r->tsc_traps) clock_trap_tsc(false); // the other process inherits it
-    l->fd = l->count ? r->options->second_look(r->options->output, tids, l->count, r->cpu, &l->pid) : -1;
+    l->fd =
+        l->count ? r->options->second_look(r->options->output, tids, l->count, alone, r->cpu, &l->pid) : -1;
     if (r->tsc_traps) clock_trap_tsc(true);
     if (l->fd < 0) return;
     l->state = LOOK_RUNS;

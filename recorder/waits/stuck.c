@@ -317,7 +317,7 @@ static bool certain_enough(struct recorder *r, const struct stuck_set *s, const 
     // Its lock's holder proves it, whatever others do. A handler may release what somebody else holds.
     enum judged judged = second_look_says(best->task);
     if (judged) {
-        *proved = judged == JUDGED_PROVED && !handler;
+        *proved = judged == JUDGED_PROVED;
         return true;
     }
     *proved = !counts && !handler && (!others_handle || waits_for_lock(r, best->task));
@@ -333,6 +333,17 @@ static bool certain_enough(struct recorder *r, const struct stuck_set *s, const 
     if (handler || (counts && loop_known(best->task) && !best->task->loop->locks))
         return p->child_of_threaded;
     return true;
+}
+
+// All of them wait for each other, for nobody or for children, and it was not said: a handler might end that.
+static void ask_about_handlers(struct recorder *r, const struct stuck_set *s, const struct candidate *best) {
+    if (!signal_could_help(best->task->process)) return;
+    for (struct task *t = r->tasks; t; t = t->next) {
+        const struct candidate *c = stuck_one(s, t);
+        if (!c || loop_known(t) || (c->kind != WAIT_FUTEX && c->kind != WAIT_CHILD)) return;
+    }
+    for (size_t i = 0; i < s->count; i++)
+        second_look_alone(s->all[i].task);
 }
 
 // ---- when to say it
@@ -472,8 +483,9 @@ void stuck_check(struct recorder *r, struct task *t) {
             if (best && !certain_enough(r, &s, best, &proved)) best = NULL;
         }
         if (best && settled(r, &s)) report(r, &s, best, proved);
-    } else if (due) {
-        not_now(r);
+    } else {
+        if (best) ask_about_handlers(r, &s, best);
+        if (due) not_now(r);
     }
     set_free(&s);
 }

@@ -12,6 +12,7 @@ struct loop {
     bool stuck_logged; // it has been told of
     // second_look.c: a sleep, known by own_steps, and what was said of one
     uint64_t sleeps_steps, sleeps_since_us, judged_steps;
+    uint64_t alone_steps; // nobody but a signal handler could end the wait that begins at this many steps
     enum judged { JUDGED_NOT, JUDGED_LIKELY, JUDGED_PROVED } judged;
     unsigned busy, busy_look; // ticks or slices without a syscall; how many until spin_look
     unsigned spin_looks;

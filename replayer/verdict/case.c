@@ -69,7 +69,7 @@ void case_append(struct analysis *a, const struct finding *f) {
 
 struct finding *case_add(struct analysis *a, const struct waiter *w, enum finding_kind kind, int rank) {
     struct finding f = {.kind = kind,
-                        .confidence = w->stuck->proved ? CONFIDENCE_PROVED : CONFIDENCE_LIKELY,
+                        .confidence = w->proved ? CONFIDENCE_PROVED : CONFIDENCE_LIKELY,
                         .lock = w->lock,
                         .waiter = w->task,
                         .waiting = w->waiting};

@@ -7,6 +7,9 @@
 #include "replayer/verdict/holder.h"
 #include "replayer/verdict/verdict.h"
 
+// What the signal handlers of a process could do to a wait (verdict/handlers.h).
+enum handler_reach { HANDLER_CANNOT, HANDLER_UNKNOWN, HANDLER_RELEASES };
+
 // One stuck task.
 struct waiter {
     const struct stuck *stuck;
@@ -28,8 +31,11 @@ struct waiter {
     bool doubtful;                    // the mutex names another owner
     struct write_facts facts;         // of the acquire
     bool child_handler;               // it is inside the fork() that made its process: in a child handler
-    bool releasable;                  // assumed, and a task that goes on is about to release it
-    bool posts;                       // a semaphore that others post who did not take it: not a lock
+    bool handed;                      // a task that goes on comes to where it releases it
+    bool releasable;                  // assumed, and handed, or a handler releases it
+    bool proved;                      // that the wait is for ever
+    enum handler_reach handlers;
+    bool posts;                             // a semaphore that others post who did not take it: not a lock
     struct finding_party *holders, *wakers; // as in struct finding
     size_t holder_count, waker_count;
     bool wakers_seen;  // the vanished threads' own waits say so: as good as a lock's acquire

@@ -8,6 +8,7 @@
 #include "replayer/verdict/crash_lock.h"
 #include "replayer/verdict/dead_holder.h"
 #include "replayer/verdict/findings.h"
+#include "replayer/verdict/handlers.h"
 #include "replayer/verdict/held_at_fork.h"
 #include "replayer/verdict/origin.h"
 #include "replayer/verdict/other_process.h"
@@ -99,7 +100,7 @@ static int look_at_waiter(struct analysis *a, const struct stuck *s, struct wait
     const struct life *l = &a->history.lives[s->life];
     const struct replay_task *task = replay_task_find(timeline_replay(a->timeline), l->tid);
     struct view view;
-    *w = (struct waiter){.stuck = s, .life = s->life, .first = w, .fork_space = NONE};
+    *w = (struct waiter){.stuck = s, .life = s->life, .first = w, .proved = s->proved, .fork_space = NONE};
     if (replay_view(timeline_replay(a->timeline), l->tid, &view, err) < 0) return -1;
     case_point(a, l->tid, &w->waiting);
     case_task(a, s->life, &w->waiting.stack, &w->task);
@@ -353,29 +354,44 @@ static bool is_waiter(const struct analysis *a, size_t life) {
     return false;
 }
 
-// The lock of an assumed wait may be handed over, to a task of the process that goes on.
+// A lock may be handed over, to a task of the process that goes on. (Polled words say too little for that.)
 static int look_at_releasers(struct analysis *a, struct rf_error *err) {
     const struct history *h = &a->history;
-    if (timeline_seek(a->timeline, timeline_last(a->timeline), err) < 0) return -1;
     for (size_t i = 0; i < a->waiter_count; i++) {
         struct waiter *w = &a->waiters[i];
-        if (w->first != w || !w->who.tid || owner_alone_releases(a, w)) continue;
-        for (size_t k = 0; k < h->life_count && !w->releasable; k++) {
+        if (w->first != w || !w->who.tid || w->ref.polled || (w->proved && !w->stuck->asked)) continue;
+        if (timeline_seek(a->timeline, w->stuck->event, err) < 0) return -1;
+        if (owner_alone_releases(a, w)) continue;
+        for (size_t k = 0; k < h->life_count && !w->handed; k++) {
             const struct life *l = &h->lives[k];
             if (l->death || l->space != h->lives[w->life].space || is_waiter(a, k)) continue;
-            w->releasable = releaser_ahead(a, l->tid, w->ref.base);
+            w->handed = releaser_ahead(a, l->tid, w->ref.base);
         }
+        w->releasable = w->handed && w->stuck->assumed;
     }
     return 0;
 }
 
-static int make(struct timeline *t, const int *tids, size_t count, struct verdict **out,
+// The recorder says *likely* where the process has a handler for a signal: here its code is read.
+static int look_at_handlers(struct analysis *a, struct rf_error *err) {
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        struct waiter *w = &a->waiters[i];
+        if (!w->futex || w->ref.polled || w->stuck->guessed || (w->proved && !w->stuck->asked)) continue;
+        if (handlers_reach(a, w, &w->handlers, err) < 0) return -1;
+        bool holder = w->first->who.tid && !w->first->posts && !w->first->doubtful && !w->first->handed;
+        w->first->releasable |= w->stuck->assumed && w->handlers == HANDLER_RELEASES;
+        w->proved = w->handlers == HANDLER_CANNOT && (w->proved || holder);
+    }
+    return 0;
+}
+
+static int make(struct timeline *t, const int *tids, size_t count, bool alone, struct verdict **out,
                 struct rf_error *err) {
     struct analysis a = {.timeline = t, .verdict = calloc(1, sizeof *a.verdict)};
     rf_assert(a.verdict);
     uint64_t before = timeline_position(t);
     int failed = history_read(t, &a.history, err);
-    if (!failed && tids) history_assume(&a.history, tids, count, timeline_last(t));
+    if (!failed && tids) history_assume(&a.history, tids, count, alone);
     struct verdict *v = a.verdict;
     v->events = timeline_last(t);
     memcpy(v->program, a.history.program, sizeof v->program);
@@ -383,8 +399,9 @@ static int make(struct timeline *t, const int *tids, size_t count, struct verdic
     v->cut = !a.history.ended;
     if (!failed && a.history.stuck_count)
         failed = look_at_waiters(&a, err) < 0 || look_at_holders(&a, err) < 0 ||
-                 (!tids && other_process_look(&a, err) < 0);
-    if (!failed && tids) failed = look_at_releasers(&a, err) < 0 || findings_make(&a, err) < 0;
+                 ((!tids || alone) && other_process_look(&a, err) < 0);
+    if (!failed) failed = look_at_releasers(&a, err) < 0 || look_at_handlers(&a, err) < 0;
+    if (!failed && tids) failed = findings_make(&a, err) < 0;
     if (!failed && !tids && (a.history.stuck_count || a.history.crash_count))
         failed = crash_look(&a, err) < 0 || findings_make(&a, err) < 0 || vanished_fill(&a, err) < 0 ||
                  origin_allocations(&a, err) < 0 || held_fill(&a, err) < 0 ||
@@ -400,10 +417,10 @@ static int make(struct timeline *t, const int *tids, size_t count, struct verdic
 }
 
 int examine(struct timeline *t, struct verdict **out, struct rf_error *err) {
-    return make(t, NULL, 0, out, err);
+    return make(t, NULL, 0, false, out, err);
 }
 
-int examine_waiting(struct timeline *t, const int *tids, size_t count, struct verdict **out,
+int examine_waiting(struct timeline *t, const int *tids, size_t count, bool alone, struct verdict **out,
                     struct rf_error *err) {
-    return make(t, tids, count, out, err);
+    return make(t, tids, count, alone, out, err);
 }

@@ -10,8 +10,9 @@ int examine(struct timeline *t, struct verdict **out, struct rf_error *err);
 
 // The same of a recording that is still being made: whether these tasks, which sleep in futex calls at its end while others go
 // on, wait for ever. That is so when the holder of what they wait for has vanished in a fork, has ended, is the waiter or
-// is another one of them. Findings of such waits only.
-int examine_waiting(struct timeline *t, const int *tids, size_t count, struct verdict **out,
+// is another one of them. Findings of such waits only. `alone`: nobody else in the recording could end their waits, which may
+// be waits for children too, and the question is what signal handlers could; findings of all sorts.
+int examine_waiting(struct timeline *t, const int *tids, size_t count, bool alone, struct verdict **out,
                     struct rf_error *err);
 
 #endif

@@ -127,7 +127,7 @@ static void make_cycle(struct analysis *a, struct waiter *in) {
     size_t more = case_explain(a, from);
     for (w = next_of(a, from); w != from; w = next_of(a, w)) {
         add_edge(f, w);
-        if (w->first->doubtful) f->confidence = CONFIDENCE_LIKELY;
+        if (w->first->doubtful || !w->proved) f->confidence = CONFIDENCE_LIKELY;
         more += case_explain(a, w);
     }
     // Of a bare word the waiter's own mark may look like an acquire.

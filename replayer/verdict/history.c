@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 enum { REPORT_EVERY = 4096, FACTS_MAX = 8192, LOCKS_KEPT = 8, KILLED_MAX = 8 };
 
@@ -234,6 +235,12 @@ static void on_sent(struct history *h, const struct event *e, const struct life 
     h->sent[h->sent_count++] = (struct sent_signal){e->number, l->tid, target, signal};
 }
 
+static void on_action(struct history *h, const struct event *e, const struct life *l) {
+    if (!l->args[1] || h->action_count == FACTS_MAX) return;
+    h->actions = grow(h->actions, h->action_count, sizeof *h->actions);
+    h->actions[h->action_count++] = (struct action){e->number, l->tid, l->pid, (int)l->args[0], l->args[1]};
+}
+
 static void on_return(struct history *h, const struct event *e, size_t life) {
     if (e->kind == EV_EXIT && !restarts(e->ret)) {
         h->lives[life].in_call = false;
@@ -247,6 +254,7 @@ static void on_return(struct history *h, const struct event *e, size_t life) {
         h->stuck_count = kept;
     }
     bool failed = e->ret < 0 && e->ret > -4096;
+    if (!failed && e->nr == SYS_rt_sigaction) on_action(h, e, &h->lives[life]);
     h->kills |= kills_another(e, &h->lives[life]);
     if (!failed) on_sent(h, e, &h->lives[life]);
     h->lives[life].timers |= e->nr == SYS_alarm || e->nr == SYS_setitimer || e->nr == SYS_timer_settime;
@@ -526,6 +534,7 @@ int history_read(struct timeline *t, struct history *h, struct rf_error *err) {
     uint64_t last = timeline_last(t);
     struct event e;
     memset(h, 0, sizeof *h);
+    h->last = last;
     h->cut_short = true;
     strcpy(h->end_reason, "in the middle: the recorder was killed, or the file was cut");
     for (uint64_t n = 1; n <= last; n++) {
@@ -547,17 +556,27 @@ int history_read(struct timeline *t, struct history *h, struct rf_error *err) {
     return 0;
 }
 
-void history_assume(struct history *h, const int *tids, size_t count, uint64_t last) {
+void history_assume(struct history *h, const int *tids, size_t count, bool alone) {
     h->stuck_count = h->crash_count = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t life = history_life(h, tids[i], last);
-        if (life == NONE || !waits_without_end(&h->lives[life])) continue;
-        add_stuck(h, (struct stuck){.event = last,
-                                    .life = life,
-                                    .proved = true,
-                                    .main = i == 0,
-                                    .assumed = true,
-                                    .wait = WAIT_FUTEX});
+        size_t life = history_life(h, tids[i], h->last);
+        if (life == NONE) continue;
+        const struct life *l = &h->lives[life];
+        bool futex = waits_without_end(l),
+             child = alone && l->in_call && (l->nr == SYS_wait4 || l->nr == SYS_waitid);
+        if (!futex && !child) continue;
+        struct stuck s = {.event = h->last,
+                          .life = life,
+                          .proved = true,
+                          .main = i == 0,
+                          .asked = true,
+                          .assumed = !alone,
+                          .wait = futex ? WAIT_FUTEX : WAIT_CHILD};
+        if (child) { // which one, 0: any of several
+            bool one = l->nr == SYS_wait4 ? (int)l->args[0] > 0 : l->args[0] == P_PID;
+            s.object = one ? l->args[l->nr == SYS_wait4 ? 0 : 1] : 0;
+        }
+        add_stuck(h, s);
     }
 }
 
@@ -569,6 +588,7 @@ void history_release(struct history *h) {
     free(h->endings);
     free(h->sent);
     free(h->fds);
+    free(h->actions);
     free(h->shared);
     memset(h, 0, sizeof *h);
 }

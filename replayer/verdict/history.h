@@ -48,7 +48,8 @@ struct stuck {
     bool
         guessed; // there is no STUCK event: the recording, or the program from outside, was ended while it waited
     bool interrupted; // guessed, and the call has returned: a signal has ended it
-    bool assumed;     // the recording goes on: only what its lock's holder proves is said of it
+    bool asked;       // the recording goes on, and its recorder asks
+    bool assumed;     // asked, and others go on as well: only what its lock's holder proves is said of it
     // Its process was ended by a signal from within the recording, or of its own timer, while every task of it waited so:
     uint64_t killed; // where that began: SIGNAL, or DEATH; 0: it was not
     uint64_t since;  // event: where the wait began
@@ -104,6 +105,7 @@ struct fd_fact {
 };
 
 struct history {
+    uint64_t last; // event
     struct space_life *spaces;
     size_t space_count;
     struct life *lives;
@@ -116,6 +118,12 @@ struct history {
     size_t ending_count;
     struct sent_signal *sent; // those that may end a process
     size_t sent_count;
+    struct action { // rt_sigaction
+        uint64_t event;
+        int tid, pid, signal;
+        uint64_t act; // where the caller has it in its memory
+    } * actions;
+    size_t action_count;
     struct fd_fact *fds;
     size_t fd_count;
     struct shared_range { // MAP_SHARED memory
@@ -135,8 +143,9 @@ struct history {
 // Reads all events of t; 0 or -1. Release it in either case.
 int history_read(struct timeline *t, struct history *out, struct rf_error *err);
 // Of a recording that is still being made: those of these tasks that sleep in a futex call without a time limit at its end
-// are what is stuck, and nobody else is.
-void history_assume(struct history *h, const int *tids, size_t count, uint64_t last);
+// are what is stuck, and nobody else is. `alone`: also those that wait for children; nobody in the recording could end a wait
+// of theirs.
+void history_assume(struct history *h, const int *tids, size_t count, bool alone);
 void history_release(struct history *h);
 
 // The life of `tid` at `event` (its state right after it), NONE if there is none.
