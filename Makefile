@@ -56,6 +56,8 @@ BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 REAL := $(addprefix $(BUILD)/,$(basename $(wildcard tests/real/*.c tests/real/*.cc)))
 # What single unit tests look at; those of several ways of building are built by their test
 SUBJECTS := $(addprefix $(BUILD)/tests/unit/subjects/,verdicts disturbing shared_memory private_memory twice)
+# Variants of one kind each, by arguments: tests/case.sh
+CASES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/cases/*.c))
 # Rare twins of the samples with orphaned locks, for tests/checks/twins_*.sh
 TWINS := $(addprefix $(BUILD)/,$(basename $(wildcard tests/twins/*.c tests/twins/*.cc)))
 EDIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/proof/*.c))
@@ -109,7 +111,7 @@ $(BUILD)/.libraries:
 
 # ---- test programs -----------------------------------------------------------------------------------------------
 # Whatever refork is built with, these are built as a user would: gcc, no sanitizers.
-programs: $(SAMPLES) $(PROGRAMS) $(STATIC) $(MUSL) $(BENCH) $(EDIT) $(TUI_TEST) $(REAL) $(TWINS) $(SUBJECTS) $(LIBRARIES)
+programs: $(SAMPLES) $(CASES) $(PROGRAMS) $(STATIC) $(MUSL) $(BENCH) $(EDIT) $(TUI_TEST) $(REAL) $(TWINS) $(SUBJECTS) $(LIBRARIES)
 
 SAMPLE_FLAGS = -O0 -g $(WARN) -D_GNU_SOURCE -I. $(WITH)
 $(BUILD)/samples/glib_%: WITH = $(shell pkg-config --cflags --libs glib-2.0)
@@ -158,6 +160,11 @@ $(BUILD)/tests/real/%: tests/real/%.cc samples/stage.h samples/asleep.h
 	@mkdir -p $(@D)
 	@$(call say,PROGRAM,$<)
 	$(Q)g++ -std=gnu++20 -o $@ $< -pthread $(SAMPLE_FLAGS)
+
+$(BUILD)/tests/cases/%: tests/cases/%.c samples/stage.h
+	@mkdir -p $(@D)
+	@$(call say,CASES,$<)
+	$(Q)gcc -std=gnu17 -O1 -g $(WARN) -D_GNU_SOURCE -I. -o $@ $< -pthread
 
 $(BUILD)/tests/programs/%: tests/programs/%.c tests/programs/program.h tests/programs/busy.h samples/stage.h samples/asleep.h
 	@mkdir -p $(@D)

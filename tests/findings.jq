@@ -60,7 +60,7 @@ def meets($all; $key; $v):
 .findings as $all
 | ($expect | split("\n") | map(select(. != "" and . != "none") | split(" "))) as $want
 | ($want[] as $w
-   | [$all[] | . as $f | select(.kind == $w[0])
+   | [$all[] | . as $f | select(.kind | matches($w[0]))
       | select(all($w[1:][] | capture("^(?<key>[^=]*)=(?<v>.*)$"); . as {$key, $v} | $f | meets($all; $key; $v)))] | length
    | select(. != 1) | "\(.) findings are '\($w | join(" "))'"),
   (if ($all | length) != ($want | length) then "\($all | length) findings, not \($want | length)" else empty end),

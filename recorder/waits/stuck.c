@@ -340,6 +340,7 @@ static void ask_about_handlers(struct recorder *r, const struct stuck_set *s, co
     if (!signal_could_help(best->task->process)) return;
     for (struct task *t = r->tasks; t; t = t->next) {
         const struct candidate *c = stuck_one(s, t);
+        if (t->process->timers) return; // a handler is about to run
         if (!c || loop_known(t) || (c->kind != WAIT_FUTEX && c->kind != WAIT_CHILD)) return;
     }
     for (size_t i = 0; i < s->count; i++)

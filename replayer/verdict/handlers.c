@@ -208,8 +208,9 @@ static bool begins(const char *name, const char *with) {
 
 static enum handler_reach of_libc(const struct reach *k, const char *name, const struct value *regs) {
     static const char *const leaves[] = {
-        "longjmp",      "siglongjmp", "longjmp_chk",           "setcontext",    "swapcontext",
-        "pthread_exit", "thrd_exit",  "Unwind_RaiseException", "Unwind_Resume", "Unwind_ForcedUnwind"};
+        "longjmp",       "libc_longjmp",       "libc_siglongjmp", "siglongjmp", "longjmp_chk",
+        "setcontext",    "swapcontext",        "pthread_exit",    "thrd_exit",  "Unwind_RaiseException",
+        "Unwind_Resume", "Unwind_ForcedUnwind"};
     static const char *const calls_back[] = {
         "qsort",       "qsort_r", "bsearch",        "pthread_once", "call_once",   "pthread_create",
         "thrd_create", "nftw",    "pthread_cancel", "tgkill",       "pthread_kill"};
