@@ -234,9 +234,17 @@ static enum handler_reach of_libc(const struct reach *k, const char *name, const
     if (code_gives_lock(name) || CODE_ONE_OF(name, on_objects) || begins(name, "memset") ||
         begins(name, "memcpy") || begins(name, "memmove") || begins(name, "str"))
         return of_argument(k, regs[RDI]);
+    if (begins(name, "pthread_cond_") || begins(name, "cnd_")) return of_argument(k, regs[RSI]);
     if (!strcmp(name, "syscall"))
         return regs[RDI].is == VALUE_KNOWN && regs[RDI].value != FUTEX ? HANDLER_CANNOT : HANDLER_UNKNOWN;
     return HANDLER_CANNOT;
+}
+
+// Does it wait for the very lock, which is held?
+static bool waits(const struct reach *k, const char *name, struct value lock) {
+    return code_takes_lock(name) && !strstr(name, "try") && !strstr(name, "cond") && !begins(name, "cnd_") &&
+           !strstr(name, "timed") && !strstr(name, "clock") && lock.is == VALUE_KNOWN &&
+           lock.value == k->lock;
 }
 
 // False: it does not come back.
@@ -255,7 +263,7 @@ static bool call(struct reach *k, uint64_t target, struct value *regs) {
         note(k, of_libc(k, name, regs));
     else
         go_to(k, target, regs);
-    if (code_never_returns(name)) return false;
+    if (code_never_returns(name) || waits(k, name, regs[RDI])) return false;
     static const int lost[] = {RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11};
     for (size_t i = 0; i < sizeof lost / sizeof *lost; i++)
         regs[lost[i]] = (struct value){0};
