@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct space_map *space_map_at(const struct space *s, uint64_t address) {
+// The index of the first map that ends behind `address`; of none: how many there are.
+static size_t first_behind(const struct space *s, uint64_t address) {
     size_t low = 0, high = s->map_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -16,7 +17,12 @@ const struct space_map *space_map_at(const struct space *s, uint64_t address) {
         else
             high = middle;
     }
-    return low < s->map_count && s->maps[low].v.start <= address ? &s->maps[low] : NULL;
+    return low;
+}
+
+const struct space_map *space_map_at(const struct space *s, uint64_t address) {
+    size_t i = first_behind(s, address);
+    return i < s->map_count && s->maps[i].v.start <= address ? &s->maps[i] : NULL;
 }
 
 static void insert_map(struct space *s, size_t at, struct space_map m) {
@@ -37,20 +43,19 @@ static struct space_map cut(struct space_map m, uint64_t start, uint64_t end) {
     return m;
 }
 
+static void split_at(struct space *s, uint64_t at) {
+    size_t i = first_behind(s, at);
+    if (i == s->map_count || s->maps[i].v.start >= at) return;
+    struct space_map m = s->maps[i];
+    s->maps[i] = cut(m, m.v.start, at);
+    insert_map(s, i + 1, cut(m, at, m.v.end));
+}
+
 // Makes [start, end) begin and end at map boundaries; returns the index of the first map at or after start.
 static size_t split(struct space *s, uint64_t start, uint64_t end) {
-    for (size_t i = 0; i < s->map_count; i++)
-        for (int k = 0; k < 2; k++) {
-            uint64_t at = k ? end : start;
-            struct space_map m = s->maps[i];
-            if (at <= m.v.start || at >= m.v.end) continue;
-            s->maps[i] = cut(m, m.v.start, at);
-            insert_map(s, i + 1, cut(m, at, m.v.end));
-        }
-    size_t i = 0;
-    while (i < s->map_count && s->maps[i].v.start < start)
-        i++;
-    return i;
+    split_at(s, start);
+    split_at(s, end);
+    return first_behind(s, start);
 }
 
 void space_maps_remove(struct space *s, uint64_t start, uint64_t end) {
@@ -65,12 +70,9 @@ void space_maps_remove(struct space *s, uint64_t start, uint64_t end) {
 
 void space_maps_add(struct space *s, struct space_map m) {
     space_maps_remove(s, m.v.start, m.v.end);
-    size_t i = 0;
-    while (i < s->map_count && s->maps[i].v.start < m.v.start)
-        i++;
     m.announced = false;
     s->maps_changed = true;
-    insert_map(s, i, m);
+    insert_map(s, first_behind(s, m.v.start), m);
 }
 
 // Breakpoints stand only in code that cannot be written: what it is now is announced anew.
