@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-enum { HEADER = 32, READABLE = 1 /* POLLIN */, WRITABLE = 4 /* POLLOUT */ };
+enum { HEADER = 32, VECTOR_MAX = 8, READABLE = 1 /* POLLIN */, WRITABLE = 4 /* POLLOUT */ };
 // MSG_PEEK, MSG_DONTWAIT; and MSG_NOSIGNAL, MSG_MORE
 enum { RECEIVE_FLAGS = 0x2 | 0x40 | 0x4000, SEND_FLAGS = 0x40 | 0x4000 | 0x8000 };
 
@@ -171,6 +171,49 @@ INLINE bool replay(struct call_entry *e, uint64_t nr) {
     return true;
 }
 
+// Waiting for a word that has another value already ends at once.
+INLINE bool futex_returns(const struct call_entry *e) {
+    uint32_t op = (uint32_t)e->rsi & (uint32_t)FUTEX_CMD_MASK, word;
+    if (op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET) return true;
+    if (op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET) return false;
+    return !copy((uint64_t)&word, e->rdi, sizeof word) && word != (uint32_t)e->rdx;
+}
+
+struct vector {
+    uint64_t base, length;
+};
+
+// Reads the iovec. The bytes of all its entries; ~0: too many, or it cannot be read.
+INLINE uint64_t read_vector(const struct call_entry *e, struct vector v[VECTOR_MAX]) {
+    uint64_t sum = 0;
+    if (e->rdx > VECTOR_MAX || copy((uint64_t)v, e->rsi, e->rdx * sizeof *v)) return ~0ull;
+    for (uint64_t i = 0; i < e->rdx; i++) {
+        if (v[i].length > CALL_BYTES_MAX) return ~0ull;
+        sum += v[i].length;
+    }
+    return sum;
+}
+
+INLINE bool record_vector(struct call_entry *e, uint64_t nr, bool writes) {
+    struct vector v[VECTOR_MAX];
+    uint64_t sum = read_vector(e, v),
+             most = sizeof *e + (VECTOR_MAX + 1) * (sizeof(struct call_bytes) + 8) + sizeof v + sum;
+    if (sum > CALL_BYTES_MAX || most > CALL_RING + CALL_RING_SIZE - (uint64_t)e) return false;
+    if (writes && sum > 4096 ? !seekable(e->rdi) : !ready(e->rdi, writes ? WRITABLE : READABLE)) return false;
+    const uint64_t rest[3] = {e->r10, e->r8, e->r9};
+    int64_t result = make(nr, e->rdi, e->rsi, e->rdx, rest);
+    if (result == CALL_INTERRUPTED || result == -14 /* EFAULT */) return false;
+    e->result = result;
+    if (result <= 0) return true;
+    append(e, e->rsi, e->rdx * sizeof *v); // where the bytes are
+    for (uint64_t i = 0, left = (uint64_t)result; i < e->rdx && left; i++) {
+        uint64_t length = v[i].length < left ? v[i].length : left;
+        if (length) append(e, v[i].base, length);
+        left -= length;
+    }
+    return true;
+}
+
 INLINE bool never_sleeps(const struct call_entry *e, const struct call_row *row) {
     switch (row->kind) {
     case CALL_PLAIN:
@@ -185,10 +228,8 @@ INLINE bool never_sleeps(const struct call_entry *e, const struct call_row *row)
         return ready(e->rdi, WRITABLE);
     case CALL_WRITES: // a pipe or socket may have room for a part only; what can be sought in has no such limit
         return e->rdx <= 4096 ? ready(e->rdi, WRITABLE) : seekable(e->rdi);
-    case CALL_FUTEX: {
-        uint32_t op = (uint32_t)e->rsi & (uint32_t)FUTEX_CMD_MASK;
-        return op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET;
-    }
+    case CALL_FUTEX:
+        return futex_returns(e);
     case CALL_FCNTL:
         return e->rsi == 1 || e->rsi == 3 || e->rsi == 6; // F_GETFD, F_GETFL, F_SETLK
     default:
@@ -199,6 +240,8 @@ INLINE bool never_sleeps(const struct call_entry *e, const struct call_row *row)
 INLINE bool record(struct call_entry *e, uint64_t nr) {
     const struct call_row *row = &ROWS[nr];
     if (row->flags & CALL_ROW_WRITES && CONTROL->no_writes) return false;
+    if (row->kind == CALL_READS_VECTOR || row->kind == CALL_WRITES_VECTOR)
+        return record_vector(e, nr, row->kind == CALL_WRITES_VECTOR);
     uint64_t need = sizeof *e;
     for (int i = 0; i < CALL_RANGES && row->range[i].arg; i++) {
         uint64_t size = range_size(e, &row->range[i], NULL);

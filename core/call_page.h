@@ -53,12 +53,14 @@ struct call_range {
 
 enum call_kind {
     CALL_DECLINED,
-    CALL_PLAIN,    // never sleeps without bound
-    CALL_READS,    // of fd args[0]: poll says whether there is something
-    CALL_WRITES,   // ... room
-    CALL_RECEIVES, // CALL_READS with flags in args[3], and without an address
-    CALL_SENDS,    // CALL_WRITES with flags
-    CALL_WAITS,    // is made with the time 0 in args[`time`], and made so only if something is there
+    CALL_PLAIN,        // never sleeps without bound
+    CALL_READS,        // of fd args[0]: poll says whether there is something
+    CALL_WRITES,       // ... room
+    CALL_RECEIVES,     // CALL_READS with flags in args[3], and without an address
+    CALL_SENDS,        // CALL_WRITES with flags
+    CALL_WAITS,        // is made with the time 0 in args[`time`], and made so only if something is there
+    CALL_READS_VECTOR, // as CALL_READS and CALL_WRITES, with an iovec of few entries
+    CALL_WRITES_VECTOR,
     CALL_FUTEX,
     CALL_FCNTL,
 };

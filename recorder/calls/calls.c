@@ -14,22 +14,28 @@
 
 // ---- what an entry says
 
-static bool cannot_read(void *context, uint64_t address, void *buffer, size_t len) {
-    (void)context, (void)address, (void)buffer, (void)len;
-    return false;
-}
-
-// The bytes of a range: where the entry has them. NULL: it has none, or not all.
-static const void *bytes_of(const struct call_entry *e, const struct syscall_range *g) {
-    const char *at = (const char *)(e + 1), *end = (const char *)e + e->size;
-    for (int i = 0; i < e->ranges; i++) {
-        const struct call_bytes *b = (const void *)at;
-        size_t room = (size_t)(end - at);
-        if (room < sizeof *b || room - sizeof *b < (b->length + 7ull) / 8 * 8) return NULL;
-        if (b->address == g->address && b->length == g->size && !b->missing) return b + 1;
-        at += sizeof *b + (b->length + 7ull) / 8 * 8;
+// Memory of the program as the entry has it. False: it does not have all of it.
+static bool entry_read(void *context, uint64_t address, void *buffer, size_t len) {
+    const struct call_entry *e = context;
+    while (len) {
+        const char *at = (const char *)(e + 1), *end = (const char *)e + e->size;
+        size_t had = len;
+        for (int i = 0; i < e->ranges && len == had; i++) {
+            const struct call_bytes *b = (const void *)at;
+            size_t room = (size_t)(end - at), padded = (b->length + 7ull) / 8 * 8;
+            if (room < sizeof *b || room - sizeof *b < padded || b->missing > b->length) return false;
+            size_t have = b->length - b->missing;
+            at += sizeof *b + padded;
+            if (address < b->address || address - b->address >= have) continue;
+            size_t skip = address - b->address, n = have - skip < len ? have - skip : len;
+            memcpy(buffer, (const char *)(b + 1) + skip, n);
+            buffer = (char *)buffer + n;
+            address += n;
+            len -= n;
+        }
+        if (len == had) return false;
     }
-    return NULL;
+    return true;
 }
 
 static void take_call(struct task *t, const struct call_entry *e) {
@@ -52,26 +58,28 @@ static void take_call(struct task *t, const struct call_entry *e) {
 // As syscall_returned does of a call that was made at a stop. False: nothing that could have been noted.
 static bool log_call(struct recorder *r, struct task *t, const struct call_entry *e) {
     static struct syscall_range ranges[SYSCALL_RANGES];
+    static char content[CALL_RING_SIZE];
     struct batch b;
     take_call(t, e);
     hooks_call_begins(r, t);
     batch_entry(r, &b, EV_SYSCALL, t);
     b.e.ret = e->result;
-    int n = e->ranges ? syscall_ranges(e->nr, t->call.args, &e->result, cannot_read, NULL, ranges) : 0;
+    int n = e->ranges ? syscall_ranges(e->nr, t->call.args, &e->result, entry_read, (void *)e, ranges) : 0;
     for (int i = 0; i < n; i++) {
-        const void *bytes = bytes_of(e, &ranges[i]);
-        if (ranges[i].dir != RANGE_IN) {
-            if (!bytes) return false;
-            memcpy(batch_piece(&b, PIECE_MEM, ranges[i].size), bytes, ranges[i].size);
-            batch_last(&b)->mem.address = ranges[i].address;
-        } else if (bytes) {
+        const struct syscall_range *g = &ranges[i];
+        if (g->size > sizeof content) return false;
+        bool have = entry_read((void *)e, g->address, content, g->size);
+        if (g->dir != RANGE_IN) {
+            if (!have) return false;
+            memcpy(batch_piece(&b, PIECE_MEM, g->size), content, g->size);
+            batch_last(&b)->mem.address = g->address;
+        } else if (have) {
             batch_piece(&b, PIECE_HASH, 0);
-            batch_last(&b)->hash =
-                (struct piece_hash){ranges[i].address, ranges[i].size, XXH3_64bits(bytes, ranges[i].size)};
+            batch_last(&b)->hash = (struct piece_hash){g->address, g->size, XXH3_64bits(content, g->size)};
         }
     }
     if (call_rows[e->nr].flags & CALL_ROW_FDS)
-        t->fds = fdtable_syscall(t->fds, e->nr, t->call.args, e->result, cannot_read, NULL);
+        t->fds = fdtable_syscall(t->fds, e->nr, t->call.args, e->result, entry_read, (void *)e);
     batch_log(r, t, &b);
     t->mm->calls.noting = true;
     hooks_returned(r, t, e->result);

@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { FED_MAX = 1024, HASHES = 2 };
+enum { FED_MAX = 1024, HASHES = 8 };
 
 // One call that is fed: what the program is to note of it.
 struct fed {

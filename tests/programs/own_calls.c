@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -136,6 +137,29 @@ static void others(void) {
     add(getpgrp() > 0);
 }
 
+static void vectors(const int ends[2], int fd, int i) {
+    static char parts[4][600];
+    memset(parts, 'a' + i % 26, sizeof parts);
+    struct iovec v[12] = {{parts[0], 600}, {parts[1], (size_t)i}, {parts[3], 7}, {nowhere, 0}};
+    for (int k = 4; k < 12; k++)
+        v[k] = (struct iovec){parts[2], 3};
+    add(writev(ends[1], v, 4)); // the first two lie side by side
+    memset(parts, 0, sizeof parts);
+    add(readv(ends[0], v, 3));
+    bytes(parts, sizeof parts);
+    add(readv(ends[0], v, 3)); // EAGAIN
+    add(lseek(fd, i, SEEK_SET));
+    add(writev(fd, v, 12)); // many
+    v[1].iov_base = nowhere;
+    v[1].iov_len = 5;
+    add(writev(fd, v, 2)); // part of it
+    add(writev(fd, (struct iovec *)nowhere, 2));
+    add(syscall(SYS_writev, fd, v, -1L));
+    add(lseek(fd, 0, SEEK_SET));
+    v[1] = (struct iovec){buffer, BIG};
+    add(readv(fd, v, 2));
+}
+
 static void names(int folder, int i) {
     char name[PATH_MAX] = "";
     struct statfs fs;
@@ -181,6 +205,7 @@ static void *everything(void *unused) {
         sockets(pair, epoll, i);
         others();
         names(folder, i);
+        vectors(pipe_ends, fd, i);
         broken_pipe(gone[1], i);
     }
     const int all[] = {fd, null, zero, epoll, folder, pipe_ends[0], pipe_ends[1], pair[0], pair[1], gone[1]};
