@@ -25,6 +25,7 @@ struct loop_site {
         uint8_t stub, site; // offsets of a displaced instruction in the stub and in the program
     } map[12];
     uint8_t map_count;
+    bool pauses; // the iteration executes `pause`: it waits for somebody else; for the caller
 };
 
 // Chooses a place near `pc` for a counting stub: `trace[0..n)` are the addresses of the instructions of one

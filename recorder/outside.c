@@ -80,6 +80,11 @@ static void set_timer(long us) {
     setitimer(ITIMER_REAL, &tick, NULL);
 }
 
+void outside_tick_in(long us) {
+    struct itimerval tick = {{0, TICK_US}, {0, us}};
+    setitimer(ITIMER_REAL, &tick, NULL);
+}
+
 // Every signal that the program could send to its process group, which is refork's as well.
 void outside_listen(bool listen) {
     // The timer ends while its handler is still there, and begins when it is there already.

@@ -363,6 +363,22 @@ static bool choose_punned(struct recorder *r, struct task *t, const struct round
     return false;
 }
 
+// Who executes `pause` waits for another CPU, as libgomp, glibc's adaptive mutexes and spin locks do: f3 90.
+static bool executes_pause(struct task *t, const struct round *iteration, size_t first) {
+    for (size_t i = first; i < iteration->count; i++) {
+        uint8_t code[2];
+        if (task_read(t, iteration->pcs[i], code, sizeof code) && code[0] == 0xf3 && code[1] == 0x90)
+            return true;
+    }
+    return false;
+}
+
+static bool site_pauses(const struct mm *mm, uint64_t trap_pc) {
+    for (int i = 0; i < mm->sites.count; i++)
+        if (mm->sites.all[i].trap_pc == trap_pc) return mm->sites.all[i].pauses;
+    return false;
+}
+
 static void make_landmark(struct recorder *r, struct task *t) {
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
@@ -377,6 +393,7 @@ static void make_landmark(struct recorder *r, struct task *t) {
     rf_assert(iteration);
     if (!find_iteration(r, t, iteration, &regs, &first)) return;
     uint64_t loop_head = iteration->pcs[first];
+    t->spins = executes_pause(t, iteration, first);
     struct loop_site site;
     struct site_page *page = NULL;
     memset(&site, 0, sizeof site);
@@ -408,6 +425,7 @@ static void make_landmark(struct recorder *r, struct task *t) {
         batch_write(r, &b, t, page->start + page->used, site.stub, site.stub_len);
         batch_write(r, &b, t, site.address, site.patch, site.patch_len);
         page->used += SITE_STUB;
+        site.pauses = t->spins;
         sites_add(t->mm, &site);
         batch_log(r, t, &b);
     }
@@ -420,6 +438,7 @@ void preempt_clock(struct recorder *r, struct task *t, struct user_regs_struct *
         regs->eflags = ANNEX_TRAP_FLAGS(regs->eflags);
         tracee_set_regs(t->tid, regs);
     }
+    t->spins = site_pauses(t->mm, regs->rip);
     batch_init(r, &b, EV_TICK, t);
     b.e.ret = (int64_t)clock_count(t->mm);
     b.e.flags |= EVF_REGS;

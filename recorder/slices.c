@@ -1,10 +1,11 @@
 #include "recorder/slices.h"
 #include "core/random.h"
 #include "recorder/hooks.h"
+#include "recorder/outside.h"
 #include "recorder/plt_clock.h"
 #include "recorder/run.h"
 
-enum { SLICE_US = 5000, CHAOS_MEAN = 24 };
+enum { SLICE_US = 5000, SPIN_US = 400, CHAOS_MEAN = 24 };
 
 static uint64_t chaos_random(struct recorder *r) {
     return random_next(&r->rng);
@@ -27,7 +28,10 @@ bool others_ready(struct recorder *r, struct task *t) {
 
 void slice_begin(struct recorder *r, struct task *t) {
     r->current = t;
-    r->slice_end_us = r->clock_us + SLICE_US;
+    // What it waits for comes from the others, who have the CPU for so long as it has not.
+    bool short_one = t->spins && !r->options->chaos && others_ready(r, t);
+    r->slice_end_us = r->clock_us + (short_one ? SPIN_US : SLICE_US);
+    if (short_one) outside_tick_in(SPIN_US);
     // 1..2*mean landmarks; one slice in eight is long, so that a task also gets far ahead at times.
     if (r->options->chaos) {
         uint64_t x = chaos_random(r);

@@ -82,6 +82,7 @@ struct task {
     uint64_t robust_list;
     int interrupt_wanted; // timer ticks since the slice ended without a landmark
     bool yielded;
+    bool spins;    // its last slice ended in a loop that waits for another CPU, and it has made no call since
     bool stepping; // it runs instruction by instruction
     // Equal registers need not mean that it is still at its landmark: it was stepped since, or the landmark is a STATE, by
     // which a loop comes again and again.

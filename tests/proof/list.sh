@@ -28,6 +28,7 @@ proof threads-forks-static --locks -- "$programs/threads_forks.static"
 proof cpus --same -- "$programs/cpus"
 proof cpus-more --cpus 5 -- "$programs/cpus" 5
 proof cpus-one --cpus 1 -- "$programs/cpus" 1
+proof spin-turns -- "$build/tests/bench/turns"
 proof busy-calls --light -- "$programs/busy_calls"
 proof busy-arith --locks --light -- "$programs/busy_arith"
 proof busy-flag --light -- "$programs/busy_flag"
