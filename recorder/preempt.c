@@ -74,7 +74,7 @@ static bool mapping_at(struct task *t, uint64_t pc, struct mapping *out, uint64_
     scoped_maps struct proc_maps maps;
     struct proc_map m;
     bool found = false;
-    uint64_t last_end = 65536, best = 0, best_distance = 1ull << 30;
+    uint64_t last_end = 65536, best = 0, best_distance = 1ull << 30, guard = 4u << 20;
     proc_maps_open(&maps, t->tid);
     while (proc_maps_next(&maps, &m)) {
         if (pc >= m.start && pc < m.end) {
@@ -83,8 +83,8 @@ static bool mapping_at(struct task *t, uint64_t pc, struct mapping *out, uint64_
             found = true;
         }
         // Guard distance, so that a heap or a stack that grows does not meet the stubs at once.
-        if (m.start > last_end && m.start - last_end >= SITE_PAGES + (8u << 20)) {
-            uint64_t middle = last_end + (m.start - last_end) / 2, low = last_end + (4u << 20),
+        if (m.start > last_end && m.start - last_end >= SITE_PAGES + guard + (4u << 20)) {
+            uint64_t middle = last_end + (m.start - last_end) / 2, low = last_end + guard,
                      high = m.start - (4u << 20) - SITE_PAGES;
             uint64_t at = pc < low ? low : pc > high ? high : middle;
             at = page_down(at);
@@ -95,6 +95,7 @@ static bool mapping_at(struct task *t, uint64_t pc, struct mapping *out, uint64_
             }
         }
         last_end = m.end;
+        guard = strcmp(m.name, "[heap]") ? 4u << 20 : 512u << 20; // who uses sbrk has no other place to grow
     }
     *gap = best;
     return found;

@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { FED_MAX = 1024, HASHES = 8 };
+enum { FED_MAX = 1900, HASHES = 8 };
 
 // One call that is fed: what the program is to note of it.
 struct fed {
@@ -159,7 +159,7 @@ static int gather(struct replay *r, struct vtask *v, uint64_t last, struct rf_er
         int got = trace_next(r->trace, &r->event, err);
         if (got < 0) return -1;
         if (!got) return 0;
-        if (r->event.number > last || !can_be_fed(r, v, &r->event)) break;
+        if (r->event.number >= last || !can_be_fed(r, v, &r->event)) break;
     }
     r->ahead = r->event;
     r->have_ahead = true;
