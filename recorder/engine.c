@@ -137,6 +137,7 @@ void kill_everything(struct recorder *r) {
 
 static void housekeeping(struct recorder *r) {
     uint64_t now = r->clock_us;
+    if (!r->trace_lost) log_trace_size(r);
     if (now - r->last_flush_us < FLUSH_US) return;
     r->last_flush_us = now;
     struct rf_error err;

@@ -1,5 +1,6 @@
 #include "recorder/log.h"
 #include "core/futex.h"
+#include "core/syscalls.h"
 
 #include <sched.h>
 #include <stdarg.h>
@@ -129,6 +130,63 @@ void canonical_regs(struct user_regs_struct *regs) {
     regs->eflags &= ~EFLAGS_IGNORED;
 }
 
+static uint64_t *share_of(struct recorder *r, const struct event *e) {
+    const size_t n = sizeof r->shares.calls / sizeof *r->shares.calls;
+    bool call = e->kind == EV_SYSCALL || e->kind == EV_ENTER || e->kind == EV_EXIT;
+    return call && e->nr >= 0 && (size_t)e->nr < n ? &r->shares.calls[e->nr] : &r->shares.kinds[e->kind];
+}
+
+static void count_share(struct recorder *r, const struct event *e) {
+    uint64_t *share = share_of(r, e);
+    for (size_t i = 0; i < e->piece_count; i++)
+        *share += e->pieces[i].len;
+}
+
+// The largest share below `below`, and what it is of.
+static uint64_t largest_share(const struct trace_shares *all, uint64_t below, char *what, size_t size) {
+    uint64_t most = 0;
+    for (int kind = 0; kind < EV_KINDS; kind++)
+        if (all->kinds[kind] > most && all->kinds[kind] < below) {
+            most = all->kinds[kind];
+            snprintf(what, size, "%s events", event_kind_name(kind));
+        }
+    for (size_t nr = 0; nr < sizeof all->calls / sizeof *all->calls; nr++)
+        if (all->calls[nr] > most && all->calls[nr] < below) {
+            most = all->calls[nr];
+            snprintf(what, size, "%s", syscall_name((long)nr));
+        }
+    return most;
+}
+
+void log_trace_size(struct recorder *r) {
+    const uint64_t GB = 1000000000;
+    struct trace_shares *all = &r->shares;
+    uint64_t size = trace_written_bytes(r->trace), total = 0;
+    if (size < (all->told_at ? all->told_at * 10 : GB)) return;
+    for (all->told_at = GB; size >= all->told_at * 10;)
+        all->told_at *= 10;
+    for (int kind = 0; kind < EV_KINDS; kind++)
+        total += all->kinds[kind];
+    for (size_t nr = 0; nr < sizeof all->calls / sizeof *all->calls; nr++)
+        total += all->calls[nr];
+    char first[64] = "", second[64] = "";
+    uint64_t most = largest_share(all, ~0ull, first, sizeof first),
+             next = largest_share(all, most, second, sizeof second);
+    if (total < size / 2) {
+        log_note(r, NULL,
+                 "the trace has passed %llu GB: most of it are files that the program executes or maps",
+                 (unsigned long long)(all->told_at / GB));
+        return;
+    }
+    char also[96] = "";
+    if (next > total / 20)
+        snprintf(also, sizeof also, ", %.0f%% with %s", 100. * (double)next / (double)total, second);
+    log_note(r, NULL,
+             "the trace has passed %llu GB: %.0f%% of its data came with %s%s (%.1f GB before compression)",
+             (unsigned long long)(all->told_at / GB), 100. * (double)most / (double)total, first, also,
+             (double)total / 1e9);
+}
+
 void log_event(struct recorder *r, struct task *t, struct event *e) {
     if (r->deferred && r->deferred != t) log_deferred_entry(r);
     if (t) t->own_steps += event_own_steps(e->kind);
@@ -140,6 +198,7 @@ void log_event(struct recorder *r, struct task *t, struct event *e) {
         trace_failed(r);
         return;
     }
+    count_share(r, e);
     if (r->options->log)
         fprintf(r->options->log, "%8llu %8llu us  %d %s nr=%d ret=%lld rip=%llx rsp=%llx pieces=%zu\n",
                 (unsigned long long)e->number, (unsigned long long)e->time_us, e->tid,

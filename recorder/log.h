@@ -36,4 +36,7 @@ void batch_entry(struct recorder *r, struct batch *b, int kind, struct task *t);
 // The ENTER of r->deferred: the task whose call's entry is not in the trace yet. Before any other task's event.
 void log_deferred_entry(struct recorder *r);
 
+// Says that the trace has become big, and what makes it so: at a gigabyte, and at each tenfold size.
+void log_trace_size(struct recorder *r);
+
 #endif

@@ -3,6 +3,7 @@
 #define REFORK_RECORDER_STATE_H
 
 #include "core/error.h"
+#include "core/event.h"
 #include "core/trace/trace_write.h"
 #include "recorder/options.h"
 
@@ -56,6 +57,11 @@ struct recorder {
     bool started;
     bool trace_lost;
     uint64_t last_flush_us;
+    // Bytes of data in the trace, before compression, by what they came with: to say why it is so big.
+    struct trace_shares {
+        uint64_t calls[512], kinds[EV_KINDS]; // of events of calls, by number; of the others
+        uint64_t told_at;                     // the size at which it was said last
+    } shares;
     uint64_t since_digest;
     struct { // recorder/log.c: room of the last event, for the next one: no malloc per system call
         struct arena *arena;
