@@ -53,7 +53,7 @@ static void test_bytes_of_an_event(void **state) {
     e.ret = 1;
     uint8_t *end = codec_encode(c, &e, first_end);
     static const uint8_t want[] = {0x02, 0xc8, 0x0a, 0x02, 0x01, 0x01, 0x00, 0x01, 0x78};
-    assert_int_equal(TRACE_FORMAT, 4);
+    assert_int_equal(TRACE_FORMAT, 5);
     assert_int_equal(end - first_end, sizeof want);
     assert_memory_equal(first_end, want, sizeof want);
     free(buffer);
