@@ -113,6 +113,7 @@ static void stopped(struct recorder *r, struct task *t, bool outside) {
     size_t len = head - c->tail;
     if (len && !tracee_read(t->tid, t->mm->mem_fd, c->tail, ring, len)) return;
     int64_t result = 0;
+    unsigned count = 0;
     if (len) t->call.regs = t->landmark;
     for (size_t at = 0; at < len;) {
         const struct call_entry *e = (const void *)(ring + at);
@@ -124,8 +125,11 @@ static void stopped(struct recorder *r, struct task *t, bool outside) {
         }
         at += e->size;
         result = e->result;
+        count++;
     }
     if (len) ran_since(t, result);
+    if (len && r->options->log)
+        fprintf(r->options->log, "         %u calls of %d without a stop\n", count, t->tid);
     c->tail = head;
     if (!outside || head == CALL_RING) return;
     c->tail = CALL_RING;

@@ -27,4 +27,7 @@ cmp -s on.out off.out || fail "the program prints something else when it makes c
 [ "$(cat on.patches)" -ge 20 ] || fail "only $(cat on.patches) places got a jump"
 [ "$(cat off.patches)" = 0 ] || fail "--probes=off has put jumps into the program"
 diff off.events on.events >differ || fail "other events than with --probes=off (- off, + on): $(head -n 20 differ)"
+ends 0 record --log log -o log.refork -- "$program"
+read -r without all < <(awk '/ calls of .* without a stop/ {n += $1} $5 == "syscall" {all++} END {print n + 0, all + 0}' log)
+[ $((without * 10)) -ge $((all * 6 + 10)) ] || fail "only $without of $all calls were made without a stop"
 echo "good: own_calls ($(wc -l <on.events) events)"
