@@ -4,6 +4,7 @@
 #include "replayer/verdict/waker.h"
 
 #include "replayer/verdict/cond_signals.h"
+#include "replayer/verdict/script_waits.h"
 
 #include <linux/futex.h>
 #include <stdlib.h>
@@ -114,7 +115,10 @@ static const char *stood_there(const struct search *s, const struct missed *m) {
     const struct lock_ref *ref = &s->w->ref;
     // Somebody may wait so on purpose until he is ended: that such a thread exists is not enough.
     bool may_idle = ref->wants == WANTS_GO || ref->wants == WANTS_POST || ref->wants == WANTS_PARK;
-    if (s->w->stuck->killed && may_idle) return NULL;
+    if (s->w->stuck->killed && may_idle) {
+        bool pool = script_awaits_answer(&s->w->waiting.stack) && script_is_worker(&m->point.stack);
+        return pool ? "is a worker of the pool" : NULL;
+    }
     switch (ref->wants) {
     case WANTS_COND_LEAVE:
         return m->waits && same_object(ref, &m->ref)
@@ -175,6 +179,14 @@ static bool waits_there_too(const struct search *s, uint64_t base, uint64_t size
     return false;
 }
 
+// Conditions with different mutexes: who waits for the one need not have to do with the other. (A child that has logged, by a
+// thread that it does not have, may well idle.)
+static bool is_unrelated(const struct search *s, const struct missed *m) {
+    const struct lock_ref *ref = &s->w->ref;
+    bool conditions = ref->wants == WANTS_COND && m->ref.wants == WANTS_COND;
+    return conditions && ref->mutex && m->ref.mutex && ref->mutex != m->ref.mutex;
+}
+
 // The child's copy of what a vanished thread waits on has changed since the fork: it was posted or signalled.
 static int look_at_vain(struct search *s, struct rf_error *err) {
     const struct history *h = &s->a->history;
@@ -186,7 +198,8 @@ static int look_at_vain(struct search *s, struct rf_error *err) {
         struct missed *m = &s->missed[i];
         enum lock_wants wants = m->ref.wants;
         bool idle = wants == WANTS_COND || wants == WANTS_POST || wants == WANTS_VALUE;
-        bool own = s->w->stuck->killed && waits_there_too(s, m->ref.base, m->ref.size);
+        bool own =
+            s->w->stuck->killed && (waits_there_too(s, m->ref.base, m->ref.size) || is_unrelated(s, m));
         have[i] = m->waits && idle && !own && m->ref.base && read_near(s, s->space, s->fork, m, before[i]);
     }
     size_t space = h->lives[s->w->life].space;
@@ -395,6 +408,10 @@ static int look_at_touches(struct search *s, struct rf_error *err) {
 static int search_fork(struct search *s, struct rf_error *err) {
     if (look_at_vanished(s, err) < 0) return -1;
     look_at_stands(s);
+    // A script's Event.wait or Queue.get may be how it idles, whatever it has woken before.
+    const struct stack *stack = &s->w->waiting.stack;
+    if (s->w->stuck->killed && script_is_known(stack) && !s->w->waker_count && !script_awaits_answer(stack))
+        return 0;
     if (!s->w->waker_count && look_at_vain(s, err) < 0) return -1;
     if (!s->w->waker_count && s->w->stuck->killed && look_at_former_waits(s, err) < 0) return -1;
     if (!s->w->waker_count && look_at_touches(s, err) < 0) return -1;
