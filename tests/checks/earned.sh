@@ -37,12 +37,12 @@ clean "$refork" hunt --runs 2 --json -o found.refork -- "$programs/rare_locks" m
 jq -e '.nothing_hunted == null and .stderr == null and .deadlock == false' json >/dev/null || fail "a healthy program: $(cat stderr json)"
 
 # ---- hunt and explain agree about what hunt keeps, also of a run that ended by itself: its supervisor killed what hung
-ended 120 hunt --runs 1 -o killed.refork -- "$build/samples/killed_cond"
+ends 120 hunt --runs 1 -o killed.refork -- "$build/samples/killed_cond"
 tr '\n' ' ' <stdout | grep -q 'killed by its parent at' || fail "by whom? $(cat stdout)"
-ended 120 explain killed.refork
-ended 0 explain --fail-on proved killed.refork
-ended 0 hunt --runs 1 --fail-on proved -o none.refork -- "$build/samples/killed_cond"
-ended 0 record --fail-on proved -o again.refork -- "$build/samples/killed_cond"
+ends 120 explain killed.refork
+ends 0 explain --fail-on proved killed.refork
+ends 0 hunt --runs 1 --fail-on proved -o none.refork -- "$build/samples/killed_cond"
+ends 0 record --fail-on proved -o again.refork -- "$build/samples/killed_cond"
 ends 120 hunt --strategy directed -o kept.refork -- "$programs/rare_locks" mutex
 ends 120 explain kept.refork
 rm -rf "$work"
