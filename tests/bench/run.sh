@@ -46,7 +46,7 @@ target() { # TEXT CONDITION(awk)
     checks+=("$met $1")
 }
 for name in "${names[@]}"; do
-    [ "$name" != rare ] || continue # see the end
+    [[ $name != rare && $name != hangs ]] || continue # see the end
     for ((i = 0; i < rounds; i++)); do
         for way in "${ways[@]}"; do run "$name" "$way"; done
     done
@@ -122,6 +122,27 @@ if [[ " ${names[*]} " == *" syscalls "* ]]; then
     verdict 1000000
     printf '\n'
 fi
+
+# From the hang, where the task that is named begins to wait, to when the recorder knows it: variants of tests/cases/.
+hang() { # NAME ARG...
+    local trace=$work/hang.refork
+    clean "$refork" record --no-explain -o "$trace" -- "$build/tests/cases/$1" "${@:2}" >/dev/null 2>&1 </dev/null
+    [ $? = 120 ] || { echo "bench: record of $*" >&2; exit 1; }
+    clean "$refork" dump "$trace" | awk '{task = $3} $4 == "enter" {began[task] = $2} $4 == "stuck" && $0 !~ /: child/ {print $2 - began[task]; exit}'
+}
+hangs() {
+    local case seconds
+    for case in 'child_threads none' 'child_threads pause' 'child_threads heartbeat' 'child_threads busy' 'crossed orders none' \
+        'crossed orders nap' 'crossed twice none pipe' 'killed_holder mutex' 'killed_holder semaphore'; do
+        # shellcheck disable=SC2086
+        for ((i = 0; i < rounds; i++)); do hang $case; done | sort -g >"$work/hang.seconds"
+        seconds=$(sed -n "$(((rounds + 1) / 2))p" "$work/hang.seconds")
+        printf 'from the hang to its verdict: %-24s %.2f s\n' "$case" "$seconds"
+        target "known within two seconds of the hang: $case ($seconds)" "$seconds < 2"
+    done
+    printf '\n'
+}
+[[ " ${names[*]} " != *" hangs "* ]] || hangs
 printf '%s\n' "${checks[@]}"
 
 # The runs that a rare deadlock needs.
