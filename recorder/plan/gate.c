@@ -9,9 +9,14 @@
 //
 //     another task   --- takes the lock [parked]
 //     forking task   -------------------------- fork() ... fork ---------->
+//
+// What the forking task waits for with a timeout, again and again, may be something that its holder gives away when it is
+// asked to (CPython's interpreter lock, between two byte codes): the parked task goes on until it waits, with the lock.
+//
+//     another task   --- takes the lock [parked]   [lent] --- waits [parked]
+//     forking task   ---------- waits, waits again ........................ fork() ---------->
 #include "recorder/plan/gate.h"
 #include "core/array.h"
-#include "core/atomic_emulate.h"
 #include "core/clock.h"
 #include "core/futex.h"
 #include "core/syscalls.h"
@@ -20,6 +25,7 @@
 #include "recorder/log.h"
 #include "recorder/plan/roles.h"
 #include "recorder/plan/schedule.h"
+#include "recorder/plan/taking.h"
 #include "recorder/plan/task_plan.h"
 #include "recorder/waits/wait_loop.h"
 
@@ -35,16 +41,19 @@ enum gate_state {
     TAKEN,  // AFTER_ACQUIRE: the lock is taken and its holder parked; the fork has not come
     HELD,   // the forking task is held, the others run
     PARKED, // another task has taken the lock and is parked; the forking task goes on to its fork
+    LENT,   // the parked task goes on, so that it may give away what the forking task waits for
     FORKED, // the child has been made; the holder is still parked
     WATCH,  // nobody is held any more; the child is not decided yet
     DONE,
 };
 
 enum {
-    ALONE_US = 100000,  // the forking task has the CPU to itself for so long on its way to the fork
-    LOCK_SIZE = 16,     // futex words are at its begin; of pthread_rwlock_t at 8 and 12
-    FROM_STACK = 65536, // so many bytes of a stack are looked through for a return address
-    TIMED_WAITS = 3,    // so many waits with a timeout on a word of the lock are waits for its holder
+    ALONE_US = 100000, // the forking task has the CPU to itself for so long on its way to the fork
+    LOCK_SIZE = 16,    // futex words are at its begin; of pthread_rwlock_t at 8 and 12
+    TIMED_WAITS = 3,   // so many waits with a timeout on a word of the lock are waits for its holder
+    ASKING_WAITS =
+        2, // so many on another word have asked its holder: CPython asks after 5 ms, when the first is over
+    LENDS_MAX = 20,
 };
 
 struct pending_return {
@@ -69,6 +78,9 @@ struct gate {
     int child; // process
     int timed_waits;
     uint64_t last_wait; // event of the last wait counted
+    struct task *lent;  // LENT: who was parked
+    int asking_waits, lends;
+    bool zero; // what the lock's word is while it is held
     struct pending_return *returns;
     size_t return_count;
     uint64_t from[GATE_FROM_MAX]; // return addresses, of the plan's `from` list
@@ -134,7 +146,7 @@ static void decide(struct recorder *r, enum gate_verdict verdict, const char *fo
     va_end(ap);
     g->out->verdict = verdict;
     g->state = DONE;
-    g->forker = g->parked = g->taker = g->landing = NULL;
+    g->forker = g->parked = g->lent = g->taker = g->landing = NULL;
     switch_everywhere(r, BREAK_FORK | BREAK_ACQUIRE | BREAK_RETURN, false);
     note(r, NULL, "%s: %s", names[verdict], g->out->reason);
     g->out->decided = events(r);
@@ -297,10 +309,27 @@ static bool gate_at_clone(struct recorder *r, struct task *t) {
     return true;
 }
 
+static void given_back(struct recorder *r) {
+    const struct gate *g = r->gate;
+    decide(
+        r, GATE_HOLDER_NEEDED,
+        "task %d gives the lock back before it gives away what task %d, on its way to the fork, waits for: "
+        "nowhere in between can the fork come",
+        g->lent->tid, g->out->forker);
+}
+
 static void gate_forked(struct recorder *r, struct task *t, struct task *child) {
     struct gate *g = r->gate;
     if (g->state <= HELD && counts(g, t)) g->out->forks++;
     plan_of(t)->at_fork_site = false;
+    if (g->state == LENT && t == g->forker) { // before the other one was seen to wait
+        if (taking_is_zero(t, g->out->lock) != g->zero) {
+            given_back(r);
+            return;
+        }
+        g->parked = g->lent;
+        g->state = PARKED;
+    }
     if (g->state != PARKED || t != g->forker) return;
     g->out->forks++;
     g->child = child->process->pid;
@@ -316,70 +345,9 @@ static void gate_fork_failed(struct recorder *r, struct task *t, int64_t ret) {
 
 // ---- the acquire
 
-static bool write_nothing(void *context, uint64_t address, const void *bytes, size_t len) {
-    char now[16];
-    (void)bytes;
-    return len <= sizeof now && task_read(context, address, now, len);
-}
-
-static int64_t as_signed(uint64_t value, unsigned size) {
-    unsigned unused = size < 8 ? 64 - size * 8 : 0;
-    return (int64_t)(value << unused) >> unused;
-}
-
-// Whether the instruction has taken a lock: it changed the word from free to held. What "free" is depends on how it
-// works: 0 for xchg and bts, what it was compared with for cmpxchg, 1 for a decrement (pthread_spin_lock), the bit for
-// btr. Others (xadd of a ticket or of a count of readers) take whenever they change the word.
-static bool takes(const struct atomic_result *a) {
-    bool changed = a->before.low != a->after.low || a->before.high != a->after.high;
-    int64_t after = as_signed(a->after.low, a->instruction.size);
-    switch (a->instruction.operation) {
-    case ATOMIC_CMPXCHG:
-        return !a->failed && changed;
-    case ATOMIC_XCHG:
-        return !a->before.low && changed;
-    case ATOMIC_BTS:
-    case ATOMIC_BTR:
-        return changed;
-    case ATOMIC_DEC:
-    case ATOMIC_SUB:
-        return changed && after >= 0;
-    default:
-        return changed;
-    }
-}
-
-// *lock: the word.
-static bool instruction_takes(struct recorder *r, struct task *t, const struct user_regs_struct *regs,
-                              uint64_t *lock) {
-    uint8_t code[16] = {0};
-    struct user_regs_struct copy = *regs;
-    const struct atomic_memory memory = {task_read, write_nothing, t};
-    struct atomic_result a;
-    if (!tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, 15) &&
-        !tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, 4))
-        return false;
-    int result = atomic_emulate(code, 15, &copy, &memory, &a);
-    if (result == -1) return false; // it faults
-    *lock = result == 0 ? a.address : 0;
-    return result == 0 ? takes(&a) && is_the_word(r->gate, a.address)
-                       : true; // a plain store: the plan says that it takes the lock
-}
-
-// Is t within a call that returns to one of the plan's places? A word of its stack is such an address; one that an
-// earlier call left in a frame that it is in now looks alike, so that is a filter, no proof.
+// Is t within a call that returns to one of the plan's places?
 static bool comes_from(const struct gate *g, struct task *t, uint64_t rsp) {
-    uint64_t words[512];
-    if (!g->plan->from_count) return true;
-    for (uint64_t at = rsp & ~UINT64_C(7), end = at + FROM_STACK; at < end;) {
-        size_t len = sizeof words - at % sizeof words; // to the end of the page
-        if (!tracee_read(t->tid, t->mm->mem_fd, at, words, len)) return false;
-        for (size_t i = 0; i < len / 8; i++)
-            for (size_t k = 0; k < g->from_count; k++)
-                if (words[i] == g->from[k]) return true;
-        at += len;
-    }
-    return false;
+    return !g->plan->from_count || taking_below(t, rsp, g->from, g->from_count);
 }
 
 // Of a holder that goes on until a call the last acquire before that call counts.
@@ -394,7 +362,8 @@ static enum break_wish gate_acquire(struct recorder *r, struct task *t, const st
     if (g->plan->acquire_task && t->number != g->plan->acquire_task) return WISH_PASS;
     if (!g->plan->function) {
         uint64_t lock;
-        if (!instruction_takes(r, t, regs, &lock) || !comes_from(g, t, regs->rsp) || !is_the_hit(g))
+        if (!taking_instruction(t, regs, &lock) || (lock && !is_the_word(g, lock)) ||
+            !comes_from(g, t, regs->rsp) || !is_the_hit(g))
             return WISH_PASS;
         g->landing = t;
         g->landing_lock = lock;
@@ -428,6 +397,7 @@ static void park(struct recorder *r, struct task *t) {
     g->parked = t;
     g->taker = NULL;
     g->out->parked = t->tid;
+    g->zero = taking_is_zero(t, g->out->lock);
     switch_everywhere(r, BREAK_ACQUIRE | BREAK_RETURN, false);
     char text[600];
     code_place_format(&g->plan->acquire, text, sizeof text);
@@ -515,12 +485,53 @@ static void refuted_by(struct recorder *r, struct task *forker, const char *seen
            "");
 }
 
+// The parked task goes on until it waits itself.
+static void lend(struct recorder *r) {
+    struct gate *g = r->gate;
+    g->lends++;
+    g->asking_waits = 0;
+    g->lent = g->parked;
+    g->parked = NULL;
+    note(r, g->lent,
+         "task %d goes on, with the lock, until it waits: task %d waits for something else that it may have",
+         g->lent->tid, g->out->forker);
+    enter_state(r, LENT);
+}
+
+static void look_at_lent(struct recorder *r) {
+    struct gate *g = r->gate;
+    struct task *t = g->lent;
+    if (!waits_in_futex(t) || task_state_letter(t->tid) != 'S') return;
+    if (taking_is_zero(t, g->out->lock) != g->zero) {
+        given_back(r);
+        return;
+    }
+    note(r, t, "task %d waits, with the lock, and is parked again", t->tid);
+    g->parked = t;
+    g->lent = NULL;
+    g->alone = false;
+    enter_state(r, PARKED);
+}
+
+// Waits with a timeout for something that is not the lock: does it ask the parked task to give it away?
+static void look_at_asking(struct recorder *r) {
+    struct gate *g = r->gate;
+    uint64_t now = events(r);
+    if (!g->forker->call.args[3] || now == g->last_wait) return;
+    g->last_wait = now;
+    if (++g->asking_waits >= ASKING_WAITS && g->lends < LENDS_MAX) lend(r);
+}
+
 // A wait for the lock that the parked task holds ends when that goes on, not before.
 static void look_at_forker(struct recorder *r) {
     struct gate *g = r->gate;
     struct task *t = g->forker;
     if (t->yielded || now_us(r) - g->since_us > ALONE_US) g->alone = false;
-    if (!waits_in_futex(t) || !word_is_of_the_lock(g, t) || task_state_letter(t->tid) != 'S') return;
+    if (!waits_in_futex(t) || task_state_letter(t->tid) != 'S') return;
+    if (!word_is_of_the_lock(g, t)) {
+        look_at_asking(r);
+        return;
+    }
     if (t->call.args[3]) {
         uint64_t now = events(r);
         if (now != g->last_wait) g->timed_waits++;
@@ -558,6 +569,10 @@ static void bound_reached(struct recorder *r) {
         refuted_by(r, g->forker, seen);
         return;
     }
+    case LENT:
+        decide(r, GATE_HOLDER_NEEDED, "task %d, which has the lock, neither waited nor gave it back %s",
+               g->lent->tid, bound);
+        return;
     default: // the child may take its time: nobody waits for it
         note(r, NULL, "task %d is released: the child is not decided %s", g->parked->tid, bound);
         g->parked = NULL;
@@ -584,6 +599,7 @@ static void gate_poll(struct recorder *r) {
     struct gate *g = r->gate;
     if (g->state == OPEN || g->state >= WATCH) return;
     if (g->state == PARKED) look_at_forker(r);
+    if (g->state == LENT) look_at_lent(r);
     if (g->state >= WATCH) return;
     if (bound_is_over(r, now_us(r))) bound_reached(r);
 }
@@ -688,7 +704,7 @@ static void gate_ended(struct recorder *r, struct task *t, int status) {
         decide(r, GATE_CHILD_WENT_ON, "the child %d ended with status %d", g->child, WEXITSTATUS(status));
     if (t == g->landing) g->landing = NULL;
     if (t == g->taker) g->taker = NULL;
-    if (g->state >= TAKEN && g->state <= PARKED && (t == g->forker || t == g->parked))
+    if (g->state >= TAKEN && g->state <= LENT && (t == g->forker || t == g->parked || t == g->lent))
         decide(r, GATE_UNDECIDED, "task %d ended while the gate was closed", t->tid);
     if (g->state == FORKED && t == g->parked) {
         g->parked = NULL;

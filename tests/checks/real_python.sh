@@ -4,11 +4,11 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/real.sh
 . "$(dirname "$0")/../real.sh"
-# held CASE LOCK WAITING: a vanished thread holds LOCK, and the child waits in WAITING. At most likely, since Python has a
-# handler for SIGINT; of a Lock, which is a semaphore, who took its one permit is known, not who may give it back.
+# held CASE LOCK WAITING [CONFIDENCE]: a vanished thread holds LOCK, and the child waits in WAITING. Of a Lock, which is a semaphore, who
+# took its one permit is known, not who may give it back: likely. (Python's handler of SIGINT only notes the signal.)
 held() {
     verdict "$1" 120 "\
-orphaned-lock confidence=likely $2 holder=python3 gone=python3 waiting=$3,Py_BytesMain fork=fork,Py_BytesMain
+orphaned-lock confidence=${4:-likely} $2 holder=python3 gone=python3 waiting=$3,Py_BytesMain fork=fork,Py_BytesMain
 cross-process-wait cause=orphaned-lock" \
         /usr/bin/python3 "$sources/held_locks.py" "$1"
 }
@@ -17,7 +17,7 @@ held lock "lock='lock'_of_case_lock $lock,case_lock.<locals>.work,Thread.run" Py
 held multiprocessing "$lock" PyThread_acquire_lock_timed,case_multiprocessing.<locals>.in_child
 held queue_put "lock=__main__.SlowQueue.mutex $lock" PyThread_acquire_lock_timed,Condition.__enter__,Queue.put
 held logging "$lock" PyThread_acquire_lock
-held syslog 'lock=syslog_lock lockkind=libc_lock acquired=syslog_chk' lll_lock_wait_private,syslog_chk
+held syslog 'lock=syslog_lock lockkind=libc_lock acquired=syslog_chk' lll_lock_wait_private,syslog_chk proved
 verdict queue_get 120 "\
 vanished-waker lockkind=Python_lock gone=python3 waiting=PyThread_acquire_lock_timed,Py_BytesMain fork=fork,Py_BytesMain
 cross-process-wait cause=vanished-waker" \
@@ -59,6 +59,16 @@ until_true diagnosed || fail "diagnose: $(cat live.txt live.err)"
 kill -9 "$(pgrep -P $live)" $live
 shown live.txt '__main__.SlowQueue.mutex' "$call $sources/held_locks.py:$line" 'Queue.put /usr/lib/python3'
 
+# ---- hunt: a lock over byte code alone. Its holder loses the interpreter's lock within it where it can, and it is said when it cannot.
+bytecode=(/usr/bin/python3 "$sources/rare_bytecode.py")
+ends 0 record -o bytecode.refork -- "${bytecode[@]}"
+ends 120 hunt --strategy directed -o rare.refork -- "${bytecode[@]}"
+shown stdout 'waits for __main__.lock' 'after-call' 'rare_bytecode.py:'
+ends 120 record --schedule rare.refork.schedule -o again.refork -- "${bytecode[@]}"
+ends 120 replay --batch again.refork
+ends 0 hunt --strategy directed -o none.refork -- "${bytecode[@]}" short
+shown stdout 'gives the lock back before it gives away what task'
+
 # ---- other versions, if REFORK_TEST_PYTHONS names interpreters (docs/verdict.md, Python)
 for python in ${REFORK_TEST_PYTHONS-}; do
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') || fail "$python does not run"
@@ -71,7 +81,7 @@ done
 
 # The GIL: a child of a fork that CPython does not know of waits for it in turns of 5 ms. CPython's own fork makes it anew.
 verdict gil 120 "\
-orphaned-lock confidence=likely lock=_PyRuntime* lockkind=Python_GIL holder=python3 gone=python3 acquired=PyEval_EvalFrameDefault waiting=pthread_cond_timedwait,PyEval_RestoreThread,Py_BytesMain fork=fork,ffi_call,Py_BytesMain
+orphaned-lock confidence=proved lock=_PyRuntime* lockkind=Python_GIL holder=python3 gone=python3 acquired=PyEval_EvalFrameDefault waiting=pthread_cond_timedwait,PyEval_RestoreThread,Py_BytesMain fork=fork,ffi_call,Py_BytesMain
 cross-process-wait cause=orphaned-lock" \
     /usr/bin/python3 "$sources/held_locks.py" gil
 tr -s ' \n' '  ' <gil.err >gil.text
