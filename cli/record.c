@@ -212,10 +212,10 @@ const struct cli_command command_record = {
     .summary = "Run a program and save everything that replaying it needs, in one file",
     .details = "Input, output, terminal, signals and exit status are the program's own: refork ends by\n"
                "the signal that ended the program.\n\n"
-               "Exit status: the program's; 120 it was stopped because a task waits for ever (the\n"
-               "verdict is on stderr; with --fail-on also what a program left that ended, and 0 when\n"
-               "it was stopped and the verdict is less sure), 125 refork itself failed, 126 and 127 PROGRAM "
-               "could not be run.\n",
+               "Exit status: the program's; 120 it was stopped because a task waits for ever, or a\n"
+               "child had waited so until a signal ended it (the verdict is on stderr; with --fail-on\n"
+               "also any other verdict of that level, and 0 when it is less sure), 125 refork itself\n"
+               "failed, 126 and 127 PROGRAM could not be run.\n",
     .examples = record_examples,
     .options = record_options,
     .program_follows = true,
