@@ -73,7 +73,7 @@ int main(int argc, char **argv) {
         _exit(0);
     }
     if (kills) {
-        sleep_ms(300);
+        sleep_ms(100); // too short for the recorder to look at it
         CHECK(!kill(child, SIGTERM));
         CHECK(waitpid(child, NULL, 0) == child);
         _exit(0);
