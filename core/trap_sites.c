@@ -96,6 +96,58 @@ static int sweep_to(struct sweep *s, uint64_t vaddr, bool tsc, struct trap_site 
     return 0;
 }
 
+enum { BACK_MOST = 1024, LONGEST = 15 };
+
+// The instruction that holds vaddr when a walk steps on `from`: its offset from `base`. `seen` keeps the answers, 0: none yet.
+static uint16_t holder(const struct sweep *s, uint64_t base, uint64_t from, uint64_t vaddr, uint16_t *seen) {
+    uint16_t path[BACK_MOST + 1], found = 0;
+    size_t n = 0;
+    for (uint64_t at = from; !found;) {
+        ZydisDecodedInstruction in;
+        found = seen[at - base];
+        if (found) break;
+        path[n++] = (uint16_t)(at - base);
+        bool good = ZYAN_SUCCESS(
+            ZydisDecoderDecodeInstruction(&s->decoder, NULL, s->code + (at - s->start), s->end - at, &in));
+        uint64_t next = at + (good ? in.length : 1);
+        if (next > vaddr) found = (uint16_t)(at - base + 1);
+        at = next;
+    }
+    while (n > 0)
+        seen[path[--n]] = found;
+    return found - 1;
+}
+
+// What sweep_to would say, without the walk from the beginning. No instruction is longer than 15 bytes, so that walk steps on one of the
+// 15 bytes from `back` before vaddr. Walks from different bytes soon fall into step: when all 15 come to the same, it does, too.
+// (libLLVM has 40 million instructions in runs that no table knows.) -1: they differ.
+static int near_answer(const struct sweep *s, uint64_t vaddr, uint64_t back, bool tsc,
+                       struct trap_site *site) {
+    uint16_t seen[BACK_MOST + 1] = {0};
+    uint64_t base = vaddr - back;
+    int kind = -1;
+    for (uint64_t from = base; from < base + LONGEST; from++) {
+        ZydisDecodedInstruction in;
+        uint64_t at = base + holder(s, base, from, vaddr, seen);
+        bool good = ZYAN_SUCCESS(
+            ZydisDecoderDecodeInstruction(&s->decoder, NULL, s->code + (at - s->start), s->end - at, &in));
+        int this = good ? kind_of(in.mnemonic, tsc) : 0;
+        if (kind >= 0 && (this != kind || (kind && site->vaddr != at))) return -1;
+        kind = this;
+        *site = (struct trap_site){.vaddr = at, .kind = (uint8_t)kind, .length = good ? in.length : 0};
+    }
+    return kind;
+}
+
+static int trapped_at(struct sweep *s, uint64_t vaddr, bool tsc, struct trap_site *site) {
+    bool ahead = vaddr >= s->at && vaddr < s->end;
+    for (uint64_t back = 64; ahead && back <= BACK_MOST && vaddr - s->at > back; back *= 4) {
+        int kind = near_answer(s, vaddr, back, tsc, site);
+        if (kind >= 0) return kind;
+    }
+    return sweep_to(s, vaddr, tsc, site);
+}
+
 // Where decoding begins for a candidate that no table knows: its section, or the function before it.
 static void unknown_run(const struct elf_module *m, const Elf64_Phdr *load, uint64_t vaddr, uint64_t *start,
                         uint64_t *end) {
@@ -145,7 +197,7 @@ static void scan_load(const struct elf_module *m, const Elf64_Phdr *load, bool t
             sweep.sure = known ? end : 0;
         }
         struct trap_site site;
-        if (sweep_to(&sweep, vaddr, tsc, &site) != 0 && !add_site(list, site)) return;
+        if (trapped_at(&sweep, vaddr, tsc, &site) != 0 && !add_site(list, site)) return;
     }
 }
 
