@@ -85,7 +85,7 @@ static void make_orphan(struct diagnosis *d, struct party *p, struct wait *w) {
     bool orphan = ancestor || forker || p->vanished || was_left_behind(p, w->owner);
     enum finding_kind kind = forker   ? FINDING_SELF_HELD
                              : orphan ? FINDING_ORPHANED_LOCK
-                                      : FINDING_UNKNOWN_WAIT;
+                                      : FINDING_DEAD_HOLDER;
     struct finding *f = add(d, p, w, kind, ancestor || w->owner == p->forker);
     f->holder = holder;
     f->holder_is_forker = forker;
@@ -102,6 +102,32 @@ static void make_orphan(struct diagnosis *d, struct party *p, struct wait *w) {
                  s->core ? "" : ", and no living ancestor of it has");
     threads_tell_vanished(d, p, f);
     advice_give(f, forker ? ADVICE_FORKER : orphan ? ADVICE_ORPHAN : ADVICE_ENDED, &w->ref, explain(p, w));
+}
+
+// ---- locks in memory that processes share, whose owner is nowhere
+
+// A TID that is reused makes it look alive: then nothing is said.
+static bool lives_somewhere(int tid) {
+    struct proc_task t;
+    return proc_task(tid, &t) && t.state != 'Z' && t.state != 'X';
+}
+
+static void make_dead(struct diagnosis *d, struct party *p, struct wait *w) {
+    const struct snapshot *s = p->snapshot;
+    if (w->explained || !w->in_futex || w->timed || !w->shared || !w->owner) return;
+    // A core says nothing of others, and in a PID namespace of its own a TID is somebody else's here.
+    if (s->core || s->inside != s->pid || w->owner_thread != NO_THREAD || lives_somewhere(w->owner) ||
+        !still_waits(p, w))
+        return;
+    struct finding *f = add(d, p, w, FINDING_DEAD_HOLDER, false);
+    f->holder.tid = w->owner;
+    snprintf(
+        f->reason, sizeof f->reason,
+        "The lock is in memory that processes share. It names task %d as its owner, and there is no such "
+        "task on this machine: it has ended, or was killed, while it held the lock. (Likely, not proved: "
+        "one in another container may have that number.)",
+        w->owner);
+    advice_give(f, ADVICE_SHARED, &w->ref, explain(p, w));
 }
 
 // ---- cycles
@@ -275,6 +301,8 @@ void diagnose_findings(struct diagnosis *d) {
         struct party *p = &d->parties[i];
         for (size_t k = 0; k < p->snapshot->thread_count; k++)
             make_orphan(d, p, &p->waits[k]);
+        for (size_t k = 0; k < p->snapshot->thread_count; k++)
+            make_dead(d, p, &p->waits[k]);
         make_cycles(d, p);
         make_rest(d, p);
     }

@@ -136,7 +136,7 @@ static void look_at_thread(struct diagnosis *d, struct party *p, size_t i) {
     party_name_lock(d, p, w);
     uint32_t value = word_at(p, w->ref.word);
     w->held = lock_is_held(w->ref.rule, w->ref.mask ? value & w->ref.mask : value);
-    if (!w->held || w->shared) return;
+    if (!w->held) return;
     w->owner = owner_of(p, &w->ref);
     if (w->owner) w->owner_thread = threads_index(p, w->owner);
 }

@@ -127,7 +127,7 @@ stdio .kind == "orphaned-lock" and .holder.name == "writer" and .holder.start_ro
 forker .kind == "self-held" and .confidence == "proved" and .holder_is_forker and .lock.symbol == "recursive"
 semaphore .kind == "vanished-waker" and .confidence == "likely" and .vanished[0].task.start_routine == "wait_for_work" and .lock.symbol == "permits"
 spin .kind == "orphaned-spin" and .confidence == "likely" and .lock.symbol == "flag" and any(.waiting.frames[]; .function == "spin")
-ended .kind == "unexplained-wait" and .confidence == "likely" and .lock.symbol == "first"
+ended .kind == "dead-holder" and .confidence == "likely" and .lock.symbol == "first"
 order .kind == "lock-cycle" and .confidence == "proved" and (.cycle | length) == 2
 twice .kind == "lock-cycle" and .confidence == "proved" and .lock.symbol == "first"
 idle .kind == "unexplained-wait" and .confidence == "likely" and .lock.symbol == "permits" and (.reason | test("idles until it is killed"))
