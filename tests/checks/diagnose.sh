@@ -10,6 +10,7 @@ trap '((${#pids[@]})) && kill -9 "${pids[@]}" 2>/dev/null' EXIT
 # begin PROGRAM ARG...: starts it with a pipe for stdin; $pid, its stdout in ./stdout
 begin() {
     exec {hold}<> <(:)
+    : >stdout # of the one before: it says "ready"
     "${as_clean[@]}" "$@" <&"$hold" >stdout 2>stderr &
     pid=$!
     pids+=("$pid")
