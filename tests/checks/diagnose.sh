@@ -91,7 +91,7 @@ for ((i = 0; i < 40; i++)); do
     { timeout -s KILL "0.0$((i % 30 + 1))" "${as_clean[@]}" "$refork" diagnose "$child" >killed 2>&1 || :; } 2>killed.err
 done
 until_true asleep "$child" || fail "killed: the child is elsewhere"
-grep -q '^TracerPid:.0$' "/proc/$child/status" || fail "killed: the child is still traced"
+until_true grep -q '^TracerPid:.0$' "/proc/$child/status" || fail "killed: the child is still traced"
 grep -q '^State:.S' "/proc/$child/status" || fail "killed: $(grep State "/proc/$child/status")"
 [ "$(cat "/proc/$child/syscall")" = "$before" ] || fail "killed: the child is elsewhere: $before, $(cat "/proc/$child/syscall")"
 
