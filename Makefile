@@ -311,6 +311,15 @@ uninstall: ## remove what install put there
 	  $(share)/bash-completion/completions/refork $(share)/zsh/site-functions/_refork \
 	  $(share)/fish/vendor_completions.d/refork.fish
 
+static: all ## refork without shared libraries, for containers that have none: build/refork-static
+	@packaging/static.sh $(BUILD) $(CC) $(OBJS)
+.PHONY: static
+
+deb: ## a Debian package of this tree: build/deb/refork_VERSION_amd64.deb (DEBEMAIL=, DEBFULLNAME=: its maintainer)
+	@$(MAKE) --no-print-directory deps PACKAGES="$(BUILD_PACKAGES) debhelper dpkg-dev lintian"
+	@packaging/deb.sh $(BUILD)
+.PHONY: deb
+
 keys: all ## put the TUI's keys into the manual page
 	@$(BUILD)/refork help --keys --roff | awk -f docs/keys.awk >$(BUILD)/keys.roff
 	@sed -i -e '/end keys/e cat $(BUILD)/keys.roff' -e '/begin keys/,/end keys/{/begin keys/b;/end keys/b;d}' docs/refork.1
