@@ -372,15 +372,40 @@ static int look_at_releasers(struct analysis *a, struct rf_error *err) {
     return 0;
 }
 
+// Is it the holder that proves the wait: one that has vanished or ended, or that waits itself for such a one, or in a circle?
+static bool proved_by_holder(const struct analysis *a, const struct waiter *w) {
+    for (size_t hops = 0; hops <= a->waiter_count; hops++) {
+        const struct waiter *first = w->first, *next = NULL;
+        if (w->handlers != HANDLER_CANNOT || !first->who.tid || first->posts || first->doubtful ||
+            first->handed)
+            return false;
+        if (first->who.fork || !first->holder_lives) return true;
+        for (size_t i = 0; i < a->waiter_count; i++)
+            if (a->waiters[i].life == first->who.life) next = &a->waiters[i];
+        if (!next) return false;
+        w = next;
+    }
+    return true;
+}
+
 // The recorder says *likely* where the process has a handler for a signal: here its code is read.
 static int look_at_handlers(struct analysis *a, struct rf_error *err) {
+    bool any = false;
     for (size_t i = 0; i < a->waiter_count; i++) {
         struct waiter *w = &a->waiters[i];
         if (!w->futex || w->ref.polled || w->stuck->guessed || (w->proved && !w->stuck->asked)) continue;
         if (handlers_reach(a, w, &w->handlers, err) < 0) return -1;
-        bool holder = w->first->who.tid && !w->first->posts && !w->first->doubtful && !w->first->handed;
+        any |= w->handlers != HANDLER_CANNOT;
         w->first->releasable |= w->stuck->assumed && w->handlers == HANDLER_RELEASES;
-        w->proved = w->handlers == HANDLER_CANNOT && (w->proved || holder);
+        w->proved = w->handlers == HANDLER_CANNOT && w->stuck->proved;
+    }
+    // What a handler sets free may go on to end another wait, but no holder's that does not exist.
+    for (size_t i = 0; i < a->waiter_count; i++) {
+        struct waiter *w = &a->waiters[i];
+        bool by_holder =
+            w->futex && !w->ref.polled && !w->stuck->guessed && !w->stuck->killed && proved_by_holder(a, w);
+        if (by_holder) w->proved = true;
+        if (any && !by_holder) w->proved = false;
     }
     return 0;
 }
