@@ -372,12 +372,13 @@ static int look_at_releasers(struct analysis *a, struct rf_error *err) {
     return 0;
 }
 
-// Is it the holder that proves the wait: one that has vanished or ended, or that waits itself for such a one, or in a circle?
+// Is it the holder that proves the wait: one that has vanished or ended, or that waits itself for such a one, or in a circle? Who
+// waits with a time-out comes back to the program, which may give up: only the recorder, which watches its loop, can prove that.
 static bool proved_by_holder(const struct analysis *a, const struct waiter *w) {
     for (size_t hops = 0; hops <= a->waiter_count; hops++) {
         const struct waiter *first = w->first, *next = NULL;
-        if (w->handlers != HANDLER_CANNOT || !first->who.tid || first->posts || first->doubtful ||
-            first->handed)
+        if (w->handlers != HANDLER_CANNOT || w->stuck->wait == WAIT_TIMED || !first->who.tid ||
+            first->posts || first->doubtful || first->handed)
             return false;
         if (first->who.fork || !first->holder_lives) return true;
         for (size_t i = 0; i < a->waiter_count; i++)

@@ -81,7 +81,7 @@ done
 
 # The GIL: a child of a fork that CPython does not know of waits for it in turns of 5 ms. CPython's own fork makes it anew.
 verdict gil 120 "\
-orphaned-lock confidence=proved lock=_PyRuntime* lockkind=Python_GIL holder=python3 gone=python3 acquired=PyEval_EvalFrameDefault waiting=pthread_cond_timedwait,PyEval_RestoreThread,Py_BytesMain fork=fork,ffi_call,Py_BytesMain
+orphaned-lock confidence=likely lock=_PyRuntime* lockkind=Python_GIL holder=python3 gone=python3 acquired=PyEval_EvalFrameDefault waiting=pthread_cond_timedwait,PyEval_RestoreThread,Py_BytesMain fork=fork,ffi_call,Py_BytesMain
 cross-process-wait cause=orphaned-lock" \
     /usr/bin/python3 "$sources/held_locks.py" gil
 tr -s ' \n' '  ' <gil.err >gil.text
