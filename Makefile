@@ -79,7 +79,7 @@ STATIC += $(BUILD)/tests/programs/gate_mutex.static
 all: $(BUILD)/refork ## build refork (build/refork)
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 	@sed -nE '3,7s/^#   //p' $(firstword $(MAKEFILE_LIST)) | sed 's/^/  /'
 
 # ---- refork ----------------------------------------------------------------------------------------------------
@@ -319,6 +319,11 @@ deb: ## a Debian package of this tree: build/deb/refork_VERSION_amd64.deb (DEBEM
 	@$(MAKE) --no-print-directory deps PACKAGES="$(BUILD_PACKAGES) debhelper dpkg-dev lintian"
 	@packaging/deb.sh $(BUILD)
 .PHONY: deb
+
+samples-index: ## docs/samples.md, the index of the samples, from their heads
+	@LC_ALL=C awk -f docs/samples.awk docs/json.md samples/*.c samples/*.cc >$(BUILD)/samples.md
+	@cp $(BUILD)/samples.md docs/samples.md
+.PHONY: samples-index
 
 keys: all ## put the TUI's keys into the manual page
 	@$(BUILD)/refork help --keys --roff | awk -f docs/keys.awk >$(BUILD)/keys.roff

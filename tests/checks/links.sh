@@ -1,5 +1,6 @@
 #!/bin/bash
-# The documentation names what is there: files and headings that it links to, and the paths of sources in its text.
+# The documentation names what is there: files and headings that it links to, and the paths of sources in its text; the index of the samples
+# is that of the samples.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 cd "$root" || exit 1
@@ -35,3 +36,5 @@ assert seen > 100, seen
 sys.exit(bool(bad))
 PYTHON
 echo good
+LC_ALL=C awk -f docs/samples.awk docs/json.md samples/*.c samples/*.cc | diff docs/samples.md - ||
+    fail "docs/samples.md is not of these samples: run 'make samples-index'"
