@@ -132,28 +132,31 @@ static int64_t position_of(const struct task *t, int fd) {
     return position;
 }
 
-// One private mapping of the file in o's address space. [from, to) of the file is new; it was `old` bytes long and has `now`.
-static void in_mapping(struct batch *b, struct task *o, uint64_t start, uint64_t end, uint64_t offset,
-                       uint64_t from, uint64_t to, uint64_t old, uint64_t now) {
-    uint64_t old_end = page_up(old), now_end = page_up(now);
+// [from, to) of a file is new; the file was `old` bytes long and has `now`.
+struct file_change {
+    uint64_t from, to, old, now;
+};
+
+// m: one private mapping of the file in o's address space.
+static void in_mapping(struct batch *b, struct task *o, const struct proc_map *m,
+                       const struct file_change *c) {
+    uint64_t start = m->start, end = m->end, offset = m->offset;
+    uint64_t old_end = page_up(c->old), now_end = page_up(c->now);
     uint64_t top = offset + (end - start);
 #define WITHIN(x) ((x) < offset ? start : (x) > top ? end : start + ((x)-offset))
     if (now_end > old_end) extent(b, o, WITHIN(old_end), WITHIN(now_end), true);
     if (now_end < old_end) extent(b, o, WITHIN(now_end), WITHIN(old_end), false);
-    if (to > now_end) to = now_end;
-    from = page_down(from);
-    to = page_up(to);
+    uint64_t from = page_down(c->from), to = page_up(c->to < now_end ? c->to : now_end);
     if (WITHIN(from) < WITHIN(to)) file_pages(b, o, WITHIN(from), WITHIN(to));
 #undef WITHIN
 }
 
-static void in_space(struct batch *b, struct task *o, uint64_t ino, uint64_t from, uint64_t to, uint64_t old,
-                     uint64_t now) {
+static void in_space(struct batch *b, struct task *o, uint64_t ino, const struct file_change *c) {
     scoped_maps struct proc_maps maps;
     struct proc_map m;
     proc_maps_open(&maps, o->tid);
     while (proc_maps_next(&maps, &m))
-        if (m.inode == ino && !m.shared) in_mapping(b, o, m.start, m.end, m.offset, from, to, old, now);
+        if (m.inode == ino && !m.shared) in_mapping(b, o, &m, c);
 }
 
 // [from, to) of a file has been written.
@@ -167,11 +170,12 @@ static void file_changed(struct recorder *r, struct batch *b, const struct stat 
     uint64_t low = old < now ? old : now;
     if (old != now && low < from) from = low;
     if (old != now && to < page_up(low)) to = page_up(low);
+    const struct file_change change = {from, to, old, now};
     for (struct task *o = r->tasks; o; o = o->next) {
         bool seen = false;
         for (struct task *p = r->tasks; p != o && !seen; p = p->next)
             seen = p->mm == o->mm;
-        if (!seen) in_space(b, o, st->st_ino, from, to, old, now);
+        if (!seen) in_space(b, o, st->st_ino, &change);
     }
 }
 
@@ -220,8 +224,10 @@ static void written(struct recorder *r, struct task *t, struct batch *b, int fd,
         file_changed(r, b, &st, (uint64_t)offset, (uint64_t)offset + length);
 }
 
-static void written_into(struct recorder *r, struct task *t, struct batch *b, int pid, uint64_t address,
-                         uint64_t count, uint64_t left) {
+// process_vm_writev has written `left` bytes.
+static void written_into(struct recorder *r, struct task *t, struct batch *b, uint64_t left) {
+    int pid = (int)t->call.args[0];
+    uint64_t address = t->call.args[3], count = t->call.args[4]; // the list of where to
     struct {
         uint64_t base, len;
     } v;
@@ -272,7 +278,7 @@ void seen_writes_call(struct recorder *r, struct task *t, struct batch *b, int64
         opened(r, t, b, ret);
         return;
     case SYS_process_vm_writev:
-        written_into(r, t, b, (int)a[0], a[3], a[4], (uint64_t)ret);
+        written_into(r, t, b, (uint64_t)ret);
         return;
     case SYS_truncate:
         if (r->seen_writes) cut_by_path(r, t, b);

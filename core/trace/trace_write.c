@@ -513,22 +513,29 @@ static int hash_file(int fd, uint64_t size, XXH3_state_t *state, XXH128_hash_t *
     return n < 0 ? -1 : 0;
 }
 
+struct large_file {
+    int fd;
+    uint64_t size;
+    const char *name; // for messages
+    XXH3_state_t *state;
+};
+
 // One stretch without holes. *at: behind what was stored. -1: failed.
-static int store_stretch(struct trace_writer *w, int fd, uint64_t *at, uint64_t end, const char *name,
-                         XXH3_state_t *state, struct rf_error *err) {
+static int store_stretch(struct trace_writer *w, const struct large_file *f, uint64_t *at, uint64_t end,
+                         struct rf_error *err) {
     while (*at < end && !w->failed) {
         size_t want = end - *at < BLOB_PIECE ? end - *at : BLOB_PIECE;
         struct job *job = blob_job(w, *at, want);
         if (!job) break;
-        ssize_t n = read_piece(fd, job->data, want, *at);
+        ssize_t n = read_piece(f->fd, job->data, want, *at);
         if (n <= 0) {
             free(job);
             if (n == 0) break;
             // Pieces of a blob that will never be completed must not be followed by anything: end here.
             atomic_store(&w->failed, errno);
-            return cannot_read(name, err);
+            return cannot_read(f->name, err);
         }
-        XXH3_128bits_update(state, job->data, (size_t)n);
+        XXH3_128bits_update(f->state, job->data, (size_t)n);
         job->chunk.raw = (uint32_t)n;
         push_job(w, job);
         *at += (uint64_t)n;
@@ -536,19 +543,19 @@ static int store_stretch(struct trace_writer *w, int fd, uint64_t *at, uint64_t 
     return 0;
 }
 
-static int store_large_file(struct trace_writer *w, int fd, uint64_t size, const char *name,
-                            XXH3_state_t *state, uint64_t *id, struct rf_error *err) {
+static int store_large_file(struct trace_writer *w, const struct large_file *f, uint64_t *id,
+                            struct rf_error *err) {
     // Hashed again while it is stored: it may have changed since.
-    XXH3_128bits_reset(state);
+    XXH3_128bits_reset(f->state);
     uint64_t at = 0, end, behind = 0;
-    while (!w->failed && next_data(fd, size, &at, &end)) {
-        if (at != behind) XXH3_128bits_update(state, &at, sizeof at);
-        if (store_stretch(w, fd, &at, end, name, state, err) < 0) return -1;
+    while (!w->failed && next_data(f->fd, f->size, &at, &end)) {
+        if (at != behind) XXH3_128bits_update(f->state, &at, sizeof at);
+        if (store_stretch(w, f, &at, end, err) < 0) return -1;
         behind = at;
         if (at < end) break; // it was cut meanwhile
     }
     if (w->failed) return writer_error(w, err);
-    return finish_blob(w, size, XXH3_128bits_digest(state), name, id, err);
+    return finish_blob(w, f->size, XXH3_128bits_digest(f->state), f->name, id, err);
 }
 
 static int add_large_file(struct trace_writer *w, int fd, uint64_t size, const char *name, uint64_t *id,
@@ -560,7 +567,7 @@ static int add_large_file(struct trace_writer *w, int fd, uint64_t size, const c
     if (result < 0)
         cannot_read(name, err);
     else if ((*id = lookup(w, CONTENT_KEY(size, hash))) == 0)
-        result = store_large_file(w, fd, size, name, state, id, err);
+        result = store_large_file(w, &(struct large_file){fd, size, name, state}, id, err);
     XXH3_freeState(state);
     return result;
 }
