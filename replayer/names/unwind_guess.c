@@ -43,18 +43,23 @@ bool guess_is_return_address(const struct view *v, guess_reader read, void *cont
     return false;
 }
 
-// Does a direct call to `target` enter the function that holds `pc`?
-static bool enters(uint64_t target, uint64_t pc, uint64_t function, uint64_t function_end) {
-    if (function_end) return target >= function && target < function_end && target <= pc;
-    return target <= pc && pc - target < FUNCTION_SIZE;
+// A place and the function [start, end) that holds it; end is 0 where its bounds are not known.
+struct callee {
+    uint64_t pc, start, end;
+};
+
+// Does a direct call to `target` enter the function that holds `in->pc`?
+static bool enters(uint64_t target, const struct callee *in) {
+    if (in->end) return target >= in->start && target < in->end && target <= in->pc;
+    return target <= in->pc && in->pc - target < FUNCTION_SIZE;
 }
 
 enum fit { FIT_NO, FIT_MAYBE, FIT_YES };
 
 // The same, where the callee ends in a jump: musl's qsort is `...; jmp __qsort_r`, its __libc_start_main ends
 // in `jmp *%rax`, which may go anywhere.
-static enum fit enters_by_jump(guess_reader read, void *context, uint64_t target, uint64_t pc,
-                               uint64_t function, uint64_t function_end, int depth) {
+static enum fit enters_by_jump(guess_reader read, void *context, uint64_t target, const struct callee *in,
+                               int depth) {
     ZydisDecoder decoder;
     if (!ZYAN_SUCCESS(ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)))
         return FIT_NO;
@@ -70,14 +75,20 @@ static enum fit enters_by_jump(guess_reader read, void *context, uint64_t target
             if (operands[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE) return FIT_MAYBE;
             if (!ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&instruction, &operands[0], target, &to)))
                 return FIT_NO;
-            if (enters(to, pc, function, function_end)) return FIT_YES;
-            return depth ? enters_by_jump(read, context, to, pc, function, function_end, depth - 1) : FIT_NO;
+            if (enters(to, in)) return FIT_YES;
+            return depth ? enters_by_jump(read, context, to, in, depth - 1) : FIT_NO;
         }
         if (instruction.mnemonic == ZYDIS_MNEMONIC_RET || instruction.mnemonic == ZYDIS_MNEMONIC_INT3)
             return FIT_NO;
         target += instruction.length;
     }
     return FIT_NO;
+}
+
+// Can a call to `target` have come to `in`? A target of 0 is an indirect call, which goes anywhere.
+static enum fit call_fits(guess_reader read, void *context, uint64_t target, const struct callee *in) {
+    if (!target) return FIT_MAYBE;
+    return enters(target, in) ? FIT_YES : enters_by_jump(read, context, target, in, 1);
 }
 
 bool guess_is_trampoline(const struct view *v, guess_reader read, void *context, uint64_t pc) {
@@ -109,11 +120,11 @@ static bool is_plt_entry(guess_reader read, void *context, uint64_t pc) {
 bool guess_caller(const struct view *v, guess_reader read, void *context, const struct guess *frame,
                   bool lost, struct guess *caller) {
     struct module m;
-    uint64_t function = 0, function_end = 0;
+    struct callee in = {.pc = frame->pc};
     if (!lost && module_at(v, frame->pc, &m)) {
         uint64_t entry = m.entry + m.bias;
         if (m.entry && frame->pc >= entry && frame->pc - entry < NEAR_ENTRY) return false; // _start: the end
-        if (!module_function(&m, frame->pc, &function, &function_end)) function_end = 0;
+        if (!module_function(&m, frame->pc, &in.start, &in.end)) in.end = 0;
     }
     struct guess by_pointer = {0};
     bool stale = false;
@@ -128,15 +139,11 @@ bool guess_caller(const struct view *v, guess_reader read, void *context, const 
         struct guess found = {.pc = pointer[1], .sp = frame->bp + 16, .bp = pointer[0]};
         if (guess_is_return_address(v, read, context, pointer[1], &target)) {
             by_pointer = found;
-            enum fit fit = FIT_MAYBE;
-            if (target && enters(target, frame->pc, function, function_end))
-                fit = FIT_YES;
-            else if (target)
-                fit = enters_by_jump(read, context, target, frame->pc, function, function_end, 1);
+            enum fit fit = call_fits(read, context, target, &in);
             by_pointer.scanned = fit != FIT_YES;
             // rbp need be no frame pointer: in musl's _Fork it is the address of a signal set, and above it lies what
             // pthread_create left there. A call that cannot have come here gives way to one that did.
-            stale = fit == FIT_NO && function_end;
+            stale = fit == FIT_NO && in.end;
         } else if (guess_is_trampoline(v, read, context, pointer[1])) {
             by_pointer = found;
         }
@@ -151,15 +158,11 @@ bool guess_caller(const struct view *v, guess_reader read, void *context, const 
         bool trampoline = guess_is_trampoline(v, read, context, word);
         if (!trampoline && !guess_is_return_address(v, read, context, word, &target)) continue;
         struct guess found = {.pc = word, .sp = at + 8, .bp = frame->bp, .scanned = true};
-        enum fit fit = FIT_MAYBE; // an indirect call
-        if (lost || trampoline || (target && enters(target, frame->pc, function, function_end)))
-            fit = FIT_YES;
-        else if (target)
-            fit = enters_by_jump(read, context, target, frame->pc, function, function_end, 1);
+        enum fit fit = lost || trampoline ? FIT_YES : call_fits(read, context, target, &in);
         if (fit == FIT_YES) {
             // Without the function's bounds a fitting direct call is no better than an indirect one nearer
             // by.
-            *caller = function_end || !indirect.pc ? found : indirect;
+            *caller = in.end || !indirect.pc ? found : indirect;
             return true;
         }
         if (fit == FIT_MAYBE && !indirect.pc) indirect = found;
