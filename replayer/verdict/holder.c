@@ -121,13 +121,15 @@ static enum write_sort sort_of(uint8_t operation, bool locked) {
 }
 
 // The instruction in front of `pc`: the longest one that ends there. glibc jumps over lock prefixes while a process
-// has one thread only: without one it is cmpxchg all the same.
+// has one thread only: without one it is cmpxchg all the same. The end of a constant, as in `movl $1, word`, reads as
+// `add %al,(%rax)` (00 00): nothing without a prefix counts in less than 4 bytes.
 static enum write_sort sort_of_write(const struct view *v, uint64_t pc) {
     uint8_t code[INSTRUCTION_MAX];
     struct atomic_instruction a;
     if (!v->read(v->context, pc - sizeof code, code, sizeof code)) return WRITE_PLAIN;
     for (size_t i = 0; i < sizeof code; i++)
-        if (atomic_decode(code + i, sizeof code - i, &a) && a.length == sizeof code - i)
+        if (atomic_decode(code + i, sizeof code - i, &a) && a.length == sizeof code - i &&
+            (a.locked || a.size >= 4 || a.operation == ATOMIC_CMPXCHG || a.operation == ATOMIC_XCHG))
             return sort_of(a.operation, a.locked || a.operation == ATOMIC_CMPXCHG);
     return WRITE_PLAIN;
 }
