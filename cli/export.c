@@ -2,12 +2,14 @@
 #include "tui/export/page.h"
 #include "tui/export/subject.h"
 #include "tui/model.h"
+#include "cli/begin.h"
 #include "cli/files.h"
 #include "core/printable.h"
 #include "cli/options.h"
 #include "search/progress.h"
 #include "core/trace/dump.h"
 #include "core/path.h"
+#include "replayer/core/core.h"
 #include "replayer/session/session.h"
 #include "tui/timeline_source.h"
 
@@ -20,18 +22,32 @@ static const struct format {
     const char *name;
     int (*write)(FILE *out, const struct export_subject *x);
 } formats[] = {
-    {"html", export_html},
-    {"json", export_json},
+    {"html", export_html}, {"json", export_json}, {"core", NULL}, // of a process: write_core
 };
+
+// What goes out: a document of the whole recording, or a process at an event.
+struct product {
+    const struct format *format;
+    const struct export_subject *subject;
+    struct timeline *timeline; // core: it stands at the event
+    const struct begin *begin;
+};
+
+static int write_product(FILE *out, const struct product *p, struct rf_error *err) {
+    if (p->format->write)
+        return p->format->write(out, p->subject) ? rf_fail_errno(err, RF_CANNOT, "cannot write the output")
+                                                 : 0;
+    return core_write(out, p->timeline, p->begin->pid, p->begin->tid, err);
+}
 
 static const struct format *find_format(const struct cli_args *args, struct rf_error *err) {
     const char *name = cli_value(args, "to");
     for (size_t i = 0; name && i < sizeof formats / sizeof *formats; i++)
         if (!strcmp(formats[i].name, name)) return &formats[i];
     if (name)
-        rf_fail(err, RF_CANNOT, "cannot export to '%s': this refork knows html and json", name);
+        rf_fail(err, RF_CANNOT, "cannot export to '%s': this refork knows html, json and core", name);
     else
-        rf_fail(err, RF_CANNOT, "no format given: add --to html or --to json");
+        rf_fail(err, RF_CANNOT, "no format given: add --to html, --to json or --to core");
     return NULL;
 }
 
@@ -59,31 +75,33 @@ static int read_info(const char *path, json_t **out, struct rf_error *err) {
 }
 
 // The document goes to a new file that takes the name when it is whole: a full disk leaves what was there before.
-static int write_file(const struct format *format, const struct export_subject *x, const char *name,
-                      struct rf_error *err) {
+static int write_file(const struct product *p, const char *name, struct rf_error *err) {
     char part[4200];
     snprintf(part, sizeof part, "%s.part-%d", name, (int)getpid());
     FILE *out = fopen(part, "wxe");
     if (!out) return rf_fail_errno(err, RF_CANNOT, "cannot write '%s'", name);
-    int failed = format->write(out, x);
-    int why = errno;
-    if (fclose(out) && !failed) failed = -1, why = errno;
-    if (!failed && rename(part, name)) failed = -1, why = errno;
-    if (!failed) return 0;
-    unlink(part);
-    errno = why;
-    return rf_fail_errno(err, RF_CANNOT, "cannot write '%s'", name);
+    int failed = write_product(out, p, err);
+    if (fclose(out) && !failed) failed = rf_fail_errno(err, RF_CANNOT, "cannot write '%s'", name);
+    if (!failed && rename(part, name)) failed = rf_fail_errno(err, RF_CANNOT, "cannot write '%s'", name);
+    if (failed) unlink(part);
+    return failed;
 }
 
-static int write_out(const struct format *format, const struct export_subject *x, const char *name,
-                     struct rf_error *err) {
-    if (!strcmp(name, "-")) {
-        if (format->write(stdout, x)) return rf_fail_errno(err, RF_CANNOT, "cannot write the output");
-        return 0;
-    }
-    if (write_file(format, x, name, err)) return -1;
+static int write_out(const struct product *p, const char *name, struct rf_error *err) {
+    if (!strcmp(name, "-")) return write_product(stdout, p, err);
+    if (write_file(p, name, err)) return -1;
     if (isatty(STDERR_FILENO)) print_clean(stderr, "refork: wrote '%s'\n", name);
     return 0;
+}
+
+static int export_core(const struct format *format, const char *path, const char *name, struct begin *begin,
+                       struct rf_error *err) {
+    struct timeline *t;
+    if (begin_choose(path, begin, err) || timeline_open(path, &t, err)) return -1;
+    struct product p = {.format = format, .timeline = t, .begin = begin};
+    int failed = timeline_seek(t, begin->event, err) || write_out(&p, name, err);
+    timeline_close(t);
+    return failed ? -1 : 0;
 }
 
 static int export_timeline(const struct format *format, const char *path, const char *name,
@@ -108,7 +126,8 @@ static int export_timeline(const struct format *format, const char *path, const 
         continue;
     x.model = &model;
     x.info = info;
-    failed = write_out(format, &x, name, err);
+    struct product product = {.format = format, .subject = &x};
+    failed = write_out(&product, name, err);
     tui_model_release(&model);
     timeline_source_free(source);
     json_decref(info);
@@ -118,12 +137,23 @@ static int export_timeline(const struct format *format, const char *path, const 
 static int run_export(const struct cli_args *args, struct rf_error *err) {
     char path[4096], name[4096];
     const struct format *format = find_format(args, err);
-    if (!format || cli_at_most(args, 1, err) || cli_trace(args, path, sizeof path, err)) return -1;
+    struct begin begin = {0};
+    uint64_t pid = 0;
+    if (!format || cli_number(args, "at", 1, UINT64_MAX, &begin.event, err) ||
+        cli_number(args, "process", 1, INT32_MAX, &pid, err) || cli_at_most(args, 1, err) ||
+        cli_trace(args, path, sizeof path, err))
+        return -1;
     const char *wanted = cli_value(args, "output");
     if (wanted)
         snprintf(name, sizeof name, "%s", wanted);
     else if (default_name(path, format->name, name, sizeof name, err))
         return -1;
+    begin.pid = (int)pid;
+    if (!format->write)
+        return export_core(format, path, name, &begin, err) || cli_check_file(path, err) ? -1 : RF_OK;
+    if (begin.event || pid)
+        return rf_fail(err, RF_CANNOT, "--process and --at are for --to core: %s has the whole recording",
+                       format->name);
     struct session *session;
     if (session_open(path, &session, err)) return -1;
     int r =
@@ -136,25 +166,30 @@ static int run_export(const struct cli_args *args, struct rf_error *err) {
 }
 
 static const struct cli_option export_options[] = {
-    {"to", 0, "html|json", "html: one page to attach to a ticket; json: for machines"},
-    {"output", 'o', "FILE", "write to FILE, '-' is stdout (NAME.html or NAME.json here)"},
+    {"to", 0, "html|json|core", "html: one page for a ticket; json: for machines; core: for debuggers"},
+    {"output", 'o', "FILE", "write to FILE, '-' is stdout (NAME.html, .json or .core here)"},
+    {"process", 0, "PID", "core: of this process (default: the stuck one, else the first)"},
+    {"at", 0, "EVENT", "core: right behind this event (default: where a task is stuck, else the end)"},
     {0},
 };
 
 static const char *const export_examples[] = {
     "refork export --to html server.refork            # a page to attach to a ticket",
     "refork export --to json -o server.json server.refork",
+    "refork export --to core server.refork            # the stuck process, for gdb",
     NULL,
 };
 
 const struct cli_command command_export = {
     .name = "export",
     .operands = "[FILE]",
-    .summary = "Write the verdict with lanes, stacks and sources as one page or document",
-    .details = "The page stands alone: it loads nothing, needs no JavaScript, and is light or dark as the\n"
-               "reader's system is. It quotes the sources that the verdict names.\n\n"
-               "Exit status: 0, or 121 the replay diverged, 122 unreadable trace, 125 refork itself\n"
-               "failed.\n",
+    .summary = "Write the verdict as one page or document, or a process as a core file",
+    .details =
+        "The page stands alone: it loads nothing, needs no JavaScript, and is light or dark as the\n"
+        "reader's system is. It quotes the sources that the verdict names. A core file is opened with the\n"
+        "program beside it: gdb PROGRAM FILE, or refork diagnose FILE.\n\n"
+        "Exit status: 0, or 121 the replay diverged, 122 unreadable trace, 125 refork itself\n"
+        "failed.\n",
     .examples = export_examples,
     .options = export_options,
     .run = run_export,

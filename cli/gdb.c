@@ -1,4 +1,5 @@
 // gdb over a recording: a private socket, a command file, and the server in this process.
+#include "cli/begin.h"
 #include "cli/files.h"
 #include "cli/options.h"
 #include "core/array.h"
@@ -18,88 +19,6 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-// ---- where to begin
-
-struct lived {
-    int tid, pid;
-    uint64_t birth, death; // events; 0: to the end
-};
-
-struct begin {
-    struct lived *tasks;
-    size_t count;
-    uint64_t stuck_event, last; // stuck_event 0: nobody is
-    int stuck_tid;
-};
-
-static void begin_note(struct begin *b, const struct event *e) {
-    if (e->kind == EV_EXEC || e->kind == EV_BIRTH) {
-        int tid = e->kind == EV_BIRTH ? (int)e->ret : e->tid,
-            pid = e->kind == EV_BIRTH ? (int)e->aux : e->tid;
-        for (size_t i = 0; i < b->count; i++)
-            if (b->tasks[i].tid == tid && !b->tasks[i].death) return; // an exec of one that lives
-        array_push(b->tasks, b->count, (struct lived){tid, pid, e->number, 0});
-    } else if (e->kind == EV_DEATH) {
-        for (size_t i = 0; i < b->count; i++)
-            if (b->tasks[i].tid == e->tid && !b->tasks[i].death) b->tasks[i].death = e->number;
-    } else if (e->kind == EV_STUCK && (!b->stuck_event || e->aux == 1)) {
-        b->stuck_event = e->number;
-        b->stuck_tid = e->tid;
-    }
-    b->last = e->number;
-}
-
-static int begin_read(const char *path, struct begin *b, struct rf_error *err) {
-    struct trace_reader *r;
-    struct event e;
-    int got;
-    if (trace_open(path, &r, err) < 0) return -1;
-    while ((got = trace_next(r, &e, err)) == 1)
-        begin_note(b, &e);
-    trace_close(r);
-    if (got < 0) return -1;
-    return b->count ? 0
-                    : rf_fail(err, RF_BAD_TRACE, "'%s' holds no program: nothing was recorded in it", path);
-}
-
-static const struct lived *lived(const struct begin *b, int tid) {
-    for (size_t i = b->count; i-- > 0;)
-        if (b->tasks[i].tid == tid) return &b->tasks[i];
-    return NULL;
-}
-
-static bool lives_at(const struct lived *t, uint64_t event) {
-    return t->birth <= event && (!t->death || event < t->death);
-}
-
-// The stuck task where it is stuck; else the first process at the last event that it lives to see.
-static int choose_begin(const struct begin *b, struct gdb_options *o, struct rf_error *err) {
-    bool at_end = !o->event;
-    if (!o->pid && at_end && b->stuck_event) {
-        const struct lived *t = lived(b, b->stuck_tid);
-        *o = (struct gdb_options){b->stuck_event, t ? t->pid : b->stuck_tid, b->stuck_tid};
-        return 0;
-    }
-    if (o->event > b->last)
-        return rf_fail(err, RF_CANNOT, "no event %" PRIu64 ": the last one is %" PRIu64, o->event, b->last);
-    for (size_t i = 0; i < b->count; i++) {
-        const struct lived *t = &b->tasks[i];
-        if (o->pid && t->pid != o->pid) continue;
-        if (!o->pid && (i || !at_end) && !lives_at(t, o->event)) continue;
-        uint64_t event = at_end ? (t->death ? t->death - 1 : b->last) : o->event;
-        if (!lives_at(t, event)) continue;
-        *o = (struct gdb_options){event, t->pid, t->tid};
-        return 0;
-    }
-    if (o->pid && !at_end)
-        return rf_fail(err, RF_CANNOT,
-                       "process %d does not live at event %" PRIu64 ": 'refork info' lists the processes",
-                       o->pid, o->event);
-    if (o->pid)
-        return rf_fail(err, RF_CANNOT, "no process %d in this recording: 'refork info' lists them", o->pid);
-    return rf_fail(err, RF_CANNOT, "no process lives at event %" PRIu64, o->event);
-}
 
 // ---- sources of the trace, where this machine has none
 
@@ -290,19 +209,16 @@ static int with_gdb(const char *command, char *const *more, struct timeline *t, 
 
 static int run_gdb(const struct cli_args *args, struct rf_error *err) {
     char path[4096];
-    struct begin begin = {0};
-    struct gdb_options o = {0};
+    struct begin b = {0};
     uint64_t pid = 0;
     struct timeline *t;
     char *none[] = {NULL}, *const *more = args->operand_count > 1 ? args->operands + 1 : none;
-    if (cli_number(args, "at", 1, UINT64_MAX, &o.event, err) ||
+    if (cli_number(args, "at", 1, UINT64_MAX, &b.event, err) ||
         cli_number(args, "process", 1, INT32_MAX, &pid, err) || cli_trace(args, path, sizeof path, err))
         return -1;
-    o.pid = (int)pid;
-    int failed =
-        begin_read(path, &begin, err) || choose_begin(&begin, &o, err) || timeline_open(path, &t, err);
-    free(begin.tasks);
-    if (failed) return -1;
+    b.pid = (int)pid;
+    if (begin_choose(path, &b, err) || timeline_open(path, &t, err)) return -1;
+    struct gdb_options o = {b.event, b.pid, b.tid};
     const char *where = cli_value(args, "listen"), *command = cli_value(args, "gdb");
     int r;
     if (where) {

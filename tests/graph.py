@@ -34,6 +34,7 @@ ORDER = {
     "replayer/engine": ["core/trace"],
     "replayer/names": ["core/trace"],
     "replayer": ["replayer/engine", "replayer/names"],
+    "replayer/core": ["replayer"],
     "replayer/locks": ["replayer"],
     "replayer/verdict": ["replayer/locks"],
     "replayer/session": ["replayer/verdict"],
@@ -44,8 +45,8 @@ ORDER = {
     "search": ["recorder/record", "replayer/report"],
     "tui": ["replayer/report"],
     "tui/export": ["tui"],
-    "replayer/gdb": ["replayer/report"],
-    "cli": ["search", "replayer/strip", "recorder/doctor", "replayer/gdb", "tui", "tui/export"],
+    "replayer/gdb": ["replayer/report", "replayer/core"],
+    "cli": ["search", "replayer/strip", "replayer/core", "recorder/doctor", "replayer/gdb", "tui", "tui/export"],
 }
 MOST_LINES, MOST_SOURCES = 800, 30
 PICTURE = "docs/house.svg"

@@ -1,5 +1,7 @@
-#include "core/array.h"
 #include "replayer/gdb/objects.h"
+
+#include "core/array.h"
+#include "replayer/core/image.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -32,52 +34,21 @@ static void xml(FILE *out, const char *text) {
     }
 }
 
-static bool read_word(struct gdb *g, uint64_t address, uint64_t *out) {
-    return stops_read(g->stops, g->tid, address, out, sizeof *out);
-}
-
 // ---- the image that the process runs
 
-struct image {
-    uint64_t exec_event, stack; // 0: not found
-};
-
-// The image of a forked child is its parent's: back through the births.
 static struct image find_image(struct gdb *g) {
     const struct replay_task *t = replay_task_find(g->replay, g->tid);
-    struct image image = {0};
-    struct event e;
-    struct rf_error ignored;
-    int pid = t ? t->pid : 0;
-    for (uint64_t n = stops_event(g->stops); n; n--) {
-        if (timeline_event(g->timeline, n, &e, &ignored) < 0) return image;
-        const struct replay_task *who = replay_task_find(g->replay, e.tid);
-        if (e.kind == EV_BIRTH && (int)e.aux == pid && !(e.flags & EVF_THREAD)) pid = who ? who->pid : 0;
-        if (e.kind != EV_EXEC || !who || who->pid != pid) continue;
-        const struct piece *regs = event_piece(&e, PIECE_REGS, NULL);
-        image.exec_event = n;
-        if (regs && regs->len == sizeof(struct user_regs_struct))
-            image.stack = ((const struct user_regs_struct *)regs->data)->rsp;
-        return image;
-    }
-    return image;
+    return image_find(g->timeline, stops_event(g->stops), t ? t->pid : 0);
 }
 
-// argc, argv, 0, environment, 0, auxv (System V ABI for x86-64, 3.4.1).
+static bool read_of_task(void *context, uint64_t address, void *to, size_t len) {
+    struct gdb *g = context;
+    return stops_read(g->stops, g->tid, address, to, len);
+}
+
 static size_t read_auxv(struct gdb *g, Elf64_auxv_t *out, size_t most) {
     struct image image = find_image(g);
-    uint64_t at = image.stack, argc, word, n = 0;
-    if (!at || !read_word(g, at, &argc) || argc > 1 << 20) return 0;
-    at += 8 * (argc + 2);
-    do {
-        if (!read_word(g, at, &word)) return 0;
-        at += 8;
-    } while (word);
-    for (; n < most; n++, at += sizeof *out) {
-        if (!stops_read(g->stops, g->tid, at, &out[n], sizeof *out)) return 0;
-        if (out[n].a_type == AT_NULL) return (size_t)n + 1;
-    }
-    return 0;
+    return image_auxv(&image, read_of_task, g, out, most);
 }
 
 static uint64_t auxv_value(const Elf64_auxv_t *v, size_t n, uint64_t type) {

@@ -1,0 +1,239 @@
+#include "replayer/core/core.h"
+
+#include "core/array.h"
+#include "core/tracee.h"
+#include "core/xsave.h"
+#include "replayer/core/image.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/procfs.h>
+#include <unistd.h>
+
+enum {
+    PAGE = 4096,
+    FX_BYTES = 512,
+    XCR0_AT = 464,
+    XSTATE_KNOWN = 0x2ff,
+    ERESTARTSYS = 512,
+    AUXV_MOST = 256,
+    CHUNK = 1 << 16
+};
+
+struct process {
+    struct timeline *timeline;
+    struct replay *replay;
+    struct view view;
+    int pid, first;
+};
+
+static bool read_at(const struct process *p, uint64_t address, void *to, size_t len) {
+    return p->view.read(p->view.context, address, to, len);
+}
+
+static void note(FILE *out, const char *name, uint32_t type, const void *data, size_t len) {
+    static const char zeros[4];
+    Elf64_Nhdr head = {(uint32_t)strlen(name) + 1, (uint32_t)len, type};
+    fwrite(&head, sizeof head, 1, out);
+    fwrite(name, 1, head.n_namesz, out);
+    fwrite(zeros, 1, -head.n_namesz & 3, out);
+    fwrite(data, 1, len, out);
+    fwrite(zeros, 1, -head.n_descsz & 3, out);
+}
+
+// ---- threads
+
+static int thread_notes(FILE *out, struct process *p, const struct replay_task *t, struct rf_error *err) {
+    struct user_regs_struct regs;
+    if (replay_task_regs(p->replay, t->tid, &regs, err)) return -1;
+    if (t->in_syscall) { // as the kernel leaves a call that a fatal signal ended (arch/x86/kernel/signal.c)
+        regs.orig_rax = (uint64_t)t->nr;
+        regs.rax = (uint64_t)-ERESTARTSYS;
+    }
+    struct elf_prstatus status = {.pr_pid = t->tid, .pr_pgrp = p->pid, .pr_sid = p->pid, .pr_fpvalid = 1};
+    memcpy(status.pr_reg, &regs, sizeof regs);
+    note(out, "CORE", NT_PRSTATUS, &status, sizeof status);
+    uint8_t *xstate = calloc(1, XSTATE_MAX);
+    rf_assert(xstate);
+    size_t size = replay_task_xstate(p->replay, t->tid, xstate, XSTATE_MAX);
+    // gdb 13 knows the components up to PKRU, takes those that it finds from the word at 464 (sw_reserved of the FXSAVE area,
+    // where the kernel puts XCR0), and wants just as many bytes.
+    const uint64_t components = xsave_xcr0() & XSTATE_KNOWN;
+    if (components && size > FX_BYTES) {
+        memcpy(xstate + XCR0_AT, &components, sizeof components);
+        if (size > xsave_area_size(components, false)) size = xsave_area_size(components, false);
+    }
+    // struct user_fpregs_struct is the FXSAVE area, which XSAVE begins with (Intel SDM vol. 1, 13.4.1).
+    if (size >= FX_BYTES) note(out, "CORE", NT_FPREGSET, xstate, FX_BYTES);
+    if (size > FX_BYTES) note(out, "LINUX", NT_X86_XSTATE, xstate, size);
+    free(xstate);
+    return 0;
+}
+
+static bool lives(const struct process *p, const struct replay_task *t) {
+    return !t->death && t->pid == p->pid;
+}
+
+static int all_thread_notes(FILE *out, struct process *p, struct rf_error *err) {
+    const struct replay_task *first = replay_task_find(p->replay, p->first);
+    if (thread_notes(out, p, first, err)) return -1;
+    // gdb and lldb take the process-wide notes behind the first thread's, as the kernel writes them.
+    struct elf_prpsinfo info = {.pr_sname = 'S', .pr_pid = p->pid};
+    const struct replay_task *leader = replay_task_find(p->replay, p->pid);
+    const struct replay_task *named = leader ? leader : first;
+    const struct replay_task *parent = replay_task_find(p->replay, named->parent_tid);
+    info.pr_ppid = parent ? parent->pid : 0;
+    memcpy(info.pr_fname, named->name, strnlen(named->name, sizeof info.pr_fname - 1));
+    memcpy(info.pr_psargs, named->name, strnlen(named->name, sizeof named->name - 1));
+    note(out, "CORE", NT_PRPSINFO, &info, sizeof info);
+    siginfo_t none = {0}; // no signal ended it
+    note(out, "CORE", NT_SIGINFO, &none, sizeof none);
+    for (size_t i = 0; i < replay_task_count(p->replay); i++) {
+        const struct replay_task *t = replay_task_at(p->replay, i);
+        if (lives(p, t) && t->tid != p->first && thread_notes(out, p, t, err)) return -1;
+    }
+    return 0;
+}
+
+// ---- auxv and files
+
+static void auxv_note(FILE *out, struct process *p) {
+    Elf64_auxv_t auxv[AUXV_MOST];
+    struct image image = image_find(p->timeline, timeline_position(p->timeline), p->pid);
+    size_t n = image_auxv(&image, p->view.read, p->view.context, auxv, AUXV_MOST);
+    if (n) note(out, "CORE", NT_AUXV, auxv, n * sizeof *auxv);
+}
+
+static bool of_file(const struct view_map *m) {
+    return m->blob && m->name && m->name[0] == '/';
+}
+
+// u64 count, page size; {start, end, file offset in pages}[count]; the names, each with a NUL.
+static void files_note(FILE *out, const struct process *p) {
+    char *bytes;
+    size_t len;
+    FILE *text = open_memstream(&bytes, &len);
+    rf_assert(text);
+    uint64_t head[2] = {0, PAGE};
+    for (size_t i = 0; i < p->view.map_count; i++)
+        head[0] += of_file(&p->view.maps[i]);
+    fwrite(head, sizeof head, 1, text);
+    for (size_t i = 0; i < p->view.map_count; i++) {
+        const struct view_map *m = &p->view.maps[i];
+        uint64_t row[3] = {m->start, m->end, m->offset / PAGE};
+        if (of_file(m)) fwrite(row, sizeof row, 1, text);
+    }
+    for (size_t i = 0; i < p->view.map_count; i++)
+        if (of_file(&p->view.maps[i]))
+            fwrite(p->view.maps[i].name, 1, strlen(p->view.maps[i].name) + 1, text);
+    fclose(text);
+    if (head[0]) note(out, "CORE", NT_FILE, bytes, len);
+    free(bytes);
+}
+
+// ---- memory
+
+// Pages that cannot be read (beyond a file's end) are zeros, as the kernel leaves holes there.
+static int write_map(FILE *out, const struct process *p, const struct view_map *m) {
+    static uint8_t buffer[CHUNK];
+    for (uint64_t at = m->start; at < m->end;) {
+        size_t len = m->end - at < CHUNK ? (size_t)(m->end - at) : CHUNK;
+        if (!read_at(p, at, buffer, len)) {
+            memset(buffer, 0, len);
+            for (size_t page = 0; page < len; page += PAGE)
+                if (!read_at(p, at + page, buffer + page, PAGE)) memset(buffer + page, 0, PAGE);
+        }
+        if (fwrite(buffer, 1, len, out) != len) return -1;
+        at += len;
+    }
+    return 0;
+}
+
+static uint64_t stored(const struct view_map *m) {
+    return m->prot & PROT_READ ? m->end - m->start : 0;
+}
+
+static int write_headers(FILE *out, const struct process *p, size_t notes) {
+    uint64_t count = p->view.map_count + 1;
+    bool many = count >= PN_XNUM; // then the number is in the first section header (elf(5))
+    Elf64_Ehdr e = {.e_type = ET_CORE,
+                    .e_machine = EM_X86_64,
+                    .e_version = EV_CURRENT,
+                    .e_phoff = sizeof e,
+                    .e_ehsize = sizeof e,
+                    .e_phentsize = sizeof(Elf64_Phdr),
+                    .e_phnum = (uint16_t)(many ? PN_XNUM : count),
+                    .e_shentsize = many ? sizeof(Elf64_Shdr) : 0};
+    memcpy(e.e_ident, ELFMAG, SELFMAG);
+    e.e_ident[EI_CLASS] = ELFCLASS64;
+    e.e_ident[EI_DATA] = ELFDATA2LSB;
+    e.e_ident[EI_VERSION] = EV_CURRENT;
+    uint64_t at = sizeof e + count * sizeof(Elf64_Phdr);
+    if (many) {
+        e.e_shoff = at;
+        e.e_shnum = 1;
+        at += sizeof(Elf64_Shdr);
+    }
+    fwrite(&e, sizeof e, 1, out);
+    Elf64_Phdr ph = {.p_type = PT_NOTE, .p_offset = at, .p_filesz = notes, .p_align = 4};
+    fwrite(&ph, sizeof ph, 1, out);
+    at = (at + notes + PAGE - 1) & -(uint64_t)PAGE;
+    for (size_t i = 0; i < p->view.map_count; i++) {
+        const struct view_map *m = &p->view.maps[i];
+        ph = (Elf64_Phdr){.p_type = PT_LOAD,
+                          .p_offset = at,
+                          .p_vaddr = m->start,
+                          .p_filesz = stored(m),
+                          .p_memsz = m->end - m->start,
+                          .p_align = PAGE};
+        ph.p_flags = (m->prot & PROT_READ ? PF_R : 0u) | (m->prot & PROT_WRITE ? PF_W : 0u) |
+                     (m->prot & PROT_EXEC ? PF_X : 0u);
+        fwrite(&ph, sizeof ph, 1, out);
+        at += ph.p_filesz;
+    }
+    Elf64_Shdr sh = {.sh_info = (uint32_t)count};
+    if (many) fwrite(&sh, sizeof sh, 1, out);
+    return ferror(out) ? -1 : 0;
+}
+
+static int write_all(FILE *out, const struct process *p, const char *notes, size_t len) {
+    static const char zeros[PAGE];
+    uint64_t at = sizeof(Elf64_Ehdr) + (p->view.map_count + 1) * sizeof(Elf64_Phdr) + len;
+    if (p->view.map_count + 1 >= PN_XNUM) at += sizeof(Elf64_Shdr);
+    if (write_headers(out, p, len) || fwrite(notes, 1, len, out) != len) return -1;
+    fwrite(zeros, 1, -at & (PAGE - 1), out);
+    for (size_t i = 0; i < p->view.map_count; i++)
+        if (stored(&p->view.maps[i]) && write_map(out, p, &p->view.maps[i])) return -1;
+    return ferror(out) ? -1 : 0;
+}
+
+int core_write(FILE *out, struct timeline *t, int pid, int first, struct rf_error *err) {
+    struct process p = {.timeline = t, .replay = timeline_replay(t), .pid = pid};
+    for (size_t i = 0; i < replay_task_count(p.replay); i++) {
+        const struct replay_task *task = replay_task_at(p.replay, i);
+        if (lives(&p, task) && (!p.first || task->tid == first)) p.first = task->tid;
+    }
+    if (!p.first)
+        return rf_fail(err, RF_CANNOT,
+                       "process %d does not live at event %" PRIu64 ": 'refork info' lists the processes",
+                       pid, timeline_position(t));
+    char *notes;
+    size_t len;
+    FILE *text = open_memstream(&notes, &len);
+    rf_assert(text);
+    int failed = replay_view(p.replay, p.first, &p.view, err) || all_thread_notes(text, &p, err);
+    if (!failed) {
+        auxv_note(text, &p);
+        files_note(text, &p);
+    }
+    fclose(text);
+    if (!failed && write_all(out, &p, notes, len))
+        failed = rf_fail_errno(err, RF_CANNOT, "cannot write the core");
+    free(notes);
+    return failed ? -1 : 0;
+}
