@@ -43,7 +43,7 @@ int main(void) {
     gate_open(&forked);
     pthread_join(worker, NULL);
     until_asleep(child);
-    usleep(100000);
+    usleep(100000); // its time limit: the verdict says for how long the child waited
     kill(child, SIGKILL);
     say("main: the time is over");
     return reap(child) == 128 + SIGKILL ? 0 : 1;

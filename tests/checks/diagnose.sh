@@ -173,7 +173,7 @@ refused "could not open" 122 no-such-core
 clean bash -c 'exec "$1" diagnose $$' - "$refork" >stdout2 2>err
 got=$?
 [ $got = 125 ] && grep -q "is refork itself" err || fail "itself: status $got: $(cat err)"
-"${as_clean[@]}" perl -e '$| = 1; if (!($c = fork)) { exit } print "child $c\n"; sleep 600' >zombie &
+"${as_clean[@]}" perl -e '$| = 1; if (!($c = fork)) { exit } print "child $c\n"; sleep' >zombie &
 pid=$!
 pids+=("$pid")
 until_true grep -q child zombie || fail "no zombie"

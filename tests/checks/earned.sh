@@ -30,7 +30,7 @@ grep -q '^Nothing was hunted: the program made no fork; its first run ended with
 grep -q 'errors="1"' junit.xml && grep -q 'nothing was hunted' junit.xml || fail "JUnit: $(cat junit.xml)"
 ends 123 hunt --runs 2 -o found.refork -- sh -c '(true); (true)'
 tr '\n' ' ' <stdout | grep -q 'it had no second thread' || fail "one thread: $(cat stdout)"
-ends 123 hunt --runs 2 --timeout 1 -o found.refork -- sleep 1000
+ends 123 hunt --runs 2 --timeout 1 -o found.refork -- sleep infinity
 grep -q 'each run was ended by its time limit' stdout || fail "time limit: $(cat stdout)"
 # Look-alikes: it fails, but it has forked beside a thread; a thread beside the fork is enough.
 clean "$refork" hunt --runs 2 --json -o found.refork -- "$programs/rare_locks" mutex unused >json 2>stderr </dev/null

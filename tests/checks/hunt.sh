@@ -134,7 +134,7 @@ grep -q 'a line' json stderr && fail "the program's output is shown"
 [ ! -e made ] || fail "--after was not run"
 clean "$refork" hunt --before 'exit 3' -- true >stdout 2>stderr && fail "a failing --before is ignored"
 cat stdout stderr | grep -q "the command of '--before' failed" || fail "--before: $(cat stdout stderr)"
-hunted 123 --runs 1 --timeout 1 -- sleep 1000
+hunted 123 --runs 1 --timeout 1 -- sleep infinity
 
 # ---- the summary, JUnit
 rm -f found*

@@ -22,7 +22,7 @@ shows "saved 'tty.refork'" || fail "nothing said about the recording: $(screen)"
 ends 0 replay --batch tty.refork
 grep -qx 'got some words' stdout || fail "replay: $(cat stdout)"
 
-tmux send-keys "clear; '$refork' record -o int.refork -- sh -c 'echo begin; sleep 100; echo never'" Enter
+tmux send-keys "clear; '$refork' record -o int.refork -- sh -c 'echo begin; sleep infinity; echo never'" Enter
 until_true shows '^begin$' || fail "did not begin: $(screen)"
 tmux send-keys C-c
 # bash itself gives up the rest of its line when a command died of Ctrl-C: so it sees that death.
