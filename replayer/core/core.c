@@ -1,5 +1,6 @@
 #include "replayer/core/core.h"
 
+#include "core/abi.h"
 #include "core/array.h"
 #include "core/tracee.h"
 #include "core/xsave.h"
@@ -16,7 +17,6 @@
 #include <unistd.h>
 
 enum {
-    PAGE = 4096,
     FX_BYTES = 512,
     XCR0_AT = 464,
     XSTATE_KNOWN = 0x2ff,
@@ -182,7 +182,7 @@ static int write_headers(FILE *out, const struct process *p, size_t notes) {
     fwrite(&e, sizeof e, 1, out);
     Elf64_Phdr ph = {.p_type = PT_NOTE, .p_offset = at, .p_filesz = notes, .p_align = 4};
     fwrite(&ph, sizeof ph, 1, out);
-    at = (at + notes + PAGE - 1) & -(uint64_t)PAGE;
+    at = (at + notes + PAGE - 1) & ~(PAGE - 1);
     for (size_t i = 0; i < p->view.map_count; i++) {
         const struct view_map *m = &p->view.maps[i];
         ph = (Elf64_Phdr){.p_type = PT_LOAD,
