@@ -170,6 +170,34 @@ static void thread_naps(void) {
         sleep_ms(1);
 }
 
+static void *joins_setter(void *unused) {
+    pthread_t t;
+    CHECK(!pthread_create(&t, NULL, sets_later, unused));
+    pthread_join(t, NULL);
+    return NULL;
+}
+
+static void thread_joined(void) {
+    pthread_t t;
+    CHECK(!pthread_create(&t, NULL, joins_setter, NULL));
+    pthread_join(t, NULL);
+}
+
+static sem_t done;
+
+static void *posts_later(void *unused) {
+    sets_later(unused);
+    sem_post(&done);
+    return NULL;
+}
+
+static void thread_posts(void) {
+    pthread_t t;
+    CHECK(!sem_init(&done, 0, 0) && !pthread_create(&t, NULL, posts_later, NULL));
+    while (sem_wait(&done) < 0)
+        continue;
+}
+
 static void shared_spins(void) {
     while (!atomic_load(&shared->flag))
         continue;
@@ -397,6 +425,8 @@ static const struct row {
     {"thread-spins", thread_spins, WAITS},
     {"thread-yields", thread_yields, WAITS},
     {"thread-naps", thread_naps, WAITS},
+    {"thread-joined", thread_joined, WAITS},
+    {"thread-posts", thread_posts, WAITS},
     {"shared-spins", shared_spins, TELLS},
     {"shared-naps", shared_naps, TELLS},
     {"shared-timed", shared_timed, TELLS},
