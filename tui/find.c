@@ -3,6 +3,9 @@
 
 #include "tui/focus.h"
 #include "tui/keys.h"
+#include "tui/lane_rows.h"
+#include "tui/lanes.h"
+#include "tui/match.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,21 +31,13 @@ static bool begin_busy(struct tui_model *m, const char *what) {
     return true;
 }
 
-// Case does not matter while the pattern has no capital.
-static bool contains(const char *text, const char *pattern) {
-    for (const char *p = pattern; *p; p++) {
-        if (*p >= 'A' && *p <= 'Z') return strstr(text, pattern) != NULL;
-    }
-    return strcasestr(text, pattern) != NULL;
-}
-
 static bool event_contains(const struct tui_model *m, uint64_t number, const char *pattern) {
     struct tui_event e;
     if (!m->source->event(m->source->context, number, &e)) return false;
     char label[128], text[400];
     tui_task_label(m, e.tid, label, sizeof label);
     snprintf(text, sizeof text, "%s %s %s", label, event_kind_name(e.kind), e.text);
-    return contains(text, pattern);
+    return tui_contains(text, pattern);
 }
 
 static void find(struct tui_model *m, int direction) {
@@ -69,46 +64,106 @@ static void find(struct tui_model *m, int direction) {
     }
 }
 
-static void clear_filter(struct tui_model *m) {
+// ---- filters
+static void show_all_events(struct tui_model *m) {
     free(m->matches);
     m->matches = NULL;
     m->match_count = 0;
-    m->filter[0] = 0;
     m->events_top = 0;
 }
 
-static void set_filter(struct tui_model *m, const char *text) {
-    if (!*text) {
-        clear_filter(m);
-        return;
+struct numbers {
+    uint64_t *items;
+    size_t count, room;
+};
+
+static void push(struct numbers *n, uint64_t number) {
+    if (n->count == n->room) {
+        n->room = n->room ? n->room * 2 : 256;
+        n->items = reallocarray(n->items, n->room, sizeof *n->items);
+        rf_assert(n->items);
     }
-    const char *pattern = *text == '!' ? text + 1 : text;
-    uint64_t last = m->source->last(m->source->context), *found = NULL;
-    size_t count = 0, room = 0;
-    if (!begin_busy(m, "filtering")) return;
-    for (uint64_t n = 1; n <= last && still_going(m, n, last); n++) {
-        if (event_contains(m, n, pattern) == (*text == '!')) continue;
-        if (count == room) {
-            room = room ? room * 2 : 256;
-            found = reallocarray(found, room, sizeof *found);
-            rf_assert(found);
-        }
-        found[count++] = n;
+    n->items[n->count++] = number;
+}
+
+static int by_number(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+// The events of the tasks that pass the filter by task, from the index: without reading them.
+static void events_of_tasks(struct tui_model *m, struct numbers *out) {
+    const struct tui_source *s = m->source;
+    uint64_t last = s->last(s->context);
+    for (size_t task = 0; task < m->task_count; task++) {
+        if (!tui_lane_passes(m, task)) continue;
+        uint64_t count = s->task_rank(s->context, task, last);
+        uint8_t kind;
+        for (uint64_t k = 1; k <= count && still_going(m, out->count + 1, last); k++)
+            push(out, s->task_select(s->context, task, k, &kind));
     }
+    if (out->count) qsort(out->items, out->count, sizeof *out->items, by_number);
+}
+
+static bool event_passes(const struct tui_model *m, uint64_t number, const char *filter) {
+    return *filter == '!' ? !event_contains(m, number, filter + 1) : event_contains(m, number, filter);
+}
+
+// The events that pass both filters.
+static struct numbers passing(struct tui_model *m, const char *filter) {
+    struct numbers of_tasks = {0}, found = {0};
+    uint64_t last = m->source->last(m->source->context);
+    bool all = !*m->lane_filter;
+    if (!all) events_of_tasks(m, &of_tasks);
+    uint64_t count = all ? last : of_tasks.count;
+    for (uint64_t i = 0; i < count && !m->cancel && still_going(m, i + 1, count); i++) {
+        uint64_t number = all ? i + 1 : of_tasks.items[i];
+        if (!*filter || event_passes(m, number, filter)) push(&found, number);
+    }
+    free(of_tasks.items);
+    return found;
+}
+
+// Shows the events that pass `filter` and the filter by task; false: nothing changed.
+static bool show_events(struct tui_model *m, const char *filter) {
+    if (!*filter && !*m->lane_filter) {
+        show_all_events(m);
+        m->filter[0] = 0;
+        return true;
+    }
+    if (!begin_busy(m, "filtering")) return false;
+    struct numbers found = passing(m, filter);
     m->busy = false;
-    if (m->cancel || !count) {
-        free(found);
+    if (m->cancel || !found.count) {
+        free(found.items);
         if (m->cancel)
             tui_model_message(m, true, "filtering stopped, nothing changed");
         else
-            tui_model_message(m, true, "no event passes '%s', nothing changed", text);
-        return;
+            tui_model_message(m, true, "no event passes '%s', nothing changed",
+                              *filter ? filter : m->lane_filter);
+        return false;
     }
-    clear_filter(m);
-    m->matches = found;
-    m->match_count = count;
-    snprintf(m->filter, sizeof m->filter, "%s", text);
-    tui_model_message(m, false, "%zu of %llu events; Esc shows all again", count, (unsigned long long)last);
+    show_all_events(m);
+    m->matches = found.items;
+    m->match_count = found.count;
+    snprintf(m->filter, sizeof m->filter, "%s", filter);
+    tui_model_message(m, false, "%zu of %llu events; Esc shows all again", found.count,
+                      (unsigned long long)m->source->last(m->source->context));
+    return true;
+}
+
+static void set_task_filter(struct tui_model *m, const char *text) {
+    char before[sizeof m->lane_filter], filter[sizeof m->filter];
+    snprintf(before, sizeof before, "%s", m->lane_filter);
+    snprintf(filter, sizeof filter, "%s", m->filter);
+    tui_lanes_filter(m, text);
+    if (!show_events(m, filter)) tui_lanes_filter(m, before);
+}
+
+static void clear_filters(struct tui_model *m) {
+    show_all_events(m);
+    m->filter[0] = 0;
+    tui_lanes_filter(m, "");
 }
 
 static void command(struct tui_model *m, const char *text) {
@@ -144,7 +199,9 @@ static void done(struct tui_model *m) {
     if (prompt == TUI_PROMPT_COMMAND) {
         command(m, m->prompt_text);
     } else if (prompt == TUI_PROMPT_FILTER) {
-        set_filter(m, m->prompt_text);
+        show_events(m, m->prompt_text);
+    } else if (prompt == TUI_PROMPT_TASKS) {
+        set_task_filter(m, m->prompt_text);
     } else {
         if (*m->prompt_text) snprintf(m->search, sizeof m->search, "%s", m->prompt_text);
         m->searching = *m->search != 0;
@@ -182,6 +239,9 @@ bool tui_find_action(struct tui_model *m, enum tui_action action) {
     case TUI_ACTION_FILTER:
         m->prompt = TUI_PROMPT_FILTER;
         break;
+    case TUI_ACTION_TASKS:
+        m->prompt = TUI_PROMPT_TASKS;
+        break;
     case TUI_ACTION_MATCH_NEXT:
         find(m, 1);
         return true;
@@ -192,7 +252,7 @@ bool tui_find_action(struct tui_model *m, enum tui_action action) {
         if (m->searching) {
             m->searching = false;
         } else if (m->matches) {
-            clear_filter(m);
+            clear_filters(m);
         } else {
             return false;
         }

@@ -3,6 +3,7 @@
 #include "tui/jump.h"
 
 #include "tui/focus.h"
+#include "tui/lane_rows.h"
 #include "tui/lanes.h"
 #include "tui/story.h"
 

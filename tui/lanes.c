@@ -1,9 +1,10 @@
-// Lanes: one per task, processes in the order of their birth; behind a process's tasks the ghosts, the
-// vanished threads whose locks it inherited.
+// Lanes: one per task; behind a process's tasks the ghosts, the vanished threads whose locks it inherited.
 #include "tui/lanes.h"
 
 #include "tui/focus.h"
+#include "tui/lane_rows.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static struct tui_lane *add(struct tui_model *m, size_t task, int pid) {
@@ -79,14 +80,6 @@ static int by_from(const void *a, const void *b) {
     return x->from < y->from ? -1 : x->from > y->from;
 }
 
-static size_t find_lane(const struct tui_model *m, int tid, int pid, bool ghost) {
-    for (size_t i = 0; i < m->lane_count; i++) {
-        const struct tui_lane *lane = &m->lanes[i];
-        if (lane->tid == tid && lane->ghost == ghost && (!ghost || lane->pid == pid)) return i;
-    }
-    return m->lane_count;
-}
-
 void tui_lanes_release(struct tui_model *m) {
     for (size_t i = 0; i < m->lane_count; i++) {
         free(m->lanes[i].spans);
@@ -97,45 +90,85 @@ void tui_lanes_release(struct tui_model *m) {
     m->lane_count = 0;
 }
 
-static void add_ghosts(struct tui_model *m, int pid) {
-    const struct verdict *v = m->verdict;
-    for (size_t i = 0; v && i < v->span_count; i++) {
-        const struct held_span *span = &v->spans[i];
-        size_t task = tui_model_task_index(m, span->tid);
-        if (!span->ghost || span->pid != pid || task == m->task_count) continue;
-        if (find_lane(m, span->tid, pid, true) == m->lane_count) add(m, task, pid)->ghost = true;
-    }
+// A ghost, or a lane of a task, by whom it belongs to.
+struct lane_name {
+    int tid, pid; // pid 0: not a ghost's
+    size_t index;
+};
+
+static int by_lane_name(const void *a, const void *b) {
+    const struct lane_name *x = a, *y = b;
+    if (x->tid != y->tid) return x->tid < y->tid ? -1 : 1;
+    return x->pid < y->pid ? -1 : x->pid > y->pid;
 }
 
-void tui_lanes_build(struct tui_model *m) {
-    tui_lanes_release(m);
-    for (size_t i = 0; i < m->task_count; i++) { // tasks come in the order of their births
-        const struct tui_task *process = &m->tasks[i];
-        bool first = true;
-        for (size_t j = 0; j < i && first; j++)
-            first = m->tasks[j].pid != process->pid;
-        if (!first) continue;
-        for (size_t j = i; j < m->task_count; j++) {
-            if (m->tasks[j].pid == process->pid) add(m, j, process->pid);
-        }
-        add_ghosts(m, process->pid);
+static struct lane_name name_of(const struct held_span *span) {
+    return (struct lane_name){.tid = span->tid, .pid = span->ghost ? span->pid : 0};
+}
+
+// One for each vanished thread in each process that inherited a lock of it.
+static void add_ghosts(struct tui_model *m) {
+    const struct verdict *v = m->verdict;
+    struct lane_name *ghosts = calloc(v->span_count + 1, sizeof *ghosts);
+    rf_assert(ghosts);
+    size_t count = 0;
+    for (size_t i = 0; i < v->span_count; i++) {
+        if (v->spans[i].ghost) ghosts[count++] = name_of(&v->spans[i]);
     }
-    if (!m->verdict || !m->verdict->span_count) return;
-    size_t *order = calloc(m->verdict->span_count, sizeof *order);
-    rf_assert(order);
-    for (size_t i = 0; i < m->verdict->span_count; i++)
+    qsort(ghosts, count, sizeof *ghosts, by_lane_name);
+    for (size_t i = 0; i < count; i++) {
+        size_t task = tui_model_task_index(m, ghosts[i].tid);
+        bool twice = i && !by_lane_name(&ghosts[i - 1], &ghosts[i]);
+        if (!twice && task < m->task_count && tui_model_task_index(m, ghosts[i].pid) < m->task_count)
+            add(m, task, ghosts[i].pid)->ghost = true;
+    }
+    free(ghosts);
+}
+
+// Gives each lane its spans, in the order in which they begin.
+static void add_spans(struct tui_model *m) {
+    const struct verdict *v = m->verdict;
+    size_t *order = calloc(v->span_count, sizeof *order);
+    struct lane_name *names = calloc(m->lane_count + 1, sizeof *names);
+    rf_assert(order && names);
+    for (size_t i = 0; i < v->span_count; i++)
         order[i] = i;
-    spans_sorted = m->verdict->spans;
-    qsort(order, m->verdict->span_count, sizeof *order, by_from);
-    for (size_t i = 0; i < m->verdict->span_count; i++) {
-        const struct held_span *span = &m->verdict->spans[order[i]];
-        size_t lane = find_lane(m, span->tid, span->pid, span->ghost);
-        if (lane < m->lane_count) add_span(&m->lanes[lane], order[i]);
+    for (size_t i = 0; i < m->lane_count; i++) {
+        const struct tui_lane *lane = &m->lanes[i];
+        names[i] = (struct lane_name){lane->tid, lane->ghost ? lane->pid : 0, i};
+    }
+    qsort(names, m->lane_count, sizeof *names, by_lane_name);
+    spans_sorted = v->spans;
+    qsort(order, v->span_count, sizeof *order, by_from);
+    for (size_t i = 0; i < v->span_count; i++) {
+        struct lane_name wanted = name_of(&v->spans[order[i]]);
+        const struct lane_name *found = bsearch(&wanted, names, m->lane_count, sizeof *names, by_lane_name);
+        if (found) add_span(&m->lanes[found->index], order[i]);
     }
     for (size_t i = 0; i < m->lane_count; i++) {
         if (m->lanes[i].span_count) index_spans(m, &m->lanes[i]);
     }
+    free(names);
     free(order);
+}
+
+void tui_lanes_build(struct tui_model *m) {
+    tui_lanes_release(m);
+    for (size_t i = 0; i < m->task_count; i++)
+        add(m, i, m->tasks[i].pid);
+    if (m->verdict) add_ghosts(m);
+    tui_lanes_order(m);
+    if (m->verdict && m->verdict->span_count) add_spans(m);
+}
+
+void tui_lanes_follow(struct tui_model *m) {
+    if (m->verdict && m->lanes_finding != m->finding) tui_lanes_order(m);
+}
+
+void tui_lanes_filter(struct tui_model *m, const char *text) {
+    snprintf(m->lane_filter, sizeof m->lane_filter, "%s", text);
+    m->lanes_top = 0;
+    tui_lanes_order(m);
 }
 
 const struct held_span *tui_lane_span(const struct tui_model *m, const struct tui_lane *lane, uint64_t from,
@@ -171,11 +204,6 @@ size_t tui_held(const struct tui_model *m, size_t *out, size_t max) {
         }
     }
     return count;
-}
-
-size_t tui_lane_of_focus(const struct tui_model *m) {
-    size_t lane = find_lane(m, m->focus.tid, 0, false);
-    return lane < m->lane_count ? lane : 0;
 }
 
 const struct finding *tui_stuck(const struct tui_model *m, int tid, uint64_t *event) {
@@ -227,6 +255,14 @@ static void limit(struct tui_model *m) {
     if (m->lane_first < 1) m->lane_first = 1;
 }
 
+static void fold(struct tui_model *m) {
+    m->lanes_folded = !m->lanes_folded;
+    if (*m->lane_filter)
+        tui_model_message(m, true, "only tasks with '%s' are shown; Esc shows all", m->lane_filter);
+    else if (m->lanes_folded && !tui_lanes_hidden(m))
+        tui_model_message(m, false, "nothing to fold: all tasks have a part in it, or nearly all");
+}
+
 bool tui_lanes_action(struct tui_model *m, enum tui_action action) {
     double focus = (double)m->focus.event, share = (focus - m->lane_first) / m->lane_span;
     if (share < 0 || share > 1) share = 0.5;
@@ -251,6 +287,14 @@ bool tui_lanes_action(struct tui_model *m, enum tui_action action) {
     case TUI_ACTION_CENTRE:
         share = 0.5;
         break;
+    case TUI_ACTION_FOLD:
+        fold(m);
+        return true;
+    case TUI_ACTION_SORT:
+        m->lane_sort = (m->lane_sort + 1) % TUI_SORTS;
+        tui_lanes_order(m);
+        tui_model_message(m, false, "processes by %s", tui_lane_sort_name(m->lane_sort));
+        return true;
     default:
         return false;
     }

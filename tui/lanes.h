@@ -17,6 +17,8 @@ void tui_lanes_build(struct tui_model *m);
 void tui_lanes_release(struct tui_model *m);
 void tui_lanes_fit(struct tui_model *m, bool whole);
 bool tui_lanes_action(struct tui_model *m, enum tui_action action);
-size_t tui_lane_of_focus(const struct tui_model *m);
+// Puts the lanes in order anew when that depends on the finding and another one is looked at.
+void tui_lanes_follow(struct tui_model *m);
+void tui_lanes_filter(struct tui_model *m, const char *text); // by task; "" shows all
 
 #endif

@@ -1,6 +1,7 @@
 // The one function that says which pane is where.
 #include "tui/layout.h"
 
+#include "tui/lane_rows.h"
 #include "tui/story.h"
 
 enum { TITLE_ROWS = 1, BAR_ROWS = 1 };
@@ -26,7 +27,8 @@ static int story_rows(const struct tui_model *m, int w) {
 
 static void place(const struct tui_model *m, struct tui_layout *l) {
     int h = m->rows - TITLE_ROWS - BAR_ROWS, w = m->cols, y = TITLE_ROWS;
-    int lanes = (int)(m->lane_count > 1000 ? 1000 : m->lane_count) + 2; // heading and axis
+    size_t shown = tui_lane_rows(m) + (tui_lanes_hidden(m) > 0);
+    int lanes = (int)(shown > 1000 ? 1000 : shown) + 2; // heading and axis
     if (m->maximised) {
         add(l, y, 0, h, w, BIT(m->pane));
         return;

@@ -5,6 +5,7 @@
 #include "tui/find.h"
 #include "tui/focus.h"
 #include "tui/jump.h"
+#include "tui/lane_rows.h"
 #include "tui/lanes.h"
 #include "tui/layout.h"
 #include "tui/story.h"
@@ -55,6 +56,7 @@ static void load_verdict(struct tui_model *m) {
     m->busy = false;
     m->verdict_state = result ? TUI_VERDICT_FAILED : TUI_VERDICT_DONE;
     m->verdict = result ? NULL : v;
+    m->lanes_folded = m->verdict && m->verdict->count;
     snprintf(m->verdict_error, sizeof m->verdict_error, "%s", err.text);
     load_tasks(m); // start routines may be known only now
     tui_story_build(m);
@@ -125,15 +127,15 @@ static size_t moved(size_t at, size_t count, int64_t by) {
 }
 
 static void move_lanes(struct tui_model *m, int64_t by) {
-    size_t at = tui_lane_of_focus(m), to = moved(at, m->lane_count, by);
+    size_t rows = tui_lane_rows(m), at = tui_lane_row_of_focus(m), to = moved(at, rows, by);
     // A ghost has no stack of its own to show: the focus passes over it.
-    while (to < m->lane_count && m->lanes[to].ghost && to != at) {
-        if (by > 0 && to + 1 >= m->lane_count)
+    while (to < rows && m->lanes[tui_lane_at(m, to)].ghost && to != at) {
+        if (by > 0 && to + 1 >= rows)
             to = at;
         else
             to = by > 0 ? to + 1 : to - 1;
     }
-    if (to < m->lane_count) tui_model_focus(m, m->focus.event, m->lanes[to].tid);
+    if (to < rows) tui_model_focus(m, m->focus.event, m->lanes[tui_lane_at(m, to)].tid);
 }
 
 static void move_locks(struct tui_model *m, int64_t by) {
@@ -424,6 +426,8 @@ void tui_model_key(struct tui_model *m, int key) {
     }
     uint64_t event = m->focus.event;
     tui_model_action(m, action);
+    tui_lanes_follow(m);
+    tui_layout_compute(m);
     if (m->focus.event != event) m->moved = true;
 }
 

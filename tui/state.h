@@ -70,10 +70,19 @@ struct tui_lane {
     size_t span_count, leaves;
 };
 
+// The order of the processes among the lanes in front, and among the others.
+enum tui_lane_sort { TUI_SORT_BIRTH, TUI_SORT_EVENTS, TUI_SORT_END, TUI_SORT_NAME, TUI_SORTS };
+
 enum tui_lane_state { TUI_LANE_ABSENT, TUI_LANE_RAN, TUI_LANE_READY, TUI_LANE_WAITS };
 
 enum tui_verdict_state { TUI_VERDICT_PENDING, TUI_VERDICT_RUNNING, TUI_VERDICT_DONE, TUI_VERDICT_FAILED };
-enum tui_prompt { TUI_PROMPT_NONE, TUI_PROMPT_COMMAND, TUI_PROMPT_SEARCH, TUI_PROMPT_FILTER };
+enum tui_prompt {
+    TUI_PROMPT_NONE,
+    TUI_PROMPT_COMMAND,
+    TUI_PROMPT_SEARCH,
+    TUI_PROMPT_FILTER,
+    TUI_PROMPT_TASKS
+};
 
 // What the model asks of whoever drives it, once.
 enum tui_request {
@@ -107,6 +116,11 @@ struct tui_model {
     size_t task_count;
     struct tui_lane *lanes;
     size_t lane_count;
+    size_t lanes_front; // so many at the front are always shown: the verdict's, or those that pass the filter
+    size_t lanes_finding; // the finding that they were put in order for
+    bool lanes_folded;
+    enum tui_lane_sort lane_sort;
+    char lane_filter[64];
 
     enum tui_verdict_state verdict_state;
     const struct verdict *verdict; // of the source

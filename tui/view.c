@@ -3,6 +3,7 @@
 
 #include "tui/find.h"
 #include "tui/focus.h"
+#include "tui/lane_rows.h"
 #include "tui/lanes.h"
 #include "tui/model.h"
 #include "tui/screen.h"
@@ -38,11 +39,19 @@ static void heading_text(const struct tui_model *m, enum tui_pane pane, int w, c
         }
         break;
     case TUI_LANES:
-        snprintf(out, size, "2 Lanes, %zu task%s", m->task_count, m->task_count == 1 ? "" : "s");
+        tui_lanes_hidden_text(m, label, sizeof label);
+        if (*label && w < 70)
+            snprintf(out, size, "2 Lanes, +%zu others (%s)", tui_lanes_hidden(m),
+                     *m->lane_filter ? "Esc" : "z");
+        else
+            snprintf(out, size, "2 Lanes, %zu task%s%s%s", m->task_count, m->task_count == 1 ? "" : "s",
+                     *label ? ": " : "", label);
         break;
     case TUI_EVENTS:
-        if (m->matches)
+        if (m->matches && *m->filter)
             snprintf(out, size, "3 Events with '%s' (%zu)", m->filter, m->match_count);
+        else if (m->matches)
+            snprintf(out, size, "3 Events of '%s' (%zu)", m->lane_filter, m->match_count);
         else
             snprintf(out, size, "3 Events");
         break;
@@ -119,7 +128,8 @@ static void draw_title(const struct tui_model *m, const struct tui_area *a) {
 static void draw_hints(const struct tui_model *m, const struct tui_area *a) {
     int x = 1;
     if (m->searching) x = tui_textf(a, 0, x, a->w / 3, TUI_ROLE_BAR, "/%s  ", m->search);
-    if (m->matches) x = tui_textf(a, 0, x, a->w / 3, TUI_ROLE_BAR, "F %s  ", m->filter);
+    if (*m->filter) x = tui_textf(a, 0, x, a->w / 3, TUI_ROLE_BAR, "F %s  ", m->filter);
+    if (*m->lane_filter) x = tui_textf(a, 0, x, a->w / 3, TUI_ROLE_BAR, "T %s  ", m->lane_filter);
     // Help and quit are always there; the others as far as they fit.
     const int reserve = (int)strlen("? help  q quit");
     for (size_t i = 0; i < tui_action_row_count; i++) {
@@ -137,7 +147,8 @@ static void draw_hints(const struct tui_model *m, const struct tui_area *a) {
 }
 
 static void draw_bar(const struct tui_model *m, const struct tui_area *a) {
-    static const char *const prompts[] = {"", ":", "/", "filter (!text: without): "};
+    static const char *const prompts[] = {"", ":", "/",
+                                          "filter (!text: without): ", "tasks with (!text: without): "};
     tui_fill(a, 0, 0, a->w, TUI_ROLE_BAR, L' ');
     if (m->prompt) {
         int x = tui_text(a, 0, 1, a->w, TUI_ROLE_KEY, prompts[m->prompt]);

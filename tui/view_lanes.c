@@ -3,6 +3,7 @@
 #include "tui/view_lanes.h"
 
 #include "tui/focus.h"
+#include "tui/lane_rows.h"
 #include "tui/lanes.h"
 #include "tui/screen.h"
 #include "tui/scroll.h"
@@ -136,8 +137,10 @@ static void draw_stuck(const struct plot *p, int y, const struct tui_lane *lane)
 
 // Row of a task's lane, -1 above what is shown, h below.
 static int row_of(const struct plot *p, int tid) {
-    for (size_t i = 0; i < p->m->lane_count; i++) {
-        if (p->m->lanes[i].tid != tid || p->m->lanes[i].ghost) continue;
+    size_t rows = tui_lane_rows(p->m);
+    for (size_t i = 0; i < rows; i++) {
+        const struct tui_lane *lane = &p->m->lanes[tui_lane_at(p->m, i)];
+        if (lane->tid != tid || lane->ghost) continue;
         if (i < p->m->lanes_top) return -1;
         size_t row = i - p->m->lanes_top;
         return row >= (size_t)p->area.h ? p->area.h : (int)row;
@@ -233,22 +236,27 @@ void tui_view_lanes(struct tui_model *m, const struct tui_area *a) {
     struct plot p = {
         m, {a->screen, a->y, a->x + label, a->h, a->w - label}, m->source->last(m->source->context)};
     if (rows < 1 || !m->lane_count) return;
-    size_t focus = tui_lane_of_focus(m);
-    tui_scroll(&m->lanes_top, m->lane_count, rows, focus, focus + 1);
-    tui_text(a, rows, 1, label - 2, TUI_ROLE_DIM, m->lane_count > (size_t)rows ? "event (j: more)" : "event");
+    char hidden[64];
+    tui_lanes_hidden_text(m, hidden, sizeof hidden);
+    size_t focus = tui_lane_row_of_focus(m), shown = tui_lane_rows(m), all = shown + (*hidden != 0);
+    bool end = focus + 1 == shown && all > shown && rows > 1; // with what says how many are missing
+    tui_scroll(&m->lanes_top, all, rows, focus, end ? all : focus + 1);
+    tui_text(a, rows, 1, label - 2, TUI_ROLE_DIM, all > (size_t)rows ? "event (j: more)" : "event");
     draw_axis(&p, rows);
     p.area.h = rows;
-    for (int y = 0; y < rows && m->lanes_top + (size_t)y < m->lane_count; y++) {
-        const struct tui_lane *lane = &m->lanes[m->lanes_top + (size_t)y];
+    for (int y = 0; y < rows && m->lanes_top + (size_t)y < shown; y++) {
+        const struct tui_lane *lane = &m->lanes[tui_lane_at(m, m->lanes_top + (size_t)y)];
         draw_label(m, a, y, label, lane);
         if (!lane->ghost) draw_states(&p, y, lane);
         draw_spans(&p, y, lane);
         draw_stuck(&p, y, lane);
     }
-    for (int y = 0; y < rows && m->lanes_top + (size_t)y < m->lane_count; y++) {
-        const struct tui_lane *lane = &m->lanes[m->lanes_top + (size_t)y];
+    for (int y = 0; y < rows && m->lanes_top + (size_t)y < shown; y++) {
+        const struct tui_lane *lane = &m->lanes[tui_lane_at(m, m->lanes_top + (size_t)y)];
         if (!lane->ghost) draw_edge(&p, y, lane);
     }
+    if (*hidden && shown - m->lanes_top < (size_t)rows)
+        tui_text(a, (int)(shown - m->lanes_top), 1, a->w - 2, TUI_ROLE_DIM, hidden);
     int c = column_of(&p, m->focus.event);
     for (int y = 0; y < rows; y++)
         tui_cell_role(&p.area, y, c, TUI_ROLE_CURSOR);
@@ -258,7 +266,7 @@ void tui_lanes_click(struct tui_model *m, int w, int y, int x) {
     int label = label_width(w);
     struct plot p = {m, {NULL, 0, 0, 0, w - label}, m->source->last(m->source->context)};
     uint64_t from = m->focus.event, to;
-    size_t lane = m->lanes_top + (size_t)y;
+    size_t row = m->lanes_top + (size_t)y;
     if (x >= label) events_of(&p, x - label, &from, &to);
-    tui_model_focus(m, from, lane < m->lane_count ? m->lanes[lane].tid : m->focus.tid);
+    tui_model_focus(m, from, row < tui_lane_rows(m) ? m->lanes[tui_lane_at(m, row)].tid : m->focus.tid);
 }

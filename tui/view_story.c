@@ -1,6 +1,7 @@
 #include "tui/view_story.h"
 
 #include "tui/focus.h"
+#include "tui/lanes.h"
 #include "tui/screen.h"
 #include "tui/scroll.h"
 #include "tui/story.h"
@@ -80,6 +81,7 @@ void tui_story_click(struct tui_model *m, int w, int y) {
         if (y >= row) continue;
         m->story_line = i;
         m->finding = line->finding;
+        tui_lanes_follow(m);
         if (line->event) tui_model_focus(m, line->event, line->tid);
         return;
     }

@@ -11,6 +11,29 @@ clean "$refork" replay --script ':dump screen.txt<Enter>' --size 100x30 deadlock
 grep -q write_report screen.txt || fail "the screen does not name the holder: $(cat screen.txt)"
 grep -q log_mutex screen.txt || fail "the screen does not name the lock: $(cat screen.txt)"
 
+# A server with 40 children that have ended: those of the verdict are on the screen all the same, at each size; the others
+# are one line, until z.
+ends 120 record --no-explain -o server.refork -- "$build/tests/programs/prefork" 40
+for size in 60x15 80x24 120x30 200x50; do
+    clean "$refork" replay --script '2:dump screen.txt<Enter>' --size $size server.refork || fail "server: $size: status $?"
+    sed '/^-- roles/,$d' screen.txt >screen
+    [ "$(grep -c '^[ ►]*[0-9]* prefork' screen)" = 2 ] || fail "server: $size: not two processes: $(cat screen)"
+    grep -q '^ *[0-9]* audit_w.*\[audit_lock' screen || fail "server: $size: no holder: $(cat screen)"
+    grep -q '† audit_w.*\[audit_lock.*∞' screen || fail "server: $size: no ghost: $(cat screen)"
+    grep -q '✗waits for a.*∞' screen || fail "server: $size: no waiter: $(cat screen)"
+    grep -q '+40 oth' screen || fail "server: $size: not folded: $(cat screen)"
+done
+clean "$refork" replay --script '2zO:dump screen.txt<Enter>' --size 80x60 server.refork || fail "server: status $?"
+[ "$(grep -c '^[ ►]*[0-9]* prefork' screen.txt)" = 42 ] || fail "server: z does not unfold: $(cat screen.txt)"
+# Without a deadlock all are shown; z folds those that have ended
+ends 0 record -o fixed.refork -- "$build/tests/programs/prefork" 20 fixed
+for keys in 2O:20:1 2zO:1:2; do
+    IFS=: read -r keys least place <<<"$keys"
+    clean "$refork" replay --script "$keys:dump screen.txt<Enter>" --size 80x40 fixed.refork || fail "server: status $?"
+    [ "$(grep -c '^[ ►]*[0-9]* prefork' screen.txt)" -ge "$least" ] || fail "fixed: $keys: $(cat screen.txt)"
+    [ "$place" = 1 ] || grep -q '+.* others, z unfolds' screen.txt || fail "fixed: $keys: not folded: $(cat screen.txt)"
+done
+
 # A recording that is damaged further on: that is said at once, also when nobody goes there. (Every byte of it counts: one
 # in the last quarter, behind the files that the program mapped.)
 size=$(stat -c %s deadlock.refork)

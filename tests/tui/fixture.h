@@ -10,8 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIXTURE_MAIN = 1234, FIXTURE_WORKER = 1235, FIXTURE_CHILD = 1240 };
-enum fixture_kind { FIXTURE_DEADLOCK, FIXTURE_CLEAN, FIXTURE_FAILS, FIXTURE_HEAP };
+enum {
+    FIXTURE_MAIN = 1234,
+    FIXTURE_WORKER = 1235,
+    FIXTURE_CHILD = 1240,
+    FIXTURE_SERVED = 2000,
+    FIXTURE_POOL = 40
+};
+// SERVER: the deadlock behind a pool of children, FIXTURE_SERVED and the numbers behind it, that have ended.
+enum fixture_kind { FIXTURE_DEADLOCK, FIXTURE_CLEAN, FIXTURE_FAILS, FIXTURE_HEAP, FIXTURE_SERVER };
 
 struct fixture_row {
     int tid;
@@ -27,7 +34,8 @@ struct fixture {
     struct fixture_row *rows; // rows[number]
     uint64_t last, loaded, room;
     uint64_t long_tail; // events of worker and main in turn before the story, made up on the fly
-    struct tui_task tasks[3];
+    struct tui_task tasks[3 + FIXTURE_POOL];
+    size_t task_count;
     struct verdict verdict;
     struct finding finding;
     struct lock_allocation allocation;
@@ -161,12 +169,12 @@ static uint64_t fixture_loaded(void *context) {
 
 static size_t fixture_task_count(void *context) {
     const struct fixture *f = context;
-    return f->loaded ? 3 : 0;
+    return f->loaded ? f->task_count : 0;
 }
 
 static bool fixture_task(void *context, size_t index, struct tui_task *out) {
     const struct fixture *f = context;
-    if (index >= 3) return false;
+    if (index >= f->task_count) return false;
     *out = f->tasks[index];
     return true;
 }
@@ -281,6 +289,23 @@ static void fixture_startup(struct fixture *f) {
         fixture_add(f, FIXTURE_MAIN, EV_SYSCALL, calls[i % 8]);
 }
 
+static void fixture_pool(struct fixture *f) {
+    for (int i = 0; i < FIXTURE_POOL; i++) {
+        char text[96];
+        snprintf(text, sizeof text, "forks process %d", FIXTURE_SERVED + i);
+        fixture_add(f, FIXTURE_MAIN, EV_BIRTH, text)->fork = true;
+        f->tasks[f->task_count++] = (struct tui_task){.tid = FIXTURE_SERVED + i,
+                                                      .pid = FIXTURE_SERVED + i,
+                                                      .parent_tid = FIXTURE_MAIN,
+                                                      .birth = f->last,
+                                                      .name = "mutex_deadlock"};
+        for (int k = 0; k < i % 3; k++)
+            fixture_add(f, FIXTURE_SERVED + i, EV_SYSCALL, "read(3, \"request\", 7) = 7");
+    }
+    for (int i = 0; i < FIXTURE_POOL; i++)
+        fixture_add(f, FIXTURE_SERVED + i, EV_DEATH, "ends with status 0");
+}
+
 // Numbers of the story's rows come out as written in tests/tui/golden.
 static void fixture_story(struct fixture *f) {
     uint64_t thread, enter, from_sleep;
@@ -393,25 +418,29 @@ static struct fixture *fixture_new(enum fixture_kind kind, uint64_t tail) {
     f->kind = kind;
     f->long_tail = tail;
     fixture_startup(f);
+    f->task_count = 1;
+    if (kind == FIXTURE_SERVER) fixture_pool(f);
+    size_t count = f->task_count;
     uint64_t birth = f->last + 2;
     fixture_story(f);
     f->acquire += tail;
     f->fork += tail;
     f->wait += tail;
     f->tasks[0] = (struct tui_task){.tid = FIXTURE_MAIN, .pid = FIXTURE_MAIN, .name = "mutex_deadlock"};
-    f->tasks[1] = (struct tui_task){.tid = FIXTURE_WORKER,
-                                    .pid = FIXTURE_MAIN,
-                                    .parent_tid = FIXTURE_MAIN,
-                                    .birth = tail ? 1 : birth,
-                                    .name = "mutex_deadlock",
-                                    .start_routine = "worker"};
-    f->tasks[2] = (struct tui_task){.tid = FIXTURE_CHILD,
-                                    .pid = FIXTURE_CHILD,
-                                    .parent_tid = FIXTURE_MAIN,
-                                    .birth = f->fork,
-                                    .name = "mutex_deadlock"};
+    f->tasks[count] = (struct tui_task){.tid = FIXTURE_WORKER,
+                                        .pid = FIXTURE_MAIN,
+                                        .parent_tid = FIXTURE_MAIN,
+                                        .birth = tail ? 1 : birth,
+                                        .name = "mutex_deadlock",
+                                        .start_routine = "worker"};
+    f->task_count = count + 2;
+    f->tasks[count + 1] = (struct tui_task){.tid = FIXTURE_CHILD,
+                                            .pid = FIXTURE_CHILD,
+                                            .parent_tid = FIXTURE_MAIN,
+                                            .birth = f->fork,
+                                            .name = "mutex_deadlock"};
     for (uint64_t n = 1; n <= f->last; n++) {
-        for (int i = 0; i < 3; i++) {
+        for (size_t i = 0; i < f->task_count; i++) {
             if (f->rows[n].kind == EV_DEATH && f->rows[n].tid == f->tasks[i].tid)
                 f->tasks[i].death = n + tail;
         }

@@ -1,4 +1,4 @@
-// The TUI over a made-up recording: fixture_tui [--clean|--fails|--heap|--long N] [--script KEYS] [--size WxH]
+// The TUI over a made-up recording: fixture_tui [--clean|--fails|--heap|--server|--long N] [--script KEYS] [--size WxH]
 // [--ascii]
 // [--no-colour] [--start N] [--keys|--roff]
 #include "tui/actions.h"
@@ -9,12 +9,19 @@
 
 int main(int argc, char **argv) {
     static const struct option options[] = {
-        {"clean", no_argument, NULL, 'c'},        {"fails", no_argument, NULL, 'f'},
-        {"heap", no_argument, NULL, 'h'},         {"long", required_argument, NULL, 'l'},
-        {"script", required_argument, NULL, 's'}, {"size", required_argument, NULL, 'S'},
-        {"ascii", no_argument, NULL, 'a'},        {"no-colour", no_argument, NULL, 'n'},
-        {"start", required_argument, NULL, 't'},  {"keys", no_argument, NULL, 'k'},
-        {"roff", no_argument, NULL, 'r'},         {0},
+        {"clean", no_argument, NULL, 'c'},
+        {"fails", no_argument, NULL, 'f'},
+        {"heap", no_argument, NULL, 'h'},
+        {"server", no_argument, NULL, 'v'},
+        {"long", required_argument, NULL, 'l'},
+        {"script", required_argument, NULL, 's'},
+        {"size", required_argument, NULL, 'S'},
+        {"ascii", no_argument, NULL, 'a'},
+        {"no-colour", no_argument, NULL, 'n'},
+        {"start", required_argument, NULL, 't'},
+        {"keys", no_argument, NULL, 'k'},
+        {"roff", no_argument, NULL, 'r'},
+        {0},
     };
     struct tui_options tui = {0};
     enum fixture_kind kind = FIXTURE_DEADLOCK;
@@ -30,6 +37,9 @@ int main(int argc, char **argv) {
             break;
         case 'h':
             kind = FIXTURE_HEAP;
+            break;
+        case 'v':
+            kind = FIXTURE_SERVER;
             break;
         case 'l':
             tail = strtoull(optarg, NULL, 10);

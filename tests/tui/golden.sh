@@ -72,6 +72,13 @@ screen help "?"
 screen help-end "?G"
 screen help-60x15 "?j" --size 60x15
 screen long "" --long 5000000
+for size in 60x15 80x24 120x30 200x50; do screen "server-$size" 2 --server --size $size; done
+screen server-unfolded 2z --server
+screen server-outside "2:60<Enter>" --server
+screen server-events 2zSjj --server
+screen server-tasks "T2007<Enter>" --server
+screen server-not "T!2007<Enter>FREAD<Enter>" --server
+screen server-back "T2007<Enter><Esc>" --server --size 120x30
 screen start "" --start 20
 echo "golden: $count screens, $([ $failed = 0 ] && echo all as expected || echo FAILED)"
 exit $failed
