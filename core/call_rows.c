@@ -16,7 +16,3 @@ const struct call_row call_rows[CALL_ROW_COUNT] = {
 #include "core/call_rows.def"
 #undef CALL_ROW
 };
-
-bool call_row_has(long nr) {
-    return nr >= 0 && nr < CALL_ROW_COUNT && call_rows[nr].kind != CALL_DECLINED;
-}

@@ -7,6 +7,8 @@
 extern const struct call_row call_rows[CALL_ROW_COUNT];
 
 // Has that number a row?
-bool call_row_has(long nr);
+static inline bool call_row_has(long nr) {
+    return nr >= 0 && nr < CALL_ROW_COUNT && call_rows[nr].kind != CALL_DECLINED;
+}
 
 #endif

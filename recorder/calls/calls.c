@@ -38,33 +38,53 @@ static bool entry_read(void *context, uint64_t address, void *buffer, size_t len
     return true;
 }
 
+static void take_regs(struct user_regs_struct *g, const struct call_entry *e) {
+    g->orig_rax = g->rax = e->nr;
+    g->rip = g->rcx = e->rip;
+    g->r11 = e->rflags;
+    g->eflags = e->rflags & ~EFLAGS_IGNORED;
+    g->rsp = e->rsp, g->rbx = e->rbx, g->rbp = e->rbp, g->rdi = e->rdi, g->rsi = e->rsi, g->rdx = e->rdx;
+    g->r8 = e->r8, g->r9 = e->r9, g->r10 = e->r10, g->r12 = e->r12, g->r13 = e->r13, g->r14 = e->r14;
+    g->r15 = e->r15;
+}
+
 static void take_call(struct task *t, const struct call_entry *e) {
     struct call *c = &t->call;
     c->inside = c->legacy = false;
     c->redirect_count = 0;
     c->nr = c->meaning = e->nr;
-    const uint64_t args[6] = {e->rdi, e->rsi, e->rdx, e->r10, e->r8, e->r9};
-    memcpy(c->args, args, sizeof args);
-    struct user_regs_struct *g = &c->regs; // with the segments and their bases of the last landmark
-    g->orig_rax = g->rax = e->nr;
-    g->rip = g->rcx = e->rip;
-    g->r11 = g->eflags = e->rflags;
-    g->rsp = e->rsp, g->rbx = e->rbx, g->rbp = e->rbp, g->rdi = e->rdi, g->rsi = e->rsi, g->rdx = e->rdx;
-    g->r8 = e->r8, g->r9 = e->r9, g->r10 = e->r10, g->r12 = e->r12, g->r13 = e->r13, g->r14 = e->r14;
-    g->r15 = e->r15;
-    canonical_regs(g);
+    c->args[0] = e->rdi, c->args[1] = e->rsi, c->args[2] = e->rdx;
+    c->args[3] = e->r10, c->args[4] = e->r8, c->args[5] = e->r9;
+    take_regs(&c->regs, e); // with the segments and their bases of the last landmark
 }
 
-// As syscall_returned does of a call that was made at a stop. False: nothing that could have been noted.
-static bool log_call(struct recorder *r, struct task *t, const struct call_entry *e) {
+// Most calls have no bytes: their event needs no batch. The registers are written twice, one by one: copied as a whole they
+// would be waited for.
+static void log_plain(struct recorder *r, struct task *t, const struct call_entry *e) {
+    struct event event;
+    memset(&event, 0, offsetof(struct event, regs));
+    event.kind = EV_SYSCALL;
+    event.flags = EVF_REGS;
+    event.tid = t->tid;
+    event.nr = e->nr;
+    event.ret = e->result;
+    event.regs.cs = t->call.regs.cs, event.regs.ss = t->call.regs.ss, event.regs.ds = t->call.regs.ds;
+    event.regs.es = t->call.regs.es, event.regs.fs = t->call.regs.fs, event.regs.gs = t->call.regs.gs;
+    event.regs.fs_base = t->call.regs.fs_base, event.regs.gs_base = t->call.regs.gs_base;
+    take_regs(&event.regs, e);
+    event.pieces = NULL;
+    event.piece_count = 0;
+    log_event(r, t, &event);
+}
+
+// As log_plain, with the bytes that the call was given or wrote. False: nothing that could have been noted.
+static bool log_with_bytes(struct recorder *r, struct task *t, const struct call_entry *e) {
     static struct syscall_range ranges[SYSCALL_RANGES];
     static char content[CALL_RING_SIZE];
     struct batch b;
-    take_call(t, e);
-    hooks_call_begins(r, t);
     batch_entry(r, &b, EV_SYSCALL, t);
     b.e.ret = e->result;
-    int n = e->ranges ? syscall_ranges(e->nr, t->call.args, &e->result, entry_read, (void *)e, ranges) : 0;
+    int n = syscall_ranges(e->nr, t->call.args, &e->result, entry_read, (void *)e, ranges);
     for (int i = 0; i < n; i++) {
         const struct syscall_range *g = &ranges[i];
         if (g->size > sizeof content) return false;
@@ -78,9 +98,20 @@ static bool log_call(struct recorder *r, struct task *t, const struct call_entry
             batch_last(&b)->hash = (struct piece_hash){g->address, g->size, XXH3_64bits(content, g->size)};
         }
     }
+    batch_log(r, t, &b);
+    return true;
+}
+
+// As syscall_returned does of a call that was made at a stop. False: nothing that could have been noted.
+static bool log_call(struct recorder *r, struct task *t, const struct call_entry *e) {
+    take_call(t, e);
+    hooks_call_begins(r, t);
     if (call_rows[e->nr].flags & CALL_ROW_FDS)
         t->fds = fdtable_syscall(t->fds, e->nr, t->call.args, e->result, entry_read, (void *)e);
-    batch_log(r, t, &b);
+    if (!e->ranges)
+        log_plain(r, t, e);
+    else if (!log_with_bytes(r, t, e))
+        return false;
     t->mm->calls.noting = true;
     hooks_returned(r, t, e->result);
     t->mm->calls.noting = false;
