@@ -42,11 +42,12 @@ ORDER = {
     "replayer/lint": ["replayer/verdict"],
     "replayer/strip": ["replayer"],
     "replayer/report": ["replayer/session", "replayer/diagnose", "replayer/lint"],
+    "replayer/watch": ["replayer/report"],
     "search": ["recorder/record", "replayer/report"],
     "tui": ["replayer/report"],
     "tui/export": ["tui"],
     "replayer/gdb": ["replayer/report", "replayer/core"],
-    "cli": ["search", "replayer/strip", "replayer/core", "recorder/doctor", "replayer/gdb", "tui", "tui/export"],
+    "cli": ["search", "replayer/watch", "replayer/strip", "replayer/core", "recorder/doctor", "replayer/gdb", "tui", "tui/export"],
 }
 MOST_LINES, MOST_SOURCES = 800, 30
 PICTURE = "docs/house.svg"

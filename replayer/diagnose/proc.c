@@ -1,16 +1,20 @@
 #include "replayer/diagnose/proc.h"
 
 #include "core/error.h"
+#include "core/guard.h"
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define KERNEL_THREAD 0x00200000 // PF_KTHREAD of the kernel's sched.h, in the flags of /proc/PID/stat
+// Of the kernel's sched.h, in the flags of /proc/PID/stat: PF_KTHREAD, PF_FORKNOEXEC.
+#define KERNEL_THREAD 0x00200000
+#define FORK_NO_EXEC  0x00000040
 
 // /proc/TID/stat: "1234 (any name) S 1 ...": fields are counted from behind the last parenthesis.
 static bool read_stat(int tid, struct proc_task *out) {
@@ -25,12 +29,16 @@ static bool read_stat(int tid, struct proc_task *out) {
     if (!open || !close || close < open) return false;
     snprintf(out->name, sizeof out->name, "%.*s", (int)(close - open - 1), open + 1);
     unsigned flags;
-    unsigned long start;
-    //                    state ppid pgrp session tty tpgid flags ... field 22: starttime
-    if (sscanf(close + 1, " %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %lu",
-               &out->state, &out->parent, &flags, &start) != 4)
+    unsigned long start, user, system;
+    //                    state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt utime stime ... field 22:
+    //                    starttime
+    if (sscanf(close + 1, " %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %lu",
+               &out->state, &out->parent, &flags, &user, &system, &start) != 6)
         return false;
     out->kernel = flags & KERNEL_THREAD;
+    out->forked = flags & FORK_NO_EXEC;
+    out->user = user;
+    out->system = system;
     out->start = start;
     return true;
 }
@@ -57,6 +65,8 @@ bool proc_task(int tid, struct proc_task *out) {
         if (!strncmp(line, "Tgid:", 5)) out->process = atoi(line + 5);
         if (!strncmp(line, "TracerPid:", 10)) out->tracer = atoi(line + 10);
         if (!strncmp(line, "SigCgt:", 7)) out->caught = strtoull(line + 7, NULL, 16);
+        if (!strncmp(line, "voluntary_ctxt_switches:", 24)) out->switches += strtoull(line + 24, NULL, 10);
+        if (!strncmp(line, "nonvoluntary_ctxt_switches:", 27)) out->switches += strtoull(line + 27, NULL, 10);
         if (strncmp(line, "NSpid:", 6)) continue;
         out->depth = 0;
         out->inside = last_number(line + 6, &out->depth);
@@ -113,10 +123,10 @@ void proc_call(int tid, struct proc_call *out) {
     char path[64], line[512] = "";
     *out = (struct proc_call){.where = PROC_RUNNING};
     snprintf(path, sizeof path, "/proc/%d/syscall", tid);
-    FILE *f = fopen(path, "re");
-    if (!f) return;
-    bool read = fgets(line, sizeof line, f);
-    fclose(f);
+    errno = 0;
+    scoped_file FILE *f = fopen(path, "re");
+    bool read = f && fgets(line, sizeof line, f);
+    out->denied = !read && (errno == EACCES || errno == EPERM);
     if (!read) return;
     uint64_t *a = out->args;
     int n = sscanf(line, "%d %lx %lx %lx %lx %lx %lx %lx %lx", &out->nr, &a[0], &a[1], &a[2], &a[3], &a[4],

@@ -14,9 +14,12 @@ struct proc_task {
     int depth;        // of PID namespaces, from 1
     char name[32];
     char state;
-    bool kernel;     // a kernel thread
-    uint64_t caught; // signals with a handler: bit n - 1
-    uint64_t start;  // clock ticks since boot
+    bool kernel;           // a kernel thread
+    uint64_t caught;       // signals with a handler: bit n - 1
+    uint64_t start;        // clock ticks since boot
+    bool forked;           // it has not called exec since the fork that made it
+    uint64_t user, system; // CPU time, clock ticks
+    uint64_t switches;     // how often it gave up its CPU or lost it
 };
 
 // /proc/TID; false: there is no such task.
@@ -34,6 +37,7 @@ enum proc_where {
 };
 struct proc_call {
     enum proc_where where;
+    bool denied; // not permitted to know
     int nr;
     uint64_t args[6], sp, pc;
 };
