@@ -9,6 +9,7 @@ enum { LOOKED_BACK = 8, SYSCALL_LENGTH = 2 };
 struct instruction {
     ZydisDecodedInstruction in;
     uint64_t address;
+    const uint8_t *bytes;
 };
 
 // May it run in a stub, which goes on behind it? Only what cannot fault there: a fault would show the stub's pc. What is
@@ -45,16 +46,16 @@ static int leading_up(const uint8_t *code, uint64_t start, uint64_t end, struct 
     for (uint64_t at = start; at < end;) {
         if (count == max) memmove(out, out + 1, (size_t)--count * sizeof *out);
         out[count].address = at;
-        if (!code_decode(code + (at - start), end - at, &out[count].in)) return 0;
+        out[count].bytes = code + (at - start);
+        if (!code_decode(out[count].bytes, end - at, &out[count].in)) return 0;
         at += out[count++].in.length;
     }
     return count;
 }
 
-static void emit_stub(struct emitter *e, const struct instruction *all, int first, int count,
-                      const uint8_t *code, uint64_t start, uint64_t behind) {
-    for (int i = first; i < count; i++)
-        emit_displaced(e, &all[i].in, code + (all[i].address - start), all[i].address);
+static void emit_stub(struct emitter *e, const struct instruction *displaced, int count, uint64_t behind) {
+    for (int i = 0; i < count; i++)
+        emit_displaced(e, &displaced[i].in, displaced[i].bytes, displaced[i].address);
     EMIT(e, 0x48, 0xb9); // movabs $behind,%rcx
     emit_u64(e, behind);
     EMIT(e, 0x49, 0xbb); // movabs $CALL_ENTRY,%r11
@@ -73,7 +74,7 @@ bool call_site_build(const uint8_t *code, uint64_t start, uint64_t syscall_addre
     while (all[first].in.length < CALL_JUMP);
     *out = (struct call_site){.address = all[first].address, .patch_len = all[first].in.length};
     struct emitter stub = {.code = out->stub, .size = sizeof out->stub, .address = stub_address};
-    emit_stub(&stub, all, first, count, code, start, syscall_address + SYSCALL_LENGTH);
+    emit_stub(&stub, all + first, count - first, syscall_address + SYSCALL_LENGTH);
     struct emitter jump = {.code = out->patch, .size = CALL_JUMP, .address = out->address};
     emit_jmp(&jump, stub_address);
     memset(out->patch + CALL_JUMP, 0xcc, sizeof out->patch - CALL_JUMP);

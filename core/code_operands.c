@@ -1,21 +1,35 @@
 // The memory operands of one instruction, and the number that a branch behind it goes by.
 #include "core/code_operands.h"
 
+#include "core/abi.h"
+
 #include <Zydis/Zydis.h>
 #include <math.h>
 #include <string.h>
 #include <xxhash.h>
 
-// Index in state_want.gpr (rax rbx rcx rdx rsi rdi rbp rsp r8..) by hardware number (rax rcx rdx rbx rsp rbp
-// rsi rdi r8..).
-static const uint8_t gpr_index[16] = {0, 2, 3, 1, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15};
+struct decoded {
+    ZydisDecodedInstruction in;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    const struct user_regs_struct *regs;
+    uint64_t gpr[ABI_REGISTERS];
+};
+
+// `regs`: before it, at it; NULL when no operand will be asked for.
+static bool decode(const uint8_t *code, size_t len, const struct user_regs_struct *regs, struct decoded *d) {
+    ZydisDecoder decoder;
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    d->regs = regs;
+    if (regs) abi_registers(regs, d->gpr);
+    return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &d->in, d->operands));
+}
 
 // A general register of any width, zero-extended.
-static uint64_t register_value(ZydisRegister reg, const uint64_t gpr[16]) {
+static uint64_t register_value(const struct decoded *d, ZydisRegister reg) {
     if (reg == ZYDIS_REGISTER_NONE) return 0;
     ZydisRegister whole = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, reg);
     if (whole < ZYDIS_REGISTER_RAX || whole > ZYDIS_REGISTER_R15) return 0;
-    uint64_t value = gpr[gpr_index[whole - ZYDIS_REGISTER_RAX]];
+    uint64_t value = d->gpr[whole - ZYDIS_REGISTER_RAX];
     if (reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH) return value >> 8 & 0xff;
     unsigned width = ZydisRegisterGetWidth(ZYDIS_MACHINE_MODE_LONG_64, reg);
     return width >= 64 ? value : value & ((1ull << width) - 1);
@@ -23,40 +37,37 @@ static uint64_t register_value(ZydisRegister reg, const uint64_t gpr[16]) {
 
 // What an address register alone says is not all: bt and its kin index from the operand by a register's bit
 // number.
-static uint64_t bit_offset(const ZydisDecodedInstruction *in, const ZydisDecodedOperand *operands,
-                           const uint64_t gpr[16]) {
-    if (in->mnemonic != ZYDIS_MNEMONIC_BT && in->mnemonic != ZYDIS_MNEMONIC_BTS &&
-        in->mnemonic != ZYDIS_MNEMONIC_BTR && in->mnemonic != ZYDIS_MNEMONIC_BTC)
+static uint64_t bit_offset(const struct decoded *d) {
+    ZydisMnemonic m = d->in.mnemonic;
+    const ZydisDecodedOperand *o = &d->operands[1];
+    if (m != ZYDIS_MNEMONIC_BT && m != ZYDIS_MNEMONIC_BTS && m != ZYDIS_MNEMONIC_BTR &&
+        m != ZYDIS_MNEMONIC_BTC)
         return 0;
-    if (operands[1].type != ZYDIS_OPERAND_TYPE_REGISTER) return 0;
-    uint64_t bit = register_value(operands[1].reg.value, gpr);
-    int64_t number = operands[1].size == 64   ? (int64_t)bit
-                     : operands[1].size == 32 ? (int32_t)bit
-                                              : (int16_t)bit;
-    int64_t bytes = operands[1].size / 8, bits = operands[1].size;
+    if (o->type != ZYDIS_OPERAND_TYPE_REGISTER) return 0;
+    uint64_t bit = register_value(d, o->reg.value);
+    int64_t number = o->size == 64 ? (int64_t)bit : o->size == 32 ? (int32_t)bit : (int16_t)bit;
+    int64_t bytes = o->size / 8, bits = o->size;
     int64_t units = number / bits - (number % bits < 0);
     return (uint64_t)(units * bytes);
 }
 
-static uint64_t effective_address(const ZydisDecodedInstruction *in, const ZydisDecodedOperand *operands,
-                                  int index, uint64_t pc, const uint64_t gpr[16], uint64_t fs_base,
-                                  uint64_t gs_base) {
-    const ZydisDecodedOperand *o = &operands[index];
+static uint64_t effective_address(const struct decoded *d, int index) {
+    const ZydisDecodedOperand *o = &d->operands[index];
     uint64_t address = o->mem.disp.has_displacement ? (uint64_t)o->mem.disp.value : 0;
     if (o->mem.base == ZYDIS_REGISTER_RIP || o->mem.base == ZYDIS_REGISTER_EIP)
-        address += pc + in->length;
+        address += d->regs->rip + d->in.length;
     else
-        address += register_value(o->mem.base, gpr);
-    address += register_value(o->mem.index, gpr) * (o->mem.scale ? o->mem.scale : 1u);
+        address += register_value(d, o->mem.base);
+    address += register_value(d, o->mem.index) * (o->mem.scale ? o->mem.scale : 1u);
     bool hidden = o->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN;
     bool writes = (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
     if (hidden && o->mem.base == ZYDIS_REGISTER_RSP && writes) address -= o->size / 8; // push, call
-    if (!hidden && in->mnemonic == ZYDIS_MNEMONIC_POP && o->mem.base == ZYDIS_REGISTER_RSP)
+    if (!hidden && d->in.mnemonic == ZYDIS_MNEMONIC_POP && o->mem.base == ZYDIS_REGISTER_RSP)
         address += o->size / 8;
-    if (index == 0) address += bit_offset(in, operands, gpr);
-    if (in->address_width == 32 && !(hidden && o->mem.base == ZYDIS_REGISTER_RSP)) address &= 0xffffffff;
-    if (o->mem.segment == ZYDIS_REGISTER_FS) address += fs_base;
-    if (o->mem.segment == ZYDIS_REGISTER_GS) address += gs_base;
+    if (index == 0) address += bit_offset(d);
+    if (d->in.address_width == 32 && !(hidden && o->mem.base == ZYDIS_REGISTER_RSP)) address &= 0xffffffff;
+    if (o->mem.segment == ZYDIS_REGISTER_FS) address += d->regs->fs_base;
+    if (o->mem.segment == ZYDIS_REGISTER_GS) address += d->regs->gs_base;
     return address;
 }
 
@@ -89,22 +100,20 @@ static bool only_hints(const ZydisDecodedInstruction *in) {
     }
 }
 
-static int memory_operands(const ZydisDecodedInstruction *in, const ZydisDecodedOperand *operands,
-                           uint64_t pc, const uint64_t gpr[16], uint64_t fs_base, uint64_t gs_base,
-                           struct memory_operand out[4], uint8_t *hidden) {
+static int memory_operands(const struct decoded *d, struct memory_operand out[4], uint8_t *hidden) {
     int count = 0;
     *hidden = 0;
-    if (has_open_extent(in)) return -1;
-    if (only_hints(in)) return 0;
-    for (int i = 0; i < in->operand_count; i++) {
-        const ZydisDecodedOperand *o = &operands[i];
+    if (has_open_extent(&d->in)) return -1;
+    if (only_hints(&d->in)) return 0;
+    for (int i = 0; i < d->in.operand_count; i++) {
+        const ZydisDecodedOperand *o = &d->operands[i];
         if (o->type != ZYDIS_OPERAND_TYPE_MEMORY || o->mem.type == ZYDIS_MEMOP_TYPE_AGEN) continue;
         if (o->mem.type != ZYDIS_MEMOP_TYPE_MEM || o->size == 0 || o->size / 8 > UINT8_MAX || count == 4)
             return -1;
         if (o->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN && o->mem.base == ZYDIS_REGISTER_RSP)
             *hidden |= (uint8_t)(1u << count);
         out[count++] = (struct memory_operand){
-            .address = effective_address(in, operands, i, pc, gpr, fs_base, gs_base),
+            .address = effective_address(d, i),
             .size = (uint8_t)(o->size / 8),
             .written = (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0,
         };
@@ -112,38 +121,26 @@ static int memory_operands(const ZydisDecodedInstruction *in, const ZydisDecoded
     return count;
 }
 
-static bool decode(const uint8_t *code, size_t len, ZydisDecodedInstruction *in,
-                   ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT]) {
-    ZydisDecoder decoder;
-    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, in, operands));
-}
-
-int code_memory_operands(const uint8_t *code, size_t len, uint64_t pc, const uint64_t gpr[16],
-                         uint64_t fs_base, uint64_t gs_base, struct memory_operand out[4]) {
-    ZydisDecodedInstruction in;
-    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+int code_memory_operands(const uint8_t *code, size_t len, const struct user_regs_struct *regs,
+                         struct memory_operand out[4]) {
+    struct decoded d;
     uint8_t hidden;
-    if (!decode(code, len, &in, operands)) return -1;
-    return memory_operands(&in, operands, pc, gpr, fs_base, gs_base, out, &hidden);
+    if (!decode(code, len, regs, &d)) return -1;
+    return memory_operands(&d, out, &hidden);
 }
 
 // ---- what a branch goes by
 
 struct values {
-    const ZydisDecodedInstruction *in;
-    const ZydisDecodedOperand *operands;
-    const struct user_regs_struct *regs;
+    struct decoded d;
     const struct user_fpregs_struct *fp;
-    uint64_t gpr[16];
-    code_reader read;
-    void *context;
+    const struct code_memory *memory;
     bool needs_fp;
 };
 
 // Up to 16 bytes of an operand; false: not to be had.
 static bool operand_bytes(struct values *v, int index, uint8_t bytes[16]) {
-    const ZydisDecodedOperand *o = &v->operands[index];
+    const ZydisDecodedOperand *o = &v->d.operands[index];
     memset(bytes, 0, 16);
     size_t size = o->size / 8 < 16 ? o->size / 8 : 16;
     uint64_t value;
@@ -154,10 +151,7 @@ static bool operand_bytes(struct values *v, int index, uint8_t bytes[16]) {
         return true;
     case ZYDIS_OPERAND_TYPE_MEMORY:
         if (o->mem.type != ZYDIS_MEMOP_TYPE_MEM) return false;
-        return v->read(v->context,
-                       effective_address(v->in, v->operands, index, v->regs->rip, v->gpr, v->regs->fs_base,
-                                         v->regs->gs_base),
-                       bytes, size);
+        return v->memory->read(v->memory->context, effective_address(&v->d, index), bytes, size);
     case ZYDIS_OPERAND_TYPE_REGISTER:
         break;
     default:
@@ -165,7 +159,7 @@ static bool operand_bytes(struct values *v, int index, uint8_t bytes[16]) {
     }
     ZydisRegister whole = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, o->reg.value);
     if (whole >= ZYDIS_REGISTER_RAX && whole <= ZYDIS_REGISTER_R15) {
-        value = register_value(o->reg.value, v->gpr);
+        value = register_value(&v->d, o->reg.value);
         memcpy(bytes, &value, sizeof value);
         return true;
     }
@@ -180,7 +174,7 @@ static bool operand_bytes(struct values *v, int index, uint8_t bytes[16]) {
 
 static bool operand_number(struct values *v, int index, int64_t *out) {
     uint8_t bytes[16];
-    unsigned bits = v->operands[index].size;
+    unsigned bits = v->d.operands[index].size;
     if (bits > 64 || !bits || !operand_bytes(v, index, bytes)) return false;
     uint64_t value;
     memcpy(&value, bytes, sizeof value);
@@ -193,7 +187,7 @@ static int64_t at_width(uint64_t value, unsigned bits) {
 }
 
 static bool integer_distance(struct values *v, double *distance) {
-    ZydisMnemonic m = v->in->mnemonic;
+    ZydisMnemonic m = v->d.in.mnemonic;
     bool one = m == ZYDIS_MNEMONIC_INC || m == ZYDIS_MNEMONIC_DEC;
     int64_t a, b = 1;
     // cmpxchg compares rax, its third operand, with the first.
@@ -219,7 +213,7 @@ static bool integer_distance(struct values *v, double *distance) {
     default:
         return false;
     }
-    *distance = (double)at_width(x, v->operands[0].size);
+    *distance = (double)at_width(x, v->d.operands[0].size);
     return true;
 }
 
@@ -227,7 +221,7 @@ static bool float_distance(struct values *v, double *distance) {
     uint8_t a[16], b[16];
     float fa, fb;
     double da, db;
-    switch (v->in->mnemonic) {
+    switch (v->d.in.mnemonic) {
     case ZYDIS_MNEMONIC_COMISS:
     case ZYDIS_MNEMONIC_UCOMISS:
     case ZYDIS_MNEMONIC_VCOMISS:
@@ -255,63 +249,49 @@ static bool float_distance(struct values *v, double *distance) {
 // x87 and mask registers are not looked into one by one: all of them then.
 static double any_number(struct values *v) {
     uint64_t hash = 0;
-    for (int i = 0; i < v->in->operand_count; i++) {
+    for (int i = 0; i < v->d.in.operand_count; i++) {
         uint8_t bytes[16];
-        if (!(v->operands[i].actions & ZYDIS_OPERAND_ACTION_MASK_READ)) continue;
+        if (!(v->d.operands[i].actions & ZYDIS_OPERAND_ACTION_MASK_READ)) continue;
         if (operand_bytes(v, i, bytes))
             hash = XXH3_64bits_withSeed(bytes, sizeof bytes, hash);
-        else if (v->fp && v->operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER)
+        else if (v->fp && v->d.operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER)
             hash = XXH3_64bits_withSeed(v->fp, sizeof *v->fp, hash);
     }
     return (double)(hash >> 12);
 }
 
 bool code_step(const uint8_t *code, size_t len, const struct user_regs_struct *regs,
-               const struct user_fpregs_struct *fp, code_reader read, void *context, struct code_step *out,
-               bool *needs_fp) {
-    ZydisDecodedInstruction in;
-    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+               const struct user_fpregs_struct *fp, const struct code_memory *memory, struct code_step *out) {
+    struct values v = {.fp = fp, .memory = memory};
+    const ZydisDecodedInstruction *in = &v.d.in;
     memset(out, 0, sizeof *out);
-    *needs_fp = false;
-    if (!decode(code, len, &in, operands)) return false;
-    struct values v = {.in = &in,
-                       .operands = operands,
-                       .regs = regs,
-                       .fp = fp,
-                       .read = read,
-                       .context = context,
-                       .gpr = {regs->rax, regs->rbx, regs->rcx, regs->rdx, regs->rsi, regs->rdi, regs->rbp,
-                               regs->rsp, regs->r8, regs->r9, regs->r10, regs->r11, regs->r12, regs->r13,
-                               regs->r14, regs->r15}};
-    out->syscall = in.mnemonic == ZYDIS_MNEMONIC_SYSCALL;
-    out->pause = in.mnemonic == ZYDIS_MNEMONIC_PAUSE;
-    out->operand_count = out->syscall ? 0
-                                      : memory_operands(&in, operands, regs->rip, v.gpr, regs->fs_base,
-                                                        regs->gs_base, out->operands, &out->hidden);
-    if (in.meta.category == ZYDIS_CATEGORY_CALL || in.meta.category == ZYDIS_CATEGORY_UNCOND_BR)
+    if (!decode(code, len, regs, &v.d)) return false;
+    out->syscall = in->mnemonic == ZYDIS_MNEMONIC_SYSCALL;
+    out->pause = in->mnemonic == ZYDIS_MNEMONIC_PAUSE;
+    out->operand_count = out->syscall ? 0 : memory_operands(&v.d, out->operands, &out->hidden);
+    if (in->meta.category == ZYDIS_CATEGORY_CALL || in->meta.category == ZYDIS_CATEGORY_UNCOND_BR)
         out->hidden = 0xff;
-    out->atomic = (in.attributes & ZYDIS_ATTRIB_HAS_LOCK) ||
-                  (in.mnemonic == ZYDIS_MNEMONIC_XCHG && out->operand_count > 0);
+    out->atomic = (in->attributes & ZYDIS_ATTRIB_HAS_LOCK) ||
+                  (in->mnemonic == ZYDIS_MNEMONIC_XCHG && out->operand_count > 0);
     // The overflow of a number alone is too far away to be what a loop ends by.
-    out->reads_flags = in.cpu_flags && (in.cpu_flags->tested & ~ZYDIS_CPUFLAG_OF);
-    out->sets_flags = !out->syscall && in.cpu_flags &&
-                      (in.cpu_flags->modified & (ZYDIS_CPUFLAG_ZF | ZYDIS_CPUFLAG_CF | ZYDIS_CPUFLAG_SF));
+    out->reads_flags = in->cpu_flags && (in->cpu_flags->tested & ~ZYDIS_CPUFLAG_OF);
+    out->sets_flags = !out->syscall && in->cpu_flags &&
+                      (in->cpu_flags->modified & (ZYDIS_CPUFLAG_ZF | ZYDIS_CPUFLAG_CF | ZYDIS_CPUFLAG_SF));
     if (!out->sets_flags) return true;
     out->ordered = integer_distance(&v, &out->distance) || float_distance(&v, &out->distance);
     if (!out->ordered) out->distance = any_number(&v);
-    *needs_fp = v.needs_fp && !fp;
+    out->needs_fp = v.needs_fp && !fp;
     return true;
 }
 
-bool code_memory_address(const uint8_t *code, size_t len, uint64_t pc, const uint64_t gpr[16],
-                         uint64_t fs_base, uint64_t gs_base, uint64_t *address) {
-    ZydisDecodedInstruction in;
-    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-    if (!decode(code, len, &in, operands)) return false;
-    for (int i = 0; i < in.operand_count; i++) {
-        if (operands[i].type != ZYDIS_OPERAND_TYPE_MEMORY || operands[i].mem.type != ZYDIS_MEMOP_TYPE_MEM)
+bool code_memory_address(const uint8_t *code, size_t len, const struct user_regs_struct *regs,
+                         uint64_t *address) {
+    struct decoded d;
+    if (!decode(code, len, regs, &d)) return false;
+    for (int i = 0; i < d.in.operand_count; i++) {
+        if (d.operands[i].type != ZYDIS_OPERAND_TYPE_MEMORY || d.operands[i].mem.type != ZYDIS_MEMOP_TYPE_MEM)
             continue;
-        *address = effective_address(&in, operands, i, pc, gpr, fs_base, gs_base);
+        *address = effective_address(&d, i);
         return true;
     }
     return false;
@@ -331,46 +311,39 @@ int code_repeats(const uint8_t *code, size_t len) {
 }
 
 int code_length(const uint8_t *code, size_t len, uint64_t pc, uint64_t *target) {
-    ZydisDecoder decoder;
-    ZydisDecodedInstruction in;
-    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    struct decoded d;
     *target = 0;
-    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &in, operands))) return 0;
-    bool jump = in.meta.category == ZYDIS_CATEGORY_COND_BR || in.meta.category == ZYDIS_CATEGORY_UNCOND_BR;
-    if (jump && operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && operands[0].imm.is_relative)
-        *target = pc + in.length + (uint64_t)operands[0].imm.value.s;
-    return in.length;
+    if (!decode(code, len, NULL, &d)) return 0;
+    const ZydisDecodedOperand *to = &d.operands[0];
+    bool jump =
+        d.in.meta.category == ZYDIS_CATEGORY_COND_BR || d.in.meta.category == ZYDIS_CATEGORY_UNCOND_BR;
+    if (jump && to->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && to->imm.is_relative)
+        *target = pc + d.in.length + (uint64_t)to->imm.value.s;
+    return d.in.length;
 }
 
-int code_next(const uint8_t *code, size_t len, const struct user_regs_struct *regs, code_reader read,
-              void *context, uint64_t next[2]) {
-    ZydisDecodedInstruction in;
-    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-    if (!decode(code, len, &in, operands)) return 0;
-    const uint64_t gpr[16] = {regs->rax, regs->rbx, regs->rcx, regs->rdx, regs->rsi, regs->rdi,
-                              regs->rbp, regs->rsp, regs->r8,  regs->r9,  regs->r10, regs->r11,
-                              regs->r12, regs->r13, regs->r14, regs->r15};
-    uint64_t behind = regs->rip + in.length;
+int code_next(const uint8_t *code, size_t len, const struct user_regs_struct *regs,
+              const struct code_memory *memory, uint64_t next[2]) {
+    struct decoded d;
+    if (!decode(code, len, regs, &d)) return 0;
+    ZydisInstructionCategory category = d.in.meta.category;
+    uint64_t behind = regs->rip + d.in.length;
     next[0] = behind;
-    if (in.meta.category == ZYDIS_CATEGORY_RET) return read(context, regs->rsp, &next[0], 8) ? 1 : 0;
-    bool conditional = in.meta.category == ZYDIS_CATEGORY_COND_BR;
-    if (in.meta.category != ZYDIS_CATEGORY_CALL && in.meta.category != ZYDIS_CATEGORY_UNCOND_BR &&
-        !conditional)
-        return 1;
-    const ZydisDecodedOperand *to = &operands[0];
+    if (category == ZYDIS_CATEGORY_RET) return memory->read(memory->context, regs->rsp, &next[0], 8) ? 1 : 0;
+    bool conditional = category == ZYDIS_CATEGORY_COND_BR;
+    if (category != ZYDIS_CATEGORY_CALL && category != ZYDIS_CATEGORY_UNCOND_BR && !conditional) return 1;
+    const ZydisDecodedOperand *to = &d.operands[0];
     if (to->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
         next[0] = behind + (uint64_t)to->imm.value.s;
         next[1] = behind;
         return conditional ? 2 : 1;
     }
     if (to->type == ZYDIS_OPERAND_TYPE_REGISTER) {
-        next[0] = register_value(to->reg.value, gpr);
+        next[0] = register_value(&d, to->reg.value);
         return 1;
     }
     if (to->type != ZYDIS_OPERAND_TYPE_MEMORY) return 0;
-    uint64_t slot = effective_address(&in, operands, 0, regs->rip, gpr, regs->fs_base, regs->gs_base);
-    return read(context, slot, &next[0], 8) ? 1 : 0;
+    return memory->read(memory->context, effective_address(&d, 0), &next[0], 8) ? 1 : 0;
 }
 
 bool code_operand_register(const uint8_t *code, size_t len, int32_t *displacement) {

@@ -8,25 +8,26 @@
 #include <stdint.h>
 #include <sys/user.h>
 
-// Bytes of code of one address space: reads may fail. They must be the program's own, without breakpoints of
-// refork's.
-typedef bool (*code_reader)(void *context, uint64_t address, void *buffer, size_t len);
+// The memory of one address space: reads may fail. Code must be the program's own, without breakpoints of refork's.
+struct code_memory {
+    bool (*read)(void *context, uint64_t address, void *buffer, size_t len);
+    void *context;
+};
 
-// Memory operands of the instruction at `pc` with registers `gpr` (order as state_want.gpr) and segment
-// bases: effective addresses and sizes in bytes, written (perhaps read too) or only read; the stack words of
-// push, pop, call, ret included.
+// A memory operand of an instruction: its effective address and its size in bytes, written (perhaps read too) or only
+// read. The stack words of push, pop, call, ret are operands, too.
 struct memory_operand {
     uint64_t address;
     uint8_t size;
     bool written;
 };
-// Returns the number of operands (0..4), -1 when it cannot be decoded or its extent is not in its operands
-// (rep strings, xsave, gathers, enter).
-int code_memory_operands(const uint8_t *code, size_t len, uint64_t pc, const uint64_t gpr[16],
-                         uint64_t fs_base, uint64_t gs_base, struct memory_operand out[4]);
-// The effective address of the instruction's first memory operand, whatever its extent. false: it has none.
-bool code_memory_address(const uint8_t *code, size_t len, uint64_t pc, const uint64_t gpr[16],
-                         uint64_t fs_base, uint64_t gs_base, uint64_t *address);
+// Those of the instruction at regs->rip. Returns their number (0..4), -1 when it cannot be decoded or its extent is not in
+// its operands (rep strings, xsave, gathers, enter).
+int code_memory_operands(const uint8_t *code, size_t len, const struct user_regs_struct *regs,
+                         struct memory_operand out[4]);
+// The effective address of its first memory operand, whatever its extent. false: it has none.
+bool code_memory_address(const uint8_t *code, size_t len, const struct user_regs_struct *regs,
+                         uint64_t *address);
 
 // Is the memory operand a general register other than rsp, with nothing but a displacement? Then *displacement.
 bool code_operand_register(const uint8_t *code, size_t len, int32_t *displacement);
@@ -51,16 +52,15 @@ struct code_step {
     bool sets_flags;  // then `distance` is what the flags tell:
     bool ordered;     // how far the two sides are from being equal (a comparison), or the result from 0;
     double distance;  // else some number that is the same when the operands are
+    bool needs_fp;    // `distance` is without registers that it needs: `fp` was NULL
 };
-// `fp`: the x87 and xmm registers; NULL when they are not at hand (then *needs_fp says that they decide). false: not
-// an instruction.
+// `fp`: the x87 and xmm registers; NULL when they are not at hand. false: not an instruction.
 bool code_step(const uint8_t *code, size_t len, const struct user_regs_struct *regs,
-               const struct user_fpregs_struct *fp, code_reader read, void *context, struct code_step *out,
-               bool *needs_fp);
+               const struct user_fpregs_struct *fp, const struct code_memory *memory, struct code_step *out);
 
 // Where the instruction at regs->rip, which is about to be executed, may go on: both ways of a conditional branch. The
 // number of them; 0: not an instruction, or its target cannot be read. A syscall goes on behind it.
-int code_next(const uint8_t *code, size_t len, const struct user_regs_struct *regs, code_reader read,
-              void *context, uint64_t next[2]);
+int code_next(const uint8_t *code, size_t len, const struct user_regs_struct *regs,
+              const struct code_memory *memory, uint64_t next[2]);
 
 #endif

@@ -23,8 +23,7 @@ static bool is_computed_jump(const ZydisDecodedInstruction *in) {
 enum { STARTS = 1, ENTERED = 2 }; // an instruction begins here; a branch (or a taken address) leads here
 
 struct code_map {
-    code_reader read;
-    void *context;
+    const struct code_memory *memory;
     uint64_t start, end; // 0, 0: function unknown
     uint8_t *bytes, *flags;
     bool decoded;      // from start to end without a gap
@@ -61,10 +60,10 @@ static int visit(struct code_map *map, uint64_t address) {
 }
 
 // Up to 15 bytes of code; fewer where a mapping ends.
-static size_t read_instruction(code_reader read, void *context, uint64_t address, uint8_t bytes[15]) {
+static size_t read_instruction(const struct code_memory *m, uint64_t address, uint8_t bytes[15]) {
     size_t to_page_end = next_page(address) - address;
-    if (read(context, address, bytes, 15)) return 15;
-    return to_page_end < 15 && read(context, address, bytes, to_page_end) ? to_page_end : 0;
+    if (m->read(m->context, address, bytes, 15)) return 15;
+    return to_page_end < 15 && m->read(m->context, address, bytes, to_page_end) ? to_page_end : 0;
 }
 
 // Follows one path outside of the function until it ends; false: it may lead anywhere.
@@ -75,7 +74,7 @@ static bool explore_path(struct code_map *map, uint64_t pc) {
         if (in_function(map, pc)) return enter(map, pc);
         int fresh = visit(map, pc);
         if (fresh <= 0) return fresh == 0;
-        size_t len = read_instruction(map->read, map->context, pc, bytes);
+        size_t len = read_instruction(map->memory, pc, bytes);
         if (!code_decode(bytes, len, &in)) return true; // would fault there
         if (is_computed_jump(&in)) return false;
         if (code_is_relative(&in) &&
@@ -101,7 +100,8 @@ static void map_function(struct code_map *map) {
     if (map->end <= map->start || size > FUNCTION_MAX) goto unknown;
     map->bytes = malloc(size);
     map->flags = calloc(size, 1);
-    if (!map->bytes || !map->flags || !map->read(map->context, map->start, map->bytes, size)) goto unknown;
+    if (!map->bytes || !map->flags || !map->memory->read(map->memory->context, map->start, map->bytes, size))
+        goto unknown;
     bool known = true;
     size_t at = 0;
     for (ZydisDecodedInstruction in; at < size; at += in.length) {
@@ -183,7 +183,7 @@ static bool flags_are_dead(const struct code_map *map, uint64_t pc) {
     for (int n = 0; n < 16; n++) {
         ZydisDecodedInstruction in;
         uint8_t bytes[15];
-        size_t len = read_instruction(map->read, map->context, pc, bytes);
+        size_t len = read_instruction(map->memory, pc, bytes);
         if (!code_decode(bytes, len, &in) || code_is_bound_to_its_place(&in) || code_ends_flow(&in) ||
             code_is_relative(&in) || in.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE ||
             in.mnemonic == ZYDIS_MNEMONIC_CALL)
@@ -275,8 +275,7 @@ static void emit_restore_dead(struct emitter *e, uint64_t save) {
     emit_load_rax(e, save + SAVE_RAX);
 }
 
-static bool build_stub(struct loop_site *site, bool dead_flags, uint64_t count_address,
-                       uint64_t limit_address) {
+static bool build_stub(struct loop_site *site, bool dead_flags, const struct loop_counter *counter) {
     static const uint8_t jae[] = {0x0f, 0x83};
     void (*const restore)(struct emitter *, uint64_t) = dead_flags ? emit_restore_dead : emit_restore;
     struct emitter e = {.code = site->stub, .size = sizeof site->stub, .address = site->stub_address};
@@ -288,9 +287,9 @@ static bool build_stub(struct loop_site *site, bool dead_flags, uint64_t count_a
     EMIT(&e, 0x48, 0x89, 0xc8); // mov %rcx,%rax
     emit_store_rax(&e, save + SAVE_RCX);
     EMIT(&e, 0x48, 0xb9); // movabs $count,%rcx
-    emit_u64(&e, count_address);
+    emit_u64(&e, counter->count_address);
     EMIT(&e, 0x48, 0xff, 0x01); // incq (%rcx)
-    emit_load_rax(&e, limit_address);
+    emit_load_rax(&e, counter->limit_address);
     EMIT(&e, 0x48, 0x39, 0x01); // cmp %rax,(%rcx)
     size_t trap = emit_forward(&e, jae, sizeof jae);
     emit_restore_rcx(&e, save);
@@ -328,7 +327,7 @@ static const struct {
 static size_t measure_single(const struct code_map *map, uint64_t address, enum form form,
                              uint8_t bytes[16]) {
     ZydisDecodedInstruction in;
-    size_t have = read_instruction(map->read, map->context, address, bytes);
+    size_t have = read_instruction(map->memory, address, bytes);
     if (!code_decode(bytes, have, &in) || in.length < JMP_LEN || !code_is_displaceable(&in)) return 0;
     if ((in.mnemonic == ZYDIS_MNEMONIC_CALL) != (form == CALL)) return 0;
     if (code_is_relative(&in) && code_branch_target(&in, address) - address - 1 < in.length - 1u) return 0;
@@ -362,28 +361,33 @@ static size_t measure_window(const struct code_map *map, uint64_t address, uint8
     return total;
 }
 
-int loop_site_build(code_reader read, void *context, const uint64_t *trace, size_t n, uint64_t function_start,
-                    uint64_t function_end, uint64_t stub_address, uint64_t count_address,
-                    uint64_t limit_address, struct loop_site *out) {
-    struct code_map map = {.read = read, .context = context, .start = function_start, .end = function_end};
+// Nothing of it yet but its place.
+static struct loop_site site_at(uint64_t address, size_t patch_len, const struct loop_counter *counter) {
+    return (struct loop_site){.address = address,
+                              .patch_len = (uint8_t)patch_len,
+                              .stub_address = counter->stub_address,
+                              .save_address = LOOP_SAVE_AREA(counter->limit_address)};
+}
+
+int loop_site_build(const struct code_memory *memory, const struct loop_iteration *iteration,
+                    const struct loop_counter *counter, struct loop_site *out) {
+    struct code_map map = {
+        .memory = memory, .start = iteration->function_start, .end = iteration->function_end};
     bool found = false;
     map_function(&map);
     for (size_t k = 0; k < sizeof preferences / sizeof *preferences && !found; k++) {
         enum form form = preferences[k].form;
-        for (size_t i = 0; i < n && !found; i++) {
+        for (size_t i = 0; i < iteration->count && !found; i++) {
+            uint64_t pc = iteration->pcs[i];
             // an unknown function: every place counts as outside
-            if (in_function(&map, trace[i]) != preferences[k].inside) continue;
+            if (in_function(&map, pc) != preferences[k].inside) continue;
             uint8_t bytes[16] = {0};
-            size_t len = form == WINDOW ? measure_window(&map, trace[i], bytes)
-                                        : measure_single(&map, trace[i], form, bytes);
+            size_t len =
+                form == WINDOW ? measure_window(&map, pc, bytes) : measure_single(&map, pc, form, bytes);
             if (len == 0) continue;
-            *out = (struct loop_site){.address = trace[i],
-                                      .patch_len = (uint8_t)len,
-                                      .stub_address = stub_address,
-                                      .save_address = LOOP_SAVE_AREA(limit_address)};
+            *out = site_at(pc, len, counter);
             memcpy(out->original, bytes, len);
-            found = build_stub(out, flags_are_dead(&map, out->address), count_address, limit_address) &&
-                    build_patch(out);
+            found = build_stub(out, flags_are_dead(&map, pc), counter) && build_patch(out);
         }
     }
     map_release(&map);
@@ -391,15 +395,11 @@ int loop_site_build(code_reader read, void *context, const uint64_t *trace, size
 }
 
 int loop_site_build_planned(const uint8_t *code, size_t len, uint64_t pc, const struct probe_plan *plan,
-                            uint64_t stub_address, uint64_t count_address, uint64_t limit_address,
-                            struct loop_site *out) {
+                            const struct loop_counter *counter, struct loop_site *out) {
     if (plan->displaced > sizeof out->patch || plan->displaced > len || len < PROBE_JUMP) return -1;
-    *out = (struct loop_site){.address = pc,
-                              .patch_len = plan->displaced,
-                              .stub_address = stub_address,
-                              .save_address = LOOP_SAVE_AREA(limit_address)};
+    *out = site_at(pc, plan->displaced, counter);
     memcpy(out->original, code, plan->displaced);
-    if (!build_stub(out, false, count_address, limit_address) || !build_patch(out)) return -1;
+    if (!build_stub(out, false, counter) || !build_patch(out)) return -1;
     uint32_t distance;
     memcpy(&distance, out->patch + 1, sizeof distance);
     return (distance & plan->mask) == plan->value ? 0 : -1;
@@ -442,12 +442,10 @@ bool loop_site_program_pc(const struct loop_site *site, uint64_t pc, uint64_t *p
 
 enum { LAHF_FLAGS = FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF, LAHF_ONES = 0x02 };
 
-// Hardware register numbers of state_want.gpr, in its order.
-static const uint8_t hardware[16] = {0, 3, 1, 2, 6, 7, 5, 4, 8, 9, 10, 11, 12, 13, 14, 15};
-enum { WANT_RAX = 0, WANT_RCX = 2, WANT_RSI = 4 };
+enum { RAX = 0, RCX = 1, RSI = 6 };
 
 struct mismatch {
-    size_t jumps[16 + 8 + 2];
+    size_t jumps[ABI_REGISTERS + 8 + 2];
     size_t count;
 };
 
@@ -462,51 +460,48 @@ static void emit_set(struct emitter *e, int reg, uint64_t value) {
     emit_u64(e, value);
 }
 
-int loop_site_build_compare(code_reader read, void *context, const struct loop_site *site,
-                            uint64_t function_start, uint64_t function_end, uint64_t stub_address,
-                            const struct state_want *want, uint8_t *stub, size_t stub_size, size_t *stub_len,
-                            uint64_t *trap_pc, size_t *displaced) {
-    (void)read, (void)context, (void)function_start, (void)function_end;
-    if (stub_address != site->stub_address || want->word_count < 0 || want->word_count > 8) return -1;
-    struct emitter e = {.code = stub, .size = stub_size, .address = stub_address};
-    struct mismatch out = {.count = 0};
+int loop_site_build_compare(const struct loop_site *site, const struct state_want *want,
+                            struct compare_stub *out) {
+    if (want->word_count < 0 || want->word_count > 8) return -1;
+    struct emitter e = {.code = out->code, .size = sizeof out->code, .address = site->stub_address};
+    struct mismatch mismatch = {.count = 0};
     uint64_t save = site->save_address;
     const uint64_t *gpr = want->gpr;
     emit_save(&e, save);
     EMIT(&e, 0x66, 0x3d, (want->rflags & FLAG_OF) != 0,
          (uint8_t)((want->rflags & LAHF_FLAGS) | LAHF_ONES)); // cmp $x,%ax
-    emit_unless_equal(&e, &out);
-    for (int i = 1; i < 16; i++) {
-        emit_set(&e, 0, gpr[i]);
-        EMIT(&e, 0x48 | hardware[i] >> 3, 0x39, 0xc0 | (hardware[i] & 7)); // cmp %rax,%reg
-        emit_unless_equal(&e, &out);
+    emit_unless_equal(&e, &mismatch);
+    for (int i = 1; i < ABI_REGISTERS; i++) {
+        emit_set(&e, RAX, gpr[i]);
+        EMIT(&e, 0x48 | i >> 3, 0x39, 0xc0 | (i & 7)); // cmp %rax,%reg
+        emit_unless_equal(&e, &mismatch);
     }
     // from here every register but rax is known, so rcx and rsi can be lent and put back
     emit_load_rax(&e, save + SAVE_RAX);
     for (int i = -1; i < want->word_count; i++) {
         if (i >= 0) emit_load_rax(&e, want->words[i].address);
-        emit_set(&e, 1, i < 0 ? gpr[WANT_RAX] : want->words[i].value);
+        emit_set(&e, RCX, i < 0 ? gpr[RAX] : want->words[i].value);
         EMIT(&e, 0x48, 0x39, 0xc8); // cmp %rcx,%rax
-        emit_set(&e, 1, gpr[WANT_RCX]);
-        emit_unless_equal(&e, &out);
+        emit_set(&e, RCX, gpr[RCX]);
+        emit_unless_equal(&e, &mismatch);
     }
     // lahf has no DF: see which way lodsb goes (pushf would write to the red zone)
-    emit_set(&e, 6, save + SAVE_FLAGS);
+    emit_set(&e, RSI, save + SAVE_FLAGS);
     EMIT(&e, 0xac); // lodsb
-    emit_set(&e, 0, save + SAVE_FLAGS + (want->rflags & FLAG_DF ? -1ull : 1ull));
+    emit_set(&e, RAX, save + SAVE_FLAGS + (want->rflags & FLAG_DF ? -1ull : 1ull));
     EMIT(&e, 0x48, 0x39, 0xc6); // cmp %rax,%rsi
-    emit_set(&e, 6, gpr[WANT_RSI]);
-    emit_unless_equal(&e, &out);
+    emit_set(&e, RSI, gpr[RSI]);
+    emit_unless_equal(&e, &mismatch);
     emit_restore(&e, save);
     EMIT(&e, 0xcc);
-    *trap_pc = e.address + e.len;
+    out->trap_pc = e.address + e.len;
     size_t go_on = emit_forward(&e, (const uint8_t[]){0xe9}, 1);
-    for (size_t i = 0; i < out.count; i++)
-        land_forward(&e, out.jumps[i]);
+    for (size_t i = 0; i < mismatch.count; i++)
+        land_forward(&e, mismatch.jumps[i]);
     emit_restore(&e, save);
     land_forward(&e, go_on);
-    if (displaced) *displaced = e.len;
+    out->displaced = e.len;
     emit_displaced_all(&e, site, NULL);
-    *stub_len = e.len;
+    out->len = e.len;
     return e.bad ? -1 : 0;
 }

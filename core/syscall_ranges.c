@@ -1,6 +1,7 @@
 // What a call writes and what content it reads: evaluation of the range columns of core/syscalls.def.
 #include "core/syscall_ranges.h"
 
+#include "core/abi.h"
 #include "core/syscall_calls.h"
 #include "core/syscall_requests.h"
 
@@ -67,8 +68,6 @@ static const struct range_rule rules[][RULES_PER_ROW] = {
 #include "core/syscalls.def"
 #undef SYSCALL
 };
-
-#define PAGE 4096ull
 
 static uint64_t size_of(const struct walk *w, const struct size_rule *s) {
     uint64_t value = w->args[s->arg];

@@ -89,12 +89,6 @@ bool tracee_set_regs(pid_t tid, const struct user_regs_struct *regs) {
     return ptrace(PTRACE_SETREGS, tid, 0, regs) == 0;
 }
 
-void tracee_gprs(const struct user_regs_struct *u, uint64_t g[16]) {
-    const uint64_t all[16] = {u->rax, u->rbx, u->rcx, u->rdx, u->rsi, u->rdi, u->rbp, u->rsp,
-                              u->r8,  u->r9,  u->r10, u->r11, u->r12, u->r13, u->r14, u->r15};
-    memcpy(g, all, sizeof all);
-}
-
 size_t tracee_get_xstate(pid_t tid, void *buffer, size_t size) {
     struct iovec v = {buffer, size};
     return ptrace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &v) == 0 ? v.iov_len : 0;

@@ -34,9 +34,6 @@ bool tracee_set_regs(pid_t tid, const struct user_regs_struct *regs);
 // they are. 0: no more. False: the kernel refuses.
 bool tracee_stop_at(pid_t tid, uint64_t address);
 
-// The general registers in the order of struct state_want (core/code.h): rax rbx rcx rdx rsi rdi rbp rsp r8..r15.
-void tracee_gprs(const struct user_regs_struct *regs, uint64_t gprs[16]);
-
 // NT_X86_XSTATE. Returns the number of bytes (0: failed). XSTATE_MAX is enough for AVX-512 and AMX (11,008
 // B).
 #define XSTATE_MAX 16384

@@ -137,11 +137,9 @@ struct words {
 
 static void add_words(struct task *t, const struct user_regs_struct *regs, struct words *w) {
     uint8_t code[16];
-    uint64_t g[16];
     struct memory_operand ops[4];
     if (!tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, sizeof code)) return;
-    tracee_gprs(regs, g);
-    int n = code_memory_operands(code, sizeof code, regs->rip, g, regs->fs_base, regs->gs_base, ops);
+    int n = code_memory_operands(code, sizeof code, regs, ops);
     for (int i = 0; i < n; i++) {
         if (!ops[i].written) continue;
         for (uint64_t at = ops[i].address & ~7ull; at < ops[i].address + ops[i].size && w->count < CANDIDATES;
@@ -317,11 +315,11 @@ static bool choose_site(struct recorder *r, struct task *t, const struct round *
                 pcs[n++] = iteration->pcs[k];
         *page = site_room(r, t, pc, gap);
         if (t->state != TASK_READY) return false; // killed on the way
-        if (*page &&
-            loop_site_build(task_read, t, pcs, n, from, to, (*page)->start + (*page)->used, ANNEX_COUNT,
-                            ANNEX_LIMIT, site) == 0 &&
-            !others_inside(r, t, site))
-            return true;
+        if (!*page) continue;
+        const struct code_memory memory = {task_read, t};
+        const struct loop_iteration executed = {pcs, n, from, to};
+        const struct loop_counter counter = {(*page)->start + (*page)->used, ANNEX_COUNT, ANNEX_LIMIT};
+        if (!loop_site_build(&memory, &executed, &counter, site) && !others_inside(r, t, site)) return true;
     }
     return false;
 }
@@ -353,12 +351,13 @@ static bool choose_punned(struct recorder *r, struct task *t, const struct round
         struct probe_plan plan;
         if (!task_read(t, pc, q.code, q.len) || !probe_plan(&q, PROBE_PUNNED, 0, &plan)) continue;
         uint64_t at = loop_site_place(&plan, pc, SITE_STUB, mapping_in_the_way, t);
-        if (!at || loop_site_build_planned(q.code, q.len, pc, &plan, at, ANNEX_COUNT, ANNEX_LIMIT, site) ||
+        const struct loop_counter counter = {at, ANNEX_COUNT, ANNEX_LIMIT};
+        if (!at || loop_site_build_planned(q.code, q.len, pc, &plan, &counter, site) ||
             others_inside(r, t, site))
             continue;
-        *page = site_page_new(r, t, at & ~4095ull);
+        *page = site_page_new(r, t, page_down(at));
         if (!*page) return false;
-        (*page)->used = at & 4095;
+        (*page)->used = at % PAGE;
         return true;
     }
     return false;

@@ -1,6 +1,7 @@
 // Instructions that refork carries out itself, because their results differ from run to run: found in mapped
 // files and patched (core/trap_sites.c), or trapped by the CPU.
 #include "recorder/traps.h"
+#include "core/abi.h"
 #include "core/clock.h"
 #include "core/trap_sites.h"
 #include "core/code_operands.h"
@@ -26,12 +27,10 @@ static void masked_cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4]) {
 }
 
 static void set_register(struct user_regs_struct *regs, int number, int width, uint64_t value) {
-    unsigned long long *const names[16] = {
-        &regs->rax, &regs->rcx, &regs->rdx, &regs->rbx, &regs->rsp, &regs->rbp, &regs->rsi, &regs->rdi,
-        &regs->r8,  &regs->r9,  &regs->r10, &regs->r11, &regs->r12, &regs->r13, &regs->r14, &regs->r15};
-    if (width == 64) *names[number] = value;
-    if (width == 32) *names[number] = (uint32_t)value;
-    if (width == 16) *names[number] = (*names[number] & ~0xffffull) | (uint16_t)value;
+    unsigned long long *to = abi_register(regs, number);
+    if (width == 64) *to = value;
+    if (width == 32) *to = (uint32_t)value;
+    if (width == 16) *to = (*to & ~0xffffull) | (uint16_t)value;
 }
 
 static void emulate(struct user_regs_struct *regs, const struct trap_instruction *in) {
@@ -75,13 +74,12 @@ static void emulate(struct user_regs_struct *regs, const struct trap_instruction
 static bool xsave_area(struct task *t, const struct user_regs_struct *regs, const uint8_t code[16],
                        struct trapped *x) {
     bool compact = x->instruction.compact;
-    uint64_t g[16], request = (uint64_t)(uint32_t)regs->rdx << 32 | (uint32_t)regs->rax;
+    struct user_regs_struct at = *regs;
+    uint64_t request = (uint64_t)(uint32_t)regs->rdx << 32 | (uint32_t)regs->rax;
     uint8_t xstate[XSTATE_MAX];
     size_t xstate_size = tracee_get_xstate(t->tid, xstate, sizeof xstate);
-    tracee_gprs(regs, g);
-    if (!code_memory_address(code, 16, x->at, g, regs->fs_base, regs->gs_base, &x->address) ||
-        x->address % 64)
-        return false;
+    at.rip = x->at;
+    if (!code_memory_address(code, 16, &at, &x->address) || x->address % 64) return false;
     x->size = xsave_area_size(request, compact);
     x->area = malloc(x->size);
     rf_assert(x->area);

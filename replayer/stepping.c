@@ -34,7 +34,8 @@ static enum break_action on_hit(void *context, struct replay *r, struct break_hi
     if (hit->tid != s->tid) return BREAK_EXECUTE;
     if (++s->steps > STEPS_MAX) return BREAK_STOP;
     s->each(s->context, r, hit);
-    int n = code_next(hit->code, hit->code_len, hit->regs, read_memory, s, next);
+    const struct code_memory memory = {read_memory, s};
+    int n = code_next(hit->code, hit->code_len, hit->regs, &memory, next);
     bool all = n > 0;
     for (int i = 0; i < n; i++)
         all &= follow(s, next[i]);

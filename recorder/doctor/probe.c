@@ -1,6 +1,7 @@
 // What `refork doctor` shows: each feature of kernel, CPU and machine that refork uses, tried for real. Every
 // trial runs in a child of its own, which ends by itself after a few seconds whatever happens; nothing here
 // changes refork's own process.
+#include "core/abi.h"
 #include "core/annex.h"
 #include "core/cpu.h"
 #include "core/tracee.h"
@@ -46,7 +47,6 @@
 #endif
 
 enum {
-    PAGE = 4096,
     CHILD_SECONDS = 20,
     FAKE = 4711, // the result that a tracer gives to a skipped getppid
     TRACE_OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |

@@ -69,7 +69,6 @@ void iteration_step(struct task *t, const struct user_regs_struct *regs, struct 
     uint8_t code[16];
     size_t len = sizeof code;
     struct code_step s;
-    bool needs_fp;
     iteration->steps++;
     mix(&iteration->path, regs->rip);
     if (!tracee_read(t->tid, t->mm->mem_fd, regs->rip, code, len)) {
@@ -79,13 +78,14 @@ void iteration_step(struct task *t, const struct user_regs_struct *regs, struct 
             return;
         }
     }
-    if (!code_step(code, len, regs, NULL, read_task, t, &s, &needs_fp)) {
+    const struct code_memory memory = {read_task, t};
+    if (!code_step(code, len, regs, NULL, &memory, &s)) {
         iteration->opaque = true;
         return;
     }
     struct user_fpregs_struct fp;
-    if (needs_fp && ptrace(PTRACE_GETFPREGS, t->tid, 0, &fp) == 0)
-        code_step(code, len, regs, &fp, read_task, t, &s, &needs_fp);
+    if (s.needs_fp && ptrace(PTRACE_GETFPREGS, t->tid, 0, &fp) == 0)
+        code_step(code, len, regs, &fp, &memory, &s);
     // glibc's wrappers look whether the process has threads, and at cancellation.
     uint64_t distance = regs->rip > iteration->syscall_pc ? regs->rip - iteration->syscall_pc
                                                           : iteration->syscall_pc - regs->rip;

@@ -4,6 +4,7 @@
 //     PT_LOAD   one per mapping; p_filesz < p_memsz: pages that are not in the core, mostly those of files
 #include "replayer/diagnose/core_file.h"
 
+#include "core/abi.h"
 #include "replayer/diagnose/snapshot.h"
 
 #include <elf.h>
@@ -18,7 +19,6 @@
 #include <unistd.h>
 
 enum {
-    PAGE = 4096,
     SEGMENTS_MAX = 1 << 17, // vm.max_map_count is 65530 as a rule
     NOTES_MAX = 64 << 20,
     THREADS_MAX = 1 << 16,
@@ -172,8 +172,7 @@ static void add_segment(struct core *c, const Elf64_Phdr *p) {
     if (p->p_type != PT_LOAD || !p->p_memsz || p->p_vaddr % PAGE ||
         __builtin_add_overflow(p->p_vaddr, p->p_memsz, &end) || end > UINT64_MAX - PAGE)
         return;
-    struct segment s = {
-        .start = p->p_vaddr, .end = (end + PAGE - 1) & -(uint64_t)PAGE, .offset = p->p_offset};
+    struct segment s = {.start = p->p_vaddr, .end = page_up(end), .offset = p->p_offset};
     s.len = p->p_filesz < p->p_memsz ? p->p_filesz : p->p_memsz;
     if (__builtin_add_overflow(s.offset, s.len, &file_end) || file_end > c->size) {
         c->cut = c->size;

@@ -1,5 +1,6 @@
 #include "replayer/diagnose/files.h"
 
+#include "core/abi.h"
 #include "core/error.h"
 
 #include <elf.h>
@@ -10,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, NOTES_MAX = 1 << 16 };
+enum { NOTES_MAX = 1 << 16 };
 
 struct stored {
     dev_t device;

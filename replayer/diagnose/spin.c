@@ -3,6 +3,7 @@
 // same ones. Single steps would prove it, but they leave the trap flag behind if refork is killed meanwhile.
 #include "replayer/diagnose/spin.h"
 
+#include "core/abi.h"
 #include "core/code_operands.h"
 #include "replayer/diagnose/live.h"
 #include "replayer/diagnose/wait.h"
@@ -17,16 +18,10 @@ enum {
     LOOP = 256,   // bytes of code
 };
 
-static void registers(const struct user_regs_struct *r, uint64_t out[16]) {
-    const uint64_t values[16] = {r->rax, r->rbx, r->rcx, r->rdx, r->rsi, r->rdi, r->rbp, r->rsp,
-                                 r->r8,  r->r9,  r->r10, r->r11, r->r12, r->r13, r->r14, r->r15};
-    memcpy(out, values, sizeof values);
-}
-
 static bool same_state(const struct user_regs_struct *a, const struct user_regs_struct *b) {
-    uint64_t x[16], y[16];
-    registers(a, x);
-    registers(b, y);
+    uint64_t x[ABI_REGISTERS], y[ABI_REGISTERS];
+    abi_registers(a, x);
+    abi_registers(b, y);
     return a->eflags == b->eflags && !memcmp(x, y, sizeof x);
 }
 
@@ -77,10 +72,9 @@ static uint64_t spin_word(const struct view *v, const struct user_regs_struct *s
         if (!length) return 0;
         for (size_t i = 0; i < n; i++) {
             struct memory_operand operands[4];
-            uint64_t gpr[16];
-            registers(&samples[i], gpr);
-            int count =
-                code_memory_operands(code, CODE, pc, gpr, samples[i].fs_base, samples[i].gs_base, operands);
+            struct user_regs_struct regs = samples[i];
+            regs.rip = pc;
+            int count = code_memory_operands(code, CODE, &regs, operands);
             if (count < 0) return 0;
             for (int k = 0; k < count; k++) {
                 uint64_t address = operands[k].address;

@@ -38,7 +38,7 @@ struct stack party_stack(struct diagnosis *d, const struct party *p, const struc
         *signal_handler |= raw[i].exact;
     s.frames = calloc(FRAMES_MAX, sizeof *s.frames);
     rf_assert(s.frames);
-    s.count = frames_name(d->symbols, v, raw, n, t->regs.fs_base, s.frames, FRAMES_MAX);
+    s.count = frames_name(d->symbols, v, &(struct raw_stack){raw, n, t->regs.fs_base}, s.frames, FRAMES_MAX);
     s.frames = reallocarray(s.frames, s.count + 1, sizeof *s.frames);
     rf_assert(s.frames);
     return s;

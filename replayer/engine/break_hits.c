@@ -1,6 +1,7 @@
 // A task that comes to a breakpoint: the client is asked, and the task gets behind the instruction.
 #include "replayer/engine/break_hits.h"
 
+#include "core/abi.h"
 #include "core/tracee.h"
 #include "replayer/engine/engine.h"
 #include "replayer/engine/memory.h"
@@ -34,19 +35,12 @@ int replay_break_atomic(struct replay *r, struct break_hit *hit, struct atomic_r
     return atomic_emulate(hit->code, hit->code_len, hit->regs, &memory, out);
 }
 
-static unsigned long long *numbered_register(struct user_regs_struct *u, int number) {
-    unsigned long long *const registers[16] = {&u->rax, &u->rcx, &u->rdx, &u->rbx, &u->rsp, &u->rbp,
-                                               &u->rsi, &u->rdi, &u->r8,  &u->r9,  &u->r10, &u->r11,
-                                               &u->r12, &u->r13, &u->r14, &u->r15};
-    return registers[number & 15];
-}
-
 // movl $imm,(reg), C7 /0 without displacement: a plain store that takes or frees a lock.
 static bool carry_out_store(struct space *s, const uint8_t *c, size_t len, struct user_regs_struct *u) {
     size_t rex = len > 6 && c[0] == 0x41 ? 1 : 0;
     if (len < 6 + rex || c[rex] != 0xc7 || (c[rex + 1] & 0xf8) != 0) return false;
     int rm = c[rex + 1] & 7;
-    if (rm == 4 || rm == 5 || !program_write(s, *numbered_register(u, (int)rex * 8 + rm), c + rex + 2, 4))
+    if (rm == 4 || rm == 5 || !program_write(s, *abi_register(u, (int)rex * 8 + rm), c + rex + 2, 4))
         return false;
     u->rip += 6 + rex;
     return true;
@@ -62,15 +56,15 @@ static bool carry_out(struct space *s, const uint8_t *c, size_t len, struct user
     }
     size_t rex = len > 3 && (c[0] & 0xf0) == 0x40 ? 1 : 0;
     if (len > 3 && (rex == 0 || c[0] == 0x41) && (c[rex] & 0xf8) == 0x50) {
-        uint64_t value = *numbered_register(u, (rex ? 8 : 0) | (c[rex] & 7));
+        uint64_t value = *abi_register(u, (rex ? 8 : 0) | (c[rex] & 7));
         if (!program_write(s, u->rsp - 8, &value, 8)) return false;
         u->rsp -= 8;
         u->rip += rex + 1;
         return true;
     }
     if (rex && c[0] & 8 && !(c[0] & 2) && (c[1] == 0x89 || c[1] == 0x8b) && c[2] >= 0xc0) {
-        unsigned long long *reg = numbered_register(u, (c[0] & 4) << 1 | (c[2] >> 3 & 7)),
-                           *rm = numbered_register(u, (c[0] & 1) << 3 | (c[2] & 7));
+        unsigned long long *reg = abi_register(u, (c[0] & 4) << 1 | (c[2] >> 3 & 7)),
+                           *rm = abi_register(u, (c[0] & 1) << 3 | (c[2] & 7));
         if (c[1] == 0x89)
             *rm = *reg;
         else

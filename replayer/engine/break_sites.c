@@ -2,6 +2,7 @@
 // that they displace run in the stub, so a breakpoint over one stands there as well.
 #include "replayer/engine/break_sites.h"
 
+#include "core/abi.h"
 #include "core/annex.h"
 #include "core/tracee.h"
 #include "replayer/engine/engine.h"
@@ -11,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-
-enum { PAGE = 4096 };
 
 enum { SITES_MAX = 4096 };
 

@@ -1,5 +1,6 @@
 #include "replayer/engine/breakpoints.h"
 
+#include "core/abi.h"
 #include "core/annex.h"
 #include "core/tracee.h"
 #include "replayer/engine/break_sites.h"
@@ -16,8 +17,6 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-
-enum { PAGE = 4096 };
 
 // While a mapping is announced breakpoints are gathered, and then merged into the table at once.
 static void push_fresh(struct replay *r, struct planted p) {
@@ -66,7 +65,7 @@ static bool read_code(struct replay *r, const struct space *s, uint64_t address,
                       size_t length) {
     struct code_page *page = r->breaks.page;
     if (!page) return space_read(s, address, out, length);
-    uint64_t start = address & ~(uint64_t)(PAGE - 1);
+    uint64_t start = page_down(address);
     if (page->start != start) {
         page->start = 0;
         if (!space_read(s, start, page->bytes, sizeof page->bytes))

@@ -1,5 +1,6 @@
 #include "replayer/engine/islands.h"
 
+#include "core/abi.h"
 #include "core/annex.h"
 #include "core/tracee.h"
 #include "replayer/engine/kernel_task.h"
@@ -15,7 +16,6 @@
 #endif
 
 enum {
-    PAGE = 4096,
     UNIT = 16,          // bytes of one bit in `used`
     CHUNK = 2 << 20,    // of code that one island serves
     MARGIN = 0x20000,   // an island is longer than its chunk
@@ -113,7 +113,7 @@ static void island_unref(struct island *i) {
 
 static bool is_free(const struct space *s, uint64_t start, uint64_t size) {
     uint64_t end = start + size;
-    if (start < 2 * DISTANCE || end < start || end > 0x7ffffffff000 - DISTANCE) return false;
+    if (start < 2 * DISTANCE || end < start || end > USER_END - DISTANCE) return false;
     if (start < ANNEX_END + DISTANCE && end + DISTANCE > REPLAY_PAGE) return false;
     for (size_t i = 0; i < s->map_count; i++)
         if (s->maps[i].v.start < end + DISTANCE && start < s->maps[i].v.end + DISTANCE) return false;
@@ -121,10 +121,10 @@ static bool is_free(const struct space *s, uint64_t start, uint64_t size) {
 }
 
 static bool map_here(struct space *s, uint64_t address, uint64_t size, int prot, uint64_t offset) {
-    long at = kernel_task_call(s->pid, SYS_mmap, address, size, (uint64_t)prot,
+    long at = KERNEL_TASK_CALL(s->pid, SYS_mmap, address, size, (uint64_t)prot,
                                MAP_SHARED | MAP_FIXED_NOREPLACE, (uint64_t)s->ring->fd, offset);
     if (at == (long)address) return true;
-    if (at > 0) kernel_task_call(s->pid, SYS_munmap, (uint64_t)at, size, 0, 0, 0, 0); // a kernel before 4.17
+    if (at > 0) kernel_task_unmap(s->pid, (uint64_t)at, size); // a kernel before 4.17
     return false;
 }
 
@@ -143,7 +143,7 @@ static struct island *island_new(struct space *s, uint64_t start, uint64_t size,
         return NULL;
     }
     if (!map_here(s, start + PAGE, stubs, PROT_READ | PROT_EXEC, offset)) {
-        kernel_task_call(s->pid, SYS_munmap, start, PAGE, 0, 0, 0, 0);
+        kernel_task_unmap(s->pid, start, PAGE);
         munmap(bytes, stubs);
         return NULL;
     }
@@ -259,7 +259,7 @@ static struct stub *build_punned(struct space *s, const struct probe_request *q)
         if (stub) return stub;
     }
     for (uint64_t from = 0, at; (at = probe_place(&plan, q->address, from)); from = at + (4 << 20)) {
-        uint64_t start = (at & ~(uint64_t)(PAGE - 1)) - PAGE;
+        uint64_t start = page_down(at) - PAGE;
         struct island *i = island_new(s, start, PUNNED, 0);
         struct stub *stub = i ? build_in(i, q, &plan) : NULL;
         if (stub) return stub;
@@ -317,8 +317,8 @@ bool islands_in_the_way(const struct space *s, uint64_t start, uint64_t end) {
 
 void islands_leave(struct space *s) {
     for (size_t n = 0; n < s->island_count; n++)
-        kernel_task_call(s->pid, SYS_munmap, s->islands[n]->start, s->islands[n]->size, 0, 0, 0, 0);
-    if (s->ring_mapped) kernel_task_call(s->pid, SYS_munmap, REPLAY_RING, REPLAY_RING_SIZE, 0, 0, 0, 0);
+        kernel_task_unmap(s->pid, s->islands[n]->start, s->islands[n]->size);
+    if (s->ring_mapped) kernel_task_unmap(s->pid, REPLAY_RING, REPLAY_RING_SIZE);
     s->ring_mapped = false;
     islands_free(s);
 }

@@ -1,5 +1,6 @@
 #include "replayer/engine/kernel_task.h"
 
+#include "core/abi.h"
 #include "core/annex.h"
 #include "core/tracee.h"
 
@@ -91,20 +92,15 @@ bool kernel_task_wait(pid_t pid, int *status) {
     }
 }
 
-long kernel_task_call(pid_t pid, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
-                      uint64_t f) {
+long kernel_task_call(pid_t pid, long nr, const uint64_t args[6]) {
     struct user_regs_struct regs;
     int status;
     if (!tracee_get_regs(pid, &regs)) return -ESRCH;
     regs.rip = REPLAY_PAGE;
     regs.rax = (uint64_t)nr;
     regs.orig_rax = ~0ull;
-    regs.rdi = a;
-    regs.rsi = b;
-    regs.rdx = c;
-    regs.r10 = d;
-    regs.r8 = e;
-    regs.r9 = f;
+    for (int i = 0; i < 6; i++)
+        *abi_argument(&regs, i) = args[i];
     if (!tracee_set_regs(pid, &regs)) return -ESRCH;
     for (int stops = 0; stops < 64; stops++) {
         if (ptrace(PTRACE_CONT, pid, 0, 0) < 0 || !kernel_task_wait(pid, &status)) return -ESRCH;
@@ -120,7 +116,7 @@ long kernel_task_call(pid_t pid, long nr, uint64_t a, uint64_t b, uint64_t c, ui
 pid_t kernel_task_fork(pid_t from, struct rf_error *err) {
     // CLONE_FILES: the replayer's descriptors (blobs as memfds) are the task's, so that mmap can name them.
     // CLONE_PARENT: a child of the replayer, which reaps it; the task that it is forked from gets no SIGCHLD.
-    long pid = kernel_task_call(from, SYS_clone, CLONE_FILES | CLONE_PARENT, 0, 0, 0, 0, 0);
+    long pid = KERNEL_TASK_CALL(from, SYS_clone, CLONE_FILES | CLONE_PARENT);
     int status;
     if (pid <= 0 || !kernel_task_wait((pid_t)pid, &status)) {
         errno = pid < 0 ? (int)-pid : ECHILD;
@@ -164,9 +160,8 @@ int kernel_task_template(pid_t *out, struct rf_error *err) {
         return -1;
     }
     *out = (pid_t)pid;
-    long low = kernel_task_call(*out, SYS_munmap, 0, REPLAY_PAGE, 0, 0, 0, 0);
-    long high = kernel_task_call(*out, SYS_munmap, REPLAY_PAGE + 4096, 0x7ffffffff000 - REPLAY_PAGE - 4096, 0,
-                                 0, 0, 0);
+    long low = kernel_task_unmap(*out, 0, REPLAY_PAGE);
+    long high = kernel_task_unmap(*out, REPLAY_PAGE + PAGE, USER_END - REPLAY_PAGE - PAGE);
     if (low || high)
         return rf_fail(err, RF_CANNOT, "cannot empty a replay task (munmap: %ld, %ld)", low, high);
     return 0;

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 
 // Makes a template, with an empty address space; 0 and *out, or -1.
@@ -15,9 +16,12 @@ pid_t kernel_task_fork(pid_t from, struct rf_error *err);
 // Ends and reaps it. 0 and less are fine.
 void kernel_task_kill(pid_t pid);
 // Runs one call in the kernel task from the replay page; its registers are whatever they are afterwards. The kernel's
-// result.
-long kernel_task_call(pid_t pid, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
-                      uint64_t f);
+// result. What is not given of the macro's arguments is 0.
+long kernel_task_call(pid_t pid, long nr, const uint64_t args[6]);
+#define KERNEL_TASK_CALL(pid, nr, ...) kernel_task_call(pid, nr, (const uint64_t[6]){__VA_ARGS__})
+static inline long kernel_task_unmap(pid_t pid, uint64_t address, uint64_t length) {
+    return KERNEL_TASK_CALL(pid, SYS_munmap, address, length);
+}
 // waitpid that survives EINTR; false when the task is gone.
 bool kernel_task_wait(pid_t pid, int *status);
 

@@ -3,6 +3,7 @@
 // hide and keep them.
 #include "replayer/engine/memory.h"
 
+#include "core/abi.h"
 #include "core/tracee.h"
 #include "replayer/engine/blobs.h"
 #include "replayer/engine/engine.h"
@@ -13,8 +14,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-
-enum { PAGE = 4096 };
 
 bool planted_in_memory(const struct planted *p) {
     return !(p->flags & (PLANTED_LIFTED | PLANTED_MUTED | PLANTED_COVERED));
@@ -184,7 +183,7 @@ static void erase_range(struct space *s, uint64_t start, uint64_t end) {
 void planted_write_out(struct space *s, uint64_t start, uint64_t end) {
     uint8_t page[PAGE];
     for (size_t i = planted_first(s, start); i < s->break_count && s->breaks[i].address < end;) {
-        uint64_t at = s->breaks[i].address & ~(uint64_t)(PAGE - 1);
+        uint64_t at = page_down(s->breaks[i].address);
         bool have = tracee_read(s->pid, s->mem_fd, at, page, PAGE);
         for (; i < s->break_count && s->breaks[i].address - at < PAGE && s->breaks[i].address < end; i++) {
             const struct planted *p = &s->breaks[i];
@@ -206,8 +205,7 @@ static void give_back(struct replay *r, struct space *s, const struct space_map 
     const uint8_t *file = m->v.blob && !m->identity ? blobs_get(r, m->v.blob, &size) : NULL;
     if (!file || offset > size || size - offset < PAGE || !tracee_read(s->pid, s->mem_fd, page, now, PAGE))
         return;
-    if (!memcmp(now, file + offset, PAGE))
-        kernel_task_call(s->pid, SYS_madvise, page, PAGE, MADV_DONTNEED, 0, 0, 0);
+    if (!memcmp(now, file + offset, PAGE)) KERNEL_TASK_CALL(s->pid, SYS_madvise, page, PAGE, MADV_DONTNEED);
 }
 
 // Takes out what is in [start, end), memory included.
@@ -235,7 +233,7 @@ void planted_take_out(struct replay *r, struct space *s, uint64_t start, uint64_
     rf_assert(pages);
     size_t count = 0;
     for (size_t i = first; i < first + n; i++) {
-        uint64_t page = s->breaks[i].address & ~(uint64_t)(PAGE - 1);
+        uint64_t page = page_down(s->breaks[i].address);
         if (!count || pages[count - 1] != page) pages[count++] = page;
     }
     planted_remove(s, start, end);

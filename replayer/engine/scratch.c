@@ -159,13 +159,13 @@ static bool answer(struct scratch *s, const struct scratch_client *client) {
     }
     case SYS_mmap: // anonymous memory only: there is no file
         if (u->r10 & 0x20)
-            result = kernel_task_call(s->pid, nr, u->rdi, u->rsi, u->rdx, (u->r10 & ~0x0full) | 2, ~0ull, 0);
+            result = KERNEL_TASK_CALL(s->pid, nr, u->rdi, u->rsi, u->rdx, (u->r10 & ~0x0full) | 2, ~0ull);
         break;
     case SYS_munmap:
     case SYS_mprotect:
     case SYS_mremap:
     case SYS_madvise:
-        result = kernel_task_call(s->pid, nr, u->rdi, u->rsi, u->rdx, u->r10, u->r8, u->r9);
+        result = KERNEL_TASK_CALL(s->pid, nr, u->rdi, u->rsi, u->rdx, u->r10, u->r8, u->r9);
         break;
     case SYS_getpid:
         result = s->thread_group;

@@ -1,5 +1,6 @@
 #include "replayer/engine/space.h"
 
+#include "core/abi.h"
 #include "core/annex.h"
 #include "core/syscalls.h"
 #include "core/tracee.h"
@@ -20,10 +21,6 @@
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
-
-static uint64_t up(uint64_t x) {
-    return (x + 4095) & ~4095ull;
-}
 
 static const char *intern(struct replay *r, const void *text, size_t len) {
     if (!text) text = "";
@@ -106,24 +103,24 @@ static int mapped_at(long result, uint64_t address, const char *what, struct rf_
 }
 
 static bool bad_range(uint64_t address, uint64_t length) {
-    return address & 4095 || !length || address + length < address || address + length > 0x7ffffffff000 ||
-           (address < REPLAY_PAGE + 4096 && address + length > REPLAY_PAGE);
+    return address % PAGE || !length || address + length < address || address + length > USER_END ||
+           (address < REPLAY_PAGE + PAGE && address + length > REPLAY_PAGE);
 }
 
-static int mmap_anonymous(struct replay *r, struct space *s, uint64_t address, uint64_t length, int prot,
-                          int flags, struct rf_error *err) {
-    length = up(length);
+// Up to the end of the page in which `map` ends.
+static int map_anonymous(struct replay *r, struct space *s, struct space_map map, struct rf_error *err) {
+    map.v.end = page_up(map.v.end);
+    uint64_t address = map.v.start, length = map.v.end - map.v.start;
     if (bad_range(address, length))
         return rf_fail(err, RF_BAD_TRACE, "event %llu maps the impossible range 0x%llx+0x%llx",
                        (unsigned long long)r->position + 1, (unsigned long long)address,
                        (unsigned long long)length);
-    probes_evict(s, address, address + length);
-    long at = kernel_task_call(s->pid, SYS_mmap, address, length, (uint64_t)prot,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE |
-                                   ((uint64_t)flags & MAP_GROWSDOWN), // it grows here as it did there
-                               ~0ull, 0);
+    probes_evict(s, map.v.start, map.v.end);
+    uint64_t grows = (uint64_t)map.flags & MAP_GROWSDOWN; // as it did there
+    long at = KERNEL_TASK_CALL(s->pid, SYS_mmap, address, length, (uint64_t)map.v.prot,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE | grows, ~0ull);
     if (mapped_at(at, address, "memory", err) < 0) return -1;
-    space_maps_add(s, (struct space_map){{address, address + length, 0, 0, prot, ""}, flags, 0, false});
+    space_maps_add(s, map);
     return 0;
 }
 
@@ -200,17 +197,17 @@ int space_write_file(struct replay *r, const struct piece *p, struct rf_error *e
 int space_map(struct replay *r, struct space *s, const struct piece *map, const struct piece *share,
               bool exec_image, struct rf_error *err) {
     const struct piece_map *m = &map->map;
-    uint64_t address = m->address, length = up(m->length), blob = m->blob, offset = m->offset;
+    uint64_t address = m->address, length = page_up(m->length), blob = m->blob, offset = m->offset;
     int prot = (int)m->prot & (PROT_READ | PROT_WRITE | PROT_EXEC), flags = (int)m->flags;
     const char *name = intern(r, map->data, map->len);
-    if (bad_range(address, length) || offset & 4095)
+    if (bad_range(address, length) || offset % PAGE)
         return rf_fail(err, RF_BAD_TRACE, "event %llu maps the impossible range 0x%llx+0x%llx",
                        (unsigned long long)r->event.number, (unsigned long long)address,
                        (unsigned long long)length);
     if (exec_image && !strcmp(name, "[stack]") && s->stack_limit) {
         // Stacks grow by themselves: all that may come is there from the start, and not a page more, so that
         // an overflow faults where it did.
-        uint64_t limit = s->stack_limit > 1ull << 30 ? 1ull << 30 : s->stack_limit & ~4095ull,
+        uint64_t limit = s->stack_limit > 1ull << 30 ? 1ull << 30 : page_down(s->stack_limit),
                  end = address + length;
         if (limit > length && limit < end) {
             address = end - limit;
@@ -232,7 +229,7 @@ int space_map(struct replay *r, struct space *s, const struct piece *map, const 
         flag |= MAP_ANONYMOUS | MAP_NORESERVE;
     }
     probes_evict(s, address, address + length);
-    long at = kernel_task_call(s->pid, SYS_mmap, address, length, (uint64_t)prot, flag | MAP_FIXED,
+    long at = KERNEL_TASK_CALL(s->pid, SYS_mmap, address, length, (uint64_t)prot, flag | MAP_FIXED,
                                (uint64_t)(int64_t)fd, fd < 0 ? 0 : offset);
     if (mapped_at(at, address, name, err) < 0) return -1;
     space_maps_add(
@@ -250,7 +247,7 @@ int space_remap_shared(struct replay *r, struct space *s, struct rf_error *err) 
         for (size_t k = 0; k < r->object_count; k++) {
             if (r->objects[k].identity != m->identity) continue;
             long at =
-                kernel_task_call(s->pid, SYS_mmap, m->v.start, m->v.end - m->v.start, (uint64_t)m->v.prot,
+                KERNEL_TASK_CALL(s->pid, SYS_mmap, m->v.start, m->v.end - m->v.start, (uint64_t)m->v.prot,
                                  MAP_SHARED | MAP_FIXED, (uint64_t)r->objects[k].fd, m->v.offset);
             if (mapped_at(at, m->v.start, "shared memory", err) < 0) return -1;
         }
@@ -264,18 +261,15 @@ static int do_brk(struct replay *r, struct space *s, uint64_t now, struct rf_err
     uint64_t old = s->brk;
     s->brk = now;
     if (!old) return 0;
-    uint64_t from = up(old), to = up(now);
+    uint64_t from = page_up(old), to = page_up(now);
     if (to > from) {
-        if (mmap_anonymous(r, s, from, to - from, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, err) <
-            0)
-            return -1;
-        for (size_t i = 0; i < s->map_count; i++)
-            if (s->maps[i].v.start == from) s->maps[i].v.name = "[heap]";
-        return 0;
+        struct space_map heap = {.v = {from, to, .prot = PROT_READ | PROT_WRITE, .name = "[heap]"},
+                                 .flags = MAP_PRIVATE | MAP_ANONYMOUS};
+        return map_anonymous(r, s, heap, err);
     }
     if (to < from && !bad_range(to, from - to)) {
         probes_evict(s, to, from);
-        kernel_task_call(s->pid, SYS_munmap, to, from - to, 0, 0, 0, 0);
+        kernel_task_unmap(s->pid, to, from - to);
         space_maps_remove(s, to, from);
     }
     return 0;
@@ -283,7 +277,7 @@ static int do_brk(struct replay *r, struct space *s, uint64_t now, struct rf_err
 
 static int do_mremap(struct replay *r, struct space *s, const uint64_t a[6], uint64_t ret,
                      struct rf_error *err) {
-    uint64_t old_len = up(a[1]), new_len = up(a[2]);
+    uint64_t old_len = page_up(a[1]), new_len = page_up(a[2]);
     if (bad_range(a[0], new_len) || bad_range(ret, new_len) || (old_len && bad_range(a[0], old_len)))
         return rf_fail(err, RF_BAD_TRACE, "event %llu remaps an impossible range",
                        (unsigned long long)r->event.number);
@@ -297,7 +291,7 @@ static int do_mremap(struct replay *r, struct space *s, const uint64_t a[6], uin
     uint64_t flags = ret == a[0] ? 0 : MREMAP_MAYMOVE | MREMAP_FIXED | (a[3] & MREMAP_DONTUNMAP);
     probes_evict(s, a[0], a[0] + (old_len > new_len ? old_len : new_len));
     probes_evict(s, ret, ret + new_len);
-    long at = kernel_task_call(s->pid, SYS_mremap, a[0], old_len, new_len, flags, ret, 0);
+    long at = KERNEL_TASK_CALL(s->pid, SYS_mremap, a[0], old_len, new_len, flags, ret);
     if (mapped_at(at, ret, "moved memory", err) < 0) return -1;
     const struct space_map *was = NULL;
     for (size_t i = 0; i < s->map_count; i++)
@@ -312,22 +306,14 @@ static int do_mremap(struct replay *r, struct space *s, const uint64_t a[6], uin
     return 0;
 }
 
-// An mprotect or madvise; `strict`: it worked in the recording and must now. Of one that failed in its middle the part that was
-// done may be done in a part of this space only (the stack is mapped at full length here): what fails is left out.
-static int do_protect(struct replay *r, struct space *s, uint64_t from, uint64_t length, int prot,
-                      bool strict, struct rf_error *err) {
-    length = up(length);
-    if (!length || bad_range(from, length)) return 0;
+// 0, or a negative errno.
+static int protect(struct replay *r, struct space *s, uint64_t from, uint64_t length, int prot) {
+    length = page_up(length);
+    if (bad_range(from, length)) return 0;
     probes_evict(s, from, from + length);
-    long x = kernel_task_call(s->pid, SYS_mprotect, from, length, (uint64_t)prot, 0, 0, 0);
-    if (x && strict) {
-        errno = (int)-x;
-        return rf_fail_errno(err, RF_DIVERGED,
-                             "event %llu: mprotect worked in the recording and fails in replay",
-                             (unsigned long long)r->event.number);
-    }
+    long x = KERNEL_TASK_CALL(s->pid, SYS_mprotect, from, length, (uint64_t)prot);
     if (!x) space_maps_protect(r, s, from, from + length, prot);
-    return 0;
+    return (int)x;
 }
 
 static void do_madvise(struct replay *r, struct space *s, uint64_t from, uint64_t length, uint64_t advice) {
@@ -336,29 +322,29 @@ static void do_madvise(struct replay *r, struct space *s, uint64_t from, uint64_
     bool known = false;
     for (size_t i = 0; i < sizeof done / sizeof *done; i++)
         known |= advice == done[i];
-    if (!known || bad_range(from, up(length))) return;
-    probes_evict(s, from, from + up(length));
+    if (!known || bad_range(from, page_up(length))) return;
+    probes_evict(s, from, from + page_up(length));
     // MADV_FREE was carried out as MADV_DONTNEED, and nothing is locked here.
     bool empties = advice == MADV_DONTNEED || advice == MADV_FREE || advice == 24;
-    if (empties) space_maps_new_code(r, s, from, from + up(length));
-    kernel_task_call(s->pid, SYS_madvise, from, length, empties ? MADV_DONTNEED : advice, 0, 0, 0);
+    if (empties) space_maps_new_code(r, s, from, from + page_up(length));
+    KERNEL_TASK_CALL(s->pid, SYS_madvise, from, length, empties ? MADV_DONTNEED : advice);
 }
 
-static int do_in_part(struct replay *r, struct space *s, const struct event *e, const uint64_t a[6],
-                      struct rf_error *err) {
+// An mprotect or madvise that failed in its middle. What was done of it may be done in a part of this space only (the stack is
+// mapped at full length here): what fails is left out.
+static void do_in_part(struct replay *r, struct space *s, const struct event *e, const uint64_t a[6]) {
     const struct piece *reach = event_piece(e, PIECE_REACH, NULL);
-    if (!reach || reach->reach.address <= a[0]) return 0;
+    if (!reach || reach->reach.address <= a[0]) return;
     if (e->nr == SYS_madvise) do_madvise(r, s, a[0], reach->reach.address - a[0], a[2]);
     if (syscall_effect(e->nr) == EFFECT_PROTECT)
-        return do_protect(r, s, a[0], reach->reach.address - a[0], (int)a[2] & 7, false, err);
-    return 0;
+        protect(r, s, a[0], reach->reach.address - a[0], (int)a[2] & 7);
 }
 
 // Maps [from, to) anew, each mapping in it with its own protection: anonymously (fd -1), or a memory file from its begin on.
 static int map_over(struct replay *r, struct space *s, uint64_t from, uint64_t to, int fd,
                     struct rf_error *err) {
     int result = 0;
-    if (bad_range(from, to - from) || to & 4095)
+    if (bad_range(from, to - from) || to % PAGE)
         return rf_fail(err, RF_BAD_TRACE, "event %llu changes an impossible range",
                        (unsigned long long)r->event.number);
     probes_evict(s, from, to);
@@ -367,7 +353,7 @@ static int map_over(struct replay *r, struct space *s, uint64_t from, uint64_t t
         uint64_t start = m->start > from ? m->start : from, end = m->end < to ? m->end : to;
         if (start >= end) continue;
         uint64_t flags = MAP_PRIVATE | MAP_FIXED | (fd < 0 ? MAP_ANONYMOUS | MAP_NORESERVE : 0);
-        long at = kernel_task_call(s->pid, SYS_mmap, start, end - start, (uint64_t)m->prot, flags,
+        long at = KERNEL_TASK_CALL(s->pid, SYS_mmap, start, end - start, (uint64_t)m->prot, flags,
                                    (uint64_t)(int64_t)fd, fd < 0 ? 0 : start - from);
         result = mapped_at(at, start, "a part of a file", err);
     }
@@ -400,11 +386,11 @@ int space_stack_floor(struct replay *r, struct space *s, uint64_t floor, struct 
     size_t at = 0, stack = 0;
     while (at < s->map_count && strcmp(s->maps[at].v.name, "[stack]"))
         at++;
-    if (at == s->map_count || floor & 4095) return 0;
+    if (at == s->map_count || floor % PAGE) return 0;
     stack = at;
     uint64_t start = s->maps[stack].v.start;
     if (floor > start && floor < s->maps[stack].v.end) {
-        kernel_task_call(s->pid, SYS_munmap, start, floor - start, 0, 0, 0, 0);
+        kernel_task_unmap(s->pid, start, floor - start);
         space_maps_remove(s, start, floor);
         return 0;
     }
@@ -414,15 +400,16 @@ int space_stack_floor(struct replay *r, struct space *s, uint64_t floor, struct 
     struct space_map m = s->maps[stack];
     m.v.start = floor;
     m.v.end = start;
-    if (mmap_anonymous(r, s, floor, start - floor, m.v.prot, MAP_PRIVATE | MAP_ANONYMOUS, err) < 0) return -1;
-    space_maps_add(s, m);
-    return 0;
+    return map_anonymous(r, s, m, err);
 }
 
 int space_syscall(struct replay *r, struct space *s, const struct event *e, const uint64_t a[6],
                   struct rf_error *err) {
     int64_t ret = e->ret;
-    if (ret < 0 && ret > -4096) return do_in_part(r, s, e, a, err);
+    if (is_error(ret)) {
+        do_in_part(r, s, e, a);
+        return 0;
+    }
     switch (e->nr) {
     case SYS_brk:
         return do_brk(r, s, (uint64_t)ret, err);
@@ -430,7 +417,7 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
         for (size_t i = 0; i < s->map_count; i++) {
             struct view_map m = s->maps[i].v;
             if (m.start != a[0] || !s->maps[i].identity) continue;
-            kernel_task_call(s->pid, SYS_munmap, m.start, m.end - m.start, 0, 0, 0, 0);
+            kernel_task_unmap(s->pid, m.start, m.end - m.start);
             space_maps_remove(s, m.start, m.end);
             break;
         }
@@ -444,17 +431,26 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
                 i < e->piece_count && e->pieces[i].kind == PIECE_SHARE ? &e->pieces[i] : NULL;
             return space_map(r, s, map, share, false, err);
         }
-        return mmap_anonymous(r, s, (uint64_t)ret, a[1], (int)a[2] & 7, (int)a[3], err);
+        const struct space_map memory = {
+            .v = {(uint64_t)ret, (uint64_t)ret + a[1], .prot = (int)a[2] & 7, .name = ""},
+            .flags = (int)a[3]};
+        return map_anonymous(r, s, memory, err);
     }
     case SYS_munmap:
-        if (bad_range(a[0], up(a[1]))) return 0;
-        probes_evict(s, a[0], a[0] + up(a[1]));
-        kernel_task_call(s->pid, SYS_munmap, a[0], a[1], 0, 0, 0, 0);
-        space_maps_remove(s, a[0], a[0] + up(a[1]));
+        if (bad_range(a[0], page_up(a[1]))) return 0;
+        probes_evict(s, a[0], a[0] + page_up(a[1]));
+        kernel_task_unmap(s->pid, a[0], a[1]);
+        space_maps_remove(s, a[0], a[0] + page_up(a[1]));
         return 0;
     case SYS_mprotect:
-    case SYS_pkey_mprotect:
-        return do_protect(r, s, a[0], a[1], (int)a[2] & 7, true, err);
+    case SYS_pkey_mprotect: {
+        int failed = protect(r, s, a[0], a[1], (int)a[2] & 7);
+        if (!failed) return 0;
+        errno = -failed;
+        return rf_fail_errno(err, RF_DIVERGED,
+                             "event %llu: mprotect worked in the recording and fails in replay",
+                             (unsigned long long)r->event.number);
+    }
     case SYS_mremap:
         return do_mremap(r, s, a, (uint64_t)ret, err);
     case SYS_madvise:

@@ -4,6 +4,7 @@
 // loop writes; only a full match of those traps.
 #include "replayer/engine/state_search.h"
 
+#include "core/abi.h"
 #include "core/annex.h"
 #include "core/clock.h"
 #include "core/loop_site.h"
@@ -28,8 +29,6 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
-enum { PAGE = 4096 };
-
 struct search {
     struct replay *r;
     struct vtask *v;
@@ -40,15 +39,16 @@ struct search {
     bool guarded;  // a jump to a follower under the patch traps: it goes on at the follower's copy
     uint64_t room; // mapped for the stub alone; 0: the recording has a place for it
     const uint8_t *patch;
-    uint8_t original[16], stub[LOOP_COMPARE_MAX], saved[LOOP_COMPARE_MAX];
-    size_t patch_len, stub_len, displaced;
+    uint8_t original[16], saved[LOOP_COMPARE_MAX];
+    size_t patch_len;
+    struct compare_stub stub;
     uint64_t trap_pc;
 };
 
 static void wanted(const struct event *e, struct state_want *w) {
     const struct user_regs_struct *u = &e->regs;
     memset(w, 0, sizeof *w);
-    tracee_gprs(u, w->gpr);
+    abi_registers(u, w->gpr);
     w->rflags = u->eflags;
     size_t i = 0;
     for (const struct piece *p; (p = event_piece(e, PIECE_WORD, &i)) && w->word_count < 8;) {
@@ -71,8 +71,9 @@ static bool plausible(const struct loop_site *s, const struct event *e) {
 }
 
 static bool build(struct search *q) {
-    return loop_site_build_compare(NULL, NULL, &q->site, 0, 0, q->site.stub_address, &q->want, q->stub,
-                                   sizeof q->stub, &q->stub_len, &q->trap_pc, &q->displaced) == 0;
+    if (loop_site_build_compare(&q->site, &q->want, &q->stub)) return false;
+    q->trap_pc = q->stub.trap_pc;
+    return true;
 }
 
 static bool recorded_site(struct search *q) {
@@ -84,7 +85,7 @@ static bool recorded_site(struct search *q) {
 
 static uint64_t map_in_the_way(void *context, uint64_t start, uint64_t end) {
     const struct space *s = context;
-    start &= ~(uint64_t)(PAGE - 1);
+    start = page_down(start);
     if (start < ANNEX_END && end > REPLAY_PAGE) return ANNEX_END;
     for (size_t i = 0; i < s->map_count; i++)
         if (s->maps[i].v.start < end + PAGE && s->maps[i].v.end > start) return s->maps[i].v.end;
@@ -96,12 +97,12 @@ static uint64_t map_in_the_way(void *context, uint64_t start, uint64_t end) {
 static bool make_room(struct search *q, uint64_t at) {
     enum { ROOM = 2 * PAGE };
     struct space *s = q->v->space;
-    uint64_t start = at & ~(uint64_t)(PAGE - 1);
+    uint64_t start = page_down(at);
     int prot = PROT_READ | PROT_EXEC;
-    long got = kernel_task_call(s->pid, SYS_mmap, start, ROOM, (uint64_t)prot,
-                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~0ull, 0);
+    long got = KERNEL_TASK_CALL(s->pid, SYS_mmap, start, ROOM, (uint64_t)prot,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~0ull);
     if (got != (long)start) {
-        if (got > 0) kernel_task_call(s->pid, SYS_munmap, (uint64_t)got, ROOM, 0, 0, 0, 0);
+        if (got > 0) kernel_task_unmap(s->pid, (uint64_t)got, ROOM);
         return false;
     }
     q->room = start;
@@ -115,7 +116,7 @@ static void give_room_back(struct search *q) {
     struct space *s = q->v->space;
     if (!q->room) return;
     space_maps_remove(s, q->room, q->room + 2 * PAGE);
-    kernel_task_call(s->pid, SYS_munmap, q->room, 2 * PAGE, 0, 0, 0, 0);
+    kernel_task_unmap(s->pid, q->room, 2 * PAGE);
     q->room = 0;
 }
 
@@ -134,8 +135,9 @@ static bool made_site(struct search *q) {
             struct probe_plan plan;
             if (!probe_plan(&request, (enum probe_form)form, probe_guards[k], &plan)) continue;
             uint64_t at = loop_site_place(&plan, request.address, LOOP_COMPARE_MAX, map_in_the_way, s);
-            if (!at || loop_site_build_planned(request.code, request.len, request.address, &plan, at,
-                                               ANNEX_COUNT, ANNEX_LIMIT, &q->site))
+            const struct loop_counter counter = {at, ANNEX_COUNT, ANNEX_LIMIT};
+            if (!at || loop_site_build_planned(request.code, request.len, request.address, &plan, &counter,
+                                               &q->site))
                 continue;
             if (!build(q) || !make_room(q, at)) continue;
             q->guarded = form == PROBE_FOLLOWED;
@@ -152,7 +154,7 @@ static bool strayed(const struct search *q, int status) {
     uint64_t offset = u->rip - (sig == SIGTRAP) - q->site.address;
     for (size_t i = 1; i < q->site.map_count && offset < q->patch_len; i++) {
         if (q->site.map[i].site != offset) continue;
-        u->rip = q->site.stub_address + q->displaced + q->site.map[i].stub - q->site.map[0].stub;
+        u->rip = q->site.stub_address + q->stub.displaced + q->site.map[i].stub - q->site.map[0].stub;
         return true;
     }
     return false;
@@ -258,10 +260,10 @@ static int search(struct search *q, struct rf_error *err) {
         }
         v->pub.regs.rip = e->regs.rip;
         // The digest is of the program's own memory: without our stub in it.
-        if (q->compare) tracee_write(s->mem_fd, q->site.stub_address, q->saved, q->stub_len);
+        if (q->compare) tracee_write(s->mem_fd, q->site.stub_address, q->saved, q->stub.len);
         if (found(q, candidate)) return 0;
         if (q->compare) {
-            tracee_write(s->mem_fd, q->site.stub_address, q->stub, q->stub_len);
+            tracee_write(s->mem_fd, q->site.stub_address, q->stub.code, q->stub.len);
             break_sites_search_again(s, &q->site);
             v->pub.regs.rip = q->trap_pc;
         } else if (vtask_single_step(q->r, v, err) < 0) {
@@ -278,8 +280,8 @@ int state_search(struct replay *r, struct vtask *v, const struct event *e, struc
     q.patch = q.compare ? q.site.patch : (const uint8_t *)"\xcc";
     if (q.compare) {
         q.patch_len = q.site.patch_len;
-        if (!space_read(s, q.site.stub_address, q.saved, q.stub_len) ||
-            !tracee_write(s->mem_fd, q.site.stub_address, q.stub, q.stub_len)) {
+        if (!space_read(s, q.site.stub_address, q.saved, q.stub.len) ||
+            !tracee_write(s->mem_fd, q.site.stub_address, q.stub.code, q.stub.len)) {
             give_room_back(&q);
             return diverged(err, e, v, "there is no room for the comparing stub");
         }
@@ -292,11 +294,11 @@ int state_search(struct replay *r, struct vtask *v, const struct event *e, struc
     }
     const struct loop_site *stubbed = q.compare ? &q.site : NULL;
     struct rlimit old = {0};
-    break_sites_search(s, stubbed, e->regs.rip, q.patch_len, q.displaced);
+    break_sites_search(s, stubbed, e->regs.rip, q.patch_len, q.stub.displaced);
     limit_time(&q, &old);
     int result = search(&q, err);
     if (old.rlim_max) prlimit(s->pid, RLIMIT_CPU, &old, NULL);
-    if (q.compare) tracee_write(s->mem_fd, q.site.stub_address, q.saved, q.stub_len);
+    if (q.compare) tracee_write(s->mem_fd, q.site.stub_address, q.saved, q.stub.len);
     break_sites_searched(s, stubbed, e->regs.rip, q.patch_len);
     give_room_back(&q);
     return result;

@@ -94,19 +94,22 @@ static bool arm_step(struct stops *s, uint32_t space, uint64_t address) {
     return a != NULL;
 }
 
-bool stops_arm_next(struct stops *s, uint32_t space, const struct user_regs_struct *regs, const uint8_t *code,
-                    size_t code_len, bool into, uint64_t *call_target) {
+bool stops_arm_next(struct stops *s, const struct break_hit *at, bool into, uint64_t *call_target) {
     uint64_t next[2], back = 0;
-    bool is_call = false;
-    int length = code_length(code, code_len, regs->rip, &back);
-    int n = code_next(code, code_len, regs, space_read, s, next);
-    uint64_t behind = regs->rip + (uint64_t)length;
+    uint32_t space = at->space;
+    struct user_regs_struct regs = *at->regs;
+    regs.rip = at->address;
+    const struct code_memory memory = {space_read, s};
+    int length = code_length(at->code, at->code_len, regs.rip, &back);
+    int n = code_next(at->code, at->code_len, &regs, &memory, next);
+    uint64_t behind = regs.rip + (uint64_t)length;
     // A call goes elsewhere and comes back behind itself: e8 rel32, or ff /2 (indirect), prefixes apart.
-    size_t at = 0;
-    while (at + 1 < code_len &&
-           ((code[at] & 0xf0) == 0x40 || code[at] == 0x66 || code[at] == 0xf2 || code[at] == 0x3e))
-        at++;
-    is_call = length && (code[at] == 0xe8 || (code[at] == 0xff && (code[at + 1] >> 3 & 7) == 2));
+    const uint8_t *code = at->code;
+    size_t i = 0;
+    while (i + 1 < at->code_len &&
+           ((code[i] & 0xf0) == 0x40 || code[i] == 0x66 || code[i] == 0xf2 || code[i] == 0x3e))
+        i++;
+    bool is_call = length && (code[i] == 0xe8 || (code[i] == 0xff && (code[i + 1] >> 3 & 7) == 2));
     if (call_target) *call_target = is_call && n == 1 ? next[0] : 0;
     if (call_target && *call_target) {
         uint64_t target = stub_target(s->replay, space, *call_target);
@@ -114,12 +117,12 @@ bool stops_arm_next(struct stops *s, uint32_t space, const struct user_regs_stru
     }
     if (is_call && !into) return arm_step(s, space, behind);
     bool all = n > 0;
-    for (int i = 0; i < n; i++)
-        all &= arm_step(s, space, next[i]);
+    for (int k = 0; k < n; k++)
+        all &= arm_step(s, space, next[k]);
     if (all) return true;
     // Into a place where nothing can stand: on behind the instruction, and behind the function.
     if (length) arm_step(s, space, behind);
-    if (space_read(s, regs->rsp, &back, sizeof back)) arm_step(s, space, back);
+    if (space_read(s, regs.rsp, &back, sizeof back)) arm_step(s, space, back);
     return false;
 }
 
@@ -169,18 +172,18 @@ bool goes_forward(enum go go) {
 // Where the step of another task than the one that runs begins: at its landmark.
 static void arm_task(struct stops *s, int tid) {
     struct user_regs_struct regs;
-    uint8_t code[16];
     const struct replay_task *t = replay_task_find(s->replay, tid);
-    uint32_t space = replay_space_of(s->replay, tid);
-    size_t len = sizeof code;
-    if (!t || !space || !stops_regs(s, tid, &regs)) return;
+    struct break_hit at = {.tid = tid, .space = replay_space_of(s->replay, tid), .regs = &regs};
+    if (!t || !at.space || !stops_regs(s, tid, &regs)) return;
     if (t->in_syscall) {
-        arm_step(s, space, regs.rip);
+        arm_step(s, at.space, regs.rip);
         return;
     }
-    while (len && !replay_space_read(s->replay, space, regs.rip, code, len))
-        len--;
-    stops_arm_next(s, space, &regs, code, len, true, NULL);
+    at.address = regs.rip;
+    at.code_len = sizeof at.code;
+    while (at.code_len && !replay_space_read(s->replay, at.space, at.address, at.code, at.code_len))
+        at.code_len--;
+    stops_arm_next(s, &at, true, NULL);
 }
 
 void stops_prepare(struct stops *s) {
@@ -195,9 +198,7 @@ void stops_prepare(struct stops *s) {
         arm_task(s, tid);
         return;
     }
-    struct user_regs_struct regs = *hit->regs;
-    regs.rip = hit->address;
-    stops_arm_next(s, hit->space, &regs, hit->code, hit->code_len, true, NULL);
+    stops_arm_next(s, hit, true, NULL);
 }
 
 static void set_here(struct stops *s, const struct armed *a, bool watch) {

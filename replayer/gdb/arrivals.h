@@ -84,10 +84,10 @@ struct stops {
 // A living task of a followed process, 0: there is none.
 int stops_some_task(const struct stops *s);
 struct armed *stops_arm(struct stops *s, uint32_t space, uint64_t address);
-// Where the instruction at regs->rip may go on is armed with .step.  into: calls as well, else behind them. false: not
-// all of it can be told.
-bool stops_arm_next(struct stops *s, uint32_t space, const struct user_regs_struct *regs, const uint8_t *code,
-                    size_t code_len, bool into, uint64_t *call_target);
+// Where the instruction of `at` may go on is armed with .step. Of `at` its space, address, registers and code are looked at.
+// into: calls as well, else behind them. *call_target (may be NULL): where it calls, 0: it is no call. false: not all of
+// it can be told.
+bool stops_arm_next(struct stops *s, const struct break_hit *at, bool into, uint64_t *call_target);
 void stops_disarm_steps(struct stops *s, uint32_t space);
 // Whatever was armed for a search or step is gone; the client's breakpoints are set anew.
 int stops_arm_anew(struct stops *s, struct rf_error *err);

@@ -97,6 +97,12 @@ int back_find_stop(struct stops *s, struct place *found, struct stop *stop, stru
     return back_find_step(s, last.stop.tid, &change, found, err);
 }
 
+// An arrival at `pc` is looked at.
+static void search_for(struct stops *s, uint64_t pc) {
+    struct armed *a = stops_arm(s, replay_space_of(s->replay, stops_some_task(s)), pc);
+    if (a) a->searched = true;
+}
+
 // ---- a place with one leg
 
 struct resolved {
@@ -118,9 +124,7 @@ int back_resolve(struct stops *s, struct place *p, struct rf_error *err) {
     // A place behind a change tells its pc only when it is there.
     for (int round = 0; round < 2 && !r.arrivals; round++) {
         if (stops_seek(s, p->event, err) < 0) return -1;
-        uint32_t space = replay_space_of(s->replay, stops_some_task(s));
-        struct armed *a = r.pc ? stops_arm(s, space, r.pc) : NULL;
-        if (a) a->searched = true;
+        if (r.pc) search_for(s, r.pc);
         s->mode = MODE_LOOK;
         s->look = keep_arrivals;
         s->look_context = &r;
@@ -177,19 +181,10 @@ static bool keep_anchor(struct stops *s, struct armed *a, const struct break_hit
     return false;
 }
 
-// Runs the slice behind `to->event` up to the place `to`, or (no legs) to its end.
-static int run_slice(struct stops *s, const struct place *to, const uint64_t *pcs, size_t count,
-                     bool (*look)(struct stops *, struct armed *, const struct break_hit *), void *context,
-                     struct rf_error *err) {
-    if (stops_seek(s, to->event, err) < 0) return -1;
-    uint32_t space = replay_space_of(s->replay, stops_some_task(s));
-    for (size_t i = 0; i < count; i++) {
-        struct armed *a = stops_arm(s, space, pcs[i]);
-        if (a) a->searched = true;
-    }
+// From where stops_seek went up to the place `to`, or (no legs) to the end of the slice; s->look says whether to stop on the
+// way.
+static int run_slice(struct stops *s, const struct place *to, struct rf_error *err) {
     s->mode = MODE_LOOK;
-    s->look = look;
-    s->look_context = context;
     walk_begin(s, to);
     int got = stops_step_event(s, err);
     s->walk.to = NULL;
@@ -245,11 +240,9 @@ static bool keep_way(struct stops *s, struct armed *a, const struct break_hit *h
     }
     if (w->count == STEPS_MOST) return w->too_long = true;
     stops_disarm_steps(s, hit->space);
-    struct user_regs_struct regs = *hit->regs;
-    regs.rip = hit->address;
     struct visited v = {.pc = hit->address, .rsp = hit->regs->rsp};
     bool into = w->into_first && !w->count;
-    stops_arm_next(s, hit->space, &regs, hit->code, hit->code_len, into, &v.call);
+    stops_arm_next(s, hit, into, &v.call);
     if (into) v.call = 0;
     array_push(w->steps, w->count, v);
     return false;
@@ -280,7 +273,11 @@ static int walk_way(struct stops *s, struct way *w, struct rf_error *err) {
         if (!stops_regs(s, e.tid, &regs)) return rf_fail(err, RF_CANNOT, "task %d has no registers", e.tid);
         first = regs.rip;
     }
-    return run_slice(s, &w->to, &first, 1, keep_way, w, err);
+    if (stops_seek(s, w->to.event, err) < 0) return -1;
+    search_for(s, first);
+    s->look = keep_way;
+    s->look_context = w;
+    return run_slice(s, &w->to, err);
 }
 
 static int too_far(struct rf_error *err) {
@@ -299,7 +296,12 @@ static int before_place(struct stops *s, const struct place *to, uint64_t end_pc
     if (pc) x.pcs[x.count++] = pc;
     uint64_t start = pc ? function_start(s, pc) : 0;
     if (start && start != pc) x.pcs[x.count++] = start;
-    if (run_slice(s, to, x.pcs, x.count, keep_anchor, &x, err) < 0) return -1;
+    if (stops_seek(s, to->event, err) < 0) return -1;
+    for (size_t i = 0; i < x.count; i++)
+        search_for(s, x.pcs[i]);
+    s->look = keep_anchor;
+    s->look_context = &x;
+    if (run_slice(s, to, err) < 0) return -1;
     struct way w = {.anchor.event = to->event, .to = *to};
     if (x.found) {
         w.anchor.legs[0] = x.last;

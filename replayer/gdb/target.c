@@ -1,5 +1,6 @@
 #include "replayer/gdb/target.h"
 
+#include "core/abi.h"
 #include "core/tracee.h"
 
 #include <inttypes.h>
@@ -106,7 +107,7 @@ static void answer_memory(struct gdb *g, uint64_t address, size_t len) {
     // As much as is there: gdb asks for whole lines of its cache.
     size_t n = len;
     while (n && !read_memory(g, address, buffer, n)) {
-        uint64_t page = (address + n - 1) & ~4095ull;
+        uint64_t page = page_down(address + n - 1);
         n = page > address ? (size_t)(page - address) : 0;
     }
     if (n || !len)

@@ -1,5 +1,6 @@
 #include "replayer/lint/lint.h"
 
+#include "core/abi.h"
 #include "core/elf_module.h"
 #include "core/lock_sites.h"
 #include "core/path.h"
@@ -250,9 +251,11 @@ static bool is_freed_lock(const struct finding_lock *l) {
     return false;
 }
 
-static void add_lock(struct run *u, struct replay *r, int tid, const struct child *child,
-                     struct lint_call *call, uint64_t address, const char *kind) {
+// The thread of `hit`, in a child, takes a lock in `call`.
+static void add_lock(struct run *u, struct replay *r, const struct break_hit *hit, struct lint_call *call,
+                     uint64_t address, const char *kind) {
     const struct site *site = &u->sites[call - u->lint->calls];
+    const struct child *child = child_of(u, hit->space);
     struct view view;
     struct rf_error err;
     for (size_t i = 0; i < call->lock_count; i++)
@@ -262,7 +265,7 @@ static void add_lock(struct run *u, struct replay *r, int tid, const struct chil
         call->freed = true;
         return;
     }
-    if (call->lock_count == LINT_LOCKS || replay_view(r, tid, &view, &err) < 0) return;
+    if (call->lock_count == LINT_LOCKS || replay_view(r, hit->tid, &view, &err) < 0) return;
     const struct view_map *map = view_find(&view, address);
     if (map && !strcmp(map->name, "[stack]")) return; // nobody else's
     struct finding_lock *lock = &call->locks[call->lock_count];
@@ -294,8 +297,7 @@ static enum break_action on_site(struct run *u, struct replay *r, struct break_h
     if (child && child->in_fork && result.before.low && !result.after.low) add_freed(child, result.address);
     if (open && child && !open->dead && !open->freed && takes && hit->regs->rsp <= open->sp) {
         struct lint_call *call = &u->lint->calls[open->call];
-        add_lock(u, r, tid, child, call, result.address,
-                 u->sites[open->call].code->libc ? "libc lock" : "lock");
+        add_lock(u, r, hit, call, result.address, u->sites[open->call].code->libc ? "libc lock" : "lock");
     }
     return BREAK_DONE;
 }
@@ -444,8 +446,7 @@ static void on_function(struct run *u, struct replay *r, const struct break_hit 
     if (u->sites[i].last_child != child->pid) c->children++;
     u->sites[i].last_child = child->pid;
     if (f->class == LINT_TAKES) {
-        const unsigned long long arguments[] = {hit->regs->rdi, hit->regs->rsi, hit->regs->rdx};
-        add_lock(u, r, hit->tid, child, c, arguments[f->argument % 3], lock_kind(f->name));
+        add_lock(u, r, hit, c, abi_function_argument(hit->regs, f->argument % 3), lock_kind(f->name));
     }
     open_call(u, r, hit, back, i, is_freed(at->code, f->class, child->handlers));
 }

@@ -1,5 +1,6 @@
 #include "replayer/locks/follow.h"
 
+#include "core/abi.h"
 #include "core/array.h"
 #include "core/probe.h"
 #include "replayer/engine/probes.h"
@@ -96,7 +97,7 @@ static bool is_word(const struct follow_word *w, struct replay *r, const struct 
     if (!w->identity)
         return n->space == w->space && address - w->address + 7 < 11; // their 8 and 4 bytes overlap
     uint64_t identity, offset;
-    return (address & 4095) >> 3 == (w->address & 4095) >> 3 &&
+    return address % PAGE >> 3 == w->address % PAGE >> 3 &&
            replay_space_shared(r, n->space, address, &identity, &offset) && identity == w->identity &&
            offset - w->address + 7 < 11;
 }

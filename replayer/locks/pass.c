@@ -1,5 +1,6 @@
 #include "replayer/locks/pass.h"
 
+#include "core/abi.h"
 #include "core/array.h"
 #include "core/elf_module.h"
 #include "core/code_operands.h"
@@ -506,16 +507,13 @@ static enum break_action on_notes(void *context, struct replay *r, const struct 
 
 static enum break_action on_store(struct lock_pass *p, struct replay *r, const struct visit *v) {
     struct break_hit *hit = v->hit;
-    const struct user_regs_struct *u = hit->regs;
-    const uint64_t gpr[16] = {u->rax, u->rbx, u->rcx, u->rdx, u->rsi, u->rdi, u->rbp, u->rsp,
-                              u->r8,  u->r9,  u->r10, u->r11, u->r12, u->r13, u->r14, u->r15};
     struct memory_operand operand[4];
     uint32_t before = 0;
-    int n = code_memory_operands(hit->code, hit->code_len, u->rip, gpr, u->fs_base, u->gs_base, operand);
+    int n = code_memory_operands(hit->code, hit->code_len, hit->regs, operand);
     if (n != 1 || operand[0].size != 4 || !replay_space_read(r, hit->space, operand[0].address, &before, 4))
         return BREAK_EXECUTE;
     if (p->observer) {
-        observe(p, hit, u, operand[0].address);
+        observe(p, hit, hit->regs, operand[0].address);
         return BREAK_EXECUTE;
     }
     struct lock_access a = access_of(p, hit);
@@ -560,16 +558,11 @@ static void call_told(struct lock_pass *p, struct replay *r, const struct break_
         lock_call_acquired(&h->words, l, &a);
 }
 
-static uint64_t argument(const struct user_regs_struct *u, int number) {
-    const uint64_t arguments[] = {u->rdi, u->rsi, u->rdx, u->rcx, u->r8, u->r9};
-    return arguments[(number - 1) % 6];
-}
-
 static enum break_action on_call(struct lock_pass *p, struct replay *r, const struct visit *v) {
     struct break_hit *hit = v->hit;
     uint16_t index = site_of(v)->function;
     const struct lock_function *f = &p->functions->v[index];
-    uint64_t address = argument(hit->regs, f->argument), back;
+    uint64_t address = abi_function_argument(hit->regs, (f->argument - 1) % 6), back;
     uint32_t place = place_of(p, r, v);
     if (f->kind == LOCK_CALL_RELEASE) {
         call_told(p, r, hit, address, place, CALL_RELEASED);

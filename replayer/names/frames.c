@@ -95,8 +95,8 @@ static size_t loops_in(const struct frame *frames, size_t n) {
     return loops;
 }
 
-static void tell(struct python *p, const struct script *s, const struct raw_frame *raw, size_t raw_count,
-                 struct frame *frames, size_t n) {
+static void tell(struct python *p, const struct script *s, const struct raw_stack *raw, struct frame *frames,
+                 size_t n) {
     // Without anchors only the number says that they belong together: each function a call of the loop.
     const bool counted = s->run_count && !s->runs[0].anchor && s->run_count == loops_in(frames, n);
     size_t at = 0, loop = 0;
@@ -104,23 +104,23 @@ static void tell(struct python *p, const struct script *s, const struct raw_fram
         if (frames[i].inlined) continue;
         size_t k = at++;
         if (!python_is_loop(&frames[i])) continue;
-        if (k >= raw_count || raw[k].pc != frames[i].pc) return;
+        if (k >= raw->count || raw->frames[k].pc != frames[i].pc) return;
         const struct run *run = counted ? &s->runs[loop++] : NULL;
-        if (s->run_count && s->runs[0].anchor && raw[k].cfa)
-            run = run_between(s, k ? raw[k - 1].cfa : 0, raw[k].cfa);
+        if (s->run_count && s->runs[0].anchor && raw->frames[k].cfa)
+            run = run_between(s, k ? raw->frames[k - 1].cfa : 0, raw->frames[k].cfa);
         if (!run) continue;
         frames[i].script = symbols_keep_script(p->symbols, &s->calls[run->first], run->count);
         if (frames[i].script) frames[i].script_count = run->count;
     }
 }
 
-size_t frames_name(struct symbols *s, const struct view *v, const struct raw_frame *raw, size_t raw_count,
-                   uint64_t fs_base, struct frame *out, size_t max) {
-    size_t n = symbols_frames(s, v, raw, raw_count, out, max), loop = 0;
+size_t frames_name(struct symbols *s, const struct view *v, const struct raw_stack *raw, struct frame *out,
+                   size_t max) {
+    size_t n = symbols_frames(s, v, raw->frames, raw->count, out, max), loop = 0;
     struct python p;
     while (loop < n && !python_is_loop(&out[loop]))
         loop++;
-    if (loop == n || !python_open(&p, s, v, out[loop].pc, fs_base)) return n;
+    if (loop == n || !python_open(&p, s, v, out[loop].pc, raw->fs_base)) return n;
     struct script *script = calloc(1, sizeof *script);
     if (!script) return n;
     if (p.layout->boundary < 0)
@@ -129,7 +129,7 @@ size_t frames_name(struct symbols *s, const struct view *v, const struct raw_fra
         read_cframes(&p, script);
     else
         read_entries(&p, script);
-    tell(&p, script, raw, raw_count, out, n);
+    tell(&p, script, raw, out, n);
     free(script);
     return n;
 }
@@ -138,5 +138,5 @@ size_t frames_at(struct symbols *s, const struct view *v, const struct user_regs
                  struct frame *out, size_t max) {
     struct raw_frame raw[RAW_MAX];
     size_t n = unwind_stack(v, regs, raw, max < RAW_MAX ? max : RAW_MAX);
-    return frames_name(s, v, raw, n, regs->fs_base, out, max);
+    return frames_name(s, v, &(struct raw_stack){raw, n, regs->fs_base}, out, max);
 }

@@ -4,10 +4,17 @@
 
 #include "replayer/names/symbols.h"
 
-// Turns an unwound stack into named frames (symbols_frames), and tells with those of CPython's loop which functions of the
-// script they run. `fs_base`: the thread's. Returns the number written (at most max).
-size_t frames_name(struct symbols *s, const struct view *v, const struct raw_frame *raw, size_t n,
-                   uint64_t fs_base, struct frame *out, size_t max);
+// A thread's stack as it was unwound.
+struct raw_stack {
+    const struct raw_frame *frames;
+    size_t count;
+    uint64_t fs_base; // the thread's
+};
+
+// Turns it into named frames (symbols_frames), and tells with those of CPython's loop which functions of the script they
+// run. Returns the number written (at most max).
+size_t frames_name(struct symbols *s, const struct view *v, const struct raw_stack *raw, struct frame *out,
+                   size_t max);
 
 // The same of what is unwound from `regs`.
 size_t frames_at(struct symbols *s, const struct view *v, const struct user_regs_struct *regs,

@@ -1,5 +1,6 @@
 #include "replayer/names/member.h"
 
+#include "core/abi.h"
 #include "replayer/names/symbols_module.h"
 
 #include <dwarf.h>
@@ -13,7 +14,6 @@ enum {
     HOPS = 3,           // pointers from a variable to the object
     NESTING = 12,       // members in members
     DIES_MAX = 400000,  // of global variables
-    REGISTERS = 17,     // DWARF's numbers, System V ABI for AMD64
 };
 
 struct object {
@@ -28,8 +28,8 @@ struct search {
     struct object *objects;
     size_t count;
     // of the frame or module that is looked at:
-    uint64_t registers[REGISTERS];
-    bool known[REGISTERS];
+    uint64_t registers[ABI_DWARF_REGISTERS];
+    bool known[ABI_DWARF_REGISTERS];
     uint64_t cfa;
     uint64_t bias; // run-time address - address in the debug information
     char *out;
@@ -225,11 +225,11 @@ static enum place evaluate(const struct search *s, Dwarf_Die *function, const Dw
         *out += ops[0].number;
         return value ? PLACE_VALUE : PLACE_MEMORY;
     }
-    if (atom >= DW_OP_reg0 && atom < DW_OP_reg0 + REGISTERS && s->known[atom - DW_OP_reg0]) {
+    if (atom >= DW_OP_reg0 && atom < DW_OP_reg0 + ABI_DWARF_REGISTERS && s->known[atom - DW_OP_reg0]) {
         *out = s->registers[atom - DW_OP_reg0];
         return PLACE_VALUE;
     }
-    if (atom >= DW_OP_breg0 && atom < DW_OP_breg0 + REGISTERS && s->known[atom - DW_OP_breg0]) {
+    if (atom >= DW_OP_breg0 && atom < DW_OP_breg0 + ABI_DWARF_REGISTERS && s->known[atom - DW_OP_breg0]) {
         *out = s->registers[atom - DW_OP_breg0] + ops[0].number;
         return value ? PLACE_VALUE : PLACE_MEMORY;
     }
@@ -309,10 +309,7 @@ static void take_registers(struct search *s, const struct user_regs_struct *u, c
     memset(s->known, 0, sizeof s->known);
     s->cfa = f->cfa;
     if (u) {
-        const uint64_t all[REGISTERS] = {u->rax, u->rdx, u->rcx, u->rbx, u->rsi, u->rdi,
-                                         u->rbp, u->rsp, u->r8,  u->r9,  u->r10, u->r11,
-                                         u->r12, u->r13, u->r14, u->r15, u->rip};
-        memcpy(s->registers, all, sizeof all);
+        abi_dwarf_registers(u, s->registers);
         memset(s->known, 1, sizeof s->known);
         return;
     }

@@ -175,15 +175,13 @@ static int get_dyn_info_list_addr(unw_addr_space_t space, unw_word_t *address, v
     return -UNW_ENOINFO;
 }
 
-// DWARF numbers of x86-64.
+// libunwind numbers registers as DWARF does.
 static int access_reg(unw_addr_space_t space, unw_regnum_t reg, unw_word_t *value, int write, void *context) {
     (void)space;
-    const struct user_regs_struct *r = &((struct unwinder *)context)->regs;
-    const unsigned long long values[] = {r->rax, r->rdx, r->rcx, r->rbx, r->rsi, r->rdi,
-                                         r->rbp, r->rsp, r->r8,  r->r9,  r->r10, r->r11,
-                                         r->r12, r->r13, r->r14, r->r15, r->rip};
+    uint64_t values[ABI_DWARF_REGISTERS];
+    abi_dwarf_registers(&((struct unwinder *)context)->regs, values);
     if (write) return -UNW_EREADONLYREG;
-    if (reg < 0 || (size_t)reg >= sizeof values / sizeof *values) return -UNW_EBADREG;
+    if (reg < 0 || reg >= ABI_DWARF_REGISTERS) return -UNW_EBADREG;
     *value = values[reg];
     return 0;
 }

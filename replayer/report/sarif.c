@@ -211,20 +211,21 @@ static json_t *result_message(const struct finding *f) {
 struct step {
     const struct finding_point *point;
     const struct finding_task *task;
-    const char *kind; // SARIF's kinds of thread flow locations
-    size_t
-        added; // before which others of the same event: a lock may be allocated, initialised and taken in one
+    const char *kind; // one of SARIF's for thread flow locations
+    // Before which others of the same event: a lock may be allocated, initialised and taken in one.
+    size_t added;
     char text[480];
 };
 
 enum { STEPS_MAX = 48 };
 
-static size_t add_step(struct step *steps, size_t count, const struct finding_point *point,
-                       const struct finding_task *task, const char *what, const char *kind,
+// `step` has no text and no number yet: its text is `what` and the lock's name. Returns the new count.
+static size_t add_step(struct step *steps, size_t count, struct step step, const char *what,
                        const struct finding_lock *lock) {
     char name[300];
-    if (count == STEPS_MAX || (!point->event && !point->stack.count)) return count;
-    steps[count] = (struct step){.point = point, .task = task, .kind = kind, .added = count};
+    if (count == STEPS_MAX || (!step.point->event && !step.point->stack.count)) return count;
+    step.added = count;
+    steps[count] = step;
     if (lock && lock->address) {
         name_lock(name, sizeof name, lock);
         snprintf(steps[count].text, sizeof steps[count].text, "%s %s", what, name);
@@ -237,7 +238,7 @@ static size_t add_step(struct step *steps, size_t count, const struct finding_po
 static size_t add_allocated(struct step *steps, size_t count, const struct finding_lock *lock) {
     char name[300], memory[160];
     if (!lock->allocated) return count;
-    size_t more = add_step(steps, count, &lock->allocated->point, NULL, "", "memory", NULL);
+    size_t more = add_step(steps, count, (struct step){&lock->allocated->point, .kind = "memory"}, "", NULL);
     name_lock(name, sizeof name, lock);
     name_memory(memory, sizeof memory, lock->allocated);
     if (more > count) snprintf(steps[count].text, sizeof steps[count].text, "allocates %s: %s", name, memory);
@@ -254,16 +255,17 @@ static size_t steps_of(const struct finding *f, struct step *steps) {
     size_t n = add_allocated(steps, 0, &f->lock);
     for (size_t i = 0; i < f->edge_count; i++)
         n = add_allocated(steps, n, &f->edges[i].lock);
-    n = add_step(steps, n, &f->initialised, NULL, "initialises", "initialise", &f->lock);
-    n = add_step(steps, n, &f->acquired, &f->holder, "acquires", "acquire", &f->lock);
-    n = add_step(steps, n, &f->fork, NULL, "forks", "fork", NULL);
+    n = add_step(steps, n, (struct step){&f->initialised, .kind = "initialise"}, "initialises", &f->lock);
+    n = add_step(steps, n, (struct step){&f->acquired, &f->holder, .kind = "acquire"}, "acquires", &f->lock);
+    n = add_step(steps, n, (struct step){&f->fork, .kind = "fork"}, "forks", NULL);
     for (size_t i = 0; i < f->edge_count; i++) {
         const struct finding_edge *e = &f->edges[i];
-        n = add_step(steps, n, &e->acquired, &e->holder, "acquires", "acquire", &e->lock);
-        n = add_step(steps, n, &e->waiting, &e->waiter, "waits for", "wait", &e->lock);
+        n = add_step(steps, n, (struct step){&e->acquired, &e->holder, .kind = "acquire"}, "acquires",
+                     &e->lock);
+        n = add_step(steps, n, (struct step){&e->waiting, &e->waiter, .kind = "wait"}, "waits for", &e->lock);
     }
-    n = add_step(steps, n, &f->waiting, &f->waiter, f->lock.address ? "waits for ever for" : "waits for ever",
-                 "wait", &f->lock);
+    n = add_step(steps, n, (struct step){&f->waiting, &f->waiter, .kind = "wait"},
+                 f->lock.address ? "waits for ever for" : "waits for ever", &f->lock);
     qsort(steps, n, sizeof *steps, by_event);
     return n;
 }

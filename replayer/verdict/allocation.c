@@ -1,5 +1,6 @@
 #include "replayer/verdict/allocation.h"
 
+#include "core/abi.h"
 #include "core/syscall_walk.h"
 #include "replayer/engine/breakpoints.h"
 #include "replayer/names/frames.h"
@@ -167,8 +168,7 @@ static void mapped(void *context, struct replay *r, const struct break_mapping *
 }
 
 static uint64_t argument(const struct user_regs_struct *u, unsigned number) {
-    const uint64_t arguments[] = {u->rdi, u->rsi, u->rdx, u->rcx, u->r8, u->r9};
-    return number ? arguments[(number - 1) % 6] : 1;
+    return number ? abi_function_argument(u, (int)(number - 1) % 6) : 1;
 }
 
 static void take_stack(struct search *s, struct replay *r, const struct break_hit *hit) {

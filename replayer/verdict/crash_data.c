@@ -6,6 +6,7 @@
 // silent.
 #include "replayer/verdict/crash_data.h"
 
+#include "core/abi.h"
 #include "core/code_operands.h"
 #include "core/tracee.h"
 #include "replayer/stepping.h"
@@ -42,13 +43,12 @@ static void note(void *context, struct replay *r, const struct break_hit *hit) {
     struct code_step step;
     struct view view;
     struct rf_error ignored;
-    bool needs_fp;
     l->regs = *hit->regs;
     l->code_len = hit->code_len;
     memcpy(l->code, hit->code, sizeof l->code);
-    if (replay_view(r, hit->tid, &view, &ignored) < 0 ||
-        !code_step(hit->code, hit->code_len, hit->regs, NULL, view.read, view.context, &step, &needs_fp))
-        return;
+    if (replay_view(r, hit->tid, &view, &ignored) < 0) return;
+    const struct code_memory memory = {view.read, view.context};
+    if (!code_step(hit->code, hit->code_len, hit->regs, NULL, &memory, &step)) return;
     const struct view_map *stack = view_find(&view, hit->regs->rsp);
     for (int i = 0; i < step.operand_count; i++) {
         const struct memory_operand *o = &step.operands[i];
@@ -66,11 +66,8 @@ static void note(void *context, struct replay *r, const struct break_hit *hit) {
 // Where the instruction that crashed wanted to read or write; 0: its operands do not say it.
 static uint64_t bad_address(const struct last_steps *l, const struct view *v) {
     struct memory_operand operands[4];
-    uint64_t gpr[16];
     uint8_t byte;
-    tracee_gprs(&l->regs, gpr);
-    int n = code_memory_operands(l->code, l->code_len, l->regs.rip, gpr, l->regs.fs_base, l->regs.gs_base,
-                                 operands);
+    int n = code_memory_operands(l->code, l->code_len, &l->regs, operands);
     for (int i = 0; i < n; i++)
         if (!v->read(v->context, operands[i].address, &byte, 1)) return operands[i].address;
     return 0;
@@ -79,13 +76,13 @@ static uint64_t bad_address(const struct last_steps *l, const struct view *v) {
 // The latest load of a value that is in a register now and leads to `bad`. NULL: none; and of a null pointer only what
 // was loaded last, for a zero is in many places.
 static const struct load *source_of(const struct last_steps *l, uint64_t bad) {
-    uint64_t gpr[16];
-    tracee_gprs(&l->regs, gpr);
+    uint64_t gpr[ABI_REGISTERS];
+    abi_registers(&l->regs, gpr);
     for (size_t k = 0; k < l->count && k < LOADS_MAX; k++) {
         const struct load *load = &l->loads[(l->count - 1 - k) % LOADS_MAX];
         uint64_t away = bad - load->value + NEAR;
         if (away >= 2 * NEAR || (!load->value && k)) continue;
-        for (size_t i = 0; i < 16; i++)
+        for (size_t i = 0; i < ABI_REGISTERS; i++)
             if (gpr[i] == load->value) return load;
     }
     return NULL;

@@ -143,7 +143,7 @@ size_t holder_frames(struct symbols *s, struct replay *r, const struct watch_hit
     size_t n = unwind_stack(&view, hit->regs, raw, FRAMES_MAX);
     // A watchpoint traps behind the instruction that wrote.
     if (n && !hit->from_kernel) raw[0].exact = false;
-    return frames_name(s, &view, raw, n, hit->regs->fs_base, out, max);
+    return frames_name(s, &view, &(struct raw_stack){raw, n, hit->regs->fs_base}, out, max);
 }
 
 static void capture(struct tracker *k, struct replay *r, const struct watch_hit *hit) {

@@ -68,10 +68,10 @@ static void note_read(struct stepper *s, const struct memory_operand *o) {
 static void note_reads(void *context, struct replay *r, const struct break_hit *hit) {
     struct stepper *s = context;
     struct code_step step;
-    bool needs_fp;
     (void)r;
     s->space = hit->space;
-    if (!code_step(hit->code, hit->code_len, hit->regs, NULL, read_memory, s, &step, &needs_fp)) return;
+    const struct code_memory memory = {read_memory, s};
+    if (!code_step(hit->code, hit->code_len, hit->regs, NULL, &memory, &step)) return;
     for (int i = 0; i < step.operand_count; i++) {
         const struct memory_operand *o = &step.operands[i];
         if (!(step.hidden >> i & 1) && !o->written && o->size <= 8 && is_object(s, hit, o->address))

@@ -12,9 +12,20 @@
 
 static void test_memory_operands(void **state) {
     (void)state;
-    //                        rax   rbx rcx rdx    rsi    rdi    rbp    rsp    r8 ...
-    const uint64_t gpr[16] = {0x1000, 0x2000, 0x30, 0x4000, 0x5000, 0x6000, 0x7000, 0x8000,
-                              0x9000, -1ull,  0,    0,      0,      0,      0,      0xf000};
+    const struct user_regs_struct regs = {.rip = 0x400000,
+                                          .rax = 0x1000,
+                                          .rbx = 0x2000,
+                                          .rcx = 0x30,
+                                          .rdx = 0x4000,
+                                          .rsi = 0x5000,
+                                          .rdi = 0x6000,
+                                          .rbp = 0x7000,
+                                          .rsp = 0x8000,
+                                          .r8 = 0x9000,
+                                          .r9 = -1ull,
+                                          .r15 = 0xf000,
+                                          .fs_base = 0xfb00,
+                                          .gs_base = 0x1a000};
     static const struct {
         uint8_t code[12];
         int count;
@@ -53,7 +64,7 @@ static void test_memory_operands(void **state) {
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct memory_operand out[4];
-        int n = code_memory_operands(rows[i].code, sizeof rows[i].code, 0x400000, gpr, 0xfb00, 0x1a000, out);
+        int n = code_memory_operands(rows[i].code, sizeof rows[i].code, &regs, out);
         if (n != rows[i].count) fail_msg("row %zu: %d operands", i, n);
         for (int k = 0; k < n; k++)
             if (out[k].address != rows[i].out[k].address || out[k].size != rows[i].out[k].size ||
@@ -61,7 +72,7 @@ static void test_memory_operands(void **state) {
                 fail_msg("row %zu operand %d: %lx %d %d", i, k, out[k].address, out[k].size, out[k].written);
     }
     struct memory_operand out[4];
-    assert_int_equal(code_memory_operands(rows[1].code, 2, 0, gpr, 0, 0, out), -1);
+    assert_int_equal(code_memory_operands(rows[1].code, 2, &regs, out), -1);
 }
 
 static void test_length(void **state) {
@@ -102,6 +113,7 @@ static void test_distances(void **state) {
     struct user_regs_struct regs = {.rax = 10, .rbx = 0x2000, .rcx = 0xffffffff, .rdx = 3, .rsp = 0x8000};
     struct user_fpregs_struct fp = {0};
     uint64_t word = 7;
+    const struct code_memory memory = {read_word, &word};
     double two = 2.5, one = 1;
     memcpy(&fp.xmm_space[0], &two, sizeof two);
     memcpy(&fp.xmm_space[4], &one, sizeof one);
@@ -129,8 +141,7 @@ static void test_distances(void **state) {
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct code_step s;
-        bool needs_fp;
-        if (!code_step(rows[i].code, sizeof rows[i].code, &regs, &fp, read_word, &word, &s, &needs_fp))
+        if (!code_step(rows[i].code, sizeof rows[i].code, &regs, &fp, &memory, &s))
             fail_msg("row %zu is no instruction", i);
         if (s.sets_flags != rows[i].sets || s.ordered != rows[i].ordered || s.reads_flags != rows[i].reads ||
             s.atomic != rows[i].atomic || s.pause != rows[i].pause || s.distance != rows[i].distance)
@@ -139,14 +150,13 @@ static void test_distances(void **state) {
     }
     // Flags that are no comparison: another number when the operands are others, and which registers are needed is said.
     struct code_step a, b;
-    bool needs_fp;
     const uint8_t shift[] = {0xd1, 0xe0}, compare[] = {0x66, 0x0f, 0x2f, 0xc1}, call[] = {0xff, 0x13};
-    assert_true(code_step(shift, sizeof shift, &regs, NULL, read_word, &word, &a, &needs_fp) && !needs_fp);
+    assert_true(code_step(shift, sizeof shift, &regs, NULL, &memory, &a) && !a.needs_fp);
     regs.rax = 11;
-    assert_true(code_step(shift, sizeof shift, &regs, NULL, read_word, &word, &b, &needs_fp));
+    assert_true(code_step(shift, sizeof shift, &regs, NULL, &memory, &b));
     assert_true(!a.ordered && a.distance != b.distance);
-    assert_true(code_step(compare, sizeof compare, &regs, NULL, read_word, &word, &a, &needs_fp) && needs_fp);
-    assert_true(code_step(call, sizeof call, &regs, NULL, read_word, &word, &a, &needs_fp));
+    assert_true(code_step(compare, sizeof compare, &regs, NULL, &memory, &a) && a.needs_fp);
+    assert_true(code_step(call, sizeof call, &regs, NULL, &memory, &a));
     assert_int_equal(a.operand_count, 2);
     assert_int_equal(a.hidden & 3, 3);
 }
@@ -186,9 +196,10 @@ static void test_next(void **state) {
         {{0xc2, 8, 0}, 1, {0x10000}},                                 // ret $8
         {{0x06}, 0, {0}},                                             // invalid
     };
+    const struct code_memory memory = {address_times_two, NULL};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         uint64_t next[2] = {0, 0};
-        int n = code_next(rows[i].code, sizeof rows[i].code, &regs, address_times_two, NULL, next);
+        int n = code_next(rows[i].code, sizeof rows[i].code, &regs, &memory, next);
         if (n != rows[i].count) fail_msg("row %zu: %d ways", i, n);
         for (int k = 0; k < n; k++)
             if (next[k] != rows[i].next[k]) fail_msg("row %zu way %d: %lx", i, k, (long)next[k]);

@@ -289,9 +289,9 @@ static void check_counting(const struct subject *s, const struct run *run, const
 }
 
 static struct state_want want_of(const struct user_regs_struct *r) {
-    return (struct state_want){.gpr = {r->rax, r->rbx, r->rcx, r->rdx, r->rsi, r->rdi, r->rbp, r->rsp, r->r8,
-                                       r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15},
-                               .rflags = r->eflags};
+    struct state_want want = {.rflags = r->eflags};
+    abi_registers(r, want.gpr);
+    return want;
 }
 
 static bool same_state(const struct user_regs_struct *a, const struct user_regs_struct *b) {
@@ -303,9 +303,8 @@ static bool same_state(const struct user_regs_struct *a, const struct user_regs_
 // differs in a word or a register.
 static void check_comparing(const struct subject *s, const struct run *run, const struct loop_site *site,
                             uint64_t k) {
-    uint8_t stub[LOOP_COMPARE_MAX];
-    size_t len, goal = occurrence(run, site->address, k), first = 0;
-    uint64_t trap_pc;
+    struct compare_stub stub;
+    size_t goal = occurrence(run, site->address, k), first = 0;
     const struct step *step = &run->steps[goal];
     struct state_want want = want_of(&step->regs);
     for (int w = 0; w < 2; w++) {
@@ -322,21 +321,28 @@ static void check_comparing(const struct subject *s, const struct run *run, cons
         if (never == 1) want.words[1].value ^= 1ull << 63;
         if (never == 2) want.words[1].value ^= 1ull << 63, want.gpr[k % 16] ^= 1ull << 40;
         if (never == 3) want.gpr[k % 16] ^= 1ull << 40, want.rflags ^= 0x400;
-        assert_int_equal(loop_site_build_compare(read_self, NULL, site, s->start, s->end, site->stub_address,
-                                                 &want, stub, sizeof stub, &len, &trap_pc, NULL),
-                         0);
+        assert_int_equal(loop_site_build_compare(site, &want, &stub), 0);
         pid_t pid = start_child(s);
-        poke(pid, site->stub_address, stub, len);
+        poke(pid, site->stub_address, stub.code, stub.len);
         poke(pid, site->address, site->patch, site->patch_len);
         if (!never) {
             assert_int_equal(resume(pid, PTRACE_CONT), SIGTRAP);
-            check_stop(s, pid, &run->steps[first], trap_pc, false);
+            check_stop(s, pid, &run->steps[first], stub.trap_pc, false);
             end_child(pid);
             continue;
         }
         assert_int_equal(resume(pid, PTRACE_CONT), 0);
         assert_int_equal(*result, run->result);
     }
+}
+
+// A counting stub at `stub` for one of the places.
+static int build_for(const struct subject *s, const uint64_t *pcs, size_t n, uint64_t stub,
+                     struct loop_site *site) {
+    const struct code_memory memory = {read_self, NULL};
+    const struct loop_iteration executed = {pcs, n, s->start, s->end};
+    const struct loop_counter counter = {stub, count_page, count_page + 8};
+    return loop_site_build(&memory, &executed, &counter, site);
 }
 
 struct tally {
@@ -359,9 +365,7 @@ static void try_everywhere(const struct subject *s, uint64_t stub, struct tally 
         seen[seen_count++] = pc;
         tally->places++;
         struct loop_site site;
-        if (loop_site_build(read_self, NULL, &pc, 1, s->start, s->end, stub, count_page, count_page + 8,
-                            &site) != 0)
-            continue;
+        if (build_for(s, &pc, 1, stub, &site) != 0) continue;
         assert_int_equal(site.address, pc);
         assert_in_range(site.patch_len, 5, 16);
         tally->sites++;
@@ -418,8 +422,7 @@ static void test_loops_by_hand(void **state) {
 
 static int build_at(const void *place, const struct subject *s, struct loop_site *site) {
     uint64_t pc = (uint64_t)place;
-    return loop_site_build(read_self, NULL, &pc, 1, s->start, s->end,
-                           ((uint64_t)tight & ~4095ull) + (256 << 20), count_page, count_page + 8, site);
+    return build_for(s, &pc, 1, page_down((uint64_t)tight) + (256 << 20), site);
 }
 
 // What must be refused, and that the same place is taken when the reason is gone.
@@ -473,15 +476,12 @@ static void test_refusals(void **state) {
                      -1); // what follows an endless jump belongs to somebody else
     s = OF(tight);
     uint64_t pc = (uint64_t)tight + 2, far = (uint64_t)tight + (3ull << 30);
-    assert_int_equal(
-        loop_site_build(read_self, NULL, &pc, 1, s->start, s->end, far, count_page, count_page + 8, &site),
-        -1);
+    assert_int_equal(build_for(s, &pc, 1, far, &site), -1);
     pc = 8; // unreadable
-    assert_int_equal(loop_site_build(read_self, NULL, &pc, 1, 0, 0, 4096, count_page, count_page + 8, &site),
-                     -1);
-    assert_int_equal(
-        loop_site_build(read_self, NULL, &pc, 0, s->start, s->end, 4096, count_page, count_page + 8, &site),
-        -1);
+    unknown = *s;
+    unknown.start = unknown.end = 0;
+    assert_int_equal(build_for(&unknown, &pc, 1, 4096, &site), -1);
+    assert_int_equal(build_for(s, &pc, 0, 4096, &site), -1);
 }
 
 static void test_compare_size(void **state) {
@@ -493,23 +493,12 @@ static void test_compare_size(void **state) {
         call++;
     assert_int_equal(build_at(call, &s, &site), 0);
     struct state_want want = {.word_count = 8};
-    uint8_t stub[LOOP_COMPARE_MAX];
-    size_t len = 0;
-    uint64_t trap;
-    assert_int_equal(loop_site_build_compare(NULL, NULL, &site, 0, 0, site.stub_address, &want, stub,
-                                             sizeof stub, &len, &trap, NULL),
-                     0);
-    assert_in_range(trap - site.stub_address, 1, len);
-    uint64_t at = site.stub_address;
-    assert_int_equal(
-        loop_site_build_compare(NULL, NULL, &site, 0, 0, at, &want, stub, len - 1, &len, &trap, NULL), -1);
-    assert_int_equal(loop_site_build_compare(NULL, NULL, &site, 0, 0, at + 64, &want, stub, sizeof stub, &len,
-                                             &trap, NULL),
-                     -1);
+    struct compare_stub stub;
+    assert_int_equal(loop_site_build_compare(&site, &want, &stub), 0);
+    assert_in_range(stub.trap_pc - site.stub_address, 1, stub.len);
+    assert_in_range(stub.displaced, stub.trap_pc - site.stub_address, stub.len);
     want.word_count = 9;
-    assert_int_equal(
-        loop_site_build_compare(NULL, NULL, &site, 0, 0, at, &want, stub, sizeof stub, &len, &trap, NULL),
-        -1);
+    assert_int_equal(loop_site_build_compare(&site, &want, &stub), -1);
 }
 
 // Given the whole turn, every kind of loop gets a place.
@@ -522,8 +511,7 @@ static void test_turns(void **state) {
         struct run run = step_through(s, 2000);
         struct loop_site site;
         size_t n = one_turn(&run, s, trace, 256);
-        int built = loop_site_build(read_self, NULL, trace, n, s->start, s->end, stub, count_page,
-                                    count_page + 8, &site);
+        int built = build_for(s, trace, n, stub, &site);
         if (built != (s->f == computed ? -1 : 0)) fail_msg("%s: %d", s->name, built);
         free(run.steps);
     }
@@ -542,9 +530,7 @@ static void test_flag_and_endless(void **state) {
         struct run run = step_through(s, 100);
         size_t n = one_turn(&run, s, trace, 8);
         assert_int_equal(n, i ? 2 : 3);
-        assert_int_equal(loop_site_build(read_self, NULL, trace, n, s->start, s->end, stub, count_page,
-                                         count_page + 8, &site),
-                         0);
+        assert_int_equal(build_for(s, trace, n, stub, &site), 0);
         pid_t pid = start_child(s);
         poke(pid, stub, site.stub, site.stub_len);
         poke(pid, site.address, site.patch, site.patch_len);
@@ -578,9 +564,7 @@ static void test_program_pc(void **state) {
     for (size_t i = 0; i < run.count; i++) {
         struct loop_site site;
         uint64_t pc = run.steps[i].regs.rip, where;
-        if (i > 12 || loop_site_build(read_self, NULL, &pc, 1, s.start, s.end, stub, count_page,
-                                      count_page + 8, &site) != 0)
-            continue;
+        if (i > 12 || build_for(&s, &pc, 1, stub, &site) != 0) continue;
         pid_t pid = start_child(&s);
         poke(pid, stub, site.stub, site.stub_len);
         poke(pid, site.address, site.patch, site.patch_len);
