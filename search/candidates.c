@@ -1,5 +1,6 @@
 #include "search/candidates.h"
 
+#include "core/array.h"
 #include "core/path.h"
 #include "replayer/verdict/history.h"
 #include "replayer/locks/history.h"
@@ -13,7 +14,6 @@ enum {
     FRAMES_MAX = 128,
     TAKES_MAX = 4096,
     USES_MAX = 64,
-    SPAN_EVENTS = 256, // of the time that a lock is held: so many are looked at
 };
 
 // Locks that a child takes, in their order.
@@ -26,7 +26,7 @@ struct child_take {
 struct child {
     uint32_t space, parent; // of the lock history
     struct child_take *takes;
-    size_t count, room;
+    size_t count;
 };
 
 // An acquire in a space that forks.
@@ -44,7 +44,7 @@ struct search {
     uint64_t *times;        // of each event
     struct child *children; // of each fork
     struct take *takes;
-    size_t take_count, take_room, room;
+    size_t take_count;
     struct slept slept;
     const struct lock_touch **touches; // by space, address, and what came first
 };
@@ -61,21 +61,11 @@ const char *candidate_kind_name(enum candidate_kind kind) {
     return names[kind];
 }
 
-static void *grow(void *v, size_t *room, size_t count, size_t size) {
-    if (count < *room) return v;
-    *room = *room ? *room * 2 : 16;
-    v = reallocarray(v, *room, size);
-    rf_assert(v);
-    return v;
-}
-
 // ---- forks
 
 static void add_fork(struct search *s, const struct event *e) {
     struct candidates *c = s->out;
-    c->forks = reallocarray(c->forks, c->fork_count + 1, sizeof *c->forks);
-    rf_assert(c->forks);
-    struct candidate_fork *f = &c->forks[c->fork_count++];
+    struct candidate_fork *f = array_add(c->forks, c->fork_count);
     *f = (struct candidate_fork){.number = c->fork_count,
                                  .event = e->number,
                                  .time_us = e->time_us,
@@ -154,8 +144,7 @@ static void child_takes(struct child *c, const struct lock_op *o, const struct l
     for (size_t i = 0; i < c->count; i++)
         if (c->takes[i].address == l->address) return;
     if (c->count == TAKES_MAX) return;
-    c->takes = grow(c->takes, &c->room, c->count, sizeof *c->takes);
-    c->takes[c->count++] = (struct child_take){
+    *array_add(c->takes, c->count) = (struct child_take){
         .address = l->address, .event = o->event, .pc = o->pc, .lock = o->lock, .descendant = descendant};
 }
 
@@ -175,8 +164,7 @@ static void read_takes(struct search *s) {
             descendant = true;
         }
         if (!acquires || o->pc == LOCK_NO_PLACE || !space_forks(s, l->space)) continue;
-        s->takes = grow(s->takes, &s->take_room, s->take_count, sizeof *s->takes);
-        s->takes[s->take_count++] = (struct take){o->lock, o->pc, o->tid, o->event};
+        *array_add(s->takes, s->take_count) = (struct take){o->lock, o->pc, o->tid, o->event};
     }
 }
 
@@ -270,18 +258,13 @@ static bool same_acquire(const struct candidate *a, const struct candidate *b) {
 // What a thread that had taken the lock there called before it gave it back.
 static int32_t held_over(struct search *s, uint64_t address, uint32_t pc, int forker) {
     const struct lock_words *w = &s->locks->words;
-    struct rf_error ignored;
-    struct event e;
     for (size_t i = 0; i < w->span_count; i++) {
         const struct lock_span *x = &w->spans[i];
-        uint64_t to = x->to ? x->to : timeline_last(s->timeline);
         if (w->locks[x->lock].address != address || x->holder.pc != pc || x->holder.inherited ||
             x->holder.tid == forker)
             continue;
-        for (uint64_t n = x->holder.event; n < to && n - x->holder.event < SPAN_EVENTS; n++)
-            if (timeline_event(s->timeline, n, &e, &ignored) == 0 && e.tid == x->holder.tid &&
-                (e.kind == EV_SYSCALL || e.kind == EV_ENTER) && call_may_sleep(e.nr))
-                return e.nr;
+        int32_t call = slept_with_lock(s->timeline, x);
+        if (call >= 0) return call;
     }
     return -1;
 }
@@ -319,9 +302,9 @@ static struct candidate *candidate_at(struct search *s, size_t fork, struct word
         return NULL;
     }
     place_word(s, f, &new);
-    c->v = grow(c->v, &s->room, c->count, sizeof *c->v);
-    c->v[c->count] = new;
-    return &c->v[c->count++];
+    struct candidate *added = array_add(c->v, c->count);
+    *added = new;
+    return added;
 }
 
 static const struct child_take *child_take_of(const struct child *c, uint64_t address, unsigned *order) {
@@ -346,51 +329,56 @@ static double score_of(const struct candidate *c, uint64_t after_us) {
     return score;
 }
 
-static void add_use(struct search *s, struct candidate *c, size_t fork, const struct child_take *taken,
-                    unsigned order, uint64_t hits, uint64_t after_us) {
-    const struct candidate_fork *f = &s->out->forks[fork];
-    if (c->use_count && c->uses[c->use_count - 1].fork == fork) return;
-    c->hits += hits;
-    if (taken && (!c->takers || order < c->order)) {
-        c->order = order;
-        c->descendant = taken->descendant;
+// What one fork shows of a candidate.
+struct seen {
+    size_t fork;                    // index
+    const struct child_take *taken; // by its child; NULL: not
+    unsigned order;                 // ... behind so many others
+    uint64_t hits;                  // acquires by others than the forking task
+    uint64_t after_us;              // so long after the fork; UINT64_MAX: not after it
+};
+
+static void add_use(struct search *s, struct candidate *c, const struct seen *x) {
+    const struct candidate_fork *f = &s->out->forks[x->fork];
+    if (c->use_count && c->uses[c->use_count - 1].fork == x->fork) return;
+    c->hits += x->hits;
+    if (x->taken && (!c->takers || x->order < c->order)) {
+        c->order = x->order;
+        c->descendant = x->taken->descendant;
     }
-    c->takers += taken != NULL;
-    double score = score_of(c, after_us);
+    c->takers += x->taken != NULL;
+    double score = score_of(c, x->after_us);
     if (!c->use_count || score > c->score) c->score = score;
     if (c->use_count == USES_MAX) { // one whose child takes it is worth more than one whose does not
         size_t k = 0;
         while (k < USES_MAX && c->uses[k].taken)
             k++;
-        if (!taken || k == USES_MAX) return;
+        if (!x->taken || k == USES_MAX) return;
         c->uses[k] = c->uses[--c->use_count];
     }
-    c->uses = reallocarray(c->uses, c->use_count + 1, sizeof *c->uses);
-    rf_assert(c->uses);
-    c->uses[c->use_count++] =
-        (struct candidate_fork_use){.fork = fork,
-                                    .taken = taken != NULL,
-                                    .after_us = after_us,
-                                    .child_us = taken ? s->times[taken->event] - f->time_us : 0};
+    *array_add(c->uses, c->use_count) =
+        (struct candidate_fork_use){.fork = x->fork,
+                                    .taken = x->taken != NULL,
+                                    .after_us = x->after_us,
+                                    .child_us = x->taken ? s->times[x->taken->event] - f->time_us : 0};
 }
 
 // Acquires of one lock at one place: by others than the forking task, and how soon after the fork.
 static void look_at_group(struct search *s, size_t fork, const struct take *takes, size_t count) {
     const struct candidate_fork *f = &s->out->forks[fork];
     const struct lock *l = &s->locks->words.locks[takes->lock];
-    uint64_t hits = 0, after_us = UINT64_MAX;
+    struct seen seen = {.fork = fork, .after_us = UINT64_MAX};
     for (size_t i = 0; i < count; i++) {
         if (takes[i].tid == f->forker) continue;
-        hits++;
-        if (takes[i].event > f->event && after_us == UINT64_MAX)
-            after_us = s->times[takes[i].event] - f->time_us;
+        seen.hits++;
+        if (takes[i].event > f->event && seen.after_us == UINT64_MAX)
+            seen.after_us = s->times[takes[i].event] - f->time_us;
     }
-    unsigned order = 0;
-    const struct child_take *taken = child_take_of(&s->children[fork], l->address, &order);
-    if (!hits) return;
+    seen.taken = child_take_of(&s->children[fork], l->address, &seen.order);
+    if (!seen.hits) return;
     struct candidate *c =
-        candidate_at(s, fork, word_of(l), takes->pc, taken ? CANDIDATE_SHARED : CANDIDATE_OTHERS);
-    if (c) add_use(s, c, fork, taken, order, hits, after_us);
+        candidate_at(s, fork, word_of(l), takes->pc, seen.taken ? CANDIDATE_SHARED : CANDIDATE_OTHERS);
+    if (c) add_use(s, c, &seen);
 }
 
 static bool others_take(const struct search *s, const struct candidate_fork *f, uint32_t space,
@@ -413,7 +401,9 @@ static void look_at_childs_own(struct search *s, size_t fork) {
             continue;
         struct candidate *x =
             candidate_at(s, fork, word_of(&s->locks->words.locks[c->takes[i].lock]), pc, CANDIDATE_CHILD);
-        if (x) add_use(s, x, fork, &c->takes[i], (unsigned)i, 0, UINT64_MAX);
+        const struct seen seen = {
+            .fork = fork, .taken = &c->takes[i], .order = (unsigned)i, .after_us = UINT64_MAX};
+        if (x) add_use(s, x, &seen);
     }
 }
 
@@ -475,9 +465,12 @@ static void look_at_word(struct search *s, size_t fork, const struct lock_touch 
         const struct word word = {t->address, LOCK_NONE, t->name};
         struct candidate *c = candidate_at(s, fork, word, t->pc, CANDIDATE_WORD);
         // Where the child comes to the word first it would take it, if it is a lock: rather there than where it is freed.
-        if (c)
-            add_use(s, c, fork, &taken, order * 2 + (t->pc != childs->pc), t->changes,
-                    after ? s->times[after] - f->time_us : UINT64_MAX);
+        const struct seen seen = {.fork = fork,
+                                  .taken = &taken,
+                                  .order = order * 2 + (t->pc != childs->pc),
+                                  .hits = t->changes,
+                                  .after_us = after ? s->times[after] - f->time_us : UINT64_MAX};
+        if (c) add_use(s, c, &seen);
     }
 }
 

@@ -1,5 +1,6 @@
 #include "search/hunt.h"
 
+#include "core/array.h"
 #include "core/clock.h"
 #include "core/printable.h"
 #include "search/deadlock_key.h"
@@ -106,9 +107,7 @@ static void judge_end(struct hunter *x, const struct run_once *run, const struct
                       const char *how, size_t candidate) {
     const struct record_result *e = &r->record;
     if (e->stuck || r->timed_out || e->gate_done || healthy_is(&x->healthy, e->signaled, e->status)) return;
-    x->h.unhealthy = reallocarray(x->h.unhealthy, x->h.unhealthy_count + 1, sizeof *x->h.unhealthy);
-    rf_assert(x->h.unhealthy);
-    struct hunt_unhealthy *u = &x->h.unhealthy[x->h.unhealthy_count++];
+    struct hunt_unhealthy *u = array_add(x->h.unhealthy, x->h.unhealthy_count);
     *u = (struct hunt_unhealthy){.run = x->h.runs, .candidate = candidate};
     snprintf(u->how, sizeof u->how, "%s", how);
     healthy_name(e->signaled, e->status, u->ended, sizeof u->ended);
@@ -212,9 +211,7 @@ static int judge(struct hunter *x, const struct run_once_result *run, const stru
         result = 1;
         if (!known(x, f.key)) {
             if (keep(x, t, v, plan, &f, err) < 0) result = -1;
-            x->h.found = reallocarray(x->h.found, x->h.found_count + 1, sizeof *x->h.found);
-            rf_assert(x->h.found);
-            x->h.found[x->h.found_count++] = f;
+            array_push(x->h.found, x->h.found_count, f);
         }
     }
     session_close(s);

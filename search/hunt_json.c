@@ -1,5 +1,6 @@
 #include "search/hunt_json.h"
 
+#include "core/array.h"
 #include "core/path.h"
 #include "replayer/locks/words.h"
 #include "replayer/report/json.h"
@@ -280,9 +281,8 @@ static bool read_found(struct hunter *x, const json_t *from, uint64_t run, const
         if (!strcmp(x->h.found[i].key, f.key)) return true;
     f.text = strdup(text);
     f.verdict = json_incref(verdict);
-    x->h.found = reallocarray(x->h.found, x->h.found_count + 1, sizeof *x->h.found);
-    rf_assert(x->h.found && f.text);
-    x->h.found[x->h.found_count++] = f;
+    rf_assert(f.text);
+    array_push(x->h.found, x->h.found_count, f);
     return true;
 }
 
@@ -291,9 +291,7 @@ static bool read_unhealthy(struct hunter *x, const json_t *from, uint64_t run) {
     const char *schedule = json_string_value(json_object_get(from, "schedule"));
     if (!read_fields(unhealthy_fields, from, &u) || !candidate_exists(x, u.candidate)) return false;
     u.schedule = schedule ? strdup(schedule) : NULL;
-    x->h.unhealthy = reallocarray(x->h.unhealthy, x->h.unhealthy_count + 1, sizeof *x->h.unhealthy);
-    rf_assert(x->h.unhealthy);
-    x->h.unhealthy[x->h.unhealthy_count++] = u;
+    array_push(x->h.unhealthy, x->h.unhealthy_count, u);
     return true;
 }
 

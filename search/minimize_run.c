@@ -1,5 +1,6 @@
 #include "search/minimize_run.h"
 
+#include "core/array.h"
 #include "replayer/session/session.h"
 #include "replayer/session/sources.h"
 #include "search/deadlock_key.h"
@@ -31,9 +32,7 @@ void segment_list_add(struct segment_list *list, struct schedule_segment segment
         list->v[before - 1] = segment;
         return;
     }
-    list->v = reallocarray(list->v, list->count + 1, sizeof *list->v);
-    rf_assert(list->v);
-    list->v[list->count++] = segment;
+    array_push(list->v, list->count, segment);
 }
 
 void minimize_add_recorded(struct minimize *m, struct segment_list *list, const struct segment *segment,
@@ -141,9 +140,7 @@ int minimize_try(struct minimize *m, const struct segment_list *list, struct rf_
         if (m->known[i].hash == hash) return (int)m->known[i].ending;
     int ending = minimize_run(m, list, err);
     if (ending <= ENDING_UNKNOWN) return ending;
-    m->known = reallocarray(m->known, m->known_count + 1, sizeof *m->known);
-    rf_assert(m->known);
-    m->known[m->known_count++] = (struct known_run){hash, (enum ending)ending};
+    array_push(m->known, m->known_count, (struct known_run){hash, (enum ending)ending});
     return ending;
 }
 

@@ -1,6 +1,7 @@
 #include "search/segments.h"
 
 #include "core/annex.h"
+#include "core/array.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,14 +25,6 @@ struct counting {
     struct segment_questions questions;
 };
 
-// Room for one more in an array that doubles; only called when `count` is about to grow by one.
-static void *grown(void *array, size_t count, size_t size) {
-    if (count & (count - 1)) return array;
-    void *more = reallocarray(array, count ? count * 2 : 1, size);
-    rf_assert(more);
-    return more;
-}
-
 // The PLT clock of that task's address space; false: it is gone.
 static bool read_clock(struct counting *c, int tid, uint64_t *count) {
     struct view v;
@@ -45,15 +38,14 @@ static bool read_clock(struct counting *c, int tid, uint64_t *count) {
 static size_t new_space(struct counting *c, int tid) {
     uint64_t count;
     read_clock(c, tid, &count);
-    c->spaces = grown(c->spaces, c->space_count, sizeof *c->spaces);
-    c->spaces[c->space_count] = count;
-    return c->space_count++;
+    array_push(c->spaces, c->space_count, count);
+    return c->space_count - 1;
 }
 
 static struct counted_task *new_task(struct counting *c, int tid, int pid, size_t space) {
-    c->tasks = grown(c->tasks, c->task_count, sizeof *c->tasks);
-    c->tasks[c->task_count] = (struct counted_task){.tid = tid, .pid = pid, .space = space};
-    return &c->tasks[c->task_count++];
+    struct counted_task *task = array_add(c->tasks, c->task_count);
+    *task = (struct counted_task){.tid = tid, .pid = pid, .space = space};
+    return task;
 }
 
 // The last one: the kernel may give a number again.
@@ -105,8 +97,7 @@ static void add_to_segments(struct counting *c, const struct counted_task *task,
     uint32_t number = (uint32_t)(task - c->tasks) + 1;
     if (!last || last->task != number) {
         name_end(c);
-        c->segments = grown(c->segments, c->segment_count, sizeof *c->segments);
-        last = &c->segments[c->segment_count++];
+        last = array_add(c->segments, c->segment_count);
         *last = (struct segment){.task = number, .tid = e->tid, .from = before};
     }
     last->until = task->own;

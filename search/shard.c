@@ -5,6 +5,7 @@
 
 #include "search/hunt_json.h"
 #include "search/hunt_state.h"
+#include "core/array.h"
 #include "core/clock.h"
 #include "core/version.h"
 #include "search/interrupt.h"
@@ -327,36 +328,45 @@ static int take_plan(struct sharing *s, struct rf_error *err) {
 
 // ---- a shard's share
 
-static int publish(struct sharing *s, uint64_t k, const char *name, const char *schedule,
-                   const struct hunt *before, bool found, struct rf_error *err) {
-    json_t *value = hunt_json_result(s->x, before, k <= s->directed ? (size_t)k - 1 : SIZE_MAX);
-    json_object_set_new(value, "run", json_integer((json_int_t)(k + 1)));
-    json_object_set_new(value, "plan", report_json_text(schedule));
+// A run of the list that was made.
+struct entry {
+    uint64_t k;         // of the list, from 1
+    char name[100];     // of its result
+    char *schedule;     // text
+    struct hunt before; // what the hunt knew before it
+    bool found;         // a deadlock
+};
+
+static int publish(struct sharing *s, const struct entry *e, struct rf_error *err) {
+    json_t *value = hunt_json_result(s->x, &e->before, e->k <= s->directed ? (size_t)e->k - 1 : SIZE_MAX);
+    json_object_set_new(value, "run", json_integer((json_int_t)(e->k + 1)));
+    json_object_set_new(value, "plan", report_json_text(e->schedule));
     json_object_set_new(value, "shard", json_sprintf("%" PRIu64 "/%" PRIu64, s->shard, s->shards));
-    int published = state_publish(&s->state, name, value, err);
+    int published = state_publish(&s->state, e->name, value, err);
     json_decref(value);
-    if (published == 0) drop_recordings(s, before->found_count); // the same shard twice
+    if (published == 0) drop_recordings(s, e->before.found_count); // the same shard twice
     if (published < 0) return -1;
-    return found && !s->x->keep_going ? say_deadlock(s, name, err) : 0;
+    return e->found && !s->x->keep_going ? say_deadlock(s, e->name, err) : 0;
 }
 
 // Entry k, unless its result is there. What was stopped in the middle leaves none.
 static int make_entry(struct sharing *s, uint64_t k, struct rf_error *err) {
     struct hunter *x = s->x;
-    const struct hunt before = x->h;
-    char name[100], recording[4300];
+    struct entry e = {.k = k, .before = x->h};
+    char recording[4300];
     uint64_t begin = clock_us(CLOCK_MONOTONIC);
-    char *schedule = entry_name(s, k, name, sizeof name);
+    e.schedule = entry_name(s, k, e.name, sizeof e.name);
     int result = 0;
-    if (!state_has(&s->state, name)) {
+    if (!state_has(&s->state, e.name)) {
         name_recording(s, k, recording, sizeof recording);
         bool directed = k <= s->directed;
         int found = directed ? hunt_candidate(x, (size_t)k - 1, err) : hunt_wide(x, k - 1 - s->directed, err);
-        bool whole = found > 0 || (x->h.runs > before.runs && !(directed && hunt_over(x)));
+        bool whole = found > 0 || (x->h.runs > e.before.runs && !(directed && hunt_over(x)));
         x->h.spent_us += clock_us(CLOCK_MONOTONIC) - begin;
-        result = found < 0 ? -1 : whole ? publish(s, k, name, schedule, &before, found > 0, err) : 0;
+        e.found = found > 0;
+        result = found < 0 ? -1 : whole ? publish(s, &e, err) : 0;
     }
-    free(schedule);
+    free(e.schedule);
     return result;
 }
 
@@ -393,9 +403,7 @@ static uint64_t *read_folder(const struct sharing *s, size_t *count, bool *ended
             some++;
         }
         if (sscanf(e->d_name, "run-%" SCNu64 "-", &number) != 1 || number < 2 || number > s->length) continue;
-        list = reallocarray(list, *count + 1, sizeof *list);
-        rf_assert(list);
-        list[(*count)++] = number - 1;
+        array_push(list, *count, number - 1);
     }
     if (d) closedir(d);
     *ended = all && some == all;

@@ -306,18 +306,20 @@ bool situation_is(const struct situation *s, struct timeline *t, const struct fi
 }
 
 // The recorded lock's name. One without a name is like any other one without.
-static bool same_lock(const struct situation *s, struct timeline *t, const struct view *v, uint64_t lock,
-                      char *why, size_t why_size) {
+static bool same_lock(const struct situation_run *r, const struct view *v, uint64_t lock,
+                      struct situation_why *why) {
+    const struct situation *s = r->recorded;
     struct data_symbol symbol;
     if (!lock || !s->lock[0]) return true;
-    bool named = symbols_data(timeline_symbols(t), v, lock, &symbol);
+    bool named = symbols_data(timeline_symbols(r->timeline), v, lock, &symbol);
     if (!named && !s->named) return true;
     size_t name = strcspn(s->lock, "+"); // "queue+16"
     if (named && s->named && strlen(symbol.name) == name && !strncmp(symbol.name, s->lock, name)) return true;
     if (named)
-        snprintf(why, why_size, "another lock was taken there, %s", symbol.name);
+        snprintf(why->text, sizeof why->text, "another lock was taken there, %s", symbol.name);
     else
-        snprintf(why, why_size, "another lock was taken there, 0x%" PRIx64 ", which has no name", lock);
+        snprintf(why->text, sizeof why->text,
+                 "another lock was taken there, 0x%" PRIx64 ", which has no name", lock);
     return false;
 }
 
@@ -328,59 +330,61 @@ static bool same_line(const struct situation_sites *sites, const struct frame *f
     return same;
 }
 
-bool situation_is_place(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
-                        const struct finding_point *p) {
+bool situation_is_place(const struct situation_run *r, const struct finding_point *p) {
+    const struct situation *s = r->recorded;
     struct own_frame *o = malloc(sizeof *o);
     rf_assert(o);
     // An instruction of the function's own is stood at here, not behind: that may be another line.
-    bool same = point_stack(t, p, o) && same_place(&s->acquired, o) &&
-                (s->instruction.own || same_line(sites, &o->frames[o->own]));
+    bool same = point_stack(r->timeline, p, o) && same_place(&s->acquired, o) &&
+                (s->instruction.own || same_line(r->sites, &o->frames[o->own]));
     free(o);
     return same;
 }
 
-bool situation_holds(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
-                     int tid, uint64_t lock, char *why, size_t why_size) {
+bool situation_holds(const struct situation_run *r, int tid, uint64_t lock, struct situation_why *why) {
+    const struct situation *s = r->recorded;
     struct own_frame *o = malloc(sizeof *o);
     rf_assert(o);
-    bool known = situation_stack(t, tid, o), same = false;
+    bool known = situation_stack(r->timeline, tid, o), same = false;
     const struct frame *f = &o->frames[o->own];
     if (!known || !same_place(&s->acquired, o))
-        snprintf(why, why_size, "the lock was taken %s%s",
+        snprintf(why->text, sizeof why->text, "the lock was taken %s%s",
                  known && !strcmp(f->function, s->acquired.function) ? "elsewhere in " : "by ",
                  known ? f->function : "a function without a name");
-    else if (!same_line(sites, f))
-        snprintf(why, why_size, "the lock was taken by another line of %s, %d", f->function, f->line);
+    else if (!same_line(r->sites, f))
+        snprintf(why->text, sizeof why->text, "the lock was taken by another line of %s, %d", f->function,
+                 f->line);
     else
-        same = same_lock(s, t, &o->view, lock, why, why_size);
+        same = same_lock(r, &o->view, lock, why);
     free(o);
     return same;
 }
 
-int situation_is_held(struct timeline *t, uint64_t event, int tid, uint64_t address, bool *held, char *why,
-                      size_t why_size, struct rf_error *err) {
+int situation_is_held(struct timeline *t, const struct situation_holding *x, bool *held,
+                      struct situation_why *why, struct rf_error *err) {
     const struct lock_history_options options = {.from = 0};
     struct lock_history *h = NULL;
     *held = false;
-    if (timeline_seek(t, event, err) < 0) return -1;
-    const struct replay_task *task = replay_task_find(timeline_replay(t), tid);
+    if (timeline_seek(t, x->event, err) < 0) return -1;
+    const struct replay_task *task = replay_task_find(timeline_replay(t), x->tid);
     int pid = task ? task->pid : 0;
     if (!pid) {
-        snprintf(why, why_size, "task %d, which took the lock, has ended before the fork", tid);
+        snprintf(why->text, sizeof why->text, "task %d, which took the lock, has ended before the fork",
+                 x->tid);
         return 0;
     }
     int failed = lock_history_make(t, &options, &h, err);
-    bool known = !failed && lock_history_lock(h, pid, address);
+    bool known = !failed && lock_history_lock(h, pid, x->address);
     struct lock_span *spans = calloc(HELD_MAX, sizeof *spans);
     rf_assert(spans);
-    size_t n = known ? lock_history_held(h, event, pid, spans, HELD_MAX) : 0;
+    size_t n = known ? lock_history_held(h, x->event, pid, spans, HELD_MAX) : 0;
     for (size_t i = 0; i < n && i < HELD_MAX && !*held; i++)
-        *held = spans[i].holder.tid == tid && h->words.locks[spans[i].lock].last_address == address;
+        *held = spans[i].holder.tid == x->tid && h->words.locks[spans[i].lock].last_address == x->address;
     if (!known)
-        snprintf(why, why_size, "whether task %d still had 0x%" PRIx64 " at the fork is not known", tid,
-                 address);
+        snprintf(why->text, sizeof why->text,
+                 "whether task %d still had 0x%" PRIx64 " at the fork is not known", x->tid, x->address);
     else if (!*held)
-        snprintf(why, why_size, "task %d has given the lock back before the fork", tid);
+        snprintf(why->text, sizeof why->text, "task %d has given the lock back before the fork", x->tid);
     free(spans);
     lock_history_free(h);
     return failed;
@@ -389,21 +393,20 @@ int situation_is_held(struct timeline *t, uint64_t event, int tid, uint64_t addr
 // ---- forks
 
 // The fork of that place; NULL.
-static struct situation_fork *fork_behind(struct situation_fork *forks, size_t count,
-                                          const struct frame *behind) {
-    for (size_t i = 0; i < count; i++)
-        if (forks[i].behind.offset == behind->module_offset &&
-            !strcmp(forks[i].behind.module, behind->module ? behind->module : ""))
-            return &forks[i];
+static struct situation_fork *fork_behind(struct situation_forks *forks, const struct frame *behind) {
+    for (size_t i = 0; i < forks->count; i++)
+        if (forks->v[i].behind.offset == behind->module_offset &&
+            !strcmp(forks->v[i].behind.module, behind->module ? behind->module : ""))
+            return &forks->v[i];
     return NULL;
 }
 
-static void add_fork(struct situation_fork *out, size_t *count, const struct frame *behind,
-                     const struct event *e, struct slept_call slept) {
-    struct situation_fork *f = fork_behind(out, *count, behind);
-    if (!f && *count == SITUATION_FORKS) return;
+static void add_fork(struct situation_forks *forks, const struct frame *behind, const struct event *e,
+                     struct slept_call slept) {
+    struct situation_fork *f = fork_behind(forks, behind);
+    if (!f && forks->count == SITUATION_FORKS) return;
     if (!f) {
-        f = &out[(*count)++];
+        f = &forks->v[forks->count++];
         *f = (struct situation_fork){
             .behind.offset = behind->module_offset, .event = e->number, .tid = e->tid};
         snprintf(f->behind.module, sizeof f->behind.module, "%s", behind->module ? behind->module : "");
@@ -412,31 +415,30 @@ static void add_fork(struct situation_fork *out, size_t *count, const struct fra
     f->count++;
 }
 
-bool situation_at_fork(struct timeline *t, int tid, const struct situation_fork *forks, size_t count) {
+bool situation_at_fork(struct timeline *t, int tid, const struct situation_forks *forks) {
     struct own_frame *o = malloc(sizeof *o);
     rf_assert(o);
     bool at = situation_stack(t, tid, o) &&
-              fork_behind((struct situation_fork *)forks, count, &o->frames[o->outside_fork]);
+              fork_behind((struct situation_forks *)forks, &o->frames[o->outside_fork]);
     free(o);
     return at;
 }
 
-int situation_forks(const struct situation *s, struct timeline *t, struct situation_fork out[SITUATION_FORKS],
-                    size_t *count, uint64_t *total, char *why, size_t why_size, struct rf_error *err) {
+int situation_find_forks(const struct situation *s, struct timeline *t, struct situation_forks *out,
+                         struct situation_why *why, struct rf_error *err) {
     struct own_frame *o = malloc(sizeof *o);
     rf_assert(o);
     struct slept slept = {.count = 0};
     bool by_text = false, failed = false;
-    uint64_t looked = 0;
-    *count = 0;
-    *total = 0;
+    uint64_t looked = 0, total = 0;
+    out->count = 0;
     for (uint64_t n = 1; n <= timeline_last(t) && looked < FORKS_LOOKED_AT && !failed; n++) {
         struct event e;
         failed = timeline_event(t, n, &e, err) < 0;
         if (failed) break;
         slept_event(&slept, &e);
         if (e.kind != EV_BIRTH || e.flags & EVF_VM) continue;
-        ++*total;
+        total++;
         failed = timeline_seek(t, n, err) < 0;
         if (failed || !situation_stack(t, e.tid, o) || !same_place(&s->forked, o)) continue;
         looked++;
@@ -444,15 +446,16 @@ int situation_forks(const struct situation *s, struct timeline *t, struct situat
         char *text = s->forked.text ? trimmed_line(timeline_source_line(t, f->file, f->line)) : NULL;
         bool same = text && !strcmp(text, s->forked.text);
         free(text);
-        if (same && !by_text) *count = 0; // those by the function alone do not count any more
+        if (same && !by_text) out->count = 0; // those by the function alone do not count any more
         by_text |= same;
-        if (same == by_text) add_fork(out, count, &o->frames[o->outside_fork], &e, slept_last(&slept, e.tid));
+        if (same == by_text) add_fork(out, &o->frames[o->outside_fork], &e, slept_last(&slept, e.tid));
     }
     slept_release(&slept);
     free(o);
     if (failed) return -1;
-    if (!*count)
-        snprintf(why, why_size, "no fork is made in %s%s (%" PRIu64 " elsewhere)", s->forked.function,
-                 s->forked.inner_count ? " at the recorded place of the same file" : "", *total);
+    if (!out->count)
+        snprintf(why->text, sizeof why->text, "no fork is made in %s%s (%" PRIu64 " elsewhere)",
+                 s->forked.function, s->forked.inner_count ? " at the recorded place of the same file" : "",
+                 total);
     return 0;
 }

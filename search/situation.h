@@ -40,8 +40,8 @@ struct situation {
     enum finding_kind kind;
     char lock[256]; // what to call it, "" unknown
     bool named;     // by a variable: it has that name in another build, too
-    int32_t
-        park_call; // the last call in which its holder may have slept with it in the hand; -1: none was seen
+    // The last call in which its holder may have slept with it in the hand; -1: none was seen.
+    int32_t park_call;
     struct situation_frame acquired; // whose call, or own instruction, took the lock
     struct situation_frame forked;   // who called fork()
     char *lock_function;             // "pthread_mutex_lock": took it, and returns 0 when it did; NULL: none
@@ -77,17 +77,26 @@ struct situation_fork {
     uint64_t count;                // forks made there
     uint64_t event;                // the first one's BIRTH
     int tid;                       // who made it
-    struct slept_call
-        holds[SITUATION_HOLDS]; // of the first forks: where the forking task may have slept last
+    // Of the first forks: where the forking task may have slept last.
+    struct slept_call holds[SITUATION_HOLDS];
 };
 
-// The forks that are made where the recorded one was: into `out`, the number in *count; 0 of them: `why` says so. `total`
-// gets the number of forks altogether. 0, or -1 with *err. Moves t.
-int situation_forks(const struct situation *s, struct timeline *t, struct situation_fork out[SITUATION_FORKS],
-                    size_t *count, uint64_t *total, char *why, size_t why_size, struct rf_error *err);
+struct situation_forks {
+    struct situation_fork v[SITUATION_FORKS];
+    size_t count;
+};
+
+// Why the answer is no, as a sentence for a person.
+struct situation_why {
+    char text[600];
+};
+
+// The forks that are made where the recorded one was; none of them: `why` says so. 0, or -1 with *err. Moves t.
+int situation_find_forks(const struct situation *s, struct timeline *t, struct situation_forks *out,
+                         struct situation_why *why, struct rf_error *err);
 
 // Is task `tid`, at t's position, within a call of fork() at one of these places, or just behind the fork that it made?
-bool situation_at_fork(struct timeline *t, int tid, const struct situation_fork *forks, size_t count);
+bool situation_at_fork(struct timeline *t, int tid, const struct situation_forks *forks);
 
 struct situation_sites {
     // Lock instructions, each of which may be the recorded one; none: `s->lock_function` of that module takes the lock.
@@ -103,15 +112,27 @@ struct situation_sites {
     char why[400]; // not "": there are none, and why
 };
 
-// Did task `tid`, at t's position, come from the recorded place? `lock`: what it has just taken (0: unknown). False: `why`
-// says what is different.
-bool situation_holds(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
-                     int tid, uint64_t lock, char *why, size_t why_size);
+// What is looked for, where this build has it, and a run of this build.
+struct situation_run {
+    const struct situation *recorded;
+    const struct situation_sites *sites;
+    struct timeline *timeline;
+};
 
-// Does task `tid` hold the lock at `address` right after `event`? False: `why` says who does, or that it cannot be told.
-// Re-executes all of the recording. 0, or -1 with *err.
-int situation_is_held(struct timeline *t, uint64_t event, int tid, uint64_t address, bool *held, char *why,
-                      size_t why_size, struct rf_error *err);
+// Did task `tid`, at the timeline's position, come from the recorded place? `lock`: what it has just taken (0: unknown).
+// False: `why` says what is different.
+bool situation_holds(const struct situation_run *r, int tid, uint64_t lock, struct situation_why *why);
+
+// Task `tid` with the lock at `address`, right after `event`.
+struct situation_holding {
+    int tid;
+    uint64_t address, event;
+};
+
+// Is that so? False: `why` says that it is not, or that it cannot be told. Re-executes all of the recording. 0, or -1
+// with *err.
+int situation_is_held(struct timeline *t, const struct situation_holding *h, bool *held,
+                      struct situation_why *why, struct rf_error *err);
 
 // ---- points of the present run
 
@@ -126,6 +147,6 @@ struct own_frame {
 // the lock instruction, or the call, that has been executed. False: it has none.
 bool situation_stack(struct timeline *t, int tid, struct own_frame *out);
 // Is that point of a verdict, or of the lock history, the recorded place?
-bool situation_is_place(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
-                        const struct finding_point *p);
+bool situation_is_place(const struct situation_run *r, const struct finding_point *p);
+
 #endif

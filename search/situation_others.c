@@ -3,19 +3,17 @@
 #include "search/situation_others.h"
 
 #include "replayer/locks/history.h"
+#include "search/slept.h"
 
 #include <stdlib.h>
 
 enum {
     STACKS_MAX = 32, // each is a re-execution
     STACKS_OF_LOCK = 4,
-    SPAN_EVENTS = 256, // of the time that a lock is held: so many are looked at
 };
 
 struct search {
-    const struct situation *situation;
-    const struct situation_sites *sites;
-    struct timeline *timeline;
+    const struct situation_run *run;
     struct lock_history *locks;
     int pid, forker;
     unsigned stacks; // looked at
@@ -38,15 +36,15 @@ static bool is_named(struct search *s, uint64_t address) {
     struct view v;
     struct rf_error ignored;
     struct data_symbol symbol;
-    return replay_view(timeline_replay(s->timeline), s->forker, &v, &ignored) == 0 &&
-           symbols_data(timeline_symbols(s->timeline), &v, address, &symbol);
+    return replay_view(timeline_replay(s->run->timeline), s->forker, &v, &ignored) == 0 &&
+           symbols_data(timeline_symbols(s->run->timeline), &v, address, &symbol);
 }
 
 static int is_place(struct search *s, const struct lock *l, int tid, struct access_at at, bool *there,
                     struct rf_error *err) {
     struct finding_point p = {.event = at.event, .tid = tid};
-    if (lock_history_stack(s->timeline, l, at, NULL, &p.stack, err) < 0) return -1;
-    *there = situation_is_place(s->situation, s->sites, s->timeline, &p);
+    if (lock_history_stack(s->run->timeline, l, at, NULL, &p.stack, err) < 0) return -1;
+    *there = situation_is_place(s->run, &p);
     free(p.stack.frames);
     return 0;
 }
@@ -74,7 +72,7 @@ static bool is_in(const uint64_t *list, size_t count, uint64_t address) {
     return false;
 }
 
-static int search(struct search *s, uint64_t at, const uint64_t *but, size_t but_count, uint64_t *other,
+static int search(struct search *s, const struct situation_other *other, uint64_t *address,
                   struct rf_error *err) {
     const struct lock_words *w = &s->locks->words;
     uint64_t looked[STACKS_MAX];
@@ -83,62 +81,49 @@ static int search(struct search *s, uint64_t at, const uint64_t *but, size_t but
         const struct lock_op *o = &w->ops[i];
         const struct lock *l = &w->locks[o->lock];
         if ((o->kind != LOCK_OP_ACQUIRE && o->kind != LOCK_OP_WAIT) || !is_child(s, l) ||
-            is_in(but, but_count, l->address) || is_in(looked, looked_count, l->address))
+            is_in(other->but, other->but_count, l->address) || is_in(looked, looked_count, l->address))
             continue;
         looked[looked_count++] = l->address;
-        if (timeline_seek(s->timeline, at, err) < 0) return -1;
+        if (timeline_seek(s->run->timeline, other->at, err) < 0) return -1;
         if (is_named(s, l->address)) continue;
         bool there;
         if (taken_there(s, l->address, &there, err) < 0) return -1;
         if (!there) continue;
-        *other = l->address;
+        *address = l->address;
         return 0;
     }
     return 0;
 }
 
-int situation_other(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
-                    int forker, uint64_t at, const uint64_t *but, size_t but_count, uint64_t *other,
-                    struct rf_error *err) {
-    struct search x = {.situation = s, .sites = sites, .timeline = t, .forker = forker};
+int situation_find_other(const struct situation_run *r, const struct situation_other *other,
+                         uint64_t *address, struct rf_error *err) {
+    struct search x = {.run = r, .forker = other->forker};
     const struct lock_history_options options = {.from = 0};
-    *other = 0;
-    if (timeline_seek(t, at, err) < 0) return -1;
-    const struct replay_task *task = replay_task_find(timeline_replay(t), forker);
+    *address = 0;
+    if (timeline_seek(r->timeline, other->at, err) < 0) return -1;
+    const struct replay_task *task = replay_task_find(timeline_replay(r->timeline), other->forker);
     if (!task) return 0;
     x.pid = task->pid;
-    int failed = lock_history_make(t, &options, &x.locks, err);
-    if (!failed) failed = search(&x, at, but, but_count, other, err);
+    int failed = lock_history_make(r->timeline, &options, &x.locks, err);
+    if (!failed) failed = search(&x, other, address, err);
     lock_history_free(x.locks);
     return failed;
 }
 
 // ---- what a holder calls
 
-static int32_t sleeps_in(struct timeline *t, const struct lock_span *x) {
-    struct rf_error ignored;
-    struct event e;
-    uint64_t to = x->to ? x->to : timeline_last(t);
-    for (uint64_t n = x->holder.event; n < to && n - x->holder.event < SPAN_EVENTS; n++)
-        if (timeline_event(t, n, &e, &ignored) == 0 && e.tid == x->holder.tid &&
-            (e.kind == EV_SYSCALL || e.kind == EV_ENTER) && call_may_sleep(e.nr))
-            return e.nr;
-    return -1;
-}
-
-int situation_park_call(const struct situation *s, const struct situation_sites *sites, struct timeline *t,
-                        int32_t *call, struct rf_error *err) {
-    struct search x = {.situation = s, .sites = sites, .timeline = t};
+int situation_park_call(const struct situation_run *r, int32_t *call, struct rf_error *err) {
+    struct search x = {.run = r};
     const struct lock_history_options options = {.from = 0};
     *call = -1;
-    int failed = lock_history_make(t, &options, &x.locks, err);
+    int failed = lock_history_make(r->timeline, &options, &x.locks, err);
     const struct lock_words *w = failed ? NULL : &x.locks->words;
     for (size_t i = 0; !failed && i < w->span_count && x.stacks < STACKS_MAX; i++) {
         const struct lock_span *span = &w->spans[i];
         const struct lock *l = &w->locks[span->lock];
         bool there;
-        int32_t nr =
-            l->confirmed && span->holder.ordinal && !span->holder.inherited ? sleeps_in(t, span) : -1;
+        bool known = l->confirmed && span->holder.ordinal && !span->holder.inherited;
+        int32_t nr = known ? slept_with_lock(r->timeline, span) : -1;
         if (nr < 0) continue;
         x.stacks++;
         failed = is_place(&x, l, span->holder.tid, lock_asked_at(&span->holder), &there, err);

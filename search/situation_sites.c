@@ -2,6 +2,7 @@
 // line with the same text, else (without sources) at the nearest line.
 #include "search/situation_sites.h"
 
+#include "core/array.h"
 #include "core/lock_sites.h"
 #include "core/path.h"
 #include "search/same_code.h"
@@ -22,7 +23,7 @@ struct code {
     struct range_of_code {
         uint64_t start, end;
     } * v;
-    size_t count, room;
+    size_t count;
 };
 
 struct candidate {
@@ -34,24 +35,15 @@ struct candidate {
 
 struct candidates {
     struct candidate *v;
-    size_t count, room;
+    size_t count;
 };
-
-static void *grow(void *v, size_t *room, size_t count, size_t size) {
-    if (count < *room) return v;
-    *room = *room ? *room * 2 : 64;
-    v = realloc(v, *room * size);
-    rf_assert(v);
-    return v;
-}
 
 // ---- the code of a function
 
 static void add_range(void *context, uint64_t start, uint64_t end) {
     struct code *c = context;
     if (c->count == RANGES_MAX) return;
-    c->v = grow(c->v, &c->room, c->count, sizeof *c->v);
-    c->v[c->count++] = (struct range_of_code){start, end};
+    array_push(c->v, c->count, (struct range_of_code){start, end});
 }
 
 static int by_start(const void *left, const void *right) {
@@ -115,8 +107,7 @@ static bool line_of(struct timeline *t, const struct view *v, uint64_t address, 
 }
 
 static void add_candidate(struct candidates *list, struct candidate c) {
-    list->v = grow(list->v, &list->room, list->count, sizeof *list->v);
-    list->v[list->count++] = c;
+    array_push(list->v, list->count, c);
 }
 
 // call rel32, or call through a register or memory.

@@ -1,10 +1,12 @@
 #include "search/slept.h"
 
-#include "core/error.h"
+#include "core/array.h"
 #include "core/syscalls.h"
 
 #include <stdlib.h>
 #include <sys/syscall.h>
+
+enum { HELD_EVENTS = 256 }; // of the time that a lock is held: so many are looked at
 
 bool call_may_sleep(int32_t nr) {
     enum syscall_wait wait = syscall_wait(nr);
@@ -19,13 +21,9 @@ static struct sleeper *find(const struct slept *s, int tid) {
 }
 
 static void add(struct slept *s, int tid) {
-    if (s->count == s->room) {
-        s->room = s->room ? s->room * 2 : 16;
-        s->v = reallocarray(s->v, s->room, sizeof *s->v);
-        rf_assert(s->v);
-    }
-    s->v[s->count] = (struct sleeper){.tid = tid, .last.task = (uint32_t)s->count + 1};
-    s->count++;
+    struct sleeper *x = array_add(s->v, s->count);
+    x->tid = tid;
+    x->last.task = (uint32_t)s->count;
 }
 
 void slept_event(struct slept *s, const struct event *e) {
@@ -46,4 +44,15 @@ struct slept_call slept_last(const struct slept *s, int tid) {
 void slept_release(struct slept *s) {
     free(s->v);
     *s = (struct slept){0};
+}
+
+int32_t slept_with_lock(struct timeline *t, const struct lock_span *held) {
+    struct rf_error ignored;
+    struct event e;
+    uint64_t from = held->holder.event, to = held->to ? held->to : timeline_last(t);
+    for (uint64_t n = from; n < to && n - from < HELD_EVENTS; n++)
+        if (timeline_event(t, n, &e, &ignored) == 0 && e.tid == held->holder.tid &&
+            (e.kind == EV_SYSCALL || e.kind == EV_ENTER) && call_may_sleep(e.nr))
+            return e.nr;
+    return -1;
 }

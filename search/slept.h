@@ -4,6 +4,8 @@
 #define REFORK_SEARCH_SLEPT_H
 
 #include "core/event.h"
+#include "replayer/locks/words.h"
+#include "replayer/timeline.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,12 +30,15 @@ struct sleeper {
 
 struct slept {
     struct sleeper *v;
-    size_t count, room;
+    size_t count;
 };
 
 // The next event of the recording, the first one included: tasks are numbered as they come.
 void slept_event(struct slept *s, const struct event *e);
 struct slept_call slept_last(const struct slept *s, int tid);
 void slept_release(struct slept *s);
+// The first call in which the holder of that lock may have slept while it had it; -1: none among the first few hundred
+// events of that time.
+int32_t slept_with_lock(struct timeline *t, const struct lock_span *held);
 
 #endif

@@ -52,8 +52,7 @@ struct verify {
     FILE *out;
     struct situation situation;
     struct situation_sites sites;
-    struct situation_fork forks[SITUATION_FORKS];
-    size_t fork_count;
+    struct situation_forks forks;
     uint64_t made, tries, forced; // runs made, with the gate, and that reached the situation
     uint64_t tries_max;
     bool park_searched;         // for the call at which the holder can be parked
@@ -62,7 +61,7 @@ struct verify {
     size_t tried_count;
     bool late;                    // a run was ended before anything was known: the others would be
     bool gone;                    // the site or the fork is not in the program any more
-    char why[600];                // the last reason why the situation was not reached
+    struct situation_why why;     // the last reason why the situation was not reached
     char fine[600];               // the last reason why it did no harm
     uint64_t seen[GATE_VERDICTS]; // how often each outcome did no harm
 };
@@ -130,6 +129,10 @@ static bool is_of_lock(const struct gate_outcome *g) {
     return g->lock && g->word + 4 > g->lock && g->word < g->lock + LOCK_SIZE;
 }
 
+static struct situation_run run_of(const struct verify *v, struct timeline *t) {
+    return (struct situation_run){.recorded = &v->situation, .sites = &v->sites, .timeline = t};
+}
+
 // The fork that is made at the recorded place behind event `from`, by *forker (0: by any task, which is told): its event,
 // 0: none.
 static int next_fork(struct verify *v, struct timeline *t, int *forker, uint64_t from, uint64_t *fork,
@@ -140,7 +143,7 @@ static int next_fork(struct verify *v, struct timeline *t, int *forker, uint64_t
         if (timeline_event(t, n, &e, err) < 0) return -1;
         if (e.kind != EV_BIRTH || e.flags & EVF_VM || (*forker && e.tid != *forker)) continue;
         if (timeline_seek(t, n, err) < 0) return -1;
-        if (!situation_at_fork(t, e.tid, v->forks, v->fork_count)) continue;
+        if (!situation_at_fork(t, e.tid, &v->forks)) continue;
         *fork = n;
         *forker = e.tid;
     }
@@ -155,8 +158,10 @@ static int check_forkers_own(struct verify *v, struct timeline *t, const struct 
     int forker = g->forker;
     if (next_fork(v, t, &forker, g->decided, &fork, err) < 0) return -1;
     *held = false;
-    if (fork) return situation_is_held(t, fork, forker, g->lock, held, v->why, sizeof v->why, err);
-    snprintf(v->why, sizeof v->why, "the fork waited for the lock, and was not made when that was free");
+    const struct situation_holding at_fork = {.tid = forker, .address = g->lock, .event = fork};
+    if (fork) return situation_is_held(t, &at_fork, held, &v->why, err);
+    snprintf(v->why.text, sizeof v->why.text,
+             "the fork waited for the lock, and was not made when that was free");
     return 0;
 }
 
@@ -166,16 +171,17 @@ static int check_fork(struct verify *v, struct timeline *t, const struct gate_ou
                       struct rf_error *err) {
     if (g->verdict == GATE_HOLDER_NEEDED && is_of_lock(g)) {
         int failed = timeline_seek(t, g->decided, err);
-        *same = !failed && g->forker && situation_at_fork(t, g->forker, v->forks, v->fork_count);
+        *same = !failed && g->forker && situation_at_fork(t, g->forker, &v->forks);
         return failed || *same ? failed : check_forkers_own(v, t, g, same, err);
     }
     if (timeline_seek(t, g->forked ? g->forked : g->decided, err) < 0) return -1;
-    *same = situation_at_fork(t, g->forker, v->forks, v->fork_count);
+    *same = situation_at_fork(t, g->forker, &v->forks);
     if (*same) return 0;
     if (g->forked)
-        snprintf(v->why, sizeof v->why, "task %d made another fork than the recorded one", g->forker);
+        snprintf(v->why.text, sizeof v->why.text, "task %d made another fork than the recorded one",
+                 g->forker);
     else
-        snprintf(v->why, sizeof v->why, "%s", g->reason);
+        snprintf(v->why.text, sizeof v->why.text, "%s", g->reason);
     return 0;
 }
 
@@ -191,12 +197,13 @@ static int check_others(struct verify *v, struct timeline *t, const struct gate_
         if (v->tried_count == HITS) v->tried_count--;
         v->tried_locks[v->tried_count++] = g->lock;
     }
-    if (situation_other(&v->situation, &v->sites, t, g->forker, g->acquired, v->tried_locks, v->tried_count,
-                        &other, err) < 0)
-        return -1;
+    const struct situation_run r = run_of(v, t);
+    const struct situation_other wanted = {
+        .forker = g->forker, .at = g->acquired, .but = v->tried_locks, .but_count = v->tried_count};
+    if (situation_find_other(&r, &wanted, &other, err) < 0) return -1;
     *none = !other;
     if (other)
-        snprintf(v->why, sizeof v->why,
+        snprintf(v->why.text, sizeof v->why.text,
                  "the lock held was 0x%" PRIx64 ", and 0x%" PRIx64
                  " is taken there as well, which a child takes",
                  g->lock, other);
@@ -209,15 +216,16 @@ static int check_situation(struct verify *v, const struct gate_plan *gate, const
                            bool *same, struct rf_error *err) {
     struct timeline *t;
     if (timeline_open(v->o->output, &t, err) < 0) return -1;
-    char why[500];
+    const struct situation_run r = run_of(v, t);
+    struct situation_why why;
     struct progress p;
     progress_begin(&p, t);
     int failed = timeline_seek(t, g->acquired, err);
-    *same = !failed && situation_holds(&v->situation, &v->sites, t, g->parked, g->lock, why, sizeof why);
-    if (*same && gate->parks_after_call)
-        failed = situation_is_held(t, g->forked ? g->forked : g->decided, g->parked, g->lock, same, why,
-                                   sizeof why, err);
-    if (!failed && !*same) snprintf(v->why, sizeof v->why, "%s", why);
+    *same = !failed && situation_holds(&r, g->parked, g->lock, &why);
+    const struct situation_holding parked = {
+        .tid = g->parked, .address = g->lock, .event = g->forked ? g->forked : g->decided};
+    if (*same && gate->parks_after_call) failed = situation_is_held(t, &parked, same, &why, err);
+    if (!failed && !*same) v->why = why;
     if (!failed && *same && gate->stage >= GATE_AFTER_ACQUIRE) failed = check_fork(v, t, g, same, err);
     if (!failed && *same) failed = check_others(v, t, g, same, err);
     progress_end(&p, t);
@@ -250,7 +258,7 @@ static int judge_missed(struct verify *v, const struct gate_plan *gate, const st
     bool other = true;
     if (gate->stage == GATE_AFTER_ACQUIRE && g->parked && check_forker(v, g, &other, err) < 0) return -1;
     if (other) return MISSED;
-    snprintf(v->why, sizeof v->why,
+    snprintf(v->why.text, sizeof v->why.text,
              "the lock was taken there by task %d, after which no other thread of it forks", g->parked);
     return BESIDE;
 }
@@ -277,7 +285,8 @@ static int find_park_call(struct verify *v, struct rf_error *err) {
     if (timeline_open(v->o->output, &t, err) < 0) return -1;
     struct progress p;
     progress_begin(&p, t);
-    int failed = situation_park_call(&v->situation, &v->sites, t, &v->situation.park_call, err);
+    const struct situation_run r = run_of(v, t);
+    int failed = situation_park_call(&r, &v->situation.park_call, err);
     progress_end(&p, t);
     timeline_close(t);
     return failed;
@@ -299,10 +308,10 @@ static int judge(struct verify *v, const struct gate_plan *gate, const struct ru
         v->needed |= !is_of_lock(g);
         if (!is_of_lock(g) && find_park_call(v, err) < 0) return -1;
         if (g->word && g->all_wait && (gate->parks_after_call || v->situation.park_call < 0)) break;
-        snprintf(v->why, sizeof v->why, "%s", g->reason);
+        snprintf(v->why.text, sizeof v->why.text, "%s", g->reason);
         return MISSED;
     default:
-        snprintf(v->why, sizeof v->why, "%s: %s%s", gate_verdict_name(g->verdict), g->reason,
+        snprintf(v->why.text, sizeof v->why.text, "%s: %s%s", gate_verdict_name(g->verdict), g->reason,
                  r->timed_out ? " (the time is up, see --timeout)" : "");
         v->late |= r->timed_out && g->verdict == GATE_UNDECIDED;
         return judge_missed(v, gate, g, err);
@@ -330,7 +339,7 @@ static int try_gate(struct verify *v, const struct gate_plan *gate, uint64_t *ac
     print_clean(v->out, "run %" PRIu64 ": %s\n", v->made,
                 outcome == HANGS      ? "forced, and it hangs"
                 : outcome >= KEPT_OFF ? v->fine
-                                      : v->why);
+                                      : v->why.text);
     fflush(v->out);
     *acquires = r.record.gate.acquires;
     if (outcome == FINE) count(v, r.record.gate.verdict, 1);
@@ -391,7 +400,7 @@ static int try_each_acquire(struct verify *v, struct gate_plan *gate, struct rf_
         return FINE;
     }
     if (kept_off && goes_on(v, outcome))
-        snprintf(v->why, sizeof v->why,
+        snprintf(v->why.text, sizeof v->why.text,
                  "the fork waits for the lock, but not each time that it is taken was tried");
     return outcome;
 }
@@ -428,12 +437,13 @@ static int try_all(struct verify *v, const struct way *way, struct code_place *f
     size_t sites = v->sites.site_count ? v->sites.site_count : 1;
     int outcome = MISSED;
     for (size_t s = 0; s < sites; s++) {
-        for (size_t f = 0; f < v->fork_count; f++) {
-            uint64_t hits = way->stage == GATE_AFTER_ACQUIRE ? 1 : v->forks[f].count;
+        for (size_t f = 0; f < v->forks.count; f++) {
+            const struct situation_fork *fork = &v->forks.v[f];
+            uint64_t hits = way->stage == GATE_AFTER_ACQUIRE ? 1 : fork->count;
             for (uint64_t hit = 1; hit <= hits && hit <= SITUATION_HOLDS && goes_on(v, outcome); hit++) {
                 struct gate_plan plan;
-                make_plan(v, s, &v->forks[f], hit, from, &plan);
-                if (!set_way(v, way, &v->forks[f], hit, &plan)) continue;
+                make_plan(v, s, fork, hit, from, &plan);
+                if (!set_way(v, way, fork, hit, &plan)) continue;
                 outcome = try_acquires(v, &plan, err);
                 if (outcome == FINE) *good = plan;
             }
@@ -469,23 +479,21 @@ static int force(struct verify *v, struct rf_error *err) {
 static int run_plain(struct verify *v, struct rf_error *err) {
     struct run_once_result r;
     struct timeline *t;
-    uint64_t total;
     if (run(v, NULL, &r, err) < 0) return -1;
     if (r.record.stuck) return HANGS;
     if (timeline_open(v->o->output, &t, err) < 0) return -1;
     struct progress p;
     progress_begin(&p, t);
-    int failed =
-        situation_forks(&v->situation, t, v->forks, &v->fork_count, &total, v->why, sizeof v->why, err);
-    if (!failed && v->fork_count) {
-        failed = timeline_seek(t, v->forks[0].event, err);
-        if (!failed) failed = situation_locate(&v->situation, t, v->forks[0].tid, &v->sites, err);
-        if (!failed && v->sites.why[0]) snprintf(v->why, sizeof v->why, "%s", v->sites.why);
+    int failed = situation_find_forks(&v->situation, t, &v->forks, &v->why, err);
+    if (!failed && v->forks.count) {
+        failed = timeline_seek(t, v->forks.v[0].event, err);
+        if (!failed) failed = situation_locate(&v->situation, t, v->forks.v[0].tid, &v->sites, err);
+        if (!failed && v->sites.why[0]) snprintf(v->why.text, sizeof v->why.text, "%s", v->sites.why);
     }
     progress_end(&p, t);
     timeline_close(t);
     if (failed) return -1;
-    v->gone = !v->fork_count || v->sites.why[0];
+    v->gone = !v->forks.count || v->sites.why[0];
     const char *end = r.timed_out ? "the time is up" : r.record.signaled ? "it ends by a signal" : "it ends";
     print_clean(v->out, "run %" PRIu64 ": as it is: %s", v->made, end);
     if (!v->gone) {
@@ -508,7 +516,7 @@ static int hangs(struct verify *v, struct rf_error *err) {
 }
 
 static int not_reached(const struct verify *v) {
-    print_clean(v->out, "the situation could not be reached: %s\n", v->why);
+    print_clean(v->out, "the situation could not be reached: %s\n", v->why.text);
     if (!v->gone || !v->o->gone_is_fixed) return RF_CANNOT;
     print_clean(v->out, "taken for fixed (--gone-is-fixed)\n");
     return RF_OK;
