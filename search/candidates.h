@@ -11,6 +11,7 @@ enum candidate_kind {
     CANDIDATE_OTHERS, // another thread takes it; the child was not seen to
     CANDIDATE_CHILD,  // the child takes it; no other thread was seen to
     CANDIDATE_WORD,   // a word that both change with atomic instructions, and that may or may not be a lock
+    CANDIDATE_KINDS
 };
 const char *candidate_kind_name(enum candidate_kind kind);
 

@@ -177,7 +177,7 @@ static bool read_candidate(struct candidates *c, struct candidate *one, const js
     bool read =
         read_list(use_fields, json_object_get(from, "uses"), &uses, &one->use_count, sizeof *one->uses);
     one->uses = uses;
-    if (!read || !one->use_count || !one->family || one->kind > CANDIDATE_CHILD) return false;
+    if (!read || !one->use_count || !one->family || one->kind >= CANDIDATE_KINDS) return false;
     for (size_t i = 0; i < one->use_count; i++)
         if (one->uses[i].fork >= c->fork_count) return false;
     return true;

@@ -50,6 +50,12 @@ import sys, xml.etree.ElementTree as tree
 suite = tree.parse(sys.argv[1]).getroot()
 assert len(suite.findall("testcase")) == int(suite.get("tests")) and suite.get("failures") == suite.get("skipped") == "0"' junit.xml || fail "JUnit: $(cat junit.xml)"
 
+# ---- words that may be no locks are in the list, too
+ends 0 hunt --state words --shard 1/1 --runs 6 --seed 1 -- "$programs/rare_locks" counter
+jq -e 'any(.shown.candidates[]; .kind == 3)' words/plan.json >/dev/null || fail "no atomic word: $(jq -c '.shown.candidates[] | [.kind, .lock]' words/plan.json)"
+merged 0 words
+json '.list == {state: "words", done: 6, length: 6, complete: true} and any(.refuted[]; .candidate == "atomic-word")'
+
 # ---- one that deadlocks: it is found, the other shards stop, and the recording replays
 found() { # DIR LOCK KIND
     merged 120 "$1"

@@ -65,10 +65,17 @@ static void inlined_unlock(void) {
     xchg_unlock();
 }
 
+// No lock, but from outside it looks like the word of one: numbers in some bits, a flag in another.
+static void count(void) {
+    __atomic_fetch_add(&word, 2, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&word, 1, __ATOMIC_SEQ_CST);
+}
+
 // glibc's own lock: there is nothing that could be taken by a handler.
 static void environment(void) {
     setenv("RARE", "1", 1);
 }
+
 static void nothing(void) {}
 
 static const struct kind {
@@ -83,6 +90,7 @@ static const struct kind {
     {"sem", take_permit, give_permit, take_permit},
     {"xchg", inlined_lock, inlined_unlock, inlined_lock},
     {"setenv", environment, nothing, environment},
+    {"counter", count, nothing, count},
 };
 
 static void *work(void *unused) {
