@@ -8,8 +8,13 @@ program=$build/tests/programs/interpreter
 
 # hunted FILE COMMAND...: a hunt finds it, behind a call
 hunted() {
-    local file=$1
-    ends 120 hunt --strategy directed -o "$file" -- "${@:2}"
+    local file=$1 i
+    # The deadlock is rare, not impossible, in the first run, the program as it is: then nothing was hunted.
+    for ((i = 0; i < 5; i++)); do
+        ends 120 hunt --strategy directed -o "$file" -- "${@:2}"
+        grep -q '(the program as it is)' stdout || break
+        rm -f "$file"
+    done
     grep -q ', after-call)' stdout || fail "${*:2} hangs without the gate behind a call: $(grep ^Found stdout)"
 }
 # verified STATUS TEXT FILE COMMAND...: refork verify ends so and says so; its last run is in run.refork
