@@ -178,6 +178,26 @@ static bool own_trap(struct recorder *r, struct stop *s) {
     return t->state == TASK_READY;
 }
 
+static void carry_out(struct recorder *r, struct stop *s) {
+    if (own_trap(r, s))
+        trapped_carry_out(r, s->task, &s->regs, &s->trapped);
+    else
+        free(s->trapped.area);
+}
+
+static void take_back_call(struct stop *s) {
+    s->regs.rax = (uint64_t)CALL_INTERRUPTED;
+    s->regs.orig_rax = ~0ull; // or the kernel would make it again
+    tracee_set_regs(s->task->tid, &s->regs);
+}
+
+static void skip_copy(struct recorder *r, struct stop *s) {
+    struct task *t = s->task;
+    forced_undo(r, t, WSTOPSIG(s->status));
+    s->regs.rip += CALL_COPY_LENGTH;
+    if (t->state == TASK_READY) tracee_set_regs(t->tid, &s->regs);
+}
+
 static void act(struct recorder *r, struct stop *s) {
     struct task *t = s->task;
     if (t) mask_close_trap(t);
@@ -204,14 +224,10 @@ static void act(struct recorder *r, struct stop *s) {
         ptrace(PTRACE_SYSCALL, t->tid, 0, 0);
         return;
     case DO_TAKE_BACK_CALL:
-        s->regs.rax = (uint64_t)CALL_INTERRUPTED;
-        s->regs.orig_rax = ~0ull; // or the kernel would make it again
-        tracee_set_regs(t->tid, &s->regs);
+        take_back_call(s);
         return;
     case DO_SKIP_COPY:
-        forced_undo(r, t, WSTOPSIG(s->status));
-        s->regs.rip += CALL_COPY_LENGTH;
-        if (t->state == TASK_READY) tracee_set_regs(t->tid, &s->regs);
+        skip_copy(r, s);
         return;
     case DO_JOB_STOP:
         t->state = TASK_JOB_STOPPED;
@@ -227,10 +243,7 @@ static void act(struct recorder *r, struct stop *s) {
         if (own_trap(r, s)) breakpoint_trap(r, t, &s->regs);
         return;
     case DO_INSTRUCTION:
-        if (own_trap(r, s))
-            trapped_carry_out(r, t, &s->regs, &s->trapped);
-        else
-            free(s->trapped.area);
+        carry_out(r, s);
         return;
     case DO_FAULT:
         signal_fault(r, t, &s->info, &s->regs);

@@ -403,6 +403,51 @@ static bool exit_regs(struct task *t, struct user_regs_struct *regs) {
     return true;
 }
 
+// What the call wrote, and a digest of what it read.
+static void returned_ranges(struct recorder *r, struct task *t, struct batch *b, int64_t ret) {
+    struct syscall_range ranges[SYSCALL_RANGES];
+    int n = syscall_ranges(t->call.meaning, t->call.args, &ret, task_read, t, ranges);
+    if (ret == -EFAULT) faulted_ranges(t, b);
+    if (n < 0) recorder_fail(r, "no row describes what %s wrote (task %d)", syscall_name(t->call.nr), t->tid);
+    for (int i = 0; i < n; i++) {
+        struct syscall_range *g = &ranges[i];
+        if (!g->size) continue;
+        if (g->dir != RANGE_IN) {
+            batch_mem(b, t, PIECE_MEM, g->address, g->size);
+            continue;
+        }
+        char small[8192], *bytes = g->size <= sizeof small ? small : malloc(g->size);
+        if (bytes && tracee_read(t->tid, t->mm->mem_fd, g->address, bytes, g->size)) {
+            batch_piece(b, PIECE_HASH, 0);
+            batch_last(b)->hash = (struct piece_hash){g->address, g->size, XXH3_64bits(bytes, g->size)};
+        }
+        if (bytes != small) free(bytes);
+    }
+}
+
+// What the program is told of the CPUs may be fewer bytes than the kernel wrote: the rest, behind them, is in the event as well.
+static int64_t tell_cpus(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    int64_t ret = (int64_t)regs->rax;
+    if (t->call.nr == SYS_sched_getaffinity) cpus_tell(r, t, ret);
+    int64_t told = cpus_told(r, t, ret);
+    if (told != ret) {
+        regs->rax = (unsigned long)told;
+        ptrace(PTRACE_POKEUSER, t->tid, offsetof(struct user, regs.rax), regs->rax);
+    }
+    return told;
+}
+
+static void begin_exit(struct recorder *r, struct task *t, struct batch *b, int64_t ret) {
+    if (r->deferred == t) {
+        r->deferred = NULL;
+        batch_entry(r, b, EV_SYSCALL, t);
+    } else {
+        batch_init(r, b, EV_EXIT, t);
+        b->e.nr = (int32_t)t->call.nr;
+    }
+    b->e.ret = ret;
+}
+
 void syscall_returned(struct recorder *r, struct task *t) {
     struct user_regs_struct regs;
     if (!exit_regs(t, &regs)) {
@@ -417,47 +462,16 @@ void syscall_returned(struct recorder *r, struct task *t) {
     canonical_regs(&regs);
     if (t->call.redirect_count) unredirect(t, &regs);
     call_changed_back(t);
-    int64_t ret = (int64_t)regs.rax;
-    if (t->call.nr == SYS_sched_getaffinity) cpus_tell(r, t, ret);
-    int64_t told = cpus_told(r, t, ret), was = ret;
-    if (told != ret) {
-        regs.rax = (unsigned long)(ret = told);
-        ptrace(PTRACE_POKEUSER, t->tid, offsetof(struct user, regs.rax), regs.rax);
-    }
+    int64_t was = (int64_t)regs.rax, ret = tell_cpus(r, t, &regs);
     if (ret == -ERESTART_RESTARTBLOCK) t->call.interrupted = t->call.meaning;
     struct batch b;
-    if (r->deferred == t) {
-        r->deferred = NULL;
-        batch_entry(r, &b, EV_SYSCALL, t);
-    } else {
-        batch_init(r, &b, EV_EXIT, t);
-        b.e.nr = (int32_t)t->call.nr;
-    }
-    b.e.ret = ret;
+    begin_exit(r, t, &b, ret);
     if (t->call.nr == SYS_rt_sigreturn) {
         batch_regs(&b, &regs);
         batch_xstate(&b, t);
     } else {
-        struct syscall_range ranges[SYSCALL_RANGES];
-        int n = syscall_ranges(t->call.meaning, t->call.args, &ret, task_read, t, ranges);
-        if (ret == -EFAULT) faulted_ranges(t, &b);
-        if (told < was) batch_mem(&b, t, PIECE_MEM, t->call.args[1] + (uint64_t)told, (size_t)(was - told));
-        if (n < 0)
-            recorder_fail(r, "no row describes what %s wrote (task %d)", syscall_name(t->call.nr), t->tid);
-        for (int i = 0; i < n; i++) {
-            struct syscall_range *g = &ranges[i];
-            if (!g->size) continue;
-            if (g->dir != RANGE_IN) {
-                batch_mem(&b, t, PIECE_MEM, g->address, g->size);
-                continue;
-            }
-            char small[8192], *bytes = g->size <= sizeof small ? small : malloc(g->size);
-            if (bytes && tracee_read(t->tid, t->mm->mem_fd, g->address, bytes, g->size)) {
-                batch_piece(&b, PIECE_HASH, 0);
-                batch_last(&b)->hash = (struct piece_hash){g->address, g->size, XXH3_64bits(bytes, g->size)};
-            }
-            if (bytes != small) free(bytes);
-        }
+        returned_ranges(r, t, &b, ret);
+        if (ret < was) batch_mem(&b, t, PIECE_MEM, t->call.args[1] + (uint64_t)ret, (size_t)(was - ret));
         if (t->mm->breaks.count) mapped_over(t, ret);
         map_pieces(r, t, &b, ret);
         memory_call_done(t, &b, ret);

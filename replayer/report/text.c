@@ -365,82 +365,75 @@ static void print_finding(struct report *r, const struct finding *f) {
     }
 }
 
+// What the waiter does. {lock}: what it waits for; {holder}: who has it, or else who is missing; {ended}: how that ended.
+static const char *predicate_of(const struct finding *f, bool from_memory) {
+    const bool known = f->holder.tid, someone = known || f->waker_count;
+    switch (f->kind) {
+    case FINDING_ORPHANED_LOCK:
+        if (known && !f->holder.vanished && !f->fork.event && !from_memory)
+            return "waits for {lock}, which {holder} took and did not give back before it ended";
+        return "waits for {lock}, which {holder} held at the fork; that thread does not exist in the child";
+    case FINDING_ORPHANED_SPIN:
+        return someone
+                   ? "polls {lock}, which {holder} held at the fork; that thread does not exist in the child"
+                   : "polls {lock}; who would change it does not exist in the child";
+    case FINDING_SELF_HELD:
+        return "waits for {lock}, which the forking thread itself held when it forked";
+    case FINDING_VANISHED_WAKER:
+        return f->waker_count ? "waits for {lock}; who would end that, {holder}, does not exist in the child"
+                              : "waits for {lock}; who would end that, a thread of its parent, does not "
+                                "exist in the child";
+    case FINDING_ATFORK_CHILD:
+        return known ? "hangs inside fork(), in a fork handler, and waits for {lock}, held by {holder}"
+                     : "hangs inside fork(), in a fork handler, and waits for {lock}";
+    case FINDING_ATFORK_DEADLOCK:
+        return known ? "hangs inside fork() and waits for {lock}, held by {holder}"
+                     : "hangs inside fork() and waits for {lock}";
+    case FINDING_INHERITED_PIPE:
+        return "waits for the end of {lock}, which {holder} keeps open";
+    case FINDING_TORN_DATA:
+        return "crashed in what {holder} was changing at the fork";
+    case FINDING_LOCK_CYCLE:
+        return f->edge_count ? "waits for {lock}, held by {holder}, which waits in turn"
+                             : "waits for {lock}, held by {holder}, itself";
+    case FINDING_SIGNAL_HANDLER:
+        return "waits in a signal handler for {lock}, which it held when the signal came";
+    case FINDING_CROSS_PROCESS_WAIT:
+        return f->lock.symbol[0] ? "waits for {lock}, and so for a process that waits in turn"
+                                 : "waits for another process, and so for a process that waits in turn";
+    case FINDING_DEAD_HOLDER:
+        return known ? "waits for {lock}, which {holder} held when it {ended}"
+                     : "waits for {lock}; {holder}, which would end that, {ended}";
+    case FINDING_UNKNOWN_WAIT:
+        break;
+    }
+    return "waits for ever";
+}
+
+// The text of a name in braces.
+static const char *name_in(const struct finding *f, const char *name, size_t len, char *out, size_t size) {
+    if (!strncmp(name, "lock", len))
+        describe_lock(out, size, &f->lock);
+    else if (!strncmp(name, "holder", len))
+        describe_task(out, size, f->holder.tid || !f->waker_count ? &f->holder : &f->wakers[0].task);
+    else
+        describe_end(out, size, &f->end);
+    return out;
+}
+
 // The one line that a bug report begins with.
 static void print_summary(FILE *out, const struct verdict *v) {
     const struct finding *f = v->findings;
     while (f < v->findings + v->count - 1 && f->caused_by)
         f++;
-    char waiter[160], holder[160], lock[300], ended[64], what[900];
-    describe_task(waiter, sizeof waiter, &f->waiter);
-    describe_task(holder, sizeof holder, f->holder.tid || !f->waker_count ? &f->holder : &f->wakers[0].task);
-    describe_lock(lock, sizeof lock, &f->lock);
-    bool known = f->holder.tid;
-    switch (f->kind) {
-    case FINDING_ORPHANED_LOCK:
-        if (known && !f->holder.vanished && !f->fork.event && !v->from_memory) {
-            snprintf(what, sizeof what, "waits for %s, which %s took and did not give back before it ended",
-                     lock, holder);
-            break;
-        }
-        snprintf(what, sizeof what,
-                 "waits for %s, which %s held at the fork; that thread does not exist in the child", lock,
-                 holder);
-        break;
-    case FINDING_ORPHANED_SPIN:
-        if (!known && !f->waker_count) {
-            snprintf(what, sizeof what, "polls %s; who would change it does not exist in the child", lock);
-            break;
-        }
-        snprintf(what, sizeof what,
-                 "polls %s, which %s held at the fork; that thread does not exist in the child", lock,
-                 holder);
-        break;
-    case FINDING_SELF_HELD:
-        snprintf(what, sizeof what, "waits for %s, which the forking thread itself held when it forked",
-                 lock);
-        break;
-    case FINDING_VANISHED_WAKER:
-        snprintf(what, sizeof what, "waits for %s; who would end that, %s, does not exist in the child", lock,
-                 f->waker_count ? holder : "a thread of its parent");
-        break;
-    case FINDING_ATFORK_CHILD:
-        snprintf(what, sizeof what, "hangs inside fork(), in a fork handler, and waits for %s%s%s", lock,
-                 known ? ", held by " : "", known ? holder : "");
-        break;
-    case FINDING_ATFORK_DEADLOCK:
-        snprintf(what, sizeof what, "hangs inside fork() and waits for %s%s%s", lock,
-                 known ? ", held by " : "", known ? holder : "");
-        break;
-    case FINDING_INHERITED_PIPE:
-        snprintf(what, sizeof what, "waits for the end of %s, which %s keeps open", lock, holder);
-        break;
-    case FINDING_TORN_DATA:
-        snprintf(what, sizeof what, "crashed in what %s was changing at the fork", holder);
-        break;
-    case FINDING_LOCK_CYCLE:
-        snprintf(what, sizeof what, "waits for %s, held by %s%s", lock, holder,
-                 f->edge_count ? ", which waits in turn" : ", itself");
-        break;
-    case FINDING_SIGNAL_HANDLER:
-        snprintf(what, sizeof what, "waits in a signal handler for %s, which it held when the signal came",
-                 lock);
-        break;
-    case FINDING_CROSS_PROCESS_WAIT:
-        snprintf(what, sizeof what, "waits for %s, and so for a process that waits in turn",
-                 f->lock.symbol[0] ? lock : "another process");
-        break;
-    case FINDING_DEAD_HOLDER:
-        describe_end(ended, sizeof ended, &f->end);
-        snprintf(what, sizeof what,
-                 known ? "waits for %s, which %s held when it %s"
-                       : "waits for %s; %s, which would end that, %s",
-                 lock, holder, ended);
-        break;
-    case FINDING_UNKNOWN_WAIT:
-        snprintf(what, sizeof what, "waits for ever");
-        break;
+    char waiter[160], killed[320], name[300], what[900] = "";
+    for (const char *p = predicate_of(f, v->from_memory); *p;) {
+        size_t used = strlen(what), plain = strcspn(p, "{"), len = p[plain] ? strcspn(p + plain, "}") - 1 : 0;
+        snprintf(what + used, sizeof what - used, "%.*s%s", (int)plain, p,
+                 len ? name_in(f, p + plain + 1, len, name, sizeof name) : "");
+        p += plain + (len ? len + 2 : 0);
     }
-    char killed[320];
+    describe_task(waiter, sizeof waiter, &f->waiter);
     finding_killed_text(f, killed, sizeof killed);
     report_wrap(out, 0, "%s: %s: %s %s%s%s", v->deadlock ? "deadlock" : "suspicious", v->program, waiter,
                 what, *killed ? "; it was " : "", killed);
