@@ -87,6 +87,8 @@ static int read_options(const struct cli_args *args, struct record_options *o, c
         .aslr = cli_has(args, "aslr"),
         .no_probes = no_probes,
         .keep_going = cli_has(args, "keep-going"),
+        // A schedule says what happens to the end.
+        .let_go = !cli_has(args, "wait") && !cli_has(args, "schedule") && !cli_has(args, "save-schedule"),
         .output = cli_value(args, "output"),
         .name_pc = name_pc,
         .second_look = second_look_start,
@@ -188,6 +190,7 @@ static const struct cli_option record_options[] = {
     CLI_CPUS,
     {"timeout", 0, "TIME",
      "SIGTERM to the program after TIME (30, 2m, 1h), SIGKILL if it lives on; and the verdict"},
+    {"wait", 0, NULL, "record what the program leaves behind, daemons for example, to its end, too"},
     {"keep-going", 0, NULL, "do not stop the program when a task waits for ever"},
     {"paranoid", 0, "[=N]", "store a digest of all memory every N events (1000)"},
     CLI_FAIL_ON,

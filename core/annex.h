@@ -19,6 +19,8 @@
 #define REPLAY_RING_SIZE 0x80000ull
 // page 0: code, r-x: `syscall; int3` for injected calls
 #define ANNEX_CODE (ANNEX_BASE + 0x0000)
+// in the same page, recording only: a jump to itself, where a task is between two tracers (recorder/end/keeper.h)
+#define ANNEX_PARKED (ANNEX_BASE + 0x0040)
 // page 1: the PLT clock, rw-: u64 count, u64 limit
 #define ANNEX_CLOCK (ANNEX_BASE + 0x1000)
 #define ANNEX_COUNT (ANNEX_CLOCK + 0)

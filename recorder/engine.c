@@ -110,7 +110,9 @@ static void idle(struct recorder *r) {
     }
     if (hooks_idle(r)) return;
     int status;
+    if (r->kept) outside_timer(false); // nobody's slice can end
     pid_t pid = waitpid(-1, &status, __WALL);
+    if (r->kept) outside_timer(true);
     if (pid > 0) {
         struct task *t = task_find(r, pid);
         if (t) leave_stop(t, status);
@@ -293,7 +295,7 @@ int engine_run(struct recorder *r, struct rf_error *err) {
     }
     hooks_end(r);
     bool killed = r->stop_all && r->leader && r->result->asked_to_end && !r->result->stuck;
-    if (r->stop_all || r->failed) kill_everything(r);
+    if ((r->stop_all && !r->let_go) || r->failed) kill_everything(r);
     if (killed) {
         r->result->signaled = true;
         r->result->status = SIGKILL;

@@ -53,6 +53,10 @@ bool hooks_patient(const struct recorder *r) {
     ASK(patient, r);
 }
 
+bool hooks_undecided(const struct recorder *r) {
+    ASK(undecided, r);
+}
+
 void hooks_look_outside(struct recorder *r) {
     TELL(look_outside, r);
 }

@@ -36,6 +36,8 @@ struct recorder_hooks {
     bool (*idle)(struct recorder *r);
     // called when the recording's time is over; true: a moment more, it is worth it
     bool (*patient)(const struct recorder *r);
+    // called when it is asked whether something may yet come out about tasks that wait; true: it may, soon
+    bool (*undecided)(const struct recorder *r);
     // called after each stop, and at each tick of the timer while a task runs; may set r->stop_all
     void (*look_outside)(struct recorder *r);
     // called when a signal has come to a task, and again when its handler is about to run (`handled`)
@@ -111,6 +113,7 @@ bool hooks_due(const struct recorder *r);
 bool hooks_tick(struct recorder *r, struct task *t);
 bool hooks_idle(struct recorder *r);
 bool hooks_patient(const struct recorder *r);
+bool hooks_undecided(const struct recorder *r);
 void hooks_look_outside(struct recorder *r);
 void hooks_signal_came(struct recorder *r, int signal, bool handled);
 void hooks_resume(struct recorder *r, struct task *t);

@@ -1,5 +1,6 @@
 #include "recorder/log.h"
 #include "core/futex.h"
+#include "core/printable.h"
 #include "core/syscalls.h"
 
 #include <sched.h>
@@ -212,7 +213,7 @@ void log_note(struct recorder *r, struct task *t, const char *format, ...) {
     va_start(ap, format);
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
-    fprintf(stderr, "refork: %s\n", text);
+    print_clean(stderr, "refork: %s\n", text);
     struct batch b;
     batch_init(r, &b, EV_NOTE, t);
     batch_text(&b, TEXT_MESSAGE, text, strlen(text));

@@ -27,7 +27,10 @@ struct record_options {
     uint64_t patient_ms;
     unsigned cpus;       // that the program is told of; 0: as many as it would see alone
     uint64_t timeout_ms; // the program gets SIGTERM after so long, and SIGKILL if it lives on; 0: never
-    bool gate_only;      // everything is ended when the gate's verdict is known
+    // When the program ends, what it leaves behind is looked at for a moment and then let go, alive. Else it is recorded
+    // to its end, too.
+    bool let_go;
+    bool gate_only; // everything is ended when the gate's verdict is known
     // Names the function of a code address of a live process, for messages; may be NULL.
     void (*name_pc)(int pid, uint64_t pc, char *buffer, size_t size);
     // Starts a process that replays the unfinished recording on a CPU other than `cpu` and writes which of these tasks wait
@@ -77,6 +80,7 @@ struct record_result {
     bool gate_done; // ended for gate_only
     bool signaled;  // the program ended by a signal
     int status;     // its exit status, or the signal's number
+    bool left;      // processes that it left behind were let go
     uint64_t events;
     uint64_t switches; // of tasks
     uint64_t steps; // of the schedule: while more than one task could run; 0 without `schedule` and `saved`

@@ -80,6 +80,10 @@ static void set_timer(long us) {
     setitimer(ITIMER_REAL, &tick, NULL);
 }
 
+void outside_timer(bool on) {
+    set_timer(on ? TICK_US : 0);
+}
+
 void outside_tick_in(long us) {
     struct itimerval tick = {{0, TICK_US}, {0, us}};
     setitimer(ITIMER_REAL, &tick, NULL);

@@ -8,6 +8,8 @@
 void outside_listen(bool listen);
 // Ticks of the timer so far: one in 4 ms, which breaks a wait for a stop.
 unsigned outside_ticks(void);
+// Stops the timer, or starts it again.
+void outside_timer(bool on);
 // The next tick comes after so long, those behind it as always.
 void outside_tick_in(long us);
 // How often Ctrl-C has been pressed at the terminal. The program has it too: same terminal, same process group.

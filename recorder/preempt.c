@@ -450,7 +450,13 @@ void preempt_clock(struct recorder *r, struct task *t, struct user_regs_struct *
 }
 
 void preempt_busy(struct recorder *r, struct task *t) {
+    struct user_regs_struct regs;
     if (!t->interrupt_wanted && hooks_interrupted(r, t)) return;
+    // Nobody will look for this place again.
+    if (r->kept && tracee_get_regs(t->tid, &regs) && !own_code(t->mm, regs.rip)) {
+        set_landmark_in_code(t, &regs);
+        return;
+    }
     t->stepping = true;
     make_landmark(r, t);
     end_stepping(t);

@@ -5,6 +5,14 @@
 #include "recorder/state.h"
 #include "recorder/task.h"
 
+#include <sys/ptrace.h>
+
+// Of every task that is traced.
+enum {
+    TRACE_OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+                    PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT | PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL
+};
+
 enum waited { WAITED_STOP, WAITED_TICK, WAITED_GONE };
 
 // Resumes t (request: PTRACE_CONT, PTRACE_SYSCALL, PTRACE_SINGLESTEP). False: the recording has failed.

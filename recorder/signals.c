@@ -3,6 +3,7 @@
 #include "recorder/hooks.h"
 #include "recorder/log.h"
 #include "recorder/mask.h"
+#include "recorder/own_code.h"
 #include "recorder/plt_clock.h"
 #include "recorder/run.h"
 
@@ -316,6 +317,7 @@ enum signal_fate signal_fate(struct recorder *r, struct task *t, siginfo_t *info
     if (act == ACT_HANDLER) restore_given(t, info);
     // Back at the same registers after arrivals at a breakpoint, or after steps: it has run.
     if (same_regs(regs, &t->landmark) && !t->arrival_count && !t->stepped) t->at_landmark = true;
+    t->at_landmark |= r->kept && !own_code(t->mm, regs->rip); // nobody will look for this place again
     if (act == ACT_IGNORE || (act == ACT_HANDLER && give_to_main(r, t, info))) return SIGNAL_DROPPED;
     if (t->at_landmark) return SIGNAL_NOW;
     signal_hold(t);

@@ -44,7 +44,8 @@ struct recorder {
         unsigned interrupts, presses; // Ctrl-C: all; since the program has last handled one
         uint64_t pressed_us;
         bool hinted, timed;
-        uint64_t left_us; // the program was gone, and somebody wanted the end
+        uint64_t left_us;                // the program was gone, and others lived on
+        uint64_t quiet_us, quiet_events; // nothing has happened since; the number of events then
     } ending;
     unsigned rounds;                // of the loop
     unsigned clock_age, clock_tick; // stops since the clock was read, and the tick of the timer then
@@ -89,6 +90,8 @@ struct recorder {
     struct gate *gate;               // recorder/plan's own; NULL: none
     struct strategist *strategist;   // the same
     bool stop_all;                   // stuck, or a signal asked to end
+    bool let_go; // ... or the program has ended, and what it left behind shall live on (recorder/end)
+    bool kept;   // this is the keeper of what was left behind: nothing is recorded any more
     uint64_t chaos_left;
 };
 

@@ -1,6 +1,10 @@
 #include "recorder/end/ending.h"
+#include "core/syscalls.h"
+#include "recorder/end/keeper.h"
 #include "recorder/hooks.h"
+#include "recorder/log.h"
 #include "recorder/outside.h"
+#include "recorder/task.h"
 
 #include <signal.h>
 #include <string.h>
@@ -14,6 +18,11 @@ enum {
         2000000, // Ctrl-C that was handled, and pressed again later than that, is the program's own matter
     HINT_US = 1000000,
     LINGER_US = 8000000,
+    // What the program leaves behind is looked at until nothing has happened for so long, and the whole look takes so long at
+    // the most. A child that a fork left without its parent's threads gets the longer times: its waits need a second look.
+    QUIET_US = 500000,
+    QUIET_ALONE_US = 1500000,
+    LEFT_US = 3000000,
 };
 
 static void end_now(struct recorder *r, const char *why) {
@@ -133,6 +142,69 @@ static bool lingers(struct recorder *r, uint64_t now) {
     return left && now - e->left_us < LINGER_US;
 }
 
+// Nobody runs, and nobody is at work in a child that it waits for (a vfork's parent cannot be stopped).
+static bool all_sleep(const struct recorder *r) {
+    for (const struct task *t = r->tasks; t; t = t->next)
+        if (t->state != TASK_IN_KERNEL && t->state != TASK_JOB_STOPPED) return false;
+    return true;
+}
+
+static bool any_vfork(const struct recorder *r) {
+    for (const struct task *t = r->tasks; t; t = t->next)
+        if (t->state == TASK_IN_KERNEL && syscall_effect(t->call.nr) == EFFECT_BIRTH) return true;
+    return false;
+}
+
+// The program has ended by itself, others live on.
+static void look_at_the_left(struct recorder *r, uint64_t now) {
+    struct ending *e = &r->ending;
+    uint64_t events = trace_event_count(r->trace);
+    bool alone = left_alone(r) != NULL, quiet = all_sleep(r) && events == e->quiet_events;
+    if (!e->left_us) e->left_us = now;
+    if (!e->quiet_us || !quiet) e->quiet_us = now;
+    e->quiet_events = events;
+    bool decided = now - e->quiet_us >= (alone ? QUIET_ALONE_US : QUIET_US) && !hooks_undecided(r);
+    if ((decided || now - e->left_us >= (alone ? LINGER_US : LEFT_US)) && !any_vfork(r))
+        r->let_go = r->stop_all = true;
+}
+
+static void name_left(const struct recorder *r, char *text, size_t size) {
+    size_t at = 0;
+    int more = 0;
+    *text = 0;
+    for (const struct process *p = r->processes; p; p = p->next) {
+        const struct task *t = r->tasks;
+        while (t && t->process != p)
+            t = t->next;
+        if (!t) continue;
+        if (size - at < 40)
+            more++;
+        else
+            at += (size_t)snprintf(text + at, size - at, "%s%d (%s)", at ? ", " : "", p->pid, t->name);
+    }
+    if (more) snprintf(text + at, size - at, " and %d more", more);
+}
+
+bool ending_let_go(struct recorder *r) {
+    char names[400];
+    unsigned count = 0;
+    for (const struct process *p = r->processes; p; p = p->next)
+        count++;
+    name_left(r, names, sizeof names);
+    if (r->deferred) log_deferred_entry(r);
+    r->result->left = keeper_takes_over(r);
+    if (r->result->left) {
+        log_note(r, NULL,
+                 "the program has ended; %u process%s that it left behind %s on without being recorded "
+                 "(--wait records to the end): %s",
+                 count, count == 1 ? "" : "es", count == 1 ? "goes" : "go", names);
+        return true;
+    }
+    r->let_go = r->stop_all = false;
+    r->ending.left_us = r->ending.quiet_us = 0;
+    return false;
+}
+
 static void look_outside(struct recorder *r) {
     if (r->stop_all || !r->tasks) return;
     uint64_t now = recent_us(r);
@@ -142,7 +214,12 @@ static void look_outside(struct recorder *r) {
     from_terminal(r, now);
     pass_on(r, now);
     look_at_time(r, now);
-    if (!r->leader && r->result->asked_to_end && !r->stop_all && !lingers(r, now)) end_now(r, NULL);
+    if (r->leader || r->stop_all) return;
+    if (r->result->asked_to_end) {
+        if (!lingers(r, now)) end_now(r, NULL);
+    } else if (r->options->let_go) {
+        look_at_the_left(r, now);
+    }
 }
 
 static void signal_came(struct recorder *r, int signal, bool handled) {

@@ -6,5 +6,8 @@
 
 // From then on it is looked after.
 void ending_begin(struct recorder *r);
+// The loop has ended with r->let_go: lets what the program left behind live on, and says so. False: that cannot be just now, the
+// loop shall go on.
+bool ending_let_go(struct recorder *r);
 
 #endif

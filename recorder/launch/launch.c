@@ -2,6 +2,7 @@
 #include "core/call_page.h"
 #include "recorder/lifecycle.h"
 #include "recorder/mask.h"
+#include "recorder/run.h"
 #include "recorder/launch/sanitizer.h"
 #include "recorder/state.h"
 #include "recorder/task.h"
@@ -21,11 +22,6 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum {
-    OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-              PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT | PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL
-};
 
 // What the child reports through a close-on-exec pipe when it cannot exec.
 struct exec_failure {
@@ -144,7 +140,7 @@ int launch(struct recorder *r, struct rf_error *err) {
     if (!pid) child_main(r, go[0], report[1], &filter.program, environment);
     close(go[0]);
     close(report[1]);
-    if (ptrace(PTRACE_SEIZE, pid, 0, OPTIONS) < 0) {
+    if (ptrace(PTRACE_SEIZE, pid, 0, TRACE_OPTIONS) < 0) {
         int e = errno;
         kill(pid, SIGKILL);
         waitpid(pid, NULL, __WALL);

@@ -39,6 +39,7 @@ static void log_end(struct recorder *r, const char *failure) {
     struct batch b;
     batch_init(r, &b, EV_END, NULL);
     b.e.nr = failure                        ? END_FAILED
+             : r->let_go                    ? END_BY_ITSELF
              : result->stuck && r->stop_all ? END_STUCK
              : result->gate_done            ? END_GATE_DONE
              : result->timed_out            ? END_TIME_OVER
@@ -79,10 +80,12 @@ int record_run(const struct record_options *options, struct record_result *resul
         !options->saved)
         calls_begin(&r);
     int failed = launch(&r, err);
-    if (!failed)
+    if (failed) kill_everything(&r);
+    while (!failed) {
         failed = engine_run(&r, err);
-    else
-        kill_everything(&r);
+        if (!r.let_go || failed) break;
+        if (ending_let_go(&r)) break;
+    }
     struct rf_error last = {0};
     log_end(&r, failed ? err->text : NULL);
     result->events = trace_event_count(r.trace);

@@ -212,6 +212,11 @@ static bool answered(struct second_look *l) {
     return false;
 }
 
+bool second_look_runs(const struct recorder *r) {
+    const struct second_look *l = r->waits->second_look;
+    return l && l->state != LOOK_NONE;
+}
+
 bool second_look_due(const struct recorder *r) {
     const struct second_look *l = r->waits->second_look;
     if (!l) return false;

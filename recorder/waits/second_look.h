@@ -13,6 +13,8 @@ struct second_look;
 bool second_look_turn(struct recorder *r);
 // Is there something to do at a turn? A task that runs alone is stopped for it.
 bool second_look_due(const struct recorder *r);
+// Is a look under way?
+bool second_look_runs(const struct recorder *r);
 // Nobody in the recording could end the wait that t is in, but a handler of its process might: that is asked.
 void second_look_alone(struct task *t);
 // What was said of the wait that t is in; JUDGED_NOT: nothing.

@@ -20,6 +20,10 @@ static bool due(const struct recorder *r) {
     return r->waits->stuck_since_us || second_look_due(r);
 }
 
+static bool undecided(const struct recorder *r) {
+    return r->waits->stuck_since_us || second_look_runs(r);
+}
+
 static bool tick(struct recorder *r, struct task *t) {
     struct loop *l = loop_of(t);
     return ++l->busy >= l->busy_look && !l->stuck_logged && spin_affordable(r, t);
@@ -91,6 +95,7 @@ static void ended(struct recorder *r, struct task *t, int status) {
 static const struct recorder_hooks waits_hooks = {
     .poll = poll,
     .due = due,
+    .undecided = undecided,
     .tick = tick,
     .idle = idle,
     .resume = resume_task,
