@@ -123,6 +123,17 @@ INLINE bool ready(uint64_t fd, int events) {
     return make(SYS_poll, (uint64_t)&p, 1, 0, none) == 1 && p.revents == events;
 }
 
+INLINE bool write_shows(const struct call_entry *e) {
+    volatile const struct call_seen *seen = &CONTROL->seen;
+    uint64_t st[18], count = seen->count; // struct stat, of which st_dev and st_ino come first
+    const uint64_t none[3] = {0, 0, 0};
+    if (!count) return false;
+    if (count > CALL_SEEN_FILES || make(SYS_fstat, e->rdi, (uint64_t)st, 0, none) < 0) return true;
+    for (uint64_t i = 0; i < count; i++)
+        if (seen->files[i].dev == st[0] && seen->files[i].ino == st[1]) return true;
+    return false;
+}
+
 INLINE bool seekable(uint64_t fd) {
     const uint64_t none[3] = {0, 0, 0};
     return make(SYS_lseek, fd, 0, 1 /* SEEK_CUR */, none) >= 0;
@@ -256,7 +267,7 @@ INLINE bool never_sleeps(const struct call_entry *e, const struct call_row *row)
 
 INLINE bool record(struct call_entry *e, uint64_t nr) {
     const struct call_row *row = &ROWS[nr];
-    if (row->flags & CALL_ROW_WRITES && CONTROL->no_writes) return false;
+    if (row->flags & CALL_ROW_WRITES && write_shows(e)) return false;
     if (row->kind == CALL_READS_VECTOR || row->kind == CALL_WRITES_VECTOR)
         return record_vector(e, nr, row->kind == CALL_WRITES_VECTOR);
     uint64_t need = sizeof *e;

@@ -31,12 +31,21 @@
 #define CALL_BYTES_MAX   0x10000ull // that one range of a call may have
 #define CALL_INTERRUPTED (-5000l)   // as the result of CALL_SYSCALL: the call was taken back, decline
 
+// Files of which a write shows in memory (recorder/seen_writes.h): calls that write to one of them are declined.
+enum { CALL_SEEN_FILES = 8 };
+struct call_seen {
+    uint64_t count; // more than CALL_SEEN_FILES: all writes are declined
+    struct {
+        uint64_t dev, ino; // as fstat tells them
+    } files[CALL_SEEN_FILES];
+};
+
 struct call_control {
-    uint64_t head;      // of the ring: where the next entry goes
-    uint64_t left;      // so many calls more; 0: all are declined
-    uint64_t rsp;       // the program's, on the way in
-    uint64_t feed;      // replay: the next struct call_fed; 0: recording
-    uint64_t no_writes; // calls that write to files are declined
+    uint64_t head; // of the ring: where the next entry goes
+    uint64_t left; // so many calls more; 0: all are declined
+    uint64_t rsp;  // the program's, on the way in
+    uint64_t feed; // replay: the next struct call_fed; 0: recording
+    struct call_seen seen;
 };
 
 // What is known of a call's bytes: a range per pointer, of a fixed size, or of as many bytes as an argument or the

@@ -51,7 +51,7 @@ static bool run(struct recorder *r, struct task *t, int *status) {
     struct mm *mm = t->mm->breaks.count ? t->mm : NULL;
     enum waited end = WAITED_GONE;
     if (mm) breakpoints_plant(mm, true);
-    calls_allow(t, !r->shared_count && !seen_writes_matter(r));
+    calls_allow(t, seen_writes_files(r));
     if (resume(r, t, PTRACE_CONT, sig))
         while ((end = wait_stop(t, status)) == WAITED_TICK) {
             preempt_tick(r, t);

@@ -207,8 +207,9 @@ void image_mapped(struct recorder *r, struct task *t, struct batch *b, const str
     if (shared) {
         share_piece(b, identity_of(&st), (uint64_t)st.st_size);
         remember_shared(r, &st);
+        seen_writes_mapped(r, &st, true);
     } else {
-        seen_writes_mapped(r, &st);
+        seen_writes_mapped(r, &st, false);
         module_part(r, t, b, &map, &(struct mapped_file){mine, name}, true);
     }
     close(mine);

@@ -23,15 +23,14 @@ static void write_left(struct mm *mm, bool allowed) {
     mm->calls.allowed = allowed;
 }
 
-void calls_allow(struct task *t, bool writes) {
+void calls_allow(struct task *t, const struct call_seen *seen) {
     struct mm_calls *c = &t->mm->calls;
     if (!c->on) return;
     bool allowed = !t->interrupt_wanted && !t->signals && !t->mm->slots.pending;
     if (allowed != c->allowed) write_left(t->mm, allowed);
-    if (writes == c->no_writes) {
-        uint64_t no = !writes;
-        tracee_write(t->mm->mem_fd, CALL_CONTROL + offsetof(struct call_control, no_writes), &no, sizeof no);
-        c->no_writes = !writes;
+    if (seen->count != c->seen) { // files are only added
+        tracee_write(t->mm->mem_fd, CALL_CONTROL + offsetof(struct call_control, seen), seen, sizeof *seen);
+        c->seen = seen->count;
     }
     c->ran = true;
 }

@@ -6,6 +6,6 @@
 
 // At the exit of t's call with result `ret`: STREAM pieces for the descriptors that came over a socket or by pidfd_getfd and are
 // the recording's own stdout or stderr.
-void received_fds(struct task *t, struct batch *b, int64_t ret);
+void received_fds(struct recorder *r, struct task *t, struct batch *b, int64_t ret);
 
 #endif

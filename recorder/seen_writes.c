@@ -4,6 +4,7 @@
 #include "core/proc_maps.h"
 #include "core/syscalls.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,15 +14,16 @@
 enum { IOVECS = 1024 };
 
 struct seen_file {
-    uint64_t dev, ino, size; // size: as it was seen last
-    bool mapped, writable;   // mapped privately, opened for writing: ever
+    uint64_t dev, ino, size;       // size: as it was seen last
+    bool mapped, shared, writable; // mapped privately, MAP_SHARED, opened for writing: ever
 };
 
 struct seen_writes {
     struct seen_file *files;
     size_t count;
-    size_t contested;  // files that are both
+    size_t contested;  // files that are mapped privately and writable
     bool memory_files; // somebody has opened a /proc/PID/mem
+    struct call_seen seen;
 };
 
 static struct seen_writes *state_of(struct recorder *r) {
@@ -42,21 +44,36 @@ static struct seen_file *find(const struct seen_writes *w, const struct stat *st
     return NULL;
 }
 
-static void note(struct recorder *r, const struct stat *st, bool mapped) {
+enum seen_how { MAPPED, SHARED, WRITABLE };
+
+static void note(struct recorder *r, const struct stat *st, enum seen_how how) {
     struct seen_writes *w = state_of(r);
     struct seen_file *f = find(w, st);
     if (!f) {
         f = array_add(w->files, w->count);
         *f = (struct seen_file){.dev = st->st_dev, .ino = st->st_ino};
     }
-    bool before = f->mapped && f->writable;
-    if (mapped) f->size = (uint64_t)st->st_size; // an inode may be of a new file meanwhile
-    *(mapped ? &f->mapped : &f->writable) = true;
-    if (!before && f->mapped && f->writable) w->contested++;
+    bool before = f->mapped && f->writable, seen = before || (f->shared && f->writable);
+    if (how == MAPPED) f->size = (uint64_t)st->st_size; // an inode may be of a new file meanwhile
+    *(how == MAPPED ? &f->mapped : how == SHARED ? &f->shared : &f->writable) = true;
+    if (!f->writable) return;
+    if (!before && f->mapped) w->contested++;
+    if (seen || !(f->mapped || f->shared)) return;
+    if (w->seen.count < CALL_SEEN_FILES) {
+        w->seen.files[w->seen.count].dev = f->dev;
+        w->seen.files[w->seen.count].ino = f->ino;
+    }
+    w->seen.count++;
 }
 
-void seen_writes_mapped(struct recorder *r, const struct stat *file) {
-    note(r, file, true);
+void seen_writes_mapped(struct recorder *r, const struct stat *file, bool shared) {
+    note(r, file, shared ? SHARED : MAPPED);
+}
+
+const struct call_seen *seen_writes_files(const struct recorder *r) {
+    static const struct call_seen none, all = {.count = ~0ull};
+    const struct seen_writes *w = r->seen_writes;
+    return !w ? &none : w->memory_files ? &all : &w->seen;
 }
 
 // ---- pieces
@@ -208,7 +225,7 @@ static void opened(struct recorder *r, struct task *t, struct batch *b, int64_t 
     if (memory_file(t, (int)fd, &pid)) state_of(r)->memory_files = true;
     struct stat st;
     if (!stat_fd(t, (int)fd, &st)) return;
-    note(r, &st, false);
+    note(r, &st, WRITABLE);
     if (flags & O_TRUNC) file_changed(r, b, &st, 0, 0);
 }
 
@@ -264,9 +281,28 @@ bool file_write_of(struct task *t, int64_t ret, struct file_write *out) {
     return true;
 }
 
-bool seen_writes_matter(const struct recorder *r) {
+static bool matters(const struct recorder *r) {
     const struct seen_writes *w = r->seen_writes;
     return w && (w->contested || w->memory_files);
+}
+
+void seen_writes_received(struct recorder *r, const struct task *t, int fd) {
+    char path[64];
+    struct stat link, st;
+    int pid;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", t->tid, fd);
+    if (lstat(path, &link) < 0 || !(link.st_mode & S_IWUSR)) return; // as what the descriptor may do
+    if (memory_file(t, fd, &pid)) state_of(r)->memory_files = true;
+    if (stat_fd(t, fd, &st)) note(r, &st, WRITABLE);
+}
+
+void seen_writes_inherited(struct recorder *r, const struct task *t) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd", t->tid);
+    DIR *all = opendir(path);
+    for (struct dirent *d; all && (d = readdir(all));)
+        if (d->d_name[0] != '.') seen_writes_received(r, t, atoi(d->d_name));
+    if (all) closedir(all);
 }
 
 void seen_writes_call(struct recorder *r, struct task *t, struct batch *b, int64_t ret) {
@@ -286,7 +322,7 @@ void seen_writes_call(struct recorder *r, struct task *t, struct batch *b, int64
     default:
         break;
     }
-    if (!seen_writes_matter(r)) return;
+    if (!matters(r)) return;
     struct file_write now;
     if (file_write_of(t, ret, &now)) written(r, t, b, now.fd, now.offset, now.length);
     if (t->call.nr == SYS_ftruncate) cut(r, t, b, (int)a[0]);

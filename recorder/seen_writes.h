@@ -3,14 +3,19 @@
 #ifndef REFORK_RECORDER_SEEN_WRITES_H
 #define REFORK_RECORDER_SEEN_WRITES_H
 
+#include "core/call_page.h"
 #include "recorder/log.h"
 
 #include <sys/stat.h>
 
 struct seen_writes;
 
-// A regular file was mapped MAP_PRIVATE.
-void seen_writes_mapped(struct recorder *r, const struct stat *file);
+// A regular file was mapped, MAP_PRIVATE or MAP_SHARED.
+void seen_writes_mapped(struct recorder *r, const struct stat *file, bool shared);
+// t has a descriptor that it did not open in the recording: it may write to its file.
+void seen_writes_received(struct recorder *r, const struct task *t, int fd);
+// ... all that t has, when the recording begins.
+void seen_writes_inherited(struct recorder *r, const struct task *t);
 // At the exit of t's call with result `ret`: TASKMEM and EXTENT pieces for what others see of it.
 void seen_writes_call(struct recorder *r, struct task *t, struct batch *b, int64_t ret);
 
@@ -21,8 +26,8 @@ struct file_write {
     uint64_t length;
 };
 bool file_write_of(struct task *t, int64_t ret, struct file_write *out);
-// Does any write to a file show so now?
-bool seen_writes_matter(const struct recorder *r);
+// The files of which a write may show in memory from now on: they are mapped, and somebody in the recording can write to them.
+const struct call_seen *seen_writes_files(const struct recorder *r);
 void seen_writes_free(struct recorder *r);
 
 #endif

@@ -15,11 +15,11 @@ struct task;
 
 // Calls that are made without a stop: recorder/calls' own, but for what plt_clock.c keeps.
 struct mm_calls {
-    bool on;      // the code is there
-    bool allowed; // as it is written there
-    bool no_writes;
+    bool on;       // the code is there
+    bool allowed;  // as it is written there
     bool ran;      // since the ring was looked at
     bool noting;   // calls from the ring are being logged
+    uint64_t seen; // call_control.seen.count, as it is written there
     uint64_t tail; // of the ring
     struct {
         uint64_t address; // of a `syscall`

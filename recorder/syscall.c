@@ -479,7 +479,7 @@ void syscall_returned(struct recorder *r, struct task *t) {
         seen_writes_call(r, t, &b, ret);
     }
     remember(t, ret);
-    received_fds(t, &b, ret);
+    received_fds(r, t, &b, ret);
     if (t->mm->slots.pending) modules_patch_slots(r, t, &b);
     t->call.inside = false;
     t->state = TASK_READY;

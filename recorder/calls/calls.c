@@ -176,6 +176,7 @@ static void exec(struct recorder *r, struct task *t) {
                       tracee_write(fd, CALL_ROWS, call_rows, sizeof call_rows) &&
                       tracee_write(fd, CALL_CONTROL, &control, sizeof control);
     t->mm->calls.tail = CALL_RING;
+    t->mm->calls.seen = 0;
     (void)r;
 }
 

@@ -3,6 +3,7 @@
 #include "recorder/lifecycle.h"
 #include "recorder/mask.h"
 #include "recorder/run.h"
+#include "recorder/seen_writes.h"
 #include "recorder/launch/sanitizer.h"
 #include "recorder/state.h"
 #include "recorder/task.h"
@@ -173,6 +174,7 @@ int launch(struct recorder *r, struct rf_error *err) {
     }
     mask_changed(t);
     exec_image(r, t);
+    seen_writes_inherited(r, t);
     if (!r->failed) return 0;
     *err = r->failure;
     return -1;

@@ -17,7 +17,7 @@ events() { # NAME
 }
 
 for probes in on off; do
-    ends 0 record --probes=$probes -o "$probes.refork" -- "$program"
+    ends 0 record --probes=$probes -o "$probes.refork" -- "$program" 3<>"$probes.inherited"
     cp stdout "$probes.out"
     events $probes
     ends 0 replay --batch "$probes.refork"

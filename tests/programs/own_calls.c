@@ -239,8 +239,41 @@ static void sleeps_all_the_same(void) {
     close(event);
 }
 
+// `fd` is written to by the call that has a jump by now. What is written shows in both mappings; a write to `other` in neither.
+static void mapped(int fd, int other) {
+    char path[64];
+    add(ftruncate(fd, 4096));
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int readable = open(path, O_RDONLY);
+    char *shared = mmap(NULL, 4096, PROT_READ, MAP_SHARED, readable, 0),
+         *own = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, readable, 0);
+    if (shared == MAP_FAILED || own == MAP_FAILED) abort();
+    for (int i = 0; i < ROUNDS; i++) {
+        int n = snprintf(buffer, sizeof buffer, "mapped %d", i);
+        add(pwrite(fd, buffer, (size_t)n, i * 16));
+        add(pwrite(other, buffer, (size_t)n, i * 16));
+        bytes(shared, 16 * ROUNDS);
+        bytes(own, 16 * ROUNDS);
+    }
+    munmap(shared, 4096);
+    munmap(own, 4096);
+    close(readable);
+}
+
+static void maps(void) {
+    int other = open("/tmp", O_TMPFILE | O_RDWR, 0600), own = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+    for (int i = 0; i < ROUNDS; i++)
+        add(pwrite(other, "other", 5, i));
+    if (fcntl(3, F_GETFD) >= 0 && other != 3) mapped(3, other); // it came with the process
+    mapped(own, other);
+    close(other);
+    close(own);
+    printf("%lx\n", sum);
+}
+
 int main(void) {
     pthread_t thread;
+    maps();
     int status = 0;
     signal(SIGPIPE, on_pipe);
     everything(NULL);
