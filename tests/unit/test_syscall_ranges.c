@@ -50,8 +50,9 @@
 static uint8_t *arena, *before;
 static size_t arena_used;
 static uint8_t pattern;
-static uint8_t
-    *kept[CALLS_MAX]; // which bytes an OUT range claimed and the call left alone, in every run so far
+// Which bytes an OUT range claimed and the call left alone, in every run so far.
+static uint8_t *kept[CALLS_MAX];
+static bool tried[1024]; // which calls a scenario makes
 static int call_index, run;
 static unsigned long calls_made, bytes_checked;
 
@@ -103,6 +104,7 @@ static int64_t call(long nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
     struct syscall_range entry[SYSCALL_RANGES], out[SYSCALL_RANGES];
     int entries = syscall_ranges(nr, args, NULL, read_self, NULL, entry);
     assert_true(entries >= 0);
+    tried[nr] = true;
     memcpy(before, arena, ARENA_SIZE);
     int64_t result = raw(nr, args);
     int n = syscall_ranges(nr, args, &result, read_self, NULL, out);
@@ -151,21 +153,6 @@ static int64_t call(long nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
 #define C6(n, a, b, c, d, e, f)                                                                              \
     call(n, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), (uint64_t)(e), (uint64_t)(f))
 #define OK(x) assert_true((x) >= 0)
-
-// The bytes that an IN range covers after a call, joined.
-static size_t content(long nr, const uint64_t args[6], int64_t result, char *bytes, size_t size) {
-    struct syscall_range out[SYSCALL_RANGES];
-    int n = syscall_ranges(nr, args, &result, read_self, NULL, out);
-    assert_true(n >= 0);
-    size_t used = 0;
-    for (int i = 0; i < n; i++) {
-        if (out[i].dir != RANGE_IN) continue;
-        assert_true(used + out[i].size <= size);
-        memcpy(bytes + used, (void *)(uintptr_t)out[i].address, out[i].size);
-        used += out[i].size;
-    }
-    return used;
-}
 
 static int temporary_file(const char *text) {
     char name[] = "/tmp/refork-ranges-XXXXXX";
@@ -256,6 +243,23 @@ static void scenario_files(void) {
     C4(__NR_cachestat, fd, room_with((uint64_t[]){0, 0}, 16), room(40), 0);
     C5(__NR_file_getattr, fd, "", room(64), 24, AT_EMPTY_PATH);
     close(fds[0]), close(fds[1]), close(other), close(folder), close(fd);
+}
+
+static void scenario_output(void) {
+    int fd = temporary_file("");
+    struct iovec iov[2] = {{room(5), 5}, {room(100), 100}};
+    assert_int_equal(C3(__NR_write, fd, room(20), 20), 20);
+    assert_int_equal(C4(__NR_pwrite64, fd, room(20), 20, 3), 20);
+    assert_int_equal(C3(__NR_writev, fd, iov, 2), 105);
+    assert_int_equal(C5(__NR_pwritev, fd, iov, 2, 7, 0), 105);
+    assert_int_equal(C6(__NR_pwritev2, fd, iov, 2, 7, 0, 0), 105);
+    close(fd);
+    int pair[2];
+    OK(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+    struct msghdr m = {.msg_iov = iov, .msg_iovlen = 2};
+    assert_int_equal(C6(__NR_sendto, pair[0], room(20), 20, 0, 0, 0), 20);
+    assert_int_equal(C3(__NR_sendmsg, pair[0], &m, 0), 105);
+    close(pair[0]), close(pair[1]);
 }
 
 static void scenario_attributes(void) {
@@ -393,6 +397,7 @@ static void scenario_identity(void) {
     local[0] = (struct iovec){room(10), 10}, local[1] = (struct iovec){room(10), 10};
     remote[0] = (struct iovec){pages, 15};
     assert_int_equal(C6(__NR_process_vm_readv, getpid(), local, 2, remote, 1, 0), 15);
+    assert_int_equal(C6(__NR_process_vm_writev, getpid(), local, 2, remote, 1, 0), 15);
     munmap(pages, 5 * 4096);
 }
 
@@ -451,7 +456,7 @@ static void scenario_sockets(void) {
     int *pair = room(8);
     OK(C4(__NR_socketpair, AF_UNIX, SOCK_DGRAM, 0, pair));
     int on = 1;
-    OK(setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on));
+    OK(C5(__NR_setsockopt, pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on));
     // a message with descriptors, credentials and two buffers
     char control[CMSG_SPACE(3 * sizeof(int))] = {0};
     struct iovec parts[2] = {{"hello", 5}, {"world", 5}};
@@ -587,7 +592,11 @@ static void scenario_ipc(void) {
     OK(C3(__NR_shmctl, m, 0, 0));
     long attributes[8] = {0, 5, 32};
     int queue = (int)syscall(SYS_mq_open, "refork-test-queue", O_RDWR | O_CREAT, 0600, attributes);
-    if (queue < 0) return; // no mqueue file system in this container
+    if (queue < 0) { // no mqueue file system in this container
+        print_message("mq_getsetattr and mq_timedreceive are not tried: mq_open says %s\n", strerror(errno));
+        tried[__NR_mq_getsetattr] = tried[__NR_mq_timedreceive] = true;
+        return;
+    }
     syscall(SYS_mq_unlink, "refork-test-queue");
     OK(C5(__NR_mq_timedsend, queue, "message", 7, 9, 0));
     OK(C3(__NR_mq_getsetattr, queue, 0, room(80)));
@@ -662,58 +671,27 @@ static void scenario_futexes(void) {
     OK(C6(__NR_futex, second, FUTEX_WAKE, 1, 0, 0, 0));
 }
 
-// ---- content
+// ---- the table
 
-static void test_content(void **state) {
+// A row that says what memory a call touches is believed by recorder and replay alike: none without a scenario.
+static void test_every_row(void **state) {
     (void)state;
-    char bytes[64];
-    uint64_t buffer[6] = {1, U("hello world"), 11};
-    assert_int_equal(content(__NR_write, buffer, 5, bytes, sizeof bytes), 5);
-    assert_memory_equal(bytes, "hello", 5);
-    assert_int_equal(content(__NR_write, buffer, -EAGAIN, bytes, sizeof bytes), 0);
-    assert_int_equal(content(__NR_sendto, buffer, 4, bytes, sizeof bytes), 4);
-    assert_int_equal(content(__NR_pwrite64, buffer, 3, bytes, sizeof bytes), 3);
-    struct iovec iov[4] = {{"abc", 3}, {NULL, 0}, {"def", 3}, {"ghi", 3}};
-    uint64_t vector[6] = {1, U(iov), 4};
-    assert_int_equal(content(__NR_writev, vector, 7, bytes, sizeof bytes), 7);
-    assert_memory_equal(bytes, "abcdefg", 7);
-    assert_int_equal(content(__NR_pwritev2, vector, 9, bytes, sizeof bytes), 9);
-    struct msghdr m = {.msg_iov = iov, .msg_iovlen = 4};
-    uint64_t message[6] = {1, U(&m), 0};
-    assert_int_equal(content(__NR_sendmsg, message, 4, bytes, sizeof bytes), 4);
-    assert_memory_equal(bytes, "abcd", 4);
-    struct mmsghdr v[2] = {{m, 9}, {m, 2}};
-    uint64_t several[6] = {1, U(v), 2, 0};
-    assert_int_equal(content(__NR_sendmmsg, several, 2, bytes, sizeof bytes), 11);
-    assert_memory_equal(bytes, "abcdefghiab", 11);
-}
-
-// Adjoining entries of an iovec become one range; a full-size one fits; hostile ones do not.
-static void test_long_iovec(void **state) {
-    (void)state;
-    static char data[2048];
-    struct iovec iov[1025];
-    struct syscall_range out[SYSCALL_RANGES];
-    int64_t result = 1024;
-    for (int i = 0; i < 1025; i++)
-        iov[i] = (struct iovec){data + i, 1};
-    uint64_t args[6] = {1, U(iov), 1024};
-    assert_int_equal(syscall_ranges(__NR_readv, args, &result, read_self, NULL, out), 1);
-    assert_int_equal(out[0].size, 1024);
-    args[2] = 1025;
-    assert_int_equal(syscall_ranges(__NR_readv, args, NULL, read_self, NULL, out), 0);
-    for (int i = 0; i < 1024; i++)
-        iov[i] = (struct iovec){data + (i * 2) % 2000, 1};
-    args[2] = 1024;
-    int n = syscall_ranges(__NR_readv, args, &result, read_self, NULL, out);
-    assert_true(SYSCALL_RANGES > 1024 ? n > 0 : n == -2);
-    args[1] = 8;
-    assert_int_equal(syscall_ranges(__NR_readv, args, NULL, read_self, NULL, out), 0);
-    args[1] = U(iov);
-    for (int i = 0; i < 3; i++)
-        iov[i] = (struct iovec){(void *)~0ull, ~0ull};
-    args[2] = 3;
-    assert_true(syscall_ranges(__NR_readv, args, NULL, read_self, NULL, out) >= 0);
+    static const struct {
+        long nr;
+        const char *name, *ranges; // as the table has them
+    } rows[] = {
+#define SYSCALL(nr, name, policy, wait, effect, answer, args, ...) {nr, #name, #__VA_ARGS__},
+#include "core/syscalls.def"
+#undef SYSCALL
+    };
+    char missing[4096] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        // restart_syscall() writes what the call writes that it goes on with.
+        if (*rows[i].ranges && !tried[rows[i].nr] && rows[i].nr != __NR_restart_syscall &&
+            used < sizeof missing)
+            used += (size_t)snprintf(missing + used, sizeof missing - used, " %s", rows[i].name);
+    if (used) fail_msg("no scenario makes these calls, whose rows name memory:%s", missing);
 }
 
 static void differential(void **state) {
@@ -753,6 +731,7 @@ static int finish(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         SCENARIO(files),
+        SCENARIO(output),
         SCENARIO(attributes),
         SCENARIO(waits),
         SCENARIO(children),
@@ -763,8 +742,7 @@ int main(void) {
         SCENARIO(ipc),
         SCENARIO(requests),
         SCENARIO(futexes),
-        cmocka_unit_test(test_content),
-        cmocka_unit_test(test_long_iovec),
+        cmocka_unit_test(test_every_row), // the last: it looks at what the others made
     };
     return cmocka_run_group_tests(tests, start, finish);
 }
