@@ -4,7 +4,7 @@
 #include "cli/files.h"
 #include "cli/options.h"
 #include "core/clock.h"
-#include "core/cpu.h"
+#include "core/cpu/machine.h"
 #include "replayer/engine/replay.h"
 #include "replayer/session/session.h"
 #include "tui/timeline_source.h"

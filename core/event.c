@@ -1,4 +1,5 @@
 #include "core/event.h"
+#include "core/cpu/xstate.h"
 #include "core/loop_site.h"
 
 #include <assert.h>
@@ -85,6 +86,8 @@ static const char *number_fault(const struct event *e) {
 static const char *piece_fault(const struct piece *p) {
     const int size = piece_size(p->kind);
     if (size != ANY && p->len != (size_t)size) return "a piece's data has a wrong size";
+    if (p->kind == PIECE_XSTATE && !xstate_packed_good(p->data, p->len))
+        return "extended registers are not packed as they must be";
     if (p->kind == PIECE_TEXT && p->text.kind >= TEXT_KINDS) return "there is no such kind of text";
     if (p->kind == PIECE_WAIT && !one_of((int64_t)p->wait.kind, WAIT_FUTEX, WAIT_KINDS))
         return "there is no such kind of wait";

@@ -32,7 +32,8 @@ enum trap_kind {
     TRAP_RDRAND,
     TRAP_RDSEED,
     TRAP_XGETBV,
-    TRAP_XSAVE, // xsave, xsavec, xsaveopt: the MEM piece holds what it stored
+    TRAP_XSAVE, // xsave, xsavec, xsaveopt, fxsave: the MEM piece holds what it stored
+    TRAP_RDPID,
     TRAP_KINDS
 };
 

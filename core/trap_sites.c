@@ -21,6 +21,8 @@ static const struct {
     {ZYDIS_MNEMONIC_XSAVE, TRAP_XSAVE, false},    {ZYDIS_MNEMONIC_XSAVE64, TRAP_XSAVE, false},
     {ZYDIS_MNEMONIC_XSAVEC, TRAP_XSAVE, false},   {ZYDIS_MNEMONIC_XSAVEC64, TRAP_XSAVE, false},
     {ZYDIS_MNEMONIC_XSAVEOPT, TRAP_XSAVE, false}, {ZYDIS_MNEMONIC_XSAVEOPT64, TRAP_XSAVE, false},
+    {ZYDIS_MNEMONIC_FXSAVE, TRAP_XSAVE, false},   {ZYDIS_MNEMONIC_FXSAVE64, TRAP_XSAVE, false},
+    {ZYDIS_MNEMONIC_RDPID, TRAP_RDPID, false},
 };
 
 static int kind_of(ZydisMnemonic mnemonic, bool tsc) {
@@ -38,17 +40,19 @@ bool code_trap_instruction(const uint8_t *code, size_t len, struct trap_instruct
     int kind = kind_of(in.mnemonic, true);
     if (kind == 0) return false;
     *out = (struct trap_instruction){.kind = kind, .length = in.length};
-    if (kind == TRAP_RDRAND || kind == TRAP_RDSEED) {
+    if (kind == TRAP_RDRAND || kind == TRAP_RDSEED || kind == TRAP_RDPID) {
         out->reg = ZydisRegisterGetId(operands[0].reg.value);
         out->width = operands[0].size;
     }
+    out->legacy = in.mnemonic == ZYDIS_MNEMONIC_FXSAVE || in.mnemonic == ZYDIS_MNEMONIC_FXSAVE64;
+    if (out->legacy) out->width = in.mnemonic == ZYDIS_MNEMONIC_FXSAVE64 ? 64 : 32;
     out->compact = in.mnemonic == ZYDIS_MNEMONIC_XSAVEC || in.mnemonic == ZYDIS_MNEMONIC_XSAVEC64;
     return true;
 }
 
-// 0F A2 cpuid; 0F C7 /6 and /7 on registers rdrand, rdseed (F3 0F C7 F8.. is rdpid); 0F C7 /4 on memory xsavec;
-// 0F AE /4 and /6 on memory xsave, xsaveopt; 0F 31 rdtsc; 0F 01 F9 rdtscp; 0F 01 D0 xgetbv.
-static bool looks_trapped(const uint8_t *p, size_t left, bool has_before, bool tsc) {
+// 0F A2 cpuid; 0F C7 /6 and /7 on registers rdrand, rdseed (F3 0F C7 F8.. is rdpid, F3 0F C7 F0.. senduipi); 0F C7 /4 on memory xsavec;
+// 0F AE /0, /4 and /6 on memory fxsave, xsave, xsaveopt; 0F 31 rdtsc; 0F 01 F9 rdtscp; 0F 01 D0 xgetbv.
+static bool looks_trapped(const uint8_t *p, size_t left, bool tsc) {
     if (left < 2) return false;
     if (p[1] == 0xa2) return true;
     if (tsc && p[1] == 0x31) return true;
@@ -57,9 +61,9 @@ static bool looks_trapped(const uint8_t *p, size_t left, bool has_before, bool t
     int extension = p[2] >> 3 & 7;
     switch (p[1]) {
     case 0xc7:
-        return memory ? extension == 4 : extension >= 6 && !(has_before && p[-1] == 0xf3);
+        return memory ? extension == 4 : extension >= 6;
     case 0xae:
-        return memory && (extension == 4 || extension == 6);
+        return memory && (extension == 0 || extension == 4 || extension == 6);
     case 0x01:
         return p[2] == 0xd0 || (tsc && p[2] == 0xf9);
     default:
@@ -182,7 +186,7 @@ static void scan_load(const struct elf_module *m, const Elf64_Phdr *load, bool t
     ZydisDecoderInit(&sweep.decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     ZydisDecoderEnableMode(&sweep.decoder, ZYDIS_DECODER_MODE_MINIMAL, ZYAN_TRUE);
     for (const uint8_t *p = first; p < last && (p = memchr(p, 0x0f, (size_t)(last - p))) != NULL; p++) {
-        if (!looks_trapped(p, (size_t)(last - p), p > first, tsc)) continue;
+        if (!looks_trapped(p, (size_t)(last - p), tsc)) continue;
         uint64_t vaddr = load->p_vaddr + (uint64_t)(p - first), load_end = load->p_vaddr + load->p_filesz;
         if (vaddr < sweep.at || vaddr >= sweep.sure) {
             uint64_t start, end;

@@ -211,7 +211,7 @@ void exec_image(struct recorder *r, struct task *t) {
     batch_piece(&b, PIECE_LIMIT, 0);
     batch_last(&b)->limit.stack = stack.rlim_cur;
     batch_regs(&b, &regs);
-    batch_xstate(&b, t);
+    batch_xstate(r, &b, t);
     b.e.nr = SYS_execve;
     b.e.aux = (uint64_t)t->former_tid;
     set_landmark(t, &regs);

@@ -91,10 +91,12 @@ void batch_regs(struct batch *b, const struct user_regs_struct *regs) {
     room->eflags &= ~EFLAGS_IGNORED;
 }
 
-void batch_xstate(struct batch *b, struct task *t) {
-    char buffer[XSTATE_MAX];
-    size_t n = tracee_get_xstate(t->tid, buffer, sizeof buffer);
-    if (n) memcpy(batch_piece(b, PIECE_XSTATE, n), buffer, n);
+void batch_xstate(struct recorder *r, struct batch *b, struct task *t) {
+    uint8_t state[XSTATE_MAX], packed[2 * XSTATE_MAX];
+    rf_assert(xstate_packed_most(sizeof state) <= sizeof packed);
+    size_t n = tracee_get_xstate(t->tid, state, sizeof state);
+    size_t len = xstate_pack(&r->xstate, state, n, packed);
+    if (len) memcpy(batch_piece(b, PIECE_XSTATE, len), packed, len);
 }
 
 void batch_log(struct recorder *r, struct task *t, struct batch *b) {

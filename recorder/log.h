@@ -26,7 +26,7 @@ bool batch_write(struct recorder *r, struct batch *b, struct task *t, uint64_t a
                  size_t len);
 void batch_text(struct batch *b, int kind, const char *text, size_t len);
 void batch_regs(struct batch *b, const struct user_regs_struct *regs);
-void batch_xstate(struct batch *b, struct task *t);
+void batch_xstate(struct recorder *r, struct batch *b, struct task *t);
 void batch_log(struct recorder *r, struct task *t, struct batch *b);
 void batch_release(struct recorder *r); // at the end of the recording
 void canonical_regs(struct user_regs_struct *regs);

@@ -252,9 +252,9 @@ void image_attached(struct recorder *r, struct task *t, struct batch *b, uint64_
     }
 }
 
-static void disable_vdso(struct task *t) {
-    // argc, argv, NULL, envp, NULL, auxv: AT_SYSINFO_EHDR becomes AT_IGNORE, so that time calls are real
-    // calls.
+// argc, argv, NULL, envp, NULL, auxv: AT_SYSINFO_EHDR becomes AT_IGNORE, so that time calls are real calls, and the words on the
+// CPU's features agree with cpuid. AT_PLATFORM is "x86_64" on every machine.
+static void change_auxv(const struct recorder *r, struct task *t) {
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
     uint64_t at = regs.rsp, words[512], kv[2];
@@ -266,8 +266,19 @@ static void disable_vdso(struct task *t) {
     }
     for (at += 8;; at += 16) {
         if (!tracee_read(t->tid, t->mm->mem_fd, at, kv, 16) || kv[0] == AT_NULL) return;
-        if (kv[0] != AT_SYSINFO_EHDR) continue;
-        kv[0] = AT_IGNORE;
+        switch (kv[0]) {
+        case AT_SYSINFO_EHDR:
+            kv[0] = AT_IGNORE;
+            break;
+        case AT_HWCAP:
+            kv[1] = cpu_model_hwcap(&r->model, kv[1]);
+            break;
+        case AT_HWCAP2:
+            kv[1] = cpu_model_hwcap2(&r->model, kv[1]);
+            break;
+        default:
+            continue;
+        }
         tracee_write(t->mm->mem_fd, at, kv, 16);
     }
 }
@@ -288,7 +299,7 @@ static int open_mapped(struct task *t, const char *name, uint64_t inode) {
 }
 
 void image_exec_maps(struct recorder *r, struct task *t, struct batch *b) {
-    disable_vdso(t);
+    change_auxv(r, t);
     char path[64];
     scoped_maps struct proc_maps maps;
     struct proc_map m;

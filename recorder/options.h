@@ -2,6 +2,8 @@
 #ifndef REFORK_RECORDER_OPTIONS_H
 #define REFORK_RECORDER_OPTIONS_H
 
+#include "core/cpu/model.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,6 +27,7 @@ struct record_options {
     // So long, if that is longer, when all that the gate's child does at limit_ms is to wait and wait again with a
     // time limit: whether it goes on so for ever takes seconds to find out.
     uint64_t patient_ms;
+    enum cpu_level cpu;  // the kind of CPU that the program is shown
     unsigned cpus;       // that the program is told of; 0: as many as it would see alone
     uint64_t timeout_ms; // the program gets SIGTERM after so long, and SIGKILL if it lives on; 0: never
     // When the program ends, what it leaves behind is looked at for a moment and then let go, alive. Else it is recorded

@@ -193,7 +193,7 @@ static void into_handler(struct recorder *r, struct task *t, const siginfo_t *in
     }
     memcpy(batch_piece(&b, PIECE_SIGINFO, sizeof *info), info, sizeof *info);
     batch_regs(&b, &regs);
-    batch_xstate(&b, t);
+    batch_xstate(r, &b, t);
     frame_piece(r, &b, t, regs.rsp);
     mask_changed(t);
     set_landmark(t, &regs);

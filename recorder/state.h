@@ -2,6 +2,8 @@
 #ifndef REFORK_RECORDER_STATE_H
 #define REFORK_RECORDER_STATE_H
 
+#include "core/cpu/model.h"
+#include "core/cpu/xstate.h"
 #include "core/error.h"
 #include "core/event.h"
 #include "core/trace/trace_write.h"
@@ -24,8 +26,10 @@ struct recorder {
     struct record_result *result;
     struct trace_writer *trace;
     int cpu;
-    uint64_t cpus[CPU_WORDS]; // that the program may use, as it is told
-    bool cpuid_faults;        // ARCH_SET_CPUID works here
+    uint64_t cpus[CPU_WORDS];    // that the program may use, as it is told
+    bool cpuid_faults;           // ARCH_SET_CPUID works here
+    struct cpu_model model;      // the CPU that the program is shown
+    struct xstate_layout xstate; // of this CPU
     bool tsc_traps;
     struct task *tasks; // all, dead ones are unlinked
     struct process *processes;

@@ -35,7 +35,7 @@ static enum todo of_signal(struct recorder *r, struct task *t, struct stop *s) {
     if (int3 && in_stub(t, s->regs.rip - 1)) return DO_TICK;
     if (int3 && t->mm->breaks.count && breakpoint_at(t->mm, s->regs.rip - 1)) return DO_ARRIVAL;
     bool trapped = int3 || (sig == SIGSEGV && (merged || s->info.si_code == SI_KERNEL));
-    if (trapped && trapped_find(t, &s->regs, int3, &s->trapped)) return DO_INSTRUCTION;
+    if (trapped && trapped_find(r, t, &s->regs, int3, &s->trapped)) return DO_INSTRUCTION;
     return DO_FAULT;
 }
 

@@ -468,7 +468,7 @@ void syscall_returned(struct recorder *r, struct task *t) {
     begin_exit(r, t, &b, ret);
     if (t->call.nr == SYS_rt_sigreturn) {
         batch_regs(&b, &regs);
-        batch_xstate(&b, t);
+        batch_xstate(r, &b, t);
     } else {
         returned_ranges(r, t, &b, ret);
         if (ret < was) batch_mem(&b, t, PIECE_MEM, t->call.args[1] + (uint64_t)ret, (size_t)(was - ret));

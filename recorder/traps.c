@@ -5,26 +5,15 @@
 #include "core/clock.h"
 #include "core/trap_sites.h"
 #include "core/code_operands.h"
-#include "core/xsave.h"
+#include "core/cpu/xsave.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"
 
 #include <cpuid.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <x86intrin.h>
-
-// Hidden: random numbers (RDRAND, RDSEED), transactions (RTM, HLE), TPAUSE, RDPID, XGETBV 1: none of them traps.
-static void masked_cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4]) {
-    __cpuid_count(leaf, sub, out[0], out[1], out[2], out[3]);
-    if (leaf == 1) out[2] &= ~(1u << 30);
-    if (leaf == 7 && sub == 0) {
-        out[1] &= ~(1u << 4 | 1u << 11 | 1u << 18);
-        out[2] &= ~(1u << 5 | 1u << 22);
-        out[3] &= ~(1u << 11 | 1u << 13 | 1u << 16);
-    }
-    if (leaf == 0xd && sub == 1) out[0] &= ~(1u << 2); // XGETBV with ECX 1
-}
 
 static void set_register(struct user_regs_struct *regs, int number, int width, uint64_t value) {
     unsigned long long *to = abi_register(regs, number);
@@ -33,12 +22,14 @@ static void set_register(struct user_regs_struct *regs, int number, int width, u
     if (width == 16) *to = (*to & ~0xffffull) | (uint16_t)value;
 }
 
-static void emulate(struct user_regs_struct *regs, const struct trap_instruction *in) {
+static void emulate(const struct recorder *r, struct user_regs_struct *regs,
+                    const struct trap_instruction *in) {
     uint32_t out[4], aux = 0;
     uint64_t value = 0;
     switch (in->kind) {
     case TRAP_CPUID:
-        masked_cpuid((uint32_t)regs->rax, (uint32_t)regs->rcx, out);
+        __cpuid_count((uint32_t)regs->rax, (uint32_t)regs->rcx, out[0], out[1], out[2], out[3]);
+        cpu_model_mask(&r->model, (uint32_t)regs->rax, (uint32_t)regs->rcx, out);
         regs->rax = out[0];
         regs->rbx = out[1];
         regs->rcx = out[2];
@@ -62,36 +53,55 @@ static void emulate(struct user_regs_struct *regs, const struct trap_instruction
         regs->eflags = (regs->eflags & ~0x8d4ull) | 1; // CF set; OF SF ZF AF PF cleared
         break;
     case TRAP_XGETBV:
-        // ECX 1: all that is enabled is in use, see core/xsave.h.
-        value = xsave_xcr0();
+        // ECX 1: all that is enabled is in use, see core/cpu/xsave.h.
+        value = r->model.shown.word[CPU_XCR0];
         regs->rax = (uint32_t)value;
         regs->rdx = value >> 32;
+        break;
+    case TRAP_RDPID:
+        set_register(regs, in->reg, in->width, (uint64_t)r->cpu);
         break;
     }
 }
 
+// What an fxsave stores; the bytes behind are left as they are. NT_X86_XSTATE begins with it, in the 64-bit form: there the
+// upper halves of the last x87 addresses are where the other form has selectors, which new CPUs give as 0.
+static void fxsave_area(const struct trapped *x, const uint8_t *xstate) {
+    enum { FIP_UPPER = 12, FDP_UPPER = 20 };
+    memcpy(x->area, xstate, x->size);
+    if (x->instruction.width == 64) return;
+    memset(x->area + FIP_UPPER, 0, 4);
+    memset(x->area + FDP_UPPER, 0, 4);
+}
+
 // What an xsave stores: x->area. False: it would fault.
-static bool xsave_area(struct task *t, const struct user_regs_struct *regs, const uint8_t code[16],
-                       struct trapped *x) {
-    bool compact = x->instruction.compact;
+static bool xsave_area(const struct recorder *r, struct task *t, const struct user_regs_struct *regs,
+                       const uint8_t code[16], struct trapped *x) {
+    enum { FXSAVE_STORES = 416 };
+    const bool compact = x->instruction.compact, legacy = x->instruction.legacy;
     struct user_regs_struct at = *regs;
     uint64_t request = (uint64_t)(uint32_t)regs->rdx << 32 | (uint32_t)regs->rax;
     uint8_t xstate[XSTATE_MAX];
     size_t xstate_size = tracee_get_xstate(t->tid, xstate, sizeof xstate);
+    request &= r->model.shown.word[CPU_XCR0];
     at.rip = x->at;
-    if (!code_memory_address(code, 16, &at, &x->address) || x->address % 64) return false;
-    x->size = xsave_area_size(request, compact);
+    if (!code_memory_address(code, 16, &at, &x->address) || x->address % (legacy ? 16 : 64) ||
+        xstate_size < FXSAVE_STORES)
+        return false;
+    x->size = legacy ? FXSAVE_STORES : xsave_area_size(request, compact);
     x->area = malloc(x->size);
     rf_assert(x->area);
-    if (tracee_read(t->tid, t->mm->mem_fd, x->address, x->area, x->size) &&
-        xsave_store(request, compact, xstate, xstate_size, x->area))
-        return true;
+    bool stored = tracee_read(t->tid, t->mm->mem_fd, x->address, x->area, x->size) &&
+                  (legacy || xsave_store(request, compact, xstate, xstate_size, x->area));
+    if (stored && legacy) fxsave_area(x, xstate);
+    if (stored) return true;
     free(x->area);
     x->area = NULL;
     return false;
 }
 
-bool trapped_find(struct task *t, const struct user_regs_struct *regs, bool int3, struct trapped *out) {
+bool trapped_find(const struct recorder *r, struct task *t, const struct user_regs_struct *regs, bool int3,
+                  struct trapped *out) {
     uint8_t code[16] = {0};
     uint64_t at = regs->rip - int3;
     if (!tracee_read(t->tid, t->mm->mem_fd, at, code, 15) && !tracee_read(t->tid, t->mm->mem_fd, at, code, 4))
@@ -106,7 +116,7 @@ bool trapped_find(struct task *t, const struct user_regs_struct *regs, bool int3
     if (!code_trap_instruction(code, sizeof code, &out->instruction)) return false;
     int kind = out->instruction.kind;
     if (t->tsc_forbidden && (kind == TRAP_RDTSC || kind == TRAP_RDTSCP)) return false;
-    return kind != TRAP_XSAVE || xsave_area(t, regs, code, out);
+    return kind != TRAP_XSAVE || xsave_area(r, t, regs, code, out);
 }
 
 void trapped_carry_out(struct recorder *r, struct task *t, struct user_regs_struct *regs, struct trapped *x) {
@@ -119,7 +129,7 @@ void trapped_carry_out(struct recorder *r, struct task *t, struct user_regs_stru
     if (x->area) batch_write(r, &b, t, x->address, x->area, x->size);
     free(x->area);
     x->area = NULL;
-    emulate(regs, &x->instruction);
+    emulate(r, regs, &x->instruction);
     regs->rip = x->at + (uint64_t)x->instruction.length;
     regs->orig_rax = ~0ull;
     tracee_set_regs(t->tid, regs);

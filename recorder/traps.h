@@ -32,7 +32,8 @@ struct trapped {
 
 // At an int3 of ours (pc behind it) or a fault on the instruction itself (pc at it). False: it is none of those
 // instructions, or would fault.
-bool trapped_find(struct task *t, const struct user_regs_struct *regs, bool int3, struct trapped *out);
+bool trapped_find(const struct recorder *r, struct task *t, const struct user_regs_struct *regs, bool int3,
+                  struct trapped *out);
 // Carries it out and logs TRAP; releases what *x holds. *regs are t's, before and after.
 void trapped_carry_out(struct recorder *r, struct task *t, struct user_regs_struct *regs, struct trapped *x);
 

@@ -20,7 +20,8 @@ import sys
 # A folder may include and call what stands behind it, whatever that may, and itself. A file that has a row of its own
 # (without its ending) stands where that says instead.
 ORDER = {
-    "core": [],
+    "core/cpu": [],
+    "core": ["core/cpu"],
     "core/trace": ["core"],
     "recorder/plan/schedule": ["core/trace"],
     "recorder": ["recorder/plan/schedule"],

@@ -123,8 +123,8 @@ static void say_call(const struct event *e, char *out, size_t size) {
 }
 
 static void say(const struct event *e, char *out, size_t size) {
-    static const char *const traps[] = {"?",      "rdtsc",  "rdtscp", "cpuid",
-                                        "rdrand", "rdseed", "xgetbv", "xsave"};
+    static const char *const traps[] = {"?",      "rdtsc",  "rdtscp", "cpuid", "rdrand",
+                                        "rdseed", "xgetbv", "xsave",  "rdpid"};
     char text[160];
     switch (e->kind) {
     case EV_SYSCALL:

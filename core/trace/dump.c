@@ -230,7 +230,7 @@ static void add_end(struct text *t, const struct event *e) {
 static void add_trap(struct text *t, const struct event *e) {
     static const char *const names[] = {
         [TRAP_RDTSC] = "rdtsc",   [TRAP_RDTSCP] = "rdtscp", [TRAP_CPUID] = "cpuid", [TRAP_RDRAND] = "rdrand",
-        [TRAP_RDSEED] = "rdseed", [TRAP_XGETBV] = "xgetbv", [TRAP_XSAVE] = "xsave"};
+        [TRAP_RDSEED] = "rdseed", [TRAP_XGETBV] = "xgetbv", [TRAP_XSAVE] = "xsave", [TRAP_RDPID] = "rdpid"};
     if (e->nr >= TRAP_RDTSC && e->nr < TRAP_KINDS)
         add(t, "%s ", names[e->nr]);
     else
@@ -500,6 +500,21 @@ static void format_time(uint64_t unix_ns, char buffer[40]) {
     if (!gmtime_r(&seconds, &tm) || strftime(buffer, 40, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) strcpy(buffer, "?");
 }
 
+// The CPU that the program was shown: what a replay needs of one.
+static void put_cpu(FILE *out, const struct cpu_model *cpu) {
+    struct cpu_features here, lacking;
+    char names[1000];
+    cpu_features_text(&cpu->shown, names, sizeof names);
+    print_clean(out, "%-10s %s, as the program was shown it: %s\n", "cpu", cpu_level_name(cpu->level), names);
+    cpu_features_here(&here);
+    if (!cpu_features_lacking(&cpu->shown, &here, &lacking)) {
+        put_field(out, "  here", "this CPU has all of that");
+        return;
+    }
+    cpu_features_text(&lacking, names, sizeof names);
+    print_clean(out, "%-10s this CPU lacks %s: the replay ends where the program uses it\n", "  here", names);
+}
+
 int dump_info(FILE *out, const char *path, struct trace_reader *r, struct rf_error *err) {
     struct summary s;
     int result = summarise(r, &s, err);
@@ -524,6 +539,7 @@ int dump_info(FILE *out, const char *path, struct trace_reader *r, struct rf_err
     format_time(h->start_unix_ns, when);
     print_clean(out, "\n%-10s %s\n", "recorded", when);
     print_clean(out, "%-10s Linux %s, %s\n", "machine", h->kernel, h->machine_id);
+    put_cpu(out, &h->cpu);
     print_clean(out, "%-10s %llu.%06u s\n", "duration", HEX(s.duration_us / 1000000),
                 (unsigned)(s.duration_us % 1000000));
     t.used = 0;
@@ -548,6 +564,17 @@ int dump_info(FILE *out, const char *path, struct trace_reader *r, struct rf_err
     summary_release(&s);
     if (check_output(out, result < 0 ? NULL : err) < 0) return -1;
     return result;
+}
+
+static json_t *cpu_json(const struct cpu_model *cpu) {
+    struct cpu_features here, lacking;
+    char shown[1000], missing[1000];
+    cpu_features_here(&here);
+    cpu_features_lacking(&cpu->shown, &here, &lacking);
+    cpu_features_text(&cpu->shown, shown, sizeof shown);
+    cpu_features_text(&lacking, missing, sizeof missing);
+    return json_pack("{s:s, s:s, s:s}", "kind", cpu_level_name(cpu->level), "shown", shown, "lacking_here",
+                     missing);
 }
 
 static json_t *task_json(const struct task *task) {
@@ -592,11 +619,12 @@ json_t *dump_info_object(const char *path, struct trace_reader *r, int *result, 
                   (json_int_t)sizes.blobs_raw, "blobs_stored", (json_int_t)sizes.blobs_stored, "other_stored",
                   (json_int_t)sizes.other_stored, "chunks", (json_int_t)sizes.chunks);
     json_t *info = json_pack(
-        "{s:o, s:I, s:s, s:o?, s:O, s:s, s:s, s:s, s:I, s:o, s:b, s:o, s:I, s:o, s:o, s:I, s:O, s:o, s:I}",
+        "{s:o, s:I, s:s, s:o?, s:O, s:s, s:s, s:s, s:o, s:I, s:o, s:b, s:o, s:I, s:o, s:o, s:I, s:O, s:o, "
+        "s:I}",
         "trace", json_bytes(path, strlen(path)), "format", (json_int_t)h->format, "refork", h->refork_version,
         "program", s.path ? json_bytes(s.path, strlen(s.path)) : NULL, "arguments", s.args, "recorded", when,
-        "kernel", h->kernel, "machine", h->machine_id, "duration_us", (json_int_t)s.duration_us, "end",
-        ending_json(&s), "truncated", (int)truncated, "truncated_at",
+        "kernel", h->kernel, "machine", h->machine_id, "cpu", cpu_json(&h->cpu), "duration_us",
+        (json_int_t)s.duration_us, "end", ending_json(&s), "truncated", (int)truncated, "truncated_at",
         truncated ? json_integer((json_int_t)cut) : json_null(), "events", (json_int_t)s.last, "kinds", kinds,
         "size", size, "files", (json_int_t)trace_blob_count(r), "notes", s.notes, "tasks", tasks,
         "stuck_event", (json_int_t)s.stuck);

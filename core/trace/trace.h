@@ -3,6 +3,7 @@
 #ifndef REFORK_CORE_TRACE_TRACE_H
 #define REFORK_CORE_TRACE_TRACE_H
 
+#include "core/cpu/model.h"
 #include "core/error.h"
 #include "core/event.h"
 
@@ -10,22 +11,22 @@
 #include <sys/types.h>
 
 // Any change of the layout, of core/events.def or of the meaning of a field bumps this.
-#define TRACE_FORMAT 5
+#define TRACE_FORMAT 6
 
-// header.flags: cpuid was trapped by the CPU, not by patches; replay needs that as well.
+// header.flags: the CPU trapped cpuid (ARCH_SET_CPUID), so that also what code made at run time asked is in the trace.
 #define TRACE_CPUID_FAULTS 1
 
 // What the header says, besides magic and version.
 struct trace_header {
     uint32_t format;
     char refork_version[32];
-    uint64_t start_unix_ns;   // wall clock at the start
-    char kernel[72];          // uname -r
-    char machine_id[40];      // CPU vendor and model, for the user
-    uint64_t cpu_features[8]; // as core/cpu.h packs them; replay refuses a foreign CPU by name
-    uint32_t xstate_size;     // bytes of NT_X86_XSTATE on the recording machine
-    uint32_t paranoid_every;  // memory digest every so many events; 0: none
-    uint64_t flags;           // TRACE_CPUID_FAULTS
+    uint64_t start_unix_ns;  // wall clock at the start
+    char kernel[72];         // uname -r
+    char machine_id[40];     // CPU vendor and model, for the user
+    struct cpu_model cpu;    // that the program was shown; level CPU_BEST in no trace
+    uint32_t xstate_size;    // bytes of NT_X86_XSTATE on the recording machine, for the user
+    uint32_t paranoid_every; // memory digest every so many events; 0: none
+    uint64_t flags;          // TRACE_CPUID_FAULTS
 };
 
 #endif

@@ -33,11 +33,11 @@ struct disk_header {
     uint64_t start_unix_ns;
     char kernel[72];
     char machine_id[40];
-    uint64_t cpu_features[8];
+    uint32_t cpu_shown[16]; // enum cpu_register
     uint32_t xstate_size;
     uint32_t paranoid_every;
     uint64_t flags;
-    uint32_t reserved;
+    uint32_t cpu_level; // enum cpu_level
     uint32_t crc;
 };
 static_assert(sizeof(struct disk_header) == 256, "layout");

@@ -379,7 +379,10 @@ static int read_header(struct trace_reader *r, struct rf_error *err) {
     r->header.xstate_size = h->xstate_size;
     r->header.paranoid_every = h->paranoid_every;
     r->header.flags = h->flags;
-    memcpy(r->header.cpu_features, h->cpu_features, sizeof r->header.cpu_features);
+    if (h->cpu_level <= CPU_BEST || h->cpu_level >= CPU_LEVELS)
+        return damaged(r, offsetof(struct disk_header, cpu_level), "there is no such kind of CPU", err);
+    r->header.cpu.level = (enum cpu_level)h->cpu_level;
+    memcpy(r->header.cpu.shown.word, h->cpu_shown, sizeof r->header.cpu.shown.word);
     copy_text(r->header.kernel, h->kernel, sizeof r->header.kernel);
     copy_text(r->header.machine_id, h->machine_id, sizeof r->header.machine_id);
     return 0;

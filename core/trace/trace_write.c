@@ -645,12 +645,13 @@ static void fill_header(const struct trace_header *from, struct disk_header *to)
     static_assert(sizeof to->refork_version == sizeof from->refork_version, "copied whole");
     static_assert(sizeof to->kernel == sizeof from->kernel, "copied whole");
     static_assert(sizeof to->machine_id == sizeof from->machine_id, "copied whole");
-    static_assert(sizeof to->cpu_features == sizeof from->cpu_features, "copied whole");
+    static_assert(sizeof to->cpu_shown == sizeof from->cpu.shown.word, "copied whole");
     memcpy(to->refork_version, from->refork_version,
            strnlen(from->refork_version, sizeof to->refork_version - 1));
     memcpy(to->kernel, from->kernel, strnlen(from->kernel, sizeof to->kernel - 1));
     memcpy(to->machine_id, from->machine_id, strnlen(from->machine_id, sizeof to->machine_id - 1));
-    memcpy(to->cpu_features, from->cpu_features, sizeof to->cpu_features);
+    memcpy(to->cpu_shown, from->cpu.shown.word, sizeof to->cpu_shown);
+    to->cpu_level = from->cpu.level;
     to->start_unix_ns = from->start_unix_ns;
     to->xstate_size = from->xstate_size;
     to->paranoid_every = from->paranoid_every;

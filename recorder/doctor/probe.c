@@ -3,7 +3,7 @@
 // changes refork's own process.
 #include "core/abi.h"
 #include "core/annex.h"
-#include "core/cpu.h"
+#include "core/cpu/machine.h"
 #include "core/tracee.h"
 #include "recorder/doctor/probe.h"
 

@@ -1,7 +1,7 @@
 #include "recorder/cpus.h"
 #include "recorder/record/record.h"
 #include "core/clock.h"
-#include "core/cpu.h"
+#include "core/cpu/machine.h"
 #include "core/version.h"
 #include "recorder/calls/calls.h"
 #include "recorder/end/ending.h"
@@ -28,9 +28,28 @@ static void describe_machine(struct recorder *r, struct trace_header *h) {
     h->start_unix_ns = clock_ns(CLOCK_REALTIME);
     if (uname(&u) == 0) snprintf(h->kernel, sizeof h->kernel, "%s", u.release);
     h->xstate_size = cpu_xstate_size();
-    cpu_describe(h->machine_id, sizeof h->machine_id, h->cpu_features);
+    h->cpu = r->model;
+    cpu_describe(h->machine_id, sizeof h->machine_id);
     if (r->cpuid_faults) h->flags |= TRACE_CPUID_FAULTS;
     h->paranoid_every = r->options->paranoid_every;
+}
+
+// The CPU that the program is shown.
+static int choose_cpu(struct recorder *r, struct rf_error *err) {
+    struct cpu_features here, lacking;
+    enum cpu_level level = r->options->cpu;
+    cpu_features_here(&here);
+    xstate_layout_here(&r->xstate);
+    if (cpu_model_make(level == CPU_BEST ? CPU_V3 : level, &here, &r->model, &lacking)) return 0;
+    if (level == CPU_BEST) {
+        cpu_model_make(CPU_V2, &here, &r->model, &lacking);
+        return 0;
+    }
+    char names[200];
+    cpu_features_text(&lacking, names, sizeof names);
+    return rf_fail(err, RF_CANNOT,
+                   "this machine is no %s, it lacks %s: leave '--cpu' out, or say --cpu native",
+                   cpu_level_name(level), names);
 }
 
 // `failure`: why the recorder could not go on, NULL: it did.
@@ -65,6 +84,7 @@ int record_run(const struct record_options *options, struct record_result *resul
     if (r.cpu < 0) return rf_fail_errno(err, RF_CANNOT, "cannot pin to one CPU");
     r.tsc_traps = cpu_tsc_traps();
     r.cpuid_faults = cpu_cpuid_faults();
+    if (choose_cpu(&r, err) < 0) return -1;
     struct trace_header header;
     memset(&header, 0, sizeof header);
     snprintf(header.refork_version, sizeof header.refork_version, "%s", REFORK_VERSION);

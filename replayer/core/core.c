@@ -3,7 +3,7 @@
 #include "core/abi.h"
 #include "core/array.h"
 #include "core/tracee.h"
-#include "core/xsave.h"
+#include "core/cpu/xsave.h"
 #include "replayer/core/image.h"
 
 #include <elf.h>

@@ -1,9 +1,12 @@
 #include "replayer/engine/check.h"
 #include "core/abi.h"
+#include "core/cpu/machine.h"
+#include "core/cpu/needs.h"
 
 #include "core/syscalls.h"
 #include "core/tracee.h"
 #include "replayer/engine/engine.h"
+#include "replayer/engine/memory.h"
 
 #include <signal.h>
 #include <stdarg.h>
@@ -83,6 +86,45 @@ int check_regs(const struct event *e, const struct vtask *v, struct rf_error *er
         return diverged(err, e, v, "registers differ:%s", text);
     }
     return 0;
+}
+
+static void way_out(const struct trace_header *h, char *text, size_t size) {
+    if (h->cpu.level == CPU_V2)
+        snprintf(text, size, "replay it on a CPU that has it (it was recorded on '%s')", h->machine_id);
+    else
+        snprintf(text, size,
+                 "replay it on a CPU that has it (it was recorded on '%s'), or record with --cpu %s",
+                 h->machine_id, cpu_level_name(h->cpu.level == CPU_NATIVE ? CPU_V3 : CPU_V2));
+}
+
+void check_cause(struct replay *r, struct rf_error *err) {
+    const struct trace_header *h = trace_get_header(r->trace);
+    const struct vtask *v = vtask_find(r, r->event.tid);
+    if (!err || err->status != RF_DIVERGED) return;
+    uint8_t code[15] = {0};
+    char name[32], set[32], here[40], way[200];
+    int sig = v && v->space && WIFSTOPPED(v->stopped_by) ? WSTOPSIG(v->stopped_by) : 0;
+    uint64_t pc = v ? v->pub.regs.rip : 0;
+    bool read =
+        v && v->space && (space_read(v->space, pc, code, sizeof code) || space_read(v->space, pc, code, 4));
+    cpu_describe(here, sizeof here);
+    way_out(h, way, sizeof way);
+    if (read && sig == SIGILL && cpu_needed(code, sizeof code, name, set)) {
+        rf_fail(err, RF_CANNOT,
+                "this CPU, '%s', lacks %s, which the program uses at event %llu (%s at pc 0x%llx): %s", here,
+                set, (unsigned long long)r->event.number, name, (unsigned long long)pc, way);
+    } else if (read && sig == SIGSEGV && r->foreign && cpu_restores_registers(code, sizeof code)) {
+        rf_fail(err, RF_CANNOT,
+                "this CPU, '%s', lacks registers that the program saved, and restores at event %llu (pc "
+                "0x%llx): %s",
+                here, (unsigned long long)r->event.number, (unsigned long long)pc, way);
+    } else if (r->foreign) {
+        size_t used = strlen(err->text);
+        snprintf(err->text + used, sizeof err->text - used,
+                 "\nthis CPU is '%s', the recording's was '%s': some instructions give other results on "
+                 "another CPU",
+                 here, h->machine_id);
+    }
 }
 
 static void echo(struct replay *r, struct vtask *v, const void *bytes, size_t len) {

@@ -2,6 +2,7 @@
 #ifndef REFORK_REPLAYER_ENGINE_ENGINE_H
 #define REFORK_REPLAYER_ENGINE_ENGINE_H
 
+#include "core/cpu/xstate.h"
 #include "replayer/engine/blobs.h"
 #include "replayer/engine/breakpoints.h"
 #include "replayer/engine/replay.h"
@@ -28,8 +29,11 @@ struct replay {
     bool have_event;
     struct event ahead; // has been read, and is executed next
     bool have_ahead;
-    struct call_feed *feed; // call_feed.c's own
-    pid_t template_pid;     // an empty address space to fork new ones from
+    struct call_feed *feed;      // call_feed.c's own
+    pid_t template_pid;          // an empty address space to fork new ones from
+    struct xstate_layout xstate; // of this CPU
+    bool cpuid_faults;           // of this CPU, asked when the recording's did
+    bool foreign;                // this CPU is another one, which a divergence may come from
     struct space **spaces;
     size_t space_count;
     struct vtask **tasks;

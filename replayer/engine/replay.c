@@ -1,6 +1,6 @@
 #include "replayer/engine/replay.h"
 
-#include "core/cpu.h"
+#include "core/cpu/machine.h"
 #include "core/tracee.h"
 #include "replayer/engine/call_feed.h"
 #include "replayer/engine/check.h"
@@ -19,21 +19,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int check_machine(const struct trace_header *h, struct rf_error *err) {
-    char here[40];
-    uint64_t features[8];
-    cpu_describe(here, sizeof here, features);
-    for (int i = 0; i < 8; i++)
-        if (h->cpu_features[i] != features[i])
-            return rf_fail(err, RF_CANNOT,
-                           "the trace was recorded on '%s', which differs from this CPU, '%s': its "
-                           "instructions would not "
-                           "do the same here; replay it on a machine of its own kind",
-                           h->machine_id, here);
-    if (h->flags & TRACE_CPUID_FAULTS && !cpu_cpuid_faults())
-        return rf_fail(err, RF_CANNOT,
-                       "the trace was recorded with CPUID faulting, which this machine lacks");
-    return 0;
+// What the program was shown and this CPU lacks shows itself where it is used (check_cause). Some instructions are no error
+// elsewhere, but others.
+static int check_machine(struct replay *r, struct rf_error *err) {
+    const struct trace_header *h = trace_get_header(r->trace);
+    struct cpu_features here, lacking, silent;
+    char name[40], names[100];
+    cpu_describe(name, sizeof name);
+    cpu_features_here(&here);
+    xstate_layout_here(&r->xstate);
+    r->cpuid_faults = h->flags & TRACE_CPUID_FAULTS && cpu_cpuid_faults();
+    r->foreign = cpu_features_lacking(&h->cpu.shown, &here, &lacking) || strcmp(name, h->machine_id);
+    if (!cpu_features_silent(&lacking, &silent)) return 0;
+    cpu_features_text(&silent, names, sizeof names);
+    return rf_fail(
+        err, RF_CANNOT,
+        "this CPU lacks %s, which the program was shown: its code would give other results here; replay "
+        "it on a newer CPU, or record with --cpu x86-64-v2",
+        names);
 }
 
 // A copy that `refork strip --verdict-only` made has none.
@@ -52,7 +55,7 @@ int replay_open(const char *path, const struct replay_options *options, struct r
     rf_assert(r);
     if (options) r->options = *options;
     if (trace_open(path, &r->trace, err) < 0 || check_events(path, r->trace, err) < 0 ||
-        check_machine(trace_get_header(r->trace), err) < 0) {
+        check_machine(r, err) < 0) {
         replay_close(r);
         return -1;
     }
@@ -115,7 +118,10 @@ static int execute(struct replay *r, struct rf_error *err) {
         fprintf(r->options.log, "%8llu %d %s nr=%d ret=%lld rip=%llx\n", (unsigned long long)r->event.number,
                 r->event.tid, event_kind_name(r->event.kind), r->event.nr, (long long)r->event.ret,
                 r->event.flags & EVF_REGS ? r->event.regs.rip : 0);
-    if (step_event(r, &r->event, err) < 0) return -1;
+    if (step_event(r, &r->event, err) < 0) {
+        check_cause(r, err);
+        return -1;
+    }
     if (r->options.paranoid && check_digest(r, err) < 0) return -1;
     r->position = r->event.number;
     if (r->event.kind != EV_PATCH)

@@ -40,6 +40,7 @@ static int resume(struct vtask *v, bool one, uint64_t end, int *status, struct r
     }
     if (!tracee_get_regs(s->pid, &v->pub.regs))
         return rf_fail_errno(err, RF_CANNOT, "lost the replay task of process %d", v->pub.pid);
+    v->stopped_by = *status;
     v->pub.regs.eflags &= ~EFLAGS_IGNORED;
     if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) v->pub.regs.rax = v->pub.regs.orig_rax;
     return 0;

@@ -3,6 +3,7 @@
 
 #include "core/annex.h"
 #include "core/syscalls.h"
+#include "core/trap_sites.h"
 #include "core/tracee.h"
 #include "replayer/engine/break_sites.h"
 #include "replayer/engine/call_feed.h"
@@ -59,6 +60,22 @@ static int check_hash(struct replay *r, const struct event *e, struct vtask *v, 
     return result;
 }
 
+static int set_registers(struct replay *r, const struct event *e, struct vtask *v, const struct piece *p,
+                         struct rf_error *err) {
+    uint64_t lost = vtask_unpack_xstate(v, p->data, p->len);
+    if (!lost) return 0;
+    char names[100];
+    struct cpu_features lacking = {{[CPU_XCR0] = (uint32_t)lost}};
+    cpu_features_text(&lacking, names, sizeof names);
+    const enum cpu_level level = trace_get_header(r->trace)->cpu.level;
+    return rf_fail(
+        err, RF_CANNOT,
+        "this CPU lacks the %s, which the program uses at event %llu: replay it on a CPU that has them, or "
+        "record with --cpu %s",
+        *names ? names : "extended registers", (unsigned long long)e->number,
+        cpu_level_name(level == CPU_NATIVE ? CPU_V3 : CPU_V2));
+}
+
 static int apply_pieces(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     for (size_t i = 0; i < e->piece_count; i++) {
         const struct piece *p = &e->pieces[i];
@@ -90,7 +107,7 @@ static int apply_pieces(struct replay *r, const struct event *e, struct vtask *v
             if (space_write_file(r, p, err) < 0) return -1;
             break;
         case PIECE_XSTATE:
-            vtask_set_xstate(v, p->data, p->len);
+            if (set_registers(r, e, v, p, err) < 0) return -1;
             break;
         default:
             break;
@@ -320,11 +337,6 @@ static int run_to_signal(struct replay *r, const struct event *e, struct vtask *
     return check_regs(e, v, err);
 }
 
-static int on_trap(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
-    if (run_to_signal(r, e, v, 0, err) < 0) return -1;
-    return apply_pieces(r, e, v, err);
-}
-
 static int on_signal(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     if (e->aux == SIGNAL_AT_ENTRY && run_to_syscall(r, e, v, err) < 0) return -1;
     if (e->aux == SIGNAL_BY_INSTRUCTION && run_to_signal(r, e, v, e->nr, err) < 0) return -1;
@@ -391,6 +403,41 @@ static int on_break(struct replay *r, const struct event *e, struct vtask *v, st
     int result = come_to(r, e, v, at, err);
     break_sites_searched(v->space, NULL, at, 1);
     return result < 0 ? -1 : check_regs(e, v, err);
+}
+
+// The recording's CPU trapped a cpuid that no int3 hides, and this one does not. Each of them is an event, so the one at the
+// event's pc is the next one that the task comes to.
+static bool executes_cpuid(const struct replay *r, const struct event *e, const struct vtask *v) {
+    uint8_t code[15] = {0};
+    struct trap_instruction in;
+    return e->nr == TRAP_CPUID && !r->cpuid_faults &&
+           (space_read(v->space, e->regs.rip, code, sizeof code) ||
+            space_read(v->space, e->regs.rip, code, 4)) &&
+           code_trap_instruction(code, sizeof code, &in) && in.kind == TRAP_CPUID;
+}
+
+static int on_trap(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    uint64_t at = e->regs.rip;
+    if (!executes_cpuid(r, e, v)) {
+        if (run_to_signal(r, e, v, 0, err) < 0) return -1;
+        return apply_pieces(r, e, v, err);
+    }
+    restart(v);
+    if (v->pub.regs.rip != at) {
+        const struct event to = {.number = e->number,
+                                 .kind = e->kind,
+                                 .tid = e->tid,
+                                 .nr = BREAK_BEFORE,
+                                 .ret = (int64_t)at,
+                                 .aux = 1,
+                                 .flags = e->flags,
+                                 .regs = e->regs};
+        break_sites_search(v->space, NULL, at, 1, 0);
+        int result = come_to(r, &to, v, at, err);
+        break_sites_searched(v->space, NULL, at, 1);
+        if (result < 0) return -1;
+    }
+    return check_regs(e, v, err) < 0 ? -1 : apply_pieces(r, e, v, err);
 }
 
 static int on_patch(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {

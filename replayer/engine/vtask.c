@@ -58,6 +58,15 @@ void vtask_load(struct vtask *v) {
     s->loaded = v;
 }
 
+uint64_t vtask_unpack_xstate(struct vtask *v, const void *packed, size_t len) {
+    uint8_t state[XSTATE_MAX];
+    // The kernel takes no other size than the one that it gives.
+    size_t size = tracee_get_xstate(v->space->pid, state, sizeof state);
+    uint64_t lacking = xstate_unpack(&v->replay->xstate, packed, len, state, size);
+    vtask_set_xstate(v, state, size);
+    return lacking;
+}
+
 void vtask_set_xstate(struct vtask *v, const void *data, size_t len) {
     if (len > XSTATE_MAX) return;
     if (!v->xstate) v->xstate = malloc(XSTATE_MAX);

@@ -15,6 +15,7 @@ struct vtask {
     int comm_fd, comm_tid; // an open /proc/self/task/TID/comm; comm_tid 0: none
     bool at_entry;         // the kernel task would be at the syscall's entry with these registers
     int64_t restart;       // result of the last EXIT when it was one of the kernel's restart codes, else 0
+    int stopped_by;        // wait status of its kernel task's last stop
     size_t xstate_size;
     unsigned char *xstate;
 };
@@ -27,6 +28,9 @@ void vtask_leave_space(struct replay *r, struct vtask *v); // it dies, or execs
 // Makes the kernel task hold its extended registers / saves those of the loaded one.
 void vtask_load(struct vtask *v);
 void vtask_unload(struct space *s);
+// NT_X86_XSTATE as it is here.
 void vtask_set_xstate(struct vtask *v, const void *data, size_t len);
+// What an XSTATE piece holds. Returns the components that this CPU lacks (bit n: component n).
+uint64_t vtask_unpack_xstate(struct vtask *v, const void *packed, size_t len);
 
 #endif

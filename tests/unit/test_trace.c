@@ -53,7 +53,7 @@ static void test_bytes_of_an_event(void **state) {
     e.ret = 1;
     uint8_t *end = codec_encode(c, &e, first_end);
     static const uint8_t want[] = {0x02, 0xc8, 0x0a, 0x02, 0x01, 0x01, 0x00, 0x01, 0x78};
-    assert_int_equal(TRACE_FORMAT, 5);
+    assert_int_equal(TRACE_FORMAT, 6);
     assert_int_equal(end - first_end, sizeof want);
     assert_memory_equal(first_end, want, sizeof want);
     free(buffer);
@@ -75,7 +75,8 @@ static void test_roundtrip(void **state) {
     assert_string_equal(h->kernel, header.kernel);
     assert_string_equal(h->machine_id, header.machine_id);
     assert_int_equal(h->start_unix_ns, header.start_unix_ns);
-    assert_memory_equal(h->cpu_features, header.cpu_features, sizeof h->cpu_features);
+    assert_int_equal(h->cpu.level, header.cpu.level);
+    assert_memory_equal(&h->cpu.shown, &header.cpu.shown, sizeof h->cpu.shown);
     assert_int_equal(h->xstate_size, header.xstate_size);
     assert_int_equal(h->paranoid_every, header.paranoid_every);
     assert_int_equal(h->flags, header.flags);

@@ -11,7 +11,8 @@ static const struct {
 } names[] = {{"cpuid", TRAP_CPUID},    {"rdrand", TRAP_RDRAND},  {"rdseed", TRAP_RDSEED},
              {"rdtsc", TRAP_RDTSC},    {"rdtscp", TRAP_RDTSCP},  {"xgetbv", TRAP_XGETBV},
              {"xsave", TRAP_XSAVE},    {"xsave64", TRAP_XSAVE},  {"xsavec", TRAP_XSAVE},
-             {"xsavec64", TRAP_XSAVE}, {"xsaveopt", TRAP_XSAVE}, {"xsaveopt64", TRAP_XSAVE}};
+             {"xsavec64", TRAP_XSAVE}, {"fxsave", TRAP_XSAVE},   {"fxsave64", TRAP_XSAVE},
+             {"rdpid", TRAP_RDPID},    {"xsaveopt", TRAP_XSAVE}, {"xsaveopt64", TRAP_XSAVE}};
 
 // Compares with objdump's listing of the file; returns how many sites there are.
 static size_t compare_with_objdump(const char *path) {
@@ -21,11 +22,11 @@ static size_t compare_with_objdump(const char *path) {
     size_t count, n = 0;
     struct trap_site *sites = elf_module_trap_sites(f.m, true, &count);
     char command[512], line[256];
-    snprintf(
-        command, sizeof command,
-        "objdump -d --no-show-raw-insn -w '%s' | sed -nE 's/^ "
-        "*([0-9a-f]+):.*[[:space:]](cpuid|rdrand|rdseed|rdtscp?|xgetbv|xsave(c|opt)?(64)?)( .*)?$/\\1 \\2/p'",
-        path);
+    snprintf(command, sizeof command,
+             "objdump -d --no-show-raw-insn -w '%s' | sed -nE 's/^ "
+             "*([0-9a-f]+):.*[[:space:]](cpuid|rdrand|rdseed|rdpid|rdtscp?|xgetbv|(xsave(c|opt)?|fxsave)(64)?"
+             ")( .*)?$/\\1 \\2/p'",
+             path);
     FILE *p = popen(command, "r");
     assert_non_null(p);
     while (fgets(line, sizeof line, p)) {
@@ -73,20 +74,24 @@ static void test_as_objdump(void **state) {
 // Real ones (also with prefixes) between look-alikes: in immediates, in displacements, after F3, as a memory
 // operand.
 #define TRICKY                                                                                               \
-    "mov $0xa20fa20f,%eax\n mov 0x310f310f(%rbx),%ecx\n mov $0xf0c70f90,%edx\n cmpxchg8b (%rsi)\n rdpid "    \
-    "%rax\n"                                                                                                 \
-    ".byte 0xf3,0x0f,0xc7,0xf9\n movabs $0xf9010f00c70ff0,%rax\n"                                            \
+    "mov $0xa20fa20f,%eax\n mov 0x310f310f(%rbx),%ecx\n mov $0xf0c70f90,%edx\n cmpxchg8b (%rsi)\n"           \
+    ".byte 0xf3,0x0f,0xc7,0xf1\n movabs $0xf9010f00c70ff0,%rax\n"                                            \
     "cpuid\n rdrand %r11\n rdrand %cx\n rdseed %r15d\n .byte 0x66\n rdseed %rdi\n rdtsc\n rdtscp\n"          \
     ".byte 0x2e,0x0f,0xa2\n"                                                                                 \
     "ldmxcsr (%rsi)\n clflush (%rsi)\n clwb (%rsi)\n lfence\n mfence\n xrstor (%rsi)\n xrstors (%rsi)\n"     \
-    "xgetbv\n xsave 8(%rsi)\n xsave64 (%r9)\n xsavec (%rsp)\n xsaveopt 0x12345678(%rsi,%r9,2)\n ret\n"
+    "xgetbv\n xsave 8(%rsi)\n xsave64 (%r9)\n xsavec (%rsp)\n xsaveopt 0x12345678(%rsi,%r9,2)\n"             \
+    "fxsave (%rsi)\n fxsave64 (%rsi)\n rdpid %rax\n rdpid %r9\n fxrstor (%rsi)\n ret\n"
 
 static const struct trap_instruction tricky[] = {
-    {TRAP_CPUID, 2, 0, 0, false},    {TRAP_RDRAND, 4, 11, 64, false}, {TRAP_RDRAND, 4, 1, 16, false},
-    {TRAP_RDSEED, 4, 15, 32, false}, {TRAP_RDSEED, 5, 7, 64, false},  {TRAP_RDTSC, 2, 0, 0, false},
-    {TRAP_RDTSCP, 3, 0, 0, false},   {TRAP_CPUID, 3, 0, 0, false},    {TRAP_XGETBV, 3, 0, 0, false},
-    {TRAP_XSAVE, 4, 0, 0, false},    {TRAP_XSAVE, 4, 0, 0, false},    {TRAP_XSAVE, 4, 0, 0, true},
-    {TRAP_XSAVE, 9, 0, 0, false},
+    {TRAP_CPUID, 2, 0, 0, false, false},   {TRAP_RDRAND, 4, 11, 64, false, false},
+    {TRAP_RDRAND, 4, 1, 16, false, false}, {TRAP_RDSEED, 4, 15, 32, false, false},
+    {TRAP_RDSEED, 5, 7, 64, false, false}, {TRAP_RDTSC, 2, 0, 0, false, false},
+    {TRAP_RDTSCP, 3, 0, 0, false, false},  {TRAP_CPUID, 3, 0, 0, false, false},
+    {TRAP_XGETBV, 3, 0, 0, false, false},  {TRAP_XSAVE, 4, 0, 0, false, false},
+    {TRAP_XSAVE, 4, 0, 0, false, false},   {TRAP_XSAVE, 4, 0, 0, true, false},
+    {TRAP_XSAVE, 9, 0, 0, false, false},   {TRAP_XSAVE, 3, 0, 32, false, false},
+    {TRAP_XSAVE, 4, 0, 64, false, false},  {TRAP_RDPID, 4, 0, 64, false, false},
+    {TRAP_RDPID, 5, 9, 64, false, false},
 };
 enum { TRICKY_COUNT = sizeof tricky / sizeof *tricky };
 
@@ -126,11 +131,12 @@ static void test_look_alikes(void **state) {
 static void test_not_trapped(void **state) {
     (void)state;
     static const uint8_t others[][8] = {
-        {0xf3, 0x48, 0x0f, 0xc7, 0xf8}, // rdpid rax
-        {0x0f, 0xc7, 0x0e},             // cmpxchg8b (rsi)
-        {0x0f, 0x01, 0xd1},             // xsetbv
-        {0x0f, 0xae, 0x2e},             // xrstor (rsi)
-        {0x0f, 0x05},                   // syscall
+        {0xf3, 0x0f, 0xc7, 0xf1}, // senduipi rcx
+        {0x0f, 0xae, 0x0e},       // fxrstor (rsi)
+        {0x0f, 0xc7, 0x0e},       // cmpxchg8b (rsi)
+        {0x0f, 0x01, 0xd1},       // xsetbv
+        {0x0f, 0xae, 0x2e},       // xrstor (rsi)
+        {0x0f, 0x05},             // syscall
         {0x90},
         {0x06}, // invalid
     };

@@ -2,7 +2,7 @@
 // what the CPU stored must be what xsave_store makes of its NT_X86_XSTATE. A component that the CPU calls unused
 // must hold initial values there.
 #include "core/tracee.h"
-#include "core/xsave.h"
+#include "core/cpu/xsave.h"
 
 // cmocka wants these first
 #include <setjmp.h>

@@ -22,14 +22,15 @@
 static char folder[64];
 static char trace_path[128];
 
-static const struct trace_header header = {.refork_version = "0.1-test",
-                                           .start_unix_ns = 1700000000000000000ull,
-                                           .kernel = "6.18.0",
-                                           .machine_id = "a machine",
-                                           .cpu_features = {1, 2, 3, 4, 5, 6, 7, UINT64_MAX},
-                                           .xstate_size = 2696,
-                                           .paranoid_every = 7,
-                                           .flags = 0x8000000000000001ull};
+static const struct trace_header header = {
+    .refork_version = "0.1-test",
+    .start_unix_ns = 1700000000000000000ull,
+    .kernel = "6.18.0",
+    .machine_id = "a machine",
+    .cpu = {CPU_NATIVE, {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, UINT32_MAX}}},
+    .xstate_size = 2696,
+    .paranoid_every = 7,
+    .flags = 0x8000000000000001ull};
 
 // ---- a deterministic source of events ----
 static inline uint64_t rng(uint64_t *state) {
@@ -71,6 +72,13 @@ static inline void make_good(struct sample *s, size_t i, uint64_t number) {
     if (p->kind == PIECE_TEXT) p->text.kind = number % TEXT_KINDS;
     if (p->kind == PIECE_WAIT) p->wait.kind = WAIT_FUTEX + number % (WAIT_KINDS - WAIT_FUTEX);
     if (p->kind == PIECE_WORD) p->word.size = 1 + number % 8;
+    if (p->kind == PIECE_XSTATE) {
+        // core/cpu/xstate.h: 512 bytes, and one component (2, YMM) of 256.
+        static uint32_t packed[(512 + 8 + 256) / sizeof(uint32_t)] = {
+            0x37f, [128] = 2, [129] = 256, [140] = 1};
+        p->len = number % 2 ? sizeof packed : 512;
+        p->data = packed;
+    }
     const int size = piece_size(p->kind);
     if (size < 0) return;
     p->len = (size_t)size;

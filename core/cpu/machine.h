@@ -1,14 +1,13 @@
 // What this CPU and kernel can do for record and replay.
-#ifndef REFORK_CORE_CPU_H
-#define REFORK_CORE_CPU_H
+#ifndef REFORK_CORE_CPU_MACHINE_H
+#define REFORK_CORE_CPU_MACHINE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-// Vendor and model for the user, and the feature words that a recording depends on (CPUID 1 and 7, 0xd;
-// volatile bits such as OSXSAVE and the APIC id masked out).
-void cpu_describe(char *text, size_t size, uint64_t features[8]);
+// Vendor and model, for the user.
+void cpu_describe(char *text, size_t size);
 // Pins this process to one CPU, the one that it runs on (the scheduler puts a fresh program onto an idle
 // one): a ptrace stop costs 2.5 us on one CPU and 35 and more across two. Returns the CPU, -1 with errno.
 int cpu_pin(void);

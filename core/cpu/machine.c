@@ -1,4 +1,4 @@
-#include "core/cpu.h"
+#include "core/cpu/machine.h"
 
 #include <cpuid.h>
 #include <sched.h>
@@ -9,10 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-void cpu_describe(char *text, size_t size, uint64_t features[8]) {
+void cpu_describe(char *text, size_t size) {
     uint32_t a, b, c, d;
     char brand[49] = "unknown";
-    memset(features, 0, 8 * sizeof *features);
     if ((unsigned)__get_cpuid_max(0x80000000, NULL) >= 0x80000004u)
         for (uint32_t i = 0; i < 3; i++) {
             __cpuid(0x80000002 + i, a, b, c, d);
@@ -20,21 +19,7 @@ void cpu_describe(char *text, size_t size, uint64_t features[8]) {
             memcpy(brand + i * 16, words, 16);
         }
     brand[48] = 0;
-    const char *start = brand + strspn(brand, " ");
-    snprintf(text, size, "%s", start);
-    __cpuid(1, a, b, c, d);
-    features[0] = (uint64_t)(c & ~(1u << 27)) << 32 | d; // bit 27 OSXSAVE
-    if (__get_cpuid_max(0, NULL) >= 7) {
-        __cpuid_count(7, 0, a, b, c, d);
-        features[1] = (uint64_t)c << 32 | b;
-        features[2] = d;
-    }
-    if (__get_cpuid_max(0, NULL) >= 0xd) {
-        __cpuid_count(0xd, 0, a, b, c, d);
-        features[3] = a; // XCR0 bits that may be set
-        __cpuid_count(0xd, 1, a, b, c, d);
-        features[4] = a;
-    }
+    snprintf(text, size, "%s", brand + strspn(brand, " "));
 }
 
 int cpu_pin(void) {

@@ -1,4 +1,4 @@
-#include "core/xsave.h"
+#include "core/cpu/xsave.h"
 
 #include <cpuid.h>
 #include <string.h>

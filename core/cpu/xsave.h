@@ -4,8 +4,8 @@
 // 8 to 26 differing answers of 2,000 on AMD, and as a wrong memory digest in one of a thousand replays, left on
 // the stack by ld.so's _dl_runtime_resolve_xsavec. A CPU may call every component in use (Intel SDM vol. 1,
 // 13.6): so does this.
-#ifndef REFORK_CORE_XSAVE_H
-#define REFORK_CORE_XSAVE_H
+#ifndef REFORK_CORE_CPU_XSAVE_H
+#define REFORK_CORE_CPU_XSAVE_H
 
 #include <stdbool.h>
 #include <stddef.h>
