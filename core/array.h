@@ -56,6 +56,22 @@ static inline void *array_copy(const void *v, size_t count, size_t size) {
 #define array_remove(v, count, i)                                                                            \
     ((void)memmove(&(v)[i], &(v)[(i) + 1], (--(count) - (size_t)(i)) * sizeof *(v)))
 
+// Of a sorted array: how many elements come before a place in it. `before` is an expression of `it`, a pointer to an
+// element: true for those, false for all that follow.
+#define array_before(v, count, it, before)                                                                   \
+    ({                                                                                                       \
+        size_t array_low = 0, array_high = (count);                                                          \
+        while (array_low < array_high) {                                                                     \
+            size_t array_middle = array_low + (array_high - array_low) / 2;                                  \
+            const __typeof__(*(v)) *it = &(v)[array_middle];                                                 \
+            if (before)                                                                                      \
+                array_low = array_middle + 1;                                                                \
+            else                                                                                             \
+                array_high = array_middle;                                                                   \
+        }                                                                                                    \
+        array_low;                                                                                           \
+    })
+
 // An index over the elements of an array, which stays with its owner: it finds an element by its key. Open
 // addressing; a slot holds the number of an element from 1, 0 is free. {0} at first. Elements are added, and never
 // removed one by one; of several with one key the last is found.

@@ -21,16 +21,9 @@ void elf_ranges_sort(struct elf_ranges *ranges) {
 }
 
 const struct elf_range *elf_ranges_find(const struct elf_ranges *ranges, uint64_t vaddr) {
-    size_t low = 0, high = ranges->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (ranges->v[middle].start <= vaddr)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t behind = array_before(ranges->v, ranges->count, range, range->start <= vaddr);
     // aliases and nested symbols: a few steps back find the enclosing one
-    for (size_t i = low, tries = 0; i-- > 0 && tries < 16; tries++)
+    for (size_t i = behind, tries = 0; i-- > 0 && tries < 16; tries++)
         if (vaddr < ranges->v[i].end) return &ranges->v[i];
     return NULL;
 }

@@ -199,14 +199,7 @@ static void sort_sites(struct site_list *list) {
 
 // The site that `vaddr` lies in the middle of, among the first `count`.
 static const struct lock_site *site_around(const struct site_list *list, size_t count, uint64_t vaddr) {
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (list->v[middle].vaddr < vaddr)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t low = array_before(list->v, count, site, site->vaddr < vaddr);
     if (low == 0 || (low < count && list->v[low].vaddr == vaddr)) return NULL;
     const struct lock_site *site = &list->v[low - 1];
     return vaddr - site->vaddr < site->length ? site : NULL;

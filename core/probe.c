@@ -155,7 +155,7 @@ static void emit_read(struct emitter *e, int size) {
     }
 }
 
-// Hardware numbers in the order of state_want.gpr.
+// Their numbers in instructions, in the order of the ring.
 static const uint8_t hardware[PROBE_REGISTERS] = {0, 3, 1, 2, 6, 7, 5, 4, 8, 9, 10, 11, 12, 13, 14, 15};
 
 // All registers behind the entry, the last one first: where that does not fault nothing does.

@@ -17,8 +17,8 @@ struct probe_entry {
     uint64_t before;  // its value, zero-extended; PROBE_CALL: the word that rsp points to, the return address
     uint64_t after;
 };
-// An entry with `registers` set in its probe is followed by all of them as they were before the instruction, in the order of
-// state_want.gpr (core/code.h).
+// An entry with `registers` set in its probe is followed by all of them as they were before the instruction: rax rbx rcx rdx
+// rsi rdi rbp rsp r8 to r15.
 enum { PROBE_REGISTERS = 16, PROBE_ENTRY_MAX = sizeof(struct probe_entry) + 8 * PROBE_REGISTERS };
 
 // A page that every stub reaches rip-relative. Several places of one process may show the same page.

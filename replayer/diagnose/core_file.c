@@ -5,6 +5,7 @@
 #include "replayer/diagnose/core_file.h"
 
 #include "core/abi.h"
+#include "core/array.h"
 #include "replayer/diagnose/snapshot.h"
 
 #include <elf.h>
@@ -65,18 +66,8 @@ static bool at(const struct core *c, uint64_t offset, void *buffer, size_t len) 
 }
 
 static const struct segment *segment_of(const struct core *c, uint64_t address) {
-    size_t low = 0, high = c->segment_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct segment *s = &c->segments[middle];
-        if (address < s->start)
-            high = middle;
-        else if (address >= s->end)
-            low = middle + 1;
-        else
-            return s;
-    }
-    return NULL;
+    size_t i = array_before(c->segments, c->segment_count, segment, segment->end <= address);
+    return i < c->segment_count && c->segments[i].start <= address ? &c->segments[i] : NULL;
 }
 
 // Bytes of a page of a file that is not in the core: as the file has them, if it is the right one and the
@@ -341,15 +332,8 @@ static void add_left_out(struct core *c) {
 }
 
 static const struct mapped_file *file_at(const struct core *c, uint64_t address) {
-    size_t low = 0, high = c->file_count;
-    while (low < high) { // first one behind the address
-        size_t middle = low + (high - low) / 2;
-        if (c->files[middle].start <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low && address < c->files[low - 1].end ? &c->files[low - 1] : NULL;
+    size_t behind = array_before(c->files, c->file_count, file, file->start <= address);
+    return behind && address < c->files[behind - 1].end ? &c->files[behind - 1] : NULL;
 }
 
 static void make_maps(struct core *c) {

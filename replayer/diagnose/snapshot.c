@@ -1,8 +1,9 @@
 #include "replayer/diagnose/snapshot.h"
+
 #include "core/futex.h"
+#include "replayer/verdict/verdict.h"
 
 #include <elf.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,29 +14,17 @@ enum { IMAGES_MAX = 256 << 20 }; // bytes, of one process
 
 void snapshot_free(struct snapshot *s) {
     if (!s) return;
-    for (size_t i = 0; i < s->note_count; i++)
-        free(s->notes[i]);
-    free(s->notes);
+    notes_free(s->notes, s->note_count);
     free(s->threads);
     free(s->shared);
     s->release(s);
 }
 
 void snapshot_note(struct snapshot *s, const char *format, ...) {
-    char *text;
     va_list ap;
     va_start(ap, format);
-    int n = vasprintf(&text, format, ap);
+    notes_add(&s->notes, &s->note_count, format, ap);
     va_end(ap);
-    rf_assert(n >= 0);
-    for (size_t i = 0; i < s->note_count; i++)
-        if (!strcmp(s->notes[i], text)) {
-            free(text);
-            return;
-        }
-    s->notes = reallocarray(s->notes, s->note_count + 1, sizeof *s->notes);
-    rf_assert(s->notes);
-    s->notes[s->note_count++] = text;
 }
 
 // A thread that a signal or a stop takes out of a sleeping call is inside the kernel's get_signal, where rax

@@ -2,6 +2,7 @@
 
 #include "core/abi.h"
 #include "core/annex.h"
+#include "core/array.h"
 #include "core/tracee.h"
 #include "replayer/engine/kernel_task.h"
 
@@ -187,16 +188,9 @@ static uint64_t place_in(struct island *i, const struct probe_plan *plan, uint64
     }
 }
 
+// Of the first behind `address`.
 static size_t stub_index(const struct island *i, uint64_t address) {
-    size_t low = 0, high = i->stub_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (i->stubs[middle]->probe.stub_address <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low; // of the first behind `address`
+    return array_before(i->stubs, i->stub_count, stub, (*stub)->probe.stub_address <= address);
 }
 
 static void list_stub(struct island *i, struct stub *stub) {

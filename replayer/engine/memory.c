@@ -4,6 +4,7 @@
 #include "replayer/engine/memory.h"
 
 #include "core/abi.h"
+#include "core/array.h"
 #include "core/tracee.h"
 #include "replayer/engine/blobs.h"
 #include "replayer/engine/engine.h"
@@ -21,15 +22,7 @@ bool planted_in_memory(const struct planted *p) {
 
 // The first at or after `address`.
 size_t planted_first(const struct space *s, uint64_t address) {
-    size_t low = 0, high = s->break_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (s->breaks[middle].address < address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return array_before(s->breaks, s->break_count, b, b->address < address);
 }
 
 struct planted *planted_find(const struct space *s, uint64_t address) {

@@ -1,5 +1,6 @@
 #include "replayer/engine/space_maps.h"
 
+#include "core/array.h"
 #include "core/error.h"
 #include "replayer/engine/engine.h"
 #include "replayer/engine/memory.h"
@@ -9,15 +10,7 @@
 
 // The index of the first map that ends behind `address`; of none: how many there are.
 static size_t first_behind(const struct space *s, uint64_t address) {
-    size_t low = 0, high = s->map_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (s->maps[middle].v.end <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return array_before(s->maps, s->map_count, map, map->v.end <= address);
 }
 
 const struct space_map *space_map_at(const struct space *s, uint64_t address) {

@@ -51,22 +51,12 @@ static struct follow_module *module_of(struct follow *f, struct replay *r,
     for (size_t i = 0; i < f->module_count; i++)
         if (f->modules[i].blob == mapping->map.blob) return &f->modules[i];
     struct follow_module *m = array_add(f->modules, f->module_count);
-    struct view view;
-    struct rf_error err;
-    size_t size = 0;
-    const void *image = replay_view(r, mapping->tid, &view, &err) == 0
-                            ? view.blob(view.context, mapping->map.blob, &size)
-                            : NULL;
     m->blob = mapping->map.blob;
-    timeline_foreign(f->timeline, true);
-    lock_module_read(image, size, NULL, true, &m->m);
-    timeline_foreign(f->timeline, false);
+    lock_module_read(f->timeline, r, mapping, NULL, true, &m->m);
     m->notes = calloc(m->m.count + 1, sizeof *m->notes);
     rf_assert(m->notes);
     for (size_t i = 0; i < m->m.count; i++) {
-        uint64_t offset;
-        if (elf_module_to_offset(m->m.elf, m->m.sites[i].vaddr, &offset) && offset < size)
-            m->notes[i] = lock_note_of(&m->m.sites[i], (const uint8_t *)image + offset, size - offset);
+        m->notes[i] = lock_note_of(&m->m, i);
         m->notes[i].probe.registers = false;
     }
     return m;

@@ -106,15 +106,8 @@ static void read_names(const struct elf_module *m, struct names *out) {
 }
 
 static const struct named *name_of(const struct names *n, uint64_t vaddr) {
-    size_t low = 0, high = n->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (n->v[middle].start <= vaddr)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low && vaddr < n->v[low - 1].end ? &n->v[low - 1] : NULL;
+    size_t behind = array_before(n->v, n->count, name, name->start <= vaddr);
+    return behind && vaddr < n->v[behind - 1].end ? &n->v[behind - 1] : NULL;
 }
 
 // ---- sites
@@ -214,10 +207,7 @@ static struct lock_site *scanned_sites(const struct elf_module *elf, bool cache,
     return sites;
 }
 
-void lock_module_read(const void *image, size_t size, const struct lock_functions *functions, bool cache,
-                      struct lock_module *out) {
-    *out = (struct lock_module){.elf = image ? elf_module_parse(image, size) : NULL};
-    if (!out->elf) return;
+static void read_sites(const struct lock_functions *functions, bool cache, struct lock_module *out) {
     struct names names = {.functions = functions};
     size_t count;
     read_names(out->elf, &names);
@@ -241,6 +231,19 @@ void lock_module_read(const void *image, size_t size, const struct lock_function
     free(sites);
     free(names.v);
     free(names.calls);
+}
+
+void lock_module_read(struct timeline *t, struct replay *r, const struct break_mapping *mapping,
+                      const struct lock_functions *functions, bool cache, struct lock_module *out) {
+    struct view view;
+    struct rf_error ignored;
+    size_t size = 0;
+    bool viewed = replay_view(r, mapping->tid, &view, &ignored) == 0;
+    const void *image = viewed ? view.blob(view.context, mapping->map.blob, &size) : NULL;
+    timeline_foreign(t, true);
+    *out = (struct lock_module){.elf = image ? elf_module_parse(image, size) : NULL};
+    if (out->elf) read_sites(functions, cache, out);
+    timeline_foreign(t, false);
 }
 
 void lock_module_release(struct lock_module *m) {

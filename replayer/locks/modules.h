@@ -5,7 +5,9 @@
 
 #include "core/error.h"
 #include "core/lock_sites.h"
+#include "replayer/engine/breakpoints.h"
 #include "replayer/locks/words.h"
+#include "replayer/timeline.h"
 
 // One line of a --functions file.
 enum lock_call_kind { LOCK_CALL_ACQUIRE, LOCK_CALL_TRY, LOCK_CALL_RELEASE };
@@ -39,9 +41,10 @@ struct lock_module {
     struct lock_module_site *sites;
     size_t count;
 };
-// `image` must outlive it. `cache`: scanned sites may be read from and written to the user's cache.
-void lock_module_read(const void *image, size_t size, const struct lock_functions *functions, bool cache,
-                      struct lock_module *out);
+// The module of a mapping that is announced (break_client.mapped). `functions`: those that the user named, or NULL.
+// `cache`: scanned sites may be read from and written to the user's cache. The timeline must outlive it.
+void lock_module_read(struct timeline *t, struct replay *r, const struct break_mapping *mapping,
+                      const struct lock_functions *functions, bool cache, struct lock_module *out);
 void lock_module_release(struct lock_module *m);
 
 #endif

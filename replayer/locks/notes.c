@@ -1,10 +1,18 @@
 #include "replayer/locks/notes.h"
 
 #include "core/atomic_emulate.h"
-#include "core/probe.h"
 #include "core/code_operands.h"
+#include "core/elf_inside.h"
+#include "core/elf_module.h"
+#include "core/probe.h"
 
-struct lock_note lock_note_of(const struct lock_module_site *site, const uint8_t *code, size_t len) {
+struct lock_note lock_note_of(const struct lock_module *m, size_t i) {
+    const struct lock_module_site *site = &m->sites[i];
+    uint64_t offset;
+    if (!elf_module_to_offset(m->elf, site->vaddr, &offset) || offset >= m->elf->size)
+        return (struct lock_note){0};
+    const uint8_t *code = m->elf->image + offset;
+    size_t len = m->elf->size - offset;
     struct lock_note note = {.probe = {.kind = PROBE_OPERAND}};
     struct atomic_instruction what;
     if (site->kind == LOCK_SITE_STORE) {

@@ -8,12 +8,11 @@
 struct lock_note {
     struct break_probe probe; // size 0: the site has to stop
     uint8_t operation;        // enum atomic_operation
-    int32_t
-        displacement; // of the operand from the register that it is given by, where no registers are noted
+    int32_t displacement; // of the operand from the register that points to it, where no registers are noted
 };
 
-// `code`: the module's bytes at the site, len of them.
-struct lock_note lock_note_of(const struct lock_module_site *site, const uint8_t *code, size_t len);
+// That of m->sites[i].
+struct lock_note lock_note_of(const struct lock_module *m, size_t i);
 // The registers behind an entry (core/probe.h).
 void lock_note_registers(struct user_regs_struct *out, const uint64_t *registers);
 

@@ -246,23 +246,12 @@ static struct pass_module *module_of(struct lock_pass *p, struct replay *r,
     for (size_t i = 0; i < p->module_count; i++)
         if (p->modules[i].blob == mapping->map.blob) return &p->modules[i];
     struct pass_module *m = array_add(p->modules, p->module_count);
-    struct view view;
-    struct rf_error err;
-    size_t size = 0;
-    const void *image = replay_view(r, mapping->tid, &view, &err) == 0
-                            ? view.blob(view.context, mapping->map.blob, &size)
-                            : NULL;
     m->blob = mapping->map.blob;
-    timeline_foreign(p->timeline, true);
-    lock_module_read(image, size, p->functions, p->cache, &m->m);
-    timeline_foreign(p->timeline, false);
+    lock_module_read(p->timeline, r, mapping, p->functions, p->cache, &m->m);
     m->sites = calloc(m->m.count + 1, sizeof *m->sites);
     rf_assert(m->sites);
-    for (size_t i = 0; i < m->m.count; i++) {
-        uint64_t offset;
-        if (elf_module_to_offset(m->m.elf, m->m.sites[i].vaddr, &offset) && offset < size)
-            m->sites[i].note = lock_note_of(&m->m.sites[i], (const uint8_t *)image + offset, size - offset);
-    }
+    for (size_t i = 0; i < m->m.count; i++)
+        m->sites[i].note = lock_note_of(&m->m, i);
     return m;
 }
 

@@ -1,5 +1,6 @@
 #include "replayer/names/symbols_module.h"
 
+#include "core/array.h"
 #include "replayer/names/symbols_go.h"
 #include "replayer/names/symbols_static.h"
 #include "replayer/names/symbols_strings.h"
@@ -196,18 +197,11 @@ void symbol_module_free(struct symbol_module *s) {
 }
 
 const struct symbol *symbol_module_find(const struct symbol_module *s, uint64_t vaddr, bool code) {
-    size_t low = 0, high = s->symbol_count;
-    while (low < high) { // first symbol behind vaddr
-        size_t middle = low + (high - low) / 2;
-        if (s->symbols[middle].value <= vaddr)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t behind = array_before(s->symbols, s->symbol_count, symbol, symbol->value <= vaddr);
     // Back over symbols that end before it (a label inside a function), to the best of those that start
     // together.
     const struct symbol *found = NULL;
-    for (size_t i = low, tries = 0; i > 0 && tries < 64; i--, tries++) {
+    for (size_t i = behind, tries = 0; i > 0 && tries < 64; i--, tries++) {
         const struct symbol *c = &s->symbols[i - 1];
         if (found && c->value != found->value) break;
         if (c->code != code) continue;
@@ -251,15 +245,9 @@ bool symbol_module_unit(struct symbol_module *s, uint64_t vaddr, Dwarf_Die *unit
     uint64_t address = vaddr - s->dwarf_bias;
     if (dwarf_addrdie(s->dwarf, address, unit)) return true;
     if (!s->ranges_ready) load_ranges(s);
-    size_t low = 0, high = s->range_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (s->ranges[middle].start <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low && address < s->ranges[low - 1].end && dwarf_offdie(s->dwarf, s->ranges[low - 1].cu, unit);
+    size_t behind = array_before(s->ranges, s->range_count, range, range->start <= address);
+    return behind && address < s->ranges[behind - 1].end &&
+           dwarf_offdie(s->dwarf, s->ranges[behind - 1].cu, unit);
 }
 
 // Removes "." and "dir/.." where that is only a matter of the text; "./nptl/x.c" stays a relative path.

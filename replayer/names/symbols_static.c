@@ -1,6 +1,7 @@
 // Names of a static program without a symbol table.
 #include "replayer/names/symbols_static.h"
 
+#include "core/array.h"
 #include "replayer/names/static_names.h"
 #include "replayer/names/symbols_module.h"
 #include "replayer/names/symbols_strings.h"
@@ -16,16 +17,9 @@ struct target {
 
 // All names of one address are one function's.
 static void mark(struct symbol_module *s, size_t count, uint64_t value, const char *library) {
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (s->symbols[middle].value < value)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (; low < count && s->symbols[low].value == value; low++)
-        s->symbols[low].library = library;
+    size_t i = array_before(s->symbols, count, symbol, symbol->value < value);
+    for (; i < count && s->symbols[i].value == value; i++)
+        s->symbols[i].library = library;
 }
 
 static void add(void *context, const char *library, const char *name, const Elf64_Sym *symbol) {

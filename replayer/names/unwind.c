@@ -328,7 +328,7 @@ static uint64_t jump_target(const struct view *v, uint64_t at) {
     return at + sizeof code + (uint64_t)(int64_t)distance;
 }
 
-// At the trap of a counting stub (core/code.h): registers and memory are the program's at the place that was patched,
+// At the trap of a counting stub (core/loop_site.h): registers and memory are the program's at the place that was patched,
 // which jumps to the stub's begin; before the trap the stub ends with the jump back behind that place.
 uint64_t unwind_program_pc(const struct view *v, uint64_t pc) {
     enum { STUB = 256, PATCH = 16, JUMP = 5 };

@@ -3,7 +3,7 @@
 #include "core/abi.h"
 #include "core/syscall_walk.h"
 #include "replayer/engine/breakpoints.h"
-#include "replayer/names/frames.h"
+#include "replayer/functions.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -101,11 +101,7 @@ struct search {
     bool capture; // ...of which the stack is wanted, and whether it was freed later
     bool freed;
     struct lock_allocation *out;
-    // Of the module whose functions are being looked at:
-    struct replay *replay;
-    uint32_t mapping_space;
-    uint64_t bias, start, end;
-    uint64_t added; // the last one, which may have more names:
+    uint64_t added; // the function with the last breakpoint, which may have more names:
     size_t added_function;
 };
 
@@ -137,34 +133,24 @@ static bool wanted(const struct search *s, size_t function) {
                       : functions[function].shown != NULL;
 }
 
-static void visit(void *context, uint64_t vaddr, const char *name) {
+static void add_function(void *context, struct replay *r, uint32_t space, uint64_t address,
+                         const char *name) {
     struct search *s = context;
-    uint64_t at = vaddr + s->bias;
-    if (at < s->start || at >= s->end) return;
     for (size_t i = 0; i < FUNCTIONS; i++) {
         if (strcmp(name, functions[i].name) != 0) continue;
         // Of several names the first of the table: tcmalloc's operators new and new[] are one function.
-        if (!wanted(s, i) || (at == s->added && s->added_function < i)) return;
-        s->added = at;
+        if (!wanted(s, i) || (address == s->added && s->added_function < i)) return;
+        s->added = address;
         s->added_function = i;
-        if (!replay_break_add(s->replay, s->mapping_space, at, 0, i)) s->blind = true;
+        if (!replay_break_add(r, space, address, 0, i)) s->blind = true;
         return;
     }
 }
 
 static void mapped(void *context, struct replay *r, const struct break_mapping *mapping) {
     struct search *s = context;
-    struct view view;
-    struct rf_error ignored;
-    if (!mapping->map.blob || replay_view(r, mapping->tid, &view, &ignored) < 0) return;
-    s->replay = r;
-    s->mapping_space = mapping->space;
-    s->start = mapping->map.start;
-    s->end = mapping->map.end;
     s->added = 0;
-    timeline_foreign(s->timeline, true);
-    symbols_functions(timeline_symbols(s->timeline), &view, mapping->map.start, visit, s, &s->bias);
-    timeline_foreign(s->timeline, false);
+    functions_mapped(s->timeline, r, mapping, add_function, s);
 }
 
 static uint64_t argument(const struct user_regs_struct *u, unsigned number) {
@@ -172,15 +158,8 @@ static uint64_t argument(const struct user_regs_struct *u, unsigned number) {
 }
 
 static void take_stack(struct search *s, struct replay *r, const struct break_hit *hit) {
-    struct view view;
-    struct rf_error ignored;
-    struct frame frames[FRAMES_MAX];
-    struct user_regs_struct regs = *hit->regs;
-    regs.rip = hit->address;
-    if (replay_view(r, hit->tid, &view, &ignored) < 0) return;
-    timeline_foreign(s->timeline, true);
-    size_t n = frames_at(timeline_symbols(s->timeline), &view, &regs, frames, FRAMES_MAX);
-    timeline_foreign(s->timeline, false);
+    struct stack stack = functions_stack(s->timeline, r, hit);
+    if (!stack.count) return;
     const struct function *f = &functions[s->call.function];
     s->out = calloc(1, sizeof *s->out);
     rf_assert(s->out);
@@ -188,7 +167,7 @@ static void take_stack(struct search *s, struct replay *r, const struct break_hi
         .function = f->shown,
         .size = s->call.size,
         .offset = s->address - s->block,
-        .point = {.event = s->call.event, .pid = hit->pid, .tid = hit->tid, .stack = stack_of(frames, n)}};
+        .point = {.event = s->call.event, .pid = hit->pid, .tid = hit->tid, .stack = stack}};
 }
 
 static void called(struct search *s, struct replay *r, const struct break_hit *hit) {

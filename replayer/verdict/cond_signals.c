@@ -2,12 +2,12 @@
 
 #include "core/clock.h"
 #include "replayer/engine/breakpoints.h"
+#include "replayer/functions.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    FRAMES_MAX = 128,
     FIRST_WINDOW = 64, // events
     WINDOW_FACTOR = 16,
     CALLS_MAX = 64,
@@ -25,51 +25,22 @@ struct search {
     uint64_t condition, fork;
     struct cond_signals *out;
     uint64_t hits, begin_us;
-    // Of the module whose functions are being looked at:
-    struct replay *replay;
-    uint32_t mapping_space;
-    uint64_t bias, start, end;
 };
 
 static bool time_is_over(const struct search *s) {
     return clock_us(CLOCK_MONOTONIC) - s->begin_us > LONGEST_US;
 }
 
-static void visit(void *context, uint64_t vaddr, const char *name) {
-    struct search *s = context;
-    uint64_t at = vaddr + s->bias;
-    if (at < s->start || at >= s->end) return;
+static void add_function(void *context, struct replay *r, uint32_t space, uint64_t address,
+                         const char *name) {
+    (void)context;
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
-        if (!strcmp(name, functions[i])) replay_break_add(s->replay, s->mapping_space, at, 0, i);
+        if (!strcmp(name, functions[i])) replay_break_add(r, space, address, 0, i);
 }
 
 static void mapped(void *context, struct replay *r, const struct break_mapping *mapping) {
     struct search *s = context;
-    struct view view;
-    struct rf_error ignored;
-    if (!mapping->map.blob || replay_view(r, mapping->tid, &view, &ignored) < 0) return;
-    s->replay = r;
-    s->mapping_space = mapping->space;
-    s->start = mapping->map.start;
-    s->end = mapping->map.end;
-    timeline_foreign(s->a->timeline, true);
-    symbols_functions(timeline_symbols(s->a->timeline), &view, mapping->map.start, visit, s, &s->bias);
-    timeline_foreign(s->a->timeline, false);
-}
-
-static struct stack stack_at(struct search *s, struct replay *r, const struct break_hit *hit) {
-    struct view view;
-    struct rf_error ignored;
-    struct raw_frame raw[FRAMES_MAX];
-    struct frame frames[FRAMES_MAX];
-    struct user_regs_struct regs = *hit->regs;
-    regs.rip = hit->address;
-    if (replay_view(r, hit->tid, &view, &ignored) < 0) return (struct stack){0};
-    timeline_foreign(s->a->timeline, true);
-    size_t n = unwind_stack(&view, &regs, raw, FRAMES_MAX);
-    n = symbols_frames(timeline_symbols(s->a->timeline), &view, raw, n, frames, FRAMES_MAX);
-    timeline_foreign(s->a->timeline, false);
-    return stack_of(frames, n);
+    functions_mapped(s->a->timeline, r, mapping, add_function, s);
 }
 
 static void keep(struct search *s, struct replay *r, const struct break_hit *hit) {
@@ -87,8 +58,10 @@ static void keep(struct search *s, struct replay *r, const struct break_hit *hit
         *c = (struct cond_signal){0};
     }
     free(c->point.stack.frames);
-    c->point = (struct finding_point){
-        .event = hit->next_event, .pid = hit->pid, .tid = hit->tid, .stack = stack_at(s, r, hit)};
+    c->point = (struct finding_point){.event = hit->next_event,
+                                      .pid = hit->pid,
+                                      .tid = hit->tid,
+                                      .stack = functions_stack(s->a->timeline, r, hit)};
 }
 
 static enum break_action on_hit(void *context, struct replay *r, struct break_hit *hit) {

@@ -5,6 +5,7 @@
 #include "replayer/verdict/tried_lock.h"
 
 #include "replayer/engine/breakpoints.h"
+#include "replayer/functions.h"
 #include "replayer/stepping.h"
 
 #include <stdlib.h>
@@ -45,33 +46,19 @@ struct search {
         uint64_t event;
     } all[TRIES_MAX];
     size_t count;
-    // of the module that is being looked at:
-    struct replay *replay;
-    uint32_t space;
-    uint64_t bias, start, end;
 };
 
-static void visit(void *context, uint64_t vaddr, const char *name) {
-    struct search *s = context;
-    uint64_t at = vaddr + s->bias;
-    if (at < s->start || at >= s->end) return;
+static void add_function(void *context, struct replay *r, uint32_t space, uint64_t address,
+                         const char *name) {
+    (void)context;
     name = stack_plain_name(name);
     for (size_t i = 0; i < FUNCTIONS; i++)
-        if (!strcmp(name, functions[i].name)) replay_break_add(s->replay, s->space, at, 0, i);
+        if (!strcmp(name, functions[i].name)) replay_break_add(r, space, address, 0, i);
 }
 
-static void mapped(void *context, struct replay *r, const struct break_mapping *m) {
+static void mapped(void *context, struct replay *r, const struct break_mapping *mapping) {
     struct search *s = context;
-    struct view view;
-    struct rf_error ignored;
-    if (!m->map.blob || replay_view(r, m->tid, &view, &ignored) < 0) return;
-    s->replay = r;
-    s->space = m->space;
-    s->start = m->map.start;
-    s->end = m->map.end;
-    timeline_foreign(s->timeline, true);
-    symbols_functions(timeline_symbols(s->timeline), &view, m->map.start, visit, s, &s->bias);
-    timeline_foreign(s->timeline, false);
+    functions_mapped(s->timeline, r, mapping, add_function, s);
 }
 
 static struct tried *tried_at(struct search *s, uint64_t address) {

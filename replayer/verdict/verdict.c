@@ -1,8 +1,8 @@
 #include "replayer/verdict/verdict.h"
 
+#include "core/array.h"
 #include "core/error.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,9 +93,7 @@ void verdict_free(struct verdict *v) {
         free(f->vanished);
     }
     free(v->waiting);
-    for (size_t i = 0; i < v->note_count; i++)
-        free(v->notes[i]);
-    free(v->notes);
+    notes_free(v->notes, v->note_count);
     for (size_t i = 0; i < v->held_count; i++)
         free(v->held_at_fork[i].acquired.stack.frames);
     free(v->held_at_fork);
@@ -109,14 +107,27 @@ void verdict_free(struct verdict *v) {
     free(v);
 }
 
-void verdict_note(struct verdict *v, const char *format, ...) {
+void notes_add(char ***notes, size_t *count, const char *format, va_list ap) {
     char *text;
+    rf_assert(vasprintf(&text, format, ap) >= 0);
+    bool known = false;
+    for (size_t i = 0; i < *count; i++)
+        known |= !strcmp((*notes)[i], text);
+    if (known)
+        free(text);
+    else
+        array_push(*notes, *count, text);
+}
+
+void notes_free(char **notes, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        free(notes[i]);
+    free(notes);
+}
+
+void verdict_note(struct verdict *v, const char *format, ...) {
     va_list ap;
     va_start(ap, format);
-    int n = vasprintf(&text, format, ap);
+    notes_add(&v->notes, &v->note_count, format, ap);
     va_end(ap);
-    rf_assert(n >= 0);
-    v->notes = reallocarray(v->notes, v->note_count + 1, sizeof *v->notes);
-    rf_assert(v->notes);
-    v->notes[v->note_count++] = text;
 }

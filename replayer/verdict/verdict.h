@@ -1,11 +1,12 @@
-// The verdict: what refork says about a recording. Made by replayer/analysis, printed by replayer/report/text.c
-// (text, JSON) and the TUI.
+// The verdict: what refork says about a recording (made here), a process or a core file (replayer/diagnose). Printed by
+// replayer/report and the TUI.
 #ifndef REFORK_REPLAYER_VERDICT_VERDICT_H
 #define REFORK_REPLAYER_VERDICT_VERDICT_H
 
 #include "replayer/locks/name.h"
 #include "replayer/names/stack.h"
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,7 +20,7 @@ enum verdict_level {
     VERDICT_PROVED,     // ... of which a finding, or that it waits for ever, is proved
 };
 
-// DESIGN.md section 7; the strings are the JSON's `kind`.
+// The strings are the JSON's `kind` (docs/json.md).
 enum finding_kind {
     FINDING_ORPHANED_LOCK,      // "orphaned-lock"
     FINDING_ORPHANED_SPIN,      // "orphaned-spin"
@@ -193,7 +194,10 @@ bool verdict_level_find(const char *name, enum verdict_level *out);
 // Frees *v itself too, and its arrays (all from malloc); strings in frames belong to struct symbols. NULL is
 // fine.
 void verdict_free(struct verdict *v);
-// Adds a sentence to v->notes.
+// Adds a sentence to a list of them, once.
+void notes_add(char ***notes, size_t *count, const char *format, va_list ap);
+void notes_free(char **notes, size_t count);
+// The same to v->notes.
 void verdict_note(struct verdict *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -1,4 +1,4 @@
-// ELF files of this machine, and small ones made of assembler, for the tests of core/code.h.
+// ELF files of this machine, and small ones made of assembler, for the tests of core/elf_module.h.
 #ifndef REFORK_TESTS_ELF_FILES_H
 #define REFORK_TESTS_ELF_FILES_H
 

@@ -62,6 +62,22 @@ static void test_an_element_is_removed(void **state) {
     free(v);
 }
 
+// Sorted with equal elements; each place of each length.
+static void test_a_place_is_found(void **state) {
+    (void)state;
+    static const struct { int key; } v[] = {{1}, {3}, {3}, {3}, {4}, {9}, {9}};
+    for (size_t count = 0; count <= sizeof v / sizeof *v; count++)
+        for (int key = 0; key <= 10; key++) {
+            size_t below = 0, up_to = 0;
+            for (size_t i = 0; i < count; i++) {
+                below += v[i].key < key;
+                up_to += v[i].key <= key;
+            }
+            assert_int_equal(array_before(v, count, it, it->key < key), below);
+            assert_int_equal(array_before(v, count, it, it->key <= key), up_to);
+        }
+}
+
 // No memory for the next doubling: the array is as it was, and nothing was lost.
 static void test_memory_ends(void **state) {
     (void)state;
@@ -136,9 +152,13 @@ static void test_base_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_an_array_grows),        cmocka_unit_test(test_an_array_is_cut),
-        cmocka_unit_test(test_an_element_is_removed), cmocka_unit_test(test_memory_ends),
-        cmocka_unit_test(test_a_hash_finds),          cmocka_unit_test(test_base_names),
+        cmocka_unit_test(test_an_array_grows),
+        cmocka_unit_test(test_an_array_is_cut),
+        cmocka_unit_test(test_an_element_is_removed),
+        cmocka_unit_test(test_a_place_is_found),
+        cmocka_unit_test(test_memory_ends),
+        cmocka_unit_test(test_a_hash_finds),
+        cmocka_unit_test(test_base_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
