@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <xxhash.h>
 
 // ---- what an entry says
@@ -58,9 +59,30 @@ static void take_call(struct task *t, const struct call_entry *e) {
     take_regs(&c->regs, e); // with the segments and their bases of the last landmark
 }
 
-// Most calls have no bytes: their event needs no batch. The registers are written twice, one by one: copied as a whole they
-// would be waited for.
-static void log_plain(struct recorder *r, struct task *t, const struct call_entry *e) {
+// Of calls that only get bytes, those that the entry has are the event's. Returns how many pieces; -1: not one of these.
+static int plain_pieces(const struct call_entry *e, struct piece *pieces) {
+    const struct call_row *row = &call_rows[e->nr];
+    const char *at = (const char *)(e + 1), *end = (const char *)e + e->size;
+    bool gets = row->kind == CALL_PLAIN || row->kind == CALL_READS || row->kind == CALL_RECEIVES;
+    if (!e->ranges) return 0;
+    if (!gets || row->flags & CALL_ROW_WRITES || e->ranges > CALL_RANGES) return -1;
+    for (int i = 0; i < e->ranges; i++) {
+        const struct call_bytes *b = (const void *)at;
+        size_t room = (size_t)(end - at), padded = (b->length + 7ull) / 8 * 8;
+        if (room < sizeof *b || room - sizeof *b < padded || b->missing || !b->length) return -1;
+        pieces[i].kind = PIECE_MEM;
+        memset(pieces[i].v, 0, sizeof pieces[i].v);
+        pieces[i].mem.address = b->address;
+        pieces[i].data = b + 1;
+        pieces[i].len = b->length;
+        at += sizeof *b + padded;
+    }
+    return e->ranges;
+}
+
+// Most events need no batch. The registers are written twice, one by one: copied as a whole they would be waited for.
+static void log_plain(struct recorder *r, struct task *t, const struct call_entry *e, struct piece *pieces,
+                      int count) {
     struct event event;
     memset(&event, 0, offsetof(struct event, regs));
     event.kind = EV_SYSCALL;
@@ -72,8 +94,8 @@ static void log_plain(struct recorder *r, struct task *t, const struct call_entr
     event.regs.es = t->call.regs.es, event.regs.fs = t->call.regs.fs, event.regs.gs = t->call.regs.gs;
     event.regs.fs_base = t->call.regs.fs_base, event.regs.gs_base = t->call.regs.gs_base;
     take_regs(&event.regs, e);
-    event.pieces = NULL;
-    event.piece_count = 0;
+    event.pieces = pieces;
+    event.piece_count = (size_t)count;
     log_event(r, t, &event);
 }
 
@@ -104,12 +126,14 @@ static bool log_with_bytes(struct recorder *r, struct task *t, const struct call
 
 // As syscall_returned does of a call that was made at a stop. False: nothing that could have been noted.
 static bool log_call(struct recorder *r, struct task *t, const struct call_entry *e) {
+    struct piece pieces[CALL_RANGES];
+    int plain = plain_pieces(e, pieces);
     take_call(t, e);
     hooks_call_begins(r, t);
     if (call_rows[e->nr].flags & CALL_ROW_FDS)
         t->fds = fdtable_syscall(t->fds, e->nr, t->call.args, e->result, entry_read, (void *)e);
-    if (!e->ranges)
-        log_plain(r, t, e);
+    if (plain >= 0)
+        log_plain(r, t, e, pieces, plain);
     else if (!log_with_bytes(r, t, e))
         return false;
     t->mm->calls.noting = true;
@@ -167,17 +191,25 @@ static void stopped(struct recorder *r, struct task *t, bool outside) {
     tracee_write(t->mm->mem_fd, CALL_CONTROL, &c->tail, sizeof c->tail);
 }
 
+// With --cpus the results of some calls are not the kernel's (recorder/cpus.c).
+static bool write_rows(struct recorder *r, int fd) {
+    static const uint16_t told[] = {SYS_read, SYS_pread64, SYS_getcpu};
+    static struct call_row rows[CALL_ROW_COUNT];
+    memcpy(rows, call_rows, sizeof rows);
+    for (size_t i = 0; r->options->cpus && i < sizeof told / sizeof *told; i++)
+        rows[told[i]].kind = CALL_DECLINED;
+    return tracee_write(fd, CALL_ROWS, rows, sizeof rows);
+}
+
 static void exec(struct recorder *r, struct task *t) {
     uint8_t image[CALL_CODE_SIZE];
     const struct call_control control = {.head = CALL_RING};
     int fd = t->mm->mem_fd;
     if (!t->mm->annex || !call_code_image(image)) return;
-    t->mm->calls.on = tracee_write(fd, ANNEX_CALLS, image, sizeof image) &&
-                      tracee_write(fd, CALL_ROWS, call_rows, sizeof call_rows) &&
+    t->mm->calls.on = tracee_write(fd, ANNEX_CALLS, image, sizeof image) && write_rows(r, fd) &&
                       tracee_write(fd, CALL_CONTROL, &control, sizeof control);
     t->mm->calls.tail = CALL_RING;
     t->mm->calls.seen = 0;
-    (void)r;
 }
 
 static void returned(struct recorder *r, struct task *t, int64_t ret) {

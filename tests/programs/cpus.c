@@ -29,6 +29,15 @@ int main(int argc, char **argv) {
         CHECK(last_of("online") == count - 1 && last_of("possible") == count - 1 &&
               last_of("present") == count - 1);
         CHECK(getcpu(&here, NULL) == 0 && here < (unsigned)count);
+        // Often enough that the program would make these calls by itself.
+        char first[64] = "", again_read[64] = "";
+        int list = open("/sys/devices/system/cpu/online", O_RDONLY);
+        for (int i = 0; i < 40; i++) {
+            CHECK(pread(list, i ? again_read : first, sizeof first - 1, 0) > 0);
+            CHECK(!i || !strcmp(first, again_read));
+            CHECK(getcpu(&here, NULL) == 0 && here < (unsigned)count);
+        }
+        close(list);
     }
     for (int i = 0; i < CPU_SETSIZE && cpu < 0; i++)
         if (CPU_ISSET(i, &all)) cpu = i;
