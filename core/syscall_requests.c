@@ -106,9 +106,9 @@ static const struct request prctls[] = {
     WRITES("PR_GET_NAME", 16, 1, 16),
     FAKES("PR_GET_ENDIAN", 19, -EINVAL),
     FAKES("PR_SET_ENDIAN", 20, -EINVAL),
-    // the recorder's own filter would show
+    // recorder/emulate/seccomp.c
     FAKES("PR_GET_SECCOMP", 21, 0),
-    REFUSES("PR_SET_SECCOMP", 22, 0),
+    FAKES("PR_SET_SECCOMP", 22, -EINVAL),
     PLAIN("PR_CAPBSET_READ", 23),
     PLAIN("PR_CAPBSET_DROP", 24),
     // the recorder traps rdtsc with these
@@ -328,18 +328,9 @@ static bool give(int64_t *answer, bool *said, int64_t value, bool say) {
     return true;
 }
 
-// The program's seccomp filter is taken and not installed. libseccomp asks with a null pointer whether the
-// kernel knows filters: EFAULT is yes.
-static bool seccomp_answer(const uint64_t args[6], int64_t *answer, bool *said) {
-    switch ((uint32_t)args[0]) {
-    case 0:
-        return give(answer, said, 0, true); // SECCOMP_SET_MODE_STRICT
-    case 1:                                 // SECCOMP_SET_MODE_FILTER
-        if (!args[2]) return give(answer, said, -EFAULT, false);
-        return give(answer, said, args[1] & 8 ? -EINVAL : 0, true); // 8: NEW_LISTENER, an fd
-    default:
-        return give(answer, said, -EINVAL, false); // asks what is available
-    }
+// The recorder answers seccomp itself (recorder/emulate/seccomp.c), but for a filter whose calls another process decides about.
+static bool seccomp_answer(int64_t *answer, bool *said) {
+    return give(answer, said, -EINVAL, true);
 }
 
 static bool multiplexed_answer(const struct multiplexed *m, const uint64_t args[6], int64_t *answer,
@@ -348,8 +339,6 @@ static bool multiplexed_answer(const struct multiplexed *m, const uint64_t args[
     if (!r) return give(answer, said, m->unknown, true);
     if (r->action == LET) return false;
     if (m->nr == __NR_prctl && r->number == 4 && args[1] > 1) return give(answer, said, -EINVAL, false);
-    if (m->nr == __NR_prctl && r->number == 22 && args[1] == 2 && !args[2])
-        return give(answer, said, -EFAULT, false);
     if (m->nr == __NR_arch_prctl && r->number == 0x1012 && args[1]) return give(answer, said, 0, false);
     return give(answer, said, r->answer, r->action == REFUSED);
 }
@@ -361,7 +350,7 @@ bool request_answer(long nr, const uint64_t args[6], int64_t *answer, bool *said
     if (m) return multiplexed_answer(m, args, answer, said);
     switch (nr) {
     case __NR_seccomp:
-        return seccomp_answer(args, answer, said);
+        return seccomp_answer(answer, said);
     case __NR_unshare:
         // thread ids would differ inside and outside
         if (args[0] & CLONE_NEWPID) return give(answer, said, -EPERM, true);

@@ -5,6 +5,13 @@ void hooks_add(struct recorder *r, const struct recorder_hooks *hooks) {
     r->hooks[r->hook_count++] = hooks;
 }
 
+void hooks_keep_lasting(struct recorder *r) {
+    int n = 0;
+    for (int i = 0; i < r->hook_count; i++)
+        if (r->hooks[i]->lasting) r->hooks[n++] = r->hooks[i];
+    r->hook_count = n;
+}
+
 #define TELL(NAME, ...)                                                                                      \
     do {                                                                                                     \
         for (int i = 0; i < r->hook_count; i++)                                                              \
@@ -93,6 +100,10 @@ void hooks_call_begins(struct recorder *r, struct task *t) {
     TELL(call_begins, r, t);
 }
 
+bool hooks_answer(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    ASK(answer, r, t, regs);
+}
+
 void hooks_call_waits(struct recorder *r, struct task *t) {
     TELL(call_waits, r, t);
 }
@@ -101,12 +112,22 @@ void hooks_asleep(struct recorder *r, struct task *t) {
     TELL(asleep, r, t);
 }
 
+int64_t hooks_tell(struct recorder *r, struct task *t, int64_t ret) {
+    for (int i = 0; i < r->hook_count; i++)
+        if (r->hooks[i]->tells) ret = r->hooks[i]->tells(r, t, ret);
+    return ret;
+}
+
 void hooks_returned(struct recorder *r, struct task *t, int64_t ret) {
     TELL(returned, r, t, ret);
 }
 
 bool hooks_at_clone(struct recorder *r, struct task *t) {
     ASK(at_clone, r, t);
+}
+
+void hooks_born(struct recorder *r, struct task *t, struct task *child) {
+    TELL(born, r, t, child);
 }
 
 void hooks_forked(struct recorder *r, struct task *t, struct task *child) {

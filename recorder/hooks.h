@@ -16,6 +16,8 @@ struct mapped_file {
 };
 
 struct recorder_hooks {
+    bool lasting; // also asked when nothing is recorded any more (recorder/end/keeper.h)
+
     // ---- whose slice it is
 
     // called when it is asked whether t, which could run, may; true: it is held back
@@ -62,10 +64,14 @@ struct recorder_hooks {
 
     // called when a call of t begins (it is in t->call), before anything is done about it
     void (*call_begins)(struct recorder *r, struct task *t);
+    // called behind that, with the registers at the entry; true: that call has been answered, or something else comes instead
+    bool (*answer)(struct recorder *r, struct task *t, struct user_regs_struct *regs);
     // called when that call is answered by the recorder, or is about to be made and could be skipped by r->stop_all
     void (*call_waits)(struct recorder *r, struct task *t);
     // called when t has gone to sleep in its call while others can run
     void (*asleep)(struct recorder *r, struct task *t);
+    // called when a call of t has returned `ret`; what the program is told instead, in memory as well
+    int64_t (*tells)(struct recorder *r, struct task *t, int64_t ret);
     // called when a call of t has returned and is in the trace
     void (*returned)(struct recorder *r, struct task *t, int64_t ret);
 
@@ -73,6 +79,8 @@ struct recorder_hooks {
 
     // called when t is at a call that makes a new address space; true: it is held there, and the call made when t runs again
     bool (*at_clone)(struct recorder *r, struct task *t);
+    // called when t has made a child or a thread, which is not in the trace yet
+    void (*born)(struct recorder *r, struct task *t, struct task *child);
     // called when that call has made a child, which is in the trace
     void (*forked)(struct recorder *r, struct task *t, struct task *child);
     // called when t has begun a new program, which is in the trace
@@ -103,6 +111,8 @@ struct recorder_hooks {
 
 // Earlier ones are called first. The table stays where it is.
 void hooks_add(struct recorder *r, const struct recorder_hooks *hooks);
+// Only those that are lasting stay.
+void hooks_keep_lasting(struct recorder *r);
 
 // Each calls the pointer of its name; those that answer end with the first answer.
 bool hooks_hold(const struct recorder *r, const struct task *t);
@@ -123,10 +133,13 @@ void hooks_landmark(struct recorder *r, struct task *t);
 void hooks_stopped(struct recorder *r, struct task *t, bool outside);
 void hooks_disturbed(struct recorder *r, struct task *t);
 void hooks_call_begins(struct recorder *r, struct task *t);
+bool hooks_answer(struct recorder *r, struct task *t, struct user_regs_struct *regs);
 void hooks_call_waits(struct recorder *r, struct task *t);
 void hooks_asleep(struct recorder *r, struct task *t);
+int64_t hooks_tell(struct recorder *r, struct task *t, int64_t ret);
 void hooks_returned(struct recorder *r, struct task *t, int64_t ret);
 bool hooks_at_clone(struct recorder *r, struct task *t);
+void hooks_born(struct recorder *r, struct task *t, struct task *child);
 void hooks_forked(struct recorder *r, struct task *t, struct task *child);
 void hooks_exec(struct recorder *r, struct task *t);
 void hooks_ended(struct recorder *r, struct task *t, int status);

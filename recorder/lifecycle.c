@@ -113,6 +113,7 @@ static void born(struct recorder *r, struct task *t) {
     memcpy(c->cpus, t->cpus, sizeof c->cpus);
     c->mask = t->mask;
     c->tsc_forbidden = t->tsc_forbidden;
+    hooks_born(r, t, c);
     if (!(q.flags & CLONE_VM)) clone3_as_it_was(t, c);
     if (q.flags & CLONE_CHILD_CLEARTID) c->clear_tid = q.child_tid;
     // Killed before its first instruction: born and dead all the same.

@@ -26,7 +26,7 @@ static void write_left(struct mm *mm, bool allowed) {
 void calls_allow(struct task *t, const struct call_seen *seen) {
     struct mm_calls *c = &t->mm->calls;
     if (!c->on) return;
-    bool allowed = !t->interrupt_wanted && !t->signals && !t->mm->slots.pending;
+    bool allowed = !t->seccomp.mode && !t->interrupt_wanted && !t->signals && !t->mm->slots.pending;
     if (allowed != c->allowed) write_left(t->mm, allowed);
     if (seen->count != c->seen) { // files are only added
         tracee_write(t->mm->mem_fd, CALL_CONTROL + offsetof(struct call_control, seen), seen, sizeof *seen);

@@ -1,6 +1,7 @@
 #include "recorder/signals.h"
 #include "core/annex.h"
 #include "recorder/hooks.h"
+#include "recorder/inject.h"
 #include "recorder/log.h"
 #include "recorder/mask.h"
 #include "recorder/own_code.h"
@@ -249,6 +250,57 @@ void signal_deliver(struct recorder *r, struct task *t, enum signal_place at) {
         }
     }
     into_handler(r, t, &info, at, at == SIGNAL_AT_ENTRY ? &t->call.regs : NULL);
+}
+
+// ---- signals instead of a call
+
+// From the seccomp stop to an exit stop, with the call's number in rax, as syscall_rollback() leaves it.
+static bool skip_call(struct recorder *r, struct task *t) {
+    struct user_regs_struct regs;
+    int status;
+    if (!tracee_get_regs(t->tid, &regs)) return false;
+    regs.rax = regs.orig_rax;
+    regs.orig_rax = ~0ull;
+    tracee_set_regs(t->tid, &regs);
+    if (!run_undisturbed(r, t, PTRACE_SYSCALL, 0, &status)) return false;
+    if (WIFSTOPPED(status) && !(status >> 16)) return true;
+    leave_stop(t, status);
+    return false;
+}
+
+// From an exit stop to the delivery stop of `sig`.
+static bool send_here(struct recorder *r, struct task *t, int sig) {
+    int status;
+    if (!run_undisturbed(r, t, PTRACE_CONT, sig, &status)) return false;
+    if (WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) == sig) return true;
+    leave_stop(t, status);
+    return false;
+}
+
+void signal_instead(struct recorder *r, struct task *t, const siginfo_t *info) {
+    if (action_of(t, info->si_signo) != ACT_HANDLER || mask_blocks(t, info->si_signo)) {
+        r->deferred = t;
+        log_deferred_entry(r);
+        signal_ends(r, t, info->si_signo);
+        return;
+    }
+    if (skip_call(r, t) && send_here(r, t, info->si_signo))
+        into_handler(r, t, info, SIGNAL_AT_ENTRY, &t->call.regs);
+}
+
+void signal_ends(struct recorder *r, struct task *t, int sig) {
+    static const uint64_t by_default[4];
+    if (!skip_call(r, t)) return;
+    if (sig != SIGKILL) {
+        tracee_write(t->mm->mem_fd, ANNEX_ACTION, by_default, sizeof by_default);
+        inject(r, t, SYS_rt_sigaction, (const uint64_t[6]){(uint64_t)sig, ANNEX_ACTION, 0, 8});
+        t->process->sighand->handler[sig] = 0;
+        t->mask &= ~(1ull << (sig - 1));
+        mask_restore(t);
+    }
+    if (!send_here(r, t, sig)) return;
+    t->in_signal_stop = t->at_landmark = true;
+    t->inject_signal = sig;
 }
 
 // ---- signals for a process

@@ -29,6 +29,12 @@ bool signals_deliverable(struct task *t);
 // syscall-exit-stop, AT_ENTRY at a syscall's entry. For the loop alone.
 void signal_deliver(struct recorder *r, struct task *t, enum signal_place at);
 
+// t is at the entry of a call that is not made: `info` comes instead, by force, with the registers as they are behind the call's
+// instruction. Without a handler, or blocked, it ends the process.
+void signal_instead(struct recorder *r, struct task *t, const siginfo_t *info);
+// t is at the entry of a call whose ENTER is logged: signal `sig` ends its process, whatever it has to say about that.
+void signal_ends(struct recorder *r, struct task *t, int sig);
+
 bool same_regs(const struct user_regs_struct *a, const struct user_regs_struct *b);
 void sighand_exec(struct task *t);
 // After a call of t that succeeded: rt_sigaction; alarm and the like.

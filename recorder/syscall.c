@@ -49,8 +49,8 @@ static bool writable(struct task *t, uint64_t address, uint64_t size) {
 
 // Answers the call without letting it reach the kernel: with orig_rax -1 a seccomp stop skips it, and no exit
 // stop follows PTRACE_CONT.
-static void answer_with(struct recorder *r, struct task *t, struct user_regs_struct *regs,
-                        const struct own_answer *a) {
+void syscall_answered(struct recorder *r, struct task *t, struct user_regs_struct *regs,
+                      const struct own_answer *a) {
     struct batch b;
     batch_entry(r, &b, EV_SYSCALL, t);
     b.e.ret = a->result;
@@ -67,7 +67,7 @@ static void answer_with(struct recorder *r, struct task *t, struct user_regs_str
 }
 
 static void answer(struct recorder *r, struct task *t, struct user_regs_struct *regs, int64_t result) {
-    answer_with(r, t, regs, &(struct own_answer){.result = result});
+    syscall_answered(r, t, regs, &(struct own_answer){.result = result});
 }
 
 static void refused(struct recorder *r, struct task *t, int64_t result) {
@@ -94,10 +94,13 @@ static void refused(struct recorder *r, struct task *t, int64_t result) {
 }
 
 // int $0x80: a 32-bit call, whose number and structures are others. Answered as by a kernel without them.
-static bool legacy_call(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+static bool legacy_instruction(struct task *t) {
     uint8_t code[2];
-    if (!tracee_read(t->tid, t->mm->mem_fd, regs->rip - 2, code, 2) || code[0] != 0xcd || code[1] != 0x80)
-        return false;
+    return tracee_read(t->tid, t->mm->mem_fd, t->call.regs.rip - 2, code, 2) && code[0] == 0xcd &&
+           code[1] == 0x80;
+}
+
+static void legacy_call(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
     long number = t->call.nr;
     t->call.nr = -1; // no call of ours
     answer(r, t, regs, -ENOSYS);
@@ -107,7 +110,6 @@ static bool legacy_call(struct recorder *r, struct task *t, struct user_regs_str
             "the 32-bit call %ld (int $0x80) is not recorded and was answered ENOSYS (pid %d, pc 0x%llx)",
             number, t->process->pid, t->call.regs.rip);
     r->refusals.legacy = true;
-    return true;
 }
 
 // Out-buffers of a call that may sleep while other threads run go to scratch: the kernel must not write into
@@ -238,7 +240,7 @@ static bool answered(struct recorder *r, struct task *t, struct user_regs_struct
     else if (file_copy_to_echo(t))
         result = -EINVAL;
     else if (own_answer(r, t, &own)) {
-        answer_with(r, t, regs, &own);
+        syscall_answered(r, t, regs, &own);
         return true;
     } else if (!syscall_answer(t->call.nr, t->call.args, &result, &say))
         return false;
@@ -270,8 +272,13 @@ static bool of_a_task(struct recorder *r, struct task *t) {
 void syscall_entry(struct recorder *r, struct task *t) {
     struct user_regs_struct regs = t->call.regs;
     regs.rax = (uint64_t)-ENOSYS; // as the kernel has it at an entry
-    if (t->call.legacy && legacy_call(r, t, &regs)) return;
+    if (t->call.legacy && !legacy_instruction(t)) t->call.legacy = false;
     hooks_call_begins(r, t);
+    if (hooks_answer(r, t, &regs)) return;
+    if (t->call.legacy) {
+        legacy_call(r, t, &regs);
+        return;
+    }
     if (answered(r, t, &regs)) return;
     // restart_syscall goes on with the call that was interrupted: same argument registers, same out-buffers.
     t->call.meaning = t->call.nr == SYS_restart_syscall ? t->call.interrupted : t->call.nr;
@@ -426,10 +433,10 @@ static void returned_ranges(struct recorder *r, struct task *t, struct batch *b,
 }
 
 // What the program is told of the CPUs may be fewer bytes than the kernel wrote: the rest, behind them, is in the event as well.
-static int64_t tell_cpus(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+static int64_t tell_program(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
     int64_t ret = (int64_t)regs->rax;
     if (t->call.nr == SYS_sched_getaffinity) cpus_tell(r, t, ret);
-    int64_t told = cpus_told(r, t, ret);
+    int64_t told = hooks_tell(r, t, cpus_told(r, t, ret));
     if (told != ret) {
         regs->rax = (unsigned long)told;
         ptrace(PTRACE_POKEUSER, t->tid, offsetof(struct user, regs.rax), regs->rax);
@@ -462,7 +469,7 @@ void syscall_returned(struct recorder *r, struct task *t) {
     canonical_regs(&regs);
     if (t->call.redirect_count) unredirect(t, &regs);
     call_changed_back(t);
-    int64_t was = (int64_t)regs.rax, ret = tell_cpus(r, t, &regs);
+    int64_t was = (int64_t)regs.rax, ret = tell_program(r, t, &regs);
     if (ret == -ERESTART_RESTARTBLOCK) t->call.interrupted = t->call.meaning;
     struct batch b;
     begin_exit(r, t, &b, ret);

@@ -8,6 +8,8 @@
 
 #include <signal.h>
 
+struct filters;
+
 // What a task is doing, and so what may be done with it.
 enum task_state {
     TASK_READY,       // stopped at a landmark: may be resumed
@@ -69,8 +71,14 @@ struct task {
     enum task_state state;
     int stop; // wait status of the stop that RETURNED tells of
     struct call call;
-    uint64_t scratch;    // its scratch area, 0: none yet
-    bool tsc_forbidden;  // by its own PR_SET_TSC
+    uint64_t scratch;           // its scratch area, 0: none yet
+    bool tsc_forbidden;         // by its own PR_SET_TSC
+    int status_fd;              // recorder/emulate: it reads a task's status by this one, + 1
+    struct {                    // the same
+        int mode;               // SECCOMP_MODE_*
+        bool no_new_privileges; // asked for by the program
+        struct filters *filters;
+    } seccomp;
     bool untraced_poked; // CLONE_UNTRACED was taken out of the present clone3's arguments
     uint64_t mask;       // blocked signals, but for those that a sleeping call has changed for its time
     bool trap_open;      // SIGTRAP is in `mask`, and unblocked while the task is stepped

@@ -3,6 +3,7 @@
 #include "core/annex.h"
 #include "core/clock.h"
 #include "recorder/engine.h"
+#include "recorder/hooks.h"
 #include "recorder/inject.h"
 #include "recorder/mask.h"
 #include "recorder/plt_clock.h"
@@ -175,7 +176,7 @@ static void keep(struct recorder *r, const struct standing *all, int go, int rea
     r->trace_lost = r->kept = true;
     r->stop_all = r->let_go = false;
     r->deferred = r->next = r->current = NULL;
-    r->hook_count = 0; // nothing is searched for any more
+    hooks_keep_lasting(r); // nothing is searched for any more
     size_t i = 0;
     for (struct task *t = r->tasks, *next; t; t = next, i++) {
         enum task_state was = t->state;

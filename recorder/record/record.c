@@ -4,6 +4,8 @@
 #include "core/cpu/machine.h"
 #include "core/version.h"
 #include "recorder/calls/calls.h"
+#include "recorder/emulate/seccomp.h"
+#include "recorder/emulate/status.h"
 #include "recorder/end/ending.h"
 #include "recorder/engine.h"
 #include "recorder/launch/launch.h"
@@ -92,6 +94,8 @@ int record_run(const struct record_options *options, struct record_result *resul
     if (trace_create(options->output, &header, r.cpu, &r.trace, err) < 0) return -1;
     waits_begin(&r);
     ending_begin(&r);
+    seccomp_begin(&r);
+    status_begin(&r);
     if (options->schedule && options->schedule->gate.given) gate_begin(&r);
     if (options->schedule) places_begin(&r);
     if (options->saved || (options->schedule && options->schedule->strategy)) strategist_begin(&r);

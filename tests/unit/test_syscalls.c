@@ -141,11 +141,9 @@ static void test_answers(void **state) {
     assert_int_equal(answer_of(__NR_prctl, ARGS(PR_SET_TSC, 1), false), 0);
     assert_int_equal(answer_of(__NR_prctl, ARGS(PR_SET_DUMPABLE, 0), false), 0);
     assert_int_equal(answer_of(__NR_prctl, ARGS(PR_SET_DUMPABLE, 2), false), -EINVAL);
-    assert_int_equal(answer_of(__NR_prctl, ARGS(PR_SET_SECCOMP, 2, 0x1000), true), 0);
-    assert_int_equal(answer_of(__NR_prctl, ARGS(PR_SET_SECCOMP, 2, 0), false), -EFAULT);
+    // Filters are the recorder's own matter; what comes here is a listener.
+    assert_int_equal(answer_of(__NR_prctl, ARGS(PR_SET_SECCOMP, 2, 0x1000), false), -EINVAL);
     assert_int_equal(answer_of(__NR_prctl, ARGS(12345), true), -EINVAL);
-    assert_int_equal(answer_of(__NR_seccomp, ARGS(1, 0, 0x1000), true), 0);
-    assert_int_equal(answer_of(__NR_seccomp, ARGS(1, 0, 0), false), -EFAULT);
     assert_int_equal(answer_of(__NR_seccomp, ARGS(1, 8, 0x1000), true), -EINVAL);
     runs(__NR_arch_prctl, ARGS(0x1002, 0x1000));
     assert_int_equal(answer_of(__NR_arch_prctl, ARGS(0x1011), false), 1);
