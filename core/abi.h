@@ -11,6 +11,9 @@
 // Where user space ends with page tables of four levels: no mapping goes beyond unless the program asks for it.
 #define USER_END 0x7ffffffff000ull
 
+// Where the kernel emulates three calls of old programs: one at each 1024 bytes.
+#define VSYSCALL_PAGE 0xffffffffff600000ull
+
 static inline uint64_t page_down(uint64_t address) {
     return address & ~(PAGE - 1);
 }

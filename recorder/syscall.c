@@ -35,18 +35,6 @@
 
 enum { SCRATCH_LIMIT = 256 << 10, DISK_WAIT_US = 50000, ERESTART_RESTARTBLOCK = 516 };
 
-// Writes in each page the byte that is there already; process_vm_writev respects protection.
-static bool writable(struct task *t, uint64_t address, uint64_t size) {
-    for (uint64_t at = address; at < address + size; at = next_page(at)) {
-        char byte;
-        struct iovec local = {&byte, 1}, remote = {(void *)at, 1};
-        if (process_vm_readv(t->tid, &local, 1, &remote, 1, 0) != 1 ||
-            process_vm_writev(t->tid, &local, 1, &remote, 1, 0) != 1)
-            return false;
-    }
-    return true;
-}
-
 // Answers the call without letting it reach the kernel: with orig_rax -1 a seccomp stop skips it, and no exit
 // stop follows PTRACE_CONT.
 void syscall_answered(struct recorder *r, struct task *t, struct user_regs_struct *regs,
@@ -54,7 +42,7 @@ void syscall_answered(struct recorder *r, struct task *t, struct user_regs_struc
     struct batch b;
     batch_entry(r, &b, EV_SYSCALL, t);
     b.e.ret = a->result;
-    if (a->size && !writable(t, a->address, a->size))
+    if (a->size && !task_can_write(t, a->address, a->size))
         b.e.ret = -EFAULT;
     else if (a->size)
         batch_write(r, &b, t, a->address, a->bytes, a->size);
@@ -131,7 +119,7 @@ static void redirect(struct task *t, struct user_regs_struct *regs) {
         struct syscall_range *g = &ranges[i];
         if (g->arg < 0 || g->dir == RANGE_IN || !g->size || !g->address) continue;
         // EFAULT must stay EFAULT: only memory that the program can write is redirected.
-        if (!writable(t, g->address, g->size)) continue;
+        if (!task_can_write(t, g->address, g->size)) continue;
         if (g->dir == RANGE_INOUT) {
             char *copy = malloc(g->size);
             if (!tracee_read(t->tid, t->mm->mem_fd, g->address, copy, g->size)) {

@@ -1,9 +1,11 @@
 #include "recorder/task.h"
+#include "core/abi.h"
 #include "recorder/hooks.h"
 #include "recorder/space.h"
 #include "recorder/state.h"
 
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 void set_landmark(struct task *t, const struct user_regs_struct *regs) {
@@ -24,6 +26,18 @@ void set_landmark_in_code(struct task *t, const struct user_regs_struct *regs) {
 bool task_read(void *task, uint64_t address, void *buffer, size_t len) {
     struct task *t = task;
     return tracee_read(t->tid, t->mm->mem_fd, address, buffer, len);
+}
+
+// Writes in each page the byte that is there already; process_vm_writev respects protection.
+bool task_can_write(const struct task *t, uint64_t address, uint64_t size) {
+    for (uint64_t at = address; at < address + size; at = next_page(at)) {
+        char byte;
+        struct iovec local = {&byte, 1}, remote = {(void *)at, 1};
+        if (process_vm_readv(t->tid, &local, 1, &remote, 1, 0) != 1 ||
+            process_vm_writev(t->tid, &local, 1, &remote, 1, 0) != 1)
+            return false;
+    }
+    return true;
 }
 
 struct task *task_find(struct recorder *r, int tid) {

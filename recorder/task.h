@@ -119,6 +119,8 @@ struct task {
 
 // Reads the memory of `task`: a tracee_reader.
 bool task_read(void *task, uint64_t address, void *buffer, size_t len);
+// May the task itself write there?
+bool task_can_write(const struct task *t, uint64_t address, uint64_t size);
 struct task *task_find(struct recorder *r, int tid);
 // Born: the last one in creation order, READY, with a reference to p.
 struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm *mm);

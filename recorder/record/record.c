@@ -6,6 +6,7 @@
 #include "recorder/calls/calls.h"
 #include "recorder/emulate/seccomp.h"
 #include "recorder/emulate/status.h"
+#include "recorder/emulate/vsyscall.h"
 #include "recorder/end/ending.h"
 #include "recorder/engine.h"
 #include "recorder/launch/launch.h"
@@ -96,6 +97,7 @@ int record_run(const struct record_options *options, struct record_result *resul
     ending_begin(&r);
     seccomp_begin(&r);
     status_begin(&r);
+    vsyscall_begin(&r);
     if (options->schedule && options->schedule->gate.given) gate_begin(&r);
     if (options->schedule) places_begin(&r);
     if (options->saved || (options->schedule && options->schedule->strategy)) strategist_begin(&r);

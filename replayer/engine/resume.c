@@ -1,5 +1,6 @@
 #include "replayer/engine/resume.h"
 
+#include "core/abi.h"
 #include "core/code_operands.h"
 #include "core/tracee.h"
 #include "replayer/engine/check.h"
@@ -19,6 +20,19 @@
 #ifndef PTRACE_SYSEMU_SINGLESTEP
 #define PTRACE_SYSEMU_SINGLESTEP 32
 #endif
+
+// A call of the vsyscall page, which the filter of the replay task has turned into SIGSYS: the kernel has returned to the
+// caller by then. It becomes the stop at the entry that the recorder saw.
+static void note_vsyscall(const struct space *s, int *status, struct user_regs_struct *regs) {
+    siginfo_t info;
+    if (*status >> 16 || WSTOPSIG(*status) != SIGSYS || ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) < 0 ||
+        (uint64_t)info.si_call_addr < VSYSCALL_PAGE)
+        return;
+    regs->rip = (uint64_t)info.si_call_addr;
+    regs->rsp -= 8; // the return address
+    regs->orig_rax = (unsigned long long)info.si_syscall;
+    *status = (SIGTRAP | 0x80) << 8 | 0x7f;
+}
 
 // One stop. `end`: 0, or where a string instruction that repeats ends, which is what a single step of it is to reach.
 static int resume(struct vtask *v, bool one, uint64_t end, int *status, struct rf_error *err) {
@@ -42,6 +56,7 @@ static int resume(struct vtask *v, bool one, uint64_t end, int *status, struct r
         return rf_fail_errno(err, RF_CANNOT, "lost the replay task of process %d", v->pub.pid);
     v->stopped_by = *status;
     v->pub.regs.eflags &= ~EFLAGS_IGNORED;
+    note_vsyscall(s, status, &v->pub.regs);
     if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) v->pub.regs.rax = v->pub.regs.orig_rax;
     return 0;
 }
