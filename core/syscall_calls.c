@@ -249,6 +249,64 @@ void walk_getxattrat(struct walk *w) {
     walk_add(w, RANGE_OUT, -1, a.value, size);
 }
 
+// Operations by number (linux/keyctl.h). Of a key's description and content the kernel stores nothing when it does not fit, of
+// its security label what fits.
+void walk_keyctl(struct walk *w) {
+    enum {
+        DESCRIBE = 6,
+        READ = 11,
+        SECURITY = 17,
+        COMPUTE = 23,
+        QUERY = 24,
+        ENCRYPT = 25,
+        SIGN = 27,
+        CAPABILITIES = 31
+    };
+    uint32_t operation = (uint32_t)w->args[0], params[3];
+    uint64_t size = w->args[3], result = w->result ? (uint64_t)*w->result : size;
+    if (!walk_ok(w)) return;
+    switch (operation) {
+    case DESCRIBE:
+    case READ:
+    case COMPUTE:
+        if (result <= size) walk_add(w, RANGE_OUT, 2, w->args[2], result);
+        return;
+    case SECURITY:
+        walk_add(w, RANGE_OUT, 2, w->args[2], result < size ? result : size);
+        return;
+    case QUERY: // struct keyctl_pkey_query
+        walk_add(w, RANGE_OUT, 4, w->args[4], 64);
+        return;
+    case CAPABILITIES: // the rest is cleared
+        walk_add(w, RANGE_OUT, 1, w->args[1], w->args[2]);
+        return;
+    default:
+        // struct keyctl_pkey_params: key, length of the input, of the output
+        if (operation < ENCRYPT || operation > SIGN || !walk_read(w, w->args[1], params, sizeof params))
+            return;
+        if (!w->result) result = params[2];
+        walk_add(w, RANGE_OUT, 4, w->args[4], result < params[2] ? result : params[2]);
+        return;
+    }
+}
+
+// A list whose size in bytes stands at `size`: what there was room for at entry, what was needed at exit (E2BIG: only that is
+// stored). Entries need not fill it.
+static void sized_list(struct walk *w, int list, int size) {
+    uint32_t bytes;
+    walk_add_readable(w, RANGE_INOUT, size, w->args[size], sizeof bytes);
+    if (walk_ok(w) && walk_read(w, w->args[size], &bytes, sizeof bytes))
+        walk_add_readable(w, RANGE_INOUT, list, w->args[list], bytes);
+}
+
+void walk_lsm_get_self_attr(struct walk *w) {
+    sized_list(w, 1, 2);
+}
+
+void walk_lsm_list_modules(struct walk *w) {
+    sized_list(w, 0, 1);
+}
+
 void walk_interrupted(struct walk *w) {
     w->count = -1;
 }

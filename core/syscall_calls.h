@@ -24,6 +24,9 @@
     X(waitid)                                                                                                \
     X(name_to_handle_at)                                                                                     \
     X(statmount)                                                                                             \
+    X(keyctl)                                                                                                \
+    X(lsm_get_self_attr)                                                                                     \
+    X(lsm_list_modules)                                                                                      \
     X(interrupted)                                                                                           \
     X(getxattrat)
 #define WALK_DECLARE(name) void walk_##name(struct walk *w);

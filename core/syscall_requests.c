@@ -358,6 +358,10 @@ bool request_answer(long nr, const uint64_t args[6], int64_t *answer, bool *said
     case __NR_setns:
         if ((uint32_t)args[1] & CLONE_NEWPID) return give(answer, said, -EPERM, true);
         return false;
+    case __NR_process_madvise: // what changes the content of memory at a moment of the kernel's choosing
+        if (args[3] == 4 || args[3] == 8 || args[3] == 9 || args[3] == 24 || args[3] >= 102)
+            return give(answer, said, -EINVAL, true);
+        return false;
     case __NR_getsockopt: // maps packets into the program's memory
         if ((int32_t)args[1] == IPPROTO_TCP && (int32_t)args[2] == TCP_ZEROCOPY_RECEIVE_OPTION)
             return give(answer, said, -ENOPROTOOPT, true);

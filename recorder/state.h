@@ -86,8 +86,8 @@ struct recorder {
         uint64_t dev, ino;
     } shared_files[256];
     int shared_count;
-    uint64_t anonymous_objects;            // MAP_SHARED | MAP_ANONYMOUS: how many so far
-    const struct recorder_hooks *hooks[8]; // recorder/hooks.h
+    uint64_t anonymous_objects;             // MAP_SHARED | MAP_ANONYMOUS: how many so far
+    const struct recorder_hooks *hooks[10]; // recorder/hooks.h
     int hook_count;
     struct seen_writes *seen_writes; // recorder/seen_writes.c's own
     struct waits *waits;             // recorder/waits' own

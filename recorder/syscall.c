@@ -82,6 +82,11 @@ static void refused(struct recorder *r, struct task *t, int64_t result) {
 }
 
 // int $0x80: a 32-bit call, whose number and structures are others. Answered as by a kernel without them.
+void syscall_refused(struct recorder *r, struct task *t, struct user_regs_struct *regs, int64_t result) {
+    answer(r, t, regs, result);
+    refused(r, t, result);
+}
+
 static bool legacy_instruction(struct task *t) {
     uint8_t code[2];
     return tracee_read(t->tid, t->mm->mem_fd, t->call.regs.rip - 2, code, 2) && code[0] == 0xcd &&

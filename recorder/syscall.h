@@ -13,6 +13,8 @@ void syscall_entry(struct recorder *r, struct task *t);
 // Answers the call at whose entry t is, without letting it reach the kernel.
 void syscall_answered(struct recorder *r, struct task *t, struct user_regs_struct *regs,
                       const struct own_answer *a);
+// The same, with an error: it is refused, which the user is told once.
+void syscall_refused(struct recorder *r, struct task *t, struct user_regs_struct *regs, int64_t result);
 // At the exit stop: logs what the call has done.
 void syscall_returned(struct recorder *r, struct task *t);
 // Waits until the call that t was resumed into has either returned or put t to sleep: before that nobody else may run.

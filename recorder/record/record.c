@@ -4,6 +4,7 @@
 #include "core/cpu/machine.h"
 #include "core/version.h"
 #include "recorder/calls/calls.h"
+#include "recorder/emulate/perf.h"
 #include "recorder/emulate/seccomp.h"
 #include "recorder/emulate/status.h"
 #include "recorder/emulate/vsyscall.h"
@@ -98,6 +99,7 @@ int record_run(const struct record_options *options, struct record_result *resul
     seccomp_begin(&r);
     status_begin(&r);
     vsyscall_begin(&r);
+    perf_begin(&r);
     if (options->schedule && options->schedule->gate.given) gate_begin(&r);
     if (options->schedule) places_begin(&r);
     if (options->saved || (options->schedule && options->schedule->strategy)) strategist_begin(&r);

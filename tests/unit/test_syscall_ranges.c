@@ -674,6 +674,26 @@ static void scenario_futexes(void) {
 // ---- the table
 
 // A row that says what memory a call touches is believed by recorder and replay alike: none without a scenario.
+// Keys of the process's own ring; the lists of security modules. A kernel may lack them.
+static void scenario_security(void) {
+    enum { PROCESS_RING = -2 };
+    uint32_t size = 4096, small = 2;
+    long key = syscall(SYS_add_key, "user", "refork-test", "some bytes", 10, PROCESS_RING);
+    if (key >= 0) {
+        OK(C4(__NR_keyctl, 6, key, room(64), 64));
+        OK(C4(__NR_keyctl, 6, key, room(64), 8)); // too small: nothing
+        assert_int_equal(C4(__NR_keyctl, 11, key, room(32), 32), 10);
+        assert_int_equal(C4(__NR_keyctl, 11, key, room(32), 4), 10);
+        OK(C4(__NR_keyctl, 17, key, room(64), 64));
+        C3(__NR_keyctl, 31, room(32), 32);
+        OK(syscall(SYS_keyctl, 9, key, PROCESS_RING)); // unlink
+    }
+    C3(__NR_lsm_list_modules, room(4096), room_with(&size, sizeof size), 0);
+    C3(__NR_lsm_list_modules, room(64), room_with(&small, sizeof small), 0);
+    C4(__NR_lsm_get_self_attr, 100, room(4096), room_with(&size, sizeof size), 0);
+    tried[__NR_keyctl] = true;
+}
+
 static void test_every_row(void **state) {
     (void)state;
     static const struct {
@@ -742,6 +762,7 @@ int main(void) {
         SCENARIO(ipc),
         SCENARIO(requests),
         SCENARIO(futexes),
+        SCENARIO(security),
         cmocka_unit_test(test_every_row), // the last: it looks at what the others made
     };
     return cmocka_run_group_tests(tests, start, finish);
