@@ -5,6 +5,7 @@
 #include "cli/strip.h"
 #include "core/printable.h"
 #include "search/name_pc.h"
+#include "search/owner_look.h"
 #include "search/second_look.h"
 #include "search/progress.h"
 #include "search/run_once.h"
@@ -97,6 +98,7 @@ static int read_options(const struct cli_args *args, struct record_options *o, c
         .let_go = !cli_has(args, "wait") && !cli_has(args, "schedule") && !cli_has(args, "save-schedule"),
         .output = cli_value(args, "output"),
         .name_pc = name_pc,
+        .released = owner_look,
         .second_look = second_look_start,
     };
     if (!o->output && cli_new_trace(args->operands[0], path, size, err)) return -1;
@@ -173,8 +175,10 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
     if (!result.stuck && !look) cli_end_like(result.signaled, result.status);
 
     if (result.stuck)
-        print_clean(stderr, "refork: task %d of process %d waits for ever (%s); the recording is in '%s'\n",
-                    result.stuck_tid, result.stuck_pid, result.proved ? "proved" : "likely", options.output);
+        print_clean(stderr,
+                    "refork: task %d of process %d waits for ever (%s)%s%s; the recording is in '%s'\n",
+                    result.stuck_tid, result.stuck_pid, result.proved ? "proved" : "likely",
+                    *result.stuck_for ? " for " : "", result.stuck_for, options.output);
     enum told told = silent ? TOLD_NOTHING : result.asked_to_end ? TOLD_ALL : TOLD_FINDINGS;
     int status = silent && !asked ? RF_DEADLOCK : explain(options.output, told, fail_on, err);
     if (status < 0) {

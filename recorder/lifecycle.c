@@ -90,6 +90,14 @@ static struct process *process_for(struct recorder *r, struct task *parent, int 
     return p;
 }
 
+static void remember_forker(struct task *c, const struct task *forker) {
+    c->was = calloc(forker->was_count + 1, sizeof *c->was);
+    rf_assert(c->was);
+    c->was_count = forker->was_count + 1;
+    if (forker->was_count) memcpy(c->was, forker->was, forker->was_count * sizeof *c->was);
+    c->was[forker->was_count] = forker->tid;
+}
+
 // t is at its PTRACE_EVENT_CLONE, FORK or VFORK stop: waits for the child's first stop and logs its birth.
 static void born(struct recorder *r, struct task *t) {
     unsigned long tid = 0;
@@ -115,6 +123,7 @@ static void born(struct recorder *r, struct task *t) {
     c->tsc_forbidden = t->tsc_forbidden;
     hooks_born(r, t, c);
     if (!(q.flags & CLONE_VM)) clone3_as_it_was(t, c);
+    if (!(q.flags & CLONE_THREAD)) remember_forker(c, t);
     if (q.flags & CLONE_CHILD_CLEARTID) c->clear_tid = q.child_tid;
     // Killed before its first instruction: born and dead all the same.
     if (!WIFSTOPPED(status) || status >> 16 != PTRACE_EVENT_STOP) leave_stop(c, status);

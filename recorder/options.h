@@ -8,8 +8,32 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
+#include <sys/user.h>
 
 struct schedule;
+
+// Waits for locks whose owner stands in their word, and will not release them.
+struct live_task {
+    int tid;
+    struct user_regs_struct regs;
+};
+struct owned_wait {
+    struct live_task task; // that sleeps in futex(args)
+    uint64_t args[6];
+    uint64_t lock;    // its address
+    int owner;        // TID in the word
+    bool owner_alone; // nobody else may release it
+    bool gone;        // there is no such task
+    char what[256];   // the answer: what it waits for, for a message; "" when others could release it
+};
+struct owner_question {
+    struct owned_wait *waits; // each owner is the next one's task; the last is gone, or one of these
+    size_t wait_count;
+    const struct live_task *others; // that go on in the same memory
+    size_t other_count;
+    const uint64_t *handlers; // of the first one's process, by signal; 0, 1: none
+};
+enum released { RELEASED_BY_NOBODY, RELEASED_PERHAPS, RELEASED_BY_OTHERS };
 
 struct record_options {
     const char *output;              // trace file to make
@@ -36,6 +60,8 @@ struct record_options {
     bool gate_only; // everything is ended when the gate's verdict is known
     // Names the function of a code address of a live process, for messages; may be NULL.
     void (*name_pc)(int pid, uint64_t pc, char *buffer, size_t size);
+    // Who could release these locks but their owners? The processes are live and stopped. Fills in `what`. May be NULL.
+    enum released (*released)(const struct owner_question *q);
     // Starts a process that replays the unfinished recording on a CPU other than `cpu` and writes which of these tasks wait
     // for ever, "TID proved" or "TID likely" a line. `alone`: nobody in the recording could end their waits, but handlers might.
     // Returns where to read that, or -1; may be NULL.
@@ -76,8 +102,9 @@ struct record_result {
     bool stuck;   // the recorder stopped it because it waits for ever
     bool proved;  // ... for certain
     int stuck_pid, stuck_tid;
-    bool timed_out;    // limit_ms is over, or timeout_ms, and the program had to be killed
-    bool asked_to_end; // by a signal, or timeout_ms
+    char stuck_for[256]; // what it waits for, if memory told; ""
+    bool timed_out;      // limit_ms is over, or timeout_ms, and the program had to be killed
+    bool asked_to_end;   // by a signal, or timeout_ms
     bool
         killed_waiting; // a process was ended by a signal while a task slept in a futex call without a time limit: worth a look
     bool gate_done; // ended for gate_only

@@ -99,6 +99,9 @@ void task_ended(struct recorder *r, struct task *t, int status) {
     process_unref(r, t->process);
     free(t->plan);
     free(t->arrivals);
+    free(t->was);
+    t->was = NULL;
+    t->was_count = 0;
     t->plan = NULL;
     t->arrivals = NULL;
     t->state = TASK_DEAD;

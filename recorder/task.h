@@ -100,11 +100,13 @@ struct task {
     int inject_signal;      // signal to hand over at the next resume (signal-delivery-stop only)
     bool in_signal_stop;    // the present stop is a signal-delivery-stop
     int former_tid;         // TID before an exec by a thread
-    uint32_t number;        // in creation order, from 1
-    bool at_tick;           // its landmark is a tick of the PLT clock
-    bool held_at_entry;     // at the entry of a clone call, which is made when it runs next
-    uint64_t own_steps;     // logged ones and library calls, as segments count them
-    bool on_break;          // it stands at a breakpoint and has been counted there: next it goes over
+    int *was;               // TIDs of the tasks that it is a copy of, by fork: memory may have them
+    size_t was_count;
+    uint32_t number;    // in creation order, from 1
+    bool at_tick;       // its landmark is a tick of the PLT clock
+    bool held_at_entry; // at the entry of a clone call, which is made when it runs next
+    uint64_t own_steps; // logged ones and library calls, as segments count them
+    bool on_break;      // it stands at a breakpoint and has been counted there: next it goes over
 
     // at breakpoints since its last landmark
     struct arrivals {

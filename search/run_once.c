@@ -4,6 +4,7 @@
 #include "core/tracee.h"
 #include "search/interrupt.h"
 #include "search/name_pc.h"
+#include "search/owner_look.h"
 #include "search/second_look.h"
 
 #include <errno.h>
@@ -69,6 +70,7 @@ static void record(const struct run_once *run, int to) {
         .patient_ms = run->patient_ms,
         .gate_only = run->gate_only,
         .name_pc = name_pc,
+        .released = owner_look,
         .second_look = second_look_start,
     };
     report.failed = record_run(&options, &report.result, &report.err);

@@ -54,6 +54,12 @@ enum judged second_look_says(const struct task *t) {
     return same && sleeps_without_end(t) ? l->judged : JUDGED_NOT;
 }
 
+void second_look_judge(struct task *t, enum judged judged) {
+    struct loop *l = loop_of(t);
+    l->judged = judged;
+    l->judged_steps = t->own_steps;
+}
+
 // (own_steps counts from 1 when a task waits.)
 static bool is_alone(const struct task *t) {
     return t->loop && t->loop->alone_steps && t->loop->alone_steps == t->own_steps;
@@ -178,9 +184,7 @@ static bool heed(struct recorder *r, struct second_look *l) {
         struct task *t = task_find(r, tid);
         for (size_t i = 0; t && i < l->count; i++) {
             if (l->asked[i].tid != tid || l->asked[i].steps != t->own_steps) continue;
-            struct loop *s = loop_of(t);
-            s->judged = strcmp(how, "proved") ? JUDGED_LIKELY : JUDGED_PROVED;
-            s->judged_steps = t->own_steps;
+            second_look_judge(t, strcmp(how, "proved") ? JUDGED_LIKELY : JUDGED_PROVED);
             any |= second_look_says(t);
         }
     }

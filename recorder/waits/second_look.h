@@ -19,6 +19,8 @@ bool second_look_runs(const struct recorder *r);
 void second_look_alone(struct task *t);
 // What was said of the wait that t is in; JUDGED_NOT: nothing.
 enum judged second_look_says(const struct task *t);
+// Says it of the wait that t is in.
+void second_look_judge(struct task *t, enum judged judged);
 // Ends the look that is under way.
 void second_look_end(struct recorder *r);
 

@@ -6,6 +6,7 @@
 
 struct made_file;
 struct second_look;
+struct word_owners;
 
 struct waits {
     // stuck.c
@@ -20,6 +21,7 @@ struct waits {
     size_t go_count;
 
     struct second_look *second_look; // NULL: none yet
+    struct word_owners *word_owners; // NULL: none yet
 
     // file_waits.c
     struct made_file *made; // pipes, sockets, ... that the recording made

@@ -13,6 +13,7 @@
 #include "recorder/waits/shared_memory.h"
 #include "recorder/waits/state.h"
 #include "recorder/waits/wait_loop.h"
+#include "recorder/waits/word_owner.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -138,33 +139,13 @@ static bool signal_could_help(const struct process *p) {
     return false;
 }
 
-// glibc's rwlock (pthread_rwlock_common.c, struct __pthread_rwlock_arch_t) waits on words beside its state: 8 bytes behind
-// it for the end of a phase (2: a writer, until the readers are gone; 3: a reader, until the writer is), 12 bytes behind it
-// for the writer's (3). As a condition of glibc 2.41 may wait for such values, too, the state must say the same.
-static bool waits_for_rwlock(const struct task *t) {
-    enum { WRITE_PHASE = 1, WRITE_LOCKED = 2, READER = 8 };
-    struct {
-        uint32_t state, writers, phase, writer, unused[2];
-    } lock;
-    bool phase = t->call.args[0] % 8 == 0;
-    uint32_t value = (uint32_t)t->call.args[2];
-    if (value != 2 && value != 3) return false;
-    if (!tracee_read(t->tid, t->mm->mem_fd, t->call.args[0] - (phase ? 8 : 12), &lock, sizeof lock) ||
-        lock.unused[0] || lock.unused[1])
-        return false;
-    if (!phase) return value == 3 && lock.writer == value && lock.state & WRITE_LOCKED;
-    uint32_t wanted = value == 2 ? WRITE_LOCKED : WRITE_PHASE;
-    return lock.phase == value && lock.state >= READER && lock.state & wanted &&
-           !(value == 2 && lock.state & WRITE_PHASE);
-}
-
 // lll_lock and pthread mutexes wait with FUTEX_WAIT for a value that means "held"; semaphores, conditions,
 // rwlocks and barriers with FUTEX_WAIT_BITSET (glibc's futex-internal.h), semaphores for 0.
 static bool waits_for_mutex(const struct task *t) {
     int op = futex_operation(t->call.args);
     if (t->call.nr != SYS_futex) return false;
     return futex_takes_lock(t->call.args) || (op == FUTEX_WAIT && t->call.args[2]) ||
-           (op == FUTEX_WAIT_BITSET && waits_for_rwlock(t));
+           (op == FUTEX_WAIT_BITSET && word_of_rwlock(t));
 }
 
 // ---- Go
@@ -388,6 +369,7 @@ static void report(struct recorder *r, const struct stuck_set *s, const struct c
     // The holder that the gate keeps has not shown how it frees the lock: of a word that is polled (a ticket's) only who
     // writes it later tells who is missed. The spin is looked at again at its next landmark.
     if (best->kind == WAIT_SPIN && hooks_release(r)) return;
+    snprintf(r->result->stuck_for, sizeof r->result->stuck_for, "%s", word_owner_tells(r, best->task));
     if (r->deferred) log_deferred_entry(r);
     for (size_t i = 0; i < s->count; i++) {
         if (!s->all[i].stuck || said(s->all[i].task)) continue;

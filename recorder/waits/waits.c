@@ -6,6 +6,7 @@
 #include "recorder/waits/state.h"
 #include "recorder/waits/stuck.h"
 #include "recorder/waits/wait_loop.h"
+#include "recorder/waits/word_owner.h"
 
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -13,11 +14,12 @@
 
 static void poll(struct recorder *r) {
     r->waits->rounds++;
-    if (second_look_turn(r) || stuck_due(r)) stuck_check(r, NULL);
+    bool lost = word_owner_turn(r);
+    if (second_look_turn(r) || lost || stuck_due(r)) stuck_check(r, NULL);
 }
 
 static bool due(const struct recorder *r) {
-    return r->waits->stuck_since_us || second_look_due(r);
+    return r->waits->stuck_since_us || word_owner_due(r) || second_look_due(r);
 }
 
 static bool undecided(const struct recorder *r) {
@@ -92,6 +94,11 @@ static void ended(struct recorder *r, struct task *t, int status) {
     loop_free(t);
 }
 
+static void end(struct recorder *r) {
+    second_look_end(r);
+    word_owner_end(r);
+}
+
 static const struct recorder_hooks waits_hooks = {
     .poll = poll,
     .due = due,
@@ -109,7 +116,7 @@ static const struct recorder_hooks waits_hooks = {
     .returned = returned,
     .exec = exec,
     .ended = ended,
-    .end = second_look_end,
+    .end = end,
 };
 
 void waits_begin(struct recorder *r) {

@@ -369,7 +369,7 @@ static void collect(const struct history *h, size_t life, uint64_t until, struct
 }
 
 // glibc's own two are sent by threads of the process only; the rest of these comes from what the code does itself.
-static bool comes_from_outside(int signal) {
+bool handlers_come_from_outside(int signal) {
     static const bool own[SIGNALS] = {
         [SIGSEGV] = true, [SIGBUS] = true, [SIGFPE] = true, [SIGILL] = true, [SIGTRAP] = true,
         [SIGABRT] = true, [SIGSYS] = true, [32] = true,     [33] = true};
@@ -400,12 +400,11 @@ static bool goes_on(const struct lock_ref *ref) {
     }
 }
 
-static enum handler_reach of_handler(const struct code *c, const struct waiter *w, const struct handler *h,
-                                     uint64_t entry) {
-    if (is_cpython(c, entry))
-        return h->action->signal == SIGINT && h->times == 1 ? HANDLER_CANNOT : HANDLER_UNKNOWN;
-    enum handler_reach reach = walk(c, w->ref.base, h->action->signal, entry);
-    return reach == HANDLER_CANNOT && !goes_on(&w->ref) ? HANDLER_UNKNOWN : reach;
+enum handler_reach handlers_walk(const struct code *c, const struct lock_ref *lock, int signal, bool first,
+                                 uint64_t entry) {
+    if (is_cpython(c, entry)) return signal == SIGINT && first ? HANDLER_CANNOT : HANDLER_UNKNOWN;
+    enum handler_reach reach = walk(c, lock->base, signal, entry);
+    return reach == HANDLER_CANNOT && !goes_on(lock) ? HANDLER_UNKNOWN : reach;
 }
 
 // Where an action's handler is: in the caller's memory.
@@ -428,7 +427,7 @@ int handlers_reach(struct analysis *a, const struct waiter *w, enum handler_reac
     *out = HANDLER_CANNOT;
     collect(&a->history, w->life, w->stuck->event, all);
     for (int s = 1; s < SIGNALS; s++) {
-        if (!all[s].action || !comes_from_outside(s)) continue;
+        if (!all[s].action || !handlers_come_from_outside(s)) continue;
         entries[s] = entry_of(a, all[s].action);
         any |= entries[s] > (uint64_t)(uintptr_t)SIG_IGN;
     }
@@ -441,8 +440,9 @@ int handlers_reach(struct analysis *a, const struct waiter *w, enum handler_reac
     code_begin(&code, timeline_symbols(a->timeline), &view);
     for (int s = 1; s < SIGNALS; s++) {
         if (entries[s] <= (uint64_t)(uintptr_t)SIG_IGN) continue;
-        enum handler_reach reach =
-            entries[s] == UINT64_MAX ? HANDLER_UNKNOWN : of_handler(&code, w, &all[s], entries[s]);
+        enum handler_reach reach = entries[s] == UINT64_MAX
+                                       ? HANDLER_UNKNOWN
+                                       : handlers_walk(&code, &w->ref, s, all[s].times == 1, entries[s]);
         if (reach > *out) *out = reach;
     }
     return 0;

@@ -114,17 +114,13 @@ static bool in_condition(const struct frame *frames, size_t n) {
     return false;
 }
 
-bool releaser_ahead(struct analysis *a, int tid, uint64_t lock) {
-    struct frame frames[FRAMES];
-    struct view view;
-    struct rf_error err;
-    size_t n = timeline_stack(a->timeline, tid, frames, FRAMES);
+bool releaser_in(struct symbols *symbols, const struct view *view, const struct frame *frames, size_t n,
+                 uint64_t lock) {
     // It comes back from there with that condition's mutex, which it may give back.
-    if (in_condition(frames, n) || replay_view(timeline_replay(a->timeline), tid, &view, &err) < 0)
-        return false;
+    if (in_condition(frames, n)) return false;
     struct walk *k = calloc(1, sizeof *k);
     rf_assert(k);
-    code_begin(&k->code, timeline_symbols(a->timeline), &view);
+    code_begin(&k->code, symbols, view);
     k->lock = lock;
     for (size_t i = 0; i < n && !k->releases; i++) {
         if (stack_is_libc(&frames[i]) || frames[i].inlined) continue;
@@ -133,4 +129,13 @@ bool releaser_ahead(struct analysis *a, int tid, uint64_t lock) {
     bool releases = k->releases;
     free(k);
     return releases;
+}
+
+bool releaser_ahead(struct analysis *a, int tid, uint64_t lock) {
+    struct frame frames[FRAMES];
+    struct view view;
+    struct rf_error err;
+    size_t n = timeline_stack(a->timeline, tid, frames, FRAMES);
+    return replay_view(timeline_replay(a->timeline), tid, &view, &err) == 0 &&
+           releaser_in(timeline_symbols(a->timeline), &view, frames, n, lock);
 }

@@ -8,5 +8,8 @@
 // that cannot be told apart from it) before it takes any itself. Code is read, not executed: direct branches and calls are
 // followed; what is called by a pointer is taken to keep the rule that a lock is released by who took it.
 bool releaser_ahead(struct analysis *a, int tid, uint64_t lock);
+// The same of a task with this stack.
+bool releaser_in(struct symbols *symbols, const struct view *view, const struct frame *frames, size_t n,
+                 uint64_t lock);
 
 #endif

@@ -46,7 +46,7 @@ target() { # TEXT CONDITION(awk)
     checks+=("$met $1")
 }
 for name in "${names[@]}"; do
-    [[ $name != rare && $name != hangs ]] || continue # see the end
+    [[ $name != rare && $name != hangs && $name != waits ]] || continue # see the end
     for ((i = 0; i < rounds; i++)); do
         for way in "${ways[@]}"; do run "$name" "$way"; done
     done
@@ -122,6 +122,21 @@ if [[ " ${names[*]} " == *" syscalls "* ]]; then
     verdict 1000000
     printf '\n'
 fi
+
+# What looking at waits costs a program that goes on: the same program with waits at which refork does not look.
+waits() {
+    local way i
+    for ((i = 0; i < rounds; i++)); do
+        for way in timed endless; do
+            clean "$bench/measure" free "$refork" record --no-explain -o "$work/waits.refork" -- "$bench/waits" $way 3>>"$work/waits.$way" >/dev/null 2>&1 </dev/null
+            [ "$(tail -n 1 "$work/waits.$way" | cut -d' ' -f3)" = 0 ] || { echo "bench: record of waits $way" >&2; exit 1; }
+        done
+    done
+    looked=$(median waits endless 4) not=$(median waits timed 4)
+    printf 'a program that goes on, with waits that look endless: %.2f s of CPU, that of the looks included; with waits that do not: %.2f s\n\n' "$looked" "$not"
+    rm -f "$work/waits.refork"
+}
+[[ " ${names[*]} " != *" waits "* ]] || waits
 
 # From the hang, where the task that is named begins to wait, to when the recorder knows it: variants of tests/cases/.
 hang() { # NAME ARG...
