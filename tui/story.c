@@ -2,6 +2,8 @@
 #include "tui/story.h"
 
 #include "tui/focus.h"
+#include "core/array.h"
+#include "core/fill.h"
 #include "core/path.h"
 #include "replayer/names/script.h"
 
@@ -13,10 +15,7 @@
 static struct tui_story_line *add(struct tui_model *m, enum tui_story_sort sort, size_t finding,
                                   uint64_t event, int tid) {
     struct tui_story *s = &m->story;
-    struct tui_story_line *lines = reallocarray(s->lines, s->count + 1, sizeof *lines);
-    rf_assert(lines);
-    s->lines = lines;
-    struct tui_story_line *line = &lines[s->count++];
+    struct tui_story_line *line = array_add(s->lines, s->count);
     *line = (struct tui_story_line){.sort = sort, .finding = finding, .event = event, .tid = tid};
     return line;
 }
@@ -175,66 +174,65 @@ static void forked(struct tui_model *m, size_t index, const struct finding *f) {
     place(m, line, &f->fork);
 }
 
+// {sure}: how sure that is; {pid}, {who}: the process and the task that wait; {lock}, {holder}; {whose}: why the holder
+// is not there; {ended}: the holder that has ended.
+static const char *const headings[] = {
+    [FINDING_ORPHANED_LOCK] =
+        "DEADLOCK ({sure}): process {pid} waits for ever for {lock}, held by {holder}, {whose}",
+    [FINDING_LOCK_CYCLE] = "DEADLOCK ({sure}): tasks wait for each other's locks; fork has no part in it",
+    [FINDING_SIGNAL_HANDLER] = "DEADLOCK ({sure}): {who} waits in a signal handler for {lock}, which the "
+                               "code that it interrupted holds",
+    [FINDING_ATFORK_DEADLOCK] =
+        "DEADLOCK ({sure}): fork() hangs in its prepare handlers, which wait for {lock}, held by {holder}",
+    [FINDING_CROSS_PROCESS_WAIT] =
+        "{who} waits for a process that is stuck itself ({sure}): the root cause is there",
+    [FINDING_ORPHANED_SPIN] = "DEADLOCK ({sure}): process {pid} polls {lock} for ever, set by {holder}, a "
+                              "thread that does not exist there",
+    [FINDING_SELF_HELD] =
+        "DEADLOCK ({sure}): process {pid} waits for ever for {lock}, which its parent's forking thread held",
+    [FINDING_VANISHED_WAKER] =
+        "DEADLOCK ({sure}): process {pid} waits for ever for {lock}; who would wake it does not exist there",
+    [FINDING_ATFORK_CHILD] =
+        "DEADLOCK ({sure}): process {pid} hangs inside fork(), in a fork handler, which waits for {lock}",
+    [FINDING_INHERITED_PIPE] =
+        "DEADLOCK ({sure}): {who} reads for ever: a forked process holds the pipe's other end open",
+    [FINDING_TORN_DATA] = "CRASH ({sure}): process {pid} dies in what {holder} was changing at the fork",
+    [FINDING_DEAD_HOLDER] =
+        "DEADLOCK ({sure}): process {pid} waits for ever for {lock}; its holder, {ended}, has ended",
+    [FINDING_UNKNOWN_WAIT] = "STUCK ({sure}): {who} waits for ever; the cause is not known to this version",
+};
+
+struct told {
+    const struct tui_model *model;
+    const struct finding *finding;
+};
+
+static void word_of(const void *context, const char *name, char *out, size_t size) {
+    const struct told *t = context;
+    const struct finding *f = t->finding;
+    char buffer[64];
+    bool ended = !strcmp(name, "ended");
+    if (!strcmp(name, "sure"))
+        snprintf(out, size, "%s", confidence_name(f->confidence));
+    else if (!strcmp(name, "pid"))
+        snprintf(out, size, "%d", f->waiter.pid);
+    else if (!strcmp(name, "who"))
+        label(t->model, &f->waiter, out, size);
+    else if (!strcmp(name, "lock"))
+        snprintf(out, size, "%s", tui_lock_name(&f->lock, buffer, sizeof buffer));
+    else if (!strcmp(name, "whose"))
+        snprintf(out, size, "%s",
+                 f->holder_is_forker ? "its parent's own thread" : "a thread that does not exist there");
+    else if (ended && !f->holder.tid && f->waker_count)
+        snprintf(out, size, "a process");
+    else if (ended || !strcmp(name, "holder"))
+        label(t->model, &f->holder, out, size);
+}
+
 static void heading(struct tui_model *m, size_t index, const struct finding *f) {
-    char who[192], holder[192], name[64];
-    const char *sure = confidence_name(f->confidence), *lock = tui_lock_name(&f->lock, name, sizeof name);
-    label(m, &f->waiter, who, sizeof who);
-    label(m, &f->holder, holder, sizeof holder);
     struct tui_story_line *line = add(m, TUI_STORY_STUCK, index, f->waiting.event, f->waiter.tid);
-    switch (f->kind) {
-    case FINDING_ORPHANED_LOCK:
-        say(line, "DEADLOCK (%s): process %d waits for ever for %s, held by %s, %s", sure, f->waiter.pid,
-            lock, holder,
-            f->holder_is_forker ? "its parent's own thread" : "a thread that does not exist there");
-        break;
-    case FINDING_LOCK_CYCLE:
-        say(line, "DEADLOCK (%s): tasks wait for each other's locks; fork has no part in it", sure);
-        break;
-    case FINDING_SIGNAL_HANDLER:
-        say(line,
-            "DEADLOCK (%s): %s waits in a signal handler for %s, which the code that it interrupted holds",
-            sure, who, lock);
-        break;
-    case FINDING_ATFORK_DEADLOCK:
-        say(line, "DEADLOCK (%s): fork() hangs in its prepare handlers, which wait for %s, held by %s", sure,
-            lock, holder);
-        break;
-    case FINDING_CROSS_PROCESS_WAIT:
-        say(line, "%s waits for a process that is stuck itself (%s): the root cause is there", who, sure);
-        break;
-    case FINDING_ORPHANED_SPIN:
-        say(line,
-            "DEADLOCK (%s): process %d polls %s for ever, set by %s, a thread that does not exist there",
-            sure, f->waiter.pid, lock, holder);
-        break;
-    case FINDING_SELF_HELD:
-        say(line, "DEADLOCK (%s): process %d waits for ever for %s, which its parent's forking thread held",
-            sure, f->waiter.pid, lock);
-        break;
-    case FINDING_VANISHED_WAKER:
-        say(line, "DEADLOCK (%s): process %d waits for ever for %s; who would wake it does not exist there",
-            sure, f->waiter.pid, lock);
-        break;
-    case FINDING_ATFORK_CHILD:
-        say(line, "DEADLOCK (%s): process %d hangs inside fork(), in a fork handler, which waits for %s",
-            sure, f->waiter.pid, lock);
-        break;
-    case FINDING_INHERITED_PIPE:
-        say(line, "DEADLOCK (%s): %s reads for ever: a forked process holds the pipe's other end open", sure,
-            who);
-        break;
-    case FINDING_TORN_DATA:
-        say(line, "CRASH (%s): process %d dies in what %s was changing at the fork", sure, f->waiter.pid,
-            holder);
-        break;
-    case FINDING_DEAD_HOLDER:
-        say(line, "DEADLOCK (%s): process %d waits for ever for %s; its holder, %s, has ended", sure,
-            f->waiter.pid, lock, f->holder.tid || !f->waker_count ? holder : "a process");
-        break;
-    case FINDING_UNKNOWN_WAIT:
-        say(line, "STUCK (%s): %s waits for ever; the cause is not known to this version", sure, who);
-        break;
-    }
+    const struct told told = {m, f};
+    fill_text(line->text, sizeof line->text, headings[f->kind], word_of, &told);
 }
 
 static void killed(struct tui_model *m, size_t index, const struct finding *f) {

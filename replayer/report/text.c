@@ -1,5 +1,6 @@
 #include "replayer/report/text.h"
 
+#include "core/fill.h"
 #include "core/syscalls.h"
 #include "replayer/names/script.h"
 #include "replayer/report/lines.h"
@@ -410,15 +411,15 @@ static const char *predicate_of(const struct finding *f, bool from_memory) {
     return "waits for ever";
 }
 
-// The text of a name in braces.
-static const char *name_in(const struct finding *f, const char *name, size_t len, char *out, size_t size) {
-    if (!strncmp(name, "lock", len))
+// The text of a name in braces, of a finding.
+static void word_of(const void *context, const char *name, char *out, size_t size) {
+    const struct finding *f = context;
+    if (!strcmp(name, "lock"))
         describe_lock(out, size, &f->lock);
-    else if (!strncmp(name, "holder", len))
+    else if (!strcmp(name, "holder"))
         describe_task(out, size, f->holder.tid || !f->waker_count ? &f->holder : &f->wakers[0].task);
-    else
+    else if (!strcmp(name, "ended"))
         describe_end(out, size, &f->end);
-    return out;
 }
 
 // The one line that a bug report begins with.
@@ -426,13 +427,8 @@ static void print_summary(FILE *out, const struct verdict *v) {
     const struct finding *f = v->findings;
     while (f < v->findings + v->count - 1 && f->caused_by)
         f++;
-    char waiter[160], killed[320], name[300], what[900] = "";
-    for (const char *p = predicate_of(f, v->from_memory); *p;) {
-        size_t used = strlen(what), plain = strcspn(p, "{"), len = p[plain] ? strcspn(p + plain, "}") - 1 : 0;
-        snprintf(what + used, sizeof what - used, "%.*s%s", (int)plain, p,
-                 len ? name_in(f, p + plain + 1, len, name, sizeof name) : "");
-        p += plain + (len ? len + 2 : 0);
-    }
+    char waiter[160], killed[320], what[900] = "";
+    fill_text(what, sizeof what, predicate_of(f, v->from_memory), word_of, f);
     describe_task(waiter, sizeof waiter, &f->waiter);
     finding_killed_text(f, killed, sizeof killed);
     report_wrap(out, 0, "%s: %s: %s %s%s%s", v->deadlock ? "deadlock" : "suspicious", v->program, waiter,

@@ -1,6 +1,7 @@
 #include "replayer/verdict/advice.h"
 
 #include "core/error.h"
+#include "core/fill.h"
 #include "replayer/verdict/text.h"
 
 #include <stdarg.h>
@@ -101,37 +102,29 @@ __attribute__((format(printf, 2, 3))) static void say(struct finding *f, const c
     va_end(ap);
 }
 
-static void say_row(struct finding *f, const struct row *row, const struct lock_ref *ref);
+// What an advice is about.
+struct about {
+    const struct finding *f;
+    const struct lock_ref *ref;
+};
 
-// `name`: without its braces.
-static void say_name(struct finding *f, const char *name, size_t len, const struct lock_ref *ref) {
-    const char *routine = f->holder.start_routine, *function = waiting_function(f);
-    if (!strncmp(name, "lock", len))
-        say(f, "%s", text_the_lock(f));
-    else if (!strncmp(name, "data", len))
-        say(f, "%s", f->lock.symbol[0] ? f->lock.symbol : "the data");
-    else if (!strncmp(name, "kind", len))
-        say(f, "%s", ref->kind == KIND_SEM ? "semaphore" : lock_kind_name(ref->kind));
-    else if (!strncmp(name, "thread", len))
-        say(f, routine[0] ? "'%s'" : "that thread", routine);
-    else if (!strncmp(name, "routine", len))
-        say(f, "%s", routine[0] ? routine : "the thread");
-    else if (!strncmp(name, "function", len))
-        say(f, "%s", function ? function : "the function");
-    else if (!strncmp(name, "way", len))
-        say_row(f, find_row(ADVICE_DEAD_WAY, f, ref), ref);
-}
-
-static void say_row(struct finding *f, const struct row *row, const struct lock_ref *ref) {
-    for (const char *p = row->text; *p;) {
-        size_t plain = strcspn(p, "{");
-        say(f, "%.*s", (int)plain, p);
-        p += plain;
-        if (!*p) break;
-        size_t name = strcspn(p + 1, "}");
-        say_name(f, p + 1, name, ref);
-        p += name + 2;
-    }
+static void word_of(const void *context, const char *name, char *out, size_t size) {
+    const struct about *a = context;
+    const char *routine = a->f->holder.start_routine, *function = waiting_function(a->f);
+    if (!strcmp(name, "lock"))
+        snprintf(out, size, "%s", text_the_lock(a->f));
+    else if (!strcmp(name, "data"))
+        snprintf(out, size, "%s", a->f->lock.symbol[0] ? a->f->lock.symbol : "the data");
+    else if (!strcmp(name, "kind"))
+        snprintf(out, size, "%s", a->ref->kind == KIND_SEM ? "semaphore" : lock_kind_name(a->ref->kind));
+    else if (!strcmp(name, "thread"))
+        snprintf(out, size, routine[0] ? "'%s'" : "that thread", routine);
+    else if (!strcmp(name, "routine"))
+        snprintf(out, size, "%s", routine[0] ? routine : "the thread");
+    else if (!strcmp(name, "function"))
+        snprintf(out, size, "%s", function ? function : "the function");
+    else if (!strcmp(name, "way"))
+        fill_text(out, size, find_row(ADVICE_DEAD_WAY, a->f, a->ref)->text, word_of, a);
 }
 
 void advice_give(struct finding *f, enum advice which, const struct lock_ref *ref, size_t waiters) {
@@ -139,7 +132,8 @@ void advice_give(struct finding *f, enum advice which, const struct lock_ref *re
     const struct row *row = find_row(which, f, ref ? ref : &nothing);
     rf_assert(row);
     f->advises_handlers = row->handlers;
-    say_row(f, row, ref ? ref : &nothing);
+    const struct about about = {f, ref ? ref : &nothing};
+    fill_text(f->advice, sizeof f->advice, row->text, word_of, &about);
     if (waiters == 1) say(f, "One more task waits for the same.\n");
     if (waiters > 1) say(f, "%zu more tasks wait for the same.\n", waiters);
 }

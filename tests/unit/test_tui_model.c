@@ -58,6 +58,20 @@ static void test_opens_at_the_verdict(void **state) {
     close_bench(&b);
 }
 
+static void test_every_kind_has_a_heading(void **state) {
+    (void)state;
+    struct bench b;
+    open_bench(&b, FIXTURE_DEADLOCK, 0, 80, 24);
+    for (int kind = 0; kind <= FINDING_UNKNOWN_WAIT; kind++) {
+        b.fixture->finding.kind = (enum finding_kind)kind;
+        tui_story_build(&b.model);
+        const char *heading = b.model.story.lines[0].text;
+        assert_non_null(strstr(heading, "(proved)"));
+        assert_null(strpbrk(heading, "{}"));
+    }
+    close_bench(&b);
+}
+
 static void test_steps_and_ends(void **state) {
     (void)state;
     struct bench b;
@@ -431,6 +445,7 @@ static void test_the_verdict_can_be_stopped(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_opens_at_the_verdict),
+        cmocka_unit_test(test_every_kind_has_a_heading),
         cmocka_unit_test(test_steps_and_ends),
         cmocka_unit_test(test_jumps),
         cmocka_unit_test(test_jumps_without_verdict),
