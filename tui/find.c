@@ -65,6 +65,7 @@ static void find(struct tui_model *m, int direction) {
 }
 
 // ---- filters
+
 static void show_all_events(struct tui_model *m) {
     free(m->matches);
     m->matches = NULL;
@@ -265,6 +266,7 @@ bool tui_find_action(struct tui_model *m, enum tui_action action) {
 }
 
 // ---- rows of the events pane
+
 uint64_t tui_event_rows(const struct tui_model *m) {
     return m->matches ? m->match_count : m->source->last(m->source->context);
 }

@@ -19,6 +19,7 @@ struct place {
 };
 
 // ---- the tasks of a finding
+
 static bool is_party(const struct finding *f, int tid) {
     if (tid == f->waiter.tid || tid == f->holder.tid || (f->fork.event && tid == f->fork.tid)) return true;
     for (size_t i = 0; i < f->edge_count; i++)
@@ -73,11 +74,11 @@ static size_t mark_front(const struct tui_model *m, struct place *places, size_t
 }
 
 // ---- order
-static const struct tui_task *tasks_sorted; // for by_pid: qsort has no context argument, the TUI one thread
 
-static int by_pid(const void *a, const void *b) {
+static int by_pid(const void *a, const void *b, void *context) {
+    const struct tui_task *tasks = context;
     size_t x = *(const size_t *)a, y = *(const size_t *)b;
-    if (tasks_sorted[x].pid != tasks_sorted[y].pid) return tasks_sorted[x].pid < tasks_sorted[y].pid ? -1 : 1;
+    if (tasks[x].pid != tasks[y].pid) return tasks[x].pid < tasks[y].pid ? -1 : 1;
     return x < y ? -1 : x > y;
 }
 
@@ -88,8 +89,7 @@ static size_t *processes_of(const struct tui_model *m) {
     rf_assert(order && first);
     for (size_t i = 0; i < m->task_count; i++)
         order[i] = i;
-    tasks_sorted = m->tasks;
-    qsort(order, m->task_count, sizeof *order, by_pid);
+    qsort_r(order, m->task_count, sizeof *order, by_pid, m->tasks);
     for (size_t i = 0; i < m->task_count; i++) {
         bool same = i && m->tasks[order[i - 1]].pid == m->tasks[order[i]].pid;
         first[order[i]] = same ? first[order[i - 1]] : order[i];
@@ -168,6 +168,7 @@ void tui_lanes_order(struct tui_model *m) {
 }
 
 // ---- rows
+
 size_t tui_lane_of_focus(const struct tui_model *m) {
     for (size_t i = 0; i < m->lane_count; i++)
         if (!m->lanes[i].ghost && m->lanes[i].tid == m->focus.tid) return i;

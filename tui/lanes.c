@@ -73,10 +73,8 @@ static void add_span(struct tui_lane *lane, size_t span) {
     lane->spans[lane->span_count++] = span;
 }
 
-static const struct held_span *spans_sorted; // for by_from: qsort has no context argument, the TUI one thread
-
-static int by_from(const void *a, const void *b) {
-    const struct held_span *x = &spans_sorted[*(const size_t *)a], *y = &spans_sorted[*(const size_t *)b];
+static int by_from(const void *a, const void *b, void *context) {
+    const struct held_span *spans = context, *x = &spans[*(const size_t *)a], *y = &spans[*(const size_t *)b];
     return x->from < y->from ? -1 : x->from > y->from;
 }
 
@@ -138,8 +136,7 @@ static void add_spans(struct tui_model *m) {
         names[i] = (struct lane_name){lane->tid, lane->ghost ? lane->pid : 0, i};
     }
     qsort(names, m->lane_count, sizeof *names, by_lane_name);
-    spans_sorted = v->spans;
-    qsort(order, v->span_count, sizeof *order, by_from);
+    qsort_r(order, v->span_count, sizeof *order, by_from, v->spans);
     for (size_t i = 0; i < v->span_count; i++) {
         struct lane_name wanted = name_of(&v->spans[order[i]]);
         const struct lane_name *found = bsearch(&wanted, names, m->lane_count, sizeof *names, by_lane_name);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 // ---- background work
+
 static bool progress(void *argument, uint64_t done, uint64_t total) {
     struct tui_model *m = argument;
     m->busy_done = done;
@@ -120,6 +121,7 @@ bool tui_model_work(struct tui_model *m) {
 }
 
 // ---- moving in panes
+
 static size_t moved(size_t at, size_t count, int64_t by) {
     if (!count) return 0;
     if (by < 0) return (uint64_t)-by > at ? 0 : at - (size_t)-by;
@@ -331,6 +333,7 @@ void tui_model_action(struct tui_model *m, enum tui_action action) {
 }
 
 // ---- keys
+
 static void mark_key(struct tui_model *m, int key) {
     int what = m->pending;
     m->pending = 0;
@@ -432,6 +435,7 @@ void tui_model_key(struct tui_model *m, int key) {
 }
 
 // ---- life
+
 void tui_model_resize(struct tui_model *m, int cols, int rows) {
     m->cols = cols;
     m->rows = rows;

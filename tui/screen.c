@@ -148,12 +148,10 @@ int tui_text(const struct tui_area *a, int y, int x, int width, enum tui_role ro
     return x;
 }
 
-int tui_textf(const struct tui_area *a, int y, int x, int width, enum tui_role role, const char *format,
-              ...) {
-    char text[1024];
+const char *tui_format(char room[TUI_LINE], const char *format, ...) {
     va_list list;
     va_start(list, format);
-    vsnprintf(text, sizeof text, format, list);
+    vsnprintf(room, TUI_LINE, format, list);
     va_end(list);
-    return tui_text(a, y, x, width, role, text);
+    return room;
 }

@@ -53,8 +53,11 @@ void tui_cell_role(const struct tui_area *a, int y, int x, enum tui_role role);
 // UTF-8 text from (y, x) over at most `width` columns (clipped with the ellipsis and to the area). Control
 // characters and bad bytes become '?', in ASCII everything above 126 too. Returns the column behind the text.
 int tui_text(const struct tui_area *a, int y, int x, int width, enum tui_role role, const char *text);
-int tui_textf(const struct tui_area *a, int y, int x, int width, enum tui_role role, const char *format, ...)
-    __attribute__((format(printf, 6, 7)));
+// The same with a text that is made by a format and its arguments; cut off at TUI_LINE bytes.
+enum { TUI_LINE = 1024 };
+#define tui_textf(a, y, x, width, role, ...)                                                                 \
+    tui_text(a, y, x, width, role, tui_format((char[TUI_LINE]){0}, __VA_ARGS__))
+const char *tui_format(char room[TUI_LINE], const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Columns that the text takes.
 int tui_text_width(const struct tui_screen *s, const char *text);
 void tui_fill(const struct tui_area *a, int y, int x, int width, enum tui_role role, wchar_t ch);

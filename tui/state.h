@@ -15,8 +15,8 @@ struct tui_focus {
 };
 
 // ---- layout
-// A slot
-// shows one of its panes, the one that was used last.
+
+// A slot shows one of its panes, the one that was used last.
 struct tui_slot {
     int y, x, h, w; // with the heading line
     unsigned panes; // bit per pane
@@ -31,6 +31,7 @@ struct tui_layout {
 #define TUI_MIN_ROWS 10
 
 // ---- story
+
 enum tui_story_sort {
     TUI_STORY_STUCK,
     TUI_STORY_MADE, // the lock's memory was allocated, the lock initialised
@@ -58,6 +59,7 @@ struct tui_story {
 };
 
 // ---- lanes
+
 struct tui_lane {
     bool ghost;
     bool thread;

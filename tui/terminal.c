@@ -46,6 +46,7 @@ static const struct {
 };
 
 // ---- signals
+
 static const int ends[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT};
 static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
 
@@ -98,6 +99,7 @@ static void set_signals(bool on) {
 }
 
 // ---- stderr
+
 static void hold_stderr(void) {
     fflush(stderr);
     t.held_stderr = memfd_create("stderr", MFD_CLOEXEC);
@@ -121,6 +123,7 @@ static void release_stderr(void) {
 }
 
 // ---- opening
+
 static void set_colours(bool no_colour) {
     const char *environment = getenv("NO_COLOR");
     t.colour = !no_colour && !(environment && *environment) && has_colors() && start_color() == OK &&
@@ -235,6 +238,7 @@ void tui_terminal_close(void) {
 }
 
 // ---- showing
+
 void tui_terminal_size(int *cols, int *rows) {
     *cols = COLS;
     *rows = LINES;
@@ -312,6 +316,7 @@ int tui_terminal_dump(const struct tui_screen *s, const char *path, struct rf_er
 }
 
 // ---- keys
+
 static int from_curses(int code, int *y, int *x) {
     static const struct {
         int code, key;
@@ -394,6 +399,7 @@ int tui_terminal_signal(void) {
 }
 
 // ---- away and back
+
 void tui_terminal_suspend(void) {
     if (!t.real) return;
     curs_set(1);

@@ -1,10 +1,11 @@
 #include "tui/timeline_source.h"
-#include "core/abi.h"
-#include "core/futex.h"
 
+#include "core/abi.h"
+#include "core/array.h"
+#include "core/futex.h"
 #include "core/path.h"
-#include "replayer/names/script.h"
 #include "core/syscalls.h"
+#include "replayer/names/script.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,18 +14,17 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-// The index that `load` builds in one pass: per task the numbers of its events and their kinds (5 bytes an
-// event).
+// The index that `load` builds in one pass: for each task the numbers of its events and their kinds (5 bytes an event).
 struct lane {
     struct tui_task task;
     uint32_t *numbers;
     uint8_t *kinds;
-    size_t count, room;
+    size_t count, kind_count; // the same
 };
 
 struct numbers {
     uint32_t *items;
-    size_t count, room;
+    size_t count;
 };
 
 struct timeline_source {
@@ -44,18 +44,8 @@ struct timeline_source {
 // An answer to `links` may look at so many events behind the one in question: a key must not take longer.
 enum { LINK_WINDOW = 20000 };
 
-static void *grown(void *items, size_t room, size_t size) {
-    void *more = reallocarray(items, room, size);
-    rf_assert(more);
-    return more;
-}
-
 static void push(struct numbers *n, uint64_t number) {
-    if (n->count == n->room) {
-        n->room = n->room ? n->room * 2 : 64;
-        n->items = grown(n->items, n->room, sizeof *n->items);
-    }
-    n->items[n->count++] = (uint32_t)number;
+    array_push(n->items, n->count, (uint32_t)number);
 }
 
 // How many of the numbers are <= `number`.
@@ -72,6 +62,7 @@ static size_t rank_in(const uint32_t *items, size_t count, uint64_t number) {
 }
 
 // ---- reading
+
 static bool read_event(struct timeline_source *s, uint64_t number, struct event *out) {
     if (number < 1 || number > s->last) return false;
     if (s->next != number && trace_seek(s->reader, number, NULL)) {
@@ -192,8 +183,8 @@ static bool source_event(void *context, uint64_t number, struct tui_event *out) 
 }
 
 // ---- the index
-// TIDs
-// are reused: the last one born is meant.
+
+// TIDs are reused: the last one born is meant.
 static struct lane *lane_of(struct timeline_source *s, int tid) {
     for (size_t i = s->lane_count; i-- > 0;) {
         if (s->lanes[i].task.tid == tid) return &s->lanes[i];
@@ -202,8 +193,7 @@ static struct lane *lane_of(struct timeline_source *s, int tid) {
 }
 
 static struct lane *add_lane(struct timeline_source *s, int tid, int pid, int parent, uint64_t birth) {
-    s->lanes = grown(s->lanes, s->lane_count + 1, sizeof *s->lanes);
-    struct lane *lane = &s->lanes[s->lane_count++];
+    struct lane *lane = array_add(s->lanes, s->lane_count);
     *lane = (struct lane){.task = {.tid = tid, .pid = pid, .parent_tid = parent, .birth = birth}};
     const struct lane *from = lane_of(s, parent);
     if (from && from != lane) memcpy(lane->task.name, from->task.name, sizeof lane->task.name);
@@ -218,13 +208,8 @@ static void index_event(struct timeline_source *s, const struct event *e) {
     if (!e->tid) return; // END is no task's
     struct lane *lane = lane_of(s, e->tid);
     if (!lane) lane = add_lane(s, e->tid, e->tid, 0, 0);
-    if (lane->count == lane->room) {
-        lane->room = lane->room ? lane->room * 2 : 64;
-        lane->numbers = grown(lane->numbers, lane->room, sizeof *lane->numbers);
-        lane->kinds = grown(lane->kinds, lane->room, sizeof *lane->kinds);
-    }
-    lane->numbers[lane->count] = (uint32_t)e->number;
-    lane->kinds[lane->count++] = e->kind;
+    array_push(lane->numbers, lane->count, (uint32_t)e->number);
+    array_push(lane->kinds, lane->kind_count, e->kind);
     char text[256];
     if (is_fork(e)) push(&s->landmarks[TUI_FORK], e->number);
     if (e->kind == EV_ENTER) push(&s->landmarks[TUI_BLOCK], e->number);
@@ -308,8 +293,8 @@ static uint64_t source_landmark(void *context, enum tui_landmark what, uint64_t 
 }
 
 // ---- causes and effects
-// The task's
-// event before (-1) or after (1) `number`, 0: none.
+
+// The task's event before (-1) or after (1) `number`, 0: none.
 static uint64_t neighbour(struct timeline_source *s, int tid, uint64_t number, int direction, uint8_t *kind) {
     struct lane *lane = lane_of(s, tid);
     if (!lane) return 0;
@@ -377,6 +362,7 @@ static void source_links(void *context, uint64_t number, struct tui_links *out) 
 }
 
 // ---- what needs the replay
+
 static int source_stack(void *context, uint64_t number, int tid, struct frame *out, size_t max,
                         struct rf_error *err) {
     struct timeline_source *s = context;
@@ -434,6 +420,7 @@ static void source_set_progress(void *context, tui_progress progress, void *argu
 }
 
 // ---- life
+
 int timeline_source_new(struct session *session, const char *path, struct timeline_source **out,
                         struct rf_error *err) {
     struct timeline_source *s = calloc(1, sizeof *s);
