@@ -17,8 +17,8 @@
 #include <stdint.h>
 
 // ---- header
-// As in
-// PNG: a byte above 127, CR LF and ^Z show files that went through a text conversion.
+
+// As in PNG: a byte above 127, CR LF and ^Z show files that went through a text conversion.
 #define TRACE_MAGIC                                                                                          \
     "\x89"                                                                                                   \
     "RFK\r\n\x1a\n"

@@ -335,8 +335,8 @@ static void open_by_scan(struct trace_reader *r) {
 }
 
 // ---- opening and closing
-// A text of the
-// header: ends with a NUL, has nothing in it that a terminal would obey.
+
+// A text of the header: ends with a NUL, has nothing in it that a terminal would obey.
 static void copy_text(char *to, const char *from, size_t size) {
     size_t len = strnlen(from, size - 1);
     for (size_t i = 0; i < len; i++)

@@ -5,9 +5,8 @@
 #include "core/trace/trace.h"
 #include "core/trace/trace_read.h"
 
-// Hostile
-// input: every length, offset and index is checked, memory is bounded (no allocation larger than the limits
-// in trace_format.h whatever the file says), an error has status RF_BAD_TRACE and names the byte offset.
+// Hostile input: every length, offset and index is checked, memory is bounded (no allocation larger than the limits in
+// trace_format.h whatever the file says), an error has status RF_BAD_TRACE and names the byte offset.
 struct trace_reader;
 
 // Opens and checks the header; uses the index or, without one (killed recorder), scans the chunks. A file

@@ -2,6 +2,9 @@
 // every 10 ms and sends each of them signals. Every part must get its turn, in the recording too: the program
 // ends by itself only when both threads have been seen to move between any two of some prints and to handle
 // each signal.
+#ifndef REFORK_TESTS_PROGRAMS_BUSY_H
+#define REFORK_TESTS_PROGRAMS_BUSY_H
+
 #include "program.h"
 
 #define ROUNDS 12
@@ -61,3 +64,5 @@ int main(void) {
            (unsigned long long)turns[1], handled[0], handled[1]);
     return 0;
 }
+
+#endif

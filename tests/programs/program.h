@@ -1,7 +1,7 @@
 // What the recorded test programs share. Each checks itself and prints on purpose what differs from run to
 // run (addresses, times, TIDs, random bytes): a replay must print the same again.
-#ifndef REFORK_TESTS_PROGRAM_H
-#define REFORK_TESTS_PROGRAM_H
+#ifndef REFORK_TESTS_PROGRAMS_PROGRAM_H
+#define REFORK_TESTS_PROGRAMS_PROGRAM_H
 
 #include "samples/asleep.h"
 

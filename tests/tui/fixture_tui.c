@@ -1,6 +1,5 @@
 // The TUI over a made-up recording: fixture_tui [--clean|--fails|--heap|--server|--long N] [--script KEYS] [--size WxH]
-// [--ascii]
-// [--no-colour] [--start N] [--keys|--roff]
+// [--ascii] [--no-colour] [--start N] [--keys|--roff]
 #include "tui/actions.h"
 #include "tui/tui.h"
 #include "tests/tui/fixture.h"

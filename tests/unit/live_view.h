@@ -1,7 +1,7 @@
 // A view of a stopped live process, and small programs to make one of: shared by the tests of unwinding and
 // symbols.
-#ifndef REFORK_TESTS_LIVE_VIEW_H
-#define REFORK_TESTS_LIVE_VIEW_H
+#ifndef REFORK_TESTS_UNIT_LIVE_VIEW_H
+#define REFORK_TESTS_UNIT_LIVE_VIEW_H
 
 #include "core/proc_maps.h"
 #include "core/view.h"

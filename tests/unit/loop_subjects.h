@@ -1,6 +1,6 @@
 // The loops of test_loop_site.c: what stubs have to live with.
-#ifndef REFORK_TESTS_LOOP_SUBJECTS_H
-#define REFORK_TESTS_LOOP_SUBJECTS_H
+#ifndef REFORK_TESTS_UNIT_LOOP_SUBJECTS_H
+#define REFORK_TESTS_UNIT_LOOP_SUBJECTS_H
 
 // ---- loops by hand: NAME ... NAME_end, uint64_t f(uint64_t)
 // clang-format off

@@ -1,6 +1,6 @@
 // Recordings of test programs, in the scratch folder of the test.
-#ifndef REFORK_TESTS_RECORD_PROGRAM_H
-#define REFORK_TESTS_RECORD_PROGRAM_H
+#ifndef REFORK_TESTS_UNIT_RECORD_PROGRAM_H
+#define REFORK_TESTS_UNIT_RECORD_PROGRAM_H
 
 #include "recorder/record/record.h"
 #include "tests/unit/scratch.h"

@@ -1,6 +1,6 @@
 // A folder for the programs and files of one test.
-#ifndef REFORK_TESTS_SCRATCH_H
-#define REFORK_TESTS_SCRATCH_H
+#ifndef REFORK_TESTS_UNIT_SCRATCH_H
+#define REFORK_TESTS_UNIT_SCRATCH_H
 
 #include <setjmp.h>
 #include <stdarg.h>
