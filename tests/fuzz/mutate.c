@@ -396,7 +396,7 @@ static void run(const struct trace *t, uint64_t seed, FILE *null) {
 // ---- a small trace to begin with ----
 static int make(const char *path) {
     static const struct trace_header header = {
-        .refork_version = "fuzz", .kernel = "kernel", .machine_id = "machine"};
+        .refork_version = "fuzz", .kernel = "kernel", .machine_id = "machine", .cpu.level = CPU_NATIVE};
     struct rf_error err = {0};
     struct trace_writer *w;
     if (trace_create(path, &header, -1, &w, &err) < 0) goto failed;

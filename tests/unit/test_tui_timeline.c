@@ -65,7 +65,7 @@ static const struct tui_source *s;
 static int set_up(void **state) {
     (void)state;
     struct trace_writer *w;
-    struct trace_header header = {.format = TRACE_FORMAT};
+    struct trace_header header = {.format = TRACE_FORMAT, .cpu.level = CPU_NATIVE};
     struct rf_error err = {0};
     int fd = mkstemp(path);
     assert_true(fd >= 0);
