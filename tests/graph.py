@@ -45,11 +45,11 @@ ORDER = {
     "replayer/strip": ["replayer"],
     "replayer/report": ["replayer/session", "replayer/diagnose", "replayer/lint"],
     "replayer/watch": ["replayer/report"],
-    "search": ["recorder/record", "replayer/report"],
+    "search": ["recorder/record", "replayer/watch"],
     "tui": ["replayer/report"],
     "tui/export": ["tui"],
     "replayer/gdb": ["replayer/report", "replayer/core"],
-    "cli": ["search", "replayer/watch", "replayer/strip", "replayer/core", "recorder/doctor", "replayer/gdb", "tui", "tui/export"],
+    "cli": ["search", "replayer/strip", "replayer/core", "recorder/doctor", "replayer/gdb", "tui", "tui/export"],
 }
 MOST_LINES, MOST_SOURCES = 800, 30
 PICTURE = "docs/house.svg"

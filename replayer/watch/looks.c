@@ -44,7 +44,7 @@ static const struct thread_look *find(const struct watched *w, int tid) {
     return NULL;
 }
 
-static void look_at_threads(struct watched *w, bool forked) {
+static void look_at_threads(struct watched *w) {
     size_t count, kept = 0;
     scoped_free int *tids = proc_threads(w->pid, &count);
     struct thread_look *threads = NULL;
@@ -66,7 +66,6 @@ static void look_at_threads(struct watched *w, bool forked) {
     w->thread_count = kept;
     const struct thread_look *stuck = find(w, w->stuck);
     if (!stuck || !stuck->still) w->stuck = 0;
-    still = forked ? still : 0;
     if (w->still != still) w->pause = 0;
     w->still = still;
 }
@@ -91,7 +90,8 @@ void looks_take(struct looks *l, const struct watch_target *target) {
         struct watched *w = known(l, &t);
         snprintf(w->name, sizeof w->name, "%s", t.name);
         w->seen = true;
-        look_at_threads(w, t.forked);
+        w->forked = t.forked;
+        look_at_threads(w);
     }
     for (size_t i = l->count; i-- > 0;) {
         if (l->all[i].seen) continue;
@@ -112,7 +112,7 @@ bool looks_due(struct watched *w) {
 }
 
 void looks_diagnosed(struct watched *w, int tid, unsigned looks) {
-    look_at_threads(w, true);
+    look_at_threads(w);
     w->stuck = tid;
     w->due = looks > w->pause ? looks : w->pause;
 }

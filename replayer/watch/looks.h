@@ -10,7 +10,8 @@ struct watched {
     int pid;
     uint64_t start;
     char name[32];
-    bool seen; // in the present look
+    bool forked; // it has not called exec since the fork that made it
+    bool seen;   // in the present look
     uint64_t
         still; // which of its threads have waited in a futex call, or run in user code alone, since the look before; 0: none
     unsigned pause; // looks between two diagnoses; doubles while nothing is found
@@ -38,8 +39,7 @@ struct looks {
 
 // Reads /proc about the target's processes; forgets those that are gone.
 void looks_take(struct looks *l, const struct watch_target *target);
-// Does `w` look stuck enough to be stopped and looked into? It is a child that has not called exec since the fork, and a thread
-// of it has been in the same futex call since the look before, or has run without a call. Or what it does may not be known, which a
+// Does `w` look stuck enough to be stopped and looked into? A thread of it has been in the same futex call since the look before, or has run without a call. Or what it does may not be known, which a
 // diagnosis then explains. Counts: once in a look.
 bool looks_due(struct watched *w);
 // A diagnosis has stopped its threads, which /proc counts as switches: takes it as it is now, with thread `tid` stuck (0: nothing

@@ -61,7 +61,7 @@ static bool has(const struct list *l, int pid) {
 }
 
 static void add(struct list *l, int pid) {
-    if (pid > 0 && pid != getpid() && !has(l, pid)) array_push(l->pids, l->count, pid);
+    if (pid > 0 && !has(l, pid)) array_push(l->pids, l->count, pid);
 }
 
 // ---- by name
@@ -138,6 +138,8 @@ int *watch_target_list(const struct watch_target *target, size_t *count) {
     add_descendants(&l, &e);
     free(e.tasks);
     if (target->cgroup) add_group(&l, target->cgroup, 0);
+    for (size_t i = 0; i < l.count; i++)
+        if (l.pids[i] == getpid()) array_remove(l.pids, l.count, i);
     if (l.count) qsort(l.pids, l.count, sizeof *l.pids, compare);
     *count = l.count;
     return l.pids;

@@ -80,22 +80,25 @@ static int write_file(const char *path, int (*write)(FILE *f, struct diagnosis *
     return failed ? rf_fail_errno(err, RF_CANNOT, "cannot write '%s'", path) : 0;
 }
 
-static int write_finding(struct watch *w, const struct watched *p, struct diagnosis *d,
-                         struct rf_error *err) {
+// The name without its ending goes to `stem`; "": nothing was written.
+static int write_finding(struct watch *w, const struct watched *p, struct diagnosis *d, char *stem,
+                         size_t size, struct rf_error *err) {
     static const struct {
         const char *extension;
         int (*write)(FILE *f, struct diagnosis *d);
     } files[] = {{"txt", write_text}, {"json", write_json}};
     char name[96], path[PATH_MAX];
+    *stem = 0;
     if (!w->options->folder) return 0;
     file_name(p, name, sizeof name);
+    int n = snprintf(stem, size, "%s/%s", w->options->folder, name);
+    if (n < 0 || (size_t)n >= size - 8)
+        return rf_fail(err, RF_CANNOT, "the name of '%s' is too long", w->options->folder);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        int n = snprintf(path, sizeof path, "%s/%s.%s", w->options->folder, name, files[i].extension);
-        if (n < 0 || (size_t)n >= sizeof path)
-            return rf_fail(err, RF_CANNOT, "the name of '%s' is too long", w->options->folder);
+        snprintf(path, sizeof path, "%.*s.%s", n, stem, files[i].extension);
         if (write_file(path, files[i].write, d, err)) return -1;
     }
-    say(w, "wrote '%s/%s.txt' and .json", w->options->folder, name);
+    say(w, "wrote '%s.txt' and .json", stem);
     return 0;
 }
 
@@ -118,7 +121,10 @@ static int tell_found(struct watch *w, struct watched *p, struct diagnosis *d, c
     w->metrics.found++;
     say(w, "process %d (%s) is stuck: %s (%s)%s%s", p->pid, p->name, new->kind,
         confidence_name(f->confidence), new->lock[0] ? ": " : "", new->lock);
-    return write_finding(w, p, d, err);
+    char written[PATH_MAX - 8];
+    if (write_finding(w, p, d, written, sizeof written, err)) return -1;
+    if (w->options->stuck) w->options->stuck(w->options->context, p->pid, written);
+    return 0;
 }
 
 static bool all_refused(const struct watch *w) {
@@ -186,11 +192,16 @@ static int tell_metrics(struct watch *w, struct rf_error *err) {
     return failed;
 }
 
-static int look(struct watch *w, struct rf_error *err) {
+static bool wanted(const struct watch *w, const struct watched *p) {
+    return w->options->all || p->forked || p->denied;
+}
+
+int watch_look(struct watch *w, struct rf_error *err) {
     looks_take(&w->looks, &w->options->target);
     forget_moved(w);
     for (size_t i = 0; i < w->looks.count; i++)
-        if (looks_due(&w->looks.all[i]) && diagnose(w, &w->looks.all[i], err)) return -1;
+        if (wanted(w, &w->looks.all[i]) && looks_due(&w->looks.all[i]) && diagnose(w, &w->looks.all[i], err))
+            return -1;
     return tell_metrics(w, err);
 }
 
@@ -205,8 +216,21 @@ static bool wait_for_next(const struct watch_options *o, const sigset_t *ends) {
     return signal < 0;
 }
 
+struct watch *watch_new(const struct watch_options *options) {
+    struct watch *w = calloc(1, sizeof *w);
+    rf_assert(w);
+    w->options = options;
+    return w;
+}
+
+void watch_free(struct watch *w) {
+    looks_release(&w->looks);
+    free(w->found);
+    free(w);
+}
+
 int watch_run(const struct watch_options *options, uint64_t *found, struct rf_error *err) {
-    struct watch w = {.options = options};
+    struct watch *w = watch_new(options);
     sigset_t ends, before;
     sigemptyset(&ends);
     sigaddset(&ends, SIGINT);
@@ -214,13 +238,12 @@ int watch_run(const struct watch_options *options, uint64_t *found, struct rf_er
     sigprocmask(SIG_BLOCK, &ends, &before);
     int failed = 0;
     do {
-        failed = look(&w, err);
-        if (failed || (options->target.pid && !w.looks.count)) break;
-        if (options->looks && w.looks.looks >= options->looks) break;
+        failed = watch_look(w, err);
+        if (failed || (options->target.pid && !w->looks.count)) break;
+        if (options->looks && w->looks.looks >= options->looks) break;
     } while (wait_for_next(options, &ends));
-    *found = w.metrics.found;
-    looks_release(&w.looks);
-    free(w.found);
+    *found = w->metrics.found;
+    watch_free(w);
     sigprocmask(SIG_SETMASK, &before, NULL);
     return failed;
 }
