@@ -6,6 +6,7 @@
 #include "tui/lane_rows.h"
 #include "tui/lanes.h"
 #include "tui/match.h"
+#include "tui/moment.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -179,13 +180,24 @@ static void command(struct tui_model *m, const char *text) {
         m->request = TUI_REQUEST_QUIT;
         return;
     }
+    uint64_t us, last = m->source->last(m->source->context);
+    if (tui_moment_parse(text, tui_moment_of(m, m->focus.event), &us)) {
+        char reached[32];
+        uint64_t to = tui_moment_event(m, us);
+        tui_model_jump(m, to, 0);
+        tui_moment_text(tui_moment_of(m, to), reached, sizeof reached);
+        tui_model_message(m, false, "event %llu, at %s, is the last one by then", (unsigned long long)to,
+                          reached);
+        return;
+    }
     unsigned long long number = strtoull(text, &end, 10);
     if (*text < '0' || *text > '9' || *end) {
         tui_model_message(
-            m, true, "unknown command '%s': :NUMBER goes to an event, :dump FILE saves the screen", text);
+            m, true,
+            "unknown command '%s': :NUMBER goes to an event, :4.5ms to a time, :dump FILE saves the screen",
+            text);
         return;
     }
-    uint64_t last = m->source->last(m->source->context);
     if (number < 1 || number > last) {
         tui_model_message(m, true, "no event %llu: this recording has events 1 to %llu", number,
                           (unsigned long long)last);

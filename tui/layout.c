@@ -4,6 +4,9 @@
 #include "tui/lane_rows.h"
 #include "tui/story.h"
 
+#include <stdio.h>
+#include <string.h>
+
 enum { TITLE_ROWS = 1, BAR_ROWS = 1 };
 
 static int clamp(int value, int low, int high) {
@@ -88,4 +91,22 @@ int tui_pane_height(const struct tui_model *m, enum tui_pane pane) {
     const struct tui_slot *slot = tui_slot_of(m, pane);
     int h = slot ? slot->h - 1 : 1;
     return h < 1 ? 1 : h;
+}
+
+const char *tui_pane_name(enum tui_pane pane) {
+    static const char *const names[TUI_PANES] = {[TUI_STORY] = "Story",
+                                                 [TUI_LANES] = "Lanes",
+                                                 [TUI_EVENTS] = "Events",
+                                                 [TUI_LOCKS] = "Locks",
+                                                 [TUI_STACK] = "Stack"};
+    return names[pane];
+}
+
+void tui_slot_others(const struct tui_model *m, const struct tui_slot *slot, char *out, size_t size) {
+    size_t len = 0;
+    *out = 0;
+    for (int pane = 0; pane < TUI_PANES && len < size; pane++) {
+        if (m->maximised || pane == (int)slot->shown || !(slot->panes & BIT(pane))) continue;
+        len += (size_t)snprintf(out + len, size - len, " %d %s", pane + 1, tui_pane_name(pane));
+    }
 }

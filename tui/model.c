@@ -303,6 +303,9 @@ static bool other_action(struct tui_model *m, enum tui_action action) {
         else
             tui_model_message(m, true, "no source is known for this frame; choose another in pane 5");
         break;
+    case TUI_ACTION_TIMES:
+        m->times = !m->times;
+        break;
     case TUI_ACTION_REDRAW:
         m->request = TUI_REQUEST_REDRAW;
         break;
@@ -333,6 +336,8 @@ void tui_model_action(struct tui_model *m, enum tui_action action) {
 }
 
 // ---- keys
+
+enum { WHEEL_LINES = 3 };
 
 static void mark_key(struct tui_model *m, int key) {
     int what = m->pending;
@@ -416,6 +421,7 @@ void tui_model_key(struct tui_model *m, int key) {
         mark_key(m, key);
         return;
     }
+    int times = key == TUI_KEY_WHEEL_UP || key == TUI_KEY_WHEEL_DOWN ? WHEEL_LINES : 1;
     if (key == TUI_KEY_WHEEL_UP) key = TUI_KEY_UP;
     if (key == TUI_KEY_WHEEL_DOWN) key = TUI_KEY_DOWN;
     enum tui_action action = tui_action_of(key, m->searching);
@@ -428,7 +434,8 @@ void tui_model_key(struct tui_model *m, int key) {
         return;
     }
     uint64_t event = m->focus.event;
-    tui_model_action(m, action);
+    for (; times > 0; times--)
+        tui_model_action(m, action);
     tui_lanes_follow(m);
     tui_layout_compute(m);
     if (m->focus.event != event) m->moved = true;

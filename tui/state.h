@@ -107,6 +107,7 @@ struct tui_model {
     unsigned used[TUI_PANES]; // when each was active last
     unsigned uses;
     bool maximised, help;
+    bool times; // milliseconds beside the numbers of events
 
     struct tui_focus focus;
     bool moved;            // by the user: the verdict does not take the focus away any more

@@ -1,6 +1,7 @@
 #include "tui/terminal.h"
 
 #include "tui/keys.h"
+#include "tui/mouse.h"
 
 #include <curses.h>
 #include <term.h>
@@ -21,7 +22,8 @@
 
 // curses has one current screen and signal handlers have no argument: so this is one static.
 static struct {
-    bool open, real, colour, mouse, ascii;
+    bool open, real, colour, ascii;
+    bool mouse_known, mouse; // the terminal has one; it is on
     SCREEN *screen;
     FILE *null_in, *null_out;
     attr_t attributes[TUI_ROLES];
@@ -141,7 +143,7 @@ static void add_leave(const char *capability) {
     const char *text = tigetstr(capability);
     if (!text || text == (char *)-1) return;
     size_t len = strlen(text);
-    if (t.leave_len + len > sizeof t.leave) return;
+    if (t.leave_len + len + sizeof TUI_MOUSE_OFF > sizeof t.leave) return;
     memcpy(t.leave + t.leave_len, text, len);
     t.leave_len += len;
 }
@@ -151,6 +153,21 @@ static const char *cursor_motion(const char *type, int fd) {
     if (setupterm(type, fd, &result) != OK) return NULL;
     const char *text = tigetstr("cup");
     return text && text != (char *)-1 ? text : NULL;
+}
+
+// Keys of our own, behind those of curses: a report of the mouse begins.
+enum { MOUSE_REPORT = KEY_MAX + 1 };
+
+static void tell(const char *sequence) {
+    if (!t.real) return;
+    fflush(stdout);
+    if (write(STDOUT_FILENO, sequence, strlen(sequence)) < 0)
+        errno = 0; // the terminal is gone: keys will tell
+}
+
+static void set_mouse(bool on) {
+    t.mouse = on;
+    if (t.mouse_known) tell(on ? TUI_MOUSE_ON : TUI_MOUSE_OFF);
 }
 
 static int open_real(struct rf_error *err) {
@@ -176,11 +193,18 @@ static int open_real(struct rf_error *err) {
     add_leave("rmcup");
     add_leave("rmkx");
     add_leave("cnorm");
+    const char *mouse = tigetstr("kmous");
+    t.mouse_known = mouse && mouse != (char *)-1;
+    if (t.mouse_known) {
+        memcpy(t.leave + t.leave_len, TUI_MOUSE_OFF, strlen(TUI_MOUSE_OFF));
+        t.leave_len += strlen(TUI_MOUSE_OFF);
+    }
     if (!getenv("ESCDELAY")) set_escdelay(25);
     raw();
     noecho();
     nonl();
     keypad(stdscr, TRUE);
+    if (t.mouse_known) define_key(TUI_MOUSE_HEAD, MOUSE_REPORT); // behind keypad, which defines KEY_MOUSE so
     nodelay(stdscr, TRUE);
     set_signals(true);
     hold_stderr();
@@ -209,19 +233,20 @@ int tui_terminal_open(const struct tui_terminal_options *options, struct rf_erro
     t.ascii = options->ascii || strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
     t.real = options->cols == 0;
     t.ending = t.resized = 0;
-    t.mouse = false;
+    t.mouse = t.mouse_known = false;
     t.screen = NULL;
     if (t.real ? open_real(err) : open_unseen(options->cols, options->rows, err)) return -1;
     t.open = true;
     set_colours(options->no_colour);
     curs_set(0);
+    if (t.real) set_mouse(true);
     return 0;
 }
 
 void tui_terminal_close(void) {
     if (!t.open) return;
     t.open = false;
-    if (t.mouse) mousemask(0, NULL);
+    if (t.mouse) set_mouse(false);
     curs_set(1);
     endwin();
     delscreen(t.screen);
@@ -317,6 +342,22 @@ int tui_terminal_dump(const struct tui_screen *s, const char *path, struct rf_er
 
 // ---- keys
 
+// The rest of a report, which may come a little later.
+static int mouse_report(int *y, int *x) {
+    char report[24];
+    size_t len = 0;
+    wint_t ch = 0;
+    while (len + 1 < sizeof report && ch != 'M' && ch != 'm') {
+        struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+        int kind = get_wch(&ch);
+        if (kind == ERR && poll(&in, 1, 100) > 0) kind = get_wch(&ch);
+        if (kind != OK || ch > 'm') return TUI_KEY_NONE;
+        report[len++] = (char)ch;
+    }
+    report[len] = 0;
+    return tui_mouse_key(report, y, x);
+}
+
 static int from_curses(int code, int *y, int *x) {
     static const struct {
         int code, key;
@@ -336,15 +377,7 @@ static int from_curses(int code, int *y, int *x) {
         {KEY_BACKSPACE, TUI_KEY_BACKSPACE},
         {KEY_RESIZE, TUI_KEY_RESIZE},
     };
-    if (code == KEY_MOUSE) {
-        MEVENT event;
-        if (getmouse(&event) != OK) return TUI_KEY_NONE;
-        *y = event.y;
-        *x = event.x;
-        if (event.bstate & BUTTON4_PRESSED) return TUI_KEY_WHEEL_UP;
-        if (event.bstate & BUTTON5_PRESSED) return TUI_KEY_WHEEL_DOWN;
-        return event.bstate & (BUTTON1_PRESSED | BUTTON1_CLICKED) ? TUI_KEY_CLICK : TUI_KEY_NONE;
-    }
+    if (code == MOUSE_REPORT) return mouse_report(y, x);
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
         if (codes[i].code == code) return codes[i].key;
     }
@@ -400,23 +433,32 @@ int tui_terminal_signal(void) {
 
 // ---- away and back
 
-void tui_terminal_suspend(void) {
-    if (!t.real) return;
+static void leave_screen(void) {
+    set_mouse(false);
     curs_set(1);
     endwin();
-    handle(SIGTSTP, SIG_DFL, 0);
-    raise(SIGTSTP); // goes on here after SIGCONT
-    tcgetattr(STDIN_FILENO, &t.saved);
+}
+
+static void enter_screen(bool mouse) {
     t.resized = 1; // the terminal may have another size now
     curs_set(0);
     clearok(curscr, TRUE);
     refresh();
+    set_mouse(mouse);
+}
+
+void tui_terminal_suspend(void) {
+    if (!t.real) return;
+    bool mouse = t.mouse;
+    leave_screen();
+    handle(SIGTSTP, SIG_DFL, 0);
+    raise(SIGTSTP); // goes on here after SIGCONT
+    tcgetattr(STDIN_FILENO, &t.saved);
+    enter_screen(mouse);
 }
 
 bool tui_terminal_mouse(void) {
-    t.mouse = !t.mouse;
-    mousemask(t.mouse ? BUTTON1_PRESSED | BUTTON1_CLICKED | BUTTON4_PRESSED | BUTTON5_PRESSED : 0, NULL);
-    mouseinterval(0);
+    set_mouse(!t.mouse);
     return t.mouse;
 }
 
@@ -432,9 +474,9 @@ int tui_terminal_edit(const char *file, int line, struct rf_error *err) {
     snprintf(command, sizeof command, "%s \"+$1\" \"$2\"",
              editor); // the editor may have arguments of its own
     snprintf(number, sizeof number, "%d", line);
+    bool mouse = t.mouse;
     if (t.real) {
-        curs_set(1);
-        endwin();
+        leave_screen();
         handle(SIGINT, SIG_IGN, 0);
         handle(SIGQUIT, SIG_IGN, 0);
     }
@@ -452,10 +494,7 @@ int tui_terminal_edit(const char *file, int line, struct rf_error *err) {
     if (t.real) {
         handle(SIGINT, on_end, 0);
         handle(SIGQUIT, on_end, 0);
-        t.resized = 1;
-        curs_set(0);
-        clearok(curscr, TRUE);
-        refresh();
+        enter_screen(mouse);
     }
     if (pid < 0) return rf_fail_errno(err, RF_CANNOT, "cannot start '%s'", editor);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {

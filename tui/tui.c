@@ -3,6 +3,7 @@
 
 #include "tui/focus.h"
 #include "tui/model.h"
+#include "tui/pointer.h"
 #include "tui/screen.h"
 #include "tui/view.h"
 #include "tui/keys.h"
@@ -80,7 +81,9 @@ static void serve_request(struct session *s) {
         break;
     case TUI_REQUEST_MOUSE:
         tui_model_message(&s->model, false,
-                          tui_terminal_mouse() ? "mouse on; M turns it off (to select text)" : "mouse off");
+                          tui_terminal_mouse()
+                              ? "mouse on; M turns it off (shift selects text in most terminals)"
+                              : "mouse off: the terminal selects text; M turns it on");
         break;
     }
 }
@@ -90,7 +93,9 @@ static bool take_key(struct session *s, int timeout_ms) {
     int y = 0, x = 0, key = tui_terminal_key(timeout_ms, &y, &x);
     if (key == TUI_KEY_NONE) return false;
     if (key == TUI_KEY_CLICK)
-        tui_view_click(&s->model, y, x);
+        tui_pointer_click(&s->model, y, x);
+    else if (key == TUI_KEY_WHEEL_UP || key == TUI_KEY_WHEEL_DOWN)
+        tui_pointer_wheel(&s->model, key, y, x);
     else
         tui_model_key(&s->model, key);
     serve_request(s);

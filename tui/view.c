@@ -4,8 +4,11 @@
 #include "tui/find.h"
 #include "tui/focus.h"
 #include "tui/lane_rows.h"
+#include "tui/layout.h"
 #include "tui/lanes.h"
+#include "tui/keys.h"
 #include "tui/model.h"
+#include "tui/moment.h"
 #include "tui/screen.h"
 #include "tui/view_lanes.h"
 #include "tui/view_panes.h"
@@ -16,13 +19,9 @@
 #include <string.h>
 
 typedef void (*view_function)(struct tui_model *m, const struct tui_area *a);
-static const struct {
-    const char *name;
-    view_function draw;
-} views[TUI_PANES] = {
-    [TUI_STORY] = {"Story", tui_view_story},    [TUI_LANES] = {"Lanes", tui_view_lanes},
-    [TUI_EVENTS] = {"Events", tui_view_events}, [TUI_LOCKS] = {"Locks", tui_view_locks},
-    [TUI_STACK] = {"Stack", tui_view_stack},
+static const view_function views[TUI_PANES] = {
+    [TUI_STORY] = tui_view_story, [TUI_LANES] = tui_view_lanes, [TUI_EVENTS] = tui_view_events,
+    [TUI_LOCKS] = tui_view_locks, [TUI_STACK] = tui_view_stack,
 };
 
 static void heading_text(const struct tui_model *m, enum tui_pane pane, int w, char *out, size_t size) {
@@ -80,18 +79,13 @@ static void draw_slot(struct tui_model *m, struct tui_screen *s, const struct tu
     int x = 1;
     tui_cell_put(&whole, 0, x++, role, L' ');
     if (active) tui_cell_glyph(&whole, 0, x++, role, TUI_GLYPH_POINTER);
-    // The names of the panes behind this one, at the right.
-    char others[80] = "";
-    for (int pane = 0; pane < TUI_PANES; pane++) {
-        if (m->maximised || pane == (int)slot->shown || !(slot->panes & (1u << pane))) continue;
-        size_t len = strlen(others);
-        snprintf(others + len, sizeof others - len, " %d %s", pane + 1, views[pane].name);
-    }
+    char others[120]; // the panes behind this one, at the right
+    tui_slot_others(m, slot, others, sizeof others);
     int room = slot->w - x - 2 - (*others ? (int)strlen(others) + 2 : 0);
     x = tui_text(&whole, 0, x, room, role, text);
     tui_cell_put(&whole, 0, x, role, L' ');
     if (*others) {
-        int at = slot->w - (int)strlen(others) - 2;
+        int at = TUI_OTHERS_AT(slot, others);
         at = tui_text(&whole, 0, at, slot->w, TUI_ROLE_PANE, others);
         tui_cell_put(&whole, 0, at, TUI_ROLE_PANE, L' ');
     }
@@ -100,7 +94,7 @@ static void draw_slot(struct tui_model *m, struct tui_screen *s, const struct tu
         for (int y = 0; y < slot->h; y++)
             tui_cell_glyph(&left, y, 0, TUI_ROLE_PANE, TUI_GLYPH_VLINE);
     }
-    views[slot->shown].draw(m, &inner);
+    views[slot->shown](m, &inner);
 }
 
 static void draw_title(const struct tui_model *m, const struct tui_area *a) {
@@ -115,8 +109,9 @@ static void draw_title(const struct tui_model *m, const struct tui_area *a) {
         snprintf(right, sizeof right, "reading %llu%%  event %llu of %llu", last ? loaded * 100 / last : 100,
                  (unsigned long long)m->focus.event, last);
     } else if (known) {
-        snprintf(right, sizeof right, "event %llu of %llu  %.6f s", (unsigned long long)m->focus.event, last,
-                 (double)e.time_us / 1e6);
+        char at[32];
+        tui_moment_text(e.time_us, at, sizeof at);
+        snprintf(right, sizeof right, "event %llu of %llu  %s", (unsigned long long)m->focus.event, last, at);
     } else {
         snprintf(right, sizeof right, "event %llu of %llu", (unsigned long long)m->focus.event, last);
     }
@@ -212,40 +207,4 @@ void tui_view_draw(struct tui_model *m, struct tui_screen *s) {
             draw_slot(m, s, &m->layout.slots[i]);
     }
     draw_bar(m, &bar);
-}
-
-void tui_view_click(struct tui_model *m, int y, int x) {
-    m->message[0] = 0;
-    if (m->layout.too_small || m->help || m->prompt) return;
-    for (int i = 0; i < m->layout.count; i++) {
-        const struct tui_slot slot = m->layout.slots[i];
-        if (y < slot.y || y >= slot.y + slot.h || x < slot.x || x >= slot.x + slot.w) continue;
-        tui_model_pane(m, slot.shown);
-        size_t row = (size_t)(y - slot.y - 1), held[256];
-        if (y == slot.y) return; // the heading
-        m->moved = true;
-        switch (slot.shown) {
-        case TUI_STORY:
-            tui_story_click(m, slot.w, (int)row);
-            break;
-        case TUI_LANES:
-            tui_lanes_click(m, slot.w, (int)row, x - slot.x);
-            break;
-        case TUI_EVENTS:
-            if (m->events_top + row < tui_event_rows(m))
-                tui_model_focus(m, tui_event_row(m, m->events_top + row), 0);
-            break;
-        case TUI_LOCKS: {
-            size_t at = m->locks_top + row;
-            if (at >= tui_held(m, held, 256)) return;
-            tui_model_focus(m, m->focus.event, m->verdict->spans[held[at]].tid);
-            m->lock_line = at;
-            break;
-        }
-        case TUI_STACK:
-        case TUI_PANES:
-            break;
-        }
-        return;
-    }
 }

@@ -7,8 +7,6 @@
 
 // Draws everything; the screen must have the model's size.
 void tui_view_draw(struct tui_model *m, struct tui_screen *s);
-// A click at row y, column x of what was drawn last.
-void tui_view_click(struct tui_model *m, int y, int x);
 void tui_view_help(struct tui_model *m, const struct tui_area *a);
 
 #endif

@@ -5,6 +5,7 @@
 #include "tui/focus.h"
 #include "tui/lane_rows.h"
 #include "tui/lanes.h"
+#include "tui/moment.h"
 #include "tui/screen.h"
 #include "tui/scroll.h"
 #include "tui/story.h"
@@ -186,8 +187,12 @@ static void draw_label(const struct tui_model *m, const struct tui_area *a, int 
 
 // Puts text on the axis unless something is there already.
 static void axis_text(const struct plot *p, int y, int x, enum tui_role role, int glyph, uint64_t number) {
-    char text[24];
-    int width = snprintf(text, sizeof text, "%llu", (unsigned long long)number) + (glyph >= 0);
+    char text[32];
+    if (p->m->times)
+        tui_moment_text(tui_moment_of(p->m, number), text, sizeof text);
+    else
+        snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+    int width = (int)strlen(text) + (glyph >= 0);
     const struct tui_screen *s = p->area.screen;
     if (x < 0 || x >= p->area.w) return;
     if (x + width >
@@ -224,7 +229,7 @@ static void draw_axis(const struct plot *p, int y) {
         axis_text(p, y, column_of(p, line->event), marks[line->sort].role, (int)marks[line->sort].glyph,
                   line->event);
     }
-    for (int c = 0; c < p->area.w; c += 12) {
+    for (int c = 0; c < p->area.w; c += p->m->times ? 15 : 12) {
         uint64_t from, to;
         events_of(p, c, &from, &to);
         if (from <= p->last && column_of(p, from) == c) axis_text(p, y, c, TUI_ROLE_DIM, -1, from);
@@ -241,7 +246,10 @@ void tui_view_lanes(struct tui_model *m, const struct tui_area *a) {
     size_t focus = tui_lane_row_of_focus(m), shown = tui_lane_rows(m), all = shown + (*hidden != 0);
     bool end = focus + 1 == shown && all > shown && rows > 1; // with what says how many are missing
     tui_scroll(&m->lanes_top, all, rows, focus, end ? all : focus + 1);
-    tui_text(a, rows, 1, label - 2, TUI_ROLE_DIM, all > (size_t)rows ? "event (j: more)" : "event");
+    tui_text(a, rows, 1, label - 2, TUI_ROLE_DIM,
+             all > (size_t)rows ? m->times ? "time (j: more)" : "event (j: more)"
+             : m->times         ? "time"
+                                : "event");
     draw_axis(&p, rows);
     p.area.h = rows;
     for (int y = 0; y < rows && m->lanes_top + (size_t)y < shown; y++) {
@@ -262,9 +270,9 @@ void tui_view_lanes(struct tui_model *m, const struct tui_area *a) {
         tui_cell_role(&p.area, y, c, TUI_ROLE_CURSOR);
 }
 
-void tui_lanes_click(struct tui_model *m, int w, int y, int x) {
-    int label = label_width(w);
-    struct plot p = {m, {NULL, 0, 0, 0, w - label}, m->source->last(m->source->context)};
+void tui_lanes_click(struct tui_model *m, const struct tui_slot *slot, int y, int x) {
+    int label = label_width(slot->w);
+    struct plot p = {m, {NULL, 0, 0, 0, slot->w - label}, m->source->last(m->source->context)};
     uint64_t from = m->focus.event, to;
     size_t row = m->lanes_top + (size_t)y;
     if (x >= label) events_of(&p, x - label, &from, &to);

@@ -6,6 +6,6 @@
 #include "tui/state.h"
 
 void tui_view_lanes(struct tui_model *m, const struct tui_area *a);
-void tui_lanes_click(struct tui_model *m, int w, int y, int x);
+void tui_lanes_click(struct tui_model *m, const struct tui_slot *slot, int y, int x);
 
 #endif

@@ -4,6 +4,7 @@
 #include "tui/find.h"
 #include "tui/focus.h"
 #include "tui/lanes.h"
+#include "tui/moment.h"
 #include "tui/screen.h"
 #include "tui/scroll.h"
 #include "tui/story.h"
@@ -45,6 +46,11 @@ void tui_view_events(struct tui_model *m, const struct tui_area *a) {
         if (here) tui_cell_glyph(a, y, 0, role, TUI_GLYPH_POINTER);
         int x = tui_textf(a, y, 1, a->w, here ? role : TUI_ROLE_DIM, "%*llu ", digits,
                           (unsigned long long)number);
+        if (m->times) {
+            char at[32];
+            tui_moment_text(e.time_us, at, sizeof at);
+            x = tui_textf(a, y, x, a->w - x, here ? role : TUI_ROLE_DIM, "%12s ", at);
+        }
         if (looks[kind].symbol) tui_cell_glyph(a, y, x, here ? role : looks[kind].role, looks[kind].glyph);
         x += 2;
         char label[96];
@@ -144,6 +150,20 @@ static void draw_source(const struct tui_model *m, const struct tui_area *a) {
     }
 }
 
+// How many frames are shown in a pane of that height, and the first of them.
+static int frame_rows(const struct tui_model *m, int h, size_t *top) {
+    int frames = (int)m->frame_count, most = h >= 12 ? h / 2 : h / 3;
+    if (frames > most) frames = most < 1 ? 1 : most;
+    *top = m->focus.frame >= (size_t)frames ? m->focus.frame - (size_t)frames + 1 : 0;
+    return frames;
+}
+
+void tui_stack_click(struct tui_model *m, const struct tui_slot *slot, int y, int x) {
+    (void)x;
+    size_t top;
+    if (m->frame_count && y < frame_rows(m, slot->h - 1, &top)) m->focus.frame = top + (size_t)y;
+}
+
 void tui_view_stack(struct tui_model *m, const struct tui_area *a) {
     bool fresh = m->stack_valid && m->stack_event == m->focus.event && m->stack_tid == m->focus.tid;
     if (!fresh) {
@@ -165,9 +185,8 @@ void tui_view_stack(struct tui_model *m, const struct tui_area *a) {
                  m->focus.tid ? "no stack can be read here" : "no task runs here");
         return;
     }
-    int frames = (int)m->frame_count, most = a->h >= 12 ? a->h / 2 : a->h / 3;
-    if (frames > most) frames = most < 1 ? 1 : most;
-    size_t top = m->focus.frame >= (size_t)frames ? m->focus.frame - (size_t)frames + 1 : 0;
+    size_t top;
+    int frames = frame_rows(m, a->h, &top);
     for (int y = 0; y < frames && top + (size_t)y < m->frame_count; y++)
         draw_frame(m, a, y, top + (size_t)y);
     struct tui_area source = {a->screen, a->y + frames, a->x, a->h - frames, a->w};

@@ -1,7 +1,6 @@
 #include "tui/view_story.h"
 
 #include "tui/focus.h"
-#include "tui/lanes.h"
 #include "tui/screen.h"
 #include "tui/scroll.h"
 #include "tui/story.h"
@@ -73,15 +72,15 @@ void tui_view_story(struct tui_model *m, const struct tui_area *a) {
     }
 }
 
-void tui_story_click(struct tui_model *m, int w, int y) {
+void tui_story_click(struct tui_model *m, const struct tui_slot *slot, int y, int x) {
+    (void)x;
     int row = -(int)m->story_top;
     for (size_t i = 0; i < m->story.count; i++) {
         const struct tui_story_line *line = &m->story.lines[i];
-        row += tui_story_rows(line, TUI_STORY_WIDTH(w, line->sort), NULL);
+        row += tui_story_rows(line, TUI_STORY_WIDTH(slot->w, line->sort), NULL);
         if (y >= row) continue;
         m->story_line = i;
         m->finding = line->finding;
-        tui_lanes_follow(m);
         if (line->event) tui_model_focus(m, line->event, line->tid);
         return;
     }

@@ -6,6 +6,6 @@
 #include "tui/state.h"
 
 void tui_view_story(struct tui_model *m, const struct tui_area *a);
-void tui_story_click(struct tui_model *m, int w, int y);
+void tui_story_click(struct tui_model *m, const struct tui_slot *slot, int y, int x);
 
 #endif

@@ -79,6 +79,12 @@ screen server-events 2zSjj --server
 screen server-tasks "T2007<Enter>" --server
 screen server-not "T!2007<Enter>FREAD<Enter>" --server
 screen server-back "T2007<Enter><Esc>" --server --size 120x30
+screen times t
+screen times-200x50 t --size 200x50
+screen time-go ":20ms<Enter>"
+screen time-after ":1<Enter>:+4.5ms<Enter>t"
+screen time-before ":-1s<Enter>"
+screen time-not ":4.5days<Enter>"
 screen start "" --start 20
 echo "golden: $count screens, $([ $failed = 0 ] && echo all as expected || echo FAILED)"
 exit $failed

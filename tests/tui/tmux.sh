@@ -112,11 +112,26 @@ keys Escape; sees 'n next  p' "Esc ends the search"
 tm resize-window -t t -x 30 -y 8; sees 'too small' "resize to 30x8"
 tm resize-window -t t -x 200 -y 50; sees '4 Locks held' "resize to 200x50"
 tm resize-window -t t -x 80 -y 24; sees '5 Stack.*4 Locks' "resize to 80x24"
+mouse() { tm display-message -p -t t '#{mouse_standard_flag}#{mouse_sgr_flag}'; }
+# click COLUMN ROW (from 1): as a terminal tells of it
+click() { text $'\e'"[<0;$1;$2M"; text $'\e'"[<0;$1;$2m"; }
+row_of() { grep -nE -- "$1" "$work/screen" | head -1 | cut -d: -f1; }
+[ "$(mouse)" = 11 ] || die "the mouse is not on at first, with SGR reports: $(mouse)"
+sees '3 Events' "before a click"
+click 5 $(($(row_of '3 Events') + 1)); sees '►3 Events' "a click makes the pane the active one"
+clicked=$(event)
+text $'\e[<64;5;'"$(($(row_of '3 Events') + 1))M"; at $((clicked - 3)) "the wheel moves the focus"
+text M; sees 'mouse off' "M"
+[ "$(mouse)" = 00 ] || die "the mouse is on after M: $(mouse)"
+text M; sees 'mouse on' "M again"
 keys C-l; sees 'DEADLOCK' "^L"
 keys C-c; sees 'nothing to stop' "^C"
 keys C-z; sees 'Stopped' "^Z suspends"
+[ "$(mouse)" = 00 ] || die "the mouse is on after ^Z: $(mouse)"
 text fg; keys Enter; sees 'DEADLOCK.*' "fg comes back"; sees 'q quit' "fg comes back whole"
+[ "$(mouse)" = 11 ] || die "the mouse is off after ^Z and fg: $(mouse)"
 text q; sees '^shell> *$' "q"
+[ "$(mouse)" = 00 ] || die "the mouse is on after q: $(mouse)"
 text 'echo "ended=$?"'; keys Enter; sees '^ended=0' "the status after q"
 text 'stty -a | tr " " "\n" | grep -x -e icanon -e -icanon'; keys Enter; sees '^icanon' "the terminal is sane after q"
 
@@ -129,6 +144,7 @@ for signal in TERM HUP SEGV; do
     [ -n "$pid" ] || die "no process to signal"
     kill -"$signal" "$pid"
     ends "$((128 + $(kill -l $signal)))" "SIG$signal"
+    [ "$(mouse)" = 00 ] || die "the mouse is on after SIG$signal: $(mouse)"
     text 'clear; stty -a | tr " " "\n" | grep -x -e icanon -e -icanon'; keys Enter
     sees '^icanon' "the terminal is sane after SIG$signal"
 done

@@ -3,6 +3,7 @@
 #include "tui/find.h"
 #include "tui/lanes.h"
 #include "tui/model.h"
+#include "tui/pointer.h"
 #include "tui/screen.h"
 #include "tui/story.h"
 #include "tui/view.h"
@@ -332,7 +333,7 @@ static void test_all_keys_at_all_sizes(void **state) {
                     while (tui_model_work(&b.model))
                         continue;
                     tui_view_draw(&b.model, &b.screen);
-                    tui_view_click(&b.model, (action * 7) % sizes[i][1], (action * 13) % sizes[i][0]);
+                    tui_pointer_click(&b.model, (action * 7) % sizes[i][1], (action * 13) % sizes[i][0]);
                     b.model.prompt = TUI_PROMPT_NONE;
                     b.model.pending = 0;
                     b.model.help = false;
