@@ -12,6 +12,7 @@
 #include "replayer/core/core.h"
 #include "replayer/session/session.h"
 #include "tui/timeline_source.h"
+#include "tui/work.h"
 
 #include <errno.h>
 #include <stdlib.h>

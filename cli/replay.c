@@ -6,7 +6,6 @@
 #include "core/clock.h"
 #include "core/cpu/machine.h"
 #include "replayer/engine/replay.h"
-#include "replayer/session/session.h"
 #include "tui/timeline_source.h"
 
 #include <inttypes.h>
@@ -14,8 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STUCK_MAX       64
-#define CHECKED_AT_ONCE (1ll << 30) // bytes
+#define STUCK_MAX 64
 
 // How the recording ended, gathered on the way.
 struct ending {
@@ -108,15 +106,8 @@ static int replay_batch(const struct cli_args *args, const char *path, struct rf
     return -1;
 }
 
-// The TUI reads a recording piece by piece, as the user moves: what is damaged further on is said before. (A gigabyte
-// takes half a second.)
-static int check_whole(const char *path, struct rf_error *err) {
-    struct stat file;
-    bool aloud = stat(path, &file) == 0 && file.st_size > CHECKED_AT_ONCE && isatty(STDERR_FILENO);
-    if (aloud) print_clean(stderr, "refork: checking '%s'...\n", path);
-    return cli_check_undamaged(path, err);
-}
-
+// The TUI reads a recording piece by piece, as the user moves: what is damaged further on is found behind the first paint (a
+// gigabyte takes half a second), and ends it.
 static int replay_tui(const struct cli_args *args, const char *path, struct rf_error *err) {
     struct tui_options options = {
         .script = cli_value(args, "script"),
@@ -125,19 +116,18 @@ static int replay_tui(const struct cli_args *args, const char *path, struct rf_e
         .no_colour = cli_has(args, "no-color"),
     };
     if (cli_number(args, "at", 1, UINT64_MAX, &options.start, err)) return -1;
-    struct session *session;
-    if (check_whole(path, err) || session_open(path, &session, err)) return -1;
-    struct timeline *timeline = session_timeline(session);
-    struct timeline_source *source;
+    struct timeline_source *opened;
+    if (timeline_source_new(NULL, path, &opened, err)) return -1;
+    timeline_source_check_first(opened, cli_check_undamaged);
+    const struct tui_source *source = timeline_source_get(opened);
+    uint64_t last = source->last(source->context);
     int r = -1;
-    if (options.start > timeline_last(timeline)) {
+    if (options.start > last)
         rf_fail(err, RF_CANNOT, "no event %" PRIu64 ": the last one of '%s' is %" PRIu64, options.start, path,
-                timeline_last(timeline));
-    } else if (timeline_source_new(session, path, &source, err) == 0) {
-        r = tui_run(timeline_source_get(source), &options, err);
-        timeline_source_free(source);
-    }
-    session_close(session);
+                last);
+    else
+        r = tui_run(source, &options, err);
+    timeline_source_free(opened);
     return r;
 }
 

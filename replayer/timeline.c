@@ -3,6 +3,7 @@
 #include "core/clock.h"
 #include "replayer/engine/checkpoint.h"
 #include "replayer/names/frames.h"
+#include "replayer/source_text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,12 +33,7 @@ struct timeline {
     uint64_t deadline_us; // 0: none
     bool late;
     bool fast; // rdtsc traps in this thread
-    struct source {
-        char *path, *text;
-        char **lines;
-        int count;
-    } * sources;
-    size_t source_count;
+    struct source_text *sources;
 };
 
 int timeline_open(const char *path, struct timeline **out, struct rf_error *err) {
@@ -52,6 +48,7 @@ int timeline_open(const char *path, struct timeline **out, struct rf_error *err)
     }
     t->count = 1;
     t->symbols = symbols_new();
+    t->sources = source_text_new(t->reader);
     t->last = trace_last_event(t->reader);
     *out = t;
     return 0;
@@ -63,14 +60,9 @@ void timeline_close(struct timeline *t) {
         replay_checkpoint_free(t->marks[i].checkpoint);
     replay_checkpoint_free(t->near.checkpoint);
     if (t->symbols) symbols_free(t->symbols);
+    source_text_free(t->sources);
     if (t->reader) trace_close(t->reader);
     replay_close(t->replay);
-    for (size_t i = 0; i < t->source_count; i++) {
-        free(t->sources[i].path);
-        free(t->sources[i].text);
-        free(t->sources[i].lines);
-    }
-    free(t->sources);
     free(t);
 }
 
@@ -253,61 +245,7 @@ int timeline_event(struct timeline *t, uint64_t number, struct event *out, struc
     return trace_next(t->reader, out, err) == 1 ? 0 : -1;
 }
 
-// ---- sources
-
-enum { SOURCE_LIMIT = 16 << 20 };
-
-static char *read_all(FILE *f) {
-    char *text = NULL;
-    size_t used = 0, room = 0;
-    for (;;) {
-        if (used + 65536 > room) {
-            if (room > SOURCE_LIMIT) break;
-            room = room ? room * 2 : 131072;
-            char *more = realloc(text, room + 1);
-            if (!more) break;
-            text = more;
-        }
-        size_t n = fread(text + used, 1, room - used, f);
-        used += n;
-        if (!n) break;
-    }
-    if (text) text[used] = 0;
-    return text;
-}
-
-static struct source *source_load(struct timeline *t, const char *path) {
-    for (size_t i = 0; i < t->source_count; i++)
-        if (!strcmp(t->sources[i].path, path)) return &t->sources[i];
-    t->sources = realloc(t->sources, (t->source_count + 1) * sizeof *t->sources);
-    rf_assert(t->sources);
-    struct source *s = &t->sources[t->source_count++];
-    *s = (struct source){.path = strdup(path)};
-    char name[4200];
-    snprintf(name, sizeof name, "source:%s", path);
-    uint64_t blob = trace_blob_by_name(t->reader, name);
-    struct rf_error err;
-    int fd = blob ? trace_blob_fd(t->reader, blob, &err) : -1;
-    char link[40];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    FILE *f = fopen(fd >= 0 ? link : path, "re");
-    if (!f) return s;
-    s->text = read_all(f);
-    fclose(f);
-    for (char *p = s->text; p && *p;) {
-        char *end = strchr(p, '\n');
-        s->lines = realloc(s->lines, ((size_t)s->count + 1) * sizeof *s->lines);
-        rf_assert(s->lines);
-        s->lines[s->count++] = p;
-        if (!end) break;
-        *end = 0;
-        p = end + 1;
-    }
-    return s;
-}
-
 const char *timeline_source_line(void *timeline, const char *file, int line) {
-    if (!file || file[0] != '/' || line < 1) return NULL;
-    struct source *s = source_load(timeline, file);
-    return line <= s->count ? s->lines[line - 1] : NULL;
+    struct timeline *t = timeline;
+    return source_text_line(t->sources, file, line);
 }

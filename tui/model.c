@@ -1,6 +1,5 @@
 #include "tui/model.h"
 
-#include "replayer/names/script.h"
 #include "tui/actions.h"
 #include "tui/find.h"
 #include "tui/focus.h"
@@ -9,116 +8,12 @@
 #include "tui/lanes.h"
 #include "tui/layout.h"
 #include "tui/story.h"
+#include "tui/work.h"
 #include "tui/keys.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-// ---- background work
-
-static bool progress(void *argument, uint64_t done, uint64_t total) {
-    struct tui_model *m = argument;
-    m->busy_done = done;
-    m->busy_total = total;
-    if (m->poll && !m->poll(m->poll_argument)) m->cancel = true;
-    return !m->cancel;
-}
-
-static void load_tasks(struct tui_model *m) {
-    size_t count = m->source->task_count(m->source->context);
-    struct tui_task *tasks = reallocarray(m->tasks, count ? count : 1, sizeof *tasks);
-    rf_assert(tasks);
-    m->tasks = tasks;
-    m->task_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (!m->source->task(m->source->context, i, &tasks[i])) break;
-        m->task_count++;
-    }
-    tui_lanes_build(m);
-    tui_layout_compute(m);
-}
-
-static void begin(struct tui_model *m, const char *what) {
-    m->busy = true;
-    m->cancel = false;
-    m->busy_done = m->busy_total = 0;
-    snprintf(m->busy_what, sizeof m->busy_what, "%s", what);
-}
-
-static void load_verdict(struct tui_model *m) {
-    struct rf_error err = {0};
-    const struct verdict *v = NULL;
-    m->verdict_state = TUI_VERDICT_RUNNING;
-    tui_story_build(m);
-    begin(m, "re-executing");
-    if (m->poll) m->poll(m->poll_argument);
-    int result = m->source->verdict(m->source->context, &v, &err);
-    m->busy = false;
-    m->verdict_state = result ? TUI_VERDICT_FAILED : TUI_VERDICT_DONE;
-    m->verdict = result ? NULL : v;
-    m->lanes_folded = m->verdict && m->verdict->count;
-    snprintf(m->verdict_error, sizeof m->verdict_error, "%s", err.text);
-    load_tasks(m); // start routines may be known only now
-    tui_story_build(m);
-    tui_lanes_fit(m, false);
-    tui_layout_compute(m);
-    m->stack_valid = false;
-    if (!m->moved && m->verdict && m->verdict->count) {
-        tui_jump_action(m, TUI_ACTION_VERDICT);
-        m->message[0] = 0;
-        m->back = m->focus;
-    } else {
-        tui_model_focus(m, m->focus.event, m->focus.tid); // into the lanes' new window
-    }
-}
-
-static void load_stack(struct tui_model *m) {
-    struct rf_error err = {0};
-    m->stack_event = m->focus.event;
-    m->stack_tid = m->focus.tid;
-    m->frame_count = 0;
-    m->stack_error[0] = 0;
-    begin(m, "re-executing");
-    int count =
-        m->source->stack(m->source->context, m->focus.event, m->focus.tid, m->frames, TUI_MAX_FRAMES, &err);
-    m->busy = false;
-    m->stack_valid = true;
-    if (count < 0)
-        snprintf(m->stack_error, sizeof m->stack_error, "%s", err.text);
-    else
-        m->frame_count = (size_t)count;
-    if (m->focus.event != m->stack_event || m->focus.tid != m->stack_tid) return; // moved on meanwhile
-    bool own = false; // is a function of a script in it?
-    for (size_t i = 0; i < m->frame_count; i++)
-        own |= script_is_own(&m->frames[i]);
-    for (size_t i = 0; i < m->frame_count; i++) {
-        const struct frame *f = &m->frames[i];
-        if (own && !script_is_own(f)) continue;
-        if (!f->file || !f->line || !m->source->source_line(m->source->context, f->file, f->line)) continue;
-        m->focus.frame = i;
-        break;
-    }
-}
-
-bool tui_model_work(struct tui_model *m) {
-    if (m->busy) return false;
-    if (m->loading) {
-        m->loading = m->source->load(m->source->context);
-        load_tasks(m);
-        return true;
-    }
-    if (m->verdict_state == TUI_VERDICT_PENDING) {
-        load_verdict(m);
-        return true;
-    }
-    if (m->focus.event &&
-        (!m->stack_valid || m->stack_event != m->focus.event || m->stack_tid != m->focus.tid)) {
-        load_stack(m);
-        return true;
-    }
-    return false;
-}
 
 // ---- moving in panes
 
@@ -321,6 +216,8 @@ static bool other_action(struct tui_model *m, enum tui_action action) {
     case TUI_ACTION_INTERRUPT:
         if (m->busy)
             m->cancel = true;
+        else if (m->job.kind)
+            m->job.cancel = true;
         else
             tui_model_message(m, false, "nothing to stop; q quits");
         break;
@@ -438,6 +335,8 @@ void tui_model_key(struct tui_model *m, int key) {
         tui_model_action(m, action);
     tui_lanes_follow(m);
     tui_layout_compute(m);
+    if (m->job.kind == TUI_JOB_STACK && (m->job.event != m->focus.event || m->job.tid != m->focus.tid))
+        m->job.cancel = true; // nobody waits for it any more
     if (m->focus.event != event) m->moved = true;
 }
 
@@ -453,9 +352,8 @@ void tui_model_init(struct tui_model *m, const struct tui_source *source, int co
                     uint64_t start) {
     *m = (struct tui_model){.source = source, .loading = true, .moved = start != 0};
     m->pane = TUI_EVENTS;
-    source->set_progress(source->context, progress, m);
     uint64_t last = source->last(source->context);
-    load_tasks(m);
+    tui_work_reload(m);
     tui_story_build(m);
     tui_lanes_fit(m, true);
     tui_model_focus(m, start ? start : last, 0);
@@ -463,7 +361,6 @@ void tui_model_init(struct tui_model *m, const struct tui_source *source, int co
 }
 
 void tui_model_release(struct tui_model *m) {
-    m->source->set_progress(m->source->context, NULL, NULL);
     tui_story_release(m);
     tui_lanes_release(m);
     free(m->tasks);

@@ -1,8 +1,8 @@
 // Everything the TUI knows about a recording comes through this struct of functions, so that its model and
 // its screens run over a made-up recording (tests/tui/fixture.h) as well as over a timeline
-// (tui/timeline_source.h). Events are numbered from 1. No function but `load`, `stack` and `verdict` may take
-// longer than a few microseconds per call, whatever the size of the recording: the TUI calls them for what is
-// on the screen, at every key.
+// (tui/timeline_source.h). Events are numbered from 1. There are two kinds of functions. Those that only read are called for what
+// is on the screen, at every key: none takes longer than some microseconds, whatever the size of the recording. Those that
+// re-execute it take long; they are called one at a time, in one thread (tui/job.h), while the others go on being called.
 #ifndef REFORK_TUI_SOURCE_H
 #define REFORK_TUI_SOURCE_H
 
@@ -39,7 +39,7 @@ struct tui_links {
 
 enum tui_landmark { TUI_FORK, TUI_BLOCK, TUI_LANDMARKS };
 
-// Called from inside `load`, `stack` and `verdict` every 50 ms or so; false: stop (they fail with
+// Called from inside `stack` and `verdict` every 50 ms or so; false: stop (they fail with
 // "interrupted").
 typedef bool (*tui_progress)(void *argument, uint64_t done, uint64_t total);
 
@@ -52,7 +52,7 @@ struct tui_source {
     // Event `number`; false when it cannot be read.
     bool (*event)(void *context, uint64_t number, struct tui_event *out);
 
-    // Does a slice (about 20 ms) of reading ahead; true while there is more to read. Tasks, ranks and
+    // Does a slice (about 8 ms) of reading ahead; true while there is more to read. Tasks, ranks and
     // landmarks are complete when it has returned false.
     bool (*load)(void *context);
     // How many events `load` has seen.
@@ -68,12 +68,21 @@ struct tui_source {
     uint64_t (*landmark)(void *context, enum tui_landmark what, uint64_t number, int direction);
     void (*links)(void *context, uint64_t number, struct tui_links *out);
 
+    // Is the task there right after event `number`? 0, or -1 with what became of it.
+    int (*alive)(void *context, uint64_t number, int tid, struct rf_error *err);
+    // Text of a source line without newline, NULL when there is none; valid until the next call.
+    const char *(*source_line)(void *context, const char *file, int line);
+    // The verdict is there: names that it knows may be taken over.
+    void (*judged)(void *context, const struct verdict *verdict);
+
+    // ---- what re-executes
+    // Before all the others of this kind, and behind them.
+    int (*open)(void *context, struct rf_error *err);
+    void (*close)(void *context);
     // The stack of `tid` right after event `number`: frames written (strings live as long as the source), or
     // -1.
     int (*stack)(void *context, uint64_t number, int tid, struct frame *out, size_t max,
                  struct rf_error *err);
-    // Text of a source line without newline, NULL when there is none; valid until the next call.
-    const char *(*source_line)(void *context, const char *file, int line);
     // The verdict: 0, or -1. Owned by the source. May re-execute the whole recording.
     int (*verdict)(void *context, const struct verdict **out, struct rf_error *err);
     void (*set_progress)(void *context, tui_progress progress, void *argument);

@@ -4,7 +4,7 @@
 #define REFORK_TUI_STATE_H
 
 #include "tui/actions.h"
-#include "tui/source.h"
+#include "tui/job.h"
 
 enum tui_pane { TUI_STORY, TUI_LANES, TUI_EVENTS, TUI_LOCKS, TUI_STACK, TUI_PANES };
 
@@ -97,8 +97,6 @@ enum tui_request {
     TUI_REQUEST_DUMP, // to the file named in `request_text`
 };
 
-#define TUI_MAX_FRAMES 64
-
 struct tui_model {
     const struct tui_source *source;
     int cols, rows;
@@ -125,6 +123,7 @@ struct tui_model {
     enum tui_lane_sort lane_sort;
     char lane_filter[64];
 
+    bool opened; // the source, for what re-executes
     enum tui_verdict_state verdict_state;
     const struct verdict *verdict; // of the source
     char verdict_error[1024];
@@ -159,7 +158,12 @@ struct tui_model {
 
     char message[512];
     bool message_bad;
-    bool busy;   // inside a long operation: no other may begin
+    struct tui_job job;                     // what was asked for; kind TUI_JOB_NONE: nothing
+    void (*give)(void *, struct tui_job *); // hands the job over; NULL: it is carried out at once
+    void *give_argument;
+    struct rf_error failed; // the source could not be opened: the end
+
+    bool busy;   // searching or filtering, which no other may begin meanwhile
     bool cancel; // ^C or q while busy
     char busy_what[64];
     uint64_t busy_done, busy_total;

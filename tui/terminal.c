@@ -52,7 +52,7 @@ static const struct {
 static const int ends[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT};
 static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
 
-static void wake(void) {
+void tui_terminal_wake(void) {
     int saved = errno;
     if (write(t.wake[1], "", 1) < 0) errno = 0; // full: it is awake already
     errno = saved;
@@ -60,13 +60,13 @@ static void wake(void) {
 
 static void on_end(int number) {
     t.ending = number;
-    wake();
+    tui_terminal_wake();
 }
 
 static void on_resize(int number) {
     (void)number;
     t.resized = 1;
-    wake();
+    tui_terminal_wake();
 }
 
 // Only async-signal-safe calls: the terminal as it was, stderr as it was, then the signal's own effect.
@@ -181,7 +181,8 @@ static int open_real(struct rf_error *err) {
                        "terminal '%s' cannot move its cursor; 'refork explain' says it as text, or set TERM",
                        type ? type : "");
     }
-    if (pipe2(t.wake, O_CLOEXEC | O_NONBLOCK)) return rf_fail_errno(err, RF_CANNOT, "no pipe");
+    // Stays open for good: another thread may wake this one until it ends.
+    if (t.wake[0] < 0 && pipe2(t.wake, O_CLOEXEC | O_NONBLOCK)) return rf_fail_errno(err, RF_CANNOT, "no pipe");
     tcgetattr(STDIN_FILENO, &t.saved);
     t.screen = newterm(NULL, stdout, stdin);
     if (!t.screen)
@@ -254,8 +255,6 @@ void tui_terminal_close(void) {
     if (t.real) {
         set_signals(false);
         release_stderr();
-        close(t.wake[0]);
-        close(t.wake[1]);
     } else {
         fclose(t.null_in);
         fclose(t.null_out);

@@ -26,6 +26,8 @@ void tui_terminal_redraw(void); // the next show draws every cell
 // The next key (enum tui_key; text as UTF-8 bytes), TUI_KEY_NONE after `timeout_ms` (-1: none) or when a
 // signal came; a click's place in *y, *x. TUI_KEY_RESIZE: the size changed.
 int tui_terminal_key(int timeout_ms, int *y, int *x);
+// Ends the wait of tui_terminal_key; from any thread.
+void tui_terminal_wake(void);
 // The signal that asks for the end (SIGTERM, SIGHUP, SIGINT), 0: none. Also SIGHUP when stdin is gone.
 int tui_terminal_signal(void);
 

@@ -4,6 +4,7 @@
 #include "core/array.h"
 #include "core/futex.h"
 #include "core/path.h"
+#include "replayer/source_text.h"
 #include "core/syscalls.h"
 #include "replayer/names/script.h"
 
@@ -29,8 +30,11 @@ struct numbers {
 
 struct timeline_source {
     struct tui_source source;
-    struct session *session;
+    struct session *session; // NULL before it is opened
+    bool own;                // opened by the source
+    int (*check)(const char *path, struct rf_error *err);
     struct timeline *timeline; // the session's
+    struct source_text *texts;
     struct trace_reader *reader;
     uint64_t next; // the event that the reader's cursor stands before; 0: unknown
     uint64_t last, loaded;
@@ -241,7 +245,7 @@ static bool source_load(void *context) {
         s->loaded++;
         if (s->loaded % 256) continue;
         clock_gettime(CLOCK_MONOTONIC, &now);
-        if ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 >= 20) return true;
+        if ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 >= 8) return true;
     }
     s->complete = true;
     return false;
@@ -366,15 +370,6 @@ static void source_links(void *context, uint64_t number, struct tui_links *out) 
 static int source_stack(void *context, uint64_t number, int tid, struct frame *out, size_t max,
                         struct rf_error *err) {
     struct timeline_source *s = context;
-    const struct lane *lane = lane_of(s, tid);
-    if (lane && lane->task.birth > number) {
-        return rf_fail(err, RF_CANNOT, "task %d does not exist yet: event %llu makes it", tid,
-                       (unsigned long long)lane->task.birth);
-    }
-    if (lane && lane->task.death && lane->task.death <= number) {
-        return rf_fail(err, RF_CANNOT, "task %d is gone: it ended at event %llu", tid,
-                       (unsigned long long)lane->task.death);
-    }
     if (timeline_seek(s->timeline, number, err)) return -1;
     struct frame *frames = calloc(max, sizeof *frames);
     if (!frames) return rf_fail(err, RF_CANNOT, "out of memory");
@@ -384,9 +379,23 @@ static int source_stack(void *context, uint64_t number, int tid, struct frame *o
     return (int)n;
 }
 
+static int source_alive(void *context, uint64_t number, int tid, struct rf_error *err) {
+    struct timeline_source *s = context;
+    const struct lane *lane = lane_of(s, tid);
+    if (lane && lane->task.birth > number) {
+        return rf_fail(err, RF_CANNOT, "task %d does not exist yet: event %llu makes it", tid,
+                       (unsigned long long)lane->task.birth);
+    }
+    if (lane && lane->task.death && lane->task.death <= number) {
+        return rf_fail(err, RF_CANNOT, "task %d is gone: it ended at event %llu", tid,
+                       (unsigned long long)lane->task.death);
+    }
+    return 0;
+}
+
 static const char *source_line_text(void *context, const char *file, int line) {
     struct timeline_source *s = context;
-    return timeline_source_line(s->timeline, file, line);
+    return source_text_line(s->texts, file, line);
 }
 
 // Names that only the verdict knows.
@@ -401,9 +410,13 @@ static void learn(struct timeline_source *s, const struct finding_task *task) {
 
 static int source_verdict(void *context, const struct verdict **out, struct rf_error *err) {
     struct timeline_source *s = context;
-    if (session_verdict(s->session, out, err)) return -1;
-    for (size_t i = 0; i < (*out)->count; i++) {
-        const struct finding *f = &(*out)->findings[i];
+    return session_verdict(s->session, out, err);
+}
+
+static void source_judged(void *context, const struct verdict *verdict) {
+    struct timeline_source *s = context;
+    for (size_t i = 0; i < verdict->count; i++) {
+        const struct finding *f = &verdict->findings[i];
         learn(s, &f->holder);
         learn(s, &f->waiter);
         for (size_t j = 0; j < f->edge_count; j++) {
@@ -411,12 +424,30 @@ static int source_verdict(void *context, const struct verdict **out, struct rf_e
             learn(s, &f->edges[j].waiter);
         }
     }
+}
+
+static int source_open(void *context, struct rf_error *err) {
+    struct timeline_source *s = context;
+    if (s->session) return 0; // the caller's
+    if (s->check && s->check(s->title, err)) return -1;
+    if (session_open(s->title, &s->session, err)) return -1;
+    s->own = true;
+    s->timeline = session_timeline(s->session);
     return 0;
+}
+
+static void source_close(void *context) {
+    struct timeline_source *s = context;
+    if (!s->own) return;
+    session_close(s->session);
+    s->session = NULL;
+    s->timeline = NULL;
+    s->own = false;
 }
 
 static void source_set_progress(void *context, tui_progress progress, void *argument) {
     struct timeline_source *s = context;
-    timeline_set_progress(s->timeline, progress, argument);
+    if (s->timeline) timeline_set_progress(s->timeline, progress, argument);
 }
 
 // ---- life
@@ -431,10 +462,10 @@ int timeline_source_new(struct session *session, const char *path, struct timeli
     }
     s->session = session;
     s->timeline = session ? session_timeline(session) : NULL;
+    s->texts = source_text_new(s->reader);
     s->last = trace_last_event(s->reader);
     if (s->last > UINT32_MAX) { // the index keeps 32 bits per event
-        trace_close(s->reader);
-        free(s);
+        timeline_source_free(s);
         return rf_fail(err, RF_CANNOT, "'%s' has more than 4 billion events; 'refork explain' can read it",
                        path);
     }
@@ -452,6 +483,10 @@ int timeline_source_new(struct session *session, const char *path, struct timeli
         .task_select = source_select,
         .landmark = source_landmark,
         .links = source_links,
+        .alive = source_alive,
+        .judged = source_judged,
+        .open = source_open,
+        .close = source_close,
         .stack = source_stack,
         .source_line = source_line_text,
         .verdict = source_verdict,
@@ -459,6 +494,11 @@ int timeline_source_new(struct session *session, const char *path, struct timeli
     };
     *out = s;
     return 0;
+}
+
+void timeline_source_check_first(struct timeline_source *s,
+                                 int (*check)(const char *path, struct rf_error *err)) {
+    s->check = check;
 }
 
 const struct tui_source *timeline_source_get(const struct timeline_source *s) {
@@ -474,6 +514,7 @@ void timeline_source_free(struct timeline_source *s) {
     for (int i = 0; i < TUI_LANDMARKS; i++)
         free(s->landmarks[i].items);
     free(s->lanes);
+    source_text_free(s->texts);
     trace_close(s->reader);
     free(s);
 }

@@ -8,6 +8,8 @@
 #include "tui/view.h"
 #include "tui/keys.h"
 #include "tui/terminal.h"
+#include "tui/work.h"
+#include "tui/worker.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +22,7 @@ struct session {
     struct tui_screen screen;
     bool script;
     bool quit;
+    struct worker *worker; // NULL in a script: jobs are carried out between two keys
     struct timespec painted;
     struct rf_error *err;
     bool failed; // of a script: *err is filled
@@ -102,37 +105,56 @@ static bool take_key(struct session *s, int timeout_ms) {
     return true;
 }
 
-// From inside a long operation: the screen stays alive.
+// From inside a search or a filter: the screen stays alive.
 static bool poll_terminal(void *argument) {
     struct session *s = argument;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     bool due = (now.tv_sec - s->painted.tv_sec) * 1000 + (now.tv_nsec - s->painted.tv_nsec) / 1000000 >= 40;
-    bool first = s->model.busy_done == 0;
-    if (!due && !first) return !s->quit;
     while (!s->quit && take_key(s, 0))
-        continue;
-    if (!s->quit) paint(s);
+        due = true;
+    if (due && !s->quit) paint(s);
     return !s->quit && !tui_terminal_signal();
 }
 
-static void run_terminal(struct session *s) {
+static void give(void *argument, struct tui_job *job) {
+    struct session *s = argument;
+    worker_give(s->worker, job);
+}
+
+// Takes the answer when the job is through; false: nothing has come.
+static bool take_answer(struct session *s) {
+    if (!s->model.job.kind || !worker_through(s->worker)) return false;
+    tui_work_answered(&s->model);
+    if (s->model.failed.status) s->quit = true;
+    return true;
+}
+
+enum { PROGRESS_MS = 100 }; // how often the progress of a job is painted
+
+static int run_terminal(struct session *s) {
+    s->worker = worker_new(s->model.source, tui_terminal_wake, s->err);
+    if (!s->worker) return -1;
     s->model.poll = poll_terminal;
-    s->model.poll_argument = s;
+    s->model.poll_argument = s->model.give_argument = s;
+    s->model.give = give;
     bool more = true;
     paint(s);
     while (!s->quit && !tui_terminal_signal()) {
-        if (take_key(s, more ? 0 : -1)) {
-            more = true;
+        int wait = more ? 0 : s->model.job.kind ? PROGRESS_MS : -1;
+        if (take_key(s, wait)) {
             while (!s->quit && take_key(s, 0))
                 continue; // typed ahead: paint once
-            if (!s->quit) paint(s);
-            continue;
+        } else if (tui_terminal_signal()) {
+            break;
         }
-        if (tui_terminal_signal()) break;
-        more = tui_model_work(&s->model);
+        take_answer(s);
+        more = !s->quit && tui_model_work(&s->model);
         if (!s->quit) paint(s);
     }
+    if (!s->model.failed.status) return 0;
+    *s->err = s->model.failed;
+    return -1;
 }
 
 static int run_script(struct session *s, const char *script) {
@@ -140,6 +162,10 @@ static int run_script(struct session *s, const char *script) {
     for (;;) {
         while (tui_model_work(&s->model))
             continue;
+        if (s->model.failed.status) {
+            *s->err = s->model.failed;
+            return -1;
+        }
         if (s->quit || s->failed) break;
         size_t len = strcspn(script, "<\n");
         if (s->model.layout.too_small && !strncmp(script, ":dump ", 6) &&
@@ -187,12 +213,16 @@ int tui_run(const struct tui_source *source, const struct tui_options *options, 
     if (s->script)
         result = run_script(s, options->script);
     else
-        run_terminal(s);
+        result = run_terminal(s);
     int ending = s->script ? 0 : tui_terminal_signal();
+    tui_terminal_close(); // nobody waits for a job that takes a while to stop
+    if (s->worker)
+        worker_free(s->worker);
+    else
+        source->close(source->context);
     tui_model_release(&s->model);
     tui_screen_release(&s->screen);
     free(s);
-    tui_terminal_close();
     if (ending) raise(ending);
     return result;
 }

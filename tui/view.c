@@ -141,6 +141,19 @@ static void draw_hints(const struct tui_model *m, const struct tui_area *a) {
     }
 }
 
+static void draw_notice(const struct tui_model *m, const struct tui_area *a) {
+    if (m->pending) {
+        tui_text(a, 0, 1, a->w - 2, TUI_ROLE_BAR,
+                 m->pending == 'm' ? "mark this place with a letter: a to z"
+                                   : "go to mark: a to z, or ' for the last place");
+    } else if (*m->message) {
+        if (m->message_bad) tui_cell_put(a, 0, 1, TUI_ROLE_KEY, L'!');
+        tui_text(a, 0, m->message_bad ? 3 : 1, a->w - 4, TUI_ROLE_BAR, m->message);
+    } else {
+        tui_text(a, 0, 1, a->w - 2, TUI_ROLE_BAR, "j k scroll  ? close  q quit");
+    }
+}
+
 static void draw_bar(const struct tui_model *m, const struct tui_area *a) {
     static const char *const prompts[] = {"", ":", "/",
                                           "filter (!text: without): ", "tasks with (!text: without): "};
@@ -153,15 +166,12 @@ static void draw_bar(const struct tui_model *m, const struct tui_area *a) {
         unsigned long long percent = m->busy_total ? m->busy_done * 100 / m->busy_total : 0;
         tui_textf(a, 0, 1, a->w - 2, TUI_ROLE_BAR, "%s: %llu of %llu (%llu%%)  ^C stops", m->busy_what,
                   (unsigned long long)m->busy_done, (unsigned long long)m->busy_total, percent);
-    } else if (m->pending) {
-        tui_text(a, 0, 1, a->w - 2, TUI_ROLE_BAR,
-                 m->pending == 'm' ? "mark this place with a letter: a to z"
-                                   : "go to mark: a to z, or ' for the last place");
-    } else if (*m->message) {
-        if (m->message_bad) tui_cell_put(a, 0, 1, TUI_ROLE_KEY, L'!');
-        tui_text(a, 0, m->message_bad ? 3 : 1, a->w - 4, TUI_ROLE_BAR, m->message);
-    } else if (m->help) {
-        tui_text(a, 0, 1, a->w - 2, TUI_ROLE_BAR, "j k scroll  ? close  q quit");
+    } else if (m->pending || *m->message || m->help) {
+        draw_notice(m, a);
+    } else if (m->job.kind && m->job.total) {
+        unsigned long long done = m->job.done, total = m->job.total;
+        tui_textf(a, 0, 1, a->w - 2, TUI_ROLE_BAR, "re-executing: %llu of %llu (%llu%%)  ^C stops", done,
+                  total, done * 100 / total);
     } else {
         draw_hints(m, a);
     }

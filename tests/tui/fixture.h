@@ -18,7 +18,14 @@ enum {
     FIXTURE_POOL = 40
 };
 // SERVER: the deadlock behind a pool of children, FIXTURE_SERVED and the numbers behind it, that have ended.
-enum fixture_kind { FIXTURE_DEADLOCK, FIXTURE_CLEAN, FIXTURE_FAILS, FIXTURE_HEAP, FIXTURE_SERVER };
+enum fixture_kind {
+    FIXTURE_DEADLOCK,
+    FIXTURE_CLEAN,
+    FIXTURE_FAILS,
+    FIXTURE_HEAP,
+    FIXTURE_SERVER,
+    FIXTURE_DAMAGED
+};
 
 struct fixture_row {
     int tid;
@@ -36,6 +43,7 @@ struct fixture {
     uint64_t long_tail; // events of worker and main in turn before the story, made up on the fly
     struct tui_task tasks[3 + FIXTURE_POOL];
     size_t task_count;
+    bool opened;
     struct verdict verdict;
     struct finding finding;
     struct lock_allocation allocation;
@@ -229,15 +237,39 @@ static void fixture_links(void *context, uint64_t number, struct tui_links *out)
     if (row->effect) out->effect = row->effect + f->long_tail;
 }
 
+static int fixture_alive(void *context, uint64_t number, int tid, struct rf_error *err) {
+    const struct fixture *f = context;
+    if (tid == FIXTURE_CHILD && number < f->fork) {
+        return rf_fail(err, RF_CANNOT, "task %d does not exist yet at event %llu", tid,
+                       (unsigned long long)number);
+    }
+    return 0;
+}
+
+static void fixture_judged(void *context, const struct verdict *verdict) {
+    struct fixture *f = context;
+    rf_assert(verdict == &f->verdict);
+}
+
+static int fixture_open(void *context, struct rf_error *err) {
+    struct fixture *f = context;
+    if (f->kind == FIXTURE_DAMAGED)
+        return rf_fail(err, RF_BAD_TRACE, "damaged trace 'mutex_deadlock.refork'");
+    f->opened = true;
+    return 0;
+}
+
+static void fixture_close(void *context) {
+    struct fixture *f = context;
+    f->opened = false;
+}
+
 static int fixture_stack(void *context, uint64_t number, int tid, struct frame *out, size_t max,
                          struct rf_error *err) {
     const struct fixture *f = context;
     const struct frame *frames = fixture_libc_frames;
     size_t count = 2;
-    if (tid == FIXTURE_CHILD && number < f->fork) {
-        return rf_fail(err, RF_CANNOT, "task %d does not exist yet at event %llu", tid,
-                       (unsigned long long)number);
-    }
+    (void)err;
     if (number == f->acquire && tid == FIXTURE_WORKER) frames = fixture_acquire_frames, count = 3;
     if (number >= f->fork && tid == FIXTURE_MAIN) frames = fixture_fork_frames, count = 4;
     if (number >= f->wait && tid == FIXTURE_CHILD) frames = fixture_wait_frames, count = 4;
@@ -459,6 +491,10 @@ static struct fixture *fixture_new(enum fixture_kind kind, uint64_t tail) {
         .task_select = fixture_select,
         .landmark = fixture_landmark,
         .links = fixture_links,
+        .alive = fixture_alive,
+        .judged = fixture_judged,
+        .open = fixture_open,
+        .close = fixture_close,
         .stack = fixture_stack,
         .source_line = fixture_source_line,
         .verdict = fixture_verdict,

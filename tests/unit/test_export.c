@@ -3,6 +3,7 @@
 #include "tui/export/page.h"
 #include "tui/export/subject.h"
 #include "tui/model.h"
+#include "tui/work.h"
 #include "tui/export/markup.h"
 #include "tests/tui/fixture.h"
 

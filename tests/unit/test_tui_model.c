@@ -7,6 +7,7 @@
 #include "tui/screen.h"
 #include "tui/story.h"
 #include "tui/view.h"
+#include "tui/work.h"
 #include "tests/tui/fixture.h"
 #include "tui/keys.h"
 

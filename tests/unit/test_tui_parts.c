@@ -6,6 +6,7 @@
 #include "tui/mouse.h"
 #include "tui/pointer.h"
 #include "tui/view.h"
+#include "tui/work.h"
 #include "tests/tui/fixture.h"
 
 #include <setjmp.h>

@@ -181,11 +181,10 @@ static void test_texts(void **state) {
 
 static void test_a_stack_of_nobody(void **state) {
     (void)state;
-    struct frame frames[4];
     struct rf_error err = {0};
-    assert_int_equal(s->stack(s->context, 5, CHILD, frames, 4, &err), -1);
+    assert_int_equal(s->alive(s->context, 5, CHILD, &err), -1);
     assert_non_null(strstr(err.text, "does not exist yet"));
-    assert_int_equal(s->stack(s->context, 17, CHILD, frames, 4, &err), -1);
+    assert_int_equal(s->alive(s->context, 17, CHILD, &err), -1);
     assert_non_null(strstr(err.text, "ended at event 16"));
 }
 
