@@ -182,7 +182,8 @@ static int open_real(struct rf_error *err) {
                        type ? type : "");
     }
     // Stays open for good: another thread may wake this one until it ends.
-    if (t.wake[0] < 0 && pipe2(t.wake, O_CLOEXEC | O_NONBLOCK)) return rf_fail_errno(err, RF_CANNOT, "no pipe");
+    if (t.wake[0] < 0 && pipe2(t.wake, O_CLOEXEC | O_NONBLOCK))
+        return rf_fail_errno(err, RF_CANNOT, "no pipe");
     tcgetattr(STDIN_FILENO, &t.saved);
     t.screen = newterm(NULL, stdout, stdin);
     if (!t.screen)
