@@ -80,6 +80,7 @@ static bool in_group(int pid, int group) {
 static bool spares_recorder(const struct task *t, struct user_regs_struct *regs) {
     int to = (int)t->call.args[0], sig = (int)t->call.args[1];
     if (t->call.nr != SYS_kill || to > 0) return false;
+    if (t->names.depth && to) return false; // refork is not to be seen in its namespace
     int group = to == 0 ? getpgid(t->process->pid) : -to;
     if (!in_group(getpid(), group)) return false;
     if (sig != SIGKILL && sig != SIGSTOP) {
@@ -93,7 +94,7 @@ static bool spares_recorder(const struct task *t, struct user_regs_struct *regs)
         kill(pid, sig);
     }
     if (all) closedir(all);
-    regs->rdi = (uint64_t)t->process->pid;
+    regs->rdi = (uint64_t)(t->names.depth ? t->names.tids[t->names.depth] : t->process->pid);
     return true;
 }
 

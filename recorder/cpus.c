@@ -22,7 +22,7 @@ void cpus_remember(struct recorder *r) {
 
 // Of pid 0 the caller, else a task of the recording; NULL: somebody else.
 static struct task *meant(struct recorder *r, struct task *t) {
-    return t->call.args[0] ? task_find(r, (int)t->call.args[0]) : t;
+    return t->call.args[0] ? task_called(r, t, (int)t->call.args[0]) : t;
 }
 
 void cpus_tell(struct recorder *r, struct task *t, int64_t ret) {

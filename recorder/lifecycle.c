@@ -121,6 +121,9 @@ static void born(struct recorder *r, struct task *t) {
     memcpy(c->cpus, t->cpus, sizeof c->cpus);
     c->mask = t->mask;
     c->tsc_forbidden = t->tsc_forbidden;
+    if (q.flags & CLONE_NEWPID) r->pid_namespaces = true;
+    if (r->pid_namespaces) task_read_names(c);
+    if (!(q.flags & CLONE_THREAD)) p->first_of_namespace = c->names.depth && task_tid_for(c, c) == 1;
     hooks_born(r, t, c);
     if (!(q.flags & CLONE_VM)) clone3_as_it_was(t, c);
     if (!(q.flags & CLONE_THREAD)) remember_forker(c, t);
@@ -140,6 +143,10 @@ static void born(struct recorder *r, struct task *t) {
     }
     batch_regs(&b, &regs);
     set_landmark(c, &regs);
+    if (c->names.depth) {
+        batch_piece(&b, PIECE_INSIDE, 0);
+        batch_last(&b)->inside.tid = (uint64_t)task_tid_for(c, c);
+    }
     if (q.flags & CLONE_PARENT_SETTID) batch_mem(&b, t, PIECE_MEM, q.parent_tid, 4);
     if (q.flags & CLONE_PIDFD) batch_mem(&b, t, PIECE_MEM, q.pidfd, 4);
     if (q.flags & CLONE_CHILD_SETTID) batch_mem(&b, c, PIECE_CHILDMEM, q.child_tid, 4);
@@ -334,7 +341,7 @@ static void predicted_words(struct task *t, struct batch *b) {
     for (size_t i = 0; i < n; i++) {
         uint32_t word;
         if (!tracee_read(t->tid, t->mm->mem_fd, words[i], &word, 4)) continue;
-        if ((word & FUTEX_TID_MASK) != (uint32_t)t->tid) continue;
+        if ((word & FUTEX_TID_MASK) != (uint32_t)task_tid_for(t, t)) continue;
         word = futex_orphaned(word);
         memcpy(batch_piece(b, PIECE_MEM, 4), &word, 4);
         batch_last(b)->mem.address = words[i];
@@ -355,6 +362,41 @@ static void log_death(struct recorder *r, struct task *t, int code, const uint64
         batch_mem(&b, t, PIECE_MEM, words[i], 4);
     if (r->deferred == t) log_deferred_entry(r);
     batch_log(r, t, &b);
+}
+
+static bool goes_along(const struct task *first, const struct task *t) {
+    if (t->process == first->process || t->names.depth < first->names.depth) return false;
+    return t->names.depth > first->names.depth || t->names.own == first->names.own;
+}
+
+static bool any_goes_along(const struct recorder *r, const struct task *first) {
+    for (const struct task *o = r->tasks; o; o = o->next)
+        if (goes_along(first, o)) return true;
+    return false;
+}
+
+// The first process of a PID namespace takes all others along: the kernel kills them when the last thread of it ends, and that
+// end waits for theirs (zap_pid_ns_processes). `first` and its threads are on their way out.
+static void bury_namespace(struct recorder *r, const struct task *first) {
+    for (const struct task *o = r->tasks; o; o = o->next)
+        if (o->process == first->process) ptrace(PTRACE_CONT, o->tid, 0, 0);
+    while (any_goes_along(r, first)) {
+        int status;
+        pid_t pid = waitpid(-1, &status, __WALL);
+        if (pid < 0 && errno == EINTR) continue;
+        if (pid < 0) return;
+        struct task *o = task_find(r, pid);
+        if (!o) continue;
+        bool along = goes_along(first, o);
+        if (along && !WIFSTOPPED(status)) {
+            log_death(r, o, status, NULL, 0, NULL);
+            task_ended(r, o, status);
+        } else if (along || o->process == first->process) {
+            ptrace(PTRACE_CONT, pid, 0, 0);
+        } else {
+            leave_stop(o, status);
+        }
+    }
 }
 
 void task_exit_stop(struct recorder *r, struct task *t) {
@@ -379,6 +421,7 @@ void task_exit_stop(struct recorder *r, struct task *t) {
     // The whole process ends. Its other threads have been killed and stop on their way out, wherever they
     // were; the leader is told of last.
     ptrace(PTRACE_CONT, t->tid, 0, 0);
+    if (p->first_of_namespace) bury_namespace(r, t);
     for (struct task *o = r->tasks, *next; o; o = next) {
         next = o->next;
         if (o->process != p || o == t || o->tid == p->pid) continue;

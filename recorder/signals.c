@@ -339,7 +339,9 @@ void signal_again(struct task *t, const siginfo_t *info) {
 // What give_to_main and signal_again have sent comes as it was.
 static void restore_given(struct task *t, siginfo_t *info) {
     struct process *p = t->process;
-    if (p->given.si_signo != info->si_signo || info->si_code != SI_TKILL || info->si_pid != getpid()) return;
+    if (p->given.si_signo != info->si_signo || info->si_code != SI_TKILL ||
+        info->si_pid != (t->names.depth ? 0 : getpid()))
+        return;
     if (ptrace(PTRACE_SETSIGINFO, t->tid, 0, &p->given) == 0) *info = p->given;
     p->given.si_signo = 0;
 }

@@ -38,6 +38,7 @@ struct recorder {
     struct task *ended;                 // since the loop was there last
     struct task *deferred;              // the task whose entry is not yet in the trace
     int leader;                         // first process
+    bool pid_namespaces;                // some process has made one
     struct ending {                     // recorder/end's own; times as clock_us, 0: not yet
         uint64_t asked_us, deadline_us; // somebody wants the end; everything is killed then
         int signal;                     // by which

@@ -362,7 +362,7 @@ static void faulted_ranges(struct task *t, struct batch *b) {
 }
 
 // What the recorder must remember of a call that succeeded.
-static void remember(struct task *t, int64_t ret) {
+static void remember(struct recorder *r, struct task *t, int64_t ret) {
     // close frees the slot even when it fails.
     t->fds = fdtable_syscall(t->fds, t->call.nr, t->call.args, ret, task_read, t);
     if (t->call.nr == SYS_rt_sigreturn) mask_changed(t);
@@ -374,6 +374,12 @@ static void remember(struct task *t, int64_t ret) {
         break;
     case SYS_set_robust_list:
         t->robust_list = t->call.args[0];
+        break;
+    case SYS_unshare:
+        r->pid_namespaces |= (t->call.args[0] & CLONE_NEWPID) != 0;
+        break;
+    case SYS_setns: // of flags 0 the descriptor says which
+        r->pid_namespaces |= !(uint32_t)t->call.args[1] || t->call.args[1] & CLONE_NEWPID;
         break;
     case SYS_rt_sigaction:
         note_dispositions(t, ret);
@@ -478,7 +484,7 @@ void syscall_returned(struct recorder *r, struct task *t) {
         written_file(r, t, &b, ret);
         seen_writes_call(r, t, &b, ret);
     }
-    remember(t, ret);
+    remember(r, t, ret);
     received_fds(r, t, &b, ret);
     if (t->mm->slots.pending) modules_patch_slots(r, t, &b);
     t->call.inside = false;

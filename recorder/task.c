@@ -4,7 +4,10 @@
 #include "recorder/space.h"
 #include "recorder/state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -44,6 +47,38 @@ struct task *task_find(struct recorder *r, int tid) {
     for (struct task *t = r->tasks; t; t = t->next)
         if (t->tid == tid) return t;
     return NULL;
+}
+
+int task_tid_for(const struct task *seer, const struct task *t) {
+    int depth = seer->names.depth;
+    bool seen =
+        depth < t->names.depth || (depth == t->names.depth && (!depth || seer->names.own == t->names.own));
+    return !depth ? t->tid : seen ? t->names.tids[depth] : 0;
+}
+
+struct task *task_called(struct recorder *r, const struct task *seer, int tid) {
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (task_tid_for(seer, t) == tid) return t;
+    return NULL;
+}
+
+// "NSpid:" of /proc/PID/status has them all, the outermost first.
+void task_read_names(struct task *t) {
+    char path[64], line[512];
+    struct stat st;
+    struct task_names n = {.depth = -1};
+    snprintf(path, sizeof path, "/proc/%d/ns/pid", t->tid);
+    if (stat(path, &st) == 0) n.own = st.st_ino;
+    snprintf(path, sizeof path, "/proc/%d/status", t->tid);
+    FILE *f = fopen(path, "re");
+    while (f && n.depth < 0 && fgets(line, sizeof line, f)) {
+        char *at = line + 6;
+        if (strncmp(line, "NSpid:", 6)) continue;
+        for (int tid, used; n.depth < NAMESPACES - 1 && sscanf(at, "%d%n", &tid, &used) == 1; at += used)
+            n.tids[++n.depth] = tid;
+    }
+    if (f) fclose(f);
+    if (n.depth > 0) t->names = n;
 }
 
 struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm *mm) {

@@ -34,10 +34,11 @@ struct process {
     int pid, parent_pid;
     int refs; // live tasks
     bool dying;
-    siginfo_t given;        // signal on its way from another thread to the main one; si_signo 0: none
-    bool child_of_threaded; // forked while its parent had more than one task
-    int status;             // wait status at its end
-    unsigned timers;        // bits: enum process_timer; a signal is on its way
+    siginfo_t given;         // signal on its way from another thread to the main one; si_signo 0: none
+    bool first_of_namespace; // its process 1
+    bool child_of_threaded;  // forked while its parent had more than one task
+    int status;              // wait status at its end
+    unsigned timers;         // bits: enum process_timer; a signal is on its way
     struct sighand *sighand;
     struct process *next;
 };
@@ -63,8 +64,17 @@ struct call {
     int redirect_count;
 };
 
+// A task's TIDs, from refork's PID namespace (0) down to its own (depth). Depth 0: it is in refork's.
+enum { NAMESPACES = 8 };
+struct task_names {
+    int tids[NAMESPACES];
+    int depth;
+    uint64_t own; // the namespace: inode of /proc/PID/ns/pid
+};
+
 struct task {
     int tid;
+    struct task_names names;
     struct process *process;
     struct mm *mm;
     struct fdtable *fds;
@@ -124,6 +134,12 @@ bool task_read(void *task, uint64_t address, void *buffer, size_t len);
 // May the task itself write there?
 bool task_can_write(const struct task *t, uint64_t address, uint64_t size);
 struct task *task_find(struct recorder *r, int tid);
+// What `seer` calls t: its TID in the PID namespace of `seer`. 0: t is not to be seen there.
+int task_tid_for(const struct task *seer, const struct task *t);
+// The task that `seer` calls `tid`; NULL: none of the recording.
+struct task *task_called(struct recorder *r, const struct task *seer, int tid);
+// Reads t->names; to be called when it is born and any process has made a PID namespace.
+void task_read_names(struct task *t);
 // Born: the last one in creation order, READY, with a reference to p.
 struct task *task_new(struct recorder *r, int tid, struct process *p, struct mm *mm);
 // t is reaped (or has become another task at an exec): it is DEAD and on no list; its memory stays until tasks_reap,

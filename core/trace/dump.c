@@ -154,7 +154,7 @@ static void (*const piece_formats[PIECE_KINDS])(struct text *, const struct piec
     [PIECE_SIGINFO] = add_siginfo, [PIECE_TEXT] = add_text,     [PIECE_WORD] = add_values,
     [PIECE_CHILDMEM] = add_memory, [PIECE_WAIT] = add_values,   [PIECE_PEER] = add_values,
     [PIECE_REACH] = add_values,    [PIECE_STREAM] = add_values, [PIECE_TASKMEM] = add_memory,
-    [PIECE_EXTENT] = add_values,   [PIECE_LIMIT] = add_values,
+    [PIECE_EXTENT] = add_values,   [PIECE_LIMIT] = add_values,  [PIECE_INSIDE] = add_values,
 };
 
 #define SHOWN_PER_KIND 3

@@ -48,9 +48,16 @@ static enum reach word_reach(struct recorder *r, const struct task *t) {
     return shared_memory_reach(r, t->tid, t->call.args[0]);
 }
 
-static bool child_matches(const struct task *t, const struct process *child) {
-    if (child->parent_pid != t->process->pid) return false;
+// The process id of the child that t waits for; 0: any.
+static int awaited_child(struct recorder *r, const struct task *t) {
     int want = syscall_awaited_child(t->call.nr, t->call.args);
+    const struct task *named = want && t->names.depth ? task_called(r, t, want) : NULL;
+    return named ? named->process->pid : want;
+}
+
+static bool child_matches(struct recorder *r, const struct task *t, const struct process *child) {
+    if (child->parent_pid != t->process->pid) return false;
+    int want = awaited_child(r, t);
     return !want || child->pid == want; // (of a process group any child might be)
 }
 
@@ -86,7 +93,7 @@ static bool process_moves(struct recorder *r, const struct process *p, const str
 static bool child_moves(struct recorder *r, const struct task *t, const struct stuck_set *s) {
     bool any = false;
     for (struct process *p = r->processes; p; p = p->next) {
-        if (!child_matches(t, p)) continue;
+        if (!child_matches(r, t, p)) continue;
         any = true;
         if (process_moves(r, p, s)) return true;
     }
@@ -251,7 +258,7 @@ static void log_stuck(struct recorder *r, const struct stuck_set *s, const struc
     batch_piece(&b, PIECE_WAIT, 0);
     struct piece *p = batch_last(&b); // until the next piece
     p->wait.kind = c->kind;
-    if (c->kind == WAIT_CHILD) p->wait.object = (uint64_t)syscall_awaited_child(t->call.nr, t->call.args);
+    if (c->kind == WAIT_CHILD) p->wait.object = (uint64_t)awaited_child(r, t);
     if (c->kind == WAIT_FUTEX || c->kind == WAIT_TIMED) p->wait.object = t->call.args[0];
     if (loop_known(t)) p->wait.seen = t->loop->seen;
     if (c->kind == WAIT_FUTEX) word_piece(&b, t, t->call.args[0], 4, false);

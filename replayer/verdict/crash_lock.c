@@ -53,7 +53,7 @@ static void look_at_words(struct torn *t, const unsigned char *bytes, size_t len
         bool robust = (m.lock & 0x3fffffff) == (uint32_t)m.owner;
         if (m.lock != 1 && m.lock != 2 && !robust) continue;
         for (size_t i = 0; i < t->vanished_count; i++) {
-            if (t->a->history.lives[t->vanished[i]].tid != m.owner) continue;
+            if (t->a->history.lives[t->vanished[i]].inside != m.owner) continue;
             const struct lock_ref ref = mutex_at(address + at);
             add_lock(t, &ref, t->vanished[i]);
         }
@@ -144,8 +144,8 @@ static int look_at_lock(struct torn *t, const struct held_word *w, bool *mine, b
         !view.read(view.context, w->ref.word, &now, w->ref.owner ? MUTEX_HEAD : sizeof now.lock))
         return 0;
     if (w->ref.owner) {
-        *renewed = now.owner != h->lives[w->life].tid;
-        *mine = now.owner == l->tid && now.lock;
+        *renewed = now.owner != h->lives[w->life].inside;
+        *mine = now.owner == l->inside && now.lock;
         return 0;
     }
     *renewed = !lock_is_held(w->ref.rule, now.lock);

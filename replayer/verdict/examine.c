@@ -171,7 +171,9 @@ static bool owner_contradicts(struct analysis *a, const struct waiter *w) {
     size_t space = w->who.fork ? w->who.child_space : a->history.lives[w->life].space;
     if (!w->ref.owner || !holder_word(a->timeline, &a->history, space, w->ref.base + 8, &owner)) return false;
     // 0: between the word's change and the owner's, on the way in or out.
-    return owner && (int)owner != w->who.tid;
+    size_t holder = history_life(&a->history, w->who.tid, w->who.event);
+    int inside = holder == NONE ? w->who.tid : a->history.lives[holder].inside;
+    return owner && (int)owner != inside;
 }
 
 // What the waiter itself wrote into a bare word looks like an acquire: pthread_rwlock_wrlock sets FUTEX_USED, 2, in a

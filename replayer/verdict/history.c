@@ -91,7 +91,9 @@ static void texts(const struct event *e, uint64_t kind, char *out, size_t size) 
 static void on_exec(struct history *h, const struct event *e) {
     int former = e->aux ? (int)e->aux : e->tid;
     size_t old = history_life(h, former, e->number);
-    struct life l = {.tid = e->tid, .pid = e->tid, .birth = e->number};
+    struct life l = {.tid = e->tid, .pid = e->tid, .birth = e->number, .inside = e->tid};
+    for (size_t i = 0; i < h->life_count; i++) // of the leader, whose TIDs a thread takes over
+        if (h->lives[i].tid == e->tid) l.inside = h->lives[i].inside;
     if (old != NONE) {
         add_ending(h, (struct ending){e->number, h->lives[old].pid, ENDED_EXEC, 0});
         l.pid = h->lives[old].pid;
@@ -108,7 +110,9 @@ static void on_exec(struct history *h, const struct event *e) {
 
 static void on_birth(struct history *h, const struct event *e, size_t parent) {
     if (parent == NONE) return;
+    const struct piece *inside = event_piece(e, PIECE_INSIDE, NULL);
     struct life l = {.tid = (int)e->ret, .pid = (int)e->aux, .birth = e->number};
+    l.inside = inside ? (int)inside->inside.tid : l.tid;
     l.parent_pid = e->flags & EVF_THREAD ? h->lives[parent].parent_pid : h->lives[parent].pid;
     l.space = h->lives[parent].space;
     if (!(e->flags & EVF_VM))

@@ -22,6 +22,7 @@ enum { HANDLERS = 8 };
 // A task in one address space: exec ends a life and begins another.
 struct life {
     int tid, pid;
+    int inside; // its TID as it knows it, and as lock words have it: another than `tid` in a PID namespace of the program's own
     int parent_pid; // of the process
     size_t space;
     uint64_t birth, death; // events; death 0: lived until the end

@@ -148,7 +148,8 @@ static int awaited_child(const struct analysis *a, const struct waiter *w) {
     if (syscall_wait(l->nr) != WAITS_CHILD) return 0;
     for (size_t i = 0; i < a->waiter_count; i++) {
         const struct life *child = &a->history.lives[a->waiters[i].life];
-        if (child->parent_pid == l->pid && child->pid != l->pid && (!want || child->pid == want))
+        if (child->parent_pid == l->pid && child->pid != l->pid &&
+            (!want || child->pid == want || (child->tid == child->pid && child->inside == want)))
             return child->pid;
     }
     return 0;

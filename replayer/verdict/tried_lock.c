@@ -94,12 +94,12 @@ static bool is_held(struct analysis *a, const struct waiter *w, const struct tri
     struct view view;
     struct rf_error ignored;
     uint32_t word = 0, owner = 0;
-    int tid = a->history.lives[w->life].tid;
+    int tid = a->history.lives[w->life].tid, inside = a->history.lives[w->life].inside;
     if (replay_view(timeline_replay(a->timeline), tid, &view, &ignored) < 0 ||
         !view.read(view.context, t->address, &word, sizeof word) || !lock_is_held(t->by->rule, word))
         return false;
     return t->by->kind != KIND_MUTEX ||
-           !view.read(view.context, t->address + OWNER_OFFSET, &owner, sizeof owner) || (int)owner != tid;
+           !view.read(view.context, t->address + OWNER_OFFSET, &owner, sizeof owner) || (int)owner != inside;
 }
 
 static void take(struct waiter *w, const struct tried *t) {

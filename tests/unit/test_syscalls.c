@@ -149,7 +149,7 @@ static void test_answers(void **state) {
     assert_int_equal(answer_of(__NR_arch_prctl, ARGS(0x1012, 0), false), -ENODEV);
     assert_int_equal(answer_of(__NR_arch_prctl, ARGS(0x3001), false), -EINVAL);
     runs(__NR_unshare, ARGS(CLONE_FILES));
-    assert_int_equal(answer_of(__NR_unshare, ARGS(CLONE_NEWPID), true), -EPERM);
+    runs(__NR_unshare, ARGS(CLONE_NEWPID));
     assert_int_equal(answer_of(__NR_getsockopt, ARGS(3, 6, 35), true), -ENOPROTOOPT);
     runs(__NR_getsockopt, ARGS(3, 6, 11));
     assert_int_equal(answer_of(__NR_futex, ARGS(0, 99), true), -ENOSYS);
