@@ -9,6 +9,7 @@
 #include "search/progress.h"
 #include "core/trace/dump.h"
 #include "core/path.h"
+#include "replayer/calls/strace.h"
 #include "replayer/core/core.h"
 #include "replayer/session/session.h"
 #include "tui/timeline_source.h"
@@ -19,11 +20,15 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct format {
+struct product;
+
+struct format {
     const char *name;
-    int (*write)(FILE *out, const struct export_subject *x);
-} formats[] = {
-    {"html", export_html}, {"json", export_json}, {"core", NULL}, // of a process: write_core
+    int (*write)(FILE *out, const struct product *p, struct rf_error *err);
+    int (*export)(const struct format *format, const char *path, const char *name, struct begin *begin,
+                  struct rf_error *err);
+    bool of_process; // at an event; else of the whole recording
+    bool to_stdout;  // where no file is named
 };
 
 // What goes out: a document of the whole recording, or a process at an event.
@@ -32,25 +37,8 @@ struct product {
     const struct export_subject *subject;
     struct timeline *timeline; // core: it stands at the event
     const struct begin *begin;
+    const char *path; // strace: of the recording
 };
-
-static int write_product(FILE *out, const struct product *p, struct rf_error *err) {
-    if (p->format->write)
-        return p->format->write(out, p->subject) ? rf_fail_errno(err, RF_CANNOT, "cannot write the output")
-                                                 : 0;
-    return core_write(out, p->timeline, p->begin->pid, p->begin->tid, err);
-}
-
-static const struct format *find_format(const struct cli_args *args, struct rf_error *err) {
-    const char *name = cli_value(args, "to");
-    for (size_t i = 0; name && i < sizeof formats / sizeof *formats; i++)
-        if (!strcmp(formats[i].name, name)) return &formats[i];
-    if (name)
-        rf_fail(err, RF_CANNOT, "cannot export to '%s': this refork knows html, json and core", name);
-    else
-        rf_fail(err, RF_CANNOT, "no format given: add --to html, --to json or --to core");
-    return NULL;
-}
 
 // NAME.refork becomes NAME.html in the current folder.
 static int default_name(const char *path, const char *extension, char *out, size_t size,
@@ -81,7 +69,7 @@ static int write_file(const struct product *p, const char *name, struct rf_error
     snprintf(part, sizeof part, "%s.part-%d", name, (int)getpid());
     FILE *out = fopen(part, "wxe");
     if (!out) return rf_fail_errno(err, RF_CANNOT, "cannot write '%s'", name);
-    int failed = write_product(out, p, err);
+    int failed = p->format->write(out, p, err);
     if (fclose(out) && !failed) failed = rf_fail_errno(err, RF_CANNOT, "cannot write '%s'", name);
     if (!failed && rename(part, name)) failed = rf_fail_errno(err, RF_CANNOT, "cannot write '%s'", name);
     if (failed) unlink(part);
@@ -89,7 +77,7 @@ static int write_file(const struct product *p, const char *name, struct rf_error
 }
 
 static int write_out(const struct product *p, const char *name, struct rf_error *err) {
-    if (!strcmp(name, "-")) return write_product(stdout, p, err);
+    if (!strcmp(name, "-")) return p->format->write(stdout, p, err);
     if (write_file(p, name, err)) return -1;
     if (isatty(STDERR_FILENO)) print_clean(stderr, "refork: wrote '%s'\n", name);
     return 0;
@@ -135,6 +123,62 @@ static int export_timeline(const struct format *format, const char *path, const 
     return failed;
 }
 
+static int export_session(const struct format *format, const char *path, const char *name,
+                          struct begin *begin, struct rf_error *err) {
+    struct session *session;
+    (void)begin;
+    if (session_open(path, &session, err)) return -1;
+    int r =
+        timeline_last(session_timeline(session))
+            ? 0
+            : rf_fail(err, RF_BAD_TRACE, "nothing to export: '%s' is cut off before its first event", path);
+    if (r == 0) r = export_timeline(format, path, name, session, err);
+    session_close(session);
+    return r;
+}
+
+// Text goes out as it comes, so stdout shows it from the begin on.
+static int export_calls(const struct format *format, const char *path, const char *name, struct begin *begin,
+                        struct rf_error *err) {
+    (void)begin;
+    return write_out(&(struct product){.format = format, .path = path}, name, err);
+}
+
+static int write_html(FILE *out, const struct product *p, struct rf_error *err) {
+    return export_html(out, p->subject) ? rf_fail_errno(err, RF_CANNOT, "cannot write the output") : 0;
+}
+
+static int write_json(FILE *out, const struct product *p, struct rf_error *err) {
+    return export_json(out, p->subject) ? rf_fail_errno(err, RF_CANNOT, "cannot write the output") : 0;
+}
+
+static int write_core(FILE *out, const struct product *p, struct rf_error *err) {
+    return core_write(out, p->timeline, p->begin->pid, p->begin->tid, err);
+}
+
+static int write_strace(FILE *out, const struct product *p, struct rf_error *err) {
+    return strace_write(out, p->path, err);
+}
+
+static const struct format formats[] = {
+    {"html", write_html, export_session, false, false},
+    {"json", write_json, export_session, false, false},
+    {"core", write_core, export_core, true, false},
+    {"strace", write_strace, export_calls, false, true},
+    {0},
+};
+
+static const struct format *find_format(const struct cli_args *args, struct rf_error *err) {
+    const char *name = cli_value(args, "to");
+    for (size_t i = 0; name && formats[i].name; i++)
+        if (!strcmp(formats[i].name, name)) return &formats[i];
+    if (name)
+        rf_fail(err, RF_CANNOT, "cannot export to '%s': this refork knows html, json, core and strace", name);
+    else
+        rf_fail(err, RF_CANNOT, "no format given: add --to html, --to json, --to core or --to strace");
+    return NULL;
+}
+
 static int run_export(const struct cli_args *args, struct rf_error *err) {
     char path[4096], name[4096];
     const struct format *format = find_format(args, err);
@@ -145,30 +189,22 @@ static int run_export(const struct cli_args *args, struct rf_error *err) {
         cli_trace(args, path, sizeof path, err))
         return -1;
     const char *wanted = cli_value(args, "output");
-    if (wanted)
-        snprintf(name, sizeof name, "%s", wanted);
+    if (wanted || format->to_stdout)
+        snprintf(name, sizeof name, "%s", wanted ? wanted : "-"); // what people read goes to their terminal
     else if (default_name(path, format->name, name, sizeof name, err))
         return -1;
     begin.pid = (int)pid;
-    if (!format->write)
-        return export_core(format, path, name, &begin, err) || cli_check_file(path, err) ? -1 : RF_OK;
-    if (begin.event || pid)
+    if (!format->of_process && (begin.event || pid))
         return rf_fail(err, RF_CANNOT, "--process and --at are for --to core: %s has the whole recording",
                        format->name);
-    struct session *session;
-    if (session_open(path, &session, err)) return -1;
-    int r =
-        timeline_last(session_timeline(session))
-            ? 0
-            : rf_fail(err, RF_BAD_TRACE, "nothing to export: '%s' is cut off before its first event", path);
-    if (r == 0) r = export_timeline(format, path, name, session, err);
-    session_close(session);
-    return r || cli_check_file(path, err) ? -1 : RF_OK;
+    return format->export(format, path, name, &begin, err) || cli_check_file(path, err) ? -1 : RF_OK;
 }
 
 static const struct cli_option export_options[] = {
-    {"to", 0, "html|json|core", "html: one page for a ticket; json: for machines; core: for debuggers"},
-    {"output", 'o', "FILE", "write to FILE, '-' is stdout (NAME.html, .json or .core here)"},
+    {"to", 0, "html|json|core|strace",
+     "html: one page for a ticket; json: for machines; core: for debuggers;\nstrace: every call as strace "
+     "shows it"},
+    {"output", 'o', "FILE", "write to FILE, '-' is stdout (NAME.html, .json or .core here;\nstrace: stdout)"},
     {"process", 0, "PID", "core: of this process (default: the stuck one, else the first)"},
     {"at", 0, "EVENT", "core: right behind this event (default: where a task is stuck, else the end)"},
     {0},
@@ -178,17 +214,20 @@ static const char *const export_examples[] = {
     "refork export --to html server.refork            # a page to attach to a ticket",
     "refork export --to json -o server.json server.refork",
     "refork export --to core server.refork            # the stuck process, for gdb",
+    "refork export --to strace server.refork          # what the program asked of the kernel",
     NULL,
 };
 
 const struct cli_command command_export = {
     .name = "export",
     .operands = "[FILE]",
-    .summary = "Write the verdict as one page or document, or a process as a core file",
+    .summary = "Write the verdict as one page, a process as a core file, the calls as strace does",
     .details =
         "The page stands alone: it loads nothing, needs no JavaScript, and is light or dark as the\n"
         "reader's system is. It quotes the sources that the verdict names. A core file is opened with the\n"
-        "program beside it: gdb PROGRAM FILE, or refork diagnose FILE.\n\n"
+        "program beside it: gdb PROGRAM FILE, or refork diagnose FILE. In strace's text a pipe or socket "
+        "has\n"
+        "the number of the event that made it.\n\n"
         "Exit status: 0, or 121 the replay diverged, 122 unreadable trace, 125 refork itself\n"
         "failed.\n",
     .examples = export_examples,

@@ -22,7 +22,8 @@ import sys
 ORDER = {
     "core/cpu": [],
     "core": ["core/cpu"],
-    "core/trace": ["core"],
+    "core/decode": ["core"],
+    "core/trace": ["core/decode"],
     "recorder/plan/schedule": ["core/trace"],
     "recorder": ["recorder/plan/schedule"],
     "recorder/waits": ["recorder"],
@@ -37,6 +38,7 @@ ORDER = {
     "replayer/names": ["core/trace"],
     "replayer": ["replayer/engine", "replayer/names"],
     "replayer/core": ["replayer"],
+    "replayer/calls": ["replayer"],
     "replayer/locks": ["replayer"],
     "replayer/verdict": ["replayer/locks"],
     "replayer/session": ["replayer/verdict"],
@@ -49,7 +51,7 @@ ORDER = {
     "tui": ["replayer/report"],
     "tui/export": ["tui"],
     "replayer/gdb": ["replayer/report", "replayer/core"],
-    "cli": ["search", "replayer/strip", "replayer/core", "recorder/doctor", "replayer/gdb", "tui", "tui/export"],
+    "cli": ["search", "replayer/strip", "replayer/core", "replayer/calls", "recorder/doctor", "replayer/gdb", "tui", "tui/export"],
 }
 MOST_LINES, MOST_SOURCES = 800, 30
 PICTURE = "docs/house.svg"

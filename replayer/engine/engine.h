@@ -27,6 +27,8 @@ struct replay {
     uint64_t time_us; // of the last event that is no PATCH: what comes next began then at the earliest
     struct event event;
     bool have_event;
+    void (*at_entry)(void *context, const struct event *e); // replay_watch_calls; NULL: nobody
+    void *at_entry_context;
     struct event ahead; // has been read, and is executed next
     bool have_ahead;
     struct call_feed *feed;      // call_feed.c's own

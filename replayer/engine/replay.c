@@ -153,6 +153,12 @@ const struct event *replay_event(const struct replay *r) {
     return r->have_event ? &r->event : NULL;
 }
 
+void replay_watch_calls(struct replay *r, void (*at_entry)(void *context, const struct event *e),
+                        void *context) {
+    r->at_entry = at_entry;
+    r->at_entry_context = context;
+}
+
 uint64_t replay_position(const struct replay *r) {
     return r->position;
 }

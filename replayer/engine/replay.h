@@ -44,6 +44,10 @@ int replay_run(struct replay *r, uint64_t last, struct rf_error *err);
 // The event that the last step executed (replay_run: without its pieces); valid until the next step. Its number is the position. NULL at the
 // start.
 const struct event *replay_event(const struct replay *r);
+// From now on `at_entry` is told when a task stands at the entry of a call (SYSCALL and ENTER): before the call has done
+// anything, so memory has what the kernel will read. With replay_step alone.
+void replay_watch_calls(struct replay *r, void (*at_entry)(void *context, const struct event *e),
+                        void *context);
 uint64_t replay_position(const struct replay *r);
 struct trace_reader *replay_trace(struct replay *r);
 

@@ -210,6 +210,7 @@ static int enter(struct replay *r, const struct event *e, struct vtask *v, struc
     uint64_t a[6];
     abi_arguments(&e->regs, a);
     memcpy(v->pub.args, a, sizeof a);
+    if (r->at_entry) r->at_entry(r->at_entry_context, e);
     return e->kind == EV_ENTER ? apply_pieces(r, e, v, err) : 0;
 }
 

@@ -76,7 +76,7 @@ grep -q 'no deadlock' many.html || fail "many.html does not say that all is well
 grep -q '24 of 31 tasks are shown' many.html || fail "many.html does not say how many tasks are shown"
 
 says 125 "no format given: add --to html" export server.refork
-says 125 "'perfetto': this refork knows html, json and core" export --to perfetto server.refork
+says 125 "'svg': this refork knows html, json, core" export --to svg server.refork
 says 125 "no/such/folder" export --to html -o no/such/folder/x server.refork
 says 125 "cannot write" export --to html -o /dev/full/x server.refork
 says 122 "no-such-file" export --to html no-such-file
