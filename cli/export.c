@@ -204,7 +204,7 @@ static const struct cli_option export_options[] = {
     {"to", 0, "html|json|core|strace",
      "html: one page for a ticket; json: for machines; core: for debuggers;\nstrace: every call as strace "
      "shows it"},
-    {"output", 'o', "FILE", "write to FILE, '-' is stdout (NAME.html, .json or .core here;\nstrace: stdout)"},
+    {"output", 'o', "FILE", "write to FILE, '-' is stdout (default: NAME.FORMAT here; strace: stdout)"},
     {"process", 0, "PID", "core: of this process (default: the stuck one, else the first)"},
     {"at", 0, "EVENT", "core: right behind this event (default: where a task is stuck, else the end)"},
     {0},
