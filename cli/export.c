@@ -202,8 +202,7 @@ static int run_export(const struct cli_args *args, struct rf_error *err) {
 
 static const struct cli_option export_options[] = {
     {"to", 0, "html|json|core|strace",
-     "html: one page for a ticket; json: for machines; core: for debuggers;\nstrace: every call as strace "
-     "shows it"},
+     "html: a page; json: for machines; core: for debuggers; strace: the calls"},
     {"output", 'o', "FILE", "write to FILE, '-' is stdout (default: NAME.FORMAT here; strace: stdout)"},
     {"process", 0, "PID", "core: of this process (default: the stuck one, else the first)"},
     {"at", 0, "EVENT", "core: right behind this event (default: where a task is stuck, else the end)"},
