@@ -116,7 +116,20 @@ static void bash_values(FILE *out, const struct cli_command *const *commands) {
         }
 }
 
-static void bash(FILE *out, const struct cli_command *const *commands) {
+static void bash_operands(FILE *out, const struct cli_command *const *commands) {
+    for (size_t i = 0; commands[i]; i++) {
+        fprintf(out, "        %s) ", commands[i]->name);
+        if (kind_of_operands(commands[i]) == VALUE_WORDS) {
+            fputs("_refork_offer -W '", out);
+            command_names(out, commands);
+            fputc('\'', out);
+        } else
+            bash_kind(out, kind_of_operands(commands[i]), NULL);
+        fputs(" ;;\n", out);
+    }
+}
+
+static void bash_helpers(FILE *out) {
     fputs("# shellcheck shell=bash\n"
           "# bash completion of refork, made by 'refork help --completion bash'.\n"
           "_refork_offer() { mapfile -t COMPREPLY < <(compgen \"$@\" -- \"$current\"); }\n"
@@ -136,8 +149,13 @@ static void bash(FILE *out, const struct cli_command *const *commands) {
           "_refork_program() {\n"
           "    if declare -F _command_offset >/dev/null; then _command_offset \"$1\"; else _refork_offer -f; "
           "fi\n"
-          "}\n"
-          "_refork() {\n"
+          "}\n",
+          out);
+}
+
+static void bash(FILE *out, const struct cli_command *const *commands) {
+    bash_helpers(out);
+    fputs("_refork() {\n"
           "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} options takes "
           "program i\n"
           "    local command=${COMP_WORDS[1]}\n"
@@ -172,16 +190,7 @@ static void bash(FILE *out, const struct cli_command *const *commands) {
           "        fi\n"
           "        case $command in\n",
           out);
-    for (size_t i = 0; commands[i]; i++) {
-        fprintf(out, "        %s) ", commands[i]->name);
-        if (kind_of_operands(commands[i]) == VALUE_WORDS) {
-            fputs("_refork_offer -W '", out);
-            command_names(out, commands);
-            fputc('\'', out);
-        } else
-            bash_kind(out, kind_of_operands(commands[i]), NULL);
-        fputs(" ;;\n", out);
-    }
+    bash_operands(out, commands);
     fputs("        esac\n"
           "        ;;\n"
           "    esac\n"
