@@ -9,11 +9,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-int main(void) {
-    char folder[] = "/tmp/refork-files-XXXXXX";
-    CHECK(mkdtemp(folder) && chdir(folder) == 0);
-    char cwd[256];
-    CHECK(getcwd(cwd, sizeof cwd) && !strcmp(cwd, folder));
+static int use_file(const char *folder) {
     int fd = open("a", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     struct iovec parts[3] = {{"one ", 4}, {"two ", 4}, {"three\n", 6}};
     CHECK(fd >= 0 && writev(fd, parts, 3) == 14 && pwrite(fd, "T", 1, 4) == 1);
@@ -30,6 +26,11 @@ int main(void) {
     CHECK(access("d", R_OK) == 0 && chmod("d", 0600) == 0 && utimensat(AT_FDCWD, "d", NULL, 0) == 0);
     struct statx sx;
     CHECK(statx(AT_FDCWD, "d", 0, STATX_BASIC_STATS, &sx) == 0 && sx.stx_nlink == 2);
+    return fd;
+}
+
+static void use_folder(void) {
+    char text[64];
     CHECK(mkdir("e", 0755) == 0);
     for (int i = 0; i < 300; i++) {
         snprintf(text, sizeof text, "e/file-with-a-longer-name-%d", i);
@@ -49,6 +50,10 @@ int main(void) {
         snprintf(text, sizeof text, "e/file-with-a-longer-name-%d", i);
         CHECK(unlink(text) == 0);
     }
+}
+
+static int copy_from(int fd) {
+    char text[64];
     int copy = open("f", O_RDWR | O_CREAT, 0644);
     off_t from = 0;
     CHECK(copy >= 0 && sendfile(copy, fd, &from, 14) == 14 && from == 14);
@@ -58,6 +63,10 @@ int main(void) {
     int again = dup(copy);
     CHECK(again >= 0 && dup2(again, 77) == 77 && fcntl(77, F_GETFL) >= 0 &&
           fcntl(77, F_SETFD, FD_CLOEXEC) == 0);
+    return copy;
+}
+
+static void lock_both(int fd, int copy) {
     CHECK(flock(copy, LOCK_EX) == 0);
     struct flock region = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 10};
     CHECK(fcntl(fd, F_SETLK, &region) == 0);
@@ -73,6 +82,16 @@ int main(void) {
     region.l_type = F_UNLCK;
     CHECK(fcntl(fd, F_SETLK, &region) == 0);
     CHECK(reap(child) == 0);
+}
+
+int main(void) {
+    char folder[] = "/tmp/refork-files-XXXXXX";
+    CHECK(mkdtemp(folder) && chdir(folder) == 0);
+    char cwd[256];
+    CHECK(getcwd(cwd, sizeof cwd) && !strcmp(cwd, folder));
+    int fd = use_file(folder);
+    use_folder();
+    lock_both(fd, copy_from(fd));
     const char *rest[] = {"a", "c", "d", "f"};
     for (size_t i = 0; i < 4; i++)
         CHECK(unlink(rest[i]) == 0);

@@ -381,6 +381,29 @@ static void fixture_story(struct fixture *f) {
                 f->kind == FIXTURE_CLEAN ? "the program ended with status 0" : "stuck: stopped by refork");
 }
 
+static void fixture_find(struct fixture *f) {
+    struct finding *x = &f->finding;
+    *x = (struct finding){
+        .kind = FINDING_ORPHANED_LOCK,
+        .confidence = CONFIDENCE_PROVED,
+        .lock = {.address = 0x555555558060,
+                 .kind = "pthread_mutex",
+                 .symbol = "log_mutex",
+                 .declared = "mutex_deadlock.c:6"},
+        .holder = {.pid = FIXTURE_MAIN,
+                   .tid = FIXTURE_WORKER,
+                   .name = "mutex_deadlock",
+                   .start_routine = "worker",
+                   .vanished = true},
+        .waiter = {.pid = FIXTURE_CHILD, .tid = FIXTURE_CHILD, .name = "mutex_deadlock"},
+        .acquired = {f->acquire, FIXTURE_MAIN, FIXTURE_WORKER, {fixture_acquire_frames, 3}},
+        .fork = {f->fork, FIXTURE_MAIN, FIXTURE_MAIN, {fixture_fork_frames, 4}},
+        .waiting = {f->wait, FIXTURE_CHILD, FIXTURE_CHILD, {fixture_wait_frames, 4}},
+        .advice = "Any one of these removes the cause:\n1. Start the program with posix_spawn.\n2. Or take "
+                  "log_mutex in a pthread_atfork prepare handler, and release it in the other two.\n",
+    };
+}
+
 static void fixture_judge(struct fixture *f) {
     struct finding *x = &f->finding;
     f->verdict = (struct verdict){.events = fixture_last(f), .findings = x, .spans = f->spans};
@@ -404,25 +427,7 @@ static void fixture_judge(struct fixture *f) {
     f->verdict.count = 1;
     f->verdict.deadlock = true;
     snprintf(f->verdict.end_reason, sizeof f->verdict.end_reason, "stuck: stopped by refork");
-    *x = (struct finding){
-        .kind = FINDING_ORPHANED_LOCK,
-        .confidence = CONFIDENCE_PROVED,
-        .lock = {.address = 0x555555558060,
-                 .kind = "pthread_mutex",
-                 .symbol = "log_mutex",
-                 .declared = "mutex_deadlock.c:6"},
-        .holder = {.pid = FIXTURE_MAIN,
-                   .tid = FIXTURE_WORKER,
-                   .name = "mutex_deadlock",
-                   .start_routine = "worker",
-                   .vanished = true},
-        .waiter = {.pid = FIXTURE_CHILD, .tid = FIXTURE_CHILD, .name = "mutex_deadlock"},
-        .acquired = {f->acquire, FIXTURE_MAIN, FIXTURE_WORKER, {fixture_acquire_frames, 3}},
-        .fork = {f->fork, FIXTURE_MAIN, FIXTURE_MAIN, {fixture_fork_frames, 4}},
-        .waiting = {f->wait, FIXTURE_CHILD, FIXTURE_CHILD, {fixture_wait_frames, 4}},
-        .advice = "Any one of these removes the cause:\n1. Start the program with posix_spawn.\n2. Or take "
-                  "log_mutex in a pthread_atfork prepare handler, and release it in the other two.\n",
-    };
+    fixture_find(f);
     if (f->kind != FIXTURE_HEAP) return;
     uint64_t made = f->long_tail + 42; // one slice
     f->allocation =

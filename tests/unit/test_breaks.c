@@ -76,12 +76,16 @@ static void mix(struct client *c, uint64_t value) {
     c->seen = (c->seen ^ value) * 0x100000001b3ull;
 }
 
-static void saw(struct client *c, uint64_t site, uint64_t event, int tid, uint64_t address, uint64_t before,
-                uint64_t after) {
-    mix(c, site ^ event ^ (uint64_t)tid);
-    mix(c, address);
-    mix(c, before);
-    mix(c, after);
+// What an instruction did, whoever told of it.
+struct access {
+    uint64_t address, before, after;
+};
+
+static void saw(struct client *c, uint64_t where, const struct access *a) {
+    mix(c, where);
+    mix(c, a->address);
+    mix(c, a->before);
+    mix(c, a->after);
 }
 
 static enum break_action noted(void *context, struct replay *r, const struct break_notes *n) {
@@ -91,7 +95,7 @@ static enum break_action noted(void *context, struct replay *r, const struct bre
         uint64_t address, tag;
         assert_true(replay_probe_of(r, e, n->len - at, &address, &tag, &size));
         c->notes++;
-        saw(c, address, n->next_event, n->tid, e->address, e->before, e->after);
+        saw(c, address ^ n->next_event ^ (uint64_t)n->tid, &(struct access){e->address, e->before, e->after});
         if (size > sizeof *e) assert_int_equal(((const uint64_t *)(e + 1))[7] >> 40, n->regs->rsp >> 40);
     }
     return BREAK_EXECUTE;
@@ -117,7 +121,8 @@ static enum break_action hit(void *context, struct replay *r, struct break_hit *
     int failed = replay_break_atomic(r, h, &result);
     if (failed) c->faults++;
     if (!failed && what.size <= 8)
-        saw(c, h->address, h->next_event, h->tid, result.address, result.before.low, result.after.low);
+        saw(c, h->address ^ h->next_event ^ (uint64_t)h->tid,
+            &(struct access){result.address, result.before.low, result.after.low});
     if (!failed && what.size == 8 && what.operation == ATOMIC_ADD && result.operand.low == 1) {
         c->adds++;
         c->total = result.after.low;

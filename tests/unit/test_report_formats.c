@@ -193,18 +193,24 @@ static json_t *many_of(struct verdict *const *verdicts, size_t count, char **tex
     return root;
 }
 
-static void expect_group(json_t *root, size_t index, const char *kind, const char *lock, const char *site,
-                         int count, size_t traces) {
+// NULL: null in the document.
+struct group {
+    const char *kind, *lock, *site;
+    int count;
+    size_t traces;
+};
+
+static void expect_group(json_t *root, size_t index, struct group want) {
     json_t *g = json_array_get(json_object_get(root, "groups"), index);
-    assert_string_equal(json_string_value(json_object_get(g, "kind")), kind);
+    assert_string_equal(json_string_value(json_object_get(g, "kind")), want.kind);
     const char *got = json_string_value(json_object_get(g, "lock"));
-    assert_true(lock ? got && !strcmp(got, lock) : !got);
+    assert_true(want.lock ? got && !strcmp(got, want.lock) : !got);
     got = json_string_value(json_object_get(g, "site"));
-    assert_true(site ? got && !strcmp(got, site) : !got);
-    assert_int_equal(json_integer_value(json_object_get(g, "count")), count);
-    assert_int_equal(json_array_size(json_object_get(g, "traces")), traces);
+    assert_true(want.site ? got && !strcmp(got, want.site) : !got);
+    assert_int_equal(json_integer_value(json_object_get(g, "count")), want.count);
+    assert_int_equal(json_array_size(json_object_get(g, "traces")), want.traces);
     json_t *first = json_object_get(g, "first");
-    assert_string_equal(json_string_value(json_object_get(first, "kind")), kind);
+    assert_string_equal(json_string_value(json_object_get(first, "kind")), want.kind);
 }
 
 static void test_many(void **state) {
@@ -223,10 +229,10 @@ static void test_many(void **state) {
     json_t *root = many_of(verdicts, 9, &text);
     assert_int_equal(json_array_size(json_object_get(root, "groups")), 4);
     // The most frequent first, else as they came; consequences are not counted.
-    expect_group(root, 0, "orphaned-lock", "log_mutex", NULL, 2, 2);
-    expect_group(root, 1, "orphaned-lock", NULL, "write_log, server.c:12", 2, 2);
-    expect_group(root, 2, "atfork-deadlock", "b_mutex", NULL, 1, 1);
-    expect_group(root, 3, "orphaned-lock", NULL, "write_log, server.c:13", 1, 1);
+    expect_group(root, 0, (struct group){"orphaned-lock", "log_mutex", NULL, 2, 2});
+    expect_group(root, 1, (struct group){"orphaned-lock", NULL, "write_log, server.c:12", 2, 2});
+    expect_group(root, 2, (struct group){"atfork-deadlock", "b_mutex", NULL, 1, 1});
+    expect_group(root, 3, (struct group){"orphaned-lock", NULL, "write_log, server.c:13", 1, 1});
     json_t *traces = json_object_get(root, "traces"), *bad = json_array_get(traces, 3);
     assert_int_equal(json_array_size(traces), 9);
     assert_true(json_is_null(json_object_get(bad, "verdict")));

@@ -99,8 +99,7 @@ static void describe(const char *what, long nr, const uint64_t args[6], int64_t 
              (void *)(arena + offset));
 }
 
-static int64_t call(long nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5) {
-    const uint64_t args[6] = {a0, a1, a2, a3, a4, a5};
+static int64_t call(long nr, const uint64_t args[6]) {
     struct syscall_range entry[SYSCALL_RANGES], out[SYSCALL_RANGES];
     int entries = syscall_ranges(nr, args, NULL, read_self, NULL, entry);
     assert_true(entries >= 0);
@@ -143,15 +142,16 @@ static int64_t call(long nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
 }
 
 #define U(x)              ((uint64_t)(uintptr_t)(x))
-#define C0(n)             call(n, 0, 0, 0, 0, 0, 0)
-#define C1(n, a)          call(n, (uint64_t)(a), 0, 0, 0, 0, 0)
-#define C2(n, a, b)       call(n, (uint64_t)(a), (uint64_t)(b), 0, 0, 0, 0)
-#define C3(n, a, b, c)    call(n, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), 0, 0, 0)
-#define C4(n, a, b, c, d) call(n, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), 0, 0)
+#define C0(n)             call(n, (uint64_t[6]){0})
+#define C1(n, a)          call(n, (uint64_t[6]){(uint64_t)(a)})
+#define C2(n, a, b)       call(n, (uint64_t[6]){(uint64_t)(a), (uint64_t)(b)})
+#define C3(n, a, b, c)    call(n, (uint64_t[6]){(uint64_t)(a), (uint64_t)(b), (uint64_t)(c)})
+#define C4(n, a, b, c, d) call(n, (uint64_t[6]){(uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d)})
 #define C5(n, a, b, c, d, e)                                                                                 \
-    call(n, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), (uint64_t)(e), 0)
+    call(n, (uint64_t[6]){(uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), (uint64_t)(e)})
 #define C6(n, a, b, c, d, e, f)                                                                              \
-    call(n, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), (uint64_t)(e), (uint64_t)(f))
+    call(n, (uint64_t[6]){(uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), (uint64_t)(e),         \
+                          (uint64_t)(f)})
 #define OK(x) assert_true((x) >= 0)
 
 static int temporary_file(const char *text) {
@@ -450,7 +450,7 @@ static void scenario_timers(void) {
     close(file), close(fd);
 }
 
-static void scenario_sockets(void) {
+static void scenario_messages(void) {
     OK(C1(__NR_pipe, room(8)));
     OK(C2(__NR_pipe2, room(8), O_CLOEXEC));
     int *pair = room(8);
@@ -498,11 +498,20 @@ static void scenario_sockets(void) {
         C5(__NR_recvmmsg, pair[1], v, 4, MSG_DONTWAIT, room_with(&(struct timespec){1000, 0}, 16)), 3);
     assert_int_equal(send(pair[0], "datagram", 8, 0), 8);
     assert_int_equal(C6(__NR_recvfrom, pair[1], room(20), 3, MSG_TRUNC, 0, 0), 8);
-    // two UDP sockets
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int *length = room(4);
+    *length = 100;
+    OK(C5(__NR_getsockopt, pair[0], SOL_SOCKET, SO_PEERCRED, room(100), length));
+    close(pair[0]), close(pair[1]);
+    for (int fd = 3; fd < 64; fd++) // those that came with the messages
+        close(fd);
+}
+
+static const struct sockaddr_in local = {.sin_family = AF_INET, .sin_addr.s_addr = 0x0100007f}; // 127.0.0.1
+
+static void scenario_datagrams(void) {
     int a = socket(AF_INET, SOCK_DGRAM, 0), b = socket(AF_INET, SOCK_DGRAM, 0);
-    OK(bind(a, (void *)&address, sizeof address));
-    OK(bind(b, (void *)&address, sizeof address));
+    OK(bind(a, (const void *)&local, sizeof local));
+    OK(bind(b, (const void *)&local, sizeof local));
     int *length = room(4);
     *length = 16;
     struct sockaddr *name = room(128);
@@ -517,7 +526,21 @@ static void scenario_sockets(void) {
     assert_int_equal(send(b, "12345", 5, 0), 5);
     *length = 3;
     assert_int_equal(C6(__NR_recvfrom, a, room(20), 20, 0, room(128), length), 5);
-    // TCP: accept, MSG_TRUNC writes nothing, no address for recvfrom
+    struct ifconf *conf = room(sizeof *conf);
+    conf->ifc_len = 200;
+    conf->ifc_buf = room(200);
+    OK(C3(__NR_ioctl, a, 0x8912, conf));
+    struct ifreq *request = memset(room(sizeof *request), 0, sizeof *request);
+    strcpy(request->ifr_name, "lo");
+    OK(C3(__NR_ioctl, a, 0x8913, request));
+    OK(C3(__NR_ioctl, a, 0x8933, request));
+    close(a), close(b);
+}
+
+// accept, MSG_TRUNC writes nothing, no address for recvfrom
+static void scenario_streams(void) {
+    struct sockaddr_in address = local;
+    int *length = room(4);
     int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
     OK(bind(listener, (void *)&address, sizeof address));
     OK(listen(listener, 4));
@@ -544,24 +567,10 @@ static void scenario_sockets(void) {
         *length = i == 2 ? 5 : 200;
         OK(C5(__NR_getsockopt, client, options[i][0], options[i][1], room(300), length));
     }
-    *length = 100;
-    OK(C5(__NR_getsockopt, pair[0], SOL_SOCKET, SO_PEERCRED, room(100), length));
-    struct ifconf *conf = room(sizeof *conf);
-    conf->ifc_len = 200;
-    conf->ifc_buf = room(200);
-    OK(C3(__NR_ioctl, a, 0x8912, conf));
-    struct ifreq *request = memset(room(sizeof *request), 0, sizeof *request);
-    strcpy(request->ifr_name, "lo");
-    OK(C3(__NR_ioctl, a, 0x8913, request));
-    OK(C3(__NR_ioctl, a, 0x8933, request));
     OK(C3(__NR_ioctl, accepted, FIONREAD, room(8)));
     OK(C3(__NR_ioctl, client, TIOCOUTQ, room(8)));
     OK(C3(__NR_ioctl, client, 0x8905, room(8)));
-    close(a), close(b), close(listener), close(client), close(client2), close((int)accepted),
-        close((int)accepted2);
-    close(pair[0]), close(pair[1]);
-    for (int fd = 3; fd < 64; fd++)
-        close(fd);
+    close(listener), close(client), close(client2), close((int)accepted), close((int)accepted2);
 }
 
 static void scenario_ipc(void) {
@@ -758,7 +767,9 @@ int main(void) {
         SCENARIO(identity),
         SCENARIO(signals),
         SCENARIO(timers),
-        SCENARIO(sockets),
+        SCENARIO(messages),
+        SCENARIO(datagrams),
+        SCENARIO(streams),
         SCENARIO(ipc),
         SCENARIO(requests),
         SCENARIO(futexes),
