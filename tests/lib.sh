@@ -124,5 +124,19 @@ stretched() {
     echo $(($1 * ($1 * 1000) / worth))
 }
 
+# twice STATUS NAME [OPTION...] -- COMMAND...: the recording of COMMAND, NAME.refork, ends so, and its replay, too, with the same
+# output, NAME.out. Neither hangs.
+twice() {
+    local want=$1 name=$2 got
+    shift 2
+    patiently 240 "${as_clean[@]}" "$refork" record -o "$name.refork" "$@" >"$name.out" 2>"$name.err" </dev/null
+    got=$?
+    [ $got = "$want" ] || fail "record of $name: status $got, not $want: $(tail -n 20 "$name.err")"
+    patiently 240 "${as_clean[@]}" "$refork" replay --batch "$name.refork" >"$name.out2" 2>"$name.err2"
+    got=$?
+    [ $got = "$want" ] || fail "replay of $name: status $got, not $want: $(tail -n 3 "$name.err2")"
+    cmp "$name.out" "$name.out2" || fail "$name: the replay's stdout differs"
+}
+
 # patiently SECONDS COMMAND...: ends what hangs, with status 124, when so much patience is used up.
 patiently() { "$root/tests/within.sh" "$@"; }

@@ -2,31 +2,9 @@
 # `refork diagnose`: of processes that hang right now, of healthy ones, of cores of both; what it says, and that it changes nothing.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-in_work
-hang=$build/tests/programs/hang
-pids=()
-trap '((${#pids[@]})) && kill -9 "${pids[@]}" 2>/dev/null' EXIT
+# shellcheck source=tests/live.sh
+. "$(dirname "$0")/../live.sh"
 
-# begin PROGRAM ARG...: starts it with a pipe for stdin; $pid, its stdout in ./stdout
-begin() {
-    exec {hold}<> <(:)
-    : >stdout # of the one before: it says "ready"
-    "${as_clean[@]}" "$@" <&"$hold" >stdout 2>stderr &
-    pid=$!
-    pids+=("$pid")
-    until_true grep -q "${ready:-^ready}" stdout || fail "$*: not ready: $(cat stdout stderr)"
-}
-# Ends it and all that it forked.
-finish() {
-    local child
-    for child in $(pgrep -P "$pid"); do
-        pids+=("$child")
-        kill -9 "$child"
-    done
-    kill -9 "$pid" 2>/dev/null
-    wait "$pid" 2>/dev/null
-    exec {hold}<&-
-}
 # The verdict on $1 in verdict.json; its status in $got
 look() {
     clean "$refork" diagnose --json "$1" >verdict.json 2>err

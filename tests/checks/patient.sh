@@ -6,14 +6,7 @@ in_work
 program=$build/tests/programs/patient
 
 patient() {
-    local got
-    patiently 240 "${as_clean[@]}" "$refork" record --log "$1.log" -o "$1.refork" -- "$program" "$1" >"$1.out" 2>"$1.err" </dev/null
-    got=$?
-    [ $got = 0 ] || fail "record of $1: status $got: $(head -n 20 "$1.err")"
-    patiently 240 "${as_clean[@]}" "$refork" replay --batch "$1.refork" >"$1.out2" 2>"$1.err2"
-    got=$?
-    [ $got = 0 ] || fail "replay of $1: status $got: $(tail -n 3 "$1.err2")"
-    cmp "$1.out" "$1.out2" || fail "$1: the replay's stdout differs"
+    twice 0 "$1" --log "$1.log" -- "$program" "$1"
     [ "$(cat "$1.out")" = well ] || fail "$1 printed '$(cat "$1.out")'"
     clean "$refork" dump "$1.refork" >"$1.dump"
     ! grep ' stuck ' "$1.dump" || fail "$1 is called stuck"

@@ -8,14 +8,7 @@ program=$build/tests/programs/stuck
 
 # stuck KIND LIKELIHOOD CASE: the main task's event is of that kind
 stuck() {
-    local got
-    patiently 120 "${as_clean[@]}" "$refork" record --no-explain -o "$3.refork" -- "$program" "$3" >"$3.out" 2>"$3.err" </dev/null
-    got=$?
-    [ $got = 120 ] || fail "record of $3: status $got, not 120: $(tail -n 3 "$3.err")"
-    patiently 120 "${as_clean[@]}" "$refork" replay --batch "$3.refork" >"$3.out2" 2>"$3.err2"
-    got=$?
-    [ $got = 120 ] || fail "replay of $3: status $got, not 120: $(tail -n 3 "$3.err2")"
-    cmp "$3.out" "$3.out2" || fail "$3: the replay's stdout differs"
+    twice 120 "$3" --no-explain -- "$program" "$3"
     clean "$refork" dump "$3.refork" >"$3.dump"
     grep -qE " stuck +waits for ever \($2\): $1( |$)" "$3.dump" || fail "$3 is not '$1 ($2)': $(grep ' stuck ' "$3.dump")"
     # Nothing runs behind what is told of: a call that returned then would look like the end of a wait.

@@ -3,29 +3,9 @@
 # look is told so.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-in_work
-hang=$build/tests/programs/hang
-pids=()
-trap '((${#pids[@]})) && kill -9 "${pids[@]}" 2>/dev/null' EXIT
+# shellcheck source=tests/live.sh
+. "$(dirname "$0")/../live.sh"
 
-# begin WAY: $pid
-begin() {
-    exec {hold}<> <(:)
-    : >stdout
-    "${as_clean[@]}" "$hang" "$1" <&"$hold" >stdout 2>stderr &
-    pid=$!
-    pids+=("$pid")
-    until_true grep -q '^ready' stdout || fail "$1: not ready: $(cat stdout stderr)"
-}
-finish() {
-    local child
-    for child in $(pgrep -P "$pid"); do
-        pids+=("$child")
-        kill -9 "$child"
-    done
-    kill -9 "$pid" 2>/dev/null
-    wait "$pid" 2>/dev/null
-}
 asleep() { grep -q "^202 " "/proc/$1/syscall" 2>/dev/null; }
 child() { child=$(pgrep -P "$pid") && [ -n "$child" ] && asleep "$child"; }
 # watches STATUS ARG...: what it says in ./said
@@ -38,7 +18,7 @@ watches() {
 }
 
 # ---- a stuck child: said once, written, counted
-begin logger
+begin "$hang" logger
 until_true child || fail "no child of $pid sleeps"
 before=$(cat "/proc/$child/syscall")
 mkdir found
@@ -93,14 +73,14 @@ grep -q "process $child (hang) is gone" said || fail "gone: $(cat said)"
 
 # ---- nothing is stuck: pools, idlers, who runs
 for way in pool idle busy; do
-    begin $way
+    begin "$hang" $way
     watches 0 --pid "$pid" --looks 3
     [ ! -s said ] || fail "$way: $(cat said)"
     finish
 done
 
 # ---- ended by a signal
-begin idle
+begin "$hang" idle
 "${as_clean[@]}" "$refork" watch --pid "$pid" --every 100 --metrics ended.prom >said 2>err </dev/null &
 watch=$!
 pids+=("$watch")

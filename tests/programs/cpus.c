@@ -49,8 +49,7 @@ int main(int argc, char **argv) {
     CHECK(sched_setaffinity(0, sizeof none, &none) < 0 && errno == EINVAL);
     pid_t child = fork(); // has its parent's
     if (!child) _exit(sched_getaffinity(0, sizeof again, &again) == 0 && CPU_EQUAL(&one, &again) ? 0 : 1);
-    int status;
-    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK(reap(child) == 0);
     CHECK(sched_setaffinity(0, sizeof all, &all) == 0);
     return 0;
 }

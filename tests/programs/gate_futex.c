@@ -53,8 +53,7 @@ int main(int argc, char **argv) {
         use_shared();
         _exit(7);
     }
-    int status;
-    CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 7);
+    CHECK(reap(child) == 7);
     stop = 1;
     pthread_join(worker, NULL);
     puts("done");

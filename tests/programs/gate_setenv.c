@@ -22,8 +22,7 @@ int main(void) {
         setenv("CHILD", "1", 1);
         _exit(7);
     }
-    int status;
-    CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 7);
+    CHECK(reap(child) == 7);
     stop = 1;
     pthread_join(worker, NULL);
     puts("done");

@@ -493,11 +493,7 @@ static void tell(void) {
 }
 
 int main(int argc, char **argv) {
-    const struct row *row = NULL;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        if (argc < 2) puts(cases[i].name);
-        if (argc > 1 && !strcmp(argv[1], cases[i].name)) row = &cases[i];
-    }
+    const struct row *row = CASE_OF(cases, argc, argv);
     if (!row) return argc > 1;
     pthread_t t;
     quiet = row->parent == QUIET;

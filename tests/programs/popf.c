@@ -1,7 +1,5 @@
 // A busy loop that restores its flags by popf, after which the kernel takes the trap flag of single steps for the program's own.
-#include "program.h"
-
-static volatile int stop;
+#include "flags.h"
 
 // Flags kept over a turn: a loop on carry, as big number code has it.
 static void *carry(void *arg) {
@@ -21,13 +19,5 @@ static void *carry(void *arg) {
 }
 
 int main(void) {
-    pthread_t t;
-    unsigned long n = 0;
-    CHECK(pthread_create(&t, NULL, carry, &n) == 0);
-    for (int i = 0; i < 5; i++)
-        sleep_ms(10);
-    stop = 1;
-    CHECK(pthread_join(t, NULL) == 0);
-    printf("%lu\n", n);
-    return 0;
+    return run_flags(carry);
 }

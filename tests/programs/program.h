@@ -65,4 +65,15 @@ __attribute__((unused)) static int reap(pid_t child) {
     return WEXITSTATUS(status);
 }
 
+// The row of an array with that `name`; without an argument it prints all names, and there is none.
+#define CASE_OF(rows, argc, argv)                                                                            \
+    ({                                                                                                       \
+        __typeof__(&(rows)[0]) case_found = NULL;                                                            \
+        for (size_t i = 0; i < sizeof(rows) / sizeof *(rows); i++) {                                         \
+            if ((argc) < 2) puts((rows)[i].name);                                                            \
+            if ((argc) > 1 && !strcmp((argv)[1], (rows)[i].name)) case_found = &(rows)[i];                   \
+        }                                                                                                    \
+        case_found;                                                                                          \
+    })
+
 #endif

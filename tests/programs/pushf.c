@@ -1,9 +1,7 @@
 // A busy loop that reads its flags: neither single steps nor stubs may leave a mark in them.
-#include "program.h"
+#include "flags.h"
 
 #define TRAP_FLAG 0x100ul
-
-static volatile int stop;
 
 static void *busy(void *arg) {
     unsigned long n = 0, flags, marked = 0;
@@ -18,13 +16,5 @@ static void *busy(void *arg) {
 }
 
 int main(void) {
-    pthread_t t;
-    unsigned long n = 0;
-    CHECK(pthread_create(&t, NULL, busy, &n) == 0);
-    for (int i = 0; i < 5; i++)
-        sleep_ms(10);
-    stop = 1;
-    CHECK(pthread_join(t, NULL) == 0);
-    printf("%lu\n", n);
-    return 0;
+    return run_flags(busy);
 }
