@@ -43,6 +43,15 @@ static inline void *array_room(void *v, size_t count, size_t size) {
 
 #define array_push(v, count, ...) ((void)(*array_add(v, count) = (__VA_ARGS__)))
 
+// Puts an element in before element `i`.
+#define array_insert(v, count, i, ...)                                                                       \
+    ({                                                                                                       \
+        size_t array_at = (i);                                                                               \
+        array_add(v, count);                                                                                 \
+        memmove(&(v)[array_at + 1], &(v)[array_at], ((count)-1 - array_at) * sizeof *(v));                   \
+        (v)[array_at] = (__VA_ARGS__);                                                                       \
+    })
+
 // A copy of an array, which may grow as `v` may; NULL for an empty one, and when out of memory.
 static inline void *array_copy(const void *v, size_t count, size_t size) {
     size_t room = 1;

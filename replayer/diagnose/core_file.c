@@ -233,9 +233,7 @@ static void add_thread(struct core *c, const uint8_t *data, size_t len) {
     memcpy(&status, data, sizeof status);
     _Static_assert(sizeof status.pr_reg == sizeof(struct user_regs_struct),
                    "the kernel's order of registers");
-    s->threads = reallocarray(s->threads, s->thread_count + 1, sizeof *s->threads);
-    rf_assert(s->threads);
-    struct snapshot_thread *t = &s->threads[s->thread_count++];
+    struct snapshot_thread *t = array_add(s->threads, s->thread_count);
     *t = (struct snapshot_thread){.tid = status.pr_pid, .inside = status.pr_pid, .stopped = true};
     memcpy(&t->regs, status.pr_reg, sizeof t->regs);
 }

@@ -1,6 +1,7 @@
 // A diagnosis: which processes are looked at, and the verdict on them.
 #include "replayer/diagnose/diagnose.h"
 
+#include "core/array.h"
 #include "core/syscalls.h"
 #include "replayer/diagnose/core_file.h"
 #include "replayer/diagnose/findings.h"
@@ -143,9 +144,7 @@ static bool has(const struct diagnosis *d, int pid) {
 static int add_live(struct diagnosis *d, int pid, struct rf_error *err) {
     struct snapshot *s;
     if (snapshot_live(pid, d->files, &s, err)) return -1;
-    d->parties = reallocarray(d->parties, d->party_count + 1, sizeof *d->parties);
-    rf_assert(d->parties);
-    d->parties[d->party_count++] = (struct party){.snapshot = s};
+    array_push(d->parties, d->party_count, (struct party){.snapshot = s});
     return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "replayer/diagnose/files.h"
 
 #include "core/abi.h"
+#include "core/array.h"
 #include "core/error.h"
 
 #include <elf.h>
@@ -45,9 +46,7 @@ void file_store_free(struct file_store *f) {
 }
 
 static uint64_t add(struct file_store *f, struct stored file) {
-    f->files = reallocarray(f->files, f->count + 1, sizeof *f->files);
-    rf_assert(f->files);
-    f->files[f->count++] = file;
+    array_push(f->files, f->count, file);
     return f->count;
 }
 

@@ -2,6 +2,7 @@
 // in turn. Of others only this: that all threads of the process wait, so that nobody is left to end it.
 #include "replayer/diagnose/findings.h"
 
+#include "core/array.h"
 #include "replayer/verdict/advice.h"
 #include "replayer/diagnose/live.h"
 #include "replayer/diagnose/proc.h"
@@ -29,9 +30,7 @@ static struct finding_point point(const struct wait *w) {
 static struct finding *add(struct diagnosis *d, struct party *p, const struct wait *w, enum finding_kind kind,
                            bool proved) {
     struct verdict *v = d->verdict;
-    v->findings = reallocarray(v->findings, v->count + 1, sizeof *v->findings);
-    rf_assert(v->findings);
-    struct finding *f = &v->findings[v->count++];
+    struct finding *f = array_add(v->findings, v->count);
     *f = (struct finding){.kind = kind,
                           .confidence =
                               proved && !p->snapshot->handlers ? CONFIDENCE_PROVED : CONFIDENCE_LIKELY,
@@ -139,10 +138,9 @@ static struct wait *next_of(struct party *p, const struct wait *w) {
 }
 
 static void add_edge(struct finding *f, const struct wait *w, const struct wait *owner) {
-    f->edges = reallocarray(f->edges, f->edge_count + 1, sizeof *f->edges);
-    rf_assert(f->edges);
-    f->edges[f->edge_count++] =
-        (struct finding_edge){.lock = w->lock, .holder = owner->task, .waiter = w->task, .waiting = point(w)};
+    array_push(f->edges, f->edge_count,
+               (struct finding_edge){
+                   .lock = w->lock, .holder = owner->task, .waiter = w->task, .waiting = point(w)});
 }
 
 static void make_cycle(struct diagnosis *d, struct party *p, struct wait *in) {

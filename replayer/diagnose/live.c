@@ -2,6 +2,7 @@
 // makes again by itself after a stop. Nothing is written into the process.
 #include "replayer/diagnose/live.h"
 #include "core/abi.h"
+#include "core/array.h"
 #include "core/futex.h"
 
 #include "core/proc_maps.h"
@@ -92,9 +93,7 @@ static void keep(struct live *l, uint64_t address, uint64_t most) {
         free(k.bytes);
         return;
     }
-    l->kept = reallocarray(l->kept, l->kept_count + 1, sizeof *l->kept);
-    rf_assert(l->kept);
-    l->kept[l->kept_count++] = k;
+    array_push(l->kept, l->kept_count, k);
 }
 
 static void keep_thread(struct live *l, const struct snapshot_thread *t) {
@@ -114,21 +113,19 @@ static void read_maps(struct live *l) {
     struct proc_map map;
     proc_maps_open(&maps, l->via);
     while (proc_maps_next(&maps, &map)) {
-        size_t n = s->view.map_count++;
-        l->maps = reallocarray(l->maps, n + 1, sizeof *l->maps);
-        l->names = reallocarray(l->names, n + 1, sizeof *l->names);
-        s->shared = reallocarray(s->shared, n + 1, sizeof *s->shared);
-        rf_assert(l->maps && l->names && s->shared);
-        l->names[n] = strdup(map.name);
-        rf_assert(l->names[n]);
-        s->shared[n] = map.shared;
-        l->maps[n] = (struct view_map){
-            .start = map.start,
-            .end = map.end,
-            .offset = map.offset,
-            .prot = map.prot,
-            .name = l->names[n],
-        };
+        size_t names = s->view.map_count, shared = names;
+        char *name = strdup(map.name);
+        rf_assert(name);
+        array_push(l->names, names, name);
+        array_push(s->shared, shared, map.shared);
+        array_push(l->maps, s->view.map_count,
+                   (struct view_map){
+                       .start = map.start,
+                       .end = map.end,
+                       .offset = map.offset,
+                       .prot = map.prot,
+                       .name = name,
+                   });
     }
     proc_maps_close(&maps);
     s->view.maps = l->maps;
@@ -234,26 +231,20 @@ static int add_thread(struct live *l, int tid, struct rf_error *err) {
     struct snapshot *s = &l->base;
     struct proc_task task;
     if (!proc_task(tid, &task) || task.state == 'Z' || task.state == 'X') return 0;
-    size_t n = s->thread_count;
-    s->threads = reallocarray(s->threads, n + 1, sizeof *s->threads);
-    l->held = reallocarray(l->held, n + 1, sizeof *l->held);
-    rf_assert(s->threads && l->held);
-    struct snapshot_thread *t = &s->threads[n];
-    *t = (struct snapshot_thread){.tid = tid, .inside = task.inside};
-    snprintf(t->name, sizeof t->name, "%s", task.name);
-    l->held[n] = (struct held){0};
     struct proc_call call;
     proc_call(tid, &call);
     // D: inside a vfork, or in the middle of something that cannot be interrupted.
-    if (call.where == PROC_IN_CALL && goes_on(call.nr) && task.state != 'D') {
-        if (ptrace(PTRACE_SEIZE, tid, 0, 0) == 0) {
-            l->held[n].seized = true;
-        } else if (errno == ESRCH) {
-            return 0;
-        } else {
-            return no_permission(s->pid, err);
-        }
-        if (ptrace(PTRACE_INTERRUPT, tid, 0, 0)) l->held[n].gone = true;
+    bool seize = call.where == PROC_IN_CALL && goes_on(call.nr) && task.state != 'D';
+    if (seize && ptrace(PTRACE_SEIZE, tid, 0, 0)) return errno == ESRCH ? 0 : no_permission(s->pid, err);
+    size_t held_count = s->thread_count;
+    struct held *held = array_add(l->held, held_count);
+    struct snapshot_thread *t = array_add(s->threads, s->thread_count);
+    t->tid = tid;
+    t->inside = task.inside;
+    snprintf(t->name, sizeof t->name, "%s", task.name);
+    held->seized = seize;
+    if (seize) {
+        held->gone = ptrace(PTRACE_INTERRUPT, tid, 0, 0) != 0;
     } else if (call.where == PROC_RUNNING) {
         t->running = task.state == 'R';
     } else {
@@ -263,7 +254,6 @@ static int add_thread(struct live *l, int tid, struct rf_error *err) {
         t->regs.rip = call.pc;
         t->regs.rsp = call.sp;
     }
-    s->thread_count++;
     return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "replayer/diagnose/proc.h"
 
+#include "core/array.h"
 #include "core/error.h"
 #include "core/guard.h"
 
@@ -79,12 +80,6 @@ static int compare(const void *a, const void *b) {
     return *(const int *)a - *(const int *)b;
 }
 
-static void add(int **list, size_t *count, int value) {
-    *list = reallocarray(*list, *count + 1, sizeof **list);
-    rf_assert(*list);
-    (*list)[(*count)++] = value;
-}
-
 // The numbers among the names in a folder of /proc that `wanted` likes.
 static int *numbers(const char *folder, bool (*wanted)(int number, int context), int context, size_t *count) {
     int *list = NULL;
@@ -92,7 +87,7 @@ static int *numbers(const char *folder, bool (*wanted)(int number, int context),
     DIR *d = opendir(folder);
     for (struct dirent *e; d && (e = readdir(d));)
         if (isdigit((unsigned char)e->d_name[0]) && wanted(atoi(e->d_name), context))
-            add(&list, count, atoi(e->d_name));
+            array_push(list, *count, atoi(e->d_name));
     if (d) closedir(d);
     if (*count) qsort(list, *count, sizeof *list, compare);
     return list;

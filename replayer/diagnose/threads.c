@@ -2,6 +2,7 @@
 // with a struct pthread at the top of each whose TID it has set to 0 (reclaim_stacks, nptl/reclaim_stacks.c).
 #include "replayer/diagnose/threads.h"
 
+#include "core/array.h"
 #include "replayer/diagnose/live.h"
 #include "replayer/diagnose/proc.h"
 #include "replayer/diagnose/wait.h"
@@ -29,12 +30,6 @@ static int offset_of(struct diagnosis *d, const struct view *v, const char *memb
     return (int)field[2];
 }
 
-static void add_tcb(struct party *p, const struct tcb *t) {
-    p->tcbs = reallocarray(p->tcbs, p->tcb_count + 1, sizeof *p->tcbs);
-    rf_assert(p->tcbs);
-    p->tcbs[p->tcb_count++] = *t;
-}
-
 static void look_at_top(struct party *p, const struct view_map *map, int cancel_offset) {
     const struct view *v = &p->snapshot->view;
     uint64_t size = map->end - map->start, from = size > TOP ? map->end - TOP : map->start;
@@ -55,7 +50,7 @@ static void look_at_top(struct party *p, const struct view_map *map, int cancel_
             v->read(v->context, at + (uint64_t)cancel_offset, &cancel, sizeof cancel) &&
             v->read(v->context, at + (uint64_t)p->start_offset, &t.start, sizeof t.start)) {
             t.exiting = cancel & EXITING;
-            add_tcb(p, &t);
+            array_push(p->tcbs, p->tcb_count, t);
         }
     }
     free(bytes);

@@ -4,6 +4,7 @@
 
 #include "core/abi.h"
 #include "core/annex.h"
+#include "core/array.h"
 #include "core/tracee.h"
 #include "replayer/engine/engine.h"
 #include "replayer/engine/memory.h"
@@ -30,10 +31,7 @@ void break_sites_add(struct space *s, const struct loop_site *site) {
                 site->map_count <= sizeof site->map / sizeof *site->map &&
                 site->stub_len <= sizeof site->stub;
     if (!fits || s->site_count == SITES_MAX) return;
-    struct loop_site *grown = realloc(s->sites, (s->site_count + 1) * sizeof *grown);
-    rf_assert(grown);
-    s->sites = grown;
-    s->sites[s->site_count++] = *site;
+    array_push(s->sites, s->site_count, *site);
 }
 
 // The displaced copy, at `base` + its offset in the stub, of each covered breakpoint under the site's patch.

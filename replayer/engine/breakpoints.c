@@ -2,6 +2,7 @@
 
 #include "core/abi.h"
 #include "core/annex.h"
+#include "core/array.h"
 #include "core/tracee.h"
 #include "replayer/engine/break_sites.h"
 #include "replayer/engine/engine.h"
@@ -20,12 +21,7 @@
 
 // While a mapping is announced breakpoints are gathered, and then merged into the table at once.
 static void push_fresh(struct replay *r, struct planted p) {
-    if (r->breaks.fresh_count == r->breaks.fresh_room) {
-        r->breaks.fresh_room = r->breaks.fresh_room ? r->breaks.fresh_room * 2 : 1024;
-        r->breaks.fresh = realloc(r->breaks.fresh, r->breaks.fresh_room * sizeof *r->breaks.fresh);
-        rf_assert(r->breaks.fresh);
-    }
-    r->breaks.fresh[r->breaks.fresh_count++] = p;
+    array_push(r->breaks.fresh, r->breaks.fresh_count, p);
 }
 
 static int compare_planted(const void *left, const void *right) {
@@ -46,9 +42,8 @@ static void merge_fresh(struct replay *r, struct space *s) {
         else
             fresh[kept++] = fresh[i];
     }
-    s->break_room = s->break_count = old + kept;
-    s->breaks = realloc(s->breaks, s->break_room * sizeof *s->breaks);
-    rf_assert(s->breaks);
+    for (size_t i = 0; i < kept; i++)
+        array_add(s->breaks, s->break_count);
     for (size_t to = s->break_count; kept;) { // from the end
         bool take = !old || fresh[kept - 1].address > s->breaks[old - 1].address;
         s->breaks[--to] = take ? fresh[--kept] : s->breaks[--old];

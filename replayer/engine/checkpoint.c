@@ -1,5 +1,6 @@
 #include "replayer/engine/checkpoint.h"
 
+#include "core/array.h"
 #include "core/tracee.h"
 #include "replayer/engine/engine.h"
 #include "replayer/engine/kernel_task.h"
@@ -45,11 +46,11 @@ static int copy_object(int from, uint64_t size, struct rf_error *err) {
 
 static int copy_objects(struct shared_object **to, size_t *count, const struct shared_object *from, size_t n,
                         struct rf_error *err) {
-    *to = calloc(n + 1, sizeof **to);
-    rf_assert(*to);
-    for (*count = 0; *count < n; ++*count) {
-        (*to)[*count] = from[*count];
-        if (((*to)[*count].fd = copy_object(from[*count].fd, from[*count].size, err)) < 0) return -1;
+    *to = NULL;
+    for (*count = 0; *count < n;) {
+        struct shared_object object = from[*count];
+        if ((object.fd = copy_object(object.fd, object.size, err)) < 0) return -1;
+        array_push(*to, *count, object);
     }
     return 0;
 }
@@ -77,10 +78,8 @@ static void copy_tables(struct vtask **to, struct vtask **from, size_t n) {
 
 static void copy_space(struct space *to, const struct space *from) {
     *to = *from;
-    to->map_room = from->map_count + 1;
-    to->maps = malloc(to->map_room * sizeof *to->maps);
-    rf_assert(to->maps);
-    memcpy(to->maps, from->maps, from->map_count * sizeof *to->maps);
+    to->maps = array_copy(from->maps, from->map_count, sizeof *to->maps);
+    rf_assert(to->maps || !from->map_count);
     to->loaded = NULL;
     to->watched = false;
     to->watch_count = 0;
@@ -171,15 +170,12 @@ int replay_restore(struct replay *r, const struct replay_checkpoint *c, struct r
     r->time_us = c->time_us;
     r->have_event = r->have_ahead = false;
     if (copy_objects(&r->objects, &r->object_count, c->objects, c->object_count, err) < 0) return -1;
-    r->spaces = realloc(r->spaces, (c->space_count + 1) * sizeof *r->spaces);
-    r->tasks = realloc(r->tasks, (c->task_count + 1) * sizeof *r->tasks);
-    rf_assert(r->spaces && r->tasks);
     for (size_t i = 0; i < c->space_count; i++) {
         struct space *s = calloc(1, sizeof *s);
         rf_assert(s);
         copy_space(s, &c->spaces[i]);
         s->mem_fd = -1;
-        r->spaces[r->space_count++] = s;
+        array_push(r->spaces, r->space_count, s);
         if ((s->pid = kernel_task_fork(c->spaces[i].pid, err)) < 0) return -1;
         if ((s->mem_fd = tracee_open_mem(s->pid)) < 0)
             return rf_fail_errno(err, RF_CANNOT, "cannot open /proc/%d/mem", s->pid);
@@ -195,7 +191,7 @@ int replay_restore(struct replay *r, const struct replay_checkpoint *c, struct r
         copy_task(v, &c->tasks[i]);
         v->fds = NULL;
         v->space = c->task_space[i] ? r->spaces[c->task_space[i] - 1] : NULL;
-        r->tasks[r->task_count++] = v;
+        array_push(r->tasks, r->task_count, v);
     }
     copy_tables(r->tasks, from, c->task_count);
     free(from);

@@ -17,7 +17,7 @@ struct breaks {
     struct break_counts counts;
     struct code_page *page; // while a mapping is announced
     struct planted *fresh;
-    size_t fresh_count, fresh_room;
+    size_t fresh_count;
 };
 
 struct replay {

@@ -76,11 +76,6 @@ void ring_free(struct probe_ring *ring) {
 
 static uint32_t next_id(struct probe_ring *ring) {
     if (ring->free_count) return ring->free_ids[ring->free_count - 1];
-    if (ring->stub_count == ring->stub_room) {
-        ring->stub_room = ring->stub_room ? ring->stub_room * 2 : 1024;
-        ring->stubs = realloc(ring->stubs, ring->stub_room * sizeof *ring->stubs);
-        rf_assert(ring->stubs);
-    }
     return (uint32_t)ring->stub_count;
 }
 
@@ -88,18 +83,13 @@ static void take_id(struct probe_ring *ring, struct stub *stub) {
     if (ring->free_count)
         ring->free_count--;
     else
-        ring->stub_count++;
+        array_add(ring->stubs, ring->stub_count);
     ring->stubs[stub->probe.id] = stub;
 }
 
 static void give_id(struct probe_ring *ring, uint32_t id) {
     ring->stubs[id] = NULL;
-    if (ring->free_count == ring->free_room) {
-        ring->free_room = ring->free_room ? ring->free_room * 2 : 1024;
-        ring->free_ids = realloc(ring->free_ids, ring->free_room * sizeof *ring->free_ids);
-        rf_assert(ring->free_ids);
-    }
-    ring->free_ids[ring->free_count++] = id;
+    array_push(ring->free_ids, ring->free_count, id);
 }
 
 // ---- islands
@@ -154,9 +144,9 @@ static struct island *island_new(struct space *s, uint64_t start, uint64_t size,
     *i = (struct island){
         .refs = 1, .ring = ring, .start = start, .size = size, .guard = guard, .bytes = bytes};
     i->used = calloc(stubs / UNIT / 64 + 1, sizeof *i->used);
-    s->islands = realloc(s->islands, (s->island_count + 1) * sizeof *s->islands);
-    rf_assert(i->used && s->islands);
-    return s->islands[s->island_count++] = i;
+    rf_assert(i->used);
+    array_push(s->islands, s->island_count, i);
+    return i;
 }
 
 static bool unit_used(const struct island *i, uint64_t unit) {
@@ -194,15 +184,7 @@ static size_t stub_index(const struct island *i, uint64_t address) {
 }
 
 static void list_stub(struct island *i, struct stub *stub) {
-    if (i->stub_count == i->stub_room) {
-        i->stub_room = i->stub_room ? i->stub_room * 2 : 64;
-        i->stubs = realloc(i->stubs, i->stub_room * sizeof *i->stubs);
-        rf_assert(i->stubs);
-    }
-    size_t at = stub_index(i, stub->probe.stub_address);
-    memmove(i->stubs + at + 1, i->stubs + at, (i->stub_count - at) * sizeof *i->stubs);
-    i->stubs[at] = stub;
-    i->stub_count++;
+    array_insert(i->stubs, i->stub_count, stub_index(i, stub->probe.stub_address), stub);
 }
 
 static struct stub *build_in(struct island *i, const struct probe_request *q, const struct probe_plan *plan) {
@@ -320,12 +302,9 @@ void islands_leave(struct space *s) {
 void islands_copy(struct space *to, const struct space *from) {
     to->ring = from->ring;
     to->ring_mapped = from->ring_mapped;
-    to->islands = NULL;
     to->island_count = from->island_count;
-    if (!from->island_count) return;
-    to->islands = malloc(from->island_count * sizeof *to->islands);
-    rf_assert(to->islands);
-    memcpy(to->islands, from->islands, from->island_count * sizeof *to->islands);
+    to->islands = array_copy(from->islands, from->island_count, sizeof *to->islands);
+    rf_assert(to->islands || !to->island_count);
     for (size_t n = 0; n < to->island_count; n++)
         to->islands[n]->refs++;
 }

@@ -25,11 +25,11 @@ struct probe_ring {
     struct probe_control *control;
     uint8_t *bytes;      // REPLAY_RING_SIZE of them
     struct stub **stubs; // by id; NULL: free
-    size_t stub_count, stub_room;
+    size_t stub_count;
     uint64_t start;                   // where in the ring this stretch of notes began
     uint64_t pause_event, pause_left; // notes to come in the step to that event before the pause
     uint32_t *free_ids;
-    size_t free_count, free_room;
+    size_t free_count;
 };
 
 // NULL: the kernel gives no such memory; then there are no probes.

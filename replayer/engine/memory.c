@@ -148,15 +148,7 @@ bool space_poke(struct space *s, uint64_t address, const void *bytes, size_t len
 // ---- the table
 
 void planted_insert(struct space *s, struct planted p) {
-    if (s->break_count == s->break_room) {
-        s->break_room = s->break_room ? s->break_room * 2 : 64;
-        s->breaks = realloc(s->breaks, s->break_room * sizeof *s->breaks);
-        rf_assert(s->breaks);
-    }
-    size_t at = planted_first(s, p.address);
-    memmove(s->breaks + at + 1, s->breaks + at, (s->break_count - at) * sizeof *s->breaks);
-    s->breaks[at] = p;
-    s->break_count++;
+    array_insert(s->breaks, s->break_count, planted_first(s, p.address), p);
 }
 
 void planted_erase(struct space *s, size_t first, size_t n) {
@@ -238,23 +230,14 @@ void planted_take_out(struct replay *r, struct space *s, uint64_t start, uint64_
 }
 
 void planted_copy(struct space *to, const struct space *from) {
-    to->breaks = NULL;
-    to->break_count = to->break_room = from->break_count;
-    to->sites = NULL;
-    to->site_count = from->site_count;
-    if (from->break_count) {
-        to->breaks = malloc(from->break_count * sizeof *to->breaks);
-        rf_assert(to->breaks);
-        memcpy(to->breaks, from->breaks, from->break_count * sizeof *to->breaks);
-        for (size_t i = 0; i < to->break_count; i++)
-            stub_ref(to->breaks[i].stub);
-    }
+    to->break_count = from->break_count;
+    to->breaks = array_copy(from->breaks, from->break_count, sizeof *to->breaks);
+    for (size_t i = 0; i < to->break_count; i++)
+        stub_ref(to->breaks[i].stub);
     islands_copy(to, from);
-    if (from->site_count) {
-        to->sites = malloc(from->site_count * sizeof *to->sites);
-        rf_assert(to->sites);
-        memcpy(to->sites, from->sites, from->site_count * sizeof *to->sites);
-    }
+    to->site_count = from->site_count;
+    to->sites = array_copy(from->sites, from->site_count, sizeof *to->sites);
+    rf_assert((to->breaks || !to->break_count) && (to->sites || !to->site_count));
     to->breaks_of = from->breaks_of;
 }
 

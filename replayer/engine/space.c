@@ -2,6 +2,7 @@
 
 #include "core/abi.h"
 #include "core/annex.h"
+#include "core/array.h"
 #include "core/syscalls.h"
 #include "core/tracee.h"
 #include "replayer/engine/engine.h"
@@ -26,9 +27,10 @@ static const char *intern(struct replay *r, const void *text, size_t len) {
     if (!text) text = "";
     for (size_t i = 0; i < r->name_count; i++)
         if (strlen(r->names[i]) == len && !memcmp(r->names[i], text, len)) return r->names[i];
-    r->names = realloc(r->names, (r->name_count + 1) * sizeof *r->names);
-    rf_assert(r->names);
-    return r->names[r->name_count++] = strndup(text, len);
+    char *name = strndup(text, len);
+    rf_assert(name);
+    array_push(r->names, r->name_count, name);
+    return name;
 }
 
 // ---- spaces
@@ -45,9 +47,7 @@ static struct space *adopt(struct replay *r, pid_t pid, struct rf_error *err) {
         free(s);
         return NULL;
     }
-    r->spaces = realloc(r->spaces, (r->space_count + 1) * sizeof *r->spaces);
-    rf_assert(r->spaces);
-    r->spaces[r->space_count++] = s;
+    array_push(r->spaces, r->space_count, s);
     s->ring = r->ring;
     return s;
 }
@@ -70,10 +70,9 @@ struct space *space_fork(struct replay *r, struct space *from, struct rf_error *
     s->brk = from->brk;
     s->stack_limit = from->stack_limit;
     s->calls = from->calls;
-    s->map_count = s->map_room = from->map_count;
-    s->maps = malloc((s->map_count + 1) * sizeof *s->maps);
-    rf_assert(s->maps);
-    memcpy(s->maps, from->maps, s->map_count * sizeof *s->maps);
+    s->map_count = from->map_count;
+    s->maps = array_copy(from->maps, from->map_count, sizeof *s->maps);
+    rf_assert(s->maps || !s->map_count);
     planted_copy(s, from);
     s->maps_changed = from->maps_changed;
     return s;
@@ -151,10 +150,9 @@ static struct shared_object *shared_object(struct replay *r, uint64_t identity, 
             rf_fail_errno(err, RF_CANNOT, "cannot make a memory file");
             return NULL;
         }
-        r->objects = realloc(r->objects, (r->object_count + 1) * sizeof *r->objects);
-        rf_assert(r->objects);
-        o = &r->objects[r->object_count++];
-        *o = (struct shared_object){.identity = identity, .fd = fd};
+        o = array_add(r->objects, r->object_count);
+        o->identity = identity;
+        o->fd = fd;
     }
     if (size > o->size) {
         if (size > 1ull << 46 || ftruncate(o->fd, (off_t)size) < 0) {

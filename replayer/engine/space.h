@@ -38,14 +38,14 @@ struct space {
     int mem_fd;
     struct vtask *loaded; // whose extended registers the kernel task holds
     struct space_map *maps;
-    size_t map_count, map_room;
+    size_t map_count;
     uint64_t brk; // 0: unknown yet
     uint64_t stack_limit;
     bool watched; // debug registers are set:
     uint64_t watch_at[WATCH_PLACES];
     int watch_count;
     struct planted *breaks; // memory.h: sorted by address
-    size_t break_count, break_room;
+    size_t break_count;
     uint64_t breaks_of;      // whose they are: a generation
     bool breaks_muted;       // some of them
     bool maps_changed;       // since they were announced

@@ -18,17 +18,6 @@ const struct space_map *space_map_at(const struct space *s, uint64_t address) {
     return i < s->map_count && s->maps[i].v.start <= address ? &s->maps[i] : NULL;
 }
 
-static void insert_map(struct space *s, size_t at, struct space_map m) {
-    if (s->map_count == s->map_room) {
-        s->map_room = s->map_room ? s->map_room * 2 : 64;
-        s->maps = realloc(s->maps, s->map_room * sizeof *s->maps);
-        rf_assert(s->maps);
-    }
-    memmove(s->maps + at + 1, s->maps + at, (s->map_count - at) * sizeof *s->maps);
-    s->maps[at] = m;
-    s->map_count++;
-}
-
 static struct space_map cut(struct space_map m, uint64_t start, uint64_t end) {
     m.v.offset += start - m.v.start;
     m.v.start = start;
@@ -41,7 +30,7 @@ static void split_at(struct space *s, uint64_t at) {
     if (i == s->map_count || s->maps[i].v.start >= at) return;
     struct space_map m = s->maps[i];
     s->maps[i] = cut(m, m.v.start, at);
-    insert_map(s, i + 1, cut(m, at, m.v.end));
+    array_insert(s->maps, s->map_count, i + 1, cut(m, at, m.v.end));
 }
 
 // Makes [start, end) begin and end at map boundaries; returns the index of the first map at or after start.
@@ -65,7 +54,7 @@ void space_maps_add(struct space *s, struct space_map m) {
     space_maps_remove(s, m.v.start, m.v.end);
     m.announced = false;
     s->maps_changed = true;
-    insert_map(s, first_behind(s, m.v.start), m);
+    array_insert(s->maps, s->map_count, first_behind(s, m.v.start), m);
 }
 
 // Breakpoints stand only in code that cannot be written: what it is now is announced anew.

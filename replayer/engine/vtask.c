@@ -1,5 +1,6 @@
 #include "replayer/engine/vtask.h"
 
+#include "core/array.h"
 #include "core/tracee.h"
 #include "replayer/engine/engine.h"
 #include "replayer/engine/space.h"
@@ -24,9 +25,8 @@ struct vtask *vtask_new(struct replay *r, int tid, int pid, uint64_t birth) {
     v->pub.tid = tid;
     v->pub.pid = pid;
     v->pub.birth = birth;
-    r->tasks = realloc(r->tasks, (r->task_count + 1) * sizeof *r->tasks);
-    rf_assert(r->tasks);
-    return r->tasks[r->task_count++] = v;
+    array_push(r->tasks, r->task_count, v);
+    return v;
 }
 
 void vtask_free(struct vtask *v) {

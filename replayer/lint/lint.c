@@ -1,9 +1,11 @@
 #include "replayer/lint/lint.h"
 
 #include "core/abi.h"
+#include "core/array.h"
 #include "core/elf_module.h"
 #include "core/lock_sites.h"
 #include "core/path.h"
+#include "replayer/functions.h"
 #include "replayer/verdict/history.h"
 #include "replayer/locks/kinds.h"
 #include "replayer/engine/break_hits.h"
@@ -101,7 +103,6 @@ struct run {
 
 struct collect {
     struct code *code;
-    size_t room;
     bool explicit_only; // only functions with a row
 };
 
@@ -115,12 +116,7 @@ static void add_function(void *context, uint64_t vaddr, const char *name) {
     if (!row && (c->explicit_only || lint_name_is_internal(name))) return;
     if (alias && (!row || last->class == LINT_SAFE || last->class == LINT_PLAIN)) return;
     if (!alias) {
-        if (code->function_count == c->room) {
-            c->room = c->room ? c->room * 2 : 512;
-            code->functions = reallocarray(code->functions, c->room, sizeof *code->functions);
-            rf_assert(code->functions);
-        }
-        last = &code->functions[code->function_count++];
+        last = array_add(code->functions, code->function_count);
     }
     *last = (struct function){
         .vaddr = vaddr, .class = row ? row->class : LINT_UNKNOWN, .argument = row ? row->argument : 0};
@@ -211,10 +207,9 @@ static void on_mapped(void *context, struct replay *r, const struct break_mappin
     struct code *code = code_of(u, &view, &p->map);
     uint64_t bias;
     if (!code || !code->elf || !elf_module_bias(code->elf, p->map.offset, p->map.start, &bias)) return;
-    u->mappings = reallocarray(u->mappings, u->mapping_count + 1, sizeof *u->mappings);
-    rf_assert(u->mappings);
-    u->mappings[u->mapping_count++] = (struct mapped){
-        .space = p->space, .start = p->map.start, .end = p->map.end, .bias = bias, .code = code};
+    array_push(u->mappings, u->mapping_count,
+               (struct mapped){
+                   .space = p->space, .start = p->map.start, .end = p->map.end, .bias = bias, .code = code});
     for (size_t i = 0; i < code->site_count; i++) {
         uint64_t at = code->sites[i].vaddr + bias;
         if (at >= p->map.start && at < p->map.end)
@@ -336,24 +331,6 @@ static bool is_own_affair(struct run *u, struct replay *r, const struct break_hi
     return !frame.file && (!frame.function || frame.function[0] == '_' || lint_name_find(frame.function));
 }
 
-static size_t stack_at(struct run *u, struct replay *r, const struct break_hit *hit, struct frame *frames) {
-    struct view view;
-    struct rf_error err;
-    if (replay_view(r, hit->tid, &view, &err) < 0) return 0;
-    return frames_at(timeline_symbols(u->timeline), &view, hit->regs, frames, FRAMES_MAX);
-}
-
-static bool is_fork_name(const char *name) {
-    return stack_is_fork(name);
-}
-
-static struct stack copy_frames(const struct frame *frames, size_t n) {
-    struct stack s = {.frames = calloc(n + 1, sizeof *frames), .count = n};
-    rf_assert(s.frames);
-    memcpy(s.frames, frames, n * sizeof *frames);
-    return s;
-}
-
 static size_t call_of(const struct run *u, const struct function *f, uint64_t blob, uint64_t offset) {
     for (size_t i = 0; i < u->lint->count; i++)
         if (u->sites[i].blob == blob && u->sites[i].offset == offset &&
@@ -365,23 +342,16 @@ static size_t call_of(const struct run *u, const struct function *f, uint64_t bl
 static size_t new_call(struct run *u, struct replay *r, const struct break_hit *hit, const struct function *f,
                        const struct code *code, const struct child *child) {
     struct lint *l = u->lint;
-    struct frame frames[FRAMES_MAX];
-    size_t n = stack_at(u, r, hit, frames);
     if (l->count == CALLS_MAX) return CALLS_MAX;
-    if ((l->count & (l->count - 1)) == 0) { // full at each power of two
-        size_t room = l->count ? l->count * 2 : 1;
-        l->calls = reallocarray(l->calls, room, sizeof *l->calls);
-        u->sites = reallocarray(u->sites, room, sizeof *u->sites);
-        rf_assert(l->calls && u->sites);
-    }
-    struct lint_call *c = &l->calls[l->count];
+    size_t sites = l->count;
+    array_push(u->sites, sites, (struct site){.code = code, .class = f->class, .handlers = child->handlers});
+    struct lint_call *c = array_add(l->calls, l->count);
     *c = (struct lint_call){.point = {.event = hit->next_event, .pid = hit->pid, .tid = hit->tid},
                             .fork = child->fork};
     snprintf(c->function, sizeof c->function, "%s", f->name);
-    c->point.stack = copy_frames(frames, n);
-    c->fork.stack = copy_frames(child->fork.stack.frames, child->fork.stack.count);
-    u->sites[l->count] = (struct site){.code = code, .class = f->class, .handlers = child->handlers};
-    return l->count++;
+    c->point.stack = functions_stack(u->timeline, r, hit);
+    c->fork.stack = stack_copy(&child->fork.stack);
+    return l->count - 1;
 }
 
 static const char *lock_kind(const char *function) {
@@ -535,16 +505,14 @@ static void add_child(struct run *u, const struct history *h, const struct candi
     int forker = h->spaces[c->space].forker;
     size_t life = history_life(h, forker, c->birth),
            n = timeline_stack(u->timeline, forker, frames, FRAMES_MAX);
-    u->children = reallocarray(u->children, u->child_count + 1, sizeof *u->children);
-    rf_assert(u->children);
-    struct child *child = &u->children[u->child_count++];
+    struct child *child = array_add(u->children, u->child_count);
     *child = (struct child){.space = replay_space_of(r, c->pid), .pid = c->pid};
     child->fork = (struct finding_point){.event = c->birth,
                                          .tid = forker,
                                          .pid = life == NONE ? 0 : h->lives[life].pid,
-                                         .stack = copy_frames(frames, n)};
+                                         .stack = stack_of(frames, n)};
     for (size_t i = 0; i + 1 < n && !child->handlers; i++) {
-        child->handlers = frames[i].function && is_fork_name(frames[i].function);
+        child->handlers = frames[i].function && stack_is_fork(frames[i].function);
         child->forked = frames[i + 1].pc;
     }
     child->in_fork = child->handlers;

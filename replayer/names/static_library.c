@@ -1,5 +1,6 @@
 #include "replayer/names/static_library.h"
 
+#include "core/array.h"
 #include "core/error.h"
 #include "core/path.h"
 
@@ -97,21 +98,13 @@ bool static_symbol(const struct static_object *o, size_t i, Elf64_Sym *out, cons
     return true;
 }
 
-static void *grow(void *v, size_t *room, size_t count, size_t size) {
-    if (count < *room) return v;
-    *room = *room ? *room * 2 : 1024;
-    v = reallocarray(v, *room, size);
-    rf_assert(v);
-    return v;
-}
-
 static void add_section(struct static_libraries *l, size_t index, const Elf64_Shdr *s) {
     const struct static_object *o = &l->objects[l->object_count - 1];
-    l->sections = grow(l->sections, &l->section_room, l->section_count, sizeof *l->sections);
-    l->sections[l->section_count++] = (struct static_section){.object = l->object_count - 1,
-                                                              .index = (uint16_t)index,
-                                                              .code = o->bytes + s->sh_offset,
-                                                              .size = s->sh_size};
+    array_push(l->sections, l->section_count,
+               (struct static_section){.object = l->object_count - 1,
+                                       .index = (uint16_t)index,
+                                       .code = o->bytes + s->sh_offset,
+                                       .size = s->sh_size});
 }
 
 static void add_object(struct static_libraries *l, const uint8_t *bytes, size_t size) {
@@ -122,8 +115,7 @@ static void add_object(struct static_libraries *l, const uint8_t *bytes, size_t 
         e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_machine != EM_X86_64 || e.e_type != ET_REL ||
         e.e_shentsize != sizeof s)
         return;
-    l->objects = grow(l->objects, &l->object_room, l->object_count, sizeof *l->objects);
-    l->objects[l->object_count++] = o;
+    array_push(l->objects, l->object_count, o);
     struct static_object *object = &l->objects[l->object_count - 1];
     size_t first = l->section_count;
     for (size_t i = 1; i < e.e_shnum; i++) {
@@ -174,11 +166,9 @@ void static_libraries_add(struct static_libraries *l, const char *path) {
         bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     close(fd);
     if (bytes == MAP_FAILED) return;
-    l->files = reallocarray(l->files, l->file_count + 1, sizeof *l->files);
-    rf_assert(l->files);
     char *name = strdup(base_name(path));
     rf_assert(name);
-    l->files[l->file_count++] = (struct static_mapping){bytes, (size_t)st.st_size, name};
+    array_push(l->files, l->file_count, (struct static_mapping){bytes, (size_t)st.st_size, name});
     if (!memcmp(bytes, ARMAG, SARMAG))
         read_archive(l, bytes, (size_t)st.st_size);
     else

@@ -30,9 +30,9 @@ struct static_section {
 
 struct static_libraries {
     struct static_object *objects;
-    size_t object_count, object_room;
+    size_t object_count;
     struct static_section *sections;
-    size_t section_count, section_room;
+    size_t section_count;
     struct static_mapping {
         void *bytes;
         size_t size;

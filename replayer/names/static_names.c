@@ -1,5 +1,6 @@
 #include "replayer/names/static_names.h"
 
+#include "core/array.h"
 #include "core/elf_module.h"
 #include "core/error.h"
 #include "replayer/names/static_library.h"
@@ -54,9 +55,9 @@ struct search {
     uint32_t *slots;
     size_t slot_count; // a power of two
     struct match *matches;
-    size_t match_count, match_room;
+    size_t match_count;
     struct called *called; // sorted by name
-    size_t called_count, called_room;
+    size_t called_count;
 };
 
 static void add_pattern(struct static_libraries *l, const char *pattern) {
@@ -136,12 +137,8 @@ static void scan(struct search *s, const Elf64_Phdr *load) {
             const struct static_section *c = &s->libraries.sections[k];
             if (i < s->at[k] || c->size > size - (i - s->at[k])) continue;
             if (!is_there(c, text + i - s->at[k])) continue;
-            if (s->match_count == s->match_room) {
-                s->match_room = s->match_room ? s->match_room * 2 : 1024;
-                s->matches = reallocarray(s->matches, s->match_room, sizeof *s->matches);
-                rf_assert(s->matches);
-            }
-            s->matches[s->match_count++] = (struct match){load->p_vaddr + i - s->at[k], k, MATCH_KEPT};
+            array_push(s->matches, s->match_count,
+                       (struct match){load->p_vaddr + i - s->at[k], k, MATCH_KEPT});
         }
     }
 }
@@ -218,12 +215,7 @@ static void note_called(struct search *s, const struct match *m) {
         if (!name || symbol.st_shndx != c->index || ELF64_ST_TYPE(symbol.st_info) != STT_FUNC ||
             ELF64_ST_BIND(symbol.st_info) == STB_LOCAL)
             continue;
-        if (s->called_count == s->called_room) {
-            s->called_room = s->called_room ? s->called_room * 2 : 1024;
-            s->called = reallocarray(s->called, s->called_room, sizeof *s->called);
-            rf_assert(s->called);
-        }
-        s->called[s->called_count++] = (struct called){name, m->vaddr + symbol.st_value};
+        array_push(s->called, s->called_count, (struct called){name, m->vaddr + symbol.st_value});
     }
 }
 

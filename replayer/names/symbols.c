@@ -1,6 +1,7 @@
 #include "replayer/names/symbols.h"
 
 #include "core/annex.h"
+#include "core/array.h"
 #include "core/path.h"
 #include "replayer/names/symbols_code.h"
 #include "replayer/names/symbols_module.h"
@@ -29,7 +30,7 @@ struct symbols {
     size_t module_count;
     struct cached *cache[CACHE_SIZE];
     struct script_call **scripts; // arrays that frames point to
-    size_t script_count, script_room;
+    size_t script_count;
 };
 
 struct symbols *symbols_new(void) {
@@ -67,27 +68,20 @@ const char *symbols_keep(struct symbols *s, const char *text) {
 }
 
 const struct script_call *symbols_keep_script(struct symbols *s, const struct script_call *calls, size_t n) {
-    if (s->script_count == s->script_room) {
-        size_t room = s->script_room ? 2 * s->script_room : 64;
-        struct script_call **grown = reallocarray(s->scripts, room, sizeof *grown);
-        if (!grown) return NULL;
-        s->scripts = grown;
-        s->script_room = room;
+    struct script_call *copy = malloc(n * sizeof *copy),
+                       **kept = copy ? array_try_add(s->scripts, s->script_count) : NULL;
+    if (!kept) {
+        free(copy);
+        return NULL;
     }
-    struct script_call *copy = malloc(n * sizeof *copy);
-    if (!copy) return NULL;
-    memcpy(copy, calls, n * sizeof *copy);
-    return s->scripts[s->script_count++] = copy;
+    return *kept = memcpy(copy, calls, n * sizeof *copy);
 }
 
 static struct symbol_module *get_module(struct symbols *s, const struct module *m) {
     for (size_t i = 0; i < s->module_count; i++)
         if (s->modules[i]->blob == m->blob && s->modules[i]->image == m->image) return s->modules[i];
-    struct symbol_module **grown = realloc(s->modules, (s->module_count + 1) * sizeof *grown);
-    if (!grown) return NULL;
-    s->modules = grown;
     struct symbol_module *module = symbol_module_new(m, s->strings);
-    if (module) s->modules[s->module_count++] = module;
+    if (module) array_push(s->modules, s->module_count, module);
     return module;
 }
 

@@ -219,7 +219,7 @@ static int by_start(const void *a, const void *b) {
 // clang and rustc write no .debug_aranges by default, so libdw's own look-up finds nothing for them.
 static void load_ranges(struct symbol_module *s) {
     s->ranges_ready = true;
-    size_t capacity = 0, header;
+    size_t header;
     Dwarf_Off offset = 0, next;
     for (; s->dwarf && !dwarf_nextcu(s->dwarf, offset, &next, &header, NULL, NULL, NULL); offset = next) {
         Dwarf_Die unit;
@@ -228,13 +228,9 @@ static void load_ranges(struct symbol_module *s) {
         ptrdiff_t at = 0;
         while ((at = dwarf_ranges(&unit, at, &base, &start, &end)) > 0) {
             if (start >= end) continue;
-            if (s->range_count == capacity) {
-                capacity = capacity ? capacity * 2 : 256;
-                struct range *grown = realloc(s->ranges, capacity * sizeof *grown);
-                if (!grown) return;
-                s->ranges = grown;
-            }
-            s->ranges[s->range_count++] = (struct range){start, end, dwarf_dieoffset(&unit)};
+            struct range *new = array_try_add(s->ranges, s->range_count);
+            if (!new) return;
+            *new = (struct range){start, end, dwarf_dieoffset(&unit)};
         }
     }
     if (s->range_count) qsort(s->ranges, s->range_count, sizeof *s->ranges, by_start);

@@ -12,7 +12,6 @@
 struct target {
     struct symbol_module *s;
     size_t count; // of the program's own symbols
-    size_t room;
 };
 
 // All names of one address are one function's.
@@ -30,21 +29,17 @@ static void add(void *context, const char *library, const char *name, const Elf6
         mark(s, t->count, symbol->st_value, kept);
         return;
     }
-    if (s->symbol_count == t->room) {
-        t->room = t->room ? t->room * 2 : 1024;
-        struct symbol *grown = reallocarray(s->symbols, t->room, sizeof *grown);
-        if (!grown) return;
-        s->symbols = grown;
-    }
+    struct symbol *new = array_try_add(s->symbols, s->symbol_count);
+    if (!new) return;
     int bind = ELF64_ST_BIND(symbol->st_info);
     bool code = ELF64_ST_TYPE(symbol->st_info) != STT_OBJECT;
-    s->symbols[s->symbol_count++] = (struct symbol){.value = symbol->st_value,
-                                                    .size = symbol->st_size,
-                                                    .name = strings_add(s->strings, name),
-                                                    .library = kept,
-                                                    .rank = symbol_rank(name, bind),
-                                                    .code = code,
-                                                    .function = code && bind != STB_LOCAL};
+    *new = (struct symbol){.value = symbol->st_value,
+                           .size = symbol->st_size,
+                           .name = strings_add(s->strings, name),
+                           .library = kept,
+                           .rank = symbol_rank(name, bind),
+                           .code = code,
+                           .function = code && bind != STB_LOCAL};
 }
 
 void symbol_module_static(struct symbol_module *s, const struct module *m) {

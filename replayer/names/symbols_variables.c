@@ -1,5 +1,6 @@
 #include "replayer/names/symbols_variables.h"
 
+#include "core/array.h"
 #include "replayer/names/symbols_module.h"
 #include "replayer/names/symbols_strings.h"
 
@@ -13,7 +14,6 @@
 struct walk {
     struct symbol_module *s;
     Dwarf_Die unit;
-    size_t capacity;
     unsigned budget;
 };
 
@@ -24,19 +24,14 @@ static void add(struct walk *w, Dwarf_Die *die, const char *function) {
     if (!dwarf_attr(die, DW_AT_location, &attribute)) return;
     if (dwarf_getlocation(&attribute, &ops, &count) || count != 1 || ops[0].atom != DW_OP_addr) return;
     struct symbol_module *s = w->s;
-    if (s->variable_count == w->capacity) {
-        w->capacity = w->capacity ? w->capacity * 2 : 256;
-        struct variable *grown = realloc(s->variables, w->capacity * sizeof *grown);
-        if (!grown) {
-            w->capacity = s->variable_count;
-            w->budget = 0;
-            return;
-        }
-        s->variables = grown;
+    struct variable *new = array_try_add(s->variables, s->variable_count);
+    if (!new) {
+        w->budget = 0;
+        return;
     }
     int line = 0;
     dwarf_decl_line(die, &line);
-    s->variables[s->variable_count++] = (struct variable){
+    *new = (struct variable){
         .address = ops[0].number + s->dwarf_bias,
         .file = symbol_path(s, &w->unit, dwarf_decl_file(die)),
         .function = strings_add(s->strings, function),

@@ -1,5 +1,6 @@
 #include "replayer/report/locks.h"
 
+#include "core/array.h"
 #include "core/printable.h"
 #include "core/path.h"
 #include "core/syscalls.h"
@@ -170,10 +171,9 @@ struct task_row {
 static struct task_row *task_row(struct task_row **rows, size_t *count, int tid) {
     for (size_t i = 0; i < *count; i++)
         if ((*rows)[i].tid == tid) return &(*rows)[i];
-    *rows = realloc(*rows, (*count + 1) * sizeof **rows);
-    rf_assert(*rows);
-    (*rows)[*count] = (struct task_row){.tid = tid};
-    return &(*rows)[(*count)++];
+    struct task_row *row = array_add(*rows, *count);
+    row->tid = tid;
+    return row;
 }
 
 static struct task_row *task_rows(const struct lock_history *h, size_t *count) {

@@ -1,5 +1,6 @@
 #include "replayer/report/many.h"
 
+#include "core/array.h"
 #include "core/path.h"
 #include "replayer/names/script.h"
 #include "replayer/report/json.h"
@@ -58,10 +59,8 @@ void report_many_free(struct report_many *m) {
 }
 
 static struct trace *add_trace(struct report_many *m, const char *path) {
-    m->traces = reallocarray(m->traces, m->trace_count + 1, sizeof *m->traces);
-    rf_assert(m->traces);
-    struct trace *t = &m->traces[m->trace_count++];
-    *t = (struct trace){.path = strdup(path)};
+    struct trace *t = array_add(m->traces, m->trace_count);
+    t->path = strdup(path);
     rf_assert(t->path);
     return t;
 }
@@ -101,9 +100,7 @@ static struct group *group_of(struct report_many *m, const struct finding *f) {
         struct group *g = &m->groups[i];
         if (!strcmp(g->kind, kind) && g->named == named && !strcmp(g->lock, lock)) return g;
     }
-    m->groups = reallocarray(m->groups, m->group_count + 1, sizeof *m->groups);
-    rf_assert(m->groups);
-    struct group *g = &m->groups[m->group_count++];
+    struct group *g = array_add(m->groups, m->group_count);
     *g = (struct group){.named = named, .taken = taken};
     snprintf(g->kind, sizeof g->kind, "%s", kind);
     snprintf(g->lock, sizeof g->lock, "%s", lock);
@@ -137,9 +134,7 @@ void report_many_add(struct report_many *m, const char *path, const struct verdi
             g->finding = json_incref(json_array_get(json_object_get(t->verdict, "findings"), i));
         }
         if (g->trace_count && g->traces[g->trace_count - 1] == index) continue;
-        g->traces = reallocarray(g->traces, g->trace_count + 1, sizeof *g->traces);
-        rf_assert(g->traces);
-        g->traces[g->trace_count++] = index;
+        array_push(g->traces, g->trace_count, index);
     }
 }
 

@@ -72,10 +72,8 @@ static void note_variable(void *context, const char *text, size_t length) {
     struct variable *v = find(e, text, name);
     if (v && strlen(v->value) >= value) return;
     if (!v) {
-        e->variables = reallocarray(e->variables, e->count + 1, sizeof *e->variables);
-        rf_assert(e->variables);
-        v = &e->variables[e->count++];
-        *v = (struct variable){.name = strndup(text, name)};
+        v = array_add(e->variables, e->count);
+        v->name = strndup(text, name);
     }
     free(v->value);
     v->value = strndup(equals + 1, value);

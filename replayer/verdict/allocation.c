@@ -1,6 +1,7 @@
 #include "replayer/verdict/allocation.h"
 
 #include "core/abi.h"
+#include "core/array.h"
 #include "core/syscall_walk.h"
 #include "replayer/engine/breakpoints.h"
 #include "replayer/functions.h"
@@ -91,7 +92,7 @@ struct search {
     uint64_t begin; // the search goes backwards from there
     uint64_t last;  // calls that begin in later slices are not looked at (they were in the window before)
     struct call *pending; // calls that have not returned
-    size_t count, room;
+    size_t count;
     uint64_t hits, slice;
     unsigned ordinals[FUNCTIONS]; // in `slice`
     bool blind;                   // some call's result is not known
@@ -198,12 +199,7 @@ static void called(struct search *s, struct replay *r, const struct break_hit *h
         s->blind = true;
         return;
     }
-    if (s->count == s->room) {
-        s->room = s->room ? s->room * 2 : 16;
-        s->pending = reallocarray(s->pending, s->room, sizeof *s->pending);
-        rf_assert(s->pending);
-    }
-    s->pending[s->count++] = c;
+    array_push(s->pending, s->count, c);
 }
 
 static void returned(struct search *s, struct replay *r, const struct break_hit *hit) {

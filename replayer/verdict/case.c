@@ -1,5 +1,6 @@
 #include "replayer/verdict/case.h"
 
+#include "core/array.h"
 #include "replayer/verdict/glibc.h"
 
 #include <stdlib.h>
@@ -49,9 +50,7 @@ void case_task(struct analysis *a, size_t life, const struct stack *stack, struc
 
 void case_party(struct finding_party **list, size_t *count, const struct finding_task *task,
                 const struct finding_point *point, const char *what) {
-    *list = reallocarray(*list, *count + 1, sizeof **list);
-    rf_assert(*list);
-    struct finding_party *p = &(*list)[(*count)++];
+    struct finding_party *p = array_add(*list, *count);
     *p = (struct finding_party){.task = *task, .point = *point};
     snprintf(p->what, sizeof p->what, "%s", what);
 }
@@ -60,11 +59,9 @@ void case_party(struct finding_party **list, size_t *count, const struct finding
 
 void case_append(struct analysis *a, const struct finding *f) {
     struct verdict *v = a->verdict;
-    v->findings = reallocarray(v->findings, v->count + 1, sizeof *v->findings);
-    a->order = reallocarray(a->order, v->count + 1, sizeof *a->order);
-    rf_assert(v->findings && a->order);
-    a->order[v->count] = (struct order){.rank = RANK_CAUSE};
-    v->findings[v->count++] = *f;
+    size_t ranked = v->count;
+    array_push(a->order, ranked, (struct order){.rank = RANK_CAUSE});
+    array_push(v->findings, v->count, *f);
 }
 
 struct finding *case_add(struct analysis *a, const struct waiter *w, enum finding_kind kind, int rank) {

@@ -1,5 +1,6 @@
 #include "replayer/verdict/cond_signals.h"
 
+#include "core/array.h"
 #include "core/clock.h"
 #include "replayer/engine/breakpoints.h"
 #include "replayer/functions.h"
@@ -52,10 +53,7 @@ static void keep(struct search *s, struct replay *r, const struct break_hit *hit
     if (c && later) return;
     if (!c) {
         if (all->count == CALLS_MAX) return;
-        all->calls = reallocarray(all->calls, all->count + 1, sizeof *all->calls);
-        rf_assert(all->calls);
-        c = &all->calls[all->count++];
-        *c = (struct cond_signal){0};
+        c = array_add(all->calls, all->count);
     }
     free(c->point.stack.frames);
     c->point = (struct finding_point){.event = hit->next_event,

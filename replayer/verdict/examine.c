@@ -3,6 +3,7 @@
 // children, the rest.
 #include "replayer/verdict/examine.h"
 #include "core/abi.h"
+#include "core/array.h"
 #include "core/futex.h"
 
 #include "replayer/verdict/crash_lock.h"
@@ -333,10 +334,8 @@ static void list_waiting(struct analysis *a) {
     for (size_t i = 0; i < a->history.life_count; i++) {
         const struct life *l = &a->history.lives[i];
         if (l->death || !l->in_call || is_in_finding(v, l->tid)) continue;
-        v->waiting = reallocarray(v->waiting, v->waiting_count + 1, sizeof *v->waiting);
-        rf_assert(v->waiting);
-        v->waiting[v->waiting_count++] =
-            (struct waiting_task){.pid = l->pid, .tid = l->tid, .nr = l->nr, .since = l->entered};
+        array_push(v->waiting, v->waiting_count,
+                   (struct waiting_task){.pid = l->pid, .tid = l->tid, .nr = l->nr, .since = l->entered});
     }
 }
 

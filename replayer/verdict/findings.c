@@ -2,6 +2,7 @@
 // causes first.
 #include "replayer/verdict/findings.h"
 
+#include "core/array.h"
 #include "replayer/verdict/advice.h"
 #include "replayer/verdict/dead_holder.h"
 #include "replayer/verdict/killed_waiter.h"
@@ -86,9 +87,7 @@ static struct waiter *next_of(struct analysis *a, const struct waiter *w) {
 }
 
 static void add_edge(struct finding *f, const struct waiter *w) {
-    f->edges = reallocarray(f->edges, f->edge_count + 1, sizeof *f->edges);
-    rf_assert(f->edges);
-    struct finding_edge *e = &f->edges[f->edge_count++];
+    struct finding_edge *e = array_add(f->edges, f->edge_count);
     const struct waiter *holder = w->first;
     *e = (struct finding_edge){.lock = w->lock,
                                .holder = holder->holder,
@@ -274,9 +273,7 @@ static void sort(struct analysis *a) {
 
 static void add_span(struct verdict *v, const struct waiter *w, int pid, bool ghost, uint64_t from,
                      uint64_t to) {
-    v->spans = reallocarray(v->spans, v->span_count + 1, sizeof *v->spans);
-    rf_assert(v->spans);
-    struct held_span *s = &v->spans[v->span_count++];
+    struct held_span *s = array_add(v->spans, v->span_count);
     *s = (struct held_span){
         .lock = w->lock.address, .tid = w->who.tid, .pid = pid, .ghost = ghost, .from = from, .to = to};
     snprintf(s->symbol, sizeof s->symbol, "%.63s", w->lock.symbol);

@@ -4,6 +4,7 @@
 // instruction, so it gets a limited time: a verdict is not kept waiting for it.
 #include "replayer/verdict/held_at_fork.h"
 
+#include "core/array.h"
 #include "replayer/locks/history.h"
 #include "replayer/verdict/text.h"
 
@@ -27,12 +28,6 @@ static const struct finding *wanted_by(const struct verdict *v, uint64_t address
         if (v->findings[i].lock.address == address && v->findings[i].fork.event == fork)
             return &v->findings[i];
     return NULL;
-}
-
-static void append(struct verdict *v, const struct held_lock *held) {
-    v->held_at_fork = reallocarray(v->held_at_fork, v->held_count + 1, sizeof *v->held_at_fork);
-    rf_assert(v->held_at_fork);
-    v->held_at_fork[v->held_count++] = *held;
 }
 
 static int add(struct analysis *a, const struct lock_history *locks, const struct lock_span *span,
@@ -64,7 +59,7 @@ static int add(struct analysis *a, const struct lock_history *locks, const struc
         text_lock(a->timeline, h, forker, &ref, &held.lock);
     case_task(a, life, &held.acquired.stack, &held.holder);
     held.holder.vanished = true;
-    append(a->verdict, &held);
+    array_push(a->verdict->held_at_fork, a->verdict->held_count, held);
     return 0;
 }
 
@@ -85,7 +80,7 @@ static void add_findings(struct verdict *v) {
                                  .child = f->waiter.pid,
                                  .wanted = true};
         held.acquired.stack = stack_copy(&f->acquired.stack);
-        append(v, &held);
+        array_push(v->held_at_fork, v->held_count, held);
     }
 }
 

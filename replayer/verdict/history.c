@@ -1,5 +1,6 @@
 #include "replayer/verdict/history.h"
 #include "core/abi.h"
+#include "core/array.h"
 #include "core/futex.h"
 #include "core/syscalls.h"
 
@@ -17,29 +18,19 @@
 
 enum { REPORT_EVERY = 4096, FACTS_MAX = 8192, LOCKS_KEPT = 8, KILLED_MAX = 8 };
 
-static void *grow(void *array, size_t count, size_t size) {
-    if (count & (count - 1)) return array; // doubles at powers of two
-    array = reallocarray(array, count ? count * 2 : 1, size);
-    rf_assert(array);
-    return array;
-}
-
 static size_t add_space(struct history *h, struct space_life s) {
     s.last = s.begin;
-    h->spaces = grow(h->spaces, h->space_count, sizeof *h->spaces);
-    h->spaces[h->space_count] = s;
-    return h->space_count++;
+    array_push(h->spaces, h->space_count, s);
+    return h->space_count - 1;
 }
 
 static size_t add_life(struct history *h, struct life l) {
-    h->lives = grow(h->lives, h->life_count, sizeof *h->lives);
-    h->lives[h->life_count] = l;
-    return h->life_count++;
+    array_push(h->lives, h->life_count, l);
+    return h->life_count - 1;
 }
 
 static void add_ending(struct history *h, struct ending e) {
-    h->endings = grow(h->endings, h->ending_count, sizeof *h->endings);
-    h->endings[h->ending_count++] = e;
+    array_push(h->endings, h->ending_count, e);
 }
 
 bool life_at(const struct life *l, uint64_t event) {
@@ -128,15 +119,13 @@ static void on_map_change(struct history *h, const struct event *e, const struct
         if (s->space == l->space && !s->to && start < s->end && end > s->start) s->to = e->number;
     }
     if (e->nr != SYS_mmap || !event_piece(e, PIECE_SHARE, NULL)) return;
-    h->shared = grow(h->shared, h->shared_count, sizeof *h->shared);
-    h->shared[h->shared_count++] =
-        (struct shared_range){.space = l->space, .start = start, .end = end, .from = e->number};
+    array_push(h->shared, h->shared_count,
+               (struct shared_range){.space = l->space, .start = start, .end = end, .from = e->number});
 }
 
 static void add_fact(struct history *h, struct fd_fact f) {
     if (h->fd_count == FACTS_MAX) return;
-    h->fds = grow(h->fds, h->fd_count, sizeof *h->fds);
-    h->fds[h->fd_count++] = f;
+    array_push(h->fds, h->fd_count, f);
 }
 
 static void on_pair(struct history *h, const struct event *e, const struct life *l) {
@@ -235,14 +224,13 @@ static void on_sent(struct history *h, const struct event *e, const struct life 
     int signal = call ? (int)l->args[call->signal] : 0;
     if (!signal || h->sent_count == FACTS_MAX) return;
     int target = e->nr == SYS_pidfd_send_signal ? 0 : (int)l->args[0];
-    h->sent = grow(h->sent, h->sent_count, sizeof *h->sent);
-    h->sent[h->sent_count++] = (struct sent_signal){e->number, l->tid, target, signal};
+    array_push(h->sent, h->sent_count, (struct sent_signal){e->number, l->tid, target, signal});
 }
 
 static void on_action(struct history *h, const struct event *e, const struct life *l) {
     if (!l->args[1] || h->action_count == FACTS_MAX) return;
-    h->actions = grow(h->actions, h->action_count, sizeof *h->actions);
-    h->actions[h->action_count++] = (struct action){e->number, l->tid, l->pid, (int)l->args[0], l->args[1]};
+    array_push(h->actions, h->action_count,
+               (struct action){e->number, l->tid, l->pid, (int)l->args[0], l->args[1]});
 }
 
 static void on_return(struct history *h, const struct event *e, size_t life) {
@@ -267,8 +255,7 @@ static void on_return(struct history *h, const struct event *e, size_t life) {
 }
 
 static void add_stuck(struct history *h, struct stuck s) {
-    h->stuck = grow(h->stuck, h->stuck_count, sizeof *h->stuck);
-    h->stuck[h->stuck_count++] = s;
+    array_push(h->stuck, h->stuck_count, s);
 }
 
 bool stuck_on_file(const struct stuck *s) {
@@ -448,9 +435,8 @@ static void on_death(struct history *h, const struct event *e, size_t life) {
         if (h->lives[i].space == l->space && h->lives[i].signal == (int)e->ret &&
             h->lives[i].signal_event > h->lives[by].signal_event)
             by = i;
-    h->crashes = grow(h->crashes, h->crash_count, sizeof *h->crashes);
     uint64_t at = h->lives[by].signal_event ? h->lives[by].signal_event : e->number;
-    h->crashes[h->crash_count++] = (struct crash){at, by, (int)e->ret};
+    array_push(h->crashes, h->crash_count, (struct crash){at, by, (int)e->ret});
 }
 
 static void on_end(struct history *h, const struct event *e) {

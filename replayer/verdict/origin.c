@@ -3,6 +3,7 @@
 // looked at, for most locks are made in memory that is zero already. And where its memory was allocated.
 #include "replayer/verdict/origin.h"
 
+#include "core/array.h"
 #include "replayer/verdict/allocation.h"
 
 #include <stdlib.h>
@@ -146,9 +147,8 @@ static int fill(struct analysis *a, const struct asked *q, struct rf_error *err)
     if (allocation_find(a->timeline, &a->history, &what, &found, err) < 0) return -1;
     if (!found) return 0;
     struct verdict *v = a->verdict;
-    v->allocations = reallocarray(v->allocations, v->allocation_count + 1, sizeof(struct lock_allocation *));
-    rf_assert(v->allocations);
-    q->lock->allocated = v->allocations[v->allocation_count++] = found;
+    array_push(v->allocations, v->allocation_count, found);
+    q->lock->allocated = found;
     return 0;
 }
 

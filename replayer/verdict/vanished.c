@@ -1,6 +1,7 @@
 // What a fork left behind: for each thread that it did not take along, where it was and what of it stays in the child.
 #include "replayer/verdict/vanished.h"
 
+#include "core/array.h"
 #include "replayer/verdict/advice.h"
 #include "replayer/verdict/glibc.h"
 #include "replayer/verdict/text.h"
@@ -75,9 +76,7 @@ static int look_at_fork(struct analysis *a, struct finding *f, struct rf_error *
         if (h->lives[i].space != h->spaces[child].parent || h->lives[i].tid == forker ||
             !life_at(&h->lives[i], f->fork.event))
             continue;
-        f->vanished = reallocarray(f->vanished, f->vanished_count + 1, sizeof *f->vanished);
-        rf_assert(f->vanished);
-        look_at(a, i, &layout, &f->vanished[f->vanished_count++]);
+        look_at(a, i, &layout, array_add(f->vanished, f->vanished_count));
     }
     say_handlers(a, f, forker);
     return 0;

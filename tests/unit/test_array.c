@@ -47,6 +47,20 @@ static void test_an_array_is_cut(void **state) {
     free(v);
 }
 
+static void test_elements_are_put_in(void **state) {
+    (void)state;
+    int *v = NULL;
+    size_t count = 0;
+    for (int i = 0; i < 100; i++) // the odd ones before the even ones, each in order
+        array_insert(v, count, i % 2 ? (size_t)i / 2 : count, i);
+    assert_int_equal(count, 100);
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(v[i], 2 * i + 1);
+        assert_int_equal(v[50 + i], 2 * i);
+    }
+    free(v);
+}
+
 static void test_an_element_is_removed(void **state) {
     (void)state;
     int *v = NULL;
@@ -152,13 +166,10 @@ static void test_base_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_an_array_grows),
-        cmocka_unit_test(test_an_array_is_cut),
-        cmocka_unit_test(test_an_element_is_removed),
-        cmocka_unit_test(test_a_place_is_found),
-        cmocka_unit_test(test_memory_ends),
-        cmocka_unit_test(test_a_hash_finds),
-        cmocka_unit_test(test_base_names),
+        cmocka_unit_test(test_an_array_grows),      cmocka_unit_test(test_an_array_is_cut),
+        cmocka_unit_test(test_elements_are_put_in), cmocka_unit_test(test_an_element_is_removed),
+        cmocka_unit_test(test_a_place_is_found),    cmocka_unit_test(test_memory_ends),
+        cmocka_unit_test(test_a_hash_finds),        cmocka_unit_test(test_base_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
