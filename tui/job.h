@@ -7,7 +7,7 @@
 
 #include <stdatomic.h>
 
-enum tui_job_kind { TUI_JOB_NONE, TUI_JOB_OPEN, TUI_JOB_VERDICT, TUI_JOB_STACK };
+enum tui_job_kind { TUI_JOB_NONE, TUI_JOB_OPEN, TUI_JOB_VERDICT, TUI_JOB_STACK, TUI_JOB_LOCK };
 
 #define TUI_MAX_FRAMES 64
 
@@ -15,12 +15,14 @@ struct tui_job {
     enum tui_job_kind kind;
     // asked for
     uint64_t event;
-    int tid;
+    int tid, pid;
+    uint64_t address;
     // answered
     int result; // 0 or more, or -1 with `err`
     struct rf_error err;
     const struct verdict *verdict;
     struct frame frames[TUI_MAX_FRAMES]; // `result` of them
+    struct tui_lock_story *lock;         // the taker's
     // on the way
     _Atomic uint64_t done, total;
     _Atomic bool cancel;  // asks it to stop; it then fails with "interrupted"

@@ -19,6 +19,8 @@ static void add(struct tui_layout *l, int y, int x, int h, int w, unsigned panes
 
 #define BIT(pane) (1u << (pane))
 
+#define BEHIND (BIT(TUI_LOCKS) | BIT(TUI_WAITS) | BIT(TUI_HISTORY)) // panes that stand behind another one
+
 // Rows of the story at this width, with its heading.
 static int story_rows(const struct tui_model *m, int w) {
     int rows = 1;
@@ -40,7 +42,7 @@ static void place(const struct tui_model *m, struct tui_layout *l) {
         int story = clamp(story_rows(m, w * 3 / 5), 6, 14), lane = clamp(lanes, 6, h / 3), left = w * 3 / 5,
             half = w / 2;
         add(l, y, 0, story, left, BIT(TUI_STORY));
-        add(l, y, left + 1, story, w - left - 1, BIT(TUI_LOCKS));
+        add(l, y, left + 1, story, w - left - 1, BIT(TUI_LOCKS) | BIT(TUI_WAITS) | BIT(TUI_HISTORY));
         add(l, y + story, 0, lane, w, BIT(TUI_LANES));
         y += story + lane;
         add(l, y, 0, h - story - lane, half, BIT(TUI_EVENTS));
@@ -53,12 +55,12 @@ static void place(const struct tui_model *m, struct tui_layout *l) {
         add(l, y + story, 0, lane, w, BIT(TUI_LANES));
         y += story + lane;
         add(l, y, 0, h - story - lane, left, BIT(TUI_EVENTS));
-        add(l, y, left + 1, h - story - lane, w - left - 1, BIT(TUI_STACK) | BIT(TUI_LOCKS));
+        add(l, y, left + 1, h - story - lane, w - left - 1, BIT(TUI_STACK) | BEHIND);
         return;
     }
     int story = clamp(story_rows(m, w), 4, h - clamp(lanes, 5, h / 2));
     add(l, y, 0, story, w, BIT(TUI_STORY));
-    add(l, y + story, 0, h - story, w, BIT(TUI_LANES) | BIT(TUI_EVENTS) | BIT(TUI_STACK) | BIT(TUI_LOCKS));
+    add(l, y + story, 0, h - story, w, BIT(TUI_LANES) | BIT(TUI_EVENTS) | BIT(TUI_STACK) | BEHIND);
 }
 
 void tui_layout_compute(struct tui_model *m) {
@@ -67,11 +69,12 @@ void tui_layout_compute(struct tui_model *m) {
     if (l->too_small) return;
     place(m, l);
     // In the order in which a shared slot prefers its panes while none was used.
-    static const enum tui_pane order[] = {TUI_STORY, TUI_LANES, TUI_STACK, TUI_EVENTS, TUI_LOCKS};
+    static const enum tui_pane order[] = {TUI_STORY, TUI_LANES, TUI_STACK,  TUI_EVENTS,
+                                          TUI_LOCKS, TUI_WAITS, TUI_HISTORY};
     for (int i = 0; i < l->count; i++) {
         struct tui_slot *slot = &l->slots[i];
         long best = -1;
-        for (int j = 0; j < TUI_PANES; j++) {
+        for (size_t j = 0; j < sizeof order / sizeof *order; j++) {
             enum tui_pane pane = order[j];
             if (!(slot->panes & BIT(pane)) || (long)m->used[pane] <= best) continue;
             best = (long)m->used[pane];
@@ -94,19 +97,24 @@ int tui_pane_height(const struct tui_model *m, enum tui_pane pane) {
 }
 
 const char *tui_pane_name(enum tui_pane pane) {
-    static const char *const names[TUI_PANES] = {[TUI_STORY] = "Story",
-                                                 [TUI_LANES] = "Lanes",
-                                                 [TUI_EVENTS] = "Events",
-                                                 [TUI_LOCKS] = "Locks",
-                                                 [TUI_STACK] = "Stack"};
+    static const char *const names[TUI_PANES] = {
+        [TUI_STORY] = "Story", [TUI_LANES] = "Lanes", [TUI_EVENTS] = "Events",  [TUI_LOCKS] = "Locks",
+        [TUI_STACK] = "Stack", [TUI_WAITS] = "Waits", [TUI_HISTORY] = "History"};
     return names[pane];
 }
 
 void tui_slot_others(const struct tui_model *m, const struct tui_slot *slot, char *out, size_t size) {
-    size_t len = 0;
-    *out = 0;
-    for (int pane = 0; pane < TUI_PANES && len < size; pane++) {
-        if (m->maximised || pane == (int)slot->shown || !(slot->panes & BIT(pane))) continue;
-        len += (size_t)snprintf(out + len, size - len, " %d %s", pane + 1, tui_pane_name(pane));
+    enum { HEADING = 20 }; // room that the heading's own text needs
+    for (int names = TUI_PANES; names >= 0; names--) {
+        size_t len = 0;
+        int named = 0;
+        *out = 0;
+        for (int pane = 0; pane < TUI_PANES && len < size; pane++) {
+            if (m->maximised || pane == (int)slot->shown || !(slot->panes & BIT(pane))) continue;
+            bool name = named++ < names;
+            len += (size_t)snprintf(out + len, size - len, " %d%s%s", pane + 1, name ? " " : "",
+                                    name ? tui_pane_name(pane) : "");
+        }
+        if ((int)len + HEADING <= slot->w) return;
     }
 }

@@ -7,7 +7,9 @@
 #include "tui/lane_rows.h"
 #include "tui/lanes.h"
 #include "tui/layout.h"
+#include "tui/lock_story.h"
 #include "tui/story.h"
+#include "tui/waits.h"
 #include "tui/work.h"
 #include "tui/keys.h"
 
@@ -67,6 +69,12 @@ static void move(struct tui_model *m, int64_t by) {
     case TUI_STACK:
         m->focus.frame = moved(m->focus.frame, m->frame_count, by);
         break;
+    case TUI_WAITS:
+        m->wait_line = moved(m->wait_line, m->wait_count, by);
+        break;
+    case TUI_HISTORY:
+        tui_lock_story_move(m, by);
+        break;
     case TUI_EVENTS: {
         uint64_t rows = tui_event_rows(m), row = tui_event_row_of(m, m->focus.event);
         bool between = row < rows && tui_event_row(m, row) != m->focus.event; // filtered away: on its place
@@ -94,6 +102,8 @@ static void enter(struct tui_model *m) {
         if (m->lock_line >= count) return;
         const struct held_span *span = &m->verdict->spans[held[m->lock_line]];
         tui_model_jump(m, span->from, span->tid);
+    } else if (m->pane == TUI_WAITS) {
+        tui_waits_enter(m);
     } else if (m->pane == TUI_LANES) {
         size_t task = tui_model_task_index(m, m->focus.tid);
         uint64_t last = m->source->last(m->source->context);
@@ -163,6 +173,12 @@ static bool pane_action(struct tui_model *m, enum tui_action action) {
         break;
     case TUI_ACTION_PANE_5:
         tui_model_pane(m, TUI_STACK);
+        break;
+    case TUI_ACTION_PANE_6:
+        tui_model_pane(m, TUI_WAITS);
+        break;
+    case TUI_ACTION_PANE_7:
+        tui_model_pane(m, TUI_HISTORY);
         break;
     case TUI_ACTION_MAXIMISE:
         m->maximised = !m->maximised;
@@ -362,6 +378,8 @@ void tui_model_init(struct tui_model *m, const struct tui_source *source, int co
 
 void tui_model_release(struct tui_model *m) {
     tui_story_release(m);
+    tui_waits_release(m);
+    tui_lock_story_release(m);
     tui_lanes_release(m);
     free(m->tasks);
     free(m->matches);

@@ -8,6 +8,7 @@
 #include "tui/view_lanes.h"
 #include "tui/view_panes.h"
 #include "tui/view_story.h"
+#include "tui/view_waits.h"
 
 #include <string.h>
 
@@ -30,22 +31,19 @@ static void click_locks(struct tui_model *m, const struct tui_slot *slot, int ro
 // Row and column from 0 inside the pane, below its heading.
 typedef void (*click_function)(struct tui_model *m, const struct tui_slot *slot, int row, int column);
 static const click_function clicks[TUI_PANES] = {
-    [TUI_STORY] = tui_story_click, [TUI_LANES] = tui_lanes_click, [TUI_EVENTS] = click_events,
-    [TUI_LOCKS] = click_locks,     [TUI_STACK] = tui_stack_click,
+    [TUI_STORY] = tui_story_click,     [TUI_LANES] = tui_lanes_click, [TUI_EVENTS] = click_events,
+    [TUI_LOCKS] = click_locks,         [TUI_STACK] = tui_stack_click, [TUI_WAITS] = tui_waits_click,
+    [TUI_HISTORY] = tui_history_click,
 };
 
 // The pane whose name stands at that column of the heading; the one that is shown when none does.
 static enum tui_pane pane_in_heading(const struct tui_model *m, const struct tui_slot *slot, int column) {
     char others[120];
     tui_slot_others(m, slot, others, sizeof others);
-    int at = TUI_OTHERS_AT(slot, others);
-    for (int pane = 0; pane < TUI_PANES && *others; pane++) {
-        const char *name = strstr(others, tui_pane_name(pane));
-        if (!name) continue;
-        int begin = at + (int)(name - others) - 2,
-            end = at + (int)(name - others + (long)strlen(tui_pane_name(pane)));
-        if (column >= begin && column < end) return pane;
-    }
+    size_t at = (size_t)TUI_OTHERS_AT(slot, others), len = strlen(others);
+    if (column < 0 || (size_t)column < at || (size_t)column >= at + len) return slot->shown;
+    for (size_t i = (size_t)column - at + 1; i-- > 0;) // back to the digit
+        if (others[i] > '0' && others[i] <= '0' + TUI_PANES) return (enum tui_pane)(others[i] - '1');
     return slot->shown;
 }
 

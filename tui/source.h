@@ -32,9 +32,37 @@ struct tui_task {
     char start_routine[64]; // "" when unknown
 };
 
+struct tui_lock_wish {
+    int pid;
+    uint64_t address, event;
+};
+
 // The other ends of an event's causes and effects; 0: none known.
 struct tui_links {
     uint64_t cause, effect;
+};
+
+enum tui_lock_op_sort {
+    TUI_OP_ACQUIRE,
+    TUI_OP_RELEASE,
+    TUI_OP_WAIT,
+    TUI_OP_FAILED,
+    TUI_OP_MARK,
+    TUI_OP_FORK,
+    TUI_OP_SORTS
+};
+
+// What happened to a lock, in order. A fork: the process gets a copy of the lock.
+struct tui_lock_op {
+    uint64_t event; // in whose slice
+    int tid, pid;
+    uint8_t sort;   // enum tui_lock_op_sort
+    char where[60]; // the function that did it; "" when unknown. Of a fork: who held the lock then
+};
+struct tui_lock_story { // from malloc, one block
+    char name[80];
+    size_t count, total; // shown; there were more when `total` is larger: those next to the focus are shown
+    struct tui_lock_op ops[];
 };
 
 enum tui_landmark { TUI_FORK, TUI_BLOCK, TUI_LANDMARKS };
@@ -85,6 +113,10 @@ struct tui_source {
                  struct rf_error *err);
     // The verdict: 0, or -1. Owned by the source. May re-execute the whole recording.
     int (*verdict)(void *context, const struct verdict **out, struct rf_error *err);
+    // The history of the lock at `address` in process `pid`, also in the processes that it was copied from; of a long one what
+    // is around `event`. 0 with *out the caller's, or -1. Re-executes the whole recording, once.
+    int (*lock_story)(void *context, const struct tui_lock_wish *wish, struct tui_lock_story **out,
+                      struct rf_error *err);
     void (*set_progress)(void *context, tui_progress progress, void *argument);
 };
 

@@ -6,7 +6,7 @@
 #include "tui/actions.h"
 #include "tui/job.h"
 
-enum tui_pane { TUI_STORY, TUI_LANES, TUI_EVENTS, TUI_LOCKS, TUI_STACK, TUI_PANES };
+enum tui_pane { TUI_STORY, TUI_LANES, TUI_EVENTS, TUI_LOCKS, TUI_STACK, TUI_WAITS, TUI_HISTORY, TUI_PANES };
 
 struct tui_focus {
     uint64_t event; // 0 only in a recording without events
@@ -56,6 +56,17 @@ struct tui_story_line {
 struct tui_story {
     struct tui_story_line *lines;
     size_t count;
+};
+
+// ---- waits
+enum tui_wait_sort { TUI_WAIT_WAITER, TUI_WAIT_GHOST, TUI_WAIT_HOLDER, TUI_WAIT_CLOSED, TUI_WAIT_OTHER };
+struct tui_wait_row {
+    enum tui_wait_sort sort;
+    int depth; // what a row waits for stands below it, one deeper
+    size_t finding;
+    uint64_t event; // 0: the row is not about one
+    int tid;
+    char text[512];
 };
 
 // ---- lanes
@@ -130,6 +141,15 @@ struct tui_model {
     struct tui_story story;
     size_t story_line;
     size_t finding;
+    struct tui_wait_row *waits;
+    size_t wait_count, wait_line, waits_top; // waits_top in lines of the screen
+
+    bool lock_known; // the history of the lock: of this one
+    int lock_pid;
+    uint64_t lock_address;
+    struct tui_lock_story *lock_story; // NULL: it could not be made
+    char lock_error[1024];
+    size_t history_top;
 
     struct frame frames[TUI_MAX_FRAMES];
     size_t frame_count;

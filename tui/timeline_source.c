@@ -4,9 +4,10 @@
 #include "core/array.h"
 #include "core/futex.h"
 #include "core/path.h"
+#include "replayer/names/script.h"
 #include "replayer/source_text.h"
 #include "core/syscalls.h"
-#include "replayer/names/script.h"
+#include "tui/lock_ops.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -413,6 +414,14 @@ static int source_verdict(void *context, const struct verdict **out, struct rf_e
     return session_verdict(s->session, out, err);
 }
 
+static int source_lock_story(void *context, const struct tui_lock_wish *wish, struct tui_lock_story **out,
+                             struct rf_error *err) {
+    struct timeline_source *s = context;
+    const struct lock_history *h;
+    if (session_locks(s->session, &h, err)) return -1;
+    return lock_ops_story(h, wish, out, err);
+}
+
 static void source_judged(void *context, const struct verdict *verdict) {
     struct timeline_source *s = context;
     for (size_t i = 0; i < verdict->count; i++) {
@@ -488,6 +497,7 @@ int timeline_source_new(struct session *session, const char *path, struct timeli
         .open = source_open,
         .close = source_close,
         .stack = source_stack,
+        .lock_story = source_lock_story,
         .source_line = source_line_text,
         .verdict = source_verdict,
         .set_progress = source_set_progress,

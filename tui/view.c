@@ -13,6 +13,7 @@
 #include "tui/view_lanes.h"
 #include "tui/view_panes.h"
 #include "tui/view_story.h"
+#include "tui/view_waits.h"
 #include "core/path.h"
 
 #include <stdio.h>
@@ -20,8 +21,9 @@
 
 typedef void (*view_function)(struct tui_model *m, const struct tui_area *a);
 static const view_function views[TUI_PANES] = {
-    [TUI_STORY] = tui_view_story, [TUI_LANES] = tui_view_lanes, [TUI_EVENTS] = tui_view_events,
-    [TUI_LOCKS] = tui_view_locks, [TUI_STACK] = tui_view_stack,
+    [TUI_STORY] = tui_view_story,     [TUI_LANES] = tui_view_lanes, [TUI_EVENTS] = tui_view_events,
+    [TUI_LOCKS] = tui_view_locks,     [TUI_STACK] = tui_view_stack, [TUI_WAITS] = tui_view_waits,
+    [TUI_HISTORY] = tui_view_history,
 };
 
 static void heading_text(const struct tui_model *m, enum tui_pane pane, int w, char *out, size_t size) {
@@ -62,6 +64,15 @@ static void heading_text(const struct tui_model *m, enum tui_pane pane, int w, c
             snprintf(out, size, "5 Stack of %d", m->focus.tid);
         else
             snprintf(out, size, "5 Stack of %s at event %llu", label, event);
+        break;
+    case TUI_WAITS:
+        snprintf(out, size, "6 Waits: who waits for whom");
+        break;
+    case TUI_HISTORY:
+        if (m->lock_story)
+            snprintf(out, size, "7 History of %s in %d", m->lock_story->name, m->lock_pid);
+        else
+            snprintf(out, size, "7 History of a lock");
         break;
     case TUI_PANES:
         break;

@@ -4,6 +4,7 @@
 #include "tui/find.h"
 #include "tui/focus.h"
 #include "tui/lanes.h"
+#include "tui/lock_story.h"
 #include "tui/moment.h"
 #include "tui/screen.h"
 #include "tui/scroll.h"
@@ -99,6 +100,75 @@ void tui_view_locks(struct tui_model *m, const struct tui_area *a) {
     }
 }
 
+// ---- the history of a lock
+static const struct {
+    const char *text;
+    enum tui_glyph glyph;
+    enum tui_role role;
+} operations[TUI_OP_SORTS] = {
+    [TUI_OP_ACQUIRE] = {"takes it", TUI_GLYPH_LOCK, TUI_ROLE_LOCK},
+    [TUI_OP_RELEASE] = {"releases it", TUI_GLYPH_FREE, TUI_ROLE_GOOD},
+    [TUI_OP_WAIT] = {"waits for it", TUI_GLYPH_WAIT, TUI_ROLE_WAIT},
+    [TUI_OP_FAILED] = {"tries in vain", TUI_GLYPH_WAIT, TUI_ROLE_WAIT},
+    [TUI_OP_MARK] = {"says that it waits", TUI_GLYPH_WAIT, TUI_ROLE_WAIT},
+    [TUI_OP_FORK] = {"forked a copy", TUI_GLYPH_FORK, TUI_ROLE_FORK},
+};
+
+static void draw_operation(const struct tui_model *m, const struct tui_area *a, int y, size_t index) {
+    const struct tui_lock_op *o = &m->lock_story->ops[index];
+    bool here = index == tui_lock_story_row(m) && o->event == m->focus.event;
+    char label[96], text[256];
+    if (a->w < 70)
+        snprintf(label, sizeof label, "%d", o->tid);
+    else
+        tui_task_label(m, o->tid, label, sizeof label);
+    if (o->sort == TUI_OP_FORK)
+        snprintf(text, sizeof text, "%s forks %d, where the copy is %s", label, o->pid, o->where);
+    else
+        snprintf(text, sizeof text, "%s %s%s%s", label, operations[o->sort].text, *o->where ? " in " : "",
+                 o->where);
+    if (here) tui_cell_glyph(a, y, 0, TUI_ROLE_HERE, TUI_GLYPH_POINTER);
+    tui_textf(a, y, 1, 9, TUI_ROLE_DIM, "%llu", (unsigned long long)o->event);
+    tui_cell_glyph(a, y, 10, operations[o->sort].role, operations[o->sort].glyph);
+    tui_text(a, y, 12, a->w - 12, here ? TUI_ROLE_HERE : TUI_ROLE_NORMAL, text);
+}
+
+void tui_view_history(struct tui_model *m, const struct tui_area *a) {
+    const struct tui_lock_story *s = m->lock_story;
+    int pid;
+    uint64_t address;
+    const char *why = NULL;
+    if (m->verdict_state == TUI_VERDICT_FAILED)
+        why = "not known: there is no verdict";
+    else if (m->verdict_state != TUI_VERDICT_DONE)
+        why = "known when the verdict is";
+    else if (!tui_lock_chosen(m, &pid, &address))
+        why = "no lock is chosen: choose one in pane 4";
+    else if (tui_lock_story_wanted(m))
+        why = "re-executing with an eye on each lock (^C stops)";
+    else if (*m->lock_error)
+        why = m->lock_error;
+    else if (!s || !s->count)
+        why = "nobody was seen to take this lock";
+    if (why) {
+        tui_text(a, 0, 1, a->w - 1, TUI_ROLE_DIM, why);
+        return;
+    }
+    size_t at = tui_lock_story_row(m);
+    tui_scroll(&m->history_top, s->count, a->h, at > 1 ? at - 1 : 0, at + 2 > s->count ? s->count : at + 2);
+    for (int y = 0; y < a->h && m->history_top + (size_t)y < s->count; y++)
+        draw_operation(m, a, y, m->history_top + (size_t)y);
+}
+
+void tui_history_click(struct tui_model *m, const struct tui_slot *slot, int y, int x) {
+    (void)slot;
+    (void)x;
+    size_t row = m->history_top + (size_t)y;
+    if (m->lock_story && row < m->lock_story->count)
+        tui_model_focus(m, m->lock_story->ops[row].event, m->lock_story->ops[row].tid);
+}
+
+// ---- stack and source
 static void draw_frame(const struct tui_model *m, const struct tui_area *a, int y, size_t index) {
     const struct frame *f = &m->frames[index];
     bool here = index == m->focus.frame;

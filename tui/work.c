@@ -5,7 +5,9 @@
 #include "tui/jump.h"
 #include "tui/lanes.h"
 #include "tui/layout.h"
+#include "tui/lock_story.h"
 #include "tui/story.h"
+#include "tui/waits.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +50,8 @@ static enum tui_job_kind wanted(const struct tui_model *m) {
     if (!m->opened) return TUI_JOB_OPEN;
     if (m->loading) return TUI_JOB_NONE; // tasks and their names come first
     if (m->verdict_state == TUI_VERDICT_PENDING) return TUI_JOB_VERDICT;
-    return stack_wanted(m) ? TUI_JOB_STACK : TUI_JOB_NONE;
+    if (stack_wanted(m)) return TUI_JOB_STACK;
+    return tui_lock_story_wanted(m) ? TUI_JOB_LOCK : TUI_JOB_NONE;
 }
 
 static bool ask(struct tui_model *m) {
@@ -60,6 +63,7 @@ static bool ask(struct tui_model *m) {
     tui_job_begin(&m->job, kind);
     m->job.event = m->focus.event;
     m->job.tid = m->focus.tid;
+    if (kind == TUI_JOB_LOCK) tui_lock_chosen(m, &m->job.pid, &m->job.address);
     if (kind == TUI_JOB_VERDICT) {
         m->verdict_state = TUI_VERDICT_RUNNING;
         tui_story_build(m);
@@ -90,6 +94,7 @@ static void judged(struct tui_model *m) {
     if (m->verdict) m->source->judged(m->source->context, m->verdict);
     tui_work_reload(m); // start routines may be known only now
     tui_story_build(m);
+    tui_waits_build(m);
     tui_lanes_fit(m, false);
     tui_layout_compute(m);
     m->stack_valid = false;
@@ -128,9 +133,15 @@ static void stacked(struct tui_model *m) {
     choose_frame(m);
 }
 
+static void told_of_lock(struct tui_model *m) {
+    tui_lock_story_take(m, &m->job);
+}
+
 void tui_work_answered(struct tui_model *m) {
-    static void (*const answers[])(struct tui_model *) = {
-        [TUI_JOB_OPEN] = opened, [TUI_JOB_VERDICT] = judged, [TUI_JOB_STACK] = stacked};
+    static void (*const answers[])(struct tui_model *) = {[TUI_JOB_OPEN] = opened,
+                                                          [TUI_JOB_VERDICT] = judged,
+                                                          [TUI_JOB_STACK] = stacked,
+                                                          [TUI_JOB_LOCK] = told_of_lock};
     enum tui_job_kind kind = m->job.kind;
     if (kind == TUI_JOB_NONE) return;
     answers[kind](m);

@@ -25,6 +25,21 @@ for size in 60x15 80x24 120x30 200x50; do
 done
 clean "$refork" replay --script '2zO:dump screen.txt<Enter>' --size 80x60 server.refork || fail "server: status $?"
 [ "$(grep -c '^[ ►]*[0-9]* prefork' screen.txt)" = 42 ] || fail "server: z does not unfold: $(cat screen.txt)"
+# Who waits for whom, from the parent to the ghost, and what happened to the lock, in the parent and in the child
+clean "$refork" replay --script '6O:dump screen.txt<Enter>7:dump history.txt<Enter>' --size 120x20 server.refork || fail "panes: status $?"
+for words in '✗ prefork .* waits for process' '  └✗ prefork .* waits for audit_lock since' \
+    '    └† audit_writer .* was not copied by the fork'; do
+    grep -q -- "$words" screen.txt || fail "waits: no '$words': $(cat screen.txt)"
+done
+for words in '● audit_writer .* takes it in pthread_mutex_lock' '◆ prefork .* forks [0-9]*, where the copy is held' \
+    '· prefork .* waits for it'; do
+    grep -q -- "$words" history.txt || fail "history: no '$words': $(cat history.txt)"
+done
+# Two that wait for each other: the circle is closed
+ends 120 record --no-explain -o cycle.refork -- "$build/samples/cycle_parent"
+clean "$refork" replay --script '6O:dump screen.txt<Enter>' --size 120x20 --ascii cycle.refork || fail "cycle: status $?"
+grep -q 'holds it since .* and waits for' screen.txt || fail "cycle: no holder that waits: $(cat screen.txt)"
+grep -q '@ cycle_parent .*the circle is closed' screen.txt || fail "cycle: not closed: $(cat screen.txt)"
 # Without a deadlock all are shown; z folds those that have ended
 ends 0 record -o fixed.refork -- "$build/tests/programs/prefork" 20 fixed
 for keys in 2O:20:1 2zO:1:2; do

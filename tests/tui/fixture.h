@@ -298,6 +298,29 @@ static int fixture_verdict(void *context, const struct verdict **out, struct rf_
     return 0;
 }
 
+static int fixture_lock_story(void *context, const struct tui_lock_wish *wish, struct tui_lock_story **out,
+                              struct rf_error *err) {
+    const struct fixture *f = context;
+    const struct tui_lock_op ops[] = {
+        {12, FIXTURE_MAIN, FIXTURE_MAIN, TUI_OP_ACQUIRE, "pthread_mutex_lock"},
+        {20, FIXTURE_MAIN, FIXTURE_MAIN, TUI_OP_RELEASE, "pthread_mutex_unlock"},
+        {f->acquire, FIXTURE_WORKER, FIXTURE_MAIN, TUI_OP_ACQUIRE, "pthread_mutex_lock"},
+        {f->fork, FIXTURE_MAIN, FIXTURE_CHILD, TUI_OP_FORK, "held by worker (1235)"},
+        {f->wait, FIXTURE_CHILD, FIXTURE_CHILD, TUI_OP_FAILED, "pthread_mutex_lock"},
+        {f->wait, FIXTURE_CHILD, FIXTURE_CHILD, TUI_OP_WAIT, "pthread_mutex_lock"},
+    };
+    size_t count = sizeof ops / sizeof *ops;
+    if (wish->address != f->spans[0].lock)
+        return rf_fail(err, RF_CANNOT, "no lock at 0x%llx", (unsigned long long)wish->address);
+    struct tui_lock_story *s = calloc(1, sizeof *s + sizeof ops);
+    rf_assert(s);
+    snprintf(s->name, sizeof s->name, "%.60s", f->spans[0].symbol);
+    s->count = s->total = count;
+    memcpy(s->ops, ops, sizeof ops);
+    *out = s;
+    return 0;
+}
+
 static void fixture_set_progress(void *context, tui_progress progress, void *argument) {
     struct fixture *f = context;
     f->progress = progress;
@@ -501,6 +524,7 @@ static struct fixture *fixture_new(enum fixture_kind kind, uint64_t tail) {
         .open = fixture_open,
         .close = fixture_close,
         .stack = fixture_stack,
+        .lock_story = fixture_lock_story,
         .source_line = fixture_source_line,
         .verdict = fixture_verdict,
         .set_progress = fixture_set_progress,

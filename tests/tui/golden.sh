@@ -60,6 +60,16 @@ screen story "1jj"
 screen lanes "2k"
 screen locks 4j
 screen stack 5j
+for size in 60x15 80x24 120x30 200x50; do
+    screen "waits-$size" 6 --size $size
+    screen "history-$size" 7kk --size $size
+done
+screen waits-enter "6jg<Enter>"
+screen waits-ascii 6 --ascii
+screen waits-none 6 --clean
+screen waits-fails 6 --fails
+screen history-ascii 7g --ascii --no-colour
+screen history-none 7 --clean
 screen maximised 5O
 screen search "/clone<Enter>n"
 screen search-end "/clone<Enter><Esc>n"

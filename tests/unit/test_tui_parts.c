@@ -1,6 +1,7 @@
 // Smaller parts of the TUI: reports of the mouse, times, the order of lanes.
 #include "tui/keys.h"
 #include "tui/lane_rows.h"
+#include "tui/layout.h"
 #include "tui/model.h"
 #include "tui/moment.h"
 #include "tui/mouse.h"
@@ -159,11 +160,17 @@ static void test_pointer(void **state) {
     for (int i = 0; i < m.layout.count; i++)
         if (m.layout.slots[i].shown == TUI_STACK) stack = &m.layout.slots[i];
     assert_non_null(stack);
-    int y = stack->y, x = stack->x + stack->w - 4;
+    char others[120];
+    tui_slot_others(&m, stack, others, sizeof others);
+    int y = stack->y, x = stack->x + TUI_OTHERS_AT(stack, others) + (int)(strstr(others, "Locks") - others);
     tui_pointer_click(&m, y, x);
     assert_int_equal(m.pane, TUI_LOCKS);
     tui_view_draw(&m, &screen);
-    tui_pointer_click(&m, y, x - 2); // ... and the locks name the stack
+    for (int i = 0; i < m.layout.count; i++) // ... and the locks name the stack
+        if (m.layout.slots[i].shown == TUI_LOCKS) stack = &m.layout.slots[i];
+    tui_slot_others(&m, stack, others, sizeof others);
+    x = stack->x + TUI_OTHERS_AT(stack, others) + (int)(strstr(others, "5") - others);
+    tui_pointer_click(&m, y, x);
     assert_int_equal(m.pane, TUI_STACK);
     tui_pointer_click(&m, y + 1, x); // a frame
     assert_int_equal(m.pane, TUI_STACK);
