@@ -169,7 +169,7 @@ static void handle_signal(struct recorder *r, struct stop *s) {
     enum signal_fate fate = signal_fate(r, s->task, &s->info, &s->regs);
     if (fate == SIGNAL_NOW) signal_now(r, s->task, &s->info);
     // The timer's ticks that ask for a landmark do not come while signals keep stopping the task: they count here.
-    if (fate == SIGNAL_HELD) preempt_tick(r, s->task);
+    if (fate == SIGNAL_HELD || fate == SIGNAL_LATE) preempt_tick(r, s->task);
 }
 
 // A trap of refork's own, which the kernel has sent by force. False: t was killed on the way.
@@ -272,6 +272,7 @@ static void at_landmark(struct recorder *r, const struct stop *s) {
 
 static void afterwards(struct recorder *r, const struct stop *s) {
     at_landmark(r, s);
+    if (s->task && s->task->state != TASK_DEAD) signals_late(r, s->task->process, false);
     tasks_reap(r);
     if ((++r->rounds & 63) == 0) housekeeping(r);
     hooks_look_outside(r);

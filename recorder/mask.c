@@ -5,6 +5,13 @@
 #include <stdlib.h>
 #include <sys/ptrace.h>
 
+// The kernel keeps one pending instance of a standard signal, and one of each timer's.
+static bool is_one(const siginfo_t *held, const siginfo_t *info) {
+    if (held->si_signo != info->si_signo) return false;
+    return info->si_signo < 32 ||
+           (info->si_code == SI_TIMER && held->si_code == SI_TIMER && held->si_timerid == info->si_timerid);
+}
+
 void signal_hold(struct task *t) {
     struct held_signal *s = calloc(1, sizeof *s), **link = &t->signals;
     rf_assert(s);
@@ -13,8 +20,8 @@ void signal_hold(struct task *t) {
         return;
     }
     for (; *link; link = &(*link)->next)
-        if ((*link)->info.si_signo == s->info.si_signo && s->info.si_signo < 32) {
-            free(s); // the kernel keeps one pending instance of a standard signal, too
+        if (is_one(&(*link)->info, &s->info)) {
+            free(s);
             return;
         }
     *link = s;

@@ -14,12 +14,15 @@ void signal_fault(struct recorder *r, struct task *t, const siginfo_t *info,
 
 // What becomes of a signal that came from elsewhere.
 enum signal_fate {
+    SIGNAL_LATE,    // a timer's, too soon behind the last one: it comes again
     SIGNAL_DROPPED, // ignored, or passed on to the main thread: t is resumed without it
     SIGNAL_HELD,    // kept until t is at a landmark, which is asked for
     SIGNAL_NOW,     // t is at a landmark: signal_now
 };
 enum signal_fate signal_fate(struct recorder *r, struct task *t, siginfo_t *info,
                              const struct user_regs_struct *regs);
+// Timers' signals that came too soon are sent again: when the process has run for a while since, or `now`.
+void signals_late(struct recorder *r, struct process *p, bool now);
 // Makes a signal pending again that t blocks and that has come all the same.
 void signal_again(struct task *t, const siginfo_t *info);
 void signal_now(struct recorder *r, struct task *t, const siginfo_t *info);

@@ -181,6 +181,7 @@ void syscall_settle(struct recorder *r, struct task *t) {
 static void wait_or_leave(struct recorder *r, struct task *t) {
     int status;
     t->state = TASK_IN_KERNEL;
+    signals_late(r, t->process, true);
     if (others_ready(r, t)) {
         syscall_settle(r, t);
         return;

@@ -39,6 +39,14 @@ struct process {
     bool child_of_threaded;  // forked while its parent had more than one task
     int status;              // wait status at its end
     unsigned timers;         // bits: enum process_timer; a signal is on its way
+    // Timers' signals that came too soon (recorder/signals.c), the tasks they came to, and the CPU time of the process when
+    // such a signal went to its handler last.
+    struct {
+        siginfo_t info;
+        int tid;
+    } late[4];
+    unsigned late_count;
+    uint64_t timer_ns;
     struct sighand *sighand;
     struct process *next;
 };
