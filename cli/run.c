@@ -72,7 +72,7 @@ const struct cli_command command_run = {
         "memory as 'refork watch' does, and is ended, so that the command goes on and sees a failure. When\n"
         "the command has ended, the test alone is run again by 'refork hunt', to get a recording.\n"
         "A harness that runs tests in its own process can write the command line of the present test, each\n"
-        "word with a NUL behind it, to the file $REFORK_RUN/PID (man refork).\n"
+        "word with a NUL behind it, to the file $REFORK_RUN/PID (docs/ci/README.md).\n"
         "Exit status: 120 a test hung, else the command's own.\n",
     .examples = run_examples,
     .options = run_options,
