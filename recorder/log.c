@@ -209,17 +209,32 @@ void log_event(struct recorder *r, struct task *t, struct event *e) {
                 e->flags & EVF_REGS ? e->regs.rsp : 0, e->piece_count);
 }
 
+static void note(struct recorder *r, struct task *t, long refused, int64_t answer, const char *text) {
+    print_clean(stderr, "refork: %s\n", text);
+    struct batch b;
+    batch_init(r, &b, EV_NOTE, t);
+    b.e.nr = (int32_t)refused;
+    b.e.ret = answer;
+    batch_text(&b, TEXT_MESSAGE, text, strlen(text));
+    batch_log(r, t, &b);
+}
+
 void log_note(struct recorder *r, struct task *t, const char *format, ...) {
     char text[600];
     va_list ap;
     va_start(ap, format);
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
-    print_clean(stderr, "refork: %s\n", text);
-    struct batch b;
-    batch_init(r, &b, EV_NOTE, t);
-    batch_text(&b, TEXT_MESSAGE, text, strlen(text));
-    batch_log(r, t, &b);
+    note(r, t, 0, 0, text);
+}
+
+void log_refusal(struct recorder *r, struct task *t, int64_t answer, const char *format, ...) {
+    char text[600];
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    note(r, t, t->call.nr, answer, text);
 }
 
 // ---- entries that come late

@@ -9,6 +9,9 @@
 void log_event(struct recorder *r, struct task *t, struct event *e);
 void log_note(struct recorder *r, struct task *t, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+// The same of a call of t that is not made because refork does not record it: the verdict names it.
+void log_refusal(struct recorder *r, struct task *t, int64_t answer, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 // An event in the making: pieces with copied data, freed by batch_log.
 struct batch {
     struct event e;

@@ -77,8 +77,9 @@ static void refused(struct recorder *r, struct task *t, int64_t result) {
         r->options->name_pc(t->process->pid, t->call.regs.rip, where, sizeof where);
         if (r->tsc_traps) clock_trap_tsc(true);
     }
-    log_note(r, t, "%s is not recorded and was answered %s (pid %d, pc 0x%llx%s%s)", call,
-             strerrorname_np((int)-result), t->process->pid, t->call.regs.rip, *where ? " in " : "", where);
+    log_refusal(r, t, result, "%s is not recorded and was answered %s (pid %d, pc 0x%llx%s%s)", call,
+                strerrorname_np((int)-result), t->process->pid, t->call.regs.rip, *where ? " in " : "",
+                where);
 }
 
 // int $0x80: a 32-bit call, whose number and structures are others. Answered as by a kernel without them.

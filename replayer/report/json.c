@@ -284,7 +284,7 @@ json_t *report_json_point(const struct finding_point *p) {
 json_t *report_json_object(const struct verdict *v) {
     bool ok = true;
     json_t *root = json_object(), *findings = json_array(), *notes = json_array(), *held = json_array(),
-           *waiting = json_array();
+           *waiting = json_array(), *refused = json_array();
     put(root, "deadlock", json_boolean(v->deadlock), &ok);
     put(root, "program", report_json_text(v->program), &ok);
     put(root, "events", json_integer((json_int_t)v->events), &ok);
@@ -308,6 +308,9 @@ json_t *report_json_object(const struct verdict *v) {
     for (size_t i = 0; i < v->note_count; i++)
         append(notes, report_json_text(v->notes[i]), &ok);
     put(root, "notes", notes, &ok);
+    for (size_t i = 0; i < v->refused_count; i++)
+        append(refused, report_json_text(v->refused[i]), &ok);
+    put(root, "refused", refused, &ok);
     if (ok) return root;
     json_decref(root);
     return NULL;

@@ -472,6 +472,14 @@ static void print_notes(FILE *out, const struct verdict *v) {
         report_wrap(out, 2, "%s", v->notes[i]);
 }
 
+// The program may have gone another way than it does without refork.
+static void print_refused(FILE *out, const struct verdict *v) {
+    if (!v->refused_count) return;
+    fprintf(out, "\nWhat refork refused, so that the program may have gone another way than it does alone\n");
+    for (size_t i = 0; i < v->refused_count; i++)
+        report_wrap(out, 2, "%s", v->refused[i]);
+}
+
 void report_stack_text(FILE *out, const struct stack *s, source_line line, void *context) {
     struct report r = {.out = out, .line = line, .context = context};
     print_stack(&r, s);
@@ -494,12 +502,14 @@ void report_text(FILE *out, const struct verdict *v, source_line line, void *con
         report_wrap(out, 0, "not known: %s: after %lu events the recording ends %s",
                     v->program[0] ? v->program : "no program", (long)v->events, v->end_reason);
         print_still_waiting(out, v);
+        print_refused(out, v);
         return;
     }
     if (!v->count && !v->deadlock) {
         report_wrap(out, 0, "no deadlock: %s: %lu events, %s", v->program, (long)v->events, v->end_reason);
         print_held(&r);
         print_still_waiting(out, v);
+        print_refused(out, v);
         return;
     }
     if (v->count)
@@ -515,4 +525,5 @@ void report_text(FILE *out, const struct verdict *v, source_line line, void *con
     print_held(&r);
     if (!v->deadlock) print_still_waiting(out, v);
     print_notes(out, v);
+    print_refused(out, v);
 }

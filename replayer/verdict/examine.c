@@ -423,6 +423,10 @@ static int make(struct timeline *t, const int *tids, size_t count, bool alone, s
     v->events = timeline_last(t);
     memcpy(v->program, a.history.program, sizeof v->program);
     memcpy(v->end_reason, a.history.end_reason, sizeof v->end_reason);
+    v->refused = a.history.refused; // the verdict's from now on
+    v->refused_count = a.history.refused_count;
+    a.history.refused = NULL;
+    a.history.refused_count = 0;
     v->cut = !a.history.ended;
     if (!failed && a.history.stuck_count)
         failed = look_at_waiters(&a, err) < 0 || look_at_holders(&a, err) < 0 ||

@@ -439,6 +439,16 @@ static void on_death(struct history *h, const struct event *e, size_t life) {
     array_push(h->crashes, h->crash_count, (struct crash){at, by, (int)e->ret});
 }
 
+static void on_refusal(struct history *h, const struct event *e) {
+    enum { MOST = 64 };
+    char text[600] = "", *copy;
+    texts(e, TEXT_MESSAGE, text, sizeof text);
+    if (h->refused_count == MOST || !*text) return;
+    rf_assert((copy = strdup(text)));
+    h->refused = grow(h->refused, h->refused_count, sizeof *h->refused);
+    h->refused[h->refused_count++] = copy;
+}
+
 static void on_end(struct history *h, const struct event *e) {
     const size_t size = sizeof h->end_reason;
     h->ended = true;
@@ -514,6 +524,9 @@ static void on_event(struct history *h, const struct event *e) {
     case EV_STUCK:
         if (life != NONE) on_stuck(h, e, life);
         break;
+    case EV_NOTE:
+        if (e->nr) on_refusal(h, e);
+        break;
     case EV_END:
         on_end(h, e);
         break;
@@ -580,5 +593,8 @@ void history_release(struct history *h) {
     free(h->fds);
     free(h->actions);
     free(h->shared);
+    for (size_t i = 0; i < h->refused_count; i++)
+        free(h->refused[i]);
+    free(h->refused);
     memset(h, 0, sizeof *h);
 }

@@ -133,6 +133,8 @@ struct history {
         uint64_t from, to; // events; to 0: until the end
     } * shared;
     size_t shared_count;
+    char **refused; // calls that the recorder refused, in its words
+    size_t refused_count;
     char program[256], end_reason[256];
     bool ended;          // there is an END
     bool cut_short;      // stopped from outside, its time was over, or the trace has no END

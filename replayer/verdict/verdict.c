@@ -94,6 +94,7 @@ void verdict_free(struct verdict *v) {
     }
     free(v->waiting);
     notes_free(v->notes, v->note_count);
+    notes_free(v->refused, v->refused_count);
     for (size_t i = 0; i < v->held_count; i++)
         free(v->held_at_fork[i].acquired.stack.frames);
     free(v->held_at_fork);

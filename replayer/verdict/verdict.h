@@ -180,6 +180,8 @@ struct verdict {
     // Made without a recording, of a live process or a core file (`refork diagnose`): there are no events,
     // end_reason says what was looked at, and who took a lock and where cannot be known.
     bool from_memory;
+    char **refused; // calls that the recorder refused: what came of them may not be what comes without refork
+    size_t refused_count;
     char **notes; // what else was seen, one sentence each
     size_t note_count;
 };
