@@ -106,7 +106,7 @@ static void idle(struct recorder *r) {
     struct rf_error err;
     if (r->clock_us - r->last_flush_us > IDLE_FLUSH_US) {
         r->last_flush_us = r->clock_us;
-        if (!r->trace_lost && trace_flush(r->trace, &err) < 0) trace_failed(r);
+        if (!r->trace_lost && trace_flush(r->trace, &err) < 0) trace_failed(r, &err);
     }
     if (hooks_idle(r)) return;
     int status;
@@ -143,7 +143,7 @@ static void housekeeping(struct recorder *r) {
     if (now - r->last_flush_us < FLUSH_US) return;
     r->last_flush_us = now;
     struct rf_error err;
-    if (!r->trace_lost && trace_flush(r->trace, &err) < 0) trace_failed(r);
+    if (!r->trace_lost && trace_flush(r->trace, &err) < 0) trace_failed(r, &err);
 }
 
 // The process was killed while the task was in an exit stop.

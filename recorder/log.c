@@ -99,6 +99,59 @@ void batch_xstate(struct recorder *r, struct batch *b, struct task *t) {
     if (len) memcpy(batch_piece(b, PIECE_XSTATE, len), packed, len);
 }
 
+// ---- what is too large for one event
+
+enum { EVENT_DATA = 32 << 20 };
+
+static bool of_memory(const struct piece *p) {
+    return p->kind == PIECE_MEM || p->kind == PIECE_FILE || p->kind == PIECE_TASKMEM;
+}
+
+// The part of a piece of memory from byte `from` on.
+static struct piece part_of(const struct piece *p, size_t from, size_t len) {
+    struct piece part = *p;
+    if (p->kind == PIECE_MEM)
+        part.mem.address += from;
+    else if (p->kind == PIECE_FILE)
+        part.file.offset += from;
+    else
+        part.taskmem.address += from;
+    part.data = (const char *)p->data + from;
+    part.len = len;
+    return part;
+}
+
+// What a call has written is told before its exit then, in PATCH events: the task stands at its entry.
+static void log_parts(struct recorder *r, struct task *t, struct batch *b) {
+    size_t total = 0, left = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        total += b->pieces[i].len;
+        if (b->pieces[i].kind == PIECE_MAP) return; // whose memory that may be
+    }
+    if (total <= EVENT_DATA || !t || (b->e.kind != EV_SYSCALL && b->e.kind != EV_EXIT)) return;
+    if (b->e.kind == EV_SYSCALL) {
+        struct event entry = b->e;
+        entry.kind = EV_ENTER;
+        entry.ret = 0;
+        entry.pieces = NULL;
+        entry.piece_count = 0;
+        log_event(r, t, &entry);
+        b->e.kind = EV_EXIT;
+        b->e.flags &= (uint8_t)~EVF_REGS;
+    }
+    for (size_t i = 0; i < b->count; i++) {
+        const struct piece p = b->pieces[i];
+        bool small = !of_memory(&p) || p.len < EVENT_DATA / 64;
+        if (small) b->pieces[left++] = p;
+        for (size_t at = 0; !small && at < p.len; at += EVENT_DATA) {
+            struct piece part = part_of(&p, at, p.len - at < EVENT_DATA ? p.len - at : EVENT_DATA);
+            struct event e = {.kind = EV_PATCH, .tid = t->tid, .pieces = &part, .piece_count = 1};
+            log_event(r, t, &e);
+        }
+    }
+    b->count = left;
+}
+
 void batch_log(struct recorder *r, struct task *t, struct batch *b) {
     bool digest = r->options->paranoid_every && t && t->at_landmark && b->e.kind != EV_DEATH &&
                   b->e.kind != EV_NOTE && b->e.kind != EV_ENTER && // logged late: others have run since
@@ -108,6 +161,7 @@ void batch_log(struct recorder *r, struct task *t, struct batch *b) {
         batch_piece(b, PIECE_DIGEST, 0);
         batch_last(b)->digest.value = memory_digest(t->tid, t->mm->mem_fd, NULL);
     }
+    log_parts(r, t, b);
     b->e.pieces = b->pieces;
     b->e.piece_count = b->count;
     log_event(r, t, &b->e);
@@ -198,7 +252,7 @@ void log_event(struct recorder *r, struct task *t, struct event *e) {
     if (r->failed || r->trace_lost) return;
     struct rf_error err;
     if (trace_append(r->trace, e, &err) < 0) {
-        trace_failed(r);
+        trace_failed(r, &err);
         return;
     }
     count_share(r, e);

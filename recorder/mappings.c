@@ -1,6 +1,7 @@
 #include "recorder/mappings.h"
 #include "core/abi.h"
 #include "core/annex.h"
+#include "core/array.h"
 #include "core/guard.h"
 #include "core/proc_maps.h"
 #include "recorder/hooks.h"
@@ -97,19 +98,14 @@ static int open_target_fd(struct task *t, int fd, char *name, size_t size) {
 }
 
 static bool is_shared(const struct recorder *r, const struct stat *st) {
-    for (int i = 0; i < r->shared_count; i++)
+    for (size_t i = 0; i < r->shared_count; i++)
         if (r->shared_files[i].dev == st->st_dev && r->shared_files[i].ino == st->st_ino) return true;
     return false;
 }
 
 static void remember_shared(struct recorder *r, const struct stat *st) {
-    enum { N = sizeof r->shared_files / sizeof *r->shared_files };
-    if (is_shared(r, st)) return;
-    if (r->shared_count < N)
-        r->shared_files[r->shared_count++] = (struct shared_file){st->st_dev, st->st_ino};
-    else
-        recorder_fail(
-            r, "more than %d files are mapped MAP_SHARED; refork does not follow writes to that many", N);
+    if (!is_shared(r, st))
+        array_push(r->shared_files, r->shared_count, ((struct shared_file){st->st_dev, st->st_ino}));
 }
 
 void image_file_written(struct recorder *r, struct task *t, struct batch *b, int fd, int64_t offset,
@@ -202,7 +198,7 @@ void image_mapped(struct recorder *r, struct task *t, struct batch *b, const str
         return;
     }
     struct rf_error err;
-    if (!r->trace_lost && trace_add_file(r->trace, mine, name, &map.blob, &err) < 0) trace_failed(r);
+    if (!r->trace_lost && trace_add_file(r->trace, mine, name, &map.blob, &err) < 0) trace_failed(r, &err);
     map_piece(b, &map, name);
     if (shared) {
         share_piece(b, identity_of(&st), (uint64_t)st.st_size);
@@ -324,7 +320,8 @@ void image_exec_maps(struct recorder *r, struct task *t, struct batch *b) {
         }
         struct rf_error err;
         map.offset = m.offset;
-        if (!r->trace_lost && trace_add_file(r->trace, fd, m.name, &map.blob, &err) < 0) trace_failed(r);
+        if (!r->trace_lost && trace_add_file(r->trace, fd, m.name, &map.blob, &err) < 0)
+            trace_failed(r, &err);
         map_piece(b, &map, m.name);
         if (map.prot & PROT_WRITE) differing_pages(t, b, m.start, m.end, fd, m.offset);
         // ld.so relocates itself; only the program's own slots are waited for here.

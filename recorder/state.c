@@ -26,9 +26,11 @@ void recorder_fail(struct recorder *r, const char *format, ...) {
     va_end(ap);
 }
 
-void trace_failed(struct recorder *r) {
+void trace_failed(struct recorder *r, const struct rf_error *why) {
     if (r->trace_lost) return;
     r->trace_lost = true;
+    if (*r->lost.text) return; // said
+    r->lost = *why;
     fprintf(stderr,
             "refork: nothing more can be recorded (the reason follows at the end); the program goes on\n");
 }

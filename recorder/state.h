@@ -62,6 +62,7 @@ struct recorder {
     struct rf_error failure;
     bool started;
     bool trace_lost;
+    struct rf_error lost; // why
     uint64_t last_flush_us;
     // Bytes of data in the trace, before compression, by what they came with: to say why it is so big.
     struct trace_shares {
@@ -85,8 +86,8 @@ struct recorder {
     struct module_facts *modules;
     struct shared_file { // files that are, or were, mapped MAP_SHARED
         uint64_t dev, ino;
-    } shared_files[256];
-    int shared_count;
+    } * shared_files;
+    size_t shared_count;
     uint64_t anonymous_objects;             // MAP_SHARED | MAP_ANONYMOUS: how many so far
     const struct recorder_hooks *hooks[10]; // recorder/hooks.h
     int hook_count;
@@ -106,8 +107,8 @@ uint64_t now_us(struct recorder *r);
 uint64_t recent_us(struct recorder *r);
 // A failure of the recording itself: it ends. The first one wins.
 void recorder_fail(struct recorder *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-// The trace cannot be written any more (full disk): said at once; the program runs to its end without one. The reason
-// comes from trace_finish.
-void trace_failed(struct recorder *r);
+// The trace cannot be written any more (full disk, an event that does not fit): said at once; the program runs to its end without
+// one, and the recording then ends with this reason.
+void trace_failed(struct recorder *r, const struct rf_error *why);
 
 #endif

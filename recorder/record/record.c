@@ -115,12 +115,20 @@ int record_run(const struct record_options *options, struct record_result *resul
         if (ending_let_go(&r)) break;
     }
     struct rf_error last = {0};
-    log_end(&r, failed ? err->text : NULL);
+    // What did not fit may be followed by an end that does.
+    bool lost = r.trace_lost;
+    r.trace_lost = false;
+    log_end(&r, failed ? err->text : lost ? r.lost.text : NULL);
     result->events = trace_event_count(r.trace);
     int finished = trace_finish(r.trace, &last);
+    if (finished == 0 && lost) {
+        last = r.lost;
+        finished = -1;
+    }
     modules_free(&r);
     waits_free(&r);
     seen_writes_free(&r);
+    free(r.shared_files);
     gate_free(&r);
     strategist_free(&r);
     batch_release(&r);

@@ -120,7 +120,7 @@ static void write_out(struct recorder *r, struct second_look *l) {
     struct rf_error err;
     if (r->deferred) log_deferred_entry(r);
     if (trace_flush(r->trace, &err) < 0) {
-        trace_failed(r);
+        trace_failed(r, &err);
         return;
     }
     l->state = LOOK_WRITING;
