@@ -445,8 +445,7 @@ static void on_refusal(struct history *h, const struct event *e) {
     texts(e, TEXT_MESSAGE, text, sizeof text);
     if (h->refused_count == MOST || !*text) return;
     rf_assert((copy = strdup(text)));
-    h->refused = grow(h->refused, h->refused_count, sizeof *h->refused);
-    h->refused[h->refused_count++] = copy;
+    array_push(h->refused, h->refused_count, copy);
 }
 
 static void on_end(struct history *h, const struct event *e) {
