@@ -1,6 +1,7 @@
 // Runs in the recorded process, on a stack of the annex: no libc, no globals, nothing but what core/call_page.h says. It is
 // compiled apart (see Makefile): only general registers, position-independent, all of it in the section call_code.
 #include "core/call_code.h"
+
 #include "core/call_page.h"
 
 #include <linux/futex.h>

@@ -1,4 +1,5 @@
 #include "core/call_site.h"
+
 #include "core/call_page.h"
 #include "core/stub_code.h"
 

@@ -1,4 +1,5 @@
 #include "core/event.h"
+
 #include "core/cpu/xstate.h"
 #include "core/loop_site.h"
 

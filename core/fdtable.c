@@ -1,4 +1,5 @@
 #include "core/fdtable.h"
+
 #include "core/abi.h"
 
 #include "core/error.h"

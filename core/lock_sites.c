@@ -1,8 +1,9 @@
 // Every atomic read-modify-write instruction of a module, by decoding all of its code once.
+#include "core/lock_sites.h"
+
 #include "core/array.h"
 #include "core/atomic_emulate.h"
 #include "core/elf_module.h"
-#include "core/lock_sites.h"
 #include "core/elf_inside.h"
 #include "core/elf_functions.h"
 #include "core/elf_frames.h"

@@ -1,8 +1,9 @@
 // A counting or comparing stub on one place of a loop: which instructions may be displaced, and the code that
 // takes their place.
+#include "core/loop_site.h"
+
 #include "core/array.h"
 #include "core/abi.h"
-#include "core/loop_site.h"
 #include "core/code_operands.h"
 #include "core/probe.h"
 #include "core/stub_code.h"

@@ -1,6 +1,7 @@
 // Ranges of the calls whose arguments do not fit a row: message headers, value-result lengths, fd sets, IPC
 // control. Each function is named by a CALL(...) in core/syscalls.def.
 #include "core/syscall_calls.h"
+
 #include "core/syscall_numbers.h"
 
 #include <linux/futex.h>

@@ -2,6 +2,7 @@
 // which only some requests are answered here (seccomp, membarrier, unshare, getsockopt). One table row a
 // request.
 #include "core/syscall_requests.h"
+
 #include "core/syscall_numbers.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 #include "core/syscall_walk.h"
+
 #include "core/abi.h"
 
 #include <limits.h>

@@ -1,4 +1,5 @@
 #include "core/tracee.h"
+
 #include "core/abi.h"
 #include "core/annex.h"
 #include "core/guard.h"

@@ -1,7 +1,8 @@
 // Instructions that refork carries out itself: found by their bytes, confirmed by decoding the function
 // around them.
-#include "core/array.h"
 #include "core/trap_sites.h"
+
+#include "core/array.h"
 #include "core/elf_functions.h"
 #include "core/elf_frames.h"
 #include "core/elf_inside.h"

@@ -1,4 +1,5 @@
 #include "recorder/answers.h"
+
 #include "recorder/outside.h"
 #include "core/syscalls.h"
 

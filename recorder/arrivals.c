@@ -1,4 +1,5 @@
 #include "recorder/arrivals.h"
+
 #include "core/array.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"

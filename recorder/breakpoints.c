@@ -4,6 +4,7 @@
 // An arrival is an instruction executed that leads to the address: a task that starts there, because its last
 // landmark is there, has not come to it.
 #include "recorder/breakpoints.h"
+
 #include "core/error.h"
 #include "core/annex.h"
 #include "core/array.h"

@@ -1,4 +1,5 @@
 #include "recorder/engine.h"
+
 #include "core/call_page.h"
 #include "core/clock.h"
 #include "recorder/arrivals.h"

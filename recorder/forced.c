@@ -1,4 +1,5 @@
 #include "recorder/forced.h"
+
 #include "core/annex.h"
 #include "recorder/inject.h"
 #include "recorder/mask.h"

@@ -1,4 +1,5 @@
 #include "recorder/inject.h"
+
 #include "core/annex.h"
 #include "recorder/mask.h"
 #include "recorder/run.h"

@@ -1,4 +1,5 @@
 #include "recorder/lifecycle.h"
+
 #include "core/futex.h"
 #include "recorder/answers.h"
 #include "recorder/log.h"

@@ -1,4 +1,5 @@
 #include "recorder/log.h"
+
 #include "core/futex.h"
 #include "core/printable.h"
 #include "core/syscalls.h"

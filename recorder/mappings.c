@@ -1,4 +1,5 @@
 #include "recorder/mappings.h"
+
 #include "core/abi.h"
 #include "core/annex.h"
 #include "core/array.h"

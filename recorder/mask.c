@@ -1,4 +1,5 @@
 #include "recorder/mask.h"
+
 #include "core/error.h"
 
 #include <signal.h>

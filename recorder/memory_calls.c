@@ -1,4 +1,5 @@
 #include "recorder/memory_calls.h"
+
 #include "core/abi.h"
 #include "core/proc_maps.h"
 

@@ -1,8 +1,9 @@
+#include "recorder/modules.h"
+
 #include "core/annex.h"
 #include "core/elf_module.h"
 #include "core/trap_sites.h"
 #include "recorder/log.h"
-#include "recorder/modules.h"
 #include "core/abi.h"
 #include "recorder/space.h"
 

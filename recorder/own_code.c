@@ -1,4 +1,5 @@
 #include "recorder/own_code.h"
+
 #include "core/annex.h"
 #include "core/array.h"
 #include "core/error.h"

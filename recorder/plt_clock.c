@@ -1,4 +1,5 @@
 #include "recorder/plt_clock.h"
+
 #include "core/annex.h"
 #include "core/call_page.h"
 #include "core/tracee.h"

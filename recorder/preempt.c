@@ -2,6 +2,7 @@
 // the next library call is a landmark. A loop without library calls gets a counting stub on one of its
 // instructions; the place where that begins is the one landmark that replay must search for (STATE).
 #include "recorder/preempt.h"
+
 #include "core/abi.h"
 #include "core/annex.h"
 #include "core/elf_module.h"

@@ -1,4 +1,5 @@
 #include "recorder/received_fds.h"
+
 #include "recorder/seen_writes.h"
 
 #include <linux/kcmp.h>

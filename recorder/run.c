@@ -1,4 +1,5 @@
 #include "recorder/run.h"
+
 #include "recorder/outside.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 #include "recorder/seen_writes.h"
+
 #include "core/abi.h"
 #include "core/array.h"
 #include "core/proc_maps.h"

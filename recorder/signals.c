@@ -1,4 +1,5 @@
 #include "recorder/signals.h"
+
 #include "core/annex.h"
 #include "core/clock.h"
 #include "recorder/hooks.h"

@@ -1,4 +1,5 @@
 #include "recorder/slices.h"
+
 #include "core/random.h"
 #include "recorder/hooks.h"
 #include "recorder/outside.h"

@@ -1,4 +1,5 @@
 #include "recorder/space.h"
+
 #include "core/annex.h"
 #include "recorder/state.h"
 #include "recorder/task.h"

@@ -1,4 +1,5 @@
 #include "recorder/state.h"
+
 #include "core/clock.h"
 #include "recorder/outside.h"
 

@@ -1,4 +1,5 @@
 #include "recorder/step.h"
+
 #include "core/code_operands.h"
 #include "recorder/forced.h"
 #include "recorder/log.h"

@@ -1,4 +1,5 @@
 #include "recorder/stop.h"
+
 #include "core/annex.h"
 #include "core/call_page.h"
 #include "recorder/breakpoints.h"

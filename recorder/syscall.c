@@ -1,6 +1,7 @@
+#include "recorder/syscall.h"
+
 #include "recorder/cpus.h"
 #include "core/abi.h"
-#include "recorder/syscall.h"
 #include "core/syscall_ranges.h"
 #include "core/clock.h"
 #include "core/syscalls.h"

@@ -1,4 +1,5 @@
 #include "recorder/task.h"
+
 #include "core/abi.h"
 #include "recorder/hooks.h"
 #include "recorder/space.h"

@@ -1,5 +1,7 @@
 #include "replayer/source_text.h"
 
+#include "core/array.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,10 +42,8 @@ static char *read_all(FILE *f) {
 static struct source *load(struct source_text *t, const char *path) {
     for (size_t i = 0; i < t->count; i++)
         if (!strcmp(t->sources[i].path, path)) return &t->sources[i];
-    t->sources = realloc(t->sources, (t->count + 1) * sizeof *t->sources);
-    rf_assert(t->sources);
-    struct source *s = &t->sources[t->count++];
-    *s = (struct source){.path = strdup(path)};
+    struct source *s = array_add(t->sources, t->count);
+    s->path = strdup(path);
     char name[4200];
     snprintf(name, sizeof name, "source:%s", path);
     uint64_t blob = trace_blob_by_name(t->reader, name);
@@ -57,9 +57,7 @@ static struct source *load(struct source_text *t, const char *path) {
     fclose(f);
     for (char *p = s->text; p && *p;) {
         char *end = strchr(p, '\n');
-        s->lines = realloc(s->lines, ((size_t)s->count + 1) * sizeof *s->lines);
-        rf_assert(s->lines);
-        s->lines[s->count++] = p;
+        array_push(s->lines, s->count, p);
         if (!end) break;
         *end = 0;
         p = end + 1;

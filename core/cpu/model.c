@@ -1,4 +1,5 @@
 #include "core/cpu/model.h"
+
 #include "core/cpu/xsave.h"
 
 #include <cpuid.h>

@@ -1,4 +1,5 @@
 #include "core/trace/dump.h"
+
 #include "core/abi.h"
 
 #include "core/array.h"

@@ -1,9 +1,10 @@
 // The reader. Nothing in the file is believed: each length is checked against the file and against the limits
 // of trace_format.h before anything is allocated or read, each chunk against its checksum before it is
 // decoded.
+#include "core/trace/trace_read.h"
+
 #include "core/array.h"
 #include "core/trace/trace.h"
-#include "core/trace/trace_read.h"
 
 #include "core/trace/crc32c.h"
 #include "core/trace/trace_codec.h"

@@ -5,11 +5,12 @@
 //            file  -> hash  -> jobs (1 MiB) ----+--> queue (a few MiB) --> helper: zstd, CRC-32C, write(2)
 //
 // Whatever kills the recorder leaves whole chunks and perhaps half of one behind, at the final name.
+#include "core/trace/trace_write.h"
+
 #include "core/array.h"
 #include "core/clock.h"
 #include "core/trace/trace.h"
 #include "core/trace/trace_read.h"
-#include "core/trace/trace_write.h"
 
 #include "core/trace/crc32c.h"
 #include "core/trace/trace_codec.h"

@@ -1,4 +1,5 @@
 #include "recorder/calls/calls.h"
+
 #include "core/call_code.h"
 #include "core/call_rows.h"
 #include "core/syscall_ranges.h"
@@ -101,6 +102,7 @@ static void log_plain(struct recorder *r, struct task *t, const struct call_entr
 
 // As log_plain, with the bytes that the call was given or wrote. False: nothing that could have been noted.
 static bool log_with_bytes(struct recorder *r, struct task *t, const struct call_entry *e) {
+    // Too large for the stack; nothing is kept in them (a process has one recorder).
     static struct syscall_range ranges[SYSCALL_RANGES];
     static char content[CALL_RING_SIZE];
     struct batch b;
@@ -155,7 +157,7 @@ static void ran_since(struct task *t, int64_t result) {
 }
 
 static void stopped(struct recorder *r, struct task *t, bool outside) {
-    static _Alignas(16) char ring[CALL_RING_SIZE];
+    static _Alignas(16) char ring[CALL_RING_SIZE]; // as above
     struct mm_calls *c = &t->mm->calls;
     uint64_t head;
     if (!c->on || !c->ran) return;
@@ -194,7 +196,7 @@ static void stopped(struct recorder *r, struct task *t, bool outside) {
 // With --cpus the results of some calls are not the kernel's (recorder/cpus.c).
 static bool write_rows(struct recorder *r, int fd) {
     static const uint16_t told[] = {SYS_read, SYS_pread64, SYS_getcpu};
-    static struct call_row rows[CALL_ROW_COUNT];
+    static struct call_row rows[CALL_ROW_COUNT]; // as above
     memcpy(rows, call_rows, sizeof rows);
     for (size_t i = 0; r->options->cpus && i < sizeof told / sizeof *told; i++)
         rows[told[i]].kind = CALL_DECLINED;

@@ -1,4 +1,5 @@
 #include "recorder/calls/sites.h"
+
 #include "core/call_rows.h"
 #include "core/call_site.h"
 #include "core/elf_functions.h"
@@ -72,7 +73,7 @@ static bool overlaps(const struct task *t, const struct call_site *site) {
 }
 
 static void patch(struct recorder *r, struct task *t, uint64_t address) {
-    static struct code code;
+    static struct code code; // too large for the stack
     struct call_site site;
     if (!leading_code(t, address, &code) || !call_site_build(code.bytes, code.start, address, address, &site))
         return;

@@ -1,11 +1,12 @@
 // What `refork doctor` shows: each feature of kernel, CPU and machine that refork uses, tried for real. Every
 // trial runs in a child of its own, which ends by itself after a few seconds whatever happens; nothing here
 // changes refork's own process.
+#include "recorder/doctor/probe.h"
+
 #include "core/abi.h"
 #include "core/annex.h"
 #include "core/cpu/machine.h"
 #include "core/tracee.h"
-#include "recorder/doctor/probe.h"
 
 #include <asm/prctl.h>
 #include <cpuid.h>

@@ -1,4 +1,5 @@
 #include "recorder/emulate/perf.h"
+
 #include "recorder/hooks.h"
 #include "recorder/syscall.h"
 

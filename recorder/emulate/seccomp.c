@@ -1,4 +1,5 @@
 #include "recorder/emulate/seccomp.h"
+
 #include "recorder/answers.h"
 #include "recorder/emulate/filters.h"
 #include "recorder/hooks.h"

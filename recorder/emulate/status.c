@@ -1,4 +1,5 @@
 #include "recorder/emulate/status.h"
+
 #include "recorder/emulate/filters.h"
 #include "recorder/hooks.h"
 #include "recorder/task.h"

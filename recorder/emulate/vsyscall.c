@@ -1,4 +1,5 @@
 #include "recorder/emulate/vsyscall.h"
+
 #include "core/abi.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"

@@ -1,4 +1,5 @@
 #include "recorder/end/ending.h"
+
 #include "core/syscalls.h"
 #include "recorder/end/keeper.h"
 #include "recorder/hooks.h"

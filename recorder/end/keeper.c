@@ -1,4 +1,5 @@
 #include "recorder/end/keeper.h"
+
 #include "core/abi.h"
 #include "core/annex.h"
 #include "core/clock.h"

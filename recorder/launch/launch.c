@@ -1,4 +1,5 @@
 #include "recorder/launch/launch.h"
+
 #include "core/call_page.h"
 #include "recorder/lifecycle.h"
 #include "recorder/mask.h"

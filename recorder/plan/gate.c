@@ -16,6 +16,7 @@
 //     another task   --- takes the lock [parked]   [lent] --- waits [parked]
 //     forking task   ---------- waits, waits again ........................ fork() ---------->
 #include "recorder/plan/gate.h"
+
 #include "core/array.h"
 #include "core/clock.h"
 #include "core/futex.h"

@@ -1,5 +1,6 @@
 // The places that a schedule names: found in modules as these are mapped, and what a task does that comes there.
 #include "recorder/plan/places.h"
+
 #include "core/elf_module.h"
 #include "core/elf_functions.h"
 #include "core/path.h"

@@ -1,5 +1,6 @@
 // The schedule file: lines of words. Strict: what is not understood is an error that names the line.
 #include "recorder/plan/schedule.h"
+
 #include "core/array.h"
 #include "core/guard.h"
 #include "core/random.h"

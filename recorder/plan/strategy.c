@@ -3,6 +3,7 @@
 // library call (the PLT clock), while more than one task could run. Time slices do not exist here; only what makes no
 // step for long is interrupted.
 #include "recorder/plan/strategy.h"
+
 #include "core/array.h"
 #include "core/random.h"
 #include "core/syscalls.h"

@@ -1,4 +1,5 @@
 #include "recorder/plan/task_plan.h"
+
 #include "core/error.h"
 
 #include <stdlib.h>

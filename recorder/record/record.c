@@ -1,5 +1,6 @@
-#include "recorder/cpus.h"
 #include "recorder/record/record.h"
+
+#include "recorder/cpus.h"
 #include "core/clock.h"
 #include "core/cpu/machine.h"
 #include "core/version.h"

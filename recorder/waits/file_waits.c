@@ -3,6 +3,7 @@
 // Only of what was made in the recording do they show everybody: an fd leaves its family over a socket alone, which is
 // seen. Named pipes, sockets that anybody may connect to and the like can be ended by strangers.
 #include "recorder/waits/file_waits.h"
+
 #include "core/array.h"
 #include "core/syscalls.h"
 #include "recorder/waits/state.h"

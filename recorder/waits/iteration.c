@@ -1,6 +1,7 @@
 // One iteration of a loop, instruction by instruction: which way it went, what its branches went by, which memory it
 // read and wrote.
 #include "recorder/waits/iteration.h"
+
 #include "core/abi.h"
 #include "core/annex.h"
 #include "core/array.h"

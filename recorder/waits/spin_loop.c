@@ -1,6 +1,7 @@
 // Loops without syscalls. When registers and all that was written come back equal, the next iteration will be the same:
 // that is proof. A spin that counts its iterations never comes back equal; it is judged as waits are, by loop.c.
 #include "recorder/waits/spin_loop.h"
+
 #include "core/guard.h"
 #include "recorder/arrivals.h"
 #include "recorder/own_code.h"

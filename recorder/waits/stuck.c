@@ -1,6 +1,7 @@
 // Who waits for ever? A task is stuck when nothing outside and no task that is not stuck itself can end its
 // wait: the greatest set of waiting tasks that is closed under "who could end it".
 #include "recorder/waits/stuck.h"
+
 #include "core/array.h"
 #include "core/elf_module.h"
 #include "core/futex.h"

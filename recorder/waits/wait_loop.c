@@ -4,6 +4,7 @@
 // from where the branch would go the other way. A loop that counts its attempts or looks at the clock comes nearer
 // to its end at each iteration, and is left alone.
 #include "recorder/waits/wait_loop.h"
+
 #include "core/futex.h"
 #include "recorder/arrivals.h"
 #include "recorder/own_code.h"

@@ -1,4 +1,5 @@
 #include "recorder/waits/waits.h"
+
 #include "recorder/hooks.h"
 #include "recorder/waits/file_waits.h"
 #include "recorder/waits/second_look.h"

@@ -2,6 +2,7 @@
 
 #include "core/abi.h"
 #include "core/array.h"
+#include "core/guard.h"
 #include "core/tracee.h"
 #include "core/cpu/xsave.h"
 #include "replayer/core/image.h"
@@ -140,7 +141,8 @@ static void files_note(FILE *out, const struct process *p) {
 
 // Pages that cannot be read (beyond a file's end) are zeros, as the kernel leaves holes there.
 static int write_map(FILE *out, const struct process *p, const struct view_map *m) {
-    static uint8_t buffer[CHUNK];
+    scoped_free uint8_t *buffer = malloc(CHUNK);
+    rf_assert(buffer);
     for (uint64_t at = m->start; at < m->end;) {
         size_t len = m->end - at < CHUNK ? (size_t)(m->end - at) : CHUNK;
         if (!read_at(p, at, buffer, len)) {

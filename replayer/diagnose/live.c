@@ -1,6 +1,7 @@
 // A snapshot of a live process. Threads are stopped for some milliseconds, all at once, and only in calls that the kernel
 // makes again by itself after a stop. Nothing is written into the process.
 #include "replayer/diagnose/live.h"
+
 #include "core/abi.h"
 #include "core/array.h"
 #include "core/futex.h"

@@ -1,5 +1,6 @@
 // What each thread of a process waits for, and what the lock's own memory says about it.
 #include "replayer/diagnose/wait.h"
+
 #include "core/futex.h"
 #include "core/syscalls.h"
 

@@ -1,4 +1,5 @@
 #include "replayer/engine/check.h"
+
 #include "core/abi.h"
 #include "core/cpu/machine.h"
 #include "core/cpu/needs.h"

@@ -1,4 +1,5 @@
 #include "replayer/engine/step.h"
+
 #include "core/abi.h"
 
 #include "core/annex.h"

@@ -1,7 +1,8 @@
 // `monitor COMMAND`: what refork knows and gdb does not.
+#include "replayer/gdb/monitor.h"
+
 #include "core/array.h"
 #include "core/printable.h"
-#include "replayer/gdb/monitor.h"
 #include "replayer/report/locks.h"
 #include "replayer/report/text.h"
 #include "replayer/session/session.h"

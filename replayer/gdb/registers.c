@@ -132,7 +132,7 @@ static void describe_flags(FILE *out, const char *id, const struct bit *bits) {
 }
 
 const char *registers_description(void) {
-    static char *text;
+    static char *text; // of the tables above, the same for every replay
     size_t size;
     if (text) return text;
     FILE *out = open_memstream(&text, &size);

@@ -1,5 +1,6 @@
 #include "replayer/lint/lint_names.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,10 +24,13 @@ static int by_name(const void *a, const void *b) {
     return strcmp(((const struct lint_name *)a)->name, ((const struct lint_name *)b)->name);
 }
 
+static void sort_names(void) {
+    qsort(names, COUNT, sizeof *names, by_name);
+}
+
 static const struct lint_name *row_of(const char *name) {
-    static bool sorted;
-    if (!sorted) qsort(names, COUNT, sizeof *names, by_name);
-    sorted = true;
+    static pthread_once_t sorted = PTHREAD_ONCE_INIT;
+    pthread_once(&sorted, sort_names);
     return bsearch(&(struct lint_name){.name = name}, names, COUNT, sizeof *names, by_name);
 }
 

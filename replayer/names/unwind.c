@@ -1,4 +1,5 @@
 #include "replayer/names/unwind.h"
+
 #include "core/abi.h"
 
 #include "core/annex.h"
@@ -205,7 +206,7 @@ static int get_proc_name(unw_addr_space_t space, unw_word_t address, char *name,
 
 // One for all views: without libunwind's cache (which is by ip only) nothing of a view stays in it.
 static unw_addr_space_t address_space(void) {
-    static unw_addr_space_t space;
+    static unw_addr_space_t space; // never changed
     static unw_accessors_t accessors = {
         .find_proc_info = find_proc_info,
         .put_unwind_info = put_unwind_info,

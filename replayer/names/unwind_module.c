@@ -1,4 +1,5 @@
 #include "replayer/names/unwind_module.h"
+
 #include "core/abi.h"
 
 #include <string.h>

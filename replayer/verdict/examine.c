@@ -2,6 +2,7 @@
 // holder by re-execution, then orphans (the holder is on the other side of a fork), cycles, waits for stuck
 // children, the rest.
 #include "replayer/verdict/examine.h"
+
 #include "core/abi.h"
 #include "core/array.h"
 #include "core/futex.h"

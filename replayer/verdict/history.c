@@ -1,4 +1,5 @@
 #include "replayer/verdict/history.h"
+
 #include "core/abi.h"
 #include "core/array.h"
 #include "core/futex.h"

@@ -1,6 +1,7 @@
 // Waits that another process could end: for a child, a pipe, a socket, an eventfd, a lock of a file or in shared memory.
 // All of them are stuck, so the root is somewhere else, or they wait for each other.
 #include "replayer/verdict/other_process.h"
+
 #include "core/syscalls.h"
 
 #include "replayer/verdict/advice.h"
