@@ -71,7 +71,8 @@ static bool one_of(int64_t number, int64_t first, int64_t end) {
 static const char *number_fault(const struct event *e) {
     switch (e->kind) {
     case EV_TRAP:
-        return one_of(e->nr, TRAP_RDTSC, TRAP_KINDS) ? NULL : "there is no such trapped instruction";
+        if (!one_of(e->nr, TRAP_RDTSC, TRAP_KINDS)) return "there is no such trapped instruction";
+        return e->aux < TRAP_BYS ? NULL : "there is no such way to trap an instruction";
     case EV_SIGNAL:
         if (e->nr < 1 || e->nr > 64) return "there is no such signal";
         return e->aux < SIGNAL_PLACES ? NULL : "there is no such place for a signal";

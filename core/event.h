@@ -54,6 +54,13 @@ enum wait_kind {
     WAIT_KINDS
 };
 
+// What stopped the task at a TRAP event (event.aux).
+enum trap_by {
+    TRAP_BY_INT3, // of refork: regs.rip is behind it
+    TRAP_BY_CPU,  // a fault: regs.rip is at the instruction
+    TRAP_BYS
+};
+
 // Where a BREAK event stands (event.nr): before the instruction at event.ret, or behind it.
 enum break_place { BREAK_BEFORE, BREAK_BEHIND };
 
@@ -122,7 +129,7 @@ struct event {
     int64_t
         ret; // SYSCALL, EXIT: result (negative errno); NOTE: the answer to it; BIRTH: the child's TID; TICK: the count; STATE:
              // tracee_fp_digest; DEATH, END: status; BREAK: the code address
-    // BIRTH: the child's process id (TGID); STUCK: 1 of the task to name first; SIGNAL: signal_place; BREAK: how
+    // BIRTH: the child's process id (TGID); TRAP: trap_by; STUCK: 1 of the task to name first; SIGNAL: signal_place; BREAK: how
     // often the task came to the address since the last event that moved it, a start at it not counted; others 0
     // unless said
     uint64_t aux;

@@ -51,6 +51,20 @@ bool code_trap_instruction(const uint8_t *code, size_t len, struct trap_instruct
     return true;
 }
 
+size_t code_trap_ahead(const uint8_t *code, size_t len, size_t from) {
+    ZydisDecoder decoder;
+    ZydisDecodedInstruction in;
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    for (size_t at = from; at < len; at += in.length) {
+        if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, code + at, len - at, &in)) ||
+            in.mnemonic == ZYDIS_MNEMONIC_RET || in.mnemonic == ZYDIS_MNEMONIC_INT3)
+            return len;
+        int kind = kind_of(in.mnemonic, false);
+        if (kind && kind != TRAP_CPUID) return at;
+    }
+    return len;
+}
+
 // 0F A2 cpuid; 0F C7 /6 and /7 on registers rdrand, rdseed (F3 0F C7 F8.. is rdpid, F3 0F C7 F0.. senduipi); 0F C7 /4 on memory xsavec;
 // 0F AE /0, /4 and /6 on memory fxsave, xsave, xsaveopt; 0F 31 rdtsc; 0F 01 F9 rdtscp; 0F 01 D0 xgetbv.
 static bool looks_trapped(const uint8_t *p, size_t left, bool tsc) {

@@ -39,6 +39,7 @@ struct mm {
     struct module_slots slots;
     struct loop_sites sites;
     struct saved_bytes saved;
+    uint64_t looked_at, looked_end; // traps.c: code that was looked through since it asked cpuid
     struct breakpoints breaks;
     struct mm_calls calls;
 };

@@ -3,6 +3,7 @@
 #include "recorder/traps.h"
 
 #include "core/abi.h"
+#include "core/abi.h"
 #include "core/clock.h"
 #include "core/trap_sites.h"
 #include "core/code_operands.h"
@@ -120,17 +121,44 @@ bool trapped_find(const struct recorder *r, struct task *t, const struct user_re
     return kind != TRAP_XSAVE || xsave_area(r, t, regs, code, out);
 }
 
+// Code that was made at run time asks xgetbv right after cpuid (a JVM does), and only the CPU's trap on cpuid tells of it: what
+// follows up to the function's end is patched as what is found in files is.
+static void patch_ahead(struct recorder *r, struct batch *b, struct task *t, const struct trapped *x) {
+    enum { AHEAD = 2048 };
+    uint8_t code[AHEAD];
+    const uint64_t start = x->at + (uint64_t)x->instruction.length;
+    size_t len = sizeof code;
+    if (start >= t->mm->looked_at && start < t->mm->looked_end) return;
+    if (!tracee_read(t->tid, t->mm->mem_fd, start, code, len)) {
+        len = page_up(start) - start;
+        if (len > AHEAD || !tracee_read(t->tid, t->mm->mem_fd, start, code, len)) return;
+    }
+    t->mm->looked_at = t->mm->looked_end = start;
+    struct saved_bytes *saved = &t->mm->saved;
+    for (size_t i = 0; (i = code_trap_ahead(code, len, i)) < len;) {
+        struct trap_instruction in;
+        bool prefix = code[i] != 0x0f, room = saved->count < (int)(sizeof saved->all / sizeof *saved->all);
+        if (!code_trap_instruction(code + i, len - i, &in) || (prefix && !room)) return;
+        if (prefix) saved->all[saved->count++] = (struct saved_byte){start + i, code[i]};
+        batch_write(r, b, t, start + i, "\xcc", 1);
+        i += (size_t)in.length;
+        t->mm->looked_end = start + i;
+    }
+}
+
 void trapped_carry_out(struct recorder *r, struct task *t, struct user_regs_struct *regs, struct trapped *x) {
     hooks_disturbed(r, t);
     struct batch b;
     batch_init(r, &b, EV_TRAP, t);
     b.e.nr = x->instruction.kind;
+    b.e.aux = regs->rip == x->at ? TRAP_BY_CPU : TRAP_BY_INT3;
     b.e.flags |= EVF_REGS;
     b.e.regs = *regs;
     if (x->area) batch_write(r, &b, t, x->address, x->area, x->size);
     free(x->area);
     x->area = NULL;
     emulate(r, regs, &x->instruction);
+    if (x->instruction.kind == TRAP_CPUID && b.e.aux == TRAP_BY_CPU) patch_ahead(r, &b, t, x);
     regs->rip = x->at + (uint64_t)x->instruction.length;
     regs->orig_rax = ~0ull;
     tracee_set_regs(t->tid, regs);

@@ -41,11 +41,12 @@ static int resume(struct vtask *v, bool one, uint64_t end, int *status, struct r
     vtask_load(v);
     regs.orig_rax = ~0ull;
     bool set = tracee_set_regs(s->pid, &regs), whole = set && end && tracee_stop_at(s->pid, end);
+    bool held = set && !one && s->stop_at && tracee_stop_at(s->pid, s->stop_at);
     // SYSEMU_SINGLESTEP, so that a syscall instruction does not reach the kernel.
     bool stopped = set &&
                    ptrace(one && !whole ? PTRACE_SYSEMU_SINGLESTEP : PTRACE_SYSEMU, s->pid, 0, 0) == 0 &&
                    kernel_task_wait(s->pid, status);
-    if (whole) tracee_stop_at(s->pid, 0);
+    if (whole || held) tracee_stop_at(s->pid, 0);
     if (!stopped) {
         char how[64];
         describe_status(how, sizeof how, *status);

@@ -4,7 +4,6 @@
 
 #include "core/annex.h"
 #include "core/syscalls.h"
-#include "core/trap_sites.h"
 #include "core/tracee.h"
 #include "replayer/engine/break_sites.h"
 #include "replayer/engine/call_feed.h"
@@ -407,39 +406,32 @@ static int on_break(struct replay *r, const struct event *e, struct vtask *v, st
     return result < 0 ? -1 : check_regs(e, v, err);
 }
 
-// The recording's CPU trapped a cpuid that no int3 hides, and this one does not. Each of them is an event, so the one at the
-// event's pc is the next one that the task comes to.
-static bool executes_cpuid(const struct replay *r, const struct event *e, const struct vtask *v) {
-    uint8_t code[15] = {0};
-    struct trap_instruction in;
-    return e->nr == TRAP_CPUID && !r->cpuid_faults &&
-           (space_read(v->space, e->regs.rip, code, sizeof code) ||
-            space_read(v->space, e->regs.rip, code, 4)) &&
-           code_trap_instruction(code, sizeof code, &in) && in.kind == TRAP_CPUID;
+// The recording's CPU trapped this cpuid, which no int3 hides, and this one does not. Each of them is an event, so the one at the
+// event's pc is the next one that the task comes to. (A debug register, since the task may only now write the code.)
+static int come_to_cpuid(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    struct space *s = v->space;
+    const uint64_t at = e->regs.rip;
+    int status = 0;
+    restart(v);
+    if (v->pub.regs.rip != at) {
+        s->stop_at = at;
+        int result = vtask_run(r, v, &status, err);
+        s->stop_at = 0;
+        if (result < 0) return -1;
+        if (WSTOPSIG(status) != SIGTRAP || v->pub.regs.rip != at) {
+            char how[64];
+            describe_status(how, sizeof how, status);
+            return diverged(err, e, v, "before cpuid at 0x%llx the program %s at pc 0x%llx",
+                            (unsigned long long)at, how, v->pub.regs.rip);
+        }
+    }
+    return check_regs(e, v, err);
 }
 
 static int on_trap(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
-    uint64_t at = e->regs.rip;
-    if (!executes_cpuid(r, e, v)) {
-        if (run_to_signal(r, e, v, 0, err) < 0) return -1;
-        return apply_pieces(r, e, v, err);
-    }
-    restart(v);
-    if (v->pub.regs.rip != at) {
-        const struct event to = {.number = e->number,
-                                 .kind = e->kind,
-                                 .tid = e->tid,
-                                 .nr = BREAK_BEFORE,
-                                 .ret = (int64_t)at,
-                                 .aux = 1,
-                                 .flags = e->flags,
-                                 .regs = e->regs};
-        break_sites_search(v->space, NULL, at, 1, 0);
-        int result = come_to(r, &to, v, at, err);
-        break_sites_searched(v->space, NULL, at, 1);
-        if (result < 0) return -1;
-    }
-    return check_regs(e, v, err) < 0 ? -1 : apply_pieces(r, e, v, err);
+    bool alone = e->nr == TRAP_CPUID && e->aux == TRAP_BY_CPU && !r->cpuid_faults;
+    if ((alone ? come_to_cpuid(r, e, v, err) : run_to_signal(r, e, v, 0, err)) < 0) return -1;
+    return apply_pieces(r, e, v, err);
 }
 
 static int on_patch(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {

@@ -1,9 +1,11 @@
 // Copies a trace and replaces bytes that the recorded program read: edit_trace IN OUT OLD NEW. OLD and NEW
 // have the same length; ends with 1 when OLD was nowhere. Or changes its STATE events: edit_trace IN OUT --no-sites takes their
-// sites away, --no-match makes them states that the program never comes to; ends with 1 when there was none.
+// sites away, --no-match makes them states that the program never comes to; or --no-signals leaves the SIGNAL events of SIGILL out; ends with 1 when
+// there was none.
 #include "core/trace/trace_read.h"
 #include "core/trace/trace_write.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +50,10 @@ static int copy_events(struct trace_reader *in, struct trace_writer *out, const 
     int replaced = 0, r;
     struct event e;
     while ((r = trace_next(in, &e, err)) > 0) {
+        if (e.kind == EV_SIGNAL && e.nr == SIGILL && !new && !strcmp(old, "--no-signals")) {
+            replaced++;
+            continue;
+        }
         if (e.kind == EV_STATE && !new)
             replaced += !strcmp(old, "--no-sites") ? drop_sites(&e) : never_match(&e);
         for (size_t i = 0; i < e.piece_count; i++) {
@@ -64,9 +70,11 @@ static int copy_events(struct trace_reader *in, struct trace_writer *out, const 
 }
 
 int main(int argc, char **argv) {
-    bool states = argc == 4 && (!strcmp(argv[3], "--no-sites") || !strcmp(argv[3], "--no-match"));
+    bool states = argc == 4 && (!strcmp(argv[3], "--no-sites") || !strcmp(argv[3], "--no-match") ||
+                                !strcmp(argv[3], "--no-signals"));
     if (!states && (argc != 5 || strlen(argv[3]) != strlen(argv[4]))) {
-        fprintf(stderr, "usage: edit_trace IN OUT OLD NEW, or IN OUT --no-sites, or IN OUT --no-match\n");
+        fprintf(stderr, "usage: edit_trace IN OUT OLD NEW, or IN OUT --no-sites, or IN OUT --no-match, or IN "
+                        "OUT --no-signals\n");
         return 2;
     }
     struct rf_error err = {0};

@@ -149,11 +149,26 @@ static void test_not_trapped(void **state) {
     assert_true(code_trap_instruction(cut, sizeof cut, &in));
 }
 
+static void test_ahead(void **state) {
+    (void)state;
+    // mov $0x0f0f,%eax; cpuid; xgetbv; rdtsc; rdrand %rdx; ret; xgetbv
+    static const uint8_t code[] = {0xb8, 0x0f, 0x0f, 0,    0,    0x0f, 0xa2, 0x0f, 0x01, 0xd0,
+                                   0x0f, 0x31, 0x48, 0x0f, 0xc7, 0xf2, 0xc3, 0x0f, 0x01, 0xd0};
+    assert_int_equal(code_trap_ahead(code, sizeof code, 0), 7);
+    assert_int_equal(code_trap_ahead(code, sizeof code, 10), 12);
+    assert_int_equal(code_trap_ahead(code, sizeof code, 16), sizeof code);
+    assert_int_equal(code_trap_ahead(code, 9, 0), 9); // cut
+    // The same rdrand behind an int3 that hides its prefix: 0f c7 f2 by itself is one, too.
+    static const uint8_t patched[] = {0x90, 0xcc, 0x0f, 0xc7, 0xf2, 0xc3};
+    assert_int_equal(code_trap_ahead(patched, sizeof patched, 0), sizeof patched);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_objdump),
         cmocka_unit_test(test_look_alikes),
         cmocka_unit_test(test_not_trapped),
+        cmocka_unit_test(test_ahead),
     };
     return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
 }

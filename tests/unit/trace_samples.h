@@ -99,6 +99,7 @@ static inline void make_event(struct sample *s, uint64_t seed, size_t largest) {
     e->ret = (int64_t)rng_value(&state);
     e->aux = rng_value(&state);
     if (e->kind == EV_TRAP) e->nr = (int32_t)(TRAP_RDTSC + rng(&state) % (TRAP_KINDS - TRAP_RDTSC));
+    if (e->kind == EV_TRAP) e->aux = rng(&state) % TRAP_BYS;
     if (e->kind == EV_BREAK) e->nr = (int32_t)(rng(&state) % 2);
     if (e->kind == EV_END) e->nr = (int32_t)(END_BY_ITSELF + rng(&state) % (END_REASONS - END_BY_ITSELF));
     if (e->kind == EV_SIGNAL) {
