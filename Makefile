@@ -257,6 +257,10 @@ fuzzers: $(FUZZ)
 soak: all programs ## repeat the proof list until it fails or for MINUTES=60
 	@tests/soak.sh $(BUILD) $(or $(MINUTES),60)
 
+traces: all $(BUILD)/tests/programs/no_cpuid_faulting ## record those of tests/traces that are of this machine's kind of CPU anew
+	@tests/traces/make.sh $(BUILD)
+.PHONY: traces
+
 graph: all ## pictures: of the folders and their order, docs/house.svg, and of the files and their calls, build/graph.svg
 	@$(MAKE) --no-print-directory deps PACKAGES=graphviz
 	@tests/graph.py $(BUILD) --dot-rooms | dot -Tsvg -o docs/house.svg
