@@ -91,6 +91,11 @@ struct recorder {
     uint64_t anonymous_objects;             // MAP_SHARED | MAP_ANONYMOUS: how many so far
     const struct recorder_hooks *hooks[10]; // recorder/hooks.h
     int hook_count;
+    bool any_traced;      // recorder/emulate: some task has attached to another one
+    struct ended_tracee { // whose tracer, which is not its parent, has not waited for its end yet
+        int tracer, tid, status;
+    } * ended_tracees;
+    size_t ended_tracee_count;
     struct seen_writes *seen_writes; // recorder/seen_writes.c's own
     struct waits *waits;             // recorder/waits' own
     struct gate *gate;               // recorder/plan's own; NULL: none

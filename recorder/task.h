@@ -89,8 +89,15 @@ struct task {
     enum task_state state;
     int stop; // wait status of the stop that RETURNED tells of
     struct call call;
-    uint64_t scratch;           // its scratch area, 0: none yet
-    bool tsc_forbidden;         // by its own PR_SET_TSC
+    uint64_t scratch;   // its scratch area, 0: none yet
+    bool tsc_forbidden; // by its own PR_SET_TSC
+    struct {            // recorder/emulate: ptrace among recorded tasks
+        int by;         // the process that has attached to it; 0: none
+        int status;     // of its stop, as wait tells it
+        bool seized, wanted, stopped, reported;
+        bool interrupted; // by refork, in a call
+        bool pauses;      // it waits for a task that it has attached to: the kernel makes a pause of that
+    } traced;
     int status_fd;              // recorder/emulate: it reads a task's status by this one, + 1
     struct {                    // the same
         int mode;               // SECCOMP_MODE_*

@@ -6,6 +6,7 @@
 #include "core/version.h"
 #include "recorder/calls/calls.h"
 #include "recorder/emulate/perf.h"
+#include "recorder/emulate/ptrace.h"
 #include "recorder/emulate/seccomp.h"
 #include "recorder/emulate/status.h"
 #include "recorder/emulate/vsyscall.h"
@@ -101,6 +102,7 @@ int record_run(const struct record_options *options, struct record_result *resul
     status_begin(&r);
     vsyscall_begin(&r);
     perf_begin(&r);
+    ptrace_begin(&r);
     if (options->schedule && options->schedule->gate.given) gate_begin(&r);
     if (options->schedule) places_begin(&r);
     if (options->saved || (options->schedule && options->schedule->strategy)) strategist_begin(&r);
@@ -130,6 +132,7 @@ int record_run(const struct record_options *options, struct record_result *resul
     waits_free(&r);
     seen_writes_free(&r);
     free(r.shared_files);
+    free(r.ended_tracees);
     gate_free(&r);
     strategist_free(&r);
     batch_release(&r);

@@ -56,8 +56,14 @@ static int awaited_child(struct recorder *r, const struct task *t) {
     return named ? named->process->pid : want;
 }
 
+static bool attached_to(struct recorder *r, const struct task *t, const struct process *p) {
+    for (const struct task *o = r->tasks; o && r->any_traced; o = o->next)
+        if (o->process == p && o->traced.by == t->process->pid) return true;
+    return false;
+}
+
 static bool child_matches(struct recorder *r, const struct task *t, const struct process *child) {
-    if (child->parent_pid != t->process->pid) return false;
+    if (child->parent_pid != t->process->pid && !attached_to(r, t, child)) return false;
     int want = awaited_child(r, t);
     return !want || child->pid == want; // (of a process group any child might be)
 }

@@ -1,0 +1,391 @@
+#include "recorder/emulate/ptrace.h"
+#include "core/array.h"
+#include "recorder/hooks.h"
+#include "recorder/log.h"
+#include "recorder/mask.h"
+#include "recorder/run.h"
+#include "recorder/signals.h"
+#include "recorder/syscall.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    STOPPED_BY_SIGNAL = SIGSTOP << 8 | 0x7f, // as wait tells it
+    STOPPED_BY_EVENT = SIGTRAP << 8 | 0x7f | PTRACE_EVENT_STOP << 16,
+    OPTIONS_KNOWN = PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL,
+    RESTARTS = 512, // ERESTARTSYS and ERESTARTNOHAND (include/linux/errno.h)
+    RESTARTS_WITHOUT_HANDLER = 514
+};
+
+static bool is_wait(long nr) {
+    return nr == SYS_wait4 || nr == SYS_waitid;
+}
+
+static bool traces(const struct task *tracer, const struct task *t) {
+    return t->traced.by && t->traced.by == tracer->process->pid;
+}
+
+// ---- stopping
+
+// Ends the call that t sleeps in. (The exit stop takes the interrupt: ptrace_stop() clears JOBCTL_TRAP_STOP at any trap.)
+static void interrupt(struct task *t) {
+    if (t->state != TASK_IN_KERNEL || t->traced.interrupted) return;
+    t->traced.interrupted = ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) == 0;
+}
+
+// Who waits for t looks again.
+static void wake_tracer(struct recorder *r, const struct task *t) {
+    for (struct task *o = r->tasks; o; o = o->next)
+        if (traces(o, t) && o->call.inside && is_wait(o->call.nr)) interrupt(o);
+}
+
+static void stop(struct recorder *r, struct task *t) {
+    t->traced.wanted = false;
+    t->traced.stopped = true;
+    wake_tracer(r, t);
+}
+
+// It stops now, or when its call has come back.
+static void want_stop(struct recorder *r, struct task *t, int status) {
+    t->traced.status = status;
+    t->traced.reported = false;
+    t->traced.wanted = true;
+    if (t->state == TASK_READY || t->state == TASK_JOB_STOPPED)
+        stop(r, t);
+    else
+        interrupt(t);
+}
+
+static void release(struct task *t, bool for_good) {
+    t->traced.stopped = t->traced.wanted = false;
+    if (for_good) t->traced.by = 0;
+}
+
+static bool holds(const struct recorder *r, const struct task *t) {
+    (void)r;
+    return t->traced.stopped && t->state == TASK_READY;
+}
+
+// ---- answers
+
+struct reply {
+    int64_t result;
+    uint64_t address; // what the call writes
+    const void *bytes;
+    size_t size;
+    struct task *other; // whose memory it writes, and there
+};
+
+static void reply(struct recorder *r, struct task *t, struct user_regs_struct *regs, const struct reply *a) {
+    struct batch b;
+    batch_entry(r, &b, EV_SYSCALL, t);
+    b.e.ret = a->result;
+    if (a->size && a->other) {
+        struct task *o = a->other;
+        if (!tracee_poke(o->tid, o->mm->mem_fd, a->address, a->bytes, a->size)) {
+            b.e.ret = -EIO;
+        } else {
+            memcpy(batch_piece(&b, PIECE_TASKMEM, a->size), a->bytes, a->size);
+            batch_last(&b)->taskmem.address = a->address;
+            batch_last(&b)->taskmem.tid = (uint64_t)o->tid;
+        }
+    } else if (a->size && !task_can_write(t, a->address, a->size)) {
+        b.e.ret = -EFAULT;
+    } else if (a->size) {
+        batch_write(r, &b, t, a->address, a->bytes, a->size);
+    }
+    regs->orig_rax = ~0ull;
+    regs->rax = (unsigned long long)b.e.ret;
+    if (!tracee_set_regs(t->tid, regs)) return; // killed: its exit stop follows
+    set_landmark(t, regs);
+    t->state = TASK_READY;
+    batch_log(r, t, &b);
+}
+
+static void answer(struct recorder *r, struct task *t, struct user_regs_struct *regs, int64_t result) {
+    reply(r, t, regs, &(struct reply){.result = result});
+}
+
+// ---- requests
+
+static int64_t attach(struct recorder *r, struct task *t, struct task *o, bool seize) {
+    if (o->process == t->process || o->traced.by) return -EPERM;
+    if (seize && (t->call.args[2] || t->call.args[3] & ~(uint64_t)OPTIONS_KNOWN)) return -EIO;
+    r->any_traced = true;
+    o->traced.by = t->process->pid;
+    o->traced.seized = seize;
+    o->traced.stopped = false;
+    if (!seize) want_stop(r, o, STOPPED_BY_SIGNAL);
+    return 0;
+}
+
+// Registers as at the landmark at which o stands: what a replay has there.
+static void register_set(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
+    static char bytes[XSTATE_MAX];
+    struct iovec wanted, got = {bytes, sizeof bytes};
+    uint64_t at = t->call.args[3], kind = t->call.args[2];
+    if (!task_read(t, at, &wanted, sizeof wanted) || !task_can_write(t, at, sizeof wanted)) {
+        answer(r, t, regs, -EFAULT);
+        return;
+    }
+    if (kind == NT_PRSTATUS) {
+        memcpy(bytes, &o->landmark, sizeof o->landmark);
+        got.iov_len = sizeof o->landmark;
+    } else if (ptrace(PTRACE_GETREGSET, o->tid, kind, &got) < 0) {
+        answer(r, t, regs, -errno);
+        return;
+    }
+    if (wanted.iov_len < got.iov_len) got.iov_len = wanted.iov_len;
+    if (got.iov_len && !task_can_write(t, (uint64_t)wanted.iov_base, got.iov_len)) {
+        answer(r, t, regs, -EFAULT);
+        return;
+    }
+    struct batch b;
+    batch_entry(r, &b, EV_SYSCALL, t);
+    if (got.iov_len) batch_write(r, &b, t, (uint64_t)wanted.iov_base, bytes, got.iov_len);
+    batch_write(r, &b, t, at + offsetof(struct iovec, iov_len), &got.iov_len, sizeof got.iov_len);
+    regs->orig_rax = ~0ull;
+    regs->rax = 0;
+    if (!tracee_set_regs(t->tid, regs)) return;
+    set_landmark(t, regs);
+    t->state = TASK_READY;
+    batch_log(r, t, &b);
+}
+
+static void peek_user(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
+    uint64_t at = t->call.args[2];
+    long word = 0;
+    errno = 0;
+    if (at < sizeof o->landmark && !(at & 7))
+        memcpy(&word, (const char *)&o->landmark + at, sizeof word);
+    else
+        word = ptrace(PTRACE_PEEKUSER, o->tid, at, 0);
+    if (errno)
+        answer(r, t, regs, -errno);
+    else
+        reply(r, t, regs, &(struct reply){.address = t->call.args[3], .bytes = &word, .size = sizeof word});
+}
+
+// The signal with which a request lets o go on.
+static void pass_signal(struct task *t, struct task *o, uint64_t sig) {
+    if (!sig || sig > 64) return;
+    const siginfo_t info = {.si_signo = (int)sig, .si_code = SI_USER, .si_pid = t->process->pid};
+    signal_again(o, &info);
+}
+
+// Of a task that is stopped. False: not one of those.
+static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
+    const uint64_t *a = t->call.args;
+    struct reply to_data = {.address = a[3]};
+    uint64_t word = 0;
+    siginfo_t info = {.si_signo = SIGSTOP};
+    struct user_fpregs_struct fp;
+    switch (a[0]) {
+    case PTRACE_PEEKTEXT:
+    case PTRACE_PEEKDATA:
+        to_data.result = task_read(o, a[2], &word, sizeof word) ? 0 : -EIO;
+        to_data.bytes = &word;
+        to_data.size = to_data.result ? 0 : sizeof word;
+        break;
+    case PTRACE_PEEKUSER:
+        peek_user(r, t, o, regs);
+        return true;
+    case PTRACE_POKETEXT:
+    case PTRACE_POKEDATA:
+        reply(r, t, regs, &(struct reply){.address = a[2], .bytes = &a[3], .size = sizeof a[3], .other = o});
+        return true;
+    case PTRACE_GETREGS:
+        to_data.bytes = &o->landmark;
+        to_data.size = sizeof o->landmark;
+        break;
+    case PTRACE_GETFPREGS:
+        if (ptrace(PTRACE_GETFPREGS, o->tid, 0, &fp) < 0) return false;
+        to_data.bytes = &fp;
+        to_data.size = sizeof fp;
+        break;
+    case PTRACE_GETREGSET:
+        register_set(r, t, o, regs);
+        return true;
+    case PTRACE_GETSIGINFO:
+        if (o->traced.status == STOPPED_BY_EVENT) {
+            info.si_signo = SIGTRAP;
+            info.si_code = SIGTRAP | PTRACE_EVENT_STOP << 8;
+        }
+        to_data.bytes = &info;
+        to_data.size = sizeof info;
+        break;
+    case PTRACE_GETEVENTMSG:
+        to_data.bytes = &word;
+        to_data.size = sizeof word;
+        break;
+    case PTRACE_SETOPTIONS:
+        if (a[3] & ~(uint64_t)OPTIONS_KNOWN) return false;
+        break;
+    case PTRACE_CONT:
+    case PTRACE_DETACH:
+        if (a[3] > 64) {
+            to_data.result = -EIO;
+            break;
+        }
+        release(o, a[0] == PTRACE_DETACH);
+        answer(r, t, regs, 0);
+        pass_signal(t, o, a[3]);
+        return true;
+    default:
+        return false;
+    }
+    reply(r, t, regs, &to_data);
+    return true;
+}
+
+static bool requested(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    const uint64_t *a = t->call.args;
+    if (a[0] == PTRACE_TRACEME) return false;
+    struct task *o = task_called(r, t, (int)a[1]);
+    if (a[0] == PTRACE_ATTACH || a[0] == PTRACE_SEIZE) {
+        if (!o && kill((pid_t)a[1], 0) == 0 && !t->names.depth) return false; // a stranger
+        int64_t result = o ? attach(r, t, o, a[0] == PTRACE_SEIZE) : -ESRCH;
+        if (result == -EIO) return false;
+        answer(r, t, regs, result);
+        return true;
+    }
+    if (!o || !traces(t, o)) {
+        answer(r, t, regs, -ESRCH);
+        return true;
+    }
+    if (a[0] == PTRACE_KILL || a[0] == PTRACE_INTERRUPT) {
+        bool wrong = a[0] == PTRACE_INTERRUPT && !o->traced.seized;
+        answer(r, t, regs, wrong ? -EIO : 0);
+        if (a[0] == PTRACE_KILL)
+            kill(o->process->pid, SIGKILL);
+        else if (!wrong && !o->traced.stopped)
+            want_stop(r, o, STOPPED_BY_EVENT);
+        return true;
+    }
+    if (!o->traced.stopped) {
+        answer(r, t, regs, -ESRCH);
+        return true;
+    }
+    return looked_at(r, t, o, regs);
+}
+
+// ---- waiting
+
+// What the call of t waits for: 0 any, a TID, or -1 something that no tracee is.
+static int awaited(const struct task *t) {
+    const uint64_t *a = t->call.args;
+    if (t->call.nr == SYS_wait4) return (int)a[0] == -1 ? 0 : (int)a[0] > 0 ? (int)a[0] : -1;
+    return a[0] == P_ALL ? 0 : a[0] == P_PID ? (int)a[1] : -1;
+}
+
+// `status` of `tid`, as this call tells it.
+static void tell(struct recorder *r, struct task *t, struct user_regs_struct *regs, int tid, int status) {
+    if (t->call.nr == SYS_wait4) {
+        bool wanted = t->call.args[1] != 0;
+        reply(r, t, regs,
+              &(struct reply){.result = tid,
+                              .address = t->call.args[1],
+                              .bytes = &status,
+                              .size = wanted ? sizeof status : 0});
+        return;
+    }
+    siginfo_t info = {.si_signo = SIGCHLD, .si_pid = tid};
+    bool ended = WIFEXITED(status) || WIFSIGNALED(status);
+    info.si_code = WIFEXITED(status) ? CLD_EXITED : ended ? CLD_KILLED : CLD_TRAPPED;
+    info.si_status = WIFEXITED(status) ? WEXITSTATUS(status) : ended ? WTERMSIG(status) : status >> 8;
+    bool wanted = t->call.args[2] != 0;
+    reply(r, t, regs,
+          &(struct reply){.address = t->call.args[2], .bytes = &info, .size = wanted ? sizeof info : 0});
+}
+
+static bool has_child(const struct recorder *r, const struct task *t) {
+    for (const struct process *p = r->processes; p; p = p->next)
+        if (p->parent_pid == t->process->pid && p != t->process) return true;
+    return false;
+}
+
+// A wait of somebody who traces. False: the kernel shall do it.
+static bool waited(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    int want = awaited(t);
+    bool any = false, child = false;
+    bool now = t->call.args[t->call.nr == SYS_wait4 ? 2 : 3] & WNOHANG;
+    for (size_t i = 0; i < r->ended_tracee_count; i++) {
+        struct ended_tracee e = r->ended_tracees[i];
+        if (e.tracer != t->process->pid || (want && want != e.tid)) continue;
+        r->ended_tracees[i] = r->ended_tracees[--r->ended_tracee_count];
+        tell(r, t, regs, e.tid, e.status);
+        return true;
+    }
+    for (struct task *o = r->tasks; o; o = o->next) {
+        int tid = task_tid_for(t, o);
+        if (!traces(t, o) || (want && want != tid)) continue;
+        any = true;
+        child |= o->process->parent_pid == t->process->pid;
+        if (!o->traced.stopped || o->traced.reported) continue;
+        o->traced.reported = true;
+        tell(r, t, regs, tid, o->traced.status);
+        return true;
+    }
+    if (!any || child || (!want && has_child(r, t))) return false; // its stop interrupts the kernel's wait
+    if (now) {
+        answer(r, t, regs, 0);
+        return true;
+    }
+    // It sleeps until it is interrupted, and then makes its wait again.
+    t->traced.pauses = true;
+    regs->orig_rax = SYS_pause;
+    tracee_set_regs(t->tid, regs);
+    return false;
+}
+
+static bool answered(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    if (t->call.nr == SYS_ptrace && !t->call.legacy) return requested(r, t, regs);
+    return is_wait(t->call.nr) && r->any_traced && waited(r, t, regs);
+}
+
+// The pause that stood for a wait: the kernel shall make the wait again.
+static int64_t tells(struct recorder *r, struct task *t, int64_t ret) {
+    (void)r;
+    if (!t->traced.pauses) return ret;
+    t->traced.pauses = false;
+    ptrace(PTRACE_POKEUSER, t->tid, offsetof(struct user, regs.orig_rax), t->call.nr);
+    return ret == -RESTARTS_WITHOUT_HANDLER ? -RESTARTS : ret;
+}
+
+static void returned(struct recorder *r, struct task *t, int64_t ret) {
+    (void)ret;
+    t->traced.interrupted = false;
+    if (t->traced.wanted && t->state == TASK_READY) stop(r, t);
+}
+
+// ---- the end of either
+
+static void ended(struct recorder *r, struct task *t, int status) {
+    bool last = t->process->refs == 1;
+    if (t->traced.by && t->process->parent_pid != t->traced.by) {
+        array_push(r->ended_tracees, r->ended_tracee_count,
+                   ((struct ended_tracee){t->traced.by, t->tid, status}));
+        wake_tracer(r, t);
+    }
+    for (struct task *o = r->tasks; o && last; o = o->next)
+        if (o != t && traces(t, o)) release(o, true);
+}
+
+static const struct recorder_hooks ptrace_hooks = {.lasting = true,
+                                                   .answer = answered,
+                                                   .holds = holds,
+                                                   .tells = tells,
+                                                   .returned = returned,
+                                                   .ended = ended};
+
+void ptrace_begin(struct recorder *r) {
+    hooks_add(r, &ptrace_hooks);
+}
