@@ -21,6 +21,7 @@
 
 #include <asm/prctl.h>
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -446,6 +447,25 @@ static int64_t tell_program(struct recorder *r, struct task *t, struct user_regs
     return told;
 }
 
+// The path of a file that was opened: it is read here anyway, and says later what its descriptor is without a replay.
+static void opened_path(struct task *t, struct batch *b, int64_t ret) {
+    char path[PATH_MAX];
+    size_t have = 0;
+    if (ret < 0 || syscall_effect(t->call.nr) != EFFECT_OPEN) return;
+    uint64_t address = syscall_effect_on(t->call.nr, t->call.args);
+    while (have < sizeof path) {
+        size_t chunk = next_page(address + have) - (address + have);
+        if (chunk > sizeof path - have) chunk = sizeof path - have;
+        if (!task_read(t, address + have, path + have, chunk)) return;
+        const char *end = memchr(path + have, 0, chunk);
+        if (end) {
+            batch_text(b, TEXT_PATH, path, (size_t)(end - path));
+            return;
+        }
+        have += chunk;
+    }
+}
+
 static void begin_exit(struct recorder *r, struct task *t, struct batch *b, int64_t ret) {
     if (r->deferred == t) {
         r->deferred = NULL;
@@ -486,6 +506,7 @@ void syscall_returned(struct recorder *r, struct task *t) {
         memory_call_done(t, &b, ret);
         written_file(r, t, &b, ret);
         seen_writes_call(r, t, &b, ret);
+        opened_path(t, &b, ret);
     }
     remember(r, t, ret);
     received_fds(r, t, &b, ret);

@@ -2,6 +2,7 @@
 
 #include "core/abi.h"
 #include "core/array.h"
+#include "core/decode/recorded.h"
 #include "core/futex.h"
 #include "core/path.h"
 #include "replayer/names/script.h"
@@ -22,6 +23,8 @@ struct lane {
     uint32_t *numbers;
     uint8_t *kinds;
     size_t count, kind_count; // the same
+    uint64_t entry;           // the ENTER event that was read last, 0: none
+    uint64_t args[6];         // its arguments
 };
 
 struct numbers {
@@ -43,6 +46,7 @@ struct timeline_source {
     struct lane *lanes;
     size_t lane_count;
     struct numbers landmarks[TUI_LANDMARKS];
+    struct descriptors *descriptors; // as far as `loaded`
     char title[256];
 };
 
@@ -79,12 +83,6 @@ static bool read_event(struct timeline_source *s, uint64_t number, struct event 
     return good;
 }
 
-static void set_args(const struct event *e, uint64_t args[6]) {
-    const struct user_regs_struct *r = &e->regs;
-    const uint64_t from[6] = {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9};
-    memcpy(args, from, sizeof from);
-}
-
 static void copy_text(const struct event *e, uint64_t kind, char *out, size_t size) {
     size_t from = 0;
     const struct piece *p;
@@ -97,37 +95,11 @@ static void copy_text(const struct event *e, uint64_t kind, char *out, size_t si
     }
 }
 
-static void say_call(const struct event *e, char *out, size_t size) {
-    uint64_t args[6];
-    char call[160];
-    if (e->flags & EVF_REGS) {
-        set_args(e, args);
-        syscall_format(e->nr, args, call, sizeof call);
-    } else {
-        snprintf(call, sizeof call, "%s", syscall_name(e->nr));
-    }
-    if (e->kind == EV_ENTER) {
-        snprintf(out, size, "%s", call);
-    } else if (e->ret < 0 && e->ret > -4096) {
-        const char *name = strerrorname_np((int)-e->ret);
-        snprintf(out, size, "%s = -%s", e->kind == EV_EXIT ? syscall_name(e->nr) : call, name ? name : "?");
-    } else {
-        bool address = e->ret > 0xffffff;
-        snprintf(out, size, address ? "%s = 0x%llx" : "%s = %lld",
-                 e->kind == EV_EXIT ? syscall_name(e->nr) : call, (long long)e->ret);
-    }
-}
-
 static void say(const struct event *e, char *out, size_t size) {
     static const char *const traps[] = {"?",      "rdtsc",  "rdtscp", "cpuid", "rdrand",
                                         "rdseed", "xgetbv", "xsave",  "rdpid"};
     char text[160];
     switch (e->kind) {
-    case EV_SYSCALL:
-    case EV_ENTER:
-    case EV_EXIT:
-        say_call(e, out, size);
-        return;
     case EV_EXEC:
         copy_text(e, TEXT_PATH, text, sizeof text);
         snprintf(out, size, "executes %s", text);
@@ -176,15 +148,6 @@ static void say(const struct event *e, char *out, size_t size) {
 
 static bool is_fork(const struct event *e) {
     return e->kind == EV_BIRTH && !(e->flags & (EVF_VM | EVF_THREAD));
-}
-
-static bool source_event(void *context, uint64_t number, struct tui_event *out) {
-    struct event e;
-    if (!read_event(context, number, &e)) return false;
-    *out = (struct tui_event){
-        .number = number, .time_us = e.time_us, .tid = e.tid, .kind = e.kind, .fork = is_fork(&e)};
-    say(&e, out->text, sizeof out->text);
-    return true;
 }
 
 // ---- the index
@@ -243,6 +206,7 @@ static bool source_load(void *context) {
             break;
         }
         index_event(s, &e);
+        descriptors_event(s->descriptors, &e, recorded_memory(&e));
         s->loaded++;
         if (s->loaded % 256) continue;
         clock_gettime(CLOCK_MONOTONIC, &now);
@@ -306,6 +270,50 @@ static uint64_t neighbour(struct timeline_source *s, int tid, uint64_t number, i
     size_t index = (size_t)(lane - s->lanes);
     uint64_t rank = source_rank(s, index, direction > 0 ? number : number - 1);
     return source_select(s, index, direction > 0 ? rank + 1 : rank, kind);
+}
+
+// ---- one event
+// The arguments of the call that the EXIT event `e` ends: those of its ENTER. Reads it if it was not the last one that was asked for, and
+// *e again then.
+static const uint64_t *entry_arguments(struct timeline_source *s, struct event *e) {
+    struct lane *lane = lane_of(s, e->tid);
+    uint8_t kind = EV_NONE;
+    uint64_t number = e->number, enter = neighbour(s, e->tid, number, -1, &kind);
+    while (enter && kind == EV_BIRTH) // lies between the two ends of a fork or clone
+        enter = neighbour(s, e->tid, enter, -1, &kind);
+    if (!lane || !enter || kind != EV_ENTER) return NULL;
+    if (lane->entry != enter) {
+        struct event entry;
+        bool good = read_event(s, enter, &entry) && entry.flags & EVF_REGS;
+        if (good) abi_arguments(&entry.regs, lane->args);
+        lane->entry = good ? enter : 0;
+        if (!read_event(s, number, e) || !good) return NULL;
+    }
+    return lane->args;
+}
+
+static void say_call(struct timeline_source *s, struct event *e, char *out, size_t size) {
+    struct text t = text_in(out, size);
+    const uint64_t *args = e->kind == EV_EXIT ? entry_arguments(s, e) : NULL;
+    struct lane *lane = e->kind == EV_ENTER && e->flags & EVF_REGS ? lane_of(s, e->tid) : NULL;
+    if (lane) {
+        abi_arguments(&e->regs, lane->args);
+        lane->entry = e->number;
+    }
+    recorded_call(&t, e, args, s->descriptors);
+}
+
+static bool source_event(void *context, uint64_t number, struct tui_event *out) {
+    struct timeline_source *s = context;
+    struct event e;
+    if (!read_event(s, number, &e)) return false;
+    *out = (struct tui_event){
+        .number = number, .time_us = e.time_us, .tid = e.tid, .kind = e.kind, .fork = is_fork(&e)};
+    if (e.kind == EV_SYSCALL || e.kind == EV_ENTER || e.kind == EV_EXIT)
+        say_call(s, &e, out->text, sizeof out->text);
+    else
+        say(&e, out->text, sizeof out->text);
+    return true;
 }
 
 static bool futex_op(const struct event *e, uint64_t *word, int *op) {
@@ -469,6 +477,7 @@ int timeline_source_new(struct session *session, const char *path, struct timeli
         free(s);
         return -1;
     }
+    s->descriptors = descriptors_new();
     s->session = session;
     s->timeline = session ? session_timeline(session) : NULL;
     s->texts = source_text_new(s->reader);
@@ -525,6 +534,7 @@ void timeline_source_free(struct timeline_source *s) {
         free(s->landmarks[i].items);
     free(s->lanes);
     source_text_free(s->texts);
+    descriptors_free(s->descriptors);
     trace_close(s->reader);
     free(s);
 }

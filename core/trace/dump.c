@@ -3,82 +3,30 @@
 #include "core/abi.h"
 
 #include "core/array.h"
+#include "core/decode/recorded.h"
 #include "core/printable.h"
 #include "core/syscalls.h"
 
 #include <errno.h>
 #include <jansson.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 
-// ---- text into a buffer of fixed size, cut at its end ----
-struct text {
-    char *data;
-    size_t size, used;
-};
-
-__attribute__((format(printf, 2, 3))) static void add(struct text *t, const char *format, ...) {
-    if (t->used + 1 >= t->size) return;
-    va_list ap;
-    va_start(ap, format);
-    int n = vsnprintf(t->data + t->used, t->size - t->used, format, ap);
-    va_end(ap);
-    if (n < 0) return;
-    t->used += (size_t)n;
-    if (t->used >= t->size) t->used = t->size - 1;
-}
-
-// Escapes what is not printable ASCII or whole UTF-8 would need a decoder for: bytes above 127 pass, C1
-// controls have the form 0xc2 0x80..0x9f in UTF-8 and are escaped.
-static void add_escaped(struct text *t, const void *data, size_t len, size_t max) {
-    const unsigned char *p = data;
-    for (size_t i = 0; i < len && i < max; i++) {
-        if (p[i] == '\\' || p[i] == '"')
-            add(t, "\\%c", p[i]);
-        else if (p[i] == '\n')
-            add(t, "\\n");
-        else if (p[i] < ' ' || p[i] == 127 || (p[i] >= 0x80 && p[i] < 0xa0 && (i == 0 || p[i - 1] == 0xc2)))
-            add(t, "\\x%02x", p[i]);
-        else
-            add(t, "%c", p[i]);
-    }
-    if (len > max) add(t, "...");
-}
-
 static void add_quoted(struct text *t, const struct piece *p, size_t max) {
-    add(t, "\"");
-    add_escaped(t, p->data, p->len, max);
-    add(t, "\"");
-}
-
-static void add_signal(struct text *t, int64_t signal) {
-    const char *name = signal > 0 && signal < NSIG ? sigabbrev_np((int)signal) : NULL;
-    if (name)
-        add(t, "SIG%s", name);
-    else
-        add(t, "signal %lld", (long long)signal);
-}
-
-static void add_result(struct text *t, int64_t result) {
-    const char *name = is_error(result) ? strerrorname_np((int)-result) : NULL;
-    if (name)
-        add(t, " = -%s", name);
-    else if (result >= 1 << 24 || result < -4095)
-        add(t, " = 0x%llx", (unsigned long long)result);
-    else
-        add(t, " = %lld", (long long)result);
+    text_add(t, "\"");
+    text_escaped(t, p->data, p->len, max);
+    text_add(t, "\"");
 }
 
 static void add_status(struct text *t, const struct event *e) {
     if (e->flags & EVF_KILLED) {
-        add(t, "killed by ");
-        add_signal(t, e->ret);
+        text_add(t, "killed by ");
+        text_signal(t, e->ret);
     } else {
-        add(t, "exit status %lld", (long long)e->ret);
+        text_add(t, "exit status %lld", (long long)e->ret);
     }
 }
 
@@ -86,38 +34,38 @@ static void add_status(struct text *t, const struct event *e) {
 #define HEX(v) (unsigned long long)(v)
 
 static void add_memory(struct text *t, const struct piece *p) {
-    add(t, " 0x%llx+%zu", HEX(p->mem.address), p->len);
+    text_add(t, " 0x%llx+%zu", HEX(p->mem.address), p->len);
 }
 
 static void add_hash(struct text *t, const struct piece *p) {
-    add(t, " 0x%llx+%llu:%016llx", HEX(p->hash.address), HEX(p->hash.length), HEX(p->hash.xxh3));
+    text_add(t, " 0x%llx+%llu:%016llx", HEX(p->hash.address), HEX(p->hash.length), HEX(p->hash.xxh3));
 }
 
 static void add_regs(struct text *t, const struct piece *p) {
     struct user_regs_struct regs;
     if (p->len != sizeof regs) {
-        add(t, " %zu bytes", p->len);
+        text_add(t, " %zu bytes", p->len);
         return;
     }
     memcpy(&regs, p->data, sizeof regs);
-    add(t, " rip 0x%llx rsp 0x%llx", HEX(regs.rip), HEX(regs.rsp));
+    text_add(t, " rip 0x%llx rsp 0x%llx", HEX(regs.rip), HEX(regs.rsp));
 }
 
 static void add_length(struct text *t, const struct piece *p) {
-    add(t, " %zu bytes", p->len);
+    text_add(t, " %zu bytes", p->len);
 }
 
 static void add_map(struct text *t, const struct piece *p) {
-    add(t, " ");
-    add_escaped(t, p->data, p->len, 80);
-    add(t, "@0x%llx+0x%llx %c%c%c", HEX(p->map.address), HEX(p->map.length),
-        p->map.prot & PROT_READ ? 'r' : '-', p->map.prot & PROT_WRITE ? 'w' : '-',
-        p->map.prot & PROT_EXEC ? 'x' : '-');
-    if (p->map.blob) add(t, " file %llu+0x%llx", HEX(p->map.blob), HEX(p->map.offset));
+    text_add(t, " ");
+    text_escaped(t, p->data, p->len, 80);
+    text_add(t, "@0x%llx+0x%llx %c%c%c", HEX(p->map.address), HEX(p->map.length),
+             p->map.prot & PROT_READ ? 'r' : '-', p->map.prot & PROT_WRITE ? 'w' : '-',
+             p->map.prot & PROT_EXEC ? 'x' : '-');
+    if (p->map.blob) text_add(t, " file %llu+0x%llx", HEX(p->map.blob), HEX(p->map.offset));
 }
 
 static void add_share(struct text *t, const struct piece *p) {
-    add(t, " object %llu of %llu bytes", HEX(p->share.identity), HEX(p->share.size));
+    text_add(t, " object %llu of %llu bytes", HEX(p->share.identity), HEX(p->share.size));
 }
 
 static void add_siginfo(struct text *t, const struct piece *p) {
@@ -127,7 +75,7 @@ static void add_siginfo(struct text *t, const struct piece *p) {
         return;
     }
     memcpy(&info, p->data, sizeof info);
-    add(t, " code %d", info.si_code);
+    text_add(t, " code %d", info.si_code);
 }
 
 static void add_text(struct text *t, const struct piece *p) {
@@ -136,8 +84,8 @@ static void add_text(struct text *t, const struct piece *p) {
                                                   [TEXT_ENV] = "environment",
                                                   [TEXT_MESSAGE] = "message",
                                                   [TEXT_NAME] = "name"};
-    if (p->text.kind < TEXT_KINDS) add(t, " %s", names[p->text.kind]);
-    add(t, " ");
+    if (p->text.kind < TEXT_KINDS) text_add(t, " %s", names[p->text.kind]);
+    text_add(t, " ");
     add_quoted(t, p, 80);
 }
 
@@ -146,7 +94,7 @@ static void add_values(struct text *t, const struct piece *p) {
     while (last > 0 && p->v[last] == 0)
         last--;
     for (int i = 0; i <= last; i++)
-        add(t, " 0x%llx", HEX(p->v[i]));
+        text_add(t, " 0x%llx", HEX(p->v[i]));
 }
 
 static void (*const piece_formats[PIECE_KINDS])(struct text *, const struct piece *) = {
@@ -166,66 +114,43 @@ static void add_pieces(struct text *t, const struct event *e) {
     for (size_t i = 0; i < e->piece_count; i++) {
         const struct piece *p = &e->pieces[i];
         if (p->kind == PIECE_NONE || p->kind >= PIECE_KINDS || ++count[p->kind] > SHOWN_PER_KIND) continue;
-        add(t, "  %s", piece_kind_name(p->kind));
+        text_add(t, "  %s", piece_kind_name(p->kind));
         if (piece_formats[p->kind]) piece_formats[p->kind](t, p);
     }
     for (int kind = 0; kind < PIECE_KINDS; kind++)
         if (count[kind] > SHOWN_PER_KIND)
-            add(t, "  %s: %zu more", piece_kind_name(kind), count[kind] - SHOWN_PER_KIND);
+            text_add(t, "  %s: %zu more", piece_kind_name(kind), count[kind] - SHOWN_PER_KIND);
 }
 
 // ---- events ----
-static void add_call(struct text *t, const struct event *e) {
-    if (!(e->flags & EVF_REGS)) {
-        add(t, "%s", syscall_name(e->nr));
-        return;
-    }
-    char call[512];
-    uint64_t args[6];
-    abi_arguments(&e->regs, args);
-    syscall_format(e->nr, args, call, sizeof call);
-    add_escaped(t, call, strlen(call), sizeof call);
-}
-
-static void add_syscall(struct text *t, const struct event *e) {
-    add_call(t, e);
-    add_result(t, e->ret);
-}
-
-static void add_exit(struct text *t, const struct event *e) {
-    add(t, "%s", syscall_name(e->nr));
-    add_result(t, e->ret);
-    if (e->flags & EVF_RESTART) add(t, " (to be restarted)");
-}
-
 static void add_birth(struct text *t, const struct event *e) {
     const char *what = e->flags & EVF_THREAD ? "thread"
                        : e->flags & EVF_VM   ? "process (same memory)"
                                              : "process";
-    add(t, "%s %lld", what, (long long)e->ret);
-    if (e->flags & EVF_THREAD) add(t, " of process %llu", HEX(e->aux));
+    text_add(t, "%s %lld", what, (long long)e->ret);
+    if (e->flags & EVF_THREAD) text_add(t, " of process %llu", HEX(e->aux));
 }
 
 static void add_death(struct text *t, const struct event *e) {
     add_status(t, e);
-    if (e->flags & EVF_LAST) add(t, ", the process's last task");
+    if (e->flags & EVF_LAST) text_add(t, ", the process's last task");
 }
 
 static void add_tick(struct text *t, const struct event *e) {
-    add(t, "count %lld", (long long)e->ret);
+    text_add(t, "count %lld", (long long)e->ret);
 }
 
 static void add_pc(struct text *t, const struct event *e) {
-    if (e->flags & EVF_REGS) add(t, "at 0x%llx", HEX(e->regs.rip));
+    if (e->flags & EVF_REGS) text_add(t, "at 0x%llx", HEX(e->regs.rip));
 }
 
 static void add_break(struct text *t, const struct event *e) {
-    add(t, "%s 0x%llx, time %llu", e->nr == BREAK_BEHIND ? "behind" : "at", HEX(e->ret), HEX(e->aux));
+    text_add(t, "%s 0x%llx, time %llu", e->nr == BREAK_BEHIND ? "behind" : "at", HEX(e->ret), HEX(e->aux));
 }
 
 static void add_end(struct text *t, const struct event *e) {
     add_status(t, e);
-    add(t, ", %s", end_reason_text(e->nr));
+    text_add(t, ", %s", end_reason_text(e->nr));
 }
 
 static void add_trap(struct text *t, const struct event *e) {
@@ -233,39 +158,45 @@ static void add_trap(struct text *t, const struct event *e) {
         [TRAP_RDTSC] = "rdtsc",   [TRAP_RDTSCP] = "rdtscp", [TRAP_CPUID] = "cpuid", [TRAP_RDRAND] = "rdrand",
         [TRAP_RDSEED] = "rdseed", [TRAP_XGETBV] = "xgetbv", [TRAP_XSAVE] = "xsave", [TRAP_RDPID] = "rdpid"};
     if (e->nr >= TRAP_RDTSC && e->nr < TRAP_KINDS)
-        add(t, "%s ", names[e->nr]);
+        text_add(t, "%s ", names[e->nr]);
     else
-        add(t, "instruction %d ", e->nr);
+        text_add(t, "instruction %d ", e->nr);
     add_pc(t, e);
 }
 
 static void add_delivery(struct text *t, const struct event *e) {
-    add_signal(t, e->nr);
-    add(t, e->aux == SIGNAL_BY_INSTRUCTION ? " (its own instruction) " : " ");
+    text_signal(t, e->nr);
+    text_add(t, e->aux == SIGNAL_BY_INSTRUCTION ? " (its own instruction) " : " ");
     add_pc(t, e);
 }
 
 static void add_stuck(struct text *t, const struct event *e) {
     const struct piece *wait = event_piece(e, PIECE_WAIT, NULL);
-    add(t, e->flags & EVF_PROVED ? "waits for ever (proved): " : "waits for ever (likely): ");
-    add(t, "%s", wait ? wait_kind_name(wait->wait.kind) : "?");
+    text_add(t, e->flags & EVF_PROVED ? "waits for ever (proved): " : "waits for ever (likely): ");
+    text_add(t, "%s", wait ? wait_kind_name(wait->wait.kind) : "?");
     bool file = wait && wait->wait.kind >= WAIT_PIPE_READ && wait->wait.kind <= WAIT_FILE_LOCK;
-    if (file) add(t, " of fd %d", (int)wait->wait.object);
+    if (file) text_add(t, " of fd %d", (int)wait->wait.object);
 }
 
 static void (*const event_formats[EV_KINDS])(struct text *, const struct event *) = {
-    [EV_EXEC] = add_pc,     [EV_SYSCALL] = add_syscall, [EV_ENTER] = add_call,  [EV_EXIT] = add_exit,
-    [EV_BIRTH] = add_birth, [EV_DEATH] = add_death,     [EV_TICK] = add_tick,   [EV_STATE] = add_pc,
-    [EV_TRAP] = add_trap,   [EV_SIGNAL] = add_delivery, [EV_STUCK] = add_stuck, [EV_END] = add_end,
-    [EV_BREAK] = add_break,
+    [EV_EXEC] = add_pc,  [EV_BIRTH] = add_birth, [EV_DEATH] = add_death,     [EV_TICK] = add_tick,
+    [EV_STATE] = add_pc, [EV_TRAP] = add_trap,   [EV_SIGNAL] = add_delivery, [EV_STUCK] = add_stuck,
+    [EV_END] = add_end,  [EV_BREAK] = add_break,
 };
 
-void dump_event_line(const struct event *e, char *buffer, size_t size) {
-    struct text t = {buffer, size, 0};
-    if (size > 0) *buffer = 0;
-    add(&t, "%8llu %5llu.%06u %7d %-7s ", HEX(e->number), HEX(e->time_us / 1000000),
-        (unsigned)(e->time_us % 1000000), e->tid, event_kind_name(e->kind));
-    if (e->kind < EV_KINDS && event_formats[e->kind]) event_formats[e->kind](&t, e);
+static void add_call(struct text *t, const struct event *e, const struct descriptors *d) {
+    recorded_call(t, e, e->kind == EV_EXIT && d ? descriptors_arguments(d, e->tid) : NULL, d);
+    if (e->kind == EV_EXIT && e->flags & EVF_RESTART) text_add(t, " (to be restarted)");
+}
+
+void dump_event_line(const struct event *e, const struct descriptors *d, char *buffer, size_t size) {
+    struct text t = text_in(buffer, size);
+    text_add(&t, "%8llu %5llu.%06u %7d %-7s ", HEX(e->number), HEX(e->time_us / 1000000),
+             (unsigned)(e->time_us % 1000000), e->tid, event_kind_name(e->kind));
+    if (e->kind == EV_SYSCALL || e->kind == EV_ENTER || e->kind == EV_EXIT)
+        add_call(&t, e, d);
+    else if (e->kind < EV_KINDS && event_formats[e->kind])
+        event_formats[e->kind](&t, e);
     add_pieces(&t, e);
     while (t.used > 0 && buffer[t.used - 1] == ' ')
         buffer[--t.used] = 0;
@@ -277,19 +208,30 @@ static int check_output(FILE *out, struct rf_error *err) {
     return rf_fail_errno(err, RF_CANNOT, "cannot write the output");
 }
 
+// Which descriptors were opened before event `from`; as far as that can be read.
+static void learn_before(struct trace_reader *r, struct descriptors *d, uint64_t from) {
+    struct event e;
+    if (from <= 1 || trace_seek(r, 1, NULL) < 0) return;
+    while (trace_next(r, &e, NULL) == 1 && e.number < from)
+        descriptors_event(d, &e, recorded_memory(&e));
+}
+
 int dump_events(FILE *out, struct trace_reader *r, uint64_t from, uint64_t to, int tid,
                 struct rf_error *err) {
-    if (trace_seek(r, from > 0 ? from : 1, err) < 0) return -1;
+    struct descriptors *d = descriptors_new();
+    learn_before(r, d, from);
+    int more = trace_seek(r, from > 0 ? from : 1, err) < 0 ? -1 : 1;
     struct event e;
     char line[4096];
-    int more = 1;
-    while (!ferror(out) && (more = trace_next(r, &e, err)) == 1) {
+    while (more == 1 && !ferror(out) && (more = trace_next(r, &e, err)) == 1) {
         if (to > 0 && e.number > to) break;
+        descriptors_event(d, &e, recorded_memory(&e));
         if (tid != 0 && e.tid != tid) continue;
-        dump_event_line(&e, line, sizeof line);
+        dump_event_line(&e, d, line, sizeof line);
         printable(line);
         fprintf(out, "%s\n", line);
     }
+    descriptors_free(d);
     if (check_output(out, more < 0 ? NULL : err) < 0) return -1;
     return more < 0 ? -1 : 0;
 }
@@ -331,7 +273,7 @@ static json_t *json_bytes(const void *data, size_t len) {
     struct text t = {buffer, size, 0};
     for (size_t i = 0; i < len; i++) {
         unsigned char byte = ((const unsigned char *)data)[i];
-        add(&t, byte >= ' ' && byte < 127 ? "%c" : "\\x%02x", byte);
+        text_add(&t, byte >= ' ' && byte < 127 ? "%c" : "\\x%02x", byte);
     }
     string = json_string(buffer);
     free(buffer);
@@ -458,21 +400,22 @@ static int summarise(struct trace_reader *r, struct summary *s, struct rf_error 
 
 static void add_ending(struct text *t, const struct summary *s) {
     if (!s->ended) {
-        add(t, "not recorded: the recorder was killed, or could not write on");
+        text_add(t, "not recorded: the recorder was killed, or could not write on");
         return;
     }
     add_status(t, &(struct event){.ret = s->status, .flags = s->killed ? EVF_KILLED : 0});
-    if (s->stuck) add(t, "; stuck at event %llu (%s)", HEX(s->stuck), s->stuck_proved ? "proved" : "likely");
-    add(t, ": %s", end_reason_text(s->end_reason));
+    if (s->stuck)
+        text_add(t, "; stuck at event %llu (%s)", HEX(s->stuck), s->stuck_proved ? "proved" : "likely");
+    text_add(t, ": %s", end_reason_text(s->end_reason));
     if (!s->failure) return;
-    add(t, ": ");
-    add_escaped(t, s->failure, strlen(s->failure), 200);
+    text_add(t, ": ");
+    text_escaped(t, s->failure, strlen(s->failure), 200);
 }
 
 static void put_field(FILE *out, const char *name, const char *value) {
     char buffer[2048];
     struct text t = {buffer, sizeof buffer, 0};
-    add_escaped(&t, value, strlen(value), 500);
+    text_escaped(&t, value, strlen(value), 500);
     print_clean(out, "%-10s %s\n", name, t.used ? buffer : "");
 }
 
@@ -484,11 +427,11 @@ static void put_tasks(FILE *out, const struct summary *s) {
         char name[80], status[64];
         struct text n = {name, sizeof name, 0}, t = {status, sizeof status, 0};
         name[0] = 0;
-        add_escaped(&n, task->name, strlen(task->name), sizeof task->name);
+        text_escaped(&n, task->name, strlen(task->name), sizeof task->name);
         if (task->death)
             add_status(&t, &(struct event){.ret = task->status, .flags = task->killed ? EVF_KILLED : 0});
         else
-            add(&t, "-");
+            text_add(&t, "-");
         print_clean(out, "%8d %8d %8d %10llu %10llu  %-15s %s\n", task->pid, task->tid, task->parent,
                     HEX(task->birth), HEX(task->death), name, status);
     }
@@ -534,7 +477,7 @@ int dump_info(FILE *out, const char *path, struct trace_reader *r, struct rf_err
     json_array_foreach(s.args, i, arg) {
         buffer[0] = 0;
         t.used = 0;
-        add_escaped(&t, json_string_value(arg), json_string_length(arg), 200);
+        text_escaped(&t, json_string_value(arg), json_string_length(arg), 200);
         print_clean(out, " \"%s\"", buffer);
     }
     format_time(h->start_unix_ns, when);

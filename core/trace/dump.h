@@ -3,6 +3,7 @@
 #ifndef REFORK_CORE_TRACE_DUMP_H
 #define REFORK_CORE_TRACE_DUMP_H
 
+#include "core/decode/descriptors.h"
 #include "core/trace/trace_read.h"
 
 #include <jansson.h>
@@ -15,8 +16,9 @@
 // printed), RF_CANNOT when there is no event `from` or `out` cannot be written.
 int dump_events(FILE *out, struct trace_reader *r, uint64_t from, uint64_t to, int tid, struct rf_error *err);
 
-// The same line for one event into `buffer`, cut at `size`; no newline.
-void dump_event_line(const struct event *e, char *buffer, size_t size);
+// The same line for one event into `buffer`, cut at `size`; no newline. `d` names descriptors (NULL: none), it has seen the
+// events up to this one.
+void dump_event_line(const struct event *e, const struct descriptors *d, char *buffer, size_t size);
 
 // What was recorded, when, where, how long, how it ended, sizes, processes and threads. `path` is only shown.
 // Reads the whole trace and moves the cursor. A damaged trace is summarised as far as it can be read, then -1

@@ -45,6 +45,15 @@ has 'wait4.*\[\{WIFEXITED\(s\) && WEXITSTATUS\(s\) == 3\}\], 0, NULL\) = [0-9]+$
 has ' uname\(\{sysname="Linux", nodename="' uname
 has ' prctl\(PR_SET_NAME, "calls"\) += 0$' PR_SET_NAME
 
+# dump says the same of what its events have the bytes of, and which file a descriptor is, also of a part in the middle.
+into dump 0 dump calls.refork
+read=$(awk '/ read\(3<many_calls.data>, "\\"quoted\\"", 8\) = 8 / {print $1}' dump)
+[ -n "$read" ] || fail "dump shows no read of the file: $(grep 'read(3' dump)"
+into part 0 dump --from "$read" --to "$read" calls.refork
+[ "$(cat part)" = "$(awk -v n="$read" '$1 == n' dump)" ] || fail "dump --from says otherwise: $(cat part)"
+grep -q ' openat(AT_FDCWD, "many_calls.data", O_RDWR|O_CREAT|O_TRUNC|O_CLOEXEC, 0640) = 3<many_calls.data>' dump || fail "dump shows no open"
+grep -qE ' exit +wait4\([0-9]+, \[\{WIFEXITED\(s\) && WEXITSTATUS\(s\) == 3\}\], 0, NULL\) = ' dump || fail "dump shows no exit of wait4"
+
 # A file, a disk that is full, a recording that is cut off.
 ends 0 export --to strace -o file calls.refork
 cmp -s file calls || fail "-o writes something else"

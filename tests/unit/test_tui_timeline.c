@@ -165,8 +165,9 @@ static void test_texts(void **state) {
     static const struct {
         uint64_t event;
         const char *text;
-    } expected[] = {{1, "executes /usr/bin/prog"}, {3, "starts thread 101"},   {12, "forks process 102"},
-                    {15, "getpid = -ENOENT"},      {16, "ends with status 3"}, {17, "wait4 = 102"}};
+    } expected[] = {{1, "executes /usr/bin/prog"}, {3, "starts thread 101"},
+                    {12, "forks process 102"},     {15, "getpid = -1 ENOENT (No such file or directory)"},
+                    {16, "ends with status 3"},    {17, "wait4 = 102"}};
     struct tui_event e;
     for (size_t i = sizeof expected / sizeof *expected; i-- > 0;) { // backwards: each one seeks
         assert_true(s->event(s->context, expected[i].event, &e));
