@@ -7,7 +7,6 @@
 #include "core/path.h"
 #include "replayer/names/script.h"
 #include "replayer/source_text.h"
-#include "core/syscalls.h"
 #include "tui/lock_ops.h"
 
 #include <errno.h>
