@@ -44,8 +44,7 @@ struct product {
 static int default_name(const char *path, const char *extension, char *out, size_t size,
                         struct rf_error *err) {
     const char *name = base_name(path);
-    size_t len = strlen(name);
-    if (len > 7 && !strcmp(name + len - 7, ".refork")) len -= 7;
+    size_t len = stem_length(name);
     int n = snprintf(out, size, "%.*s.%s", (int)len, name, extension);
     if (n > 0 && (size_t)n < size && len) return 0;
     return rf_fail(err, RF_CANNOT, "cannot make a name for the export of '%s': give one with -o", path);

@@ -61,7 +61,8 @@ int cli_trace(const struct cli_args *args, char *path, size_t size, struct rf_er
     return 0;
 }
 
-// `refork strip --verdict-only` leaves no events. A recorder that is killed between two chunks leaves a file of whole chunks without an END.
+// `refork strip --verdict-only` leaves no events. A recorder that is killed between two chunks leaves a file of whole
+// chunks without an END.
 static int check_end(const char *path, struct trace_reader *reader, struct rf_error *err) {
     uint64_t offset, last = trace_last_event(reader);
     struct event e;

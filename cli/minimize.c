@@ -2,6 +2,7 @@
 #include "cli/files.h"
 #include "cli/options.h"
 #include "core/clock.h"
+#include "core/path.h"
 #include "core/printable.h"
 #include "search/interrupt.h"
 #include "search/minimize.h"
@@ -16,8 +17,7 @@ enum { RUNS = 300, TIMEOUT_S = 30 };
 // FILE-min.refork beside FILE, or FILE-min-2.refork and so on.
 static int name_output(const struct cli_args *args, struct minimize *m, struct rf_error *err) {
     const char *given = cli_value(args, "output"), *name = given ? given : m->input;
-    size_t len = strlen(name);
-    if (len > 7 && !strcmp(name + len - 7, ".refork")) len -= 7;
+    size_t len = stem_length(name);
     if (len > sizeof m->stem - 20) return rf_fail(err, RF_CANNOT, "the name '%.100s...' is too long", name);
     for (int i = 1; !given && i < 100000; i++) {
         char number[20] = "";
@@ -29,11 +29,7 @@ static int name_output(const struct cli_args *args, struct minimize *m, struct r
     if (!given) return rf_fail(err, RF_CANNOT, "too many files '%s-min...': name one with -o", name);
     snprintf(m->stem, sizeof m->stem, "%.*s", (int)len, name);
     snprintf(m->output, sizeof m->output, "%s", name);
-    char *a = realpath(m->output, NULL), *b = realpath(m->input, NULL);
-    bool same = a && b && !strcmp(a, b);
-    free(a);
-    free(b);
-    if (same)
+    if (same_path(m->output, m->input))
         return rf_fail(err, RF_CANNOT, "'%s' is the recording to be minimized: name another file with -o",
                        m->output);
     return 0;

@@ -1,6 +1,7 @@
 #include "cli/files.h"
 #include "cli/options.h"
 #include "cli/strip.h"
+#include "core/path.h"
 #include "core/printable.h"
 #include "replayer/report/lines.h"
 #include "replayer/report/stored.h"
@@ -57,12 +58,9 @@ static int store_verdict(const char *path, struct rf_error *err) {
 }
 
 static int same_file(const char *a, const char *b, struct rf_error *err) {
-    char *x = realpath(a, NULL), *y = realpath(b, NULL);
-    bool same = x && y && !strcmp(x, y);
-    free(x);
-    free(y);
-    return same ? rf_fail(err, RF_CANNOT, "'%s' would overwrite the recording itself: give another -o", b)
-                : 0;
+    return same_path(a, b)
+               ? rf_fail(err, RF_CANNOT, "'%s' would overwrite the recording itself: give another -o", b)
+               : 0;
 }
 
 static int run_strip(const struct cli_args *args, struct rf_error *err) {

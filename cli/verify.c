@@ -1,5 +1,6 @@
 #include "cli/files.h"
 #include "cli/options.h"
+#include "core/path.h"
 #include "search/interrupt.h"
 #include "search/verify.h"
 
@@ -12,11 +13,7 @@ static int read_output(const struct cli_args *args, char *path, size_t size, str
     const char *given = cli_value(args, "output");
     if (!given) return cli_new_trace(args->operands[1], path, size, err);
     snprintf(path, size, "%s", given);
-    char *a = realpath(path, NULL), *b = realpath(args->operands[0], NULL);
-    bool same = a && b && !strcmp(a, b);
-    free(a);
-    free(b);
-    if (!same) return 0;
+    if (!same_path(path, args->operands[0])) return 0;
     return rf_fail(err, RF_CANNOT, "'%s' is the recording to be verified: name another file with -o", path);
 }
 

@@ -2,6 +2,7 @@
 
 #include "core/array.h"
 #include "core/clock.h"
+#include "core/path.h"
 #include "core/printable.h"
 #include "search/deadlock_key.h"
 #include "search/hunt_report.h"
@@ -24,7 +25,7 @@
 enum {
     USES = 3, // forks at which a candidate is tried that nobody came to in time
     BOUND_MIN_MS = 300,
-    // Where somebody was seen to take it soon after the fork: it ends with his coming, and machines are slow that run other things.
+    // Where somebody was seen to take it soon after the fork: it ends as soon as he comes, and a busy machine is slow.
     BOUND_SEEN_MS = 2000,
     SETTLE_MS = 3000,    // a child that takes no lock for so long, beyond what it took in the first run
     PATIENCE_MS = 15000, // ... longer, while it waits and waits again with a time limit
@@ -151,12 +152,11 @@ static void name_trace(const struct hunter *x, char *out, size_t size) {
         snprintf(out, size, "%s", x->keep_as);
         return;
     }
-    size_t k = x->h.found_count + 1, len = strlen(x->h.output);
-    const char *end = len > 7 && !strcmp(x->h.output + len - 7, ".refork") ? ".refork" : "";
+    size_t k = x->h.found_count + 1, stem = stem_length(x->h.output);
     if (k == 1)
         snprintf(out, size, "%s", x->h.output);
     else
-        snprintf(out, size, "%.*s-%zu%s", (int)(len - strlen(end)), x->h.output, k, end);
+        snprintf(out, size, "%.*s-%zu%s", (int)stem, x->h.output, k, x->h.output + stem);
 }
 
 static int keep_schedule(struct hunter *x, const struct schedule *plan, struct hunt_found *f,

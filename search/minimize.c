@@ -3,6 +3,7 @@
 // which they were made.
 #include "search/minimize.h"
 
+#include "core/path.h"
 #include "replayer/report/json.h"
 #include "replayer/report/text.h"
 #include "replayer/session/session.h"
@@ -59,11 +60,7 @@ static int choose_program(struct program_start *start, struct rf_error *err) {
                              "the recorded program '%s' cannot be run any more: name another one behind '--'",
                              start->path);
     if (start->argv[0][0] && !strchr(start->argv[0], '/')) return 0;
-    char *a = realpath(start->argv[0], NULL), *b = realpath(start->path, NULL);
-    bool same = a && b && !strcmp(a, b);
-    free(a);
-    free(b);
-    if (same) return 0;
+    if (same_path(start->argv[0], start->path)) return 0;
     free(start->argv[0]);
     start->argv[0] = strdup(start->path);
     rf_assert(start->argv[0]);

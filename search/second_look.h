@@ -6,8 +6,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-// Starts `refork explain --waiting TID,... TRACE` (all:TID,... when nobody else could end their waits) on any CPU but `cpu`, if there is one. Returns the end of a pipe with its
-// answer (the caller closes it and reaps *pid), or -1 with errno. For record_options.second_look.
+// Starts `refork explain --waiting TID,... TRACE` (all:TID,... when nobody else could end their waits) on any CPU but
+// `cpu`, if there is one. Returns the end of a pipe with its answer (the caller closes it and reaps *pid), or -1 with
+// errno. For record_options.second_look.
 int second_look_start(const char *trace, const int *tids, size_t count, bool alone, int cpu, pid_t *pid);
 
 #endif

@@ -8,6 +8,7 @@ struct lock_allocation;
 struct finding_lock {
     uint64_t address;   // 0: none
     char kind[32];      // "pthread_mutex", "futex", ...
+    bool is_data;       // no lock at all, but data that was being changed; the verdict's
     char symbol[256];   // "log_mutex", "queue+16"; "" when unknown
     char declared[256]; // "file.c:12" or ""
     bool unnamed;       // in no named variable: `symbol` only says where it is

@@ -94,20 +94,15 @@ static void describe_lock(char *out, size_t size, const struct finding_lock *l) 
         snprintf(out, size, "something that is not known");
 }
 
-// torn-data without a lock: what is shown as one is the data.
-static bool is_data(const struct finding_lock *l) {
-    return !strcmp(l->kind, "data");
-}
-
 static void print_lock(struct report *r, const struct finding_lock *l) {
     char name[300];
     describe_lock(name, sizeof name, l);
-    heading(r, is_data(l) ? "Which data" : "Which lock", 0);
+    heading(r, l->is_data ? "Which data" : "Which lock", 0);
     if (!l->address) {
         report_wrap(r->out, 4, "none is known");
         return;
     }
-    const bool kind = l->kind[0] && !is_data(l);
+    const bool kind = l->kind[0] && !l->is_data;
     report_wrap(r->out, 4, "%s%s%s, at 0x%lx%s%s", name, kind ? ", a " : "", kind ? l->kind : "",
                 (long)l->address, l->declared[0] ? ", declared at " : "", l->declared);
 }
@@ -163,7 +158,7 @@ static void print_end(struct report *r, const struct finding *f) {
 static void print_holder(struct report *r, const struct finding *f) {
     char holder[160];
     describe_task(holder, sizeof holder, &f->holder);
-    heading(r, is_data(&f->lock) ? "Who was changing it" : "Who held it", 0);
+    heading(r, f->lock.is_data ? "Who was changing it" : "Who held it", 0);
     if (!f->holder.tid) {
         report_wrap(r->out, 4, "not known");
         return;
@@ -338,7 +333,7 @@ static void print_finding(struct report *r, const struct finding *f) {
         }
         if (holder && (f->holder.tid || f->kind != FINDING_CROSS_PROCESS_WAIT)) print_holder(r, f);
         if (f->holder.tid || (v->from_memory && f->kind == FINDING_ORPHANED_LOCK)) {
-            heading(r, is_data(&f->lock) ? "Where it was changed" : "Where it was taken", f->acquired.event);
+            heading(r, f->lock.is_data ? "Where it was changed" : "Where it was taken", f->acquired.event);
             if (v->from_memory)
                 print_unknown(r);
             else

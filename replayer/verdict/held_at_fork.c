@@ -67,8 +67,7 @@ static int add(struct analysis *a, const struct lock_history *locks, const struc
 static void add_findings(struct verdict *v) {
     for (size_t i = 0; i < v->count; i++) {
         const struct finding *f = &v->findings[i];
-        bool known = !f->fork.event || !f->lock.address || !f->holder.vanished ||
-                     !strcmp(f->lock.kind, lock_kind_name(KIND_DATA));
+        bool known = !f->fork.event || !f->lock.address || !f->holder.vanished || f->lock.is_data;
         for (size_t k = 0; k < v->held_count && !known; k++)
             known = v->held_at_fork[k].fork == f->fork.event &&
                     v->held_at_fork[k].lock.address == f->lock.address;

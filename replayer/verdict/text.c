@@ -60,8 +60,8 @@ static void name_member(struct timeline *t, int tid, uint64_t address, struct fi
     out->of_this_run = false;
 }
 
-void text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
-               struct finding_lock *out) {
+static void name_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
+                      struct finding_lock *out) {
     struct view view = {.map_count = 0};
     struct rf_error err;
     if (replay_view(timeline_replay(t), tid, &view, &err) < 0) {
@@ -80,6 +80,12 @@ void text_lock(struct timeline *t, const struct history *h, int tid, const struc
         return;
     }
     name_member(t, tid, ref->base, out);
+}
+
+void text_lock(struct timeline *t, const struct history *h, int tid, const struct lock_ref *ref,
+               struct finding_lock *out) {
+    name_lock(t, h, tid, ref, out);
+    out->is_data = ref->kind == KIND_DATA;
 }
 
 // ---- the reason

@@ -151,11 +151,10 @@ static void put_allocated(FILE *out, const struct tui_model *m, const struct fin
 
 static void put_lock(FILE *out, const struct finding_lock *lock) {
     if (!lock->address) return;
-    bool data = !strcmp(lock->kind, "data"); // that was changed without a lock
-    put_heading(out, "lock", data ? "Which data" : "● Which lock", 0);
+    put_heading(out, "lock", lock->is_data ? "Which data" : "● Which lock", 0);
     fputs("<p>", out);
     if (*lock->symbol) markup(out, "<code>%s</code>, ", lock->symbol);
-    if (*lock->kind && !data) markup(out, "a %s, ", lock->kind);
+    if (*lock->kind && !lock->is_data) markup(out, "a %s, ", lock->kind);
     markup(out, "at <code>0x%lx</code>", (unsigned long)lock->address);
     if (*lock->declared) markup(out, ", declared at <code>%s</code>", lock->declared);
     fputs("</p></section>\n", out);
@@ -219,9 +218,9 @@ static void put_vanished(FILE *out, const struct finding *f) {
 static void put_holder(FILE *out, const struct tui_model *m, const struct finding *f) {
     if (!f->holder.tid) return;
     put_heading(out, f->holder.vanished ? "ghost" : "lock",
-                !strcmp(f->lock.kind, "data") ? "† Who was changing it"
-                : f->holder.vanished          ? "† Who held it"
-                                              : "Who holds it",
+                f->lock.is_data      ? "† Who was changing it"
+                : f->holder.vanished ? "† Who held it"
+                                     : "Who holds it",
                 0);
     fputs("<p>", out);
     put_task(out, &f->holder);
