@@ -74,7 +74,7 @@ SH_FILES := .ci/run $(shell find tests -name '*.sh' 2>/dev/null)
 
 STATIC += $(BUILD)/tests/programs/gate_mutex.static
 
-.PHONY: all help deps demo test check bench fuzz soak lint format clean install uninstall programs FORCE
+.PHONY: all help deps demo test check probes bench fuzz soak lint format clean install uninstall programs FORCE
 
 all: $(BUILD)/refork ## build refork (build/refork)
 
@@ -242,6 +242,9 @@ test: ## build and run every test; ends with `N passed, N failed`
 check: all programs $(UNIT) ## the tests named in T="..." (patterns of names), as: make check T='proof-sort*'
 	@tests/run.sh $(BUILD) $(T)
 
+probes: all programs ## with and without --probes=off: the same verdict, locks and lint of all samples; all proofs and samples recorded and replayed without
+	$(Q)WHOLE=1 tests/checks/probes.sh $(BUILD)
+	$(Q)PROBES=off tests/run.sh $(BUILD) 'proof-*' 'sample-*'
 bench: ## the speed table: native, strace, bare tracer, record, replay; the runs that a rare deadlock needs (BASE=FOLDER: beside another build)
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all programs

@@ -47,7 +47,8 @@ static int use_stored(const struct cli_args *args, const char *path, enum verdic
 static int with_verdict(const struct cli_args *args, const char *path, verdict_user use, void *context,
                         struct rf_error *err) {
     enum verdict_level fail_on;
-    if (cli_fail_on(args, &fail_on, err)) return -1;
+    bool no_probes;
+    if (cli_fail_on(args, &fail_on, err) || cli_probes(args, &no_probes, err)) return -1;
     struct session *s;
     const bool text = use == use_text || use == use_json;
     if (text && cli_has(args, "stored")) return use_stored(args, path, fail_on, err);
@@ -63,6 +64,7 @@ static int with_verdict(const struct cli_args *args, const char *path, verdict_u
         return stored < 0 || cli_check_undamaged(path, err) ? -1 : stored;
     }
     struct timeline *t = session_timeline(s);
+    if (no_probes) timeline_without_probes(t);
     struct progress progress;
     progress_begin(&progress, t);
     const struct verdict *v;
@@ -228,6 +230,7 @@ static const struct cli_option explain_options[] = {
      "of a recording that goes on: which of these tasks wait for ever ('all:TID,...': nobody else could end "
      "it)"},
     {"stored", 0, NULL, "as the recording has stored it: executes nothing, and believes it"},
+    CLI_PROBES,
     {"sarif", 0, NULL, "as SARIF 2.1.0, for code review tools: one run per FILE"},
     {0},
 };

@@ -58,7 +58,7 @@ static int read_options(const struct cli_args *args, struct hunter *x, struct rf
     if (cli_has(args, "healthy") && healthy_parse(cli_value(args, "healthy"), "healthy", &x->healthy, err))
         return -1;
     x->h.judges_ends = x->healthy.given;
-    if (cli_fail_on(args, &x->fail_on, err)) return -1;
+    if (cli_fail_on(args, &x->fail_on, err) || cli_probes(args, &x->no_probes, err)) return -1;
     return read_strategy(args, &x->search, err) || read_times(args, x, err) || read_seed(args, &x->seed, err)
                ? -1
                : 0;
@@ -176,6 +176,7 @@ static const struct cli_option hunt_options[] = {
     {"healthy", 0, "LIST", "report runs that end otherwise: exit statuses and signals, as 0,3,10-12,SIGTERM"},
     {"before", 0, "COMMAND", "run COMMAND by the shell before each run"},
     {"after", 0, "COMMAND", "run COMMAND by the shell after each run"},
+    CLI_PROBES,
     {"json", 0, NULL, "for machines (docs/json.md)"},
     {"junit", 0, "FILE", "write the candidates and what became of them to FILE, as JUnit XML"},
     {0},

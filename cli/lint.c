@@ -25,11 +25,13 @@ static int lint_timeline(const struct cli_args *args, struct timeline *t, uint64
 static int run_lint(const struct cli_args *args, struct rf_error *err) {
     char path[4096];
     uint64_t status = 0;
-    if (cli_at_most(args, 1, err) || cli_number(args, "error-exitcode", 1, 255, &status, err) ||
-        cli_trace(args, path, sizeof path, err))
+    bool no_probes;
+    if (cli_at_most(args, 1, err) || cli_probes(args, &no_probes, err) ||
+        cli_number(args, "error-exitcode", 1, 255, &status, err) || cli_trace(args, path, sizeof path, err))
         return -1;
     struct timeline *t;
     if (timeline_open(path, &t, err)) return -1;
+    if (no_probes) timeline_without_probes(t);
     int r = lint_timeline(args, t, status, err);
     timeline_close(t);
     if (r >= 0 && cli_check_file(path, err)) return -1;
@@ -39,6 +41,7 @@ static int run_lint(const struct cli_args *args, struct rf_error *err) {
 static const struct cli_option lint_options[] = {
     {"json", 0, NULL, "for machines (docs/json.md)"},
     {"error-exitcode", 0, "N", "end with N when there is an error or a warning (0)"},
+    CLI_PROBES,
     {0},
 };
 

@@ -27,6 +27,10 @@ int cli_at_most(const struct cli_args *args, int max, struct rf_error *err);
 
 // The row of --cpus in the tables of commands that run a program, and its most.
 enum { CPUS_MOST = 1024 };
+// Of the commands that execute a recording.
+#define CLI_PROBES                                                                                           \
+    { "probes", 0, "on|off", "off: stop at each call and lock operation that could be noted in the process" }
+
 #define CLI_CPUS                                                                                             \
     { "cpus", 0, "N", "tell the program of N CPUs (as many as it would see alone)" }
 

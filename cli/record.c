@@ -33,11 +33,13 @@ static void say_saved(const char *path, const struct record_result *result) {
 enum told { TOLD_NOTHING, TOLD_FINDINGS, TOLD_ALL };
 
 // The verdict, on stderr; the sources that it quotes go into the recording, for other machines. An exit status, or -1.
-static int explain(const char *path, enum told told, enum verdict_level fail_on, struct rf_error *err) {
+static int explain(const char *path, enum told told, enum verdict_level fail_on, bool no_probes,
+                   struct rf_error *err) {
     struct session *s;
     const struct verdict *v = NULL;
     if (session_open(path, &s, err)) return -1;
     struct timeline *t = session_timeline(s);
+    if (no_probes) timeline_without_probes(t);
     struct progress progress;
     progress_begin(&progress, t);
     int status = session_verdict(s, &v, err);
@@ -180,7 +182,8 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
                     result.stuck_tid, result.stuck_pid, result.proved ? "proved" : "likely",
                     *result.stuck_for ? " for " : "", result.stuck_for, options.output);
     enum told told = silent ? TOLD_NOTHING : result.asked_to_end ? TOLD_ALL : TOLD_FINDINGS;
-    int status = silent && !asked ? RF_DEADLOCK : explain(options.output, told, fail_on, err);
+    int status =
+        silent && !asked ? RF_DEADLOCK : explain(options.output, told, fail_on, options.no_probes, err);
     if (status < 0) {
         print_clean(stderr, "refork: the verdict is not complete: %s\n", err->text);
         err->status = 0;

@@ -89,7 +89,7 @@ static int replay_batch(const struct cli_args *args, const char *path, struct rf
         .echo_err = stderr,
         .paranoid = cli_has(args, "paranoid"),
     };
-    if (cli_log(args, &options.log, err)) return -1;
+    if (cli_probes(args, &options.no_probes, err) || cli_log(args, &options.log, err)) return -1;
     struct replay *replay;
     if (replay_open(path, &options, &replay, err)) return -1;
     struct ending ending = {0};
@@ -142,6 +142,7 @@ static int run_replay(const struct cli_args *args, struct rf_error *err) {
 static const struct cli_option replay_options_table[] = {
     {"batch", 'b', NULL, "no TUI: replay to the end, echo what the program wrote"},
     {"paranoid", 0, NULL, "--batch: compare the memory digests of 'record --paranoid'"},
+    {"probes", 0, "on|off", "--batch: off: stop at each call that could be answered in the process"},
     {"at", 0, "N", "TUI: begin at event N (default: where the verdict is)"},
     {"ascii", 0, NULL, "TUI: only ASCII characters"},
     {"no-color", 0, NULL, "TUI: no colours (also when NO_COLOR is set)"},

@@ -54,6 +54,10 @@ int timeline_open(const char *path, struct timeline **out, struct rf_error *err)
     return 0;
 }
 
+void timeline_without_probes(struct timeline *t) {
+    replay_without_probes(t->replay);
+}
+
 void timeline_close(struct timeline *t) {
     if (!t) return;
     for (size_t i = 0; i < t->count; i++)

@@ -15,6 +15,8 @@ struct event_span {
 
 int timeline_open(const char *path, struct timeline **out, struct rf_error *err);
 void timeline_close(struct timeline *t);
+// From now on each breakpoint and call is a stop: slow, with the same result (--probes=off).
+void timeline_without_probes(struct timeline *t);
 
 uint64_t timeline_position(const struct timeline *t); // events executed; 0: before the first
 uint64_t timeline_last(const struct timeline *t);     // number of the last event

@@ -122,6 +122,7 @@ static int make_run(struct hunter *x, struct run_once *run, struct run_once_resu
     run->argv = x->h.argv;
     run->output = x->trace;
     run->cpus = (unsigned)x->cpus;
+    run->no_probes = x->no_probes;
     run->input = x->h.input;
     run->give_up = x->give_up;
     run->context = x->context;
@@ -201,6 +202,7 @@ static int judge(struct hunter *x, const struct run_once_result *run, const stru
     if (!record_may_hang(&run->record) && !run->timed_out && x->fail_on != VERDICT_SUSPICIOUS) return 0;
     if (session_open(x->trace, &s, err)) return -1;
     struct timeline *t = session_timeline(s);
+    if (x->no_probes) timeline_without_probes(t);
     int result = session_verdict(s, &v, err);
     if (result == 0 && verdict_level(v) >= x->fail_on) {
         const struct finding *cause = deadlock_cause(v);
@@ -257,6 +259,7 @@ int hunt_first_run(struct hunter *x, struct rf_error *err) {
     struct timeline *t;
     show_progress(x, "reading its locks");
     if (timeline_open(found ? x->h.found[0].trace : x->trace, &t, err)) return -1;
+    if (x->no_probes) timeline_without_probes(t);
     struct progress p;
     progress_begin(&p, t);
     int failed = candidates_find(t, &x->h.candidates, err);

@@ -15,7 +15,7 @@ struct hunter {
     // As the caller wants it; of `healthy` and `before` see `refork hunt --help`.
     uint64_t runs_max, until_us, timeout_ms, seed, cpus;
     enum search search;
-    bool keep_going, terminal;
+    bool keep_going, terminal, no_probes;
     enum verdict_level fail_on; // what is found
     struct {
         bool runs, seed, search;

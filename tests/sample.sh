@@ -7,6 +7,7 @@
 #   // held: LOCK...                 exactly these are listed as held at a fork (`held_at_fork`), sorted
 #   // run: VARIABLE=VALUE...        its environment
 # A directive goes on in lines that are indented by four blanks or more.
+# PROBES=off in the environment: with a stop at each call.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 name=$2
@@ -35,17 +36,17 @@ status=$(directive status)
 read -ra environment < <(directive run)
 command=("$build/samples/$name")
 [ ${#environment[@]} -eq 0 ] || command=(env "${environment[@]}" "${command[@]}")
-(clean "$refork" record -o "$trace" -- "${command[@]}" >out 2>err </dev/null) 2>/dev/null
+(clean "$refork" record --probes="${PROBES:-on}" -o "$trace" -- "${command[@]}" >out 2>err </dev/null) 2>/dev/null
 got=$?
 [ "$got" = "$status" ] || { tail -n 5 err; give_up "record: status $got, not $status"; }
-(clean "$refork" replay --batch "$trace" >out2 2>err2 </dev/null) 2>/dev/null
+(clean "$refork" replay --batch --probes="${PROBES:-on}" "$trace" >out2 2>err2 </dev/null) 2>/dev/null
 got=$? again=$(directive replay)
 [ "$got" = "${again:-$status}" ] || { tail -n 12 err2; give_up "replay: status $got, not ${again:-$status}"; }
 cmp out out2 || give_up "the replay's stdout differs"
 
 deadlock=false end=0
 [ "$status" = 120 ] && deadlock=true end=120
-clean "$refork" explain --json "$trace" >verdict.json 2>explain.err
+clean "$refork" explain --json --probes="${PROBES:-on}" "$trace" >verdict.json 2>explain.err
 got=$?
 [ "$got" = "$end" ] || { cat explain.err; give_up "explain: status $got, not $end"; }
 wrong=$(jq -r --arg expect "$expect" --arg own "samples/${source##*/}" --argjson deadlock $deadlock \

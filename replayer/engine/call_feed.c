@@ -305,7 +305,9 @@ static int back_to(struct replay *r, struct vtask *v, int count, int status, str
 }
 
 int call_feed_run(struct replay *r, uint64_t last, struct rf_error *err) {
-    if (r->event.kind != EV_SYSCALL || r->event.number >= last || r->breaks.on || r->watch.on) return 0;
+    if (r->event.kind != EV_SYSCALL || r->event.number >= last || r->breaks.on || r->watch.on ||
+        r->options.no_probes)
+        return 0;
     struct vtask *v = vtask_find(r, r->event.tid);
     if (!v || !v->space || !v->space->calls.count || !v->space->calls.on || v->restart || v->at_entry ||
         v->comm_tid)

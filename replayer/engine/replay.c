@@ -68,6 +68,10 @@ int replay_open(const char *path, const struct replay_options *options, struct r
     return 0;
 }
 
+void replay_without_probes(struct replay *r) {
+    r->options.no_probes = true;
+}
+
 void replay_close(struct replay *r) {
     if (!r) return;
     for (size_t i = 0; i < r->task_count; i++) {

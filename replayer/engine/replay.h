@@ -16,7 +16,7 @@ struct replay_options {
     FILE *echo_out, *echo_err; // where what the program wrote to its stdout and stderr goes; NULL: nowhere
     bool paranoid;             // check the memory digests of the trace
     FILE *log;                 // logs each stop; NULL: no
-    bool no_probes;            // breakpoints stop the task where probes could note what it does
+    bool no_probes; // the task stops at each breakpoint and call, also where it could go on by itself
 };
 
 // A task of the recording, dead ones included.
@@ -35,6 +35,8 @@ struct replay_task {
 int replay_open(const char *path, const struct replay_options *options, struct replay **out,
                 struct rf_error *err);
 void replay_close(struct replay *r);
+// As with options.no_probes, from now on.
+void replay_without_probes(struct replay *r);
 
 // Executes the next event: 1 done, 0 at the end of the trace, -1 (RF_DIVERGED with both sides in the text,
 // RF_BAD_TRACE, ...).

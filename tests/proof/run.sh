@@ -99,6 +99,7 @@ once() { # TITLE [RECORD OPTION...] [:: REPLAY OPTION...]
     options=("${record_options[@]}")
     while [ $# -gt 0 ] && [ "$1" != :: ]; do options+=("$1") && shift; done
     [ $# -gt 0 ] && shift && replay_options=("$@")
+    [ -z "${PROBES:-}" ] || options+=("--probes=$PROBES") replay_options+=("--probes=$PROBES")
     trace=$traces/$title.refork
     rm -f "$trace" table.db
     [ -z "$setup" ] || "$setup"
