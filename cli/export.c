@@ -11,6 +11,7 @@
 #include "core/path.h"
 #include "replayer/calls/strace.h"
 #include "replayer/core/core.h"
+#include "replayer/report/perfetto.h"
 #include "replayer/session/session.h"
 #include "tui/timeline_source.h"
 #include "tui/work.h"
@@ -37,7 +38,9 @@ struct product {
     const struct export_subject *subject;
     struct timeline *timeline; // core: it stands at the event
     const struct begin *begin;
-    const char *path; // strace: of the recording
+    const char *path;            // strace: of the recording
+    struct trace_reader *reader; // perfetto
+    const struct lock_history *locks;
 };
 
 // NAME.refork becomes NAME.html in the current folder.
@@ -136,6 +139,24 @@ static int export_session(const struct format *format, const char *path, const c
     return r;
 }
 
+static int export_locks(const struct format *format, const char *path, const char *name, struct begin *begin,
+                        struct rf_error *err) {
+    struct session *session;
+    struct product product = {.format = format};
+    struct progress progress;
+    (void)begin;
+    if (session_open(path, &session, err)) return -1;
+    progress_begin(&progress, session_timeline(session));
+    int failed = session_locks(session, &product.locks, err);
+    progress_end(&progress, session_timeline(session));
+    if (!failed && !(failed = trace_open(path, &product.reader, err))) {
+        failed = write_out(&product, name, err);
+        trace_close(product.reader);
+    }
+    session_close(session);
+    return failed ? -1 : 0;
+}
+
 // Text goes out as it comes, so stdout shows it from the begin on.
 static int export_calls(const struct format *format, const char *path, const char *name, struct begin *begin,
                         struct rf_error *err) {
@@ -159,11 +180,16 @@ static int write_strace(FILE *out, const struct product *p, struct rf_error *err
     return strace_write(out, p->path, err);
 }
 
+static int write_perfetto(FILE *out, const struct product *p, struct rf_error *err) {
+    return perfetto_write(out, p->reader, p->locks, err);
+}
+
 static const struct format formats[] = {
     {"html", write_html, export_session, false, false},
     {"json", write_json, export_session, false, false},
     {"core", write_core, export_core, true, false},
     {"strace", write_strace, export_calls, false, true},
+    {"perfetto", write_perfetto, export_locks, false, false},
     {0},
 };
 
@@ -172,9 +198,12 @@ static const struct format *find_format(const struct cli_args *args, struct rf_e
     for (size_t i = 0; name && formats[i].name; i++)
         if (!strcmp(formats[i].name, name)) return &formats[i];
     if (name)
-        rf_fail(err, RF_CANNOT, "cannot export to '%s': this refork knows html, json, core and strace", name);
+        rf_fail(err, RF_CANNOT,
+                "cannot export to '%s': this refork knows html, json, core, strace and perfetto", name);
     else
-        rf_fail(err, RF_CANNOT, "no format given: add --to html, --to json, --to core or --to strace");
+        rf_fail(err, RF_CANNOT,
+                "no format given: add --to html, --to json, --to core, --to strace or"
+                " --to perfetto");
     return NULL;
 }
 
@@ -200,8 +229,8 @@ static int run_export(const struct cli_args *args, struct rf_error *err) {
 }
 
 static const struct cli_option export_options[] = {
-    {"to", 0, "html|json|core|strace",
-     "html: a page; json: for machines; core: for debuggers; strace: the calls"},
+    {"to", 0, "html|json|core|strace|perfetto",
+     "html: a page; json: for machines; core: for debuggers; strace: calls; perfetto: a timeline"},
     {"output", 'o', "FILE", "write to FILE, '-' is stdout (default: NAME.FORMAT here; strace: stdout)"},
     {"process", 0, "PID", "core: of this process (default: the stuck one, else the first)"},
     {"at", 0, "EVENT", "core: right behind this event (default: where a task is stuck, else the end)"},
@@ -212,6 +241,7 @@ static const char *const export_examples[] = {
     "refork export --to html server.refork            # a page to attach to a ticket",
     "refork export --to json -o server.json server.refork",
     "refork export --to core server.refork            # the stuck process, for gdb",
+    "refork export --to perfetto server.refork        # tasks, calls and locks, for ui.perfetto.dev",
     "refork export --to strace server.refork          # what the program asked of the kernel",
     NULL,
 };
