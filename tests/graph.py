@@ -46,12 +46,13 @@ ORDER = {
     "replayer/lint": ["replayer/verdict"],
     "replayer/strip": ["replayer"],
     "replayer/report": ["replayer/session", "replayer/diagnose", "replayer/lint"],
+    "replayer/compare": ["replayer/report"],
     "replayer/watch": ["replayer/report"],
     "search": ["recorder/record", "replayer/watch"],
     "tui": ["replayer/report"],
     "tui/export": ["tui"],
     "replayer/gdb": ["replayer/report", "replayer/core"],
-    "cli": ["search", "replayer/strip", "replayer/core", "replayer/calls", "recorder/doctor", "replayer/gdb", "tui", "tui/export"],
+    "cli": ["search", "replayer/compare", "replayer/strip", "replayer/core", "replayer/calls", "recorder/doctor", "replayer/gdb", "tui", "tui/export"],
 }
 MOST_LINES, MOST_SOURCES = 800, 30
 PICTURE = "docs/house.svg"

@@ -1,0 +1,108 @@
+#include "replayer/compare/steps.h"
+
+#include "core/array.h"
+#include "core/syscalls.h"
+#include "core/trace/trace_read.h"
+
+#include <stdlib.h>
+#include <sys/syscall.h>
+
+struct reading {
+    struct steps *steps;
+    uint32_t *own; // steps of task i + 1 so far
+    size_t own_count;
+};
+
+static uint64_t mix(uint64_t a, uint64_t b) {
+    return hash_mix(a ^ hash_mix(b + 0x9e3779b97f4a7c15ull));
+}
+
+// The task's number; a TID that is used again is a new task.
+static uint32_t number_of(const struct steps *s, int64_t tid) {
+    for (size_t i = s->task_count; i-- > 0;)
+        if (s->tids[i] == tid) return (uint32_t)i + 1;
+    return 0;
+}
+
+static void add_task(struct reading *r, int tid) {
+    array_push(r->steps->tids, r->steps->task_count, tid);
+    array_push(r->own, r->own_count, 0);
+}
+
+static uint64_t mix_bytes(uint64_t mixed, const void *data, size_t len) {
+    const uint8_t *bytes = data;
+    for (size_t at = 0; at < len; at += 8) {
+        uint64_t word = 0;
+        memcpy(&word, bytes + at, len - at < 8 ? len - at : 8);
+        mixed = mix(mixed, word);
+    }
+    return mixed;
+}
+
+// A number that names a task means that task, whatever it is called in this recording.
+static uint64_t plain(const struct steps *s, int64_t value) {
+    uint32_t task = value > 1 ? number_of(s, value) : 0;
+    return task ? mix(1, task) : (uint64_t)value;
+}
+
+static void read_pieces(const struct event *e, const struct steps *s, struct step *out) {
+    for (size_t i = 0; i < e->piece_count; i++) {
+        const struct piece *p = &e->pieces[i];
+        if (p->kind == PIECE_MEM && p->len == 4) { // a TID or a status, where one is meant
+            int32_t word;
+            memcpy(&word, p->data, 4);
+            out->result = mix(mix(out->result, p->mem.address), plain(s, word));
+        } else if (p->kind == PIECE_MEM) {
+            out->result = mix_bytes(mix(out->result, p->mem.address), p->data, p->len);
+        } else if (p->kind == PIECE_HASH) {
+            out->data = mix(out->data, p->hash.xxh3);
+        }
+    }
+}
+
+static bool is_step(const struct event *e) {
+    return e->kind == EV_SYSCALL || e->kind == EV_ENTER || e->kind == EV_EXIT || e->kind == EV_TRAP ||
+           e->kind == EV_SIGNAL || e->kind == EV_EXEC || e->kind == EV_DEATH;
+}
+
+static bool tells_time(const struct event *e) {
+    if (e->kind == EV_TRAP) return e->nr != TRAP_CPUID && e->nr != TRAP_XGETBV;
+    return (e->kind == EV_SYSCALL || e->kind == EV_EXIT) &&
+           (syscall_effect(e->nr) == EFFECT_CLOCK || e->nr == SYS_getrandom);
+}
+
+static void add_step(struct reading *r, const struct event *e) {
+    struct steps *s = r->steps;
+    uint32_t task = number_of(s, e->tid);
+    if (!task) return;
+    struct step new = {
+        .event = e->number, .task = task, .kind = e->kind, .nr = e->nr, .clock = tells_time(e)};
+    new.own = ++r->own[task - 1];
+    if (e->kind == EV_SYSCALL || e->kind == EV_EXIT || e->kind == EV_DEATH) new.result = plain(s, e->ret);
+    if (e->kind != EV_EXEC) read_pieces(e, s, &new); // a new image has random bytes and the environment
+    array_push(s->all, s->count, new);
+}
+
+int steps_read(const char *path, struct steps *out, struct rf_error *err) {
+    *out = (struct steps){0};
+    struct reading r = {.steps = out};
+    struct trace_reader *reader;
+    struct event e;
+    if (trace_open(path, &reader, err)) return -1;
+    out->events = trace_last_event(reader);
+    int got;
+    while ((got = trace_next(reader, &e, err)) > 0) {
+        if (!out->task_count && e.tid) add_task(&r, e.tid);
+        if (e.kind == EV_BIRTH) add_task(&r, (int)e.ret);
+        if (is_step(&e)) add_step(&r, &e);
+    }
+    trace_close(reader);
+    free(r.own);
+    return got < 0 ? -1 : 0;
+}
+
+void steps_release(struct steps *s) {
+    free(s->all);
+    free(s->tids);
+    *s = (struct steps){0};
+}

@@ -1,0 +1,52 @@
+#!/bin/bash
+# `refork diff`: where two recordings of a program part, in the schedule and in the data.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+in_work
+programs=$build/tests/programs
+json() { jq -e "$@" json >/dev/null || fail "not $*: $(jq -c . json)"; }
+
+# ---- one that hangs beside one that ends
+ends 120 hunt --seed 1 -o bug.refork -- "$programs/rare_locks" mutex
+clean "$refork" record --no-explain -o ok.refork -- "$programs/rare_locks" mutex >/dev/null 2>&1 </dev/null
+ends 1 diff bug.refork ok.refork
+for text in '^A: bug.refork: deadlock: orphaned-lock on ' '^B: ok.refork: no deadlock' 'from here on other tasks have their turn' 'rare_locks.c:'; do
+    grep -qE -- "$text" stdout || fail "no '$text': $(cat stdout)"
+done
+into json 1 diff --json bug.refork ok.refork
+json '.a.deadlock and (.b.deadlock | not) and .same > 20 and .schedule.a.task != .schedule.b.task'
+json '[.schedule.a, .schedule.b | .point.frames | length > 0] | all'
+# it is where dump says that it is
+number=$(jq .schedule.a.event json)
+[ "$(clean "$refork" dump --from "$number" --to "$number" bug.refork | awk '{print $1, $3, $4}')" = "$(jq -r .schedule.a.line json | awk '{print $1, $3, $4}')" ] || fail "event $number: $(jq .schedule.a json)"
+# the other way round is the same
+jq -S '[.schedule.a.event, .schedule.b.event, .same]' json >there
+into json 1 diff --json ok.refork bug.refork
+[ "$(jq -S '[.schedule.b.event, .schedule.a.event, .same]' json)" = "$(cat there)" ] || fail "the other way: $(cat there json)"
+
+# ---- the same schedule, other data: TIDs and clocks are none
+echo one >in.txt
+cat in.txt >/dev/null # its time of access is that of its change or later now, and stays
+for i in a c b; do
+    [ $i != b ] || echo two >in.txt
+    clean "$refork" record -o $i.refork -- cat in.txt >/dev/null || fail "record: $i"
+done
+ends 0 diff a.refork c.refork
+grep -q '^They are the same: ' stdout || fail "the same: $(cat stdout)"
+ends 0 diff a.refork a.refork
+into json 1 diff --json a.refork b.refork
+json '.schedule == null and .how == "result" and (.data.a.line | test("stat|read"))'
+clean "$refork" record -o date.refork -- date +%N >/dev/null
+clean "$refork" record -o date2.refork -- date +%N >/dev/null
+into json 1 diff --json date.refork date2.refork
+json '.schedule == null and .how == "written" and .clocks > 0'
+# TIDs are none either: a thread that is made and joined has another one each time
+for i in 1 2; do clean "$refork" record -o threads$i.refork -- "$build/samples/ok_join" >/dev/null || fail "record ok_join"; done
+clean "$refork" diff threads1.refork threads2.refork >stdout
+! grep -E '^     .* (clone3?|gettid|set_tid_address|wait4) ?\(' stdout || fail "a TID counts: $(cat stdout)"
+
+# ---- it cannot be
+ends 125 diff a.refork
+ends 125 diff a.refork b.refork c.refork
+ends 122 diff a.refork /dev/null
+ends 122 diff a.refork no-such.refork
