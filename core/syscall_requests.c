@@ -123,7 +123,7 @@ static const struct request prctls[] = {
     PLAIN("PR_TASK_PERF_EVENTS_ENABLE", 32),
     PLAIN("PR_MCE_KILL", 33),
     PLAIN("PR_MCE_KILL_GET", 34),
-    REFUSES("PR_SET_MM", 35, -EPERM),
+    PLAIN("PR_SET_MM", 35),
     PLAIN("PR_SET_CHILD_SUBREAPER", 36),
     WRITES("PR_GET_CHILD_SUBREAPER", 37, 1, 4),
     PLAIN("PR_SET_NO_NEW_PRIVS", 38),
@@ -291,6 +291,11 @@ void walk_request(struct walk *w) {
         w->count = -1;
         return;
     }
+    // PR_SET_MM_MAP_SIZE, the one that writes
+    if (w->nr == __NR_prctl && r->number == 35 && w->args[1] == 15) {
+        if (walk_ok(w)) walk_add(w, RANGE_OUT, 2, w->args[2], 4);
+        return;
+    }
     if (r->action != LET || r->dir == NONE || !walk_ok(w)) return;
     if (r->dir == INOUT)
         walk_add_readable(w, r->dir, r->arg, w->args[r->arg], r->size);
@@ -338,6 +343,9 @@ static bool multiplexed_answer(const struct multiplexed *m, const uint64_t args[
                                bool *said) {
     const struct request *r = find(m, args[m->selector]);
     if (!r) return give(answer, said, m->unknown, true);
+    // Where the heap begins and ends: START_BRK, BRK, MAP
+    if (m->nr == __NR_prctl && r->number == 35 && (args[1] == 6 || args[1] == 7 || args[1] == 14))
+        return give(answer, said, -EPERM, true);
     if (r->action == LET) return false;
     if (m->nr == __NR_prctl && r->number == 4 && args[1] > 1) return give(answer, said, -EINVAL, false);
     if (m->nr == __NR_arch_prctl && r->number == 0x1012 && args[1]) return give(answer, said, 0, false);

@@ -250,6 +250,7 @@ static void act(struct recorder *r, struct stop *s) {
         return;
     case DO_FAULT:
         signal_fault(r, t, &s->info, &s->regs);
+        if (t->inject_signal && t->process->first_of_namespace) task_fault_ends(r, t);
         return;
     case DO_SIGNAL:
         handle_signal(r, s);

@@ -400,6 +400,23 @@ static void bury_namespace(struct recorder *r, const struct task *first) {
     }
 }
 
+// The kernel shields such a process from signals without a handler, and lifts that at a fault only where nobody traces it
+// (force_sig_info_to_task): traced, it would come to the same fault for ever.
+void task_fault_ends(struct recorder *r, struct task *t) {
+    int sig = t->inject_signal;
+    t->inject_signal = 0;
+    if (t->process->refs > 1) { // its threads are traced: another signal, for which that does not matter
+        kill(t->process->pid, SIGKILL);
+        return;
+    }
+    ptrace(PTRACE_DETACH, t->tid, 0, 0);
+    bury_namespace(r, t);
+    for (char state; (state = task_state_letter(t->tid)) && state != 'Z';)
+        sched_yield();
+    log_death(r, t, sig, NULL, 0, NULL);
+    task_ended(r, t, sig);
+}
+
 void task_exit_stop(struct recorder *r, struct task *t) {
     struct process *p = t->process;
     unsigned long code = 0;

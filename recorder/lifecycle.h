@@ -12,6 +12,8 @@ void task_hold_at_entry(struct recorder *r, struct task *t);
 bool task_forks(struct task *t); // the call at whose entry t is makes a new address space
 void task_exec(struct recorder *r, struct task *t);
 void task_exit_stop(struct recorder *r, struct task *t); // at PTRACE_EVENT_EXIT
-void exec_image(struct recorder *r, struct task *t);     // logs EXEC for the image that t begins with
+// t is the first process of a PID namespace, at a fault that nobody handles: it ends.
+void task_fault_ends(struct recorder *r, struct task *t);
+void exec_image(struct recorder *r, struct task *t); // logs EXEC for the image that t begins with
 
 #endif

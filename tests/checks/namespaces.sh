@@ -17,6 +17,10 @@ for way in '' --chaos --paranoid=1; do
     cmp recorded stdout || fail "$way: the replay prints something else"
 done
 
+# The first process of a namespace is shielded from signals, from faults of its own as well while it is traced.
+ends 0 record -o fault.refork -- "$program" fault
+ends 0 replay --batch fault.refork
+
 ends 120 record -o hang.refork -- "$program" hang
 has_finding hang.refork orphaned-lock lock
 json='.findings[0].confidence'

@@ -86,11 +86,16 @@ int main(int argc, char **argv) {
     make_namespace();
     pid_t child = fork();
     if (!child) {
+        if (!strcmp(what, "fault")) *(volatile int *)NULL = 1;
         status = strcmp(what, "hang") ? first_process() : hang();
         fflush(stdout);
         _exit(status);
     }
     CHECK(child > 1 && waitpid(child, &status, 0) == child);
+    if (!strcmp(what, "fault")) {
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+        return 0;
+    }
     printf("outside: %d ended with %d\n", child, status >> 8);
     CHECK(WIFEXITED(status) && (WEXITSTATUS(status) == 3 || WEXITSTATUS(status) == 0));
     return 0;

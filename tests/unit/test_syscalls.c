@@ -142,6 +142,8 @@ static void test_answers(void **state) {
     // Filters are the recorder's own matter; what comes here is a listener.
     assert_int_equal(answer_of(__NR_prctl, ARGS(PR_SET_SECCOMP, 2, 0x1000), false), -EINVAL);
     assert_int_equal(answer_of(__NR_prctl, ARGS(12345), true), -EINVAL);
+    runs(__NR_prctl, ARGS(PR_SET_MM, PR_SET_MM_ARG_START));
+    assert_int_equal(answer_of(__NR_prctl, ARGS(PR_SET_MM, PR_SET_MM_BRK), true), -EPERM);
     assert_int_equal(answer_of(__NR_seccomp, ARGS(1, 8, 0x1000), true), -EINVAL);
     runs(__NR_arch_prctl, ARGS(0x1002, 0x1000));
     assert_int_equal(answer_of(__NR_arch_prctl, ARGS(0x1011), false), 1);
