@@ -269,7 +269,7 @@ static void emit_displaced_all(struct emitter *e, const struct loop_site *site, 
     emit_jmp(e, site->address + site->patch_len);
 }
 
-// Flags that nobody reads need no place. They are the same in each turn and whatever the limit is: ZF and PF, as behind
+// Flags that nobody reads need no place. They are the same in each iteration and whatever the limit is: ZF and PF, as behind
 // a PLT stub.
 static void emit_restore_dead(struct emitter *e, uint64_t save) {
     EMIT(e, 0x31, 0xc0); // xor %eax,%eax

@@ -14,9 +14,10 @@
 #define LOOP_SAVE_AREA(limit) (((uint64_t)(limit) | 4095) + 1 - LOOP_SAVE_SIZE)
 
 struct loop_site {
-    uint64_t address;  // where the patch goes: the turn of the loop executes the instruction that starts here
-    uint8_t patch[16]; // bytes to write at `address`: jmp rel32 to the stub, int3 padding
-    uint8_t patch_len; // bytes replaced
+    uint64_t
+        address; // where the patch goes: the iteration of the loop executes the instruction that starts here
+    uint8_t patch[16];    // bytes to write at `address`: jmp rel32 to the stub, int3 padding
+    uint8_t patch_len;    // bytes replaced
     uint8_t original[16]; // what was there
     uint8_t stub[256];    // code for the stub at `stub_address`
     size_t stub_len;
@@ -29,7 +30,7 @@ struct loop_site {
     bool pauses; // the iteration executes `pause`: it waits for somebody else; for the caller
 };
 
-// One turn of a loop, single-stepped by the caller: the addresses of its instructions in one function, in the order
+// One iteration of a loop, single-stepped by the caller: the addresses of its instructions in one function, in the order
 // executed.
 struct loop_iteration {
     const uint64_t *pcs;
@@ -45,7 +46,7 @@ struct loop_counter {
 };
 
 // Chooses a place for a counting stub. Candidates, best first: an instruction of 5 bytes or more that no branch enters in
-// its middle, calls last among them; a window of consecutive instructions of the turn, 5 bytes or more in total, which
+// its middle, calls last among them; a window of consecutive instructions of the iteration, 5 bytes or more in total, which
 // nothing enters except at its start, in a function whose every branch is known (no indirect jump). Code outside of the
 // function that it jumps to (.cold parts) is followed. Displaced instructions are re-encoded: rip-relative operands,
 // rel8/rel32 branches (a branch back to the window's start goes to `address`), loop/jrcxz, calls (which push the original

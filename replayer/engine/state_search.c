@@ -35,7 +35,7 @@ struct search {
     const struct event *e;
     struct loop_site site; // with `compare`
     struct state_want want;
-    bool compare;  // in the process; else an int3 and a step for each turn
+    bool compare;  // in the process; else an int3 and a step for each iteration
     bool guarded;  // a jump to a follower under the patch traps: it goes on at the follower's copy
     uint64_t room; // mapped for the stub alone; 0: the recording has a place for it
     const uint8_t *patch;
@@ -207,7 +207,7 @@ static uint64_t recorded_us(const struct search *q) {
     return (us < most ? us : most) + TICK_US;
 }
 
-// The kernel sends SIGXCPU to the task when it has used so much time of a CPU, which no load of the machine changes. A turn of a loop
+// The kernel sends SIGXCPU to the task when it has used so much time of a CPU, which no load of the machine changes. An iteration of a loop
 // takes a cycle at least, and less than a hundred with the stub; a stop at a breakpoint in it, thousands.
 static void limit_time(const struct search *q, struct rlimit *old) {
     struct space *s = q->v->space;
@@ -239,7 +239,7 @@ static int search(struct search *q, struct rf_error *err) {
     struct vtask *v = q->v;
     struct space *s = v->space;
     const struct event *e = q->e;
-    uint64_t turns = 0, most = recorded_us(q) * 4000; // a turn takes a cycle at least
+    uint64_t iterations = 0, most = recorded_us(q) * 4000; // an iteration takes a cycle at least
     for (int candidate = 0;; candidate += candidate < 100) {
         int status = 0;
         // Without a stub the instruction under the int3 is stepped by itself: run from behind it is not
@@ -251,7 +251,7 @@ static int search(struct search *q, struct rf_error *err) {
         while (result == 0 && strayed(q, status));
         tracee_write(s->mem_fd, e->regs.rip, q->original, q->patch_len);
         if (result < 0) return result;
-        if (WSTOPSIG(status) == SIGXCPU || turns++ > most) return in_vain(q, err);
+        if (WSTOPSIG(status) == SIGXCPU || iterations++ > most) return in_vain(q, err);
         if (WSTOPSIG(status) != SIGTRAP || v->pub.regs.rip != q->trap_pc) {
             char how[64];
             describe_status(how, sizeof how, status);

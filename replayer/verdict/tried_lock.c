@@ -1,5 +1,5 @@
 // A trylock leaves nothing behind when it fails, and the words that it looks at (a mutex' kind, a rwlock's readers) are not
-// told from others that the loop reads. So the last turns of the loop are executed once more, with breakpoints on the
+// told from others that the loop reads. So the last iterations of the loop are executed once more, with breakpoints on the
 // functions that try locks, and on those that give them back: what is tried, is held, and was not given back by the loop
 // itself is the lock.
 #include "replayer/verdict/tried_lock.h"
@@ -12,12 +12,12 @@
 #include <string.h>
 
 enum {
-    TURN_LANDMARKS = 24, // of the task: some turns of a loop with calls
-    SPIN_LANDMARKS = 2,  // between those of a spin are thousands of turns
-    EVENTS_MAX = 4000,   // of all tasks
-    TRIES_MAX = 32,      // different locks
-    ENOUGH = 64,         // calls for one lock in a slice: a slice may have millions
-    OWNER_OFFSET = 8,    // of __owner in pthread_mutex_t
+    ITERATION_LANDMARKS = 24, // of the task: some iterations of a loop with calls
+    SPIN_LANDMARKS = 2,       // between those of a spin are thousands of iterations
+    EVENTS_MAX = 4000,        // of all tasks
+    TRIES_MAX = 32,           // different locks
+    ENOUGH = 64,              // calls for one lock in a slice: a slice may have millions
+    OWNER_OFFSET = 8,         // of __owner in pthread_mutex_t
 };
 
 static const struct try_function {
@@ -126,7 +126,7 @@ int tried_lock_resolve(struct analysis *a, struct waiter *w, struct rf_error *er
     const struct break_client client = {.mapped = mapped, .hit = on_hit, .context = s};
     struct event e;
     uint64_t from = w->stuck->event, begin = a->history.lives[w->life].birth;
-    int landmarks = w->stuck->wait == WAIT_SPIN ? SPIN_LANDMARKS : TURN_LANDMARKS;
+    int landmarks = w->stuck->wait == WAIT_SPIN ? SPIN_LANDMARKS : ITERATION_LANDMARKS;
     for (int i = 0; i < landmarks; i++) {
         uint64_t before = stepping_landmark(a->timeline, s->tid, from, EVENTS_MAX, &e);
         if (!before || before <= begin) break;
