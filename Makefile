@@ -332,6 +332,11 @@ samples-index: ## docs/samples.md, the index of the samples, from their heads
 	@cp $(BUILD)/samples.md docs/samples.md
 .PHONY: samples-index
 
+screen: ## docs/screen.svg, the picture in README.md, from a golden screen of the TUI
+	@docs/screen.py tests/tui/golden/waits-120x30.txt >$(BUILD)/screen.svg
+	@cp $(BUILD)/screen.svg docs/screen.svg
+.PHONY: screen
+
 keys: all ## put the TUI's keys into the manual page
 	@$(BUILD)/refork help --keys --roff | awk -f docs/keys.awk >$(BUILD)/keys.roff
 	@sed -i -e '/end keys/e cat $(BUILD)/keys.roff' -e '/begin keys/,/end keys/{/begin keys/b;/end keys/b;d}' docs/refork.1

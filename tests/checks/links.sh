@@ -4,7 +4,7 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 cd "$root" || exit 1
-clean /usr/bin/python3 - README.md CONTRIBUTING.md docs/*.md <<'PYTHON' || fail "see above"
+clean /usr/bin/python3 - README.md CONTRIBUTING.md docs/*.md docs/ci/*.md <<'PYTHON' || fail "see above"
 import os, re, sys
 
 def anchors(path):
@@ -38,3 +38,4 @@ PYTHON
 echo good
 LC_ALL=C awk -f docs/samples.awk docs/json.md samples/*.c samples/*.cc | diff docs/samples.md - ||
     fail "docs/samples.md is not of these samples: run 'make samples-index'"
+"${as_clean[@]}" docs/screen.py tests/tui/golden/waits-120x30.txt | cmp - docs/screen.svg || fail "docs/screen.svg is not that of the golden screen: make screen"
