@@ -49,6 +49,10 @@ ROOM_OBJS := $(filter-out $(BUILD)/cli/%,$(OBJS))
 CORE_OBJS := $(filter $(BUILD)/core/%,$(OBJS))
 UNIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c))
 FUZZ := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
+# One parser each, for libFuzzer or for tests/fuzz/driver/driver.c
+TARGETS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/targets/*.c))
+# Faults for tests/faults/run.sh
+FAULTS := $(BUILD)/tests/faults/inject.so $(BUILD)/tests/faults/tamper
 SAMPLES := $(addprefix $(BUILD)/,$(basename $(wildcard samples/*.c samples/*.cc)))
 TUI_TEST := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tui/*.c))
 BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
@@ -211,7 +215,21 @@ $(FUZZ) $(EDIT): $(BUILD)/%: $(BUILD)/%.o $(CORE_OBJS)
 	@$(call say,LINK,$@)
 	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
--include $(patsubst %,%.d,$(OBJS:.o=) $(UNIT) $(FUZZ) $(EDIT) $(TUI_TEST))
+LIBFUZZER := $(filter fuzzer-no-link,$(subst $(comma), ,$(SAN)))
+$(TARGETS): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/fuzz/driver/refused.o \
+		$(if $(LIBFUZZER),,$(BUILD)/tests/fuzz/driver/driver.o) $(ROOM_OBJS)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(SANFLAGS) $(if $(LIBFUZZER),-fsanitize=fuzzer) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/tests/faults/tamper: $(BUILD)/tests/faults/tamper.o $(CORE_OBJS)
+	@$(call say,LINK,$@)
+	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(BUILD)/tests/faults/inject.so: tests/faults/inject.c
+	@mkdir -p $(@D)
+	@$(call say,LIB,$<)
+	$(Q)gcc -std=gnu17 -O1 -g $(WARN) -D_GNU_SOURCE -shared -fPIC -o $@ $<
+
+-include $(patsubst %,%.d,$(OBJS:.o=) $(UNIT) $(FUZZ) $(EDIT) $(TUI_TEST) $(TARGETS))
 
 # ---- what a user runs --------------------------------------------------------------------------------------------
 deps: ## install the Debian packages that are missing (touches nothing when all are there)

@@ -1,4 +1,5 @@
 #include "core/printable.h"
+#include "core/error.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -33,7 +34,7 @@ void print_clean(FILE *out, const char *format, ...) {
     va_start(ap, format);
     int length = vasprintf(&text, format, ap);
     va_end(ap);
-    if (length < 0) return;
+    rf_assert(length >= 0); // out of memory: a line left out would be a wrong answer
     for (char *line = text, *end; line; line = end) {
         end = strchr(line, '\n');
         if (end) *end++ = 0;

@@ -280,6 +280,12 @@ static json_t *json_bytes(const void *data, size_t len) {
     return string;
 }
 
+// An array without one of its values would be a wrong answer.
+static void append(json_t *array, json_t *value) {
+    int failed = json_array_append_new(array, value);
+    rf_assert(!failed);
+}
+
 static uint64_t task_key(const void *tasks, size_t i) {
     return hash_mix((uint64_t)((const struct task *)tasks)[i].tid);
 }
@@ -289,13 +295,13 @@ static bool task_same(const void *tasks, size_t i, const void *tid) {
 }
 
 static struct task *new_task(struct summary *s, int tid, int pid) {
-    struct task *task = NULL;
-    if (s->task_count < MAX_TASKS && hash_room(&s->by_tid, s->task_count, task_key, s->tasks))
-        task = array_try_add(s->tasks, s->task_count);
-    if (!task) {
+    if (s->task_count >= MAX_TASKS) {
         s->tasks_unlisted++;
         return NULL;
     }
+    bool room = hash_room(&s->by_tid, s->task_count, task_key, s->tasks);
+    struct task *task = room ? array_try_add(s->tasks, s->task_count) : NULL;
+    rf_assert(task);
     *task = (struct task){.tid = tid, .pid = pid};
     *hash_slot(&s->by_tid, hash_mix((uint64_t)tid), task_same, s->tasks, &tid) = (uint32_t)s->task_count;
     return task;
@@ -304,6 +310,12 @@ static struct task *new_task(struct summary *s, int tid, int pid) {
 static struct task *find_task(struct summary *s, int tid) {
     uint32_t index = hash_find(&s->by_tid, hash_mix((uint64_t)tid), task_same, s->tasks, &tid);
     return index ? &s->tasks[index - 1] : NULL;
+}
+
+static char *text_of(const struct piece *p) {
+    char *text = strndup(p->len ? p->data : "", p->len);
+    rf_assert(text);
+    return text;
 }
 
 static void set_name(struct task *task, const struct piece *path) {
@@ -324,10 +336,10 @@ static void see_exec(struct summary *s, const struct event *e, struct task *task
     for (size_t at = 0; (p = event_piece(e, PIECE_TEXT, &at)) != NULL;) {
         if (p->text.kind == TEXT_PATH) {
             if (task) set_name(task, p);
-            if (!s->path) s->path = strndup(p->len ? p->data : "", p->len);
+            if (!s->path) s->path = text_of(p);
         }
         if (p->text.kind == TEXT_ARG && first && json_array_size(s->args) < MAX_ARGS)
-            json_array_append_new(s->args, json_bytes(p->data, p->len));
+            append(s->args, json_bytes(p->data, p->len));
     }
     if (task) task->execed = true;
 }
@@ -347,8 +359,8 @@ static void see_text(struct summary *s, const struct event *e) {
     const struct piece *p;
     for (size_t at = 0; (p = event_piece(e, PIECE_TEXT, &at)) != NULL;) {
         if (e->kind == EV_NOTE && json_array_size(s->notes) < MAX_NOTES)
-            json_array_append_new(s->notes, json_bytes(p->data, p->len));
-        if (e->kind == EV_END && !s->failure && p->len > 0) s->failure = strndup(p->data, p->len);
+            append(s->notes, json_bytes(p->data, p->len));
+        if (e->kind == EV_END && !s->failure && p->len > 0) s->failure = text_of(p);
     }
 }
 
@@ -556,7 +568,7 @@ json_t *dump_info_object(const char *path, struct trace_reader *r, int *result, 
         if (s.kinds[kind])
             json_object_set_new(kinds, event_kind_name(kind), json_integer((json_int_t)s.kinds[kind]));
     for (size_t i = 0; i < s.task_count; i++)
-        json_array_append_new(tasks, task_json(&s.tasks[i]));
+        append(tasks, task_json(&s.tasks[i]));
     json_t *size =
         json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "file", (json_int_t)sizes.file, "events_raw",
                   (json_int_t)sizes.events_raw, "events_stored", (json_int_t)sizes.events_stored, "blobs_raw",

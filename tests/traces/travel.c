@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <ucontext.h>
@@ -42,11 +43,23 @@ static uint64_t by_sse(uint64_t seed) {
 
 static uint64_t frame;
 
+// A register that a handler has changed is back when it has returned.
+static uint64_t across_signal(uint64_t value) {
+    long result = SYS_tkill;
+    uint64_t after;
+    __asm__ volatile("movq %2, %%xmm5; syscall; movq %%xmm5, %1"
+                     : "+a"(result), "=r"(after)
+                     : "r"(value), "D"(gettid()), "S"(SIGUSR1)
+                     : "rcx", "r11", "memory", "xmm5");
+    return after;
+}
+
 static void on_signal(int signal, siginfo_t *info, void *context) {
     const ucontext_t *u = context;
     const char *state = (const char *)u->uc_mcontext.fpregs;
     uint32_t words[6]; // magic, size with the second magic, components, size
     memcpy(words, state + 464, sizeof words);
+    __asm__ volatile("pxor %%xmm5, %%xmm5" ::: "xmm5");
     frame = hash(hash((uint64_t)signal, info, sizeof *info), state, words[0] == 0x46505853 ? words[1] : 512);
 }
 
@@ -64,7 +77,8 @@ static void *work(void *number) {
         total = hash(total, &value, sizeof value);
         pthread_mutex_unlock(&mutex);
     }
-    raise(SIGUSR1);
+    uint64_t mine = (uint64_t)(uintptr_t)&number;
+    if (across_signal(mine) != mine) abort();
     return NULL;
 }
 
