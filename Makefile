@@ -253,11 +253,11 @@ demo: ## record, replay and explain a fork deadlock (the TUI on a terminal, else
 
 test: ## build and run every test; ends with `N passed, N failed`
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory -j$(JOBS) all programs $(UNIT)
+	@$(MAKE) --no-print-directory -j$(JOBS) all programs $(UNIT) $(TARGETS) $(FAULTS)
 	@$(MAKE) --no-print-directory -j$(JOBS) SAN=address,undefined fuzzers
 	@tests/run.sh $(BUILD)
 
-check: all programs $(UNIT) ## the tests named in T="..." (patterns of names), as: make check T='proof-sort*'
+check: all programs $(UNIT) $(TARGETS) $(FAULTS) ## the tests named in T="..." (patterns of names), as: make check T='proof-sort*'
 	@tests/run.sh $(BUILD) $(T)
 
 probes: all programs ## with and without --probes=off: the same verdict, locks and lint of all samples; all proofs and samples recorded and replayed without
@@ -268,9 +268,17 @@ bench: ## the speed table: native, strace, bare tracer, record, replay; the runs
 	@$(MAKE) --no-print-directory -j$(JOBS) all programs
 	@BASE=$(BASE) tests/bench/run.sh $(BUILD) $(W)
 
-fuzz: all programs ## mutated traces against an ASan and UBSan build (RUNS=100000, SEED=1)
+FUZZED = $(BUILD)-clang-fuzzer-no-link-address-undefined
+fuzz: all programs ## mutated traces (RUNS=100000, SEED=1), then libFuzzer for EACH=300 seconds on each reader
 	@$(MAKE) --no-print-directory -j$(JOBS) SAN=address,undefined fuzzers
 	@tests/fuzz.sh $(BUILD) $(or $(SEED),1) $(or $(RUNS),100000)
+	@$(MAKE) --no-print-directory -j$(JOBS) CC=clang SAN=fuzzer-no-link,address,undefined OPT=-O1 targets
+	@tests/fuzz/targets.sh $(BUILD) - $(or $(EACH),300) $(FUZZED)
+targets: $(TARGETS)
+
+faults: all programs $(FAULTS) ## every write, allocation and kind of tampering once; the recorder killed KILLS=1000 times
+	@tests/faults/run.sh $(BUILD) $(or $(STEP),1) $(or $(KILLS),1000)
+.PHONY: targets faults
 
 fuzzers: $(FUZZ)
 .PHONY: fuzzers

@@ -205,6 +205,10 @@ static int run_to_syscall(struct replay *r, const struct event *e, struct vtask 
 
 static int enter(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     if (run_to_syscall(r, e, v, err) < 0) return -1;
+    // (A call by the 32-bit gate has no number.)
+    if (e->nr >= 0 && (int32_t)e->regs.rax != e->nr)
+        return rf_fail(err, RF_BAD_TRACE, "event %llu: its registers say another call than %s",
+                       (unsigned long long)e->number, syscall_name(e->nr));
     v->at_entry = v->pub.in_syscall = true;
     v->pub.nr = e->nr;
     uint64_t a[6];
@@ -231,6 +235,10 @@ static int on_birth(struct replay *r, const struct event *e, struct vtask *v, st
     if (!regs || regs->len != sizeof(struct user_regs_struct))
         return rf_fail(err, RF_BAD_TRACE, "event %llu: a birth without registers",
                        (unsigned long long)e->number);
+    const struct vtask *same = vtask_find(r, (int)e->ret);
+    if (same && same->space)
+        return rf_fail(err, RF_BAD_TRACE, "event %llu: task %lld is born, which lives already",
+                       (unsigned long long)e->number, (long long)e->ret);
     struct space *s = v->space;
     vtask_load(v);
     vtask_unload(s); // the child begins with its parent's extended registers

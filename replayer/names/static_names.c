@@ -350,9 +350,10 @@ static void visit_match(const struct search *s, const struct match *m, static_na
 // What a shared library has not.
 static bool says_pie(const struct elf_module *m, const Elf64_Phdr *dynamic) {
     Elf64_Dyn d;
-    for (uint64_t at = 0; at + sizeof d <= dynamic->p_filesz; at += sizeof d)
-        if (elf_read(m, dynamic->p_offset + at, &d, sizeof d) && d.d_tag == DT_FLAGS_1)
-            return d.d_un.d_val & DF_1_PIE;
+    // (The header may say any size: what cannot be read ends it.)
+    for (uint64_t at = 0; at < dynamic->p_filesz && elf_read(m, dynamic->p_offset + at, &d, sizeof d);
+         at += sizeof d)
+        if (d.d_tag == DT_FLAGS_1) return d.d_un.d_val & DF_1_PIE;
     return false;
 }
 

@@ -1,6 +1,6 @@
 // Changes one thing in a good trace: tamper IN OUT N PART makes the N-th kind of change, after PART of 8 parts of the events
 // that it can be made at, and says what it was. 1: there is no such event in it. tamper --kinds: how many kinds there are. Checksums of the copy
-// are good: only the replay can notice.
+// are good: only the replay can notice. The last hundred kinds are bits of the file.
 #include "core/trace/trace_read.h"
 #include "core/trace/trace_write.h"
 
@@ -24,7 +24,11 @@ enum {
     EVENT_WAYS = FIRST_REGISTER + REGISTERS
 };
 enum { PIECE_DROP, FIRST_VALUE, FIRST_BYTE = FIRST_VALUE + VALUES, LAST_BYTE, SHORTER, ZEROED, PIECE_WAYS };
-enum { ALL_KINDS = (EV_KINDS - 1) * EVENT_WAYS + (PIECE_KINDS - 1) * PIECE_WAYS };
+enum {
+    OF_TRACE = (EV_KINDS - 1) * EVENT_WAYS + (PIECE_KINDS - 1) * PIECE_WAYS,
+    OF_FILE = 100,
+    ALL_KINDS = OF_TRACE + OF_FILE
+};
 
 struct change {
     bool of_piece;
@@ -186,9 +190,22 @@ static uint64_t count_fitting(struct trace_reader *in, const struct change *c, s
     return n;
 }
 
+// A bit of the file, in its n-th percent: checksums are wrong then.
+static int flip(const char *from, const char *to, int n) {
+    FILE *in = fopen(from, "r"), *out = fopen(to, "w");
+    if (!in || !out) return 2;
+    size_t len = fread(changed_bytes, 1, sizeof changed_bytes, in);
+    printf("a bit of the file, at byte %zu\n", len * (size_t)n / OF_FILE);
+    changed_bytes[len * (size_t)n / OF_FILE] ^= 1;
+    bool written = fwrite(changed_bytes, 1, len, out) == len;
+    fclose(in);
+    return fclose(out) == 0 && written ? 0 : 2;
+}
+
 int main(int argc, char **argv) {
     if (argc == 2 && !strcmp(argv[1], "--kinds")) return printf("%d\n", ALL_KINDS) < 0;
     if (argc != 5) return 2;
+    if (atoi(argv[3]) >= OF_TRACE) return flip(argv[1], argv[2], atoi(argv[3]) - OF_TRACE);
     struct change c = change_of(atoi(argv[3]));
     struct rf_error err = {0};
     struct trace_reader *in;

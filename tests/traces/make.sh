@@ -7,7 +7,7 @@ here=$root/tests/traces
 work=$(mktemp -d /tmp/refork-traces-XXXXXX)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
-musl-gcc -std=gnu17 -O2 -s -static -o travel "$here/travel.c" -pthread || fail "no travel: musl-gcc: status $?"
+musl-gcc -std=gnu17 -D_GNU_SOURCE -O2 -s -static -o travel "$here/travel.c" -pthread || fail "no travel: musl-gcc: status $?"
 flag() { grep -qw -m 1 "$1" /proc/cpuinfo; }
 
 # The kind: the maker, the largest registers, and whether cpuid traps.
