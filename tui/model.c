@@ -123,33 +123,37 @@ void tui_model_pane(struct tui_model *m, enum tui_pane pane) {
     tui_layout_compute(m);
 }
 
-static bool pane_action(struct tui_model *m, enum tui_action action) {
-    int64_t page = tui_pane_height(m, m->pane);
+// How many lines that action moves, in a list of which `page` are shown; 0: it moves none.
+static int64_t lines_moved(enum tui_action action, int64_t page, int64_t half) {
     switch (action) {
     case TUI_ACTION_DOWN:
-        move(m, 1);
-        break;
+        return 1;
     case TUI_ACTION_UP:
-        move(m, -1);
-        break;
+        return -1;
     case TUI_ACTION_PAGE_DOWN:
-        move(m, page);
-        break;
+        return page;
     case TUI_ACTION_PAGE_UP:
-        move(m, -page);
-        break;
+        return -page;
     case TUI_ACTION_HALF_DOWN:
-        move(m, (page + 1) / 2);
-        break;
+        return half;
     case TUI_ACTION_HALF_UP:
-        move(m, -(page + 1) / 2);
-        break;
+        return -half;
     case TUI_ACTION_TOP:
-        move(m, -INT64_MAX);
-        break;
+        return -INT64_MAX;
     case TUI_ACTION_BOTTOM:
-        move(m, INT64_MAX);
-        break;
+        return INT64_MAX;
+    default:
+        return 0;
+    }
+}
+
+static bool pane_action(struct tui_model *m, enum tui_action action) {
+    int64_t page = tui_pane_height(m, m->pane), by = lines_moved(action, page, (page + 1) / 2);
+    if (by) {
+        move(m, by);
+        return true;
+    }
+    switch (action) {
     case TUI_ACTION_ENTER:
         enter(m);
         break;
@@ -273,7 +277,7 @@ static void mark_key(struct tui_model *m, int key) {
 }
 
 static void help_key(struct tui_model *m, enum tui_action action) {
-    int64_t page = m->rows - 3 > 1 ? m->rows - 3 : 1, by = 0;
+    int64_t page = m->rows - 3 > 1 ? m->rows - 3 : 1;
     switch (action) {
     case TUI_ACTION_HELP:
     case TUI_ACTION_BACK:
@@ -287,33 +291,11 @@ static void help_key(struct tui_model *m, enum tui_action action) {
     case TUI_ACTION_COMMAND:
         tui_find_action(m, action);
         return;
-    case TUI_ACTION_DOWN:
-        by = 1;
-        break;
-    case TUI_ACTION_UP:
-        by = -1;
-        break;
-    case TUI_ACTION_PAGE_DOWN:
-        by = page;
-        break;
-    case TUI_ACTION_PAGE_UP:
-        by = -page;
-        break;
-    case TUI_ACTION_HALF_DOWN:
-        by = page / 2;
-        break;
-    case TUI_ACTION_HALF_UP:
-        by = -page / 2;
-        break;
-    case TUI_ACTION_TOP:
-        by = -INT64_MAX;
-        break;
-    case TUI_ACTION_BOTTOM:
-        by = INT64_MAX;
-        break;
     default:
-        return;
+        break;
     }
+    int64_t by = lines_moved(action, page, page / 2);
+    if (!by) return;
     size_t lines = tui_action_row_count > (size_t)page ? tui_action_row_count - (size_t)page + 1 : 1;
     m->help_top = moved(m->help_top, lines, by);
 }
