@@ -116,6 +116,9 @@ static int replay_tui(const struct cli_args *args, const char *path, struct rf_e
         .no_colour = cli_has(args, "no-color"),
     };
     if (cli_number(args, "at", 1, UINT64_MAX, &options.start, err)) return -1;
+    char marks[4096 + 8];
+    snprintf(marks, sizeof marks, "%s.marks", path);
+    options.marks = marks;
     struct timeline_source *opened;
     if (timeline_source_new(NULL, path, &opened, err)) return -1;
     timeline_source_check_first(opened, cli_check_undamaged);

@@ -8,8 +8,8 @@
 enum { ALWAYS = 0, SEARCHING = 1 };
 
 const struct tui_action_row tui_action_rows[] = {
-#define GROUP(text)                         {TUI_ACTION_NONE, "", false, "", text},
-#define ACTION(id, keys, when, label, help) {TUI_ACTION_##id, keys, when, label, help},
+#define GROUP(text)                         {TUI_ACTION_NONE, "", "", false, "", text},
+#define ACTION(id, keys, when, label, help) {TUI_ACTION_##id, #id, keys, when, label, help},
 #include "tui/actions.def"
 #undef ACTION
 #undef GROUP

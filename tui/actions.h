@@ -17,6 +17,7 @@ enum tui_action {
 // A line of the help: a heading (action TUI_ACTION_NONE, keys "") or an action.
 struct tui_action_row {
     enum tui_action action;
+    const char *name;  // of the constant, TASK_NEXT
     const char *keys;  // names separated by blanks
     bool searching;    // only while searching
     const char *label; // for the status bar, "" when it is not shown there

@@ -5,7 +5,9 @@
 #include "tui/keys.h"
 #include "tui/lane_rows.h"
 #include "tui/lanes.h"
+#include "tui/marks.h"
 #include "tui/match.h"
+#include "tui/palette.h"
 #include "tui/moment.h"
 
 #include <stdio.h>
@@ -168,9 +170,26 @@ static void clear_filters(struct tui_model *m) {
     tui_lanes_filter(m, "");
 }
 
+static bool choose(struct tui_model *m) {
+    struct tui_palette_entry entries[TUI_PALETTE_MOST];
+    size_t count = tui_palette(m, entries, TUI_PALETTE_MOST);
+    if (count > TUI_PALETTE_MOST) count = TUI_PALETTE_MOST;
+    if (m->palette_line >= count) return false;
+    const struct tui_palette_entry *e = &entries[m->palette_line];
+    m->chosen = e->action;
+    if (!e->action) {
+        m->pending = '\'';
+        tui_marks_key(m, 'a' + e->mark);
+    }
+    return true;
+}
+
 static void command(struct tui_model *m, const char *text) {
     char *end;
-    if (!*text) return;
+    if (!*text) {
+        if (m->palette) choose(m);
+        return;
+    }
     if (!strncmp(text, "dump ", 5) && text[5]) {
         snprintf(m->request_text, sizeof m->request_text, "%s", text + 5);
         m->request = TUI_REQUEST_DUMP;
@@ -190,12 +209,13 @@ static void command(struct tui_model *m, const char *text) {
                           reached);
         return;
     }
+    if (strncmp(text, "dump", 4) != 0 && (*text < '0' || *text > '9') && choose(m)) return;
     unsigned long long number = strtoull(text, &end, 10);
     if (*text < '0' || *text > '9' || *end) {
-        tui_model_message(
-            m, true,
-            "unknown command '%s': :NUMBER goes to an event, :4.5ms to a time, :dump FILE saves the screen",
-            text);
+        tui_model_message(m, true,
+                          "unknown command '%s': :NUMBER goes to an event, :4.5ms to a time, :dump FILE "
+                          "saves the screen, ^P lists all",
+                          text);
         return;
     }
     if (number < 1 || number > last) {
@@ -209,6 +229,10 @@ static void command(struct tui_model *m, const char *text) {
 static void done(struct tui_model *m) {
     enum tui_prompt prompt = m->prompt;
     m->prompt = TUI_PROMPT_NONE;
+    if (prompt == TUI_PROMPT_NOTE) {
+        tui_marks_note(m, m->prompt_text);
+        return;
+    }
     if (prompt == TUI_PROMPT_COMMAND) {
         command(m, m->prompt_text);
     } else if (prompt == TUI_PROMPT_FILTER) {
@@ -228,6 +252,11 @@ void tui_find_key(struct tui_model *m, int key) {
         done(m);
     } else if (key == TUI_KEY_ESC || key == TUI_CTRL('C')) {
         m->prompt = TUI_PROMPT_NONE;
+    } else if (tui_palette_shown(m) && (key == TUI_KEY_DOWN || key == TUI_KEY_TAB || key == TUI_CTRL('N'))) {
+        m->palette_line++; // the view keeps it inside
+    } else if (tui_palette_shown(m) &&
+               (key == TUI_KEY_UP || key == TUI_KEY_BACKTAB || key == TUI_CTRL('P'))) {
+        m->palette_line -= m->palette_line > 0;
     } else if (key == TUI_KEY_BACKSPACE || key == TUI_CTRL('H')) {
         if (!len) m->prompt = TUI_PROMPT_NONE;
         while (len && ((unsigned char)m->prompt_text[len - 1] & 0xc0) == 0x80)
@@ -238,12 +267,16 @@ void tui_find_key(struct tui_model *m, int key) {
     } else if (key >= ' ' && key < 256 && key != 127 && len + 1 < sizeof m->prompt_text) {
         m->prompt_text[len] = (char)key;
         m->prompt_text[len + 1] = 0;
+        m->palette_line = 0;
     }
 }
 
 bool tui_find_action(struct tui_model *m, enum tui_action action) {
     switch (action) {
     case TUI_ACTION_COMMAND:
+    case TUI_ACTION_PALETTE:
+        m->palette = action == TUI_ACTION_PALETTE;
+        m->palette_line = m->palette_top = 0;
         m->prompt = TUI_PROMPT_COMMAND;
         break;
     case TUI_ACTION_SEARCH:

@@ -8,6 +8,7 @@
 #include "tui/lanes.h"
 #include "tui/layout.h"
 #include "tui/lock_story.h"
+#include "tui/marks.h"
 #include "tui/story.h"
 #include "tui/waits.h"
 #include "tui/work.h"
@@ -163,25 +164,25 @@ static bool pane_action(struct tui_model *m, enum tui_action action) {
     case TUI_ACTION_PANE_PREVIOUS:
         tui_model_pane(m, (m->pane + TUI_PANES - 1) % TUI_PANES);
         break;
-    case TUI_ACTION_PANE_1:
+    case TUI_ACTION_PANE_STORY:
         tui_model_pane(m, TUI_STORY);
         break;
-    case TUI_ACTION_PANE_2:
+    case TUI_ACTION_PANE_LANES:
         tui_model_pane(m, TUI_LANES);
         break;
-    case TUI_ACTION_PANE_3:
+    case TUI_ACTION_PANE_EVENTS:
         tui_model_pane(m, TUI_EVENTS);
         break;
-    case TUI_ACTION_PANE_4:
+    case TUI_ACTION_PANE_LOCKS:
         tui_model_pane(m, TUI_LOCKS);
         break;
-    case TUI_ACTION_PANE_5:
+    case TUI_ACTION_PANE_STACK:
         tui_model_pane(m, TUI_STACK);
         break;
-    case TUI_ACTION_PANE_6:
+    case TUI_ACTION_PANE_WAITS:
         tui_model_pane(m, TUI_WAITS);
         break;
-    case TUI_ACTION_PANE_7:
+    case TUI_ACTION_PANE_HISTORY:
         tui_model_pane(m, TUI_HISTORY);
         break;
     case TUI_ACTION_MAXIMISE:
@@ -208,6 +209,9 @@ static bool other_action(struct tui_model *m, enum tui_action action) {
         break;
     case TUI_ACTION_MARK:
         m->pending = 'm';
+        break;
+    case TUI_ACTION_NOTE:
+        m->pending = '"';
         break;
     case TUI_ACTION_TO_MARK:
         m->pending = '\'';
@@ -256,26 +260,6 @@ void tui_model_action(struct tui_model *m, enum tui_action action) {
 
 enum { WHEEL_LINES = 3 };
 
-static void mark_key(struct tui_model *m, int key) {
-    int what = m->pending;
-    m->pending = 0;
-    if (what == '\'' && key == '\'') {
-        if (m->back.event)
-            tui_model_jump(m, m->back.event, m->back.tid);
-        else
-            tui_model_message(m, false, "no jump yet");
-    } else if (key < 'a' || key > 'z') {
-        if (key != TUI_KEY_ESC) tui_model_message(m, true, "a mark is a letter from a to z");
-    } else if (what == 'm') {
-        m->marks[key - 'a'] = m->focus;
-        tui_model_message(m, false, "event %llu is marked '%c'", (unsigned long long)m->focus.event, key);
-    } else if (m->marks[key - 'a'].event) {
-        tui_model_jump(m, m->marks[key - 'a'].event, m->marks[key - 'a'].tid);
-    } else {
-        tui_model_message(m, true, "no mark '%c'; m%c makes it", key, key);
-    }
-}
-
 static void help_key(struct tui_model *m, enum tui_action action) {
     int64_t page = m->rows - 3 > 1 ? m->rows - 3 : 1;
     switch (action) {
@@ -289,6 +273,8 @@ static void help_key(struct tui_model *m, enum tui_action action) {
         other_action(m, action);
         return;
     case TUI_ACTION_COMMAND:
+    case TUI_ACTION_PALETTE:
+        m->help = action != TUI_ACTION_PALETTE;
         tui_find_action(m, action);
         return;
     default:
@@ -310,10 +296,12 @@ void tui_model_key(struct tui_model *m, int key) {
     if (m->prompt) {
         tui_find_key(m, key);
         m->moved = true;
+        if (m->chosen) tui_model_action(m, m->chosen);
+        m->chosen = TUI_ACTION_NONE;
         return;
     }
     if (m->pending) {
-        mark_key(m, key);
+        tui_marks_key(m, key);
         return;
     }
     int times = key == TUI_KEY_WHEEL_UP || key == TUI_KEY_WHEEL_DOWN ? WHEEL_LINES : 1;

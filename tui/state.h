@@ -14,6 +14,11 @@ struct tui_focus {
     size_t frame;
 };
 
+struct tui_mark {
+    struct tui_focus place; // event 0: there is no such mark
+    char note[200];         // printable
+};
+
 // ---- layout
 
 // A slot shows one of its panes, the one that was used last.
@@ -94,7 +99,8 @@ enum tui_prompt {
     TUI_PROMPT_COMMAND,
     TUI_PROMPT_SEARCH,
     TUI_PROMPT_FILTER,
-    TUI_PROMPT_TASKS
+    TUI_PROMPT_TASKS,
+    TUI_PROMPT_NOTE
 };
 
 // What the model asks of whoever drives it, once.
@@ -121,7 +127,9 @@ struct tui_model {
     struct tui_focus focus;
     bool moved;            // by the user: the verdict does not take the focus away any more
     struct tui_focus back; // before the last jump
-    struct tui_focus marks[26];
+    struct tui_mark marks[26];
+    char marks_path[4096]; // "": they are not kept
+    char note_letter;      // of the mark whose note is written
 
     bool loading;
     struct tui_task *tasks;
@@ -168,7 +176,10 @@ struct tui_model {
 
     enum tui_prompt prompt;
     char prompt_text[256];
-    int pending; // 'm' or '\'': waits for its letter
+    int pending;  // 'm', '\'' or '"': waits for its letter
+    bool palette; // all commands are listed while nothing is typed
+    size_t palette_line, palette_top;
+    enum tui_action chosen; // by the palette: to be done now
 
     char search[256];
     bool searching;

@@ -2,6 +2,7 @@
 #include "tui/tui.h"
 
 #include "tui/focus.h"
+#include "tui/marks.h"
 #include "tui/model.h"
 #include "tui/pointer.h"
 #include "tui/screen.h"
@@ -157,6 +158,23 @@ static int run_terminal(struct session *s) {
     return -1;
 }
 
+// "<Dump FILE>" saves the screen as it is, also while something is typed; ":dump FILE" where it is too small for prompts. The
+// length of that, with the file's name in the model; 0: the script goes on with something else.
+static size_t dump_at(struct tui_model *m, const char *script) {
+    static const char angle[] = "<Dump ", colon[] = ":dump ";
+    size_t head = strlen(angle), len;
+    if (!strncmp(script, angle, head) && strchr(script, '>'))
+        len = strcspn(script, ">") + 1;
+    else if (m->layout.too_small && !strncmp(script, colon, head))
+        len = strcspn(script, "<\n");
+    else
+        return 0;
+    size_t name = len - head - (*script == '<');
+    if (name >= sizeof m->request_text) return 0;
+    snprintf(m->request_text, sizeof m->request_text, "%.*s", (int)name, script + head);
+    return len;
+}
+
 static int run_script(struct session *s, const char *script) {
     int key, result;
     for (;;) {
@@ -167,13 +185,10 @@ static int run_script(struct session *s, const char *script) {
             return -1;
         }
         if (s->quit || s->failed) break;
-        size_t len = strcspn(script, "<\n");
-        if (s->model.layout.too_small && !strncmp(script, ":dump ", 6) &&
-            len < sizeof s->model.request_text) {
-            // The screen that takes only q can be saved by a script all the same.
-            snprintf(s->model.request_text, sizeof s->model.request_text, "%.*s", (int)len - 6, script + 6);
-            script += len;
+        size_t len = dump_at(&s->model, script);
+        if (len) {
             dump(s);
+            script += len;
             continue;
         }
         result = tui_key_script(&script, &key, s->err);
@@ -210,6 +225,7 @@ int tui_run(const struct tui_source *source, const struct tui_options *options, 
     tui_terminal_size(&cols, &rows);
     tui_screen_resize(&s->screen, cols, rows);
     tui_model_init(&s->model, source, cols, rows, options->start);
+    tui_marks_open(&s->model, options->marks);
     if (s->script)
         result = run_script(s, options->script);
     else

@@ -11,6 +11,7 @@
 #include "tui/moment.h"
 #include "tui/screen.h"
 #include "tui/view_lanes.h"
+#include "tui/view_palette.h"
 #include "tui/view_panes.h"
 #include "tui/view_story.h"
 #include "tui/view_waits.h"
@@ -155,8 +156,9 @@ static void draw_hints(const struct tui_model *m, const struct tui_area *a) {
 static void draw_notice(const struct tui_model *m, const struct tui_area *a) {
     if (m->pending) {
         tui_text(a, 0, 1, a->w - 2, TUI_ROLE_BAR,
-                 m->pending == 'm' ? "mark this place with a letter: a to z"
-                                   : "go to mark: a to z, or ' for the last place");
+                 m->pending == 'm'   ? "mark this place with a letter: a to z"
+                 : m->pending == '"' ? "note at the mark: a to z"
+                                     : "go to mark: a to z, or ' for the last place");
     } else if (*m->message) {
         if (m->message_bad) tui_cell_put(a, 0, 1, TUI_ROLE_KEY, L'!');
         tui_text(a, 0, m->message_bad ? 3 : 1, a->w - 4, TUI_ROLE_BAR, m->message);
@@ -166,8 +168,8 @@ static void draw_notice(const struct tui_model *m, const struct tui_area *a) {
 }
 
 static void draw_bar(const struct tui_model *m, const struct tui_area *a) {
-    static const char *const prompts[] = {"", ":", "/",
-                                          "filter (!text: without): ", "tasks with (!text: without): "};
+    static const char *const prompts[] = {
+        "", ":", "/", "filter (!text: without): ", "tasks with (!text: without): ", "note: "};
     tui_fill(a, 0, 0, a->w, TUI_ROLE_BAR, L' ');
     if (m->prompt) {
         int x = tui_text(a, 0, 1, a->w, TUI_ROLE_KEY, prompts[m->prompt]);
@@ -227,5 +229,6 @@ void tui_view_draw(struct tui_model *m, struct tui_screen *s) {
         for (int i = 0; i < m->layout.count; i++)
             draw_slot(m, s, &m->layout.slots[i]);
     }
+    tui_view_palette(m, s);
     draw_bar(m, &bar);
 }

@@ -216,6 +216,12 @@ static void axis_text(const struct plot *p, int y, int x, enum tui_role role, in
 static void draw_axis(const struct plot *p, int y) {
     const struct tui_model *m = p->m;
     axis_text(p, y, column_of(p, m->focus.event), TUI_ROLE_HERE, TUI_GLYPH_HERE, m->focus.event);
+    for (int i = 0; i < 26; i++) {
+        int x = m->marks[i].place.event ? column_of(p, m->marks[i].place.event) : -1;
+        if (x >= 0 && x < p->area.w &&
+            p->area.screen->cells[(p->area.y + y) * p->area.screen->cols + p->area.x + x].ch == L' ')
+            tui_cell_put(&p->area, y, x, TUI_ROLE_MATCH, (wchar_t)('a' + i));
+    }
     for (size_t i = 0; i < m->story.count; i++) {
         const struct tui_story_line *line = &m->story.lines[i];
         static const struct {

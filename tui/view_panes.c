@@ -5,6 +5,7 @@
 #include "tui/focus.h"
 #include "tui/lanes.h"
 #include "tui/lock_story.h"
+#include "tui/marks.h"
 #include "tui/moment.h"
 #include "tui/screen.h"
 #include "tui/scroll.h"
@@ -44,7 +45,9 @@ void tui_view_events(struct tui_model *m, const struct tui_area *a) {
         int kind = e.kind < EV_KINDS ? e.kind : EV_NONE;
         enum tui_role role = here ? TUI_ROLE_FOCUS : mine ? TUI_ROLE_HERE : TUI_ROLE_NORMAL;
         if (here) tui_fill(a, y, 0, a->w, TUI_ROLE_FOCUS, L' ');
-        if (here) tui_cell_glyph(a, y, 0, role, TUI_GLYPH_POINTER);
+        char mark = tui_mark_at(m, number);
+        if (mark) tui_cell_put(a, y, 0, here ? role : TUI_ROLE_MATCH, (wchar_t)mark);
+        if (here && !mark) tui_cell_glyph(a, y, 0, role, TUI_GLYPH_POINTER);
         int x = tui_textf(a, y, 1, a->w, here ? role : TUI_ROLE_DIM, "%*llu ", digits,
                           (unsigned long long)number);
         if (m->times) {

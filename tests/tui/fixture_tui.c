@@ -1,4 +1,4 @@
-// The TUI over a made-up recording: fixture_tui [--clean|--fails|--heap|--server|--long N] [--script KEYS] [--size WxH]
+// The TUI over a made-up recording: fixture_tui [--clean|--fails|--heap|--server|--damaged|--long N] [--marks FILE] [--script KEYS] [--size WxH]
 // [--ascii] [--no-colour] [--start N] [--keys|--roff]
 #include "tui/actions.h"
 #include "tui/tui.h"
@@ -12,6 +12,8 @@ int main(int argc, char **argv) {
         {"fails", no_argument, NULL, 'f'},
         {"heap", no_argument, NULL, 'h'},
         {"server", no_argument, NULL, 'v'},
+        {"damaged", no_argument, NULL, 'd'},
+        {"marks", required_argument, NULL, 'm'},
         {"long", required_argument, NULL, 'l'},
         {"script", required_argument, NULL, 's'},
         {"size", required_argument, NULL, 'S'},
@@ -39,6 +41,12 @@ int main(int argc, char **argv) {
             break;
         case 'v':
             kind = FIXTURE_SERVER;
+            break;
+        case 'd':
+            kind = FIXTURE_DAMAGED;
+            break;
+        case 'm':
+            tui.marks = optarg;
             break;
         case 'l':
             tail = strtoull(optarg, NULL, 10);

@@ -20,7 +20,7 @@ screen() {
     local name=$1 keys=$2
     shift 2
     count=$((count + 1))
-    if ! TERM=xterm-256color LC_ALL=$locale "$binary" "$@" --script "$keys:dump $work/$name.txt<Enter>" >"$work/out" 2>&1; then
+    if ! TERM=xterm-256color LC_ALL=$locale "$binary" "$@" --script "$keys<Dump $work/$name.txt>" >"$work/out" 2>&1; then
         echo "golden: $name: the program failed:"; cat "$work/out"; failed=1; return
     fi
     if [ -n "$update" ]; then
@@ -78,6 +78,13 @@ screen filter-not "F!mprotect<Enter>" --size 200x50
 screen zoomed "+++"
 screen whole 0
 screen mark "ma:1<Enter>'a"
+for size in 60x15 80x24 120x30 200x50; do screen "palette-$size" "<^P>" --size $size; done
+screen palette-typed ":lock"
+screen palette-down ":pane<Down><Down>"
+screen palette-runs ":waits<Enter>"
+screen palette-mark "mb\"aseen here<Enter>:1<Enter>:seen"
+screen palette-none ":no such thing"
+screen note "fma\"athe child is born<Enter>"
 screen help "?"
 screen help-end "?G"
 screen help-60x15 "?j" --size 60x15

@@ -2,6 +2,7 @@
 #include "tui/keys.h"
 #include "tui/lane_rows.h"
 #include "tui/layout.h"
+#include "tui/marks.h"
 #include "tui/model.h"
 #include "tui/moment.h"
 #include "tui/mouse.h"
@@ -13,6 +14,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -187,12 +190,119 @@ static void test_pointer(void **state) {
     fixture_free(f);
 }
 
+static void open_marks(struct tui_model *m, struct fixture *f, const char *path) {
+    tui_model_init(m, &f->source, 80, 24, 0);
+    tui_marks_open(m, path);
+    work(m);
+}
+
+static void write_file(const char *path, const char *text) {
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    fputs(text, out);
+    assert_int_equal(fclose(out), 0);
+}
+
+static void test_marks_are_kept(void **state) {
+    (void)state;
+    char folder[] = "/tmp/refork-test-XXXXXX", path[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/x.marks", folder);
+    struct fixture *f = fixture_new(FIXTURE_DEADLOCK, 0);
+    struct tui_model m;
+    open_marks(&m, f, path); // there is none
+    assert_string_equal(m.message, "");
+    press(&m, "fma\"athe child is born<Enter>:12<Enter>mz");
+    tui_model_release(&m);
+
+    open_marks(&m, f, path);
+    assert_int_equal(m.marks[0].place.event, f->fork);
+    assert_int_equal(m.marks[0].place.tid, FIXTURE_MAIN);
+    assert_string_equal(m.marks[0].note, "the child is born");
+    assert_int_equal(m.marks[25].place.event, 12);
+    assert_string_equal(m.marks[25].note, "");
+    press(&m, "'a");
+    assert_int_equal(m.focus.event, f->fork);
+    assert_string_equal(m.message, "a: the child is born");
+    press(&m, ":1<Enter>:is born<Enter>"); // by the palette
+    assert_int_equal(m.focus.event, f->fork);
+    press(&m, "\"a<^U><Enter>");
+    assert_string_equal(m.marks[0].note, "");
+    tui_model_release(&m);
+
+    // What does not belong into such a file: nothing of it is obeyed, nothing of it reaches the terminal
+    write_file(path, "# a comment\na 5 1234 a \033[31mred\007 note \xff\nb 99999999 1234 too far\nc 0 1 x\nA "
+                     "5 1 x\nd -5 1 x\n"
+                     "e 18446744073709551617 1 x\nf 5 -1 x\ng 5 1234x\n\n");
+    FILE *more = fopen(path, "a");
+    assert_non_null(more);
+    for (int i = 0; i < 5000; i++) // a line that is no line
+        fputs("h 5 1234 ", more);
+    fputs("\nk 7 1234 fine\n", more);
+    assert_int_equal(fclose(more), 0);
+    open_marks(&m, f, path);
+    assert_string_equal(m.marks[0].note, "a ?[31mred? note ?");
+    for (int i = 1; i < 26; i++)
+        assert_int_equal(m.marks[i].place.event, i == 'k' - 'a' ? 7 : 0);
+    press(&m, "p");
+    tui_model_release(&m);
+    tui_model_init(&m, &f->source, 80, 24, 0);
+    tui_marks_open(&m, path);
+    assert_non_null(strstr(m.message, "line 3 of"));
+    assert_true(m.message_bad);
+    tui_model_release(&m);
+
+    // Neither waited for nor written over: what is no file
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    tui_model_init(&m, &f->source, 80, 24, 0);
+    tui_marks_open(&m, path);
+    assert_true(m.message_bad);
+    press(&m, "ma");
+    struct stat now;
+    assert_int_equal(stat(path, &now), 0);
+    assert_true(S_ISFIFO(now.st_mode));
+    tui_model_release(&m);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+
+    open_marks(&m, f, path); // the folder is gone: a mark lasts until the end
+    press(&m, "ma");
+    assert_non_null(strstr(m.message, "cannot write"));
+    assert_int_equal(m.marks[0].place.event, m.focus.event);
+    tui_model_release(&m);
+    fixture_free(f);
+}
+
+static void test_palette(void **state) {
+    (void)state;
+    struct fixture *f = fixture_new(FIXTURE_DEADLOCK, 0);
+    struct tui_model m;
+    open_marks(&m, f, NULL);
+    press(&m, ":pane-locks<Enter>");
+    assert_int_equal(m.pane, TUI_LOCKS);
+    press(&m, "<^P>maximise<Enter>");
+    assert_true(m.maximised);
+    press(&m, ":back<Enter>:12<Enter>"); // numbers, times and dump are what they were
+    assert_false(m.maximised);
+    assert_int_equal(m.focus.event, 12);
+    press(&m, ":fork<Enter>");
+    assert_int_equal(m.focus.event, f->fork);
+    press(&m, ":no such command<Enter>");
+    assert_true(m.message_bad);
+    press(&m, ":quit<Esc>");
+    assert_int_equal(m.request, TUI_REQUEST_NONE);
+    press(&m, ":quit<Enter>");
+    assert_int_equal(m.request, TUI_REQUEST_QUIT);
+    tui_model_release(&m);
+    fixture_free(f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mouse),
-        cmocka_unit_test(test_moments),
-        cmocka_unit_test(test_front_lanes),
-        cmocka_unit_test(test_pointer),
+        cmocka_unit_test(test_mouse),          cmocka_unit_test(test_moments),
+        cmocka_unit_test(test_front_lanes),    cmocka_unit_test(test_pointer),
+        cmocka_unit_test(test_marks_are_kept), cmocka_unit_test(test_palette),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
