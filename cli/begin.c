@@ -62,7 +62,7 @@ static bool lives_at(const struct lived *t, uint64_t event) {
 // The stuck task where it is stuck; else the first process at the last event that it lives to see.
 static int choose_begin(const struct lives *b, struct begin *o, struct rf_error *err) {
     bool at_end = !o->event;
-    if (!o->pid && at_end && b->stuck_event) {
+    if (!o->pid && !o->tid && at_end && b->stuck_event) {
         const struct lived *t = lived(b, b->stuck_tid);
         *o = (struct begin){b->stuck_event, t ? t->pid : b->stuck_tid, b->stuck_tid};
         return 0;
@@ -71,13 +71,17 @@ static int choose_begin(const struct lives *b, struct begin *o, struct rf_error 
         return rf_fail(err, RF_CANNOT, "no event %" PRIu64 ": the last one is %" PRIu64, o->event, b->last);
     for (size_t i = 0; i < b->count; i++) {
         const struct lived *t = &b->tasks[i];
-        if (o->pid && t->pid != o->pid) continue;
-        if (!o->pid && (i || !at_end) && !lives_at(t, o->event)) continue;
+        if ((o->pid && t->pid != o->pid) || (o->tid && t->tid != o->tid)) continue;
+        if (!o->pid && !o->tid && (i || !at_end) && !lives_at(t, o->event)) continue;
         uint64_t event = at_end ? (t->death ? t->death - 1 : b->last) : o->event;
         if (!lives_at(t, event)) continue;
         *o = (struct begin){event, t->pid, t->tid};
         return 0;
     }
+    if (o->tid)
+        return rf_fail(
+            err, RF_CANNOT,
+            "task %d does not live there: 'refork info' lists processes, 'refork dump' what they do", o->tid);
     if (o->pid && !at_end)
         return rf_fail(err, RF_CANNOT,
                        "process %d does not live at event %" PRIu64 ": 'refork info' lists the processes",

@@ -13,7 +13,7 @@
 #include "replayer/core/core.h"
 #include "replayer/report/perfetto.h"
 #include "replayer/session/session.h"
-#include "tui/timeline_source.h"
+#include "tui/recording/timeline_source.h"
 #include "tui/work.h"
 
 #include <errno.h>

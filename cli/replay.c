@@ -1,4 +1,4 @@
-#include "tui/tui.h"
+#include "tui/terminal/tui.h"
 #include "cli/ends.h"
 #include "core/printable.h"
 #include "cli/files.h"
@@ -6,7 +6,7 @@
 #include "core/clock.h"
 #include "core/cpu/machine.h"
 #include "replayer/engine/replay.h"
-#include "tui/timeline_source.h"
+#include "tui/recording/timeline_source.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -119,6 +119,7 @@ static int replay_tui(const struct cli_args *args, const char *path, struct rf_e
     char marks[4096 + 8];
     snprintf(marks, sizeof marks, "%s.marks", path);
     options.marks = marks;
+    options.recording = path;
     struct timeline_source *opened;
     if (timeline_source_new(NULL, path, &opened, err)) return -1;
     timeline_source_check_first(opened, cli_check_undamaged);

@@ -50,9 +50,12 @@ ORDER = {
     "replayer/watch": ["replayer/report"],
     "search": ["recorder/record", "replayer/watch"],
     "tui": ["replayer/report"],
+    "tui/terminal": ["tui"],
+    "tui/recording": ["tui"],
     "tui/export": ["tui"],
     "replayer/gdb": ["replayer/report", "replayer/core"],
-    "cli": ["search", "replayer/compare", "replayer/strip", "replayer/core", "replayer/calls", "recorder/doctor", "replayer/gdb", "tui", "tui/export"],
+    "cli": ["search", "replayer/compare", "replayer/strip", "replayer/core", "replayer/calls", "recorder/doctor", "replayer/gdb", "tui/terminal",
+            "tui/recording", "tui/export"],
 }
 MOST_LINES, MOST_SOURCES = 800, 30
 PICTURE = "docs/house.svg"

@@ -1,5 +1,5 @@
 // What takes long, since it re-executes the recording: one piece of it, as it is asked for and as it was answered. It runs in
-// a thread of its own (tui/worker.h) while the screen goes on, or at once where there is none.
+// a thread of its own (tui/terminal/worker.h) while the screen goes on, or at once where there is none.
 #ifndef REFORK_TUI_JOB_H
 #define REFORK_TUI_JOB_H
 

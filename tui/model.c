@@ -225,6 +225,12 @@ static bool other_action(struct tui_model *m, enum tui_action action) {
     case TUI_ACTION_TIMES:
         m->times = !m->times;
         break;
+    case TUI_ACTION_GDB:
+        if (m->focus.event && m->focus.tid)
+            m->request = TUI_REQUEST_GDB;
+        else
+            tui_model_message(m, true, "no task runs here; choose an event of one");
+        break;
     case TUI_ACTION_REDRAW:
         m->request = TUI_REQUEST_REDRAW;
         break;

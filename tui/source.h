@@ -1,6 +1,6 @@
 // Everything the TUI knows about a recording comes through this struct of functions, so that its model and
 // its screens run over a made-up recording (tests/tui/fixture.h) as well as over a timeline
-// (tui/timeline_source.h). Events are numbered from 1. There are two kinds of functions. Those that only read are called for what
+// (tui/recording/timeline_source.h). Events are numbered from 1. There are two kinds of functions. Those that only read are called for what
 // is on the screen, at every key: none takes longer than some microseconds, whatever the size of the recording. Those that
 // re-execute it take long; they are called one at a time, in one thread (tui/job.h), while the others go on being called.
 #ifndef REFORK_TUI_SOURCE_H

@@ -110,6 +110,7 @@ enum tui_request {
     TUI_REQUEST_REDRAW,
     TUI_REQUEST_SUSPEND,
     TUI_REQUEST_EDIT,
+    TUI_REQUEST_GDB,
     TUI_REQUEST_MOUSE,
     TUI_REQUEST_DUMP, // to the file named in `request_text`
 };

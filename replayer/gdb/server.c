@@ -398,6 +398,8 @@ int gdb_serve(int fd, struct timeline *t, const char *path, const struct gdb_opt
     stops_follow(g.stops, options->pid, true);
     int failed = stops_run(g.stops, options->event, err);
     if (failed && !packets_closed(g.packets)) tell_failure(&g, err);
+    if (options->left)
+        *options->left = (struct gdb_left){stops_event(g.stops), g.tid > 0 ? g.tid : g.stop.tid};
     scratch_free(g.scratch);
     session_close(g.session);
     stops_free(g.stops);

@@ -4,10 +4,17 @@
 
 #include "replayer/timeline.h"
 
+// Where gdb was when it went away.
+struct gdb_left {
+    uint64_t event; // the last one that was over
+    int tid;        // the task in focus
+};
+
 struct gdb_options {
-    uint64_t event; // where it begins: right behind this event
-    int pid;        // the process that gdb is shown; it lives there
-    int tid;        // the task in focus, 0: any of it
+    uint64_t event;        // where it begins: right behind this event
+    int pid;               // the process that gdb is shown; it lives there
+    int tid;               // the task in focus, 0: any of it
+    struct gdb_left *left; // NULL: nobody asks
 };
 
 // Serves one gdb on the connected stream socket `fd` until it goes away. The trace at `path` is the timeline's. 0 or -1

@@ -4,6 +4,7 @@
 . "$(dirname "$0")/../lib.sh"
 in_work
 ends 120 record --no-explain -o deadlock.refork -- "$build/samples/mutex_deadlock"
+if command -v gdb >/dev/null; then export GDB=1; else echo "no gdb here: ! is not tried"; fi
 MATRIX=0 "$root/tests/tui/tmux.sh" "$refork" replay "$work/deadlock.refork" || fail "see above; the trace is $work/deadlock.refork"
 
 # The same without a terminal, by a script of keys

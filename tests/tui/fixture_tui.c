@@ -1,7 +1,7 @@
 // The TUI over a made-up recording: fixture_tui [--clean|--fails|--heap|--server|--damaged|--long N] [--marks FILE] [--script KEYS] [--size WxH]
 // [--ascii] [--no-colour] [--start N] [--keys|--roff]
 #include "tui/actions.h"
-#include "tui/tui.h"
+#include "tui/terminal/tui.h"
 #include "tests/tui/fixture.h"
 
 #include <getopt.h>

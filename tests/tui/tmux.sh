@@ -117,7 +117,7 @@ mouse() { tm display-message -p -t t '#{mouse_standard_flag}#{mouse_sgr_flag}'; 
 click() { text $'\e'"[<0;$1;$2M"; text $'\e'"[<0;$1;$2m"; }
 row_of() { grep -nE -- "$1" "$work/screen" | head -1 | cut -d: -f1; }
 [ "$(mouse)" = 11 ] || die "the mouse is not on at first, with SGR reports: $(mouse)"
-sees '3 Events' "before a click"
+text 1; sees '►1 Story' "another pane is active before a click"
 click 5 $(($(row_of '3 Events') + 1)); sees '►3 Events' "a click makes the pane the active one"
 clicked=$(event)
 text $'\e[<64;5;'"$(($(row_of '3 Events') + 1))M"; at $((clicked - 3)) "the wheel moves the focus"
@@ -129,6 +129,14 @@ keys C-c; sees 'nothing to stop' "^C"
 keys C-z; sees 'Stopped' "^Z suspends"
 [ "$(mouse)" = 00 ] || die "the mouse is on after ^Z: $(mouse)"
 text fg; keys Enter; sees 'DEADLOCK.*' "fg comes back"; sees 'q quit' "fg comes back whole"
+if [ "${GDB:-0}" = 1 ]; then # gdb in the same terminal, and back to where it was
+    text f; sees "the verdict's fork" "f before gdb"
+    text '!'; sees '^\(gdb\) *$' "! starts gdb"
+    [ "$(mouse)" = 00 ] || die "the mouse is on in gdb: $(mouse)"
+    text "event $acquire"; keys Enter; sees ' stopped\.$' "gdb goes to an event"
+    text quit; keys Enter; sees "gdb was at event $acquire" "gdb has ended"
+    sees '5 Stack' "the screen is back after gdb"; at "$acquire" "the focus is where gdb was"
+fi
 [ "$(mouse)" = 11 ] || die "the mouse is off after ^Z and fg: $(mouse)"
 text q; sees '^shell> *$' "q"
 [ "$(mouse)" = 00 ] || die "the mouse is on after q: $(mouse)"

@@ -5,7 +5,7 @@
 #include "tui/marks.h"
 #include "tui/model.h"
 #include "tui/moment.h"
-#include "tui/mouse.h"
+#include "tui/terminal/mouse.h"
 #include "tui/pointer.h"
 #include "tui/view.h"
 #include "tui/work.h"

@@ -2,7 +2,7 @@
 // is no timeline.
 #include "core/trace/trace.h"
 #include "core/trace/trace_write.h"
-#include "tui/timeline_source.h"
+#include "tui/recording/timeline_source.h"
 
 #include <linux/futex.h>
 #include <setjmp.h>

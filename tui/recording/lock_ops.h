@@ -1,6 +1,6 @@
 // From the lock history of a recording to the story of one lock.
-#ifndef REFORK_TUI_LOCK_OPS_H
-#define REFORK_TUI_LOCK_OPS_H
+#ifndef REFORK_TUI_RECORDING_LOCK_OPS_H
+#define REFORK_TUI_RECORDING_LOCK_OPS_H
 
 #include "replayer/locks/history.h"
 #include "tui/source.h"

@@ -1,4 +1,4 @@
-#include "tui/worker.h"
+#include "tui/terminal/worker.h"
 
 #include <pthread.h>
 #include <signal.h>

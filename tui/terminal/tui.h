@@ -1,6 +1,6 @@
 // The TUI's one entry point for cli.
-#ifndef REFORK_TUI_TUI_H
-#define REFORK_TUI_TUI_H
+#ifndef REFORK_TUI_TERMINAL_TUI_H
+#define REFORK_TUI_TERMINAL_TUI_H
 
 #include "core/error.h"
 #include "tui/source.h"
@@ -14,8 +14,9 @@ struct tui_options {
     const char *size; // "80x24": the screen of a script; NULL: 80x24
     bool ascii;       // no character above 126, whatever the locale says
     bool no_colour;   // as $NO_COLOR
-    const char *marks; // the file that marks are kept in; NULL: they are not
-    uint64_t start;    // event to begin at; 0: where the verdict is
+    const char *recording; // its file, for gdb; NULL: it has none
+    const char *marks;     // the file that marks are kept in; NULL: they are not
+    uint64_t start;        // event to begin at; 0: where the verdict is
 };
 
 // Runs until the user quits (or the script ends). 0, or -1 with *err (RF_CANNOT: no terminal, one that cannot

@@ -1,4 +1,4 @@
-#include "tui/mouse.h"
+#include "tui/terminal/mouse.h"
 
 #include "tui/keys.h"
 

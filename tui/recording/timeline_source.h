@@ -1,6 +1,6 @@
 // A tui_source over a session.
-#ifndef REFORK_TUI_TIMELINE_SOURCE_H
-#define REFORK_TUI_TIMELINE_SOURCE_H
+#ifndef REFORK_TUI_RECORDING_TIMELINE_SOURCE_H
+#define REFORK_TUI_RECORDING_TIMELINE_SOURCE_H
 
 #include "replayer/session/session.h"
 #include "tui/source.h"

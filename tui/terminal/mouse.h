@@ -1,6 +1,6 @@
 // The mouse, as terminals tell of it in the way called SGR (1006): numbers, so that no column is too far to the right.
-#ifndef REFORK_TUI_MOUSE_H
-#define REFORK_TUI_MOUSE_H
+#ifndef REFORK_TUI_TERMINAL_MOUSE_H
+#define REFORK_TUI_TERMINAL_MOUSE_H
 
 // Tell of presses and of the wheel; tell so no more.
 #define TUI_MOUSE_ON   "\033[?1000h\033[?1006h"

@@ -1,7 +1,7 @@
-#include "tui/terminal.h"
+#include "tui/terminal/terminal.h"
 
 #include "tui/keys.h"
-#include "tui/mouse.h"
+#include "tui/terminal/mouse.h"
 
 #include <curses.h>
 #include <term.h>
@@ -462,18 +462,7 @@ bool tui_terminal_mouse(void) {
     return t.mouse;
 }
 
-int tui_terminal_edit(const char *file, int line, struct rf_error *err) {
-    const char *editor = getenv("VISUAL");
-    if (!editor || !*editor) editor = getenv("EDITOR");
-    if (!editor || !*editor) editor = "vi";
-    if (access(file, R_OK)) {
-        return rf_fail_errno(err, RF_CANNOT, "cannot open '%s' on this machine (the recording has its text)",
-                             file);
-    }
-    char command[4200], number[24];
-    snprintf(command, sizeof command, "%s \"+$1\" \"$2\"",
-             editor); // the editor may have arguments of its own
-    snprintf(number, sizeof number, "%d", line);
+int tui_terminal_run(const char *const argv[], struct rf_error *err) {
     bool mouse = t.mouse;
     if (t.real) {
         leave_screen();
@@ -486,7 +475,7 @@ int tui_terminal_edit(const char *file, int line, struct rf_error *err) {
         handle(SIGINT, SIG_DFL, 0);
         handle(SIGQUIT, SIG_DFL, 0);
         if (t.real_stderr >= 0) dup2(t.real_stderr, STDERR_FILENO);
-        execl("/bin/sh", "sh", "-c", command, "sh", number, file, (char *)NULL);
+        execv(argv[0], (char *const *)argv);
         _exit(127);
     }
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -496,9 +485,24 @@ int tui_terminal_edit(const char *file, int line, struct rf_error *err) {
         handle(SIGQUIT, on_end, 0);
         enter_screen(mouse);
     }
-    if (pid < 0) return rf_fail_errno(err, RF_CANNOT, "cannot start '%s'", editor);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
-        return rf_fail(err, RF_CANNOT, "cannot run '%s'; set EDITOR", editor);
+    if (pid < 0) return rf_fail_errno(err, RF_CANNOT, "cannot start '%s'", argv[0]);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int tui_terminal_edit(const char *file, int line, struct rf_error *err) {
+    const char *editor = getenv("VISUAL");
+    if (!editor || !*editor) editor = getenv("EDITOR");
+    if (!editor || !*editor) editor = "vi";
+    if (access(file, R_OK)) {
+        return rf_fail_errno(err, RF_CANNOT, "cannot open '%s' on this machine (the recording has its text)",
+                             file);
     }
-    return 0;
+    char command[4200], number[24];
+    snprintf(command, sizeof command, "%s \"+$1\" \"$2\"",
+             editor); // the editor may have arguments of its own
+    snprintf(number, sizeof number, "%d", line);
+    const char *const argv[] = {"/bin/sh", "-c", command, "sh", number, file, NULL};
+    int status = tui_terminal_run(argv, err);
+    if (status == 127) return rf_fail(err, RF_CANNOT, "cannot run '%s'; set EDITOR", editor);
+    return status < 0 ? -1 : 0;
 }

@@ -1,6 +1,6 @@
 // The terminal: curses lives behind these functions only.
-#ifndef REFORK_TUI_TERMINAL_H
-#define REFORK_TUI_TERMINAL_H
+#ifndef REFORK_TUI_TERMINAL_TERMINAL_H
+#define REFORK_TUI_TERMINAL_TERMINAL_H
 
 #include "core/error.h"
 #include "tui/screen.h"
@@ -33,6 +33,9 @@ int tui_terminal_signal(void);
 
 void tui_terminal_suspend(void); // to the shell and back
 bool tui_terminal_mouse(void);   // turns the mouse on or off; true: it is on now
+// Leaves the screen, runs a program in the terminal (argv[0] is its path) and comes back: its status, 128 and the signal that
+// ended it, or -1. 127: it could not be run.
+int tui_terminal_run(const char *const argv[], struct rf_error *err);
 int tui_terminal_edit(const char *file, int line, struct rf_error *err); // $VISUAL, $EDITOR or vi
 
 // What the terminal shows, read back from curses, and below it the plane of roles.

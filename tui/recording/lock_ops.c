@@ -1,4 +1,4 @@
-#include "tui/lock_ops.h"
+#include "tui/recording/lock_ops.h"
 
 #include <stdio.h>
 #include <stdlib.h>

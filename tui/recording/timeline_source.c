@@ -1,4 +1,4 @@
-#include "tui/timeline_source.h"
+#include "tui/recording/timeline_source.h"
 
 #include "core/abi.h"
 #include "core/array.h"
@@ -7,7 +7,7 @@
 #include "core/path.h"
 #include "replayer/names/script.h"
 #include "replayer/source_text.h"
-#include "tui/lock_ops.h"
+#include "tui/recording/lock_ops.h"
 
 #include <errno.h>
 #include <stdio.h>

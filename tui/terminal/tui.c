@@ -1,5 +1,5 @@
 // The loop between terminal and model, for a user and for a script.
-#include "tui/tui.h"
+#include "tui/terminal/tui.h"
 
 #include "tui/focus.h"
 #include "tui/marks.h"
@@ -8,19 +8,23 @@
 #include "tui/screen.h"
 #include "tui/view.h"
 #include "tui/keys.h"
-#include "tui/terminal.h"
+#include "tui/terminal/terminal.h"
 #include "tui/work.h"
-#include "tui/worker.h"
+#include "tui/terminal/worker.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 struct session {
     struct tui_model model;
     struct tui_screen screen;
+    const char *recording;
     bool script;
     bool quit;
     struct worker *worker; // NULL in a script: jobs are carried out between two keys
@@ -62,6 +66,43 @@ static void dump(struct session *s) {
     }
 }
 
+// gdb on the recording, in a process of its own, which tells at last where it was.
+static void debug(struct session *s) {
+    struct rf_error err = {0};
+    struct tui_model *m = &s->model;
+    char event[24], task[16], answer[64] = "", where[32];
+    int from[2], tid = 0;
+    unsigned long long number = 0;
+    if (!s->recording) {
+        tui_model_message(m, true, "there is no recording that gdb could read");
+        return;
+    }
+    if (pipe2(from, O_CLOEXEC | O_NONBLOCK)) { // what it does not say before it ends is not waited for
+        tui_model_message(m, true, "no pipe: %s", strerror(errno));
+        return;
+    }
+    snprintf(event, sizeof event, "%llu", (unsigned long long)m->focus.event);
+    snprintf(task, sizeof task, "%d", m->focus.tid);
+    snprintf(where, sizeof where, "/proc/%d/fd/%d", getpid(), from[1]);
+    const char *const argv[] = {"/proc/self/exe", "gdb", "--at", event,        "--task", task,
+                                "--where",        where, "--",   s->recording, NULL};
+    int status = tui_terminal_run(argv, &err);
+    close(from[1]);
+    ssize_t n = read(from[0], answer, sizeof answer - 1);
+    close(from[0]);
+    if (status < 0) {
+        tui_model_message(m, true, "%s", err.text);
+    } else if (n > 0 && sscanf(answer, "%llu %d", &number, &tid) == 2) {
+        tui_model_jump(m, number, tid);
+        tui_model_message(m, false, "gdb was at event %llu, in task %d", number, tid);
+    } else {
+        tui_model_message(m, true,
+                          status == 127 ? "there is no gdb: install it"
+                                        : "gdb ended with status %d; nothing moved",
+                          status);
+    }
+}
+
 static void serve_request(struct session *s) {
     enum tui_request request = s->model.request;
     s->model.request = TUI_REQUEST_NONE;
@@ -79,6 +120,9 @@ static void serve_request(struct session *s) {
         break;
     case TUI_REQUEST_EDIT:
         edit(s);
+        break;
+    case TUI_REQUEST_GDB:
+        debug(s);
         break;
     case TUI_REQUEST_DUMP:
         dump(s);
@@ -219,6 +263,7 @@ int tui_run(const struct tui_source *source, const struct tui_options *options, 
     struct session *s = calloc(1, sizeof *s);
     rf_assert(s);
     s->script = options->script != NULL;
+    s->recording = options->recording;
     s->err = err;
     s->screen.ascii = tui_terminal_ascii();
     int cols, rows, result = 0;

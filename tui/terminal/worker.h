@@ -1,7 +1,7 @@
 // The thread that re-executes. What it replays is traced by it and answers to no other thread, so it opens and closes the
 // source too.
-#ifndef REFORK_TUI_WORKER_H
-#define REFORK_TUI_WORKER_H
+#ifndef REFORK_TUI_TERMINAL_WORKER_H
+#define REFORK_TUI_TERMINAL_WORKER_H
 
 #include "tui/job.h"
 
