@@ -124,11 +124,12 @@ struct event {
     uint8_t kind;    // enum event_kind
     uint8_t flags;   // EVF_*
     int32_t tid;     // the task
-    int32_t nr; // SYSCALL, ENTER, EXIT: syscall number; STUCK: the same, -1 in user code (WAIT_SPIN); SIGNAL:
-        // signal; TRAP: trap_kind; BREAK: break_place; END: end_reason; NOTE: the call that was refused; else 0
-    int64_t
-        ret; // SYSCALL, EXIT: result (negative errno); NOTE: the answer to it; BIRTH: the child's TID; TICK: the count; STATE:
-             // tracee_fp_digest; DEATH, END: status; BREAK: the code address
+    // SYSCALL, ENTER, EXIT: syscall number; STUCK: the same, -1 in user code (WAIT_SPIN); SIGNAL: signal; TRAP: trap_kind;
+    // BREAK: break_place; END: end_reason; NOTE: the call that was refused; else 0.
+    int32_t nr;
+    // SYSCALL, EXIT: result (negative errno); NOTE: the answer to it; BIRTH: the child's TID; TICK: the count; STATE:
+    // tracee_fp_digest; DEATH, END: status; BREAK: the code address.
+    int64_t ret;
     // BIRTH: the child's process id (TGID); TRAP: trap_by; STUCK: 1 of the task to name first; SIGNAL: signal_place; BREAK: how
     // often the task came to the address since the last event that moved it, a start at it not counted; others 0
     // unless said

@@ -96,8 +96,8 @@ struct compare_stub {
     uint8_t code[LOOP_COMPARE_MAX];
     size_t len;
     uint64_t trap_pc; // as in struct loop_site
-    size_t
-        displaced; // offset of the displaced instructions, which are those at site->map[0].stub in the counting stub
+    // Offset of the displaced instructions, which are those at site->map[0].stub in the counting stub.
+    size_t displaced;
 };
 // -1: more than 8 words.
 int loop_site_build_compare(const struct loop_site *site, const struct state_want *want,

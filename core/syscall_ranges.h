@@ -12,8 +12,8 @@ enum range_dir { RANGE_OUT, RANGE_IN, RANGE_INOUT };
 // send).
 struct syscall_range {
     uint8_t dir;
-    int8_t
-        arg; // index of the argument register that holds `address` directly, -1 when reached through memory
+    // Index of the argument register that holds `address` directly, -1 when reached through memory.
+    int8_t arg;
     uint64_t address;
     uint64_t size; // at entry: most that the kernel may write; at exit: what it did write
 };

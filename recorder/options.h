@@ -105,8 +105,8 @@ struct record_result {
     char stuck_for[256]; // what it waits for, if memory told; ""
     bool timed_out;      // limit_ms is over, or timeout_ms, and the program had to be killed
     bool asked_to_end;   // by a signal, or timeout_ms
-    bool
-        killed_waiting; // a process was ended by a signal while a task slept in a futex call without a time limit: worth a look
+    // A process was ended by a signal while a task slept in a futex call without a time limit: worth a look.
+    bool killed_waiting;
     bool gate_done; // ended for gate_only
     bool signaled;  // the program ended by a signal
     int status;     // its exit status, or the signal's number

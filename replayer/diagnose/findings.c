@@ -92,8 +92,7 @@ static void make_orphan(struct diagnosis *d, struct party *p, struct wait *w) {
     if (ancestor)
         snprintf(f->reason, sizeof f->reason,
                  "The lock names thread %d as its owner. Process %d has no such thread. Process %d, an "
-                 "ancestor of "
-                 "it, has: '%s', which is older than process %d.",
+                 "ancestor of it, has: '%s', which is older than process %d.",
                  w->owner, s->pid, holder.pid, holder.name, s->pid);
     else
         snprintf(f->reason, sizeof f->reason,

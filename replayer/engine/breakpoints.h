@@ -37,8 +37,8 @@ struct break_notes {
     uint32_t space;
     uint64_t next_event;
     const struct user_regs_struct *regs; // of the task now, behind them: its segment bases are what they were
-    const uint8_t
-        *bytes; // struct probe_entry (core/probe.h), one behind the other, some followed by registers
+    // struct probe_entry (core/probe.h), one behind the other, some followed by registers.
+    const uint8_t *bytes;
     size_t len;
 };
 

@@ -18,8 +18,8 @@ struct frame {
     char *file;     // path as in the debug info; NULL when unknown
     int line;       // 0 when unknown
     char *module;   // file name of the module's path ("libc.so.6"); NULL when pc is in none
-    const char
-        *library; // of a static program: what the function was linked from ("libc.a"); NULL when unknown
+    // Of a static program: what the function was linked from ("libc.a"); NULL when unknown.
+    const char *library;
     uint64_t module_offset; // pc - load bias of the module
     bool inlined;           // an inlined function: shares its pc with the frame after it
     bool scanned;

@@ -55,8 +55,7 @@ void report_lint_text(FILE *out, const struct lint *l, source_line line, void *c
     if (l->no_symbols) {
         report_wrap(out, 0,
                     "%s: it has its C library linked in and no symbols: its calls cannot be told. Record a "
-                    "build that "
-                    "is not stripped.",
+                    "build that is not stripped.",
                     l->program);
         return;
     }

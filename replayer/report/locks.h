@@ -9,9 +9,9 @@
 struct lock_report_options {
     bool by_task;
     uint64_t at; // 0; else: who holds what right after this event
-    const char *
-        lock; // NULL; else: the history of the lock of this name, or at this address; of a lock without a name
-              // also where its memory was allocated (re-executes)
+    // NULL; else: the history of the lock of this name, or at this address; of a lock without a name also where its
+    // memory was allocated (re-executes).
+    const char *lock;
     bool all;    // not only the first rows
     bool stacks; // the stack of each lock's longest hold (re-executes)
     const struct lock_functions *functions;

@@ -18,20 +18,17 @@ static const struct rule {
 } rules[] = {
     {"orphaned-lock", "OrphanedLock", "A forked process waits for a lock whose holder does not exist there.",
      "A child of fork() has only the thread that forked, but all locks as they were. Use posix_spawn, fork "
-     "before "
-     "threads are started, or protect the lock with pthread_atfork."},
+     "before threads are started, or protect the lock with pthread_atfork."},
     {"orphaned-spin", "OrphanedSpin",
      "A forked process polls a word for ever that a thread which does not exist there had set.",
      "As orphaned-lock; the lock spins or yields instead of sleeping."},
     {"self-held", "SelfHeld", "A forked process waits for a lock that the forking thread itself held.",
-     "Release the lock before fork(), or in a child handler of pthread_atfork. A recursive or error-checking "
-     "lock knows "
-     "its owner by TID, and the child has another one."},
+     "Release the lock before fork(), or in a child handler of pthread_atfork. A recursive or "
+     "error-checking lock knows its owner by TID, and the child has another one."},
     {"vanished-waker", "VanishedWaker",
      "A forked process waits for a thread to wake it that does not exist there.",
      "Conditions, semaphores, barriers, thread pools: whoever would have signalled is not in the child. "
-     "Start the "
-     "helper anew after fork(), or fork before it is used."},
+     "Start the helper anew after fork(), or fork before it is used."},
     {"atfork-child", "AtforkChild", "A child hangs inside fork(), in a handler of pthread_atfork.",
      "A child handler may only release or initialise what its prepare handler has taken."},
     {"atfork-deadlock", "AtforkDeadlock", "fork() itself hangs in the parent, in a prepare handler.",
@@ -51,8 +48,7 @@ static const struct rule {
     {"dead-holder", "DeadHolder",
      "A task waits for a lock whose holder was killed, or ended, without giving it back.",
      "A robust mutex (PTHREAD_MUTEX_ROBUST) tells the next one; rwlocks, semaphores and conditions have "
-     "nothing like "
-     "it: whoever starts the processes has to end them all and make the lock anew."},
+     "nothing like it: whoever starts the processes has to end them all and make the lock anew."},
     {"unexplained-wait", "UnexplainedWait", "A task waits for ever; why is not known.", "See the stack."},
 };
 

@@ -177,8 +177,7 @@ static void print_holder(struct report *r, const struct finding *f) {
         report_wrap(
             r->out, 4,
             "It vanished at the fork: a child has only the thread that called fork, so nobody in process %d "
-            "can "
-            "release the lock.",
+            "can release the lock.",
             f->waiter.pid);
     print_parties(r, f->holders, f->holder_count);
 }

@@ -46,8 +46,8 @@ struct stuck {
     uint64_t event; // STUCK, or where the wait was ended from outside, or the end of the trace
     size_t life;
     bool proved, main;
-    bool
-        guessed; // there is no STUCK event: the recording, or the program from outside, was ended while it waited
+    // There is no STUCK event: the recording, or the program from outside, was ended while it waited.
+    bool guessed;
     bool interrupted; // guessed, and the call has returned: a signal has ended it
     bool asked;       // the recording goes on, and its recorder asks
     bool assumed;     // asked, and others go on as well: only what its lock's holder proves is said of it
@@ -56,8 +56,8 @@ struct stuck {
     uint64_t since;  // event: where the wait began
     int killing;     // the signal
     bool over;       // the process has ended since
-    unsigned
-        like_it; // processes beside this one that waited at the same place for the same word, and were ended so
+    // Processes beside this one that waited at the same place for the same word, and were ended so.
+    unsigned like_it;
     // As in PIECE_WAIT of core/events.def:
     enum wait_kind wait;
     uint64_t object; // futex word, child's PID, fd, number of a semaphore set or queue

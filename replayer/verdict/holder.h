@@ -26,8 +26,8 @@ struct holder {
     int tid;        // 0: nobody known
     size_t life;    // of the holder at the acquire; NONE
     uint64_t event; // the write is in the slice that ends at this event
-    unsigned
-        ordinal; // among the changes of the word in that slice, from 1; skipped: behind the notes that it says
+    // Among the changes of the word in that slice, from 1; skipped: behind the notes that it says.
+    unsigned ordinal;
     bool skipped;
     uint64_t skip;
     bool by_kernel; // the kernel handed the lock over (PI)
@@ -54,8 +54,8 @@ enum write_sort { WRITE_PLAIN, WRITE_EXCHANGE, WRITE_COUNT };
 struct write_facts {
     enum write_sort sort;
     uint32_t value; // that it wrote
-    bool
-        foreign_stack; // not on the stack mapping that has the thread's TLS: a fiber, or a signal's own stack
+    // Not on the stack mapping that has the thread's TLS: a fiber, or a signal's own stack.
+    bool foreign_stack;
 };
 
 // The holder's stack at the acquire (frames from malloc), and what wrote the word (or NULL): in the space of `who`, not

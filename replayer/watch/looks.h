@@ -12,8 +12,8 @@ struct watched {
     char name[32];
     bool forked; // it has not called exec since the fork that made it
     bool seen;   // in the present look
-    uint64_t
-        still; // which of its threads have waited in a futex call, or run in user code alone, since the look before; 0: none
+    // Which of its threads have waited in a futex call, or run in user code alone, since the look before; 0: none.
+    uint64_t still;
     unsigned pause; // looks between two diagnoses; doubles while nothing is found
     unsigned due;   // looks until the next one
     int stuck;      // the thread that a diagnosis called stuck, and that has not moved since; 0: none
