@@ -57,12 +57,12 @@ struct atomic_value {
 
 struct atomic_result {
     struct atomic_instruction instruction;
-    uint64_t address; // linear, of the first byte accessed; for bts with a bit number in a register: of the
-                      // word that holds the bit
+    // Linear, of the first byte accessed; for bts with a bit number in a register: of the word that holds the bit.
+    uint64_t address;
     struct atomic_value before, after; // the memory operand; equal for a failed cmpxchg
-    struct atomic_value operand;       // what was to be stored (cmpxchg, xchg) or combined (add, or, ...; the
-                                       // mask of the one bit for bts, btr, btc)
-    bool failed;                       // cmpxchg that found another value
+    // What was to be stored (cmpxchg, xchg) or combined (add, or, ...; the mask of the one bit for bts, btr, btc).
+    struct atomic_value operand;
+    bool failed; // cmpxchg that found another value
 };
 
 // Carries out the instruction at `code` (the program's own bytes, no breakpoint), which stands at regs->rip:

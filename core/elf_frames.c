@@ -155,8 +155,7 @@ static uint64_t parse_fde(const struct elf_module *m, uint64_t offset, uint64_t 
 }
 
 // The binary search table of .eh_frame_hdr, when it is the one that linkers write:
-//     01 1b 03 3b | eh_frame_ptr pcrel sdata4 | count udata4 | {location, fde} datarel sdata4 each, sorted by
-//     location
+//     01 1b 03 3b | eh_frame_ptr pcrel sdata4 | count udata4 | {location, fde} datarel sdata4 each, sorted by location
 struct table {
     uint64_t offset, count;
 };

@@ -101,10 +101,11 @@ bool elf_module_to_offset(const struct elf_module *m, uint64_t vaddr, uint64_t *
 // How well a PT_LOAD explains a mapping that begins at file offset `offset`; 0: not at all. Pages at the
 // border of two segments belong to both, and ld.so maps a segment from the page that holds its p_offset:
 //
-//     file    | .rodata        |.data    |      .rodata mapped from 0x1000, .data (p_offset 0x2d90) from
-//     0x2000;
-//             0x1000   0x2000  ^0x2d90          offset 0x2000 is in .rodata's file bytes, yet such a mapping
-//             is .data's
+//     file    | .rodata        |.data    |
+//             0x1000   0x2000  ^0x2d90
+//
+// .rodata is mapped from 0x1000, .data (p_offset 0x2d90) from 0x2000: offset 0x2000 is in .rodata's file bytes, yet a mapping
+// that begins there is .data's.
 static int bias_rank(const Elf64_Phdr *p, uint64_t offset) {
     uint64_t first = page_down(p->p_offset);
     if (offset < first || p->p_filesz == 0 || offset - first > p->p_offset - first + p->p_filesz - 1)

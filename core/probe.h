@@ -44,11 +44,14 @@ struct probe_request {
 
 // How the jump of five bytes gets room:
 enum probe_form {
-    PROBE_LONG, // the instruction is long enough
-    PROBE_FOLLOWED, // the instructions that follow are displaced as well. Each of them that begins under the jump begins with a
-    // byte of the jump's distance, which is chosen such that it traps: whoever jumps there is stopped, and goes
-    // on at the copy in the stub
-    PROBE_PUNNED, // what follows stays: its bytes are a part of the jump's distance
+    // The instruction is long enough.
+    PROBE_LONG,
+    // The instructions that follow are displaced as well. Each of them that begins under the jump begins with a byte of the
+    // jump's distance, which is chosen such that it traps: whoever jumps there is stopped, and goes on at the copy in the
+    // stub.
+    PROBE_FOLLOWED,
+    // What follows stays: its bytes are a part of the jump's distance.
+    PROBE_PUNNED,
 };
 enum { PROBE_JUMP = 5 };
 

@@ -1,3 +1,4 @@
+// The version of refork: what `refork --version` says, and what traces and caches are marked with.
 #ifndef REFORK_CORE_VERSION_H
 #define REFORK_CORE_VERSION_H
 

@@ -426,7 +426,7 @@ static void add_ending(struct text *t, const struct summary *s) {
 
 static void put_field(FILE *out, const char *name, const char *value) {
     char buffer[2048];
-    struct text t = {buffer, sizeof buffer, 0};
+    struct text t = text_in(buffer, sizeof buffer);
     text_escaped(&t, value, strlen(value), 500);
     print_clean(out, "%-10s %s\n", name, t.used ? buffer : "");
 }
@@ -478,7 +478,7 @@ int dump_info(FILE *out, const char *path, struct trace_reader *r, struct rf_err
     struct trace_sizes sizes;
     trace_get_sizes(r, &sizes);
     char buffer[1024], when[40];
-    struct text t = {buffer, sizeof buffer, 0};
+    struct text t = text_in(buffer, sizeof buffer);
 
     put_field(out, "trace", path);
     print_clean(out, "%-10s %u, made by refork %s\n", "format", h->format, h->refork_version);

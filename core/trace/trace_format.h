@@ -51,9 +51,9 @@ enum chunk_type {
     CHUNK_EVENTS = 1, // first: number of the first event; extra: how many
     CHUNK_BLOB = 2,   // up to BLOB_PIECE bytes of a blob. first: blob id; extra: their offset in the blob
     CHUNK_BLOB_INFO =
-        3, // follows the pieces and completes the blob. first: blob id; payload: disk_blob and the name
-    CHUNK_INDEX = 4, // struct disk_index_entry of every chunk before it. first: 0, or where a file that was
-                     // cut off and then amended ended
+        3, // completes a blob, behind its pieces. first: blob id; payload: disk_blob and the name
+    // struct disk_index_entry of every chunk before it. first: 0, or where a file that was cut off and then amended ended
+    CHUNK_INDEX = 4,
 };
 
 enum { CHUNK_RAW = 0, CHUNK_ZSTD = 1 };

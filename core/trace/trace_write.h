@@ -7,10 +7,9 @@
 
 struct trace_writer;
 
-// Creates `path` (O_EXCL is not used: an older file is replaced only when the new one's header is written,
-// through a rename of a temporary in the same folder... see implementation) and starts the helper thread that
-// compresses and writes. `cpus_avoid`: the CPU that the engine is pinned to; the helper is kept off it when
-// there is another one.
+// Creates `path` and starts the helper thread that compresses and writes. An older file of that name is replaced when the
+// new one's header has been written, by a rename. `cpu_avoid`: the CPU that the engine is pinned to; the helper is kept off
+// it when there is another one.
 int trace_create(const char *path, const struct trace_header *header, int cpu_avoid,
                  struct trace_writer **out, struct rf_error *err);
 

@@ -1,3 +1,4 @@
+// From the command line to the first instruction of the program.
 #ifndef REFORK_RECORDER_LAUNCH_LAUNCH_H
 #define REFORK_RECORDER_LAUNCH_LAUNCH_H
 

@@ -31,8 +31,7 @@ static bool read_stat(int tid, struct proc_task *out) {
     snprintf(out->name, sizeof out->name, "%.*s", (int)(close - open - 1), open + 1);
     unsigned flags;
     unsigned long start, user, system;
-    //                    state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt utime stime ... field 22:
-    //                    starttime
+    // state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt utime stime ..., field 22: starttime
     if (sscanf(close + 1, " %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %lu",
                &out->state, &out->parent, &flags, &user, &system, &start) != 6)
         return false;

@@ -72,13 +72,13 @@ void space_unref(struct replay *r, struct space *s);
 struct space *space_by_id(const struct replay *r, uint32_t id); // NULL: none
 int space_map(struct replay *r, struct space *s, const struct piece *map, const struct piece *share,
               bool exec_image, struct rf_error *err);
-// Executes the like of a POLICY_MEMORY call that succeeded in the recording with `ret`.
 // A PIECE_TASKMEM of pages of a file.
 int space_file_pages(struct replay *r, struct space *s, const struct piece *p, struct rf_error *err);
 // A PIECE_EXTENT: pages of a file's private mapping become zeros, or cannot be accessed any more.
 int space_extent(struct replay *r, struct space *s, const struct piece *p, struct rf_error *err);
 // The stack can grow down to `floor` from now on.
 int space_stack_floor(struct replay *r, struct space *s, uint64_t floor, struct rf_error *err);
+// Executes the like of a POLICY_MEMORY call that was made in the recording.
 int space_syscall(struct replay *r, struct space *s, const struct event *e, const uint64_t args[6],
                   struct rf_error *err);
 // Writes a PIECE_FILE into the shared objects that it is of.

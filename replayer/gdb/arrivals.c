@@ -381,7 +381,6 @@ int stops_step_event(struct stops *s, struct rf_error *err) {
     return timeline_position(s->timeline) > at;
 }
 
-// Between two events: the client's turn.
 bool stops_break(struct stops *s, int tid, uint64_t address, bool on) {
     uint32_t space = replay_space_of(s->replay, tid);
     size_t i = 0;

@@ -1,4 +1,4 @@
-// One pass over the recording with breakpoints on all lock sites. Private to lock_history.c and lock_pass.c.
+// One pass over the recording with breakpoints on all lock sites. Private to this folder.
 #ifndef REFORK_REPLAYER_LOCKS_PASS_H
 #define REFORK_REPLAYER_LOCKS_PASS_H
 

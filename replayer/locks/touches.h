@@ -1,5 +1,5 @@
 // Words that atomic instructions work on outside of the functions of known locks: tickets, bits of a word with other
-// content, counts of permits. What behaves like a lock is in lock_words.h; of these it is only known who touches them.
+// content, counts of permits. What behaves like a lock is in words.h; of these it is only known who touches them.
 #ifndef REFORK_REPLAYER_LOCKS_TOUCHES_H
 #define REFORK_REPLAYER_LOCKS_TOUCHES_H
 

@@ -22,8 +22,10 @@ static bool fits(const struct static_object *o, const Elf64_Shdr *s) {
     return s->sh_type != SHT_NOBITS && s->sh_offset <= o->size && s->sh_size <= o->size - s->sh_offset;
 }
 
-// ---- what the linker changes: the field, and of an access that it makes a shorter way (x86-64 psABI, B.2 "Optimize
-// GOTPCRELX Relocations" and the ELF TLS document, 4.4) the instruction around it
+// ---- what the linker changes
+
+// The field, and of an access that it makes a shorter way the instruction around it (x86-64 psABI, B.2 "Optimize GOTPCRELX
+// Relocations", and the ELF TLS document, 4.4).
 static void fields(uint32_t type, int *before, int *length) {
     *before = 0;
     *length = 4;

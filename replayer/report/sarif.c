@@ -14,50 +14,52 @@ enum { SITE_FRAMES = 3 }; // of each stack, in the fingerprint
 
 // The rules: one for each kind of finding, whether this log has one or not, so that their indices never change.
 static const struct rule {
-    const char *id, *name, *what, *help;
+    enum finding_kind kind;
+    const char *name, *what, *help;
 } rules[] = {
-    {"orphaned-lock", "OrphanedLock", "A forked process waits for a lock whose holder does not exist there.",
+    {FINDING_ORPHANED_LOCK, "OrphanedLock",
+     "A forked process waits for a lock whose holder does not exist there.",
      "A child of fork() has only the thread that forked, but all locks as they were. Use posix_spawn, fork "
      "before threads are started, or protect the lock with pthread_atfork."},
-    {"orphaned-spin", "OrphanedSpin",
+    {FINDING_ORPHANED_SPIN, "OrphanedSpin",
      "A forked process polls a word for ever that a thread which does not exist there had set.",
      "As orphaned-lock; the lock spins or yields instead of sleeping."},
-    {"self-held", "SelfHeld", "A forked process waits for a lock that the forking thread itself held.",
+    {FINDING_SELF_HELD, "SelfHeld", "A forked process waits for a lock that the forking thread itself held.",
      "Release the lock before fork(), or in a child handler of pthread_atfork. A recursive or "
      "error-checking lock knows its owner by TID, and the child has another one."},
-    {"vanished-waker", "VanishedWaker",
+    {FINDING_VANISHED_WAKER, "VanishedWaker",
      "A forked process waits for a thread to wake it that does not exist there.",
      "Conditions, semaphores, barriers, thread pools: whoever would have signalled is not in the child. "
      "Start the helper anew after fork(), or fork before it is used."},
-    {"atfork-child", "AtforkChild", "A child hangs inside fork(), in a handler of pthread_atfork.",
+    {FINDING_ATFORK_CHILD, "AtforkChild", "A child hangs inside fork(), in a handler of pthread_atfork.",
      "A child handler may only release or initialise what its prepare handler has taken."},
-    {"atfork-deadlock", "AtforkDeadlock", "fork() itself hangs in the parent, in a prepare handler.",
+    {FINDING_ATFORK_DEADLOCK, "AtforkDeadlock", "fork() itself hangs in the parent, in a prepare handler.",
      "Prepare handlers take locks in an order of their own: the rest of the program must use the same."},
-    {"inherited-pipe", "InheritedPipe",
+    {FINDING_INHERITED_PIPE, "InheritedPipe",
      "A reader never sees the end of a pipe that a forked process keeps open.",
      "Open descriptors with O_CLOEXEC, or close what the child does not need."},
-    {"cross-process-wait", "CrossProcessWait", "A process waits for another one that is stuck.",
+    {FINDING_CROSS_PROCESS_WAIT, "CrossProcessWait", "A process waits for another one that is stuck.",
      "A consequence: the root cause is another result."},
-    {"lock-cycle", "LockCycle", "Tasks wait for each other's locks.",
+    {FINDING_LOCK_CYCLE, "LockCycle", "Tasks wait for each other's locks.",
      "Take the locks in one order everywhere. fork() has no part in it."},
-    {"torn-data", "TornData", "A child crashed in data that a vanished thread was changing at the fork.",
+    {FINDING_TORN_DATA, "TornData",
+     "A child crashed in data that a vanished thread was changing at the fork.",
      "The lock was made free in the child, but what it protects was half changed. Use posix_spawn."},
-    {"signal-handler", "SignalHandler",
+    {FINDING_SIGNAL_HANDLER, "SignalHandler",
      "A signal handler waits for a lock that the code it interrupted holds.",
      "Only set a flag or write to a pipe in a handler; what takes locks is not async-signal-safe."},
-    {"dead-holder", "DeadHolder",
+    {FINDING_DEAD_HOLDER, "DeadHolder",
      "A task waits for a lock whose holder was killed, or ended, without giving it back.",
      "A robust mutex (PTHREAD_MUTEX_ROBUST) tells the next one; rwlocks, semaphores and conditions have "
      "nothing like it: whoever starts the processes has to end them all and make the lock anew."},
-    {"unexplained-wait", "UnexplainedWait", "A task waits for ever; why is not known.", "See the stack."},
+    {FINDING_UNKNOWN_WAIT, "UnexplainedWait", "A task waits for ever; why is not known.", "See the stack."},
 };
 
 static size_t rule_of(const struct finding *f) {
-    const char *name = finding_kind_name(f->kind);
-    size_t last = sizeof rules / sizeof *rules - 1;
-    for (size_t i = 0; i < last; i++)
-        if (!strcmp(rules[i].id, name)) return i;
-    return last;
+    size_t i = 0, last = sizeof rules / sizeof *rules - 1;
+    while (i < last && rules[i].kind != f->kind)
+        i++;
+    return i;
 }
 
 struct sarif {
@@ -204,10 +206,11 @@ static json_t *result_message(const struct finding *f) {
 }
 
 // ---- flows: what each task did, in the order of events
+enum step_kind { STEP_MEMORY, STEP_INITIALISE, STEP_ACQUIRE, STEP_FORK, STEP_WAIT };
 struct step {
     const struct finding_point *point;
     const struct finding_task *task;
-    const char *kind; // one of SARIF's for thread flow locations
+    enum step_kind kind;
     // Before which others of the same event: a lock may be allocated, initialised and taken in one.
     size_t added;
     char text[480];
@@ -234,7 +237,8 @@ static size_t add_step(struct step *steps, size_t count, struct step step, const
 static size_t add_allocated(struct step *steps, size_t count, const struct finding_lock *lock) {
     char name[300], memory[160];
     if (!lock->allocated) return count;
-    size_t more = add_step(steps, count, (struct step){&lock->allocated->point, .kind = "memory"}, "", NULL);
+    size_t more =
+        add_step(steps, count, (struct step){&lock->allocated->point, .kind = STEP_MEMORY}, "", NULL);
     name_lock(name, sizeof name, lock);
     name_memory(memory, sizeof memory, lock->allocated);
     if (more > count) snprintf(steps[count].text, sizeof steps[count].text, "allocates %s: %s", name, memory);
@@ -251,16 +255,18 @@ static size_t steps_of(const struct finding *f, struct step *steps) {
     size_t n = add_allocated(steps, 0, &f->lock);
     for (size_t i = 0; i < f->edge_count; i++)
         n = add_allocated(steps, n, &f->edges[i].lock);
-    n = add_step(steps, n, (struct step){&f->initialised, .kind = "initialise"}, "initialises", &f->lock);
-    n = add_step(steps, n, (struct step){&f->acquired, &f->holder, .kind = "acquire"}, "acquires", &f->lock);
-    n = add_step(steps, n, (struct step){&f->fork, .kind = "fork"}, "forks", NULL);
+    n = add_step(steps, n, (struct step){&f->initialised, .kind = STEP_INITIALISE}, "initialises", &f->lock);
+    n = add_step(steps, n, (struct step){&f->acquired, &f->holder, .kind = STEP_ACQUIRE}, "acquires",
+                 &f->lock);
+    n = add_step(steps, n, (struct step){&f->fork, .kind = STEP_FORK}, "forks", NULL);
     for (size_t i = 0; i < f->edge_count; i++) {
         const struct finding_edge *e = &f->edges[i];
-        n = add_step(steps, n, (struct step){&e->acquired, &e->holder, .kind = "acquire"}, "acquires",
+        n = add_step(steps, n, (struct step){&e->acquired, &e->holder, .kind = STEP_ACQUIRE}, "acquires",
                      &e->lock);
-        n = add_step(steps, n, (struct step){&e->waiting, &e->waiter, .kind = "wait"}, "waits for", &e->lock);
+        n = add_step(steps, n, (struct step){&e->waiting, &e->waiter, .kind = STEP_WAIT}, "waits for",
+                     &e->lock);
     }
-    n = add_step(steps, n, (struct step){&f->waiting, &f->waiter, .kind = "wait"},
+    n = add_step(steps, n, (struct step){&f->waiting, &f->waiter, .kind = STEP_WAIT},
                  f->lock.address ? "waits for ever for" : "waits for ever", &f->lock);
     qsort(steps, n, sizeof *steps, by_event);
     return n;
@@ -274,7 +280,12 @@ static json_t *flow_location(struct sarif *s, const struct step *step) {
     json_t *o = json_object();
     put(s, o, "location", stack_location(s, &step->point->stack, step->text));
     put(s, o, "stack", stack_json(s, &step->point->stack, step_tid(step), step->text));
-    put(s, o, "kinds", json_pack("[s]", step->kind));
+    static const char *const kinds[] = {[STEP_MEMORY] = "memory",
+                                        [STEP_INITIALISE] = "initialise",
+                                        [STEP_ACQUIRE] = "acquire",
+                                        [STEP_FORK] = "fork",
+                                        [STEP_WAIT] = "wait"};
+    put(s, o, "kinds", json_pack("[s]", kinds[step->kind]));
     if (step->point->event) put(s, o, "executionOrder", json_integer((json_int_t)step->point->event));
     put(s, o, "importance", json_string("essential"));
     return o;
@@ -289,7 +300,7 @@ static void name_flow(char *out, size_t size, const struct step *steps, size_t c
             name_task(out, size, steps[i].task);
             return;
         }
-        if (!strcmp(steps[i].kind, "fork")) what = "the forking thread";
+        if (steps[i].kind == STEP_FORK) what = "the forking thread";
     }
     snprintf(out, size, "%s", what);
 }
@@ -381,7 +392,7 @@ static json_t *result_json(struct sarif *s, const struct finding *f) {
     if (!steps) return NULL;
     size_t count = steps_of(f, steps);
     json_t *o = json_object();
-    put(s, o, "ruleId", json_string(rules[rule_of(f)].id));
+    put(s, o, "ruleId", json_string(finding_kind_name(rules[rule_of(f)].kind)));
     put(s, o, "ruleIndex", json_integer((json_int_t)rule_of(f)));
     put(s, o, "kind", json_string("fail"));
     put(s, o, "level", json_string(level_of(f)));
@@ -399,11 +410,11 @@ static json_t *result_json(struct sarif *s, const struct finding *f) {
 }
 
 static json_t *rule_json(const struct rule *rule) {
-    return json_pack("{s:s, s:s, s:{s:s}, s:{s:s}, s:{s:s}, s:{s:[s, s, s]}}", "id", rule->id, "name",
-                     rule->name, "shortDescription", "text", rule->what, "help", "text", rule->help,
-                     "defaultConfiguration", "level",
-                     !strcmp(rule->id, "cross-process-wait") ? "note" : "error", "properties", "tags", "fork",
-                     "deadlock", "concurrency");
+    return json_pack("{s:s, s:s, s:{s:s}, s:{s:s}, s:{s:s}, s:{s:[s, s, s]}}", "id",
+                     finding_kind_name(rule->kind), "name", rule->name, "shortDescription", "text",
+                     rule->what, "help", "text", rule->help, "defaultConfiguration", "level",
+                     rule->kind == FINDING_CROSS_PROCESS_WAIT ? "note" : "error", "properties", "tags",
+                     "fork", "deadlock", "concurrency");
 }
 
 json_t *report_sarif_run(const struct verdict *v, const char *path, const char *folder) {
