@@ -129,10 +129,30 @@ static int64_t sign_extended(uint64_t value, size_t size) {
     return (int64_t)value;
 }
 
+static void add_directory(struct text *t, const struct decode_call *c, int fd) {
+    if (fd == AT_FDCWD)
+        text_add(t, "AT_FDCWD");
+    else
+        decode_descriptor(t, c, fd);
+}
+
+static void add_request(struct text *t, const char *name, uint64_t number) {
+    if (name)
+        text_add(t, "%s", name);
+    else
+        text_add(t, "%#llx", (unsigned long long)number);
+}
+
+static void add_protocol(struct text *t, uint64_t family, uint64_t protocol) {
+    if (family == AF_INET || family == AF_INET6)
+        decode_enum(t, SET_inet_protocol, protocol);
+    else
+        text_add(t, "%llu", (unsigned long long)protocol);
+}
+
 void decode_value(struct text *t, const struct decode_call *c, struct form form, uint64_t value,
                   size_t size) {
     uint64_t whole = size >= 8 ? value : value & ((1ull << 8 * size) - 1);
-    const char *name;
     switch (form.kind) {
     case FORM_UINT:
         text_add(t, "%llu", (unsigned long long)whole);
@@ -147,10 +167,7 @@ void decode_value(struct text *t, const struct decode_call *c, struct form form,
         decode_pointer(t, whole);
         break;
     case FORM_DIRFD:
-        if ((int)value == AT_FDCWD)
-            text_add(t, "AT_FDCWD");
-        else
-            decode_descriptor(t, c, (int)value);
+        add_directory(t, c, (int)value);
         break;
     case FORM_FD:
         decode_descriptor(t, c, (int)value);
@@ -171,11 +188,7 @@ void decode_value(struct text *t, const struct decode_call *c, struct form form,
         decode_enum(t, form.which, whole);
         break;
     case FORM_REQUEST:
-        name = request_name(c->nr, form.arg, value);
-        if (name)
-            text_add(t, "%s", name);
-        else
-            text_add(t, "%#llx", (unsigned long long)whole);
+        add_request(t, request_name(c->nr, form.arg, value), whole);
         break;
     case FORM_CLONE:
         add_clone(t, whole);
@@ -187,10 +200,7 @@ void decode_value(struct text *t, const struct decode_call *c, struct form form,
         text_add(t, "htons(%u)", ntohs((uint16_t)value));
         break;
     case FORM_PROTOCOL:
-        if (c->args[0] == AF_INET || c->args[0] == AF_INET6)
-            decode_enum(t, SET_inet_protocol, whole);
-        else
-            text_add(t, "%llu", (unsigned long long)whole);
+        add_protocol(t, c->args[0], whole);
         break;
     default: // FORM_INT
         text_add(t, "%lld", (long long)sign_extended(value, size));

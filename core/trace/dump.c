@@ -270,7 +270,7 @@ static json_t *json_bytes(const void *data, size_t len) {
     size_t size = 4 * len + 1;
     char *buffer = malloc(size);
     if (!buffer) return NULL;
-    struct text t = {buffer, size, 0};
+    struct text t = text_in(buffer, size);
     for (size_t i = 0; i < len; i++) {
         unsigned char byte = ((const unsigned char *)data)[i];
         text_add(&t, byte >= ' ' && byte < 127 ? "%c" : "\\x%02x", byte);

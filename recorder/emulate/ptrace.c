@@ -181,6 +181,18 @@ static void pass_signal(struct task *t, struct task *o, uint64_t sig) {
     signal_again(o, &info);
 }
 
+// PTRACE_CONT, PTRACE_DETACH
+static void let_go_on(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
+    const uint64_t *a = t->call.args;
+    if (a[3] > 64) {
+        answer(r, t, regs, -EIO);
+        return;
+    }
+    release(o, a[0] == PTRACE_DETACH);
+    answer(r, t, regs, 0);
+    pass_signal(t, o, a[3]);
+}
+
 // Of a task that is stopped. False: not one of those.
 static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
     const uint64_t *a = t->call.args;
@@ -231,13 +243,7 @@ static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct
         break;
     case PTRACE_CONT:
     case PTRACE_DETACH:
-        if (a[3] > 64) {
-            to_data.result = -EIO;
-            break;
-        }
-        release(o, a[0] == PTRACE_DETACH);
-        answer(r, t, regs, 0);
-        pass_signal(t, o, a[3]);
+        let_go_on(r, t, o, regs);
         return true;
     default:
         return false;

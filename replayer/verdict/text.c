@@ -137,8 +137,7 @@ void text_reason_cycle(struct finding *f, int child) {
     if (child)
         snprintf(f->reason, sizeof f->reason,
                  "All of these locks were taken in process %d, after the fork that made it. The fork is not "
-                 "the cause: "
-                 "its threads would hang like this in any process.",
+                 "the cause: its threads would hang like this in any process.",
                  child);
     else
         snprintf(f->reason, sizeof f->reason,
@@ -163,9 +162,8 @@ void text_reason_handler(struct finding *f, int signal, const struct lock_ref *r
                                        : "what takes it";
     snprintf(f->reason, sizeof f->reason,
              "%s interrupted %s%s, which holds %s. Its handler%s%s comes to take that as well, in the same "
-             "thread: the "
-             "code that would release it goes on when the handler has returned, and not before. Not "
-             "async-signal-safe: %s.",
+             "thread: the code that would release it goes on when the handler has returned, and not before. "
+             "Not async-signal-safe: %s.",
              which, what, own, text_the_lock(f), *name ? " " : "", name, call);
 }
 
@@ -175,18 +173,18 @@ void text_reason_fiber(struct finding *f) {
     snprintf(
         f->reason, sizeof f->reason,
         "The lock was taken on a stack that is not the thread's own: by a fiber%s%s, which thread %d '%s' "
-        "was "
-        "running then. The fiber's stack is copied into the child, but the thread that ran it is not there.",
+        "was running then. The fiber's stack is copied into the child, but the thread that ran it is not "
+        "there.",
         fiber[0] ? " that begins in " : "", fiber, f->holder.tid, f->holder.name);
 }
 
 void text_reason_gil(struct finding *f) {
     snprintf(
         f->reason, sizeof f->reason,
-        "%s is CPython's interpreter lock (GIL). The child was made by a fork that CPython does not know of, "
-        "called from C (ctypes, an extension) while the GIL was given back: thread %d '%s' took it then, to "
-        "run "
-        "Python code. The child's only thread tries for ever to get it back, in turns of a few milliseconds.",
+        "%s is CPython's interpreter lock (GIL). The child was made by a fork that CPython does not know "
+        "of, called from C (ctypes, an extension) while the GIL was given back: thread %d '%s' took it "
+        "then, to run Python code. The child's only thread tries for ever to get it back, in turns of a few "
+        "milliseconds.",
         text_the_lock(f), f->holder.tid, f->holder.name);
 }
 
@@ -194,21 +192,17 @@ void text_reason_torn(struct finding *f) {
     snprintf(
         f->reason, sizeof f->reason,
         "%s was held at the fork by a thread that vanished there. In the child it was made free again, but "
-        "the "
-        "data under it is as that thread left it, in the middle of a change; process %d took the lock and "
-        "crashed. (Likely, not proved: the crash may have another cause.)",
+        "the data under it is as that thread left it, in the middle of a change; process %d took the lock "
+        "and crashed. (Likely, not proved: the crash may have another cause.)",
         text_the_lock(f), f->waiter.pid);
 }
 
 void text_reason_torn_data(struct finding *f, uint64_t again) {
     snprintf(f->reason, sizeof f->reason,
-             "Process %d crashed through a pointer that it had read from %s. Thread %d '%s' had put it there "
-             "shortly "
-             "before the fork, and was still in the function that did it; in the parent it put something "
-             "else there "
-             "after the fork (event %lu). No lock was held over the change. (Likely, not proved: the crash "
-             "may have "
-             "another cause.)",
+             "Process %d crashed through a pointer that it had read from %s. Thread %d '%s' had put it "
+             "there shortly before the fork, and was still in the function that did it; in the parent it "
+             "put something else there after the fork (event %lu). No lock was held over the change. "
+             "(Likely, not proved: the crash may have another cause.)",
              f->waiter.pid, f->lock.symbol[0] ? f->lock.symbol : "memory", f->holder.tid, f->holder.name,
              (long)again);
 }
@@ -224,9 +218,8 @@ void text_reason_pipe(struct finding *f, int fd, bool socket) {
 void text_reason_left(struct finding *f, bool file) {
     snprintf(
         f->reason, sizeof f->reason,
-        file ? "Task %d took the lock and ended. A lock of flock is not that task's but the open file's, and "
-               "process %d has "
-               "a copy of that file since a fork: it waits for itself."
+        file ? "Task %d took the lock and ended. A lock of flock is not that task's but the open file's, "
+               "and process %d has a copy of that file since a fork: it waits for itself."
              : "Task %d took the lock and ended without giving it back. Nobody is left who could: process %d "
                "waits for ever.",
         f->holder.tid, f->waiter.pid);
@@ -290,8 +283,7 @@ void text_reason_ended_thread(struct finding *f) {
     const struct finding_task *t = &f->wakers[0].task;
     snprintf(f->reason, sizeof f->reason,
              "Nobody else changes %s any more: thread %d '%s'%s%s, which changed it last, %s at event %lu. "
-             "(Likely, not "
-             "proved: another one may have been meant to do it.)",
+             "(Likely, not proved: another one may have been meant to do it.)",
              text_the_lock(f), t->tid, t->name, t->start_routine[0] ? ", started in " : "", t->start_routine,
              end_text(ended, sizeof ended, f), (long)f->end.event);
 }
