@@ -5,8 +5,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-#define PAGE 4096l
-
 static void grow(const char *what, int fd) {
     CHECK(fd >= 0 && ftruncate(fd, PAGE) == 0);
     char *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -4,9 +4,6 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-
-enum { PAGE = 4096 };
-
 static void sparse(size_t size, int flags) {
     char name[] = "/tmp/refork-large-XXXXXX";
     int fd = mkstemp(name);

@@ -5,8 +5,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-#define PAGE 4096l
-
 static uint64_t deep(int levels) {
     volatile char frame[8192];
     memset((void *)frame, levels, sizeof frame);

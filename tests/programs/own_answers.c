@@ -76,7 +76,6 @@ static void untraced(bool third) {
 }
 
 static void in_part(void) {
-    enum { PAGE = 4096 };
     char *p = mmap(NULL, 6 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(p != MAP_FAILED);
     memset(p, 'a', 6 * PAGE);

@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PAGE 4096l
+
 #define CHECK(condition)                                                                                     \
     do {                                                                                                     \
         if (!(condition)) {                                                                                  \

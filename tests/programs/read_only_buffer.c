@@ -4,8 +4,6 @@
 #include <poll.h>
 #include <sys/mman.h>
 
-#define PAGE 4096l
-
 static int waiting[2];
 
 static void *other_thread(void *arg) {

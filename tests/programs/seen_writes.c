@@ -6,9 +6,6 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
-
-enum { PAGE = 4096 };
-
 static int temporary(void) {
     char name[] = "/tmp/refork-seen-XXXXXX";
     int fd = mkstemp(name);

@@ -4,8 +4,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-#define PAGE 4096l
-
 int main(void) {
     char path[] = "/tmp/refork-cut-XXXXXX", from_path[] = "/tmp/refork-from-XXXXXX";
     int fd = mkstemp(path), from = mkstemp(from_path);

@@ -7,8 +7,6 @@
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 
-#define PAGE 4096l
-
 static char *map;
 
 // Never touched before the write: the page is faulted in after it.

@@ -1,5 +1,6 @@
 // `refork diagnose` on core files, which are hostile input: whole, cut at every header, damaged at random places. The core is made
 // here, in the kernel's form, of a small program that waits for a mutex which it holds itself.
+#include "core/abi.h"
 #include "replayer/diagnose/core_file.h"
 #include "replayer/diagnose/diagnose.h"
 #include "replayer/diagnose/snapshot.h"
@@ -15,7 +16,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PAGE      4096ull
 #define CORE_MAX  (4u << 20)
 #define SEGMENTS  64
 #define MUTATIONS 3000
