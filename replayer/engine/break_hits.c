@@ -119,8 +119,9 @@ int breaks_hit(struct replay *r, struct vtask *v, int *status, struct rf_error *
     r->breaks.counts.hits++;
     enum break_action action = r->breaks.client.hit(r->breaks.client.context, r, &hit);
     if (action == BREAK_STOP) return rf_fail(err, RF_CANNOT, "interrupted");
-    if (action == BREAK_DONE || carry_out_store(s, hit.code, hit.code_len, regs) ||
-        carry_out(s, hit.code, hit.code_len, regs)) {
+    bool emulate = !watch_accesses(r); // what is emulated reads without the CPU's notice
+    if (action == BREAK_DONE || (emulate && (carry_out_store(s, hit.code, hit.code_len, regs) ||
+                                             carry_out(s, hit.code, hit.code_len, regs)))) {
         if (s->watched) watch_hit_now(r, v); // emulated writes pass the debug registers by
         return 1;
     }

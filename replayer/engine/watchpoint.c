@@ -18,30 +18,47 @@
 
 enum { IN_VAIN_MAX = 256 };
 
-static uint64_t read_value(struct replay *r, struct space *s) {
+_Static_assert(sizeof((struct watch){0}.words) / sizeof(struct watch_word) == WATCH_PLACES,
+               "a word for each debug register");
+
+static uint64_t read_value(struct replay *r, struct space *s, const struct watch_word *w) {
     uint64_t value = 0;
     if (r->watch.shared)
-        space_shared_read(r, r->watch.identity, r->watch.address, &value, (size_t)r->watch.len);
+        space_shared_read(r, r->watch.identity, w->address, &value, (size_t)w->len);
     else
-        tracee_read(s->pid, s->mem_fd, r->watch.address, &value, (size_t)r->watch.len);
+        tracee_read(s->pid, s->mem_fd, w->address, &value, (size_t)w->len);
     return value;
 }
 
-// Where the word is in this space.
+bool watch_accesses(const struct replay *r) {
+    for (size_t i = 0; i < r->watch.count; i++)
+        if (r->watch.words[i].access) return true;
+    return false;
+}
+
+// The word that debug register `i` watches: one has all of them in shared memory.
+static const struct watch_word *word_at(const struct replay *r, int i) {
+    return &r->watch.words[r->watch.shared ? 0 : i];
+}
+
+// Where the words are in this space.
 static int places_of(const struct replay *r, const struct space *s, uint64_t at[WATCH_PLACES]) {
     int count = 0;
     if (!r->watch.on) return 0;
     if (!r->watch.shared) {
-        at[0] = r->watch.address;
-        return s->id == r->watch.space;
+        if (s->id != r->watch.space) return 0;
+        for (size_t i = 0; i < r->watch.count; i++)
+            at[count++] = r->watch.words[i].address;
+        return count;
     }
+    const struct watch_word *w = &r->watch.words[0];
     for (size_t i = 0; i < s->map_count && count < WATCH_PLACES; i++) {
         const struct space_map *m = &s->maps[i];
         uint64_t from = m->v.offset, length = m->v.end - m->v.start;
-        if (!m->identity || m->identity != r->watch.identity || r->watch.address < from ||
-            r->watch.address - from > length - (uint64_t)r->watch.len)
+        if (!m->identity || m->identity != r->watch.identity || w->address < from ||
+            w->address - from > length - (uint64_t)w->len)
             continue;
-        at[count++] = m->v.start + (r->watch.address - from);
+        at[count++] = m->v.start + (w->address - from);
     }
     return count;
 }
@@ -51,14 +68,15 @@ static bool poke(const struct space *s, size_t reg, uint64_t value) {
 }
 
 static void arm_places(const struct replay *r, struct space *s, const uint64_t at[WATCH_PLACES], int count) {
-    // DR7: enable bits 0, 2, 4; RW0 (16-17) 1 = write, LEN0 (18-19) 0 1 3 2 for 1 2 4 8 bytes; 4 bits further for each of the
+    // DR7: enable bits 0, 2, 4; RW0 (16-17) 1 = write, 3 = read or write, LEN0 (18-19) 0 1 3 2 for 1 2 4 8 bytes; 4 bits further for each of the
     // others (Intel SDM vol. 3, 17.2.4).
     static const uint64_t length_code[9] = {[1] = 0, [2] = 1, [4] = 3, [8] = 2};
     uint64_t dr7 = 0;
     if (count) probes_demote_all(s);
     for (int i = 0; i < count; i++) {
         poke(s, (size_t)i, at[i]);
-        dr7 |= 1ull << 2 * i | (1 | length_code[r->watch.len] << 2) << (16 + 4 * i);
+        const struct watch_word *w = word_at(r, i);
+        dr7 |= 1ull << 2 * i | ((w->access ? 3u : 1u) | length_code[w->len] << 2) << (16 + 4 * i);
     }
     if (!poke(s, 7, dr7)) return;
     s->watched = count > 0;
@@ -70,35 +88,52 @@ void watch_arm(struct replay *r, struct space *s) {
     uint64_t at[WATCH_PLACES] = {0};
     int count = places_of(r, s, at);
     if (count || s->watched) arm_places(r, s, at, count);
-    if (count && !r->watch.shared) r->watch.value = read_value(r, s);
+    for (size_t i = 0; count && !r->watch.shared && i < r->watch.count; i++)
+        r->watch.words[i].value = read_value(r, s, &r->watch.words[i]);
 }
 
 // A task that tries a lock in vain may do so a million times in a slice, and a hit costs 20 us. Nobody else runs in that
 // slice, so the lock does not become free in it: the rest of it is not watched, and its outcome is looked at before
 // the next one.
 static void mute(struct replay *r, struct space *s) {
-    if (r->watch.all || ++r->watch.in_vain < IN_VAIN_MAX) return;
+    if (r->watch.all || watch_accesses(r) || ++r->watch.in_vain < IN_VAIN_MAX) return;
     r->watch.muted = true;
     r->watch.muted_at = r->position;
     arm_places(r, s, (const uint64_t[WATCH_PLACES]){0}, 0);
 }
 
-static void report(struct replay *r, struct vtask *v, bool kernel) {
-    uint64_t now = read_value(r, v->space);
-    if (now == r->watch.value && !r->watch.all) { // a failed cmpxchg, or the same value again
-        if (!kernel) mute(r, v->space);
-        return;
-    }
-    r->watch.in_vain = 0;
-    struct watch_hit hit = {.tid = v->pub.tid,
-                            .pid = v->pub.pid,
-                            .next_event = r->position + 1,
-                            .old_value = r->watch.value,
-                            .new_value = now,
-                            .from_kernel = kernel,
-                            .regs = &v->pub.regs};
-    r->watch.value = now;
+static void tell(struct replay *r, struct vtask *v, size_t i, struct watch_hit hit) {
+    struct watch_word *w = &r->watch.words[i];
+    hit.tid = v->pub.tid;
+    hit.pid = v->pub.pid;
+    hit.word = i;
+    hit.old_value = w->value;
+    hit.regs = &v->pub.regs;
+    w->value = hit.new_value;
     if (r->watch.client.hit) r->watch.client.hit(r->watch.client.context, r, &hit);
+}
+
+// fired: bits of the debug registers that the CPU names.
+static void report(struct replay *r, struct vtask *v, bool kernel, uint64_t fired) {
+    bool any = false;
+    for (size_t i = 0; i < r->watch.count;
+         i++) { // the client may set others meanwhile: then the rest is theirs
+        struct watch_word *w = &r->watch.words[i];
+        uint64_t now = read_value(r, v->space, w);
+        bool accessed = w->access && now == w->value && fired >> i & 1;
+        if (now == w->value && !accessed && !r->watch.all)
+            continue; // a failed cmpxchg, or the same value again
+        any = true;
+        tell(r, v, i,
+             (struct watch_hit){.next_event = r->position + 1,
+                                .new_value = now,
+                                .from_kernel = kernel,
+                                .accessed = accessed});
+    }
+    if (any)
+        r->watch.in_vain = 0;
+    else if (!kernel)
+        mute(r, v->space);
 }
 
 // Of a slice that was not watched to its end: the event that it ended with is the last one.
@@ -106,16 +141,11 @@ static void report_late(struct replay *r) {
     struct space *s = space_by_id(r, r->watch.space); // NULL of shared memory, where it is not needed
     struct vtask *wrote = r->have_event ? vtask_find(r, r->event.tid) : NULL;
     if (!wrote || (!s && !r->watch.shared)) return;
-    uint64_t now = read_value(r, s);
-    if (now == r->watch.value) return;
-    struct watch_hit hit = {.tid = wrote->pub.tid,
-                            .pid = wrote->pub.pid,
-                            .next_event = r->position,
-                            .old_value = r->watch.value,
-                            .new_value = now,
-                            .regs = &wrote->pub.regs};
-    r->watch.value = now;
-    if (r->watch.client.hit) r->watch.client.hit(r->watch.client.context, r, &hit);
+    for (size_t i = 0; i < r->watch.count; i++) {
+        uint64_t now = read_value(r, s, &r->watch.words[i]);
+        if (now == r->watch.words[i].value) continue;
+        tell(r, wrote, i, (struct watch_hit){.next_event = r->position, .new_value = now});
+    }
 }
 
 void watch_before_run(struct replay *r, struct vtask *v) {
@@ -123,33 +153,35 @@ void watch_before_run(struct replay *r, struct vtask *v) {
     struct space *s = v->space;
     if (r->watch.muted && r->watch.muted_at == r->position) return;
     if (r->watch.muted) {
-        uint64_t before = r->watch.value;
+        struct watch_word before[WATCH_PLACES];
+        memcpy(before, r->watch.words, sizeof before);
         r->watch.muted = false;
         r->watch.in_vain = 0;
         for (size_t i = 0; i < r->space_count; i++)
             watch_arm(r, r->spaces[i]);
-        r->watch.value = before;
+        memcpy(r->watch.words, before, sizeof before);
         report_late(r);
     }
     if (!r->watch.shared) return;
     // What no instruction wrote: a write to the file, a robust mutex whose owner has ended.
-    if (read_value(r, s) != r->watch.value) report(r, v, true);
+    if (read_value(r, s, &r->watch.words[0]) != r->watch.words[0].value) report(r, v, true, 0);
     int count = places_of(r, s, at);
     bool same = count == (s->watched ? s->watch_count : 0) && !memcmp(at, s->watch_at, sizeof at);
     if (!same && (count || s->watched)) arm_places(r, s, at, count);
 }
 
 void watch_hit_now(struct replay *r, struct vtask *v) {
+    long fired = ptrace(PTRACE_PEEKUSER, v->space->pid, offsetof(struct user, u_debugreg) + 8 * 6, 0);
     poke(v->space, 6, 0); // DR6 is sticky
-    report(r, v, false);
+    report(r, v, false, (uint64_t)fired & 0xf);
 }
 
 void watch_kernel_write(struct replay *r, struct vtask *v, struct space *s, uint64_t address, size_t len) {
     uint64_t at[WATCH_PLACES];
     int count = places_of(r, s, at);
     for (int i = 0; i < count; i++) {
-        if (address >= at[i] + (uint64_t)r->watch.len || address + len <= at[i]) continue;
-        report(r, v, true);
+        if (address >= at[i] + (uint64_t)word_at(r, i)->len || address + len <= at[i]) continue;
+        report(r, v, true, 0);
         return;
     }
 }
@@ -170,17 +202,27 @@ static void arm_all(struct replay *r) {
         watch_arm(r, r->spaces[i]);
 }
 
-int replay_watch(struct replay *r, int tid, uint64_t address, int len, struct watch_client client,
-                 struct rf_error *err) {
+int replay_watch_words(struct replay *r, int tid, const struct watch_word *words, size_t count,
+                       struct watch_client client, struct rf_error *err) {
     struct vtask *v = vtask_find(r, tid);
     if (!v || !v->space) return rf_fail(err, RF_CANNOT, "task %d does not exist at this event", tid);
-    if (bad_length(address, len))
-        return rf_fail(err, RF_CANNOT, "cannot watch %d bytes at 0x%llx", len, (unsigned long long)address);
-    r->watch =
-        (struct watch){.on = true, .address = address, .len = len, .space = v->space->id, .client = client};
+    if (!count || count > WATCH_PLACES)
+        return rf_fail(err, RF_CANNOT, "cannot watch %zu words at once: the CPU watches %d", count,
+                       WATCH_PLACES);
+    for (size_t i = 0; i < count; i++)
+        if (bad_length(words[i].address, words[i].len))
+            return rf_fail(err, RF_CANNOT, "cannot watch %d bytes at 0x%llx", words[i].len,
+                           (unsigned long long)words[i].address);
+    r->watch = (struct watch){.on = true, .count = count, .space = v->space->id, .client = client};
+    memcpy(r->watch.words, words, count * sizeof *words);
     arm_all(r);
     if (!v->space->watched) return rf_fail_errno(err, RF_CANNOT, "the kernel refused a hardware watchpoint");
     return 0;
+}
+
+int replay_watch(struct replay *r, int tid, uint64_t address, int len, struct watch_client client,
+                 struct rf_error *err) {
+    return replay_watch_words(r, tid, &(struct watch_word){.address = address, .len = len}, 1, client, err);
 }
 
 int replay_watch_shared(struct replay *r, uint64_t identity, uint64_t offset, int len,
@@ -188,9 +230,10 @@ int replay_watch_shared(struct replay *r, uint64_t identity, uint64_t offset, in
     if (bad_length(offset, len))
         return rf_fail(err, RF_CANNOT, "cannot watch %d bytes at offset 0x%llx of shared memory", len,
                        (unsigned long long)offset);
-    r->watch = (struct watch){
-        .on = true, .shared = true, .identity = identity, .address = offset, .len = len, .client = client};
-    space_shared_read(r, identity, offset, &r->watch.value, (size_t)len); // 0 before it is mapped
+    r->watch = (struct watch){.on = true, .shared = true, .count = 1, .identity = identity, .client = client};
+    struct watch_word *w = &r->watch.words[0];
+    *w = (struct watch_word){.address = offset, .len = len};
+    space_shared_read(r, identity, offset, &w->value, (size_t)len); // 0 before it is mapped
     arm_all(r);
     return 0;
 }

@@ -12,8 +12,10 @@
 struct watch_hit {
     int tid, pid;
     uint64_t next_event; // the event whose slice the write is in
+    size_t word;         // of several: which one
     uint64_t old_value, new_value;
     bool from_kernel;
+    bool accessed; // of a word that is watched for reads too: it was read, or written without a change
     const struct user_regs_struct *regs;
 };
 typedef void (*watch_callback)(void *context, struct replay *r, const struct watch_hit *hit);
@@ -23,7 +25,17 @@ struct watch_client {
 };
 int replay_watch(struct replay *r, int tid, uint64_t address, int len, struct watch_client client,
                  struct rf_error *err);
-// The same for a word of memory that processes share (as replay_space_shared tells it), in all address spaces that map
+// Up to WATCH_PLACES words of one address space at once (replayer/engine/space.h). `access`: reads are reported as well; those that
+// the kernel makes for a system call are not.
+struct watch_word {
+    uint64_t address;
+    int len;
+    bool access;
+    uint64_t value; // the engine's
+};
+int replay_watch_words(struct replay *r, int tid, const struct watch_word *words, size_t count,
+                       struct watch_client client, struct rf_error *err);
+// The same as replay_watch for a word of memory that processes share (as replay_space_shared tells it), in all address spaces that map
 // it, now or later.
 int replay_watch_shared(struct replay *r, uint64_t identity, uint64_t offset, int len,
                         struct watch_client client, struct rf_error *err);
@@ -34,11 +46,11 @@ void replay_watch_all_writes(struct replay *r);
 
 struct watch {
     bool on, shared;
-    uint64_t address;  // of shared memory: offset in the object
+    struct watch_word
+        words[3]; // the address of shared memory, which is one word, is the offset in the object
+    size_t count;
     uint64_t identity; // of that
-    int len;
-    uint32_t space; // id
-    uint64_t value;
+    uint32_t space;    // id
     struct watch_client client;
     bool all;         // writes that change nothing as well
     unsigned in_vain; // writes that changed nothing, one after the other
@@ -51,6 +63,8 @@ struct space;
 struct vtask;
 void watch_arm(struct replay *r, struct space *s);
 void watch_hit_now(struct replay *r, struct vtask *v); // the CPU says that it wrote, or it may have written
+// Are reads watched? Then the CPU itself must execute what reads.
+bool watch_accesses(const struct replay *r);
 // v is about to run: memory that processes share may have been mapped, or changed by no instruction.
 void watch_before_run(struct replay *r, struct vtask *v);
 // v's event wrote into the space s.

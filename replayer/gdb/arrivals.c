@@ -134,8 +134,9 @@ void walk_begin(struct stops *s, const struct place *to) {
     int tid = stops_some_task(s);
     for (size_t i = 0; i < to->count; i++) {
         const struct leg *leg = &to->legs[i];
-        if (leg->kind == LEG_CHANGE && s->watch.address != leg->pc)
-            stops_watch(s, tid, leg->pc, leg->len, true, &ignored);
+        if (leg->kind == LEG_CHANGE)
+            stops_watch(s, tid, &(struct watched){.address = leg->pc, .len = leg->len, .kind = leg->watch},
+                        true, &ignored);
     }
     if (to->count && to->legs[0].kind == LEG_ARRIVE) {
         struct armed *a = stops_arm(s, replay_space_of(s->replay, tid), to->legs[0].pc);
@@ -190,8 +191,8 @@ void stops_prepare(struct stops *s) {
     const struct break_hit *hit = s->hit;
     int tid = s->command.tid;
     stops_disarm_steps(s, replay_space_of(s->replay, hit ? hit->tid : tid));
-    s->watch_due = s->watch_by_kernel = false;
-    s->watch_changes = 0;
+    s->watch_by_kernel = false;
+    stops_watch_begin(s);
     s->mode = MODE_FORWARD;
     if (s->command.go == GO_ON) return;
     if (!hit || hit->tid != tid) {
@@ -199,6 +200,11 @@ void stops_prepare(struct stops *s) {
         return;
     }
     stops_arm_next(s, hit, true, NULL);
+}
+
+// The way to behind the hit that is due.
+struct leg stops_due_leg(const struct stops *s) {
+    return (struct leg){LEG_CHANGE, s->due.address, 0, s->due.len, s->due.hits, s->due.kind};
 }
 
 static void set_here(struct stops *s, const struct armed *a, bool watch) {
@@ -210,9 +216,8 @@ static void set_here(struct stops *s, const struct armed *a, bool watch) {
     }
     if (p->event != s->slice) *p = (struct place){.event = s->slice};
     if (p->count == PLACE_LEGS) return; // never: see tell
-    p->legs[p->count++] = watch
-                              ? (struct leg){LEG_CHANGE, s->watch.address, 0, s->watch.len, s->watch_changes}
-                              : (struct leg){LEG_ARRIVE, a->address, 0, 0, 1};
+    p->legs[p->count++] =
+        watch ? stops_due_leg(s) : (struct leg){.kind = LEG_ARRIVE, .pc = a->address, .count = 1};
 }
 
 // Inside of a step: the client's turn.
@@ -239,10 +244,11 @@ static enum break_action forward_hit(struct stops *s, struct armed *a) {
     const struct command *c = &s->command;
     struct stop stop = {.tid = hit->tid, .address = hit->address};
     bool stepped = a->step && c->go != GO_ON && hit->tid == c->tid,
-         watch = s->watch_due && !s->watch_by_kernel;
+         watch = s->due.address && !s->watch_by_kernel;
     if (watch) {
         stop.reason = STOP_WATCH;
-        stop.address = s->watch.address;
+        stop.address = s->due.address;
+        stop.watch = s->due.kind;
     } else if (a->user) {
         stop.reason = STOP_BREAKPOINT;
     } else if (hit->address == s->entry_pc) {
@@ -303,8 +309,9 @@ static void on_mapped(void *context, struct replay *r, const struct break_mappin
     const struct replay_task *t = replay_task_find(r, m->tid);
     if (!t || !stops_follows(s, t->pid)) return;
     for (size_t i = 0; i < s->break_count; i++) {
-        if (s->breaks[i] < m->map.start || s->breaks[i] >= m->map.end) continue;
-        struct armed *a = stops_arm(s, m->space, s->breaks[i]);
+        uint64_t address = s->breaks[i].address;
+        if (s->breaks[i].pid != t->pid || address < m->map.start || address >= m->map.end) continue;
+        struct armed *a = stops_arm(s, m->space, address);
         if (a) a->user = true;
     }
 }
@@ -312,11 +319,18 @@ static void on_mapped(void *context, struct replay *r, const struct break_mappin
 static void on_watch(void *context, struct replay *r, const struct watch_hit *hit) {
     struct stops *s = context;
     if (!stops_follows(s, hit->pid)) return;
-    s->watch_changes++;
-    const struct walk *w = &s->walk;
-    if (w->to && !w->there && w->leg < w->to->count && w->to->legs[w->leg].kind == LEG_CHANGE)
-        s->walk.count++;
-    s->watch_due = true;
+    if (hit->word >= s->watch_count) return;
+    struct watched *w = &s->watches[hit->word];
+    // A debug register cannot watch reads alone. gdb knows that: it passes over a stop of rwatch at which the value is another one, and
+    // has to be told of it, or it would take the next read for a write.
+    if (hit->accessed && w->kind == WATCH_WRITE) return;
+    w->hits++;
+    const struct walk *walk = &s->walk;
+    if (walk->to && !walk->there && walk->leg < walk->to->count) {
+        const struct leg *leg = &walk->to->legs[walk->leg];
+        if (leg->kind == LEG_CHANGE && leg->pc == w->address && leg->watch == w->kind) s->walk.count++;
+    }
+    s->due = *w;
     s->watch_by_kernel = hit->from_kernel;
     if (hit->from_kernel) return;
     // The stop is the next arrival: about to execute what is behind the instruction that wrote.
@@ -339,13 +353,27 @@ static int task_of(const struct stops *s, int pid) {
     return 0;
 }
 
+static int set_watches(struct stops *s, int tid, struct rf_error *err) {
+    struct watch_word words[WATCHES];
+    for (size_t i = 0; i < s->watch_count; i++)
+        words[i] = (struct watch_word){.address = s->watches[i].address,
+                                       .len = s->watches[i].len,
+                                       .access = s->watches[i].kind != WATCH_WRITE};
+    return replay_watch_words(s->replay, tid, words, s->watch_count, (struct watch_client){on_watch, s}, err);
+}
+
 static int watch_anew(struct stops *s, struct rf_error *err) {
-    int tid = s->watch.address ? task_of(s, s->watch.pid) : 0;
+    int tid = s->watch_count ? task_of(s, s->watch_pid) : 0;
     uint32_t space = tid ? replay_space_of(s->replay, tid) : 0;
-    if (!space || space == s->watch.space) return 0;
-    s->watch.space = space;
-    return replay_watch(s->replay, tid, s->watch.address, s->watch.len, (struct watch_client){on_watch, s},
-                        err);
+    if (!space || space == s->watch_space) return 0;
+    s->watch_space = space;
+    return set_watches(s, tid, err);
+}
+
+void stops_watch_begin(struct stops *s) {
+    s->due = (struct watched){0};
+    for (size_t i = 0; i < s->watch_count; i++)
+        s->watches[i].hits = 0;
 }
 
 int stops_arm_anew(struct stops *s, struct rf_error *err) {
@@ -373,7 +401,8 @@ int stops_seek(struct stops *s, uint64_t event, struct rf_error *err) {
 
 int stops_step_event(struct stops *s, struct rf_error *err) {
     uint64_t at = s->slice = timeline_position(s->timeline);
-    s->watch_changes = 0;
+    for (size_t i = 0; i < s->watch_count; i++)
+        s->watches[i].hits = 0;
     if (at >= timeline_last(s->timeline)) return 0;
     if (timeline_seek(s->timeline, at + 1, err) < 0) return s->given_up ? 2 : -1;
     const struct event *e = replay_event(s->replay);
@@ -383,8 +412,10 @@ int stops_step_event(struct stops *s, struct rf_error *err) {
 
 bool stops_break(struct stops *s, int tid, uint64_t address, bool on) {
     uint32_t space = replay_space_of(s->replay, tid);
+    const struct replay_task *t = replay_task_find(s->replay, tid);
+    int pid = t ? t->pid : 0;
     size_t i = 0;
-    while (i < s->break_count && s->breaks[i] != address)
+    while (i < s->break_count && (s->breaks[i].address != address || s->breaks[i].pid != pid))
         i++;
     struct armed *a = armed_find(s, space, address);
     if (!on) {
@@ -393,30 +424,50 @@ bool stops_break(struct stops *s, int tid, uint64_t address, bool on) {
         if (a) a->user = false;
         return true;
     }
-    if (i == s->break_count) array_push(s->breaks, s->break_count, address);
+    if (i == s->break_count) array_push(s->breaks, s->break_count, (struct client_break){pid, address});
     if (!a) a = stops_arm(s, space, address);
     if (a) a->user = true;
     return a != NULL;
 }
 
-int stops_watch(struct stops *s, int tid, uint64_t address, int len, bool on, struct rf_error *err) {
-    bool same = s->watch.address == address && s->watch.len == len;
+static size_t watch_find(const struct stops *s, const struct watched *w) {
+    for (size_t i = 0; i < s->watch_count; i++)
+        if (s->watches[i].address == w->address && s->watches[i].len == w->len &&
+            s->watches[i].kind == w->kind)
+            return i;
+    return s->watch_count;
+}
+
+int stops_watch(struct stops *s, int tid, const struct watched *w, bool on, struct rf_error *err) {
+    const struct replay_task *t = replay_task_find(s->replay, tid);
+    size_t i = watch_find(s, w), before = s->watch_count;
+    int pid = t ? t->pid : 0;
+    // gdb lets go of a forked child, and of the watchpoints that it has inherited in its eyes: those of the parent stay.
+    if ((i < before) == on || (!on && pid != s->watch_pid)) return 0;
     if (!on) {
-        if (!same) return 0;
-        s->watch.address = 0;
+        array_remove(s->watches, s->watch_count, i);
+        tid = task_of(s, s->watch_pid);
+        if (s->watch_count && tid) return set_watches(s, tid, err);
         replay_unwatch(s->replay);
+        s->watch_space = 0;
         return 0;
     }
-    if (s->watch.address && !same)
-        return rf_fail(err, RF_CANNOT, "one watchpoint at a time: 0x%llx is watched already",
-                       (unsigned long long)s->watch.address);
-    if (replay_watch(s->replay, tid, address, len, (struct watch_client){on_watch, s}, err) < 0) return -1;
-    const struct replay_task *t = replay_task_find(s->replay, tid);
-    s->watch.address = address;
-    s->watch.len = len;
-    s->watch.pid = t ? t->pid : 0;
-    s->watch.space = replay_space_of(s->replay, tid);
-    return 0;
+    if (before == WATCHES)
+        return rf_fail(err, RF_CANNOT, "no more than %d watchpoints at once: so many the CPU has", WATCHES);
+    if (before && s->watch_pid != pid)
+        return rf_fail(err, RF_CANNOT, "the watchpoints are in process %d: delete them first", s->watch_pid);
+    s->watches[s->watch_count++] = (struct watched){.address = w->address, .len = w->len, .kind = w->kind};
+    s->watch_pid = pid;
+    s->watch_space = replay_space_of(s->replay, tid);
+    if (set_watches(s, tid, err) == 0) return 0;
+    s->watch_count = before;
+    if (before) {
+        struct rf_error ignored;
+        set_watches(s, tid, &ignored);
+    } else {
+        replay_unwatch(s->replay);
+    }
+    return -1;
 }
 
 void stops_catch_syscall(struct stops *s, bool on, long nr) {

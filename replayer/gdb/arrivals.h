@@ -23,6 +23,15 @@ struct armed {
     bool searched;     // a search counts it
 };
 
+enum { WATCHES = 3 }; // as many debug registers as there are for it (WATCH_PLACES)
+
+struct watched {
+    uint64_t address;
+    int len;
+    enum watch_kind kind;
+    uint64_t hits; // in this slice, from the last stop on
+};
+
 // On the way to a place.
 struct walk {
     const struct place *to; // NULL: none
@@ -46,13 +55,15 @@ struct stops {
     size_t followed_count;
     struct armed **armed;
     size_t armed_count;
-    uint64_t *breaks; // the client's
+    struct client_break {
+        int pid;
+        uint64_t address;
+    } * breaks; // the client's
     size_t break_count;
-    struct {
-        int pid, len;
-        uint32_t space;   // a process gets another one each time that the replay comes to it anew
-        uint64_t address; // 0: none
-    } watch;
+    struct watched watches[WATCHES]; // of one process
+    size_t watch_count;
+    int watch_pid;
+    uint32_t watch_space; // a process gets another one each time that the replay comes to it anew
     bool catch_all, catch_some;
     long *caught;
     size_t caught_count;
@@ -72,8 +83,7 @@ struct stops {
     const struct break_hit *hit; // inside: where
     bool again;                  // `command` is still to be carried out at `here`
     struct stop arrival;         // MODE_WALK: what the client is told at the place
-    uint64_t watch_changes;      // in this slice
-    bool watch_due;              // the bytes have changed: the next arrival is the stop
+    struct watched due;          // address not 0: these bytes have changed, the next arrival is the stop
     bool watch_by_kernel;
     struct command command; // the client's last one
     struct place here;
@@ -99,6 +109,11 @@ int stops_step_event(struct stops *s, struct rf_error *err);
 bool walk_arrives(struct stops *s, uint64_t pc, uint64_t rsp);
 void walk_begin(struct stops *s, const struct place *to);
 
+// Hits of the watchpoints are counted from here; none is due.
+void stops_watch_begin(struct stops *s);
+// The way to behind the hit that is due.
+struct leg stops_due_leg(const struct stops *s);
+
 bool goes_forward(enum go go);
 // Makes ready for s->command, which goes forward.
 void stops_prepare(struct stops *s);
@@ -110,8 +125,8 @@ bool stops_follows(const struct stops *s, int pid);
 // A breakpoint at a code address of the processes that are followed. false: nothing can be there now (no private code
 // of a file, memory that the program itself has changed); it is set all the same where such code comes to be.
 bool stops_break(struct stops *s, int tid, uint64_t address, bool on);
-// A watchpoint for writes on `len` bytes (1, 2, 4, 8, aligned). 0; -1: no room for one more, or not possible.
-int stops_watch(struct stops *s, int tid, uint64_t address, int len, bool on, struct rf_error *err);
+// A watchpoint on w->len bytes (1, 2, 4, 8, aligned). 0; -1: no room for one more, another process has some, or not possible.
+int stops_watch(struct stops *s, int tid, const struct watched *w, bool on, struct rf_error *err);
 // Stop at system calls: number `nr`, -1: all. off: at none.
 void stops_catch_syscall(struct stops *s, bool on, long nr);
 

@@ -19,16 +19,17 @@ struct last {
 
 static bool keep_last(struct stops *s, struct armed *a, const struct break_hit *hit) {
     struct last *last = s->look_context;
-    bool changed = s->watch_due && !s->watch_by_kernel && s->watch.address;
-    s->watch_due = false;
+    bool changed = s->due.address && !s->watch_by_kernel;
+    struct leg leg = stops_due_leg(s);
+    s->due.address = 0;
     if (s->walk.there || (!a->user && !changed)) return false;
     last->found = true;
     last->place = (struct place){.event = s->slice, .count = 1};
     last->stop = (struct stop){.reason = changed ? STOP_WATCH : STOP_BREAKPOINT, .tid = hit->tid};
-    last->stop.address = changed ? s->watch.address : hit->address;
-    last->place.legs[0] = changed
-                              ? (struct leg){LEG_CHANGE, s->watch.address, 0, s->watch.len, s->watch_changes}
-                              : (struct leg){LEG_ARRIVE, hit->address, 0, 0, a->arrivals};
+    last->stop.address = changed ? leg.pc : hit->address;
+    last->stop.watch = leg.watch;
+    last->place.legs[0] =
+        changed ? leg : (struct leg){.kind = LEG_ARRIVE, .pc = hit->address, .count = a->arrivals};
     return false;
 }
 
@@ -37,9 +38,10 @@ static void kernel_change(struct stops *s, struct last *last) {
     const struct event *e = replay_event(s->replay);
     bool call = e && (e->kind == EV_SYSCALL || e->kind == EV_ENTER) && (e->flags & EVF_REGS);
     last->found = true;
-    last->stop = (struct stop){.reason = STOP_WATCH, .address = s->watch.address, .tid = e ? e->tid : 0};
+    last->stop = (struct stop){
+        .reason = STOP_WATCH, .address = s->due.address, .watch = s->due.kind, .tid = e ? e->tid : 0};
     last->place = (struct place){.event = s->slice, .count = call};
-    if (call) last->place.legs[0] = (struct leg){LEG_ARRIVE, e->regs.rip - 2, 0, 0, 1};
+    if (call) last->place.legs[0] = (struct leg){.kind = LEG_ARRIVE, .pc = e->regs.rip - 2, .count = 1};
 }
 
 // From event `from` to event `until`, or to the place `until_place` behind it.
@@ -49,13 +51,13 @@ static int look_through(struct stops *s, uint64_t from, uint64_t until, const st
     s->mode = MODE_LOOK;
     s->look = keep_last;
     s->look_context = last;
-    s->watch_due = false;
+    s->due.address = 0;
     while (timeline_position(s->timeline) < until && !s->interrupted) {
         int got = stops_step_event(s, err);
         if (got < 0) return -1;
         if (got != 1) break;
-        if (s->watch_due && s->watch_by_kernel) kernel_change(s, last);
-        s->watch_due = false;
+        if (s->due.address && s->watch_by_kernel) kernel_change(s, last);
+        s->due.address = 0;
         if (s->client.interrupted(s->client.context)) s->interrupted = true;
     }
     if (!until_place || s->interrupted) return 0;
@@ -138,7 +140,7 @@ int back_resolve(struct stops *s, struct place *p, struct rf_error *err) {
         return rf_fail(err, RF_CANNOT, "the place behind event %llu was not reached again",
                        (unsigned long long)p->event);
     *p = (struct place){.event = p->event, .count = 1};
-    p->legs[0] = (struct leg){LEG_ARRIVE, r.pc, 0, 0, r.arrivals};
+    p->legs[0] = (struct leg){.kind = LEG_ARRIVE, .pc = r.pc, .count = r.arrivals};
     return 0;
 }
 
@@ -176,7 +178,7 @@ static bool keep_anchor(struct stops *s, struct armed *a, const struct break_hit
     for (size_t i = 0; i < x->count; i++)
         if (x->pcs[i] == hit->address) {
             x->found = true;
-            x->last = (struct leg){LEG_ARRIVE, hit->address, 0, 0, a->arrivals};
+            x->last = (struct leg){.kind = LEG_ARRIVE, .pc = hit->address, .count = a->arrivals};
         }
     return false;
 }
@@ -257,7 +259,8 @@ static bool place_of(const struct way *w, size_t step, struct place *out) {
     bool same =
         w->anchor.count && w->steps[step].pc == w->steps[0].pc && w->steps[step].rsp == w->steps[0].rsp;
     if (same && --n == 0) return true;
-    out->legs[out->count++] = (struct leg){LEG_ARRIVE, w->steps[step].pc, w->steps[step].rsp, 0, n};
+    out->legs[out->count++] =
+        (struct leg){.kind = LEG_ARRIVE, .pc = w->steps[step].pc, .rsp = w->steps[step].rsp, .count = n};
     return true;
 }
 
@@ -347,7 +350,8 @@ static int before_event(struct stops *s, int tid, uint64_t event, struct place *
         bool at_call = e.kind == EV_SYSCALL || e.kind == EV_ENTER || (e.kind == EV_SIGNAL && e.aux == 1);
         bool at_pc = e.kind == EV_TRAP || (e.kind == EV_SIGNAL && e.aux == 2);
         if ((at_call || at_pc) && (e.flags & EVF_REGS)) {
-            found->legs[found->count++] = (struct leg){LEG_ARRIVE, e.regs.rip - (at_call ? 2 : 0), 0, 0, 1};
+            found->legs[found->count++] =
+                (struct leg){.kind = LEG_ARRIVE, .pc = e.regs.rip - (at_call ? 2 : 0), .count = 1};
             return 1;
         }
         if (e.kind == EV_TICK || e.kind == EV_STATE || e.kind == EV_BREAK) {

@@ -8,9 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum watch_kind { WATCH_WRITE, WATCH_READ, WATCH_ACCESS }; // a write is one that changes the bytes
+
 enum leg_kind {
     LEG_ARRIVE, // the `count`-th arrival at `pc` from where the leg before it ends
-    LEG_CHANGE, // behind the `count`-th change of the watched bytes, `len` at `pc`, from there
+    LEG_CHANGE, // behind the `count`-th change (or read, as `watch` says) of the bytes `len` at `pc`, from there
 };
 
 struct leg {
@@ -19,6 +21,7 @@ struct leg {
     uint64_t rsp; // ARRIVE: only arrivals with this stack pointer count (a recursion has another one); 0: all
     int len;
     uint64_t count;
+    enum watch_kind watch; // CHANGE
 };
 
 enum { PLACE_LEGS = 24 };

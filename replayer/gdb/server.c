@@ -61,7 +61,11 @@ static void send_stop(struct gdb *g, const struct stop *s) {
         packet_add(g->packets, "swbreak:;");
         break;
     case STOP_WATCH:
-        packet_add(g->packets, "watch:%" PRIx64 ";", s->address);
+        packet_add(g->packets, "%swatch:%" PRIx64 ";",
+                   s->watch == WATCH_READ     ? "r"
+                   : s->watch == WATCH_ACCESS ? "a"
+                                              : "",
+                   s->address);
         break;
     case STOP_BEGIN:
         packet_add(g->packets, "replaylog:begin;");
@@ -179,11 +183,12 @@ static void breakpoint(struct gdb *g, const char *p) {
         // Also where only the copy can have one: the frame that gdb makes on the stack to come back to.
         if (g->scratch) set |= scratch_break(g->scratch, address, on);
         packet_answer(g->packets, set ? "OK" : "E09");
-    } else if (p[1] == '2') {
-        packet_answer(g->packets,
-                      stops_watch(g->stops, g->tid, address, kind, on, &ignored) == 0 ? "OK" : "E09");
+    } else if (p[1] >= '2' && p[1] <= '4') { // writes, reads, both
+        static const enum watch_kind kinds[] = {WATCH_WRITE, WATCH_READ, WATCH_ACCESS};
+        struct watched w = {.address = address, .len = kind, .kind = kinds[p[1] - '2']};
+        packet_answer(g->packets, stops_watch(g->stops, g->tid, &w, on, &ignored) == 0 ? "OK" : "E09");
     } else {
-        packet_answer(g->packets, ""); // reads are not watched
+        packet_answer(g->packets, "");
     }
 }
 

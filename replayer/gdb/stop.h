@@ -7,10 +7,10 @@
 #include <sys/types.h>
 
 enum stop_reason {
-    STOP_START,          // the first one, or a place that was asked for
-    STOP_BREAKPOINT,     // `address`: about to execute that instruction
-    STOP_WATCH,          // `address`: the watched bytes have changed, or (backward) are about to change
-    STOP_STEP,           // one instruction on, or back
+    STOP_START,      // the first one, or a place that was asked for
+    STOP_BREAKPOINT, // `address`: about to execute that instruction
+    STOP_WATCH, // `address`, `watch`: these bytes have changed or were read, or (backward) are about to be
+    STOP_STEP,  // one instruction on, or back
     STOP_INTERRUPT,      // the user asked for it
     STOP_BEGIN,          // backward: there is nothing before
     STOP_END,            // forward: the process ends here, or the recording does
@@ -26,6 +26,7 @@ struct stop {
     uint64_t address;
     long nr;
     int child;
+    enum watch_kind watch; // WATCH: what was watched for
 };
 
 enum go {

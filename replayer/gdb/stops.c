@@ -45,9 +45,10 @@ static bool event_stops(struct stops *s, const struct event *e, struct stop *sto
     bool mine = stops_follows(s, pid_of(s, e->tid));
     bool stepping = s->command.go != GO_ON && e->tid == s->command.tid;
     *stop = (struct stop){.tid = e->tid};
-    if (s->watch_due && s->watch_by_kernel) {
+    if (s->due.address && s->watch_by_kernel) {
         stop->reason = STOP_WATCH;
-        stop->address = s->watch.address;
+        stop->address = s->due.address;
+        stop->watch = s->due.kind;
         return true;
     }
     if (!mine) return false;
@@ -188,7 +189,7 @@ int stops_run(struct stops *s, uint64_t event, struct rf_error *err) {
     while (!failed && s->command.go != GO_QUIT)
         failed = carry_out(s, err);
     replay_breaks(s->replay, NULL, &ignored);
-    if (s->watch.address) replay_unwatch(s->replay);
+    if (s->watch_count) replay_unwatch(s->replay);
     return failed;
 }
 

@@ -14,6 +14,9 @@ rm moved
 debug walk.refork -- -batch -x "$root/tests/gdb/walk.py" >walk.log
 grep -qx 'walk: good' walk.log || fail "walks in gdb (replay it: refork gdb $work/walk.refork): $(tail -n 5 walk.log)"
 
+debug walk.refork -- -batch -x "$root/tests/gdb/watches.py" >watches.log
+grep -qx 'watches: good' watches.log || fail "watchpoints in gdb: $(tail -n 5 watches.log)"
+
 debug walk.refork -- -batch -ex 'event 1' -ex 'catch fork' -ex 'catch syscall wait4' -ex continue -ex continue -ex continue >caught.log
 for what in '(forked process' '(call to syscall wait4)' '(returned from syscall wait4)'; do
     grep -qF -- "$what" caught.log || fail "catch does not tell '$what' (caught.log)"
