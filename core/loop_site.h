@@ -14,8 +14,8 @@
 #define LOOP_SAVE_AREA(limit) (((uint64_t)(limit) | 4095) + 1 - LOOP_SAVE_SIZE)
 
 struct loop_site {
-    uint64_t
-        address; // where the patch goes: the iteration of the loop executes the instruction that starts here
+    // Where the patch goes: the iteration of the loop executes the instruction that starts here.
+    uint64_t address;
     uint8_t patch[16];    // bytes to write at `address`: jmp rel32 to the stub, int3 padding
     uint8_t patch_len;    // bytes replaced
     uint8_t original[16]; // what was there

@@ -27,9 +27,9 @@ struct trap_instruction {
     bool legacy;  // fxsave; width 64: fxsave64
 };
 bool code_trap_instruction(const uint8_t *code, size_t len, struct trap_instruction *out);
-// From an instruction's first byte on, up to the end of its function (a `ret`), an `int3` (which may be
-// refork's own, and hide an instruction) or to what is no instruction: where the next one
-// of those is, cpuid, rdtsc and rdtscp apart. `from`: an offset, as the one behind the last that was found. `len`: none.
+// From an instruction's first byte on, up to the end of its function (a `ret`), an `int3` (which may be refork's own, and hide
+// an instruction) or to what is no instruction: where the next one of those is, cpuid, rdtsc and rdtscp apart. `from`: an
+// offset, as the one behind the last that was found. `len`: none.
 size_t code_trap_ahead(const uint8_t *code, size_t len, size_t from);
 
 #endif

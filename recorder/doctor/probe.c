@@ -40,9 +40,6 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
-#ifndef PTRACE_SYSEMU
-#define PTRACE_SYSEMU 31
-#endif
 #ifndef ARCH_SET_CPUID
 #define ARCH_SET_CPUID 0x1012
 #endif

@@ -12,10 +12,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
-
 enum {
     UNIT = 16,          // bytes of one bit in `used`
     CHUNK = 2 << 20,    // of code that one island serves

@@ -14,13 +14,6 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
-#ifndef PTRACE_SYSEMU
-#define PTRACE_SYSEMU 31
-#endif
-#ifndef PTRACE_SYSEMU_SINGLESTEP
-#define PTRACE_SYSEMU_SINGLESTEP 32
-#endif
-
 // A call of the vsyscall page, which the filter of the replay task has turned into SIGSYS: the kernel has returned to the
 // caller by then. It becomes the stop at the entry that the recorder saw.
 static void note_vsyscall(const struct space *s, int *status, struct user_regs_struct *regs) {

@@ -13,13 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifndef PTRACE_SYSEMU
-#define PTRACE_SYSEMU 31
-#endif
-#ifndef PTRACE_SYSEMU_SINGLESTEP
-#define PTRACE_SYSEMU_SINGLESTEP 32
-#endif
-
 enum { INT3 = 0xcc };
 
 struct scratch {

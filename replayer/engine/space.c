@@ -19,10 +19,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#ifndef MREMAP_DONTUNMAP
-#define MREMAP_DONTUNMAP 4
-#endif
-
 static const char *intern(struct replay *r, const void *text, size_t len) {
     if (!text) text = "";
     for (size_t i = 0; i < r->name_count; i++)

@@ -41,8 +41,8 @@ struct space {
     size_t map_count;
     uint64_t brk; // 0: unknown yet
     uint64_t stack_limit;
-    uint64_t
-        stop_at;  // vtask_run ends before the instruction there, even if it is not written yet; 0: nowhere
+    // vtask_run ends before the instruction there, even if it is not written yet; 0: nowhere.
+    uint64_t stop_at;
     bool watched; // debug registers are set:
     uint64_t watch_at[WATCH_PLACES];
     int watch_count;

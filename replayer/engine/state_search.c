@@ -25,10 +25,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
-
 struct search {
     struct replay *r;
     struct vtask *v;

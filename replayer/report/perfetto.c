@@ -78,8 +78,8 @@ struct perfetto {
     struct task *tasks;
     struct lock_track *tracks;
     struct moment *moments;
-    uint64_t *
-        handed; // of each span: the number from 1 of the span that has the lock next, in another task; 0: none
+    // Of each span: the number from 1 of the span that has the lock next, in another task; 0: none.
+    uint64_t *handed;
     bool *taken_over; // of each span: another task had the lock before
     size_t task_count, track_count, moment_count, next_moment;
     uint64_t uuids, held, runnable;
