@@ -286,6 +286,11 @@ fuzzers: $(FUZZ)
 soak: all programs ## repeat the proof list until it fails or for MINUTES=60
 	@tests/soak.sh $(BUILD) $(or $(MINUTES),60)
 
+programs-table: all ## record and replay the programs of tests/real/programs.list: the table in docs/programs.md
+	@tests/real/programs.sh $(BUILD) >$(BUILD)/programs.table
+	@sed -i -e '/^| program |/,$$d' docs/programs.md && cat $(BUILD)/programs.table >>docs/programs.md
+.PHONY: programs-table
+
 traces: all $(BUILD)/tests/programs/no_cpuid_faulting ## record those of tests/traces that are of this machine's kind of CPU anew
 	@tests/traces/make.sh $(BUILD)
 .PHONY: traces
