@@ -34,6 +34,11 @@ void tui_job_run(const struct tui_source *source, struct tui_job *job) {
     case TUI_JOB_STACK:
         job->result = source->stack(context, job->event, job->tid, job->frames, TUI_MAX_FRAMES, &job->err);
         break;
+    case TUI_JOB_VARIABLES: {
+        const struct tui_place at = {job->event, job->tid, job->frame};
+        job->result = source->variables(context, &at, &job->variables, &job->err);
+        break;
+    }
     case TUI_JOB_LOCK: {
         const struct tui_lock_wish wish = {job->pid, job->address, job->event};
         job->result = source->lock_story(context, &wish, &job->lock, &job->err);

@@ -7,7 +7,14 @@
 
 #include <stdatomic.h>
 
-enum tui_job_kind { TUI_JOB_NONE, TUI_JOB_OPEN, TUI_JOB_VERDICT, TUI_JOB_STACK, TUI_JOB_LOCK };
+enum tui_job_kind {
+    TUI_JOB_NONE,
+    TUI_JOB_OPEN,
+    TUI_JOB_VERDICT,
+    TUI_JOB_STACK,
+    TUI_JOB_LOCK,
+    TUI_JOB_VARIABLES
+};
 
 #define TUI_MAX_FRAMES 64
 
@@ -17,11 +24,13 @@ struct tui_job {
     uint64_t event;
     int tid, pid;
     uint64_t address;
+    size_t frame;
     // answered
     int result; // 0 or more, or -1 with `err`
     struct rf_error err;
     const struct verdict *verdict;
     struct frame frames[TUI_MAX_FRAMES]; // `result` of them
+    struct tui_variables *variables;     // the taker's, as
     struct tui_lock_story *lock;         // the taker's
     // on the way
     _Atomic uint64_t done, total;

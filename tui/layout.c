@@ -19,7 +19,9 @@ static void add(struct tui_layout *l, int y, int x, int h, int w, unsigned panes
 
 #define BIT(pane) (1u << (pane))
 
-#define BEHIND (BIT(TUI_LOCKS) | BIT(TUI_WAITS) | BIT(TUI_HISTORY)) // panes that stand behind another one
+#define BEHIND                                                                                               \
+    (BIT(TUI_LOCKS) | BIT(TUI_WAITS) | BIT(TUI_HISTORY) |                                                    \
+     BIT(TUI_VARIABLES)) // panes that stand behind another one
 
 // Rows of the story at this width, with its heading.
 static int story_rows(const struct tui_model *m, int w) {
@@ -45,8 +47,15 @@ static void place(const struct tui_model *m, struct tui_layout *l) {
         add(l, y, left + 1, story, w - left - 1, BIT(TUI_LOCKS) | BIT(TUI_WAITS) | BIT(TUI_HISTORY));
         add(l, y + story, 0, lane, w, BIT(TUI_LANES));
         y += story + lane;
+        if (w >= 180) {
+            int third = w / 3;
+            add(l, y, 0, h - story - lane, third, BIT(TUI_EVENTS));
+            add(l, y, third + 1, h - story - lane, third - 1, BIT(TUI_STACK));
+            add(l, y, 2 * third + 1, h - story - lane, w - 2 * third - 1, BIT(TUI_VARIABLES));
+            return;
+        }
         add(l, y, 0, h - story - lane, half, BIT(TUI_EVENTS));
-        add(l, y, half + 1, h - story - lane, w - half - 1, BIT(TUI_STACK));
+        add(l, y, half + 1, h - story - lane, w - half - 1, BIT(TUI_STACK) | BIT(TUI_VARIABLES));
         return;
     }
     if (w >= 76 && h >= 18) {
@@ -69,8 +78,8 @@ void tui_layout_compute(struct tui_model *m) {
     if (l->too_small) return;
     place(m, l);
     // In the order in which a shared slot prefers its panes while none was used.
-    static const enum tui_pane order[] = {TUI_STORY, TUI_LANES, TUI_STACK,  TUI_EVENTS,
-                                          TUI_LOCKS, TUI_WAITS, TUI_HISTORY};
+    static const enum tui_pane order[] = {TUI_STORY, TUI_LANES, TUI_STACK,   TUI_EVENTS,
+                                          TUI_LOCKS, TUI_WAITS, TUI_HISTORY, TUI_VARIABLES};
     for (int i = 0; i < l->count; i++) {
         struct tui_slot *slot = &l->slots[i];
         long best = -1;
@@ -98,13 +107,15 @@ int tui_pane_height(const struct tui_model *m, enum tui_pane pane) {
 
 const char *tui_pane_name(enum tui_pane pane) {
     static const char *const names[TUI_PANES] = {
-        [TUI_STORY] = "Story", [TUI_LANES] = "Lanes", [TUI_EVENTS] = "Events",  [TUI_LOCKS] = "Locks",
-        [TUI_STACK] = "Stack", [TUI_WAITS] = "Waits", [TUI_HISTORY] = "History"};
+        [TUI_STORY] = "Story",     [TUI_LANES] = "Lanes",        [TUI_EVENTS] = "Events",
+        [TUI_LOCKS] = "Locks",     [TUI_STACK] = "Stack",        [TUI_WAITS] = "Waits",
+        [TUI_HISTORY] = "History", [TUI_VARIABLES] = "Variables"};
     return names[pane];
 }
 
 void tui_slot_others(const struct tui_model *m, const struct tui_slot *slot, char *out, size_t size) {
-    enum { HEADING = 20 }; // room that the heading's own text needs
+    int heading =
+        slot->shown == TUI_LANES ? 30 : 20; // room that its own text needs: "2 Lanes, +40 others (z)"
     for (int names = TUI_PANES; names >= 0; names--) {
         size_t len = 0;
         int named = 0;
@@ -115,6 +126,6 @@ void tui_slot_others(const struct tui_model *m, const struct tui_slot *slot, cha
             len += (size_t)snprintf(out + len, size - len, " %d%s%s", pane + 1, name ? " " : "",
                                     name ? tui_pane_name(pane) : "");
         }
-        if ((int)len + HEADING <= slot->w) return;
+        if ((int)len + heading <= slot->w) return;
     }
 }

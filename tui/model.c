@@ -10,6 +10,7 @@
 #include "tui/lock_story.h"
 #include "tui/marks.h"
 #include "tui/story.h"
+#include "tui/variables.h"
 #include "tui/waits.h"
 #include "tui/work.h"
 #include "tui/keys.h"
@@ -72,6 +73,9 @@ static void move(struct tui_model *m, int64_t by) {
         break;
     case TUI_WAITS:
         m->wait_line = moved(m->wait_line, m->wait_count, by);
+        break;
+    case TUI_VARIABLES:
+        m->variable_line = moved(m->variable_line, m->variables ? m->variables->count : 0, by);
         break;
     case TUI_HISTORY:
         tui_lock_story_move(m, by);
@@ -184,6 +188,9 @@ static bool pane_action(struct tui_model *m, enum tui_action action) {
         break;
     case TUI_ACTION_PANE_HISTORY:
         tui_model_pane(m, TUI_HISTORY);
+        break;
+    case TUI_ACTION_PANE_VARIABLES:
+        tui_model_pane(m, TUI_VARIABLES);
         break;
     case TUI_ACTION_MAXIMISE:
         m->maximised = !m->maximised;
@@ -356,6 +363,7 @@ void tui_model_release(struct tui_model *m) {
     tui_story_release(m);
     tui_waits_release(m);
     tui_lock_story_release(m);
+    tui_variables_release(m);
     tui_lanes_release(m);
     free(m->tasks);
     free(m->matches);

@@ -8,6 +8,7 @@
 #include "tui/view_lanes.h"
 #include "tui/view_panes.h"
 #include "tui/view_story.h"
+#include "tui/view_variables.h"
 #include "tui/view_waits.h"
 
 #include <string.h>
@@ -31,9 +32,9 @@ static void click_locks(struct tui_model *m, const struct tui_slot *slot, int ro
 // Row and column from 0 inside the pane, below its heading.
 typedef void (*click_function)(struct tui_model *m, const struct tui_slot *slot, int row, int column);
 static const click_function clicks[TUI_PANES] = {
-    [TUI_STORY] = tui_story_click,     [TUI_LANES] = tui_lanes_click, [TUI_EVENTS] = click_events,
-    [TUI_LOCKS] = click_locks,         [TUI_STACK] = tui_stack_click, [TUI_WAITS] = tui_waits_click,
-    [TUI_HISTORY] = tui_history_click,
+    [TUI_STORY] = tui_story_click,     [TUI_LANES] = tui_lanes_click,         [TUI_EVENTS] = click_events,
+    [TUI_LOCKS] = click_locks,         [TUI_STACK] = tui_stack_click,         [TUI_WAITS] = tui_waits_click,
+    [TUI_HISTORY] = tui_history_click, [TUI_VARIABLES] = tui_variables_click,
 };
 
 // The pane whose name stands at that column of the heading; the one that is shown when none does.

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/event.h"
+#include "replayer/names/locals.h"
 #include "replayer/names/symbols.h"
 #include "replayer/verdict/verdict.h"
 
@@ -30,6 +31,16 @@ struct tui_task {
         death;     // birth: the event that made it (0: the first task); death 0: still there at the end
     char name[16]; // comm
     char start_routine[64]; // "" when unknown
+};
+
+struct tui_place {
+    uint64_t event; // right after it
+    int tid;
+    size_t frame;
+};
+struct tui_variables { // from malloc, one block
+    size_t count;
+    struct local rows[];
 };
 
 struct tui_lock_wish {
@@ -113,6 +124,9 @@ struct tui_source {
                  struct rf_error *err);
     // The verdict: 0, or -1. Owned by the source. May re-execute the whole recording.
     int (*verdict)(void *context, const struct verdict **out, struct rf_error *err);
+    // Arguments and variables of a frame of the stack: 0 with *out the caller's, or -1.
+    int (*variables)(void *context, const struct tui_place *at, struct tui_variables **out,
+                     struct rf_error *err);
     // The history of the lock at `address` in process `pid`, also in the processes that it was copied from; of a long one what
     // is around `event`. 0 with *out the caller's, or -1. Re-executes the whole recording, once.
     int (*lock_story)(void *context, const struct tui_lock_wish *wish, struct tui_lock_story **out,

@@ -6,7 +6,17 @@
 #include "tui/actions.h"
 #include "tui/job.h"
 
-enum tui_pane { TUI_STORY, TUI_LANES, TUI_EVENTS, TUI_LOCKS, TUI_STACK, TUI_WAITS, TUI_HISTORY, TUI_PANES };
+enum tui_pane {
+    TUI_STORY,
+    TUI_LANES,
+    TUI_EVENTS,
+    TUI_LOCKS,
+    TUI_STACK,
+    TUI_WAITS,
+    TUI_HISTORY,
+    TUI_VARIABLES,
+    TUI_PANES
+};
 
 struct tui_focus {
     uint64_t event; // 0 only in a recording without events
@@ -159,6 +169,12 @@ struct tui_model {
     struct tui_lock_story *lock_story; // NULL: it could not be made
     char lock_error[1024];
     size_t history_top;
+
+    bool variables_known; // of this place; NULL: they could not be told
+    struct tui_place variables_at;
+    struct tui_variables *variables;
+    char variables_error[1024];
+    size_t variable_line, variables_top;
 
     struct frame frames[TUI_MAX_FRAMES];
     size_t frame_count;

@@ -14,6 +14,7 @@
 #include "tui/view_palette.h"
 #include "tui/view_panes.h"
 #include "tui/view_story.h"
+#include "tui/view_variables.h"
 #include "tui/view_waits.h"
 #include "core/path.h"
 
@@ -22,9 +23,9 @@
 
 typedef void (*view_function)(struct tui_model *m, const struct tui_area *a);
 static const view_function views[TUI_PANES] = {
-    [TUI_STORY] = tui_view_story,     [TUI_LANES] = tui_view_lanes, [TUI_EVENTS] = tui_view_events,
-    [TUI_LOCKS] = tui_view_locks,     [TUI_STACK] = tui_view_stack, [TUI_WAITS] = tui_view_waits,
-    [TUI_HISTORY] = tui_view_history,
+    [TUI_STORY] = tui_view_story,     [TUI_LANES] = tui_view_lanes,         [TUI_EVENTS] = tui_view_events,
+    [TUI_LOCKS] = tui_view_locks,     [TUI_STACK] = tui_view_stack,         [TUI_WAITS] = tui_view_waits,
+    [TUI_HISTORY] = tui_view_history, [TUI_VARIABLES] = tui_view_variables,
 };
 
 static void heading_text(const struct tui_model *m, enum tui_pane pane, int w, char *out, size_t size) {
@@ -74,6 +75,12 @@ static void heading_text(const struct tui_model *m, enum tui_pane pane, int w, c
             snprintf(out, size, "7 History of %s in %d", m->lock_story->name, m->lock_pid);
         else
             snprintf(out, size, "7 History of a lock");
+        break;
+    case TUI_VARIABLES:
+        if (m->focus.frame < m->frame_count && m->frames[m->focus.frame].function)
+            snprintf(out, size, "8 Variables of %s", m->frames[m->focus.frame].function);
+        else
+            snprintf(out, size, "8 Variables");
         break;
     case TUI_PANES:
         break;

@@ -7,6 +7,7 @@
 #include "tui/layout.h"
 #include "tui/lock_story.h"
 #include "tui/story.h"
+#include "tui/variables.h"
 #include "tui/waits.h"
 
 #include <stdio.h>
@@ -51,6 +52,7 @@ static enum tui_job_kind wanted(const struct tui_model *m) {
     if (m->loading) return TUI_JOB_NONE; // tasks and their names come first
     if (m->verdict_state == TUI_VERDICT_PENDING) return TUI_JOB_VERDICT;
     if (stack_wanted(m)) return TUI_JOB_STACK;
+    if (tui_variables_wanted(m)) return TUI_JOB_VARIABLES;
     return tui_lock_story_wanted(m) ? TUI_JOB_LOCK : TUI_JOB_NONE;
 }
 
@@ -63,6 +65,7 @@ static bool ask(struct tui_model *m) {
     tui_job_begin(&m->job, kind);
     m->job.event = m->focus.event;
     m->job.tid = m->focus.tid;
+    m->job.frame = m->focus.frame;
     if (kind == TUI_JOB_LOCK) tui_lock_chosen(m, &m->job.pid, &m->job.address);
     if (kind == TUI_JOB_VERDICT) {
         m->verdict_state = TUI_VERDICT_RUNNING;
@@ -133,6 +136,10 @@ static void stacked(struct tui_model *m) {
     choose_frame(m);
 }
 
+static void told_of_variables(struct tui_model *m) {
+    tui_variables_take(m, &m->job);
+}
+
 static void told_of_lock(struct tui_model *m) {
     tui_lock_story_take(m, &m->job);
 }
@@ -141,7 +148,8 @@ void tui_work_answered(struct tui_model *m) {
     static void (*const answers[])(struct tui_model *) = {[TUI_JOB_OPEN] = opened,
                                                           [TUI_JOB_VERDICT] = judged,
                                                           [TUI_JOB_STACK] = stacked,
-                                                          [TUI_JOB_LOCK] = told_of_lock};
+                                                          [TUI_JOB_LOCK] = told_of_lock,
+                                                          [TUI_JOB_VARIABLES] = told_of_variables};
     enum tui_job_kind kind = m->job.kind;
     if (kind == TUI_JOB_NONE) return;
     answers[kind](m);

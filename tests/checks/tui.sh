@@ -36,6 +36,15 @@ for words in '● audit_writer .* takes it in pthread_mutex_lock' '◆ prefork .
     '· prefork .* waits for it'; do
     grep -q -- "$words" history.txt || fail "history: no '$words': $(cat history.txt)"
 done
+# Variables: of the frame that waits, of one that called it (what its registers had is gone: said as gdb says it), unfolded
+ends 120 record --no-explain -o values.refork -- "$build/tests/programs/prefork" 3
+clean "$refork" replay --script '8O<Dump audit.txt>5jj8<Dump main.txt>' --size 120x40 values.refork || fail "variables: status $?"
+grep -qF 'what = 0x' audit.txt || fail "variables: no argument: $(cat audit.txt)"
+grep -qF '"served\n"' audit.txt || fail "variables: no text: $(cat audit.txt)"
+for words in 'Variables of main' 'argc = 2' 'argv = <optimized out>' ' count = 3' '  what = 0x' '"pre\tfork"' '  served = 3' '  state = REPLACING' \
+    '    name = "w\303\2741"' '    load = 0.5' '    audited = true' '  numbers = 3 elements' '    [1] = -8' '<audit_lock>'; do
+    grep -qF -- "$words" main.txt || fail "variables: no '$words': $(cat main.txt)"
+done
 # Two that wait for each other: the circle is closed
 ends 120 record --no-explain -o cycle.refork -- "$build/samples/cycle_parent"
 clean "$refork" replay --script '6O:dump screen.txt<Enter>' --size 120x20 --ascii cycle.refork || fail "cycle: status $?"

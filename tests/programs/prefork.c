@@ -6,6 +6,20 @@
 
 #include <stdbool.h>
 
+// Of the server's main: what a debugger has to unfold.
+struct pool_state {
+    const char *what;
+    int served;
+    enum { IDLE, REPLACING } state;
+    struct {
+        char name[8];
+        double load;
+        bool audited;
+    } last;
+    int numbers[3];
+    pthread_mutex_t *lock;
+};
+
 static pthread_mutex_t audit_lock = PTHREAD_MUTEX_INITIALIZER;
 static int requests[2], writing[2], written[2];
 
@@ -52,7 +66,10 @@ int main(int argc, char **argv) {
     CHECK(!pthread_create(&writer, NULL, audit_writer, NULL));
     CHECK(read(writing[0], &byte, 1) == 1);
     if (fixed) CHECK(write(written[1], "", 1) == 1 && !pthread_join(writer, NULL));
+    volatile struct pool_state pool_state = {"pre\tfork", count,      REPLACING, {"w\303\2741", 0.5, true},
+                                             {7, -8, 9},  &audit_lock};
     pid_t last = start_worker(true);
+    pool_state.served++;
     CHECK(write(requests[1], "r", 1) == 1);
     CHECK(reap(last) == 0);
     return 0;

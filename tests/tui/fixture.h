@@ -298,6 +298,25 @@ static int fixture_verdict(void *context, const struct verdict **out, struct rf_
     return 0;
 }
 
+static int fixture_variables(void *context, const struct tui_place *at, struct tui_variables **out,
+                             struct rf_error *err) {
+    static const struct local rows[] = {
+        {0, "argc", "int", "2"},          {0, "argv", "char * *", "<optimized out>"},
+        {0, "job", "struct job", ""},     {1, "name", "char []", "\"nightly\""},
+        {1, "left", "unsigned int", "3"}, {1, "lock", "pthread_mutex_t *", "0x555555558060 <log_mutex>"},
+        {0, "pid", "pid_t", "0"},
+    };
+    (void)context;
+    if (at->frame != 2)
+        return rf_fail(err, RF_CANNOT, "no debug information of this function: compile it with -g");
+    struct tui_variables *v = calloc(1, sizeof *v + sizeof rows);
+    rf_assert(v);
+    v->count = sizeof rows / sizeof *rows;
+    memcpy(v->rows, rows, sizeof rows);
+    *out = v;
+    return 0;
+}
+
 static int fixture_lock_story(void *context, const struct tui_lock_wish *wish, struct tui_lock_story **out,
                               struct rf_error *err) {
     const struct fixture *f = context;
@@ -525,6 +544,7 @@ static struct fixture *fixture_new(enum fixture_kind kind, uint64_t tail) {
         .close = fixture_close,
         .stack = fixture_stack,
         .lock_story = fixture_lock_story,
+        .variables = fixture_variables,
         .source_line = fixture_source_line,
         .verdict = fixture_verdict,
         .set_progress = fixture_set_progress,

@@ -64,6 +64,8 @@ for size in 60x15 80x24 120x30 200x50; do
     screen "waits-$size" 6 --size $size
     screen "history-$size" 7kk --size $size
 done
+for size in 60x15 80x24 120x30 200x50; do screen "variables-$size" 8jjj --size $size; done
+screen variables-none 5g8 --ascii
 screen waits-enter "6jg<Enter>"
 screen waits-ascii 6 --ascii
 screen waits-none 6 --clean

@@ -421,6 +421,31 @@ static int source_verdict(void *context, const struct verdict **out, struct rf_e
     return session_verdict(s->session, out, err);
 }
 
+enum { MOST_VARIABLES = 400 };
+
+static int source_variables(void *context, const struct tui_place *at, struct tui_variables **out,
+                            struct rf_error *err) {
+    struct timeline_source *s = context;
+    struct replay *r = timeline_replay(s->timeline);
+    struct user_regs_struct regs;
+    struct view view;
+    if (timeline_seek(s->timeline, at->event, err) || replay_task_regs(r, at->tid, &regs, err) ||
+        replay_view(r, at->tid, &view, err))
+        return -1;
+    struct tui_variables *v = calloc(1, sizeof *v + MOST_VARIABLES * sizeof *v->rows);
+    rf_assert(v);
+    int count = locals_at(timeline_symbols(s->timeline), &view, &regs, at->frame, v->rows, MOST_VARIABLES);
+    if (count < 0) {
+        free(v);
+        return rf_fail(
+            err, RF_CANNOT,
+            "no debug information of this function: compile it with -g, or choose another frame in pane 5");
+    }
+    v->count = (size_t)count;
+    *out = v;
+    return 0;
+}
+
 static int source_lock_story(void *context, const struct tui_lock_wish *wish, struct tui_lock_story **out,
                              struct rf_error *err) {
     struct timeline_source *s = context;
@@ -506,6 +531,7 @@ int timeline_source_new(struct session *session, const char *path, struct timeli
         .close = source_close,
         .stack = source_stack,
         .lock_story = source_lock_story,
+        .variables = source_variables,
         .source_line = source_line_text,
         .verdict = source_verdict,
         .set_progress = source_set_progress,
