@@ -61,7 +61,7 @@ REAL := $(addprefix $(BUILD)/,$(basename $(wildcard tests/real/*.c tests/real/*.
 # What single unit tests look at; those of several ways of building are built by their test
 SUBJECTS := $(addprefix $(BUILD)/tests/unit/subjects/,verdicts disturbing shared_memory private_memory twice)
 # Variants of one kind each, by arguments: tests/case.sh
-CASES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/cases/*.c))
+CASES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/cases/*.c)) $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/cases/*.cc))
 # Rare twins of the samples with orphaned locks, for tests/checks/twins_*.sh
 TWINS := $(addprefix $(BUILD)/,$(basename $(wildcard tests/twins/*.c tests/twins/*.cc)))
 EDIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/proof/*.c))
@@ -169,6 +169,11 @@ $(BUILD)/tests/cases/%: tests/cases/%.c samples/stage.h
 	@mkdir -p $(@D)
 	@$(call say,CASES,$<)
 	$(Q)gcc -std=gnu17 -O1 -g $(WARN) -D_GNU_SOURCE -I. -o $@ $< -pthread
+
+$(BUILD)/tests/cases/%: tests/cases/%.cc samples/stage.h
+	@mkdir -p $(@D)
+	@$(call say,CASES,$<)
+	$(Q)g++ -std=gnu++20 -O1 -g $(WARN) -D_GNU_SOURCE -I. -o $@ $< -pthread
 
 $(BUILD)/tests/programs/%: tests/programs/%.c tests/programs/program.h tests/programs/busy.h samples/stage.h samples/asleep.h
 	@mkdir -p $(@D)

@@ -2,7 +2,7 @@
 // Whoever walks over the loaded modules holds it (profilers, crash reporters), and dlopen in the child
 // waits for it.
 //
-// expect: orphaned-lock confidence=proved lock=_rtld_global+* lockkind=pthread_mutex holder=worker
+// expect: orphaned-lock confidence=proved lock=_rtld_global* lockkind=pthread_mutex holder=worker
 //         start=profile acquired=profile/dl_iterate_phdr waiting=run_child fork=main/fork
 // expect: cross-process-wait cause=orphaned-lock
 // status: 120

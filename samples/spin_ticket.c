@@ -1,7 +1,7 @@
 // A ticket lock: the child draws the next number and watches the one that is being served. A vanished
 // thread would have to advance it.
 //
-// expect: orphaned-spin lockkind=spin_word lock=counter_lock+4 waiting=counter_acquire fork=main/fork
+// expect: orphaned-spin lockkind=spin_word lock=counter_lock.served waiting=counter_acquire fork=main/fork
 // expect: cross-process-wait cause=orphaned-spin
 // status: 120
 #include "samples/stage.h"

@@ -8,13 +8,14 @@
 . "$(dirname "$0")/lib.sh"
 shift
 if [ "$1" = --list ]; then
-    for source in "$root"/tests/cases/*.c; do
-        sed -nE "s|^// case ([^:]*): .*|$(basename "$source" .c) \1|p" "$source"
+    for source in "$root"/tests/cases/*.c "$root"/tests/cases/*.cc; do
+        name=$(basename "${source%.*}")
+        sed -nE "s|^// case ([^:]*): .*|$name \1|p" "$source"
     done
     exit
 fi
 name=$1 arguments="${*:2}"
-source=$root/tests/cases/$name.c
+source=$(ls "$root/tests/cases/$name".c*)
 expect=$(sed -nE "s|^// case $arguments: (.*)|\1|p" "$source")
 [ -n "$expect" ] || fail "$source has no case '$arguments'"
 status=120 deadlock=true
@@ -29,7 +30,7 @@ got=$?
 clean "$refork" explain --json case.refork >verdict.json 2>explain.err
 got=$?
 [ $got = "$status" ] || { cat explain.err; fail "explain: status $got, not $status"; }
-wrong=$(jq '.findings |= .[:1]' verdict.json | jq -r --arg expect "$expect" --arg own "cases/$name.c" --argjson deadlock $deadlock \
+wrong=$(jq '.findings |= .[:1]' verdict.json | jq -r --arg expect "$expect" --arg own "cases/${source##*/}" --argjson deadlock $deadlock \
     -f "$root/tests/findings.jq") || fail "bad expectation or JSON"
 [ -z "$wrong" ] || { jq -c '.findings[] | {kind, confidence, lock: .lock.symbol, holder: .holder.name}' verdict.json; fail "$wrong: refork explain $work/case.refork"; }
 rm -rf "$work"

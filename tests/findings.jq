@@ -4,6 +4,7 @@
 #
 # Keys (blanks in a value are written as _, a * at its end stands for anything):
 #   confidence, lock (symbol), lockkind, holder, start (the holder's start routine), signal
+#   focus           the function that the wait is about
 #   forker=true     the forking thread held it
 #   name            of the waiting thread
 #   cause           cross-process-wait: the kind of the finding that it comes from
@@ -35,6 +36,7 @@ def meets($all; $key; $v):
     elif $key == "lock" then .lock.symbol | matches($v)
     elif $key == "lockkind" then .lock.kind | matches($v)
     elif $key == "holder" then .holder.name | matches($v)
+    elif $key == "focus" then .waiting.focus.function // "" | matches($v)
     elif $key == "start" then .holder.start_routine // "" | bare | matches($v)
     elif $key == "signal" then .signal | matches($v)
     elif $key == "forker" then .holder_is_forker | matches($v)

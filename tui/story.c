@@ -34,7 +34,7 @@ static bool user_frame(const struct tui_model *m, const struct stack *stack, str
     *out = script_focus(stack, false);
     if (script_is_own(out)) return true;
     const struct frame *named = NULL;
-    for (size_t i = 0; i < stack->count; i++) {
+    for (size_t i = script_focus_index(stack->frames, stack->count, true); i < stack->count; i++) {
         const struct frame *f = &stack->frames[i];
         *out = *f;
         if (f->file && f->line > 0 && m->source->source_line(m->source->context, f->file, f->line))

@@ -112,12 +112,9 @@ static void judged(struct tui_model *m) {
 
 // The first frame whose source is at hand, of a script the first that is its own.
 static void choose_frame(struct tui_model *m) {
-    bool own = false;
-    for (size_t i = 0; i < m->frame_count; i++)
-        own |= script_is_own(&m->frames[i]);
-    for (size_t i = 0; i < m->frame_count; i++) {
+    size_t first = m->frame_count ? script_focus_index(m->frames, m->frame_count, true) : 0;
+    for (size_t i = first; i < m->frame_count; i++) {
         const struct frame *f = &m->frames[i];
-        if (own && !script_is_own(f)) continue;
         if (!f->file || !f->line || !m->source->source_line(m->source->context, f->file, f->line)) continue;
         m->focus.frame = i;
         break;

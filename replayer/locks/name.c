@@ -1,6 +1,7 @@
 #include "replayer/locks/name.h"
 
 #include "core/path.h"
+#include "replayer/names/member.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,10 +19,12 @@ static bool by_symbol(struct symbols *s, const struct view *v, struct finding_lo
         snprintf(l->symbol, sizeof l->symbol, "a word of libstdc++'s shared waiter pool");
         return true;
     }
+    if (symbol.file) snprintf(l->declared, sizeof l->declared, "%s:%d", symbol.file, symbol.line);
+    if (member_of_variable(s, v, symbol.name, l->address, symbol.offset, l->symbol, sizeof l->symbol))
+        return true;
     int n = snprintf(l->symbol, sizeof l->symbol, "%s", symbol.name);
     if (symbol.offset && n < (int)sizeof l->symbol)
         snprintf(l->symbol + n, sizeof l->symbol - (size_t)n, "+%lu", (long)symbol.offset);
-    if (symbol.file) snprintf(l->declared, sizeof l->declared, "%s:%d", symbol.file, symbol.line);
     return true;
 }
 

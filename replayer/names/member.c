@@ -2,6 +2,7 @@
 
 #include "core/abi.h"
 #include "replayer/names/symbols_module.h"
+#include "replayer/names/symbols_variables.h"
 
 #include <dwarf.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@ enum {
     OBJECTS_MAX = 2048, // that are looked into
     HOPS = 3,           // pointers from a variable to the object
     NESTING = 12,       // members in members
+    ELEMENTS = 64,      // of an array on the heap
     DIES_MAX = 400000,  // of global variables
 };
 
@@ -34,7 +36,8 @@ struct search {
     uint64_t bias; // run-time address - address in the debug information
     char *out;
     size_t size;
-    char pointer[128]; // "*table_lock": a global variable that points to the very address
+    char pointer[128];  // "*table_lock": a global variable that points to the very address
+    char variable[128]; // of a function on the stack, which has the address
     unsigned budget;
 };
 
@@ -49,7 +52,7 @@ static bool type_of(Dwarf_Die *die, Dwarf_Die *type) {
 
 static bool is_class(Dwarf_Die *type) {
     int tag = dwarf_tag(type);
-    return tag == DW_TAG_structure_type || tag == DW_TAG_class_type;
+    return tag == DW_TAG_structure_type || tag == DW_TAG_class_type || tag == DW_TAG_union_type;
 }
 
 static bool points(Dwarf_Die *type) {
@@ -71,13 +74,29 @@ static bool class_name(Dwarf_Die *type, char *out, size_t size, bool *standard) 
         const char *outer = dwarf_diename(&scopes[i]);
         if (!outer || (tag != DW_TAG_namespace && tag != DW_TAG_structure_type && tag != DW_TAG_class_type))
             continue;
-        *standard |= !strcmp(outer, "std") || !strcmp(outer, "__gnu_cxx");
+        *standard |= !strcmp(outer, "std") || !strcmp(outer, "__gnu_cxx") || !strcmp(outer, "core") ||
+                     !strcmp(outer, "alloc");
         if (used < size) used += (size_t)snprintf(out + used, size - used, "%s::", outer);
     }
     free(scopes);
     if (used < size) snprintf(out + used, size - used, "%s", name);
     *standard |= name[0] == '_' || !strncmp(name, "pthread_", 8);
     return true;
+}
+
+// What a buffer of the library's is meant for: std::optional's and a tree's node have one.
+static bool stored_type(Dwarf_Die *buffer, Dwarf_Die *type) {
+    static const char *const buffers[] = {"__aligned_membuf<", "__aligned_buffer<"};
+    const char *name = dwarf_diename(buffer);
+    Dwarf_Die die;
+    bool is = false;
+    for (size_t i = 0; name && i < sizeof buffers / sizeof *buffers; i++)
+        is |= !strncmp(name, buffers[i], strlen(buffers[i]));
+    if (!is || dwarf_child(buffer, &die)) return false;
+    do {
+        if (dwarf_tag(&die) == DW_TAG_template_type_parameter) return type_of(&die, type);
+    } while (!dwarf_siblingof(&die, &die));
+    return false;
 }
 
 static uint64_t member_offset(Dwarf_Die *member) {
@@ -95,6 +114,7 @@ static uint64_t size_of(Dwarf_Die *type) {
 
 static bool member_at(Dwarf_Die *type, uint64_t offset, Dwarf_Die *member, Dwarf_Die *of, uint64_t *begin) {
     Dwarf_Die die;
+    bool is_union = dwarf_tag(type) == DW_TAG_union_type;
     if (dwarf_child(type, &die)) return false;
     do {
         int tag = dwarf_tag(&die);
@@ -103,10 +123,18 @@ static bool member_at(Dwarf_Die *type, uint64_t offset, Dwarf_Die *member, Dwarf
         *begin = member_offset(&die);
         uint64_t size = size_of(of);
         if (offset < *begin || offset - *begin >= size) continue;
+        if (is_union && !is_class(of)) continue;
+        Dwarf_Die stored;
+        if (stored_type(of, &stored)) *of = stored;
         *member = die;
         return true;
     } while (!dwarf_siblingof(&die, &die));
     return false;
+}
+
+// What libc has in a pthread_mutex_t.
+static bool is_internal(const char *member) {
+    return member && !strncmp(member, "__", 2);
 }
 
 // The innermost type of the program's own that has the address, and its member.
@@ -129,6 +157,7 @@ static bool name_within(struct search *s, Dwarf_Die type, uint64_t offset) {
         type = of;
         if (dwarf_tag(&member) == DW_TAG_inheritance) continue;
         const char *part = dwarf_diename(&member);
+        if (is_internal(part)) return any;
         if (part && named && !standard)
             snprintf(path, sizeof path, "%s::%s", name, part);
         else if (part && any)
@@ -163,9 +192,40 @@ static bool read_word(const struct search *s, uint64_t address, uint64_t *value)
     return s->view->read(s->view->context, address, value, sizeof *value);
 }
 
+// Where the block of glibc's malloc that begins at `at`, or 8 bytes before it (the count of a C++ array), ends; 0: there is none. struct
+// malloc_chunk in malloc/malloc.c: the size in front of the block has three flags, the next one's first says that this one is in use.
+static uint64_t block_end(const struct search *s, uint64_t at) {
+    enum { FLAGS = 7, IN_USE = 1, MAPPED = 2, HEAD = 8, SMALLEST = 32, ALIGNMENT = 16, COOKIE = 8 };
+    uint64_t head, next, begin = at % ALIGNMENT ? at - COOKIE : at;
+    const struct view_map *map = view_find(s->view, at);
+    if (begin % ALIGNMENT || !map || !read_word(s, begin - HEAD, &head)) return 0;
+    uint64_t size = head & ~(uint64_t)FLAGS;
+    if (size < SMALLEST || size % ALIGNMENT || size > map->end - begin + 2 * HEAD) return 0;
+    if (head & MAPPED) return begin - 2 * HEAD + size;
+    if (!read_word(s, begin - 2 * HEAD + size + HEAD, &next) || !(next & IN_USE)) return 0;
+    return begin + size - HEAD;
+}
+
+// An object, or the elements of an array on the heap: of them the one with the address, and the first ones.
+static void add_elements(struct search *s, Dwarf_Die type, uint64_t base, int hops) {
+    uint64_t size = size_of(&type), end = base ? block_end(s, base) : 0;
+    add_object(s, type, base, hops);
+    if (!size || end < base + 2 * size) return;
+    if (s->address > base && s->address < end - (end - base) % size)
+        add_object(s, type, s->address - (s->address - base) % size, hops);
+    for (uint64_t i = 1; i < ELEMENTS && base + (i + 1) * size <= end; i++)
+        add_object(s, type, base + i * size, hops);
+}
+
 static void follow(struct search *s, Dwarf_Die pointer, uint64_t value, int hops) {
-    Dwarf_Die target;
-    if (value && type_of(&pointer, &target)) add_object(s, target, value, hops);
+    Dwarf_Die target, element;
+    if (!value || !type_of(&pointer, &target)) return;
+    if (is_class(&target)) add_elements(s, target, value, hops);
+    if (!points(&target) || hops >= HOPS || !type_of(&target, &element) || !is_class(&element)) return;
+    uint64_t end = block_end(s, value), at;
+    if (!end) end = value + sizeof at;
+    for (uint64_t i = value; i + sizeof at <= end && i < value + ELEMENTS * sizeof at; i += sizeof at)
+        if (read_word(s, i, &at)) add_elements(s, element, at, hops + 1);
 }
 
 static void follow_members(struct search *s, Dwarf_Die type, uint64_t base, int hops, int depth) {
@@ -176,6 +236,8 @@ static void follow_members(struct search *s, Dwarf_Die type, uint64_t base, int 
         int tag = dwarf_tag(&die);
         if ((tag != DW_TAG_member && tag != DW_TAG_inheritance) || !type_of(&die, &of)) continue;
         uint64_t at = base + member_offset(&die);
+        Dwarf_Die stored;
+        if (stored_type(&of, &stored)) of = stored;
         if (points(&of) && read_word(s, at, &value))
             follow(s, of, value, hops);
         else if (is_class(&of))
@@ -242,18 +304,19 @@ static void add_variable(struct search *s, Dwarf_Die *die, Dwarf_Die *function, 
     Dwarf_Op *ops;
     size_t count;
     uint64_t at;
-    if (!dwarf_attr(die, DW_AT_location, &attribute) || !type_of(die, &type) ||
-        (!points(&type) && !is_class(&type)))
-        return;
+    if (!dwarf_attr(die, DW_AT_location, &attribute) || !type_of(die, &type)) return;
     int found = pc ? dwarf_getlocation_addr(&attribute, pc, &ops, &count, 1)
                    : dwarf_getlocation(&attribute, &ops, &count) == 0;
     if (found != 1) return;
     enum place place = evaluate(s, function, ops, count, &at);
+    const char *name = dwarf_diename(die);
+    if (pc && place == PLACE_MEMORY && !*s->variable && name && s->address - at < size_of(&type))
+        snprintf(s->variable, sizeof s->variable, "%s", name);
+    if (!points(&type) && !is_class(&type)) return;
     if (place == PLACE_MEMORY && is_class(&type)) add_object(s, type, at, 0);
     if (place == PLACE_MEMORY && points(&type) && !read_word(s, at, &at)) return;
     if (place == PLACE_NONE || !points(&type)) return;
-    if (!pc && at == s->address && dwarf_diename(die))
-        snprintf(s->pointer, sizeof s->pointer, "*%s", dwarf_diename(die));
+    if (!pc && at == s->address && name) snprintf(s->pointer, sizeof s->pointer, "*%s", name);
     follow(s, type, at, 0);
 }
 
@@ -362,11 +425,55 @@ bool member_name(struct symbols *symbols, const struct view *v, const struct use
             if (dwarf_offdie(m->dwarf, offset + header, &unit)) look_at_globals(&s, &unit, 0);
         found = look(&s);
     }
-    if (!found && s.pointer[0]) {
-        snprintf(out, size, "%s", s.pointer);
+    const char *by_itself = s.variable[0] ? s.variable : s.pointer;
+    if (!found && *by_itself) {
+        snprintf(out, size, "%s", by_itself);
         found = true;
     }
     free(s.objects);
     free(raw);
     return found;
+}
+
+bool member_of_variable(struct symbols *symbols, const struct view *v, const char *name, uint64_t address,
+                        uint64_t offset, char *out, size_t size) {
+    uint64_t bias;
+    char path[256], within[256];
+    struct symbol_module *m = symbols_module_at(symbols, v, address, &bias);
+    const struct variable *variable = m ? symbol_module_variable(m, address - offset - bias) : NULL;
+    Dwarf_Die die, type, member, of;
+    if (!variable || !dwarf_offdie(m->dwarf, variable->die, &die) || !type_of(&die, &type)) return false;
+    int used = snprintf(path, sizeof path, "%s", name);
+    struct search s = {.view = v, .address = address, .out = within, .size = sizeof within};
+    // `lock`: it ends at a lock's own type. What such a type begins with is the variable itself.
+    bool typed = name_within(&s, type, offset), any = false, lock = false, first = !offset;
+    for (int depth = 0; depth < NESTING && used < (int)sizeof path; depth++) {
+        uint64_t begin;
+        if (dwarf_tag(&type) == DW_TAG_array_type) {
+            uint64_t one = type_of(&type, &of) ? size_of(&of) : 0;
+            if (!one) break;
+            used += snprintf(path + used, sizeof path - (size_t)used, "[%lu]", (long)(offset / one));
+            begin = offset / one * one;
+            any = true;
+        } else {
+            char own[200];
+            bool standard = false;
+            if (!is_class(&type)) break;
+            class_name(&type, own, sizeof own, &standard);
+            lock = any && standard;
+            if (lock || !member_at(&type, offset, &member, &of, &begin)) break;
+            const char *part = dwarf_diename(&member);
+            lock = is_internal(part);
+            if (lock) break;
+            if (part && !standard && dwarf_tag(&member) != DW_TAG_inheritance) {
+                used += snprintf(path + used, sizeof path - (size_t)used, ".%s", part);
+                any = true;
+            }
+        }
+        offset -= begin;
+        type = of;
+    }
+    any &= lock || !first;
+    if (any) snprintf(out, size, typed ? "%s (%s)" : "%s", path, within);
+    return any;
 }

@@ -31,6 +31,12 @@ static size_t put_script(const struct frame *loop, struct frame *out, size_t max
     return n;
 }
 
+static struct frame as_shown(const struct frame *f) {
+    struct frame out = *f;
+    if (f->lambda) out.function = (char *)f->lambda;
+    return out;
+}
+
 size_t script_frames(const struct frame *frames, size_t n, struct frame *out, size_t max) {
     const struct frame *loop = NULL;
     for (size_t i = 0; i < n && !loop; i++)
@@ -43,9 +49,9 @@ size_t script_frames(const struct frame *frames, size_t n, struct frame *out, si
             written += put_script(f, out + written, max - written);
             named = true;
         } else if (!loop || !same_module(f, loop)) {
-            out[written++] = *f;
+            out[written++] = as_shown(f);
         } else if (f->function && !named && !is_a_call(f->function)) {
-            out[written++] = *f;
+            out[written++] = as_shown(f);
             named = true;
         }
     }
@@ -72,21 +78,26 @@ bool script_is_own(const struct frame *f) {
     return true;
 }
 
+static bool has_line(const struct frame *f) {
+    return f->file && f->line > 0;
+}
+
+size_t script_focus_index(const struct frame *shown, size_t n, bool lines) {
+    const struct stack s = {(struct frame *)shown, n};
+    size_t first, last;
+    stack_own_part(&s, &first, &last);
+    for (size_t i = first; i < last; i++)
+        if (script_is_own(&shown[i])) return i;
+    for (size_t i = first; i < last; i++)
+        if (stack_is_own(&shown[i]) && (!lines || has_line(&shown[i]))) return i;
+    for (size_t i = first; i < last && lines; i++)
+        if (has_line(&shown[i])) return i;
+    return first < n ? first : 0;
+}
+
 struct frame script_focus(const struct stack *s, bool lines) {
     struct stack shown = script_stack(s);
-    size_t first, last;
-    stack_own_part(&shown, &first, &last);
-    size_t found = first < shown.count ? first : 0, i = first;
-    while (i < last && !script_is_own(&shown.frames[i]))
-        i++;
-    if (i < last) {
-        found = i;
-    } else if (lines) {
-        for (i = first; i < last && !(shown.frames[i].file && shown.frames[i].line > 0);)
-            i++;
-        if (i < last) found = i;
-    }
-    struct frame f = shown.frames[found];
+    struct frame f = shown.frames[script_focus_index(shown.frames, shown.count, lines)];
     free(shown.frames);
     return f;
 }

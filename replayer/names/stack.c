@@ -49,6 +49,16 @@ bool stack_is_system(const struct frame *f) {
     return stack_is_libc(f) || (f->module && begins(f->module, "[vdso]"));
 }
 
+bool stack_is_own(const struct frame *f) {
+    // (Of Rust's own libraries the paths are those of the machine that built them.)
+    static const char *const folders[] = {"/usr/include/", "/usr/lib/", "/usr/local/include/",
+                                          "/usr/local/lib/", "/rustc/"};
+    if (f->of_script || stack_is_system(f) || f->of_system || f->library) return false;
+    for (size_t i = 0; f->file && i < sizeof folders / sizeof *folders; i++)
+        if (begins(f->file, folders[i])) return false;
+    return f->module && !(f->file && strstr(f->file, "/.cargo/registry/"));
+}
+
 // ---- fork
 
 bool stack_is_fork(const char *name) {
@@ -177,6 +187,10 @@ void stack_start_routine(const struct stack *s, char *out, size_t size) {
         if (library || !f->module) continue;
         if (!f->function) return;
         if (runs_threads(s, i)) continue;
+        if (f->lambda) {
+            snprintf(out, size, "%s", f->lambda);
+            return;
+        }
         snprintf(out, size, "%s", f->function);
         without_parameters(out);
         return;

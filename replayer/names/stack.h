@@ -18,6 +18,8 @@ struct stack stack_copy(const struct stack *s);
 bool stack_is_libc(const struct frame *f);
 bool stack_is_system(const struct frame *f);
 bool stack_is_musl(const struct frame *f);
+// Is it the program's own: in no library of the system, and not inlined from one's header?
+bool stack_is_own(const struct frame *f);
 
 // The frames [*first, *last) lie between what the program called in libc and what ran before main or a thread's
 // start routine. *first == s->count: there are none.

@@ -108,7 +108,7 @@ static void call_site(struct symbol_module *m, Dwarf_Die *die, const char **file
 static size_t describe(struct symbols *s, struct symbol_module *m, uint64_t vaddr, struct frame *out) {
     const struct symbol *symbol = symbol_module_find(m, vaddr, true);
     const char *function = symbol ? symbol_readable(s->strings, symbol->name) : NULL;
-    const char *file = NULL;
+    const char *file = NULL, *lambda = NULL;
     int line = 0;
     size_t n = 0;
     Dwarf_Die unit, *scopes = NULL, *physical = NULL;
@@ -119,15 +119,22 @@ static size_t describe(struct symbols *s, struct symbol_module *m, uint64_t vadd
         int count = dwarf_getscopes(&unit, address, &scopes);
         // The scopes around an inlined function are those of its source; those of the code are asked for by
         // DIE.
-        int depth = count > 0 ? dwarf_getscopes_die(&scopes[0], &physical) : 0;
+        Dwarf_Die innermost;
+        int depth = 0;
+        if (count > 0)
+            depth = dwarf_getscopes_die(&scopes[0], &physical);
+        else if (symbol_die_within(&unit, address, &innermost))
+            depth = dwarf_getscopes_die(&innermost, &physical);
         for (int i = 0; i < depth && n < INLINE_DEPTH - 1; i++) {
             int tag = dwarf_tag(&physical[i]);
             if (tag == DW_TAG_subprogram) {
                 if (!function) function = symbol_die_name(s->strings, &physical[i]);
+                lambda = symbol_die_lambda(s->strings, &physical[i], file, line);
                 break;
             }
             if (tag != DW_TAG_inlined_subroutine) continue;
             out[n++] = (struct frame){.function = (char *)symbol_die_name(s->strings, &physical[i]),
+                                      .lambda = symbol_die_lambda(s->strings, &physical[i], file, line),
                                       .file = (char *)file,
                                       .line = line,
                                       .inlined = true};
@@ -137,6 +144,7 @@ static size_t describe(struct symbols *s, struct symbol_module *m, uint64_t vadd
         free(physical);
     }
     out[n++] = (struct frame){.function = (char *)function,
+                              .lambda = lambda,
                               .file = (char *)file,
                               .line = file ? line : 0,
                               .library = symbol ? symbol->library : NULL};
@@ -169,6 +177,14 @@ static const struct cached *lookup(struct symbols *s, const struct module *m, ui
     return c;
 }
 
+static bool is_system_library(const char *path) {
+    static const char *const folders[] = {"/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/", "/usr/local/lib/"};
+    const char *name = base_name(path);
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        if (!strncmp(path, folders[i], strlen(folders[i])) && strstr(name, ".so")) return true;
+    return false;
+}
+
 size_t symbols_frames(struct symbols *s, const struct view *v, const struct raw_frame *raw, size_t n,
                       struct frame *out, size_t max) {
     size_t written = 0;
@@ -183,12 +199,14 @@ size_t symbols_frames(struct symbols *s, const struct view *v, const struct raw_
         } else if (module_at(v, address, &m)) {
             plain.module = kept_base_name(s, m.path);
             plain.module_offset = pc - m.bias;
+            plain.of_system = is_system_library(m.path);
             const struct cached *c = lookup(s, &m, address - m.bias);
             for (size_t k = 0; c && k < c->count && written < max; k++) {
                 out[written] = c->frames[k];
                 out[written].pc = pc;
                 out[written].scanned = plain.scanned;
                 out[written].module = plain.module;
+                out[written].of_system = plain.of_system;
                 out[written++].module_offset = plain.module_offset;
             }
             if (c) continue;
@@ -230,7 +248,8 @@ bool symbols_data(struct symbols *s, const struct view *v, uint64_t address, str
     if (variable) {
         out->file = variable->file;
         out->line = variable->line;
-        if (variable->function && out->name) { // many functions have a static `lock`
+        if (variable->function && out->name &&
+            !strstr(out->name, "::")) { // many functions have a static `lock`
             char name[512];
             snprintf(name, sizeof name, "%s::%s", variable->function, out->name);
             out->name = strings_add(s->strings, name);

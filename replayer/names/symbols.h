@@ -21,6 +21,8 @@ struct frame {
     // Of a static program: what the function was linked from ("libc.a"); NULL when unknown.
     const char *library;
     uint64_t module_offset; // pc - load bias of the module
+    const char *lambda;     // of a C++ lambda: "lambda at main.cc:54", where it is written; NULL: it is none
+    bool of_system;         // its module is a library of the system
     bool inlined;           // an inlined function: shares its pc with the frame after it
     bool scanned;
     // Of the loop of an interpreter: the script's functions that this call of it runs, the innermost first; NULL: none are

@@ -2,13 +2,16 @@
 // the debug information for the rest.
 #include "replayer/names/symbols_code.h"
 
+#include "core/path.h"
 #include "replayer/names/symbols_module.h"
 #include "replayer/names/symbols_strings.h"
 
 #include <dwarf.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { DIE_DEPTH = 200 }; // the file is hostile input
+enum { DIE_DEPTH = 200, DIE_BUDGET = 2000000 }; // the file is hostile input
 
 struct search {
     struct symbol_module *module;
@@ -22,6 +25,82 @@ const char *symbol_die_name(struct strings *strings, Dwarf_Die *die) {
     const char *name = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute));
     if (!name) name = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute));
     return symbol_readable(strings, name ? name : dwarf_diename(die));
+}
+
+static bool within(Dwarf_Die *parent, Dwarf_Addr pc, Dwarf_Die *out, int depth, unsigned *budget) {
+    Dwarf_Die die;
+    if (depth == DIE_DEPTH || dwarf_child(parent, &die)) return false;
+    do {
+        if (!--*budget) return false;
+        switch (dwarf_tag(&die)) {
+        case DW_TAG_subprogram:
+        case DW_TAG_inlined_subroutine:
+        case DW_TAG_lexical_block:
+            if (dwarf_haspc(&die, pc) <= 0) break;
+            *out = die;
+            within(&die, pc, out, depth + 1, budget);
+            return true;
+        case DW_TAG_namespace:
+        case DW_TAG_structure_type:
+        case DW_TAG_class_type:
+            break;
+        default:
+            continue;
+        }
+        if (within(&die, pc, out, depth + 1, budget)) return true;
+    } while (!dwarf_siblingof(&die, &die));
+    return false;
+}
+
+bool symbol_die_within(Dwarf_Die *unit, Dwarf_Addr pc, Dwarf_Die *out) {
+    unsigned budget = DIE_BUDGET;
+    return within(unit, pc, out, 0, &budget);
+}
+
+// The class that a function is declared in.
+static bool class_of(Dwarf_Die *die, Dwarf_Die *out) {
+    static const unsigned links[] = {DW_AT_abstract_origin, DW_AT_specification};
+    Dwarf_Die at = *die, next, *scopes = NULL;
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
+        Dwarf_Attribute attribute;
+        if (dwarf_attr(&at, links[i], &attribute) && dwarf_formref_die(&attribute, &next)) at = next;
+    }
+    bool found = dwarf_getscopes_die(&at, &scopes) > 1;
+    if (found) *out = scopes[1];
+    free(scopes);
+    return found && (dwarf_tag(out) == DW_TAG_structure_type || dwarf_tag(out) == DW_TAG_class_type);
+}
+
+// Where a function begins: as it is declared, or by its first instruction.
+static const char *begin_of(Dwarf_Die *die, int *line) {
+    const char *file = dwarf_decl_file(die);
+    Dwarf_Addr pc;
+    Dwarf_Die unit;
+    if (file && !dwarf_decl_line(die, line)) return file;
+    if (dwarf_tag(die) != DW_TAG_subprogram || dwarf_lowpc(die, &pc) || !dwarf_diecu(die, &unit, NULL, NULL))
+        return NULL;
+    Dwarf_Line *row = dwarf_getsrc_die(&unit, pc);
+    return row && !dwarf_lineno(row, line) ? dwarf_linesrc(row, NULL, NULL) : NULL;
+}
+
+// A lambda's class has no name; older versions of gcc call it "<lambda()>", and newer ones do not say where its function is
+// declared. Behind a function pointer is its static "_FUN" or "__invoke".
+const char *symbol_die_lambda(struct strings *strings, Dwarf_Die *die, const char *file, int line) {
+    static const char *const names[] = {"operator()", "_FUN", "__invoke"};
+    const char *name = dwarf_diename(die);
+    bool may = false;
+    Dwarf_Die class;
+    for (size_t i = 0; name && i < sizeof names / sizeof *names; i++)
+        may |= !strcmp(name, names[i]);
+    if (!may || !class_of(die, &class)) return NULL;
+    const char *of = dwarf_diename(&class);
+    if (of && strncmp(of, "<lambda", 7) != 0) return NULL;
+    int first;
+    const char *begin = begin_of(die, &first);
+    char place[512];
+    if (!begin && !file) return NULL;
+    snprintf(place, sizeof place, "lambda at %s:%d", base_name(begin ? begin : file), begin ? first : line);
+    return strings_add(strings, place);
 }
 
 static bool is_it(const struct search *s, Dwarf_Die *die) {

@@ -20,6 +20,7 @@ struct variable { // where a static variable is declared
     uint64_t address;
     const char *file, *function; // function NULL: not local to one
     int line;
+    Dwarf_Off die;
 };
 
 struct symbol_module {

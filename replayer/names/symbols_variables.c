@@ -36,6 +36,7 @@ static void add(struct walk *w, Dwarf_Die *die, const char *function) {
         .file = symbol_path(s, &w->unit, dwarf_decl_file(die)),
         .function = strings_add(s->strings, function),
         .line = line,
+        .die = dwarf_dieoffset(die),
     };
 }
 

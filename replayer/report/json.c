@@ -1,6 +1,7 @@
 #include "replayer/report/json.h"
 
 #include "core/syscalls.h"
+#include "replayer/names/script.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -68,11 +69,23 @@ static json_t *frames_json(const struct stack *s, bool *ok) {
         put(o, "offset", f->module ? json_string(offset) : json_null(), ok);
         put(o, "pc", address(f->pc), ok);
         put(o, "inlined", json_boolean(f->inlined), ok);
+        if (f->lambda) put(o, "lambda", report_json_text(f->lambda), ok);
         put(o, "scanned", json_boolean(f->scanned), ok);
         if (f->script_count) put(o, "script", script_json(f, ok), ok);
         append(array, o, ok);
     }
     return array;
+}
+
+// What the stack is about.
+static json_t *focus_json(const struct stack *s, bool *ok) {
+    if (!s->count) return json_null();
+    const struct frame f = script_focus(s, true);
+    json_t *o = json_object();
+    put(o, "function", report_json_text(f.function), ok);
+    put(o, "file", report_json_text(f.file), ok);
+    put(o, "line", f.line > 0 ? json_integer(f.line) : json_null(), ok);
+    return o;
 }
 
 static json_t *point_json(const struct finding_point *p, bool *ok) {
@@ -81,6 +94,7 @@ static json_t *point_json(const struct finding_point *p, bool *ok) {
     put(o, "event", number(p->event), ok);
     put(o, "pid", number((uint64_t)p->pid), ok);
     put(o, "tid", number((uint64_t)p->tid), ok);
+    put(o, "focus", focus_json(&p->stack, ok), ok);
     put(o, "frames", frames_json(&p->stack, ok), ok);
     return o;
 }
@@ -125,6 +139,7 @@ static json_t *waiting_json(const struct finding_task *waiter, const struct find
     put(o, "name", report_json_text(waiter->name), ok);
     put(o, "start_routine", report_json_text(waiter->start_routine), ok);
     put(o, "event", number(p->event), ok);
+    put(o, "focus", focus_json(&p->stack, ok), ok);
     put(o, "frames", frames_json(&p->stack, ok), ok);
     return o;
 }

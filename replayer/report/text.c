@@ -30,7 +30,7 @@ static void print_unknown(struct report *r) {
 }
 
 // Innermost frames of libc are one line (its outermost: the function that the program called), what ran
-// before main is left out, the first line of the program's own source is quoted.
+// before main is left out, the line that it is about is quoted, or the next one whose source is here.
 static void print_frames(struct report *r, const struct stack *s) {
     if (!s->count) {
         fprintf(r->out, "    (no stack)\n");
@@ -44,16 +44,15 @@ static void print_frames(struct report *r, const struct stack *s) {
     } else if (first) {
         report_frame(r->out, &s->frames[first - 1], first - 1, first - 1);
     }
-    bool quoted = false, own = false; // a function of a script of the user's own?
-    for (size_t i = first; i < last; i++)
-        own |= script_is_own(&s->frames[i]);
+    bool quoted = false;
+    size_t focus = script_focus_index(s->frames, s->count, true);
     for (size_t i = first; i < last; i++) {
         if (shown++ == FRAMES_MAX) {
             fprintf(r->out, "    (%zu more frames; all are in --json)\n", last - i);
             break;
         }
         report_frame(r->out, &s->frames[i], i, 0);
-        if (!quoted && (!own || script_is_own(&s->frames[i]))) quoted = quote(r, &s->frames[i]);
+        if (!quoted && i >= focus) quoted = quote(r, &s->frames[i]);
     }
 }
 

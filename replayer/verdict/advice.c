@@ -12,6 +12,7 @@ enum when {
     ALWAYS,
     NAMED,       // the function that waits has a name, and is not main
     GIL,         // CPython's interpreter lock
+    GSCOPE,      // the flag of glibc's look-ups
     LIBC,        // a lock of libc's own
     LIBC_NAMED,  // the same, and the function that waits has a name
     GO,          // the wait is the Go runtime's
@@ -39,8 +40,9 @@ static const struct row {
 static const char *waiting_function(const struct finding *f) {
     for (size_t i = 0; i < f->waiting.stack.count; i++) {
         const struct frame *frame = &f->waiting.stack.frames[i];
-        if (stack_is_libc(frame)) continue;
+        if (stack_is_libc(frame) || (frame->file && !stack_is_own(frame))) continue;
         if (!frame->function) break;
+        if (frame->lambda) return frame->lambda;
         if (frame->function[0] == '_' || !strncmp(frame->function, "std::", 5) ||
             !strncmp(frame->function, "void std::", 10))
             continue;
@@ -66,6 +68,8 @@ static bool holds(enum when when, const struct finding *f, const struct lock_ref
         return function && strcmp(function, "main") != 0;
     case GIL:
         return ref->kind == KIND_GIL;
+    case GSCOPE:
+        return ref->kind == KIND_GSCOPE;
     case LIBC:
         return ref->in_libc;
     case LIBC_NAMED:

@@ -35,7 +35,9 @@ struct waiter {
     bool releasable;                  // assumed, and handed, or a handler releases it
     bool proved;                      // that the wait is for ever
     enum handler_reach handlers;
-    bool posts;                             // a semaphore that others post who did not take it: not a lock
+    size_t
+        bearer; // KIND_GSCOPE: the task that has the flag now, and clears it when it looks something up; NONE
+    bool posts; // a semaphore that others post who did not take it: not a lock
     struct finding_party *holders, *wakers; // as in struct finding
     size_t holder_count, waker_count;
     bool wakers_seen;  // the vanished threads' own waits say so: as good as a lock's acquire

@@ -36,6 +36,8 @@ static void make_orphan(struct analysis *a, struct waiter *w) {
         text_reason_fiber(f);
     else if (w->ref.kind == KIND_GIL && w->who.tid)
         text_reason_gil(f);
+    else if (w->ref.kind == KIND_GSCOPE && w->who.tid)
+        text_reason_gscope(f);
     advice_give(f,
                 !w->who.tid        ? ADVICE_NOT_SEEN
                 : w->child_handler ? ADVICE_CHILD_HANDLER

@@ -21,7 +21,8 @@ static bool is_ancestor(const struct history *h, size_t of, size_t space) {
 // The thread on whose stack the address is: of those in the same mapping, the one whose stack pointer is next
 // below it. The stacks of vanished threads are still there in the child.
 static bool on_a_stack(struct timeline *t, const struct history *h, int tid, const struct view_map *map,
-                       uint64_t address, struct finding_lock *out) {
+                       const struct lock_ref *ref, struct finding_lock *out) {
+    uint64_t address = ref->base;
     struct replay *r = timeline_replay(t);
     uint64_t now = timeline_position(t), nearest = 0;
     size_t mine = history_life(h, tid, now);
@@ -37,7 +38,8 @@ static bool on_a_stack(struct timeline *t, const struct history *h, int tid, con
         owner = task;
     }
     if (!owner) return false;
-    snprintf(out->symbol, sizeof out->symbol, "a local variable of thread %d '%s'", owner->tid, owner->name);
+    snprintf(out->symbol, sizeof out->symbol, "%s of thread %d '%s'",
+             ref->kind == KIND_GSCOPE ? "the look-up flag" : "a local variable", owner->tid, owner->name);
     return true;
 }
 
@@ -56,6 +58,10 @@ static void name_member(struct timeline *t, int tid, uint64_t address, struct fi
                  member_name(s, &view, &regs, address, name, sizeof name);
     timeline_foreign(t, false);
     if (!found) return;
+    // A plain variable of a function that is on a stack: "lock, a local variable of thread 12 'worker'".
+    size_t used = strlen(name);
+    if (out->of_this_run && !out->unnamed && !strstr(name, "::"))
+        snprintf(name + used, sizeof name - used, ", %.200s", out->symbol);
     memcpy(out->symbol, name, sizeof name);
     out->of_this_run = false;
 }
@@ -74,10 +80,9 @@ static void name_lock(struct timeline *t, const struct history *h, int tid, cons
     lock_name(timeline_symbols(t), &view, lock_kind_name(ref->kind), ref->base, shared, out);
     const struct view_map *map = out->unnamed ? view_find(&view, ref->base) : NULL;
     if (!map) return;
-    if (on_a_stack(t, h, tid, map, ref->base, out)) {
+    if (on_a_stack(t, h, tid, map, ref, out)) {
         out->unnamed = false;
         out->of_this_run = true;
-        return;
     }
     name_member(t, tid, ref->base, out);
 }
@@ -176,6 +181,18 @@ void text_reason_fiber(struct finding *f) {
         "was running then. The fiber's stack is copied into the child, but the thread that ran it is not "
         "there.",
         fiber[0] ? " that begins in " : "", fiber, f->holder.tid, f->holder.name);
+}
+
+void text_reason_gscope(struct finding *f) {
+    snprintf(f->reason, sizeof f->reason,
+             "dlclose waits until no thread looks up a symbol. Each thread says by a flag beside its stack "
+             "whether "
+             "it does (glibc's gscope), and thread %d '%s' did at the fork, where it vanished. fork() does "
+             "not clear "
+             "its flag. The child gave the stack to a thread of its own, with the flag, which only that "
+             "one's next "
+             "look-up clears.",
+             f->holder.tid, f->holder.name);
 }
 
 void text_reason_gil(struct finding *f) {

@@ -18,6 +18,7 @@ void text_reason_cycle(struct finding *f, int child);
 // `signal`: its number, 0: not known.
 void text_reason_handler(struct finding *f, int signal, const struct lock_ref *ref);
 void text_reason_fiber(struct finding *f);
+void text_reason_gscope(struct finding *f);
 void text_reason_gil(struct finding *f);
 void text_reason_torn(struct finding *f);
 // `again`: the event in which the thread went on to change it, in the parent.

@@ -72,8 +72,8 @@ rare orphaned-lock 'guard variable for instance()::object' "$guard"
 
 # 30 threads, 200 locks, 50 forks, one deadly pair
 hunted_from_health "$programs/rare_crowd"
-json '.covered.forks == 50 and .covered.sites >= 200 and any(.findings[]; .lock.symbol == "words+468")'
-replays orphaned-spin words+468
+json '.covered.forks == 50 and .covered.sites >= 200 and any(.findings[]; .lock.symbol == "words[117]")'
+replays orphaned-spin 'words[117]'
 
 # ---- fixed: refuted with the reason
 refuted() { # LOCK VERDICT

@@ -7,7 +7,7 @@
 . "$(dirname "$0")/../twins.sh"
 # setenv, localtime, a static guard and GMutex: twins_libc.sh, twins_cpp.sh, twins_more.sh
 
-found dlopen 'orphaned-lock confidence=proved lock=_rtld_global+* holder=worker waiting=dlopen,load_library' "$twins/libc" dlopen
+found dlopen 'orphaned-lock confidence=proved lock=_rtld_global* holder=worker waiting=dlopen,load_library' "$twins/libc" dlopen
 
 # Its profiler takes a lock of its own, and unwinds the stack with it held, which takes those of libunwind and the loader.
 profiler=(env LD_PRELOAD=libtcmalloc.so.4 "HEAPPROFILE=$work/heap" "$twins/libc" malloc_fork)

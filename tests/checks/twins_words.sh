@@ -36,7 +36,7 @@ twin pthreads sem_lock 'orphaned-lock confidence=likely lock=log_permit lockkind
 twin pthreads futex_word 'orphaned-lock confidence=proved lock=counter_lock lockkind=futex holder=worker' 'counter_lock atfork-protected'
 twin pthreads spin_pthread 'orphaned-spin lock=pthread_spin lockkind=pthread_spinlock holder=worker' 'pthread_spin holder-needed'
 # Nobody holds a ticket lock: it is known who would have served the next number.
-twin pthreads spin_ticket 'orphaned-spin lock=ticket+4 lockkind=spin_word waker=worker waiting=ticket_lock' 'ticket holder-needed'
+twin pthreads spin_ticket 'orphaned-spin lock=ticket.served lockkind=spin_word waker=worker waiting=ticket_lock' 'ticket holder-needed'
 spin='orphaned-spin lock=counter_lock lockkind=spin_word holder=worker start=rare_work gone=worker'
 twin pthreads spin_ttas "$spin waiting=ttas_lock acquired=ttas_lock" 'counter_lock holder-needed'
 twin pthreads spin_yield "$spin waiting=yield_lock acquired=yield_lock" 'counter_lock holder-needed'

@@ -66,9 +66,10 @@ static void put_frames(FILE *out, const struct tui_model *m, const struct stack 
                        bool *open) {
     if (from >= to) return;
     fputs("<ol class=\"stack\">\n", out);
+    size_t focus = script_focus_index(s->frames, s->count, true);
     for (size_t i = from; i < to; i++) {
         const struct frame *f = &s->frames[i];
-        bool source = *open && !stack_is_system(f) && line_of(m, f, f->line);
+        bool source = *open && i >= focus && !stack_is_system(f) && line_of(m, f, f->line);
         put_frame(out, m, f, i, source);
         if (source) *open = false;
     }
