@@ -6,7 +6,6 @@
 #include "core/abi.h"
 #include "core/array.h"
 #include "core/futex.h"
-#include "core/syscalls.h"
 
 #include "replayer/verdict/crash_lock.h"
 #include "replayer/verdict/dead_holder.h"
@@ -357,36 +356,14 @@ static bool is_waiter(const struct analysis *a, size_t life) {
     return false;
 }
 
-// The task whose thread descriptor has the flag of glibc's look-ups (tcbhead_t.gscope_flag).
-static size_t bearer_of(struct analysis *a, const struct waiter *w) {
-    enum { GSCOPE_FLAG = 28 };
-    struct replay *r = timeline_replay(a->timeline);
-    for (size_t i = 0; w->ref.kind == KIND_GSCOPE && i < replay_task_count(r); i++) {
-        const struct replay_task *task = replay_task_at(r, i);
-        size_t life = history_life(&a->history, task->tid, w->stuck->event);
-        if (life != NONE && a->history.lives[life].space == a->history.lives[w->life].space &&
-            task->regs.fs_base + GSCOPE_FLAG == w->ref.base)
-            return life;
-    }
-    return NONE;
-}
-
-// Asleep in a call that no time ends.
-static bool sleeps_on(const struct life *l) {
-    return l->in_call && !syscall_has_timeout(l->nr, l->args);
-}
-
 // A lock may be handed over, to a task of the process that goes on. (Polled words say too little for that.)
 static int look_at_releasers(struct analysis *a, struct rf_error *err) {
     const struct history *h = &a->history;
     for (size_t i = 0; i < a->waiter_count; i++) {
         struct waiter *w = &a->waiters[i];
-        w->bearer = NONE;
         if (w->first != w || !w->who.tid || w->ref.polled || (w->proved && !w->stuck->asked)) continue;
         if (timeline_seek(a->timeline, w->stuck->event, err) < 0) return -1;
         if (owner_alone_releases(a, w)) continue;
-        w->bearer = bearer_of(a, w);
-        if (w->bearer != NONE && !is_waiter(a, w->bearer)) w->handed = !sleeps_on(&h->lives[w->bearer]);
         for (size_t k = 0; k < h->life_count && !w->handed; k++) {
             const struct life *l = &h->lives[k];
             if (l->death || l->space != h->lives[w->life].space || is_waiter(a, k)) continue;
@@ -397,18 +374,13 @@ static int look_at_releasers(struct analysis *a, struct rf_error *err) {
     return 0;
 }
 
-// Does a task that goes on have the flag that is waited for? It clears it when it looks up a symbol for the first time.
-static bool bearer_goes_on(const struct analysis *a, const struct waiter *w) {
-    return w->first->bearer != NONE && !is_waiter(a, w->first->bearer);
-}
-
 // Is it the holder that proves the wait: one that has vanished or ended, or that waits itself for such a one, or in a circle? Who
 // waits with a time-out comes back to the program, which may give up: only the recorder, which watches its loop, can prove that.
 static bool proved_by_holder(const struct analysis *a, const struct waiter *w) {
     for (size_t hops = 0; hops <= a->waiter_count; hops++) {
         const struct waiter *first = w->first, *next = NULL;
         if (w->handlers != HANDLER_CANNOT || w->stuck->wait == WAIT_TIMED || !first->who.tid ||
-            first->posts || first->doubtful || first->handed || bearer_goes_on(a, w))
+            first->posts || first->doubtful || first->handed)
             return false;
         if (first->who.fork || !first->holder_lives) return true;
         for (size_t i = 0; i < a->waiter_count; i++)
@@ -436,7 +408,7 @@ static int look_at_handlers(struct analysis *a, struct rf_error *err) {
         bool by_holder =
             w->futex && !w->ref.polled && !w->stuck->guessed && !w->stuck->killed && proved_by_holder(a, w);
         if (by_holder) w->proved = true;
-        if ((any && !by_holder) || bearer_goes_on(a, w)) w->proved = false;
+        if (any && !by_holder) w->proved = false;
     }
     return 0;
 }

@@ -126,6 +126,13 @@ void text_reason_waker(struct finding *f, const struct lock_ref *ref) {
             "The runtime's other threads vanished: a Go program can not go on in a child of fork, only "
             "exec.",
     };
+    if (ref->kind == KIND_RCU) {
+        snprintf(f->reason, sizeof f->reason,
+                 "synchronize_rcu waits until each registered reader has left the section that it is in. A "
+                 "reader that "
+                 "vanished at the fork is still in the child's list, and never leaves.");
+        return;
+    }
     const char *reason = ref->wants < sizeof reasons / sizeof *reasons ? reasons[ref->wants] : NULL;
     if (reason) snprintf(f->reason, sizeof f->reason, "%s", reason);
 }
@@ -189,9 +196,9 @@ void text_reason_gscope(struct finding *f) {
              "whether "
              "it does (glibc's gscope), and thread %d '%s' did at the fork, where it vanished. fork() does "
              "not clear "
-             "its flag. The child gave the stack to a thread of its own, with the flag, which only that "
-             "one's next "
-             "look-up clears.",
+             "its flag. The child gave the stack, with the flag, to a thread of its own. A look-up of that "
+             "one clears "
+             "it, but wakes nobody who waits already.",
              f->holder.tid, f->holder.name);
 }
 

@@ -5,6 +5,7 @@
 
 #include "replayer/verdict/cond_signals.h"
 #include "replayer/verdict/script_waits.h"
+#include "replayer/verdict/thread_reads.h"
 
 #include <linux/futex.h>
 #include <stdlib.h>
@@ -403,6 +404,25 @@ static int look_at_touches(struct search *s, struct rf_error *err) {
     return failed;
 }
 
+// What vanished threads say of themselves in their own memory.
+static int look_at_reads(struct search *s, struct rf_error *err) {
+    const struct lock_ref *ref = &s->w->ref;
+    if (ref->wants != WANTS_VALUE || ref->polled || !s->count) return 0;
+    int *tids = calloc(s->count, sizeof *tids);
+    bool *read = calloc(s->count, sizeof *read);
+    rf_assert(tids && read);
+    for (size_t i = 0; i < s->count; i++)
+        tids[i] = s->a->history.lives[s->missed[i].life].tid;
+    int failed = thread_reads_find(s->a, s->w, s->fork, tids, s->count, read, err);
+    for (size_t i = 0; i < s->count && !failed; i++)
+        if (read[i])
+            name_point(s, &s->missed[i], &s->missed[i].point,
+                       "what it says in memory of its own is waited for");
+    free(tids);
+    free(read);
+    return failed;
+}
+
 // ---- the search
 
 static int search_fork(struct search *s, struct rf_error *err) {
@@ -415,6 +435,7 @@ static int search_fork(struct search *s, struct rf_error *err) {
     if (!s->w->waker_count && look_at_vain(s, err) < 0) return -1;
     if (!s->w->waker_count && s->w->stuck->killed && look_at_former_waits(s, err) < 0) return -1;
     if (!s->w->waker_count && look_at_touches(s, err) < 0) return -1;
+    if (!s->w->waker_count && look_at_reads(s, err) < 0) return -1;
     if (!s->w->waker_count) return 0;
     if (timeline_seek(s->a->timeline, s->fork, err) < 0) return -1;
     free(s->w->fork.stack.frames);

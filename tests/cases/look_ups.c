@@ -1,21 +1,21 @@
-// A thread that looks up a symbol says so by a flag beside its stack (glibc's gscope); dlclose waits until nobody does. fork() does not
-// clear the flag of a thread that vanishes in the middle of a look-up. The child's own thread gets that stack, with the
-// flag, and never looks anything up: dlclose waits for it.
+// glibc's flag of a thread that looks up a symbol (gscope), which a fork leaves set beside the stack of a thread that vanished in the
+// middle of one: dlclose in the child waits for whoever got that stack. Argument: what that new thread does.
 //
-// expect: orphaned-lock confidence=likely lockkind=look-up_flag_of_a_thread holder=worker start=look_up
-//         acquired=look_up waiting=run_child/dlclose fork=main/fork
-// status: 120
+// case idle: orphaned-lock confidence=proved lockkind=look-up_flag_of_a_thread lock=the_look-up_flag_of_* holder=worker start=look_up
+// case later: orphaned-lock confidence=proved lockkind=look-up_flag_of_a_thread holder=worker start=look_up
+// case before: none
 #include "samples/stage.h"
 
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
 
-static char *
-    page; // of the table by which a symbol of libm is found: it comes late, a fault handler stands for a slow disk
+static char *page;
+static const char *what = "";
 
 static void page_comes(int unused) {
     (void)unused;
@@ -30,20 +30,26 @@ static void *look_up(void *unused) {
     return NULL;
 }
 
-static void *idle(void *unused) {
+// Its own look-up clears the flag that it was born with, but wakes nobody who waits already.
+static void *in_child(void *unused) {
     (void)unused;
+    if (!strcmp(what, "before")) dlsym(RTLD_DEFAULT, "cosf32x");
+    gate_open(&settled);
+    if (!strcmp(what, "later")) {
+        usleep(100000);
+        sched_yield(); // its first call: the loader looks it up
+    }
     for (;;)
         pause();
     return NULL;
 }
 
-static void run_child(void) {
+static int run_child(void) {
     mprotect(page, 4096, PROT_READ);
-    thread_start(idle);
+    thread_start(in_child);
+    gate_wait(&settled);
     void *library = dlopen("libanl.so.1", RTLD_NOW | RTLD_GLOBAL);
-    if (library) dlclose(library);
-    say("child: done"); // never comes
-    _exit(0);
+    return library ? dlclose(library) : 1;
 }
 
 static char *hash_table(void *library) {
@@ -53,7 +59,8 @@ static char *hash_table(void *library) {
     return NULL;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc > 1) what = argv[1];
     void *library = dlopen("libm.so.6", RTLD_NOW | RTLD_GLOBAL);
     page = library ? hash_table(library) : NULL;
     if (!page || signal(SIGSEGV, page_comes) == SIG_ERR || mprotect(page, 4096, PROT_NONE)) return 1;
@@ -61,9 +68,8 @@ int main(void) {
     gate_wait(&settled);
     thread_start(look_up);
     gate_wait(&held);
-    say("main: fork");
     pid_t child = fork();
-    if (child == 0) run_child();
+    if (!child) _exit(run_child());
     gate_open(&forked);
     return reap(child);
 }
