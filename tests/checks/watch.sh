@@ -86,8 +86,7 @@ watch=$!
 pids+=("$watch")
 until_true test -s ended.prom || fail "no look: $(cat err)"
 kill -TERM $watch
-wait $watch
-[ $? = 0 ] || fail "ended: $(cat said err)"
+wait $watch || fail "ended: $(cat said err)"
 finish
 
 # ---- bad command lines

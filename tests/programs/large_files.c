@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+
 static void sparse(size_t size, int flags) {
     char name[] = "/tmp/refork-large-XXXXXX";
     int fd = mkstemp(name);

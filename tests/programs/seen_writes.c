@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+
 static int temporary(void) {
     char name[] = "/tmp/refork-seen-XXXXXX";
     int fd = mkstemp(name);
