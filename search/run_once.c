@@ -140,6 +140,8 @@ int run_once(const struct run_once *run, struct run_once_result *result, struct 
         result->timed_out = result->record.started = true;
         return 0;
     }
+    result->record.started =
+        !got && WIFSIGNALED(status); // refork's own process died, of whatever the program did
     if (!got)
         return rf_fail(err, RF_CANNOT, "the recording of '%s' broke off (wait status 0x%x)", run->argv[0],
                        (unsigned)status);

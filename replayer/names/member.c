@@ -60,10 +60,24 @@ static bool points(Dwarf_Die *type) {
     return tag == DW_TAG_pointer_type || tag == DW_TAG_reference_type || tag == DW_TAG_rvalue_reference_type;
 }
 
+// C's `typedef struct {...} Config;`: the struct itself has no name.
+static const char *typedef_name(Dwarf_Die *type) {
+    Dwarf_Die unit, die, of;
+    Dwarf_Attribute attribute;
+    if (!dwarf_diecu(type, &unit, NULL, NULL) || dwarf_child(&unit, &die)) return NULL;
+    do {
+        if (dwarf_tag(&die) == DW_TAG_typedef && dwarf_attr(&die, DW_AT_type, &attribute) &&
+            dwarf_formref_die(&attribute, &of) && dwarf_dieoffset(&of) == dwarf_dieoffset(type))
+            return dwarf_diename(&die);
+    } while (!dwarf_siblingof(&die, &die));
+    return NULL;
+}
+
 // "net::Config"; false: it has no name. *standard: it is the library's own.
 static bool class_name(Dwarf_Die *type, char *out, size_t size, bool *standard) {
     const char *name = dwarf_diename(type);
     *standard = false;
+    if (!name) name = typedef_name(type);
     if (!name) return false;
     Dwarf_Die *scopes = NULL;
     int count = dwarf_getscopes_die(type, &scopes);

@@ -5,6 +5,7 @@
 // case recursive: orphaned-lock confidence=proved lock=recursive holder=keeper
 // case checked: orphaned-lock confidence=proved lock=checked holder=keeper
 // case heap: orphaned-lock confidence=proved holder=keeper
+// case member: orphaned-lock confidence=proved lock=table::lock holder=keeper
 // case timed: none
 #include "samples/stage.h"
 
@@ -15,6 +16,11 @@ static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_mutex_t recursive = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP,
                        checked = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP, timed = PTHREAD_MUTEX_INITIALIZER,
                        *heap;
+typedef struct { // its only name is the typedef's
+    int users;
+    pthread_mutex_t lock;
+} table;
+static table *tables;
 static const char *what;
 
 static void take(bool first) {
@@ -25,6 +31,7 @@ static void take(bool first) {
     if (!strcmp(what, "recursive")) pthread_mutex_lock(&recursive);
     if (!strcmp(what, "checked")) pthread_mutex_lock(&checked);
     if (!strcmp(what, "heap")) pthread_mutex_lock(heap);
+    if (!strcmp(what, "member")) pthread_mutex_lock(&tables[3].lock);
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec++;
@@ -49,6 +56,8 @@ int main(int argc, char **argv) {
     what = argv[1];
     heap = malloc(sizeof *heap);
     pthread_mutex_init(heap, NULL);
+    tables = calloc(4, sizeof *tables);
+    pthread_mutex_init(&tables[3].lock, NULL);
     thread_start(keep);
     gate_wait(&held);
     pid_t child = fork();

@@ -32,6 +32,11 @@ ends 123 hunt --runs 2 -o found.refork -- sh -c '(true); (true)'
 tr '\n' ' ' <stdout | grep -q 'it had no second thread' || fail "one thread: $(cat stdout)"
 ends 123 hunt --runs 2 --timeout 1 -o found.refork -- sleep infinity
 grep -q 'each run was ended by its time limit' stdout || fail "time limit: $(cat stdout)"
+# A program that ends its recorder: refork dies in each run.
+# shellcheck disable=SC2016
+ends 123 hunt --runs 3 --junit junit.xml -o found.refork -- sh -c 'echo last words >&2; kill -9 $PPID'
+tr '\n' ' ' <stdout | grep -q 'Nothing was hunted:.*could not be recorded' || fail "refork dies: $(cat stdout)"
+grep -q 'errors="1"' junit.xml || fail "refork dies, JUnit: $(cat junit.xml)"
 # Look-alikes: it fails, but it has forked beside a thread; a thread beside the fork is enough.
 clean "$refork" hunt --runs 2 --json -o found.refork -- "$programs/rare_locks" mutex unused >json 2>stderr </dev/null
 jq -e '.nothing_hunted == null and .stderr == null and .deadlock == false' json >/dev/null || fail "a healthy program: $(cat stderr json)"
