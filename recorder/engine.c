@@ -52,7 +52,7 @@ static bool run(struct recorder *r, struct task *t, int *status) {
     struct mm *mm = t->mm->breaks.count ? t->mm : NULL;
     enum waited end = WAITED_GONE;
     if (mm) breakpoints_plant(mm, true);
-    calls_allow(t, seen_writes_files(r));
+    calls_allow(t, seen_writes_files(r), calls_until_choice(r, t));
     if (resume(r, t, PTRACE_CONT, sig))
         while ((end = wait_stop(t, status)) == WAITED_TICK) {
             preempt_tick(r, t);

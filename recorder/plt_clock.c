@@ -18,17 +18,17 @@ uint64_t clock_count(struct mm *mm) {
     return count;
 }
 
-static void write_left(struct mm *mm, bool allowed) {
-    uint64_t left = allowed ? ~0ull : 0;
+static void write_left(struct mm *mm, uint64_t left) {
     tracee_write(mm->mem_fd, CALL_CONTROL + offsetof(struct call_control, left), &left, sizeof left);
-    mm->calls.allowed = allowed;
+    mm->calls.allowed = left;
 }
 
-void calls_allow(struct task *t, const struct call_seen *seen) {
+void calls_allow(struct task *t, const struct call_seen *seen, uint64_t count) {
     struct mm_calls *c = &t->mm->calls;
     if (!c->on) return;
-    bool allowed = !t->seccomp.mode && !t->interrupt_wanted && !t->signals && !t->mm->slots.pending;
-    if (allowed != c->allowed) write_left(t->mm, allowed);
+    bool allowed = count && !t->seccomp.mode && !t->interrupt_wanted && !t->signals && !t->mm->slots.pending;
+    // (What is left of ~0 need not be written again.)
+    if (allowed != c->allowed || (allowed && count != ~0ull)) write_left(t->mm, allowed ? count : 0);
     if (seen->count != c->seen) { // files are only added
         tracee_write(t->mm->mem_fd, CALL_CONTROL + offsetof(struct call_control, seen), seen, sizeof *seen);
         c->seen = seen->count;
@@ -37,7 +37,7 @@ void calls_allow(struct task *t, const struct call_seen *seen) {
 }
 
 void calls_forbid(struct mm *mm) {
-    if (mm->calls.allowed) write_left(mm, false);
+    if (mm->calls.allowed) write_left(mm, 0);
 }
 
 void landmark_soon(struct task *t) {

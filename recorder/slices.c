@@ -6,7 +6,9 @@
 #include "recorder/plt_clock.h"
 #include "recorder/run.h"
 
-enum { SLICE_US = 5000, SPIN_US = 400, CHAOS_MEAN = 24 };
+// CHAOS_LONG: long slices were 64 times as long while each landmark was a stop; the slice's time then ended most of them after
+// some 200. Where calls are made without a stop they are to be no longer.
+enum { SLICE_US = 5000, SPIN_US = 400, CHAOS_MEAN = 24, CHAOS_LONG = 12 };
 
 static uint64_t chaos_random(struct recorder *r) {
     return random_next(&r->rng);
@@ -36,13 +38,32 @@ void slice_begin(struct recorder *r, struct task *t) {
     // 1..2*mean landmarks; one slice in eight is long, so that a task also gets far ahead at times.
     if (r->options->chaos) {
         uint64_t x = chaos_random(r);
-        r->chaos_left = 1 + (x >> 8) % ((x & 7) ? CHAOS_MEAN * 2 : CHAOS_MEAN * 64);
+        r->chaos_left = 1 + (x >> 8) % ((x & 7) ? CHAOS_MEAN * 2 : CHAOS_MEAN * CHAOS_LONG);
     }
 }
 
+static bool chaos_lowers(struct recorder *r) {
+    return (chaos_random(r) & 3) == 0;
+}
+
 void chaos_limit(struct recorder *r, struct task *t) {
-    if (!r->options->chaos || !t->mm->annex || t->mm->limit_lowered || (chaos_random(r) & 3) != 0) return;
-    clock_set_limit(t->mm, clock_count(t->mm) + 1 + (chaos_random(r) & 63));
+    if (!r->options->chaos || !t->mm->annex || t->mm->limit_lowered) return;
+    bool lowers = r->chaos_lowers || chaos_lowers(r);
+    r->chaos_lowers = false;
+    if (lowers) clock_set_limit(t->mm, clock_count(t->mm) + 1 + (chaos_random(r) & 63));
+}
+
+uint64_t calls_until_choice(struct recorder *r, struct task *t) {
+    uint64_t most = r->chaos_left ? r->chaos_left - 1 : 0, n = 0;
+    if (!r->options->chaos) return ~0ull;
+    if (t->mm->limit_lowered) return most;
+    while (n < most && !(r->chaos_lowers = chaos_lowers(r)))
+        n++;
+    return n;
+}
+
+void calls_were_made(struct recorder *r, uint64_t count) {
+    r->chaos_left = r->chaos_left > count ? r->chaos_left - count : 0;
 }
 
 bool slice_over(struct recorder *r) {

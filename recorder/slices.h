@@ -15,5 +15,10 @@ void slice_begin(struct recorder *r, struct task *t);
 bool slice_over(struct recorder *r);
 // --chaos: a quarter of the resumes lowers the PLT clock's limit to 1 to 64 library calls ahead.
 void chaos_limit(struct recorder *r, struct task *t);
+// How many calls t, which is about to run, may make by itself until there is something to choose: --chaos decides at each landmark,
+// and these decisions are made ahead. Without it, as many as it likes.
+uint64_t calls_until_choice(struct recorder *r, struct task *t);
+// The present slice has had so many landmarks without a stop.
+void calls_were_made(struct recorder *r, uint64_t count);
 
 #endif

@@ -104,6 +104,7 @@ struct recorder {
     bool let_go; // ... or the program has ended, and what it left behind shall live on (recorder/end)
     bool kept;   // this is the keeper of what was left behind: nothing is recorded any more
     uint64_t chaos_left;
+    bool chaos_lowers; // the next resume lowers the PLT clock's limit: it was decided ahead
 };
 
 // Reads the clock (a real syscall: the engine's thread traps rdtsc, see engine_run) into r->clock_us.

@@ -6,6 +6,7 @@
 #include "recorder/calls/sites.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"
+#include "recorder/slices.h"
 #include "recorder/space.h"
 
 #include <errno.h>
@@ -185,6 +186,7 @@ static void stopped(struct recorder *r, struct task *t, bool outside) {
         count++;
     }
     if (len) ran_since(t, result);
+    calls_were_made(r, count);
     if (len && r->options->log)
         fprintf(r->options->log, "         %u calls of %d without a stop\n", count, t->tid);
     c->tail = head;

@@ -106,9 +106,8 @@ int record_run(const struct record_options *options, struct record_result *resul
     if (options->schedule && options->schedule->gate.given) gate_begin(&r);
     if (options->schedule) places_begin(&r);
     if (options->saved || (options->schedule && options->schedule->strategy)) strategist_begin(&r);
-    // Digests, random switches and steps are counted in stops.
-    if (!options->no_probes && !options->paranoid_every && !options->chaos && !options->schedule &&
-        !options->saved)
+    // Digests and steps are counted in stops.
+    if (!options->no_probes && !options->paranoid_every && !options->schedule && !options->saved)
         calls_begin(&r);
     int failed = launch(&r, err);
     if (failed) kill_everything(&r);

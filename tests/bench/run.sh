@@ -39,6 +39,15 @@ median() { # NAME WAY COLUMN
 
 [ "${names[*]}" = rare ] || echo "$rounds interleaved runs of each, medians; ratios are to 'native' (pinned to one CPU)"
 [ "${names[*]}" = rare ] || printf '%-9s %10s %14s %14s %14s %14s %10s\n' '' native floor 'strace -f' record replay trace
+# The goals, as ratios to the program alone: record, replay ('-': none). In CPU time (user and system): other work shows in it least.
+declare -A goals=([syscalls]='2.0 0.5' [time]='- -' [queue]='2.0 -' [sqlite]='1.5 1.0' [gcc]='1.3 1.2' [locks]='2.1 2.1')
+table=()
+row() { # NAME
+    local goal
+    read -r -a goal <<<"${goals[$1]:-- -}"
+    table+=("$(awk -v name="$1" -v n="$(median "$1" native 4)" -v r="$(median "$1" record 4)" -v p="$(median "$1" replay 4)" -v want="${goal[0]}" -v again="${goal[1]}" 'BEGIN {
+        printf "%-9s %8.1f ms   record %6.2f (%s)   replay %6.2f (%s)", name, n * 1000, r / n, want == "-" ? "no goal" : want, p / n, again == "-" ? "no goal" : again}')")
+}
 checks=()
 target() { # TEXT CONDITION(awk)
     local met
@@ -60,6 +69,10 @@ for name in "${names[@]}"; do
     printf ' %7.2fMB\n' "$(awk "BEGIN {print $size / 1e6}")"
     n=${t[native]} r=${t[record]} p=${t[replay]}
     case $name in
+    time)
+        target "time: clock_gettime recorded under 100 ns more ($(awk "BEGIN {printf \"%.0f\", ($r - $n) * 1e3}"))" "($r - $n) * 1e-6 < 100e-9"
+        target "time: clock_gettime replayed under 100 ns ($(awk "BEGIN {printf \"%.0f\", $p * 1e3}"))" "$p * 1e-6 < 100e-9"
+        ;;
     true)
         target "true: record under 40 ms ($(awk "BEGIN {print $r * 1000}"))" "$r < 0.040"
         target "true: replay under 40 ms ($(awk "BEGIN {print $p * 1000}"))" "$p < 0.040"
@@ -80,8 +93,11 @@ for name in "${names[@]}"; do
         ;;
     esac
     target "$name: replay not slower than record" "$p <= $r * 1.02"
+    row "$name"
     rm -f "$work/$name.refork"
 done
+[ ${#table[@]} -eq 0 ] || printf '\nCPU time of the program alone, and ratios to it (in brackets: the goal)\n'
+[ ${#table[@]} -eq 0 ] || printf '%s\n' "${table[@]}"
 printf '\n'
 
 # The lock history of 1.6 million acquisitions, over the replay without it; some of it by stops instead of notes.
