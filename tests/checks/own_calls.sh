@@ -28,7 +28,15 @@ cmp -s on.out off.out || fail "the program prints something else when it makes c
 [ "$(cat on.patches)" -ge 20 ] || fail "only $(cat on.patches) places got a jump"
 [ "$(cat off.patches)" = 0 ] || fail "--probes=off has put jumps into the program"
 diff off.events on.events >differ || fail "other events than with --probes=off (- off, + on): $(head -n 20 differ)"
-ends 0 record --log log -o log.refork -- "$program"
-read -r without all < <(awk '/ calls of .* without a stop/ {n += $1} $5 == "syscall" {all++} END {print n + 0, all + 0}' log)
-[ $((without * 10)) -ge $((all * 6 + 10)) ] || fail "only $without of $all calls were made without a stop"
+# With random switches as well: what they decide is decided ahead.
+for share in 6 2; do
+    options=() && [ $share = 6 ] || options=(--seed 3)
+    rm -f log
+    ends 0 record "${options[@]}" --log log -o log.refork -- "$program"
+    cp stdout log.out
+    read -r without all < <(awk '/ calls of .* without a stop/ {n += $1} $5 == "syscall" {all++} END {print n + 0, all + 0}' log)
+    [ $((without * 10)) -ge $((all * share + 10)) ] || fail "only $without of $all calls were made without a stop (${options[*]})"
+    ends 0 replay --batch log.refork
+    cmp -s stdout log.out || fail "the replay prints something else (${options[*]})"
+done
 echo "good: own_calls ($(wc -l <on.events) events)"
