@@ -244,6 +244,20 @@ static void command_of_monitor(struct gdb *g, const char *p, size_t len) {
     monitor_command(g, text);
 }
 
+// lldb asks for what gdb reads in the target description (lldb/docs/lldb-gdb-remote.txt). The triple is text in hexadecimal.
+static void machine(struct gdb *g, bool process) {
+    static const char triple[] = "x86_64-pc-linux-gnu";
+    const struct replay_task *t = replay_task_find(g->replay, g->stop.tid);
+    const struct replay_task *parent = t ? replay_task_find(g->replay, t->parent_tid) : NULL;
+    if (process)
+        packet_add(g->packets, "pid:%x;parent-pid:%x;", (unsigned)(t ? t->pid : 0),
+                   (unsigned)(parent ? parent->pid : 0));
+    packet_add(g->packets, "triple:");
+    packet_add_hex(g->packets, triple, sizeof triple - 1);
+    packet_add(g->packets, ";ostype:linux;endian:little;ptrsize:8;");
+    packet_send(g->packets);
+}
+
 static void query(struct gdb *g, const char *p, size_t len) {
     if (!strncmp(p, "qSupported", 10)) {
         supported(g, p);
@@ -255,6 +269,8 @@ static void query(struct gdb *g, const char *p, size_t len) {
         thread_list(g, p[1] == 'f');
     } else if (!strncmp(p, "qThreadExtraInfo,", 17)) {
         thread_extra(g, p + 17);
+    } else if (!strcmp(p, "qHostInfo") || !strcmp(p, "qProcessInfo")) {
+        machine(g, p[1] == 'P');
     } else if (!strcmp(p, "qC")) {
         const struct replay_task *t = replay_task_find(g->replay, g->stop.tid);
         packet_add(g->packets, "QCp%x.%x", (unsigned)(t ? t->pid : 0), (unsigned)g->stop.tid);

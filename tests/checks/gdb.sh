@@ -44,6 +44,32 @@ clean gdb -nx -batch -iex 'set sysroot target:' -ex "target extended-remote loca
 grep -q 'log_begin' listen.log || fail "gdb over a port shows no stack"
 wait $server || fail "the server ended with $?"
 
+# The same for lldb: the stack, a variable, a breakpoint and a watchpoint from near the begin, an instruction.
+in_lldb() { # OPTION-OF-GDB... -- COMMAND...
+    local options=() commands=() command
+    while [ "$1" != -- ]; do options+=("$1") && shift; done
+    shift
+    for command in "$@"; do commands+=(-o "$command"); done
+    : >lldb.err
+    clean "$refork" gdb --listen 0 "${options[@]}" stuck.refork 2>lldb.err &
+    server=$!
+    until_true grep -q 'localhost:' lldb.err || fail "--listen says no port: $(cat lldb.err)"
+    clean lldb --batch -o "gdb-remote $(sed -n 's/.*localhost:\([0-9]*\)$/\1/p' lldb.err)" "${commands[@]}" "$build/samples/mutex_deadlock" \
+        >lldb.log 2>&1 </dev/null
+    wait $server || fail "the server ended with $?: $(cat lldb.err)"
+}
+if command -v lldb >/dev/null; then
+    in_lldb -- bt 'print log_mutex.__data.__lock'
+    for what in 'frame #.*`log_begin at mutex_deadlock.c:23' 'frame #.*`run_child' '(int) \$0 = 2$'; do
+        grep -q -- "$what" lldb.log || fail "lldb does not show '$what' ($work/lldb.log)"
+    done
+    in_lldb --process "$parent" --at 5 -- 'breakpoint set --name log_begin' continue bt 'watchpoint set variable log_mutex.__data.__lock' continue \
+        'thread step-inst' 'process plugin packet monitor when'
+    for what in 'stop reason = breakpoint' 'frame #.*`write_report' '^old value: 0$' '^new value: 1$' 'stop reason = instruction step into' 'behind event [0-9]* of'; do
+        grep -q -- "$what" lldb.log || fail "lldb does not show '$what' ($work/lldb.log)"
+    done
+fi
+
 # Refusals.
 says() { # STATUS TEXT ARGUMENT...
     local text
