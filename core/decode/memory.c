@@ -12,6 +12,7 @@
 
 // As strace has them: bytes of a text, elements of an array.
 enum { TEXT_SHOWN = 32, ELEMENTS_SHOWN = 32, PATH_SHOWN = 4096 };
+enum { POLLED_MOST = 1 << 20 }; // the largest limit of open files (fs.nr_open), which poll() refuses to pass
 
 // A text up to its NUL, at most `max` bytes of it; false: unreadable.
 static bool add_string(struct text *t, struct decode_memory memory, uint64_t address, size_t max) {
@@ -160,6 +161,7 @@ static bool add_fd_set(struct text *t, const struct decode_call *c, struct decod
 static bool add_poll(struct text *t, const struct decode_call *c, struct decode_memory memory,
                      uint64_t address, uint64_t count, bool ready) {
     size_t begin = t->used, shown = 0;
+    if (count > POLLED_MOST) return false;
     text_add(t, "[");
     for (uint64_t i = 0; i < count && shown <= ELEMENTS_SHOWN; i++) {
         struct pollfd p;
