@@ -218,18 +218,21 @@ static int write_where(const char *path, const struct gdb_left *left, struct rf_
 static int run_gdb(const struct cli_args *args, struct rf_error *err) {
     char path[4096];
     struct begin b = {0};
-    uint64_t pid = 0, tid = 0;
+    uint64_t pid = 0, tid = 0, most = 0;
     const char *where_to = cli_value(args, "where");
     struct gdb_left left = {0};
     struct timeline *t;
     char *none[] = {NULL}, *const *more = args->operand_count > 1 ? args->operands + 1 : none;
     if (cli_number(args, "at", 1, UINT64_MAX, &b.event, err) ||
         cli_number(args, "process", 1, INT32_MAX, &pid, err) ||
-        cli_number(args, "task", 1, INT32_MAX, &tid, err) || cli_trace(args, path, sizeof path, err))
+        cli_number(args, "task", 1, INT32_MAX, &tid, err) ||
+        cli_number(args, "checkpoint-memory", 1, UINT64_MAX >> 20, &most, err) ||
+        cli_trace(args, path, sizeof path, err))
         return -1;
     b.pid = (int)pid;
     b.tid = (int)tid;
     if (begin_choose(path, &b, err) || timeline_open(path, &t, err)) return -1;
+    timeline_bound_checkpoints(t, most << 20);
     struct gdb_options o = {b.event, b.pid, b.tid, &left};
     const char *where = cli_value(args, "listen"), *command = cli_value(args, "gdb");
     int r;
@@ -252,6 +255,8 @@ static const struct cli_option gdb_options_table[] = {
     {"where", 0, "FILE", "write where gdb was at last to FILE: event and task"},
     {"listen", 0, "PORT", "start no gdb: wait for one (or another debugger) to connect"},
     {"gdb", 0, "COMMAND", "the debugger to start (gdb)"},
+    {"checkpoint-memory", 0, "MIB",
+     "checkpoints take no more memory than this (default: no bound, at most 25 of them)"},
     {0},
 };
 

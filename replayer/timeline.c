@@ -27,6 +27,7 @@ struct timeline {
     struct mark near;
     uint64_t spent_us; // to the position
     uint64_t interval_us, last;
+    uint64_t most_bytes; // of checkpoints, 0: no bound
     timeline_progress progress;
     void *progress_context;
     uint64_t progress_us;
@@ -119,16 +120,21 @@ void timeline_foreign(struct timeline *t, bool begins) {
     clock_trap_tsc(!begins && t->fast);
 }
 
-static int keep_checkpoint(struct timeline *t, struct rf_error *err) {
-    const struct mark *last = &t->marks[t->count - 1];
-    if (t->spent_us < last->spent_us + t->interval_us ||
-        timeline_position(t) <= replay_checkpoint_position(last->checkpoint))
-        return 0;
-    t->marks[t->count] = (struct mark){.spent_us = t->spent_us};
-    if (replay_save(t->replay, &t->marks[t->count].checkpoint, err) < 0) return -1;
-    if (++t->count <= MAX_CHECKPOINTS) return 0;
-    t->interval_us *= 2;
+void timeline_bound_checkpoints(struct timeline *t, uint64_t bytes) {
+    t->most_bytes = bytes;
+}
+
+size_t timeline_checkpoints(const struct timeline *t, uint64_t *bytes) {
+    *bytes = 0;
+    for (size_t i = 0; i < t->count; i++)
+        *bytes += replay_checkpoint_memory(t->marks[i].checkpoint);
+    return t->count;
+}
+
+// Every second one goes, the first one stays.
+static void thin_out(struct timeline *t) {
     size_t kept = 0;
+    t->interval_us *= 2;
     for (size_t i = 0; i < t->count; i++) {
         if (i % 2)
             replay_checkpoint_free(t->marks[i].checkpoint);
@@ -136,6 +142,22 @@ static int keep_checkpoint(struct timeline *t, struct rf_error *err) {
             t->marks[kept++] = t->marks[i];
     }
     t->count = kept;
+}
+
+static int keep_checkpoint(struct timeline *t, struct rf_error *err) {
+    const struct mark *last = &t->marks[t->count - 1];
+    if (t->spent_us < last->spent_us + t->interval_us ||
+        timeline_position(t) <= replay_checkpoint_position(last->checkpoint))
+        return 0;
+    t->marks[t->count] = (struct mark){.spent_us = t->spent_us};
+    if (replay_save(t->replay, &t->marks[t->count].checkpoint, err) < 0) return -1;
+    t->count++;
+    uint64_t bytes = 0;
+    if (t->most_bytes) timeline_checkpoints(t, &bytes);
+    while (t->count > MAX_CHECKPOINTS || (t->count > 1 && bytes > t->most_bytes)) {
+        thin_out(t);
+        if (t->most_bytes) timeline_checkpoints(t, &bytes);
+    }
     return 0;
 }
 

@@ -32,6 +32,11 @@ uint64_t timeline_checkpoint(const struct timeline *t, uint64_t number);
 // Where to begin in order to see what comes before the position: `events` earlier, or later than that when it would take more
 // than `us` microseconds, as far as it is known what took how long; at least one event earlier, if there is one.
 uint64_t timeline_before(const struct timeline *t, uint64_t events, uint64_t us);
+// From now on checkpoints take no more than so many bytes, as far as that is known when one is made; 0: no bound. Fewer of them make
+// going back slower. The first one, before event 1, stays.
+void timeline_bound_checkpoints(struct timeline *t, uint64_t bytes);
+// How many there are, and what they take (replay_checkpoint_memory).
+size_t timeline_checkpoints(const struct timeline *t, uint64_t *bytes);
 // By `delta` events; stops at both ends.
 int timeline_step(struct timeline *t, int64_t delta, struct rf_error *err);
 

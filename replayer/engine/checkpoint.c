@@ -1,6 +1,7 @@
 #include "replayer/engine/checkpoint.h"
 
 #include "core/array.h"
+#include "core/guard.h"
 #include "core/tracee.h"
 #include "replayer/engine/engine.h"
 #include "replayer/engine/kernel_task.h"
@@ -143,6 +144,24 @@ void replay_checkpoint_free(struct replay_checkpoint *c) {
     free(c->tasks);
     free(c->task_space);
     free(c);
+}
+
+static uint64_t memory_of(pid_t pid) {
+    char path[64], line[256];
+    unsigned long long kib, sum = 0;
+    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
+    scoped_file FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "Pss_Anon: %llu", &kib) == 1 || sscanf(line, "Pss_Shmem: %llu", &kib) == 1)
+            sum += kib;
+    return sum * 1024;
+}
+
+uint64_t replay_checkpoint_memory(const struct replay_checkpoint *c) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < c->space_count; i++)
+        if (c->spaces[i].pid > 0) sum += memory_of(c->spaces[i].pid);
+    return sum;
 }
 
 uint64_t replay_checkpoint_position(const struct replay_checkpoint *c) {

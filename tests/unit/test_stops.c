@@ -134,7 +134,34 @@ static void test_random_walks(void **state) {
     timeline_close(w.timeline);
 }
 
+// Checkpoints of a program that writes its memory again and again; with a bound there are fewer, and each event can still be gone to.
+static void test_bounded_checkpoints(void **state) {
+    (void)state;
+    struct rf_error err = {0};
+    struct timeline *t;
+    uint64_t free_bytes, bytes;
+    const char *trace = scratch_path("d.refork");
+    assert_int_equal(record_program(built("tests/unit/subjects/dirty"), NULL, trace, 0), 0);
+    assert_int_equal(timeline_open(trace, &t, &err), 0);
+    assert_int_equal(timeline_seek(t, timeline_last(t) - 1, &err), 0);
+    size_t free_count = timeline_checkpoints(t, &free_bytes);
+    assert_true(free_count > 2 &&
+                free_bytes > 8 << 20); // some 60 ms of work lie between two events, 40 ms between checkpoints
+    timeline_close(t);
+    assert_int_equal(timeline_open(trace, &t, &err), 0);
+    timeline_bound_checkpoints(t, free_bytes / 4);
+    assert_int_equal(timeline_seek(t, timeline_last(t) - 1, &err), 0);
+    size_t count = timeline_checkpoints(t, &bytes);
+    assert_true(count >= 1 && count < free_count && bytes < free_bytes);
+    for (uint64_t n = timeline_last(t); n > 0; n -= n > 10 ? n / 2 : n) {
+        assert_int_equal(timeline_seek(t, n, &err), 0);
+        assert_int_equal(timeline_position(t), n);
+    }
+    timeline_close(t);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_walks)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_walks),
+                                       cmocka_unit_test(test_bounded_checkpoints)};
     return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
 }
