@@ -55,7 +55,7 @@ target() { # TEXT CONDITION(awk)
     checks+=("$met $1")
 }
 for name in "${names[@]}"; do
-    [[ $name != rare && $name != hangs && $name != waits ]] || continue # see the end
+    [[ $name != rare && $name != hangs && $name != waits && $name != tui ]] || continue # see the end
     for ((i = 0; i < rounds; i++)); do
         for way in "${ways[@]}"; do run "$name" "$way"; done
     done
@@ -174,6 +174,17 @@ hangs() {
     printf '\n'
 }
 [[ " ${names[*]} " != *" hangs "* ]] || hangs
+
+# The screen over a recording of 10 million events.
+screen() {
+    local first step jump
+    read -r first step jump < <(clean "$build/tests/tui/bench_tui" "$work/screen.refork" 10000000) || exit 1
+    rm -f "$work/screen.refork"
+    printf 'the TUI over 10 million events: first paint %.1f ms, a step %.1f ms, a jump %.1f ms\n\n' "$first" "$step" "$jump"
+    target "the TUI's first paint within 100 ms ($first)" "$first < 100"
+    target "a step in the TUI within 16 ms ($step)" "$step < 16"
+}
+[[ " ${names[*]} " != *" tui "* ]] || screen
 printf '%s\n' "${checks[@]}"
 
 # The runs that a rare deadlock needs.
