@@ -442,9 +442,9 @@ static void leave_screen(void) {
 static void enter_screen(bool mouse) {
     t.resized = 1; // the terminal may have another size now
     curs_set(0);
+    set_mouse(mouse); // before what is drawn: once the screen is back, all of it is
     clearok(curscr, TRUE);
     refresh();
-    set_mouse(mouse);
 }
 
 void tui_terminal_suspend(void) {
