@@ -68,6 +68,11 @@ void hooks_look_outside(struct recorder *r) {
     TELL(look_outside, r);
 }
 
+bool hooks_signal_stops(struct recorder *r, struct task *t, const siginfo_t *info, enum signal_place at,
+                        const struct user_regs_struct *regs) {
+    ASK(signal_stops, r, t, info, at, regs);
+}
+
 void hooks_signal_came(struct recorder *r, int signal, bool handled) {
     TELL(signal_came, r, signal, handled);
 }

@@ -45,6 +45,11 @@ struct recorder_hooks {
     // called when a signal has come to a task, and again when its handler is about to run (`handled`)
     void (*signal_came)(struct recorder *r, int signal, bool handled);
 
+    // called when a signal is about to be delivered to t, with its registers there; true: t stops instead, and what becomes of the signal
+    // is that one's matter
+    bool (*signal_stops)(struct recorder *r, struct task *t, const siginfo_t *info, enum signal_place at,
+                         const struct user_regs_struct *regs);
+
     // ---- a task runs
 
     // called when t is about to be resumed
@@ -125,6 +130,8 @@ bool hooks_idle(struct recorder *r);
 bool hooks_patient(const struct recorder *r);
 bool hooks_undecided(const struct recorder *r);
 void hooks_look_outside(struct recorder *r);
+bool hooks_signal_stops(struct recorder *r, struct task *t, const siginfo_t *info, enum signal_place at,
+                        const struct user_regs_struct *regs);
 void hooks_signal_came(struct recorder *r, int signal, bool handled);
 void hooks_resume(struct recorder *r, struct task *t);
 bool hooks_walk(struct recorder *r, struct task *t);

@@ -28,6 +28,14 @@ void signal_hold(struct task *t) {
     *link = s;
 }
 
+void signal_keep(struct task *t, const siginfo_t *info) {
+    struct held_signal *s = calloc(1, sizeof *s);
+    rf_assert(s);
+    s->info = *info;
+    s->next = t->signals;
+    t->signals = s;
+}
+
 void mask_changed(struct task *t) {
     ptrace(PTRACE_GETSIGMASK, t->tid, sizeof t->mask, &t->mask);
 }

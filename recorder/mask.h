@@ -6,6 +6,8 @@
 
 // Takes the signal of the present signal-delivery-stop and keeps it for a landmark.
 void signal_hold(struct task *t);
+// Keeps that one, before the others.
+void signal_keep(struct task *t, const siginfo_t *info);
 // Reads t->mask anew: after a call or a signal that changes it.
 void mask_changed(struct task *t);
 bool mask_blocks(const struct task *t, int sig);

@@ -152,9 +152,8 @@ static void frame_piece(struct recorder *r, struct batch *b, struct task *t, uin
 static void into_handler(struct recorder *r, struct task *t, const siginfo_t *info, enum signal_place at,
                          const struct user_regs_struct *before);
 
-// A fault that nobody handles: the end of the process, at a place that replay shall reach as well.
-static void last_signal(struct recorder *r, struct task *t, int sig, enum signal_place at,
-                        const struct user_regs_struct *regs) {
+void signal_reached(struct recorder *r, struct task *t, int sig, enum signal_place at,
+                    const struct user_regs_struct *regs) {
     struct batch b;
     batch_init(r, &b, EV_SIGNAL, t);
     b.e.nr = sig;
@@ -162,8 +161,14 @@ static void last_signal(struct recorder *r, struct task *t, int sig, enum signal
     b.e.flags |= EVF_REGS;
     b.e.regs = *regs;
     set_landmark(t, regs);
-    t->inject_signal = sig;
     batch_log(r, t, &b);
+}
+
+// A fault that nobody handles: the end of the process, at a place that replay shall reach as well.
+static void last_signal(struct recorder *r, struct task *t, int sig, enum signal_place at,
+                        const struct user_regs_struct *regs) {
+    t->inject_signal = sig;
+    signal_reached(r, t, sig, at, regs);
 }
 
 // The kernel found no room for the frame of `sig` and sends SIGSEGV instead, which may have a handler on a stack of its own; if
@@ -235,6 +240,7 @@ void signal_deliver(struct recorder *r, struct task *t, enum signal_place at) {
     siginfo_t info = s->info;
     *link = s->next;
     free(s);
+    if (hooks_signal_stops(r, t, &info, at, at == SIGNAL_AT_ENTRY ? &t->call.regs : &t->landmark)) return;
     if (action_of(t, info.si_signo) != ACT_HANDLER) {
         // Nothing to see for the program: it comes at once, at this landmark, with the next resume or raised again.
         if (at == SIGNAL_AT_LANDMARK && t->in_signal_stop &&
@@ -405,6 +411,7 @@ bool signal_by_instruction(const siginfo_t *info) {
 void signal_fault(struct recorder *r, struct task *t, const siginfo_t *info,
                   const struct user_regs_struct *regs) {
     int sig = info->si_signo;
+    if (hooks_signal_stops(r, t, info, SIGNAL_BY_INSTRUCTION, regs)) return;
     // A blocked or ignored fault ends the process (force_sig): let the kernel do it.
     if (action_of(t, sig) == ACT_HANDLER && !mask_blocks(t, sig))
         into_handler(r, t, info, SIGNAL_BY_INSTRUCTION, regs);
@@ -420,7 +427,8 @@ enum signal_fate signal_fate(struct recorder *r, struct task *t, siginfo_t *info
     // Back at the same registers after arrivals at a breakpoint, or after steps: it has run.
     if (same_regs(regs, &t->landmark) && !t->arrival_count && !t->stepped) t->at_landmark = true;
     t->at_landmark |= r->kept && !own_code(t->mm, regs->rip); // nobody will look for this place again
-    if (act == ACT_IGNORE || (act == ACT_HANDLER && give_to_main(r, t, info))) return SIGNAL_DROPPED;
+    bool dropped = act == ACT_IGNORE || (act == ACT_HANDLER && t->traced.by <= 0 && give_to_main(r, t, info));
+    if (dropped && t->traced.by <= 0) return SIGNAL_DROPPED;
     if (act == ACT_HANDLER && comes_too_soon(t, info)) return SIGNAL_LATE;
     if (t->at_landmark) return SIGNAL_NOW;
     signal_hold(t);
@@ -429,6 +437,7 @@ enum signal_fate signal_fate(struct recorder *r, struct task *t, siginfo_t *info
 }
 
 void signal_now(struct recorder *r, struct task *t, const siginfo_t *info) {
+    if (hooks_signal_stops(r, t, info, SIGNAL_AT_LANDMARK, &t->landmark)) return;
     if (action_of(t, info->si_signo) == ACT_HANDLER)
         into_handler(r, t, info, SIGNAL_AT_LANDMARK, NULL);
     else

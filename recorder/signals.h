@@ -12,6 +12,10 @@ bool signal_by_instruction(const siginfo_t *info);
 void signal_fault(struct recorder *r, struct task *t, const siginfo_t *info,
                   const struct user_regs_struct *regs);
 
+// t stands at such a one, and nothing comes of it yet: an event, so that a replay comes there as well.
+void signal_reached(struct recorder *r, struct task *t, int sig, enum signal_place at,
+                    const struct user_regs_struct *regs);
+
 // What becomes of a signal that came from elsewhere.
 enum signal_fate {
     SIGNAL_LATE,    // a timer's, too soon behind the last one: it comes again

@@ -92,8 +92,14 @@ struct task {
     uint64_t scratch;   // its scratch area, 0: none yet
     bool tsc_forbidden; // by its own PR_SET_TSC
     struct {            // recorder/emulate: ptrace among recorded tasks
-        int by;         // the process that has attached to it; 0: none
-        int status;     // of its stop, as wait tells it
+        int by; // the process that has attached to it; 0: none; -1: one outside of the recording was asked to
+        int passing;    // the signal that it shall get now
+        bool by_signal; // it stands at a signal: that one, there, with these registers
+        siginfo_t info;
+        int at; // enum signal_place
+        struct user_regs_struct regs;
+        uint64_t options;
+        int status; // of its stop, as wait tells it
         bool seized, wanted, stopped, reported;
         bool interrupted; // by refork, in a call
         bool pauses;      // it waits for a task that it has attached to: the kernel makes a pause of that

@@ -3,6 +3,7 @@
 #include "recorder/hooks.h"
 #include "recorder/log.h"
 #include "recorder/mask.h"
+#include "recorder/plt_clock.h"
 #include "recorder/run.h"
 #include "recorder/signals.h"
 #include "recorder/syscall.h"
@@ -20,9 +21,10 @@
 enum {
     STOPPED_BY_SIGNAL = SIGSTOP << 8 | 0x7f, // as wait tells it
     STOPPED_BY_EVENT = SIGTRAP << 8 | 0x7f | PTRACE_EVENT_STOP << 16,
-    OPTIONS_KNOWN = PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL,
+    OPTIONS_KNOWN = PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | PTRACE_O_TRACEEXEC,
     RESTARTS = 512, // ERESTARTSYS and ERESTARTNOHAND (include/linux/errno.h)
-    RESTARTS_WITHOUT_HANDLER = 514
+    RESTARTS_WITHOUT_HANDLER = 514,
+    RESTARTS_LAST = 516
 };
 
 static bool is_wait(long nr) {
@@ -30,7 +32,7 @@ static bool is_wait(long nr) {
 }
 
 static bool traces(const struct task *tracer, const struct task *t) {
-    return t->traced.by && t->traced.by == tracer->process->pid;
+    return t->traced.by > 0 && t->traced.by == tracer->process->pid;
 }
 
 // ---- stopping
@@ -47,10 +49,26 @@ static void wake_tracer(struct recorder *r, const struct task *t) {
         if (traces(o, t) && o->call.inside && is_wait(o->call.nr)) interrupt(o);
 }
 
+// A tracer gets SIGCHLD at each stop.
+static void notify_tracer(struct recorder *r, const struct task *t) {
+    struct task *o = task_find(r, t->traced.by);
+    if (!o || o->process->sighand->handler[SIGCHLD] <= 1) return;
+    siginfo_t info = {.si_signo = SIGCHLD, .si_code = CLD_TRAPPED, .si_pid = task_tid_for(o, t)};
+    info.si_status = t->traced.status >> 8;
+    signal_again(o, &info);
+}
+
 static void stop(struct recorder *r, struct task *t) {
     t->traced.wanted = false;
     t->traced.stopped = true;
     wake_tracer(r, t);
+    notify_tracer(r, t);
+}
+
+static void stop_with(struct recorder *r, struct task *t, int status) {
+    t->traced.status = status;
+    t->traced.reported = false;
+    stop(r, t);
 }
 
 // It stops now, or when its call has come back.
@@ -65,13 +83,14 @@ static void want_stop(struct recorder *r, struct task *t, int status) {
 }
 
 static void release(struct task *t, bool for_good) {
-    t->traced.stopped = t->traced.wanted = false;
+    t->traced.stopped = t->traced.wanted = t->traced.by_signal = false;
     if (for_good) t->traced.by = 0;
 }
 
 static bool holds(const struct recorder *r, const struct task *t) {
     (void)r;
-    return t->traced.stopped && t->state == TASK_READY;
+    bool at_entry = t->state == TASK_RETURNED && t->traced.by_signal && t->traced.at == SIGNAL_AT_ENTRY;
+    return t->traced.stopped && (t->state == TASK_READY || at_entry);
 }
 
 // ---- answers
@@ -116,12 +135,17 @@ static void answer(struct recorder *r, struct task *t, struct user_regs_struct *
 
 // ---- requests
 
+static const struct user_regs_struct *standing(const struct task *o) {
+    return o->traced.by_signal ? &o->traced.regs : &o->landmark;
+}
+
 static int64_t attach(struct recorder *r, struct task *t, struct task *o, bool seize) {
     if (o->process == t->process || o->traced.by) return -EPERM;
     if (seize && (t->call.args[2] || t->call.args[3] & ~(uint64_t)OPTIONS_KNOWN)) return -EIO;
     r->any_traced = true;
     o->traced.by = t->process->pid;
     o->traced.seized = seize;
+    o->traced.options = seize ? t->call.args[3] : 0;
     o->traced.stopped = false;
     if (!seize) want_stop(r, o, STOPPED_BY_SIGNAL);
     return 0;
@@ -137,7 +161,7 @@ static void register_set(struct recorder *r, struct task *t, struct task *o, str
         return;
     }
     if (kind == NT_PRSTATUS) {
-        memcpy(bytes, &o->landmark, sizeof o->landmark);
+        memcpy(bytes, standing(o), sizeof o->landmark);
         got.iov_len = sizeof o->landmark;
     } else if (ptrace(PTRACE_GETREGSET, o->tid, kind, &got) < 0) {
         answer(r, t, regs, -errno);
@@ -165,7 +189,7 @@ static void peek_user(struct recorder *r, struct task *t, struct task *o, struct
     long word = 0;
     errno = 0;
     if (at < sizeof o->landmark && !(at & 7))
-        memcpy(&word, (const char *)&o->landmark + at, sizeof word);
+        memcpy(&word, (const char *)standing(o) + at, sizeof word);
     else
         word = ptrace(PTRACE_PEEKUSER, o->tid, at, 0);
     if (errno)
@@ -174,11 +198,57 @@ static void peek_user(struct recorder *r, struct task *t, struct task *o, struct
         reply(r, t, regs, &(struct reply){.address = t->call.args[3], .bytes = &word, .size = sizeof word});
 }
 
-// The signal with which a request lets o go on.
-static void pass_signal(struct task *t, struct task *o, uint64_t sig) {
-    if (!sig || sig > 64) return;
-    const siginfo_t info = {.si_signo = (int)sig, .si_code = SI_USER, .si_pid = t->process->pid};
-    signal_again(o, &info);
+// o goes on with that signal (0: with none). One that it stands at comes as it was.
+static void go_on(struct recorder *r, struct task *t, struct task *o, int sig, bool for_good) {
+    bool by_signal = o->traced.by_signal,
+         here = by_signal && o->in_signal_stop && o->traced.at != SIGNAL_AT_ENTRY;
+    siginfo_t info = {.si_signo = sig, .si_code = SI_USER, .si_pid = task_tid_for(o, t)};
+    if (by_signal && o->traced.info.si_signo == sig) info = o->traced.info;
+    release(o, for_good);
+    if (!sig) return;
+    if (!for_good) o->traced.passing = sig;
+    if (here) {
+        signal_now(r, o, &info);
+    } else if (by_signal) {
+        signal_keep(o, &info);
+        if (o->state == TASK_READY) landmark_soon(o);
+    } else {
+        signal_again(o, &info);
+    }
+}
+
+// A debugger puts o back in front of its breakpoint, or elsewhere. Not where the kernel has a word in it: a call that is to be
+// made again.
+static bool set_registers(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs,
+                          const struct user_regs_struct *wanted) {
+    struct batch b;
+    struct user_regs_struct new = *wanted;
+    int64_t was = (int64_t)o->landmark.rax;
+    if ((was <= -RESTARTS && was >= -RESTARTS_LAST) ||
+        (o->traced.by_signal && o->traced.at == SIGNAL_AT_ENTRY))
+        return false;
+    canonical_regs(&new);
+    if (!tracee_set_regs(o->tid, &new)) {
+        answer(r, t, regs, -EIO); // a segment that there cannot be
+        return true;
+    }
+    answer(r, t, regs, 0);
+    bool in_code = o->in_code;
+    set_landmark(o, &new);
+    o->in_code = in_code;
+    o->traced.regs = new;
+    batch_init(r, &b, EV_PATCH, o);
+    batch_regs(&b, &new);
+    batch_log(r, o, &b);
+    return true;
+}
+
+static bool poke_user(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
+    struct user_regs_struct new = *standing(o);
+    uint64_t at = t->call.args[2];
+    if (at >= sizeof new || at & 7) return false; // debug registers
+    memcpy((char *)&new + at, &t->call.args[3], sizeof(long));
+    return set_registers(r, t, o, regs, &new);
 }
 
 // PTRACE_CONT, PTRACE_DETACH
@@ -188,9 +258,8 @@ static void let_go_on(struct recorder *r, struct task *t, struct task *o, struct
         answer(r, t, regs, -EIO);
         return;
     }
-    release(o, a[0] == PTRACE_DETACH);
     answer(r, t, regs, 0);
-    pass_signal(t, o, a[3]);
+    go_on(r, t, o, (int)a[3], a[0] == PTRACE_DETACH);
 }
 
 // Of a task that is stopped. False: not one of those.
@@ -200,6 +269,7 @@ static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct
     uint64_t word = 0;
     siginfo_t info = {.si_signo = SIGSTOP};
     struct user_fpregs_struct fp;
+    struct user_regs_struct wanted;
     switch (a[0]) {
     case PTRACE_PEEKTEXT:
     case PTRACE_PEEKDATA:
@@ -215,7 +285,7 @@ static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct
         reply(r, t, regs, &(struct reply){.address = a[2], .bytes = &a[3], .size = sizeof a[3], .other = o});
         return true;
     case PTRACE_GETREGS:
-        to_data.bytes = &o->landmark;
+        to_data.bytes = standing(o);
         to_data.size = sizeof o->landmark;
         break;
     case PTRACE_GETFPREGS:
@@ -226,7 +296,14 @@ static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct
     case PTRACE_GETREGSET:
         register_set(r, t, o, regs);
         return true;
+    case PTRACE_SETREGS:
+        if (task_read(t, a[3], &wanted, sizeof wanted)) return set_registers(r, t, o, regs, &wanted);
+        answer(r, t, regs, -EFAULT);
+        return true;
+    case PTRACE_POKEUSER:
+        return poke_user(r, t, o, regs);
     case PTRACE_GETSIGINFO:
+        if (o->traced.by_signal) info = o->traced.info;
         if (o->traced.status == STOPPED_BY_EVENT) {
             info.si_signo = SIGTRAP;
             info.si_code = SIGTRAP | PTRACE_EVENT_STOP << 8;
@@ -240,6 +317,7 @@ static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct
         break;
     case PTRACE_SETOPTIONS:
         if (a[3] & ~(uint64_t)OPTIONS_KNOWN) return false;
+        o->traced.options = a[3];
         break;
     case PTRACE_CONT:
     case PTRACE_DETACH:
@@ -252,9 +330,24 @@ static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct
     return true;
 }
 
+// By its parent; where that is outside of the recording nobody comes.
+static int64_t trace_me(struct recorder *r, struct task *t) {
+    if (t->traced.by) return -EPERM;
+    t->traced.by = -1;
+    for (const struct process *p = r->processes; p; p = p->next)
+        if (p->pid == t->process->parent_pid) t->traced.by = p->pid;
+    r->any_traced = true;
+    t->traced.seized = false;
+    t->traced.options = 0;
+    return 0;
+}
+
 static bool requested(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
     const uint64_t *a = t->call.args;
-    if (a[0] == PTRACE_TRACEME) return false;
+    if (a[0] == PTRACE_TRACEME) {
+        answer(r, t, regs, trace_me(r, t));
+        return true;
+    }
     struct task *o = task_called(r, t, (int)a[1]);
     if (a[0] == PTRACE_ATTACH || a[0] == PTRACE_SEIZE) {
         if (!o && kill((pid_t)a[1], 0) == 0 && !t->names.depth) return false; // a stranger
@@ -372,11 +465,44 @@ static void returned(struct recorder *r, struct task *t, int64_t ret) {
     if (t->traced.wanted && t->state == TASK_READY) stop(r, t);
 }
 
+// ---- signals and new programs of a task that is attached to
+
+static bool signal_stops(struct recorder *r, struct task *t, const siginfo_t *info, enum signal_place at,
+                         const struct user_regs_struct *regs) {
+    int sig = info->si_signo;
+    if (t->traced.by <= 0 || sig == SIGKILL) return false;
+    if (t->traced.passing == sig) {
+        t->traced.passing = 0;
+        return false;
+    }
+    t->traced.by_signal = true;
+    t->traced.info = *info;
+    t->traced.at = at;
+    t->traced.regs = *regs;
+    if (at == SIGNAL_BY_INSTRUCTION) signal_reached(r, t, sig, at, regs);
+    if (at == SIGNAL_AT_ENTRY) { // as before the call, which begins anew
+        t->traced.regs.rip -= 2;
+        leave_stop(t, (SIGTRAP | PTRACE_EVENT_SECCOMP << 8) << 8 | 0x7f);
+    }
+    stop_with(r, t, sig << 8 | 0x7f);
+    return true;
+}
+
+static void executed(struct recorder *r, struct task *t) {
+    bool event = t->traced.options & PTRACE_O_TRACEEXEC;
+    if (t->traced.by <= 0 || (t->traced.seized && !event)) return;
+    t->traced.by_signal = true;
+    t->traced.info = (siginfo_t){.si_signo = SIGTRAP};
+    t->traced.at = SIGNAL_AT_LANDMARK;
+    t->traced.regs = t->landmark;
+    stop_with(r, t, SIGTRAP << 8 | 0x7f | (event ? PTRACE_EVENT_EXEC << 16 : 0));
+}
+
 // ---- the end of either
 
 static void ended(struct recorder *r, struct task *t, int status) {
     bool last = t->process->refs == 1;
-    if (t->traced.by && t->process->parent_pid != t->traced.by) {
+    if (t->traced.by > 0 && t->process->parent_pid != t->traced.by) {
         array_push(r->ended_tracees, r->ended_tracee_count,
                    ((struct ended_tracee){t->traced.by, t->tid, status}));
         wake_tracer(r, t);
@@ -387,6 +513,8 @@ static void ended(struct recorder *r, struct task *t, int status) {
 
 static const struct recorder_hooks ptrace_hooks = {.lasting = true,
                                                    .answer = answered,
+                                                   .signal_stops = signal_stops,
+                                                   .exec = executed,
                                                    .holds = holds,
                                                    .tells = tells,
                                                    .returned = returned,

@@ -1,6 +1,6 @@
-// ptrace(2) among the recorded tasks: who attaches to another one, looks at it and lets it go (a crash handler, a stack dumper). All of
-// them are refork's own tracees, so it answers the calls itself: a task that is to stop is not run, a wait for it is answered.
-// What needs stops that refork would have to make (TRACEME, SYSCALL, SINGLESTEP, events, changed registers) is refused by name.
+// ptrace(2) among the recorded tasks: who attaches to another one, or has started it to be attached to, looks at it, lets it go on,
+// is told of its signals and new programs. All of them are refork's own tracees, so it answers the calls itself: a task that is to
+// stop is not run, a wait for it is answered. Stops at calls, single steps and events other than exec are refused by name.
 #ifndef REFORK_RECORDER_EMULATE_PTRACE_H
 #define REFORK_RECORDER_EMULATE_PTRACE_H
 

@@ -159,10 +159,99 @@ static void of_a_stranger(void) {
     printf("of_a_stranger: %d\n", status >> 8);
 }
 
-int main(void) {
+static volatile long value = 33, usr1s;
+
+static void count_usr1(int sig) {
+    (void)sig;
+    usr1s++;
+}
+
+static __attribute__((noinline)) long stop_here(long x) {
+    __asm__ volatile("nop; nop; nop; nop");
+    return x + 1;
+}
+
+static int debuggee(void) {
+    long got;
+    CHECK(ptrace(PTRACE_TRACEME, 0, 0, 0) == 0);
+    CHECK(ptrace(PTRACE_TRACEME, 0, 0, 0) == -1 && errno == EPERM);
+    signal(SIGUSR1, count_usr1);
+    signal(SIGUSR2, count_usr1);
+    raise(SIGSTOP);
+    CHECK(stop_here(4) == 5);
+    raise(SIGUSR1);
+    CHECK(usr1s == 1);
+    raise(SIGUSR2); // its tracer keeps it
+    CHECK(usr1s == 1);
+    __asm__ volatile("movq (%1), %0" : "=c"(got) : "a"(8l)); // its tracer repairs rax
+    CHECK(got == 33);
+    execl("/proc/self/exe", "attached", "executed", (char *)NULL);
+    return 1;
+}
+
+static void expect(pid_t child, int sig) {
+    int status;
+    CHECK(waitpid(child, &status, 0) == child);
+    if (!WIFSTOPPED(status) || WSTOPSIG(status) != sig)
+        fprintf(stderr, "status %x, not signal %d\n", status, sig);
+    CHECK(WIFSTOPPED(status) && WSTOPSIG(status) == sig);
+}
+
+static void let(pid_t child, int sig) {
+    CHECK(ptrace(PTRACE_CONT, child, 0, sig) == 0);
+}
+
+// A debugger: a breakpoint, signals passed on and kept, a fault that is repaired, a new program.
+static void debugger(void) {
+    int status;
+    siginfo_t info;
+    struct user_regs_struct regs;
+    fflush(stdout);
+    pid_t child = fork();
+    if (!child) _exit(debuggee());
+    expect(child, SIGSTOP);
+    errno = 0;
+    long code = ptrace(PTRACE_PEEKTEXT, child, stop_here, 0);
+    CHECK(!errno && ptrace(PTRACE_POKETEXT, child, stop_here, (code & ~0xffl) | 0xcc) == 0);
+    let(child, 0);
+    expect(child, SIGTRAP);
+    CHECK(ptrace(PTRACE_GETSIGINFO, child, 0, &info) == 0 && info.si_code == SI_KERNEL);
+    CHECK(ptrace(PTRACE_GETREGS, child, 0, &regs) == 0 && regs.rip == (uintptr_t)stop_here + 1 &&
+          regs.rdi == 4);
+    CHECK(ptrace(PTRACE_POKETEXT, child, stop_here, code) == 0);
+    regs.rip--;
+    CHECK(ptrace(PTRACE_SETREGS, child, 0, &regs) == 0);
+    let(child, 0);
+    expect(child, SIGUSR1);
+    let(child, SIGUSR1);
+    expect(child, SIGUSR2);
+    CHECK(ptrace(PTRACE_PEEKDATA, child, &usr1s, 0) == 1);
+    let(child, 0);
+    expect(child, SIGSEGV);
+    CHECK(ptrace(PTRACE_GETSIGINFO, child, 0, &info) == 0 && info.si_addr == (void *)8);
+    CHECK(ptrace(PTRACE_POKEUSER, child, offsetof(struct user, regs.rax), &value) == 0);
+    let(child, 0);
+    expect(child, SIGTRAP); // the new program
+    let(child, 0);
+    CHECK(waitpid(child, &status, 0) == child && status == 6 << 8);
+    // A signal that ends it, once it is let to.
+    if (!(child = fork())) {
+        CHECK(ptrace(PTRACE_TRACEME, 0, 0, 0) == 0);
+        raise(SIGTERM);
+        _exit(3);
+    }
+    expect(child, SIGTERM);
+    let(child, SIGTERM);
+    CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+    printf("debugger: %lx\n", code);
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1 && !strcmp(argv[1], "executed")) return 6;
     CHECK(ptrace(PTRACE_ATTACH, 0x7ffffff0, 0, 0) == -1 && errno == ESRCH);
     CHECK(ptrace(PTRACE_ATTACH, getpid(), 0, 0) == -1 && errno == EPERM);
     CHECK(ptrace(PTRACE_CONT, getppid(), 0, 0) == -1 && errno == ESRCH);
+    debugger();
     seized();
     of_a_stranger();
     threads();
