@@ -427,7 +427,8 @@ static bool waited(struct recorder *r, struct task *t, struct user_regs_struct *
         int tid = task_tid_for(t, o);
         if (!traces(t, o) || (want && want != tid)) continue;
         any = true;
-        child |= o->process->parent_pid == t->process->pid;
+        // (A thread of a child is no child of the kernel's.)
+        child |= o->process->parent_pid == t->process->pid && o->tid == o->process->pid;
         if (!o->traced.stopped || o->traced.reported) continue;
         o->traced.reported = true;
         tell(r, t, regs, tid, o->traced.status);
@@ -508,7 +509,10 @@ static void ended(struct recorder *r, struct task *t, int status) {
         wake_tracer(r, t);
     }
     for (struct task *o = r->tasks; o && last; o = o->next)
-        if (o != t && traces(t, o)) release(o, true);
+        if (o != t && traces(t, o)) {
+            if (o->traced.options & PTRACE_O_EXITKILL) kill(o->process->pid, SIGKILL);
+            release(o, true);
+        }
 }
 
 static const struct recorder_hooks ptrace_hooks = {.lasting = true,
