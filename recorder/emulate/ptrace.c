@@ -21,7 +21,7 @@
 enum {
     STOPPED_BY_SIGNAL = SIGSTOP << 8 | 0x7f, // as wait tells it
     STOPPED_BY_EVENT = SIGTRAP << 8 | 0x7f | PTRACE_EVENT_STOP << 16,
-    OPTIONS_KNOWN = PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | PTRACE_O_TRACEEXEC,
+    OPTIONS_KNOWN = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC,
     RESTARTS = 512, // ERESTARTSYS and ERESTARTNOHAND (include/linux/errno.h)
     RESTARTS_WITHOUT_HANDLER = 514,
     RESTARTS_LAST = 516
@@ -262,14 +262,42 @@ static void let_go_on(struct recorder *r, struct task *t, struct task *o, struct
     go_on(r, t, o, (int)a[3], a[0] == PTRACE_DETACH);
 }
 
-// Of a task that is stopped. False: not one of those.
+// Changes a task that is stopped, or lets it go on. False: not one of those.
+static bool changed(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
+    const uint64_t *a = t->call.args;
+    struct user_regs_struct wanted;
+    switch (a[0]) {
+    case PTRACE_POKETEXT:
+    case PTRACE_POKEDATA:
+        reply(r, t, regs, &(struct reply){.address = a[2], .bytes = &a[3], .size = sizeof a[3], .other = o});
+        return true;
+    case PTRACE_SETREGS:
+        if (task_read(t, a[3], &wanted, sizeof wanted)) return set_registers(r, t, o, regs, &wanted);
+        answer(r, t, regs, -EFAULT);
+        return true;
+    case PTRACE_POKEUSER:
+        return poke_user(r, t, o, regs);
+    case PTRACE_SETOPTIONS:
+        if (a[3] & ~(uint64_t)OPTIONS_KNOWN) return false;
+        o->traced.options = a[3];
+        answer(r, t, regs, 0);
+        return true;
+    case PTRACE_CONT:
+    case PTRACE_DETACH:
+        let_go_on(r, t, o, regs);
+        return true;
+    default:
+        return false;
+    }
+}
+
+// Looks at a task that is stopped. False: not one of those.
 static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
     const uint64_t *a = t->call.args;
     struct reply to_data = {.address = a[3]};
     uint64_t word = 0;
     siginfo_t info = {.si_signo = SIGSTOP};
     struct user_fpregs_struct fp;
-    struct user_regs_struct wanted;
     switch (a[0]) {
     case PTRACE_PEEKTEXT:
     case PTRACE_PEEKDATA:
@@ -279,10 +307,6 @@ static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct
         break;
     case PTRACE_PEEKUSER:
         peek_user(r, t, o, regs);
-        return true;
-    case PTRACE_POKETEXT:
-    case PTRACE_POKEDATA:
-        reply(r, t, regs, &(struct reply){.address = a[2], .bytes = &a[3], .size = sizeof a[3], .other = o});
         return true;
     case PTRACE_GETREGS:
         to_data.bytes = standing(o);
@@ -296,12 +320,6 @@ static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct
     case PTRACE_GETREGSET:
         register_set(r, t, o, regs);
         return true;
-    case PTRACE_SETREGS:
-        if (task_read(t, a[3], &wanted, sizeof wanted)) return set_registers(r, t, o, regs, &wanted);
-        answer(r, t, regs, -EFAULT);
-        return true;
-    case PTRACE_POKEUSER:
-        return poke_user(r, t, o, regs);
     case PTRACE_GETSIGINFO:
         if (o->traced.by_signal) info = o->traced.info;
         if (o->traced.status == STOPPED_BY_EVENT) {
@@ -315,14 +333,6 @@ static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct
         to_data.bytes = &word;
         to_data.size = sizeof word;
         break;
-    case PTRACE_SETOPTIONS:
-        if (a[3] & ~(uint64_t)OPTIONS_KNOWN) return false;
-        o->traced.options = a[3];
-        break;
-    case PTRACE_CONT:
-    case PTRACE_DETACH:
-        let_go_on(r, t, o, regs);
-        return true;
     default:
         return false;
     }
@@ -373,7 +383,7 @@ static bool requested(struct recorder *r, struct task *t, struct user_regs_struc
         answer(r, t, regs, -ESRCH);
         return true;
     }
-    return looked_at(r, t, o, regs);
+    return changed(r, t, o, regs) || looked_at(r, t, o, regs);
 }
 
 // ---- waiting
@@ -509,10 +519,7 @@ static void ended(struct recorder *r, struct task *t, int status) {
         wake_tracer(r, t);
     }
     for (struct task *o = r->tasks; o && last; o = o->next)
-        if (o != t && traces(t, o)) {
-            if (o->traced.options & PTRACE_O_EXITKILL) kill(o->process->pid, SIGKILL);
-            release(o, true);
-        }
+        if (o != t && traces(t, o)) release(o, true);
 }
 
 static const struct recorder_hooks ptrace_hooks = {.lasting = true,

@@ -124,7 +124,7 @@ static void seized(void) {
     for (int i = 0; i < 3; i++) {
         CHECK(ptrace(PTRACE_INTERRUPT, child, 0, 0) == 0);
         CHECK(waitpid(child, &status, 0) == child && status >> 16 == PTRACE_EVENT_STOP);
-        CHECK(ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_EXITKILL) == 0);
+        CHECK(ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_TRACESYSGOOD) == 0);
         sum += ptrace(PTRACE_PEEKDATA, child, &word, 0);
         CHECK(ptrace(PTRACE_CONT, child, 0, 0) == 0);
     }
@@ -246,55 +246,12 @@ static void debugger(void) {
     printf("debugger: %lx\n", code);
 }
 
-static void *sleeps_on(void *tid) {
-    *(pid_t *)tid = gettid();
-    done = 1;
-    for (;;)
-        pause();
-}
-
-// A thread of a child, and the end of a tracer that takes along what it has attached to.
-static void taken_along(void) {
-    int status, fds[2];
-    pid_t tids[2];
-    CHECK(pipe(fds) == 0);
-    fflush(stdout);
-    pid_t tracer = fork();
-    if (!tracer) {
-        pid_t child = fork();
-        if (!child) {
-            pthread_t t;
-            CHECK(pthread_create(&t, NULL, sleeps_on, &tids[1]) == 0);
-            while (!done)
-                sched_yield();
-            tids[0] = getpid();
-            CHECK(write(fds[1], tids, sizeof tids) == sizeof tids);
-            for (;;)
-                pause();
-        }
-        CHECK(read(fds[0], tids, sizeof tids) == sizeof tids);
-        for (int i = 1; i >= 0; i--) {
-            CHECK(ptrace(PTRACE_ATTACH, tids[i], 0, 0) == 0);
-            CHECK(waitpid(tids[i], &status, __WALL) == tids[i] && WIFSTOPPED(status));
-            CHECK(ptrace(PTRACE_SETOPTIONS, tids[i], 0, PTRACE_O_EXITKILL) == 0);
-        }
-        CHECK(write(fds[1], tids, sizeof tids) == sizeof tids);
-        _exit(0);
-    }
-    CHECK(waitpid(tracer, &status, 0) == tracer && status == 0);
-    CHECK(read(fds[0], tids, sizeof tids) == sizeof tids);
-    while (kill(tids[0], 0) == 0)
-        usleep(1000); // until the one that takes over orphans has waited for it
-    done = 0;
-}
-
 int main(int argc, char **argv) {
     if (argc > 1 && !strcmp(argv[1], "executed")) return 6;
     CHECK(ptrace(PTRACE_ATTACH, 0x7ffffff0, 0, 0) == -1 && errno == ESRCH);
     CHECK(ptrace(PTRACE_ATTACH, getpid(), 0, 0) == -1 && errno == EPERM);
     CHECK(ptrace(PTRACE_CONT, getppid(), 0, 0) == -1 && errno == ESRCH);
     debugger();
-    taken_along();
     seized();
     of_a_stranger();
     threads();
