@@ -522,6 +522,24 @@ static int not_reached(const struct verify *v) {
     return RF_OK;
 }
 
+// What came of the situation, in a user's words; only these outcomes count.
+static void tell_fixed(const struct verify *v) {
+    static const char *const words[GATE_VERDICTS] = {
+        [GATE_CHILD_WENT_ON] = "the lock was held at the fork, and the child finished",
+        [GATE_ATFORK_PROTECTED] = "the fork waits until the lock is free: a fork handler takes it",
+        [GATE_HOLDER_NEEDED] = "nobody can fork while the lock is held",
+    };
+    const char *begin = "fixed: ";
+    for (int i = 0; i < GATE_VERDICTS; i++) {
+        if (!v->seen[i]) continue;
+        print_clean(v->out, "%s%s (%" PRIu64 " run%s)", begin,
+                    words[i] ? words[i] : gate_verdict_name((enum gate_verdict)i), v->seen[i],
+                    v->seen[i] == 1 ? "" : "s");
+        begin = "; ";
+    }
+    print_clean(v->out, "\n");
+}
+
 static int force_and_tell(struct verify *v, struct rf_error *err) {
     int outcome = run_plain(v, err);
     if (outcome == MISSED && !v->gone) outcome = force(v, err);
@@ -529,15 +547,7 @@ static int force_and_tell(struct verify *v, struct rf_error *err) {
     if (outcome == HANGS) return hangs(v, err);
     if (!v->o->keep) unlink(v->o->output);
     if (!v->forced) return not_reached(v);
-    print_clean(v->out, "fixed: the situation was forced %" PRIu64 " time%s and the child went on", v->forced,
-                v->forced == 1 ? "" : "s");
-    const char *begin = " (";
-    for (int i = 0; i < GATE_VERDICTS; i++) {
-        if (!v->seen[i]) continue;
-        print_clean(v->out, "%s%s: %" PRIu64, begin, gate_verdict_name((enum gate_verdict)i), v->seen[i]);
-        begin = ", ";
-    }
-    print_clean(v->out, ")\n");
+    tell_fixed(v);
     return RF_OK;
 }
 

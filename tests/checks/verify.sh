@@ -39,9 +39,9 @@ for program in prog plain; do
         grep -q 'waits for log_mutex' stdout || fail "what $kind/$program left is not explained: $(cat stdout)"
     done
     rm -f "$program.refork"
-    verified 0 'fixed: the situation was forced 3 times and the child went on (atfork-protected: 3)' bug.refork -- fixed/$program
+    verified 0 'fixed: the fork waits until the lock is free: a fork handler takes it (3 runs)' bug.refork -- fixed/$program
     # The forking thread holds the lock itself.
-    verified 0 'fixed: the situation was forced 2 times and the child went on (holder-needed: 2)' bug.refork --runs 2 -- around/$program
+    verified 0 'fixed: nobody can fork while the lock is held (2 runs)' bug.refork --runs 2 -- around/$program
     [ ! -e "$program.refork" ] || fail "a recording of a fixed program is left"
     verified 125 'the situation could not be reached: ' bug.refork -- none/$program
     verified 0 'taken for fixed (--gone-is-fixed)' --gone-is-fixed bug.refork -- none/$program
@@ -65,7 +65,7 @@ plan 'fork 2' 'acquire function libc.so.6!pthread_mutex_lock'
 hang rare.refork "$programs/gate_mutex"
 for program in "$programs/gate_mutex" ./rare-O2 ./rare-O0 './rare-O1 -static' "$programs/gate_mutex.static"; do
     verified 120 'run 2: forced, and it hangs' -o again.refork rare.refork -- "$program"
-    verified 0 'fixed: the situation was forced 3 times and the child went on (atfork-protected: 3)' rare.refork -- "$program" protected
+    verified 0 'fixed: the fork waits until the lock is free: a fork handler takes it (3 runs)' rare.refork -- "$program" protected
 done
 verified 0 '(holder-needed: 3)' rare.refork -- ./rare-O2 nested
 verified 125 'child-died: signal 9' rare.refork -- ./rare-O2 dies

@@ -39,7 +39,7 @@ hunted bug.refork "$program"
 verified 120 'forced, and it hangs' bug.refork "$program"
 forced
 ends 120 replay --batch run.refork
-verified 0 'fixed: the situation was forced 2 times and the child went on (child-went-on: 2)' bug.refork "$program" fixed
+verified 0 'fixed: the lock was held at the fork, and the child finished (2 runs)' bug.refork "$program" fixed
 forced
 # Another thread forks: it has another number.
 verified 120 'forced, and it hangs' bug.refork "$program" thread
