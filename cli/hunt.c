@@ -1,5 +1,6 @@
 #include "cli/ends.h"
 #include "cli/fail_on.h"
+#include "cli/next.h"
 #include "cli/files.h"
 #include "cli/options.h"
 #include "core/clock.h"
@@ -101,6 +102,10 @@ static int report(const struct cli_args *args, const struct hunt *h, struct rf_e
         return rf_fail_errno(err, RF_CANNOT, "could not write the result");
     char why[400];
     if (hunt_had_nothing(h, why, sizeof why)) return RF_NOT_HUNTED;
+    if (!cli_has(args, "json") && h->found_count)
+        cli_next_deadlock(h->found[0].trace, args->operand_count ? args->operands : NULL);
+    else if (!cli_has(args, "json") && args->operand_count && !interrupted())
+        cli_next_hunt(args->operands, true);
     return h->found_count ? RF_DEADLOCK : RF_OK;
 }
 

@@ -1,5 +1,6 @@
 #include "cli/ends.h"
 #include "cli/fail_on.h"
+#include "cli/next.h"
 #include "cli/files.h"
 #include "cli/options.h"
 #include "cli/strip.h"
@@ -174,7 +175,10 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
     bool asked = cli_has(args, "fail-on"), silent = cli_has(args, "no-explain");
     // What the recorder did not see to wait for ever may be seen from the whole.
     bool look = asked || (!silent && record_may_hang(&result));
-    if (!result.stuck && !look) cli_end_like(result.signaled, result.status);
+    if (!result.stuck && !look) {
+        if (!silent && result.threaded_fork) cli_next_hunt(options.argv, false);
+        cli_end_like(result.signaled, result.status);
+    }
 
     if (result.stuck)
         print_clean(stderr,
@@ -189,6 +193,7 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
         err->status = 0;
         status = result.stuck ? RF_DEADLOCK : RF_OK;
     }
+    if (status == RF_DEADLOCK && !silent) cli_next_deadlock(options.output, options.argv);
     if (status == RF_OK && !result.stuck) cli_end_like(result.signaled, result.status);
     return status;
 }

@@ -127,6 +127,7 @@ static void born(struct recorder *r, struct task *t) {
     if (!(q.flags & CLONE_THREAD)) p->first_of_namespace = c->names.depth && task_tid_for(c, c) == 1;
     hooks_born(r, t, c);
     if (!(q.flags & CLONE_VM)) clone3_as_it_was(t, c);
+    if (!(q.flags & CLONE_VM) && t->process->refs > 1) r->result->threaded_fork = true;
     if (!(q.flags & CLONE_THREAD)) remember_forker(c, t);
     if (q.flags & CLONE_CHILD_CLEARTID) c->clear_tid = q.child_tid;
     // Killed before its first instruction: born and dead all the same.

@@ -110,6 +110,7 @@ struct record_result {
     bool gate_done; // ended for gate_only
     bool signaled;  // the program ended by a signal
     int status;     // its exit status, or the signal's number
+    bool threaded_fork; // it made a fork while a second thread was alive
     bool left;      // processes that it left behind were let go
     uint64_t events;
     uint64_t switches; // of tasks

@@ -480,7 +480,10 @@ static int run_plain(struct verify *v, struct rf_error *err) {
     struct run_once_result r;
     struct timeline *t;
     if (run(v, NULL, &r, err) < 0) return -1;
-    if (r.record.stuck) return HANGS;
+    if (r.record.stuck) {
+        print_clean(v->out, "run %" PRIu64 ": as it is: it hangs\n", v->made);
+        return HANGS;
+    }
     if (timeline_open(v->o->output, &t, err) < 0) return -1;
     struct progress p;
     progress_begin(&p, t);

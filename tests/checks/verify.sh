@@ -67,13 +67,13 @@ for program in "$programs/gate_mutex" ./rare-O2 ./rare-O0 './rare-O1 -static' "$
     verified 120 'run 2: forced, and it hangs' -o again.refork rare.refork -- "$program"
     verified 0 'fixed: the fork waits until the lock is free: a fork handler takes it (3 runs)' rare.refork -- "$program" protected
 done
-verified 0 '(holder-needed: 3)' rare.refork -- ./rare-O2 nested
+verified 0 'nobody can fork while the lock is held (3 runs)' rare.refork -- ./rare-O2 nested
 verified 125 'child-died: signal 9' rare.refork -- ./rare-O2 dies
 verified 125 'never-concurrent: ' rare.refork -- ./rare-O2 apart
 # The child does not take the lock any more.
 sed 's/^            log_entry();/            puts("child");/' rare.c >unused.c
 compile unused unused.c -O1
-verified 0 '(child-went-on: 3)' rare.refork -- ./unused
+verified 0 'the lock was held at the fork, and the child finished (3 runs)' rare.refork -- ./unused
 
 # ---- a lock without a function: an instruction in the program's code
 site=$(objdump -d --no-show-raw-insn --disassemble=use_shared "$programs/gate_futex" | sed -nE '/:[[:space:]]xchg .*<word>/{s/^ *([0-9a-f]+):.*/\1/p;q}')
@@ -85,7 +85,7 @@ sed '/^    if (!child) {/,/^    }/s/use_shared();/;/' inlined.c >inlined_fixed.c
 for flags in -O2 -O0; do
     compile "inlined$flags" inlined.c $flags
     compile "inlined_fixed$flags" inlined_fixed.c $flags
-    verified 0 '(child-went-on: 3)' inlined.refork -- "./inlined_fixed$flags" xchg
+    verified 0 'the lock was held at the fork, and the child finished (3 runs)' inlined.refork -- "./inlined_fixed$flags" xchg
     verified 120 'run 2: forced, and it hangs' -o again.refork inlined.refork -- "./inlined$flags" xchg
     verified 125 'could not be reached' inlined.refork -- "./inlined$flags" cmpxchg
 done
@@ -101,7 +101,7 @@ compile setenv setenv.c -O0
 verified 120 'run 2: forced, and it hangs' -o again.refork setenv.refork -- ./setenv
 sed 's/^        setenv("CHILD", "1", 1);//' setenv.c >setenv_fixed.c
 compile setenv_fixed setenv_fixed.c -O2
-verified 0 '(child-went-on: 3)' setenv.refork -- ./setenv_fixed
+verified 0 'the lock was held at the fork, and the child finished (3 runs)' setenv.refork -- ./setenv_fixed
 
 # ---- a child that does not end
 sed 's/^            log_entry();/            for (;;) sleep_ms(10);/' rare.c >endless.c

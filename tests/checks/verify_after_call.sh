@@ -19,7 +19,12 @@ hunted() {
 }
 # verified STATUS TEXT FILE COMMAND...: refork verify ends so and says so; its last run is in run.refork
 verified() {
-    ends "$1" verify --runs 2 -o run.refork "$3" -- "${@:4}"
+    local i
+    # The deadlock is rare, not impossible, in the first run, the program as it is: then nothing was forced.
+    for ((i = 0; i < 5; i++)); do
+        ends "$1" verify --runs 2 -o run.refork "$3" -- "${@:4}"
+        grep -q '^run 1: as it is: it hangs$' stdout || break
+    done
     grep -qF -- "$2" stdout || fail "verify ${*:4}: no '$2': $(cat stdout stderr)"
 }
 # forced: in the last run another thread than the forking one had the lock when the fork came
@@ -43,24 +48,24 @@ verified 0 'fixed: the lock was held at the fork, and the child finished (2 runs
 forced
 # Another thread forks: it has another number.
 verified 120 'forced, and it hangs' bug.refork "$program" thread
-verified 0 '(child-went-on: 2)' bug.refork "$program" 'thread fixed'
+verified 0 'the lock was held at the fork, and the child finished (2 runs)' bug.refork "$program" 'thread fixed'
 forced
 # The fork waits for the lock, and is made with it in the own hand.
-verified 0 '(holder-needed: 2)' bug.refork "$program" around
+verified 0 'nobody can fork while the lock is held (2 runs)' bug.refork "$program" around
 # Not to be reached: nobody comes to it; it is given back before the interpreter's lock is, so nobody can fork meanwhile.
 verified 125 'the situation could not be reached: never-concurrent: ' bug.refork "$program" apart
 verified 125 'the situation could not be reached: nobody can run while the holder is parked' bug.refork "$program" released
 grep -q '^run .* has given the lock back before the fork$' stdout || fail "the lock given back counts as held: $(cat stdout)"
 # The fork handler needs the interpreter's lock. That the holder had it when it took the log's does not protect the fork.
 verified 120 'forced, and it hangs' bug.refork "$program" handler
-verified 0 '(child-went-on: 2)' bug.refork "$program" 'handler fixed'
+verified 0 'the lock was held at the fork, and the child finished (2 runs)' bug.refork "$program" 'handler fixed'
 forced
 
 # The recording does not show that its holder sleeps with the lock in the hand: the runs do.
 printf '%s\n' 'refork schedule 1' 'fork 1' 'acquire function libc.so.6!pthread_mutex_lock' >free.schedule
 ends 120 record --schedule free.schedule -o free.refork -- "$program" free
 verified 120 'forced, and it hangs' free.refork "$program" handler
-verified 0 '(child-went-on: 2)' free.refork "$program" fixed
+verified 0 'the lock was held at the fork, and the child finished (2 runs)' free.refork "$program" fixed
 forced
 # That main waits for the lock long before its fork does not keep it off there.
 verified 125 'the situation could not be reached: ' free.refork "$program" 'free early'
@@ -70,7 +75,7 @@ grep -q '^run .* has given the lock back before the fork$' stdout || fail "a loc
 hunted heap.refork "$program" heap
 verified 120 'forced, and it hangs' heap.refork "$program" heap
 grep -q '^run .* is taken there as well, which a child takes$' stdout || fail "the other lock counts: $(cat stdout)"
-verified 0 '(child-went-on: 2)' heap.refork "$program" 'heap fixed'
+verified 0 'the lock was held at the fork, and the child finished (2 runs)' heap.refork "$program" 'heap fixed'
 forced
 
 # The schedule that a hunt leaves, and the minimal one, make it hang again.
@@ -84,7 +89,7 @@ writer=(/usr/bin/python3 "$root/tests/real/rare_writer.py")
 hunted python.refork "${writer[@]}"
 verified 120 'it still hangs: ' python.refork "${writer[@]}"
 forced
-verified 0 '(child-went-on: 2)' python.refork "${writer[@]}" fixed
+verified 0 'the lock was held at the fork, and the child finished (2 runs)' python.refork "${writer[@]}" fixed
 forced
 # A copy with some bytes more is another build: nothing tells which of its functions is meant.
 mkdir other
