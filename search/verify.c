@@ -337,9 +337,10 @@ static int try_gate(struct verify *v, const struct gate_plan *gate, uint64_t *ac
     int outcome = judge(v, gate, &r, err);
     if (outcome < 0) return -1;
     print_clean(v->out, "run %" PRIu64 ": %s\n", v->made,
-                outcome == HANGS      ? "forced, and it hangs"
-                : outcome >= KEPT_OFF ? v->fine
-                                      : v->why.text);
+                outcome == HANGS && r.record.gate.verdict != GATE_CHILD_STUCK ? "it hangs, but not as forced"
+                : outcome == HANGS                                            ? "forced, and it hangs"
+                : outcome >= KEPT_OFF                                         ? v->fine
+                                                                              : v->why.text);
     fflush(v->out);
     *acquires = r.record.gate.acquires;
     if (outcome == FINE) count(v, r.record.gate.verdict, 1);
