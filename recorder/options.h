@@ -107,11 +107,11 @@ struct record_result {
     bool asked_to_end;   // by a signal, or timeout_ms
     // A process was ended by a signal while a task slept in a futex call without a time limit: worth a look.
     bool killed_waiting;
-    bool gate_done; // ended for gate_only
-    bool signaled;  // the program ended by a signal
-    int status;     // its exit status, or the signal's number
+    bool gate_done;     // ended for gate_only
+    bool signaled;      // the program ended by a signal
+    int status;         // its exit status, or the signal's number
     bool threaded_fork; // it made a fork while a second thread was alive
-    bool left;      // processes that it left behind were let go
+    bool left;          // processes that it left behind were let go
     uint64_t events;
     uint64_t switches; // of tasks
     uint64_t steps; // of the schedule: while more than one task could run; 0 without `schedule` and `saved`

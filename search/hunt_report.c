@@ -58,8 +58,8 @@ bool hunt_had_nothing(const struct hunt *h, char *why, size_t size) {
         snprintf(why, size, "the program made no fork; its first run %s", h->first_end);
     else
         snprintf(why, size,
-                 "whenever the program forked (%zu times), it had no second thread; its first run %s", forks,
-                 h->first_end);
+                 "whenever the program forked (%zu time%s), it had no second thread; its first run %s", forks,
+                 forks == 1 ? "" : "s", h->first_end);
     return true;
 }
 

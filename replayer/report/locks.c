@@ -107,20 +107,34 @@ static void print_stack(FILE *out, const struct stack *s) {
     free(shown.frames);
 }
 
+static const char *plural(uint64_t n) {
+    return n == 1 ? "" : "s";
+}
+
+static void print_counts(FILE *out, const char *waited, uint64_t acquired, uint64_t waits) {
+    fprintf(out, "acquired %" PRIu64 " time%s, %s %" PRIu64 " time%s", acquired, plural(acquired), waited,
+            waits, plural(waits));
+}
+
+static void print_failed(FILE *out, uint64_t failed) {
+    fprintf(out, ", %" PRIu64 " failed tr%s\n", failed, failed == 1 ? "y" : "ies");
+}
+
 static int print_lock(FILE *out, struct timeline *t, const struct lock_history *h, const struct lock *l,
                       const struct lock_report_options *o, struct rf_error *err) {
     char name[300], hold[32], wait[32], task[64], calls[200];
     name_of(h, l, name, sizeof name);
     print_clean(out, "%s (%s, process %d)\n", name, lock_family_name(l->family), space_of(h, l)->pid);
-    fprintf(out, "    acquired %" PRIu64 " times, waited for %" PRIu64 " times", l->acquired, l->waits);
+    fputs("    ", out);
+    print_counts(out, "waited for", l->acquired, l->waits);
     if (l->waiter_count) print_clean(out, " by %u task%s", l->waiter_count, l->waiter_count == 1 ? "" : "s");
-    fprintf(out, ", %" PRIu64 " failed tries\n", l->failed);
+    print_failed(out, l->failed);
     if (l->longest.to > l->longest.holder.event) {
         duration(l->longest_us, hold, sizeof hold);
         task_name(h, l->longest.holder.tid, task, sizeof task);
-        print_clean(out, "    longest hold: %" PRIu64 " events%s, events %" PRIu64 " to %" PRIu64 " by %s",
-                    l->longest.to - l->longest.holder.event, hold, l->longest.holder.event, l->longest.to,
-                    task);
+        print_clean(out, "    longest hold: %" PRIu64 " event%s%s, events %" PRIu64 " to %" PRIu64 " by %s",
+                    l->longest.to - l->longest.holder.event, plural(l->longest.to - l->longest.holder.event),
+                    hold, l->longest.holder.event, l->longest.to, task);
         const char *function = function_of(h, l->longest.holder.pc);
         print_clean(out, "%s%s\n", *function ? ", in " : "", function);
     }
@@ -205,13 +219,14 @@ static void print_tasks(FILE *out, const struct lock_history *h) {
     for (size_t i = 0; i < count; i++) {
         char task[64], name[300];
         task_name(h, rows[i].tid, task, sizeof task);
-        print_clean(
-            out, "%s\n    acquired %" PRIu64 " times, waited %" PRIu64 " times, %" PRIu64 " failed tries\n",
-            task, rows[i].acquired, rows[i].waits, rows[i].failed);
+        print_clean(out, "%s\n", task);
+        fputs("    ", out);
+        print_counts(out, "waited", rows[i].acquired, rows[i].waits);
+        print_failed(out, rows[i].failed);
         if (rows[i].longest) {
             name_of(h, &h->words.locks[rows[i].lock], name, sizeof name);
-            print_clean(out, "    longest hold: %" PRIu64 " events, %s from event %" PRIu64 "\n",
-                        rows[i].longest, name, rows[i].longest_at);
+            print_clean(out, "    longest hold: %" PRIu64 " event%s, %s from event %" PRIu64 "\n",
+                        rows[i].longest, plural(rows[i].longest), name, rows[i].longest_at);
         }
         if (rows[i].held)
             print_clean(out, "    holds %zu lock%s at the end\n", rows[i].held, rows[i].held == 1 ? "" : "s");

@@ -72,6 +72,13 @@ one_command() {
         harmless 0 title locks --no-cache --around fork found.refork
         harmless 0 title locks --no-cache --lock "log_mutex$evil" found.refork
         ;;
+    diff)
+        harmless 0 '' diff found.refork found.refork
+        clean "$refork" record --no-explain -o healthy.refork -- "$program" protected >/dev/null 2>&1 </dev/null
+        harmless 1 31mst diff found.refork healthy.refork
+        ;;
+    watch) harmless '0 120' '' watch --pid $$ --every 1 --looks 2 ;;
+    run) harmless '0 120' '' run --runs 1 -o . -- "$program" protected ;;
     diagnose) harmless '0 120' 'ho' diagnose $$ ;;
     lint) harmless 0 title lint found.refork ;;
     export)

@@ -69,7 +69,7 @@ found() { # DIR LOCK KIND
     has_finding "$trace" "$3" "$2"
 }
 under_parallel crowd 120 --runs 400 --strategy directed -- "$programs/rare_crowd"
-found crowd words+468 orphaned-spin
+found crowd 'words[117]' orphaned-spin
 json '.list.length > 100 and .list.done < 50'
 under_parallel deadly 120 --runs 400 -- "$programs/rare_locks" mutex
 found deadly mutex orphaned-lock
