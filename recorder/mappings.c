@@ -166,6 +166,17 @@ static void module_part(struct recorder *r, struct task *t, struct batch *b, con
     if (map->prot & PROT_EXEC) hooks_mapped(r, t, f, map, file);
 }
 
+// Puts the file into the trace. Where there is none any more, its identity tells it from others: what is known of a module is
+// kept by this number.
+static void add_file(struct recorder *r, int fd, const char *name, uint64_t *blob) {
+    struct rf_error err;
+    struct stat st;
+    if (r->trace_lost)
+        *blob = fstat(fd, &st) == 0 ? identity_of(&st) | 1ull << 63 : 0;
+    else if (trace_add_file(r->trace, fd, name, blob, &err) < 0)
+        trace_failed(r, &err);
+}
+
 void image_mapped(struct recorder *r, struct task *t, struct batch *b, const struct piece_map *wanted,
                   int fd) {
     struct piece_map map = *wanted;
@@ -198,8 +209,7 @@ void image_mapped(struct recorder *r, struct task *t, struct batch *b, const str
         close(mine);
         return;
     }
-    struct rf_error err;
-    if (!r->trace_lost && trace_add_file(r->trace, mine, name, &map.blob, &err) < 0) trace_failed(r, &err);
+    add_file(r, mine, name, &map.blob);
     map_piece(b, &map, name);
     if (shared) {
         share_piece(b, identity_of(&st), (uint64_t)st.st_size);
@@ -319,10 +329,8 @@ void image_exec_maps(struct recorder *r, struct task *t, struct batch *b) {
             differing_pages(t, b, m.start, m.end, -1, 0);
             continue;
         }
-        struct rf_error err;
         map.offset = m.offset;
-        if (!r->trace_lost && trace_add_file(r->trace, fd, m.name, &map.blob, &err) < 0)
-            trace_failed(r, &err);
+        add_file(r, fd, m.name, &map.blob);
         map_piece(b, &map, m.name);
         if (map.prot & PROT_WRITE) differing_pages(t, b, m.start, m.end, fd, m.offset);
         // ld.so relocates itself; only the program's own slots are waited for here.
