@@ -19,6 +19,7 @@ enum {
         2000000, // Ctrl-C that was handled, and pressed again later than that, is the program's own matter
     HINT_US = 1000000,
     LINGER_US = 8000000,
+    LINGER_MOST_US = 30000000, // while something may yet come out
     // What the program leaves behind is looked at until nothing has happened for so long, and the whole look takes so long at
     // the most. A child that a fork left without its parent's threads gets the longer times: its waits need a second look.
     QUIET_US = 500000,
@@ -140,7 +141,7 @@ static bool lingers(struct recorder *r, uint64_t now) {
                     left->pid);
         e->deadline_us = 0;
     }
-    return left && now - e->left_us < LINGER_US;
+    return left && now - e->left_us < (hooks_undecided(r) ? LINGER_MOST_US : LINGER_US);
 }
 
 // Nobody runs, and nobody is at work in a child that it waits for (a vfork's parent cannot be stopped).
