@@ -19,7 +19,7 @@ enum {
         2000000, // Ctrl-C that was handled, and pressed again later than that, is the program's own matter
     HINT_US = 1000000,
     LINGER_US = 8000000,
-    LINGER_MOST_US = 30000000, // while something may yet come out
+    LINGER_MOST_US = 20000000, // while something may yet come out
     // What the program leaves behind is looked at until nothing has happened for so long, and the whole look takes so long at
     // the most. A child that a fork left without its parent's threads gets the longer times: its waits need a second look.
     QUIET_US = 500000,

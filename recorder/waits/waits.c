@@ -23,10 +23,11 @@ static bool due(const struct recorder *r) {
     return r->waits->stuck_since_us || word_owner_due(r) || second_look_due(r);
 }
 
-// A loop that has looked endless so far is undecided, too: how long its iterations take is up to the machine.
+// A loop that is being looked at is undecided, too: how long its iterations take is up to the machine, and one that waits by the
+// clock is known by some hundred of them.
 static bool undecided(const struct recorder *r) {
     for (const struct task *t = r->tasks; t; t = t->next)
-        if (t->loop && t->loop->good_looks && !t->loop->stuck_logged) return true;
+        if (t->loop && t->loop->looks && !t->loop->stuck_logged) return true;
     return r->waits->stuck_since_us || second_look_runs(r);
 }
 
