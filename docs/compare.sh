@@ -24,27 +24,27 @@ tsan() {
     build hangs-tsan -fsanitize=thread 2>/dev/null || return 1
     timeout -s KILL $LIMIT ./hangs-tsan 2>&1
 }
-gdb_attached() { # to the child, once it waits
-    local child
+# Starts "$@", and waits until its child waits: $child.
+hung() {
     "$@" >/dev/null 2>&1 &
     for ((i = 0; i < 100; i++)); do
         child=$(pgrep -P $!) && grep -q futex "/proc/$child/wchan" && break
-        sleep 0.1
+        sleep 0.1 # between two looks
     done
-    gdb -p "$child" -batch -ex 'thread apply all bt' -ex 'info threads' 2>&1
+}
+end_hung() {
     kill -9 "$child" $!
     wait $! 2>/dev/null
 }
+gdb_attached() {
+    hung "$@"
+    gdb -p "$child" -batch -ex 'thread apply all bt' -ex 'info threads' 2>&1
+    end_hung
+}
 refork_diagnose() {
-    local child
-    "$@" >/dev/null 2>&1 &
-    for ((i = 0; i < 100; i++)); do
-        child=$(pgrep -P $!) && grep -q futex "/proc/$child/wchan" && break
-        sleep 0.1
-    done
+    hung "$@"
     "$refork" diagnose "$child" 2>&1
-    kill -9 "$child" $!
-    wait $! 2>/dev/null
+    end_hung
 }
 
 seconds() { # of user and system time

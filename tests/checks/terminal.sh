@@ -34,7 +34,7 @@ ends 130 replay --batch int.refork
 
 # A program that handles Ctrl-C goes on. Its first line is not one that the screen still shows from the program before:
 # a Ctrl-C that comes before the shell has read the line ends the line, and nothing ever runs.
-tmux send-keys "clear; '$refork' record -o trap.refork -- bash -c 'trap \"echo trapped\" INT; echo ready to trap; sleep 100; echo after; exit 4'; echo status \$?" Enter
+tmux send-keys "clear; '$refork' record -o trap.refork -- bash -c 'trap \"echo trapped\" INT; echo ready to trap; sleep infinity; echo after; exit 4'; echo status \$?" Enter
 until_true shows '^ready to trap$' || fail "did not begin: $(screen)"
 tmux send-keys C-c
 until_true shows '^status 4' || fail "trapped Ctrl-C: $(screen)"

@@ -145,6 +145,7 @@ static int copy_blobs(struct trace_reader *in, struct trace_writer *out, struct 
         if (fd < 0) return -1;
         void *bytes = malloc(size + 1);
         bool whole = bytes && pread(fd, bytes, size, 0) == (ssize_t)size;
+        if (!whole) rf_fail_errno(err, RF_CANNOT, "could not read blob %d", (int)id);
         int r = whole ? trace_add_bytes(out, bytes, size, name, &copied, err) : -1;
         free(bytes);
         if (r) return -1;
