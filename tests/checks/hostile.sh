@@ -21,7 +21,7 @@ printed() {
 
 # harmless STATUSES WORD ARG...: what `refork ARG...` prints holds WORD, a name of the program's, and no control characters
 harmless() {
-    local status want=$1 word=$2
+    local want=$1 word=$2
     shift 2
     what="refork $*"
     clean "$refork" "$@" >stdout 2>stderr </dev/null
@@ -61,12 +61,10 @@ one_command() {
         for ((i = 0; i < 12; i++)); do
             rm -f min* order.refork*
             clean "$refork" hunt --strategy directed -o order.refork -- "$program" >/dev/null 2>&1 </dev/null
-            clean "$refork" minimize --runs 30 -o min.refork order.refork >/dev/null 2>&1 </dev/null
-            [ $? = 120 ] && break
+            harmless '120 125' '' minimize --runs 30 -o min.refork order.refork
+            [ $status = 120 ] && break
         done
-        rm -f min*
-        harmless '120 125' '' minimize --runs 30 -o min.refork order.refork
-        harmless 120 title explain order.refork
+        [ $status = 120 ] && grep -q title minimize.printed || fail "minimize: $i tries, status $status: $(cat -v minimize.printed)"
         ;;
     gdb)
         # What gdb prints by itself is gdb's; what refork tells it is ours.
