@@ -5,8 +5,8 @@
 #include "core/path.h"
 #include "core/printable.h"
 #include "search/interrupt.h"
-#include "search/minimize.h"
-#include "search/minimize_report.h"
+#include "search/minimize/minimize.h"
+#include "search/minimize/minimize_report.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -35,7 +35,7 @@
 #define ANNEX_SCRATCH      (ANNEX_BASE + 0x1000000)
 #define ANNEX_SCRATCH_SIZE 0x1000000ull
 #define ANNEX_SCRATCH_SLOT 0x40000ull // per task
-// calls that the process makes by itself (core/call_page.h), rwx
+// calls that the process makes by itself (core/calls/call_page.h), rwx
 #define ANNEX_CALLS      (ANNEX_SCRATCH + ANNEX_SCRATCH_SIZE)
 #define ANNEX_CALLS_SIZE 0x100000ull
 #define ANNEX_END        (ANNEX_CALLS + ANNEX_CALLS_SIZE)

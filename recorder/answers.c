@@ -1,7 +1,7 @@
 #include "recorder/answers.h"
 
 #include "recorder/outside.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 #include "recorder/engine.h"
 
-#include "core/call_page.h"
+#include "core/calls/call_page.h"
 #include "core/clock.h"
 #include "recorder/arrivals.h"
 #include "recorder/breakpoints.h"

@@ -2,7 +2,7 @@
 
 #include "core/futex.h"
 #include "core/printable.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 
 #include <sched.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 #include "recorder/modules.h"
 
 #include "core/annex.h"
-#include "core/elf_module.h"
-#include "core/trap_sites.h"
+#include "core/elf/elf_module.h"
+#include "core/elf/trap_sites.h"
 #include "recorder/log.h"
 #include "core/abi.h"
 #include "recorder/space.h"

@@ -2,9 +2,9 @@
 #ifndef REFORK_RECORDER_MODULES_H
 #define REFORK_RECORDER_MODULES_H
 
-#include "core/elf_module.h"
+#include "core/elf/elf_module.h"
 #include "core/event.h"
-#include "core/trap_sites.h"
+#include "core/elf/trap_sites.h"
 
 #include <stdbool.h>
 #include <stddef.h>

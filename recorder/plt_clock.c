@@ -1,7 +1,7 @@
 #include "recorder/plt_clock.h"
 
 #include "core/annex.h"
-#include "core/call_page.h"
+#include "core/calls/call_page.h"
 #include "core/tracee.h"
 
 #include <unistd.h>

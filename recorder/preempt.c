@@ -5,8 +5,8 @@
 
 #include "core/abi.h"
 #include "core/annex.h"
-#include "core/elf_module.h"
-#include "core/elf_functions.h"
+#include "core/elf/elf_module.h"
+#include "core/elf/elf_functions.h"
 #include "core/guard.h"
 #include "core/loop_site.h"
 #include "core/probe.h"

@@ -3,7 +3,7 @@
 #include "core/abi.h"
 #include "core/array.h"
 #include "core/proc_maps.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 #ifndef REFORK_RECORDER_SEEN_WRITES_H
 #define REFORK_RECORDER_SEEN_WRITES_H
 
-#include "core/call_page.h"
+#include "core/calls/call_page.h"
 #include "recorder/log.h"
 
 #include <sys/stat.h>

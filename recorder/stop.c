@@ -1,7 +1,7 @@
 #include "recorder/stop.h"
 
 #include "core/annex.h"
-#include "core/call_page.h"
+#include "core/calls/call_page.h"
 #include "recorder/breakpoints.h"
 #include "recorder/log.h"
 #include "recorder/mask.h"

@@ -2,9 +2,9 @@
 
 #include "recorder/cpus.h"
 #include "core/abi.h"
-#include "core/syscall_ranges.h"
+#include "core/calls/syscall_ranges.h"
 #include "core/clock.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 #include "recorder/answers.h"
 #include "recorder/hooks.h"
 #include "recorder/lifecycle.h"

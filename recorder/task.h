@@ -2,7 +2,7 @@
 #ifndef REFORK_RECORDER_TASK_H
 #define REFORK_RECORDER_TASK_H
 
-#include "core/fdtable.h"
+#include "core/calls/fdtable.h"
 #include "core/tracee.h"
 #include "recorder/space.h"
 

@@ -1,11 +1,11 @@
 // Instructions that refork carries out itself, because their results differ from run to run: found in mapped
-// files and patched (core/trap_sites.c), or trapped by the CPU.
+// files and patched (core/elf/trap_sites.c), or trapped by the CPU.
 #include "recorder/traps.h"
 
 #include "core/abi.h"
 #include "core/abi.h"
 #include "core/clock.h"
-#include "core/trap_sites.h"
+#include "core/elf/trap_sites.h"
 #include "core/code_operands.h"
 #include "core/cpu/xsave.h"
 #include "recorder/hooks.h"

@@ -2,7 +2,7 @@
 #ifndef REFORK_RECORDER_TRAPS_H
 #define REFORK_RECORDER_TRAPS_H
 
-#include "core/trap_sites.h"
+#include "core/elf/trap_sites.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 #include "search/situation.h"
 #include "search/same_code.h"
 
-#include "core/lock_sites.h"
+#include "core/elf/lock_sites.h"
 #include "replayer/locks/kinds.h"
 #include "replayer/locks/history.h"
 #include "replayer/names/stack.h"

@@ -3,12 +3,12 @@
 #include "search/situation_sites.h"
 
 #include "core/array.h"
-#include "core/lock_sites.h"
+#include "core/elf/lock_sites.h"
 #include "core/path.h"
 #include "search/same_code.h"
 #include "replayer/names/unwind_module.h"
 #include "core/code_operands.h"
-#include "core/elf_functions.h"
+#include "core/elf/elf_functions.h"
 
 #include <stdlib.h>
 #include <string.h>

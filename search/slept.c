@@ -1,7 +1,7 @@
 #include "search/slept.h"
 
 #include "core/array.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 
 #include <stdlib.h>
 #include <sys/syscall.h>

@@ -22,7 +22,9 @@ import sys
 ORDER = {
     "core/cpu": [],
     "core": ["core/cpu"],
-    "core/decode": ["core"],
+    "core/elf": ["core"],
+    "core/calls": ["core"],
+    "core/decode": ["core/elf", "core/calls"],
     "core/trace": ["core/decode"],
     "recorder/plan/schedule": ["core/trace"],
     "recorder": ["recorder/plan/schedule"],
@@ -49,12 +51,13 @@ ORDER = {
     "replayer/compare": ["replayer/report"],
     "replayer/watch": ["replayer/report"],
     "search": ["recorder/record", "replayer/watch"],
+    "search/minimize": ["search"],
     "tui": ["replayer/report"],
     "tui/terminal": ["tui"],
     "tui/recording": ["tui"],
     "tui/export": ["tui"],
     "replayer/gdb": ["replayer/report", "replayer/core"],
-    "cli": ["search", "replayer/compare", "replayer/strip", "replayer/core", "replayer/calls", "recorder/doctor", "replayer/gdb", "tui/terminal",
+    "cli": ["search/minimize", "replayer/compare", "replayer/strip", "replayer/core", "replayer/calls", "recorder/doctor", "replayer/gdb", "tui/terminal",
             "tui/recording", "tui/export"],
 }
 MOST_LINES, MOST_SOURCES = 800, 30

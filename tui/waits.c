@@ -1,6 +1,6 @@
 #include "tui/waits.h"
 
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 #include "tui/focus.h"
 #include "tui/story.h"
 

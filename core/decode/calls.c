@@ -4,7 +4,7 @@
 #include "core/decode/memory.h"
 #include "core/decode/structs.h"
 #include "core/decode/values.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 
 #include <fcntl.h>
 #include <linux/futex.h>

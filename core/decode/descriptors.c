@@ -3,7 +3,7 @@
 #include "core/abi.h"
 #include "core/array.h"
 #include "core/decode/socket.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 
 #include <errno.h>
 #include <fcntl.h>

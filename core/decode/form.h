@@ -23,7 +23,7 @@ enum form_kind {
     FORM_DEVICE,   // makedev(8, 1)
     FORM_FLAGS,    // of a set
     FORM_ENUM,     // of a set
-    FORM_REQUEST,  // of a multiplexed call (core/syscall_requests.h)
+    FORM_REQUEST,  // of a multiplexed call (core/calls/syscall_requests.h)
     FORM_CLONE,    // CLONE_VM|SIGCHLD
     FORM_LIMIT,    // a resource limit: RLIM64_INFINITY, 8192*1024
     FORM_PORT,     // htons(80)

@@ -2,7 +2,7 @@
 
 #include "core/abi.h"
 #include "core/decode/calls.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 
 #include <string.h>
 

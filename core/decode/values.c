@@ -1,6 +1,6 @@
 #include "core/decode/values.h"
 
-#include "core/syscall_requests.h"
+#include "core/calls/syscall_requests.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

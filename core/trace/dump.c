@@ -5,7 +5,7 @@
 #include "core/array.h"
 #include "core/decode/recorded.h"
 #include "core/printable.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 
 #include <errno.h>
 #include <jansson.h>

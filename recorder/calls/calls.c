@@ -1,8 +1,8 @@
 #include "recorder/calls/calls.h"
 
-#include "core/call_code.h"
-#include "core/call_rows.h"
-#include "core/syscall_ranges.h"
+#include "core/calls/call_code.h"
+#include "core/calls/call_rows.h"
+#include "core/calls/syscall_ranges.h"
 #include "recorder/calls/sites.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"

@@ -1,8 +1,8 @@
 #include "recorder/calls/sites.h"
 
-#include "core/call_rows.h"
-#include "core/call_site.h"
-#include "core/elf_functions.h"
+#include "core/calls/call_rows.h"
+#include "core/calls/call_site.h"
+#include "core/elf/elf_functions.h"
 #include "core/proc_maps.h"
 #include "recorder/log.h"
 #include "recorder/preempt.h"

@@ -1,6 +1,6 @@
 #include "recorder/end/ending.h"
 
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 #include "recorder/end/keeper.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"

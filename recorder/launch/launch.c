@@ -1,6 +1,6 @@
 #include "recorder/launch/launch.h"
 
-#include "core/call_page.h"
+#include "core/calls/call_page.h"
 #include "recorder/lifecycle.h"
 #include "recorder/mask.h"
 #include "recorder/run.h"
@@ -38,7 +38,7 @@ static void child_fail(int pipe_fd, int stage, int error) {
     _exit(126);
 }
 
-// What comes from CALL_SYSCALL passes: calls that the program makes by itself (core/call_page.h).
+// What comes from CALL_SYSCALL passes: calls that the program makes by itself (core/calls/call_page.h).
 static size_t pass_own_calls(struct sock_filter *f) {
     enum { AT = offsetof(struct seccomp_data, instruction_pointer) };
     const uint64_t pc = CALL_SYSCALL + 2;

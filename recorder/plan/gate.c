@@ -20,7 +20,7 @@
 #include "core/array.h"
 #include "core/clock.h"
 #include "core/futex.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 #include "recorder/hooks.h"
 #include "recorder/lifecycle.h"
 #include "recorder/log.h"

@@ -1,8 +1,8 @@
 // The places that a schedule names: found in modules as these are mapped, and what a task does that comes there.
 #include "recorder/plan/places.h"
 
-#include "core/elf_module.h"
-#include "core/elf_functions.h"
+#include "core/elf/elf_module.h"
+#include "core/elf/elf_functions.h"
 #include "core/path.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"

@@ -5,7 +5,7 @@
 #include "core/guard.h"
 #include "core/random.h"
 
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 
 #include <errno.h>
 #include <stdlib.h>

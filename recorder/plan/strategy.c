@@ -6,7 +6,7 @@
 
 #include "core/array.h"
 #include "core/random.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"
 #include "recorder/plan/roles.h"

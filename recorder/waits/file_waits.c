@@ -5,7 +5,7 @@
 #include "recorder/waits/file_waits.h"
 
 #include "core/array.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 #include "recorder/waits/state.h"
 
 #include <ctype.h>

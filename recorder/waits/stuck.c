@@ -3,10 +3,10 @@
 #include "recorder/waits/stuck.h"
 
 #include "core/array.h"
-#include "core/elf_module.h"
+#include "core/elf/elf_module.h"
 #include "core/futex.h"
 #include "core/proc_maps.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 #include "recorder/log.h"
 #include "recorder/hooks.h"
 #include "recorder/waits/file_waits.h"

@@ -11,7 +11,7 @@
 #include "recorder/signals.h"
 #include "recorder/step.h"
 #include "recorder/waits/state.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 
 #include <errno.h>
 #include <math.h>

@@ -7,7 +7,7 @@
 #include "core/decode/structs.h"
 #include "core/decode/values.h"
 #include "core/printable.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 #include "replayer/engine/replay.h"
 
 #include <errno.h>

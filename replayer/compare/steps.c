@@ -1,7 +1,7 @@
 #include "replayer/compare/steps.h"
 
 #include "core/array.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 #include "core/trace/trace_read.h"
 
 #include <stdlib.h>

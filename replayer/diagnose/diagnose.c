@@ -2,7 +2,7 @@
 #include "replayer/diagnose/diagnose.h"
 
 #include "core/array.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 #include "replayer/diagnose/core_file.h"
 #include "replayer/diagnose/findings.h"
 #include "replayer/diagnose/live.h"

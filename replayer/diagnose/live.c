@@ -7,7 +7,7 @@
 #include "core/futex.h"
 
 #include "core/proc_maps.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 #include "core/tracee.h"
 #include "replayer/diagnose/proc.h"
 #include "replayer/diagnose/snapshot.h"

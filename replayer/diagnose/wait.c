@@ -2,7 +2,7 @@
 #include "replayer/diagnose/wait.h"
 
 #include "core/futex.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 
 #include "replayer/diagnose/threads.h"
 #include "replayer/locks/name.h"

@@ -1,7 +1,7 @@
 #include "replayer/engine/call_feed.h"
 
-#include "core/call_code.h"
-#include "core/call_rows.h"
+#include "core/calls/call_code.h"
+#include "core/calls/call_rows.h"
 #include "core/tracee.h"
 #include "replayer/engine/check.h"
 #include "replayer/engine/engine.h"
@@ -45,7 +45,7 @@ void call_feed_install(struct space *s) {
                   tracee_write(s->mem_fd, CALL_CONTROL, &control, sizeof control);
 }
 
-// Is it the code of a stub (core/call_site.c)? Then *behind is where it goes on: movabs $behind,%rcx; movabs $CALL_ENTRY,%r11; jmp *%r11
+// Is it the code of a stub (core/calls/call_site.c)? Then *behind is where it goes on: movabs $behind,%rcx; movabs $CALL_ENTRY,%r11; jmp *%r11
 static bool is_stub(const struct piece *p, uint64_t *behind) {
     enum { TAIL = 10 + 10 + 3 };
     const uint64_t entry = CALL_ENTRY;

@@ -1,4 +1,4 @@
-// Calls whose results the program takes from a list, without a stop (core/call_page.h).
+// Calls whose results the program takes from a list, without a stop (core/calls/call_page.h).
 #ifndef REFORK_REPLAYER_ENGINE_CALL_FEED_H
 #define REFORK_REPLAYER_ENGINE_CALL_FEED_H
 

@@ -4,7 +4,7 @@
 #include "core/cpu/machine.h"
 #include "core/cpu/needs.h"
 
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 #include "core/tracee.h"
 #include "replayer/engine/engine.h"
 #include "replayer/engine/memory.h"

@@ -3,7 +3,7 @@
 #include "core/abi.h"
 #include "core/annex.h"
 #include "core/array.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 #include "core/tracee.h"
 #include "replayer/engine/engine.h"
 #include "replayer/engine/kernel_task.h"

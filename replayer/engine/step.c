@@ -3,7 +3,7 @@
 #include "core/abi.h"
 
 #include "core/annex.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 #include "core/tracee.h"
 #include "replayer/engine/break_sites.h"
 #include "replayer/engine/call_feed.h"

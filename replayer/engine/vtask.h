@@ -2,7 +2,7 @@
 #ifndef REFORK_REPLAYER_ENGINE_VTASK_H
 #define REFORK_REPLAYER_ENGINE_VTASK_H
 
-#include "core/fdtable.h"
+#include "core/calls/fdtable.h"
 #include "replayer/engine/replay.h"
 
 struct space;

@@ -2,8 +2,8 @@
 
 #include "core/abi.h"
 #include "core/array.h"
-#include "core/elf_module.h"
-#include "core/lock_sites.h"
+#include "core/elf/elf_module.h"
+#include "core/elf/lock_sites.h"
 #include "core/path.h"
 #include "replayer/functions.h"
 #include "replayer/verdict/history.h"

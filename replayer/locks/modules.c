@@ -2,12 +2,12 @@
 
 #include "core/array.h"
 #include "core/atomic_emulate.h"
-#include "core/elf_module.h"
+#include "core/elf/elf_module.h"
 #include "replayer/names/cache.h"
 #include "replayer/names/static_names.h"
-#include "core/elf_inside.h"
-#include "core/elf_functions.h"
-#include "core/elf_frames.h"
+#include "core/elf/elf_inside.h"
+#include "core/elf/elf_functions.h"
+#include "core/elf/elf_frames.h"
 
 #include <Zydis/Zydis.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #define REFORK_REPLAYER_LOCKS_MODULES_H
 
 #include "core/error.h"
-#include "core/lock_sites.h"
+#include "core/elf/lock_sites.h"
 #include "replayer/engine/breakpoints.h"
 #include "replayer/locks/words.h"
 #include "replayer/timeline.h"

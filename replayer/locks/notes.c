@@ -2,8 +2,8 @@
 
 #include "core/atomic_emulate.h"
 #include "core/code_operands.h"
-#include "core/elf_inside.h"
-#include "core/elf_module.h"
+#include "core/elf/elf_inside.h"
+#include "core/elf/elf_module.h"
 #include "core/probe.h"
 
 struct lock_note lock_note_of(const struct lock_module *m, size_t i) {

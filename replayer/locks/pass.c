@@ -2,7 +2,7 @@
 
 #include "core/abi.h"
 #include "core/array.h"
-#include "core/elf_module.h"
+#include "core/elf/elf_module.h"
 #include "core/code_operands.h"
 #include "core/futex.h"
 #include "core/path.h"

@@ -1,10 +1,10 @@
 #include "replayer/names/static_names.h"
 
 #include "core/array.h"
-#include "core/elf_module.h"
+#include "core/elf/elf_module.h"
 #include "core/error.h"
 #include "replayer/names/static_library.h"
-#include "core/elf_inside.h"
+#include "core/elf/elf_inside.h"
 
 #include <glob.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 #include "replayer/report/json.h"
 
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 #include "replayer/names/script.h"
 
 #include <inttypes.h>

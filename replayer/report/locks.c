@@ -3,7 +3,7 @@
 #include "core/array.h"
 #include "core/printable.h"
 #include "core/path.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 #include "replayer/names/script.h"
 #include "replayer/report/json.h"
 #include "replayer/verdict/allocation.h"

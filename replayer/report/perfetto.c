@@ -2,7 +2,7 @@
 
 #include "core/array.h"
 #include "core/decode/recorded.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 #include "replayer/report/protobuf.h"
 
 #include <errno.h>

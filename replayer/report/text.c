@@ -1,7 +1,7 @@
 #include "replayer/report/text.h"
 
 #include "core/fill.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 #include "replayer/names/script.h"
 #include "replayer/report/lines.h"
 

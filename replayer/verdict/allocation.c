@@ -2,7 +2,7 @@
 
 #include "core/abi.h"
 #include "core/array.h"
-#include "core/syscall_walk.h"
+#include "core/calls/syscall_walk.h"
 #include "replayer/engine/breakpoints.h"
 #include "replayer/functions.h"
 

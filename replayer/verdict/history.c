@@ -3,7 +3,7 @@
 #include "core/abi.h"
 #include "core/array.h"
 #include "core/futex.h"
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 
 #include "replayer/verdict/examine.h"
 

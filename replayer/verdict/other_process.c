@@ -2,7 +2,7 @@
 // All of them are stuck, so the root is somewhere else, or they wait for each other.
 #include "replayer/verdict/other_process.h"
 
-#include "core/syscalls.h"
+#include "core/calls/syscalls.h"
 
 #include "replayer/verdict/advice.h"
 #include "replayer/verdict/dead_holder.h"

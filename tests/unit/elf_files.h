@@ -1,8 +1,8 @@
-// ELF files of this machine, and small ones made of assembler, for the tests of core/elf_module.h.
+// ELF files of this machine, and small ones made of assembler, for the tests of core/elf/elf_module.h.
 #ifndef REFORK_TESTS_UNIT_ELF_FILES_H
 #define REFORK_TESTS_UNIT_ELF_FILES_H
 
-#include "core/elf_module.h"
+#include "core/elf/elf_module.h"
 #include "tests/unit/scratch.h"
 
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 // Breakpoints in replay: whatever a client puts in, every step executes and checks what it does without them.
-#include "core/lock_sites.h"
+#include "core/elf/lock_sites.h"
 #include "core/probe.h"
 #include "core/tracee.h"
 #include "replayer/engine/break_hits.h"

@@ -1,9 +1,9 @@
 // Calls by way of a jump. Each piece of code runs in this process with random registers: as it is, with a jump and the call made
 // by the code in the annex, with a jump and the call declined, and with a result from a list. All registers and flags must
 // come out the same, and the ring must say what they were at the `syscall`.
-#include "core/call_code.h"
-#include "core/call_rows.h"
-#include "core/call_site.h"
+#include "core/calls/call_code.h"
+#include "core/calls/call_rows.h"
+#include "core/calls/call_site.h"
 #include "core/random.h"
 
 #include <setjmp.h>

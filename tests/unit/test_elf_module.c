@@ -1,10 +1,10 @@
 // ELF modules: real files of this machine against what readelf and nm say, programs built here, damaged
 // images.
-#include "core/elf_module.h"
+#include "core/elf/elf_module.h"
 #include "tests/unit/elf_files.h"
-#include "core/elf_inside.h"
-#include "core/elf_functions.h"
-#include "core/trap_sites.h"
+#include "core/elf/elf_inside.h"
+#include "core/elf/elf_functions.h"
+#include "core/elf/trap_sites.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // The model of the standard streams' aliases, by hand-made calls, and against the kernel: a process makes
 // random calls on real descriptors and the model must agree with what fstat says of each.
-#include "core/fdtable.h"
-#include "core/syscall_numbers.h"
+#include "core/calls/fdtable.h"
+#include "core/calls/syscall_numbers.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 // Lock sites: what objdump lists, second entries behind a lock prefix, bytes that only look like one.
 #include "core/atomic_emulate.h"
-#include "core/lock_sites.h"
+#include "core/elf/lock_sites.h"
 #include "tests/unit/elf_files.h"
-#include "core/elf_inside.h"
-#include "core/elf_functions.h"
+#include "core/elf/elf_inside.h"
+#include "core/elf/elf_functions.h"
 
 #include <string.h>
 

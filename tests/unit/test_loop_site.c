@@ -2,7 +2,7 @@
 // registers and stack at every instruction, then once for every instruction that can carry a stub, where each
 // stop, the number of passes and the result must be those of the stepped run.
 #include "core/annex.h"
-#include "core/elf_functions.h"
+#include "core/elf/elf_functions.h"
 #include "core/loop_site.h"
 #include "tests/unit/elf_files.h"
 #include "tests/unit/loop_subjects.h"

@@ -2,7 +2,7 @@
 // behind a probe, with the same random registers, flags and memory. Registers, flags, memory, the fault if there is one, and
 // the ring's entry must agree.
 #include "core/atomic_emulate.h"
-#include "core/lock_sites.h"
+#include "core/elf/lock_sites.h"
 #include "core/probe.h"
 #include "core/stub_code.h"
 #include "tests/unit/elf_files.h"

@@ -2,9 +2,9 @@
 // every byte that changed must lie in a range that the table claims, each claimed range must fit what it
 // claimed at entry, and what is claimed as OUT (not INOUT) must really have been written: each scenario runs
 // with four patterns, and a byte that kept all of them is not written (a random one does so once in 2^32).
-#include "core/syscall_numbers.h"
-#include "core/syscall_ranges.h"
-#include "core/syscalls.h"
+#include "core/calls/syscall_numbers.h"
+#include "core/calls/syscall_ranges.h"
+#include "core/calls/syscalls.h"
 
 #include <asm/prctl.h>
 #include <arpa/inet.h>
@@ -711,7 +711,7 @@ static void test_every_row(void **state) {
         const char *name, *ranges; // as the table has them
     } rows[] = {
 #define SYSCALL(nr, name, policy, wait, effect, answer, args, ...) {nr, #name, #__VA_ARGS__},
-#include "core/syscalls.def"
+#include "core/calls/syscalls.def"
 #undef SYSCALL
     };
     char missing[4096] = "";

@@ -1,7 +1,7 @@
 // The ranges of calls with hand-made arguments: what a call takes out of the program, long and hostile vectors, and
 // what no test can make the kernel do.
-#include "core/syscall_numbers.h"
-#include "core/syscall_ranges.h"
+#include "core/calls/syscall_numbers.h"
+#include "core/calls/syscall_ranges.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -1,8 +1,8 @@
 // The table itself: a row for every number, answers without the kernel, what may block, and the text of a
 // call.
-#include "core/syscall_numbers.h"
-#include "core/syscall_ranges.h"
-#include "core/syscalls.h"
+#include "core/calls/syscall_numbers.h"
+#include "core/calls/syscall_ranges.h"
+#include "core/calls/syscalls.h"
 
 #include <errno.h>
 #include <fcntl.h>

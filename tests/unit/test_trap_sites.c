@@ -1,7 +1,7 @@
 // Trapped instructions: what objdump lists, bytes that only look like them, prefixes.
 #include "core/event.h"
 #include "tests/unit/elf_files.h"
-#include "core/trap_sites.h"
+#include "core/elf/trap_sites.h"
 
 #include <string.h>
 

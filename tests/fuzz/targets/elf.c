@@ -1,9 +1,9 @@
-// ELF files as the recorder and the lock history look at them: core/elf_*.h, core/trap_sites.h, core/lock_sites.h.
-#include "core/elf_frames.h"
-#include "core/elf_functions.h"
-#include "core/elf_module.h"
-#include "core/lock_sites.h"
-#include "core/trap_sites.h"
+// ELF files as the recorder and the lock history look at them: core/elf_*.h, core/elf/trap_sites.h, core/elf/lock_sites.h.
+#include "core/elf/elf_frames.h"
+#include "core/elf/elf_functions.h"
+#include "core/elf/elf_module.h"
+#include "core/elf/lock_sites.h"
+#include "core/elf/trap_sites.h"
 #include "tests/fuzz/driver.h"
 
 #include <stdlib.h>
