@@ -98,8 +98,8 @@ $(BUILD)/%.o: %.c $(BUILD)/.flags | $(BUILD)/.libraries
 
 # Code that runs in the recorded process, on its own few pages.
 APART := -O2 -ffreestanding -fPIC -mgeneral-regs-only -mno-red-zone -fno-jump-tables -fno-stack-protector -fcf-protection=none \
-	-fno-asynchronous-unwind-tables -fno-sanitize=all -fomit-frame-pointer
-$(BUILD)/core/call_code.o: ALL_CFLAGS += $(APART)
+	-fno-asynchronous-unwind-tables -fno-sanitize=all -fomit-frame-pointer -DCOMPILED_APART
+$(BUILD)/core/calls/call_code.o: ALL_CFLAGS += $(APART)
 
 # Changed flags rebuild everything.
 $(BUILD)/.flags: FORCE

@@ -1,5 +1,10 @@
 // Runs in the recorded process, on a stack of the annex: no libc, no globals, nothing but what core/calls/call_page.h says. It is
 // compiled apart (see Makefile): only general registers, position-independent, all of it in the section call_code.
+#ifndef COMPILED_APART
+#error                                                                                                       \
+    "the Makefile's flags APART are missing: with a red zone and vector registers this code would break the program that it runs in"
+#endif
+
 #include "core/calls/call_code.h"
 
 #include "core/calls/call_page.h"
