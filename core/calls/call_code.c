@@ -162,11 +162,23 @@ INLINE uint64_t argument(const struct call_entry *e, unsigned i) {
     }
 }
 
+// Of that many events: the others are as if they came a moment later. (redis asks for 10,128, whose bytes the ring cannot have.)
+INLINE uint64_t some(uint64_t events) {
+    return (int32_t)events > CALL_SOME ? CALL_SOME : events;
+}
+
+// The kernel looks whether all that were asked for can be had.
+INLINE bool bad_events(const struct call_entry *e) {
+    int32_t events = (int32_t)e->rdx;
+    return events > 1 << 16 || (events > CALL_SOME && (e->rsi + (uint64_t)events * 12) >> 47);
+}
+
 // Bytes of the range: at most (result NULL), or in fact. As size_of and plain of core/calls/syscall_ranges.c say it.
 INLINE uint64_t range_size(const struct call_entry *e, const struct call_range *g, const int64_t *result) {
     if (g->size == CALL_SIZE_FIXED) return g->scale;
     uint64_t limit = argument(e, g->limit);
-    if (g->limit_is_int) limit = (int32_t)limit < 0 ? 0 : (uint64_t)(int32_t)limit;
+    if (g->limit_kind != CALL_LIMIT_LONG) limit = (int32_t)limit < 0 ? 0 : (uint64_t)(int32_t)limit;
+    if (g->limit_kind == CALL_LIMIT_SOME) limit = some(limit);
     uint64_t most = limit > CALL_BYTES_MAX ? ~0ull : limit * g->scale;
     if (g->size != CALL_SIZE_RESULT || !result) return most;
     uint64_t written = *result < 0 ? 0 : (uint64_t)*result * g->scale;
@@ -298,7 +310,9 @@ INLINE bool record(struct call_entry *e, uint64_t nr) {
     int64_t result;
     if (row->kind == CALL_WAITS) {
         // With the time 0: a poll or epoll_wait that finds nothing has done nothing.
-        uint64_t third = row->time == 2 ? 0 : e->rdx;
+        uint64_t third =
+            row->time == 2 ? 0 : some(e->rdx); // poll: its time; else for how many events there is room
+        if (row->time == 3 && bad_events(e)) return false;
         const uint64_t others[3] = {row->time == 3 ? 0 : e->r10, e->r8, e->r9};
         uint64_t time = argument(e, row->time);
         if (nr == SYS_epoll_pwait && e->r8) return false;

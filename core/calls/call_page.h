@@ -52,12 +52,16 @@ struct call_control {
 // result says.
 enum call_size { CALL_SIZE_FIXED, CALL_SIZE_ARG, CALL_SIZE_INT, CALL_SIZE_RESULT };
 
+// How many an argument of 32 bits allows: with CALL_LIMIT_SOME no more than CALL_SOME are asked for.
+enum call_limit { CALL_LIMIT_LONG, CALL_LIMIT_INT, CALL_LIMIT_SOME };
+enum { CALL_SOME = 512 };
+
 struct call_range {
-    uint8_t arg;   // the pointer; counted from 1, 0: no range
-    uint8_t size;  // enum call_size
-    uint8_t limit; // ARG, INT: the argument; RESULT: the argument that it never exceeds
-    uint8_t limit_is_int;
-    uint16_t scale; // FIXED: the bytes
+    uint8_t arg;        // the pointer; counted from 1, 0: no range
+    uint8_t size;       // enum call_size
+    uint8_t limit;      // ARG, INT: the argument; RESULT: the argument that it never exceeds
+    uint8_t limit_kind; // enum call_limit
+    uint16_t scale;     // FIXED: the bytes
 };
 
 enum call_kind {

@@ -7,9 +7,20 @@
 #define RESULT(argument, most)                                                                               \
     { .arg = (argument), .size = CALL_SIZE_RESULT, .limit = (most), .scale = 1 }
 #define RESULTS(argument, most, bytes)                                                                       \
-    { .arg = (argument), .size = CALL_SIZE_RESULT, .limit = (most), .limit_is_int = 1, .scale = (bytes) }
+    {                                                                                                        \
+        .arg = (argument), .size = CALL_SIZE_RESULT, .limit = (most), .limit_kind = CALL_LIMIT_INT,          \
+        .scale = (bytes)                                                                                     \
+    }
+#define SOME(argument, most, bytes)                                                                          \
+    {                                                                                                        \
+        .arg = (argument), .size = CALL_SIZE_RESULT, .limit = (most), .limit_kind = CALL_LIMIT_SOME,         \
+        .scale = (bytes)                                                                                     \
+    }
 #define INTS(argument, count, bytes)                                                                         \
-    { .arg = (argument), .size = CALL_SIZE_INT, .limit = (count), .limit_is_int = 1, .scale = (bytes) }
+    {                                                                                                        \
+        .arg = (argument), .size = CALL_SIZE_INT, .limit = (count), .limit_kind = CALL_LIMIT_INT,            \
+        .scale = (bytes)                                                                                     \
+    }
 
 const struct call_row call_rows[CALL_ROW_COUNT] = {
 #define CALL_ROW(name, kind, flags, time, ...) [SYS_##name] = {kind, flags, time, 0, {__VA_ARGS__}},

@@ -6,12 +6,15 @@
 #include "core/calls/call_site.h"
 #include "core/random.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -166,6 +169,81 @@ static void test_registers(void **state) {
     }
 }
 
+// ---- which calls are made, and what the ring has of them
+
+struct wanted_call {
+    const char *name;
+    uint64_t nr, args[6];
+    bool made;
+    int64_t result; // where it is made
+    const void *address;
+    size_t bytes; // that the entry has of what was written there
+};
+
+// `mov $nr,%eax; syscall; ret` with its jump. Returns what the call does.
+static int64_t call_by_jump(const struct wanted_call *w) {
+    struct call_site site;
+    const uint8_t code[] = {0xb8, (uint8_t)w->nr, (uint8_t)(w->nr >> 8), 0, 0, 0x0f, 0x05, 0xc3};
+    memset(page, 0, 8192);
+    memcpy(page, code, sizeof code);
+    assert_true(call_site_build(page, (uint64_t)page, (uint64_t)page + 5, (uint64_t)stubs, &site));
+    memcpy(stubs, site.stub, site.stub_len);
+    memcpy(page, site.patch, site.patch_len);
+    call_code = (uint64_t)page;
+    *control = (struct call_control){.head = CALL_RING, .left = 1};
+    struct registers in = {.rdi = w->args[0], .rsi = w->args[1], .rdx = w->args[2], .r10 = w->args[3]};
+    in.r8 = w->args[4], in.r9 = w->args[5], in.flags = 0x202;
+    return (int64_t)run(&in).rax;
+}
+
+static void check_call(const struct wanted_call *w) {
+    const struct call_entry *e = (const void *)CALL_RING;
+    const struct call_bytes *b = (const void *)(e + 1);
+    int64_t result = call_by_jump(w);
+    bool made = control->head != CALL_RING;
+    if (made != w->made) fail_msg("%s: %s", w->name, made ? "made without a stop" : "declined");
+    if (!made) return;
+    if (result != w->result) fail_msg("%s: %ld", w->name, (long)result);
+    assert_int_equal(e->result, result);
+    assert_int_equal(e->ranges, w->bytes != 0);
+    if (!w->bytes) return;
+    assert_int_equal(b->address, (uint64_t)w->address);
+    assert_int_equal(b->length, w->bytes);
+    assert_memory_equal(b + 1, w->address, w->bytes);
+}
+
+// More events than the ring has room for: redis asks for 10,128.
+static void test_events(void **state) {
+    (void)state;
+    enum { READY = CALL_SOME + 10, ROOM = 10128 };
+    static struct epoll_event events[ROOM];
+    static int fds[READY];
+    int epoll = epoll_create1(0);
+    uint64_t fd = (uint64_t)epoll, at = (uint64_t)events, one = 1;
+    for (int i = 0; i < READY; i++) {
+        struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u32 = (uint32_t)i};
+        fds[i] = eventfd(0, 0);
+        assert_true(fds[i] >= 0 && write(fds[i], &one, sizeof one) == sizeof one);
+        assert_int_equal(epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &event), 0);
+    }
+    const uint64_t full = CALL_SOME * sizeof *events, rest = (READY - CALL_SOME) * sizeof *events;
+    const struct wanted_call calls[] = {
+        {"bad room", SYS_epoll_wait, {fd, at, ~0u, 0}, true, -EINVAL, NULL, 0},
+        {"too much room", SYS_epoll_wait, {fd, at, INT32_MAX, 0}, false, 0, NULL, 0},
+        {"room past the end", SYS_epoll_wait, {fd, 0x7fffffffe000, ROOM, 0}, false, 0, NULL, 0},
+        {"many ready", SYS_epoll_wait, {fd, at, ROOM, ~0ull}, true, CALL_SOME, events, full},
+        {"the others", SYS_epoll_pwait, {fd, at, ROOM, 5, 0, 8}, true, READY - CALL_SOME, events, rest},
+        {"a mask", SYS_epoll_pwait, {fd, at, ROOM, 5, at, 8}, false, 0, NULL, 0},
+        {"nothing, and no time", SYS_epoll_wait, {fd, at, ROOM, 0}, true, 0, NULL, 0},
+        {"nothing yet", SYS_epoll_wait, {fd, at, ROOM, 1}, false, 0, NULL, 0},
+    };
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        check_call(&calls[i]);
+    for (int i = 0; i < READY; i++)
+        close(fds[i]);
+    close(epoll);
+}
+
 // Where there can be no jump.
 static void test_refused(void **state) {
     (void)state;
@@ -198,6 +276,6 @@ static void test_image(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_registers), cmocka_unit_test(test_refused),
-                                       cmocka_unit_test(test_image)};
+                                       cmocka_unit_test(test_events), cmocka_unit_test(test_image)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }
