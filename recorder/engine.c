@@ -70,7 +70,8 @@ static bool run(struct recorder *r, struct task *t, int *status) {
 // Not in the middle of a slice: what that task has done belongs to its next event, behind the entry's.
 static bool must_settle(struct recorder *r) {
     bool between = !r->current || r->current->state != TASK_READY || r->current->at_landmark;
-    return between && r->deferred && r->deferred->state == TASK_IN_KERNEL && others_ready(r, r->deferred);
+    return between && r->deferred && r->deferred->state == TASK_IN_KERNEL && !r->deferred->call.settled &&
+           others_ready(r, r->deferred);
 }
 
 // Whose stop comes next, or who runs to it; NULL: nobody can.

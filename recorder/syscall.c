@@ -174,6 +174,7 @@ void syscall_settle(struct recorder *r, struct task *t) {
             return;
         }
         char state = task_state_letter(t->tid);
+        t->call.settled = state == 'S';
         if (state == 'S') hooks_asleep(r, t);
         if (state == 'S' || !state) return;
         // A disk's or a lock's turn: bounded mostly.
@@ -221,6 +222,7 @@ bool syscall_begins(struct recorder *r, struct task *t) {
     t->call.regs = regs;
     t->call.regs.rax = regs.orig_rax;
     t->call.since_us = r->clock_us;
+    t->call.settled = false;
     if (t->mm->limit_lowered && !r->options->chaos) clock_set_limit(t->mm, ~0ull);
     return true;
 }

@@ -70,6 +70,7 @@ struct call {
         uint64_t real, temporary, size;
     } redirects[6];
     int redirect_count;
+    bool settled; // it was seen asleep
 };
 
 // A task's TIDs, from refork's PID namespace (0) down to its own (depth). Depth 0: it is in refork's.

@@ -104,13 +104,31 @@ static inline uint64_t unzigzag(uint64_t code) {
 
 #define VARINT_MAX 10
 
-static inline uint8_t *put_varint(uint8_t *out, uint64_t value) {
+static uint8_t *put_long_varint(uint8_t *out, uint64_t value) {
     while (value >= 0x80) {
         *out++ = (uint8_t)(value | 0x80);
         value >>= 7;
     }
     *out++ = (uint8_t)value;
     return out;
+}
+
+// Up to 56 bits without a loop: the groups of seven are spread by halves, and all eight bytes stored, of which those behind the
+// number are overwritten by what follows. (Pointers differ by 48 bits: registers were a third of a small call's recording.)
+static inline uint8_t *put_varint(uint8_t *out, uint64_t value) {
+    if (value < 0x80) {
+        *out = (uint8_t)value;
+        return out + 1;
+    }
+    if (value >> 56) return put_long_varint(out, value);
+    unsigned bytes = (unsigned)(70 - __builtin_clzll(value)) / 7;
+    uint64_t x = value;
+    x = (x & 0xfffffffull) | (x & 0xfffffff0000000ull) << 4;
+    x = (x & 0x3fff00003fffull) | (x & 0xfffc0000fffc000ull) << 2;
+    x = (x & 0x7f007f007f007full) | (x & 0x3f803f803f803f80ull) << 1;
+    x |= 0x8080808080808080ull >> (8 * (9 - bytes));
+    memcpy(out, &x, sizeof x);
+    return out + bytes;
 }
 
 // Not in steps of 16 bytes: the registers have just been written one by one, and such a load waits for that.
