@@ -1,12 +1,16 @@
 #include "cli/options.h"
+#include "core/config.h"
+#include "core/printable.h"
 #include "recorder/doctor/probe.h"
+#include "replayer/rr/process.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 
 #define FEATURES_MAX 64
 
-static int print_json(const struct feature *features, int n, bool works, struct rf_error *err) {
+static int print_json(const struct feature *features, int n, bool works, const struct rr_probe *rr,
+                      struct rf_error *err) {
     json_t *list = json_array();
     for (int i = 0; i < n; i++) {
         const struct feature *f = &features[i];
@@ -14,7 +18,11 @@ static int print_json(const struct feature *features, int n, bool works, struct 
                                               "available", f->available, "required", f->required, "detail",
                                               f->detail, "lost", f->lost, "remedy", f->remedy));
     }
-    json_t *root = json_pack("{s:b, s:o}", "works", works, "features", list);
+    // NULL is null: nothing to tell.
+    json_t *engine = json_pack("{s:b, s:b, s:s?, s:s?, s:s?}", "found", rr->found, "works", rr->works,
+                               "version", *rr->version ? rr->version : NULL, "reason",
+                               *rr->reason ? rr->reason : NULL, "remedy", *rr->remedy ? rr->remedy : NULL);
+    json_t *root = json_pack("{s:b, s:o, s:o}", "works", works, "features", list, "rr", engine);
     int r = root ? json_dumpf(root, stdout, JSON_INDENT(2)) : -1;
     json_decref(root);
     if (r) return rf_fail(err, RF_CANNOT, "could not write the JSON");
@@ -41,6 +49,17 @@ static void print_text(const struct feature *features, int n, bool works) {
         puts("\nrefork works here, with everything it can use");
 }
 
+// Another recorder's matter: nothing of refork is lost without it.
+static void print_rr(const struct rr_probe *rr) {
+    if (!rr->found) {
+        printf("\nrr (refork record --engine rr): not here: %s\n", rr->remedy);
+        return;
+    }
+    print_clean(stdout, "\nrr (refork record --engine rr): version %s %s%s\n", rr->version,
+                rr->works ? "works here" : "does not record here: ", rr->reason);
+    if (!rr->works) print_clean(stdout, "     to do: %s\n", rr->remedy);
+}
+
 static int run_doctor(const struct cli_args *args, struct rf_error *err) {
     if (cli_at_most(args, 0, err)) return -1;
     static struct feature features[FEATURES_MAX];
@@ -48,10 +67,16 @@ static int run_doctor(const struct cli_args *args, struct rf_error *err) {
     bool works = n > 0;
     for (int i = 0; i < n; i++)
         if (features[i].required && !features[i].available) works = false;
-    if (!cli_has(args, "json"))
+    struct config config;
+    struct rr_probe rr;
+    if (config_read(&config, err)) return -1;
+    rr_probe(*config.rr ? config.rr : "rr", config.rr_options, &rr);
+    if (cli_has(args, "json")) {
+        if (print_json(features, n, works, &rr, err)) return -1;
+    } else {
         print_text(features, n, works);
-    else if (print_json(features, n, works, err))
-        return -1;
+        print_rr(&rr);
+    }
     return works ? RF_OK : RF_CANNOT;
 }
 

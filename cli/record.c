@@ -3,6 +3,7 @@
 #include "cli/next.h"
 #include "cli/files.h"
 #include "cli/options.h"
+#include "cli/rr.h"
 #include "cli/strip.h"
 #include "core/printable.h"
 #include "search/name_pc.h"
@@ -155,6 +156,8 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
     struct record_result result = {0};
     enum verdict_level fail_on;
     char path[4096];
+    int by_rr = cli_rr_record(args, err);
+    if (by_rr != CLI_OWN_ENGINE) return by_rr;
     if (cli_fail_on(args, &fail_on, err) || read_options(args, &options, path, sizeof path, err)) return -1;
     int r = record(args, &options, &result, err);
     if (result.gate.verdict)
@@ -200,6 +203,9 @@ static int run_record(const struct cli_args *args, struct rf_error *err) {
 
 static const struct cli_option record_options[] = {
     {"output", 'o', "FILE", "write the recording to FILE (default: PROGRAM.refork, -2 and so on)"},
+    {"engine", 0, "refork|rr|auto",
+     "record with refork itself (default), with rr, or with rr where it works"},
+    CLI_RR,
     {"chaos", 0, NULL, "switch tasks at random landmarks, library calls included"},
     {"seed", 0, "N", "chaos with this seed"},
     {"schedule", 0, "FILE", "which task runs when, and the fork gate, as FILE says"},

@@ -57,7 +57,8 @@ ORDER = {
     "tui/recording": ["tui"],
     "tui/export": ["tui"],
     "replayer/gdb": ["replayer/report", "replayer/core"],
-    "cli": ["search/minimize", "replayer/compare", "replayer/strip", "replayer/core", "replayer/calls", "recorder/doctor", "replayer/gdb", "tui/terminal",
+    "replayer/rr": ["replayer/gdb"],
+    "cli": ["replayer/rr", "search/minimize", "replayer/compare", "replayer/strip", "replayer/core", "replayer/calls", "recorder/doctor", "replayer/gdb", "tui/terminal",
             "tui/recording", "tui/export"],
 }
 MOST_LINES, MOST_SOURCES = 800, 30

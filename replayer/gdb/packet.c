@@ -11,11 +11,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { INTERRUPT = 3, ESCAPE = '}', FLIP = 0x20, ROOM = PACKET_MOST + 16 };
+enum { INTERRUPT = 3, ESCAPE = '}', FLIP = 0x20, RUN = '*', RUN_LESS = 29, ROOM = PACKET_MOST + 16 };
 
 struct packets {
     int fd;
-    bool ack, closed, interrupted;
+    bool ack, closed, interrupted, runs;
     uint8_t in[ROOM];
     size_t in_begin, in_end;
     char content[ROOM];
@@ -38,6 +38,10 @@ void packets_free(struct packets *p) {
 
 bool packets_closed(const struct packets *p) {
     return p->closed;
+}
+
+void packets_expand_runs(struct packets *p) {
+    p->runs = true;
 }
 
 void packets_no_ack(struct packets *p) {
@@ -114,6 +118,13 @@ const char *packet_read(struct packets *p, size_t *len) {
             if (n == PACKET_MOST) return NULL;
             if (!escaped && c == ESCAPE) {
                 escaped = true;
+                continue;
+            }
+            if (!escaped && c == RUN && p->runs && n) {
+                if ((c = next_byte(p)) < RUN_LESS || n + (size_t)(c - RUN_LESS) >= PACKET_MOST) return NULL;
+                sum = (uint8_t)(sum + c);
+                memset(p->content + n, p->content[n - 1], (size_t)(c - RUN_LESS));
+                n += (size_t)(c - RUN_LESS);
                 continue;
             }
             p->content[n++] = (char)(escaped ? c ^ FLIP : c);

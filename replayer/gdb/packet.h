@@ -20,6 +20,8 @@ const char *packet_read(struct packets *p, size_t *len);
 bool packet_interrupted(struct packets *p);
 // The other side is gone.
 bool packets_closed(const struct packets *p);
+// The side that asks (gdb's): answers may have a byte once and how often it is repeated ("Overview" there).
+void packets_expand_runs(struct packets *p);
 // After QStartNoAckMode.
 void packets_no_ack(struct packets *p);
 

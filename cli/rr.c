@@ -1,0 +1,134 @@
+#include "cli/rr.h"
+
+#include "cli/ends.h"
+#include "cli/fail_on.h"
+#include "cli/files.h"
+#include "cli/options.h"
+#include "core/config.h"
+#include "core/printable.h"
+#include "replayer/rr/record.h"
+#include "replayer/rr/trace.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// Which rr, with which options: of the command line, else of the configuration.
+struct rr_choice {
+    struct config config;
+    char engine[16], command[512], options[512];
+};
+
+static int choose(const struct cli_args *args, struct rr_choice *c, struct rf_error *err) {
+    const char *engine = cli_value(args, "engine"), *command = cli_value(args, "rr"),
+               *options = cli_value(args, "rr-options");
+    if (config_read(&c->config, err)) return -1;
+    if (!engine) engine = *c->config.engine ? c->config.engine : "refork";
+    if (!command) command = *c->config.rr ? c->config.rr : "rr";
+    if (!options) options = c->config.rr_options;
+    if (strcmp(engine, "refork") && strcmp(engine, "rr") && strcmp(engine, "auto"))
+        return rf_fail(err, RF_CANNOT, "no engine '%.40s': there are refork, rr and auto", engine);
+    if (strlen(command) >= sizeof c->command || strlen(options) >= sizeof c->options)
+        return rf_fail(err, RF_CANNOT, "the values of '--rr' and '--rr-options' may have 511 bytes");
+    strcpy(c->engine, engine);
+    strcpy(c->command, command);
+    strcpy(c->options, options);
+    return 0;
+}
+
+// Options of record that rr has as well, or that are not the engine's.
+static const char *foreign_option(const struct cli_args *args) {
+    static const char *const common[] = {"engine",  "rr",         "rr-options", "output",    "chaos",
+                                         "timeout", "keep-going", "fail-on",    "no-explain"};
+    for (size_t i = 0; i < args->count; i++) {
+        bool found = false;
+        for (size_t k = 0; k < sizeof common / sizeof *common; k++)
+            found |= !strcmp(args->given[i].option->name, common[k]);
+        if (!found) return args->given[i].option->name;
+    }
+    return NULL;
+}
+
+// A folder that is not there yet: PROGRAM.rr, PROGRAM-2.rr and so on.
+static int new_folder(const char *program, char *path, size_t size, struct rf_error *err) {
+    const char *slash = strrchr(program, '/'), *name = slash ? slash + 1 : program;
+    for (int i = 1; i < 10000; i++) {
+        char number[16] = "";
+        struct stat st;
+        if (i > 1) snprintf(number, sizeof number, "-%d", i);
+        int n = snprintf(path, size, "%.200s%s.rr", name, number);
+        if (n > 0 && (size_t)n < size && lstat(path, &st)) return 0;
+    }
+    return rf_fail(err, RF_CANNOT, "too many traces of '%s' here: remove some or name a folder with -o",
+                   name);
+}
+
+static int record(const struct cli_args *args, const struct rr_choice *c, struct rr_recording *out,
+                  char *path, size_t size, struct rf_error *err) {
+    char options[sizeof c->options];
+    const char *output = cli_value(args, "output");
+    uint64_t timeout = 0;
+    struct stat st;
+    if (cli_duration(args, "timeout", &timeout, err)) return -1;
+    if (output && lstat(output, &st) == 0)
+        return rf_fail(err, RF_CANNOT,
+                       "'%s' is there already: rr makes a folder of its own, give another name", output);
+    if (output)
+        snprintf(path, size, "%s", output);
+    else if (new_folder(args->operands[0], path, size, err))
+        return -1;
+    struct rr_line l = {0};
+    snprintf(options, sizeof options, "%s", c->options);
+    rr_line_add(&l, c->command);
+    rr_line_add(&l, "record");
+    rr_line_words(&l, options);
+    if (cli_has(args, "chaos")) rr_line_add(&l, "--chaos");
+    rr_line_add(&l, "-o");
+    rr_line_add(&l, path);
+    rr_line_add(&l, "--");
+    if (l.count + (size_t)args->operand_count > RR_ARGUMENTS)
+        return rf_fail(err, RF_CANNOT, "more than %d arguments: record with refork's own engine",
+                       RR_ARGUMENTS);
+    for (int i = 0; i < args->operand_count; i++)
+        rr_line_add(&l, args->operands[i]);
+    return rr_record(&l, timeout, cli_has(args, "keep-going"), out, err);
+}
+
+// Of the options to record those that replay takes as well.
+static const char *replay_options(const char *options) {
+    return strstr(options, "-W") ? "-W" : "";
+}
+
+int cli_rr_record(const struct cli_args *args, struct rf_error *err) {
+    struct rr_choice c;
+    struct rr_probe probe;
+    struct rr_recording done;
+    enum verdict_level fail_on;
+    char path[4096];
+    if (choose(args, &c, err) || cli_fail_on(args, &fail_on, err)) return -1;
+    if (!strcmp(c.engine, "refork") || !args->operand_count) return CLI_OWN_ENGINE;
+    const char *foreign = foreign_option(args);
+    if (foreign && !strcmp(c.engine, "auto")) return CLI_OWN_ENGINE;
+    if (foreign)
+        return rf_fail(err, RF_CANNOT, "'--%s' is of refork's own engine: leave it or '--engine rr' out",
+                       foreign);
+    rr_probe(c.command, c.options, &probe);
+    if (!probe.works) {
+        print_clean(stderr,
+                    "refork: '%s' does not record here: %s; %s; refork's own engine records instead\n",
+                    c.command, probe.reason, probe.remedy);
+        return CLI_OWN_ENGINE;
+    }
+    if (record(args, &c, &done, path, sizeof path, err)) return -1;
+    if (rr_is_trace(path)) rr_trace_note(path, c.command, replay_options(c.options));
+    if (done.stuck_pid)
+        print_clean(stderr, "refork: process %d waits for ever; the trace of rr is in '%s'\n", done.stuck_pid,
+                    path);
+    else if (isatty(STDERR_FILENO))
+        print_clean(stderr, "refork: saved '%s', a trace of rr\n", path);
+    if (!done.stuck_pid && !done.timed_out)
+        cli_end_like(WIFSIGNALED(done.status),
+                     WIFSIGNALED(done.status) ? WTERMSIG(done.status) : WEXITSTATUS(done.status));
+    return RF_DEADLOCK;
+}

@@ -1,0 +1,179 @@
+#include "replayer/rr/trace.h"
+
+#include "core/array.h"
+#include "core/guard.h"
+
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NOTE "refork.rr" // what made it: two lines, the command and its options
+
+enum { TASKS_MOST = 1 << 20 };
+
+bool rr_is_trace(const char *path) {
+    // rr's TraceStream has these four in every trace since 5.0.
+    static const char *const parts[] = {"version", "events", "tasks", "mmaps"};
+    struct stat st;
+    if (stat(path, &st) || !S_ISDIR(st.st_mode)) return false;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        char name[4200];
+        snprintf(name, sizeof name, "%s/%s", path, parts[i]);
+        if (stat(name, &st) || !S_ISREG(st.st_mode)) return false;
+    }
+    return true;
+}
+
+void rr_trace_note(const char *path, const char *command, const char *options) {
+    char name[4200];
+    snprintf(name, sizeof name, "%s/" NOTE, path);
+    FILE *f = fopen(name, "we");
+    if (!f) return;
+    fprintf(f, "%s\n%s\n", command, options);
+    fclose(f);
+}
+
+static void read_note(const char *path, char *command, char *options, size_t size) {
+    char name[4200];
+    snprintf(name, sizeof name, "%s/" NOTE, path);
+    scoped_file FILE *f = fopen(name, "re");
+    char *lines[] = {command, options};
+    for (size_t i = 0; f && i < 2 && fgets(lines[i], (int)size, f); i++)
+        lines[i][strcspn(lines[i], "\n")] = 0;
+}
+
+// ---- rr dump
+
+// "TraceTaskEvent::CLONE tid=2 parent=1 clone_flags=0x3d0f00", "::EXEC tid=1 file=./a", "::EXIT tid=1 status=0":
+// DumpCommand.cc of rr 5.6 to 5.9.
+static int field(const char *line, const char *end, const char *name, long *out) {
+    const char *at = memmem(line, (size_t)(end - line), name, strlen(name));
+    if (!at) return -1;
+    char *stop;
+    *out = strtol(at + strlen(name), &stop, 0);
+    return stop == at + strlen(name) ? -1 : 0;
+}
+
+static struct rr_task *living(struct rr_trace *t, int tid) {
+    for (size_t i = t->count; i-- > 0;)
+        if (t->tasks[i].tid == tid) return t->tasks[i].died ? NULL : &t->tasks[i];
+    return NULL;
+}
+
+static void born(struct rr_trace *t, int tid, int parent, long flags, uint64_t event) {
+    struct rr_task task = {.tid = tid, .pid = tid, .parent = parent, .born = event};
+    const struct rr_task *maker = living(t, parent);
+    task.shares_memory = flags & CLONE_VM;
+    task.forked = !(flags & CLONE_THREAD);
+    if (!task.forked && maker) task.pid = maker->pid;
+    if (t->count < TASKS_MOST) array_push(t->tasks, t->count, task);
+}
+
+static void read_task_event(struct rr_trace *t, const char *line, const char *end, uint64_t event) {
+    long tid, parent, flags, status;
+    if (field(line, end, " tid=", &tid)) return;
+    struct rr_task *task = living(t, (int)tid);
+    if (!strncmp(line, "CLONE ", 6) && !field(line, end, " parent=", &parent) &&
+        !field(line, end, " clone_flags=", &flags)) {
+        born(t, (int)tid, (int)parent, flags, event);
+    } else if (!strncmp(line, "EXEC ", 5)) {
+        if (task)
+            task->forked = task->shares_memory = false;
+        else if (!t->count)
+            array_push(t->tasks, t->count, (struct rr_task){.tid = (int)tid, .pid = (int)tid, .born = event});
+        const char *file = memmem(line, (size_t)(end - line), " file=", 6);
+        if (file && !*t->program)
+            snprintf(t->program, sizeof t->program, "%.*s", (int)(end - file - 6), file + 6);
+    } else if (!strncmp(line, "EXIT ", 5) && task) {
+        task->died = event;
+        if (!field(line, end, " status=", &status)) task->status = (int)status;
+    }
+}
+
+static void read_dump(struct rr_trace *t, const char *text) {
+    static const char mark[] = "  TraceTaskEvent::";
+    for (const char *line = text, *end; *line; line = *end ? end + 1 : end) {
+        end = strchrnul(line, '\n');
+        const char *time = !strncmp(line, "  real_time:", 12)
+                               ? memmem(line, (size_t)(end - line), "global_time:", 12)
+                               : NULL;
+        if (time) t->last = strtoull(time + 12, NULL, 10);
+        if (!strncmp(line, mark, sizeof mark - 1)) read_task_event(t, line + sizeof mark - 1, end, t->last);
+    }
+}
+
+int rr_trace_open(const char *path, const char *command, const char *options, struct rr_trace *out,
+                  struct rf_error *err) {
+    *out = (struct rr_trace){.command = "rr"};
+    read_note(path, out->command, out->options, sizeof out->options);
+    if (command) snprintf(out->command, sizeof out->command, "%s", command);
+    if (options) snprintf(out->options, sizeof out->options, "%s", options);
+    if (!realpath(path, out->path)) return rf_fail_errno(err, RF_BAD_TRACE, "could not open '%s'", path);
+    struct rr_line l = {0};
+    struct rr_output o;
+    rr_line_add(&l, out->command);
+    rr_line_add(&l, "dump");
+    rr_line_add(&l, "-e");
+    rr_line_add(&l, out->path);
+    if (rr_run(&l, NULL, &o, err)) return -1;
+    if (WIFEXITED(o.status) && WEXITSTATUS(o.status) == 0) read_dump(out, o.text);
+    int failed = 0;
+    if (WIFEXITED(o.status) && WEXITSTATUS(o.status) == 127)
+        failed =
+            rf_fail(err, RF_CANNOT,
+                    "'%s' is a trace of rr, and there is no '%s' here: install rr, or name one with --rr",
+                    path, out->command);
+    else if (!out->count)
+        failed = rf_fail(err, RF_BAD_TRACE, "'%s' cannot read the trace '%s': %s", out->command, path,
+                         *o.complaint ? o.complaint : "it has no program");
+    rr_output_release(&o);
+    return failed;
+}
+
+void rr_trace_release(struct rr_trace *t) {
+    free(t->tasks);
+    t->tasks = NULL;
+    t->count = 0;
+}
+
+const struct rr_task *rr_trace_task(const struct rr_trace *t, int tid, uint64_t event) {
+    for (size_t i = t->count; i-- > 0;)
+        if (t->tasks[i].tid == tid && (!event || t->tasks[i].born <= event)) return &t->tasks[i];
+    return NULL;
+}
+
+const struct rr_task *rr_trace_forker(const struct rr_trace *t, const struct rr_task *first) {
+    return first->parent ? rr_trace_task(t, first->parent, first->born) : NULL;
+}
+
+int rr_trace_serve(const struct rr_trace *t, const struct rr_task *first, uint64_t event,
+                   struct rr_server *out, struct rf_error *err) {
+    char options[sizeof t->options], pid[16], at[24];
+    snprintf(options, sizeof options, "%s", t->options);
+    snprintf(pid, sizeof pid, "%d", first->pid);
+    snprintf(at, sizeof at, "%" PRIu64, event);
+    struct rr_line l = {0};
+    rr_line_add(&l, t->command);
+    rr_line_add(&l, "replay");
+    rr_line_words(&l, options);
+    rr_line_add(&l, "-q"); // the program's output was seen when it was recorded
+    if (first->parent) {
+        rr_line_add(&l, first->forked || first->shares_memory ? "-f" : "-p");
+        rr_line_add(&l, pid);
+    }
+    if (event) {
+        rr_line_add(&l, "-g");
+        rr_line_add(&l, at);
+    } else {
+        rr_line_add(&l, "-e");
+    }
+    rr_line_add(&l, "-s");
+    rr_line_add(&l, "0");
+    rr_line_add(&l, t->path);
+    return rr_server_start(&l, out, err);
+}

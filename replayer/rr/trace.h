@@ -1,0 +1,45 @@
+// A trace directory of rr: who lived when, by rr's own `rr dump`.
+#ifndef REFORK_REPLAYER_RR_TRACE_H
+#define REFORK_REPLAYER_RR_TRACE_H
+
+#include "replayer/rr/process.h"
+
+#include <stdint.h>
+
+struct rr_task {
+    int tid, pid;        // pid: of its process
+    int parent;          // the task that made it; 0: the first one
+    uint64_t born, died; // events; died 0: not recorded
+    int status;          // how it ended, as waitpid has it
+    bool forked;         // it is the first of a process that a fork made, and has not called exec since
+    bool shares_memory;  // ... of a vfork
+};
+
+struct rr_trace {
+    char path[4096];
+    char command[512], options[512]; // that replay it: "rr", "-W"
+    struct rr_task *tasks;           // by birth
+    size_t count;
+    uint64_t last; // event
+    char program[256];
+};
+
+// Does it look like a trace of rr, whatever is in it?
+bool rr_is_trace(const char *path);
+// Says beside the trace what made it, for those who replay it.
+void rr_trace_note(const char *path, const char *command, const char *options);
+// `command` and `options`: NULL for what the trace's note says, else "rr" and none. Runs `rr dump`. Release it in any case.
+int rr_trace_open(const char *path, const char *command, const char *options, struct rr_trace *out,
+                  struct rf_error *err);
+void rr_trace_release(struct rr_trace *t);
+
+// The task with that TID that lived at `event` (0: at the end, the last one of them); NULL.
+const struct rr_task *rr_trace_task(const struct rr_trace *t, int tid, uint64_t event);
+// Which process its process was forked from, and in which task; NULL: the recording begins with it.
+const struct rr_task *rr_trace_forker(const struct rr_trace *t, const struct rr_task *first);
+
+// A server at the process's last moment (event 0), or at `event`. `first` is the process's first task.
+int rr_trace_serve(const struct rr_trace *t, const struct rr_task *first, uint64_t event,
+                   struct rr_server *out, struct rf_error *err);
+
+#endif
