@@ -72,7 +72,7 @@ LIBRARIES := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/libraries/*.c))
 STATIC := $(addprefix $(BUILD)/tests/programs/,busy_calls.static busy_arith.static busy_flag.static threads_forks.static \
 	lint_calls.static)
 MUSL := $(BUILD)/tests/programs/children.musl
-C_FILES := $(wildcard */*.c */*.cc */*.h $(ROOMS:%=%/*/*.c) $(ROOMS:%=%/*/*.h) tests/*/*.c tests/*/*.cc tests/*/*.h \
+C_FILES := $(wildcard */*.c */*.cc */*.h samples/learn/*.c $(ROOMS:%=%/*/*.c) $(ROOMS:%=%/*/*.h) tests/*/*.c tests/*/*.cc tests/*/*.h \
 	$(wildcard tests/*/*/*.c tests/*/*/*.cc))
 SH_FILES := .ci/run $(shell find tests -name '*.sh' 2>/dev/null)
 
@@ -349,10 +349,14 @@ install: all pages ## into PREFIX (/usr/local), below DESTDIR
 	install -D -m 644 $(BUILD)/completion/refork.zsh $(share)/zsh/site-functions/_refork
 	install -D -m 644 $(BUILD)/completion/refork.fish $(share)/fish/vendor_completions.d/refork.fish
 
+	install -D -m 644 -t $(share)/refork/samples samples/*.c samples/*.cc samples/*.h
+	install -D -m 644 -t $(share)/refork/samples/learn samples/learn/*
+
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/refork $(share)/man/man1/refork.1 $(COMMANDS:%=$(share)/man/man1/refork-%.1) \
 	  $(share)/bash-completion/completions/refork $(share)/zsh/site-functions/_refork \
 	  $(share)/fish/vendor_completions.d/refork.fish
+	rm -rf $(share)/refork
 
 static: all ## refork without shared libraries, for containers that have none: build/refork-static
 	@packaging/static.sh $(BUILD) $(CC) $(OBJS)

@@ -114,6 +114,7 @@ static int replay_tui(const struct cli_args *args, const char *path, struct rf_e
         .size = cli_value(args, "size"),
         .ascii = cli_has(args, "ascii"),
         .no_colour = cli_has(args, "no-color"),
+        .no_verdict = cli_has(args, "no-verdict"),
     };
     if (cli_number(args, "at", 1, UINT64_MAX, &options.start, err)) return -1;
     char marks[4096 + 8];
@@ -148,6 +149,7 @@ static const struct cli_option replay_options_table[] = {
     {"paranoid", 0, NULL, "--batch: compare the memory digests of 'record --paranoid'"},
     {"probes", 0, "on|off", "--batch: off: stop at each call that could be answered in the process"},
     {"at", 0, "N", "TUI: begin at event N (default: where the verdict is)"},
+    {"no-verdict", 0, NULL, "TUI: hide the verdict until v is pressed: for who wants to find it"},
     {"ascii", 0, NULL, "TUI: only ASCII characters"},
     {"no-color", 0, NULL, "TUI: no colours (also when NO_COLOR is set)"},
     {"script", 0, "KEYS", "TUI without a terminal: press these keys"},

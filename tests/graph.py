@@ -52,14 +52,16 @@ ORDER = {
     "replayer/watch": ["replayer/report"],
     "search": ["recorder/record", "replayer/watch"],
     "search/minimize": ["search"],
+    "search/learn": ["search"],
     "tui": ["replayer/report"],
     "tui/terminal": ["tui"],
     "tui/recording": ["tui"],
     "tui/export": ["tui"],
+    "tui/learn": ["tui/terminal", "tui/recording", "search/learn"],
     "replayer/gdb": ["replayer/report", "replayer/core"],
     "replayer/rr": ["replayer/gdb"],
-    "cli": ["replayer/rr", "search/minimize", "replayer/compare", "replayer/strip", "replayer/core", "replayer/calls", "recorder/doctor", "replayer/gdb", "tui/terminal",
-            "tui/recording", "tui/export"],
+    "cli": ["replayer/rr", "search/minimize", "search/learn", "replayer/compare", "replayer/strip", "replayer/core", "replayer/calls", "recorder/doctor", "replayer/gdb", "tui/terminal",
+            "tui/recording", "tui/export", "tui/learn"],
 }
 MOST_LINES, MOST_SOURCES = 800, 30
 PICTURE = "docs/house.svg"

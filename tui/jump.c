@@ -102,7 +102,7 @@ static void jump_to(struct tui_model *m, enum tui_action action, const char *wha
 }
 
 static void verdict(struct tui_model *m) {
-    if (m->verdict_state == TUI_VERDICT_FAILED) {
+    if (m->verdict_state == TUI_VERDICT_FAILED || m->verdict_state == TUI_VERDICT_HIDDEN) {
         m->verdict_state = TUI_VERDICT_PENDING;
         tui_story_build(m);
         return;

@@ -349,7 +349,8 @@ void tui_model_resize(struct tui_model *m, int cols, int rows) {
 
 void tui_model_init(struct tui_model *m, const struct tui_source *source, int cols, int rows,
                     uint64_t start) {
-    *m = (struct tui_model){.source = source, .loading = true, .moved = start != 0};
+    *m = (struct tui_model){
+        .source = source, .loading = true, .moved = start != 0, .verdict_state = TUI_VERDICT_PENDING};
     m->pane = TUI_EVENTS;
     uint64_t last = source->last(source->context);
     tui_work_reload(m);
@@ -357,6 +358,12 @@ void tui_model_init(struct tui_model *m, const struct tui_source *source, int co
     tui_lanes_fit(m, true);
     tui_model_focus(m, start ? start : last, 0);
     tui_model_resize(m, cols, rows);
+}
+
+void tui_model_hide_verdict(struct tui_model *m) {
+    m->verdict_state = TUI_VERDICT_HIDDEN;
+    tui_story_build(m);
+    tui_layout_compute(m);
 }
 
 void tui_model_release(struct tui_model *m) {

@@ -6,6 +6,8 @@
 
 // Begins at event `start` (0: the end, then where the verdict is). The source must outlive the model.
 void tui_model_init(struct tui_model *m, const struct tui_source *source, int cols, int rows, uint64_t start);
+// Right after that: the verdict is not made until the user asks for it.
+void tui_model_hide_verdict(struct tui_model *m);
 void tui_model_release(struct tui_model *m);
 void tui_model_resize(struct tui_model *m, int cols, int rows);
 // One key. What it asks of the driver is in m->request afterwards (the driver clears it).

@@ -103,7 +103,13 @@ enum tui_lane_sort { TUI_SORT_BIRTH, TUI_SORT_EVENTS, TUI_SORT_END, TUI_SORT_NAM
 
 enum tui_lane_state { TUI_LANE_ABSENT, TUI_LANE_RAN, TUI_LANE_READY, TUI_LANE_WAITS };
 
-enum tui_verdict_state { TUI_VERDICT_PENDING, TUI_VERDICT_RUNNING, TUI_VERDICT_DONE, TUI_VERDICT_FAILED };
+enum tui_verdict_state {
+    TUI_VERDICT_HIDDEN, // until the user asks for it
+    TUI_VERDICT_PENDING,
+    TUI_VERDICT_RUNNING,
+    TUI_VERDICT_DONE,
+    TUI_VERDICT_FAILED
+};
 enum tui_prompt {
     TUI_PROMPT_NONE,
     TUI_PROMPT_COMMAND,

@@ -313,6 +313,11 @@ void tui_story_build(struct tui_model *m) {
     m->story_line = 0;
     const char *end = m->verdict ? m->verdict->end_reason : "";
     switch (m->verdict_state) {
+    case TUI_VERDICT_HIDDEN:
+        say(add(m, TUI_STORY_TEXT, 0, 0, 0),
+            "the verdict is hidden: who waits for what, and who could end that?");
+        say(add(m, TUI_STORY_TEXT, 0, 0, 0), "v shows it");
+        return;
     case TUI_VERDICT_PENDING:
         say(add(m, TUI_STORY_TEXT, 0, 0, 0), "reading the recording; the verdict comes next");
         return;

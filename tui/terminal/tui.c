@@ -219,7 +219,8 @@ static size_t dump_at(struct tui_model *m, const char *script) {
     return len;
 }
 
-static int run_script(struct session *s, const char *script) {
+// Takes the keys until the script ends or one of them quits: *script stands behind that one.
+static int run_script(struct session *s, const char **script) {
     int key, result;
     for (;;) {
         while (tui_model_work(&s->model))
@@ -229,13 +230,13 @@ static int run_script(struct session *s, const char *script) {
             return -1;
         }
         if (s->quit || s->failed) break;
-        size_t len = dump_at(&s->model, script);
+        size_t len = dump_at(&s->model, *script);
         if (len) {
             dump(s);
-            script += len;
+            *script += len;
             continue;
         }
-        result = tui_key_script(&script, &key, s->err);
+        result = tui_key_script(script, &key, s->err);
         if (result < 0) return -1;
         if (!result) break;
         tui_model_key(&s->model, key);
@@ -246,37 +247,22 @@ static int run_script(struct session *s, const char *script) {
     return s->failed ? -1 : 0;
 }
 
-static int parse_size(const char *size, struct tui_terminal_options *out, struct rf_error *err) {
-    int end = 0;
-    if (!size) size = "80x24";
-    if (sscanf(size, "%dx%d%n", &out->cols, &out->rows, &end) != 2 || size[end] || out->cols < 1 ||
-        out->rows < 1 || out->cols > 1000 || out->rows > 1000) {
-        return rf_fail(err, RF_CANNOT, "bad size '%s'; write columns and rows as 80x24", size);
-    }
-    return 0;
-}
-
-int tui_run(const struct tui_source *source, const struct tui_options *options, struct rf_error *err) {
-    struct tui_terminal_options terminal = {.ascii = options->ascii, .no_colour = options->no_colour};
-    if (options->script && parse_size(options->size, &terminal, err)) return -1;
-    if (tui_terminal_open(&terminal, err)) return -1;
+int tui_browse(const struct tui_source *source, const struct tui_options *options, const char **script,
+               struct rf_error *err) {
     struct session *s = calloc(1, sizeof *s);
     rf_assert(s);
-    s->script = options->script != NULL;
+    s->script = script != NULL;
     s->recording = options->recording;
     s->err = err;
     s->screen.ascii = tui_terminal_ascii();
-    int cols, rows, result = 0;
+    int cols, rows;
     tui_terminal_size(&cols, &rows);
     tui_screen_resize(&s->screen, cols, rows);
     tui_model_init(&s->model, source, cols, rows, options->start);
+    if (options->no_verdict) tui_model_hide_verdict(&s->model);
     tui_marks_open(&s->model, options->marks);
-    if (s->script)
-        result = run_script(s, options->script);
-    else
-        result = run_terminal(s);
-    int ending = s->script ? 0 : tui_terminal_signal();
-    tui_terminal_close(); // nobody waits for a job that takes a while to stop
+    int result = s->script ? run_script(s, script) : run_terminal(s);
+    if (options->ends) tui_terminal_close(); // nobody waits for a job that takes a while to stop
     if (s->worker)
         worker_free(s->worker);
     else
@@ -284,6 +270,32 @@ int tui_run(const struct tui_source *source, const struct tui_options *options, 
     tui_model_release(&s->model);
     tui_screen_release(&s->screen);
     free(s);
+    return result;
+}
+
+int tui_open(const struct tui_options *options, struct rf_error *err) {
+    struct tui_terminal_options terminal = {.ascii = options->ascii, .no_colour = options->no_colour};
+    const char *size = options->size ? options->size : "80x24";
+    int end = 0;
+    if (options->script &&
+        (sscanf(size, "%dx%d%n", &terminal.cols, &terminal.rows, &end) != 2 || size[end] ||
+         terminal.cols < 1 || terminal.rows < 1 || terminal.cols > 1000 || terminal.rows > 1000))
+        return rf_fail(err, RF_CANNOT, "bad size '%s'; write columns and rows as 80x24", size);
+    return tui_terminal_open(&terminal, err);
+}
+
+void tui_end(const struct tui_options *options) {
+    int ending = options->script ? 0 : tui_terminal_signal();
+    tui_terminal_close();
     if (ending) raise(ending);
+}
+
+int tui_run(const struct tui_source *source, const struct tui_options *options, struct rf_error *err) {
+    struct tui_options whole = *options;
+    const char *script = options->script;
+    whole.ends = true;
+    if (tui_open(&whole, err)) return -1;
+    int result = tui_browse(source, &whole, script ? &script : NULL, err);
+    tui_end(&whole);
     return result;
 }

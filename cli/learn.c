@@ -1,0 +1,164 @@
+#include "cli/options.h"
+#include "search/learn/page.h"
+#include "tui/learn/tour_run.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+// ---- without a terminal: text
+
+enum { WIDTH = 80 };
+
+// A paragraph, broken at blanks.
+static void print_wrapped(const char *text, int indent) {
+    int column = 0;
+    while (*text) {
+        int len = (int)strcspn(text, " ");
+        if (column && column + 1 + len > WIDTH - indent) {
+            printf("\n%*s", indent, "");
+            column = 0;
+        }
+        column += printf("%s%.*s", column ? " " : "", len, text);
+        text += len;
+        text += strspn(text, " ");
+    }
+    putchar('\n');
+}
+
+static void print_page(const struct learn_page *p) {
+    printf("\n%s\n\n", p->title);
+    for (size_t i = 0; i < p->count; i++) {
+        const struct learn_line *line = &p->lines[i];
+        bool whole = line->sort == LEARN_VERBATIM || line->sort == LEARN_ADDED || line->sort == LEARN_REMOVED;
+        if (whole)
+            puts(line->text);
+        else
+            print_wrapped(line->text, line->sort == LEARN_POINT ? 3 : 0);
+    }
+}
+
+// What could not be shown is told in its place; then *failed.
+static void print_part(struct study *s, enum learn_part part, const struct learn_view *view, bool *failed) {
+    struct rf_error err = {0};
+    struct learn_page page;
+    if (learn_part_prepare(s, part, &err) < 0) {
+        learn_page_failed(part, &err, &page);
+        *failed = true;
+    } else {
+        learn_page_make(s, part, view, &page);
+    }
+    print_page(&page);
+    learn_page_release(&page);
+    fflush(stdout);
+}
+
+// False: not all of it could be shown, or it is not as it is taught.
+static bool print_lesson(const struct lesson *l, struct workshop *w, const struct learn_view *view) {
+    struct study s;
+    bool failed = false;
+    study_begin(&s, l, w);
+    printf("== %s (%s)\n", l->title, l->name);
+    for (int part = 0; part < LEARN_PARTS; part++)
+        if (learn_part_there(l, part)) print_part(&s, part, view, &failed);
+    if (s.bug.made && !study_as_expected(&s)) {
+        printf("\nThis lesson is about '%s', and the recording shows '%s'.\n", l->expect, s.bug.kinds);
+        failed = true;
+    }
+    if (s.fix.made && (s.fix.deadlock || (s.proof && !s.proved))) failed = true;
+    study_end(&s);
+    return !failed;
+}
+
+static int print_lessons(const struct lesson *v, size_t count, struct workshop *w,
+                         const struct learn_view *view, struct rf_error *err) {
+    size_t failed = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (i) putchar('\n');
+        failed += !print_lesson(&v[i], w, view);
+    }
+    if (!failed) return RF_OK;
+    if (count == 1) return rf_fail(err, RF_CANNOT, "the lesson could not be shown in full");
+    return rf_fail(err, RF_CANNOT, "%zu of %zu lessons could not be shown in full", failed, count);
+}
+
+static void list(const struct lessons *all) {
+    for (size_t i = 0; i < all->count; i++)
+        printf("%-18s %s%s\n", all->v[i].name, all->v[i].title,
+               *all->v[i].exercise ? " (with an exercise)" : "");
+    puts("\nrefork learn NAME shows one lesson, refork learn --all all of them.");
+}
+
+// ---- the command
+
+static int with_lessons(const struct cli_args *args, struct workshop *w, const struct lessons *all,
+                        struct rf_error *err) {
+    const char *name = args->operands[0];
+    const struct lesson *one = name ? lessons_find(all, name) : NULL;
+    const struct learn_view view = {
+        .few_words = cli_has(args, "present"), .hides_verdict = cli_has(args, "no-verdict"), .chosen = -1};
+    if (name && !one)
+        return rf_fail(err, RF_CANNOT, "no lesson '%s': 'refork learn --list' lists them", name);
+    bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO), whole = cli_has(args, "all");
+    bool screen = !whole && (cli_has(args, "script") || terminal);
+    if (cli_has(args, "list") || (!name && !whole && !screen)) {
+        list(all);
+        return RF_OK;
+    }
+    if (workshop_open(w, err)) return -1;
+    if (screen) {
+        const struct tui_options options = {.script = cli_value(args, "script"),
+                                            .size = cli_value(args, "size"),
+                                            .ascii = cli_has(args, "ascii"),
+                                            .no_colour = cli_has(args, "no-color")};
+        int shown = tour_run(all, w, &view, one, &options, err);
+        workshop_close(w);
+        return shown;
+    }
+    int status = print_lessons(one ? one : all->v, one ? 1 : all->count, w, &view, err);
+    workshop_close(w);
+    return status;
+}
+
+static int run_learn(const struct cli_args *args, struct rf_error *err) {
+    struct workshop w;
+    struct lessons all;
+    if (cli_at_most(args, 1, err) || workshop_find(&w, err) || lessons_read(w.root, &all, err)) return -1;
+    int status = with_lessons(args, &w, &all, err);
+    lessons_release(&all);
+    return status;
+}
+
+static const struct cli_option learn_options[] = {
+    {"list", 'l', NULL, "the names of the lessons, one line each"},
+    {"all", 0, NULL, "all lessons as text, from the first to the last"},
+    {"present", 0, NULL, "for a lecture: few words"},
+    {"no-verdict", 0, NULL, "hide the verdict: find it in the recording"},
+    {"ascii", 0, NULL, "only ASCII characters on the screen"},
+    {"no-color", 0, NULL, "no colours (also when NO_COLOR is set)"},
+    {"script", 0, "KEYS", "the screens without a terminal: press these keys"},
+    {"size", 0, "WxH", "the screen of a script (80x24)"},
+    {0},
+};
+
+static const char *const learn_examples[] = {
+    "refork learn                                     # the tour, on a terminal",
+    "refork learn orphaned_lock                       # one lesson",
+    "refork learn --all >tour.txt                     # the tour as text",
+    NULL,
+};
+
+const struct cli_command command_learn = {
+    .name = "learn",
+    .operands = "[NAME]",
+    .summary = "Learn what goes wrong at a fork: lessons, each with a recording made on the spot",
+    .details =
+        "A lesson has a short text, a question, a recording of a program that goes wrong, the verdict on "
+        "it,\n"
+        "and its fix, which 'refork verify' proves. The programs are compiled here, by cc. Without a\n"
+        "terminal the lessons are printed.\n\n"
+        "Exit status: 0; 125 a lesson could not be shown in full, or refork failed: the reason is told.\n",
+    .examples = learn_examples,
+    .options = learn_options,
+    .run = run_learn,
+};
