@@ -1,14 +1,17 @@
 #include "replayer/stepping.h"
 
 #include "core/annex.h"
-#include "core/code_operands.h"
 
 enum { STEPS_MAX = 20000 };
 
-struct stepping {
+struct space_memory {
     struct replay *replay;
-    int tid;
     uint32_t space;
+};
+
+struct stepping {
+    struct space_memory memory;
+    int tid;
     size_t steps;
     bool gap;
     stepping_each each;
@@ -16,16 +19,16 @@ struct stepping {
 };
 
 static bool read_memory(void *context, uint64_t address, void *buffer, size_t len) {
-    const struct stepping *s = context;
-    return replay_space_read(s->replay, s->space, address, buffer, len);
+    const struct space_memory *m = context;
+    return replay_space_read(m->replay, m->space, address, buffer, len);
 }
 
 static bool follow(struct stepping *s, uint64_t address) {
     // A call of another library goes over a counting stub, which has its target in its last 8 bytes.
     if (address - ANNEX_STUBS < ANNEX_STUBS_SIZE &&
-        !read_memory(s, address + ANNEX_STUB_SIZE - sizeof address, &address, sizeof address))
+        !read_memory(&s->memory, address + ANNEX_STUB_SIZE - sizeof address, &address, sizeof address))
         return false;
-    return replay_break_add(s->replay, s->space, address, 0, 0);
+    return replay_break_add(s->memory.replay, s->memory.space, address, 0, 0);
 }
 
 static enum break_action on_hit(void *context, struct replay *r, struct break_hit *hit) {
@@ -34,7 +37,7 @@ static enum break_action on_hit(void *context, struct replay *r, struct break_hi
     if (hit->tid != s->tid) return BREAK_EXECUTE;
     if (++s->steps > STEPS_MAX) return BREAK_STOP;
     s->each(s->context, r, hit);
-    const struct code_memory memory = {read_memory, s};
+    const struct code_memory memory = {read_memory, &s->memory};
     int n = code_next(hit->code, hit->code_len, hit->regs, &memory, next);
     bool all = n > 0;
     for (int i = 0; i < n; i++)
@@ -44,7 +47,7 @@ static enum break_action on_hit(void *context, struct replay *r, struct break_hi
     s->gap = true;
     int length = code_length(hit->code, hit->code_len, hit->regs->rip, &back);
     if (length) follow(s, hit->regs->rip + (uint64_t)length);
-    if (read_memory(s, hit->regs->rsp, &back, sizeof back)) follow(s, back);
+    if (read_memory(&s->memory, hit->regs->rsp, &back, sizeof back)) follow(s, back);
     return BREAK_EXECUTE;
 }
 
@@ -56,20 +59,33 @@ static void mapped(void *context, struct replay *r, const struct break_mapping *
 
 int stepping_run(struct timeline *t, int tid, struct event_span span, stepping_each each, void *context,
                  struct rf_error *err) {
-    struct stepping s = {.replay = timeline_replay(t), .tid = tid, .each = each, .context = context};
+    struct stepping s = {
+        .memory = {.replay = timeline_replay(t)}, .tid = tid, .each = each, .context = context};
     const struct break_client client = {.mapped = mapped, .hit = on_hit, .context = &s};
     struct rf_error ignored;
     struct user_regs_struct regs;
     if (timeline_seek(t, span.from, err) < 0) return -1;
-    s.space = replay_space_of(s.replay, tid);
-    if (replay_task_regs(s.replay, tid, &regs, err) < 0 || replay_breaks(s.replay, &client, err) < 0)
+    s.memory.space = replay_space_of(s.memory.replay, tid);
+    if (replay_task_regs(s.memory.replay, tid, &regs, err) < 0 ||
+        replay_breaks(s.memory.replay, &client, err) < 0)
         return -1;
     bool begun = follow(&s, regs.rip);
     int failed = begun ? timeline_seek(t, span.until, err) : 0;
-    replay_breaks(s.replay, NULL, &ignored);
+    replay_breaks(s.memory.replay, NULL, &ignored);
     if (failed) timeline_reset(t, &ignored);
     if (s.steps > STEPS_MAX) return 0;
     return failed ? -1 : begun && !s.gap;
+}
+
+int stepping_operands(struct replay *r, const struct break_hit *hit, struct memory_operand out[4]) {
+    struct space_memory space = {r, hit->space};
+    const struct code_memory memory = {read_memory, &space};
+    struct code_step step;
+    int count = 0;
+    if (!code_step(hit->code, hit->code_len, hit->regs, NULL, &memory, &step)) return 0;
+    for (int i = 0; i < step.operand_count; i++)
+        if (!(step.hidden >> i & 1)) out[count++] = step.operands[i];
+    return count;
 }
 
 uint64_t stepping_landmark(struct timeline *t, int tid, uint64_t before, uint64_t most, struct event *out) {

@@ -1,6 +1,5 @@
 #include "replayer/verdict/thread_reads.h"
 
-#include "core/code_operands.h"
 #include "replayer/stepping.h"
 
 #include <stdlib.h>
@@ -17,30 +16,18 @@ struct own_memory {
 };
 
 struct stepper {
-    struct replay *replay;
-    uint32_t space;
     const struct own_memory *own;
     size_t count;
     bool *read;
 };
 
-static bool read_memory(void *context, uint64_t address, void *buffer, size_t len) {
-    const struct stepper *s = context;
-    return replay_space_read(s->replay, s->space, address, buffer, len);
-}
-
 static void note_reads(void *context, struct replay *r, const struct break_hit *hit) {
     struct stepper *s = context;
-    struct code_step step;
-    (void)r;
-    s->space = hit->space;
-    const struct code_memory memory = {read_memory, s};
-    if (!code_step(hit->code, hit->code_len, hit->regs, NULL, &memory, &step)) return;
-    for (int i = 0; i < step.operand_count; i++) {
-        const struct memory_operand *o = &step.operands[i];
-        for (size_t k = 0; k < s->count && !(step.hidden >> i & 1); k++)
-            s->read[k] |= o->address >= s->own[k].from && o->address < s->own[k].to;
-    }
+    struct memory_operand operands[4];
+    int n = stepping_operands(r, hit, operands);
+    for (int i = 0; i < n; i++)
+        for (size_t k = 0; k < s->count; k++)
+            s->read[k] |= operands[i].address >= s->own[k].from && operands[i].address < s->own[k].to;
 }
 
 // Memory that a thread of the child has got since says nothing.
@@ -82,7 +69,7 @@ int thread_reads_find(struct analysis *a, const struct waiter *w, uint64_t fork,
     struct own_memory *own = calloc(count, sizeof *own);
     rf_assert(own);
     int failed = own_memory(a, w, fork, tids, count, own, err);
-    struct stepper s = {.replay = timeline_replay(a->timeline), .own = own, .count = count, .read = read};
+    struct stepper s = {.own = own, .count = count, .read = read};
     bool any = false;
     // One way into a call after the other, backwards.
     for (int calls = 0; !failed && !any && begin && calls <= CALLS_MAX; calls++) {

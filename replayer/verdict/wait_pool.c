@@ -5,7 +5,6 @@
 // pool's own choice of a word.
 #include "replayer/verdict/wait_pool.h"
 
-#include "core/code_operands.h"
 #include "replayer/locks/name.h"
 #include "replayer/stepping.h"
 
@@ -25,9 +24,7 @@ enum {
 };
 
 struct stepper {
-    struct replay *replay;
     int tid;
-    uint32_t space;
     uint64_t pool;  // address of __w
     unsigned entry; // that is waited on
     struct object_read {
@@ -39,18 +36,14 @@ struct stepper {
 
 // ---- one instruction after the other
 
-static bool read_memory(void *context, uint64_t address, void *buffer, size_t len) {
-    const struct stepper *s = context;
-    return replay_space_read(s->replay, s->space, address, buffer, len);
-}
-
 // May it be the object that is waited for? What the code keeps on its stack is not, nor what it cannot change.
-static bool is_object(const struct stepper *s, const struct break_hit *hit, uint64_t address) {
+static bool is_object(const struct stepper *s, struct replay *r, const struct break_hit *hit,
+                      uint64_t address) {
     struct view view;
     struct rf_error ignored;
     if (((address >> ADDRESS_SHIFT) % POOL_ENTRIES) != s->entry ||
         address - hit->regs->fs_base < DESCRIPTOR || address - s->pool < POOL_ENTRIES * ENTRY_SIZE ||
-        replay_view(s->replay, hit->tid, &view, &ignored) < 0)
+        replay_view(r, hit->tid, &view, &ignored) < 0)
         return false;
     const struct view_map *map = view_find(&view, address), *stack = view_find(&view, hit->regs->rsp);
     return map && map != stack && map->prot & PROT_WRITE;
@@ -67,16 +60,11 @@ static void note_read(struct stepper *s, const struct memory_operand *o) {
 
 static void note_reads(void *context, struct replay *r, const struct break_hit *hit) {
     struct stepper *s = context;
-    struct code_step step;
-    (void)r;
-    s->space = hit->space;
-    const struct code_memory memory = {read_memory, s};
-    if (!code_step(hit->code, hit->code_len, hit->regs, NULL, &memory, &step)) return;
-    for (int i = 0; i < step.operand_count; i++) {
-        const struct memory_operand *o = &step.operands[i];
-        if (!(step.hidden >> i & 1) && !o->written && o->size <= 8 && is_object(s, hit, o->address))
-            note_read(s, o);
-    }
+    struct memory_operand operands[4];
+    int n = stepping_operands(r, hit, operands);
+    for (int i = 0; i < n; i++)
+        if (!operands[i].written && operands[i].size <= 8 && is_object(s, r, hit, operands[i].address))
+            note_read(s, &operands[i]);
 }
 
 // The one that was looked at as often as the wait does; NULL: none, or several were.
@@ -120,7 +108,6 @@ int wait_pool_resolve(struct analysis *a, struct waiter *w, struct rf_error *err
     uint64_t from = way_begins(a, w->stuck, s.tid, word, &asleep);
     if (!from) return 0;
     struct rf_error why;
-    s.replay = timeline_replay(a->timeline);
     // Not all of the way need be seen: the object is looked at in a part of it.
     if (stepping_run(a->timeline, s.tid, (struct event_span){from, asleep}, note_reads, &s, &why) < 0 &&
         why.status != RF_DIVERGED) {
