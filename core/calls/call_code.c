@@ -14,8 +14,8 @@
 #include <sys/syscall.h>
 
 enum { HEADER = 32, VECTOR_MAX = 8, READABLE = 1 /* POLLIN */, WRITABLE = 4 /* POLLOUT */ };
-// MSG_PEEK, MSG_DONTWAIT; and MSG_NOSIGNAL, MSG_MORE
-enum { RECEIVE_FLAGS = 0x2 | 0x40 | 0x4000, SEND_FLAGS = 0x40 | 0x4000 | 0x8000 };
+// MSG_PEEK, MSG_DONTWAIT; and MSG_NOSIGNAL, MSG_MORE; MSG_CMSG_CLOEXEC
+enum { RECEIVE_FLAGS = 0x2 | 0x40 | 0x4000, SEND_FLAGS = 0x40 | 0x4000 | 0x8000, CLOEXEC_FLAG = 0x40000000 };
 
 #define IN_SECTION __attribute__((section("call_code"), used))
 #define OFFSET(n)  [n] "i"(offsetof(struct call_entry, n))
@@ -240,35 +240,75 @@ struct vector {
     uint64_t base, length;
 };
 
-// Reads the iovec. The bytes of all its entries; ~0: too many, or it cannot be read.
-INLINE uint64_t read_vector(const struct call_entry *e, struct vector v[VECTOR_MAX]) {
-    uint64_t sum = 0;
-    if (e->rdx > VECTOR_MAX || copy((uint64_t)v, e->rsi, e->rdx * sizeof *v)) return ~0ull;
-    for (uint64_t i = 0; i < e->rdx; i++) {
-        if (v[i].length > CALL_BYTES_MAX) return ~0ull;
-        sum += v[i].length;
+// What readv, writev, recvmsg and sendmsg are given.
+struct vectors {
+    uint64_t at, count; // of the iovec
+    uint64_t sum;
+    struct vector v[VECTOR_MAX];
+};
+
+// Reads the iovec. False: too many entries or bytes, or it cannot be read.
+INLINE bool read_vectors(struct vectors *a) {
+    if (a->count > VECTOR_MAX || copy((uint64_t)a->v, a->at, a->count * sizeof *a->v)) return false;
+    a->sum = 0;
+    for (uint64_t i = 0; i < a->count; i++) {
+        if (a->v[i].length > CALL_BYTES_MAX) return false;
+        a->sum += a->v[i].length;
     }
-    return sum;
+    return a->sum <= CALL_BYTES_MAX;
 }
 
-INLINE bool record_vector(struct call_entry *e, uint64_t nr, bool writes) {
-    struct vector v[VECTOR_MAX];
-    uint64_t sum = read_vector(e, v),
-             most = sizeof *e + (VECTOR_MAX + 1) * (sizeof(struct call_bytes) + 8) + sizeof v + sum;
-    if (sum > CALL_BYTES_MAX || most > CALL_RING + CALL_RING_SIZE - (uint64_t)e) return false;
-    if (writes && sum > 4096 ? !seekable(e->rdi) : !ready(e->rdi, writes ? WRITABLE : READABLE)) return false;
+struct message { // struct user_msghdr
+    uint64_t name;
+    uint32_t name_length, pad;
+    uint64_t iov, iov_length, control, control_length;
+    uint32_t flags, pad2;
+};
+
+INLINE bool read_message(const struct call_entry *e, bool sends, struct vectors *a) {
+    struct message m;
+    uint32_t known = sends ? SEND_FLAGS : RECEIVE_FLAGS | CLOEXEC_FLAG;
+    if ((uint32_t)e->rdx & ~known || copy((uint64_t)&m, e->rsi, sizeof m)) return false;
+    if (m.name || m.control || m.control_length) return false;
+    a->at = m.iov;
+    a->count = m.iov_length;
+    return true;
+}
+
+INLINE void append_vectors(struct call_entry *e, const struct vectors *a, uint64_t left) {
+    append(e, a->at, a->count * sizeof *a->v, false); // where the bytes are
+    for (uint64_t i = 0; i < a->count && left; i++) {
+        uint64_t length = a->v[i].length < left ? a->v[i].length : left;
+        if (length) append(e, a->v[i].base, length, false);
+        left -= length;
+    }
+}
+
+INLINE bool record_vectors(struct call_entry *e, uint64_t nr, const struct call_row *row) {
+    struct vectors a = {e->rsi, e->rdx, 0, {{0, 0}}};
+    bool message = row->kind == CALL_RECEIVES_MESSAGE || row->kind == CALL_SENDS_MESSAGE;
+    bool writes = row->flags & CALL_ROW_WRITES;
+    if ((message && !read_message(e, writes, &a)) || !read_vectors(&a)) return false;
+    uint64_t most = sizeof *e + (VECTOR_MAX + 2) * (sizeof(struct call_bytes) + 8) + sizeof(struct message) +
+                    sizeof a.v + a.sum;
+    if (most > CALL_RING + CALL_RING_SIZE - (uint64_t)e) return false;
+    bool large = writes && a.sum > 4096; // a pipe or socket may have room for a part only
+    if (large ? message || !seekable(e->rdi) : !ready(e->rdi, writes ? WRITABLE : READABLE)) return false;
     const uint64_t rest[3] = {e->r10, e->r8, e->r9};
     int64_t result = make(nr, e->rdi, e->rsi, e->rdx, rest);
     if (result == CALL_INTERRUPTED || result == -14 /* EFAULT */) return false;
     e->result = result;
-    if (result <= 0) return true;
-    append(e, e->rsi, e->rdx * sizeof *v, false); // where the bytes are
-    for (uint64_t i = 0, left = (uint64_t)result; i < e->rdx && left; i++) {
-        uint64_t length = v[i].length < left ? v[i].length : left;
-        if (length) append(e, v[i].base, length, false);
-        left -= length;
-    }
+    if (result < 0 || (!result && !message)) return true;
+    if (message) append(e, e->rsi, sizeof(struct message), false);
+    append_vectors(e, &a, (uint64_t)result);
     return true;
+}
+
+// Signals that are blocked and wait: changing the mask might let one come, which is to be at once.
+INLINE bool signals_wait(void) {
+    uint64_t pending = 0;
+    const uint64_t none[3] = {0, 0, 0};
+    return make(SYS_rt_sigpending, (uint64_t)&pending, sizeof pending, 0, none) || pending;
 }
 
 INLINE bool never_sleeps(const struct call_entry *e, const struct call_row *row) {
@@ -287,6 +327,8 @@ INLINE bool never_sleeps(const struct call_entry *e, const struct call_row *row)
         return e->rdx <= 4096 ? ready(e->rdi, WRITABLE) : seekable(e->rdi);
     case CALL_FUTEX:
         return futex_returns(e);
+    case CALL_MASK:
+        return !e->rsi || (uint32_t)e->rdi == 0 /* SIG_BLOCK */ || !signals_wait();
     case CALL_FCNTL:
         return e->rsi == 1 || e->rsi == 3 || e->rsi == 6; // F_GETFD, F_GETFL, F_SETLK
     default:
@@ -297,8 +339,7 @@ INLINE bool never_sleeps(const struct call_entry *e, const struct call_row *row)
 INLINE bool record(struct call_entry *e, uint64_t nr) {
     const struct call_row *row = &ROWS[nr];
     if (row->flags & CALL_ROW_WRITES && write_shows(e)) return false;
-    if (row->kind == CALL_READS_VECTOR || row->kind == CALL_WRITES_VECTOR)
-        return record_vector(e, nr, row->kind == CALL_WRITES_VECTOR);
+    if (row->kind >= CALL_READS_VECTOR && row->kind <= CALL_SENDS_MESSAGE) return record_vectors(e, nr, row);
     uint64_t need = sizeof *e;
     for (int i = 0; i < CALL_RANGES && row->range[i].arg; i++) {
         uint64_t size = range_size(e, &row->range[i], NULL);

@@ -74,6 +74,9 @@ enum call_kind {
     CALL_WAITS,        // is made with the time 0 in args[`time`], and made so only if something is there
     CALL_READS_VECTOR, // as CALL_READS and CALL_WRITES, with an iovec of few entries
     CALL_WRITES_VECTOR,
+    CALL_RECEIVES_MESSAGE, // ... of a struct msghdr without address and control messages
+    CALL_SENDS_MESSAGE,
+    CALL_MASK, // of signals: none is pending that might come
     CALL_FUTEX,
     CALL_FCNTL,
 };

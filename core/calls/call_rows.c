@@ -16,6 +16,8 @@
         .arg = (argument), .size = CALL_SIZE_RESULT, .limit = (most), .limit_kind = CALL_LIMIT_SOME,         \
         .scale = (bytes)                                                                                     \
     }
+#define BYTES(argument, count)                                                                               \
+    { .arg = (argument), .size = CALL_SIZE_ARG, .limit = (count), .scale = 1 }
 #define INTS(argument, count, bytes)                                                                         \
     {                                                                                                        \
         .arg = (argument), .size = CALL_SIZE_INT, .limit = (count), .limit_kind = CALL_LIMIT_INT,            \

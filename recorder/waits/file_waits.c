@@ -177,6 +177,7 @@ void files_call(struct recorder *r, struct task *t, int64_t ret) {
             r->waits->socket_timeouts = true;
         break;
     case SYS_sendmsg: {
+        if (t->mm->calls.noting) break; // made by the program itself: without any
         uint64_t control = 0;
         tracee_read(t->tid, t->mm->mem_fd, a[1] + offsetof(struct msghdr, msg_controllen), &control, 8);
         r->waits->fds_passed |= control > 0;

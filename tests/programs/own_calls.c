@@ -15,6 +15,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -103,6 +104,10 @@ static void pipes(const int ends[2], int i) {
 
 static void sockets(const int ends[2], int epoll, int i) {
     struct epoll_event events[4];
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)i};
+    add(epoll_ctl(epoll, EPOLL_CTL_MOD, ends[1], &event));
+    add(epoll_ctl(epoll, EPOLL_CTL_ADD, ends[1], &event)); // EEXIST
+    add(epoll_ctl(epoll, EPOLL_CTL_DEL, -1, NULL));
     add(epoll_wait(epoll, events, 4, 0));
     add(send(ends[0], &i, sizeof i, MSG_NOSIGNAL));
     add(epoll_wait(epoll, events, 4, 1000));
@@ -116,11 +121,57 @@ static void sockets(const int ends[2], int epoll, int i) {
     add(read(ends[0], buffer, 10));
 }
 
+static void messages(const int ends[2], int i) {
+    char got[8] = {0};
+    struct iovec from[] = {{&i, sizeof i}, {"xy", 2}}, to[] = {{got, 3}, {got + 3, 5}};
+    struct msghdr out = {.msg_iov = from, .msg_iovlen = 2}, in = {.msg_iov = to, .msg_iovlen = 2};
+    char control[64];
+    add(recvmsg(ends[1], &in, MSG_DONTWAIT));
+    add(sendmsg(ends[0], &out, MSG_NOSIGNAL));
+    add(recvmsg(ends[1], &in, MSG_PEEK));
+    in.msg_control = control;
+    in.msg_controllen = sizeof control;
+    add(recvmsg(ends[1], &in, MSG_PEEK));
+    in.msg_control = NULL;
+    in.msg_controllen = 0;
+    add(recvmsg(ends[1], &in, 0));
+    bytes(got, 6);
+    out.msg_iov = (void *)nowhere;
+    add(sendmsg(ends[0], &out, 0)); // EFAULT
+    add(sendmsg(-1, &out, 0));
+}
+
+static volatile sig_atomic_t came;
+static void on_usr(int signal) {
+    came += signal;
+}
+
+// What waits comes with the call that lets it.
+static void masks(void) {
+    sigset_t usr, old;
+    sigemptyset(&usr);
+    sigaddset(&usr, SIGUSR1);
+    came = 0;
+    add(sigprocmask(SIG_BLOCK, &usr, &old));
+    bytes(&old, sizeof(long));
+    add(sigprocmask(SIG_BLOCK, NULL, &old));
+    bytes(&old, sizeof(long));
+    add(sigprocmask(SIG_UNBLOCK, &usr, NULL));
+    add(sigprocmask(SIG_BLOCK, &usr, NULL));
+    add(raise(SIGUSR1));
+    add(came);
+    add(sigprocmask(SIG_UNBLOCK, &usr, NULL));
+    if (came != SIGUSR1) exit(6);
+    add(sigprocmask(12345, &usr, NULL));
+    add(syscall(SYS_rt_sigprocmask, SIG_BLOCK, nowhere, NULL, 8));
+}
+
 static void others(void) {
     static uint32_t word = 1;
     struct timespec now;
     struct timeval day;
     struct rusage usage;
+    char random[16];
     add(syscall(SYS_futex, &word, FUTEX_WAKE, 1, NULL, NULL, 0));
     add(syscall(SYS_futex, &word, FUTEX_WAIT, 2, NULL, NULL, 0)); // EAGAIN
     add(clock_gettime(CLOCK_MONOTONIC, &now));
@@ -133,6 +184,11 @@ static void others(void) {
     add(syscall(SYS_gettid) > 0);
     add(getppid() > 0);
     add(getuid() != geteuid());
+    add(getpgid(12345678));
+    add(getsid(0) > 0);
+    add(getpriority(PRIO_PROCESS, 0));
+    add(getrandom(random, sizeof random, 0));
+    add(getrandom(nowhere, 16, 0));
     add(getgid() != getegid());
     add(getpgrp() > 0);
 }
@@ -158,6 +214,10 @@ static void vectors(const int ends[2], int fd, int i) {
     add(lseek(fd, 0, SEEK_SET));
     v[1] = (struct iovec){buffer, BIG};
     add(readv(fd, v, 2));
+    add(preadv(fd, v, 1, i));
+    bytes(parts[0], 600);
+    add(pwritev(fd, v, 1, i * 3));
+    add(preadv(-1, v, 1, 0));
 }
 
 static void names(int folder, int i) {
@@ -168,6 +228,8 @@ static void names(int folder, int i) {
     add(syscall(SYS_getdents64, folder, buffer, i & 1 ? 8192 : 300));
     add(readlink("/proc/self/cwd", name, (size_t)(i % 7) + 1));
     add(readlinkat(AT_FDCWD, "/nowhere", name, sizeof name));
+    add(readlinkat(AT_FDCWD, "/proc/self/root", name, sizeof name));
+    bytes(name, 8);
     add(syscall(SYS_getcwd, name, i & 1 ? sizeof name : 1) > 0);
     add(statfs("/", &fs));
     add(fstatfs(folder, &fs));
@@ -203,6 +265,8 @@ static void *everything(void *unused) {
         devices(null, zero);
         pipes(pipe_ends, i);
         sockets(pair, epoll, i);
+        messages(pair, i);
+        masks();
         others();
         names(folder, i);
         vectors(pipe_ends, fd, i);
@@ -276,6 +340,7 @@ int main(void) {
     maps();
     int status = 0;
     signal(SIGPIPE, on_pipe);
+    signal(SIGUSR1, on_usr);
     everything(NULL);
     printf("%lx\n", sum);
     sleeps_all_the_same();

@@ -4,10 +4,13 @@
 #include "core/calls/call_code.h"
 #include "core/calls/call_rows.h"
 #include "core/calls/call_site.h"
+#include "core/calls/syscall_ranges.h"
+#include "core/calls/syscalls.h"
 #include "core/random.h"
 
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,7 +19,9 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -177,7 +182,8 @@ struct wanted_call {
     bool made;
     int64_t result; // where it is made
     const void *address;
-    size_t bytes; // that the entry has of what was written there
+    size_t bytes;    // that the entry has of what was written there
+    unsigned ranges; // 0: one if there are bytes
 };
 
 // `mov $nr,%eax; syscall; ret` with its jump. Returns what the call does.
@@ -205,11 +211,65 @@ static void check_call(const struct wanted_call *w) {
     if (!made) return;
     if (result != w->result) fail_msg("%s: %ld", w->name, (long)result);
     assert_int_equal(e->result, result);
-    assert_int_equal(e->ranges, w->bytes != 0);
+    assert_int_equal(e->ranges, w->ranges ? w->ranges : w->bytes != 0);
     if (!w->bytes) return;
     assert_int_equal(b->address, (uint64_t)w->address);
     assert_int_equal(b->length, w->bytes);
     assert_memory_equal(b + 1, w->address, w->bytes);
+}
+
+static void check_calls(const struct wanted_call *calls, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        check_call(&calls[i]);
+}
+
+// ---- the ranges of core/calls/call_rows.def are those of core/calls/syscalls.def
+
+static bool no_memory(void *context, uint64_t address, void *buffer, size_t len) {
+    (void)context, (void)address, (void)buffer, (void)len;
+    return false;
+}
+
+static uint64_t size_wanted(const struct call_range *g, const uint64_t args[6], int64_t result) {
+    if (g->size == CALL_SIZE_FIXED) return g->scale;
+    return (g->size == CALL_SIZE_RESULT ? (uint64_t)result : args[g->limit]) * g->scale;
+}
+
+static void check_row(long nr, const struct call_row *row) {
+    enum { COUNT = 40, RESULT = 8 };
+    static struct syscall_range ranges[SYSCALL_RANGES];
+    const int64_t result = RESULT;
+    uint64_t args[6], address = 0x10000;
+    for (int i = 0; i < 6; i++, address += 0x10000)
+        args[i] = address;
+    if (nr == SYS_recvfrom) args[4] = 0; // with an address it is declined
+    unsigned wanted = 0;
+    for (unsigned i = 0; i < CALL_RANGES; i++) {
+        const struct call_range *g = &row->range[i];
+        wanted += g->arg != 0;
+        if (g->arg && g->size != CALL_SIZE_FIXED) args[g->limit] = COUNT;
+    }
+    int n = syscall_ranges(nr, args, &result, no_memory, NULL, ranges);
+    if (n != (int)wanted) fail_msg("%s: %d ranges, the row has %u", syscall_name(nr), n, wanted);
+    for (int i = 0; i < n; i++) {
+        const struct call_range *g = &row->range[i];
+        if (ranges[i].address != args[g->arg - 1] || ranges[i].size != size_wanted(g, args, result))
+            fail_msg("%s: other bytes than the row says", syscall_name(nr));
+    }
+}
+
+static void test_rows(void **state) {
+    (void)state;
+    int compared = 0;
+    for (long nr = 0; nr < CALL_ROW_COUNT; nr++) {
+        const struct call_row *row = &call_rows[nr];
+        bool vector = row->kind >= CALL_READS_VECTOR && row->kind <= CALL_SENDS_MESSAGE;
+        if (row->kind == CALL_DECLINED || vector || row->kind == CALL_FUTEX || row->kind == CALL_FCNTL)
+            continue;
+        check_row(nr, row);
+        compared++;
+    }
+    assert_true(compared > 40);
 }
 
 // More events than the ring has room for: redis asks for 10,128.
@@ -228,20 +288,95 @@ static void test_events(void **state) {
     }
     const uint64_t full = CALL_SOME * sizeof *events, rest = (READY - CALL_SOME) * sizeof *events;
     const struct wanted_call calls[] = {
-        {"bad room", SYS_epoll_wait, {fd, at, ~0u, 0}, true, -EINVAL, NULL, 0},
-        {"too much room", SYS_epoll_wait, {fd, at, INT32_MAX, 0}, false, 0, NULL, 0},
-        {"room past the end", SYS_epoll_wait, {fd, 0x7fffffffe000, ROOM, 0}, false, 0, NULL, 0},
-        {"many ready", SYS_epoll_wait, {fd, at, ROOM, ~0ull}, true, CALL_SOME, events, full},
-        {"the others", SYS_epoll_pwait, {fd, at, ROOM, 5, 0, 8}, true, READY - CALL_SOME, events, rest},
-        {"a mask", SYS_epoll_pwait, {fd, at, ROOM, 5, at, 8}, false, 0, NULL, 0},
-        {"nothing, and no time", SYS_epoll_wait, {fd, at, ROOM, 0}, true, 0, NULL, 0},
-        {"nothing yet", SYS_epoll_wait, {fd, at, ROOM, 1}, false, 0, NULL, 0},
+        {"bad room", SYS_epoll_wait, {fd, at, ~0u, 0}, true, -EINVAL, NULL, 0, 0},
+        {"too much room", SYS_epoll_wait, {fd, at, INT32_MAX, 0}, false, 0, NULL, 0, 0},
+        {"room past the end", SYS_epoll_wait, {fd, 0x7fffffffe000, ROOM, 0}, false, 0, NULL, 0, 0},
+        {"many ready", SYS_epoll_wait, {fd, at, ROOM, ~0ull}, true, CALL_SOME, events, full, 0},
+        {"the others", SYS_epoll_pwait, {fd, at, ROOM, 5, 0, 8}, true, READY - CALL_SOME, events, rest, 0},
+        {"a mask", SYS_epoll_pwait, {fd, at, ROOM, 5, at, 8}, false, 0, NULL, 0, 0},
+        {"nothing, and no time", SYS_epoll_wait, {fd, at, ROOM, 0}, true, 0, NULL, 0, 0},
+        {"nothing yet", SYS_epoll_wait, {fd, at, ROOM, 1}, false, 0, NULL, 0, 0},
     };
-    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
-        check_call(&calls[i]);
+    check_calls(calls, sizeof calls / sizeof *calls);
     for (int i = 0; i < READY; i++)
         close(fds[i]);
     close(epoll);
+}
+
+static void ignored(int signal) {
+    (void)signal;
+}
+
+// Without an address and control messages; the header, the iovec and the bytes are in the entry.
+static void test_messages(void **state) {
+    (void)state;
+    static char sent[] = "abcdef", got[16], control[64];
+    static struct sockaddr_storage name;
+    static struct iovec from[] = {{sent, 2}, {sent + 2, 4}}, to[] = {{got, 5}, {got + 5, 5}}, nothing[9];
+    static struct msghdr out = {.msg_iov = from, .msg_iovlen = 2}, in = {.msg_iov = to, .msg_iovlen = 2},
+                         with_control = {.msg_control = control, .msg_controllen = sizeof control},
+                         with_name = {.msg_name = &name, .msg_namelen = sizeof name},
+                         long_one = {.msg_iov = nothing, .msg_iovlen = 9};
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    const uint64_t a = (uint64_t)pair[0], b = (uint64_t)pair[1], size = sizeof out;
+    const struct wanted_call calls[] = {
+        {"nothing there", SYS_recvmsg, {b, (uint64_t)&in, MSG_DONTWAIT}, false, 0, NULL, 0, 0},
+        {"two parts", SYS_sendmsg, {a, (uint64_t)&out}, true, 6, &out, size, 4},
+        {"an address", SYS_recvmsg, {b, (uint64_t)&with_name, MSG_PEEK}, false, 0, NULL, 0, 0},
+        {"control messages", SYS_recvmsg, {b, (uint64_t)&with_control, MSG_PEEK}, false, 0, NULL, 0, 0},
+        {"many parts", SYS_recvmsg, {b, (uint64_t)&long_one, MSG_PEEK}, false, 0, NULL, 0, 0},
+        {"a look", SYS_recvmsg, {b, (uint64_t)&in, MSG_PEEK}, true, 6, &in, size, 4},
+        {"the length", SYS_recvmsg, {b, (uint64_t)&in, MSG_TRUNC | MSG_PEEK}, false, 0, NULL, 0, 0},
+        {"all", SYS_recvmsg, {b, (uint64_t)&in, MSG_CMSG_CLOEXEC}, true, 6, &in, size, 4},
+        {"out of band, and no socket", SYS_sendmsg, {~0u, (uint64_t)&out, MSG_OOB}, false, 0, NULL, 0, 0},
+    };
+    check_calls(calls, sizeof calls / sizeof *calls);
+    assert_memory_equal(got, "abcdef", 6);
+    shutdown(pair[0], SHUT_WR);
+    const struct wanted_call end = {"the end", SYS_recvmsg, {b, (uint64_t)&in}, true, 0, &in, size, 2};
+    in.msg_flags = MSG_CTRUNC;
+    check_call(&end);
+    assert_int_equal(in.msg_flags, 0);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+// A signal that waits comes when the mask lets it, at once: at a stop.
+static void test_masks(void **state) {
+    (void)state;
+    static sigset_t usr, old;
+    const uint64_t set = (uint64_t)&usr, was = (uint64_t)&old;
+    enum { SIZE = 8 };
+    sigemptyset(&usr);
+    sigaddset(&usr, SIGUSR1);
+    signal(SIGUSR1, SIG_IGN);
+    const struct wanted_call calls[] = {
+        {"block", SYS_rt_sigprocmask, {SIG_BLOCK, set, was, SIZE}, true, 0, &old, SIZE, 0},
+        {"unblock", SYS_rt_sigprocmask, {SIG_UNBLOCK, set, 0, SIZE}, true, 0, NULL, 0, 0},
+        {"bad size", SYS_rt_sigprocmask, {SIG_BLOCK, set, was, 4}, true, -EINVAL, NULL, 0, 0},
+        {"nowhere", SYS_rt_sigprocmask, {SIG_BLOCK, 8, was, SIZE}, false, 0, NULL, 0, 0},
+        {"block again", SYS_rt_sigprocmask, {SIG_SETMASK, set, was, SIZE}, true, 0, &old, SIZE, 0},
+    };
+    check_calls(calls, sizeof calls / sizeof *calls);
+    signal(SIGUSR1, SIG_DFL);
+    raise(SIGUSR1);
+    const struct wanted_call waiting[] = {
+        {"block with one that waits",
+         SYS_rt_sigprocmask,
+         {SIG_BLOCK, set, was, SIZE},
+         true,
+         0,
+         &old,
+         SIZE,
+         0},
+        {"ask with one that waits", SYS_rt_sigprocmask, {99, 0, was, SIZE}, true, 0, &old, SIZE, 0},
+        {"unblock it", SYS_rt_sigprocmask, {SIG_UNBLOCK, set, 0, SIZE}, false, 0, NULL, 0, 0},
+    };
+    signal(SIGUSR1, SIG_DFL);
+    check_calls(waiting, 2);
+    signal(SIGUSR1, ignored); // it comes when the declined call is made
+    check_call(&waiting[2]);
 }
 
 // Where there can be no jump.
@@ -276,6 +411,8 @@ static void test_image(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_registers), cmocka_unit_test(test_refused),
-                                       cmocka_unit_test(test_events), cmocka_unit_test(test_image)};
+                                       cmocka_unit_test(test_rows),      cmocka_unit_test(test_events),
+                                       cmocka_unit_test(test_messages),  cmocka_unit_test(test_masks),
+                                       cmocka_unit_test(test_image)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }
