@@ -16,12 +16,12 @@ static const struct field {
 } fields[] = {
 #define FIELD(name, text, needed)                                                                            \
     { #name, text, needed, offsetof(struct lesson, name) }
-    FIELD(title, false, true),        FIELD(program, false, true),   FIELD(fix, false, false),
-    FIELD(environment, false, false), FIELD(library, false, false),  FIELD(package, false, false),
-    FIELD(expect, false, true),       FIELD(exercise, false, false), FIELD(must, false, false),
-    FIELD(text, true, true),          FIELD(points, true, true),     FIELD(question, true, true),
-    FIELD(look, true, true),          FIELD(repair, true, false),    FIELD(task, true, false),
-    FIELD(output, true, false),
+    FIELD(title, false, true),        FIELD(program, false, true),  FIELD(fix, false, false),
+    FIELD(environment, false, false), FIELD(library, false, false), FIELD(package, false, false),
+    FIELD(expect, false, true),       FIELD(proof, false, false),   FIELD(exercise, false, false),
+    FIELD(must, false, false),        FIELD(text, true, true),      FIELD(points, true, true),
+    FIELD(question, true, true),      FIELD(look, true, true),      FIELD(repair, true, false),
+    FIELD(task, true, false),         FIELD(output, true, false),
 #undef FIELD
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
@@ -158,6 +158,7 @@ static int check(struct reader *r) {
         if (!*l->choices[i].why) return bad(r, "no reason for the choice", l->choices[i].text);
     }
     if (right != 1) return bad(r, "not exactly one right choice:", l->question);
+    if (*l->proof && strcmp(l->proof, "verify")) return bad(r, "no such proof:", l->proof);
     if (*l->fix && !*l->repair) return bad(r, "missing:", "repair");
     if (*l->exercise && (!*l->task || !*l->output)) return bad(r, "missing:", "task or output");
     return read_output(r);

@@ -29,6 +29,7 @@ struct lesson {
     char *program, *fix;     // sources, seen from the folder of share/refork; fix "": the lesson has none
     char *environment;       // "VARIABLE=VALUE"
     char *library, *package; // of the environment: without it the recording cannot be made
+    char *proof;             // how the fix is proved: "verify"; "": by runs in random orders
     char *expect;            // the kind of the finding that the recording leads to (docs/json.md), or "none"
     char *text, *points, *question, *look, *repair;
     struct lesson_choice choices[LESSON_CHOICES];

@@ -148,6 +148,14 @@ static void add_proof(const struct study *s, const struct learn_view *view, stru
     add_end(p, s->lesson->program, &s->bug);
     gap(p);
     add_end(p, s->lesson->fix, &s->fix);
+    if (s->bug.deadlock && !s->proof) {
+        gap(p);
+        addf(p, s->proved ? LEARN_RIGHT : LEARN_WRONG,
+             s->proved
+                 ? "fixed: it was run %u times more, each time in another random order, and ended each time"
+                 : "not fixed: it ended %u times in random orders, then it hung",
+             s->orders);
+    }
     if (!s->proof) return;
     gap(p);
     addf(p, LEARN_PLAIN, "refork verify forces the recorded situation on the fix. It says:");

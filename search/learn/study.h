@@ -24,8 +24,9 @@ struct study {
     struct workshop *workshop;
     struct study_run bug, fix;
     char *difference; // between the sources; NULL: unknown
-    char *proof;      // what `refork verify` says of the fix; NULL: there is no deadlock to be verified
-    bool proved;      // ... that it is fixed
+    char *proof;      // what `refork verify` says of the fix; NULL: the lesson does not ask it
+    unsigned orders;  // runs of the fix in random orders that ended; they stop at one that hangs
+    bool proved;      // the fix is one
 };
 
 // Both must outlive the study. Makes nothing yet.

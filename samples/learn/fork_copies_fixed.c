@@ -1,0 +1,21 @@
+// fork_copies, repaired: nothing waits in a buffer when the program forks.
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int files = 3;
+
+int main(void) {
+    printf("main: %d files found\n", files); // into a pipe or a file: it waits in stdout's buffer
+    fflush(NULL);                            // until here
+    pid_t child = fork();
+    if (child == 0) {
+        files++;
+        printf("child: now it counts %d\n", files);
+        exit(0); // writes what is in the buffer
+    }
+    waitpid(child, NULL, 0);
+    printf("main: still counts %d\n", files);
+    return 0;
+}
