@@ -1,5 +1,7 @@
 #include "recorder/cpus.h"
 
+#include "core/calls/call_page.h"
+#include "core/calls/call_rows.h"
 #include "core/tracee.h"
 
 #include <assert.h>
@@ -25,49 +27,64 @@ static struct task *meant(struct recorder *r, struct task *t) {
     return t->call.args[0] ? task_called(r, t, (int)t->call.args[0]) : t;
 }
 
-void cpus_tell(struct recorder *r, struct task *t, int64_t ret) {
-    const struct task *of = meant(r, t);
-    if (!of || ret <= 0 || (size_t)ret > sizeof r->cpus) return;
-    tracee_poke(t->tid, t->mm->mem_fd, t->call.args[2], of->own_cpus ? of->cpus : r->cpus, (size_t)ret);
+const uint64_t *cpus_of(const struct recorder *r, const struct task *t) {
+    return t->own_cpus ? t->cpus : r->cpus;
 }
 
-// Does the fd stand for one of the kernel's lists of CPUs, read from its beginning?
-static bool reads_list(const struct task *t, int64_t ret) {
-    static const char folder[] = "/sys/devices/system/cpu/";
-    static const char *const names[] = {"online", "possible", "present"};
-    char path[64], file[256], line[64];
-    long long position = -1;
-    snprintf(path, sizeof path, "/proc/%d/fd/%d", t->tid, (int)t->call.args[0]);
-    ssize_t n = readlink(path, file, sizeof file - 1);
-    if (n <= 0) return false;
-    file[n] = 0;
-    bool is_list = false;
-    for (size_t i = 0; i < sizeof names / sizeof *names && !strncmp(file, folder, sizeof folder - 1); i++)
-        is_list |= !strcmp(file + sizeof folder - 1, names[i]);
-    if (!is_list || t->call.nr == SYS_pread64) return is_list && t->call.args[3] == 0;
-    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", t->tid, (int)t->call.args[0]);
-    FILE *info = fopen(path, "re");
-    if (info && fgets(line, sizeof line, info)) sscanf(line, "pos: %lld", &position);
-    if (info) fclose(info);
-    return position == ret;
+static bool has(const uint64_t *set, unsigned cpu) {
+    return cpu < CPU_WORDS * 64 && (set[cpu / 64] >> cpu % 64 & 1);
 }
 
-int64_t cpus_told(struct recorder *r, struct task *t, int64_t ret) {
-    unsigned count = r->options->cpus;
-    if (!count || ret < 0) return ret;
-    if (t->call.nr == SYS_getcpu && t->call.args[0]) {
-        uint32_t first = 0; // one of those that it is told of
-        tracee_poke(t->tid, t->mm->mem_fd, t->call.args[0], &first, sizeof first);
+unsigned cpus_here(const struct recorder *r, const struct task *t) {
+    const uint64_t *set = cpus_of(r, t);
+    unsigned cpu = 0;
+    if (has(set, (unsigned)r->cpu)) return (unsigned)r->cpu;
+    while (cpu < CPU_WORDS * 64 - 1 && !has(set, cpu))
+        cpu++;
+    return cpu;
+}
+
+unsigned cpus_node(unsigned cpu) {
+    enum { NODES = 1024 }; // of the kernel's MAX_NUMNODES on x86-64
+    char path[64];
+    for (unsigned node = 0; node < NODES; node++) {
+        snprintf(path, sizeof path, "/sys/devices/system/node/node%u", node);
+        if (access(path, F_OK) != 0 && node) return 0; // numbers without gaps, on what x86-64 there is
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%u/node%u", cpu, node);
+        if (access(path, F_OK) == 0) return node;
     }
-    bool reads = t->call.nr == SYS_read || t->call.nr == SYS_pread64;
-    if (!reads || !ret || !reads_list(t, ret)) return ret;
-    char text[4096] = ""; // what the kernel wrote behind it becomes 0
-    size_t len = (size_t)(count > 1 ? snprintf(text, sizeof text, "0-%u\n", count - 1)
-                                    : snprintf(text, sizeof text, "0\n"));
-    if (len > t->call.args[2]) len = t->call.args[2];
-    size_t all = len < (size_t)ret && (size_t)ret <= sizeof text ? (size_t)ret : len;
-    tracee_poke(t->tid, t->mm->mem_fd, t->call.args[1], text, all);
-    return (int64_t)len;
+    return 0;
+}
+
+uint32_t cpus_aux(const struct recorder *r, const struct task *t) {
+    const unsigned cpu = cpus_here(r, t);
+    return (cpu == (unsigned)r->cpu ? r->node : cpus_node(cpu)) << 12 | cpu;
+}
+
+int64_t cpus_tell(struct recorder *r, struct task *t, int64_t ret) {
+    const struct task *of = meant(r, t);
+    if (!of || ret <= 0 || (size_t)ret > sizeof r->cpus) return ret;
+    const uint64_t *set = cpus_of(r, of);
+    size_t words = CPU_WORDS, size = (size_t)ret;
+    while (words > 1 && !set[words - 1])
+        words--;
+    // The kernel writes as many bytes as the CPUs of its machine need.
+    if (words * sizeof *set > size && words * sizeof *set <= t->call.args[1]) size = words * sizeof *set;
+    return tracee_poke(t->tid, t->mm->mem_fd, t->call.args[2], set, size) ? (int64_t)size : ret;
+}
+
+void cpus_tell_here(const struct recorder *r, struct task *t) {
+    const uint32_t cpu = cpus_here(r, t), node = cpus_node(cpu);
+    if (cpu == (unsigned)r->cpu) return;
+    if (t->call.args[0]) tracee_poke(t->tid, t->mm->mem_fd, t->call.args[0], &cpu, sizeof cpu);
+    if (t->call.args[1]) tracee_poke(t->tid, t->mm->mem_fd, t->call.args[1], &node, sizeof node);
+}
+
+// The program makes getcpu by itself otherwise, and the kernel tells it the CPU that refork is pinned to.
+static void getcpu_stops(struct task *t) {
+    struct call_row row = call_rows[SYS_getcpu];
+    row.kind = CALL_DECLINED;
+    if (t->mm->calls.on) tracee_write(t->mm->mem_fd, CALL_ROWS + SYS_getcpu * sizeof row, &row, sizeof row);
 }
 
 int64_t cpus_choose(struct recorder *r, struct task *t) {
@@ -81,5 +98,6 @@ int64_t cpus_choose(struct recorder *r, struct task *t) {
     if (!any) return -EINVAL;
     memcpy(of->cpus, wanted, sizeof of->cpus);
     of->own_cpus = true;
+    if (cpus_here(r, of) != (unsigned)r->cpu) getcpu_stops(of);
     return 0;
 }

@@ -26,6 +26,7 @@ struct recorder {
     struct record_result *result;
     struct trace_writer *trace;
     int cpu;
+    unsigned node;               // of the memory, that of this CPU
     uint64_t cpus[CPU_WORDS];    // that the program may use, as it is told
     bool cpuid_faults;           // ARCH_SET_CPUID works here
     struct cpu_model model;      // the CPU that the program is shown

@@ -439,9 +439,10 @@ static void returned_ranges(struct recorder *r, struct task *t, struct batch *b,
 
 // What the program is told of the CPUs may be fewer bytes than the kernel wrote: the rest, behind them, is in the event as well.
 static int64_t tell_program(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
-    int64_t ret = (int64_t)regs->rax;
-    if (t->call.nr == SYS_sched_getaffinity) cpus_tell(r, t, ret);
-    int64_t told = hooks_tell(r, t, cpus_told(r, t, ret));
+    int64_t ret = (int64_t)regs->rax, told = ret;
+    if (t->call.nr == SYS_sched_getaffinity) told = cpus_tell(r, t, ret);
+    if (t->call.nr == SYS_getcpu && !ret) cpus_tell_here(r, t);
+    told = hooks_tell(r, t, told);
     if (told != ret) {
         regs->rax = (unsigned long)told;
         ptrace(PTRACE_POKEUSER, t->tid, offsetof(struct user, regs.rax), regs->rax);

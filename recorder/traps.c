@@ -8,6 +8,7 @@
 #include "core/elf/trap_sites.h"
 #include "core/code_operands.h"
 #include "core/cpu/xsave.h"
+#include "recorder/cpus.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"
 
@@ -24,7 +25,7 @@ static void set_register(struct user_regs_struct *regs, int number, int width, u
     if (width == 16) *to = (*to & ~0xffffull) | (uint16_t)value;
 }
 
-static void emulate(const struct recorder *r, struct user_regs_struct *regs,
+static void emulate(const struct recorder *r, const struct task *t, struct user_regs_struct *regs,
                     const struct trap_instruction *in) {
     uint32_t out[4], aux = 0;
     uint64_t value = 0;
@@ -38,7 +39,7 @@ static void emulate(const struct recorder *r, struct user_regs_struct *regs,
         regs->rdx = out[3];
         break;
     case TRAP_RDTSCP:
-        regs->rcx = 0;
+        regs->rcx = cpus_aux(r, t);
         __attribute__((fallthrough));
     case TRAP_RDTSC:
         // This thread traps rdtsc itself (see engine_run).
@@ -61,7 +62,7 @@ static void emulate(const struct recorder *r, struct user_regs_struct *regs,
         regs->rdx = value >> 32;
         break;
     case TRAP_RDPID:
-        set_register(regs, in->reg, in->width, (uint64_t)r->cpu);
+        set_register(regs, in->reg, in->width, cpus_aux(r, t));
         break;
     }
 }
@@ -157,7 +158,7 @@ void trapped_carry_out(struct recorder *r, struct task *t, struct user_regs_stru
     if (x->area) batch_write(r, &b, t, x->address, x->area, x->size);
     free(x->area);
     x->area = NULL;
-    emulate(r, regs, &x->instruction);
+    emulate(r, t, regs, &x->instruction);
     if (x->instruction.kind == TRAP_CPUID && b.e.aux == TRAP_BY_CPU) patch_ahead(r, &b, t, x);
     regs->rip = x->at + (uint64_t)x->instruction.length;
     regs->orig_rax = ~0ull;

@@ -4,6 +4,7 @@
 #include "core/calls/call_rows.h"
 #include "core/calls/syscall_ranges.h"
 #include "recorder/calls/sites.h"
+#include "recorder/cpus.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"
 #include "recorder/mask.h"
@@ -199,14 +200,12 @@ static void stopped(struct recorder *r, struct task *t, bool outside) {
     tracee_write(t->mm->mem_fd, CALL_CONTROL, &c->tail, sizeof c->tail);
 }
 
-// With --cpus the results of some calls are not the kernel's (recorder/cpus.c).
-static bool write_rows(struct recorder *r, int fd) {
-    static const uint16_t told[] = {SYS_read, SYS_pread64, SYS_getcpu};
+// The kernel tells a getcpu that the program makes by itself of the CPU that refork is pinned to.
+static bool write_rows(const struct recorder *r, const struct task *t) {
     static struct call_row rows[CALL_ROW_COUNT]; // as above
     memcpy(rows, call_rows, sizeof rows);
-    for (size_t i = 0; r->options->cpus && i < sizeof told / sizeof *told; i++)
-        rows[told[i]].kind = CALL_DECLINED;
-    return tracee_write(fd, CALL_ROWS, rows, sizeof rows);
+    if (cpus_here(r, t) != (unsigned)r->cpu) rows[SYS_getcpu].kind = CALL_DECLINED;
+    return tracee_write(t->mm->mem_fd, CALL_ROWS, rows, sizeof rows);
 }
 
 static void exec(struct recorder *r, struct task *t) {
@@ -214,7 +213,7 @@ static void exec(struct recorder *r, struct task *t) {
     const struct call_control control = {.head = CALL_RING};
     int fd = t->mm->mem_fd;
     if (!t->mm->annex || !call_code_image(image)) return;
-    t->mm->calls.on = tracee_write(fd, ANNEX_CALLS, image, sizeof image) && write_rows(r, fd) &&
+    t->mm->calls.on = tracee_write(fd, ANNEX_CALLS, image, sizeof image) && write_rows(r, t) &&
                       tracee_write(fd, CALL_CONTROL, &control, sizeof control);
     t->mm->calls.tail = CALL_RING;
     t->mm->calls.seen = 0;

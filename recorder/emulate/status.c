@@ -1,15 +1,18 @@
 #include "recorder/emulate/status.h"
 
+#include "recorder/cpus.h"
+#include "recorder/emulate/cpu_files.h"
 #include "recorder/emulate/filters.h"
 #include "recorder/hooks.h"
 #include "recorder/task.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { MOST = 8192 };
+enum { MOST = 8192, MOST_CPU_TEXT = 5000 }; // every second of 1024 CPUs is a list of some 2500 bytes
 
 // The task whose status the file of the present read is; NULL: it is another file, or a stranger's.
 static struct task *whose(struct recorder *r, const struct task *t) {
@@ -25,38 +28,55 @@ static struct task *whose(struct recorder *r, const struct task *t) {
     return NULL;
 }
 
-// Puts `value` where a line of that name has another number. Returns the text's new length.
-static size_t put(char *text, size_t length, const char *line, unsigned long value) {
-    char number[24];
-    char *at = memmem(text, length, line, strlen(line));
-    if (!at) return length;
+struct text {
+    char bytes[MOST + 1];
+    size_t length, room; // `room`: of the program's buffer
+};
+
+// Puts `value` where a line of that name has another one. What there is no room for in the program's buffer stays as it is.
+static void put(struct text *x, const char *line, const char *value) {
+    char *at = memmem(x->bytes, x->length, line, strlen(line));
+    if (!at) return;
     at += strlen(line);
-    size_t old = strspn(at, "0123456789"), left = length - (size_t)(at - text);
-    size_t new = (size_t)snprintf(number, sizeof number, "%lu", value);
-    if (!old || old >= left || new > old) return length; // cut off by the end of the read, or no room
-    memcpy(at, number, new);
-    memmove(at + new, at + old, left - old);
-    return length - (old - new);
+    const size_t left = x->length - (size_t)(at - x->bytes), new = strlen(value);
+    const char *end = memchr(at, '\n', left);
+    if (!end) return; // cut off by the end of the read
+    const size_t old = (size_t)(end - at);
+    if (new > old && x->length + new - old > x->room) return;
+    memmove(at + new, end, left - old);
+    memcpy(at, value, new);
+    x->length = x->length - old + new;
+}
+
+static void put_number(struct text *x, const char *line, unsigned long value) {
+    char number[24];
+    snprintf(number, sizeof number, "%lu", value);
+    put(x, line, number);
 }
 
 static int64_t tells(struct recorder *r, struct task *t, int64_t ret) {
-    char text[MOST + 1];
+    struct text x;
+    char cpus[MOST_CPU_TEXT];
     if ((t->call.nr != SYS_read && t->call.nr != SYS_pread64) || ret < 16 || ret > MOST) return ret;
     uint64_t address = t->call.args[1];
-    bool begins = task_read(t, address, text, 6) && !memcmp(text, "Name:\t", 6);
+    bool begins = task_read(t, address, x.bytes, 6) && !memcmp(x.bytes, "Name:\t", 6);
     bool goes_on = t->status_fd == (int)t->call.args[0] + 1;
     if (!begins && !goes_on) return ret;
     const struct task *of = whose(r, t);
     t->status_fd = of ? (int)t->call.args[0] + 1 : 0;
-    if (!of || !task_read(t, address, text, (size_t)ret)) return ret;
-    text[ret] = 0;
-    size_t length = (size_t)ret;
-    length = put(text, length, "\nTracerPid:\t", 0);
-    length = put(text, length, "\nNoNewPrivs:\t", of->seccomp.no_new_privileges);
-    length = put(text, length, "\nSeccomp:\t", (unsigned long)of->seccomp.mode);
-    length = put(text, length, "\nSeccomp_filters:\t", filters_count(of->seccomp.filters));
-    tracee_poke(t->tid, t->mm->mem_fd, address, text, length);
-    return (int64_t)length;
+    if (!of || !task_read(t, address, x.bytes, (size_t)ret)) return ret;
+    x.bytes[ret] = 0;
+    x.length = (size_t)ret;
+    x.room = t->call.args[2] < MOST ? t->call.args[2] : MOST;
+    put_number(&x, "\nTracerPid:\t", 0);
+    put_number(&x, "\nNoNewPrivs:\t", of->seccomp.no_new_privileges);
+    put_number(&x, "\nSeccomp:\t", (unsigned long)of->seccomp.mode);
+    put_number(&x, "\nSeccomp_filters:\t", filters_count(of->seccomp.filters));
+    cpu_mask_text(cpus_of(r, of), cpus, sizeof cpus);
+    put(&x, "\nCpus_allowed:\t", cpus);
+    cpu_list_text(cpus_of(r, of), cpus, sizeof cpus);
+    put(&x, "\nCpus_allowed_list:\t", cpus);
+    return tracee_poke(t->tid, t->mm->mem_fd, address, x.bytes, x.length) ? (int64_t)x.length : ret;
 }
 
 static const struct recorder_hooks status_hooks = {.lasting = true, .tells = tells};

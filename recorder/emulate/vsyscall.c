@@ -1,6 +1,7 @@
 #include "recorder/emulate/vsyscall.h"
 
 #include "core/abi.h"
+#include "recorder/cpus.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"
 #include "recorder/mask.h"
@@ -50,7 +51,8 @@ static void answer_of(const struct recorder *r, const struct task *t, struct ans
     default: // getcpu
         a->out[1].address = args[1];
         a->out[0].size = a->out[1].size = sizeof a->out[0].value.number;
-        a->out[0].value.number = (uint32_t)r->cpu;
+        a->out[0].value.number = cpus_here(r, t);
+        a->out[1].value.number = cpus_node(a->out[0].value.number);
         return;
     }
 }

@@ -5,6 +5,7 @@
 #include "core/cpu/machine.h"
 #include "core/version.h"
 #include "recorder/calls/calls.h"
+#include "recorder/emulate/cpu_files.h"
 #include "recorder/emulate/perf.h"
 #include "recorder/emulate/ptrace.h"
 #include "recorder/emulate/seccomp.h"
@@ -88,6 +89,7 @@ int record_run(const struct record_options *options, struct record_result *resul
     cpus_remember(&r);
     r.cpu = cpu_pin();
     if (r.cpu < 0) return rf_fail_errno(err, RF_CANNOT, "cannot pin to one CPU");
+    r.node = cpus_node((unsigned)r.cpu);
     r.tsc_traps = cpu_tsc_traps();
     r.cpuid_faults = cpu_cpuid_faults();
     if (choose_cpu(&r, err) < 0) return -1;
@@ -100,6 +102,7 @@ int record_run(const struct record_options *options, struct record_result *resul
     ending_begin(&r);
     seccomp_begin(&r);
     status_begin(&r);
+    if (options->cpus) cpu_files_begin(&r);
     vsyscall_begin(&r);
     perf_begin(&r);
     ptrace_begin(&r);
