@@ -54,6 +54,8 @@ writes() {
             rm -f left.refork
             faulty write $at $how record -o left.refork -- "$program"
             what="write $at of $all, $how"
+            # How many writes there are depends on the kernel's time slices: this run had fewer.
+            [ "$(cat count)" -ge $at ] || continue
             case $how in
             eintr | short)
                 [ $got = 0 ] || fail "$what: status $got: $(cat stderr)"
@@ -68,6 +70,7 @@ writes() {
             tried=$((tried + 1))
         done
     done
+    [ $tried -gt 3 ] || fail "only $tried faults came to be"
     echo "writes: $tried faults at $all writes"
 }
 
