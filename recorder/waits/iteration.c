@@ -29,15 +29,28 @@ static void mix(uint64_t *hash, uint64_t value) {
     *hash ^= *hash >> 29;
 }
 
+void iteration_mix(struct iteration *iteration, uint64_t value) {
+    mix(&iteration->path, value);
+}
+
 static bool read_task(void *context, uint64_t address, void *buffer, size_t len) {
     struct task *t = context;
     return tracee_read(t->tid, t->mm->mem_fd, address, buffer, len);
 }
 
+static uint64_t value_now(struct task *t, const struct access *a) {
+    uint64_t value = 0;
+    tracee_read(t->tid, t->mm->mem_fd, a->address, &value, a->size);
+    return value;
+}
+
 static struct access *access_at(struct task *t, struct iteration *iteration, uint64_t address, uint8_t size) {
     for (int i = 0; i < iteration->access_count; i++)
-        if (iteration->accesses[i].address == address && iteration->accesses[i].size == size)
-            return &iteration->accesses[i];
+        if (iteration->accesses[i].address == address && iteration->accesses[i].size == size) {
+            struct access *a = &iteration->accesses[i];
+            a->changed |= a->atomic && value_now(t, a) != a->before;
+            return a;
+        }
     if (iteration->access_count == ITERATION_ACCESSES) {
         iteration->opaque = true;
         return NULL;
@@ -110,12 +123,6 @@ void iteration_step(struct task *t, const struct user_regs_struct *regs, struct 
     iteration->pending = (struct decision){.pc = regs->rip, .distance = s.distance, .ordered = s.ordered};
 }
 
-static uint64_t value_now(struct task *t, const struct access *a) {
-    uint64_t value = 0;
-    tracee_read(t->tid, t->mm->mem_fd, a->address, &value, a->size);
-    return value;
-}
-
 bool iteration_restored(struct task *t, const struct iteration *iteration) {
     for (int i = 0; i < iteration->access_count; i++)
         if (iteration->accesses[i].written &&
@@ -157,13 +164,27 @@ static size_t regions_of(struct task *t, struct region **out) {
     return n;
 }
 
+enum { LOCK_SIZE = 40 }; // sizeof (pthread_mutex_t)
+
+// A part of a lock that the loop takes and gives back itself: its kind, its owner.
+static bool beside_own_lock(const struct iteration *iteration, const struct access *a) {
+    for (int i = 0; i < iteration->access_count; i++) {
+        const struct access *lock = &iteration->accesses[i];
+        if (lock->changed && a->address > lock->address && a->address < lock->address + LOCK_SIZE)
+            return true;
+    }
+    return false;
+}
+
 // How much a word tells of what the loop waits for; 0: nothing.
-static int telling(const struct access *a, const struct user_regs_struct *regs) {
-    if (!a->read || a->own) return 0;
+static int telling(const struct iteration *iteration, const struct access *a,
+                   const struct user_regs_struct *regs) {
+    if (!a->read || a->own || a->changed) return 0;
     // The thread's own block: errno, the cancellation state, the stack guard. Nobody else writes there.
     if (a->address >= regs->fs_base - 4096 && a->address < regs->fs_base + 4096) return 0;
     if (a->atomic) return 4;
     if (a->wrapper) return 0;
+    if (beside_own_lock(iteration, a)) return 1;
     if (a->address >= regs->rsp - 65536 && a->address < regs->rsp + 4096) return a->decides ? 1 : 0;
     return a->decides ? 3 : 2;
 }
@@ -189,7 +210,7 @@ int iteration_words(struct task *t, const struct iteration *iteration, struct wo
                 *shared = true;
                 *outside |= !g->anonymous;
             }
-            if (!g || !(g->writable || g->shared) || !same || telling(a, &regs) != want ||
+            if (!g || !(g->writable || g->shared) || !same || telling(iteration, a, &regs) != want ||
                 count == LOOP_WORDS)
                 continue;
             words[count++] = (struct word){a->address, a->before, a->size, a->atomic};

@@ -10,6 +10,7 @@ struct access {
     uint64_t address, before; // before: its value when the iteration first touched it
     uint8_t size;             // 1..8
     bool read, written, atomic;
+    bool changed; // had another value when it was touched again: the loop takes it and gives it back itself
     bool own;     // a stack word of push, pop, call and ret, or of the thread's own block (fs)
     bool wrapper; // near the syscall instruction: the library's own bookkeeping
     bool decides; // of a comparison
@@ -40,6 +41,8 @@ struct word {
     bool atomic;
 };
 
+// Something else that must be the same in each iteration.
+void iteration_mix(struct iteration *iteration, uint64_t value);
 void iteration_begin(struct iteration *iteration, uint64_t syscall_pc);
 // The instruction that t is about to execute; `regs` are t's.
 void iteration_step(struct task *t, const struct user_regs_struct *regs, struct iteration *iteration);

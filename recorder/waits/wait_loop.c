@@ -44,11 +44,17 @@ enum role {
     ROLE_CLOCK,
 };
 
+// pthread_kill, perhaps to a thread that does not exist: what it returns says whether it reached one.
+static bool to_own_thread(const struct task *t) {
+    return t->call.nr == SYS_tgkill && !t->names.depth && (int)t->call.args[0] == t->process->pid;
+}
+
 static enum role role_of(const struct task *t) {
     if (syscall_wait(t->call.nr) == WAITS_FUTEX) {
         if (futex_wakes(t->call.args)) return ROLE_QUIET;
         return futex_waits(t->call.args) && t->call.args[3] ? ROLE_WAIT : ROLE_EFFECT;
     }
+    if (to_own_thread(t) || t->call.nr == SYS_rt_sigprocmask) return ROLE_QUIET;
     switch (syscall_effect(t->call.nr)) {
     case EFFECT_YIELD:
         return ROLE_WAIT;
@@ -63,6 +69,7 @@ static enum role role_of(const struct task *t) {
 
 // Whether the call ended as it does when nothing has happened.
 static bool nothing_happened(const struct task *t, int64_t ret) {
+    if (to_own_thread(t)) return ret == -ESRCH || ret == -EINVAL;
     if (t->call.nr != SYS_futex)
         return t->call.nr == SYS_time || t->call.nr == SYS_getpid || t->call.nr == SYS_gettid || ret == 0;
     return futex_wakes(t->call.args) ? ret == 0 : ret == -ETIMEDOUT;
@@ -366,6 +373,8 @@ bool loop_entry(struct recorder *r, struct task *t) {
     enum role role = role_of(t);
     if (t->loop) t->loop->busy = 0;
     if (role == ROLE_EFFECT || (t->loop && t->loop->anchor.nr < 0)) loop_forget(t);
+    if (t->call.nr == SYS_rt_sigprocmask && t->loop && t->loop->tracing)
+        iteration_mix(&t->loop->looks->iteration, t->mask);
     if (role == ROLE_CLOCK && t->loop && t->loop->tracing) t->loop->looks->now.clock = true;
     if (role != ROLE_WAIT) return false;
     struct loop *l = loop_of(t);

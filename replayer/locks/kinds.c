@@ -251,4 +251,5 @@ void lock_recognise_polled(const struct frame *frames, size_t n, uint64_t addres
     if (!value) return; // not held by anybody: waited for until somebody sets it
     out->rule = RULE_WORD;
     out->bare = true;
+    refine(frames, n, 0, out);
 }

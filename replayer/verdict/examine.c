@@ -280,7 +280,8 @@ static int look_at_other_words(struct analysis *a, struct waiter *w, struct rf_e
         w->shared = history_shared(&a->history, a->history.lives[w->life].space, w->ref.base, s->event);
         if (w->ref.rule == RULE_NONE || w->shared) continue;
         if (look_at_holder(a, w, err) < 0) return -1;
-        if (!w->who.tid || !w->who.fork || w->facts.sort != WRITE_EXCHANGE) {
+        // (A reader counts himself in by plain stores.)
+        if (!w->who.tid || !w->who.fork || (w->facts.sort != WRITE_EXCHANGE && w->ref.kind != KIND_RCU)) {
             free(w->acquired.stack.frames);
             w->acquired.stack = (struct stack){0};
             w->who.tid = 0;

@@ -60,10 +60,24 @@ static int own_memory(struct analysis *a, const struct waiter *w, uint64_t fork,
     return 0;
 }
 
+// A loop has its words already.
+static int polled_in(struct analysis *a, const struct waiter *w, uint64_t fork, const int *tids, size_t count,
+                     bool *read, struct rf_error *err) {
+    struct own_memory *own = calloc(count, sizeof *own);
+    rf_assert(own);
+    int failed = own_memory(a, w, fork, tids, count, own, err);
+    for (size_t i = 0; i < count && !failed; i++)
+        for (size_t k = 0; k < w->stuck->word_count; k++)
+            read[i] |= w->stuck->words[k].address >= own[i].from && w->stuck->words[k].address < own[i].to;
+    free(own);
+    return failed;
+}
+
 int thread_reads_find(struct analysis *a, const struct waiter *w, uint64_t fork, const int *tids,
                       size_t count, bool *read, struct rf_error *err) {
     int tid = a->history.lives[w->life].tid;
     struct event e;
+    if (w->ref.polled) return polled_in(a, w, fork, tids, count, read, err);
     uint64_t asleep = stepping_landmark(a->timeline, tid, w->stuck->event, EVENTS_MAX, &e), begin = asleep;
     if (!asleep || e.kind != EV_ENTER || e.nr != SYS_futex) return 0;
     struct own_memory *own = calloc(count, sizeof *own);

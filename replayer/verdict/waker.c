@@ -407,7 +407,7 @@ static int look_at_touches(struct search *s, struct rf_error *err) {
 // What vanished threads say of themselves in their own memory.
 static int look_at_reads(struct search *s, struct rf_error *err) {
     const struct lock_ref *ref = &s->w->ref;
-    if (ref->wants != WANTS_VALUE || ref->polled || !s->count) return 0;
+    if (ref->wants != WANTS_VALUE || !s->count) return 0;
     int *tids = calloc(s->count, sizeof *tids);
     bool *read = calloc(s->count, sizeof *read);
     rf_assert(tids && read);
