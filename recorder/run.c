@@ -19,11 +19,17 @@ bool resume(struct recorder *r, struct task *t, int request, int signal) {
     return true;
 }
 
+bool died_unseen(const struct task *t) {
+    return t->tid == t->process->pid && t->process->refs > 1 && task_state_letter(t->tid) == 'Z';
+}
+
 enum waited wait_stop(struct task *t, int *status) {
     pid_t got = waitpid(t->tid, status, __WALL);
     if (got == t->tid) return WAITED_STOP;
     if (got >= 0 || errno != EINTR) return WAITED_GONE; // ECHILD
-    return WAITED_TICK;
+    if (!died_unseen(t)) return WAITED_TICK;
+    *status = SIGKILL;
+    return WAITED_STOP;
 }
 
 bool wait_undisturbed(struct task *t, int *status) {

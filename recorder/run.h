@@ -17,7 +17,11 @@ enum waited { WAITED_STOP, WAITED_TICK, WAITED_GONE };
 
 // Resumes t (request: PTRACE_CONT, PTRACE_SYSCALL, PTRACE_SINGLESTEP). False: the recording has failed.
 bool resume(struct recorder *r, struct task *t, int request, int signal);
-// Waits for the next stop of t, or for the timer's next tick.
+// A main thread that is killed is told a second time when its process's end begins in another thread (zap_other_threads). If that
+// finds it on its way out, it has no exit stop (ptrace_stop: __fatal_signal_pending), and wait does not tell of it before the other
+// threads are gone, which wait for the recorder.
+bool died_unseen(const struct task *t);
+// Waits for the next stop of t, or for the timer's next tick. Of a task that has died unseen: SIGKILL is its status.
 enum waited wait_stop(struct task *t, int *status);
 // Waits for the next stop of t, whatever the timer says; t is READY then. False when t is gone.
 bool wait_undisturbed(struct task *t, int *status);

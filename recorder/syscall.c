@@ -174,6 +174,10 @@ void syscall_settle(struct recorder *r, struct task *t) {
             return;
         }
         char state = task_state_letter(t->tid);
+        if (state == 'Z' && died_unseen(t)) {
+            leave_stop_next(r, t, SIGKILL);
+            return;
+        }
         t->call.settled = state == 'S';
         if (state == 'S') hooks_asleep(r, t);
         if (state == 'S' || !state) return;
