@@ -380,6 +380,7 @@ static void not_now(struct recorder *r) {
 }
 
 static void report(struct recorder *r, const struct stuck_set *s, const struct candidate *best, bool proved) {
+    proved &= !r->refusals.count; // with an answer the program may go another way
     // The holder that the gate keeps has not shown how it frees the lock: of a word that is polled (a ticket's) only who
     // writes it later tells who is missed. The spin is looked at again at its next landmark.
     if (best->kind == WAIT_SPIN && hooks_release(r)) return;

@@ -414,6 +414,22 @@ static int look_at_handlers(struct analysis *a, struct rf_error *err) {
     return 0;
 }
 
+// The program alone, whose call is answered, may not come to this wait at all. (A call is told of once, whoever makes it: of
+// another process it is not known whether it was refused one as well.)
+static void doubt_refused(struct analysis *a) {
+    struct verdict *v = a->verdict;
+    for (size_t i = 0; i < v->count && a->history.first_refused; i++) {
+        struct finding *f = &v->findings[i];
+        if (f->waiting.event < a->history.first_refused || f->confidence != CONFIDENCE_PROVED) continue;
+        f->confidence = CONFIDENCE_LIKELY;
+        size_t used = strlen(f->reason);
+        if (v->refused_count && f->kind != FINDING_CROSS_PROCESS_WAIT)
+            snprintf(f->reason + used, sizeof f->reason - used,
+                     "%sBefore that refork refused a call (%.*s): the program alone may go another way.",
+                     used ? " " : "", (int)strcspn(v->refused[0], "("), v->refused[0]);
+    }
+}
+
 static int make(struct timeline *t, const int *tids, size_t count, bool alone, struct verdict **out,
                 struct rf_error *err) {
     struct analysis a = {.timeline = t, .verdict = calloc(1, sizeof *a.verdict)};
@@ -439,6 +455,7 @@ static int make(struct timeline *t, const int *tids, size_t count, bool alone, s
         failed = crash_look(&a, err) < 0 || findings_make(&a, err) < 0 || vanished_fill(&a, err) < 0 ||
                  origin_allocations(&a, err) < 0 || held_fill(&a, err) < 0 ||
                  timeline_seek(t, before, err) < 0;
+    if (!failed) doubt_refused(&a);
     if (!failed) list_waiting(&a);
     case_release(&a);
     if (failed) {

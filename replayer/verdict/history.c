@@ -444,6 +444,7 @@ static void on_refusal(struct history *h, const struct event *e) {
     enum { MOST = 64 };
     char text[600] = "", *copy;
     texts(e, TEXT_MESSAGE, text, sizeof text);
+    if (!h->first_refused) h->first_refused = e->number;
     if (h->refused_count == MOST || !*text) return;
     rf_assert((copy = strdup(text)));
     array_push(h->refused, h->refused_count, copy);

@@ -135,6 +135,7 @@ struct history {
     size_t shared_count;
     char **refused; // calls that the recorder refused, in its words
     size_t refused_count;
+    uint64_t first_refused; // event of the first one; 0: none
     char program[256], end_reason[256];
     bool ended;          // there is an END
     bool cut_short;      // stopped from outside, its time was over, or the trace has no END

@@ -5,8 +5,10 @@
 in_work
 says 120 'io_uring_setup.*not recorded.*ENOSYS' record -o t.refork -- "$build/tests/programs/refused"
 grep -q 'refork refused' stderr || fail "record's verdict does not name the refused call: $(<stderr)"
+grep -q 'waits for ever (likely)' stderr || fail "record is sure of what a refusal may have caused: $(<stderr)"
 has_finding t.refork orphaned-lock work_lock
 into json 120 explain --json t.refork
+json 'all(.findings[]; .confidence == "likely") and (.findings[0].reason | test("refused a call .io_uring_setup"))'
 json '(.refused | length) == 1 and (.refused[0] | test("io_uring_setup.*ENOSYS"))'
 ends 120 explain t.refork
 grep -A1 'refork refused' stdout | grep -q io_uring_setup || fail "explain does not name it: $(<stdout)"
