@@ -1,8 +1,11 @@
 #include "cli/options.h"
+#include "core/printable.h"
+#include "search/learn/grade.h"
 #include "search/learn/page.h"
 #include "tui/learn/tour_run.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,6 +29,14 @@ static void print_wrapped(const char *text, int indent) {
     putchar('\n');
 }
 
+static void print_text(const char *text) {
+    char *all = strdup(text), *rest = all, *line;
+    rf_assert(all);
+    while ((line = strsep(&rest, "\n")))
+        print_wrapped(line, 0);
+    free(all);
+}
+
 static void print_page(const struct learn_page *p) {
     printf("\n%s\n\n", p->title);
     for (size_t i = 0; i < p->count; i++) {
@@ -34,7 +45,7 @@ static void print_page(const struct learn_page *p) {
         if (whole)
             puts(line->text);
         else
-            print_wrapped(line->text, line->sort == LEARN_POINT ? 3 : 0);
+            print_wrapped(line->text, line->sort != LEARN_POINT ? 0 : *line->text == '-' ? 2 : 3);
     }
 }
 
@@ -89,6 +100,37 @@ static void list(const struct lessons *all) {
     puts("\nrefork learn NAME shows one lesson, refork learn --all all of them.");
 }
 
+// ---- exercises
+
+static int grade_file(const struct lesson *l, struct workshop *w, const char *file, struct rf_error *err) {
+    static const int statuses[] = {
+        [GRADE_FIXED] = RF_OK, [GRADE_HANGS] = RF_DEADLOCK, [GRADE_TASK] = 1, [GRADE_NOT_COMPILED] = 1};
+    if (workshop_open(w, err)) return -1;
+    int result = grade(l, w, file, stdout, err);
+    workshop_close(w);
+    return result < 0 ? -1 : statuses[result];
+}
+
+// Writes the program to be repaired; where it is already, it is graded.
+static int exercise(const struct cli_args *args, const struct lesson *l, struct workshop *w,
+                    struct rf_error *err) {
+    const char *folder = cli_value(args, "exercise"), *file = cli_value(args, "grade");
+    char path[4096];
+    if (!*l->exercise)
+        return rf_fail(err, RF_CANNOT,
+                       "the lesson '%s' has no exercise: 'refork learn --list' tells which have one",
+                       l->name);
+    if (file) return grade_file(l, w, file, err);
+    if (snprintf(path, sizeof path, "%s/%s.c", folder ? folder : ".", l->name) >= (int)sizeof path)
+        return rf_fail(err, RF_CANNOT, "name '%.80s...' is too long", folder);
+    if (access(path, F_OK) == 0) return grade_file(l, w, path, err);
+    if (grade_write(l, w, path, err)) return -1;
+    print_text(l->task);
+    print_clean(stdout, "\nThe program is in '%s'. When you have repaired it, run the same command again.\n",
+                path);
+    return RF_OK;
+}
+
 // ---- the command
 
 static int with_lessons(const struct cli_args *args, struct workshop *w, const struct lessons *all,
@@ -99,6 +141,10 @@ static int with_lessons(const struct cli_args *args, struct workshop *w, const s
         .few_words = cli_has(args, "present"), .hides_verdict = cli_has(args, "no-verdict"), .chosen = -1};
     if (name && !one)
         return rf_fail(err, RF_CANNOT, "no lesson '%s': 'refork learn --list' lists them", name);
+    if (cli_has(args, "exercise") || cli_has(args, "grade")) {
+        if (one) return exercise(args, one, w, err);
+        return rf_fail(err, RF_CANNOT, "name a lesson: 'refork learn NAME --exercise'");
+    }
     bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO), whole = cli_has(args, "all");
     bool screen = !whole && (cli_has(args, "script") || terminal);
     if (cli_has(args, "list") || (!name && !whole && !screen)) {
@@ -132,6 +178,8 @@ static int run_learn(const struct cli_args *args, struct rf_error *err) {
 static const struct cli_option learn_options[] = {
     {"list", 'l', NULL, "the names of the lessons, one line each"},
     {"all", 0, NULL, "all lessons as text, from the first to the last"},
+    {"exercise", 0, "[=DIR]", "write a program to be repaired, DIR/NAME.c (.); when it is there, grade it"},
+    {"grade", 0, "FILE", "grade FILE, a repaired program of that exercise"},
     {"present", 0, NULL, "for a lecture: few words"},
     {"no-verdict", 0, NULL, "hide the verdict: find it in the recording"},
     {"ascii", 0, NULL, "only ASCII characters on the screen"},
@@ -144,6 +192,7 @@ static const struct cli_option learn_options[] = {
 static const char *const learn_examples[] = {
     "refork learn                                     # the tour, on a terminal",
     "refork learn orphaned_lock                       # one lesson",
+    "refork learn orphaned_lock --exercise            # repair orphaned_lock.c, then run this again",
     "refork learn --all >tour.txt                     # the tour as text",
     NULL,
 };
@@ -157,7 +206,11 @@ const struct cli_command command_learn = {
         "it,\n"
         "and its fix, which 'refork verify' proves. The programs are compiled here, by cc. Without a\n"
         "terminal the lessons are printed.\n\n"
-        "Exit status: 0; 125 a lesson could not be shown in full, or refork failed: the reason is told.\n",
+        "A graded exercise was compiled, did its task in several random orders, and was verified with the\n"
+        "deadlock of the program as it was given.\n\n"
+        "Exit status: 0, of an exercise: it is fixed; 120 it still hangs; 1 it does not compile, or does "
+        "not\n"
+        "do its task; 125 a lesson could not be shown in full, or refork failed: the reason is told.\n",
     .examples = learn_examples,
     .options = learn_options,
     .run = run_learn,

@@ -186,6 +186,8 @@ void learn_page_make(const struct study *s, enum learn_part part, const struct l
     };
     *out = (struct learn_page){.title = titles[part]};
     parts[part](s, view, out);
+    while (out->count && !*out->lines[out->count - 1].text)
+        free(out->lines[--out->count].text);
 }
 
 void learn_page_failed(enum learn_part part, const struct rf_error *err, struct learn_page *out) {

@@ -95,7 +95,10 @@ static void make_rows(struct tour *t) {
         if (whole || !*text) add_row(t, line, text, (int)strlen(text), 0, true);
         if (whole) continue;
         bool choice = line->sort == LEARN_POINT || (line->sort == LEARN_RIGHT && *text && text[1] == ')');
-        int blanks = verbatim ? (int)strspn(text, " ") : 0, hang = verbatim ? blanks : choice ? 3 : 0;
+        int blanks = verbatim ? (int)strspn(text, " ") : 0, hang = verbatim       ? blanks
+                                                                   : !choice      ? 0
+                                                                   : *text == '-' ? 2
+                                                                                  : 3;
         text += blanks;
         for (bool first = true; *text; first = false) {
             const char *at = text;
