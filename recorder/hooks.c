@@ -97,6 +97,10 @@ void hooks_stopped(struct recorder *r, struct task *t, bool outside) {
     TELL(stopped, r, t, outside);
 }
 
+void hooks_calls_made(struct recorder *r, uint64_t count) {
+    TELL(calls_made, r, count);
+}
+
 void hooks_disturbed(struct recorder *r, struct task *t) {
     TELL(disturbed, r, t);
 }

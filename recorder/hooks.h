@@ -62,6 +62,8 @@ struct recorder_hooks {
     void (*landmark)(struct recorder *r, struct task *t);
     // called at each stop of t, before anything is done about it. `outside`: it is in its own code, not in what refork has put there
     void (*stopped)(struct recorder *r, struct task *t, bool outside);
+    // called when the present slice is known to have had so many calls without a stop, behind their `returned`
+    void (*calls_made)(struct recorder *r, uint64_t count);
     // called when something from outside reaches t (a signal's handler, the time, a random number)
     void (*disturbed)(struct recorder *r, struct task *t);
 
@@ -138,6 +140,7 @@ bool hooks_walk(struct recorder *r, struct task *t);
 bool hooks_interrupted(struct recorder *r, struct task *t);
 void hooks_landmark(struct recorder *r, struct task *t);
 void hooks_stopped(struct recorder *r, struct task *t, bool outside);
+void hooks_calls_made(struct recorder *r, uint64_t count);
 void hooks_disturbed(struct recorder *r, struct task *t);
 void hooks_call_begins(struct recorder *r, struct task *t);
 bool hooks_answer(struct recorder *r, struct task *t, struct user_regs_struct *regs);

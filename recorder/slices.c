@@ -3,6 +3,7 @@
 #include "core/random.h"
 #include "recorder/hooks.h"
 #include "recorder/outside.h"
+#include "recorder/plan/schedule.h"
 #include "recorder/plt_clock.h"
 #include "recorder/run.h"
 
@@ -53,17 +54,41 @@ void chaos_limit(struct recorder *r, struct task *t) {
     if (lowers) clock_set_limit(t->mm, clock_count(t->mm) + 1 + (chaos_random(r) & 63));
 }
 
-uint64_t calls_until_choice(struct recorder *r, struct task *t) {
+static uint64_t calls_until_chaos(struct recorder *r, struct task *t) {
     uint64_t most = r->chaos_left ? r->chaos_left - 1 : 0, n = 0;
-    if (!r->options->chaos) return ~0ull;
     if (t->mm->limit_lowered) return most;
     while (n < most && !(r->chaos_lowers = chaos_lowers(r)))
         n++;
     return n;
 }
 
+static bool somebody_sleeps(const struct recorder *r) {
+    for (const struct task *t = r->tasks; t; t = t->next)
+        if (t->state == TASK_IN_KERNEL) return true;
+    return false;
+}
+
+uint64_t calls_until_choice(struct recorder *r, struct task *t) {
+    // So many take about as long as one call at a stop.
+    enum { LOOKED_AT_LATE = 64 };
+    uint64_t n = r->options->chaos ? calls_until_chaos(r, t) : ~0ull, most = ~0ull;
+    if (r->strategist && somebody_sleeps(r)) most = LOOKED_AT_LATE;
+    if (r->options->paranoid_every) {
+        uint64_t left = r->options->paranoid_every - r->since_digest;
+        if (left - 1 < most) most = left - 1;
+    }
+    return n < most ? n : most;
+}
+
 void calls_were_made(struct recorder *r, uint64_t count) {
     r->chaos_left = r->chaos_left > count ? r->chaos_left - count : 0;
+    if (r->options->paranoid_every) r->since_digest += count;
+}
+
+uint64_t calls_cost(const struct recorder *r) {
+    const struct schedule *s = r->options->schedule;
+    if (!r->strategist || !s || !s->strategy) return 0;
+    return s->strategy == STRATEGY_SEGMENTS ? event_own_steps(EV_SYSCALL) : 1;
 }
 
 bool slice_over(struct recorder *r) {

@@ -7,6 +7,7 @@
 
 #include "core/calls/call_code.h"
 
+#include "core/annex.h"
 #include "core/calls/call_page.h"
 
 #include <linux/futex.h>
@@ -376,13 +377,53 @@ INLINE bool record(struct call_entry *e, uint64_t nr) {
     return true;
 }
 
+// What may wake somebody is made at a stop, behind which the schedule can give that one the CPU. Files wake nobody.
+INLINE bool wakes_nobody(const struct call_entry *e, const struct call_row *row) {
+    uint32_t op = (uint32_t)e->rsi & (uint32_t)FUTEX_CMD_MASK;
+    switch (row->kind) {
+    case CALL_READS:
+    case CALL_WRITES:
+    case CALL_READS_VECTOR:
+    case CALL_WRITES_VECTOR:
+        return seekable(e->rdi);
+    case CALL_RECEIVES:
+    case CALL_SENDS:
+    case CALL_RECEIVES_MESSAGE:
+    case CALL_SENDS_MESSAGE:
+        return false;
+    case CALL_FUTEX:
+        return op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET;
+    case CALL_FCNTL:
+        return e->rsi != 6; // F_SETLK
+    default:
+        return !(row->flags & CALL_ROW_WAKES);
+    }
+}
+
+#define COUNT ((const volatile uint64_t *)ANNEX_COUNT)
+#define LIMIT ((volatile uint64_t *)ANNEX_LIMIT)
+
+// The step at which the schedule has something to do is made at a stop, or by the PLT clock.
+INLINE bool steps_left(uint64_t steps) {
+    return *LIMIT > *COUNT + steps;
+}
+
+// (Where the recorder has set another limit meanwhile, that one stands.)
+INLINE void take_steps(uint64_t steps) {
+    uint64_t limit = *LIMIT;
+    if (limit == ~0ull || limit <= steps) return;
+    __asm__ volatile("cmpxchg %2, %1" : "+a"(limit), "+m"(*LIMIT) : "r"(limit - steps) : "cc");
+}
+
 IN_SECTION __attribute__((noinline)) int call_decide(struct call_entry *e, uint64_t nr) {
     if (!CONTROL->left || nr >= CALL_ROW_COUNT || ROWS[nr].kind == CALL_DECLINED) return 0;
+    if (CONTROL->quiet && (!wakes_nobody(e, &ROWS[nr]) || !steps_left(CONTROL->steps))) return 0;
     e->size = sizeof *e;
     e->ranges = 0;
     e->nr = (uint16_t)nr;
     if (!(CONTROL->feed ? replay(e, nr) : record(e, nr))) return 0;
     CONTROL->left--;
+    if (CONTROL->steps) take_steps(CONTROL->steps);
     CONTROL->head = (uint64_t)e + e->size;
     // The end of the list. The replayer has all registers in the entries, and goes on behind the `syscall`.
     if (CONTROL->feed && !CONTROL->left) __asm__ volatile("int3");

@@ -45,6 +45,9 @@ struct call_control {
     uint64_t left; // so many calls more; 0: all are declined
     uint64_t rsp;  // the program's, on the way in
     uint64_t feed; // replay: the next struct call_fed; 0: recording
+    // A schedule that counts steps: only calls that wake nobody are made here (CALL_ROW_WAKES), and each takes so many off the
+    // PLT clock's limit.
+    uint64_t quiet, steps;
     struct call_seen seen;
 };
 
@@ -81,8 +84,8 @@ enum call_kind {
     CALL_FCNTL,
 };
 
-// WRITES: to a file, perhaps. FDS: the model of descriptors must know of it.
-enum { CALL_ROW_WRITES = 1, CALL_ROW_FDS = 2, CALL_RANGES = 2 };
+// WRITES: to a file, perhaps. FDS: the model of descriptors must know of it. WAKES: of CALL_PLAIN: somebody who waits, perhaps.
+enum { CALL_ROW_WRITES = 1, CALL_ROW_FDS = 2, CALL_ROW_WAKES = 4, CALL_RANGES = 2 };
 
 struct call_row {
     uint8_t kind, flags, time, pad;

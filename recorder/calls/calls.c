@@ -192,6 +192,7 @@ static void stopped(struct recorder *r, struct task *t, bool outside) {
     if (len) ran_since(t, result);
     if (masked) mask_changed(t);
     calls_were_made(r, count);
+    if (count) hooks_calls_made(r, count);
     if (len && r->options->log)
         fprintf(r->options->log, "         %u calls of %d without a stop\n", count, t->tid);
     c->tail = head;
@@ -210,7 +211,8 @@ static bool write_rows(const struct recorder *r, const struct task *t) {
 
 static void exec(struct recorder *r, struct task *t) {
     uint8_t image[CALL_CODE_SIZE];
-    const struct call_control control = {.head = CALL_RING};
+    const struct call_control control = {
+        .head = CALL_RING, .quiet = r->strategist != NULL, .steps = calls_cost(r)};
     int fd = t->mm->mem_fd;
     if (!t->mm->annex || !call_code_image(image)) return;
     t->mm->calls.on = tracee_write(fd, ANNEX_CALLS, image, sizeof image) && write_rows(r, t) &&

@@ -309,6 +309,19 @@ static struct task *strategist_choose(struct recorder *r) {
     return next;
 }
 
+static void calls_made(struct recorder *r, uint64_t count) {
+    if (r->strategist->many) r->strategist->steps += count;
+}
+
+// When a task that could run has waited too long (notice_waiting).
+static uint64_t waits_until(const struct recorder *r, const struct task *but) {
+    uint64_t first = ~0ull;
+    for (struct task *t = r->tasks; t; t = t->next)
+        if (t != but && may_run(r, t) && plan_of(t)->waits_from + STARVE_STEPS + 1 < first)
+            first = plan_of(t)->waits_from + STARVE_STEPS + 1;
+    return first;
+}
+
 // The next step at which the strategy has something to do: there the PLT clock shall tick.
 static uint64_t next_point(const struct strategist *s) {
     bool limited = s->kind == STRATEGY_PCT || s->kind == STRATEGY_DELAY;
@@ -333,7 +346,9 @@ static void strategist_resume(struct recorder *r, struct task *t) {
         clock_set_limit(t->mm, limited ? s->count + segment->step + (segment->place != 0) - own : ~0ull);
         return;
     }
-    uint64_t point = s->many ? next_point(s) : ~0ull;
+    uint64_t point = s->many ? next_point(s) : ~0ull, waits = ~0ull;
+    if (s->many && s->kind == STRATEGY_PCT) waits = waits_until(r, t);
+    if (waits < point) point = waits;
     clock_set_limit(t->mm, point == ~0ull ? ~0ull : s->count + (point > s->steps ? point - s->steps : 1));
 }
 
@@ -362,6 +377,7 @@ static const struct recorder_hooks strategy_hooks = {
     .choose = strategist_choose,
     .slice_over = strategist_slice_over,
     .resume = strategist_resume,
+    .calls_made = calls_made,
     .call_begins = call_begins,
     .end = strategist_end,
     .at_breakpoint = at_breakpoint,
@@ -372,6 +388,7 @@ static const struct recorder_hooks strategy_hooks = {
 static const struct recorder_hooks saving_hooks = {
     .choose = strategist_choose,
     .resume = strategist_resume,
+    .calls_made = calls_made,
     .call_begins = call_begins,
     .end = strategist_end,
 };

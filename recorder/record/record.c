@@ -109,9 +109,9 @@ int record_run(const struct record_options *options, struct record_result *resul
     if (options->schedule && options->schedule->gate.given) gate_begin(&r);
     if (options->schedule) places_begin(&r);
     if (options->saved || (options->schedule && options->schedule->strategy)) strategist_begin(&r);
-    // Digests and steps are counted in stops.
-    if (!options->no_probes && !options->paranoid_every && !options->schedule && !options->saved)
-        calls_begin(&r);
+    // The gate counts calls of a kind at their stops.
+    bool gate = options->schedule && options->schedule->gate.given;
+    if (!options->no_probes && !gate) calls_begin(&r);
     int failed = launch(&r, err);
     if (failed) kill_everything(&r);
     while (!failed) {

@@ -28,15 +28,43 @@ cmp -s on.out off.out || fail "the program prints something else when it makes c
 [ "$(cat on.patches)" -ge 20 ] || fail "only $(cat on.patches) places got a jump"
 [ "$(cat off.patches)" = 0 ] || fail "--probes=off has put jumps into the program"
 diff off.events on.events >differ || fail "other events than with --probes=off (- off, + on): $(head -n 20 differ)"
-# With random switches as well: what they decide is decided ahead.
-for share in 6 2; do
-    options=() && [ $share = 6 ] || options=(--seed 3)
+# share OF NAME [OPTION...] -- PROGRAM: of ten calls so many are made without a stop; replays as well.
+share() {
+    local of=$1 name=$2
+    shift 2
     rm -f log
-    ends 0 record "${options[@]}" --log log -o log.refork -- "$program"
-    cp stdout log.out
+    ends 0 record --log log -o "$name.refork" "$@"
+    cp stdout "$name.out"
     read -r without all < <(awk '/ calls of .* without a stop/ {n += $1} $5 == "syscall" {all++} END {print n + 0, all + 0}' log)
-    [ $((without * 10)) -ge $((all * share + 10)) ] || fail "only $without of $all calls were made without a stop (${options[*]})"
-    ends 0 replay --batch log.refork
-    cmp -s stdout log.out || fail "the replay prints something else (${options[*]})"
+    [ $((without * 10)) -ge $((all * of + 10)) ] || fail "only $without of $all calls were made without a stop ($*)"
+    ends 0 replay --batch "$name.refork"
+    cmp -s stdout "$name.out" || fail "the replay prints something else ($*)"
+}
+share 6 log -- "$program"
+# With random switches as well: what they decide is decided ahead.
+share 2 log --seed 3 -- "$program"
+
+# A schedule counts such calls as steps: the same order, and the same events, with them and without.
+threads=$build/tests/programs/own_calls_threads
+for words in 'random seed 5' 'pct threads 4 steps 2000 depth 5 seed 3' 'delay delays 5 steps 2000 seed 3'; do
+    printf 'refork schedule 1\n%s\n' "$words" >schedule
+    share 8 on --schedule schedule -- "$threads"
+    events on
+    ends 0 record --probes=off --schedule schedule -o off.refork -- "$threads"
+    cmp -s stdout on.out || fail "another order with --probes=off: $words"
+    events off
+    diff off.events on.events >differ || fail "$words: other events than with --probes=off (- off, + on): $(head -n 20 differ)"
 done
+# So a schedule that was written down brings the order again in either way.
+for seed in 7 8; do
+    share 1 saved --save-schedule saved --seed $seed -- "$threads"
+    for probes in on off; do
+        ends 0 record --probes=$probes --schedule saved -o again.refork -- "$threads"
+        cmp -s stdout saved.out || fail "another order from the schedule that was saved (--seed $seed, --probes=$probes)"
+    done
+done
+# Digests come after the same number of events.
+share 6 digests --paranoid=40 -- "$program"
+ends 0 replay --batch --paranoid digests.refork
+[ "$("$refork" dump digests.refork | grep -c ' digest$')" -ge 100 ] || fail "no digests"
 echo "good: own_calls ($(wc -l <on.events) events)"
