@@ -61,7 +61,7 @@ compare() { # NAME STATUS COMMAND...
 for name in "${names[@]}"; do
     case $name in
     rare) compare verdict 120 "$bench/verdict" 10000 ;; # in its place: how many runs a rare deadlock needs is no matter of speed
-    hangs | tui) ;; # not a matter of speed either
+    hangs | tui | redis) ;; # not a matter of speed either
     *)
         eval "words=(${workload[$name]})"
         # shellcheck disable=SC2154 # by eval

@@ -55,7 +55,7 @@ target() { # TEXT CONDITION(awk)
     checks+=("$met $1")
 }
 for name in "${names[@]}"; do
-    [[ $name != rare && $name != hangs && $name != waits && $name != tui ]] || continue # see the end
+    [[ $name != rare && $name != hangs && $name != waits && $name != tui && $name != redis ]] || continue # see the end
     for ((i = 0; i < rounds; i++)); do
         for way in "${ways[@]}"; do run "$name" "$way"; done
     done
@@ -153,6 +153,41 @@ waits() {
     rm -f "$work/waits.refork"
 }
 [[ " ${names[*]} " != *" waits "* ]] || waits
+
+# A redis server under redis-benchmark: 80,000 requests of 20 clients. CPU time of the server, of refork included; the clients' is not.
+redis_run() { # WAY COMMAND...: until it has been told to shut down
+    local way=$1 socket=$redis_dir/socket server
+    shift
+    rm -f "$socket"
+    clean "$bench/measure" "$@" /usr/bin/redis-server --port 0 --unixsocket "$socket" --save '' --appendonly no 3>>"$work/redis.$way" >"$work/redis.out" 2>&1 </dev/null &
+    server=$!
+    redis_answers() { [ -S "$socket" ] && [ "$(redis-cli -s "$socket" ping 2>&1)" = PONG ]; }
+    until_true redis_answers || { echo "bench: redis-server does not answer ($way): $(tail -n 2 "$work/redis.out")" >&2; exit 1; }
+    redis-benchmark -s "$socket" -n 20000 -c 20 -t set,get,incr,lpush -q >"$work/redis.clients" 2>&1 || { echo "bench: redis-benchmark ($way): $(tail -n 2 "$work/redis.clients")" >&2; exit 1; }
+    redis-cli -s "$socket" shutdown nosave >"$work/redis.clients" 2>&1
+    wait "$server"
+    [ "$(tail -n 1 "$work/redis.$way" | cut -d' ' -f3)" = 0 ] || { echo "bench: redis-server ($way) ended otherwise: $(tail -n 2 "$work/redis.out")" >&2; exit 1; }
+}
+redis() {
+    local missing i
+    for missing in redis-server redis-cli redis-benchmark; do
+        command -v $missing >/dev/null || { printf 'redis: skipped: there is no %s (Debian: redis-server, redis-tools)\n\n' $missing; return; }
+    done
+    redis_dir=$(mktemp -d) # the path of a socket has 107 bytes at most
+    for ((i = 0; i < rounds; i++)); do
+        redis_run native pinned
+        redis_run record free "$refork" record --no-explain -o "$work/redis.refork" --
+        clean "$bench/measure" free "$refork" replay --batch "$work/redis.refork" 3>>"$work/redis.replay" >"$work/redis.out" 2>&1 </dev/null
+        [ "$(tail -n 1 "$work/redis.replay" | cut -d' ' -f3)" = 0 ] || { echo "bench: replay of redis: $(tail -n 2 "$work/redis.out")" >&2; exit 1; }
+    done
+    rm -rf "$redis_dir"
+    n=$(median redis native 4) r=$(median redis record 4) p=$(median redis replay 4)
+    printf 'redis under redis-benchmark: %.2f s of CPU; recorded %.2f times that, replayed %.2f times, %.1f MB\n\n' "$n" \
+        "$(awk "BEGIN {print $r / $n}")" "$(awk "BEGIN {print $p / $n}")" "$(awk "BEGIN {print $(stat -c %s "$work/redis.refork") / 1e6}")"
+    target "redis: record at most 1.3 times the program alone ($(awk "BEGIN {printf \"%.2f\", $r / $n}"))" "$r <= 1.3 * $n"
+    rm -f "$work/redis.refork"
+}
+[[ " ${names[*]} " != *" redis "* ]] || redis
 
 # From the hang, where the task that is named begins to wait, to when the recorder knows it: variants of tests/cases/.
 hang() { # NAME ARG...

@@ -10,4 +10,4 @@ declare -A workload=(
     [sqlite]="bash -c 'rm -f \"\$1\"; sqlite3 \"\$1\" <\"\$2\"' - $work/rows.db $root/tests/bench/rows.sql"
 )
 names=("$@")
-[ $# -gt 0 ] || names=(true compute syscalls time locks turns forks maps python gcc queue sqlite waits hangs tui rare)
+[ $# -gt 0 ] || names=(true compute syscalls time locks turns forks maps python gcc queue sqlite redis waits hangs tui rare)
