@@ -139,7 +139,12 @@ int launch(struct recorder *r, struct rf_error *err) {
     char **environment = sanitizer_environment(r->options->argv[0]);
     pid_t pid = fork();
     if (pid < 0) return rf_fail_errno(err, RF_CANNOT, "cannot fork");
-    if (!pid) child_main(r, go[0], report[1], &filter.program, environment);
+    if (!pid) {
+        // Held open here, the pipe would never end: the child of a killed recorder would wait for ever.
+        close(go[1]);
+        close(report[0]);
+        child_main(r, go[0], report[1], &filter.program, environment);
+    }
     close(go[0]);
     close(report[1]);
     if (ptrace(PTRACE_SEIZE, pid, 0, TRACE_OPTIONS) < 0) {

@@ -152,6 +152,8 @@ tampering() {
     echo "tampering: $((noticed + refused + unseen)) kinds: $noticed noticed in replay, $refused refused when read, $unseen change nothing that the program can see"
 }
 
+nobody_of() { ! pgrep -s "$1" >/dev/null; } # a session
+
 kills() {
     local n cut=0 whole=0 most started=${EPOCHREALTIME/[.,]/}
     clean "$refork" record -o left.refork -- "$program" >stdout 2>stderr </dev/null || fail "record: status $?: $(cat stderr)"
@@ -164,6 +166,7 @@ kills() {
         sleep "$(printf '0.%03d' $((RANDOM % most)))" # what is tried is any moment, not a certain one
         kill -9 $recorder 2>/dev/null
         wait $recorder 2>/dev/null
+        until_true nobody_of $recorder || fail "kill $n: left behind: $(ps -o pid,stat,args -s $recorder)"
         [ -e left.refork ] || continue
         readable "kill $n"
         if grep -q . replay.err; then cut=$((cut + 1)); else whole=$((whole + 1)); fi

@@ -4,7 +4,7 @@
 #   tests/fuzz/targets.sh BUILD COUNT               tests/fuzz/targets.sh BUILD - SECONDS FOLDER (of the libFuzzer build)
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-count=$2 seconds=${3:-} folder=${4:-}
+count=$2 seconds=${3:-} folder=${4:+$(realpath "$4")}
 here=$root/tests/fuzz
 work=$(mktemp -d "${TMPDIR:-/tmp}/refork-targets-XXXXXX")
 keep=''
