@@ -2,6 +2,7 @@
 #include "cli/fail_on.h"
 #include "cli/files.h"
 #include "cli/options.h"
+#include "cli/rr.h"
 #include "core/printable.h"
 #include "search/interrupt.h"
 #include "search/progress.h"
@@ -9,6 +10,7 @@
 #include "replayer/report/many.h"
 #include "replayer/report/sarif.h"
 #include "replayer/report/stored.h"
+#include "replayer/rr/verdict.h"
 #include "replayer/session/session.h"
 #include "replayer/verdict/examine.h"
 
@@ -18,12 +20,18 @@
 #include <string.h>
 #include <unistd.h>
 
-typedef int (*verdict_user)(void *context, const char *path, struct timeline *t, const struct verdict *v,
+// Where lines of source come from.
+struct source {
+    source_line line;
+    void *context;
+};
+
+typedef int (*verdict_user)(void *context, const char *path, const struct source *s, const struct verdict *v,
                             struct rf_error *err);
 
-static int use_text(void *out, const char *path, struct timeline *t, const struct verdict *v,
+static int use_text(void *out, const char *path, const struct source *s, const struct verdict *v,
                     struct rf_error *err);
-static int use_json(void *out, const char *path, struct timeline *t, const struct verdict *v,
+static int use_json(void *out, const char *path, const struct source *s, const struct verdict *v,
                     struct rf_error *err);
 
 // The verdict that the recording has stored, for who cannot execute it again, or does not want to.
@@ -43,6 +51,20 @@ static int use_stored(const struct cli_args *args, const char *path, enum verdic
     return r;
 }
 
+// The same for a trace of rr.
+static int with_rr(const struct cli_args *args, const char *path, verdict_user use, void *context,
+                   enum verdict_level fail_on, struct rf_error *err) {
+    struct rr_trace t;
+    struct diagnosis *d = NULL;
+    int r = cli_rr_open(args, path, &t, err);
+    if (r == 0) r = rr_verdict(&t, &d, err);
+    if (r == 0) r = use(context, path, &(struct source){diagnosis_source_line, d}, diagnosis_verdict(d), err);
+    if (r == 0) r = cli_verdict_status(diagnosis_verdict(d), fail_on);
+    diagnosis_free(d);
+    rr_trace_release(&t);
+    return r;
+}
+
 // Hands the verdict on `path` to `use`, then checks the rest of the file: RF_DEADLOCK or RF_OK as args say, -1.
 static int with_verdict(const struct cli_args *args, const char *path, verdict_user use, void *context,
                         struct rf_error *err) {
@@ -50,6 +72,7 @@ static int with_verdict(const struct cli_args *args, const char *path, verdict_u
     bool no_probes;
     if (cli_fail_on(args, &fail_on, err) || cli_probes(args, &no_probes, err)) return -1;
     struct session *s;
+    if (rr_is_trace(path)) return with_rr(args, path, use, context, fail_on, err);
     const bool text = use == use_text || use == use_json;
     if (text && cli_has(args, "stored")) return use_stored(args, path, fail_on, err);
     if (session_open(path, &s, err)) {
@@ -70,7 +93,7 @@ static int with_verdict(const struct cli_args *args, const char *path, verdict_u
     const struct verdict *v;
     int r = session_verdict(s, &v, err);
     progress_end(&progress, t);
-    if (r == 0) r = use(context, path, t, v, err);
+    if (r == 0) r = use(context, path, &(struct source){timeline_source_line, t}, v, err);
     if (r == 0) r = cli_verdict_status(v, fail_on);
     session_close(s);
     if (r >= 0 && cli_check_file(path, err)) return -1;
@@ -81,31 +104,31 @@ static int could_not_write(struct rf_error *err) {
     return rf_fail_errno(err, RF_CANNOT, "could not write the verdict");
 }
 
-static int use_text(void *out, const char *path, struct timeline *t, const struct verdict *v,
+static int use_text(void *out, const char *path, const struct source *s, const struct verdict *v,
                     struct rf_error *err) {
     (void)path;
     (void)err;
-    report_text(out, v, timeline_source_line, t);
+    report_text(out, v, s->line, s->context);
     return 0;
 }
 
-static int use_json(void *out, const char *path, struct timeline *t, const struct verdict *v,
+static int use_json(void *out, const char *path, const struct source *s, const struct verdict *v,
                     struct rf_error *err) {
     (void)path;
-    (void)t;
+    (void)s;
     return report_json(out, v) ? could_not_write(err) : 0;
 }
 
-static int use_many(void *many, const char *path, struct timeline *t, const struct verdict *v,
+static int use_many(void *many, const char *path, const struct source *s, const struct verdict *v,
                     struct rf_error *err) {
     (void)err;
-    report_many_add(many, path, v, timeline_source_line, t);
+    report_many_add(many, path, v, s->line, s->context);
     return 0;
 }
 
-static int use_sarif(void *runs, const char *path, struct timeline *t, const struct verdict *v,
+static int use_sarif(void *runs, const char *path, const struct source *s, const struct verdict *v,
                      struct rf_error *err) {
-    (void)t;
+    (void)s;
     char folder[4096];
     if (!getcwd(folder, sizeof folder)) snprintf(folder, sizeof folder, "/");
     if (!strcmp(folder, "/")) *folder = 0;
@@ -226,6 +249,7 @@ static int run_explain(const struct cli_args *args, struct rf_error *err) {
 static const struct cli_option explain_options[] = {
     {"json", 0, NULL, "for machines: one JSON document (docs/json.md)"},
     CLI_FAIL_ON,
+    CLI_RR,
     {"waiting", 0, "TID,...",
      "of a recording that goes on: which of these tasks wait for ever ('all:TID,...': nobody else could end "
      "it)"},

@@ -132,3 +132,12 @@ int cli_rr_record(const struct cli_args *args, struct rf_error *err) {
                      WIFSIGNALED(done.status) ? WTERMSIG(done.status) : WEXITSTATUS(done.status));
     return RF_DEADLOCK;
 }
+
+int cli_rr_open(const struct cli_args *args, const char *path, struct rr_trace *out, struct rf_error *err) {
+    struct config c;
+    const char *command = cli_value(args, "rr"), *options = cli_value(args, "rr-options");
+    *out = (struct rr_trace){0};
+    if (config_read(&c, err)) return -1;
+    // What the trace's own note says goes before the configuration, which may be about another rr.
+    return rr_trace_open(path, command, options, *c.rr ? c.rr : NULL, out, err);
+}

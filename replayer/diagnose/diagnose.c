@@ -22,7 +22,7 @@
 
 enum { PARTIES_MAX = 64, THREADS_TOLD = 32 };
 
-static struct diagnosis *diagnosis_new(void) {
+struct diagnosis *diagnosis_new(void) {
     struct diagnosis *d = calloc(1, sizeof *d);
     rf_assert(d);
     d->files = file_store_new();

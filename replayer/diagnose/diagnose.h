@@ -7,6 +7,8 @@
 
 struct diagnosis;
 
+// An empty one, without processes (diagnose/wait.h), for who takes them from elsewhere.
+struct diagnosis *diagnosis_new(void);
 // Looks at process `pid`, its descendants, and the ancestors of the same program that wait for it. Stops some of
 // their threads for milliseconds, changes nothing. 0 and *out (free with diagnosis_free), or -1.
 int diagnose_process(int pid, struct diagnosis **out, struct rf_error *err);

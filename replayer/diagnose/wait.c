@@ -27,6 +27,17 @@ enum {
     STDIO_COUNT_MAX = 1000,
 };
 
+// rr jumps from each system call of libc into code of its own (librrpreload.so), which makes the call.
+static size_t without_rr(struct frame *frames, size_t count) {
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *module = frames[i].module;
+        if (module && (!strncmp(module, "librrpreload", 12) || !strncmp(module, "librrpage", 9))) continue;
+        frames[kept++] = frames[i];
+    }
+    return kept;
+}
+
 struct stack party_stack(struct diagnosis *d, const struct party *p, const struct snapshot_thread *t,
                          bool *signal_handler) {
     struct raw_frame raw[FRAMES_MAX];
@@ -40,6 +51,7 @@ struct stack party_stack(struct diagnosis *d, const struct party *p, const struc
     s.frames = calloc(FRAMES_MAX, sizeof *s.frames);
     rf_assert(s.frames);
     s.count = frames_name(d->symbols, v, &(struct raw_stack){raw, n, t->regs.fs_base}, s.frames, FRAMES_MAX);
+    s.count = without_rr(s.frames, s.count);
     s.frames = reallocarray(s.frames, s.count + 1, sizeof *s.frames);
     rf_assert(s.frames);
     return s;

@@ -360,6 +360,13 @@ int remote_watch(struct remote *r, uint64_t address, unsigned size, bool on, str
     return rf_fail(err, RF_CANNOT, "the replay's server sets no watchpoint at 0x%" PRIx64, address);
 }
 
+int remote_break(struct remote *r, uint64_t address, bool on, struct rf_error *err) {
+    const char *answer = ask(r, NULL, "%c0,%" PRIx64 ",1", on ? 'Z' : 'z', address);
+    if (!answer) return gone(err);
+    if (!strcmp(answer, "OK")) return 0;
+    return rf_fail(err, RF_CANNOT, "the replay's server sets no breakpoint at 0x%" PRIx64, address);
+}
+
 int remote_go(struct remote *r, enum remote_way way, const struct remote_thread *t, struct remote_stop *out,
               struct rf_error *err) {
     char text[40] = "-1";

@@ -43,6 +43,8 @@ uint64_t remote_event(struct remote *r, int tid);
 
 // A write watchpoint of 1, 2, 4 or 8 bytes. -1: the server has none left, or none at all.
 int remote_watch(struct remote *r, uint64_t address, unsigned size, bool on, struct rf_error *err);
+// A breakpoint.
+int remote_break(struct remote *r, uint64_t address, bool on, struct rf_error *err);
 enum remote_way { REMOTE_FORWARD, REMOTE_BACK, REMOTE_STEP, REMOTE_STEP_BACK };
 // `t`: the thread that makes a step. Waits for the stop.
 int remote_go(struct remote *r, enum remote_way way, const struct remote_thread *t, struct remote_stop *out,

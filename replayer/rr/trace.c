@@ -95,21 +95,40 @@ static void read_task_event(struct rr_trace *t, const char *line, const char *en
     }
 }
 
+// "  real_time:1.5 global_time:331, event:`SYSCALL: futex' (state:ENTERING_SYSCALL) tid:28859, ticks:30"
+static struct rr_task *read_frame(struct rr_trace *t, const char *line, const char *end) {
+    const char *time = memmem(line, (size_t)(end - line), "global_time:", 12);
+    long tid;
+    if (!time) return NULL;
+    t->last = strtoull(time + 12, NULL, 10);
+    struct rr_task *task = field(line, end, " tid:", &tid) ? NULL : living(t, (int)tid);
+    if (!task || memmem(line, (size_t)(end - line), "event:`EXIT'", 12)) return NULL;
+    task->last = t->last;
+    const char *state = memmem(line, (size_t)(end - line), "(state:", 7);
+    task->in_call = state && (!strncmp(state + 7, "ENTERING", 8) || !strncmp(state + 7, "BLOCKED", 7));
+    if (task->in_call) task->entered = t->last;
+    return task;
+}
+
 static void read_dump(struct rr_trace *t, const char *text) {
     static const char mark[] = "  TraceTaskEvent::";
+    struct rr_task *task = NULL; // of the frame that the line belongs to
     for (const char *line = text, *end; *line; line = *end ? end + 1 : end) {
         end = strchrnul(line, '\n');
-        const char *time = !strncmp(line, "  real_time:", 12)
-                               ? memmem(line, (size_t)(end - line), "global_time:", 12)
-                               : NULL;
-        if (time) t->last = strtoull(time + 12, NULL, 10);
+        long value;
+        if (!strncmp(line, "  real_time:", 12)) task = read_frame(t, line, end);
+        if (task && !strncmp(line, "rax:", 4)) {
+            task->rip = field(line, end, " rip:", &value) ? 0 : (uint64_t)value;
+            task->rsp = field(line, end, " rsp:", &value) ? 0 : (uint64_t)value;
+        }
         if (!strncmp(line, mark, sizeof mark - 1)) read_task_event(t, line + sizeof mark - 1, end, t->last);
     }
 }
 
-int rr_trace_open(const char *path, const char *command, const char *options, struct rr_trace *out,
-                  struct rf_error *err) {
-    *out = (struct rr_trace){.command = "rr"};
+int rr_trace_open(const char *path, const char *command, const char *options, const char *usual,
+                  struct rr_trace *out, struct rf_error *err) {
+    *out = (struct rr_trace){0};
+    snprintf(out->command, sizeof out->command, "%s", usual ? usual : "rr");
     read_note(path, out->command, out->options, sizeof out->options);
     if (command) snprintf(out->command, sizeof out->command, "%s", command);
     if (options) snprintf(out->options, sizeof out->options, "%s", options);
@@ -151,21 +170,33 @@ const struct rr_task *rr_trace_forker(const struct rr_trace *t, const struct rr_
     return first->parent ? rr_trace_task(t, first->parent, first->born) : NULL;
 }
 
+struct rr_end rr_trace_end(const struct rr_trace *t, const struct rr_task *first) {
+    const struct rr_task *last = NULL;
+    size_t threads = 0;
+    for (const struct rr_task *task = first; task < t->tasks + t->count; task++) {
+        if (task != first && task->tid == first->tid) break; // another one got its number
+        if (task->pid != first->pid || (task->died && !WIFSIGNALED(task->status))) continue;
+        threads++;
+        if (!last || task->last > last->last) last = task;
+    }
+    if (threads < 2) return (struct rr_end){0};
+    return (struct rr_end){last->last, last->in_call ? last : NULL};
+}
+
 int rr_trace_serve(const struct rr_trace *t, const struct rr_task *first, uint64_t event,
                    struct rr_server *out, struct rf_error *err) {
     char options[sizeof t->options], pid[16], at[24];
     snprintf(options, sizeof options, "%s", t->options);
     snprintf(pid, sizeof pid, "%d", first->pid);
-    snprintf(at, sizeof at, "%" PRIu64, event);
+    // rr stops when the next event is behind the one that it is told.
+    snprintf(at, sizeof at, "%" PRIu64, event ? event - 1 : 0);
     struct rr_line l = {0};
     rr_line_add(&l, t->command);
     rr_line_add(&l, "replay");
     rr_line_words(&l, options);
     rr_line_add(&l, "-q"); // the program's output was seen when it was recorded
-    if (first->parent) {
-        rr_line_add(&l, first->forked || first->shares_memory ? "-f" : "-p");
-        rr_line_add(&l, pid);
-    }
+    rr_line_add(&l, first->parent && (first->forked || first->shares_memory) ? "-f" : "-p");
+    rr_line_add(&l, pid);
     if (event) {
         rr_line_add(&l, "-g");
         rr_line_add(&l, at);

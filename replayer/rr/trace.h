@@ -10,6 +10,10 @@ struct rr_task {
     int tid, pid;        // pid: of its process
     int parent;          // the task that made it; 0: the first one
     uint64_t born, died; // events; died 0: not recorded
+    uint64_t entered;    // its last system call; 0: none
+    bool in_call;        // which it did not come back from
+    uint64_t last;       // its last event but for its end
+    uint64_t rip, rsp;   // there
     int status;          // how it ended, as waitpid has it
     bool forked;         // it is the first of a process that a fork made, and has not called exec since
     bool shares_memory;  // ... of a vfork
@@ -28,9 +32,9 @@ struct rr_trace {
 bool rr_is_trace(const char *path);
 // Says beside the trace what made it, for those who replay it.
 void rr_trace_note(const char *path, const char *command, const char *options);
-// `command` and `options`: NULL for what the trace's note says, else "rr" and none. Runs `rr dump`. Release it in any case.
-int rr_trace_open(const char *path, const char *command, const char *options, struct rr_trace *out,
-                  struct rf_error *err);
+// `command` and `options`: NULL for what the trace's note says, else `usual` (NULL: "rr") and none. Runs `rr dump`. Release it in any case.
+int rr_trace_open(const char *path, const char *command, const char *options, const char *usual,
+                  struct rr_trace *out, struct rf_error *err);
 void rr_trace_release(struct rr_trace *t);
 
 // The task with that TID that lived at `event` (0: at the end, the last one of them); NULL.
@@ -38,7 +42,15 @@ const struct rr_task *rr_trace_task(const struct rr_trace *t, int tid, uint64_t 
 // Which process its process was forked from, and in which task; NULL: the recording begins with it.
 const struct rr_task *rr_trace_forker(const struct rr_trace *t, const struct rr_task *first);
 
-// A server at the process's last moment (event 0), or at `event`. `first` is the process's first task.
+// Where a process can be seen at its end with all of its threads: right before `event`; 0: at the very end, since one thread is
+// all there is. Then `task` (or NULL) has to go on to its last system call, where its registers are known.
+struct rr_end {
+    uint64_t event;
+    const struct rr_task *task;
+};
+struct rr_end rr_trace_end(const struct rr_trace *t, const struct rr_task *first);
+
+// A server for the process of `first`, its first task: right before `event`, or at its end (0).
 int rr_trace_serve(const struct rr_trace *t, const struct rr_task *first, uint64_t event,
                    struct rr_server *out, struct rf_error *err);
 

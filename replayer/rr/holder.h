@@ -1,0 +1,32 @@
+// Who holds a lock, by going back in a replay over the changes of its word.
+#ifndef REFORK_REPLAYER_RR_HOLDER_H
+#define REFORK_REPLAYER_RR_HOLDER_H
+
+#include "replayer/diagnose/wait.h"
+#include "replayer/rr/remote.h"
+
+// A change of the word, with who made it and where.
+struct rr_change {
+    struct finding_task task;
+    struct finding_point point; // the writing instruction is the next one
+    uint32_t from, to;
+};
+
+struct rr_changes {
+    struct rr_change *list; // the last one first
+    size_t count;
+    bool begins; // the word was free before the oldest of them; else the process began with the lock held
+    size_t holders[64]; // of `list`: who holds it; the first is the one that came first
+    size_t holder_count;
+};
+
+// Goes back from where the remote stands to where the lock was free, at most to the beginning of the process. `p` is the
+// process as the remote shows it (names and maps). Release *out in any case.
+int rr_changes_find(struct diagnosis *d, const struct party *p, struct remote *remote,
+                    const struct lock_ref *ref, struct rr_changes *out, struct rf_error *err);
+void rr_changes_release(struct rr_changes *c);
+
+// The stack of these registers in p, without rr's own frames.
+struct stack rr_stack(struct diagnosis *d, const struct party *p, const struct user_regs_struct *regs);
+
+#endif

@@ -1,0 +1,401 @@
+#include "replayer/rr/verdict.h"
+
+#include "core/array.h"
+#include "replayer/diagnose/findings.h"
+#include "replayer/diagnose/wait.h"
+#include "replayer/rr/holder.h"
+#include "replayer/rr/snapshot.h"
+#include "replayer/verdict/advice.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+enum { PROCESSES_MOST = 32, STOPS_MOST = 10000 };
+
+// A replay that stands at a moment of one process.
+struct place {
+    struct rr_server server;
+    struct remote *remote;
+    struct party party; // its snapshot alone
+};
+
+struct rr_case {
+    const struct rr_trace *t;
+    struct diagnosis *d;
+    struct place *ends; // beside d->parties, each at its process's end
+    size_t end_count;
+};
+
+static void place_close(struct place *p) {
+    if (p->party.snapshot) snapshot_free(p->party.snapshot);
+    remote_close(p->remote);
+    rr_server_stop(&p->server);
+    *p = (struct place){.server.output = -1};
+}
+
+static int place_connect(const struct rr_case *c, const struct rr_task *first, uint64_t event,
+                         struct place *out, struct rf_error *err) {
+    struct remote_stop stop;
+    *out = (struct place){.server.output = -1};
+    if (rr_trace_serve(c->t, first, event, &out->server, err) == 0 &&
+        remote_connect(out->server.port, &out->remote, &stop, err) == 0)
+        return 0;
+    place_close(out);
+    return -1;
+}
+
+static int place_look(const struct rr_case *c, const struct rr_task *first, struct place *out,
+                      struct rf_error *err) {
+    if (rr_snapshot(c->t, first, out->remote, c->d->files, &out->party.snapshot, err) == 0) return 0;
+    place_close(out);
+    return -1;
+}
+
+static int place_open(const struct rr_case *c, const struct rr_task *first, uint64_t event, struct place *out,
+                      struct rf_error *err) {
+    return place_connect(c, first, event, out, err) ? -1 : place_look(c, first, out, err);
+}
+
+// Lets the task run to the system call that it never came back from: the instruction in front of its last registers' pc.
+static int run_to_call(struct remote *r, const struct rr_task *task, struct rf_error *err) {
+    const struct remote_thread thread = {.pid = task->pid, .tid = task->tid};
+    struct user_regs_struct regs;
+    struct remote_stop stop;
+    if (!task->rip || remote_break(r, task->rip - 2, true, err)) return task->rip ? -1 : 0;
+    for (int stops = 0; stops < STOPS_MOST; stops++) {
+        if (remote_registers(r, &thread, &regs, err)) return -1;
+        if (regs.rip == task->rip - 2 && regs.rsp == task->rsp)
+            return remote_break(r, task->rip - 2, false, err);
+        if (remote_go(r, REMOTE_FORWARD, NULL, &stop, err)) return -1;
+        if (stop.how != REMOTE_STOPPED) break;
+    }
+    return rf_fail(err, RF_CANNOT, "thread %d does not come to its last system call in the replay",
+                   task->tid);
+}
+
+// At the process's end, with all of its threads. Else, where rr stops at none of those events, with the last one.
+static int place_end(const struct rr_case *c, const struct rr_task *first, struct place *out,
+                     struct rf_error *err) {
+    const struct rr_end end = rr_trace_end(c->t, first);
+    if (!end.event) return place_open(c, first, 0, out, err);
+    if (place_connect(c, first, end.event, out, err)) return -1;
+    if (end.task && run_to_call(out->remote, end.task, err)) {
+        place_close(out);
+        return -1;
+    }
+    return place_look(c, first, out, err);
+}
+
+// ---- who held it
+
+struct found {
+    bool seen;                   // somebody took it, in `changes`
+    const struct rr_task *owner; // the first task of the process in which that was
+    const struct rr_task
+        *child; // and that of the process which it forked, on the way to the waiter; NULL: the waiter's own
+    struct rr_changes changes;
+};
+
+static const struct rr_task *first_of(const struct rr_trace *t, int pid, uint64_t event) {
+    return rr_trace_task(t, pid, event);
+}
+
+// Through the copies of the lock: from the waiter's process to the one that it was forked from, and on.
+static int find_holder(const struct rr_case *c, const struct rr_task *waiter, const struct lock_ref *ref,
+                       struct found *out, struct rf_error *err) {
+    uint64_t event = 0; // the waiter's end
+    *out = (struct found){.owner = waiter};
+    for (int deep = 0; deep < PROCESSES_MOST; deep++) {
+        struct place place;
+        rr_changes_release(&out->changes);
+        if (event ? place_open(c, out->owner, event, &place, err) : place_end(c, waiter, &place, err))
+            return -1;
+        int failed = rr_changes_find(c->d, &place.party, place.remote, ref, &out->changes, err);
+        place_close(&place);
+        if (failed) return -1;
+        out->seen = out->changes.holder_count > 0;
+        if (out->seen || out->changes.begins || !out->owner->forked) return 0;
+        const struct rr_task *forker = rr_trace_forker(c->t, out->owner);
+        const struct rr_task *parent = forker ? first_of(c->t, forker->pid, out->owner->born) : NULL;
+        if (!parent) return 0;
+        out->child = out->owner;
+        event = out->owner->born;
+        out->owner = parent;
+    }
+    return 0;
+}
+
+// ---- the fork
+
+static void tell_vanished(struct rr_case *c, const struct place *place, const struct rr_task *forker,
+                          struct finding *f) {
+    const struct snapshot *s = place->party.snapshot;
+    f->vanished = calloc(s->thread_count + 1, sizeof *f->vanished);
+    rf_assert(f->vanished);
+    for (size_t i = 0; i < s->thread_count; i++) {
+        const struct snapshot_thread *t = &s->threads[i];
+        if (t->tid == forker->tid) continue;
+        struct vanished_thread *v = &f->vanished[f->vanished_count++];
+        // What it leaves in the child's memory is not looked for here.
+        *v = (struct vanished_thread){.destructors = -1, .keys = -1, .cache_blocks = -1, .cache_bytes = -1};
+        v->task = (struct finding_task){.pid = s->pid, .tid = t->tid, .vanished = true};
+        memcpy(v->task.name, t->name, sizeof v->task.name);
+        v->point = (struct finding_point){.event = f->fork.event,
+                                          .pid = s->pid,
+                                          .tid = t->tid,
+                                          .stack = rr_stack(c->d, &place->party, &t->regs)};
+        stack_start_routine(&v->point.stack, v->task.start_routine, sizeof v->task.start_routine);
+    }
+}
+
+static int tell_fork(struct rr_case *c, const struct rr_task *child, struct finding *f,
+                     struct rf_error *err) {
+    struct place place;
+    const struct rr_task *forker = rr_trace_forker(c->t, child);
+    const struct rr_task *parent = forker ? first_of(c->t, forker->pid, child->born) : NULL;
+    if (!parent) return 0;
+    if (place_open(c, parent, child->born, &place, err)) return -1;
+    const struct snapshot *s = place.party.snapshot;
+    f->fork = (struct finding_point){.event = child->born, .pid = forker->pid, .tid = forker->tid};
+    for (size_t i = 0; i < s->thread_count; i++)
+        if (s->threads[i].tid == forker->tid)
+            f->fork.stack = rr_stack(c->d, &place.party, &s->threads[i].regs);
+    tell_vanished(c, &place, forker, f);
+    place_close(&place);
+    return 0;
+}
+
+// ---- findings
+
+static struct finding_point point_copy(const struct finding_point *p) {
+    struct finding_point copy = *p;
+    copy.stack = stack_copy(&p->stack);
+    return copy;
+}
+
+// Marks all waits for the lock of `w`; returns how many there are beside it.
+static size_t explain(struct party *p, const struct wait *w) {
+    size_t more = 0;
+    for (size_t i = 0; i < p->snapshot->thread_count; i++) {
+        struct wait *o = &p->waits[i];
+        if ((!o->in_futex && !o->spins) || o->ref.word != w->ref.word) continue;
+        more += o != w && !o->explained;
+        o->explained = true;
+    }
+    return more;
+}
+
+static bool lived_at(const struct rr_task *task, uint64_t event) {
+    return task && task->born <= event && (!task->died || task->died > event);
+}
+
+static void add_holders(struct finding *f, const struct found *found) {
+    const struct rr_changes *x = &found->changes;
+    const struct rr_change *first = &x->list[x->holders[0]];
+    f->holder = first->task;
+    f->acquired = point_copy(&first->point);
+    for (size_t i = 1; i < x->holder_count; i++) {
+        const struct rr_change *c = &x->list[x->holders[i]];
+        struct finding_party *party = array_add(f->holders, f->holder_count);
+        *party =
+            (struct finding_party){.task = c->task, .point = point_copy(&c->point), .what = "holds it, too"};
+    }
+}
+
+// Nobody is left in the waiter's process who could release it: all of its threads wait, and its memory is its own.
+static int make_orphan(struct rr_case *c, struct party *p, struct wait *w, const struct found *found,
+                       struct rf_error *err) {
+    const struct rr_change *taken = &found->changes.list[found->changes.holders[0]];
+    const struct rr_task *forker = rr_trace_forker(c->t, found->child);
+    const struct rr_task *holder = rr_trace_task(c->t, taken->task.tid, taken->point.event);
+    bool by_forker = forker && forker->tid == taken->task.tid;
+    if (!lived_at(holder, found->child->born))
+        return 0; // it ended with the lock, before the fork: not told here
+    struct finding *f = array_add(c->d->verdict->findings, c->d->verdict->count);
+    bool in_handler = w->ref.in_fork;
+    *f = (struct finding){.kind = in_handler  ? FINDING_ATFORK_CHILD
+                                  : by_forker ? FINDING_SELF_HELD
+                                  : w->spins  ? FINDING_ORPHANED_SPIN
+                                              : FINDING_ORPHANED_LOCK,
+                          .confidence = CONFIDENCE_PROVED,
+                          .lock = w->lock,
+                          .waiter = w->task,
+                          .holder_is_forker = by_forker,
+                          .waiting = {.event = c->t->last, .pid = w->task.pid, .tid = w->task.tid}};
+    const struct rr_task *waiter = rr_trace_task(c->t, w->task.tid, 0);
+    if (waiter && waiter->entered) f->waiting.event = waiter->entered;
+    f->waiting.stack = stack_copy(&w->stack);
+    add_holders(f, found);
+    f->holder.vanished = !by_forker;
+    // 1 -> 0 may have been the last permit that was used up; and a bare word need not be a lock.
+    if (w->ref.wants == WANTS_POST || w->ref.bare || w->signal_handler) f->confidence = CONFIDENCE_LIKELY;
+    if (in_handler) text_reason_child_handler(f);
+    advice_give(f,
+                in_handler  ? ADVICE_CHILD_HANDLER
+                : by_forker ? ADVICE_FORKER
+                            : ADVICE_ORPHAN,
+                &w->ref, explain(p, w));
+    p->covered = true;
+    return tell_fork(c, found->child, f, err);
+}
+
+static int look_at(struct rr_case *c, struct party *p, struct wait *w, struct rf_error *err) {
+    struct found found;
+    const struct rr_task *first = first_of(c->t, p->snapshot->pid, 0);
+    if (w->explained || !wait_is_closed(w) || !w->held || !w->ref.word || !first || !p->closed) return 0;
+    if (w->ref.wants != WANTS_LOCK && w->ref.wants != WANTS_POST && !w->spins) return 0;
+    int failed = find_holder(c, first, &w->ref, &found, err);
+    if (!failed && found.seen && found.child) failed = make_orphan(c, p, w, &found, err);
+    rr_changes_release(&found.changes);
+    return failed;
+}
+
+// ---- who waits for a process that is stuck
+
+static struct party *party_of(const struct rr_case *c, int pid) {
+    for (size_t i = 0; i < c->d->party_count; i++)
+        if (c->d->parties[i].snapshot->pid == pid) return &c->d->parties[i];
+    return NULL;
+}
+
+// All processes that this one had at the end are stuck: a wait for any of them has no end.
+static const struct party *stuck_child(const struct rr_case *c, const struct party *p, int wanted) {
+    const struct party *found = NULL;
+    for (size_t i = 0; i < c->t->count; i++) {
+        const struct rr_task *task = &c->t->tasks[i];
+        const struct rr_task *forker = task->pid == task->tid ? rr_trace_forker(c->t, task) : NULL;
+        if (!forker || forker->pid != p->snapshot->pid || (wanted && task->pid != wanted)) continue;
+        const struct party *child = party_of(c, task->pid);
+        if (child && child->covered)
+            found = child;
+        else if (!WIFEXITED(task->status) || !task->died)
+            return NULL; // another one, of which nothing is known
+    }
+    return found;
+}
+
+static bool add_consequence(struct rr_case *c, struct party *p) {
+    struct verdict *v = c->d->verdict;
+    for (size_t i = 0; !p->covered && i < p->snapshot->thread_count; i++) {
+        int wanted;
+        if (!waits_for_child(&p->snapshot->threads[i], &wanted) || !stuck_child(c, p, wanted)) continue;
+        const struct wait *w = &p->waits[i];
+        struct finding *f = array_add(v->findings, v->count);
+        *f = (struct finding){.kind = FINDING_CROSS_PROCESS_WAIT,
+                              .confidence = CONFIDENCE_PROVED,
+                              .waiter = w->task,
+                              .waiting = {.event = c->t->last, .pid = w->task.pid, .tid = w->task.tid}};
+        const struct rr_task *waiter = rr_trace_task(c->t, w->task.tid, 0);
+        if (waiter && waiter->entered) f->waiting.event = waiter->entered;
+        f->waiting.stack = stack_copy(&w->stack);
+        advice_give(f, ADVICE_CROSS, NULL, 0);
+        p->covered = true;
+        return true;
+    }
+    return false;
+}
+
+// When the array has its final place: what each of them waits for.
+static void join_consequences(struct rr_case *c) {
+    struct verdict *v = c->d->verdict;
+    for (size_t i = 0; i < v->count; i++) {
+        struct finding *f = &v->findings[i];
+        const struct party *p = f->kind == FINDING_CROSS_PROCESS_WAIT ? party_of(c, f->waiter.pid) : NULL;
+        for (size_t k = 0; p && k < p->snapshot->thread_count; k++) {
+            int wanted;
+            const struct party *child = p->snapshot->threads[k].tid == f->waiter.tid &&
+                                                waits_for_child(&p->snapshot->threads[k], &wanted)
+                                            ? stuck_child(c, p, wanted)
+                                            : NULL;
+            for (size_t m = 0; child && m < v->count; m++)
+                if (v->findings[m].waiter.pid == child->snapshot->pid) {
+                    f->caused_by = &v->findings[m];
+                    f->confidence = v->findings[m].confidence;
+                    break;
+                }
+        }
+    }
+}
+
+// ---- all of it
+
+// It was there until a signal ended it, or until the trace ends.
+static bool may_be_stuck(const struct rr_task *task) {
+    return task->pid == task->tid && (!task->died || WIFSIGNALED(task->status));
+}
+
+static void open_ends(struct rr_case *c, struct rf_error *err) {
+    struct diagnosis *d = c->d;
+    for (size_t i = 0; i < c->t->count && d->party_count < PROCESSES_MOST; i++) {
+        const struct rr_task *task = &c->t->tasks[i];
+        struct place place;
+        if (!may_be_stuck(task)) continue;
+        if (place_end(c, task, &place, err)) {
+            verdict_note(d->verdict, "process %d could not be looked at: %s", task->pid, err->text);
+            continue;
+        }
+        array_push(d->parties, d->party_count, place.party);
+        array_push(c->ends, c->end_count, place);
+    }
+}
+
+static void describe(struct verdict *v, const struct rr_trace *t) {
+    const struct rr_task *first = &t->tasks[0];
+    v->events = t->last;
+    v->cut = !first->died;
+    snprintf(v->program, sizeof v->program, "%s", t->program);
+    if (!first->died)
+        snprintf(v->end_reason, sizeof v->end_reason, "before the program did (by rr)");
+    else if (WIFSIGNALED(first->status))
+        snprintf(v->end_reason, sizeof v->end_reason, "killed by signal %d (by rr)", WTERMSIG(first->status));
+    else
+        snprintf(v->end_reason, sizeof v->end_reason, "exited with status %d (by rr)",
+                 WEXITSTATUS(first->status));
+}
+
+static int conclude(struct rr_case *c, struct rf_error *err) {
+    struct diagnosis *d = c->d;
+    for (size_t i = 0; i < d->party_count; i++) {
+        party_look(d, &d->parties[i]);
+        party_close(&d->parties[i]);
+    }
+    for (size_t i = 0; i < d->party_count; i++)
+        for (size_t k = 0; k < d->parties[i].snapshot->thread_count; k++)
+            if (look_at(c, &d->parties[i], &d->parties[i].waits[k], err)) return -1;
+    diagnose_findings(d);
+    for (bool more = true; more;) {
+        more = false;
+        for (size_t i = 0; i < d->party_count; i++)
+            more |= add_consequence(c, &d->parties[i]);
+    }
+    join_consequences(c);
+    d->verdict->deadlock = d->verdict->count > 0;
+    return 0;
+}
+
+int rr_verdict(const struct rr_trace *t, struct diagnosis **out, struct rf_error *err) {
+    struct rr_case c = {.t = t, .d = diagnosis_new()};
+    describe(c.d->verdict, t);
+    open_ends(&c, err);
+    // Nothing to look at is an answer, unless it comes of a replay that fails.
+    int failed = !c.d->party_count && c.d->verdict->note_count ? -1 : conclude(&c, err);
+    if (!failed)
+        verdict_note(
+            c.d->verdict,
+            "this is a trace of rr: where locks and their memory come from, pipes, file locks, and what "
+            "vanished threads leave behind are not looked for");
+    for (size_t i = 0; i < c.end_count; i++) {
+        c.ends[i].party.snapshot = NULL; // the diagnosis has it
+        place_close(&c.ends[i]);
+    }
+    free(c.ends);
+    if (failed) {
+        diagnosis_free(c.d);
+        return -1;
+    }
+    err->status = 0;
+    *out = c.d;
+    return 0;
+}
