@@ -3,6 +3,7 @@
 #include "core/array.h"
 #include "core/guard.h"
 #include "core/proc_maps.h"
+#include "replayer/rr/hook.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -153,6 +154,7 @@ static int fill(struct rr_process *p, const struct rr_trace *t, struct remote *r
         complete_call(thread, rr_trace_task(t, thread->tid, 0), &s->view);
         thread->in_call = thread->in_call && snapshot_would_sleep(thread, &s->view);
         thread->running = !thread->in_call;
+        rr_leave_hook(&s->view, &thread->regs);
     }
     return 0;
 }

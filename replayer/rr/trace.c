@@ -180,7 +180,7 @@ struct rr_end rr_trace_end(const struct rr_trace *t, const struct rr_task *first
         if (!last || task->last > last->last) last = task;
     }
     if (threads < 2) return (struct rr_end){0};
-    return (struct rr_end){last->last, last->in_call ? last : NULL};
+    return (struct rr_end){last->last - 1, last->in_call ? last : NULL};
 }
 
 int rr_trace_serve(const struct rr_trace *t, const struct rr_task *first, uint64_t event,
@@ -188,8 +188,7 @@ int rr_trace_serve(const struct rr_trace *t, const struct rr_task *first, uint64
     char options[sizeof t->options], pid[16], at[24];
     snprintf(options, sizeof options, "%s", t->options);
     snprintf(pid, sizeof pid, "%d", first->pid);
-    // rr stops when the next event is behind the one that it is told.
-    snprintf(at, sizeof at, "%" PRIu64, event ? event - 1 : 0);
+    snprintf(at, sizeof at, "%" PRIu64, event);
     struct rr_line l = {0};
     rr_line_add(&l, t->command);
     rr_line_add(&l, "replay");

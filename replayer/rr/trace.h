@@ -42,7 +42,7 @@ const struct rr_task *rr_trace_task(const struct rr_trace *t, int tid, uint64_t 
 // Which process its process was forked from, and in which task; NULL: the recording begins with it.
 const struct rr_task *rr_trace_forker(const struct rr_trace *t, const struct rr_task *first);
 
-// Where a process can be seen at its end with all of its threads: right before `event`; 0: at the very end, since one thread is
+// Where a process can be seen at its end with all of its threads: right behind `event`; 0: at the very end, since one thread is
 // all there is. Then `task` (or NULL) has to go on to its last system call, where its registers are known.
 struct rr_end {
     uint64_t event;
@@ -50,7 +50,7 @@ struct rr_end {
 };
 struct rr_end rr_trace_end(const struct rr_trace *t, const struct rr_task *first);
 
-// A server for the process of `first`, its first task: right before `event`, or at its end (0).
+// A server for the process of `first`, its first task: right behind `event` (rr's -g), or at its end (0).
 int rr_trace_serve(const struct rr_trace *t, const struct rr_task *first, uint64_t event,
                    struct rr_server *out, struct rf_error *err);
 
