@@ -124,6 +124,22 @@ int rr_changes_find(struct diagnosis *d, const struct party *p, struct remote *r
     return remote_watch(remote, ref->word, 4, false, err);
 }
 
+int rr_held_throughout(struct remote *remote, const struct lock_ref *ref, uint64_t event, bool *held,
+                       struct rf_error *err) {
+    struct remote_stop stop;
+    uint32_t now;
+    if (remote_watch(remote, ref->word, 4, true, err)) return -1;
+    for (unsigned stops = 0; stops < STOPS_MOST; stops++) {
+        if (read_word(remote, ref, &now, err)) return -1;
+        *held = lock_is_held(ref->rule, counted(ref, now));
+        if (!*held || remote_go(remote, REMOTE_FORWARD, NULL, &stop, err)) return *held ? -1 : 0;
+        // A signal that ends the process is told first: nothing of it runs behind that.
+        if (stop.how != REMOTE_STOPPED) return 0;
+        if (event && remote_event(remote, stop.tid) > event) return 0;
+    }
+    return rf_fail(err, RF_CANNOT, "the lock changes too often while it is held");
+}
+
 void rr_changes_release(struct rr_changes *c) {
     for (size_t i = 0; i < c->count; i++)
         free(c->list[i].point.stack.frames);

@@ -24,6 +24,9 @@ struct rr_changes {
 // process as the remote shows it (names and maps). Release *out in any case.
 int rr_changes_find(struct diagnosis *d, const struct party *p, struct remote *remote,
                     const struct lock_ref *ref, struct rr_changes *out, struct rf_error *err);
+// From where the remote stands to the end of its process, or to `event` (0: the end): is the lock held all the while?
+int rr_held_throughout(struct remote *remote, const struct lock_ref *ref, uint64_t event, bool *held,
+                       struct rf_error *err);
 void rr_changes_release(struct rr_changes *c);
 
 // The stack of these registers in p, without rr's own frames.

@@ -18,6 +18,7 @@
 enum {
     OUTPUT_MOST = 1 << 30, // bytes of a dump
     LINE = 1024,
+    DYING_MS = 200, // what rr says when it fails comes within that
 };
 
 void rr_line_add(struct rr_line *l, const char *argument) {
@@ -266,6 +267,25 @@ int rr_server_start(const struct rr_line *l, struct rr_server *out, struct rf_er
     rr_server_stop(out);
     return rf_fail(err, RF_CANNOT, "'%s' does not replay: %s", l->argv[0],
                    *o.complaint ? o.complaint : "it ended without a word");
+}
+
+int rr_server_failed(const struct rr_server *s, struct rf_error *err) {
+    char said[32768] = "";
+    struct pollfd ready = {s->output, POLLIN, 0};
+    size_t used = 0;
+    struct rr_output o = {0};
+    int heaviest = 1; // only what is an error
+    char *rest = NULL;
+    while (s->output >= 0 && used + 1 < sizeof said && poll(&ready, 1, DYING_MS) > 0) {
+        ssize_t n = read(s->output, said + used, sizeof said - 1 - used);
+        if (n <= 0) break;
+        used += (size_t)n;
+    }
+    for (char *line = strtok_r(said, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        weigh(&o, &heaviest, line);
+    const struct rf_error before = *err;
+    if (*o.complaint) rf_fail(err, RF_CANNOT, "%.200s: rr says: %s", before.text, o.complaint);
+    return -1;
 }
 
 void rr_server_stop(struct rr_server *s) {

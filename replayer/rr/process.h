@@ -49,6 +49,8 @@ struct rr_server {
 };
 // Starts the command, which must print where gdb is to connect ("HOST:PORT"); -1 with what it says instead.
 int rr_server_start(const struct rr_line *l, struct rr_server *out, struct rf_error *err);
+// After a failure: has rr said why? Then *err says that, too. Returns -1.
+int rr_server_failed(const struct rr_server *s, struct rf_error *err);
 void rr_server_stop(struct rr_server *s);
 
 #endif

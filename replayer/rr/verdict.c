@@ -35,6 +35,12 @@ static void place_close(struct place *p) {
     *p = (struct place){.server.output = -1};
 }
 
+static int place_failed(struct place *p, struct rf_error *err) {
+    if (p->server.pid) rr_server_failed(&p->server, err);
+    place_close(p);
+    return -1;
+}
+
 static int place_connect(const struct rr_case *c, const struct rr_task *first, uint64_t event,
                          struct place *out, struct rf_error *err) {
     struct remote_stop stop;
@@ -42,15 +48,13 @@ static int place_connect(const struct rr_case *c, const struct rr_task *first, u
     if (rr_trace_serve(c->t, first, event, &out->server, err) == 0 &&
         remote_connect(out->server.port, &out->remote, &stop, err) == 0)
         return 0;
-    place_close(out);
-    return -1;
+    return place_failed(out, err);
 }
 
 static int place_look(const struct rr_case *c, const struct rr_task *first, struct place *out,
                       struct rf_error *err) {
     if (rr_snapshot(c->t, first, out->remote, c->d->files, &out->party.snapshot, err) == 0) return 0;
-    place_close(out);
-    return -1;
+    return place_failed(out, err);
 }
 
 static int place_open(const struct rr_case *c, const struct rr_task *first, uint64_t event, struct place *out,
@@ -81,10 +85,7 @@ static int place_end(const struct rr_case *c, const struct rr_task *first, struc
     const struct rr_end end = rr_trace_end(c->t, first);
     if (!end.event) return place_open(c, first, 0, out, err);
     if (place_connect(c, first, end.event, out, err)) return -1;
-    if (end.task && run_to_call(out->remote, end.task, err)) {
-        place_close(out);
-        return -1;
-    }
+    if (end.task && run_to_call(out->remote, end.task, err)) return place_failed(out, err);
     return place_look(c, first, out, err);
 }
 
@@ -102,24 +103,42 @@ static const struct rr_task *first_of(const struct rr_trace *t, int pid, uint64_
     return rr_trace_task(t, pid, event);
 }
 
+// Has the process kept the lock held from the fork that made it to `event` (0: its end)? Going forward from there is both: one
+// replay, and sure: rr 5.9 with software counters dies of going back to the beginning of some forked processes.
+static int kept(const struct rr_case *c, const struct rr_task *first, const struct lock_ref *ref,
+                uint64_t event, bool *out, struct rf_error *err) {
+    struct place place;
+    *out = false;
+    if (!first->forked || !first->born) return 0;
+    if (place_connect(c, first, first->born, &place, err)) return -1;
+    if (rr_held_throughout(place.remote, ref, event, out, err)) return place_failed(&place, err);
+    place_close(&place);
+    return 0;
+}
+
+static int look_back(const struct rr_case *c, const struct lock_ref *ref, uint64_t event, struct found *out,
+                     struct rf_error *err) {
+    struct place place;
+    if (event ? place_open(c, out->owner, event, &place, err) : place_end(c, out->owner, &place, err))
+        return -1;
+    if (rr_changes_find(c->d, &place.party, place.remote, ref, &out->changes, err))
+        return place_failed(&place, err);
+    place_close(&place);
+    out->seen = out->changes.holder_count > 0;
+    return 0;
+}
+
 // Through the copies of the lock: from the waiter's process to the one that it was forked from, and on.
 static int find_holder(const struct rr_case *c, const struct rr_task *waiter, const struct lock_ref *ref,
                        struct found *out, struct rf_error *err) {
     uint64_t event = 0; // the waiter's end
     *out = (struct found){.owner = waiter};
     for (int deep = 0; deep < PROCESSES_MOST; deep++) {
-        struct place place;
-        rr_changes_release(&out->changes);
-        if (event ? place_open(c, out->owner, event, &place, err) : place_end(c, waiter, &place, err))
-            return -1;
-        int failed = rr_changes_find(c->d, &place.party, place.remote, ref, &out->changes, err);
-        place_close(&place);
-        if (failed) return -1;
-        out->seen = out->changes.holder_count > 0;
-        if (out->seen || out->changes.begins || !out->owner->forked) return 0;
+        bool copied;
+        if (kept(c, out->owner, ref, event, &copied, err)) return -1;
         const struct rr_task *forker = rr_trace_forker(c->t, out->owner);
         const struct rr_task *parent = forker ? first_of(c->t, forker->pid, out->owner->born) : NULL;
-        if (!parent) return 0;
+        if (!copied || !parent) return look_back(c, ref, event, out, err);
         out->child = out->owner;
         event = out->owner->born;
         out->owner = parent;
