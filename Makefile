@@ -24,7 +24,7 @@ JOBS ?= $(shell nproc)
 BUILD_PACKAGES := gcc g++ make pkg-config libc6-dev libseccomp-dev libzstd-dev libunwind-dev libdw-dev libelf-dev \
 	libncurses-dev libzydis-dev libjansson-dev libxxhash-dev
 TEST_PACKAGES := libcmocka-dev tmux clang clang-format mandoc shellcheck strace musl-tools binutils jq bash coreutils \
-	tar gzip xz-utils perl python3 python3-jsonschema sqlite3 util-linux findutils procps gdb libglib2.0-dev libgomp1 \
+	tar gzip xz-utils perl python3 python3-jsonschema sqlite3 util-linux findutils procps gdb gdbserver libglib2.0-dev libgomp1 \
 	libgoogle-perftools4 libtcmalloc-minimal4 libjemalloc2 libmimalloc2.0 libspdlog-dev libc6-dbg \
 	parallel zsh fish
 PACKAGES ?= $(BUILD_PACKAGES) $(TEST_PACKAGES)
@@ -59,7 +59,7 @@ BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 # Drivers of libraries that are not refork's own, for tests/checks/real_*.sh
 REAL := $(addprefix $(BUILD)/,$(basename $(wildcard tests/real/*.c tests/real/*.cc)))
 # What single unit tests look at; those of several ways of building are built by their test
-SUBJECTS := $(addprefix $(BUILD)/tests/unit/subjects/,verdicts disturbing shared_memory private_memory twice dirty)
+SUBJECTS := $(addprefix $(BUILD)/tests/unit/subjects/,verdicts disturbing shared_memory private_memory twice dirty counting)
 # Variants of one kind each, by arguments: tests/case.sh
 CASES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/cases/*.c)) $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/cases/*.cc))
 # Rare twins of the samples with orphaned locks, for tests/checks/twins_*.sh

@@ -6,6 +6,7 @@
 #include "cli/files.h"
 #include "core/printable.h"
 #include "cli/options.h"
+#include "cli/rr.h"
 #include "search/progress.h"
 #include "core/trace/dump.h"
 #include "core/path.h"
@@ -13,12 +14,15 @@
 #include "replayer/core/core.h"
 #include "replayer/report/perfetto.h"
 #include "replayer/session/session.h"
+#include "tui/recording/rr_source.h"
 #include "tui/recording/timeline_source.h"
 #include "tui/work.h"
+#include "replayer/report/json.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct product;
@@ -193,6 +197,58 @@ static const struct format formats[] = {
     {0},
 };
 
+// ---- a trace of rr
+
+static json_t *rr_info(const struct rr_trace *t) {
+    json_t *tasks = json_array();
+    uint64_t us = t->frame_count ? t->frames[t->frame_count - 1].time_us - t->frames[0].time_us : 0;
+    for (size_t i = 0; i < t->count; i++) {
+        const struct rr_task *task = &t->tasks[i];
+        json_t *row =
+            json_pack("{s:i, s:I}", "tid", task->tid, "birth", (json_int_t)(task->parent ? task->born : 0));
+        if (task->died && WIFSIGNALED(task->status))
+            json_object_set_new(row, "signal", json_integer(WTERMSIG(task->status)));
+        else if (task->died)
+            json_object_set_new(row, "status", json_integer(WEXITSTATUS(task->status)));
+        json_array_append_new(tasks, row);
+    }
+    return json_pack("{s:o, s:I, s:I, s:s, s:o}", "program", report_json_text(t->program), "events",
+                     (json_int_t)t->last, "duration_us", (json_int_t)us, "made_by", "rr", "tasks", tasks);
+}
+
+static int export_rr_trace(const struct format *format, const struct rr_trace *t, const char *path,
+                           const char *name, struct rf_error *err) {
+    struct rr_source *source = rr_source_new(t, path);
+    struct tui_model model;
+    struct export_subject x = {.path = path, .model = &model, .info = rr_info(t)};
+    const struct verdict *v;
+    int failed = rr_source_get(source)->verdict(source, &v, err);
+    if (!failed) {
+        tui_model_init(&model, rr_source_get(source), 120, 40, 0);
+        while (model.verdict_state < TUI_VERDICT_DONE && tui_model_work(&model))
+            continue;
+        failed = write_out(&(struct product){.format = format, .subject = &x}, name, err);
+        tui_model_release(&model);
+    }
+    json_decref((json_t *)(uintptr_t)x.info);
+    rr_source_free(source);
+    return failed;
+}
+
+static int export_rr(const struct cli_args *args, const struct format *format, const char *path,
+                     const char *name, struct rf_error *err) {
+    struct rr_trace t;
+    if (format->export != export_session)
+        return rf_fail(
+            err, RF_CANNOT,
+            "cannot export a trace of rr to '%s': it can be a page (--to html) or JSON (--to json)",
+            format->name);
+    int failed = cli_rr_open(args, path, &t, err);
+    if (!failed) failed = export_rr_trace(format, &t, path, name, err);
+    rr_trace_release(&t);
+    return failed ? -1 : RF_OK;
+}
+
 static const struct format *find_format(const struct cli_args *args, struct rf_error *err) {
     const char *name = cli_value(args, "to");
     for (size_t i = 0; name && formats[i].name; i++)
@@ -225,6 +281,7 @@ static int run_export(const struct cli_args *args, struct rf_error *err) {
     if (!format->of_process && (begin.event || pid))
         return rf_fail(err, RF_CANNOT, "--process and --at are for --to core: %s has the whole recording",
                        format->name);
+    if (rr_is_trace(path)) return export_rr(args, format, path, name, err);
     return format->export(format, path, name, &begin, err) || cli_check_file(path, err) ? -1 : RF_OK;
 }
 
@@ -232,6 +289,7 @@ static const struct cli_option export_options[] = {
     {"to", 0, "html|json|core|strace|perfetto",
      "html: a page; json: for machines; core: for debuggers; strace: calls; perfetto: a timeline"},
     {"output", 'o', "FILE", "write to FILE, '-' is stdout (default: NAME.FORMAT here; strace: stdout)"},
+    CLI_RR,
     {"process", 0, "PID", "core: of this process (default: the stuck one, else the first)"},
     {"at", 0, "EVENT", "core: right behind this event (default: where a task is stuck, else the end)"},
     {0},

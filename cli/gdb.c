@@ -2,6 +2,7 @@
 #include "cli/begin.h"
 #include "cli/files.h"
 #include "cli/options.h"
+#include "cli/rr.h"
 #include "core/array.h"
 #include "core/event.h"
 #include "core/trace/trace_read.h"
@@ -223,6 +224,8 @@ static int run_gdb(const struct cli_args *args, struct rf_error *err) {
     struct gdb_left left = {0};
     struct timeline *t;
     char *none[] = {NULL}, *const *more = args->operand_count > 1 ? args->operands + 1 : none;
+    if (args->operand_count && rr_is_trace(args->operands[0]))
+        return cli_rr_gdb(args, args->operands[0], err);
     if (cli_number(args, "at", 1, UINT64_MAX, &b.event, err) ||
         cli_number(args, "process", 1, INT32_MAX, &pid, err) ||
         cli_number(args, "task", 1, INT32_MAX, &tid, err) ||
@@ -255,6 +258,7 @@ static const struct cli_option gdb_options_table[] = {
     {"where", 0, "FILE", "write where gdb was at last to FILE: event and task"},
     {"listen", 0, "PORT", "start no gdb: wait for one (or another debugger) to connect"},
     {"gdb", 0, "COMMAND", "the debugger to start (gdb)"},
+    CLI_RR,
     {"checkpoint-memory", 0, "MIB",
      "checkpoints take no more memory than this (default: no bound, at most 25 of them)"},
     {0},

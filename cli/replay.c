@@ -3,9 +3,11 @@
 #include "core/printable.h"
 #include "cli/files.h"
 #include "cli/options.h"
+#include "cli/rr.h"
 #include "core/clock.h"
 #include "core/cpu/machine.h"
 #include "replayer/engine/replay.h"
+#include "tui/recording/rr_source.h"
 #include "tui/recording/timeline_source.h"
 
 #include <inttypes.h>
@@ -106,6 +108,37 @@ static int replay_batch(const struct cli_args *args, const char *path, struct rf
     return -1;
 }
 
+static int tui_over(const struct tui_source *source, const struct tui_options *options,
+                    struct rf_error *err) {
+    uint64_t last = source->last(source->context);
+    if (options->start > last)
+        return rf_fail(err, RF_CANNOT, "no event %" PRIu64 ": the last one of '%s' is %" PRIu64,
+                       options->start, options->recording, last);
+    return tui_run(source, options, err);
+}
+
+static int tui_rr(const struct cli_args *args, const char *path, const struct tui_options *options,
+                  struct rf_error *err) {
+    struct rr_trace t;
+    int r = cli_rr_open(args, path, &t, err);
+    if (r == 0) {
+        struct rr_source *source = rr_source_new(&t, path);
+        r = tui_over(rr_source_get(source), options, err);
+        rr_source_free(source);
+    }
+    rr_trace_release(&t);
+    return r;
+}
+
+static int tui_own(const char *path, const struct tui_options *options, struct rf_error *err) {
+    struct timeline_source *source;
+    if (timeline_source_new(NULL, path, &source, err)) return -1;
+    timeline_source_check_first(source, cli_check_undamaged);
+    int r = tui_over(timeline_source_get(source), options, err);
+    timeline_source_free(source);
+    return r;
+}
+
 // The TUI reads a recording piece by piece, as the user moves: what is damaged further on is found behind the first paint (a
 // gigabyte takes half a second), and ends it.
 static int replay_tui(const struct cli_args *args, const char *path, struct rf_error *err) {
@@ -121,19 +154,7 @@ static int replay_tui(const struct cli_args *args, const char *path, struct rf_e
     snprintf(marks, sizeof marks, "%s.marks", path);
     options.marks = marks;
     options.recording = path;
-    struct timeline_source *opened;
-    if (timeline_source_new(NULL, path, &opened, err)) return -1;
-    timeline_source_check_first(opened, cli_check_undamaged);
-    const struct tui_source *source = timeline_source_get(opened);
-    uint64_t last = source->last(source->context);
-    int r = -1;
-    if (options.start > last)
-        rf_fail(err, RF_CANNOT, "no event %" PRIu64 ": the last one of '%s' is %" PRIu64, options.start, path,
-                last);
-    else
-        r = tui_run(source, &options, err);
-    timeline_source_free(opened);
-    return r;
+    return rr_is_trace(path) ? tui_rr(args, path, &options, err) : tui_own(path, &options, err);
 }
 
 static int run_replay(const struct cli_args *args, struct rf_error *err) {
@@ -141,7 +162,7 @@ static int run_replay(const struct cli_args *args, struct rf_error *err) {
     if (cli_at_most(args, 1, err) || cli_trace(args, path, sizeof path, err)) return -1;
     bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     if (!cli_has(args, "batch") && (terminal || cli_has(args, "script"))) return replay_tui(args, path, err);
-    return replay_batch(args, path, err);
+    return rr_is_trace(path) ? cli_rr_batch(args, path, err) : replay_batch(args, path, err);
 }
 
 static const struct cli_option replay_options_table[] = {
@@ -154,6 +175,7 @@ static const struct cli_option replay_options_table[] = {
     {"no-color", 0, NULL, "TUI: no colours (also when NO_COLOR is set)"},
     {"script", 0, "KEYS", "TUI without a terminal: press these keys"},
     {"size", 0, "WxH", "TUI: the screen of a script (80x24)"},
+    CLI_RR,
     {"log", 0, "FILE", "--batch: write a line per stop to FILE ('-': stderr)"},
     {0},
 };

@@ -8,7 +8,10 @@
 #include "core/printable.h"
 #include "replayer/rr/record.h"
 #include "replayer/rr/trace.h"
+#include "replayer/rr/verdict.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -140,4 +143,88 @@ int cli_rr_open(const struct cli_args *args, const char *path, struct rr_trace *
     if (config_read(&c, err)) return -1;
     // What the trace's own note says goes before the configuration, which may be about another rr.
     return rr_trace_open(path, command, options, *c.rr ? c.rr : NULL, out, err);
+}
+
+// Becomes rr.
+static int run_instead(const struct rr_line *l, struct rf_error *err) {
+    fflush(NULL);
+    execvp(l->argv[0], (char *const *)l->argv);
+    return rf_fail_errno(err, errno == ENOENT ? RF_NOT_FOUND : RF_CANNOT, "cannot run '%s'", l->argv[0]);
+}
+
+static void replay_line(struct rr_line *l, struct rr_trace *t) {
+    rr_line_add(l, t->command);
+    rr_line_add(l, "replay");
+    rr_line_words(l, t->options);
+}
+
+int cli_rr_batch(const struct cli_args *args, const char *path, struct rf_error *err) {
+    struct rr_trace t;
+    struct rr_line l = {0};
+    int failed = cli_rr_open(args, path, &t, err);
+    if (!failed) {
+        replay_line(&l, &t);
+        rr_line_add(&l, "-a");
+        rr_line_add(&l, t.path);
+        failed = run_instead(&l, err);
+    }
+    rr_trace_release(&t);
+    return failed;
+}
+
+// The process that the verdict is about first; 0: there is none.
+static int stuck_process(const struct rr_trace *t, struct rf_error *err) {
+    struct diagnosis *d;
+    if (rr_verdict(t, &d, err)) return -1;
+    const struct verdict *v = diagnosis_verdict(d);
+    int pid = v->count ? v->findings[0].waiter.pid : 0;
+    if (pid)
+        print_clean(stderr, "refork: %s: process %d waits for %s; 'refork explain' tells who held it\n",
+                    confidence_name(v->findings[0].confidence), pid,
+                    *v->findings[0].lock.symbol ? v->findings[0].lock.symbol : "a lock");
+    diagnosis_free(d);
+    return pid;
+}
+
+static int debug(const struct cli_args *args, struct rr_trace *t, struct rf_error *err) {
+    uint64_t event = 0, pid = 0;
+    char pid_text[24], event_text[24];
+    const char *port = cli_value(args, "listen"), *gdb = cli_value(args, "gdb");
+    if (cli_number(args, "at", 1, UINT64_MAX, &event, err) ||
+        cli_number(args, "process", 1, INT32_MAX, &pid, err))
+        return -1;
+    if (cli_has(args, "task") || cli_has(args, "where") || cli_has(args, "checkpoint-memory"))
+        return rf_fail(err, RF_CANNOT,
+                       "of a trace of rr, 'gdb' takes --at, --process, --listen, --gdb and --rr");
+    if (!pid) {
+        int stuck = stuck_process(t, err);
+        if (stuck < 0) return -1;
+        pid = stuck ? (uint64_t)stuck : (uint64_t)t->tasks[0].pid;
+    }
+    const struct rr_task *first = rr_trace_task(t, (int)pid, 0);
+    if (!first || first->pid != first->tid)
+        return rf_fail(err, RF_CANNOT, "no process %" PRIu64 " in '%s': 'rr ps' lists them", pid, t->path);
+    struct rr_line l = {0};
+    replay_line(&l, t);
+    snprintf(pid_text, sizeof pid_text, "%" PRIu64, pid);
+    snprintf(event_text, sizeof event_text, "%" PRIu64, event);
+    rr_line_add(&l, first->parent && first->forked ? "-f" : "-p");
+    rr_line_add(&l, pid_text);
+    rr_line_add(&l, event ? "-g" : "-e");
+    if (event) rr_line_add(&l, event_text);
+    if (gdb) rr_line_add(&l, "-d"), rr_line_add(&l, gdb);
+    if (port) rr_line_add(&l, "-s"), rr_line_add(&l, port);
+    rr_line_add(&l, t->path);
+    if (args->operand_count > 1) rr_line_add(&l, "--");
+    for (int i = 1; i < args->operand_count; i++)
+        rr_line_add(&l, args->operands[i]);
+    return run_instead(&l, err);
+}
+
+int cli_rr_gdb(const struct cli_args *args, const char *path, struct rf_error *err) {
+    struct rr_trace t;
+    int failed = cli_rr_open(args, path, &t, err);
+    if (!failed) failed = debug(args, &t, err);
+    rr_trace_release(&t);
+    return failed;
 }

@@ -55,7 +55,7 @@ ORDER = {
     "search/learn": ["search"],
     "tui": ["replayer/report"],
     "tui/terminal": ["tui"],
-    "tui/recording": ["tui"],
+    "tui/recording": ["tui", "replayer/rr"],
     "tui/export": ["tui"],
     "tui/learn": ["tui/terminal", "tui/recording", "search/learn"],
     "replayer/gdb": ["replayer/report", "replayer/core"],

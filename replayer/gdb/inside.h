@@ -35,8 +35,10 @@ struct gdb {
     struct checkpoint_mark *marks;
     size_t mark_count;
     struct open_blob { // vFile
-        uint64_t blob;
+        uint64_t blob; // MAPS: the text below
     } files[64];
+    char *maps; // of /proc/PID/maps, as it was when it was opened last
+    size_t maps_size;
     struct rf_error error; // why the replay cannot go on
 };
 

@@ -8,8 +8,10 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <link.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 enum { AUXV_MOST = 4096, MODULES_MOST = 4096, NAME_MOST = 4096 };
@@ -191,7 +193,42 @@ static uint64_t blob_by_path(struct gdb *g, const char *path) {
     return trace_blob_by_name(replay_trace(g->replay), path);
 }
 
+// /proc/PID/maps, which 'info proc mappings' reads, of a process of the recording.
+#define MAPS UINT64_MAX
+
+static bool is_shared(struct gdb *g, const struct replay_task *t, uint64_t address) {
+    uint64_t identity, offset;
+    return replay_space_shared(g->replay, replay_space_of(g->replay, t->tid), address, &identity, &offset);
+}
+
+static bool make_maps(struct gdb *g, const char *path) {
+    struct view v;
+    struct rf_error ignored;
+    int pid, end = 0;
+    const struct replay_task *t = replay_task_find(g->replay, g->tid);
+    if (sscanf(path, "/proc/%d/maps%n", &pid, &end) != 1 || path[end] || !t ||
+        (pid != t->pid && pid != t->tid) || replay_view(g->replay, t->tid, &v, &ignored) < 0)
+        return false;
+    free(g->maps);
+    g->maps = NULL;
+    FILE *out = open_memstream(&g->maps, &g->maps_size);
+    rf_assert(out);
+    for (size_t i = 0; i < v.map_count; i++) {
+        const struct view_map *m = &v.maps[i];
+        fprintf(out, "%08" PRIx64 "-%08" PRIx64 " %c%c%c%c %08" PRIx64 " 00:00 %" PRIu64 " %s\n", m->start,
+                m->end, m->prot & PROT_READ ? 'r' : '-', m->prot & PROT_WRITE ? 'w' : '-',
+                m->prot & PROT_EXEC ? 'x' : '-', is_shared(g, t, m->start) ? 's' : 'p', m->offset, m->blob,
+                m->name ? m->name : "");
+    }
+    fclose(out);
+    return true;
+}
+
 static const void *blob_content(struct gdb *g, uint64_t blob, size_t *size) {
+    if (blob == MAPS) {
+        *size = g->maps_size;
+        return g->maps;
+    }
     struct view v;
     struct rf_error ignored;
     return replay_view(g->replay, g->tid, &v, &ignored) < 0 ? NULL : v.blob(v.context, blob, size);
@@ -206,7 +243,7 @@ static void file_open(struct gdb *g, const char *args, size_t len) {
     const char *comma = memchr(args, ',', len);
     size_t n = packet_unhex(args, comma ? (size_t)(comma - args) : len, path, sizeof path - 1);
     path[n] = 0;
-    uint64_t blob = blob_by_path(g, path);
+    uint64_t blob = make_maps(g, path) ? MAPS : blob_by_path(g, path);
     for (unsigned i = 0; blob && i < sizeof g->files / sizeof *g->files; i++) {
         if (g->files[i].blob) continue;
         g->files[i].blob = blob;

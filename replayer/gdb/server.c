@@ -426,5 +426,6 @@ int gdb_serve(int fd, struct timeline *t, const char *path, const struct gdb_opt
     stops_free(g.stops);
     packets_free(g.packets);
     free(g.marks);
+    free(g.maps);
     return failed;
 }

@@ -128,18 +128,24 @@ static int read_threads(struct rr_process *p, const struct rr_trace *t, struct r
     return rf_fail(err, RF_CANNOT, "the replay shows no thread of process %d", s->pid);
 }
 
-// The end of a process cuts its threads off in calls, or right before them: those have not the registers yet by which a call
-// that sleeps is known.
-static void complete_call(struct snapshot_thread *t, const struct rr_task *task, const struct view *v) {
+static bool is_syscall(const struct view *v, uint64_t pc) {
     uint8_t code[2];
+    return v->read(v->context, pc, code, sizeof code) && code[0] == 0x0f && code[1] == 0x05;
+}
+
+// The end of a process cuts its threads off in calls, or right before them: those have not the registers yet by which a call
+// that sleeps is known. rr shows -ENOSYS within a call, refork's server the call's number.
+static void complete_call(struct snapshot_thread *t, const struct rr_task *task, const struct view *v) {
+    enum { CALLS = 1024 };
     if (t->in_call || !task || !task->in_call) return;
-    if (t->regs.rip == task->rip - 2 && v->read(v->context, t->regs.rip, code, sizeof code) &&
-        code[0] == 0x0f && code[1] == 0x05) {
-        t->regs.orig_rax = t->regs.rax;
+    if (is_syscall(v, t->regs.rip))
         t->regs.rip += 2;
-    } else if ((int64_t)t->regs.rax != -ENOSYS) {
+    else if (!is_syscall(v, t->regs.rip - 2))
         return;
-    }
+    if (t->regs.rax < CALLS)
+        t->regs.orig_rax = t->regs.rax;
+    else if ((int64_t)t->regs.rax != -ENOSYS)
+        return;
     t->regs.rax = (uint64_t)-512; // ERESTARTSYS
     snapshot_read_call(t, v);
 }

@@ -95,13 +95,50 @@ static void read_task_event(struct rr_trace *t, const char *line, const char *en
     }
 }
 
+// rr's kinds of events by their first word (src/Event.h); others are notes.
+static const struct {
+    const char *word;
+    uint8_t kind;
+} kinds[] = {
+    {"SYSCALL: ", EV_SYSCALL},     {"EXIT", EV_DEATH},          {"SIGNAL: ", EV_SIGNAL}, {"SCHED", EV_TICK},
+    {"INSTRUCTION_TRAP", EV_TRAP}, {"PATCH_SYSCALL", EV_PATCH},
+};
+
+static void keep_frame(struct rr_trace *t, const char *line, const char *end, int tid) {
+    const char *name = memmem(line, (size_t)(end - line), "event:`", 7);
+    if (!name) return;
+    name += 7;
+    const char *stop = memchr(name, '\'', (size_t)(end - name));
+    if (!stop) return;
+    struct rr_frame *f = array_add(t->frames, t->frame_count);
+    double seconds = strtod(line + 12, NULL); // behind "  real_time:"
+    *f = (struct rr_frame){
+        .event = t->last, .time_us = (uint64_t)(seconds * 1e6), .tid = tid, .kind = EV_NOTE};
+    size_t skip = 0;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (strncmp(name, kinds[i].word, strlen(kinds[i].word))) continue;
+        f->kind = kinds[i].kind;
+        if (f->kind == EV_SYSCALL) skip = strlen(kinds[i].word);
+    }
+    const char *state = memmem(stop, (size_t)(end - stop), "(state:", 7);
+    bool enters = state && !strncmp(state + 7, "ENTERING", 8),
+         leaves = state && !strncmp(state + 7, "EXITING", 7);
+    if (enters || leaves) f->kind = enters ? EV_ENTER : EV_EXIT;
+    snprintf(f->text, sizeof f->text, "%.*s%s", (int)(stop - name - (ptrdiff_t)skip), name + skip,
+             enters   ? " begins"
+             : leaves ? " returns"
+                      : "");
+}
+
 // "  real_time:1.5 global_time:331, event:`SYSCALL: futex' (state:ENTERING_SYSCALL) tid:28859, ticks:30"
 static struct rr_task *read_frame(struct rr_trace *t, const char *line, const char *end) {
     const char *time = memmem(line, (size_t)(end - line), "global_time:", 12);
     long tid;
     if (!time) return NULL;
     t->last = strtoull(time + 12, NULL, 10);
-    struct rr_task *task = field(line, end, " tid:", &tid) ? NULL : living(t, (int)tid);
+    if (field(line, end, " tid:", &tid)) return NULL;
+    keep_frame(t, line, end, (int)tid);
+    struct rr_task *task = living(t, (int)tid);
     if (!task || memmem(line, (size_t)(end - line), "event:`EXIT'", 12)) return NULL;
     task->last = t->last;
     const char *state = memmem(line, (size_t)(end - line), "(state:", 7);
@@ -156,6 +193,8 @@ int rr_trace_open(const char *path, const char *command, const char *options, co
 
 void rr_trace_release(struct rr_trace *t) {
     free(t->tasks);
+    free(t->frames);
+    t->frames = NULL;
     t->tasks = NULL;
     t->count = 0;
 }
@@ -170,16 +209,31 @@ const struct rr_task *rr_trace_forker(const struct rr_trace *t, const struct rr_
     return first->parent ? rr_trace_task(t, first->parent, first->born) : NULL;
 }
 
-struct rr_end rr_trace_end(const struct rr_trace *t, const struct rr_task *first) {
+// The thread with the last event, of those that were there until a signal or the trace ended them. *threads: how many.
+static const struct rr_task *last_of(const struct rr_trace *t, const struct rr_task *first, size_t *threads) {
     const struct rr_task *last = NULL;
-    size_t threads = 0;
+    *threads = 0;
     for (const struct rr_task *task = first; task < t->tasks + t->count; task++) {
         if (task != first && task->tid == first->tid) break; // another one got its number
         if (task->pid != first->pid || (task->died && !WIFSIGNALED(task->status))) continue;
-        threads++;
+        ++*threads;
         if (!last || task->last > last->last) last = task;
     }
+    return last;
+}
+
+uint64_t rr_trace_last(const struct rr_trace *t, const struct rr_task *first) {
+    size_t threads;
+    const struct rr_task *last = last_of(t, first, &threads);
+    return last ? last->last : first->last;
+}
+
+struct rr_end rr_trace_end(const struct rr_trace *t, const struct rr_task *first) {
+    size_t threads;
+    const struct rr_task *last = last_of(t, first, &threads);
     if (threads < 2) return (struct rr_end){0};
+    // A dump without registers does not say where its last call is made.
+    if (last->in_call && !last->rip) return (struct rr_end){last->last, NULL};
     return (struct rr_end){last->last - 1, last->in_call ? last : NULL};
 }
 

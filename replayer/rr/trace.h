@@ -2,6 +2,7 @@
 #ifndef REFORK_REPLAYER_RR_TRACE_H
 #define REFORK_REPLAYER_RR_TRACE_H
 
+#include "core/event.h"
 #include "replayer/rr/process.h"
 
 #include <stdint.h>
@@ -19,11 +20,20 @@ struct rr_task {
     bool shares_memory;  // ... of a vfork
 };
 
+struct rr_frame {
+    uint64_t event, time_us;
+    int tid;
+    uint8_t kind;  // enum event_kind that comes nearest
+    char text[51]; // as rr has it: "futex (ENTERING_SYSCALL)"
+};
+
 struct rr_trace {
     char path[4096];
     char command[512], options[512]; // that replay it: "rr", "-W"
     struct rr_task *tasks;           // by birth
     size_t count;
+    struct rr_frame *frames; // by event
+    size_t frame_count;
     uint64_t last; // event
     char program[256];
 };
@@ -49,6 +59,9 @@ struct rr_end {
     const struct rr_task *task;
 };
 struct rr_end rr_trace_end(const struct rr_trace *t, const struct rr_task *first);
+
+// The last event of a thread of the process, but for their ends.
+uint64_t rr_trace_last(const struct rr_trace *t, const struct rr_task *first);
 
 // A server for the process of `first`, its first task: right behind `event` (rr's -g), or at its end (0).
 int rr_trace_serve(const struct rr_trace *t, const struct rr_task *first, uint64_t event,

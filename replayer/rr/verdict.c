@@ -2,9 +2,8 @@
 
 #include "core/array.h"
 #include "replayer/diagnose/findings.h"
-#include "replayer/diagnose/wait.h"
 #include "replayer/rr/holder.h"
-#include "replayer/rr/snapshot.h"
+#include "replayer/rr/place.h"
 #include "replayer/verdict/advice.h"
 
 #include <stdio.h>
@@ -12,82 +11,14 @@
 #include <string.h>
 #include <sys/wait.h>
 
-enum { PROCESSES_MOST = 32, STOPS_MOST = 10000 };
-
-// A replay that stands at a moment of one process.
-struct place {
-    struct rr_server server;
-    struct remote *remote;
-    struct party party; // its snapshot alone
-};
+enum { PROCESSES_MOST = 32 };
 
 struct rr_case {
     const struct rr_trace *t;
     struct diagnosis *d;
-    struct place *ends; // beside d->parties, each at its process's end
+    struct rr_place *ends; // beside d->parties, each at its process's end
     size_t end_count;
 };
-
-static void place_close(struct place *p) {
-    if (p->party.snapshot) snapshot_free(p->party.snapshot);
-    remote_close(p->remote);
-    rr_server_stop(&p->server);
-    *p = (struct place){.server.output = -1};
-}
-
-static int place_failed(struct place *p, struct rf_error *err) {
-    if (p->server.pid) rr_server_failed(&p->server, err);
-    place_close(p);
-    return -1;
-}
-
-static int place_connect(const struct rr_case *c, const struct rr_task *first, uint64_t event,
-                         struct place *out, struct rf_error *err) {
-    struct remote_stop stop;
-    *out = (struct place){.server.output = -1};
-    if (rr_trace_serve(c->t, first, event, &out->server, err) == 0 &&
-        remote_connect(out->server.port, &out->remote, &stop, err) == 0)
-        return 0;
-    return place_failed(out, err);
-}
-
-static int place_look(const struct rr_case *c, const struct rr_task *first, struct place *out,
-                      struct rf_error *err) {
-    if (rr_snapshot(c->t, first, out->remote, c->d->files, &out->party.snapshot, err) == 0) return 0;
-    return place_failed(out, err);
-}
-
-static int place_open(const struct rr_case *c, const struct rr_task *first, uint64_t event, struct place *out,
-                      struct rf_error *err) {
-    return place_connect(c, first, event, out, err) ? -1 : place_look(c, first, out, err);
-}
-
-// Lets the task run to the system call that it never came back from: the instruction in front of its last registers' pc.
-static int run_to_call(struct remote *r, const struct rr_task *task, struct rf_error *err) {
-    const struct remote_thread thread = {.pid = task->pid, .tid = task->tid};
-    struct user_regs_struct regs;
-    struct remote_stop stop;
-    if (!task->rip || remote_break(r, task->rip - 2, true, err)) return task->rip ? -1 : 0;
-    for (int stops = 0; stops < STOPS_MOST; stops++) {
-        if (remote_registers(r, &thread, &regs, err)) return -1;
-        if (regs.rip == task->rip - 2 && regs.rsp == task->rsp)
-            return remote_break(r, task->rip - 2, false, err);
-        if (remote_go(r, REMOTE_FORWARD, NULL, &stop, err)) return -1;
-        if (stop.how != REMOTE_STOPPED) break;
-    }
-    return rf_fail(err, RF_CANNOT, "thread %d does not come to its last system call in the replay",
-                   task->tid);
-}
-
-// At the process's end, with all of its threads. Else, where rr stops at none of those events, with the last one.
-static int place_end(const struct rr_case *c, const struct rr_task *first, struct place *out,
-                     struct rf_error *err) {
-    const struct rr_end end = rr_trace_end(c->t, first);
-    if (!end.event) return place_open(c, first, 0, out, err);
-    if (place_connect(c, first, end.event, out, err)) return -1;
-    if (end.task && run_to_call(out->remote, end.task, err)) return place_failed(out, err);
-    return place_look(c, first, out, err);
-}
 
 // ---- who held it
 
@@ -107,23 +38,24 @@ static const struct rr_task *first_of(const struct rr_trace *t, int pid, uint64_
 // replay, and sure: rr 5.9 with software counters dies of going back to the beginning of some forked processes.
 static int kept(const struct rr_case *c, const struct rr_task *first, const struct lock_ref *ref,
                 uint64_t event, bool *out, struct rf_error *err) {
-    struct place place;
+    struct rr_place place;
     *out = false;
     if (!first->forked || !first->born) return 0;
-    if (place_connect(c, first, first->born, &place, err)) return -1;
-    if (rr_held_throughout(place.remote, ref, event, out, err)) return place_failed(&place, err);
-    place_close(&place);
+    if (rr_place_connect(c->t, first, first->born, &place, err)) return -1;
+    if (rr_held_throughout(place.remote, ref, event, out, err)) return rr_place_failed(&place, err);
+    rr_place_close(&place);
     return 0;
 }
 
 static int look_back(const struct rr_case *c, const struct lock_ref *ref, uint64_t event, struct found *out,
                      struct rf_error *err) {
-    struct place place;
-    if (event ? place_open(c, out->owner, event, &place, err) : place_end(c, out->owner, &place, err))
+    struct rr_place place;
+    if (event ? rr_place_open(c->t, c->d, out->owner, event, &place, err)
+              : rr_place_end(c->t, c->d, out->owner, &place, err))
         return -1;
     if (rr_changes_find(c->d, &place.party, place.remote, ref, &out->changes, err))
-        return place_failed(&place, err);
-    place_close(&place);
+        return rr_place_failed(&place, err);
+    rr_place_close(&place);
     out->seen = out->changes.holder_count > 0;
     return 0;
 }
@@ -148,7 +80,7 @@ static int find_holder(const struct rr_case *c, const struct rr_task *waiter, co
 
 // ---- the fork
 
-static void tell_vanished(struct rr_case *c, const struct place *place, const struct rr_task *forker,
+static void tell_vanished(struct rr_case *c, const struct rr_place *place, const struct rr_task *forker,
                           struct finding *f) {
     const struct snapshot *s = place->party.snapshot;
     f->vanished = calloc(s->thread_count + 1, sizeof *f->vanished);
@@ -171,18 +103,18 @@ static void tell_vanished(struct rr_case *c, const struct place *place, const st
 
 static int tell_fork(struct rr_case *c, const struct rr_task *child, struct finding *f,
                      struct rf_error *err) {
-    struct place place;
+    struct rr_place place;
     const struct rr_task *forker = rr_trace_forker(c->t, child);
     const struct rr_task *parent = forker ? first_of(c->t, forker->pid, child->born) : NULL;
     if (!parent) return 0;
-    if (place_open(c, parent, child->born, &place, err)) return -1;
+    if (rr_place_open(c->t, c->d, parent, child->born, &place, err)) return -1;
     const struct snapshot *s = place.party.snapshot;
     f->fork = (struct finding_point){.event = child->born, .pid = forker->pid, .tid = forker->tid};
     for (size_t i = 0; i < s->thread_count; i++)
         if (s->threads[i].tid == forker->tid)
             f->fork.stack = rr_stack(c->d, &place.party, &s->threads[i].regs);
     tell_vanished(c, &place, forker, f);
-    place_close(&place);
+    rr_place_close(&place);
     return 0;
 }
 
@@ -349,9 +281,9 @@ static void open_ends(struct rr_case *c, struct rf_error *err) {
     struct diagnosis *d = c->d;
     for (size_t i = 0; i < c->t->count && d->party_count < PROCESSES_MOST; i++) {
         const struct rr_task *task = &c->t->tasks[i];
-        struct place place;
+        struct rr_place place;
         if (!may_be_stuck(task)) continue;
-        if (place_end(c, task, &place, err)) {
+        if (rr_place_end(c->t, c->d, task, &place, err)) {
             verdict_note(d->verdict, "process %d could not be looked at: %s", task->pid, err->text);
             continue;
         }
@@ -407,7 +339,7 @@ int rr_verdict(const struct rr_trace *t, struct diagnosis **out, struct rf_error
             "vanished threads leave behind are not looked for");
     for (size_t i = 0; i < c.end_count; i++) {
         c.ends[i].party.snapshot = NULL; // the diagnosis has it
-        place_close(&c.ends[i]);
+        rr_place_close(&c.ends[i]);
     }
     free(c.ends);
     if (failed) {

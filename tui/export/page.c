@@ -340,7 +340,7 @@ static void put_facts(FILE *out, const struct export_subject *x) {
     put_fact(out, "recorded", info_text(x, "recorded"));
     snprintf(text, sizeof text, "refork %.32s, format %llu", info_text(x, "refork"),
              info_number(x, "format"));
-    put_fact(out, "made by", text);
+    put_fact(out, "made by", *info_text(x, "made_by") ? info_text(x, "made_by") : text);
     put_fact(out, "processor", info_text(x, "machine"));
     put_fact(out, "kernel", info_text(x, "kernel"));
     put_fact(out, "end", x->model->verdict->end_reason);
