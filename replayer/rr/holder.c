@@ -1,6 +1,7 @@
 #include "replayer/rr/holder.h"
 
 #include "core/array.h"
+#include "core/atomic_emulate.h"
 #include "core/futex.h"
 #include "core/guard.h"
 
@@ -10,7 +11,8 @@
 #include <string.h>
 
 enum {
-    CHANGES_MOST = 512,  // of a lock that is held all the while, such as readers that come and go
+    CHANGES_MOST = 512, // of a lock that is held all the while, such as readers that come and go
+    INSTRUCTION = 15,
     STOPS_MOST = 100000, // hits that changed nothing included
 };
 
@@ -30,6 +32,15 @@ static int read_word(struct remote *r, const struct lock_ref *ref, uint32_t *out
 
 // ---- who made a change
 
+static bool exchanges_at(const struct view *v, uint64_t pc) {
+    uint8_t code[INSTRUCTION];
+    struct atomic_instruction a;
+    if (!v->read(v->context, pc, code, sizeof code) || !atomic_decode(code, sizeof code, &a)) return false;
+    return (a.locked || a.operation == ATOMIC_XCHG || a.operation == ATOMIC_CMPXCHG) &&
+           (a.operation == ATOMIC_CMPXCHG || a.operation == ATOMIC_XCHG || a.operation == ATOMIC_BTS ||
+            a.operation == ATOMIC_OR);
+}
+
 static int tell_change(struct diagnosis *d, const struct party *p, struct remote *r,
                        const struct remote_stop *stop, struct rr_change *out, struct rf_error *err) {
     struct remote_thread *threads;
@@ -44,6 +55,7 @@ static int tell_change(struct diagnosis *d, const struct party *p, struct remote
     if (remote_registers(r, t, &regs, err)) return -1;
     out->task = (struct finding_task){.pid = p->snapshot->pid, .tid = t->tid};
     snprintf(out->task.name, sizeof out->task.name, "%s", t->name);
+    out->exchanges = exchanges_at(&p->snapshot->view, regs.rip);
     out->point = (struct finding_point){.event = remote_event(r, t->tid),
                                         .pid = p->snapshot->pid,
                                         .tid = t->tid,

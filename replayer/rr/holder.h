@@ -10,6 +10,7 @@ struct rr_change {
     struct finding_task task;
     struct finding_point point; // the writing instruction is the next one
     uint32_t from, to;
+    bool exchanges; // by an atomic instruction that takes a lock: cmpxchg, xchg, bts, or
 };
 
 struct rr_changes {

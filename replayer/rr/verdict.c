@@ -163,7 +163,8 @@ static int make_orphan(struct rr_case *c, struct party *p, struct wait *w, const
     const struct rr_task *holder = rr_trace_task(c->t, taken->task.tid, taken->point.event);
     bool by_forker = forker && forker->tid == taken->task.tid;
     if (!lived_at(holder, found->child->born))
-        return 0; // it ended with the lock, before the fork: not told here
+        return 0;                                   // it ended with the lock, before the fork: not told here
+    if (w->ref.bare && !taken->exchanges) return 0; // some word, not a lock
     struct finding *f = array_add(c->d->verdict->findings, c->d->verdict->count);
     bool in_handler = w->ref.in_fork;
     *f = (struct finding){.kind = in_handler  ? FINDING_ATFORK_CHILD
@@ -180,8 +181,8 @@ static int make_orphan(struct rr_case *c, struct party *p, struct wait *w, const
     f->waiting.stack = stack_copy(&w->stack);
     add_holders(f, found);
     f->holder.vanished = !by_forker;
-    // 1 -> 0 may have been the last permit that was used up; and a bare word need not be a lock.
-    if (w->ref.wants == WANTS_POST || w->ref.bare || w->signal_handler) f->confidence = CONFIDENCE_LIKELY;
+    // 1 -> 0 may have been the last permit that was used up.
+    if (w->ref.wants == WANTS_POST || w->signal_handler) f->confidence = CONFIDENCE_LIKELY;
     if (in_handler) text_reason_child_handler(f);
     advice_give(f,
                 in_handler  ? ADVICE_CHILD_HANDLER
@@ -196,7 +197,7 @@ static int look_at(struct rr_case *c, struct party *p, struct wait *w, struct rf
     struct found found;
     const struct rr_task *first = first_of(c->t, p->snapshot->pid, 0);
     if (w->explained || !wait_is_closed(w) || !w->held || !w->ref.word || !first || !p->closed) return 0;
-    if (w->ref.wants != WANTS_LOCK && w->ref.wants != WANTS_POST && !w->spins) return 0;
+    if (w->ref.wants != WANTS_LOCK && w->ref.wants != WANTS_POST && !w->spins && !w->ref.bare) return 0;
     int failed = find_holder(c, first, &w->ref, &found, err);
     if (!failed && found.seen && found.child) failed = make_orphan(c, p, w, &found, err);
     rr_changes_release(&found.changes);
