@@ -352,11 +352,23 @@ install: all pages ## into PREFIX (/usr/local), below DESTDIR
 	install -D -m 644 -t $(share)/refork/samples samples/*.c samples/*.cc samples/*.h
 	install -D -m 644 -t $(share)/refork/samples/learn samples/learn/*
 
+# The programs of the lessons, for machines without a compiler. Their sources are found where install puts them.
+LESSON_SOURCES = $(sort $(shell sed -nE 's/^(program|fix|exercise): //p' samples/learn/*.lesson))
+LESSONS = $(patsubst %.c,$(BUILD)/lessons/%,$(LESSON_SOURCES))
+$(BUILD)/lessons/%: %.c samples/stage.h samples/asleep.h
+	@mkdir -p $(@D)
+	@$(call say,LESSON,$<)
+	$(Q)gcc -std=gnu17 -O0 -g $(WARN) -D_GNU_SOURCE -I. -fdebug-prefix-map=$(CURDIR)=$(PREFIX)/share/refork -o $@ $< -pthread
+
+install-lessons: $(LESSONS) ## ... and the programs of `refork learn`, for machines without a compiler
+	set -e; for program in $(LESSON_SOURCES:.c=); do install -D -m 755 $(BUILD)/lessons/$$program $(DESTDIR)$(PREFIX)/lib/refork/$$program; done
+.PHONY: install-lessons
+
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/refork $(share)/man/man1/refork.1 $(COMMANDS:%=$(share)/man/man1/refork-%.1) \
 	  $(share)/bash-completion/completions/refork $(share)/zsh/site-functions/_refork \
 	  $(share)/fish/vendor_completions.d/refork.fish
-	rm -rf $(share)/refork
+	rm -rf $(share)/refork $(DESTDIR)$(PREFIX)/lib/refork
 
 static: all ## refork without shared libraries, for containers that have none: build/refork-static
 	@packaging/static.sh $(BUILD) $(CC) $(OBJS)

@@ -34,5 +34,13 @@ grep -q '^orphaned_lock ' stdout || fail "the installed list: $(cat stdout)"
 clean env PATH="$work" "$refork" learn orphaned_lock >stdout 2>stderr </dev/null
 [ $? = 125 ] || fail "without a compiler: $(cat stderr)"
 grep -q "no compiler 'cc' here" <(tr '\n' ' ' <stdout) || fail "without a compiler: $(cat stdout)"
+grep -q "lib/refork/samples/mutex_deadlock" stdout || fail "it does not say which program is missing: $(cat stdout)"
+# With the programs installed
+make -s -C "$root" BUILD="$build" -o all install-lessons PREFIX="$work/prefix" >install.log 2>&1 || fail "make install-lessons: $(cat install.log)"
+mkdir nocc
+for tool in env true; do ln -s "$(command -v $tool)" nocc/; done
+clean env PATH="$work/nocc" "$refork" learn exit_in_child >stdout 2>stderr </dev/null || fail "with programs, without a compiler: $(cat stderr stdout)"
+grep -q '^fixed: ' stdout || fail "with programs, without a compiler: $(cat stdout)"
+grep -q "prefix/share/refork/samples/libc_atexit.c" stdout || fail "its source is not found: $(cat stdout)"
 compgen -G "$work/refork-learn-*" && fail "left behind: $(ls)"
 rm -rf "$work"

@@ -53,8 +53,10 @@ cp "$root/tests/tui/lessons/second.lesson" share/refork/samples/learn
 socket=refork-learn-$$
 tm() { tmux -L "$socket" -f /dev/null "$@"; }
 trap 'tm kill-server 2>/dev/null' EXIT
-shown() { tm capture-pane -p -t t >screen 2>/dev/null && grep -qE -- "$1" screen; }
-sees() { until_true shown "$1" || fail "on a terminal of $size: never '$1': $(cat screen)"; }
+# A session that stays, so that the server does not end between two tests
+tm new-session -d -s hold cat || fail 'tmux does not start'
+on_screen() { tm capture-pane -p -t t >screen 2>/dev/null && grep -qE -- "$1" screen; }
+sees() { until_true on_screen "$1" || fail "on a terminal of $size: never '$1': $(cat screen)"; }
 press() { tm send-keys -t t "$@"; }
 for size in 60x15 80x24 120x30 200x50; do
     tm new-session -d -s t -x "${size%x*}" -y "${size#*x}" "env TERM=xterm-256color LC_ALL=C.UTF-8 '$refork' learn; echo status=\$?; cat" || fail 'tmux does not start'
