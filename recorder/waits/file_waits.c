@@ -345,6 +345,17 @@ static bool epolled(struct recorder *r, struct task *t, struct file_wait *w) {
     return set;
 }
 
+bool file_wait_of_no_file(const struct task *t) {
+    char line[256];
+    int fd;
+    FILE *f = open_info(t->tid, (int)t->call.args[0]);
+    bool none = f;
+    while (none && fgets(line, sizeof line, f))
+        none = sscanf(line, "tfd: %d", &fd) != 1;
+    if (f) fclose(f);
+    return none;
+}
+
 static bool sysv(struct recorder *r, struct task *t, struct file_wait *w) {
     long made_by = t->call.nr == SYS_msgrcv || t->call.nr == SYS_msgsnd ? SYS_msgget : SYS_semget;
     uint64_t id = (uint64_t)made_by << 32 | (uint32_t)t->call.args[0];

@@ -38,6 +38,9 @@ struct file_wait {
 // without a timeout. False: something else, or it cannot be told.
 bool file_wait_of(struct recorder *r, struct task *t, struct file_wait *w);
 
+// Is the set of epoll that t sleeps on empty?
+bool file_wait_of_no_file(const struct task *t);
+
 // An fd, anywhere on the machine, with which such a wait could be ended.
 struct file_end {
     const struct awaited_file *file; // of whose wait

@@ -72,6 +72,7 @@ struct candidate {
     struct task *task;
     enum wait_kind kind;
     bool stuck, shared, named; // named: anybody could map the memory that its word is in, though nobody has
+    bool idle;                 // it sleeps for nobody: never told of, but nobody is helped by it either
     struct file_wait *files;   // in stuck_set.waits
 };
 
@@ -132,6 +133,7 @@ static bool files_move(struct recorder *r, const struct file_wait *w, const stru
 
 static bool can_be_woken(struct recorder *r, const struct candidate *c, const struct stuck_set *s) {
     if (second_look_says(c->task)) return false;
+    if (c->idle) return syscall_wait(c->task->call.nr) == WAITS_EPOLL && anybody_moves(r, s);
     if (c->kind == WAIT_CHILD) return child_moves(r, c->task, s);
     if (c->files) return files_move(r, c->files, s);
     for (struct task *t = r->tasks; t; t = t->next)
@@ -151,6 +153,19 @@ static bool signal_could_help(const struct process *p) {
         if (p->sighand->handler[s] > 1) return true;
     }
     return false;
+}
+
+// Does t sleep without anything that it sleeps for? A signal alone could end that; without a handler it ends the process instead. Who
+// has an empty set of epoll may add a file to it.
+static bool idles(struct recorder *r, const struct task *t, bool files) {
+    if (t->state != TASK_IN_KERNEL || !t->call.inside || loop_known(t) || t->process->timers) return false;
+    const bool by_signal = t->call.nr == SYS_pause || t->call.nr == SYS_rt_sigsuspend;
+    const bool empty_set = files && !r->waits->fds_passed && syscall_wait(t->call.nr) == WAITS_EPOLL;
+    if (!by_signal && (syscall_has_timeout(t->call.nr, t->call.args) ||
+                       (!empty_set && !syscall_only_sleeps(t->call.nr, t->call.args))))
+        return false;
+    if (signal_could_help(t->process) || task_state_letter(t->tid) != 'S') return false;
+    return !empty_set || file_wait_of_no_file(t);
 }
 
 // lll_lock and pthread mutexes wait with FUTEX_WAIT for a value that means "held"; semaphores, conditions,
@@ -290,12 +305,29 @@ static const struct candidate *main_one(struct recorder *r, const struct stuck_s
     int best_rank = 0;
     for (size_t i = 0; i < s->count; i++) {
         const struct candidate *c = &s->all[i];
-        if (!c->stuck || c->kind == WAIT_CHILD || said(c->task)) continue;
+        if (!c->stuck || c->idle || c->kind == WAIT_CHILD || said(c->task)) continue;
         if (rank_of(r, c) <= best_rank) continue;
         best = c;
         best_rank = rank_of(r, c);
     }
     return best;
+}
+
+static bool counts_on_idle(const struct stuck_set *s) {
+    bool any = false;
+    for (size_t i = 0; i < s->count; i++)
+        any |= s->all[i].stuck && s->all[i].idle;
+    return any;
+}
+
+// Threads that idle until somebody ends the program are no deadlock, and those that wait for work beside them neither. But for the thread
+// that a fork left alone somebody waits, who never gets an answer.
+static bool is_awaited_child(struct recorder *r, const struct stuck_set *s, const struct task *t) {
+    bool awaited = false;
+    for (size_t i = 0; i < s->count; i++)
+        awaited |=
+            s->all[i].stuck && s->all[i].kind == WAIT_CHILD && child_matches(r, s->all[i].task, t->process);
+    return awaited && t->process->child_of_threaded && t->tid == t->process->pid;
 }
 
 // Whether to say it, and whether as proved.
@@ -305,7 +337,9 @@ static bool certain_enough(struct recorder *r, const struct stuck_set *s, const 
     bool counts = false, handler = signal_could_help(p), others_move = false, others_handle = false;
     for (struct task *t = r->tasks; t; t = t->next) {
         others_handle |= t->process != p && signal_could_help(t->process);
-        others_move |= !stuck_one(s, t);
+        // What a loop was seen to do is less certain than a call that sleeps: beside it whoever idles counts as one who goes on.
+        const struct candidate *c = stuck_one(s, t);
+        others_move |= !c || (c->idle && loop_known(best->task));
         counts |= t->process == p && loop_known(t) && !t->loop->fixed;
     }
     // A supervisor that waits for its child may tell it to stop when it is told so itself.
@@ -320,6 +354,10 @@ static bool certain_enough(struct recorder *r, const struct stuck_set *s, const 
     // deadlock. Nobody waits so on a mutex. Without a handler a signal could only end the process, not its
     // wait: proved all the same.
     if (others_move && !waits_for_lock(r, best->task)) return false;
+    if (counts_on_idle(s) && !waits_for_lock(r, best->task)) {
+        if (!is_awaited_child(r, s, best->task)) return false;
+        *proved = false;
+    }
     if (others_move && loop_known(best->task) && !best->task->loop->locks) *proved = false;
     // Nobody maps a file in order to unlock somebody else's mutex; a semaphore in it is there to be posted by others.
     if (best->named && !waits_for_lock(r, best->task)) *proved = false;
@@ -339,7 +377,7 @@ static void ask_about_handlers(struct recorder *r, const struct stuck_set *s, co
         if (!c || loop_known(t) || (c->kind != WAIT_FUTEX && c->kind != WAIT_CHILD)) return;
     }
     for (size_t i = 0; i < s->count; i++)
-        second_look_alone(s->all[i].task);
+        if (!s->all[i].idle) second_look_alone(s->all[i].task);
 }
 
 // ---- when to say it
@@ -387,7 +425,7 @@ static void report(struct recorder *r, const struct stuck_set *s, const struct c
     snprintf(r->result->stuck_for, sizeof r->result->stuck_for, "%s", word_owner_tells(r, best->task));
     if (r->deferred) log_deferred_entry(r);
     for (size_t i = 0; i < s->count; i++) {
-        if (!s->all[i].stuck || said(s->all[i].task)) continue;
+        if (!s->all[i].stuck || s->all[i].idle || said(s->all[i].task)) continue;
         loop_of(s->all[i].task)->stuck_logged = true;
         log_stuck(r, s, &s->all[i], &s->all[i] == best, proved);
     }
@@ -407,7 +445,8 @@ static bool sleeps_in_wait(const struct task *t) {
 // A process with a task that does anything but wait so is not stuck: the cheap test that comes first.
 static bool whole_process_waits(struct recorder *r, const struct process *p) {
     for (struct task *t = r->tasks; t; t = t->next)
-        if (t->process == p && ((!sleeps_in_wait(t) && !loop_known(t)) || said(t))) return false;
+        if (t->process == p && ((!sleeps_in_wait(t) && !loop_known(t) && !idles(r, t, true)) || said(t)))
+            return false;
     return true;
 }
 
@@ -436,7 +475,8 @@ static void find(struct recorder *r, bool files, struct stuck_set *s) {
         if (t->process->timers && !waits_for_lock(r, t) && !second_look_says(t)) c.kind = WAIT_OUTSIDE;
         c.shared = loop_known(t) ? t->loop->shared : reach == REACH_FAMILY || reach == REACH_NAMED;
         c.named |= reach == REACH_NAMED;
-        if (c.kind != WAIT_OUTSIDE) s->all[s->count++] = c;
+        c.idle = c.kind == WAIT_OUTSIDE && idles(r, t, files);
+        if (c.kind != WAIT_OUTSIDE || c.idle) s->all[s->count++] = c;
     }
     if (waits) file_ends_find(r, s->waits, waits, &s->ends);
     for (bool changed = true; changed;) {

@@ -62,3 +62,9 @@ all_ended
 cmp <("$program") <(cases | awk '{print $3}') || fail "the program has other cases than this test"
 rm -f ./*.refork
 echo good
+
+# Threads that idle, and a pool without work beside them: nothing moves, until the time is over.
+clean "$refork" record --timeout 2 -o pool.refork -- "$build/tests/programs/idle_pool" >pool.out 2>pool.err
+[ $? = 143 ] || fail "idle_pool: $(cat pool.err)"
+clean "$refork" explain --json pool.refork >pool.json || fail "idle_pool: explain: status $?"
+[ "$(jq -c '[.deadlock, .findings]' pool.json)" = '[false,[]]' ] || fail "idle_pool: $(jq -c .findings pool.json)"
