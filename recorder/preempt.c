@@ -388,6 +388,9 @@ static void make_landmark(struct recorder *r, struct task *t) {
         t->at_landmark = true;
         return;
     }
+    // A loop that has a stub, or calls a library, makes a tick. With a STATE instead, and a second stub behind the first, the turns of a loop
+    // that changes nothing would be counted, while replay takes the first one for the place.
+    clock_set_limit(t->mm, 0);
     // Interrupted behind a breakpoint's int3, before its SIGTRAP: that comes first.
     if (t->mm->breaks.count && breakpoint_at(t->mm, regs.rip - 1) && !step(r, t, &regs)) return;
     size_t first;

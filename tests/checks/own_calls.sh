@@ -57,7 +57,7 @@ for words in 'random seed 5' 'pct threads 4 steps 2000 depth 5 seed 3' 'delay de
 done
 # So a schedule that was written down brings the order again in either way.
 for seed in 7 8; do
-    share 1 saved --save-schedule saved --seed $seed -- "$threads"
+    share 6 saved --save-schedule saved --seed $seed -- "$threads"
     for probes in on off; do
         ends 0 record --probes=$probes --schedule saved -o again.refork -- "$threads"
         cmp -s stdout saved.out || fail "another order from the schedule that was saved (--seed $seed, --probes=$probes)"

@@ -29,3 +29,20 @@ for way in --no-sites --no-match; do # once with the site of the recording, once
     grep -q "diverged at event $number, task $task" err || fail "the message names event and task wrongly: $(cat err)"
     grep -q 'looked for the recorded state of a loop at pc 0x' err || fail "the message does not say what was looked for: $(cat err)"
 done
+
+# A loop that has a stub gets no second one behind it, whatever stops the program from outside: its turns change nothing, so replay takes
+# the first one for the place, and the stub would have counted the others.
+# shellcheck disable=SC2016 # the inner shell's own PID
+clean "$refork" record --no-explain -o turns.refork -- bash -c 'echo $$ >pid; exec "$1"' - "$build/tests/bench/turns" >turns.out 2>turns.err &
+recorder=$!
+until_true [ -s pid ] || fail "the program does not begin: $(cat turns.err)"
+for ((i = 0; i < 60; i++)); do
+    kill -STOP "$(cat pid)" 2>/dev/null || break # it has ended
+    kill -CONT "$(cat pid)" 2>/dev/null || break
+    read -r -t 0.01 <> <(:)
+done
+wait $recorder || fail "record of turns, stopped and continued: status $?: $(cat turns.err)"
+clean "$refork" dump turns.refork | awk '$4 == "state" {print $6}' | sort | uniq -d >twice
+[ ! -s twice ] || fail "a second STATE in a loop that has a stub, at $(cat twice)"
+patiently 120 "${as_clean[@]}" "$refork" replay --batch turns.refork >turns.again || fail "replay of turns, stopped and continued: status $?"
+cmp turns.out turns.again || fail "turns, stopped and continued, prints something else"
