@@ -215,7 +215,7 @@ static void act(struct recorder *r, struct stop *s) {
         log_death(r, t, s->status);
         return;
     case DO_BURY:
-        task_exit_stop(r, t);
+        if (!hooks_end_waits(r, t, s->status)) task_exit_stop(r, t);
         return;
     case DO_ENTER_CALL:
         enter_call(r, t);

@@ -147,6 +147,10 @@ void hooks_exec(struct recorder *r, struct task *t) {
     TELL(exec, r, t);
 }
 
+bool hooks_end_waits(struct recorder *r, struct task *t, int status) {
+    ASK(ends, r, t, status);
+}
+
 void hooks_ended(struct recorder *r, struct task *t, int status) {
     TELL(ended, r, t, status);
 }

@@ -92,6 +92,8 @@ struct recorder_hooks {
     void (*forked)(struct recorder *r, struct task *t, struct task *child);
     // called when t has begun a new program, which is in the trace
     void (*exec)(struct recorder *r, struct task *t);
+    // called at the exit stop of t; true: that stop is kept for later
+    bool (*ends)(struct recorder *r, struct task *t, int status);
     // called when t has ended; it is still on the list of tasks
     void (*ended)(struct recorder *r, struct task *t, int status);
     // called when the recording ends, before what is left of the program is killed
@@ -152,6 +154,7 @@ bool hooks_at_clone(struct recorder *r, struct task *t);
 void hooks_born(struct recorder *r, struct task *t, struct task *child);
 void hooks_forked(struct recorder *r, struct task *t, struct task *child);
 void hooks_exec(struct recorder *r, struct task *t);
+bool hooks_end_waits(struct recorder *r, struct task *t, int status);
 void hooks_ended(struct recorder *r, struct task *t, int status);
 void hooks_end(struct recorder *r);
 void hooks_mapped(struct recorder *r, struct task *t, const struct module_facts *facts,

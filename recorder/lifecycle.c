@@ -56,6 +56,17 @@ static struct clone_request clone_request(struct task *t) {
     return q;
 }
 
+uint64_t task_birth_flags(struct task *t) {
+    struct clone_args a = {0};
+    if (t->call.nr == SYS_fork) return SIGCHLD;
+    if (t->call.nr == SYS_vfork) return CLONE_VM | CLONE_VFORK | SIGCHLD;
+    if (t->call.nr == SYS_clone) return t->call.args[0];
+    if (t->call.nr != SYS_clone3) return 0;
+    size_t size = t->call.args[1] < sizeof a ? t->call.args[1] : sizeof a;
+    tracee_read(t->tid, t->mm->mem_fd, t->call.args[0], &a, size);
+    return a.flags | (a.exit_signal & CSIGNAL) | (t->untraced_poked ? CLONE_UNTRACED : 0);
+}
+
 bool task_forks(struct task *t) {
     return !(clone_request(t).flags & CLONE_VM);
 }

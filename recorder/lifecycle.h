@@ -9,6 +9,8 @@
 void task_clone(struct recorder *r, struct task *t);
 // ... not yet: when t runs next. For whoever is asked by the hook at_clone.
 void task_hold_at_entry(struct recorder *r, struct task *t);
+// The flags of that call as clone has them, with the signal at the child's end; 0: it is none.
+uint64_t task_birth_flags(struct task *t);
 bool task_forks(struct task *t); // the call at whose entry t is makes a new address space
 void task_exec(struct recorder *r, struct task *t);
 void task_exit_stop(struct recorder *r, struct task *t); // at PTRACE_EVENT_EXIT

@@ -91,6 +91,10 @@ static enum action action_of(struct task *t, int sig) {
     }
 }
 
+bool signal_stops_by_default(struct task *t, int sig) {
+    return action_of(t, sig) == ACT_STOP;
+}
+
 // ---- timers that are faster than the recorder
 
 // A delivery and the return from it take some 50 us here, 2 us alone. With a timer of 20 us the next signal has come when the
@@ -180,6 +184,11 @@ static void no_frame(struct recorder *r, struct task *t, int sig, int status, en
                  ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0;
     if (again && sig != SIGSEGV && action_of(t, SIGSEGV) == ACT_HANDLER && !mask_blocks(t, SIGSEGV)) {
         t->in_signal_stop = true;
+        if (at == SIGNAL_BY_INSTRUCTION) { // of another signal: replay meets that one there
+            signal_reached(r, t, sig, at, before);
+            at = SIGNAL_AT_LANDMARK;
+            before = NULL;
+        }
         into_handler(r, t, &info, at, before);
         return;
     }
@@ -282,8 +291,7 @@ void signal_deliver(struct recorder *r, struct task *t, enum signal_place at) {
 
 // ---- signals instead of a call
 
-// From the seccomp stop to an exit stop, with the call's number in rax, as syscall_rollback() leaves it.
-static bool skip_call(struct recorder *r, struct task *t) {
+bool signal_skip_call(struct recorder *r, struct task *t) {
     struct user_regs_struct regs;
     int status;
     if (!tracee_get_regs(t->tid, &regs)) return false;
@@ -312,13 +320,13 @@ void signal_instead(struct recorder *r, struct task *t, const siginfo_t *info) {
         signal_ends(r, t, info->si_signo);
         return;
     }
-    if (skip_call(r, t) && send_here(r, t, info->si_signo))
+    if (signal_skip_call(r, t) && send_here(r, t, info->si_signo))
         into_handler(r, t, info, SIGNAL_AT_ENTRY, &t->call.regs);
 }
 
 void signal_ends(struct recorder *r, struct task *t, int sig) {
     static const uint64_t by_default[4];
-    if (!skip_call(r, t)) return;
+    if (!signal_skip_call(r, t)) return;
     if (sig != SIGKILL) {
         tracee_write(t->mm->mem_fd, ANNEX_ACTION, by_default, sizeof by_default);
         inject(r, t, SYS_rt_sigaction, (const uint64_t[6]){(uint64_t)sig, ANNEX_ACTION, 0, 8});

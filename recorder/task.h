@@ -102,7 +102,19 @@ struct task {
         uint64_t options;
         int status; // of its stop, as wait tells it
         bool seized, wanted, stopped, reported;
-        bool interrupted; // by refork, in a call
+        bool interrupted;       // by refork, in a call
+        uint8_t mode;           // enum tracee_mode
+        bool at_entry;          // it stands in front of a call, as if it were at its entry
+        bool emulated, skipped; // ... which is not made, and whose result is this one then
+        int64_t result;
+        bool entered;     // the call that it makes next has had that stop
+        bool exit_due;    // it stops when its call has returned
+        bool at_exit;     // it does so now
+        int due;          // the status of a stop that it makes at its next landmark; 0: none
+        bool stepped;     // its last stop of that kind was behind a step
+        bool in_event;    // it stands in the middle of a call, or at its end, until it is let go on
+        bool ending;      // its end has been told
+        uint64_t message; // of its last event
         bool pauses;      // it waits for a task that it has attached to: the kernel makes a pause of that
     } traced;
     int status_fd;              // recorder/emulate: it reads a task's status by this one, + 1

@@ -1,4 +1,5 @@
 #include "recorder/emulate/ptrace.h"
+#include "recorder/emulate/tracee.h"
 #include "core/array.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"
@@ -19,79 +20,12 @@
 #include <unistd.h>
 
 enum {
-    STOPPED_BY_SIGNAL = SIGSTOP << 8 | 0x7f, // as wait tells it
-    STOPPED_BY_EVENT = SIGTRAP << 8 | 0x7f | PTRACE_EVENT_STOP << 16,
-    OPTIONS_KNOWN = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC,
+    OPTIONS_KNOWN = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+                    PTRACE_O_TRACECLONE | PTRACE_O_TRACEVFORKDONE | PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL,
     RESTARTS = 512, // ERESTARTSYS and ERESTARTNOHAND (include/linux/errno.h)
     RESTARTS_WITHOUT_HANDLER = 514,
     RESTARTS_LAST = 516
 };
-
-static bool is_wait(long nr) {
-    return nr == SYS_wait4 || nr == SYS_waitid;
-}
-
-static bool traces(const struct task *tracer, const struct task *t) {
-    return t->traced.by > 0 && t->traced.by == tracer->process->pid;
-}
-
-// ---- stopping
-
-// Ends the call that t sleeps in. (The exit stop takes the interrupt: ptrace_stop() clears JOBCTL_TRAP_STOP at any trap.)
-static void interrupt(struct task *t) {
-    if (t->state != TASK_IN_KERNEL || t->traced.interrupted) return;
-    t->traced.interrupted = ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) == 0;
-}
-
-// Who waits for t looks again.
-static void wake_tracer(struct recorder *r, const struct task *t) {
-    for (struct task *o = r->tasks; o; o = o->next)
-        if (traces(o, t) && o->call.inside && is_wait(o->call.nr)) interrupt(o);
-}
-
-// A tracer gets SIGCHLD at each stop.
-static void notify_tracer(struct recorder *r, const struct task *t) {
-    struct task *o = task_find(r, t->traced.by);
-    if (!o || o->process->sighand->handler[SIGCHLD] <= 1) return;
-    siginfo_t info = {.si_signo = SIGCHLD, .si_code = CLD_TRAPPED, .si_pid = task_tid_for(o, t)};
-    info.si_status = t->traced.status >> 8;
-    signal_again(o, &info);
-}
-
-static void stop(struct recorder *r, struct task *t) {
-    t->traced.wanted = false;
-    t->traced.stopped = true;
-    wake_tracer(r, t);
-    notify_tracer(r, t);
-}
-
-static void stop_with(struct recorder *r, struct task *t, int status) {
-    t->traced.status = status;
-    t->traced.reported = false;
-    stop(r, t);
-}
-
-// It stops now, or when its call has come back.
-static void want_stop(struct recorder *r, struct task *t, int status) {
-    t->traced.status = status;
-    t->traced.reported = false;
-    t->traced.wanted = true;
-    if (t->state == TASK_READY || t->state == TASK_JOB_STOPPED)
-        stop(r, t);
-    else
-        interrupt(t);
-}
-
-static void release(struct task *t, bool for_good) {
-    t->traced.stopped = t->traced.wanted = t->traced.by_signal = false;
-    if (for_good) t->traced.by = 0;
-}
-
-static bool holds(const struct recorder *r, const struct task *t) {
-    (void)r;
-    bool at_entry = t->state == TASK_RETURNED && t->traced.by_signal && t->traced.at == SIGNAL_AT_ENTRY;
-    return t->traced.stopped && (t->state == TASK_READY || at_entry);
-}
 
 // ---- answers
 
@@ -135,10 +69,6 @@ static void answer(struct recorder *r, struct task *t, struct user_regs_struct *
 
 // ---- requests
 
-static const struct user_regs_struct *standing(const struct task *o) {
-    return o->traced.by_signal ? &o->traced.regs : &o->landmark;
-}
-
 static int64_t attach(struct recorder *r, struct task *t, struct task *o, bool seize) {
     if (o->process == t->process || o->traced.by) return -EPERM;
     if (seize && (t->call.args[2] || t->call.args[3] & ~(uint64_t)OPTIONS_KNOWN)) return -EIO;
@@ -146,8 +76,10 @@ static int64_t attach(struct recorder *r, struct task *t, struct task *o, bool s
     o->traced.by = t->process->pid;
     o->traced.seized = seize;
     o->traced.options = seize ? t->call.args[3] : 0;
-    o->traced.stopped = false;
-    if (!seize) want_stop(r, o, STOPPED_BY_SIGNAL);
+    o->traced.stopped = o->traced.at_entry = o->traced.entered = o->traced.exit_due = false;
+    o->traced.due = 0;
+    o->traced.mode = GOES_FREELY;
+    if (!seize) tracee_want_stop(r, o, STOPPED_BY_SIGNAL);
     return 0;
 }
 
@@ -161,7 +93,8 @@ static void register_set(struct recorder *r, struct task *t, struct task *o, str
         return;
     }
     if (kind == NT_PRSTATUS) {
-        memcpy(bytes, standing(o), sizeof o->landmark);
+        const struct user_regs_struct now = tracee_standing(o);
+        memcpy(bytes, &now, sizeof now);
         got.iov_len = sizeof o->landmark;
     } else if (ptrace(PTRACE_GETREGSET, o->tid, kind, &got) < 0) {
         answer(r, t, regs, -errno);
@@ -188,8 +121,9 @@ static void peek_user(struct recorder *r, struct task *t, struct task *o, struct
     uint64_t at = t->call.args[2];
     long word = 0;
     errno = 0;
-    if (at < sizeof o->landmark && !(at & 7))
-        memcpy(&word, (const char *)standing(o) + at, sizeof word);
+    const struct user_regs_struct now = tracee_standing(o);
+    if (at < sizeof now && !(at & 7))
+        memcpy(&word, (const char *)&now + at, sizeof word);
     else
         word = ptrace(PTRACE_PEEKUSER, o->tid, at, 0);
     if (errno)
@@ -204,11 +138,18 @@ static void go_on(struct recorder *r, struct task *t, struct task *o, int sig, b
          here = by_signal && o->in_signal_stop && o->traced.at != SIGNAL_AT_ENTRY;
     siginfo_t info = {.si_signo = sig, .si_code = SI_USER, .si_pid = task_tid_for(o, t)};
     if (by_signal && o->traced.info.si_signo == sig) info = o->traced.info;
-    release(o, for_good);
-    if (!sig) return;
+    if (by_signal && sig && !for_good && signal_stops_by_default(o, sig)) {
+        tracee_stop_group(r, o, sig);
+        return;
+    }
+    tracee_release(r, o, for_good);
+    // (The signal of a stop that is none of a signal's own is not delivered.)
+    if (!sig || (!by_signal && WSTOPSIG(o->traced.status) != SIGSTOP)) return;
     if (!for_good) o->traced.passing = sig;
     if (here) {
         signal_now(r, o, &info);
+        if (o->traced.mode == GOES_STEPWISE)
+            tracee_step_made(o); // in front of the handler's first instruction
     } else if (by_signal) {
         signal_keep(o, &info);
         if (o->state == TASK_READY) landmark_soon(o);
@@ -224,8 +165,10 @@ static bool set_registers(struct recorder *r, struct task *t, struct task *o, st
     struct batch b;
     struct user_regs_struct new = *wanted;
     int64_t was = (int64_t)o->landmark.rax;
-    if ((was <= -RESTARTS && was >= -RESTARTS_LAST) ||
-        (o->traced.by_signal && o->traced.at == SIGNAL_AT_ENTRY))
+    if (o->traced.at_entry) {
+        if (!tracee_set_at_entry(o, &new)) return false;
+    } else if ((was <= -RESTARTS && was >= -RESTARTS_LAST) ||
+               (o->traced.by_signal && o->traced.at == SIGNAL_AT_ENTRY))
         return false;
     canonical_regs(&new);
     if (!tracee_set_regs(o->tid, &new)) {
@@ -244,14 +187,73 @@ static bool set_registers(struct recorder *r, struct task *t, struct task *o, st
 }
 
 static bool poke_user(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
-    struct user_regs_struct new = *standing(o);
+    struct user_regs_struct new = tracee_standing(o);
     uint64_t at = t->call.args[2];
     if (at >= sizeof new || at & 7) return false; // debug registers
     memcpy((char *)&new + at, &t->call.args[3], sizeof(long));
     return set_registers(r, t, o, regs, &new);
 }
 
-// PTRACE_CONT, PTRACE_DETACH
+// Extended registers, which the kernel checks. False: they cannot be set.
+static bool set_fp_registers(struct recorder *r, struct task *t, struct task *o,
+                             struct user_regs_struct *regs, const struct iovec *from, uint64_t kind) {
+    static char bytes[XSTATE_MAX];
+    struct iovec set = {bytes, from->iov_len};
+    struct batch b;
+    if (from->iov_len > sizeof bytes) return false;
+    if (!task_read(t, (uint64_t)from->iov_base, bytes, from->iov_len)) {
+        answer(r, t, regs, -EFAULT);
+        return true;
+    }
+    if (ptrace(PTRACE_SETREGSET, o->tid, kind, &set) < 0) {
+        answer(r, t, regs, -errno);
+        return true;
+    }
+    answer(r, t, regs, 0);
+    batch_init(r, &b, EV_PATCH, o);
+    batch_xstate(r, &b, o);
+    batch_log(r, o, &b);
+    return true;
+}
+
+static bool set_register_set(struct recorder *r, struct task *t, struct task *o,
+                             struct user_regs_struct *regs) {
+    const uint64_t *a = t->call.args;
+    struct iovec from;
+    struct user_regs_struct wanted = tracee_standing(o);
+    if (!task_read(t, a[3], &from, sizeof from)) {
+        answer(r, t, regs, -EFAULT);
+        return true;
+    }
+    if (a[2] == NT_PRFPREG || a[2] == NT_X86_XSTATE) return set_fp_registers(r, t, o, regs, &from, a[2]);
+    if (a[2] != NT_PRSTATUS) return false;
+    if (from.iov_len > sizeof wanted) from.iov_len = sizeof wanted;
+    if (from.iov_len % 8)
+        answer(r, t, regs, -EINVAL);
+    else if (!task_read(t, (uint64_t)from.iov_base, &wanted, from.iov_len))
+        answer(r, t, regs, -EFAULT);
+    else
+        return set_registers(r, t, o, regs, &wanted);
+    return true;
+}
+
+// How a task goes on by a request of its tracer; GOES_FREELY: by PTRACE_CONT and PTRACE_DETACH as well.
+static enum tracee_mode mode_of(uint64_t request) {
+    switch (request) {
+    case PTRACE_SYSCALL:
+        return GOES_TO_CALL;
+    case PTRACE_SYSEMU:
+        return GOES_TO_EMULATED_CALL;
+    case PTRACE_SINGLESTEP:
+        return GOES_STEPWISE;
+    case PTRACE_SYSEMU_SINGLESTEP:
+        return GOES_STEPWISE_EMULATED;
+    default:
+        return GOES_FREELY;
+    }
+}
+
+// PTRACE_CONT, PTRACE_SYSCALL and the like, PTRACE_DETACH
 static void let_go_on(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
     const uint64_t *a = t->call.args;
     if (a[3] > 64) {
@@ -259,6 +261,7 @@ static void let_go_on(struct recorder *r, struct task *t, struct task *o, struct
         return;
     }
     answer(r, t, regs, 0);
+    o->traced.mode = mode_of(a[0]);
     go_on(r, t, o, (int)a[3], a[0] == PTRACE_DETACH);
 }
 
@@ -275,6 +278,11 @@ static bool changed(struct recorder *r, struct task *t, struct task *o, struct u
         if (task_read(t, a[3], &wanted, sizeof wanted)) return set_registers(r, t, o, regs, &wanted);
         answer(r, t, regs, -EFAULT);
         return true;
+    case PTRACE_SETREGSET:
+        return set_register_set(r, t, o, regs);
+    case PTRACE_SETFPREGS:
+        return set_fp_registers(r, t, o, regs,
+                                &(struct iovec){(void *)a[3], sizeof(struct user_fpregs_struct)}, NT_PRFPREG);
     case PTRACE_POKEUSER:
         return poke_user(r, t, o, regs);
     case PTRACE_SETOPTIONS:
@@ -283,6 +291,10 @@ static bool changed(struct recorder *r, struct task *t, struct task *o, struct u
         answer(r, t, regs, 0);
         return true;
     case PTRACE_CONT:
+    case PTRACE_SYSCALL:
+    case PTRACE_SYSEMU:
+    case PTRACE_SINGLESTEP:
+    case PTRACE_SYSEMU_SINGLESTEP:
     case PTRACE_DETACH:
         let_go_on(r, t, o, regs);
         return true;
@@ -291,13 +303,25 @@ static bool changed(struct recorder *r, struct task *t, struct task *o, struct u
     }
 }
 
+// PTRACE_GET_SYSCALL_INFO: its result is the size that there is, whatever room was given.
+static void call_info(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
+    struct __ptrace_syscall_info info;
+    size_t size = tracee_call_info(o, &info), room = t->call.args[2];
+    reply(r, t, regs,
+          &(struct reply){.result = (int64_t)size,
+                          .address = t->call.args[3],
+                          .bytes = &info,
+                          .size = room < size ? room : size});
+}
+
 // Looks at a task that is stopped. False: not one of those.
 static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
     const uint64_t *a = t->call.args;
     struct reply to_data = {.address = a[3]};
     uint64_t word = 0;
-    siginfo_t info = {.si_signo = SIGSTOP};
+    siginfo_t info;
     struct user_fpregs_struct fp;
+    struct user_regs_struct now;
     switch (a[0]) {
     case PTRACE_PEEKTEXT:
     case PTRACE_PEEKDATA:
@@ -309,7 +333,8 @@ static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct
         peek_user(r, t, o, regs);
         return true;
     case PTRACE_GETREGS:
-        to_data.bytes = standing(o);
+        now = tracee_standing(o);
+        to_data.bytes = &now;
         to_data.size = sizeof o->landmark;
         break;
     case PTRACE_GETFPREGS:
@@ -320,16 +345,16 @@ static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct
     case PTRACE_GETREGSET:
         register_set(r, t, o, regs);
         return true;
+    case PTRACE_GET_SYSCALL_INFO:
+        call_info(r, t, o, regs);
+        return true;
     case PTRACE_GETSIGINFO:
-        if (o->traced.by_signal) info = o->traced.info;
-        if (o->traced.status == STOPPED_BY_EVENT) {
-            info.si_signo = SIGTRAP;
-            info.si_code = SIGTRAP | PTRACE_EVENT_STOP << 8;
-        }
+        info = tracee_siginfo(o);
         to_data.bytes = &info;
         to_data.size = sizeof info;
         break;
     case PTRACE_GETEVENTMSG:
+        word = o->traced.message;
         to_data.bytes = &word;
         to_data.size = sizeof word;
         break;
@@ -366,7 +391,7 @@ static bool requested(struct recorder *r, struct task *t, struct user_regs_struc
         answer(r, t, regs, result);
         return true;
     }
-    if (!o || !traces(t, o)) {
+    if (!o || !tracee_traced(t, o)) {
         answer(r, t, regs, -ESRCH);
         return true;
     }
@@ -376,7 +401,7 @@ static bool requested(struct recorder *r, struct task *t, struct user_regs_struc
         if (a[0] == PTRACE_KILL)
             kill(o->process->pid, SIGKILL);
         else if (!wrong && !o->traced.stopped)
-            want_stop(r, o, STOPPED_BY_EVENT);
+            tracee_want_stop(r, o, STOPPED_BY_EVENT);
         return true;
     }
     if (!o->traced.stopped) {
@@ -435,7 +460,7 @@ static bool waited(struct recorder *r, struct task *t, struct user_regs_struct *
     }
     for (struct task *o = r->tasks; o; o = o->next) {
         int tid = task_tid_for(t, o);
-        if (!traces(t, o) || (want && want != tid)) continue;
+        if (!tracee_traced(t, o) || (want && want != tid)) continue;
         any = true;
         // (A thread of a child is no child of the kernel's.)
         child |= o->process->parent_pid == t->process->pid && o->tid == o->process->pid;
@@ -457,8 +482,9 @@ static bool waited(struct recorder *r, struct task *t, struct user_regs_struct *
 }
 
 static bool answered(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    if (tracee_at_call(r, t)) return true;
     if (t->call.nr == SYS_ptrace && !t->call.legacy) return requested(r, t, regs);
-    return is_wait(t->call.nr) && r->any_traced && waited(r, t, regs);
+    return tracee_is_wait(t->call.nr) && r->any_traced && waited(r, t, regs);
 }
 
 // The pause that stood for a wait: the kernel shall make the wait again.
@@ -470,67 +496,9 @@ static int64_t tells(struct recorder *r, struct task *t, int64_t ret) {
     return ret == -RESTARTS_WITHOUT_HANDLER ? -RESTARTS : ret;
 }
 
-static void returned(struct recorder *r, struct task *t, int64_t ret) {
-    (void)ret;
-    t->traced.interrupted = false;
-    if (t->traced.wanted && t->state == TASK_READY) stop(r, t);
-}
-
-// ---- signals and new programs of a task that is attached to
-
-static bool signal_stops(struct recorder *r, struct task *t, const siginfo_t *info, enum signal_place at,
-                         const struct user_regs_struct *regs) {
-    int sig = info->si_signo;
-    if (t->traced.by <= 0 || sig == SIGKILL) return false;
-    if (t->traced.passing == sig) {
-        t->traced.passing = 0;
-        return false;
-    }
-    t->traced.by_signal = true;
-    t->traced.info = *info;
-    t->traced.at = at;
-    t->traced.regs = *regs;
-    if (at == SIGNAL_BY_INSTRUCTION) signal_reached(r, t, sig, at, regs);
-    if (at == SIGNAL_AT_ENTRY) { // as before the call, which begins anew
-        t->traced.regs.rip -= 2;
-        leave_stop(t, (SIGTRAP | PTRACE_EVENT_SECCOMP << 8) << 8 | 0x7f);
-    }
-    stop_with(r, t, sig << 8 | 0x7f);
-    return true;
-}
-
-static void executed(struct recorder *r, struct task *t) {
-    bool event = t->traced.options & PTRACE_O_TRACEEXEC;
-    if (t->traced.by <= 0 || (t->traced.seized && !event)) return;
-    t->traced.by_signal = true;
-    t->traced.info = (siginfo_t){.si_signo = SIGTRAP};
-    t->traced.at = SIGNAL_AT_LANDMARK;
-    t->traced.regs = t->landmark;
-    stop_with(r, t, SIGTRAP << 8 | 0x7f | (event ? PTRACE_EVENT_EXEC << 16 : 0));
-}
-
-// ---- the end of either
-
-static void ended(struct recorder *r, struct task *t, int status) {
-    bool last = t->process->refs == 1;
-    if (t->traced.by > 0 && t->process->parent_pid != t->traced.by) {
-        array_push(r->ended_tracees, r->ended_tracee_count,
-                   ((struct ended_tracee){t->traced.by, t->tid, status}));
-        wake_tracer(r, t);
-    }
-    for (struct task *o = r->tasks; o && last; o = o->next)
-        if (o != t && traces(t, o)) release(o, true);
-}
-
-static const struct recorder_hooks ptrace_hooks = {.lasting = true,
-                                                   .answer = answered,
-                                                   .signal_stops = signal_stops,
-                                                   .exec = executed,
-                                                   .holds = holds,
-                                                   .tells = tells,
-                                                   .returned = returned,
-                                                   .ended = ended};
+static const struct recorder_hooks ptrace_hooks = {.lasting = true, .answer = answered, .tells = tells};
 
 void ptrace_begin(struct recorder *r) {
+    tracees_begin(r);
     hooks_add(r, &ptrace_hooks);
 }
