@@ -234,6 +234,8 @@ static void act(struct recorder *r, struct stop *s) {
         skip_copy(r, s);
         return;
     case DO_JOB_STOP:
+        t->process->stopped_by = WSTOPSIG(s->status);
+        if (hooks_job_stops(r, t)) return;
         t->state = TASK_JOB_STOPPED;
         ptrace(PTRACE_LISTEN, t->tid, 0, 0);
         return;

@@ -77,6 +77,10 @@ void hooks_signal_came(struct recorder *r, int signal, bool handled) {
     TELL(signal_came, r, signal, handled);
 }
 
+bool hooks_job_stops(struct recorder *r, struct task *t) {
+    ASK(job_stops, r, t);
+}
+
 void hooks_resume(struct recorder *r, struct task *t) {
     TELL(resume, r, t);
 }

@@ -50,6 +50,9 @@ struct recorder_hooks {
     bool (*signal_stops)(struct recorder *r, struct task *t, const siginfo_t *info, enum signal_place at,
                          const struct user_regs_struct *regs);
 
+    // called when job control stops t, by the signal t->process->stopped_by; true: t stays there, READY
+    bool (*job_stops)(struct recorder *r, struct task *t);
+
     // ---- a task runs
 
     // called when t is about to be resumed
@@ -137,6 +140,7 @@ void hooks_look_outside(struct recorder *r);
 bool hooks_signal_stops(struct recorder *r, struct task *t, const siginfo_t *info, enum signal_place at,
                         const struct user_regs_struct *regs);
 void hooks_signal_came(struct recorder *r, int signal, bool handled);
+bool hooks_job_stops(struct recorder *r, struct task *t);
 void hooks_resume(struct recorder *r, struct task *t);
 bool hooks_walk(struct recorder *r, struct task *t);
 bool hooks_interrupted(struct recorder *r, struct task *t);

@@ -91,10 +91,6 @@ static enum action action_of(struct task *t, int sig) {
     }
 }
 
-bool signal_stops_by_default(struct task *t, int sig) {
-    return action_of(t, sig) == ACT_STOP;
-}
-
 // ---- timers that are faster than the recorder
 
 // A delivery and the return from it take some 50 us here, 2 us alone. With a timer of 20 us the next signal has come when the

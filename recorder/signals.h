@@ -45,8 +45,6 @@ void signal_ends(struct recorder *r, struct task *t, int sig);
 // From the entry's stop of a call to an exit stop, with the call's number in rax, as syscall_rollback() leaves it. False: t is gone,
 // or has left a stop.
 bool signal_skip_call(struct recorder *r, struct task *t);
-// Whether `sig` would stop t's process.
-bool signal_stops_by_default(struct task *t, int sig);
 
 bool same_regs(const struct user_regs_struct *a, const struct user_regs_struct *b);
 void sighand_exec(struct task *t);

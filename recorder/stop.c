@@ -51,6 +51,7 @@ static bool interrupted(const struct user_regs_struct *regs) {
 // the next one is made at a stop.
 static enum todo of_group_stop(const struct task *t, int sig, struct stop *s) {
     if (sig != SIGTRAP) return DO_JOB_STOP;
+    t->process->stopped_by = 0; // (While it is stopped, the signal is told, and no SIGTRAP: do_jobctl_trap.)
     if (t->call.inside) return DO_GO_ON_IN_CALL;
     if (!t->mm->calls.on || !tracee_get_regs(t->tid, &s->regs)) return DO_LANDMARK;
     if (interrupted(&s->regs)) return DO_TAKE_BACK_CALL;

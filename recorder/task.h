@@ -47,6 +47,7 @@ struct process {
     } late[4];
     unsigned late_count;
     uint64_t timer_ns;
+    int stopped_by; // the signal by which job control has stopped it, whether or not a tracer has let it go on; 0: none
     struct sighand *sighand;
     struct process *next;
 };

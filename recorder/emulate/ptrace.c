@@ -79,6 +79,8 @@ static int64_t attach(struct recorder *r, struct task *t, struct task *o, bool s
     o->traced.stopped = o->traced.at_entry = o->traced.entered = o->traced.exit_due = false;
     o->traced.due = 0;
     o->traced.mode = GOES_FREELY;
+    if (seize && o->state == TASK_JOB_STOPPED)
+        ptrace(PTRACE_INTERRUPT, o->tid, 0, 0); // a stop, of which it tells
     if (!seize) tracee_want_stop(r, o, STOPPED_BY_SIGNAL);
     return 0;
 }
@@ -138,10 +140,6 @@ static void go_on(struct recorder *r, struct task *t, struct task *o, int sig, b
          here = by_signal && o->in_signal_stop && o->traced.at != SIGNAL_AT_ENTRY;
     siginfo_t info = {.si_signo = sig, .si_code = SI_USER, .si_pid = task_tid_for(o, t)};
     if (by_signal && o->traced.info.si_signo == sig) info = o->traced.info;
-    if (by_signal && sig && !for_good && signal_stops_by_default(o, sig)) {
-        tracee_stop_group(r, o, sig);
-        return;
-    }
     tracee_release(r, o, for_good);
     // (The signal of a stop that is none of a signal's own is not delivered.)
     if (!sig || (!by_signal && WSTOPSIG(o->traced.status) != SIGSTOP)) return;
@@ -198,9 +196,12 @@ static bool poke_user(struct recorder *r, struct task *t, struct task *o, struct
 static bool set_fp_registers(struct recorder *r, struct task *t, struct task *o,
                              struct user_regs_struct *regs, const struct iovec *from, uint64_t kind) {
     static char bytes[XSTATE_MAX];
-    struct iovec set = {bytes, from->iov_len};
+    struct iovec set = {bytes, sizeof bytes};
     struct batch b;
-    if (from->iov_len > sizeof bytes) return false;
+    // What the program knows of the area may be less than the kernel has, which sets all of it or nothing.
+    if (from->iov_len > sizeof bytes || ptrace(PTRACE_GETREGSET, o->tid, kind, &set) < 0 ||
+        from->iov_len > set.iov_len)
+        return false;
     if (!task_read(t, (uint64_t)from->iov_base, bytes, from->iov_len)) {
         answer(r, t, regs, -EFAULT);
         return true;
@@ -401,7 +402,7 @@ static bool requested(struct recorder *r, struct task *t, struct user_regs_struc
         if (a[0] == PTRACE_KILL)
             kill(o->process->pid, SIGKILL);
         else if (!wrong && !o->traced.stopped)
-            tracee_want_stop(r, o, STOPPED_BY_EVENT);
+            tracee_want_stop(r, o, tracee_interrupted(o));
         return true;
     }
     if (!o->traced.stopped) {

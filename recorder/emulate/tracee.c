@@ -75,20 +75,28 @@ void tracee_want_stop(struct recorder *r, struct task *t, int status) {
         interrupt(t);
 }
 
-void tracee_stop_group(struct recorder *r, struct task *t, int sig) {
-    for (struct task *o = r->tasks; o; o = o->next) {
-        if (o->process != t->process || o->traced.by <= 0 || (o != t && o->traced.stopped)) continue;
-        o->traced.by_signal = false;
-        tracee_want_stop(r, o, sig << 8 | 0x7f | (o->traced.seized ? PTRACE_EVENT_STOP << 16 : 0));
-    }
-}
-
 static int call_status(const struct task *t) {
     return (SIGTRAP | (t->traced.options & PTRACE_O_TRACESYSGOOD ? CALL_STOP : 0)) << 8 | 0x7f;
 }
 
 static int event_status(int event) {
     return SIGTRAP << 8 | 0x7f | event << 16;
+}
+
+int tracee_interrupted(const struct task *t) {
+    int sig = t->process->stopped_by;
+    return (sig ? sig : SIGTRAP) << 8 | 0x7f | PTRACE_EVENT_STOP << 16;
+}
+
+static bool job_stops(struct recorder *r, struct task *t) {
+    struct user_regs_struct regs;
+    if (t->traced.by <= 0 || !tracee_get_regs(t->tid, &regs)) return false;
+    canonical_regs(&regs);
+    if (!same_regs(&regs, &t->landmark)) return false; // in the middle of a slice: no place to look at it
+    t->at_landmark = true;
+    t->traced.by_signal = false;
+    tracee_stop_with(r, t, tracee_interrupted(t) & (t->traced.seized ? ~0 : 0xffff));
+    return true;
 }
 
 static bool holds(const struct recorder *r, const struct task *t) {
@@ -368,6 +376,7 @@ static void ended(struct recorder *r, struct task *t, int status) {
 static const struct recorder_hooks tracee_hooks = {.lasting = true,
                                                    .holds = holds,
                                                    .poll = poll,
+                                                   .job_stops = job_stops,
                                                    .walk = walk,
                                                    .returned = returned,
                                                    .signal_stops = signal_stops,

@@ -33,8 +33,8 @@ bool tracee_traced(const struct task *tracer, const struct task *t);
 void tracee_stop_with(struct recorder *r, struct task *t, int status);
 // t stops at once, or when its call has come back.
 void tracee_want_stop(struct recorder *r, struct task *t, int status);
-// t, and what else is traced of its process, stops for job control.
-void tracee_stop_group(struct recorder *r, struct task *t, int sig);
+// The status of t when it is interrupted: while job control has stopped it, that signal's.
+int tracee_interrupted(const struct task *t);
 // t goes on as t->traced.mode says. `for_good`: and is traced no more.
 void tracee_release(struct recorder *r, struct task *t, bool for_good);
 // What t was let go on for has been done: it stops at its next landmark, as behind a single step.
