@@ -5,6 +5,7 @@
 #include "recorder/lifecycle.h"
 #include "recorder/log.h"
 #include "recorder/mask.h"
+#include "recorder/own_code.h"
 #include "recorder/plt_clock.h"
 #include "recorder/run.h"
 #include "recorder/signals.h"
@@ -19,7 +20,12 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { ENTRY_LENGTH = 2, CALL_STOP = 0x80 }; // of `syscall`; of PTRACE_O_TRACESYSGOOD
+enum {
+    ENTRY_LENGTH = 2, // of `syscall`
+    CALL_STOP = 0x80, // of PTRACE_O_TRACESYSGOOD
+    STEPPED = SIGTRAP << 8 | 0x7f,
+    STUB_STEPS = 4096 // more than any stub has
+};
 
 bool tracee_is_wait(long nr) {
     return nr == SYS_wait4 || nr == SYS_waitid;
@@ -235,7 +241,7 @@ size_t tracee_call_info(const struct task *t, struct __ptrace_syscall_info *info
 
 void tracee_step_made(struct task *t) {
     t->traced.mode = GOES_FREELY;
-    t->traced.due = SIGTRAP << 8 | 0x7f;
+    t->traced.due = STEPPED;
 }
 
 static void poll(struct recorder *r) {
@@ -244,7 +250,9 @@ static void poll(struct recorder *r) {
             t->call.inside || t->held_at_entry)
             continue;
         int due = t->traced.due;
-        if (due) {
+        if (due == STEPPED && own_code(t->mm, t->landmark.rip)) { // in a stub: on, to where the program is
+            t->traced.mode = GOES_STEPWISE;
+        } else if (due) {
             t->traced.due = 0;
             t->traced.stepped = !(due >> 16);
             tracee_stop_with(r, t, due);
@@ -265,9 +273,11 @@ static bool walk(struct recorder *r, struct task *t) {
     tracee_step_made(t);
     if (mode == GOES_STEPWISE_EMULATED) t->traced.mode = GOES_TO_EMULATED_CALL;
     t->stepping = true;
+    // A stub leaves flags that depend on the limit, and a replay has none.
+    if (t->mm->limit_lowered) clock_set_limit(t->mm, ~0ull);
     enum step_result stepped = STEP_HELD;
-    while (stepped == STEP_HELD)
-        stepped = step_raw(r, t, &regs);
+    for (int n = 0; n < STUB_STEPS && (stepped == STEP_HELD || own_code(t->mm, regs.rip)); n++)
+        if ((stepped = step_raw(r, t, &regs)) == STEP_GONE) break;
     end_stepping(t);
     if (stepped == STEP_GONE) return true;
     struct batch b;
