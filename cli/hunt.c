@@ -32,7 +32,7 @@ static int read_times(const struct cli_args *args, struct hunter *x, struct rf_e
     if (cli_number(args, "runs", 1, UINT32_MAX, &x->runs_max, err) || cli_duration(args, "for", &ms, err))
         return -1;
     if (limited) x->until_us = clock_us(CLOCK_MONOTONIC) + ms * 1000;
-    if (cli_number(args, "cpus", 1, CPUS_MOST, &x->cpus, err)) return -1;
+    if (cli_number(args, "cpus", 1, CPUS_MOST, &x->cpus, err) || cli_cpu(args, &x->cpu, err)) return -1;
     return cli_duration(args, "timeout", &x->timeout_ms, err);
 }
 
@@ -171,6 +171,7 @@ static const struct cli_option hunt_options[] = {
     {"for", 0, "TIME", "stop after TIME: seconds, or 30m, or 2h"},
     {"timeout", 0, "TIME", "end a run after TIME (30 s); a server is looked at for so long"},
     CLI_CPUS,
+    CLI_CPU,
     {"strategy", 0, "directed|pct|random|delay", "only this strategy (directed: the fork gate)"},
     {"seed", 0, "N", "of pct, random and delay; the next run has N+1"},
     {"state", 0, "DIR", "keep each run's result in DIR and go on from there; without PROGRAM: report on it"},

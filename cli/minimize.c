@@ -46,7 +46,7 @@ static int read_options(const struct cli_args *args, struct minimize *m, struct 
     if (m->argv && !m->argv[0][0]) return rf_fail(err, RF_CANNOT, "empty program name ''");
     if (cli_number(args, "runs", 1, UINT32_MAX, &m->runs_max, err) < 0 ||
         cli_number(args, "timeout", 1, 86400, &seconds, err) < 0 ||
-        cli_number(args, "cpus", 1, CPUS_MOST, &m->cpus, err) < 0)
+        cli_number(args, "cpus", 1, CPUS_MOST, &m->cpus, err) < 0 || cli_cpu(args, &m->cpu, err) < 0)
         return -1;
     m->timeout_ms = seconds * 1000;
     return name_output(args, m, err);
@@ -102,6 +102,7 @@ static const struct cli_option minimize_options[] = {
     {"runs", 0, "N", "run the program N times at most (300)"},
     {"timeout", 0, "S", "end each run after S seconds (30); it does not count as hanging"},
     CLI_CPUS,
+    CLI_CPU,
     {"json", 0, NULL, "for machines (docs/json.md)"},
     {0},
 };

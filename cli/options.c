@@ -145,3 +145,9 @@ int cli_at_most(const struct cli_args *args, int max, struct rf_error *err) {
     return rf_fail(err, RF_CANNOT, "unexpected '%s': usage: refork %s [OPTION...] %s", args->operands[max],
                    args->command->name, args->command->operands);
 }
+
+int cli_cpu(const struct cli_args *args, enum cpu_level *level, struct rf_error *err) {
+    const char *kind = cli_value(args, "cpu");
+    if (!kind || cpu_level_named(kind, level)) return 0;
+    return rf_fail(err, RF_CANNOT, "no kind of CPU '%s': it is x86-64-v3, x86-64-v2 or native", kind);
+}

@@ -3,6 +3,7 @@
 #define REFORK_CLI_OPTIONS_H
 
 #include "cli/command.h"
+#include "core/cpu/model.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -22,6 +23,8 @@ int cli_duration(const struct cli_args *args, const char *option, uint64_t *ms, 
 int cli_log(const struct cli_args *args, FILE **out, struct rf_error *err);
 // The value of --probes, on (default) or off.
 int cli_probes(const struct cli_args *args, bool *off, struct rf_error *err);
+// The value of --cpu; *level stays as it was when it was not given.
+int cli_cpu(const struct cli_args *args, enum cpu_level *level, struct rf_error *err);
 // At most `max` operands.
 int cli_at_most(const struct cli_args *args, int max, struct rf_error *err);
 
@@ -33,6 +36,9 @@ enum { CPUS_MOST = 1024 };
 
 #define CLI_CPUS                                                                                             \
     { "cpus", 0, "N", "tell the program of N CPUs (as many as it would see alone)" }
+
+#define CLI_CPU                                                                                              \
+    { "cpu", 0, "KIND", "show the program a CPU of this kind: x86-64-v3 (default), x86-64-v2, native" }
 
 // The option that every command has.
 extern const struct cli_option cli_help_option;

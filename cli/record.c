@@ -67,12 +67,6 @@ static int read_chaos(const struct cli_args *args, struct record_options *o, str
     return 0;
 }
 
-static int read_cpu(const struct cli_args *args, struct record_options *o, struct rf_error *err) {
-    const char *kind = cli_value(args, "cpu");
-    if (!kind || cpu_level_named(kind, &o->cpu)) return 0;
-    return rf_fail(err, RF_CANNOT, "no kind of CPU '%s': it is x86-64-v3, x86-64-v2 or native", kind);
-}
-
 static int read_schedule(const struct cli_args *args, struct record_options *o, struct schedule *schedule,
                          struct rf_error *err) {
     const char *path = cli_value(args, "schedule");
@@ -117,7 +111,7 @@ static int read_options(const struct cli_args *args, struct record_options *o, c
         cli_duration(args, "timeout", &o->timeout_ms, err))
         return -1;
     o->cpus = (unsigned)cpus;
-    return read_cpu(args, o, err) < 0 ? -1 : read_chaos(args, o, err);
+    return cli_cpu(args, &o->cpu, err) < 0 ? -1 : read_chaos(args, o, err);
 }
 
 static int record(const struct cli_args *args, struct record_options *o, struct record_result *result,
@@ -212,7 +206,7 @@ static const struct cli_option record_options[] = {
     {"save-schedule", 0, "FILE", "write the switches of tasks to FILE, for --schedule"},
     {"aslr", 0, NULL, "leave address randomisation on"},
     CLI_CPUS,
-    {"cpu", 0, "KIND", "show the program a CPU of this kind: x86-64-v3 (default), x86-64-v2, native"},
+    CLI_CPU,
     {"timeout", 0, "TIME",
      "SIGTERM to the program after TIME (30, 2m, 1h), SIGKILL if it lives on; and the verdict"},
     {"wait", 0, NULL, "record what the program leaves behind, daemons for example, to its end, too"},

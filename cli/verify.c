@@ -19,6 +19,7 @@ static int read_output(const struct cli_args *args, char *path, size_t size, str
 
 static int run(const struct cli_args *args, struct rf_error *err) {
     uint64_t runs = RUNS, seconds = TIMEOUT_S, cpus = 0;
+    enum cpu_level cpu = CPU_BEST;
     char path[4096];
     if (args->operand_count < 2)
         return rf_fail(err, RF_CANNOT,
@@ -26,7 +27,7 @@ static int run(const struct cli_args *args, struct rf_error *err) {
     if (!args->operands[1][0]) return rf_fail(err, RF_CANNOT, "empty program name ''");
     if (cli_number(args, "runs", 1, 1000, &runs, err) < 0 ||
         cli_number(args, "timeout", 1, 86400, &seconds, err) < 0 ||
-        cli_number(args, "cpus", 1, CPUS_MOST, &cpus, err) < 0 ||
+        cli_number(args, "cpus", 1, CPUS_MOST, &cpus, err) < 0 || cli_cpu(args, &cpu, err) < 0 ||
         read_output(args, path, sizeof path, err) < 0)
         return -1;
     const struct verify_options o = {
@@ -38,6 +39,7 @@ static int run(const struct cli_args *args, struct rf_error *err) {
         .runs = runs,
         .timeout_ms = seconds * 1000,
         .cpus = cpus,
+        .cpu = cpu,
     };
     interrupt_begin(INTERRUPT_ALL);
     int status = verify(&o, stdout, err);
@@ -56,6 +58,7 @@ static const struct cli_option verify_options[] = {
     {"runs", 0, "N", "force the situation N times (3)"},
     {"timeout", 0, "S", "end each run after S seconds (60)"},
     CLI_CPUS,
+    CLI_CPU,
     {"output", 'o', "FILE", "keep the last run's recording in FILE (else one that hangs: PROGRAM.refork)"},
     {"gone-is-fixed", 0, NULL, "exit with 0 when the lock's site or the fork is not in the program any more"},
     {0},

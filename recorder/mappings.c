@@ -259,8 +259,23 @@ void image_attached(struct recorder *r, struct task *t, struct batch *b, uint64_
     }
 }
 
-// argc, argv, NULL, envp, NULL, auxv: AT_SYSINFO_EHDR becomes AT_IGNORE, so that time calls are real calls, and the words on the
-// CPU's features agree with cpuid. AT_PLATFORM is "x86_64" on every machine.
+bool exec_auxv_pair(const struct recorder *r, uint64_t pair[2]) {
+    switch (pair[0]) {
+    case AT_SYSINFO_EHDR:
+        pair[0] = AT_IGNORE;
+        return true;
+    case AT_HWCAP:
+        pair[1] = cpu_model_hwcap(&r->model, pair[1]);
+        return true;
+    case AT_HWCAP2:
+        pair[1] = cpu_model_hwcap2(&r->model, pair[1]);
+        return true;
+    default:
+        return false;
+    }
+}
+
+// argc, argv, NULL, envp, NULL, auxv. AT_PLATFORM is "x86_64" on every machine.
 static void change_auxv(const struct recorder *r, struct task *t) {
     struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
@@ -273,20 +288,7 @@ static void change_auxv(const struct recorder *r, struct task *t) {
     }
     for (at += 8;; at += 16) {
         if (!tracee_read(t->tid, t->mm->mem_fd, at, kv, 16) || kv[0] == AT_NULL) return;
-        switch (kv[0]) {
-        case AT_SYSINFO_EHDR:
-            kv[0] = AT_IGNORE;
-            break;
-        case AT_HWCAP:
-            kv[1] = cpu_model_hwcap(&r->model, kv[1]);
-            break;
-        case AT_HWCAP2:
-            kv[1] = cpu_model_hwcap2(&r->model, kv[1]);
-            break;
-        default:
-            continue;
-        }
-        tracee_write(t->mm->mem_fd, at, kv, 16);
+        if (exec_auxv_pair(r, kv)) tracee_write(t->mm->mem_fd, at, kv, 16);
     }
 }
 

@@ -12,6 +12,9 @@ void image_mapped(struct recorder *r, struct task *t, struct batch *b, const str
 // After a successful shmat.
 void image_attached(struct recorder *r, struct task *t, struct batch *b, uint64_t address, int shmid,
                     bool read_only);
+// A pair of an auxiliary vector: AT_SYSINFO_EHDR becomes AT_IGNORE, so that time calls are real calls, and the words on the CPU's
+// features agree with cpuid. False: it stays as it is.
+bool exec_auxv_pair(const struct recorder *r, uint64_t pair[2]);
 void image_exec_maps(struct recorder *r, struct task *t, struct batch *b);
 // A write-like call has put `length` bytes into `fd`: FILE pieces when that file is mapped MAP_SHARED
 // somewhere.

@@ -122,6 +122,7 @@ static int make_run(struct hunter *x, struct run_once *run, struct run_once_resu
     run->argv = x->h.argv;
     run->output = x->trace;
     run->cpus = (unsigned)x->cpus;
+    run->cpu = x->cpu;
     run->no_probes = x->no_probes;
     run->input = x->h.input;
     run->give_up = x->give_up;

@@ -2,6 +2,7 @@
 #ifndef REFORK_SEARCH_HUNT_H
 #define REFORK_SEARCH_HUNT_H
 
+#include "core/cpu/model.h"
 #include "core/error.h"
 #include "recorder/plan/schedule.h"
 #include "replayer/verdict/verdict.h"
@@ -14,6 +15,7 @@ struct hunter {
     struct hunt h; // argv, output, input and begin_us: the caller's
     // As the caller wants it; of `healthy` and `before` see `refork hunt --help`.
     uint64_t runs_max, until_us, timeout_ms, seed, cpus;
+    enum cpu_level cpu; // that the program is shown
     enum search search;
     bool keep_going, terminal, no_probes;
     enum verdict_level fail_on; // what is found

@@ -66,6 +66,7 @@ static void record(const struct run_once *run, int to) {
         .schedule = run->schedule,
         .saved = run->save_schedule || run->count_steps ? &saved : NULL,
         .cpus = run->cpus,
+        .cpu = run->cpu,
         .no_probes = run->no_probes,
         .limit_ms = run->timeout_ms,
         .patient_ms = run->patient_ms,

@@ -18,6 +18,7 @@ struct run_once {
     const char *input;          // the program's stdin is this file; NULL: it is empty
     const char *program_output; // gets the program's stdout and stderr; NULL: they are dropped
     unsigned cpus;              // as in record_options
+    enum cpu_level cpu;         // the same
     bool no_probes;             // the same
     uint64_t timeout_ms;        // the recording is stopped after so long; 0: never
     // Asked about once a second: true ends the run as a signal would, see run_once_result.given_up. NULL: never.

@@ -272,6 +272,7 @@ static int run(struct verify *v, const struct gate_plan *gate, struct run_once_r
                                   .output = v->o->output,
                                   .schedule = gate ? &schedule : NULL,
                                   .cpus = (unsigned)v->o->cpus,
+                                  .cpu = v->o->cpu,
                                   .timeout_ms = v->o->timeout_ms};
     v->made++;
     return run_once(&once, result, err);

@@ -2,6 +2,7 @@
 #ifndef REFORK_SEARCH_VERIFY_H
 #define REFORK_SEARCH_VERIFY_H
 
+#include "core/cpu/model.h"
 #include "core/error.h"
 
 #include <stdbool.h>
@@ -15,6 +16,7 @@ struct verify_options {
     bool keep;          // ... stays also when nothing hangs
     bool gone_is_fixed;
     uint64_t runs, timeout_ms, cpus;
+    enum cpu_level cpu; // that the program is shown
 };
 
 // Tells each run on `out`, between interrupt_begin and interrupt_end. RF_OK fixed, RF_DEADLOCK it hangs, RF_CANNOT the situation

@@ -1,8 +1,10 @@
 #include "recorder/emulate/cpu_files.h"
 
+#include "core/cpu/cpuinfo.h"
 #include "recorder/cpus.h"
 #include "recorder/hooks.h"
 #include "recorder/inject.h"
+#include "recorder/mappings.h"
 #include "recorder/task.h"
 
 #include <fcntl.h>
@@ -79,6 +81,22 @@ static void no_quota_v1(const struct recorder *r, const char *was, FILE *out) {
     fputs("-1\n", out);
 }
 
+// "flags : fpu vme...": those that the program is shown.
+static bool flags_line(const struct recorder *r, const char *line, size_t len, FILE *out) {
+    const char *colon = memchr(line, ':', len), *end = line + len, *next;
+    if (!colon || strncmp(line, "flags", 5) != 0) return false;
+    fwrite(line, 1, (size_t)(colon + 1 - line), out);
+    for (const char *word = colon + 1; word < end; word = next) {
+        word += strspn(word, " ");
+        next = word + strcspn(word, " \n");
+        size_t length = (size_t)(next - word);
+        if (length && cpuinfo_shows(&r->model.shown, word, length)) fprintf(out, " %.*s", (int)length, word);
+        if (!length) break;
+    }
+    fputc('\n', out);
+    return true;
+}
+
 // One line of /proc/cpuinfo, of CPU `cpu` of `count`, which are the cores of one package.
 static void cpuinfo_line(const char *line, size_t len, unsigned cpu, unsigned count, FILE *out) {
     static const char *const own[] = {"processor", "core id", "apicid", "initial apicid"};
@@ -98,15 +116,21 @@ static void cpuinfo_line(const char *line, size_t len, unsigned cpu, unsigned co
     fwrite(line, 1, len, out);
 }
 
-// The first CPU's paragraph, once for each.
+// The first CPU's paragraph, once for each; without --cpus all, as they are.
 static void cpuinfo(const struct recorder *r, const char *was, FILE *out) {
-    const char *end = strstr(was, "\n\n");
+    const unsigned count = r->options->cpus;
+    const char *end = count ? strstr(was, "\n\n") : NULL;
     end = end ? end + 2 : was + strlen(was);
-    for (unsigned cpu = 0; cpu < r->options->cpus; cpu++)
+    for (unsigned cpu = 0; cpu < (count ? count : 1); cpu++)
         for (const char *line = was; line < end;) {
             const char *newline = memchr(line, '\n', (size_t)(end - line));
             size_t len = newline ? (size_t)(newline + 1 - line) : (size_t)(end - line);
-            cpuinfo_line(line, len, cpu, r->options->cpus, out);
+            if (flags_line(r, line, len, out))
+                ;
+            else if (count)
+                cpuinfo_line(line, len, cpu, count, out);
+            else
+                fwrite(line, 1, len, out);
             line += len;
         }
 }
@@ -127,29 +151,43 @@ static void stat_lines(const struct recorder *r, const char *was, FILE *out) {
     fputs(line, out);
 }
 
+// The words as the stack has them (recorder/mappings.c). `size` bytes.
+static void auxiliary(const struct recorder *r, const char *was, size_t size, FILE *out) {
+    uint64_t pair[2];
+    for (size_t at = 0; at + sizeof pair <= size; at += sizeof pair) {
+        memcpy(pair, was + at, sizeof pair);
+        exec_auxv_pair(r, pair);
+        fwrite(pair, 1, sizeof pair, out);
+    }
+}
+
 // A file's path, or, in a control group, its name; on which file system; and what it says.
 static const struct cpu_file {
     const char *pattern;
     long systems[2];
     void (*write)(const struct recorder *r, const char *was, FILE *out);
+    bool always; // without --cpus as well
+    void (*write_bytes)(const struct recorder *r, const char *was, size_t size, FILE *out);
 } files[] = {
-    {"/proc/cpuinfo", {PROC_SUPER_MAGIC}, cpuinfo},
-    {"/proc/stat", {PROC_SUPER_MAGIC}, stat_lines},
-    {"/sys/devices/system/cpu/online", {SYSFS_MAGIC}, list},
-    {"/sys/devices/system/cpu/possible", {SYSFS_MAGIC}, list},
-    {"/sys/devices/system/cpu/present", {SYSFS_MAGIC}, list},
-    {"/sys/devices/system/node/node0/cpulist", {SYSFS_MAGIC}, list},
-    {"/sys/devices/system/node/node0/cpumap", {SYSFS_MAGIC}, mask},
-    {"/sys/devices/system/node/node*/cpulist", {SYSFS_MAGIC}, empty_line}, // all are node 0's
-    {"*/cpuset.cpus.effective", {CGROUP2_SUPER_MAGIC}, list},
-    {"*/cpuset.cpus", {CGROUP2_SUPER_MAGIC, CGROUP_SUPER_MAGIC}, list},
-    {"*/cpuset.effective_cpus", {CGROUP_SUPER_MAGIC}, list},
-    {"*/cpu.max", {CGROUP2_SUPER_MAGIC}, no_quota},
-    {"*/cpu.cfs_quota_us", {CGROUP_SUPER_MAGIC}, no_quota_v1},
+    {"/proc/cpuinfo", {PROC_SUPER_MAGIC}, cpuinfo, true, NULL},
+    {"/proc/[0-9]*/auxv", {PROC_SUPER_MAGIC}, NULL, true, auxiliary},
+    {"/proc/stat", {PROC_SUPER_MAGIC}, stat_lines, false, NULL},
+    {"/sys/devices/system/cpu/online", {SYSFS_MAGIC}, list, false, NULL},
+    {"/sys/devices/system/cpu/possible", {SYSFS_MAGIC}, list, false, NULL},
+    {"/sys/devices/system/cpu/present", {SYSFS_MAGIC}, list, false, NULL},
+    {"/sys/devices/system/node/node0/cpulist", {SYSFS_MAGIC}, list, false, NULL},
+    {"/sys/devices/system/node/node0/cpumap", {SYSFS_MAGIC}, mask, false, NULL},
+    {"/sys/devices/system/node/node*/cpulist", {SYSFS_MAGIC}, empty_line, false, NULL}, // all are node 0's
+    {"*/cpuset.cpus.effective", {CGROUP2_SUPER_MAGIC}, list, false, NULL},
+    {"*/cpuset.cpus", {CGROUP2_SUPER_MAGIC, CGROUP_SUPER_MAGIC}, list, false, NULL},
+    {"*/cpuset.effective_cpus", {CGROUP_SUPER_MAGIC}, list, false, NULL},
+    {"*/cpu.max", {CGROUP2_SUPER_MAGIC}, no_quota, false, NULL},
+    {"*/cpu.cfs_quota_us", {CGROUP_SUPER_MAGIC}, no_quota_v1, false, NULL},
 };
 
 // The row of the file that descriptor `fd` of t stands for, if it was opened for reading; NULL: none.
-static const struct cpu_file *file_of(const struct task *t, int fd, char *descriptor, size_t size) {
+static const struct cpu_file *file_of(const struct recorder *r, const struct task *t, int fd,
+                                      char *descriptor, size_t size) {
     char path[PATH_MAX], info[64], line[64];
     unsigned long flags = O_WRONLY;
     struct statfs fs;
@@ -158,7 +196,9 @@ static const struct cpu_file *file_of(const struct task *t, int fd, char *descri
     if (n <= 0) return NULL;
     path[n] = 0;
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        if (fnmatch(files[i].pattern, path, 0) != 0 || statfs(descriptor, &fs) != 0) continue;
+        if ((!files[i].always && !r->options->cpus) || fnmatch(files[i].pattern, path, 0) != 0 ||
+            statfs(descriptor, &fs) != 0)
+            continue;
         if (fs.f_type != files[i].systems[0] && fs.f_type != files[i].systems[1]) continue;
         snprintf(info, sizeof info, "/proc/%d/fdinfo/%d", t->tid, fd);
         FILE *in = fopen(info, "re");
@@ -175,8 +215,11 @@ static bool write_text(const struct recorder *r, const struct cpu_file *file, co
     char *was = NULL;
     size_t size = 0;
     FILE *in = fopen(from, "re"), *out = fopen(to, "we");
-    bool good = in && out && getdelim(&was, &size, 0, in) > 0;
-    if (good) file->write(r, was, out);
+    char bytes[4096];
+    size_t got = in && file->write_bytes ? fread(bytes, 1, sizeof bytes, in) : 0;
+    bool good = out && got;
+    if (good) file->write_bytes(r, bytes, got, out);
+    if (file->write && (good = in && out && getdelim(&was, &size, 0, in) > 0)) file->write(r, was, out);
     free(was);
     if (in) fclose(in);
     return out && fclose(out) == 0 && good;
@@ -186,7 +229,7 @@ static int64_t tells(struct recorder *r, struct task *t, int64_t ret) {
     char opened[64], made[64];
     const bool opens = t->call.nr == SYS_open || t->call.nr == SYS_openat || t->call.nr == SYS_openat2;
     if (!opens || ret < 0) return ret;
-    const struct cpu_file *file = file_of(t, (int)ret, opened, sizeof opened);
+    const struct cpu_file *file = file_of(r, t, (int)ret, opened, sizeof opened);
     if (!file) return ret;
     // Its name is the path that the program has opened, as far as a memfd's name may go: any text in its memory will do.
     const uint64_t *a = t->call.args, path = t->call.nr == SYS_open ? a[0] : a[1];

@@ -102,7 +102,7 @@ int record_run(const struct record_options *options, struct record_result *resul
     ending_begin(&r);
     seccomp_begin(&r);
     status_begin(&r);
-    if (options->cpus) cpu_files_begin(&r);
+    cpu_files_begin(&r);
     vsyscall_begin(&r);
     perf_begin(&r);
     ptrace_begin(&r);

@@ -2,6 +2,7 @@
 #ifndef REFORK_SEARCH_MINIMIZE_MINIMIZE_H
 #define REFORK_SEARCH_MINIMIZE_MINIMIZE_H
 
+#include "core/cpu/model.h"
 #include "search/program_start.h"
 #include "search/run_once.h"
 #include "search/segments.h"
@@ -58,6 +59,7 @@ struct minimize {
     char output[4096]; // the minimal recording's name
     char stem[4000];   // of the other names
     uint64_t runs_max, timeout_ms, begin_us, cpus;
+    enum cpu_level cpu; // that the program is shown
     bool terminal;
 
     struct program_start start;

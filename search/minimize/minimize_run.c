@@ -119,6 +119,7 @@ int minimize_run(struct minimize *m, const struct segment_list *list, struct rf_
                                  .schedule = &plan,
                                  .program_output = m->to_file ? m->file : NULL,
                                  .cpus = (unsigned)m->cpus,
+                                 .cpu = m->cpu,
                                  .timeout_ms = m->timeout_ms};
     struct rf_error failure = {0};
     int failed = run_once(&run, &m->last, &failure);

@@ -40,6 +40,24 @@ has v2.info '^cpu +x86-64-v2, as the program was shown it: sse3, '
 
 says 125 "no kind of CPU 'v9': it is x86-64-v3, x86-64-v2 or native" record --cpu v9 -o no.refork -- "$shown"
 
+# The files that tell of the CPU say the same.
+into flags 1 record --cpu x86-64-v2 -o flags.refork -- grep -cwE 'avx|avx2|xsave|avx512f' /proc/cpuinfo
+into flags 0 record --cpu x86-64-v2 -o flags.refork -- grep -m1 ^flags /proc/cpuinfo
+has flags '^flags.* sse4_2 '
+replays flags.refork flags "${as_clean[@]}" "$refork"
+into words 0 record --cpu x86-64-v2 -o words.refork -- od -A n -t x8 -v /proc/self/auxv
+has words '^ 0*1a 0+$'
+grep -qE '^ 0*21 ' words && fail 'the vDSO is in /proc/self/auxv'
+replays words.refork words "${as_clean[@]}" "$refork"
+
+# What runs the program again takes the option as well.
+clean "$refork" hunt --cpu x86-64-v2 --runs 1 -o hunted.refork -- grep -qw avx /proc/cpuinfo >hunted 2>&1 </dev/null
+has hunted 'ended with exit'
+has hunted 'status 1 '
+for command in hunt minimize verify; do
+    says 125 "no kind of CPU 'v9': it is x86-64-v3, x86-64-v2 or native" "$command" --cpu v9 v3.refork -- "$shown"
+done
+
 # Without CPUID faulting: patched instead. Each kind of recording replays on each kind of machine.
 "${plain[@]}" record -o patched.refork -- "$shown" >patched.out 2>stderr || fail "record without CPUID faulting: status $?: $(cat stderr)"
 has patched.out 'rdrand 0'

@@ -1,5 +1,6 @@
 // The CPU that programs are shown, and extended registers that travel between CPUs: with made-up CPUs, since there is only one
 // here.
+#include "core/cpu/cpuinfo.h"
 #include "core/cpu/model.h"
 #include "core/cpu/needs.h"
 #include "core/cpu/xstate.h"
@@ -279,11 +280,32 @@ static void test_needs(void **state) {
     assert_false(cpu_restores_registers(fxsave, sizeof fxsave));
 }
 
+// The kernel's words are not those of the makers' books.
+static void test_words_of_cpuinfo(void **state) {
+    (void)state;
+    struct cpu_features shown = {{0}};
+    static const char *const hidden[] = {"pni",           "sse4_1",  "avx2",    "avx512_vbmi2",
+                                         "avx512vbmi",    "abm",     "sha_ni",  "ospke",
+                                         "3dnowprefetch", "lahf_lm", "amx_tile"};
+    static const char *const kept[] = {"fpu", "sse", "nopl", "hypervisor", "avx5", "", "x87"};
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
+        assert_false(cpuinfo_shows(&shown, hidden[i], strlen(hidden[i])));
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        assert_true(cpuinfo_shows(&shown, kept[i], strlen(kept[i])));
+    shown.word[CPU_7_EBX] = 1u << 5; // avx2
+    assert_true(cpuinfo_shows(&shown, "avx2", 4));
+    assert_false(cpuinfo_shows(&shown, "avx512f", 7));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_levels),     cmocka_unit_test(test_names),
-        cmocka_unit_test(test_leaves),     cmocka_unit_test(test_two_sizes),
-        cmocka_unit_test(test_needs),      cmocka_unit_test(test_registers_that_are_not_there),
+        cmocka_unit_test(test_words_of_cpuinfo),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_leaves),
+        cmocka_unit_test(test_two_sizes),
+        cmocka_unit_test(test_needs),
+        cmocka_unit_test(test_registers_that_are_not_there),
         cmocka_unit_test(test_bad_packed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
