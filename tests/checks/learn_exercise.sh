@@ -9,7 +9,7 @@ as_clean+=("TMPDIR=$work")
 ends 0 learn orphaned_lock --exercise
 grep -q 'orphaned_lock.c' stdout || fail "the task: $(cat stdout)"
 cmp orphaned_lock.c "$root/samples/learn/orphaned_lock_exercise.c" || fail "not the exercise"
-says 125 'no exercise' learn fork_copies --exercise
+says 125 'no exercise' learn fibers --exercise
 says 125 'cannot read' learn orphaned_lock --grade no-such.c
 says 125 'name a lesson' learn --exercise
 says 125 'cannot write' learn orphaned_lock --exercise=no-such-folder
@@ -38,5 +38,20 @@ graded 1 'does not do its task any more: it starts no thread' -e 's/pthread_crea
 graded 1 'does not do its task any more: it ends with status 3' -e "$fix" -e 's/^    return 0;/    return 3;/'
 graded 1 'does not compile' -e 's/return 0;/return 0/'
 grep -q "expected ';'" stdout || fail "not the compiler's words: $(cat stdout)"
+# Every exercise is one: as it was given it is not fixed.
+for file in "$root"/samples/learn/*.lesson; do
+    name=$(basename "$file" .lesson) want=120
+    source=$(sed -n 's/^exercise: //p' "$file")
+    [ -n "$source" ] || continue
+    [ "$name" != fork_copies ] || want=1
+    ends $want learn "$name" --grade "$root/$source"
+done
+sed 's/^    pid_t child/    fflush(stdout);\n&/' "$root/samples/learn/fork_copies_exercise.c" >edited.c
+ends 0 learn fork_copies --grade edited.c
+sed -e 's/^    pthread_atfork(lock_from.*//' -e 's/^    pthread_atfork(lock_to.*/&\n    pthread_atfork(lock_from, unlock_from, unlock_from);/' \
+    "$root/samples/learn/atfork_order_exercise.c" >edited.c
+ends 0 learn atfork_order --grade edited.c
+sed 's/^    pthread_atfork.*//' "$root/samples/learn/atfork_order_exercise.c" >edited.c
+ends 120 learn atfork_order --grade edited.c
 compgen -G "$work/refork-learn-*" && fail "left behind: $(ls)"
 rm -rf "$work"
