@@ -6,6 +6,7 @@
 #include "cli/options.h"
 #include "core/config.h"
 #include "core/printable.h"
+#include "replayer/report/text.h"
 #include "replayer/rr/record.h"
 #include "replayer/rr/trace.h"
 #include "replayer/rr/verdict.h"
@@ -103,6 +104,20 @@ static const char *replay_options(const char *options) {
     return strstr(options, "-W") ? "-W" : "";
 }
 
+// On stderr; an exit status, or -1.
+static int tell_verdict(const char *path, const struct rr_choice *c, bool print, enum verdict_level fail_on,
+                        struct rf_error *err) {
+    struct rr_trace t;
+    struct diagnosis *d = NULL;
+    int r = rr_trace_open(path, c->command, replay_options(c->options), NULL, &t, err);
+    if (r == 0) r = rr_verdict(&t, &d, err);
+    if (r == 0 && print) report_text(stderr, diagnosis_verdict(d), diagnosis_source_line, d);
+    if (r == 0) r = cli_verdict_status(diagnosis_verdict(d), fail_on);
+    diagnosis_free(d);
+    rr_trace_release(&t);
+    return r;
+}
+
 int cli_rr_record(const struct cli_args *args, struct rf_error *err) {
     struct rr_choice c;
     struct rr_probe probe;
@@ -130,10 +145,19 @@ int cli_rr_record(const struct cli_args *args, struct rf_error *err) {
                     path);
     else if (isatty(STDERR_FILENO))
         print_clean(stderr, "refork: saved '%s', a trace of rr\n", path);
-    if (!done.stuck_pid && !done.timed_out)
+    bool asked = cli_has(args, "fail-on"), silent = cli_has(args, "no-explain"),
+         ended = done.stuck_pid || done.timed_out;
+    int status = done.stuck_pid && silent && !asked ? RF_DEADLOCK : RF_OK;
+    if (asked || (ended && !silent)) status = tell_verdict(path, &c, !silent, fail_on, err);
+    if (status < 0) {
+        print_clean(stderr, "refork: the verdict is not complete: %s\n", err->text);
+        err->status = 0;
+        status = done.stuck_pid ? RF_DEADLOCK : RF_OK;
+    }
+    if (status == RF_OK && !done.stuck_pid)
         cli_end_like(WIFSIGNALED(done.status),
                      WIFSIGNALED(done.status) ? WTERMSIG(done.status) : WEXITSTATUS(done.status));
-    return RF_DEADLOCK;
+    return status;
 }
 
 int cli_rr_open(const struct cli_args *args, const char *path, struct rr_trace *out, struct rf_error *err) {

@@ -85,9 +85,11 @@ static void apply(struct rr_changes *c, enum lock_rule rule, size_t change) {
     const struct rr_change *x = &c->list[change];
     struct lock_sharing was, is;
     if (lock_sharing(rule, x->from, &was) && lock_sharing(rule, x->to, &is)) {
-        if (is.claimed && !was.claimed && !is.readers)
-            take(c, change);
-        else if (was.claimed && !is.claimed && !was.readers)
+        // Who announces himself as the writer gets it with the next step, his own or that of the last reader.
+        if (is.claimed && !was.claimed) c->claim = change;
+        if (is.writer && !was.writer)
+            take(c, is.claimed && was.claimed ? c->claim : change);
+        else if (was.writer && !is.writer)
             c->holder_count = 0;
         else if (is.registered == was.registered + 1 &&
                  c->holder_count < sizeof c->holders / sizeof *c->holders)
@@ -103,12 +105,18 @@ static void apply(struct rr_changes *c, enum lock_rule rule, size_t change) {
 
 // ---- back
 
+static bool is_taken(const struct lock_ref *ref, uint32_t value) {
+    struct lock_sharing s;
+    return lock_is_held(ref->rule, counted(ref, value)) ||
+           (lock_sharing(ref->rule, counted(ref, value), &s) && s.claimed);
+}
+
 static int go_back(struct diagnosis *d, const struct party *p, struct remote *r, const struct lock_ref *ref,
                    struct rr_changes *out, struct rf_error *err) {
     uint32_t later, now;
     struct remote_stop stop;
     if (read_word(r, ref, &later, err)) return -1;
-    for (unsigned stops = 0; lock_is_held(ref->rule, counted(ref, later)); stops++) {
+    for (unsigned stops = 0; is_taken(ref, later); stops++) {
         if (stops == STOPS_MOST || out->count == CHANGES_MOST)
             return rf_fail(err, RF_CANNOT, "the lock changes too often while it is held");
         if (remote_go(r, REMOTE_BACK, NULL, &stop, err)) return -1;
@@ -131,6 +139,7 @@ int rr_changes_find(struct diagnosis *d, const struct party *p, struct remote *r
     if (remote_watch(remote, ref->word, 4, true, err)) return -1;
     int failed = go_back(d, p, remote, ref, out, err);
     if (failed) return -1;
+    out->claim = out->count ? out->count - 1 : 0; // where none is seen
     for (size_t i = out->count; i-- > 0;)
         apply(out, ref->rule, i);
     return remote_watch(remote, ref->word, 4, false, err);

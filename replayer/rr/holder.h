@@ -16,7 +16,8 @@ struct rr_change {
 struct rr_changes {
     struct rr_change *list; // the last one first
     size_t count;
-    bool begins; // the word was free before the oldest of them; else the process began with the lock held
+    bool begins;  // the word was free before the oldest of them; else the process began with the lock held
+    size_t claim; // of `list`: who came last as the writer of a lock that several may hold
     size_t holders[64]; // of `list`: who holds it; the first is the one that came first
     size_t holder_count;
 };

@@ -16,6 +16,7 @@ told() {
 }
 for sample in mutex_deadlock rwlock_reader libc_localtime; do
     ends 120 record --engine rr --rr "$rr" --rr-options="$options" -o $sample.rr -- "$build/samples/$sample"
+    grep -q '^Finding 1 of 2: orphaned-lock' stderr || fail "$sample: record tells no verdict: $(cat stderr)"
     clean "$refork" record --no-explain -o $sample.refork -- "$build/samples/$sample" >out 2>err
     clean "$refork" explain --json $sample.refork >own.json 2>err
     ends 120 explain --json $sample.rr
