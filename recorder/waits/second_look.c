@@ -18,6 +18,7 @@
 // thread). A wait of which nothing could be said is looked at again after a second, and then each time after twice as
 // long; looking takes half of the other CPU's time at most.
 enum { TURN_US = 20000, LONG_US = 250000, WRITE_US = 30000, AGAIN_US = 1000000, TASKS = 64, KNOWN = 128 };
+enum { ERESTARTSYS = 512 }; // include/linux/errno.h
 
 // A place at which somebody waits: the pool's threads come to theirs again and again.
 struct known_wait {
@@ -34,7 +35,7 @@ struct second_look {
     int fd;
     struct asked {
         int tid;
-        uint64_t steps;
+        uint64_t sleep;
     } asked[TASKS];
     size_t count;
     struct known_wait known[KNOWN];
@@ -50,14 +51,38 @@ static bool sleeps_without_end(const struct task *t) {
 
 enum judged second_look_says(const struct task *t) {
     const struct loop *l = t->loop;
-    bool same = l && l->judged && l->judged_steps == t->own_steps;
-    return same && sleeps_without_end(t) ? l->judged : JUDGED_NOT;
+    bool same = l && l->judged && l->judged_sleep == l->sleep;
+    // What is only likely where a handler runs now and then: it may be what ends this wait.
+    if (!same || (l->handled && l->judged != JUDGED_PROVED)) return JUDGED_NOT;
+    return sleeps_without_end(t) ? l->judged : JUDGED_NOT;
 }
 
 void second_look_judge(struct task *t, enum judged judged) {
     struct loop *l = loop_of(t);
     l->judged = judged;
-    l->judged_steps = t->own_steps;
+    l->judged_sleep = l->sleep;
+}
+
+void second_look_cut(struct task *t, int64_t ret) {
+    struct loop *l = t->loop;
+    if (!l || ret != -ERESTARTSYS || t->call.nr != SYS_futex || !futex_waits_endlessly(t->call.args)) return;
+    l->cut.pending = l->handled = true;
+    l->cut.pc = t->call.regs.rip;
+    l->cut.sp = t->call.regs.rsp;
+    l->cut.word = t->call.args[0];
+}
+
+void second_look_call(struct task *t) {
+    struct loop *l = t->loop;
+    if (!l) return;
+    bool sleeps = t->call.nr == SYS_futex && futex_waits_endlessly(t->call.args);
+    if (l->cut.pending && !sleeps) return; // of the handler
+    bool again = l->cut.pending && l->cut.pc == t->call.regs.rip && l->cut.sp == t->call.regs.rsp &&
+                 l->cut.word == t->call.args[0];
+    l->cut.pending = false;
+    if (again) return;
+    l->handled = false;
+    l->sleep++;
 }
 
 // (own_steps counts from 1 when a task waits.)
@@ -102,8 +127,8 @@ static bool worth_a_look(struct recorder *r, struct second_look *l, struct task 
     if (!sleeps_without_end(t)) return false;
     struct loop *s = loop_of(t);
     if (s->stuck_logged || second_look_says(t)) return false;
-    if (s->sleeps_steps != t->own_steps || !s->sleeps_since_us) {
-        s->sleeps_steps = t->own_steps;
+    if (s->sleeps_seen != s->sleep || !s->sleeps_since_us) {
+        s->sleeps_seen = s->sleep;
         s->sleeps_since_us = r->clock_us;
     }
     if (joins_who_goes_on(r, t)) {
@@ -141,10 +166,10 @@ static void choose(struct recorder *r, struct second_look *l, bool alone) {
         if (alone ? !is_alone(t) : !sleeps_without_end(t)) continue;
         const struct loop *s = loop_of(t);
         if (s->stuck_logged || l->count == TASKS) continue;
-        l->asked[l->count] = (struct asked){t->tid, t->own_steps};
+        l->asked[l->count] = (struct asked){t->tid, s->sleep};
         if (l->count && s->sleeps_since_us > youngest) {
             l->asked[l->count] = l->asked[0];
-            l->asked[0] = (struct asked){t->tid, t->own_steps};
+            l->asked[0] = (struct asked){t->tid, s->sleep};
         }
         if (s->sleeps_since_us > youngest) youngest = s->sleeps_since_us;
         l->count++;
@@ -183,7 +208,7 @@ static bool heed(struct recorder *r, struct second_look *l) {
         if (sscanf(line, "%d %15s", &tid, how) != 2) continue;
         struct task *t = task_find(r, tid);
         for (size_t i = 0; t && i < l->count; i++) {
-            if (l->asked[i].tid != tid || l->asked[i].steps != t->own_steps) continue;
+            if (l->asked[i].tid != tid || l->asked[i].sleep != loop_of(t)->sleep) continue;
             second_look_judge(t, strcmp(how, "proved") ? JUDGED_LIKELY : JUDGED_PROVED);
             any |= second_look_says(t);
         }

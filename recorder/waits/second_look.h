@@ -21,6 +21,9 @@ void second_look_alone(struct task *t);
 enum judged second_look_says(const struct task *t);
 // Says it of the wait that t is in.
 void second_look_judge(struct task *t, enum judged judged);
+// A call of t begins; it has returned `ret`: whether the next sleep is the same one, after a signal's handler.
+void second_look_call(struct task *t);
+void second_look_cut(struct task *t, int64_t ret);
 // Ends the look that is under way.
 void second_look_end(struct recorder *r);
 

@@ -10,8 +10,13 @@
 // What is known of the waits of a task (task.loop).
 struct loop {
     bool stuck_logged; // it has been told of
-    // second_look.c: a sleep, known by own_steps, and what was said of one
-    uint64_t sleeps_steps, sleeps_since_us, judged_steps;
+    // second_look.c: a sleep, known by its number, and what was said of one
+    uint64_t sleep, sleeps_seen, sleeps_since_us, judged_sleep;
+    struct { // the sleep that a signal has cut short: its handler comes back to it
+        bool pending;
+        uint64_t pc, sp, word;
+    } cut;
+    bool handled;         // a handler has run in the midst of this sleep
     uint64_t alone_steps; // nobody but a signal handler could end the wait that begins at this many steps
     enum judged { JUDGED_NOT, JUDGED_LIKELY, JUDGED_PROVED } judged;
     unsigned busy, busy_look; // ticks or slices without a syscall; how many until spin_look

@@ -72,6 +72,7 @@ static void disturbed(struct recorder *r, struct task *t) {
 }
 
 static void call_begins(struct recorder *r, struct task *t) {
+    second_look_call(t);
     bool known = loop_entry(r, t);
     if (t->loop) t->loop->came_round = known;
 }
@@ -87,6 +88,7 @@ static void asleep(struct recorder *r, struct task *t) {
 static void returned(struct recorder *r, struct task *t, int64_t ret) {
     if (ret >= 0) files_call(r, t, ret);
     loop_exit(t, ret);
+    second_look_cut(t, ret);
 }
 
 static void exec(struct recorder *r, struct task *t) {

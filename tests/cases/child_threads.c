@@ -1,6 +1,7 @@
 // A forked worker starts a thread of its own, and then takes a mutex that a thread of its parent held at the fork. Whatever its
 // own thread does, nobody can give that mutex back. First argument: what that thread does; a second one: the worker handles
-// SIGTERM.
+// SIGTERM, or SIGALRM, which comes every 20 ms: its handler only counts ("ticks"), jumps out of the wait after a second
+// ("leaves"), or gives the mutex back then ("unlocks").
 //
 // case none: orphaned-lock confidence=proved lock=log_lock holder=writer
 // case pause: orphaned-lock confidence=proved lock=log_lock holder=writer
@@ -13,12 +14,18 @@
 // case heartbeat handler: orphaned-lock confidence=proved lock=log_lock holder=writer
 // case pause handler: orphaned-lock confidence=proved lock=log_lock holder=writer
 // case none handler: orphaned-lock confidence=proved lock=log_lock holder=writer
+// case none ticks: orphaned-lock confidence=proved lock=log_lock holder=writer
+// case epoll ticks: orphaned-lock confidence=proved lock=log_lock holder=writer
+// case pause leaves: none
+// case pause unlocks: none
 // case remake: none
 // case release: none
 #include "samples/stage.h"
 
+#include <setjmp.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/time.h>
 
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER, queue_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t queue_filled = PTHREAD_COND_INITIALIZER;
@@ -27,6 +34,31 @@ static volatile sig_atomic_t quit;
 
 static void on_term(int number) {
     quit = number;
+}
+
+static volatile sig_atomic_t ticks;
+static sigjmp_buf out;
+
+static void count(int number) {
+    (void)number;
+    ticks++;
+}
+
+static void leave(int number) {
+    (void)number;
+    if (++ticks == 50) siglongjmp(out, 1);
+}
+
+static void unlock(int number) {
+    (void)number;
+    if (++ticks == 50) pthread_mutex_unlock(&log_lock);
+}
+
+static void tick(void (*handler)(int)) {
+    const struct itimerval every = {{0, 20000}, {0, 20000}};
+    const struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &every, NULL);
 }
 
 static void *write_log(void *nothing) {
@@ -105,8 +137,19 @@ static void *(*job(const char *name))(void *) {
     return NULL;
 }
 
-static int worker(const char *name) {
+static int worker(const char *name, const char *how) {
+    sigset_t alarms;
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &alarms, NULL);
     if (job(name)) thread_start(job(name));
+    pthread_sigmask(SIG_UNBLOCK, &alarms, NULL); // its own thread does not handle them
+    if (!strcmp(how, "ticks")) tick(count);
+    if (!strcmp(how, "unlocks")) tick(unlock);
+    if (!strcmp(how, "leaves")) {
+        if (sigsetjmp(out, 1)) return 0;
+        tick(leave);
+    }
     if (!strcmp(name, "remake")) pthread_mutex_init(&log_lock, NULL);
     pthread_mutex_lock(&log_lock);
     pthread_mutex_unlock(&log_lock);
@@ -115,10 +158,10 @@ static int worker(const char *name) {
 
 int main(int argc, char **argv) {
     if (argc < 2) return 2;
-    if (argc > 2) signal(SIGTERM, on_term);
+    if (argc > 2 && !strcmp(argv[2], "handler")) signal(SIGTERM, on_term);
     thread_start(write_log);
     gate_wait(&held);
     pid_t child = fork();
-    if (!child) _exit(worker(argv[1]));
+    if (!child) _exit(worker(argv[1], argc > 2 ? argv[2] : ""));
     return reap(child);
 }
