@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/cpu/machine.h"
 #include "replayer/engine/replay.h"
+#include "tui/recording/pair_recording.h"
 #include "tui/recording/rr_source.h"
 #include "tui/recording/timeline_source.h"
 
@@ -108,13 +109,17 @@ static int replay_batch(const struct cli_args *args, const char *path, struct rf
     return -1;
 }
 
+static int check_start(const struct tui_source *source, const struct tui_options *options,
+                       struct rf_error *err) {
+    uint64_t last = source->last(source->context);
+    if (options->start <= last) return 0;
+    return rf_fail(err, RF_CANNOT, "no event %" PRIu64 ": the last one of '%s' is %" PRIu64, options->start,
+                   options->recording, last);
+}
+
 static int tui_over(const struct tui_source *source, const struct tui_options *options,
                     struct rf_error *err) {
-    uint64_t last = source->last(source->context);
-    if (options->start > last)
-        return rf_fail(err, RF_CANNOT, "no event %" PRIu64 ": the last one of '%s' is %" PRIu64,
-                       options->start, options->recording, last);
-    return tui_run(source, options, err);
+    return check_start(source, options, err) ? -1 : tui_run(source, options, err);
 }
 
 static int tui_rr(const struct cli_args *args, const char *path, const struct tui_options *options,
@@ -139,29 +144,82 @@ static int tui_own(const char *path, const struct tui_options *options, struct r
     return r;
 }
 
-// The TUI reads a recording piece by piece, as the user moves: what is damaged further on is found behind the first paint (a
-// gigabyte takes half a second), and ends it.
-static int replay_tui(const struct cli_args *args, const char *path, struct rf_error *err) {
-    struct tui_options options = {
+struct marks_name {
+    char path[4096 + 8];
+};
+
+static int read_tui_options(const struct cli_args *args, const char *path, struct marks_name *marks,
+                            struct tui_options *out, struct rf_error *err) {
+    snprintf(marks->path, sizeof marks->path, "%s.marks", path);
+    *out = (struct tui_options){
         .script = cli_value(args, "script"),
         .size = cli_value(args, "size"),
         .ascii = cli_has(args, "ascii"),
         .no_colour = cli_has(args, "no-color"),
         .no_verdict = cli_has(args, "no-verdict"),
+        .marks = marks->path,
+        .recording = path,
     };
-    if (cli_number(args, "at", 1, UINT64_MAX, &options.start, err)) return -1;
-    char marks[4096 + 8];
-    snprintf(marks, sizeof marks, "%s.marks", path);
-    options.marks = marks;
-    options.recording = path;
+    return cli_number(args, "at", 1, UINT64_MAX, &out->start, err);
+}
+
+// The TUI reads a recording piece by piece, as the user moves: what is damaged further on is found behind the first paint (a
+// gigabyte takes half a second), and ends it.
+static int replay_tui(const struct cli_args *args, const char *path, struct rf_error *err) {
+    struct tui_options options;
+    struct marks_name marks;
+    if (read_tui_options(args, path, &marks, &options, err)) return -1;
     return rr_is_trace(path) ? tui_rr(args, path, &options, err) : tui_own(path, &options, err);
+}
+
+static int tui_pair(struct timeline_source *const opened[2], struct tui_options options[2],
+                    struct rf_error *err) {
+    const char *const paths[2] = {options[0].recording, options[1].recording};
+    const struct tui_source *const sources[2] = {timeline_source_get(opened[0]),
+                                                 timeline_source_get(opened[1])};
+    struct pair_recording *pair;
+    if (check_start(sources[0], &options[0], err) || pair_recording_new(paths, &pair, err)) return -1;
+    options[1].start = 0; // it follows the first one
+    int r = tui_run_pair(sources, options, pair_recording_get(pair), err);
+    pair_recording_free(pair);
+    return r;
+}
+
+static int replay_pair(const struct cli_args *args, struct rf_error *err) {
+    struct timeline_source *opened[2] = {NULL, NULL};
+    struct tui_options options[2];
+    struct marks_name marks[2];
+    int r = 0;
+    for (int i = 0; i < 2 && !r; i++) {
+        const char *path = args->operands[i];
+        if (rr_is_trace(path))
+            return rf_fail(err, RF_CANNOT, "'%s' is a trace of rr; two recordings of refork are compared",
+                           path);
+        r = read_tui_options(args, path, &marks[i], &options[i], err);
+    }
+    for (int i = 0; i < 2 && !r; i++) {
+        r = timeline_source_new(NULL, args->operands[i], &opened[i], err);
+        if (!r) timeline_source_check_first(opened[i], cli_check_undamaged);
+    }
+    if (!r) r = tui_pair(opened, options, err);
+    for (int i = 0; i < 2; i++)
+        if (opened[i]) timeline_source_free(opened[i]);
+    return r;
 }
 
 static int run_replay(const struct cli_args *args, struct rf_error *err) {
     char path[4096];
-    if (cli_at_most(args, 1, err) || cli_trace(args, path, sizeof path, err)) return -1;
+    if (cli_at_most(args, 2, err)) return -1;
     bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-    if (!cli_has(args, "batch") && (terminal || cli_has(args, "script"))) return replay_tui(args, path, err);
+    bool tui = !cli_has(args, "batch") && (terminal || cli_has(args, "script"));
+    if (args->operand_count == 2) {
+        if (tui) return replay_pair(args, err);
+        return rf_fail(err, RF_CANNOT,
+                       "two recordings are shown in the TUI, on a terminal; 'refork diff A B' compares them "
+                       "as text");
+    }
+    if (cli_trace(args, path, sizeof path, err)) return -1;
+    if (tui) return replay_tui(args, path, err);
     return rr_is_trace(path) ? cli_rr_batch(args, path, err) : replay_batch(args, path, err);
 }
 
@@ -183,18 +241,22 @@ static const struct cli_option replay_options_table[] = {
 static const char *const replay_examples[] = {
     "refork replay                                    # the newest recording, in the TUI",
     "refork replay --at 108 server.refork             # ... at event 108",
+    "refork replay bug.refork healthy.refork          # two side by side, stepped in step",
     "refork replay --batch server.refork              # run it again, with what it printed",
     NULL,
 };
 
 const struct cli_command command_replay = {
     .name = "replay",
-    .operands = "[FILE]",
+    .operands = "[FILE [FILE]]",
     .summary = "Replay a recording exactly: in the TUI, or in one go with --batch",
-    .details = "Without a terminal, --batch is meant.\n\n"
-               "Exit status with --batch: the program's (refork ends by the signal that ended it); 120\n"
-               "the recording ends in a deadlock, 121 the replay diverged (both sides are shown), 122\n"
-               "unreadable trace, 125 refork itself failed. Of the TUI: 0.\n",
+    .details =
+        "Two recordings of one program are shown side by side from 160 columns on, below that one at a\n"
+        "time (Tab changes). They go in step, and d goes to where they differ, as 'refork diff' finds it.\n\n"
+        "Without a terminal, --batch is meant.\n\n"
+        "Exit status with --batch: the program's (refork ends by the signal that ended it); 120\n"
+        "the recording ends in a deadlock, 121 the replay diverged (both sides are shown), 122\n"
+        "unreadable trace, 125 refork itself failed. Of the TUI: 0.\n",
     .examples = replay_examples,
     .options = replay_options_table,
     .run = run_replay,

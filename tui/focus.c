@@ -18,6 +18,12 @@ size_t tui_model_task_index(const struct tui_model *m, int tid) {
     return m->task_count;
 }
 
+bool tui_differs_at(const struct tui_model *m, uint64_t event) {
+    for (size_t i = 0; i < m->difference_count; i++)
+        if (m->differences[i] == event) return true;
+    return false;
+}
+
 void tui_task_label(const struct tui_model *m, int tid, char *out, size_t size) {
     size_t i = tui_model_task_index(m, tid);
     const struct tui_task *task = i < m->task_count ? &m->tasks[i] : NULL;

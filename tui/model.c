@@ -163,7 +163,10 @@ static bool pane_action(struct tui_model *m, enum tui_action action) {
         enter(m);
         break;
     case TUI_ACTION_PANE_NEXT:
-        tui_model_pane(m, (m->pane + 1) % TUI_PANES);
+        if (m->side)
+            m->request = TUI_REQUEST_SIDE;
+        else
+            tui_model_pane(m, (m->pane + 1) % TUI_PANES);
         break;
     case TUI_ACTION_PANE_PREVIOUS:
         tui_model_pane(m, (m->pane + TUI_PANES - 1) % TUI_PANES);
@@ -237,6 +240,14 @@ static bool other_action(struct tui_model *m, enum tui_action action) {
             m->request = TUI_REQUEST_GDB;
         else
             tui_model_message(m, true, "no task runs here; choose an event of one");
+        break;
+    case TUI_ACTION_DIFFERENCE_NEXT:
+    case TUI_ACTION_DIFFERENCE_PREVIOUS:
+        if (m->side)
+            m->request = action == TUI_ACTION_DIFFERENCE_NEXT ? TUI_REQUEST_DIFFERENCE_NEXT
+                                                              : TUI_REQUEST_DIFFERENCE_PREVIOUS;
+        else
+            tui_model_message(m, true, "there is one recording; 'refork replay A B' shows two");
         break;
     case TUI_ACTION_REDRAW:
         m->request = TUI_REQUEST_REDRAW;

@@ -129,6 +129,10 @@ enum tui_request {
     TUI_REQUEST_GDB,
     TUI_REQUEST_MOUSE,
     TUI_REQUEST_DUMP, // to the file named in `request_text`
+    // Of two recordings (tui/pair)
+    TUI_REQUEST_SIDE,
+    TUI_REQUEST_DIFFERENCE_NEXT,
+    TUI_REQUEST_DIFFERENCE_PREVIOUS,
 };
 
 struct tui_model {
@@ -140,6 +144,12 @@ struct tui_model {
     unsigned uses;
     bool maximised, help;
     bool times; // milliseconds beside the numbers of events
+
+    // Of two recordings that are shown together: "A" or "B"; NULL: there is one only
+    const char *side;
+    bool aside;                  // the other one takes the keys
+    const uint64_t *differences; // events where the two begin to differ; 0: this one has ended there
+    size_t difference_count;
 
     struct tui_focus focus;
     bool moved;            // by the user: the verdict does not take the focus away any more

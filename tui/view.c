@@ -90,7 +90,7 @@ static void heading_text(const struct tui_model *m, enum tui_pane pane, int w, c
 static void draw_slot(struct tui_model *m, struct tui_screen *s, const struct tui_slot *slot) {
     struct tui_area whole = {s, slot->y, slot->x, slot->h, slot->w};
     struct tui_area inner = {s, slot->y + 1, slot->x, slot->h - 1, slot->w};
-    bool active = slot->shown == m->pane;
+    bool active = slot->shown == m->pane && !m->aside;
     enum tui_role role = active ? TUI_ROLE_PANE_ACTIVE : TUI_ROLE_PANE;
     char text[360];
     tui_fill(&whole, 0, 0, slot->w, TUI_ROLE_PANE, tui_glyph(s, TUI_GLYPH_HLINE));
@@ -121,8 +121,9 @@ static void draw_title(const struct tui_model *m, const struct tui_area *a) {
     char left[300], right[200] = "";
     bool known = m->focus.event && m->source->event(m->source->context, m->focus.event, &e);
     unsigned long long last = m->source->last(m->source->context);
-    tui_fill(a, 0, 0, a->w, TUI_ROLE_TITLE, L' ');
-    snprintf(left, sizeof left, "refork %s", base_name(m->source->title));
+    enum tui_role role = m->aside ? TUI_ROLE_PANE : TUI_ROLE_TITLE;
+    tui_fill(a, 0, 0, a->w, role, L' ');
+    snprintf(left, sizeof left, "%s %s", m->side ? m->side : "refork", base_name(m->source->title));
     if (m->loading) {
         unsigned long long loaded = m->source->loaded(m->source->context);
         snprintf(right, sizeof right, "reading %llu%%  event %llu of %llu", last ? loaded * 100 / last : 100,
@@ -135,8 +136,9 @@ static void draw_title(const struct tui_model *m, const struct tui_area *a) {
         snprintf(right, sizeof right, "event %llu of %llu", (unsigned long long)m->focus.event, last);
     }
     int width = (int)strlen(right);
-    tui_text(a, 0, 1, a->w - width - 4, TUI_ROLE_TITLE, left);
-    tui_text(a, 0, a->w - width - 1, width, TUI_ROLE_TITLE, right);
+    if (m->side && !m->aside) tui_cell_glyph(a, 0, 0, role, TUI_GLYPH_POINTER);
+    tui_text(a, 0, 1, a->w - width - 4, role, left);
+    tui_text(a, 0, a->w - width - 1, width, role, right);
 }
 
 static void draw_hints(const struct tui_model *m, const struct tui_area *a) {

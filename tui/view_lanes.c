@@ -222,6 +222,10 @@ static void draw_axis(const struct plot *p, int y) {
             p->area.screen->cells[(p->area.y + y) * p->area.screen->cols + p->area.x + x].ch == L' ')
             tui_cell_put(&p->area, y, x, TUI_ROLE_MATCH, (wchar_t)('a' + i));
     }
+    for (size_t i = 0; i < m->difference_count; i++)
+        if (m->differences[i])
+            axis_text(p, y, column_of(p, m->differences[i]), TUI_ROLE_STUCK, TUI_GLYPH_DIFFERS,
+                      m->differences[i]);
     for (size_t i = 0; i < m->story.count; i++) {
         const struct tui_story_line *line = &m->story.lines[i];
         static const struct {

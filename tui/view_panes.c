@@ -47,7 +47,10 @@ void tui_view_events(struct tui_model *m, const struct tui_area *a) {
         if (here) tui_fill(a, y, 0, a->w, TUI_ROLE_FOCUS, L' ');
         char mark = tui_mark_at(m, number);
         if (mark) tui_cell_put(a, y, 0, here ? role : TUI_ROLE_MATCH, (wchar_t)mark);
-        if (here && !mark) tui_cell_glyph(a, y, 0, role, TUI_GLYPH_POINTER);
+        if (!mark && tui_differs_at(m, number))
+            tui_cell_glyph(a, y, 0, here ? role : TUI_ROLE_STUCK, TUI_GLYPH_DIFFERS);
+        else if (here && !mark)
+            tui_cell_glyph(a, y, 0, role, TUI_GLYPH_POINTER);
         int x = tui_textf(a, y, 1, a->w, here ? role : TUI_ROLE_DIM, "%*llu ", digits,
                           (unsigned long long)number);
         if (m->times) {

@@ -67,6 +67,15 @@ static bool first_of_task(const struct steps *a, const struct steps *b, uint32_t
     return false;
 }
 
+const char *data_difference_text(enum data_difference how) {
+    static const char *const ways[] = {
+        [DATA_CALL] = "does something else",
+        [DATA_RESULT] = "gets something else from the same call",
+        [DATA_WRITTEN] = "writes something else by the same call",
+    };
+    return ways[how];
+}
+
 void compare_steps(const struct steps *a, const struct steps *b, struct comparison *out) {
     *out = (struct comparison){.tasks_a = a->task_count, .tasks_b = b->task_count};
     out->schedule = first_turn(a, b);

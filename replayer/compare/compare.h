@@ -27,6 +27,9 @@ struct comparison {
     size_t tasks_a, tasks_b;
 };
 
+// "gets something else from the same call": what a task does there.
+const char *data_difference_text(enum data_difference how);
+
 void compare_steps(const struct steps *a, const struct steps *b, struct comparison *out);
 
 #endif

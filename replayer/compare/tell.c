@@ -10,11 +10,6 @@
 
 enum { STACK_MOST = 64 };
 
-static const char *const ways[] = {
-    [DATA_CALL] = "does something else",
-    [DATA_RESULT] = "gets something else from the same call",
-    [DATA_WRITTEN] = "writes something else by the same call",
-};
 static const char *const names[] = {"A", "B"};
 
 // A step as it is shown: its line in `refork dump`, the task's name, and where the task is then.
@@ -102,7 +97,8 @@ int tell_text(FILE *out, struct side sides[2], const struct comparison *c, struc
         fputs("\nThe schedule is the same: the tasks have their turns in one order.\n", out);
     }
     if (c->data.found) {
-        fprintf(out, "\nThe data: task number %u %s\n\n", sides[0].steps.all[c->data.a].task, ways[c->how]);
+        fprintf(out, "\nThe data: task number %u %s\n\n", sides[0].steps.all[c->data.a].task,
+                data_difference_text(c->how));
         if (print_difference(out, sides, &c->data, err)) return -1;
     } else {
         report_wrap(

@@ -113,11 +113,16 @@ static void text_pair(FILE *out, const struct minimize *m) {
         snprintf(how, sizeof how, "exit status %d", p->ends.status);
     report_wrap(out, 2, "A before B: it hangs ('%s')", p->hangs.trace);
     report_wrap(out, 2, "B before A: it ends, %s ('%s')", how, p->ends.trace);
+    shell_word(out, "\nSee both: refork replay ", p->hangs.trace, true);
+    shell_word(out, " ", p->ends.trace, true);
+    fputc('\n', out);
 }
 
 void minimize_report_text(FILE *out, const struct minimize *m) {
     size_t all = recorded_switches(m), unforced = segments_unforced(m->recorded, m->recorded_count);
     fputs(m->text, out);
+    fputc('\n', out);
+    text_pair(out, m);
     fputc('\n', out);
     report_wrap(
         out, 0,
@@ -132,8 +137,6 @@ void minimize_report_text(FILE *out, const struct minimize *m) {
         report_wrap(out, 0, "The fewest switches, %zu (%zu), has one in which more is forced: '%s'.",
                     m->fewest.switches, m->fewest.free_switches, m->fewest.trace);
     text_again(out, m, m->minimal.schedule);
-    fputc('\n', out);
-    text_pair(out, m);
     fprintf(out, "\n%" PRIu64 " run%s in %.1f s.\n", m->runs, m->runs == 1 ? "" : "s", seconds(m));
     if (m->stopped) report_wrap(out, 0, "Stopped early, it may not be minimal: %s.", m->stopped);
 }

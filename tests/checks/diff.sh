@@ -45,6 +45,28 @@ for i in 1 2; do clean "$refork" record -o threads$i.refork -- "$build/samples/o
 clean "$refork" diff threads1.refork threads2.refork >stdout
 ! grep -E '^     .* (clone3?|gettid|set_tid_address|wait4) ?\(' stdout || fail "a TID counts: $(cat stdout)"
 
+# ---- the same in the TUI: both open where the schedules part, and go in step from there
+# title SIDE FILE: the event that the screen's title names on that side
+title() { sed -n "1s/.*$1 [a-z]*\.refork *event \([0-9]*\) of.*/\1/p" "$2"; }
+into json 1 diff --json bug.refork ok.refork
+clean "$refork" replay --script '<Dump first>d<Dump second>:1<Enter><Dump begin><Tab>.<Dump step>' --size 200x40 bug.refork ok.refork ||
+    fail "two in the TUI: status $?"
+[ "$(title A first) $(title B first)" = "$(jq -r '"\(.schedule.a.event) \(.schedule.b.event)"' json)" ] || fail "not at the difference: $(cat first)"
+grep -q '^≠ Difference 1 of .: the schedule' first || fail "the difference is not named: $(cat first)"
+jq -e .data json >/dev/null && { [ "$(title A second) $(title B second)" = "$(jq -r '"\(.data.a.event) \(.data.b.event)"' json)" ] || fail "not at the data's: $(cat second)"; }
+[ "$(title A begin) $(title B begin)" = '1 1' ] || fail "not in step at the begin: $(cat begin)"
+[ "$(title A step)" = "$(title B step)" ] && [ "$(title B step)" -gt 1 ] || fail "not in step behind it: $(cat step)"
+# a difference is marked in both
+[ "$(sed '/^-- roles/,$d' first | grep -o "≠$(jq .schedule.a.event json) \|≠$(jq .schedule.b.event json) " | wc -l)" -ge 2 ] || fail "not marked in both: $(cat first)"
+clean "$refork" replay --script '<Dump screen>' --size 200x40 a.refork c.refork || fail "the same in the TUI: status $?"
+grep -q 'The same in both' screen || fail "not the same: $(cat screen)"
+# without a terminal; more than two; one that cannot be read
+ends 125 replay bug.refork ok.refork
+grep -q 'refork diff' stderr || fail "no way out: $(cat stderr)"
+ends 125 replay a.refork b.refork c.refork
+ends 122 replay --script q bug.refork /dev/null
+ends 125 replay --script q --at 100000 bug.refork ok.refork
+
 # ---- it cannot be
 ends 125 diff a.refork
 ends 125 diff a.refork b.refork c.refork

@@ -105,5 +105,19 @@ screen time-after ":1<Enter>:+4.5ms<Enter>t"
 screen time-before ":-1s<Enter>"
 screen time-not ":4.5days<Enter>"
 screen start "" --start 20
+# Two recordings: side by side or one of them, at their differences, in step, at their ends
+for size in 60x15 80x24 120x30 160x40 200x50; do screen "pair-$size" "" --pair --size $size; done
+screen pair-other "<Tab>" --pair
+screen pair-other-160x40 "<Tab>" --pair --size 160x40
+screen pair-second d --pair --size 160x40
+screen pair-previous "D<Tab>" --pair
+screen pair-step "nn<Tab>p" --pair --size 160x40
+screen pair-beyond "v" --pair --size 160x40
+screen pair-start "" --pair --start 20 --size 160x40
+screen pair-ascii "" --pair --ascii --size 160x40
+screen pair-help "?" --pair --size 160x40
+screen pair-small "" --pair --size 30x8
+screen pair-same "" --same --size 160x40
+screen pair-none d
 echo "golden: $count screens, $([ $failed = 0 ] && echo all as expected || echo FAILED)"
 exit $failed

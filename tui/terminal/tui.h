@@ -3,6 +3,7 @@
 #define REFORK_TUI_TERMINAL_TUI_H
 
 #include "core/error.h"
+#include "tui/pair/pair.h"
 #include "tui/source.h"
 
 #include <stdbool.h>
@@ -25,6 +26,10 @@ struct tui_options {
 // move its cursor, a script with an unknown key, a dump that cannot be written). A SIGTERM or SIGHUP restores
 // the terminal and then ends the process by that signal.
 int tui_run(const struct tui_source *source, const struct tui_options *options, struct rf_error *err);
+
+// Two recordings together: `options` of the first one say how, the others' own are recording, marks, start and no_verdict.
+int tui_run_pair(const struct tui_source *const sources[2], const struct tui_options options[2],
+                 const struct tui_pair *pair, struct rf_error *err);
 
 // The same in three steps. Takes over the terminal, or makes the screen of a script:
 int tui_open(const struct tui_options *options, struct rf_error *err);
