@@ -250,6 +250,13 @@ void walk_getxattrat(struct walk *w) {
     walk_add(w, RANGE_OUT, -1, a.value, size);
 }
 
+// 0: reads the table, 2: the default one; the others write entries. (Its errors are of 32 bits.)
+void walk_modify_ldt(struct walk *w) {
+    uint64_t operation = w->args[0], got = w->result ? (uint64_t)*w->result : w->args[2];
+    if (!walk_ok(w) || (operation != 0 && operation != 2) || got > w->args[2]) return;
+    walk_add(w, RANGE_OUT, 1, w->args[1], got);
+}
+
 // Operations by number (linux/keyctl.h). Of a key's description and content the kernel stores nothing when it does not fit, of
 // its security label what fits.
 void walk_keyctl(struct walk *w) {

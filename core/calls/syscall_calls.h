@@ -24,6 +24,7 @@
     X(waitid)                                                                                                \
     X(name_to_handle_at)                                                                                     \
     X(statmount)                                                                                             \
+    X(modify_ldt)                                                                                            \
     X(keyctl)                                                                                                \
     X(lsm_get_self_attr)                                                                                     \
     X(lsm_list_modules)                                                                                      \

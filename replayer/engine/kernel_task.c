@@ -30,7 +30,8 @@ enum { OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACECLON
 // Only the calls that the replayer injects, and only from its page. Code of the recording never gets as far
 // as this filter, since SYSEMU takes its calls before; the filter is the second wall.
 static int install_filter(void) {
-    static const int allowed[] = {SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise, SYS_clone};
+    static const int allowed[] = {SYS_mmap,    SYS_munmap, SYS_mprotect,  SYS_mremap,
+                                  SYS_madvise, SYS_clone,  SYS_modify_ldt};
     enum { N = sizeof allowed / sizeof *allowed };
     struct sock_filter f[32];
     unsigned n = 0;

@@ -447,6 +447,10 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
     }
     case SYS_mremap:
         return do_mremap(r, s, a, (uint64_t)ret, err);
+    case SYS_modify_ldt:
+        if (ret || a[0] == 0 || a[0] == 2 || kernel_task_call(s->pid, SYS_modify_ldt, a) == 0) return 0;
+        return rf_fail(err, RF_CANNOT, "event %llu: this kernel does not take the program's entry of the LDT",
+                       (unsigned long long)r->event.number);
     case SYS_madvise:
         do_madvise(r, s, a[0], a[1], a[2]);
         return 0;

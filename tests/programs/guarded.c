@@ -2,6 +2,7 @@
 // software events. Each prints what it got, which a replay must print again.
 #include "program.h"
 
+#include <asm/ldt.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <linux/perf_event.h>
@@ -86,7 +87,39 @@ static void advised(void) {
     printf("advised: %ld\n", result);
 }
 
+static int limit_of(unsigned selector) {
+    unsigned limit = 0, valid = 0;
+    __asm__ volatile("lsl %2, %0\n jnz 1f\n movl $1, %1\n1:"
+                     : "=r"(limit), "+r"(valid)
+                     : "r"(selector)
+                     : "cc");
+    return valid ? (int)limit : -1;
+}
+
+// A segment of its own, which instructions see; a child has it as well.
+static void local_table(void) {
+    struct user_desc segment = {.entry_number = 3, .limit = 0x1234, .seg_32bit = 1, .useable = 1};
+    const unsigned selector = 3 << 3 | 4 | 3;
+    char table[8 * 8] = "";
+    int status, data = -1;
+    if (syscall(SYS_modify_ldt, 0x11, &segment, sizeof segment) != 0) {
+        printf("no local table\n");
+        return;
+    }
+    CHECK(limit_of(selector) == 0x1234 && limit_of(selector + 8) == -1);
+    CHECK(syscall(SYS_modify_ldt, 0, table, sizeof table) > 3 * 8);
+    CHECK(table[3 * 8] == 0x34 && table[3 * 8 + 1] == 0x12);
+    __asm__ volatile("mov %1, %%es\n mov %%es, %0\n mov %2, %%es" : "=&r"(data) : "r"(selector), "r"(0));
+    CHECK((data & 0xffff) == (int)selector);
+    fflush(stdout);
+    pid_t child = fork();
+    if (!child) _exit(limit_of(selector) == 0x1234 ? 6 : 7);
+    CHECK(waitpid(child, &status, 0) == child && status == 6 << 8);
+    printf("local table: %x\n", limit_of(selector));
+}
+
 int main(void) {
+    local_table();
     uint64_t modules[32];
     uint32_t size = sizeof modules;
     landlock();

@@ -6,6 +6,7 @@
 #include "core/calls/syscall_ranges.h"
 #include "core/calls/syscalls.h"
 
+#include <asm/ldt.h>
 #include <asm/prctl.h>
 #include <arpa/inet.h>
 #include <errno.h>
@@ -698,6 +699,10 @@ static void scenario_security(void) {
         C3(__NR_keyctl, 31, room(32), 32);
         OK(syscall(SYS_keyctl, 9, key, PROCESS_RING)); // unlink
     }
+    struct user_desc segment = {.entry_number = 1, .limit = 1, .useable = 1};
+    if (C3(__NR_modify_ldt, 0x11, room_with(&segment, sizeof segment), sizeof segment) == 0)
+        assert_int_equal(C3(__NR_modify_ldt, 0, room(64), 64), 64);
+    C3(__NR_modify_ldt, 2, room(256), 256);
     C3(__NR_lsm_list_modules, room(4096), room_with(&size, sizeof size), 0);
     C3(__NR_lsm_list_modules, room(64), room_with(&small, sizeof small), 0);
     C4(__NR_lsm_get_self_attr, 100, room(4096), room_with(&size, sizeof size), 0);
