@@ -133,16 +133,56 @@ static int go_back(struct diagnosis *d, const struct party *p, struct remote *r,
     return 0;
 }
 
+static void conclude(struct rr_changes *c, enum lock_rule rule) {
+    c->claim = c->count ? c->count - 1 : 0; // where none is seen
+    for (size_t i = c->count; i-- > 0;)
+        apply(c, rule, i);
+}
+
 int rr_changes_find(struct diagnosis *d, const struct party *p, struct remote *remote,
                     const struct lock_ref *ref, struct rr_changes *out, struct rf_error *err) {
     *out = (struct rr_changes){0};
     if (remote_watch(remote, ref->word, 4, true, err)) return -1;
     int failed = go_back(d, p, remote, ref, out, err);
     if (failed) return -1;
-    out->claim = out->count ? out->count - 1 : 0; // where none is seen
-    for (size_t i = out->count; i-- > 0;)
-        apply(out, ref->rule, i);
+    conclude(out, ref->rule);
     return remote_watch(remote, ref->word, 4, false, err);
+}
+
+// The instruction in front of `pc` cannot be told for certain, so whether it exchanges is not.
+static int go_forward(struct diagnosis *d, const struct party *p, struct remote *r,
+                      const struct lock_ref *ref, uint64_t event, struct rr_changes *out,
+                      struct rf_error *err) {
+    struct remote_stop stop;
+    uint32_t before, now;
+    if (read_word(r, ref, &before, err)) return -1;
+    out->begins = !is_taken(ref, before);
+    for (unsigned stops = 0; stops < STOPS_MOST; stops++) {
+        if (remote_go(r, REMOTE_FORWARD, NULL, &stop, err)) return -1;
+        if (stop.how != REMOTE_STOPPED || (event && remote_event(r, stop.tid) > event)) return 0;
+        if (read_word(r, ref, &now, err)) return -1;
+        if (now == before) continue;
+        struct rr_change c = {.from = counted(ref, before), .to = counted(ref, now)};
+        before = now;
+        if (!is_taken(ref, now)) {
+            rr_changes_release(out);
+            out->begins = true;
+            continue;
+        }
+        if (out->count == CHANGES_MOST || tell_change(d, p, r, &stop, &c, err)) break;
+        array_insert(out->list, out->count, 0, c);
+    }
+    return err->status ? -1 : rf_fail(err, RF_CANNOT, "the lock changes too often while it is held");
+}
+
+int rr_changes_forward(struct diagnosis *d, const struct party *p, struct remote *remote,
+                       const struct lock_ref *ref, uint64_t event, struct rr_changes *out,
+                       struct rf_error *err) {
+    *out = (struct rr_changes){0};
+    if (remote_watch(remote, ref->word, 4, true, err) || go_forward(d, p, remote, ref, event, out, err))
+        return -1;
+    conclude(out, ref->rule);
+    return 0;
 }
 
 int rr_held_throughout(struct remote *remote, const struct lock_ref *ref, uint64_t event, bool *held,

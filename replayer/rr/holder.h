@@ -29,6 +29,10 @@ int rr_changes_find(struct diagnosis *d, const struct party *p, struct remote *r
 // From where the remote stands to the end of its process, or to `event` (0: the end): is the lock held all the while?
 int rr_held_throughout(struct remote *remote, const struct lock_ref *ref, uint64_t event, bool *held,
                        struct rf_error *err);
+// The same forward, from where the remote stands to `event` (0: the end of the process): for servers that cannot go back there.
+int rr_changes_forward(struct diagnosis *d, const struct party *p, struct remote *remote,
+                       const struct lock_ref *ref, uint64_t event, struct rr_changes *out,
+                       struct rf_error *err);
 void rr_changes_release(struct rr_changes *c);
 
 // The stack of these registers in p, without rr's own frames.

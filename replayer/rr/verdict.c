@@ -49,14 +49,23 @@ static int kept(const struct rr_case *c, const struct rr_task *first, const stru
 
 static int look_back(const struct rr_case *c, const struct lock_ref *ref, uint64_t event, struct found *out,
                      struct rf_error *err) {
+    const struct rr_task *owner = out->owner;
+    struct rr_changes *changes = &out->changes;
     struct rr_place place;
-    if (event ? rr_place_open(c->t, c->d, out->owner, event, &place, err)
-              : rr_place_end(c->t, c->d, out->owner, &place, err))
+    if (event ? rr_place_open(c->t, c->d, owner, event, &place, err)
+              : rr_place_end(c->t, c->d, owner, &place, err))
         return -1;
-    if (rr_changes_find(c->d, &place.party, place.remote, ref, &out->changes, err))
+    if (rr_changes_find(c->d, &place.party, place.remote, ref, changes, err))
         return rr_place_failed(&place, err);
     rr_place_close(&place);
-    out->seen = out->changes.holder_count > 0;
+    // In some forked processes rr 5.9 comes to the beginning without a stop at the changes on the way.
+    if (!changes->count && !changes->begins && owner->forked) {
+        if (rr_place_open(c->t, c->d, owner, owner->born, &place, err)) return -1;
+        if (rr_changes_forward(c->d, &place.party, place.remote, ref, event, changes, err))
+            return rr_place_failed(&place, err);
+        rr_place_close(&place);
+    }
+    out->seen = changes->holder_count > 0;
     return 0;
 }
 
