@@ -31,12 +31,15 @@ static bool by_symbol(struct symbols *s, const struct view *v, struct finding_lo
 static void by_map(const struct view *v, bool shared, struct finding_lock *l) {
     const struct view_map *map = view_find(v, l->address);
     if (!map) return;
-    const char *name = map->name ? map->name : "";
-    l->of_this_run = shared || name[0] != '/';
+    uint64_t vaddr = 0;
+    const char *name = map->name ? map->name : "", *module = symbols_place(v, l->address, &vaddr);
+    l->of_this_run = shared || (name[0] != '/' && !module);
     if (shared)
         snprintf(l->symbol, sizeof l->symbol, "lock 0x%lx in shared memory", (long)l->address);
     else if (!strcmp(name, "[heap]"))
         snprintf(l->symbol, sizeof l->symbol, "heap lock 0x%lx", (long)l->address);
+    else if (module) // as frames without a symbol are written
+        snprintf(l->symbol, sizeof l->symbol, "%s+0x%lx", module, (long)vaddr);
     else if (name[0] == '/')
         snprintf(l->symbol, sizeof l->symbol, "%s+0x%lx", base_name(name),
                  (long)(l->address - map->start + map->offset));

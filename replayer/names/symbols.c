@@ -266,6 +266,13 @@ struct symbol_module *symbols_module_at(struct symbols *s, const struct view *v,
     return get_module(s, &m);
 }
 
+const char *symbols_place(const struct view *v, uint64_t address, uint64_t *vaddr) {
+    struct module m;
+    if (annex_contains(address) || !module_at(v, address, &m)) return NULL;
+    *vaddr = address - m.bias;
+    return base_name(m.path);
+}
+
 bool symbols_functions(struct symbols *s, const struct view *v, uint64_t address, symbols_visit visit,
                        void *context, uint64_t *bias) {
     struct module m;

@@ -50,6 +50,10 @@ const struct script_call *symbols_keep_script(struct symbols *s, const struct sc
 void symbols_pc(struct symbols *s, const struct view *v, uint64_t pc, struct frame *out);
 
 // A data address: "name" of the object that covers it and the offset inside it ("queue"+16); false if none.
+// The file name of the module that has the address, data that its file does not hold (.bss) included, and the link-time address there.
+// NULL: none. It lives as long as the view's maps.
+const char *symbols_place(const struct view *v, uint64_t address, uint64_t *vaddr);
+
 // Looks into .symtab, .dynsym and the separate debug file; *module as in struct frame, *file and *line: where
 // the variable is declared, when DWARF says it.
 struct data_symbol {
