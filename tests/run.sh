@@ -32,6 +32,7 @@ for source in samples/*.c samples/*.cc; do
     add "sample-$name" tests/sample.sh "$build" "$name"
 done
 while read -r -a words; do add "case-$(IFS=-; echo "${words[*]}")" tests/case.sh "$build" "${words[@]}"; done < <(tests/case.sh "$build" --list)
+while read -r name; do add "server-$name" tests/server.sh "$build" "$name"; done < <(tests/server.sh "$build" --list)
 for script in tests/checks/*.sh; do add "check-$(basename "$script" .sh)" "$script" "$build"; done
 add tui-golden tests/tui/golden.sh "$build/tests/tui/fixture_tui"
 add tui-tmux tests/tui/tmux.sh "$build/tests/tui/fixture_tui"
