@@ -1,6 +1,7 @@
 // Prompts (':', '/', 'F'), search and filter.
 #include "tui/find.h"
 
+#include "tui/examine.h"
 #include "tui/focus.h"
 #include "tui/keys.h"
 #include "tui/lane_rows.h"
@@ -226,6 +227,16 @@ static void command(struct tui_model *m, const char *text) {
     tui_model_jump(m, number, 0);
 }
 
+// What is typed when it is a whole name or an address, else the name that is chosen in the list.
+static void examine(struct tui_model *m, const char *text) {
+    const char *names[TUI_PALETTE_MOST];
+    size_t count = tui_examine_matches(m, names, TUI_PALETTE_MOST);
+    if (count > TUI_PALETTE_MOST) count = TUI_PALETTE_MOST;
+    bool typed = *text >= '0' && *text <= '9';
+    if (!typed && m->palette_line < count) text = names[m->palette_line];
+    tui_examine_add(m, text);
+}
+
 static void done(struct tui_model *m) {
     enum tui_prompt prompt = m->prompt;
     m->prompt = TUI_PROMPT_NONE;
@@ -233,7 +244,9 @@ static void done(struct tui_model *m) {
         tui_marks_note(m, m->prompt_text);
         return;
     }
-    if (prompt == TUI_PROMPT_COMMAND) {
+    if (prompt == TUI_PROMPT_EXAMINE) {
+        examine(m, m->prompt_text);
+    } else if (prompt == TUI_PROMPT_COMMAND) {
         command(m, m->prompt_text);
     } else if (prompt == TUI_PROMPT_FILTER) {
         show_events(m, m->prompt_text);

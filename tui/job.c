@@ -35,10 +35,17 @@ void tui_job_run(const struct tui_source *source, struct tui_job *job) {
         job->result = source->stack(context, job->event, job->tid, job->frames, TUI_MAX_FRAMES, &job->err);
         break;
     case TUI_JOB_VARIABLES: {
-        const struct tui_place at = {job->event, job->tid, job->frame};
-        job->result = source->variables(context, &at, &job->variables, &job->err);
+        const struct tui_variables_wish wish = {
+            {job->event, job->tid, job->frame}, job->examined, job->examined_count};
+        job->result = source->variables(context, &wish, &job->variables, &job->err);
         break;
     }
+    case TUI_JOB_NAMES:
+        job->result = source->names(context, job->event, job->tid, &job->names, &job->err);
+        break;
+    case TUI_JOB_CHANGE:
+        job->result = source->change(context, &job->change_wish, &job->change, &job->err);
+        break;
     case TUI_JOB_LOCK: {
         const struct tui_lock_wish wish = {job->pid, job->address, job->event};
         job->result = source->lock_story(context, &wish, &job->lock, &job->err);

@@ -13,7 +13,9 @@ enum tui_job_kind {
     TUI_JOB_VERDICT,
     TUI_JOB_STACK,
     TUI_JOB_LOCK,
-    TUI_JOB_VARIABLES
+    TUI_JOB_VARIABLES,
+    TUI_JOB_NAMES,
+    TUI_JOB_CHANGE
 };
 
 #define TUI_MAX_FRAMES 64
@@ -25,13 +27,18 @@ struct tui_job {
     int tid, pid;
     uint64_t address;
     size_t frame;
+    struct tui_examined examined[TUI_MOST_EXAMINED];
+    size_t examined_count;
+    struct tui_change_wish change_wish;
     // answered
     int result; // 0 or more, or -1 with `err`
     struct rf_error err;
     const struct verdict *verdict;
     struct frame frames[TUI_MAX_FRAMES]; // `result` of them
     struct tui_variables *variables;     // the taker's, as
-    struct tui_lock_story *lock;         // the taker's
+    struct tui_names *names;             // the taker's
+    struct tui_change change;
+    struct tui_lock_story *lock; // the taker's
     // on the way
     _Atomic uint64_t done, total;
     _Atomic bool cancel;  // asks it to stop; it then fails with "interrupted"

@@ -1,6 +1,7 @@
 #include "tui/model.h"
 
 #include "tui/actions.h"
+#include "tui/examine.h"
 #include "tui/find.h"
 #include "tui/focus.h"
 #include "tui/jump.h"
@@ -107,6 +108,8 @@ static void enter(struct tui_model *m) {
         if (m->lock_line >= count) return;
         const struct held_span *span = &m->verdict->spans[held[m->lock_line]];
         tui_model_jump(m, span->from, span->tid);
+    } else if (m->pane == TUI_VARIABLES) {
+        tui_examine_enter(m);
     } else if (m->pane == TUI_WAITS) {
         tui_waits_enter(m);
     } else if (m->pane == TUI_LANES) {
@@ -277,7 +280,7 @@ static bool other_action(struct tui_model *m, enum tui_action action) {
 
 void tui_model_action(struct tui_model *m, enum tui_action action) {
     (void)(tui_jump_action(m, action) || tui_find_action(m, action) || tui_lanes_action(m, action) ||
-           pane_action(m, action) || other_action(m, action));
+           tui_examine_action(m, action) || pane_action(m, action) || other_action(m, action));
 }
 
 // ---- keys
@@ -382,6 +385,7 @@ void tui_model_release(struct tui_model *m) {
     tui_waits_release(m);
     tui_lock_story_release(m);
     tui_variables_release(m);
+    tui_names_release(m);
     tui_lanes_release(m);
     free(m->tasks);
     free(m->matches);

@@ -1,5 +1,6 @@
 #include "tui/palette.h"
 
+#include "tui/examine.h"
 #include "tui/match.h"
 
 #include <ctype.h>
@@ -8,6 +9,7 @@
 
 bool tui_palette_shown(const struct tui_model *m) {
     const char *text = m->prompt_text;
+    if (m->prompt == TUI_PROMPT_EXAMINE) return m->names && !isdigit((unsigned char)*text);
     if (m->prompt != TUI_PROMPT_COMMAND) return false;
     if (!*text) return m->palette;
     return !isdigit((unsigned char)*text) && !strchr("+-.", *text) && strncmp(text, "dump ", 5) != 0;
@@ -30,8 +32,17 @@ static void name_of(const char *id, char *out, size_t size) {
         *out = *out == '_' ? '-' : (char)tolower((unsigned char)*out);
 }
 
+static size_t palette_of_names(const struct tui_model *m, struct tui_palette_entry *out, size_t max) {
+    const char *names[TUI_PALETTE_MOST];
+    size_t count = tui_examine_matches(m, names, TUI_PALETTE_MOST);
+    for (size_t i = 0; i < count && i < max && i < TUI_PALETTE_MOST; i++)
+        out[i] = (struct tui_palette_entry){.keys = "", .help = names[i]};
+    return count;
+}
+
 size_t tui_palette(const struct tui_model *m, struct tui_palette_entry *out, size_t max) {
     size_t count = 0;
+    if (m->prompt == TUI_PROMPT_EXAMINE) return palette_of_names(m, out, max);
     char text[512];
     for (int pass = 0; pass < 2; pass++) { // names that begin so come first
         for (size_t i = 0; i < tui_action_row_count; i++) {

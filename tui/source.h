@@ -38,9 +38,52 @@ struct tui_place {
     int tid;
     size_t frame;
 };
+// What was asked for by name: a static variable, or "0xADDRESS" or "0xADDRESS,BYTES", memory.
+#define TUI_MOST_EXAMINED 8
+struct tui_examined {
+    char text[64];
+};
+struct tui_variables_wish {
+    struct tui_place at; // frame SIZE_MAX: of none
+    const struct tui_examined *examined;
+    size_t count;
+};
+
+#define TUI_MEMORY_ROW 8
+enum tui_variable_sort { TUI_ROW_VARIABLE, TUI_ROW_HEADING, TUI_ROW_MEMORY };
+struct tui_variable {
+    uint8_t sort;      // enum tui_variable_sort
+    int8_t examined;   // of which wish; -1: of the frame
+    uint8_t length;    // MEMORY: bytes that could be read
+    uint8_t marked;    // a bit per byte of memory, or 1: another value than before; the model's
+    struct local what; // HEADING: its name; MEMORY: its address
+    uint8_t bytes[TUI_MEMORY_ROW];
+};
 struct tui_variables { // from malloc, one block
     size_t count;
-    struct local rows[];
+    struct tui_variable rows[];
+};
+
+struct tui_names { // from malloc, one block; the program's own first, sorted
+    size_t count;
+    struct tui_examined items[];
+};
+
+// The change of some bytes that comes next, or came before.
+struct tui_change_wish {
+    int pid; // in this process
+    uint64_t address, size;
+    uint64_t event; // behind it, or (back) up to it
+    bool back;
+};
+struct tui_change {
+    uint64_t event; // in whose slice it is, 0: there is none. The values are those of the last change in it
+    uint64_t count; // of changes in that slice
+    int tid;        // the task that made it
+    bool by_kernel; // for a system call of that task
+    uint64_t address, before, after;
+    int size;        // bytes of those
+    char where[160]; // "log_begin, demo.c:23", "" when unknown
 };
 
 struct tui_lock_wish {
@@ -125,8 +168,13 @@ struct tui_source {
     // The verdict: 0, or -1. Owned by the source. May re-execute the whole recording.
     int (*verdict)(void *context, const struct verdict **out, struct rf_error *err);
     // Arguments and variables of a frame of the stack: 0 with *out the caller's, or -1.
-    int (*variables)(void *context, const struct tui_place *at, struct tui_variables **out,
+    int (*variables)(void *context, const struct tui_variables_wish *wish, struct tui_variables **out,
                      struct rf_error *err);
+    // The names of static variables of the task's process right after event `number`. 0 with *out the caller's, or -1.
+    int (*names)(void *context, uint64_t number, int tid, struct tui_names **out, struct rf_error *err);
+    // 0 with *out filled, or -1.
+    int (*change)(void *context, const struct tui_change_wish *wish, struct tui_change *out,
+                  struct rf_error *err);
     // The history of the lock at `address` in process `pid`, also in the processes that it was copied from; of a long one what
     // is around `event`. 0 with *out the caller's, or -1. Re-executes the whole recording, once.
     int (*lock_story)(void *context, const struct tui_lock_wish *wish, struct tui_lock_story **out,

@@ -116,7 +116,8 @@ enum tui_prompt {
     TUI_PROMPT_SEARCH,
     TUI_PROMPT_FILTER,
     TUI_PROMPT_TASKS,
-    TUI_PROMPT_NOTE
+    TUI_PROMPT_NOTE,
+    TUI_PROMPT_EXAMINE
 };
 
 // What the model asks of whoever drives it, once.
@@ -191,6 +192,22 @@ struct tui_model {
     struct tui_variables *variables;
     char variables_error[1024];
     size_t variable_line, variables_top;
+    struct tui_variables *variables_past; // of the place before, which what has changed is marked against
+    struct tui_examined examined[TUI_MOST_EXAMINED];
+    size_t examined_count;
+    bool examined_new; // the last of them is to be chosen when it is there
+
+    struct tui_names *names; // of static variables; NULL: not known
+    struct tui_place names_at;
+    bool names_known; // of that place, or known that they cannot be told
+
+    struct {           // these bytes are watched
+        char name[80]; // "": none are
+        int pid;
+        uint64_t address, size;
+        uint64_t found; // the event whose change was told last
+        int wanted;     // 1: the next change is to be found, -1: the one before
+    } watch;
 
     struct frame frames[TUI_MAX_FRAMES];
     size_t frame_count;

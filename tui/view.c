@@ -77,7 +77,10 @@ static void heading_text(const struct tui_model *m, enum tui_pane pane, int w, c
             snprintf(out, size, "7 History of a lock");
         break;
     case TUI_VARIABLES:
-        if (m->focus.frame < m->frame_count && m->frames[m->focus.frame].function)
+        if (*m->watch.name && m->focus.frame < m->frame_count && m->frames[m->focus.frame].function)
+            snprintf(out, size, "8 Variables of %.60s, %s watched", m->frames[m->focus.frame].function,
+                     m->watch.name);
+        else if (m->focus.frame < m->frame_count && m->frames[m->focus.frame].function)
             snprintf(out, size, "8 Variables of %s", m->frames[m->focus.frame].function);
         else
             snprintf(out, size, "8 Variables");
@@ -177,8 +180,13 @@ static void draw_notice(const struct tui_model *m, const struct tui_area *a) {
 }
 
 static void draw_bar(const struct tui_model *m, const struct tui_area *a) {
-    static const char *const prompts[] = {
-        "", ":", "/", "filter (!text: without): ", "tasks with (!text: without): ", "note: "};
+    static const char *const prompts[] = {"",
+                                          ":",
+                                          "/",
+                                          "filter (!text: without): ",
+                                          "tasks with (!text: without): ",
+                                          "note: ",
+                                          "variable, or 0xADDRESS[,BYTES]: "};
     tui_fill(a, 0, 0, a->w, TUI_ROLE_BAR, L' ');
     if (m->prompt) {
         int x = tui_text(a, 0, 1, a->w, TUI_ROLE_KEY, prompts[m->prompt]);

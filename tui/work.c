@@ -1,6 +1,7 @@
 #include "tui/work.h"
 
 #include "replayer/names/script.h"
+#include "tui/examine.h"
 #include "tui/focus.h"
 #include "tui/jump.h"
 #include "tui/lanes.h"
@@ -51,6 +52,8 @@ static enum tui_job_kind wanted(const struct tui_model *m) {
     if (!m->opened) return TUI_JOB_OPEN;
     if (m->loading) return TUI_JOB_NONE; // tasks and their names come first
     if (m->verdict_state == TUI_VERDICT_PENDING) return TUI_JOB_VERDICT;
+    if (tui_names_wanted(m)) return TUI_JOB_NAMES;
+    if (m->watch.wanted) return TUI_JOB_CHANGE;
     if (stack_wanted(m)) return TUI_JOB_STACK;
     if (tui_variables_wanted(m)) return TUI_JOB_VARIABLES;
     return tui_lock_story_wanted(m) ? TUI_JOB_LOCK : TUI_JOB_NONE;
@@ -66,6 +69,12 @@ static bool ask(struct tui_model *m) {
     m->job.event = m->focus.event;
     m->job.tid = m->focus.tid;
     m->job.frame = m->focus.frame;
+    if (kind == TUI_JOB_VARIABLES) {
+        if (tui_variables_of_script(m)) m->job.frame = SIZE_MAX;
+        memcpy(m->job.examined, m->examined, sizeof m->examined);
+        m->job.examined_count = m->examined_count;
+    }
+    if (kind == TUI_JOB_CHANGE) tui_change_ask(m, &m->job.change_wish);
     if (kind == TUI_JOB_LOCK) tui_lock_chosen(m, &m->job.pid, &m->job.address);
     if (kind == TUI_JOB_VERDICT) {
         m->verdict_state = TUI_VERDICT_RUNNING;
@@ -137,6 +146,14 @@ static void told_of_variables(struct tui_model *m) {
     tui_variables_take(m, &m->job);
 }
 
+static void told_of_names(struct tui_model *m) {
+    tui_names_take(m, &m->job);
+}
+
+static void told_of_change(struct tui_model *m) {
+    tui_change_take(m, &m->job);
+}
+
 static void told_of_lock(struct tui_model *m) {
     tui_lock_story_take(m, &m->job);
 }
@@ -146,7 +163,9 @@ void tui_work_answered(struct tui_model *m) {
                                                           [TUI_JOB_VERDICT] = judged,
                                                           [TUI_JOB_STACK] = stacked,
                                                           [TUI_JOB_LOCK] = told_of_lock,
-                                                          [TUI_JOB_VARIABLES] = told_of_variables};
+                                                          [TUI_JOB_VARIABLES] = told_of_variables,
+                                                          [TUI_JOB_NAMES] = told_of_names,
+                                                          [TUI_JOB_CHANGE] = told_of_change};
     enum tui_job_kind kind = m->job.kind;
     if (kind == TUI_JOB_NONE) return;
     answers[kind](m);

@@ -76,11 +76,10 @@ struct stops {
     void *look_context;
 
     uint64_t slice; // events that are over while the engine is in a step
-    bool inside;    // the client is being told from inside of a step
     bool given_up;  // the step was
     bool interrupted;
     uint64_t hits;               // of breakpoints, for looking at the client now and then
-    const struct break_hit *hit; // inside: where
+    const struct break_hit *hit; // where, while the client is told from inside of a step; else NULL
     bool again;                  // `command` is still to be carried out at `here`
     struct stop arrival;         // MODE_WALK: what the client is told at the place
     struct watched due;          // address not 0: these bytes have changed, the next arrival is the stop

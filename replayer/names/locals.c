@@ -2,7 +2,9 @@
 
 #include "core/abi.h"
 #include "core/printable.h"
+#include "core/path.h"
 #include "replayer/names/symbols_module.h"
+#include "replayer/names/symbols_variables.h"
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>
@@ -389,6 +391,11 @@ static void add(struct search *s, const char *name, Dwarf_Die *die, struct place
     }
     name_type(&named, 0, row->type, sizeof row->type);
     printable(row->type);
+    Dwarf_Word size = 0;
+    if (p.kind == IN_MEMORY && dwarf_aggregate_size(&type, &size) == 0) {
+        row->address = p.at;
+        row->size = size;
+    }
     if (p.kind == NOWHERE) {
         snprintf(row->value, sizeof row->value, "<optimized out>");
         return;
@@ -491,4 +498,73 @@ int locals_at(struct symbols *symbols, const struct view *v, const struct user_r
     s.bias = bias + m->dwarf_bias;
     take_registers(&s, regs, raw, i);
     return add_function(&s, m, pc - bias, index - before) ? (int)s.count : -1;
+}
+
+// ---- static variables
+
+// Is more than one called so? Then each says where it is.
+static bool many_named(struct symbols *symbols, const struct view *v, const char *name) {
+    size_t at = 0, count, found = 0;
+    uint64_t bias;
+    for (struct symbol_module *m; (m = symbols_next_module(symbols, v, NULL, &at, &bias));) {
+        const struct variable *all = symbol_module_variables(m, &count);
+        for (size_t i = 0; i < count; i++)
+            found += all[i].name && !strcmp(all[i].name, name);
+    }
+    return found > 1;
+}
+
+// Without debug information: its place, and how large it is.
+static void add_symbol(struct search *s, const struct symbol_module *m, uint64_t bias, const char *name) {
+    for (size_t i = 0; i < m->symbol_count && s->count < s->max; i++) {
+        const struct symbol *symbol = &m->symbols[i];
+        size_t len = strcspn(symbol->name, "@");
+        if (symbol->code || !symbol->size || len != strlen(name) || strncmp(symbol->name, name, len))
+            continue;
+        struct local *row = &s->out[s->count++];
+        *row = (struct local){.address = symbol->value + bias, .size = symbol->size};
+        snprintf(row->name, sizeof row->name, "%s", name);
+        snprintf(row->value, sizeof row->value, "<%llu bytes, no debug information>",
+                 (unsigned long long)symbol->size);
+        return;
+    }
+}
+
+int globals_named(struct symbols *symbols, const struct view *v, const char *name, struct local *out,
+                  size_t max) {
+    struct search s = {.symbols = symbols, .view = v, .out = out, .max = max};
+    bool many = many_named(symbols, v, name);
+    size_t at = 0, count;
+    uint64_t bias;
+    for (struct symbol_module *m; (m = symbols_next_module(symbols, v, NULL, &at, &bias));) {
+        const struct variable *all = symbol_module_variables(m, &count);
+        for (size_t i = 0; i < count; i++) {
+            Dwarf_Die die;
+            char label[64];
+            if (!all[i].name || strcmp(all[i].name, name) || !dwarf_offdie(m->dwarf, all[i].die, &die))
+                continue;
+            const char *where = all[i].function ? all[i].function
+                                : all[i].file   ? base_name(all[i].file)
+                                                : "?";
+            snprintf(label, sizeof label, many ? "%.40s (%.20s)" : "%s", name, where);
+            s.bias = bias + m->dwarf_bias;
+            add(&s, label, &die, (struct place){IN_MEMORY, all[i].address + bias}, 0);
+        }
+    }
+    at = 0;
+    for (struct symbol_module *m; !s.count && (m = symbols_next_module(symbols, v, NULL, &at, &bias));)
+        add_symbol(&s, m, bias, name);
+    return (int)s.count;
+}
+
+void globals_visit(struct symbols *symbols, const struct view *v, global_visit visit, void *context) {
+    size_t at = 0, count;
+    uint64_t bias;
+    const struct symbol_module *first = NULL;
+    for (struct symbol_module *m; (m = symbols_next_module(symbols, v, NULL, &at, &bias));) {
+        const struct variable *all = symbol_module_variables(m, &count);
+        if (!first) first = m;
+        for (size_t i = 0; i < count; i++)
+            if (all[i].name) visit(context, all[i].name, m == first);
+    }
 }

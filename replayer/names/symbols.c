@@ -310,9 +310,8 @@ void symbols_code(struct symbols *s, const struct view *v, uint64_t address, con
     if (module) symbol_module_code(module, name, visit_shifted, &x);
 }
 
-// The modules whose names start with `name` (NULL: all), one after the other; *at begins with 0. NULL: no more.
-static struct symbol_module *next_module(struct symbols *s, const struct view *v, const char *name,
-                                         size_t *at, uint64_t *bias) {
+struct symbol_module *symbols_next_module(struct symbols *s, const struct view *v, const char *name,
+                                          size_t *at, uint64_t *bias) {
     while (*at < v->map_count) {
         const struct view_map *map = &v->maps[(*at)++];
         struct module m;
@@ -330,7 +329,7 @@ static struct symbol_module *next_module(struct symbols *s, const struct view *v
 uint64_t symbols_address(struct symbols *s, const struct view *v, const char *module_name, const char *name) {
     size_t at = 0;
     uint64_t bias;
-    for (struct symbol_module *module; (module = next_module(s, v, module_name, &at, &bias));)
+    for (struct symbol_module *module; (module = symbols_next_module(s, v, module_name, &at, &bias));)
         for (size_t k = 0; k < module->symbol_count; k++) {
             const struct symbol *symbol = &module->symbols[k];
             size_t len = strcspn(symbol->name, "@");
@@ -343,7 +342,7 @@ bool symbols_tls(struct symbols *s, const struct view *v, const char *module_nam
                  uint64_t *offset) {
     size_t at = 0;
     uint64_t bias;
-    for (struct symbol_module *module; (module = next_module(s, v, module_name, &at, &bias));)
+    for (struct symbol_module *module; (module = symbols_next_module(s, v, module_name, &at, &bias));)
         if (symbol_module_tls(module, name, offset)) return true;
     return false;
 }
@@ -352,7 +351,7 @@ bool symbols_tls_variables(struct symbols *s, const struct view *v, uint64_t bia
                            struct tls_segment *segment, symbols_tls_visit visit, void *context) {
     size_t at = 0;
     uint64_t found;
-    for (struct symbol_module *module; (module = next_module(s, v, NULL, &at, &found));) {
+    for (struct symbol_module *module; (module = symbols_next_module(s, v, NULL, &at, &found));) {
         if (found != bias || !symbol_module_tls_segment(module, segment)) continue;
         segment->start += bias;
         symbol_module_tls_variables(module, s->strings, visit, context);

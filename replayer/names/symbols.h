@@ -100,5 +100,8 @@ bool symbols_tls_variables(struct symbols *s, const struct view *v, uint64_t bia
 // For this folder: the module that is mapped at the run-time address, and its bias (run-time address - link-time address); NULL: none.
 struct symbol_module *symbols_module_at(struct symbols *s, const struct view *v, uint64_t address,
                                         uint64_t *bias);
+// For this folder: the modules whose names start with `name` (NULL: all), one after the other; *at begins with 0. NULL: no more.
+struct symbol_module *symbols_next_module(struct symbols *s, const struct view *v, const char *name,
+                                          size_t *at, uint64_t *bias);
 
 #endif

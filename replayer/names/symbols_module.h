@@ -18,7 +18,7 @@ struct range {
 
 struct variable { // where a static variable is declared
     uint64_t address;
-    const char *file, *function; // function NULL: not local to one
+    const char *name, *file, *function; // function NULL: not local to one
     int line;
     Dwarf_Off die;
 };

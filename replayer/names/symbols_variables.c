@@ -33,6 +33,7 @@ static void add(struct walk *w, Dwarf_Die *die, const char *function) {
     dwarf_decl_line(die, &line);
     *new = (struct variable){
         .address = ops[0].number + s->dwarf_bias,
+        .name = strings_add(s->strings, dwarf_diename(die)),
         .file = symbol_path(s, &w->unit, dwarf_decl_file(die)),
         .function = strings_add(s->strings, function),
         .line = line,
@@ -68,7 +69,7 @@ static int by_address(const void *a, const void *b) {
     return x->address < y->address ? -1 : x->address > y->address;
 }
 
-const struct variable *symbol_module_variable(struct symbol_module *s, uint64_t vaddr) {
+const struct variable *symbol_module_variables(struct symbol_module *s, size_t *count) {
     if (!s->variables_ready) {
         s->variables_ready = true;
         struct walk w = {.s = s, .budget = ENTRY_BUDGET};
@@ -79,7 +80,14 @@ const struct variable *symbol_module_variable(struct symbol_module *s, uint64_t 
             if (dwarf_offdie(s->dwarf, offset + header, &w.unit)) walk(&w, &w.unit, NULL, 0);
         if (s->variable_count) qsort(s->variables, s->variable_count, sizeof *s->variables, by_address);
     }
-    if (!s->variable_count) return NULL;
+    *count = s->variable_count;
+    return s->variables;
+}
+
+const struct variable *symbol_module_variable(struct symbol_module *s, uint64_t vaddr) {
+    size_t count;
+    const struct variable *all = symbol_module_variables(s, &count);
+    if (!count) return NULL;
     struct variable key = {.address = vaddr};
-    return bsearch(&key, s->variables, s->variable_count, sizeof key, by_address);
+    return bsearch(&key, all, count, sizeof key, by_address);
 }

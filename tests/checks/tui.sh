@@ -45,6 +45,22 @@ for words in 'Variables of main' 'argc = 2' 'argv = <optimized out>' ' count = 3
     '    name = "w\303\2741"' '    load = 0.5' '    audited = true' '  numbers = 3 elements' '    [1] = -8' '<audit_lock>'; do
     grep -qF -- "$words" main.txt || fail "variables: no '$words': $(cat main.txt)"
 done
+# Globals by name and memory, with what has changed since the step before; who changed the lock's word, in the child and in the
+# parent, where the worker took it
+clean "$refork" replay --script 'xaudit_lock<Enter>Ojjw<Enter><Dump child.txt><Dump child.txt>{<Dump child-change.txt>{<Dump child-none.txt>' --size 130x40 values.refork ||
+    fail "a global: status $?"
+grep -q 'audit_lock  *pthread_mutex_t' child.txt || fail "no global: $(cat child.txt)"
+grep -q '__lock = 2 ' child.txt || fail "a global: not unfolded: $(cat child.txt)"
+grep -q 'memory at 0x[0-9a-f]*  audit_lock' child.txt || fail "memory: $(cat child.txt)"
+grep -Eq '^.[0-9a-f]{12} 02 00 00 00 ' child.txt || fail "memory: $(cat child.txt)"
+grep -Eq 'audit_lock.__data.__lock: 1 -> 2 by prefork \([0-9]+\) in audit, prefork.c:27' child-change.txt || fail "a change: $(cat child-change.txt)"
+grep -Eq 'has not changed since event [0-9]+ made process' child-none.txt || fail "a change before the fork: $(cat child-none.txt)"
+lock=$(sed -n 's/.*memory at \(0x[0-9a-f]*\)  audit_lock.*/\1/p' child.txt)
+clean "$refork" replay --script "fx$lock,4<Enter>Ojw{<Dump parent.txt>p<Dump before.txt>n<Dump behind.txt>" --size 130x40 values.refork ||
+    fail "memory: status $?"
+grep -Eq "$lock: 0 -> 1 by audit_writer \([0-9]+\) in audit_writer, prefork.c:34" parent.txt || fail "the parent's change: $(cat parent.txt)"
+grep -Eq '^.[0-9a-f]{12} 00\*00 00 00 ' before.txt || fail "no mark at what changes with a step back: $(cat before.txt)"
+grep -Eq '^.[0-9a-f]{12} 01\*00 00 00 ' behind.txt || fail "no mark at what has changed: $(cat behind.txt)"
 # Two that wait for each other: the circle is closed
 ends 120 record --no-explain -o cycle.refork -- "$build/samples/cycle_parent"
 clean "$refork" replay --script '6O:dump screen.txt<Enter>' --size 120x20 --ascii cycle.refork || fail "cycle: status $?"

@@ -298,22 +298,99 @@ static int fixture_verdict(void *context, const struct verdict **out, struct rf_
     return 0;
 }
 
-static int fixture_variables(void *context, const struct tui_place *at, struct tui_variables **out,
+static void fixture_row(struct tui_variables *v, uint8_t sort, int examined, struct local what) {
+    struct tui_variable *row = &v->rows[v->count++];
+    row->sort = sort;
+    row->examined = (int8_t)examined;
+    row->what = what;
+}
+
+// The log's length grows by one with each event; its memory shows that.
+static void fixture_examined(struct tui_variables *v, uint64_t event, int index, const char *text) {
+    struct local what = {0, "log_length", "unsigned long", "", 0x555555558090, 8};
+    snprintf(what.value, sizeof what.value, "%llu", (unsigned long long)event);
+    if (!strcmp(text, "log_length")) {
+        fixture_row(v, TUI_ROW_VARIABLE, index, what);
+    } else if (!strcmp(text, "log_mutex")) {
+        static const struct local mutex[] = {
+            {0, "log_mutex", "pthread_mutex_t", "", 0x555555558060, 40},
+            {1, "__data", "struct __pthread_mutex_s", "", 0x555555558060, 40},
+            {2, "__lock", "int", "1", 0x555555558060, 4},
+        };
+        for (size_t i = 0; i < sizeof mutex / sizeof *mutex; i++)
+            fixture_row(v, TUI_ROW_VARIABLE, index, mutex[i]);
+    } else if (!strncmp(text, "0x", 2)) {
+        fixture_row(v, TUI_ROW_HEADING, index,
+                    (struct local){0, "memory at 0x555555558090", "", "log_length", 0, 0});
+        for (int i = 0; i < 2; i++) {
+            fixture_row(v, TUI_ROW_MEMORY, index,
+                        (struct local){.address = 0x555555558090 + 8 * (uint64_t)i, .size = 8});
+            struct tui_variable *row = &v->rows[v->count - 1];
+            row->length = 8;
+            memcpy(row->bytes, i ? "nightly" : (const char *)&event, 8);
+        }
+    } else {
+        fixture_row(v, TUI_ROW_HEADING, index,
+                    (struct local){0, "nothing", "", "no such variable here", 0, 0});
+    }
+}
+
+static int fixture_variables(void *context, const struct tui_variables_wish *wish, struct tui_variables **out,
                              struct rf_error *err) {
     static const struct local rows[] = {
-        {0, "argc", "int", "2"},          {0, "argv", "char * *", "<optimized out>"},
-        {0, "job", "struct job", ""},     {1, "name", "char []", "\"nightly\""},
-        {1, "left", "unsigned int", "3"}, {1, "lock", "pthread_mutex_t *", "0x555555558060 <log_mutex>"},
-        {0, "pid", "pid_t", "0"},
+        {0, "argc", "int", "2", 0x7fffffffe00c, 4},
+        {0, "argv", "char * *", "<optimized out>", 0, 0},
+        {0, "job", "struct job", "", 0x7fffffffe010, 24},
+        {1, "name", "char []", "\"nightly\"", 0x7fffffffe010, 8},
+        {1, "left", "unsigned int", "3", 0x7fffffffe018, 4},
+        {1, "lock", "pthread_mutex_t *", "0x555555558060 <log_mutex>", 0x7fffffffe020, 8},
+        {0, "pid", "pid_t", "0", 0x7fffffffe028, 4},
     };
     (void)context;
-    if (at->frame != 2)
+    bool framed = wish->at.frame == 2;
+    if (!framed && !wish->count)
         return rf_fail(err, RF_CANNOT, "no debug information of this function: compile it with -g");
-    struct tui_variables *v = calloc(1, sizeof *v + sizeof rows);
+    struct tui_variables *v = calloc(1, sizeof *v + 64 * sizeof *v->rows);
     rf_assert(v);
-    v->count = sizeof rows / sizeof *rows;
-    memcpy(v->rows, rows, sizeof rows);
+    for (size_t i = 0; framed && i < sizeof rows / sizeof *rows; i++)
+        fixture_row(v, TUI_ROW_VARIABLE, -1, rows[i]);
+    for (size_t i = 0; i < wish->count; i++)
+        fixture_examined(v, wish->at.event, (int)i, wish->examined[i].text);
     *out = v;
+    return 0;
+}
+
+static int fixture_names(void *context, uint64_t number, int tid, struct tui_names **out,
+                         struct rf_error *err) {
+    static const char *const names[] = {"audit_lock", "log_file", "log_length", "log_mutex"};
+    (void)context, (void)number, (void)tid, (void)err;
+    struct tui_names *n = calloc(1, sizeof *n + sizeof names / sizeof *names * sizeof *n->items);
+    rf_assert(n);
+    for (; n->count < sizeof names / sizeof *names; n->count++)
+        snprintf(n->items[n->count].text, sizeof n->items->text, "%s", names[n->count]);
+    *out = n;
+    return 0;
+}
+
+// Two changes: at the worker's acquire and at the fork.
+static int fixture_change(void *context, const struct tui_change_wish *wish, struct tui_change *out,
+                          struct rf_error *err) {
+    const struct fixture *f = context;
+    const uint64_t at[] = {f->acquire, f->fork};
+    (void)err;
+    *out = (struct tui_change){0};
+    for (size_t i = 0; i < 2; i++) {
+        bool passed = at[i] <= wish->event;
+        if (passed != wish->back || (!wish->back && out->event)) continue;
+        *out = (struct tui_change){.event = at[i],
+                                   .count = i + 1,
+                                   .tid = i ? FIXTURE_MAIN : FIXTURE_WORKER,
+                                   .address = wish->address,
+                                   .size = (int)wish->size,
+                                   .before = i,
+                                   .after = i + 1};
+        snprintf(out->where, sizeof out->where, "%s", "log_begin, demo.c:23");
+    }
     return 0;
 }
 
@@ -545,6 +622,8 @@ static struct fixture *fixture_new(enum fixture_kind kind, uint64_t tail) {
         .stack = fixture_stack,
         .lock_story = fixture_lock_story,
         .variables = fixture_variables,
+        .names = fixture_names,
+        .change = fixture_change,
         .source_line = fixture_source_line,
         .verdict = fixture_verdict,
         .set_progress = fixture_set_progress,

@@ -66,6 +66,16 @@ for size in 60x15 80x24 120x30 200x50; do
 done
 for size in 60x15 80x24 120x30 200x50; do screen "variables-$size" 8jjj --size $size; done
 screen variables-none 5g8 --ascii
+for size in 80x24 200x50; do
+    screen "examine-$size" xlog --size $size
+    screen "memory-$size" 'xlog_l<Enter>x0x555555558090,16<Enter>On' --size $size
+    screen "change-$size" '8jjjjw{' --size $size
+    screen "change-before-$size" '8jjjjw{{' --size $size
+done
+screen change-none '8jjjjw}' --ascii
+screen change-register '8jw'
+screen examine-nothing 'xnothing<Enter>'
+screen examine-forget 'xlog_m<Enter>xlog_length<Enter>8GX'
 screen waits-enter "6jg<Enter>"
 screen waits-ascii 6 --ascii
 screen waits-none 6 --clean

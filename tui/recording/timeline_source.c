@@ -7,7 +7,9 @@
 #include "core/path.h"
 #include "replayer/names/script.h"
 #include "replayer/source_text.h"
+#include "tui/recording/changes.h"
 #include "tui/recording/lock_ops.h"
+#include "tui/recording/values.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -47,6 +49,8 @@ struct timeline_source {
     struct numbers landmarks[TUI_LANDMARKS];
     struct descriptors *descriptors; // as far as `loaded`
     char title[256];
+    tui_progress progress;
+    void *progress_argument;
 };
 
 // An answer to `links` may look at so many events behind the one in question: a key must not take longer.
@@ -421,29 +425,22 @@ static int source_verdict(void *context, const struct verdict **out, struct rf_e
     return session_verdict(s->session, out, err);
 }
 
-enum { MOST_VARIABLES = 400 };
-
-static int source_variables(void *context, const struct tui_place *at, struct tui_variables **out,
+static int source_variables(void *context, const struct tui_variables_wish *wish, struct tui_variables **out,
                             struct rf_error *err) {
     struct timeline_source *s = context;
-    struct replay *r = timeline_replay(s->timeline);
-    struct user_regs_struct regs;
-    struct view view;
-    if (timeline_seek(s->timeline, at->event, err) || replay_task_regs(r, at->tid, &regs, err) ||
-        replay_view(r, at->tid, &view, err))
-        return -1;
-    struct tui_variables *v = calloc(1, sizeof *v + MOST_VARIABLES * sizeof *v->rows);
-    rf_assert(v);
-    int count = locals_at(timeline_symbols(s->timeline), &view, &regs, at->frame, v->rows, MOST_VARIABLES);
-    if (count < 0) {
-        free(v);
-        return rf_fail(
-            err, RF_CANNOT,
-            "no debug information of this function: compile it with -g, or choose another frame in pane 5");
-    }
-    v->count = (size_t)count;
-    *out = v;
-    return 0;
+    return values_variables(s->timeline, wish, out, err);
+}
+
+static int source_names(void *context, uint64_t number, int tid, struct tui_names **out,
+                        struct rf_error *err) {
+    struct timeline_source *s = context;
+    return values_names(s->timeline, &(struct tui_place){.event = number, .tid = tid}, out, err);
+}
+
+static int source_change(void *context, const struct tui_change_wish *wish, struct tui_change *out,
+                         struct rf_error *err) {
+    struct timeline_source *s = context;
+    return changes_find(s->timeline, wish, s->progress, s->progress_argument, out, err);
 }
 
 static int source_lock_story(void *context, const struct tui_lock_wish *wish, struct tui_lock_story **out,
@@ -488,6 +485,8 @@ static void source_close(void *context) {
 
 static void source_set_progress(void *context, tui_progress progress, void *argument) {
     struct timeline_source *s = context;
+    s->progress = progress;
+    s->progress_argument = argument;
     if (s->timeline) timeline_set_progress(s->timeline, progress, argument);
 }
 
@@ -532,6 +531,8 @@ int timeline_source_new(struct session *session, const char *path, struct timeli
         .stack = source_stack,
         .lock_story = source_lock_story,
         .variables = source_variables,
+        .names = source_names,
+        .change = source_change,
         .source_line = source_line_text,
         .verdict = source_verdict,
         .set_progress = source_set_progress,
