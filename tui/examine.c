@@ -2,8 +2,8 @@
 
 #include "core/text.h"
 #include "tui/focus.h"
+#include "tui/layout.h"
 #include "tui/match.h"
-#include "tui/model.h"
 #include "tui/variables.h"
 
 #include <stdio.h>
@@ -31,7 +31,7 @@ void tui_examine_add(struct tui_model *m, const char *text) {
     snprintf(m->examined[m->examined_count++].text, sizeof m->examined->text, "%s", text);
     m->variables_known = false;
     m->examined_new = true;
-    tui_model_pane(m, TUI_VARIABLES);
+    tui_layout_pane(m, TUI_VARIABLES);
 }
 
 static void forget(struct tui_model *m) {
@@ -114,7 +114,7 @@ static void watch(struct tui_model *m) {
     const struct tui_variable *row = chosen_row(m);
     size_t task = tui_model_task_index(m, m->focus.tid);
     if (m->pane != TUI_VARIABLES || !row || !tui_variables_fresh(m) || task == m->task_count) {
-        tui_model_pane(m, TUI_VARIABLES);
+        tui_layout_pane(m, TUI_VARIABLES);
         tui_model_message(m, false, "choose a line here, then w watches it; x adds globals and memory");
         return;
     }

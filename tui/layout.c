@@ -129,3 +129,9 @@ void tui_slot_others(const struct tui_model *m, const struct tui_slot *slot, cha
         if ((int)len + heading <= slot->w) return;
     }
 }
+
+void tui_layout_pane(struct tui_model *m, enum tui_pane pane) {
+    m->pane = pane;
+    m->used[pane] = ++m->uses;
+    tui_layout_compute(m);
+}

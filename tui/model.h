@@ -12,7 +12,6 @@ void tui_model_release(struct tui_model *m);
 void tui_model_resize(struct tui_model *m, int cols, int rows);
 // One key. What it asks of the driver is in m->request afterwards (the driver clears it).
 void tui_model_key(struct tui_model *m, int key);
-void tui_model_pane(struct tui_model *m, enum tui_pane pane); // makes it the active one
 void tui_model_action(struct tui_model *m, enum tui_action action);
 
 #endif

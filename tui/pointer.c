@@ -63,10 +63,10 @@ void tui_pointer_click(struct tui_model *m, int y, int x) {
     if (!found) return;
     const struct tui_slot slot = *found;
     if (y == slot.y) {
-        tui_model_pane(m, pane_in_heading(m, &slot, x - slot.x));
+        tui_layout_pane(m, pane_in_heading(m, &slot, x - slot.x));
         return;
     }
-    tui_model_pane(m, slot.shown);
+    tui_layout_pane(m, slot.shown);
     m->moved = true;
     if (clicks[slot.shown]) clicks[slot.shown](m, &slot, y - slot.y - 1, x - slot.x);
     tui_lanes_follow(m);
@@ -75,6 +75,6 @@ void tui_pointer_click(struct tui_model *m, int y, int x) {
 
 void tui_pointer_wheel(struct tui_model *m, int key, int y, int x) {
     const struct tui_slot *slot = slot_at(m, y, x);
-    if (slot && slot->shown != m->pane) tui_model_pane(m, slot->shown);
+    if (slot && slot->shown != m->pane) tui_layout_pane(m, slot->shown);
     tui_model_key(m, key);
 }

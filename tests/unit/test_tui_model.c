@@ -2,6 +2,7 @@
 #include "tui/actions.h"
 #include "tui/find.h"
 #include "tui/lanes.h"
+#include "tui/layout.h"
 #include "tui/model.h"
 #include "tui/pointer.h"
 #include "tui/screen.h"
@@ -329,7 +330,7 @@ static void test_all_keys_at_all_sizes(void **state) {
             }
             for (int pane = 0; pane < TUI_PANES; pane++) {
                 for (int action = 1; action < TUI_ACTIONS; action++) {
-                    tui_model_pane(&b.model, (enum tui_pane)pane);
+                    tui_layout_pane(&b.model, (enum tui_pane)pane);
                     tui_model_action(&b.model, (enum tui_action)action);
                     while (tui_model_work(&b.model))
                         continue;
