@@ -165,10 +165,22 @@ static int rr_verdict_of(void *context, const struct verdict **out, struct rf_er
     return 0;
 }
 
-static int rr_variables(void *context, const struct tui_place *at, struct tui_variables **out,
+static int rr_variables(void *context, const struct tui_variables_wish *wish, struct tui_variables **out,
                         struct rf_error *err) {
-    (void)context, (void)at, (void)out;
+    (void)context, (void)wish, (void)out;
     return rf_fail(err, RF_CANNOT, "of a trace of rr the variables are told by gdb: 'refork gdb'");
+}
+
+static int rr_names(void *context, uint64_t number, int tid, struct tui_names **out, struct rf_error *err) {
+    (void)context, (void)number, (void)tid, (void)out;
+    return rf_fail(err, RF_CANNOT, "of a trace of rr the variables are told by gdb: 'refork gdb'");
+}
+
+static int rr_change(void *context, const struct tui_change_wish *wish, struct tui_change *out,
+                     struct rf_error *err) {
+    (void)context, (void)wish, (void)out;
+    return rf_fail(err, RF_CANNOT,
+                   "of a trace of rr gdb finds changes: 'refork gdb', watch, reverse-continue");
 }
 
 static int rr_lock_story(void *context, const struct tui_lock_wish *wish, struct tui_lock_story **out,
@@ -228,6 +240,8 @@ struct rr_source *rr_source_new(const struct rr_trace *t, const char *path) {
         .stack = rr_stack_of,
         .verdict = rr_verdict_of,
         .variables = rr_variables,
+        .names = rr_names,
+        .change = rr_change,
         .lock_story = rr_lock_story,
         .set_progress = rr_set_progress,
     };
