@@ -184,13 +184,34 @@ static void file_failed(struct gdb *g, int number) {
     packet_send(g->packets);
 }
 
+// The program names its dynamic linker (PT_INTERP) by a path that is a symbolic link on most machines, /lib64/...; the trace knows the
+// file by the name that the kernel mapped. Without it gdb does not learn of libraries that are loaded later.
+static uint64_t linker_by_path(struct gdb *g, const char *path) {
+    Elf64_auxv_t auxv[AUXV_MOST / sizeof(Elf64_auxv_t)];
+    char name[NAME_MOST] = "";
+    struct view v;
+    size_t n = read_auxv(g, auxv, sizeof auxv / sizeof *auxv);
+    uint64_t phdr = auxv_value(auxv, n, AT_PHDR), count = auxv_value(auxv, n, AT_PHNUM), bias = 0;
+    for (uint64_t i = 0; i < count && i < 64; i++) {
+        Elf64_Phdr p;
+        if (!stops_read(g->stops, g->tid, phdr + i * sizeof p, &p, sizeof p)) return 0;
+        if (p.p_type == PT_PHDR) bias = phdr - p.p_vaddr;
+        if (p.p_type == PT_INTERP && p.p_filesz && p.p_filesz < sizeof name)
+            stops_read(g->stops, g->tid, p.p_vaddr + bias, name, p.p_filesz);
+    }
+    const struct view_map *map =
+        *name && !strcmp(name, path) ? map_at(g, &v, auxv_value(auxv, n, AT_BASE)) : NULL;
+    return map ? map->blob : 0;
+}
+
 static uint64_t blob_by_path(struct gdb *g, const char *path) {
     struct view v;
     struct rf_error ignored;
     if (replay_view(g->replay, g->tid, &v, &ignored) < 0) return 0;
     for (size_t i = 0; i < v.map_count; i++)
         if (v.maps[i].blob && v.maps[i].name && !strcmp(v.maps[i].name, path)) return v.maps[i].blob;
-    return trace_blob_by_name(replay_trace(g->replay), path);
+    uint64_t blob = trace_blob_by_name(replay_trace(g->replay), path);
+    return blob ? blob : linker_by_path(g, path);
 }
 
 // /proc/PID/maps, which 'info proc mappings' reads, of a process of the recording.

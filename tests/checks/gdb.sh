@@ -35,6 +35,12 @@ parent=$(sed -n "s/^process \([0-9]*\) '.*'\$/\1/p" stuck.log | head -n 1)
 debug --process "$parent" stuck.refork -- -batch -ex 'watch log_mutex.__data.__lock' -ex reverse-continue -ex bt >holder.log
 grep -q 'write_report' holder.log || fail "the holder's stack is not found backward (holder.log)"
 
+# From the first event on: the program names its dynamic linker by a symbolic link, and only who reads that file learns of the libraries
+# that are loaded later.
+debug --process "$parent" --at 3 stuck.refork -- -batch -ex 'info sharedlibrary' -ex 'tbreak log_begin' -ex continue -ex 'info sharedlibrary' -ex bt >early.log
+! grep -q 'dynamic linker breakpoint' early.log || fail "gdb does not find the dynamic linker of the recording (early.log)"
+grep -q 'libc.so.6' early.log || fail "gdb does not learn of a library that is loaded later (early.log)"
+
 # A port for other debuggers, on this machine only.
 clean "$refork" gdb --listen 0 stuck.refork 2>listen.err &
 server=$!
