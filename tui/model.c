@@ -125,12 +125,6 @@ static void enter(struct tui_model *m) {
     }
 }
 
-void tui_model_pane(struct tui_model *m, enum tui_pane pane) {
-    m->pane = pane;
-    m->used[pane] = ++m->uses;
-    tui_layout_compute(m);
-}
-
 // How many lines that action moves, in a list of which `page` are shown; 0: it moves none.
 static int64_t lines_moved(enum tui_action action, int64_t page, int64_t half) {
     switch (action) {
@@ -169,38 +163,38 @@ static bool pane_action(struct tui_model *m, enum tui_action action) {
         if (m->side)
             m->request = TUI_REQUEST_SIDE;
         else
-            tui_model_pane(m, (m->pane + 1) % TUI_PANES);
+            tui_layout_pane(m, (m->pane + 1) % TUI_PANES);
         break;
     case TUI_ACTION_PANE_PREVIOUS:
-        tui_model_pane(m, (m->pane + TUI_PANES - 1) % TUI_PANES);
+        tui_layout_pane(m, (m->pane + TUI_PANES - 1) % TUI_PANES);
         break;
     case TUI_ACTION_PANE_STORY:
-        tui_model_pane(m, TUI_STORY);
+        tui_layout_pane(m, TUI_STORY);
         break;
     case TUI_ACTION_PANE_LANES:
-        tui_model_pane(m, TUI_LANES);
+        tui_layout_pane(m, TUI_LANES);
         break;
     case TUI_ACTION_PANE_EVENTS:
-        tui_model_pane(m, TUI_EVENTS);
+        tui_layout_pane(m, TUI_EVENTS);
         break;
     case TUI_ACTION_PANE_LOCKS:
-        tui_model_pane(m, TUI_LOCKS);
+        tui_layout_pane(m, TUI_LOCKS);
         break;
     case TUI_ACTION_PANE_STACK:
-        tui_model_pane(m, TUI_STACK);
+        tui_layout_pane(m, TUI_STACK);
         break;
     case TUI_ACTION_PANE_WAITS:
-        tui_model_pane(m, TUI_WAITS);
+        tui_layout_pane(m, TUI_WAITS);
         break;
     case TUI_ACTION_PANE_HISTORY:
-        tui_model_pane(m, TUI_HISTORY);
+        tui_layout_pane(m, TUI_HISTORY);
         break;
     case TUI_ACTION_PANE_VARIABLES:
-        tui_model_pane(m, TUI_VARIABLES);
+        tui_layout_pane(m, TUI_VARIABLES);
         break;
     case TUI_ACTION_MAXIMISE:
         m->maximised = !m->maximised;
-        tui_model_pane(m, m->pane);
+        tui_layout_pane(m, m->pane);
         break;
     default:
         return false;
