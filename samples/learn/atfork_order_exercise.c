@@ -33,7 +33,7 @@ static void *move_money(void *unused) {
     (void)unused;
     lock_from();
     from -= 10;
-    sleep_ms(150);
+    sleep_ms(600);
     lock_to();
     to += 10;
     unlock_to();

@@ -20,7 +20,7 @@ static void count_visitors(void) {
     pthread_mutex_lock(&count_mutex);
     for (int i = 0; i < 3; i++) {
         visitors++;
-        sleep_ms(50); // visitors take their time
+        sleep_ms(200); // visitors take their time
     }
     pthread_mutex_unlock(&count_mutex);
 }

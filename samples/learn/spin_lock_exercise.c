@@ -32,7 +32,7 @@ static void count_visitors(void) {
     count_acquire();
     for (int i = 0; i < 3; i++) {
         visitors++;
-        sleep_ms(50); // visitors take their time
+        sleep_ms(200); // visitors take their time
     }
     count_release();
 }

@@ -30,7 +30,7 @@ graded 0 'fixed: ' -e "$fix"
 # The worker has ended when main forks.
 graded 0 'fixed: ' -e 's/^    pthread_join(worker, NULL);$//' -e 's/^    sleep_ms(60);/    pthread_join(worker, NULL);/'
 # Only later: it hangs when it is forced
-graded 120 'still hangs' -e 's/sleep_ms(60)/sleep_ms(500)/'
+graded 120 'still hangs' -e 's/sleep_ms(60)/sleep_ms(900)/'
 graded 1 'does not do its task any more: it starts no other process' -e 's/pid_t child = fork();/pid_t child = 0;/' -e 's/_exit(0);//' -e 's/waitpid(child, NULL, 0);//'
 graded 1 "does not do its task any more: the child does not print 'child: report'" -e "$fix" -e 's/^    say("child: report");//'
 graded 1 "does not do its task any more: .* prints 'something else'" -e "$fix" -e 's/^    say("main: done");/&\n    say("something else");/'

@@ -92,6 +92,8 @@ static void make_rows(struct tour *t) {
         bool verbatim = line->sort == LEARN_VERBATIM; // as it is, where it fits
         bool whole = (verbatim && (int)strlen(text) <= t->cols) || line->sort == LEARN_ADDED ||
                      line->sort == LEARN_REMOVED;
+        // A lecture: air between what is said
+        if (t->view.few_words && i && !whole && *text) add_row(t, line, "", 0, 0, false);
         if (whole || !*text) add_row(t, line, text, (int)strlen(text), 0, true);
         if (whole) continue;
         bool choice = line->sort == LEARN_POINT || (line->sort == LEARN_RIGHT && *text && text[1] == ')');
