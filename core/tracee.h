@@ -53,6 +53,8 @@ void tracee_quiet_stops(void);
 
 // The state letter of /proc/TID/stat ('R', 'S', 'D', 't', 'Z', ...), 0 when the task is gone.
 char task_state_letter(pid_t tid);
+// Closes the files that task_state_letter keeps open in this thread: for a process that is to hold none of its parent's.
+void tracee_close_files(void);
 
 // XXH3-64 over (address, bytes) of all private anonymous pages that are not all zero, in the order of their
 // addresses, code and the annex left out: the same in recording and in replay when the memory is the same.

@@ -45,7 +45,7 @@ dump)
         $4 == "end" { for (tid in living) { $3 = tid; ends(tid, 9) } next }
         $4 == "stuck" { next }
         { frame("SCHED", "") }
-    ' <("$refork" dump "${@: -1}/recording.refork")
+    ' <("$refork" dump "${!#}/recording.refork")
     ;;
 replay)
     while [ $# -gt 1 ]; do
@@ -53,7 +53,7 @@ replay)
         -f | -p) pid=$2 && shift ;;
         -g) event=$2 && shift ;;
         -s) port=$2 && shift ;;
-        -e) event=$("$refork" dump "${@: -1}/recording.refork" | awk '$4 == "end" { print $1 - 1 }') ;;
+        -e) event=$("$refork" dump "${!#}/recording.refork" | awk '$4 == "end" { print $1 - 1 }') ;;
         esac
         shift
     done

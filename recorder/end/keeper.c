@@ -126,6 +126,7 @@ static void park(struct recorder *r, struct task *t, const struct standing *s, p
 
 // The memory of the tasks is all that it has open: a pipe that the program's caller reads must end.
 static void close_others(const struct recorder *r, int a, int b) {
+    tracee_close_files();
     DIR *all = opendir("/proc/self/fd");
     for (struct dirent *d; all && (d = readdir(all));) {
         int fd = atoi(d->d_name);
