@@ -199,6 +199,24 @@ static bool steady(double step, double expected) {
     return step < 4 * expected && expected < 4 * step;
 }
 
+// The parts of a second begin again with each second: three numbers of a clock go by even steps also where one of those leads
+// over the end. A number that is computed anew each time wanders otherwise.
+static bool turns_evenly(const struct look *look, int i) {
+    static const double turns[] = {1e9, 1e6}; // nanoseconds, microseconds
+    for (size_t k = 0; k < sizeof turns / sizeof *turns; k++) {
+        double steps[ITERATIONS - 1];
+        bool within = true;
+        for (int n = 0; n < ITERATIONS; n++)
+            within &= fabs(look->decisions[n][i].distance) < turns[k];
+        for (int n = 0; n < ITERATIONS - 1; n++) {
+            double step = look->decisions[n + 1][i].distance - look->decisions[n][i].distance;
+            steps[n] = step < 0 ? step + turns[k] : step;
+        }
+        if (within && steps[0] < 1.5 * steps[1] && steps[1] < 1.5 * steps[0]) return true;
+    }
+    return false;
+}
+
 // In how many more iterations decision i may go the other way: HUGE_VAL for never, 0 for nobody knows.
 static double iterations_left(struct looks *k, int i, bool known, bool spins) {
     const struct look *now = &k->now, *before = &k->before;
@@ -210,7 +228,8 @@ static double iterations_left(struct looks *k, int i, bool known, bool spins) {
     bool even = steady(first, second) || (now->clock && (first == 0 || second == 0));
     switch (trend_of(now, i)) {
     case WANDERS:
-        // In the middle of this look it began again.
+        // In the middle of this look it began again, or it is no part of a clock.
+        if (!turns_evenly(now, i)) k->turned[i] = 0;
         return now->clock && k->turned[i] >= TURNED_LOOKS ? HUGE_VAL : 0;
     case RECEDES:
         if (!even || (known && !now->clock && !steady((d[0] - old) / gap, step))) return 0;

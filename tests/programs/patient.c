@@ -127,6 +127,13 @@ static void computes_on_time(void) {
         sleep_ms(1);
 }
 
+// For seconds: three such numbers in a row fall again and again, as the nanoseconds of a clock do.
+static void computes_for_long(void) {
+    long long start = now_ns();
+    for (uint32_t x = 1; (x = x * 1664525u + 1013904223u) >> 20 != 7 && now_ns() > start && !flag;)
+        sleep_ms(5);
+}
+
 static void computes(void) {
     for (uint32_t i = 0, x = 1; i < 900000000 && !flag; i++)
         x = x * 1664525u + 1013904223u, flag = x == 12345 && i < 5;
@@ -420,6 +427,7 @@ static const struct row {
     {"walks-text", walks_text, WAITS},
     {"computes-politely", computes_politely, WAITS},
     {"computes-on-time", computes_on_time, WAITS},
+    {"computes-for-long", computes_for_long, WAITS},
     {"computes", computes, WAITS},
     {"computes-all", computes_all, WAITS},
     {"thread-spins", thread_spins, WAITS},
