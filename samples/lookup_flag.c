@@ -3,6 +3,7 @@
 // nothing. (The look-up is held in the middle by taking a page of the library's hash table away.)
 //
 // expect: orphaned-lock confidence=proved lockkind=look-up_flag_of_a_thread lock=the_look-up_flag_of_* holder=worker start=look_up
+// expect: cross-process-wait cause=orphaned-lock waiting=main
 // status: 120
 #include "samples/stage.h"
 
