@@ -45,15 +45,18 @@ static void *keep(void *nothing) {
     return nothing;
 }
 
+static bool naps; // what looks on goes on: a pausing thread does not
+
 static void *idle(void *nothing) {
     for (;;)
-        pause();
+        naps ? sleep(1) : (unsigned)pause();
     return nothing;
 }
 
 int main(int argc, char **argv) {
     if (argc < 2) return 2;
     what = argv[1];
+    naps = argc > 2 && !strcmp(argv[2], "nap");
     heap = malloc(sizeof *heap);
     pthread_mutex_init(heap, NULL);
     tables = calloc(4, sizeof *tables);

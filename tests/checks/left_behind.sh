@@ -36,7 +36,7 @@ keeper=$(field "$pid" TracerPid)
 [ "$(field "$keeper" PPid)" != "$$" ] || fail 'the keeper is a child of the caller'
 for fd in "/proc/$keeper/fd"/*; do
     case $(readlink "$fd") in
-    /dev/null | "/proc/$pid/mem" | '') ;;
+    /dev/null | "/proc/$pid/mem" | /proc/*/task/*/stat | '') ;; # the child's, and the states of its threads
     *) fail "the keeper holds $(readlink "$fd")" ;;
     esac
 done
