@@ -21,7 +21,7 @@ hunted() {
 verified() {
     local i
     # The deadlock is rare, not impossible, where it is not forced: then the run says nothing of what is forced.
-    for ((i = 0; i < 5; i++)); do
+    for ((i = 0; i < 20; i++)); do
         ends "$1" verify --runs 2 -o run.refork "$3" -- "${@:4}"
         grep -qE '^run [0-9]+: (as it is: it hangs|it hangs, but not as forced)$' stdout || break
     done
