@@ -3,7 +3,9 @@
 #include "core/guard.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static char *trim(char *text) {
     while (isspace((unsigned char)*text))
@@ -46,8 +48,16 @@ int config_read(struct config *out, struct rf_error *err) {
         snprintf(path, sizeof path, "%s/.config/refork/config", home);
     else
         return 0;
-    scoped_file FILE *f = fopen(path, "re");
-    for (int line = 1; f && fgets(text, sizeof text, f); line++) {
+    // Not to wait for the other end of a FIFO.
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+    if (fd < 0) return 0;
+    scoped_file FILE *f = fdopen(fd, "r");
+    if (!f || fstat(fd, &st) < 0) return rf_fail_errno(err, RF_CANNOT, "cannot read '%s'", path);
+    if (!S_ISREG(st.st_mode))
+        return rf_fail(err, RF_CANNOT, "'%s' is not a regular file: move it away, or put the settings there",
+                       path);
+    for (int line = 1; fgets(text, sizeof text, f); line++) {
         char *key = trim(text), *value = strchr(key, '=');
         if (!*key || *key == '#') continue;
         if (!value)

@@ -49,6 +49,11 @@ grep -q "config', line 1: 'engine: rr' is no 'key = value'" stderr || fail "a ba
 echo 'motor = rr' >settings/refork/config
 ends 125 record -- true
 grep -q "no setting 'motor'" stderr || fail "an unknown setting: $(cat stderr)"
+rm settings/refork/config
+mkfifo settings/refork/config
+ends 125 record -- true
+grep -q "config' is not a regular file" stderr || fail "a FIFO: $(cat stderr)"
+rm settings/refork/config
 printf 'engine = rr\nrr = %s\n' "$stand_in" >settings/refork/config
 
 # ---- the same verdict
