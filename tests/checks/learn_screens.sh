@@ -89,6 +89,7 @@ tm new-session -d -s t -x 80 -y 24 "echo \$\$ >pid; TMPDIR='$work' TERM=xterm-25
 sees 'part 1 of 7'
 compgen -G "$work/refork-learn-*" >/dev/null || fail "no folder of the lesson: $(ls)"
 kill "$(cat pid)"
-gone() { ! kill -0 "$(cat pid)" 2>/dev/null && ! compgen -G "$work/refork-learn-*" >/dev/null; }
+# (A zombie has ended: tmux may wait for it late or, when two end at once, not at all.)
+gone() { ! ps -o stat= -p "$(cat pid)" | grep -q '^[^Z]' && ! compgen -G "$work/refork-learn-*" >/dev/null; }
 until_true gone || fail "after SIGTERM: $(ls)"
 rm -rf "$work"
