@@ -3,6 +3,7 @@
 #include "core/array.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"
+#include "recorder/mask.h"
 #include "recorder/signals.h"
 #include "recorder/step.h"
 
@@ -50,13 +51,15 @@ static bool breakpoint_arrived(struct recorder *r, struct task *t, struct user_r
 }
 
 // A signal that comes meanwhile is held, and the instruction is still to come. Who looks for the iteration of a loop would
-// else find the same pc again: a loop of one instruction, which had no place for a stub. A flood of signals does not
-// keep refork here.
+// else find the same pc again: a loop of one instruction, which had no place for a stub. Signals that come faster than
+// steps wait in the kernel until the stepping ends.
 bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
-    enum { HELD_MAX = 256 };
+    enum { HELD_MOST = 8, TRIES = 256 };
     int stepped = step_raw(r, t, regs);
-    for (int held = 0; stepped == STEP_HELD && held < HELD_MAX; held++)
+    for (int held = 0; stepped == STEP_HELD && held < TRIES; held++) {
+        if (held == HELD_MOST) mask_hold_off(t);
         stepped = step_raw(r, t, regs);
+    }
     if (stepped == STEP_DONE && t->mm->breaks.count) return breakpoint_arrived(r, t, regs);
     return stepped != STEP_GONE;
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sys/ptrace.h>
 
+#define SIGNAL_BIT(sig) (1ull << ((sig)-1))
+
 // The kernel keeps one pending instance of a standard signal, and one of each timer's.
 static bool is_one(const siginfo_t *held, const siginfo_t *info) {
     if (held->si_signo != info->si_signo) return false;
@@ -45,7 +47,7 @@ static void set_mask(struct task *t, uint64_t mask) {
 }
 
 bool mask_blocks(const struct task *t, int sig) {
-    return t->mask >> (sig - 1) & 1;
+    return t->mask & SIGNAL_BIT(sig);
 }
 
 void mask_restore(struct task *t) {
@@ -54,7 +56,14 @@ void mask_restore(struct task *t) {
 
 void mask_open_trap(struct task *t) {
     if (t->trap_open || !mask_blocks(t, SIGTRAP)) return;
-    set_mask(t, t->mask & ~(1ull << (SIGTRAP - 1)));
+    set_mask(t, t->mask & ~SIGNAL_BIT(SIGTRAP));
+    t->trap_open = true;
+}
+
+void mask_hold_off(struct task *t) {
+    const uint64_t by_instructions = SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGTRAP) | SIGNAL_BIT(SIGBUS) |
+                                     SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGSYS);
+    set_mask(t, (t->mask | ~by_instructions) & ~SIGNAL_BIT(SIGTRAP));
     t->trap_open = true;
 }
 

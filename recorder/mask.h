@@ -16,5 +16,7 @@ void mask_restore(struct task *t);
 // While a task is stepped its SIGTRAP is not blocked, so that the steps' traps change nothing; closed before anything looks.
 void mask_open_trap(struct task *t);
 void mask_close_trap(struct task *t);
+// The same, and until then only what an instruction causes comes: signals that come faster than steps would not let one be made.
+void mask_hold_off(struct task *t);
 
 #endif

@@ -5,7 +5,7 @@
 #include <sys/time.h>
 
 static atomic_int alarms, enough;
-static const struct itimerval every = {{0, 20}, {0, 20}}, off;
+static const struct itimerval off;
 
 // It ends the alarms itself: under refork each of them takes longer than the time to the next.
 static void on_alarm(int signal) {
@@ -28,7 +28,10 @@ LOOP(loop1) LOOP(loop2) LOOP(loop3) LOOP(loop4) LOOP(loop5) LOOP(loop6) LOOP(loo
 LOOP(loop9) LOOP(loop10) LOOP(loop11) LOOP(loop12) LOOP(loop13) LOOP(loop14) LOOP(loop15) LOOP(loop16)
     // clang-format on
 
-    int main(void) {
+    // The argument: microseconds between two alarms.
+    int main(int argc, char **argv) {
+    const struct timeval between = {0, argc > 1 ? atoi(argv[1]) : 20};
+    const struct itimerval every = {between, between};
     static uint64_t (*const loops[])(uint64_t, int) = {loop1,  loop2,  loop3,  loop4,  loop5,  loop6,
                                                        loop7,  loop8,  loop9,  loop10, loop11, loop12,
                                                        loop13, loop14, loop15, loop16};
