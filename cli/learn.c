@@ -182,10 +182,7 @@ static const struct cli_option learn_options[] = {
     {"grade", 0, "FILE", "grade FILE, a repaired program of that exercise"},
     {"present", 0, NULL, "for a lecture: few words"},
     {"no-verdict", 0, NULL, "hide the verdict: find it in the recording"},
-    {"ascii", 0, NULL, "only ASCII characters on the screen"},
-    {"no-color", 0, NULL, "no colours (also when NO_COLOR is set)"},
-    {"script", 0, "KEYS", "the screens without a terminal: press these keys"},
-    {"size", 0, "WxH", "the screen of a script (80x24)"},
+    CLI_SCREEN(""),
     {0},
 };
 

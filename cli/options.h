@@ -40,6 +40,14 @@ enum { CPUS_MOST = 1024 };
 #define CLI_CPU                                                                                              \
     { "cpu", 0, "KIND", "show the program a CPU of this kind: x86-64-v3 (default), x86-64-v2, native" }
 
+// How a TUI's screens are drawn.
+#define CLI_SCREEN(tui)                                                                                      \
+    {"ascii", 0, NULL, tui "only ASCII characters"},                                                         \
+        {"no-color", 0, NULL, tui "no colours (also when NO_COLOR is set)"},                                 \
+        {"script", 0, "KEYS", tui "without a terminal: press these keys"}, {                                 \
+        "size", 0, "WxH", tui "the screen of a script (80x24)"                                               \
+    }
+
 // The option that every command has.
 extern const struct cli_option cli_help_option;
 // May its value be left out?

@@ -103,19 +103,7 @@ one_ended() {
 }
 all_ended() { while [ "${parallel:-0}" -gt 0 ]; do one_ended; done; }
 
-# Polls until the command succeeds; gives up when a minute and a half of an idle machine is over (tests/patience.sh): a hang must
-# not stop the suite, and a machine that has other work must not fail it.
 . "$root/tests/patience.sh"
-until_true() {
-    local left=90000 worth
-    while [ $left -gt 0 ]; do
-        "$@" && return 0
-        read -r -t 0.01 <> <(:) || :
-        patience_worth 15 # the command's own time, too
-        left=$((left - worth))
-    done
-    return 1
-}
 
 # stretched TIME: what so much time of an idle machine is on this one now, for a limit or a pause that a test must set.
 stretched() {

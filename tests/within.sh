@@ -29,6 +29,9 @@ where() {
     done
 } 2>/dev/null
 
+# shellcheck disable=SC2317 # until_true calls it
+group_ended() { ! kill -0 -- "-$pid" 2>/dev/null; }
+
 hung=$(mktemp)
 (
     left=$((limit * 1000))
@@ -43,7 +46,7 @@ hung=$(mktemp)
         for process in $(descendants "$pid"); do gdb -batch -p "$process" -ex 'thread apply all bt 16' </dev/null 2>/dev/null | grep -E '^(#|Thread)'; done
     fi
     kill -TERM -- "-$pid"
-    sleep 10
+    until_ms=10000 until_true group_ended
     kill -KILL -- "-$pid"
 ) &
 watcher=$!

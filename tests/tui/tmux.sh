@@ -19,18 +19,14 @@ die() {
     tm capture-pane -p -t t 2>/dev/null | sed 's/^/  | /'
     exit 1
 }
-# Waits until the screen matches (an extended regular expression), at most a minute of an idle machine.
+shows() {
+    tm capture-pane -p -t t >"$work/screen" 2>/dev/null
+    grep -Eq -- "$1" "$work/screen"
+}
+# sees PATTERN WHAT: waits until the screen matches (an extended regular expression)
 sees() {
-    local left=60000 worth
     checks=$((checks + 1))
-    while [ $left -gt 0 ]; do
-        tm capture-pane -p -t t >"$work/screen" 2>/dev/null
-        grep -Eq -- "$1" "$work/screen" && return
-        sleep 0.05 # between two looks
-        patience_worth 60
-        left=$((left - worth))
-    done
-    die "never showed: $1 ($2)"
+    until_true shows "$1" || die "never showed: $1 ($2)"
 }
 keys() { tm send-keys -t t "$@"; }
 text() { tm send-keys -t t -l "$1"; }
