@@ -109,7 +109,7 @@ static int tell_verdict(const char *path, const struct rr_choice *c, bool print,
                         struct rf_error *err) {
     struct rr_trace t;
     struct diagnosis *d = NULL;
-    int r = rr_trace_open(path, c->command, replay_options(c->options), NULL, &t, err);
+    int r = rr_trace_open(path, c->command, replay_options(c->options), &t, err);
     if (r == 0) r = rr_verdict(&t, &d, err);
     if (r == 0 && print) report_text(stderr, diagnosis_verdict(d), diagnosis_source_line, d);
     if (r == 0) r = cli_verdict_status(diagnosis_verdict(d), fail_on);
@@ -139,7 +139,11 @@ int cli_rr_record(const struct cli_args *args, struct rf_error *err) {
         return CLI_OWN_ENGINE;
     }
     if (record(args, &c, &done, path, sizeof path, err)) return -1;
-    if (rr_is_trace(path)) rr_trace_note(path, c.command, replay_options(c.options));
+    if (rr_is_trace(path))
+        rr_trace_note(path, c.command, replay_options(c.options));
+    else if (WIFEXITED(done.status) && WEXITSTATUS(done.status) == 0)
+        return rf_fail(err, RF_CANNOT, "'%s' ended well and left no trace in '%s': is it rr?", c.command,
+                       path);
     if (done.stuck_pid)
         print_clean(stderr, "refork: process %d waits for ever; the trace of rr is in '%s'\n", done.stuck_pid,
                     path);
@@ -165,8 +169,8 @@ int cli_rr_open(const struct cli_args *args, const char *path, struct rr_trace *
     const char *command = cli_value(args, "rr"), *options = cli_value(args, "rr-options");
     *out = (struct rr_trace){0};
     if (config_read(&c, err)) return -1;
-    // What the trace's own note says goes before the configuration, which may be about another rr.
-    return rr_trace_open(path, command, options, *c.rr ? c.rr : NULL, out, err);
+    if (!command) command = *c.rr ? c.rr : "rr";
+    return rr_trace_open(path, command, options, out, err);
 }
 
 // Becomes rr.

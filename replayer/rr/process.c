@@ -35,7 +35,6 @@ void rr_line_words(struct rr_line *l, char *text) {
 
 // ---- one run
 
-// Ends with its parent: nothing of rr outlives refork.
 static pid_t start(const struct rr_line *l, const char *traces, int out, int complaints) {
     pid_t pid = fork();
     if (pid) return pid;

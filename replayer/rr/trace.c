@@ -38,13 +38,15 @@ void rr_trace_note(const char *path, const char *command, const char *options) {
     fclose(f);
 }
 
-static void read_note(const char *path, char *command, char *options, size_t size) {
-    char name[4200];
-    snprintf(name, sizeof name, "%s/" NOTE, path);
+static void read_note(struct rr_trace *t) {
+    char name[4200], options[sizeof t->options] = "";
+    snprintf(name, sizeof name, "%s/" NOTE, t->path);
     scoped_file FILE *f = fopen(name, "re");
-    char *lines[] = {command, options};
-    for (size_t i = 0; f && i < 2 && fgets(lines[i], (int)size, f); i++)
+    char *lines[] = {t->recorder, options};
+    for (size_t i = 0; f && i < 2 && fgets(lines[i], sizeof options, f); i++)
         lines[i][strcspn(lines[i], "\n")] = 0;
+    // Other options may name programs.
+    if (!strcmp(options, "-W")) strcpy(t->options, options);
 }
 
 // ---- rr dump
@@ -162,14 +164,22 @@ static void read_dump(struct rr_trace *t, const char *text) {
     }
 }
 
-int rr_trace_open(const char *path, const char *command, const char *options, const char *usual,
-                  struct rr_trace *out, struct rf_error *err) {
+// Who recorded it, when that is another one: the way out.
+static void name_recorder(const struct rr_trace *t, struct rf_error *err) {
+    if (!*t->recorder || !strcmp(t->recorder, t->command)) return;
+    const struct rf_error before = *err;
+    rf_fail(err, before.status,
+            "%.300s; the trace says that '%.200s' recorded it: name that with --rr if you trust it",
+            before.text, t->recorder);
+}
+
+int rr_trace_open(const char *path, const char *command, const char *options, struct rr_trace *out,
+                  struct rf_error *err) {
     *out = (struct rr_trace){0};
-    snprintf(out->command, sizeof out->command, "%s", usual ? usual : "rr");
-    read_note(path, out->command, out->options, sizeof out->options);
-    if (command) snprintf(out->command, sizeof out->command, "%s", command);
-    if (options) snprintf(out->options, sizeof out->options, "%s", options);
     if (!realpath(path, out->path)) return rf_fail_errno(err, RF_BAD_TRACE, "could not open '%s'", path);
+    read_note(out);
+    snprintf(out->command, sizeof out->command, "%s", command);
+    if (options) snprintf(out->options, sizeof out->options, "%s", options);
     struct rr_line l = {0};
     struct rr_output o;
     rr_line_add(&l, out->command);
@@ -187,6 +197,7 @@ int rr_trace_open(const char *path, const char *command, const char *options, co
     else if (!out->count)
         failed = rf_fail(err, RF_BAD_TRACE, "'%s' cannot read the trace '%s': %s", out->command, path,
                          *o.complaint ? o.complaint : "it has no program");
+    if (failed) name_recorder(out, err);
     rr_output_release(&o);
     return failed;
 }

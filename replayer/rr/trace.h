@@ -30,6 +30,7 @@ struct rr_frame {
 struct rr_trace {
     char path[4096];
     char command[512], options[512]; // that replay it: "rr", "-W"
+    char recorder[512];              // the command that recorded it, as the trace says: never to be run
     struct rr_task *tasks;           // by birth
     size_t count;
     struct rr_frame *frames; // by event
@@ -40,11 +41,12 @@ struct rr_trace {
 
 // Does it look like a trace of rr, whatever is in it?
 bool rr_is_trace(const char *path);
-// Says beside the trace what made it, for those who replay it.
+// Says in the trace what made it, for those who replay it.
 void rr_trace_note(const char *path, const char *command, const char *options);
-// `command` and `options`: NULL for what the trace's note says, else `usual` (NULL: "rr") and none. Runs `rr dump`. Release it in any case.
-int rr_trace_open(const char *path, const char *command, const char *options, const char *usual,
-                  struct rr_trace *out, struct rf_error *err);
+// Runs `rr dump`. `command`: which rr; a trace may come from anybody, so the one that it names is not run. `options` to replay: NULL
+// for -W where the trace says that it was recorded so. Release it in any case.
+int rr_trace_open(const char *path, const char *command, const char *options, struct rr_trace *out,
+                  struct rf_error *err);
 void rr_trace_release(struct rr_trace *t);
 
 // The task with that TID that lived at `event` (0: at the end, the last one of them); NULL.

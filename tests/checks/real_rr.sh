@@ -19,9 +19,9 @@ for sample in mutex_deadlock rwlock_reader libc_localtime; do
     grep -q '^Finding 1 of 2: orphaned-lock' stderr || fail "$sample: record tells no verdict: $(cat stderr)"
     clean "$refork" record --no-explain -o $sample.refork -- "$build/samples/$sample" >out 2>err
     clean "$refork" explain --json $sample.refork >own.json 2>err
-    ends 120 explain --json $sample.rr
+    ends 120 explain --rr "$rr" --json $sample.rr
     diff <(told own.json) <(told stdout) >differences || fail "$sample: $(cat differences)"
 done
 ends 0 record --engine rr --rr "$rr" --rr-options="$options" -o ok.rr -- "$build/samples/ok_self_held"
-ends 0 explain ok.rr
+ends 0 explain --rr "$rr" ok.rr
 echo good

@@ -97,6 +97,20 @@ as_clean+=(XDG_CONFIG_HOME=)
 ends 125 explain --rr ./nowhere mutex_deadlock.rr
 grep -q "is a trace of rr, and there is no './nowhere' here" stderr || fail "explain without rr: $(cat stderr)"
 ends 122 explain --rr ./refusing mutex_deadlock.rr
+# What a trace names is not run, neither as the command nor by an option.
+printf '#!/bin/sh\ntouch "%s/ran"\n' "$work" >evil
+chmod +x evil
+printf '%s\n%s\n' "$work/evil" "-d $work/evil" >mutex_deadlock.rr/refork.rr
+for command in explain 'replay --batch' 'export --to json -o -' gdb; do
+    # shellcheck disable=SC2086
+    clean "$refork" $command mutex_deadlock.rr >stdout 2>stderr </dev/null && fail "$command reads a trace of the stand-in with another rr"
+    [ ! -e ran ] || fail "$command runs what the trace names"
+done
+grep -q "the trace says that '$work/evil' recorded it: name that with --rr if you trust it" stderr || fail "who recorded it: $(cat stderr)"
+printf '#!/bin/sh\n[ "$1" = --version ] && echo 5\nexit 0\n' >mute
+chmod +x mute
+ends 125 record --engine rr --rr ./mute -o mute.rr -- true
+grep -q "'./mute' ended well and left no trace in 'mute.rr'" stderr || fail "an rr that records nothing: $(cat stderr)"
 mkdir empty
 ends 122 explain empty
 echo good
