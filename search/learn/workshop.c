@@ -103,6 +103,11 @@ int workshop_compile(const struct workshop *w, const char *source, const char *n
     if (status == NOT_STARTED)
         return rf_fail(err, RF_NOT_FOUND, "no compiler '%s' here: install one (Debian: apt-get install gcc)",
                        compiler);
+    struct stat st;
+    // What is wrong with a source is said; a full disk takes the words as well.
+    if (status > 0 && (stat(words, &st) < 0 || st.st_size == 0))
+        return rf_fail(err, RF_CANNOT, "'%s' ended with status %d without a word: is there room in '%s'?",
+                       compiler, status, w->folder);
     return status > 0 ? 1 : status;
 }
 
@@ -115,8 +120,14 @@ int workshop_build(const struct workshop *w, const char *source, const char *nam
         snprintf(program, WORKSHOP_PATH, "%.3800s/%.200s", w->folder, name);
         return 0;
     }
-    if (status == 1)
-        return rf_fail(err, RF_CANNOT, "'%s' does not compile: see '%s/%s.words'", source, w->folder, name);
+    if (status == 1) { // the folder goes with the lesson, so the first line is told here
+        snprintf(path, sizeof path, "%s/%s.words", w->folder, name);
+        char *words = workshop_text(path);
+        rf_fail(err, RF_CANNOT, "'%s' does not compile here: %.*s", source,
+                words ? (int)strcspn(words, "\n") : 0, words ? words : "");
+        free(words);
+        return -1;
+    }
     if (err->status != RF_NOT_FOUND) return -1;
     static const char *const places[] = {"../lib/refork", "."};
     int stem = (int)(strrchr(source, '.') - source);

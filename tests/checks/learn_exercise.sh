@@ -38,6 +38,12 @@ graded 1 'does not do its task any more: it starts no thread' -e 's/pthread_crea
 graded 1 'does not do its task any more: it ends with status 3' -e "$fix" -e 's/^    return 0;/    return 3;/'
 graded 1 'does not compile' -e 's/return 0;/return 0/'
 grep -q "expected ';'" stdout || fail "not the compiler's words: $(cat stdout)"
+# A compiler that fails without a word, as on a full disk: that says nothing of the source.
+printf '#!/bin/sh\nexit 1\n' >mute
+chmod +x mute
+"${as_clean[@]}" "CC=$work/mute" "$refork" learn orphaned_lock --grade orphaned_lock.c >stdout 2>stderr </dev/null
+[ $? = 125 ] || fail "a silent compiler: $(cat stdout stderr)"
+grep -q "ended with status 1 without a word: is there room in '$work/" stderr || fail "a silent compiler: $(cat stderr)"
 # Every exercise is one: as it was given it is not fixed.
 for file in "$root"/samples/learn/*.lesson; do
     name=$(basename "$file" .lesson) want=120
