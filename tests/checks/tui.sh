@@ -56,6 +56,8 @@ grep -Eq '^.[0-9a-f]{12} 02 00 00 00 ' child.txt || fail "memory: $(cat child.tx
 grep -Eq 'audit_lock.__data.__lock: 1 -> 2 by prefork \([0-9]+\) in audit, prefork.c:27' child-change.txt || fail "a change: $(cat child-change.txt)"
 grep -Eq 'has not changed since event [0-9]+ made process' child-none.txt || fail "a change before the fork: $(cat child-none.txt)"
 lock=$(sed -n 's/.*memory at \(0x[0-9a-f]*\)  audit_lock.*/\1/p' child.txt)
+clean "$refork" replay --script "x$lock,-1<Enter>O<Dump wrong.txt>" --size 130x40 values.refork || fail "memory of -1 bytes: status $?"
+grep -q "$lock,-1.*no such variable here" wrong.txt || fail "memory of -1 bytes: $(cat wrong.txt)"
 clean "$refork" replay --script "fx$lock,4<Enter>Ojw{<Dump parent.txt>p<Dump before.txt>n<Dump behind.txt>" --size 130x40 values.refork ||
     fail "memory: status $?"
 grep -Eq "$lock: 0 -> 1 by audit_writer \([0-9]+\) in audit_writer, prefork.c:34" parent.txt || fail "the parent's change: $(cat parent.txt)"

@@ -2,6 +2,7 @@
 
 #include "core/array.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +65,7 @@ static bool parse_memory(const char *text, uint64_t *address, uint64_t *size) {
     if (*text < '0' || *text > '9') return false;
     *address = strtoull(text, &end, 0);
     *size = MEMORY;
-    if (*end == ',') *size = strtoull(end + 1, &end, 0);
+    if (*end == ',' && isdigit((unsigned char)end[1])) *size = strtoull(end + 1, &end, 0);
     if (*size > MOST_MEMORY) *size = MOST_MEMORY;
     return !*end && *size && *address + *size > *address;
 }
