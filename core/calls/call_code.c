@@ -363,6 +363,11 @@ INLINE bool record(struct call_entry *e, uint64_t nr) {
     } else {
         if (!never_sleeps(e, row)) return false;
         result = make(nr, e->rdi, e->rsi, e->rdx, rest);
+        // At the next stop it may be another one: the kernel unblocks a signal that it sends by force, as it does SIGTRAP.
+        if (row->kind == CALL_MASK) {
+            const uint64_t mask_size[3] = {sizeof e->mask, 0, 0};
+            make(nr, 0 /* SIG_BLOCK */, 0, (uint64_t)&e->mask, mask_size);
+        }
     }
     // Bad memory: what was written up to there is found at a stop. It has done nothing else, and fails so again.
     if (result == CALL_INTERRUPTED || result == -14 /* EFAULT */) return false;

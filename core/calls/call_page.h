@@ -98,7 +98,8 @@ struct call_entry {
     uint16_t nr;
     uint16_t ranges; // that follow
     int64_t result;
-    uint64_t rip; // behind `syscall`
+    uint64_t mask; // CALL_MASK: the signals that are blocked behind it
+    uint64_t rip;  // behind `syscall`
     uint64_t rflags, rsp, rbx, rbp, rdi, rsi, rdx, r8, r9, r10, r12, r13, r14, r15;
 };
 

@@ -7,7 +7,6 @@
 #include "recorder/cpus.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"
-#include "recorder/mask.h"
 #include "recorder/slices.h"
 #include "recorder/space.h"
 
@@ -174,7 +173,6 @@ static void stopped(struct recorder *r, struct task *t, bool outside) {
     if (len && !tracee_read(t->tid, t->mm->mem_fd, c->tail, ring, len)) return;
     int64_t result = 0;
     unsigned count = 0;
-    bool masked = false;
     if (len) t->call.regs = t->landmark;
     for (size_t at = 0; at < len;) {
         const struct call_entry *e = (const void *)(ring + at);
@@ -186,11 +184,10 @@ static void stopped(struct recorder *r, struct task *t, bool outside) {
         }
         at += e->size;
         result = e->result;
-        masked |= e->nr == SYS_rt_sigprocmask;
+        if (e->nr == SYS_rt_sigprocmask) t->mask = e->mask;
         count++;
     }
     if (len) ran_since(t, result);
-    if (masked) mask_changed(t);
     calls_were_made(r, count);
     if (count) hooks_calls_made(r, count);
     if (len && r->options->log)

@@ -52,6 +52,20 @@ static void preempted(int sig) {
     check(sig, 1, on);
 }
 
+// The mask is set without a stop by then, and a trap is what stops the thread next.
+static void set_often(int sig) {
+    sigset_t all, others;
+    sigfillset(&all);
+    sigfillset(&others);
+    sigdelset(&others, sig);
+    for (int i = 0; i < 3000; i++) {
+        CHECK(sigprocmask(SIG_SETMASK, &others, NULL) == 0);
+        CHECK(sigprocmask(SIG_SETMASK, &all, NULL) == 0);
+    }
+    trapping(1);
+    check(sig, 1, on);
+}
+
 int main(void) {
     static const int signals[] = {SIGSEGV, SIGTRAP};
     sigset_t all, none;
@@ -68,6 +82,7 @@ int main(void) {
         trapping(3);
         check(sig, 1, on);
         preempted(sig);
+        set_often(sig);
         came = 0;
         CHECK(raise(sig) == 0 && !came); // pending
         trapping(3);
