@@ -11,7 +11,7 @@ struct config {
     char rr_options[512]; // of `rr record`
 };
 
-// Without a file, or without the right to read it, nothing is set. -1: a line of it is no setting, or it is not a regular file.
+// Without a file nothing is set. -1: it cannot be read, is not a regular file, or a line of it is no setting.
 int config_read(struct config *out, struct rf_error *err);
 
 #endif

@@ -49,6 +49,31 @@ grep -q "config', line 1: 'engine: rr' is no 'key = value'" stderr || fail "a ba
 echo 'motor = rr' >settings/refork/config
 ends 125 record -- true
 grep -q "no setting 'motor'" stderr || fail "an unknown setting: $(cat stderr)"
+printf '# mine\nengine = mine\n' >settings/refork/config
+ends 125 record -- true
+grep -q "config', line 2: no engine 'mine': there are" stderr || fail "an engine of the settings that is none: $(cat stderr)"
+printf 'engine = rr\0\n' >settings/refork/config
+ends 125 record -- true
+grep -q "config', line 1: a zero byte" stderr || fail "a zero byte: $(cat stderr)"
+# However long a comment is, no part of it is a line of its own.
+{ printf '# ' && head -c 5000 /dev/zero | tr '\0' x && printf '\nengine = mine\n'; } >settings/refork/config
+ends 125 record -- true
+grep -q "config', line 2: no engine 'mine'" stderr || fail "a long comment: $(cut -c1-300 stderr)"
+# A file that cannot be opened, also as root: a symbolic link to itself. As somebody else: without the right to read.
+rm settings/refork/config
+ln -s config settings/refork/config
+ends 125 record -- true
+grep -q "cannot read '.*config': Too many levels.*XDG_CONFIG_HOME" stderr || fail "unreadable settings: $(cat stderr)"
+ends 125 doctor
+if [ "$(id -u)" != 0 ]; then
+    rm settings/refork/config && echo 'engine = refork' >settings/refork/config && chmod 0 settings/refork/config
+    ends 125 record -- true
+    grep -q "cannot read '.*config': Permission denied; make it readable" stderr || fail "no right to the settings: $(cat stderr)"
+    chmod 600 settings/refork/config
+fi
+rm settings/refork/config
+ln -s nowhere settings/refork/config
+ends 0 record -o linked.refork -- true
 rm settings/refork/config
 mkfifo settings/refork/config
 ends 125 record -- true
