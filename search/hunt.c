@@ -3,7 +3,6 @@
 #include "core/array.h"
 #include "core/clock.h"
 #include "core/path.h"
-#include "core/printable.h"
 #include "search/deadlock_key.h"
 #include "search/hunt_report.h"
 #include "search/interrupt.h"
@@ -59,20 +58,12 @@ bool hunt_over(struct hunter *x) {
 
 static void show_progress(const struct hunter *x, const char *doing) {
     if (!x->terminal) return;
-    char clean[101]; // names come from the program
-    snprintf(clean, sizeof clean, "%s", doing);
-    printable(clean);
     size_t left = 0;
     for (size_t i = 0; i < x->h.candidates.count; i++)
         left += !x->h.tries || !x->h.tries[i].tried;
-    fprintf(stderr, "\r\033[Krefork: run %" PRIu64 ", %zu of %zu candidates left, %zu found, %.0f s: %s",
-            x->h.runs + 1, left, x->h.candidates.count, x->h.found_count,
-            (double)(now_us() - x->h.begin_us) / 1e6, clean);
-    fflush(stderr);
-}
-
-static void progress_end_line(const struct hunter *x) {
-    if (x->terminal) fputs("\r\033[K", stderr);
+    progress_line("refork: run %" PRIu64 ", %zu of %zu candidates left, %zu found, %.0f s: %s", x->h.runs + 1,
+                  left, x->h.candidates.count, x->h.found_count, (double)(now_us() - x->h.begin_us) / 1e6,
+                  doing);
 }
 
 // What the command prints is not the hunt's result.
@@ -532,7 +523,7 @@ int hunt_run(struct hunter *x, struct rf_error *err) {
     snprintf(x->trace, sizeof x->trace, "%s.%d.run", x->h.output, getpid());
     snprintf(x->made, sizeof x->made, "%s.schedule", x->trace);
     int failed = hunt(x, err);
-    progress_end_line(x);
+    progress_clear();
     return failed < 0 ? -1 : 0;
 }
 
@@ -551,7 +542,7 @@ void hunt_release(struct hunt *h) {
 }
 
 void hunter_release(struct hunter *x) {
-    progress_end_line(x);
+    progress_clear();
     if (x->trace[0]) forget_run(x);
     hunt_release(&x->h);
 }

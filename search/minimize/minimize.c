@@ -230,7 +230,7 @@ int minimize_search(struct minimize *m, struct rf_error *err) {
     snprintf(m->trace, sizeof m->trace, "%s.%d.run", m->stem, getpid());
     snprintf(m->file, sizeof m->file, "%s.%d.out", m->stem, getpid());
     int failed = minimize(m, err);
-    if (m->terminal) fputs("\r\033[K", stderr);
+    progress_clear();
     unlink(m->trace);
     unlink(m->file);
     if (interrupted() && !m->minimal.trace[0]) return 0;

@@ -5,6 +5,7 @@
 #include "replayer/session/sources.h"
 #include "search/deadlock_key.h"
 #include "search/interrupt.h"
+#include "search/progress.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -80,8 +81,7 @@ void minimize_progress(const struct minimize *m, const char *format, ...) {
     va_start(ap, format);
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
-    fprintf(stderr, "\r\033[Krefork: run %" PRIu64 ": %s", m->runs + 1, text);
-    fflush(stderr);
+    progress_line("refork: run %" PRIu64 ": %s", m->runs + 1, text);
 }
 
 // ---- runs
