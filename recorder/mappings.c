@@ -141,8 +141,7 @@ void image_file_written(struct recorder *r, struct task *t, struct batch *b, int
     if (mine >= 0) close(mine);
 }
 
-void image_file_cut(struct recorder *r, struct task *t, struct batch *b, int fd, uint64_t path,
-                    uint64_t size) {
+void image_file_cut(struct recorder *r, struct task *t, struct batch *b, int fd, uint64_t path) {
     char name[4200], given[4097] = "";
     struct stat st;
     if (fd < 0) {
@@ -154,7 +153,8 @@ void image_file_cut(struct recorder *r, struct task *t, struct batch *b, int fd,
     }
     if (stat(name, &st) < 0 || !is_shared(r, &st)) return;
     batch_piece(b, PIECE_FILE, 0);
-    batch_last(b)->file = (struct piece_file){.identity = identity_of(&st), .offset = size, .cut = 1};
+    batch_last(b)->file =
+        (struct piece_file){.identity = identity_of(&st), .offset = (uint64_t)st.st_size, .cut = 1};
 }
 
 // A module's part, in memory of its own.

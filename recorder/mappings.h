@@ -20,8 +20,7 @@ void image_exec_maps(struct recorder *r, struct task *t, struct batch *b);
 // somewhere.
 void image_file_written(struct recorder *r, struct task *t, struct batch *b, int fd, int64_t offset,
                         uint64_t length);
-// A file, by descriptor or (fd < 0) by the path at `path`, has been cut or grown to `size`.
-void image_file_cut(struct recorder *r, struct task *t, struct batch *b, int fd, uint64_t path,
-                    uint64_t size);
+// A file, by descriptor or (fd < 0) by the path at `path`, may have another size now.
+void image_file_cut(struct recorder *r, struct task *t, struct batch *b, int fd, uint64_t path);
 
 #endif

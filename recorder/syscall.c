@@ -21,6 +21,7 @@
 
 #include <asm/prctl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -336,22 +337,29 @@ static void map_pieces(struct recorder *r, struct task *t, struct batch *b, int6
     image_mapped(r, t, b, &map, anonymous ? -1 : (int)a[4]);
 }
 
+static bool opens_empty(struct task *t) {
+    uint64_t flags; // creat has none
+    return !syscall_effect_value(t->call.nr, t->call.args, task_read, t, &flags) || flags & O_TRUNC;
+}
+
 static void written_file(struct recorder *r, struct task *t, struct batch *b, int64_t ret) {
     if (!r->shared_count || ret < 0) return;
     const uint64_t *a = t->call.args;
     switch (t->call.nr) {
     case SYS_ftruncate:
-        image_file_cut(r, t, b, (int)a[0], 0, a[1]);
+        image_file_cut(r, t, b, (int)a[0], 0);
         return;
     case SYS_truncate:
-        image_file_cut(r, t, b, -1, a[0], a[1]);
+        image_file_cut(r, t, b, -1, a[0]);
         return;
     case SYS_fallocate:
+        image_file_cut(r, t, b, (int)a[0], 0);
         if (a[1] & ~1ull) image_file_written(r, t, b, (int)a[0], (int64_t)a[2], a[3]); // not KEEP_SIZE alone
         return;
     default:
         break;
     }
+    if (syscall_effect(t->call.nr) == EFFECT_OPEN && opens_empty(t)) image_file_cut(r, t, b, (int)ret, 0);
     struct file_write w;
     if (ret && file_write_of(t, ret, &w)) image_file_written(r, t, b, w.fd, w.offset, w.length);
 }

@@ -150,7 +150,8 @@ static struct shared_object *shared_object(struct replay *r, uint64_t identity, 
         o->identity = identity;
         o->fd = fd;
     }
-    if (size > o->size) {
+    // Beyond the end of a file there is SIGBUS, so it is as long as it was at this mapping.
+    if (blob ? size != o->size || blob != o->blob : size > o->size) {
         if (size > 1ull << 46 || ftruncate(o->fd, (off_t)size) < 0) {
             rf_fail_errno(err, RF_CANNOT, "cannot make a memory file of %llu bytes",
                           (unsigned long long)size);
@@ -212,8 +213,7 @@ int space_map(struct replay *r, struct space *s, const struct piece *map, const 
     uint64_t identity = 0, flag = MAP_PRIVATE;
     if (share) {
         struct shared_object *o =
-            shared_object(r, identity = share->share.identity, blob,
-                          offset + length > share->share.size ? offset + length : share->share.size, err);
+            shared_object(r, identity = share->share.identity, blob, share->share.size, err);
         if (!o) return -1;
         fd = o->fd;
         flag = MAP_SHARED;
@@ -275,12 +275,6 @@ static int do_mremap(struct replay *r, struct space *s, const uint64_t a[6], uin
     if (bad_range(a[0], new_len) || bad_range(ret, new_len) || (old_len && bad_range(a[0], old_len)))
         return rf_fail(err, RF_BAD_TRACE, "event %llu remaps an impossible range",
                        (unsigned long long)r->event.number);
-    for (size_t i = 0; i < s->map_count; i++) {
-        const struct space_map *m = &s->maps[i];
-        if (m->identity && a[0] >= m->v.start && a[0] < m->v.end &&
-            !shared_object(r, m->identity, 0, m->v.offset + (a[0] - m->v.start) + new_len, err))
-            return -1;
-    }
     if (old_len) space_maps_new_code(r, s, a[0], a[0] + old_len);
     uint64_t flags = ret == a[0] ? 0 : MREMAP_MAYMOVE | MREMAP_FIXED | (a[3] & MREMAP_DONTUNMAP);
     probes_evict(s, a[0], a[0] + (old_len > new_len ? old_len : new_len));
