@@ -5,7 +5,9 @@
 #include "core/calls/syscall_numbers.h"
 
 #include <linux/futex.h>
+#include <linux/dqblk_xfs.h>
 #include <linux/fcntl.h>
+#include <linux/quota.h>
 #include <assert.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -317,4 +319,40 @@ void walk_lsm_list_modules(struct walk *w) {
 
 void walk_interrupted(struct walk *w) {
     w->count = -1;
+}
+
+// Option 2 writes a file system's name, with its NUL.
+void walk_sysfs(struct walk *w) {
+    char name[64];
+    size_t n = w->result ? 0 : sizeof name;
+    if (w->args[0] != 2 || !walk_ok(w)) return;
+    while (n < sizeof name && walk_read(w, w->args[2] + n, &name[n], 1))
+        if (!name[n++]) break;
+    walk_add_readable(w, RANGE_INOUT, 2, w->args[2], n);
+}
+
+// The command stands above a byte with the kind of quota: argument 0, and argument 1 of quotactl_fd.
+void walk_quotactl(struct walk *w) {
+    static const struct {
+        uint32_t command;
+        uint16_t size;
+    } written[] = {
+        {Q_GETFMT, 4},
+        {Q_GETINFO, sizeof(struct if_dqinfo)},
+        {Q_GETQUOTA, sizeof(struct if_dqblk)},
+        {Q_GETNEXTQUOTA, sizeof(struct if_nextdqblk)},
+        {Q_XGETQUOTA, sizeof(struct fs_disk_quota)},
+        {Q_XGETNEXTQUOTA, sizeof(struct fs_disk_quota)},
+        {Q_XGETQSTAT, sizeof(struct fs_quota_stat)},
+        {Q_XGETQSTATV, sizeof(struct fs_quota_statv)},
+    };
+    uint32_t command = (uint32_t)w->args[w->nr == __NR_quotactl ? 0 : 1] >> 8;
+    for (size_t i = 0; walk_ok(w) && i < sizeof written / sizeof *written; i++)
+        if (written[i].command == command) walk_add_readable(w, RANGE_INOUT, 3, w->args[3], written[i].size);
+}
+
+// copy_nodes_to_user: all bits below the given number, in whole words
+void walk_get_mempolicy(struct walk *w) {
+    uint64_t nodes = w->args[2] - 1;
+    if (walk_ok(w) && w->args[2]) walk_add_readable(w, RANGE_INOUT, 1, w->args[1], (nodes + 63) / 64 * 8);
 }

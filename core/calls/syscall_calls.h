@@ -29,6 +29,9 @@
     X(lsm_get_self_attr)                                                                                     \
     X(lsm_list_modules)                                                                                      \
     X(interrupted)                                                                                           \
+    X(sysfs)                                                                                                 \
+    X(quotactl)                                                                                              \
+    X(get_mempolicy)                                                                                         \
     X(getxattrat)
 #define WALK_DECLARE(name) void walk_##name(struct walk *w);
 WALK_CALLS(WALK_DECLARE)

@@ -6,6 +6,9 @@
 #include "core/calls/syscall_numbers.h"
 
 #include <errno.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <linux/fanotify.h>
 #include <linux/futex.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -38,8 +41,6 @@ static const struct request ioctls[] = {
     {.name = #request, .number = (value), .dir = (direction), .arg = 2, .block = (sleeps), .size = (bytes)},
 #include "core/calls/ioctls.def"
 #undef IOCTL
-    {.name = "FS_IOC_FIEMAP", .number = 0xc020660b, .dir = NONE, .action = REFUSED, .answer = -EOPNOTSUPP},
-    {.name = "FIDEDUPERANGE", .number = 0xc0189436, .dir = NONE, .action = REFUSED, .answer = -EOPNOTSUPP},
 };
 
 #define PLAIN(name, number)                                                                                  \
@@ -305,15 +306,39 @@ void walk_request(struct walk *w) {
 
 // SIOCGIFCONF: struct ifconf { int length; pad; u64 buffer }: the length says the room, and what was filled
 // afterwards.
-void walk_ioctl(struct walk *w) {
+static void interfaces(struct walk *w) {
     struct {
         int32_t length, pad;
         uint64_t buffer;
     } conf;
+    if (walk_ok(w) && walk_read(w, w->args[2], &conf, sizeof conf) && conf.length > 0)
+        walk_add_readable(w, RANGE_INOUT, -1, conf.buffer, (uint64_t)conf.length);
+}
+
+// struct fiemap, then the extents that there is room for. The head is written also when the file system refuses (ioctl_fiemap).
+static void extents(struct walk *w) {
+    struct fiemap map;
+    if (!walk_read(w, w->args[2], &map, sizeof map)) return;
+    uint64_t extents = walk_ok(w) ? map.fm_extent_count * (uint64_t)sizeof(struct fiemap_extent) : 0;
+    walk_add_readable(w, RANGE_INOUT, 2, w->args[2], sizeof map + extents);
+}
+
+// struct file_dedupe_range, then what became of each range.
+static void duplicates(struct walk *w) {
+    struct file_dedupe_range range;
+    if (walk_ok(w) && walk_read(w, w->args[2], &range, sizeof range))
+        walk_add_readable(w, RANGE_INOUT, 2, w->args[2],
+                          sizeof range + range.dest_count * sizeof(struct file_dedupe_range_info));
+}
+
+void walk_ioctl(struct walk *w) {
+    static const struct {
+        uint32_t number;
+        void (*walk)(struct walk *w);
+    } lists[] = {{0x8912, interfaces}, {FS_IOC_FIEMAP, extents}, {FIDEDUPERANGE, duplicates}};
     walk_request(w);
-    if ((uint32_t)w->args[1] != 0x8912 || !walk_ok(w) || !walk_read(w, w->args[2], &conf, sizeof conf))
-        return;
-    if (conf.length > 0) walk_add_readable(w, RANGE_INOUT, -1, conf.buffer, (uint64_t)conf.length);
+    for (size_t i = 0; i < COUNT(lists); i++)
+        if (lists[i].number == (uint32_t)w->args[1]) lists[i].walk(w);
 }
 
 const char *request_name(long nr, int index, uint64_t value) {
@@ -363,6 +388,9 @@ bool request_answer(long nr, const uint64_t args[6], int64_t *answer, bool *said
     case __NR_process_madvise: // what changes the content of memory at a moment of the kernel's choosing
         if (args[3] == 4 || args[3] == 8 || args[3] == 9 || args[3] == 24 || args[3] >= 102)
             return give(answer, said, -EINVAL, true);
+        return false;
+    case __NR_fanotify_init: // the program would have to allow what the recorder opens
+        if (args[0] & (FAN_CLASS_CONTENT | FAN_CLASS_PRE_CONTENT)) return give(answer, said, -EPERM, true);
         return false;
     case __NR_getsockopt: // maps packets into the program's memory
         if ((int32_t)args[1] == IPPROTO_TCP && (int32_t)args[2] == TCP_ZEROCOPY_RECEIVE_OPTION)

@@ -709,6 +709,19 @@ static void scenario_security(void) {
     tried[__NR_keyctl] = true;
 }
 
+static void scenario_places(void) {
+    uint64_t map[4 + 4 * 7] = {0, ~0ull, 0, 4}, same[7] = {0, 4096, 1, 0, 4096};
+    C3(__NR_ioctl, same[3] = (uint64_t)temporary_file("extents"), 0xc020660b, room_with(map, sizeof map));
+    C3(__NR_ioctl, same[3], 0xc0189436 /* FIDEDUPERANGE */, room_with(same, sizeof same));
+    C3(__NR_sysfs, 2, 0, room(64));
+    static const int gets[] = {0x800004, 0x800005, 0x800007, 0x800009, 0x5803, 0x5805, 0x5808, 0x5809};
+    for (size_t i = 0; i < sizeof gets / sizeof *gets; i++)
+        C4(__NR_quotactl, (uint32_t)gets[i] << 8, "/", 0, room(256));
+    C4(__NR_quotactl_fd, 0, (uint32_t)gets[0] << 8, 0, room(256));
+    C5(__NR_get_mempolicy, room(8), room(128), 1024, 0, 0);
+    C6(__NR_move_pages, 0, 2, room_with((void *[]){arena, map}, 16), 0, room(8), 0);
+}
+
 static void test_every_row(void **state) {
     (void)state;
     static const struct {
@@ -780,6 +793,7 @@ int main(void) {
         SCENARIO(requests),
         SCENARIO(futexes),
         SCENARIO(security),
+        SCENARIO(places),
         cmocka_unit_test(test_every_row), // the last: it looks at what the others made
     };
     return cmocka_run_group_tests(tests, start, finish);
