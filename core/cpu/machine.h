@@ -14,7 +14,7 @@ int cpu_pin(void);
 // Bytes of NT_X86_XSTATE.
 uint32_t cpu_xstate_size(void);
 // Does PR_SET_TSC make rdtsc fault (it may be refused in a sandbox)? Does ARCH_SET_CPUID make cpuid fault
-// (Intel since Ivy Bridge; not on AMD and not in most VMs)? Probed in a child.
+// (Intel since Ivy Bridge; not on AMD and not in most VMs)? Tried on this thread, and set back.
 bool cpu_tsc_traps(void);
 bool cpu_cpuid_faults(void);
 

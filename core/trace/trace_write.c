@@ -13,6 +13,7 @@
 #include "core/trace/trace_read.h"
 
 #include "core/trace/crc32c.h"
+#include "core/trace/known_blobs.h"
 #include "core/trace/trace_codec.h"
 #include "core/trace/trace_format.h"
 
@@ -40,7 +41,8 @@
 #define HASH_AT_ONCE                                                                                         \
     (4u << 20)         // files up to this size are read once, larger ones hashed first and read again
 #define HIGH_FD    700 // the recorded program must find its fds 3, 4, ... free
-#define ZSTD_LEVEL 1
+#define LEVEL      1   // zstd's
+#define LEVEL_FAST -3  // while somebody waits: takes half the time, and a fifth more room for code
 #define SETTLED_NS 1000000000ll // a file changed more recently may change again within one tick of its mtime
 
 struct job {
@@ -48,12 +50,6 @@ struct job {
     struct disk_chunk chunk; // type, first, extra and raw are set
     size_t capacity;
     uint8_t data[];
-};
-
-// What is known of a file or of a content, and its blob.
-struct known {
-    uint64_t key[5];
-    uint64_t id;
 };
 
 struct trace_writer {
@@ -64,9 +60,7 @@ struct trace_writer {
     struct codec *codec;
     struct job *current; // the EVENTS chunk being filled; NULL: none
     uint64_t events, blobs;
-    struct known *known;
-    size_t known_count;
-    struct hash by_key; // of `known`
+    struct known_blobs known;
 
     pthread_t helper;
     bool helper_runs;
@@ -122,12 +116,20 @@ static int reserve(void **buffer, size_t *capacity, size_t need) {
     return 0;
 }
 
+// The engine waits when much is queued, and at the end: its user waits for the program's prompt then.
+static int level_now(struct trace_writer *w) {
+    pthread_mutex_lock(&w->mutex);
+    bool waited_for = w->closing || w->queued > QUEUE_BYTES / 2;
+    pthread_mutex_unlock(&w->mutex);
+    return waited_for ? LEVEL_FAST : LEVEL;
+}
+
 static int pack(struct trace_writer *w, struct disk_chunk *chunk, const uint8_t **payload) {
     chunk->encoding = CHUNK_RAW;
     chunk->stored = chunk->raw;
     if (chunk->raw < 64) return 0;
     if (reserve((void **)&w->packed, &w->packed_capacity, ZSTD_compressBound(chunk->raw)) < 0) return -1;
-    size_t n = ZSTD_compressCCtx(w->zstd, w->packed, w->packed_capacity, *payload, chunk->raw, ZSTD_LEVEL);
+    size_t n = ZSTD_compressCCtx(w->zstd, w->packed, w->packed_capacity, *payload, chunk->raw, level_now(w));
     if (ZSTD_isError(n)) return -1;
     if (n >= chunk->raw) return 0;
     chunk->encoding = CHUNK_ZSTD;
@@ -358,43 +360,6 @@ int trace_append(struct trace_writer *w, struct event *e, struct rf_error *err) 
 }
 
 // ---- blobs ----
-static uint64_t mixed(const uint64_t key[5]) {
-    return XXH3_64bits(key, 5 * sizeof *key);
-}
-
-static uint64_t known_key(const void *known, size_t i) {
-    return mixed(((const struct known *)known)[i].key);
-}
-
-static bool known_same(const void *known, size_t i, const void *key) {
-    return !memcmp(((const struct known *)known)[i].key, key, sizeof(struct known){0}.key);
-}
-
-static uint64_t lookup(const struct trace_writer *w, const uint64_t key[5]) {
-    uint32_t found = hash_find(&w->by_key, mixed(key), known_same, w->known, key);
-    return found ? w->known[found - 1].id : 0;
-}
-
-// A failure to remember costs time or space, nothing else.
-static void remember(struct trace_writer *w, const uint64_t key[5], uint64_t id) {
-    if (!hash_room(&w->by_key, w->known_count, known_key, w->known)) return;
-    uint32_t *slot = hash_slot(&w->by_key, mixed(key), known_same, w->known, key);
-    if (!*slot) {
-        struct known *new = array_try_add(w->known, w->known_count);
-        if (!new) return;
-        memcpy(new->key, key, sizeof new->key);
-        *slot = (uint32_t)w->known_count;
-    }
-    w->known[*slot - 1].id = id;
-}
-
-// Two spaces of keys in one table: (size, hash, hash, ~0, ~0) and (dev, ino, size, mtime, ctime); no file
-// system has a ctime of ~0.
-#define CONTENT_KEY(size, hash)                                                                              \
-    (uint64_t[5]) {                                                                                          \
-        (size), (hash).low64, (hash).high64, UINT64_MAX, UINT64_MAX                                          \
-    }
-
 static uint64_t nanoseconds(const struct timespec *t) {
     return (uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_nsec;
 }
@@ -423,7 +388,7 @@ static int finish_blob(struct trace_writer *w, uint64_t size, XXH128_hash_t hash
     memcpy(job->data + sizeof info, name, name_len);
     push_job(w, job);
     *id = w->blobs;
-    remember(w, CONTENT_KEY(size, hash), *id);
+    known_add(&w->known, CONTENT_KEY(size, hash), *id);
     return 0;
 }
 
@@ -442,7 +407,7 @@ int trace_add_bytes(struct trace_writer *w, const void *data, size_t len, const 
                     struct rf_error *err) {
     if (check_blob(w, len, name, err) < 0) return -1;
     XXH128_hash_t hash = XXH3_128bits(data, len);
-    if ((*id = lookup(w, CONTENT_KEY(len, hash))) != 0) return 0;
+    if ((*id = known_find(&w->known, CONTENT_KEY(len, hash))) != 0) return 0;
     for (size_t at = 0; at < len;) {
         size_t n = len - at < BLOB_PIECE ? len - at : BLOB_PIECE;
         struct job *job = blob_job(w, at, n);
@@ -471,13 +436,54 @@ static int cannot_read(const char *name, struct rf_error *err) {
     return rf_fail_errno(err, RF_CANNOT, "cannot read file '%s' into the trace", name);
 }
 
+// The pieces of a file that is read once, until it is known whether they are stored already.
+struct pieces {
+    struct job *job[HASH_AT_ONCE / BLOB_PIECE + 1];
+    size_t count;
+};
+
+static void pieces_free(struct pieces *p) {
+    for (size_t i = 0; i < p->count; i++)
+        free(p->job[i]);
+}
+
+// Reads the file and hashes it. *size: what it was, and then how many bytes there are.
+static int read_pieces(struct trace_writer *w, int fd, uint64_t *size, struct pieces *p, XXH3_state_t *state,
+                       const char *name, struct rf_error *err) {
+    uint64_t at = 0;
+    XXH3_128bits_reset(state);
+    while (at < *size) {
+        size_t want = *size - at < BLOB_PIECE ? *size - at : BLOB_PIECE;
+        struct job *job = blob_job(w, at, want);
+        if (!job) return writer_error(w, err);
+        p->job[p->count++] = job;
+        ssize_t n = read_piece(fd, job->data, want, at);
+        if (n < 0) return cannot_read(name, err);
+        if (n == 0) free(p->job[--p->count]);
+        if (n == 0) break;
+        XXH3_128bits_update(state, job->data, (size_t)n);
+        job->chunk.raw = (uint32_t)n;
+        at += (uint64_t)n;
+        if ((size_t)n < want) break;
+    }
+    *size = at;
+    return 0;
+}
+
 static int add_small_file(struct trace_writer *w, int fd, uint64_t size, const char *name, uint64_t *id,
                           struct rf_error *err) {
-    void *buffer = malloc(size + 1);
-    if (!buffer) return rf_fail_errno(err, RF_CANNOT, "cannot store file '%s'", name);
-    ssize_t got = read_piece(fd, buffer, size, 0);
-    int result = got < 0 ? cannot_read(name, err) : trace_add_bytes(w, buffer, (size_t)got, name, id, err);
-    free(buffer);
+    struct pieces p = {.count = 0};
+    XXH3_state_t *state = XXH3_createState();
+    if (!state) return rf_fail_errno(err, RF_CANNOT, "cannot store file '%s'", name);
+    int result = read_pieces(w, fd, &size, &p, state, name, err);
+    XXH128_hash_t hash = XXH3_128bits_digest(state);
+    XXH3_freeState(state);
+    if (result == 0 && (*id = known_find(&w->known, CONTENT_KEY(size, hash))) == 0) {
+        for (size_t i = 0; i < p.count; i++)
+            push_job(w, p.job[i]);
+        return finish_blob(w, size, hash, name, id, err);
+    }
+    pieces_free(&p);
     return result;
 }
 
@@ -567,7 +573,7 @@ static int add_large_file(struct trace_writer *w, int fd, uint64_t size, const c
     int result = hash_file(fd, size, state, &hash);
     if (result < 0)
         cannot_read(name, err);
-    else if ((*id = lookup(w, CONTENT_KEY(size, hash))) == 0)
+    else if ((*id = known_find(&w->known, CONTENT_KEY(size, hash))) == 0)
         result = store_large_file(w, &(struct large_file){fd, size, name, state}, id, err);
     XXH3_freeState(state);
     return result;
@@ -582,13 +588,13 @@ int trace_add_file(struct trace_writer *w, int fd, const char *name, uint64_t *i
     if (check_blob(w, size, name, err) < 0) return -1;
     uint64_t ctime = nanoseconds(&st.st_ctim);
     uint64_t key[5] = {st.st_dev, st.st_ino, size, nanoseconds(&st.st_mtim), ctime};
-    if ((*id = lookup(w, key)) != 0) return 0;
+    if ((*id = known_find(&w->known, key)) != 0) return 0;
     uint64_t now = clock_ns(CLOCK_REALTIME);
     off_t position = lseek(fd, 0, SEEK_CUR); // the descriptor may be a copy of the program's
     int result = size <= HASH_AT_ONCE ? add_small_file(w, fd, size, name, id, err)
                                       : add_large_file(w, fd, size, name, id, err);
     if (position >= 0) lseek(fd, position, SEEK_SET);
-    if (result == 0 && (int64_t)(now - ctime) > SETTLED_NS) remember(w, key, *id);
+    if (result == 0 && (int64_t)(now - ctime) > SETTLED_NS) known_add(&w->known, key, *id);
     return result;
 }
 
@@ -602,8 +608,7 @@ static void writer_free(struct trace_writer *w) {
     }
     free(w->spare);
     free(w->current);
-    free(w->known);
-    hash_release(&w->by_key);
+    known_free(&w->known);
     free(w->index);
     free(w->packed);
     ZSTD_freeCCtx(w->zstd);
@@ -758,7 +763,7 @@ static int adopt(struct trace_writer *w, struct trace_reader *r, struct rf_error
     for (uint64_t id = 1; id <= w->blobs; id++) {
         struct disk_blob blob = trace_blob_content(r, id);
         XXH128_hash_t hash = {.low64 = blob.hash_low, .high64 = blob.hash_high};
-        remember(w, CONTENT_KEY(blob.size, hash), id);
+        known_add(&w->known, CONTENT_KEY(blob.size, hash), id);
     }
     if (start_helper(w, -1) < 0 || ftruncate(w->fd, (off_t)end) < 0 || lseek(w->fd, (off_t)end, SEEK_SET) < 0)
         return rf_fail_errno(err, RF_CANNOT, "cannot amend trace '%s'", w->path);
