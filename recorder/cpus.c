@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -100,4 +101,47 @@ int64_t cpus_choose(struct recorder *r, struct task *t) {
     of->own_cpus = true;
     if (cpus_here(r, of) != (unsigned)r->cpu) getcpu_stops(of);
     return 0;
+}
+
+// ---- policies
+
+static struct task *scheduled(struct recorder *r, struct task *t) {
+    switch (t->call.nr) {
+    case SYS_sched_setparam:
+    case SYS_sched_getparam:
+    case SYS_sched_setscheduler:
+    case SYS_sched_getscheduler:
+    case SYS_sched_rr_get_interval:
+    case SYS_sched_setattr:
+    case SYS_sched_getattr:
+        return meant(r, t);
+    default:
+        return NULL;
+    }
+}
+
+void cpus_policy_shown(struct recorder *r, struct task *t) {
+    struct task *of = scheduled(r, t);
+    if (of && of->own_policy) syscall(SYS_sched_setattr, of->tid, &of->policy, 0);
+}
+
+void cpus_policy_noted(struct recorder *r, struct task *t) {
+    enum { DEADLINE = 6, RESET_ON_FORK = 1 };
+    struct sched_policy now = {0};
+    struct task *of = scheduled(r, t);
+    if (!of || syscall(SYS_sched_getattr, of->tid, &now, sizeof now, 0) < 0) return;
+    of->own_policy = now.policy == SCHED_FIFO || now.policy == SCHED_RR || now.policy == DEADLINE;
+    if (!of->own_policy) return;
+    of->policy = now;
+    now =
+        (struct sched_policy){.size = sizeof now,
+                              .policy = SCHED_OTHER,
+                              .flags = now.flags & RESET_ON_FORK, // which an ordinary user may not take back
+                              .nice = getpriority(PRIO_PROCESS, (id_t)of->tid)};
+    syscall(SYS_sched_setattr, of->tid, &now, 0);
+}
+
+void cpus_inherit_policy(const struct task *parent, struct task *child) {
+    child->own_policy = parent->own_policy && !(parent->policy.flags & 1);
+    child->policy = parent->policy;
 }

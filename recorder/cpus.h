@@ -22,4 +22,10 @@ void cpus_tell_here(const struct recorder *r, struct task *t);
 // A sched_setaffinity of t, which never reaches the kernel. Returns its result.
 int64_t cpus_choose(struct recorder *r, struct task *t);
 
+// Real-time policies are remembered and told, not had: such a task would keep the CPU from the recorder. For the moment of a call
+// that asks or sets, the task it is about has the policy that the program believes in, so the kernel gives its own answer.
+void cpus_policy_shown(struct recorder *r, struct task *t); // at the call's entry
+void cpus_policy_noted(struct recorder *r, struct task *t); // at its exit
+void cpus_inherit_policy(const struct task *parent, struct task *child);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include "core/futex.h"
 #include "recorder/answers.h"
+#include "recorder/cpus.h"
 #include "recorder/log.h"
 #include "recorder/mappings.h"
 #include "recorder/hooks.h"
@@ -130,6 +131,7 @@ static void born(struct recorder *r, struct task *t) {
     c->fds = q.flags & CLONE_FILES ? fdtable_ref(t->fds) : fdtable_clone(t->fds);
     memcpy(c->name, t->name, sizeof c->name);
     c->own_cpus = t->own_cpus;
+    cpus_inherit_policy(t, c);
     memcpy(c->cpus, t->cpus, sizeof c->cpus);
     c->mask = t->mask;
     c->tsc_forbidden = t->tsc_forbidden;

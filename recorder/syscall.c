@@ -291,6 +291,7 @@ void syscall_entry(struct recorder *r, struct task *t) {
     if (r->deferred) log_deferred_entry(r);
     r->deferred = t;
     change_call(t, &regs);
+    cpus_policy_shown(r, t);
     if (of_a_task(r, t)) return;
     if (t->call.nr == SYS_madvise && t->call.args[2] == MADV_FREE) {
         // The kernel would take the pages at a moment of its own choosing; MADV_DONTNEED is a MADV_FREE that
@@ -506,6 +507,7 @@ void syscall_returned(struct recorder *r, struct task *t) {
     canonical_regs(&regs);
     if (t->call.redirect_count) unredirect(t, &regs);
     call_changed_back(t);
+    cpus_policy_noted(r, t);
     int64_t was = (int64_t)regs.rax, ret = tell_program(r, t, &regs);
     if (ret == -ERESTART_RESTARTBLOCK) t->call.interrupted = t->call.meaning;
     struct batch b;

@@ -160,6 +160,14 @@ struct task {
     int arrival_count;
     bool own_cpus; // it has chosen them: cpus.c
     uint64_t cpus[16];
+    bool own_policy; // a real-time one, which it is told of and does not have: cpus.c
+    struct sched_policy {
+        uint32_t size, policy; // struct sched_attr of the kernel
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime, deadline, period;
+    } policy;
     char name[16];
     struct task *next; // in creation order
 };

@@ -383,6 +383,7 @@ static void scenario_identity(void) {
     OK(C2(__NR_sched_getparam, 0, room(10)));
     OK(C4(__NR_sched_getattr, 0, room(100), 48, 0));
     OK(C4(__NR_sched_getattr, 0, room(100), 90, 0));
+    C3(__NR_sched_setattr, 0, room_with((uint32_t[64]){8}, 256), 0);
     C2(__NR_sched_rr_get_interval, 0, room(20));
     OK(C3(__NR_getcpu, room(4), room(4), 0));
     OK(C3(__NR_getrandom, room(300), 300, 0));
@@ -623,10 +624,9 @@ static void scenario_requests(void) {
     OK(C5(__NR_prctl, 30, 0, 0, 0, 0));
     OK(C2(__NR_arch_prctl, ARCH_GET_FS, room(16)));
     OK(C2(__NR_arch_prctl, ARCH_GET_GS, room(16)));
-    C2(__NR_arch_prctl, 0x1021, room(16));
-    C2(__NR_arch_prctl, 0x1022, room(16));
-    C2(__NR_arch_prctl, 0x4001, room(16));
-    C2(__NR_arch_prctl, 0x4003, room(16));
+    static const int arch_gets[] = {0x1021, 0x1022, 0x4001, 0x4003};
+    for (size_t i = 0; i < sizeof arch_gets / sizeof *arch_gets; i++)
+        C2(__NR_arch_prctl, arch_gets[i], room(16));
     int fd = temporary_file("locked");
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     OK(C3(__NR_fcntl, fd, F_GETLK, room_with(&lock, sizeof lock)));
