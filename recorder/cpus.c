@@ -125,8 +125,9 @@ void cpus_policy_shown(struct recorder *r, struct task *t) {
     if (of && of->own_policy) syscall(SYS_sched_setattr, of->tid, &of->policy, 0);
 }
 
+enum { DEADLINE = 6, RESET_ON_FORK = 1 };
+
 void cpus_policy_noted(struct recorder *r, struct task *t) {
-    enum { DEADLINE = 6, RESET_ON_FORK = 1 };
     struct sched_policy now = {0};
     struct task *of = scheduled(r, t);
     if (!of || syscall(SYS_sched_getattr, of->tid, &now, sizeof now, 0) < 0) return;
@@ -142,6 +143,8 @@ void cpus_policy_noted(struct recorder *r, struct task *t) {
 }
 
 void cpus_inherit_policy(const struct task *parent, struct task *child) {
-    child->own_policy = parent->own_policy && !(parent->policy.flags & 1);
+    bool reset = parent->policy.flags & RESET_ON_FORK;
+    child->own_policy = parent->own_policy && !reset;
     child->policy = parent->policy;
+    if (parent->own_policy && reset) setpriority(PRIO_PROCESS, (id_t)child->tid, 0); // sched_fork()
 }
