@@ -47,7 +47,9 @@ struct record_options {
     struct schedule *saved;          // gets the switches of tasks that were made; NULL: not wanted
     bool no_probes;                  // the program makes no call by itself
     FILE *log;                       // one line per stop; NULL: no
-    uint64_t limit_ms;               // everything is ended after so long; 0: never
+    // Everything is ended after so long; 0: never. What recorder and program wait for a CPU that others have does not count
+    // (recorder/end/served.h).
+    uint64_t limit_ms;
     // So long, if that is longer, when all that the gate's child does at limit_ms is to wait and wait again with a
     // time limit: whether it goes on so for ever takes seconds to find out.
     uint64_t patient_ms;

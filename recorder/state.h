@@ -53,6 +53,9 @@ struct recorder {
         uint64_t left_us;                // the program was gone, and others lived on
         uint64_t quiet_us, quiet_events; // nothing has happened since; the number of events then
     } ending;
+    struct served { // recorder/end/served.c's own
+        uint64_t looked_us, delayed_ns, waited_us;
+    } served;
     unsigned rounds;                // of the loop
     unsigned clock_age, clock_tick; // stops since the clock was read, and the tick of the timer then
     uint64_t start_us, clock_us;    // clock_us: the time of the present stop

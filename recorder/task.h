@@ -89,7 +89,8 @@ struct task {
     struct mm *mm;
     struct fdtable *fds;
     enum task_state state;
-    int stop; // wait status of the stop that RETURNED tells of
+    int stop;            // wait status of the stop that RETURNED tells of
+    uint64_t delayed_ns; // recorder/end/served.c: that it has waited for a CPU
     struct call call;
     uint64_t scratch;   // its scratch area, 0: none yet
     bool tsc_forbidden; // by its own PR_SET_TSC

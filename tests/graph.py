@@ -29,7 +29,7 @@ ORDER = {
     "recorder/plan/schedule": ["core/trace"],
     "recorder": ["recorder/plan/schedule"],
     "recorder/waits": ["recorder"],
-    "recorder/plan": ["recorder/waits"],
+    "recorder/plan": ["recorder/waits", "recorder/end"],
     "recorder/end": ["recorder"],
     "recorder/launch": ["recorder"],
     "recorder/calls": ["recorder"],

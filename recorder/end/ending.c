@@ -2,6 +2,7 @@
 
 #include "core/calls/syscalls.h"
 #include "recorder/end/keeper.h"
+#include "recorder/end/served.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"
 #include "recorder/outside.h"
@@ -98,13 +99,14 @@ static void pass_on(struct recorder *r, uint64_t now) {
 // ---- time
 
 static bool time_is_over(const struct recorder *r, uint64_t now) {
-    uint64_t ms = now / 1000;
+    uint64_t ms = served_us(r, now) / 1000;
     if (!r->options->limit_ms || ms < r->options->limit_ms) return false;
     return ms >= r->options->patient_ms || !hooks_patient(r);
 }
 
 static void look_at_time(struct recorder *r, uint64_t now) {
     struct ending *e = &r->ending;
+    served_look(r, now);
     if (time_is_over(r, now)) r->result->timed_out = r->stop_all = true;
     uint64_t timeout_us = r->options->timeout_ms * 1000;
     if (timeout_us && now >= timeout_us && !e->timed) {

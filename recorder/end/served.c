@@ -1,0 +1,55 @@
+#include "recorder/end/served.h"
+
+#include "recorder/task.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    LOOK_US = 50000,
+    // The timer's tick wakes the recorder several times in this time, whatever the program does.
+    STILL_US = 500000,
+};
+
+// Nanoseconds that a task was ready to run and did not: the second number of schedstat (Documentation/scheduler/sched-stats.rst).
+// 0 where the kernel does not tell (CONFIG_SCHED_INFO).
+static uint64_t delayed_ns(const char *path) {
+    char text[80], *end;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (n <= 0) return 0;
+    text[n] = '\0';
+    strtoull(text, &end, 10);
+    return strtoull(end, NULL, 10);
+}
+
+// What has come to *seen since the last look.
+static uint64_t grown(uint64_t *seen, uint64_t now) {
+    uint64_t more = now > *seen ? now - *seen : 0;
+    if (more) *seen = now;
+    return more;
+}
+
+void served_look(struct recorder *r, uint64_t now) {
+    struct served *s = &r->served;
+    uint64_t passed = now - s->looked_us;
+    if (passed < LOOK_US) return;
+    s->looked_us = now;
+    uint64_t waited = grown(&s->delayed_ns, delayed_ns("/proc/thread-self/schedstat"));
+    for (struct task *t = r->tasks; t; t = t->next) {
+        char path[40];
+        snprintf(path, sizeof path, "/proc/%d/schedstat", t->tid);
+        waited += grown(&t->delayed_ns, delayed_ns(path));
+    }
+    waited /= 1000;
+    if (passed > STILL_US && waited < passed - STILL_US) waited = passed - STILL_US;
+    s->waited_us += waited < passed ? waited : passed; // several may have waited at the same time
+}
+
+uint64_t served_us(const struct recorder *r, uint64_t now) {
+    return now > r->served.waited_us ? now - r->served.waited_us : 0;
+}
