@@ -53,3 +53,9 @@ void served_look(struct recorder *r, uint64_t now) {
 uint64_t served_us(const struct recorder *r, uint64_t now) {
     return now > r->served.waited_us ? now - r->served.waited_us : 0;
 }
+
+// A look may count a wait as of now that was before `since`.
+uint64_t served_since(const struct recorder *r, uint64_t now, uint64_t since) {
+    uint64_t us = served_us(r, now);
+    return us > since ? us - since : 0;
+}

@@ -11,5 +11,7 @@ void served_look(struct recorder *r, uint64_t now);
 // Microseconds of the recording until `now` (as r->clock_us), less the time that it waited for a CPU, or that the whole machine stood
 // still. Time in which the program sleeps counts.
 uint64_t served_us(const struct recorder *r, uint64_t now);
+// Since a time that served_us() gave.
+uint64_t served_since(const struct recorder *r, uint64_t now, uint64_t since);
 
 #endif

@@ -126,12 +126,6 @@ static uint64_t events(struct recorder *r) {
     return trace_event_count(r->trace);
 }
 
-// In this state, with a CPU.
-static uint64_t state_us(const struct recorder *r, uint64_t now) {
-    uint64_t us = served_us(r, now), since = r->gate->since_us;
-    return us > since ? us - since : 0;
-}
-
 static void enter_state(struct recorder *r, enum gate_state state) {
     r->gate->state = state;
     r->gate->since_event = events(r);
@@ -534,7 +528,7 @@ static void look_at_asking(struct recorder *r) {
 static void look_at_forker(struct recorder *r) {
     struct gate *g = r->gate;
     struct task *t = g->forker;
-    if (t->yielded || state_us(r, now_us(r)) > ALONE_US) g->alone = false;
+    if (t->yielded || served_since(r, now_us(r), g->since_us) > ALONE_US) g->alone = false;
     if (!waits_in_futex(t) || task_state_letter(t->tid) != 'S') return;
     if (!word_is_of_the_lock(g, t)) {
         look_at_asking(r);
@@ -592,14 +586,14 @@ static void bound_reached(struct recorder *r) {
 static bool bound_is_over(const struct recorder *r, uint64_t us) {
     const struct gate *g = r->gate;
     return trace_event_count(r->trace) - g->since_event >= g->plan->bound_events ||
-           state_us(r, us) >= g->plan->bound_ms * 1000;
+           served_since(r, us, g->since_us) >= g->plan->bound_ms * 1000;
 }
 
 // A task that spins has no landmark by itself: the forking one in a fork handler, for the lock of the parked one.
 static bool gate_due(const struct recorder *r) {
     const struct gate *g = r->gate;
     if (g->state == OPEN || g->state >= WATCH) return false;
-    bool alone = g->state == PARKED && g->alone && state_us(r, r->clock_us) > ALONE_US;
+    bool alone = g->state == PARKED && g->alone && served_since(r, r->clock_us, g->since_us) > ALONE_US;
     return alone || bound_is_over(r, r->clock_us);
 }
 
