@@ -18,6 +18,7 @@
 #include "recorder/plan/gate.h"
 
 #include "core/array.h"
+#include "core/clock.h"
 #include "core/futex.h"
 #include "core/calls/syscalls.h"
 #include "recorder/end/served.h"
