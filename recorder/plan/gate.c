@@ -602,8 +602,7 @@ static void gate_poll(struct recorder *r) {
     if (g->state == OPEN || g->state >= WATCH) return;
     if (g->state == PARKED) look_at_forker(r);
     if (g->state == LENT) look_at_lent(r);
-    if (g->state >= WATCH) return;
-    if (bound_is_over(r, now_us(r))) bound_reached(r);
+    if (g->state < WATCH && bound_is_over(r, now_us(r))) bound_reached(r);
 }
 
 // AFTER_ACQUIRE: every other task waits, and so none can make the fork while the lock is held.
