@@ -208,20 +208,21 @@ static int with_gdb(const char *command, char *const *more, struct timeline *t, 
     return WIFEXITED(status) ? WEXITSTATUS(status) : RF_CANNOT;
 }
 
-// `err` NULL: there is an error already.
-static int write_where(const char *path, const struct gdb_left *left, struct rf_error *err) {
+// Where gdb was, or why it was not to be had.
+static int write_where(const char *path, const struct gdb_left *left, bool failed, struct rf_error *err) {
     FILE *out = fopen(path, "we");
-    if (out && left->event) fprintf(out, "%" PRIu64 " %d\n", left->event, left->tid);
-    if (out && fclose(out) == 0) return 0;
-    return err ? rf_fail_errno(err, RF_CANNOT, "cannot write '%s'", path) : -1;
+    if (out && failed)
+        fprintf(out, "error: %s\n", err->text);
+    else if (out && left->event)
+        fprintf(out, "%" PRIu64 " %d\n", left->event, left->tid);
+    if (out && fclose(out) == 0) return failed ? -1 : 0;
+    return failed ? -1 : rf_fail_errno(err, RF_CANNOT, "cannot write '%s'", path);
 }
 
-static int run_gdb(const struct cli_args *args, struct rf_error *err) {
+static int debug(const struct cli_args *args, struct gdb_left *left, struct rf_error *err) {
     char path[4096];
     struct begin b = {0};
     uint64_t pid = 0, tid = 0, most = 0;
-    const char *where_to = cli_value(args, "where");
-    struct gdb_left left = {0};
     struct timeline *t;
     char *none[] = {NULL}, *const *more = args->operand_count > 1 ? args->operands + 1 : none;
     if (args->operand_count && rr_is_trace(args->operands[0]))
@@ -236,7 +237,7 @@ static int run_gdb(const struct cli_args *args, struct rf_error *err) {
     b.tid = (int)tid;
     if (begin_choose(path, &b, err) || timeline_open(path, &t, err)) return -1;
     timeline_bound_checkpoints(t, most << 20);
-    struct gdb_options o = {b.event, b.pid, b.tid, &left};
+    struct gdb_options o = {b.event, b.pid, b.tid, left};
     const char *where = cli_value(args, "listen"), *command = cli_value(args, "gdb");
     int r;
     if (where) {
@@ -247,15 +248,22 @@ static int run_gdb(const struct cli_args *args, struct rf_error *err) {
         r = with_gdb(command ? command : "gdb", more, t, path, &o, err);
     }
     timeline_close(t);
-    if (where_to && write_where(where_to, &left, r < 0 ? NULL : err)) return -1;
     return r;
+}
+
+static int run_gdb(const struct cli_args *args, struct rf_error *err) {
+    const char *where = cli_value(args, "where");
+    struct gdb_left left = {0};
+    int r = debug(args, &left, err);
+    return where && write_where(where, &left, r < 0, err) ? -1 : r;
 }
 
 static const struct cli_option gdb_options_table[] = {
     {"at", 0, "EVENT", "begin right behind this event (default: where a task is stuck, else the end)"},
     {"process", 0, "PID", "show this process of the recording (default: the stuck one, else the first)"},
     {"task", 0, "TID", "begin at this task of it (default: the stuck one, else the first)"},
-    {"where", 0, "FILE", "write where gdb was at last to FILE: event and task"},
+    {"where", 0, "FILE",
+     "write where gdb was at last to FILE: event and task, or 'error: ' and why there was none"},
     {"listen", 0, "PORT", "start no gdb: wait for one (or another debugger) to connect"},
     {"gdb", 0, "COMMAND", "the debugger to start (gdb)"},
     CLI_RR,

@@ -128,7 +128,10 @@ static int tui_rr(const struct cli_args *args, const char *path, const struct tu
     int r = cli_rr_open(args, path, &t, err);
     if (r == 0) {
         struct rr_source *source = rr_source_new(&t, path);
-        r = tui_over(rr_source_get(source), options, err);
+        struct tui_options with_rr = *options;
+        with_rr.rr = cli_value(args, "rr");
+        with_rr.rr_options = cli_value(args, "rr-options");
+        r = tui_over(rr_source_get(source), &with_rr, err);
         rr_source_free(source);
     }
     rr_trace_release(&t);

@@ -215,15 +215,25 @@ static int stuck_process(const struct rr_trace *t, struct rf_error *err) {
 }
 
 static int debug(const struct cli_args *args, struct rr_trace *t, struct rf_error *err) {
-    uint64_t event = 0, pid = 0;
+    uint64_t event = 0, pid = 0, tid = 0;
     char pid_text[24], event_text[24];
     const char *port = cli_value(args, "listen"), *gdb = cli_value(args, "gdb");
     if (cli_number(args, "at", 1, UINT64_MAX, &event, err) ||
-        cli_number(args, "process", 1, INT32_MAX, &pid, err))
+        cli_number(args, "process", 1, INT32_MAX, &pid, err) ||
+        cli_number(args, "task", 1, INT32_MAX, &tid, err))
         return -1;
-    if (cli_has(args, "task") || cli_has(args, "where") || cli_has(args, "checkpoint-memory"))
-        return rf_fail(err, RF_CANNOT,
-                       "of a trace of rr, 'gdb' takes --at, --process, --listen, --gdb and --rr");
+    // Where rr's gdb is at last, rr does not tell: nothing is written to --where.
+    if (cli_has(args, "checkpoint-memory"))
+        return rf_fail(
+            err, RF_CANNOT,
+            "rr bounds its checkpoints by itself: of a trace of rr, leave out '--checkpoint-memory'");
+    const struct rr_task *task = tid ? rr_trace_task(t, (int)tid, event) : NULL;
+    if (tid && !task)
+        return rf_fail(err, RF_CANNOT, "no task %" PRIu64 " in '%s': 'rr ps' lists them", tid, t->path);
+    if (task && pid && (uint64_t)task->pid != pid)
+        return rf_fail(err, RF_CANNOT, "task %" PRIu64 " is one of process %d, not of %" PRIu64, tid,
+                       task->pid, pid);
+    if (task) pid = (uint64_t)task->pid;
     if (!pid) {
         int stuck = stuck_process(t, err);
         if (stuck < 0) return -1;

@@ -186,13 +186,15 @@ int rr_changes_forward(struct diagnosis *d, const struct party *p, struct remote
 }
 
 int rr_held_throughout(struct remote *remote, const struct lock_ref *ref, uint64_t event, bool *held,
-                       struct rf_error *err) {
-    struct remote_stop stop;
+                       uint64_t *until, struct rf_error *err) {
+    struct remote_stop stop = {0};
     uint32_t now;
+    *until = 0;
     if (remote_watch(remote, ref->word, 4, true, err)) return -1;
     for (unsigned stops = 0; stops < STOPS_MOST; stops++) {
         if (read_word(remote, ref, &now, err)) return -1;
         *held = lock_is_held(ref->rule, counted(ref, now));
+        if (!*held && stops) *until = remote_event(remote, stop.tid);
         if (!*held || remote_go(remote, REMOTE_FORWARD, NULL, &stop, err)) return *held ? -1 : 0;
         // A signal that ends the process is told first: nothing of it runs behind that.
         if (stop.how != REMOTE_STOPPED) return 0;

@@ -26,10 +26,12 @@ struct rr_changes {
 // process as the remote shows it (names and maps). Release *out in any case.
 int rr_changes_find(struct diagnosis *d, const struct party *p, struct remote *remote,
                     const struct lock_ref *ref, struct rr_changes *out, struct rf_error *err);
-// From where the remote stands to the end of its process, or to `event` (0: the end): is the lock held all the while?
+// From where the remote stands to the end of its process, or to `event` (0: the end): is the lock held all the while? *until: the
+// event at which it is free, 0 when it is not known.
 int rr_held_throughout(struct remote *remote, const struct lock_ref *ref, uint64_t event, bool *held,
-                       struct rf_error *err);
-// The same forward, from where the remote stands to `event` (0: the end of the process): for servers that cannot go back there.
+                       uint64_t *until, struct rf_error *err);
+// As rr_changes_find, but forward, from where the remote stands to `event` (0: the end of the process): for servers that cannot go
+// back there.
 int rr_changes_forward(struct diagnosis *d, const struct party *p, struct remote *remote,
                        const struct lock_ref *ref, uint64_t event, struct rr_changes *out,
                        struct rf_error *err);

@@ -39,10 +39,11 @@ static const struct rr_task *first_of(const struct rr_trace *t, int pid, uint64_
 static int kept(const struct rr_case *c, const struct rr_task *first, const struct lock_ref *ref,
                 uint64_t event, bool *out, struct rf_error *err) {
     struct rr_place place;
+    uint64_t until;
     *out = false;
     if (!first->forked || !first->born) return 0;
     if (rr_place_connect(c->t, first, first->born, &place, err)) return -1;
-    if (rr_held_throughout(place.remote, ref, event, out, err)) return rr_place_failed(&place, err);
+    if (rr_held_throughout(place.remote, ref, event, out, &until, err)) return rr_place_failed(&place, err);
     rr_place_close(&place);
     return 0;
 }
@@ -164,6 +165,49 @@ static void add_holders(struct finding *f, const struct found *found) {
     }
 }
 
+// ---- who had it from when to when
+
+static void add_span(struct verdict *v, const struct wait *w, const struct rr_change *taken, int pid,
+                     bool ghost, uint64_t from, uint64_t to) {
+    struct held_span *s = array_add(v->spans, v->span_count);
+    *s = (struct held_span){
+        .lock = w->lock.address, .tid = taken->task.tid, .pid = pid, .ghost = ghost, .from = from, .to = to};
+    snprintf(s->symbol, sizeof s->symbol, "%.63s", w->lock.symbol);
+}
+
+// When the holder's own process releases it behind the fork; its death when it does not.
+static uint64_t released(const struct rr_case *c, const struct found *found, const struct wait *w,
+                         const struct rr_task *holder) {
+    struct rr_place place;
+    struct rf_error err = {0};
+    bool held;
+    uint64_t until = 0;
+    if (rr_place_connect(c->t, found->owner, found->child->born, &place, &err) == 0) {
+        if (rr_held_throughout(place.remote, &w->ref, 0, &held, &until, &err))
+            rr_place_failed(&place, &err);
+        else
+            rr_place_close(&place);
+    }
+    if (err.status)
+        verdict_note(c->d->verdict, "when %s was released in process %d could not be seen: %s",
+                     *w->lock.symbol ? w->lock.symbol : "the lock", holder->pid, err.text);
+    // At its end the process has no memory any more: that is no release.
+    return until && until < (holder->died ? holder->died : c->t->last) ? until : holder->died;
+}
+
+// Each process between the holder's and the waiter's has a copy of the lock that nobody can release.
+static void add_spans(const struct rr_case *c, const struct wait *w, const struct found *found,
+                      const struct rr_change *taken, const struct rr_task *holder) {
+    struct verdict *v = c->d->verdict;
+    add_span(v, w, taken, holder->pid, false, taken->point.event, released(c, found, w, holder));
+    const struct rr_task *at = first_of(c->t, w->task.pid, 0);
+    for (int deep = 0; at && at != found->owner && deep < PROCESSES_MOST; deep++) {
+        add_span(v, w, taken, at->pid, true, at->born, 0);
+        const struct rr_task *forker = rr_trace_forker(c->t, at);
+        at = forker ? first_of(c->t, forker->pid, at->born) : NULL;
+    }
+}
+
 // Nobody is left in the waiter's process who could release it: all of its threads wait, and its memory is its own.
 static int make_orphan(struct rr_case *c, struct party *p, struct wait *w, const struct found *found,
                        struct rf_error *err) {
@@ -199,6 +243,7 @@ static int make_orphan(struct rr_case *c, struct party *p, struct wait *w, const
                             : ADVICE_ORPHAN,
                 &w->ref, explain(p, w));
     p->covered = true;
+    add_spans(c, w, found, taken, holder);
     return tell_fork(c, found->child, f, err);
 }
 

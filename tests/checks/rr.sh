@@ -117,6 +117,32 @@ ends 125 export --to core mutex_deadlock.rr
 grep -q "cannot export a trace of rr to 'core'" stderr || fail "a core of a trace of rr: $(cat stderr)"
 ends 125 gdb --process 1 mutex_deadlock.rr
 grep -q "no process 1 in" stderr || fail "gdb of a process that is none: $(cat stderr)"
+
+# The TUI: who holds the lock at the fork, in the parent and the child; `!` is rr's gdb, of the rr that the TUI was given, and why
+# there is none stands on the screen.
+cat >fickle <<'END'
+#!/bin/sh
+case "$*" in
+*' -s '* | --version) ;;
+replay*) echo "rr's gdb: $*" && exit ;;
+dump*)
+    [ ! -e dumped ] || { echo '[FATAL ./src/x.cc:1:f()] it sulks' >&2 && exit 1; }
+    [ ! -e once ] || touch dumped
+    ;;
+esac
+exec "$STAND_IN" "$@"
+END
+chmod +x fickle
+as_clean+=("STAND_IN=$stand_in")
+fork=$(clean "$refork" explain --json mutex_deadlock.rr | jq '.findings[0].fork.event')
+ends 0 replay --rr ./fickle --script ":$fork<Enter>4O<Dump held.txt>!<Dump debugged.txt>" --size 140x30 mutex_deadlock.rr
+grep -q 'log_mutex in [0-9]*: held by .* since' held.txt || fail "pane 4 of a trace of rr names no holder: $(grep -A3 'Locks held' held.txt)"
+grep -q 'log_mutex in [0-9]*: held by .* not there' held.txt || fail "pane 4 of a trace of rr shows no copy: $(grep -A3 'Locks held' held.txt)"
+grep -q "rr's gdb: replay -. [0-9]* -g $fork .*mutex_deadlock.rr" stdout || fail "! is not the gdb of the rr given: $(cat stdout stderr)"
+grep -q 'gdb ended; it does not tell' debugged.txt || fail "! over a trace of rr: $(tail -n 1 debugged.txt)"
+touch once
+ends 0 replay --rr ./fickle --script "!<Dump refused.txt>" --size 140x30 mutex_deadlock.rr
+grep -q "no gdb: './fickle' cannot read the trace .*sulks" refused.txt || fail "the reason of ! is not on the screen: $(tail -n 1 refused.txt)"
 rm -r settings
 as_clean+=(XDG_CONFIG_HOME=)
 ends 125 explain --rr ./nowhere mutex_deadlock.rr

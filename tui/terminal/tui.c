@@ -26,7 +26,7 @@
 struct side {
     struct session *session;
     struct tui_model model;
-    const char *recording;
+    const char *recording, *rr, *rr_options;
     struct worker *worker;   // NULL in a script: jobs are carried out between two keys
     struct tui_job *waiting; // until the other side's job is through: one of them is on a processor at a time
 };
@@ -92,7 +92,7 @@ static void dump(struct side *side) {
 static void debug(struct side *side) {
     struct rf_error err = {0};
     struct tui_model *m = &side->model;
-    char event[24], task[16], answer[64] = "", where[32];
+    char event[24], task[16], answer[1024] = "", where[32], rr_options[600];
     int from[2], tid = 0;
     unsigned long long number = 0;
     if (!side->recording) {
@@ -106,8 +106,13 @@ static void debug(struct side *side) {
     snprintf(event, sizeof event, "%llu", (unsigned long long)m->focus.event);
     snprintf(task, sizeof task, "%d", m->focus.tid);
     snprintf(where, sizeof where, "/proc/%d/fd/%d", getpid(), from[1]);
-    const char *const argv[] = {"/proc/self/exe", "gdb", "--at", event,           "--task", task,
-                                "--where",        where, "--",   side->recording, NULL};
+    snprintf(rr_options, sizeof rr_options, "--rr-options=%s", side->rr_options ? side->rr_options : "");
+    const char *argv[16] = {"/proc/self/exe", "gdb", "--at", event, "--task", task, "--where", where};
+    size_t n_args = 8;
+    if (side->rr) argv[n_args++] = "--rr", argv[n_args++] = side->rr;
+    if (side->rr_options) argv[n_args++] = rr_options;
+    argv[n_args++] = "--";
+    argv[n_args++] = side->recording;
     int status = tui_terminal_run(argv, &err);
     close(from[1]);
     ssize_t n = read(from[0], answer, sizeof answer - 1);
@@ -117,6 +122,11 @@ static void debug(struct side *side) {
     } else if (n > 0 && sscanf(answer, "%llu %d", &number, &tid) == 2) {
         tui_model_jump(m, number, tid);
         tui_model_message(m, false, "gdb was at event %llu, in task %d", number, tid);
+    } else if (!strncmp(answer, "error: ", 7)) {
+        answer[strcspn(answer, "\n")] = 0;
+        tui_model_message(m, true, "no gdb: %s", answer + 7);
+    } else if (status == 0) {
+        tui_model_message(m, false, "gdb ended; it does not tell where it was"); // rr's own
     } else {
         tui_model_message(m, true,
                           status == 127 ? "there is no gdb: install it"
@@ -356,6 +366,8 @@ static struct session *session_new(const struct tui_source *const sources[], int
         struct side *side = &s->sides[i];
         side->session = s;
         side->recording = options[i].recording;
+        side->rr = options[i].rr;
+        side->rr_options = options[i].rr_options;
         tui_model_init(&side->model, sources[i], cols, rows, options[i].start);
         if (options[i].no_verdict) tui_model_hide_verdict(&side->model);
         tui_marks_open(&side->model, options[i].marks);

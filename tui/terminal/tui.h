@@ -15,11 +15,12 @@ struct tui_options {
     const char *size; // "80x24": the screen of a script; NULL: 80x24
     bool ascii;       // no character above 126, whatever the locale says
     bool no_colour;   // as $NO_COLOR
-    const char *recording; // its file, for gdb; NULL: it has none
-    const char *marks;     // the file that marks are kept in; NULL: they are not
-    uint64_t start;        // event to begin at; 0: where the verdict is
-    bool no_verdict;       // it is hidden until the user asks for it
-    bool ends;             // tui_browse gives the terminal back before it waits for its thread
+    const char *recording;       // its file, for gdb; NULL: it has none
+    const char *rr, *rr_options; // which rr gdb's replay is made with; NULL: as configured
+    const char *marks;           // the file that marks are kept in; NULL: they are not
+    uint64_t start;              // event to begin at; 0: where the verdict is
+    bool no_verdict;             // it is hidden until the user asks for it
+    bool ends;                   // tui_browse gives the terminal back before it waits for its thread
 };
 
 // Runs until the user quits (or the script ends). 0, or -1 with *err (RF_CANNOT: no terminal, one that cannot
