@@ -1,5 +1,9 @@
 #include "recorder/emulate/status.h"
 
+#include "core/calls/call_page.h"
+#include "core/calls/call_rows.h"
+#include "core/calls/syscalls.h"
+#include "core/tracee.h"
 #include "recorder/cpus.h"
 #include "recorder/emulate/cpu_files.h"
 #include "recorder/emulate/filters.h"
@@ -14,11 +18,11 @@
 
 enum { MOST = 8192, MOST_CPU_TEXT = 5000 }; // every second of 1024 CPUs is a list of some 2500 bytes
 
-// The task whose status the file of the present read is; NULL: it is another file, or a stranger's.
-static struct task *whose(struct recorder *r, const struct task *t) {
+// The task whose status t's descriptor is of; NULL: it is another file, or a stranger's.
+static struct task *whose(struct recorder *r, const struct task *t, int fd) {
     char path[64], file[128];
     int pid, tid, length = 0;
-    snprintf(path, sizeof path, "/proc/%d/fd/%d", t->tid, (int)t->call.args[0]);
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", t->tid, fd);
     ssize_t n = readlink(path, file, sizeof file - 1);
     if (n <= 0) return NULL;
     file[n] = 0;
@@ -54,15 +58,26 @@ static void put_number(struct text *x, const char *line, unsigned long value) {
     put(x, line, number);
 }
 
+// A place that reads much makes its reads without a stop: nobody would change what they tell.
+static void reads_stop(const struct task *t) {
+    static const int reads[] = {SYS_read, SYS_pread64};
+    for (size_t i = 0; t->mm->calls.on && i < sizeof reads / sizeof *reads; i++) {
+        struct call_row row = call_rows[reads[i]];
+        row.kind = CALL_DECLINED;
+        tracee_write(t->mm->mem_fd, CALL_ROWS + (uint64_t)reads[i] * sizeof row, &row, sizeof row);
+    }
+}
+
 static int64_t tells(struct recorder *r, struct task *t, int64_t ret) {
     struct text x;
     char cpus[MOST_CPU_TEXT];
+    if (syscall_effect(t->call.nr) == EFFECT_OPEN && ret >= 0 && whose(r, t, (int)ret)) reads_stop(t);
     if ((t->call.nr != SYS_read && t->call.nr != SYS_pread64) || ret < 16 || ret > MOST) return ret;
     uint64_t address = t->call.args[1];
     bool begins = task_read(t, address, x.bytes, 6) && !memcmp(x.bytes, "Name:\t", 6);
     bool goes_on = t->status_fd == (int)t->call.args[0] + 1;
     if (!begins && !goes_on) return ret;
-    const struct task *of = whose(r, t);
+    const struct task *of = whose(r, t, (int)t->call.args[0]);
     t->status_fd = of ? (int)t->call.args[0] + 1 : 0;
     if (!of || !task_read(t, address, x.bytes, (size_t)ret)) return ret;
     x.bytes[ret] = 0;

@@ -335,8 +335,24 @@ static void maps(void) {
     printf("%lx\n", sum);
 }
 
+// A file whose text refork changes: a read of it is not the program's own, however many there were before.
+static void own_status(void) {
+    static char text[8192];
+    int fd = open("/dev/zero", O_RDONLY);
+    for (int i = 0; i < 300; i++)
+        if (read(fd, text, 64) != 64) _exit(97);
+    close(fd);
+    fd = open("/proc/self/status", O_RDONLY);
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = 0;
+    const char *tracer = strstr(text, "TracerPid:"), *filters = strstr(text, "Seccomp:");
+    printf("%.12s, %.10s\n", tracer ? tracer : "none", filters ? filters : "none");
+}
+
 int main(void) {
     pthread_t thread;
+    own_status();
     maps();
     int status = 0;
     signal(SIGPIPE, on_pipe);
