@@ -4,6 +4,7 @@
 #include "replayer/gdb/monitor.h"
 #include "replayer/gdb/objects.h"
 #include "replayer/gdb/target.h"
+#include "replayer/gdb/thread_local.h"
 #include "replayer/session/session.h"
 
 #include <inttypes.h>
@@ -232,6 +233,15 @@ static void thread_list(struct gdb *g, bool first) {
     packet_send(g->packets);
 }
 
+static void tls_address(struct gdb *g, const char *p) {
+    uint64_t offset, link_map;
+    const char *comma = strchr(p, ',');
+    if (comma && sscanf(comma, ",%" SCNx64 ",%" SCNx64, &offset, &link_map) == 2)
+        thread_local_answer(g, thread_id(p).tid, offset, link_map);
+    else
+        packet_answer(g->packets, "E01");
+}
+
 static void thread_extra(struct gdb *g, const char *p) {
     const struct replay_task *t = replay_task_find(g->replay, thread_id(p).tid);
     if (t) packet_add_hex(g->packets, t->name, strlen(t->name));
@@ -269,6 +279,8 @@ static void query(struct gdb *g, const char *p, size_t len) {
         thread_list(g, p[1] == 'f');
     } else if (!strncmp(p, "qThreadExtraInfo,", 17)) {
         thread_extra(g, p + 17);
+    } else if (!strncmp(p, "qGetTLSAddr:", 12)) {
+        tls_address(g, p + 12);
     } else if (!strcmp(p, "qHostInfo") || !strcmp(p, "qProcessInfo")) {
         machine(g, p[1] == 'P');
     } else if (!strcmp(p, "qC")) {

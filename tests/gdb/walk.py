@@ -40,7 +40,7 @@ def state():
 def here():
     thread = gdb.selected_thread()
     return (int(gdb.parse_and_eval("$pc")), thread.ptid, int(gdb.parse_and_eval("visits")), int(gdb.parse_and_eval("total")),
-            int(gdb.parse_and_eval("pair.left")), gdb.parse_and_eval("who").string())
+            int(gdb.parse_and_eval("pair.left")), int(gdb.parse_and_eval("mine")), gdb.parse_and_eval("who").string())
 
 
 def at_breakpoint():
@@ -58,7 +58,8 @@ while True:
     forth.append(here())
 check(len(forth) == 12, "%d visits forth" % len(forth))
 check([hit[2] for hit in forth] == list(range(12)), "the visits are counted in turn")
-check([hit[5] for hit in forth] == ["first", "second"] * 6, "the threads take turns")
+check([hit[5] for hit in forth] == [n // 2 for n in range(12)], "each thread has counted its own visits: %s" % forth)
+check([hit[6] for hit in forth] == ["first", "second"] * 6, "the threads take turns")
 back = []
 while True:
     run("reverse-continue")

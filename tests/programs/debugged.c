@@ -13,7 +13,8 @@ enum { VISITS = 12, TURNS = 300 };
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t turned = PTHREAD_COND_INITIALIZER;
 static int turn;
-int visits, total; // total changes once a visit
+int visits, total;             // total changes once a visit
+static _Thread_local int mine; // visits of this thread
 
 struct pair {
     int left, right;
@@ -22,6 +23,7 @@ struct pair {
 __attribute__((noinline)) static int visit(struct pair pair, const char *who) {
     int sum = pair.left + pair.right;
     visits++;
+    mine++;
     total += sum + (int)strlen(who);
     return sum;
 }
