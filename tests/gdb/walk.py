@@ -127,6 +127,20 @@ for number in range(int(os.environ.get("WALKS", "12"))):
     check(state() == before, "walk %d: the checkpoint is another state" % number)
     run("stepi %d" % rng.randrange(1, 60))
 
+# ---- from anywhere back to the recording's begin, and the straight way from there again
+begins = []
+for _ in range(3):
+    for _ in range(rng.randrange(1, 4)):
+        run(rng.choice(MOVES))
+    run("reverse-continue")
+    begins.append(state())
+    check(begins[-1] == begins[0], "the begin is another state after another walk")
+    run("break busy")
+    run("continue")
+    run("delete")
+    check(state() == start, "the straight way from the begin ends elsewhere after a walk")
+check(begins[0][0] != start[0], "the begin is another place")
+
 # ---- what gdb calls and writes is gone afterwards
 before = state()
 check(int(gdb.parse_and_eval("depth(7)")) == 7, "depth(7) is 7")
