@@ -1,7 +1,6 @@
 #include "replayer/verdict/cond_signals.h"
 
 #include "core/array.h"
-#include "core/clock.h"
 #include "replayer/engine/breakpoints.h"
 #include "replayer/functions.h"
 
@@ -12,8 +11,10 @@ enum {
     FIRST_WINDOW = 64, // events
     WINDOW_FACTOR = 16,
     CALLS_MAX = 64,
-    ASK_EVERY = 512,      // hits
-    LONGEST_US = 1500000, // of the search
+    ASK_EVERY = 512, // hits
+    // Of the search, some 1.5 s on a quiet machine. Counted, not timed: a busy machine must not change what a verdict says.
+    HITS_MOST = 50000,
+    EVENTS_MOST = 100000,
 };
 
 static const char *const functions[] = {"pthread_cond_signal", "pthread_cond_broadcast", "cnd_signal",
@@ -25,11 +26,11 @@ struct search {
     size_t space;
     uint64_t condition, fork;
     struct cond_signals *out;
-    uint64_t hits, begin_us;
+    uint64_t hits, events;
 };
 
-static bool time_is_over(const struct search *s) {
-    return clock_us(CLOCK_MONOTONIC) - s->begin_us > LONGEST_US;
+static bool enough(const struct search *s) {
+    return s->hits > HITS_MOST || s->events > EVENTS_MOST;
 }
 
 static void add_function(void *context, struct replay *r, uint32_t space, uint64_t address,
@@ -68,7 +69,7 @@ static enum break_action on_hit(void *context, struct replay *r, struct break_hi
     if (++s->hits % ASK_EVERY == 0) {
         if (timeline_report(s->a->timeline, hit->next_event, timeline_last(s->a->timeline), &ignored) < 0)
             return BREAK_STOP;
-        if (time_is_over(s)) replay_break_mute(r, hit->space, hit->address);
+        if (enough(s)) replay_break_mute(r, hit->space, hit->address);
     }
     size_t life = history_life(&s->a->history, hit->tid, hit->next_event - 1);
     if (life == NONE || hit->regs->rdi != s->condition) return BREAK_EXECUTE;
@@ -82,6 +83,7 @@ static int run(struct search *s, uint64_t from, uint64_t until, struct rf_error 
     const struct break_client client = {.mapped = mapped, .hit = on_hit, .context = s};
     struct replay *r = timeline_replay(s->a->timeline);
     struct rf_error ignored;
+    s->events += until - from;
     if (timeline_seek(s->a->timeline, from, err) < 0 || replay_breaks(r, &client, err) < 0) return -1;
     int failed = timeline_seek(s->a->timeline, until, err);
     replay_breaks(r, NULL, &ignored);
@@ -97,17 +99,16 @@ int cond_signals_find(struct analysis *a, const struct waiter *w, size_t child, 
                        .waiter = w,
                        .condition = w->ref.base,
                        .fork = space->begin,
-                       .out = out,
-                       .begin_us = clock_us(CLOCK_MONOTONIC)};
+                       .out = out};
     uint64_t begin = a->history.spaces[space->parent].begin, last = timeline_last(a->timeline);
     uint64_t window = FIRST_WINDOW, end = s.fork;
-    for (uint64_t from = s.fork; from < last && !time_is_over(&s); window *= WINDOW_FACTOR) {
+    for (uint64_t from = s.fork; from < last && !enough(&s); window *= WINDOW_FACTOR) {
         if (out->count && from >= w->stuck->event) break;
         uint64_t until = last - from > window ? from + window : last;
         if (run(&s, from, until, err) < 0) return -1;
         from = until;
     }
-    for (window = FIRST_WINDOW; end > begin && !out->count && !time_is_over(&s); window *= WINDOW_FACTOR) {
+    for (window = FIRST_WINDOW; end > begin && !out->count && !enough(&s); window *= WINDOW_FACTOR) {
         uint64_t from = end - begin > window ? end - window : begin;
         if (run(&s, from, end, err) < 0) return -1;
         end = from;
