@@ -9,6 +9,8 @@
 struct difference {
     bool found;
     size_t a, b; // indexes of steps; NO_STEP: this one has ended there
+    // Of the schedule: with that step the task gets its turn, and stands before it where its last turn ended.
+    bool begins_a, begins_b;
 };
 
 // How a step of a task differs from the same step of the same task in the other recording.
@@ -20,7 +22,7 @@ enum data_difference {
 
 struct comparison {
     size_t same;                // steps before either difference
-    struct difference schedule; // the first step that is another task's turn
+    struct difference schedule; // where one task has its turn in one, and another task or none in the other
     struct difference data;   // the first step of a task that is not what the same step of it is in the other
     enum data_difference how; // of `data`
     size_t clocks;            // readings of clocks and random numbers that differ: they count for nothing

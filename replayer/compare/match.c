@@ -8,7 +8,7 @@ void task_calls_make(const struct steps *steps, struct task_calls *out) {
     *out = (struct task_calls){steps, calloc(steps->task_count + 1, sizeof *out->tasks)};
     rf_assert(out->tasks);
     for (size_t i = 0; i < steps->count; i++) {
-        if (steps->all[i].kind == EV_EXIT) continue;
+        if (steps->all[i].kind == EV_EXIT || steps->all[i].place) continue;
         struct call_list *list = &out->tasks[steps->all[i].task - 1];
         array_push(list->at, list->count, i);
     }
@@ -42,7 +42,7 @@ static size_t exit_of(const struct task_calls *c, const struct call_list *list, 
     if (all[i].kind != EV_ENTER) return NO_EXIT;
     size_t end = k + 1 < list->count ? list->at[k + 1] : c->steps->count;
     for (size_t j = i + 1; j < end; j++)
-        if (all[j].task == all[i].task) return j;
+        if (all[j].task == all[i].task && !all[j].place) return j;
     return NO_EXIT;
 }
 

@@ -9,8 +9,8 @@
 
 struct reading {
     struct steps *steps;
-    uint32_t *own; // steps of task i + 1 so far
-    size_t own_count;
+    uint64_t *made; // steps of task i + 1 so far
+    size_t made_count;
 };
 
 static uint64_t mix(uint64_t a, uint64_t b) {
@@ -26,7 +26,7 @@ static uint32_t number_of(const struct steps *s, int64_t tid) {
 
 static void add_task(struct reading *r, int tid) {
     array_push(r->steps->tids, r->steps->task_count, tid);
-    array_push(r->own, r->own_count, 0);
+    array_push(r->made, r->made_count, 0);
 }
 
 static uint64_t mix_bytes(uint64_t mixed, const void *data, size_t len) {
@@ -62,7 +62,21 @@ static void read_pieces(const struct event *e, const struct steps *s, struct ste
 
 static bool is_step(const struct event *e) {
     return e->kind == EV_SYSCALL || e->kind == EV_ENTER || e->kind == EV_EXIT || e->kind == EV_TRAP ||
-           e->kind == EV_SIGNAL || e->kind == EV_EXEC || e->kind == EV_DEATH;
+           e->kind == EV_SIGNAL || e->kind == EV_EXEC || e->kind == EV_DEATH || e->kind == EV_TICK ||
+           e->kind == EV_BREAK || e->kind == EV_STATE;
+}
+
+// A place in a task's way between two steps, the same in another run: so many library calls, an address for the n-th
+// time, a turn of a loop. 0: the event is none.
+static uint64_t place_of(const struct event *e) {
+    if (e->kind == EV_TICK) return mix(EV_TICK, (uint64_t)e->ret) | 1;
+    if (e->kind == EV_BREAK) return mix(mix(mix(EV_BREAK, (uint64_t)e->nr), (uint64_t)e->ret), e->aux) | 1;
+    if (e->kind != EV_STATE) return 0;
+    uint64_t place = mix(EV_STATE, e->regs.rip);
+    size_t from = 0;
+    for (const struct piece *p; (p = event_piece(e, PIECE_WORD, &from));)
+        place = mix(mix(place, p->word.address), p->word.value);
+    return place | 1;
 }
 
 static bool tells_time(const struct event *e) {
@@ -75,11 +89,17 @@ static void add_step(struct reading *r, const struct event *e) {
     struct steps *s = r->steps;
     uint32_t task = number_of(s, e->tid);
     if (!task) return;
-    struct step new = {
-        .event = e->number, .task = task, .kind = e->kind, .nr = e->nr, .clock = tells_time(e)};
-    new.own = ++r->own[task - 1];
+    struct step new = {.event = e->number,
+                       .task = task,
+                       .made = r->made[task - 1] += event_own_steps(e->kind),
+                       .place = place_of(e),
+                       .kind = e->kind,
+                       .nr = e->nr,
+                       .clock = tells_time(e)};
+    if (e->kind == EV_TICK) new.calls = (uint64_t)e->ret;
     if (e->kind == EV_SYSCALL || e->kind == EV_EXIT || e->kind == EV_DEATH) new.result = plain(s, e->ret);
-    if (e->kind != EV_EXEC) read_pieces(e, s, &new); // a new image has random bytes and the environment
+    if (e->kind != EV_EXEC && !new.place)
+        read_pieces(e, s, &new); // a new image has random bytes and the environment
     array_push(s->all, s->count, new);
 }
 
@@ -97,7 +117,7 @@ int steps_read(const char *path, struct steps *out, struct rf_error *err) {
         if (is_step(&e)) add_step(&r, &e);
     }
     trace_close(reader);
-    free(r.own);
+    free(r.made);
     return got < 0 ? -1 : 0;
 }
 

@@ -10,11 +10,13 @@
 
 struct step {
     uint64_t event;
-    uint32_t task;   // from 1, in the order of births
-    uint32_t own;    // of the task's steps, from 1
-    uint8_t kind;    // enum event_kind
-    int32_t nr;      // as in the event
-    bool clock;      // tells the time, or a random number: differs from run to run
+    uint32_t task;  // from 1, in the order of births
+    uint64_t made;  // steps of its own that the task has made (event_own_steps), this one too
+    uint64_t place; // not 0: no step, but a place between two of them, where a turn may end: which one, mixed
+    uint64_t calls; // of a TICK: library calls that its address space has made
+    uint8_t kind;   // enum event_kind
+    int32_t nr;     // as in the event
+    bool clock;     // tells the time, or a random number: differs from run to run
     uint64_t result; // what came of it: return value and bytes, mixed; TIDs and PIDs by number
     uint64_t data;   // what the program gave the kernel to be written, mixed; 0: nothing
 };

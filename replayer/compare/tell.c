@@ -17,10 +17,12 @@ struct shown {
     const struct step *step; // NULL: this one has ended
     char line[300], name[32];
     int tid;
+    uint64_t stands; // the event at which the stack is
     struct stack stack;
 };
 
-static int show(struct side *side, size_t i, struct shown *out, struct rf_error *err) {
+// `before`: where the task stands before that step.
+static int show(struct side *side, size_t i, bool before, struct shown *out, struct rf_error *err) {
     struct timeline *t = session_timeline(side->session);
     struct frame frames[STACK_MOST];
     struct event e;
@@ -32,7 +34,8 @@ static int show(struct side *side, size_t i, struct shown *out, struct rf_error 
     dump_event_line(&e, NULL, out->line, sizeof out->line);
     // A task that ends, or another program's first step, has no stack behind it.
     bool over = e.kind == EV_DEATH || e.kind == EV_EXEC;
-    if (timeline_seek(t, out->step->event - over, err)) return -1;
+    out->stands = out->step->event - (over || before);
+    if (timeline_seek(t, out->stands, err)) return -1;
     const struct replay_task *task = replay_task_find(timeline_replay(t), out->tid);
     if (task) snprintf(out->name, sizeof out->name, "%s", task->name);
     out->stack = stack_of(frames, timeline_stack(t, out->tid, frames, STACK_MOST));
@@ -52,16 +55,21 @@ static void print_step(FILE *out, struct side *side, const char *name, const str
     }
     report_wrap(out, 2, "%s: event %" PRIu64 ": task number %u (thread %d '%s')", name, s->step->event,
                 s->step->task, s->tid, s->name);
-    print_clean(out, "     %s\n", s->line);
+    print_clean(out, "     %s\n", s->line + strspn(s->line, " "));
+    if (s->stands < s->step->event && s->stack.count)
+        report_wrap(out, 4,
+                    s->step->kind == EV_DEATH || s->step->kind == EV_EXEC ? "before it:"
+                                                                          : "it goes on from:");
     report_stack_text(out, &s->stack, timeline_source_line, session_timeline(side->session));
 }
 
 static int print_difference(FILE *out, struct side sides[2], const struct difference *d,
                             struct rf_error *err) {
     const size_t at[] = {d->a, d->b};
+    const bool begins[] = {d->begins_a, d->begins_b};
     for (int i = 0; i < 2; i++) {
         struct shown s;
-        if (show(&sides[i], at[i], &s, err)) return -1;
+        if (show(&sides[i], at[i], begins[i], &s, err)) return -1;
         print_step(out, &sides[i], names[i], &s);
         show_release(&s);
     }
@@ -113,11 +121,11 @@ int tell_text(FILE *out, struct side sides[2], const struct comparison *c, struc
 
 // ---- JSON
 
-static json_t *json_step(struct side *side, size_t i, struct rf_error *err) {
+static json_t *json_step(struct side *side, size_t i, bool before, struct rf_error *err) {
     struct shown s;
     if (i == NO_STEP) return json_null();
-    if (show(side, i, &s, err)) return NULL;
-    struct finding_point point = {.event = s.step->event, .tid = s.tid, .stack = s.stack};
+    if (show(side, i, before, &s, err)) return NULL;
+    struct finding_point point = {.event = s.stands, .tid = s.tid, .stack = s.stack};
     json_t *o = json_pack("{s:I, s:i, s:i, s:o, s:o, s:o}", "event", (json_int_t)s.step->event, "task",
                           (int)s.step->task, "tid", s.tid, "name", report_json_text(s.name), "line",
                           report_json_text(s.line), "point", report_json_point(&point));
@@ -127,8 +135,8 @@ static json_t *json_step(struct side *side, size_t i, struct rf_error *err) {
 
 static json_t *json_difference(struct side sides[2], const struct difference *d, struct rf_error *err) {
     if (!d->found) return json_null();
-    json_t *a = json_step(&sides[0], d->a, err);
-    json_t *b = a ? json_step(&sides[1], d->b, err) : NULL;
+    json_t *a = json_step(&sides[0], d->a, d->begins_a, err);
+    json_t *b = a ? json_step(&sides[1], d->b, d->begins_b, err) : NULL;
     if (b) return json_pack("{s:o, s:o}", "a", a, "b", b);
     json_decref(a);
     return NULL;

@@ -49,7 +49,13 @@ whole() {
     done
     ends 0 replay --batch "$stem-min-ends.refork"
     again 0 "$stem-min-ends.refork.schedule" "$@"
+    # refork diff finds by itself where they part: A's task at that line. B's is the same task; what is shown of it is its
+    # next step.
+    into diff.json 1 diff --json "$stem-min-hangs.refork" "$stem-min-ends.refork"
+    [ "$(jq -c ".pair | [(.first | $deciding), .second.task]" json)" = "$(jq -c ".schedule | [(.a | $deciding), .b.task]" diff.json)" ] ||
+        fail "$file: minimize and diff do not agree: $(jq -c .pair json) $(jq -c .schedule diff.json)"
 }
+deciding='.task, .point.focus.function, .point.focus.line'
 
 # ---- they hang whoever runs when (but for how long things take here): hardly a segment is needed, and yet an order decides
 sed "s/sleep_ms(5000)/sleep_ms($(stretched 1000))/" "$root/samples/mutex_deadlock.c" >mutex.c
