@@ -5,6 +5,7 @@
 #include "core/array.h"
 #include "replayer/verdict/advice.h"
 #include "replayer/verdict/dead_holder.h"
+#include "replayer/verdict/idle_threads.h"
 #include "replayer/verdict/killed_waiter.h"
 #include "replayer/verdict/other_process.h"
 #include "replayer/verdict/text.h"
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 // ---- orphans
 
@@ -69,6 +71,38 @@ static void make_wakers(struct analysis *a) {
         for (size_t i = 0; i < a->waiter_count; i++)
             if (a->waiters[i].first == &a->waiters[i] && a->waiters[i].stuck->main == main)
                 make_waker(a, &a->waiters[i]);
+}
+
+// Somebody waits for the end of this process, in a call that only that ends.
+static bool is_awaited(const struct analysis *a, int pid) {
+    for (size_t i = 0; i < a->history.life_count; i++) {
+        const struct life *l = &a->history.lives[i];
+        if (l->death || !l->in_call) continue;
+        if (l->nr == SYS_wait4 && (int)l->args[0] == pid) return true;
+        if (l->nr == SYS_waitid && l->args[0] == P_PID && (int)l->args[1] == pid) return true;
+    }
+    return false;
+}
+
+// While others go on, only of a condition: its vanished signaller is known, the main thread of the child waits for it, its parent
+// for the child, and no other thread of the child, nor a signal's handler, comes to where it would wake somebody.
+static int make_waker_beside_idle(struct analysis *a, struct waiter *w, struct rf_error *err) {
+    if (w->ref.wants != WANTS_COND || !w->waker_count || w->shared || w->handlers != HANDLER_CANNOT ||
+        w->task.tid != w->task.pid || !is_awaited(a, w->task.pid))
+        return 0;
+    if (timeline_seek(a->timeline, w->stuck->event, err) < 0) return -1;
+    if (!idle_threads_wake_nobody(a, w)) return 0;
+    size_t before = a->verdict->count;
+    make_waker(a, w);
+    if (a->verdict->count > before) a->verdict->findings[before].confidence = CONFIDENCE_LIKELY;
+    return 0;
+}
+
+static int make_wakers_beside_idle(struct analysis *a, struct rf_error *err) {
+    for (size_t i = 0; i < a->waiter_count; i++)
+        if (a->waiters[i].first == &a->waiters[i] && make_waker_beside_idle(a, &a->waiters[i], err) < 0)
+            return -1;
+    return 0;
 }
 
 // ---- cycles
@@ -330,9 +364,12 @@ int findings_make(struct analysis *a, struct rf_error *err) {
     for (size_t i = 0; i < a->waiter_count; i++)
         if (a->waiters[i].first == &a->waiters[i]) make_orphan(a, &a->waiters[i]);
     make_cycles(a);
-    // Others go on: a signal, a word, another process may yet end what nobody holds.
+    // Others go on: a signal, a word, another process may yet end most of what nobody holds.
     bool assumed = a->waiter_count && a->waiters[0].stuck->assumed;
-    if (!assumed) make_wakers(a);
+    if (!assumed)
+        make_wakers(a);
+    else if (make_wakers_beside_idle(a, err) < 0)
+        return -1;
     if (!assumed && other_process_findings(a, err) < 0) return -1;
     make_unknown(a);
     sort(a);

@@ -43,6 +43,11 @@ struct search {
     size_t count;
 };
 
+// Somebody may wait so on purpose, until he is ended: others have ended him, or go on.
+static bool may_be_meant(const struct search *s) {
+    return s->w->stuck->killed || s->w->stuck->assumed;
+}
+
 // ---- who vanished
 
 static void look_at_missed(struct search *s, size_t life) {
@@ -116,7 +121,7 @@ static const char *stood_there(const struct search *s, const struct missed *m) {
     const struct lock_ref *ref = &s->w->ref;
     // Somebody may wait so on purpose until he is ended: that such a thread exists is not enough.
     bool may_idle = ref->wants == WANTS_GO || ref->wants == WANTS_POST || ref->wants == WANTS_PARK;
-    if (s->w->stuck->killed && may_idle) {
+    if (may_be_meant(s) && may_idle) {
         bool pool = script_awaits_answer(&s->w->waiting.stack) && script_is_worker(&m->point.stack);
         return pool ? "is a worker of the pool" : NULL;
     }
@@ -199,8 +204,7 @@ static int look_at_vain(struct search *s, struct rf_error *err) {
         struct missed *m = &s->missed[i];
         enum lock_wants wants = m->ref.wants;
         bool idle = wants == WANTS_COND || wants == WANTS_POST || wants == WANTS_VALUE;
-        bool own =
-            s->w->stuck->killed && (waits_there_too(s, m->ref.base, m->ref.size) || is_unrelated(s, m));
+        bool own = may_be_meant(s) && (waits_there_too(s, m->ref.base, m->ref.size) || is_unrelated(s, m));
         have[i] = m->waits && idle && !own && m->ref.base && read_near(s, s->space, s->fork, m, before[i]);
     }
     size_t space = h->lives[s->w->life].space;
@@ -381,7 +385,7 @@ static int look_at_touches(struct search *s, struct rf_error *err) {
         after = "posts it later, in the parent";
     } else if (ref->wants == WANTS_COND) {
         // A signal that nobody waits for writes nothing; its mutex is taken all the same.
-        if (s->w->stuck->killed) return look_at_signals(s, err);
+        if (may_be_meant(s)) return look_at_signals(s, err);
         if (!ref->mutex) return 0;
         word = ref->mutex;
         t.takes = true;
@@ -430,10 +434,10 @@ static int search_fork(struct search *s, struct rf_error *err) {
     look_at_stands(s);
     // A script's Event.wait or Queue.get may be how it idles, whatever it has woken before.
     const struct stack *stack = &s->w->waiting.stack;
-    if (s->w->stuck->killed && script_is_known(stack) && !s->w->waker_count && !script_awaits_answer(stack))
+    if (may_be_meant(s) && script_is_known(stack) && !s->w->waker_count && !script_awaits_answer(stack))
         return 0;
     if (!s->w->waker_count && look_at_vain(s, err) < 0) return -1;
-    if (!s->w->waker_count && s->w->stuck->killed && look_at_former_waits(s, err) < 0) return -1;
+    if (!s->w->waker_count && may_be_meant(s) && look_at_former_waits(s, err) < 0) return -1;
     if (!s->w->waker_count && look_at_touches(s, err) < 0) return -1;
     if (!s->w->waker_count && look_at_reads(s, err) < 0) return -1;
     if (!s->w->waker_count) return 0;
