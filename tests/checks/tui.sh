@@ -7,6 +7,13 @@ ends 120 record --no-explain -o deadlock.refork -- "$build/samples/mutex_deadloc
 if command -v gdb >/dev/null; then export GDB=1; else echo "no gdb here: ! is not tried"; fi
 MATRIX=0 "$root/tests/tui/tmux.sh" "$refork" replay "$work/deadlock.refork" || fail "see above; the trace is $work/deadlock.refork"
 
+# Two recordings. What the program reads decides whether it forks: they part in the data, and then in the schedule.
+for side in one two; do
+    echo $side >in.txt
+    ends 0 record --no-explain -o $side.refork -- sh -c 'read word <in.txt; [ $word != one ] || /bin/true; echo $word'
+done
+PAIR=1 "$root/tests/tui/tmux.sh" "$refork" replay "$work/one.refork" "$work/two.refork" || fail "see above; the traces are $work/one.refork and $work/two.refork"
+
 # The same without a terminal, by a script of keys
 clean "$refork" replay --script ':dump screen.txt<Enter>' --size 100x30 deadlock.refork || fail "--script: status $?"
 grep -q write_report screen.txt || fail "the screen does not name the holder: $(cat screen.txt)"

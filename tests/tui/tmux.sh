@@ -1,6 +1,7 @@
 #!/bin/bash
 # The TUI in a real terminal (tmux): tmux.sh [COMMAND...]   default: ./build/refork replay (the newest recording)
 # The recording must hold a fork deadlock with a lock (samples/mutex_deadlock, or tests/tui/fixture_tui).
+# $PAIR=1: COMMAND shows two recordings instead, A and B, that differ in the schedule and in the data; B ends at the first.
 # Polls until a screen shows what it must; nothing waits for a fixed time. $MATRIX=0 leaves out the matrix.
 set -u
 # shellcheck source=tests/patience.sh
@@ -45,6 +46,37 @@ at() { sees "event $1 of" "$2"; }
 
 # A session that stays, so that the server does not end between two tests.
 tm new-session -d -s hold || die "tmux does not start"
+
+# The event in the title of SIDE, the active one, is marked as a difference.
+marked() {
+    sees "►$1 [^│]* event [0-9]+ of" "$1 is active"
+    marked=$(sed -n "1s/.*►$1 [^│]* event \([0-9]*\) of .*/\1/p" "$work/screen")
+    sees "≠$marked " "$1's difference is marked"
+}
+pair() { # SIZE
+    local first second
+    start "$1" xterm-256color C.UTF-8 ""
+    sees '^≠ Difference 1 of 2: the schedule' "$1: the first difference"
+    marked A; first=$marked
+    text d; sees '^≠ Difference 2 of 2: the data' "$1: d"; marked A; second=$marked
+    [ "$first" != "$second" ] || die "$1: d stays at event $first"
+    keys Tab; sees "►B [^│]* event $second of" "$1: Tab goes to B, at the same step"; marked B
+    text ':1'; keys Enter; sees '►B [^│]* event 1 of' "$1: B goes to its begin"
+    keys Tab; sees '►A [^│]* event 1 of' "$1: A went with it"
+    text D; sees '^≠ Difference 1 of 2: the schedule' "$1: D"; sees "►A [^│]* event $first of" "$1: D"; marked A
+    tm resize-window -t t -x 30 -y 8; sees 'too small' "$1: resize to 30x8"
+    tm resize-window -t t -x 200 -y 50; sees '►A [^│]* event [0-9]+ of .*│ B .* event [0-9]+ of' "$1: both at 200x50"
+    keys Tab; sees ' A .*│►B [^│]* event [0-9]+ of' "$1: Tab at 200x50"
+    tm resize-window -t t -x 80 -y 24; sees '^►B [^│]* event [0-9]+ of' "$1: B alone at 80x24"
+    grep -q '►A' "$work/screen" && die "$1: A is active too"
+    tm resize-window -t t -x "${1%x*}" -y "${1#*x}"; sees '^≠ Difference 1 of 2' "$1: resize back"
+    text q; ends 0 "$1: q"
+}
+if [ "${PAIR:-0}" = 1 ]; then
+    for size in 80x24 200x50; do pair $size; done
+    echo "tmux test of two recordings: $checks checks, all as expected"
+    exit 0
+fi
 if [ "${MATRIX:-1}" = 1 ]; then
     for term in xterm-256color xterm vt100 dumb; do
         for locale in C.UTF-8 C; do
