@@ -75,6 +75,32 @@ page many.html
 grep -q 'no deadlock' many.html || fail "many.html does not say that all is well"
 grep -q '24 of 31 tasks are shown' many.html || fail "many.html does not say how many tasks are shown"
 
+grep -q '<details class="folded" id="ended"><summary>30 others that have ended</summary>' many.html || fail "many.html does not fold its children"
+
+# What to do stands above the picture, and not once more in the first finding. A server's children that have ended are folded; those of the verdict are not.
+grep -oE '<h2>(What happened|What to do|The picture|The findings?)<' server.html >order
+printf '<h2>%s<\n' 'What happened' 'What to do' 'The picture' 'The findings' | cmp - order || fail "the order of the page: $(cat order)"
+sed -n '/id="finding-1"/,/<\/article>/p' server.html | grep -q 'What to do' && fail "the first finding says once more what to do"
+! grep -q 'id="ended"' server.html || fail "a task of the verdict is folded"
+says 120 'waits for ever' record --no-explain -o prefork.refork -- "$build/tests/programs/prefork" 40
+says 0 '' export --to html prefork.refork
+page prefork.html
+clean /usr/bin/python3 - <<'END' || fail "the children of prefork.html are not folded"
+import xml.etree.ElementTree as ElementTree
+root = ElementTree.parse("prefork.html").getroot()
+name = lambda element: element.tag.rpartition("}")[2]
+[folded] = [element for element in root.iter() if element.get("id") == "ended"]
+assert name(folded) == "details" and folded.get("open") is None
+assert folded[0].text == "40 others that have ended and have no part in the verdict", folded[0].text
+rows = lambda where: [" ".join(row.itertext()) for row in where.iter() if name(row) == "tr"][1:]
+assert len(rows(folded)) == 40 and not any("waits for ever" in row for row in rows(folded))
+main = root.iter()
+for element in main:
+    if name(element) == "h2" and element.text == "Processes and threads": break
+tree = rows(next(element for element in main if name(element) == "table"))
+assert len(tree) == 3 and sum("waits for ever" in row for row in tree) >= 1, tree
+END
+
 says 125 "no format given: add --to html" export server.refork
 says 125 "'svg': this refork knows html, json, core" export --to svg server.refork
 says 125 "no/such/folder" export --to html -o no/such/folder/x server.refork

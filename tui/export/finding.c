@@ -262,7 +262,6 @@ static void put_waiting(FILE *out, const struct tui_model *m, const struct findi
 // Paragraphs at newlines; those that begin with "1. " are a list.
 static void put_advice(FILE *out, const char *advice) {
     bool list = false;
-    put_heading(out, "advice", "→ What to do", 0);
     while (*advice) {
         size_t n = strcspn(advice, "\n");
         char line[2100];
@@ -279,6 +278,12 @@ static void put_advice(FILE *out, const char *advice) {
         if (*advice) advice++;
     }
     fputs(list ? "</ol></section>\n" : "</section>\n", out);
+}
+
+void export_advice(FILE *out, const struct verdict *v) {
+    if (!v->count || !*v->findings[0].advice) return;
+    fputs("<section class=\"finding\" id=\"what-to-do\"><h2>What to do</h2>\n", out);
+    put_advice(out, v->findings[0].advice);
 }
 
 static size_t number_of(const struct verdict *v, const struct finding *f) {
@@ -346,6 +351,9 @@ void export_finding(FILE *out, const struct tui_model *m, size_t index) {
     put_wakers(out, m, f);
     put_point(out, m, "fork", "◆ Where the fork was", &f->fork);
     put_vanished(out, f);
-    if (*f->advice) put_advice(out, f->advice);
+    if (*f->advice && index) { // the first one's stands near the top of the page
+        put_heading(out, "advice", "→ What to do", 0);
+        put_advice(out, f->advice);
+    }
     fputs("</article>\n", out);
 }

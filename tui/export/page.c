@@ -152,8 +152,37 @@ struct tree {
     FILE *out;
     const struct export_subject *x;
     const json_t **ends; // by task of the model, NULL: none
+    bool *behind;        // by task: it has ended, and nothing here or below it has a part in the verdict
+    bool *done;          // by task: it has its row
+    bool folded;         // now those that are behind
     size_t shown;
 };
+
+// The task that made the task, or SIZE_MAX.
+static size_t parent_of(const struct tui_model *m, size_t index) {
+    const struct tui_task *task = &m->tasks[index];
+    for (size_t i = index; task->parent_tid && i-- > 0;)
+        if (m->tasks[i].tid == task->parent_tid && m->tasks[i].birth < task->birth) return i;
+    return SIZE_MAX;
+}
+
+// The lanes know who is in front; who made one of those, or lives at the end, is not folded either. Returns how many are.
+static size_t find_behind(struct tree *t) {
+    const struct tui_model *m = t->x->model;
+    size_t behind = 0;
+    for (size_t i = 0; i < m->task_count; i++)
+        t->behind[i] = m->lane_count && m->tasks[i].death;
+    for (size_t i = 0; i < m->lanes_front && i < m->lane_count; i++)
+        if (!m->lanes[i].ghost) t->behind[m->lanes[i].task] = false;
+    for (size_t i = 0; i < m->task_count; i++) {
+        if (t->behind[i]) continue;
+        for (size_t up = parent_of(m, i); up != SIZE_MAX && t->behind[up]; up = parent_of(m, up))
+            t->behind[up] = false;
+    }
+    for (size_t i = 0; i < m->task_count; i++)
+        behind += t->behind[i];
+    return behind;
+}
 
 // The row of the information on the recording that is about the same task: both are in the order of births.
 static void find_ends(struct tree *t) {
@@ -193,6 +222,7 @@ static void put_task(struct tree *t, size_t index, int depth) {
     const struct tui_task *task = &m->tasks[index];
     FILE *out = t->out;
     if (t->shown++ >= TASKS_MAX) return;
+    t->done[index] = true;
     fputs("<tr><td class=\"tree\">", out);
     for (int i = 1; i < depth && i < DEPTH_MAX; i++)
         fputs("<span class=\"branch\">│</span>", out);
@@ -211,25 +241,49 @@ static void put_task(struct tree *t, size_t index, int depth) {
     if (depth > DEPTH_MAX) return; // deeper ones are rows of their own at the end
     for (size_t i = index + 1; i < m->task_count && t->shown < TASKS_MAX; i++)
         if (m->tasks[i].parent_tid == task->tid && m->tasks[i].birth > task->birth &&
-            (!task->death || m->tasks[i].birth < task->death))
+            t->behind[i] == t->folded && (!task->death || m->tasks[i].birth < task->death))
             put_task(t, i, depth + 1);
 }
 
-static void put_tree(FILE *out, const struct export_subject *x) {
-    const struct tui_model *m = x->model;
-    struct tree t = {.out = out, .x = x, .ends = calloc(m->task_count + 1, sizeof *t.ends)};
-    rf_assert(t.ends);
-    find_ends(&t);
-    fputs("<h2>Processes and threads</h2>\n<div class=\"wide\"><table>\n<thead><tr><th>task</th><th></th>"
+static void begin_tasks(FILE *out) {
+    fputs("<div class=\"wide\"><table>\n<thead><tr><th>task</th><th></th>"
           "<th>name</th><th>start routine</th><th>born</th><th>ended</th></tr></thead>\n<tbody>\n",
           out);
+}
+
+static void put_tree(FILE *out, const struct export_subject *x) {
+    enum { WORTH_FOLDING = 3 }; // as in the TUI
+    const struct tui_model *m = x->model;
+    struct tree t = {.out = out,
+                     .x = x,
+                     .ends = calloc(m->task_count + 1, sizeof *t.ends),
+                     .behind = calloc(m->task_count + 1, sizeof *t.behind),
+                     .done = calloc(m->task_count + 1, sizeof *t.done)};
+    rf_assert(t.ends && t.behind && t.done);
+    find_ends(&t);
+    size_t behind = find_behind(&t);
+    if (behind < WORTH_FOLDING) memset(t.behind, 0, m->task_count * sizeof *t.behind);
+    fputs("<h2>Processes and threads</h2>\n", out);
+    begin_tasks(out);
     for (size_t i = 0; i < m->task_count && t.shown < TASKS_MAX; i++)
-        if (!m->tasks[i].parent_tid) put_task(&t, i, 0);
+        if (!m->tasks[i].parent_tid && !t.behind[i]) put_task(&t, i, 0);
     fputs("</tbody></table></div>\n", out);
+    if (behind >= WORTH_FOLDING && t.shown < TASKS_MAX) {
+        markup(out,
+               "<details class=\"folded\" id=\"ended\"><summary>%zu others that have ended%s</summary>\n",
+               behind, m->verdict->count ? " and have no part in the verdict" : "");
+        begin_tasks(out);
+        t.folded = true;
+        for (size_t i = 0; i < m->task_count && t.shown < TASKS_MAX; i++)
+            if (t.behind[i] && !t.done[i]) put_task(&t, i, 0);
+        fputs("</tbody></table></div></details>\n", out);
+    }
     if (m->task_count > t.shown)
         markup(out, "<p class=\"note\">%zu more: <code>refork info</code> lists all.</p>\n",
                m->task_count - t.shown);
     free(t.ends);
+    free(t.behind);
+    free(t.done);
 }
 
 // ---- events around the evidence
@@ -364,6 +418,7 @@ int export_html(FILE *out, const struct export_subject *x) {
     put_title(out, x);
     fputs("<main>\n", out);
     put_story(out, m);
+    export_advice(out, m->verdict);
     fputs("<h2>The picture</h2>\n", out);
     export_picture(out, m);
     put_findings(out, m);
