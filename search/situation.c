@@ -123,6 +123,15 @@ static bool point_stack(struct timeline *t, const struct finding_point *p, struc
     return name_frames(t, raw, n, out);
 }
 
+// The variable that holds this lock; "" when it is in none (on a heap, a stack). Another build has it under the same name,
+// whatever else its debug information says of the lock ("log.mutex (Logger::mutex)").
+static void read_variable(struct timeline *t, const struct view *v, uint64_t lock,
+                          char name[SITUATION_VARIABLE]) {
+    struct data_symbol symbol;
+    bool known = lock && symbols_data(timeline_symbols(t), v, lock, &symbol);
+    snprintf(name, SITUATION_VARIABLE, "%s", known ? symbol.name : "");
+}
+
 // ---- reading the recording
 
 static char *copy(const char *text) {
@@ -197,6 +206,7 @@ static int read_acquire(struct timeline *t, const struct finding *f, struct situ
     bool known = point_stack(t, &f->acquired, o);
     if (known) {
         read_frame(t, o, &out->acquired);
+        read_variable(t, &o->view, f->lock.address, out->variable);
         read_instruction(o, &out->instruction);
         if (o->lock_function < o->own)
             out->lock_function = copy(stack_plain_name(o->frames[o->lock_function].function));
@@ -244,7 +254,6 @@ static int32_t read_park_call(struct timeline *t, const struct finding *f) {
 int situation_read(struct timeline *t, const struct finding *f, struct situation *out, struct rf_error *err) {
     memset(out, 0, sizeof *out);
     out->kind = f->kind;
-    out->named = f->lock.symbol[0] && !f->lock.unnamed;
     snprintf(out->lock, sizeof out->lock, "%s", f->lock.symbol);
     if (!can_be_forced(f->kind))
         return rf_fail(
@@ -296,27 +305,27 @@ static bool same_place(const struct situation_frame *f, const struct own_frame *
 
 bool situation_is(const struct situation *s, struct timeline *t, const struct finding *f) {
     if (!can_be_forced(f->kind)) return false;
-    if (s->named && f->lock.symbol[0] && strcmp(s->lock, f->lock.symbol) != 0) return false;
+    char variable[SITUATION_VARIABLE] = "";
     struct own_frame *o = malloc(sizeof *o);
     rf_assert(o);
-    bool same = point_stack(t, &f->acquired, o) && same_place(&s->acquired, o) &&
-                point_stack(t, &f->fork, o) && same_place(&s->forked, o);
+    bool same = point_stack(t, &f->acquired, o) && same_place(&s->acquired, o);
+    if (same) read_variable(t, &o->view, f->lock.address, variable);
+    same = same && (!s->variable[0] || !f->lock.symbol[0] || !strcmp(s->variable, variable)) &&
+           point_stack(t, &f->fork, o) && same_place(&s->forked, o);
     free(o);
     return same;
 }
 
-// The recorded lock's name. One without a name is like any other one without.
+// Is it in the variable of the recorded lock? One in no variable is like any other one in none.
 static bool same_lock(const struct situation_run *r, const struct view *v, uint64_t lock,
                       struct situation_why *why) {
     const struct situation *s = r->recorded;
-    struct data_symbol symbol;
+    char variable[SITUATION_VARIABLE];
     if (!lock || !s->lock[0]) return true;
-    bool named = symbols_data(timeline_symbols(r->timeline), v, lock, &symbol);
-    if (!named && !s->named) return true;
-    size_t name = strcspn(s->lock, "+"); // "queue+16"
-    if (named && s->named && strlen(symbol.name) == name && !strncmp(symbol.name, s->lock, name)) return true;
-    if (named)
-        snprintf(why->text, sizeof why->text, "another lock was taken there, %s", symbol.name);
+    read_variable(r->timeline, v, lock, variable);
+    if (!strcmp(s->variable, variable)) return true;
+    if (variable[0])
+        snprintf(why->text, sizeof why->text, "another lock was taken there, %s", variable);
     else
         snprintf(why->text, sizeof why->text,
                  "another lock was taken there, 0x%" PRIx64 ", which has no name", lock);

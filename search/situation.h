@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SITUATION_INNER = 8 };
+enum { SITUATION_INNER = 8, SITUATION_VARIABLE = 256 };
 
 // A frame of the program's own code. Strings are the situation's; NULL when unknown.
 struct situation_frame {
@@ -38,8 +38,8 @@ struct situation_instruction {
 
 struct situation {
     enum finding_kind kind;
-    char lock[256]; // what to call it, "" unknown
-    bool named;     // by a variable: it has that name in another build, too
+    char lock[256];                    // what to call it, "" unknown
+    char variable[SITUATION_VARIABLE]; // that it is in: another build has it, too; "" none
     // The last call in which its holder may have slept with it in the hand; -1: none was seen.
     int32_t park_call;
     struct situation_frame acquired; // whose call, or own instruction, took the lock

@@ -207,7 +207,7 @@ static bool keep_matching(const struct situation *s, struct timeline *t, struct 
     if (read) {
         // The line was edited. Another call in the function may be meant; that it takes the same lock tells.
         snprintf(out->how, sizeof out->how, "any line that takes it, for line %d was changed", f->line);
-        return s->named;
+        return s->variable[0];
     }
     int nearest = 0;
     for (size_t i = 0; i < list->count; i++)

@@ -190,7 +190,7 @@ static int check_others(struct verify *v, struct timeline *t, const struct gate_
                         struct rf_error *err) {
     uint64_t other;
     bool known = false;
-    if (v->situation.named || !g->lock || !g->forker) return 0;
+    if (v->situation.variable[0] || !g->lock || !g->forker) return 0;
     for (size_t i = 0; i < v->tried_count; i++)
         known |= v->tried_locks[i] == g->lock;
     if (!known) {

@@ -55,6 +55,24 @@ compile other other.c -O1
 verified 120 'another deadlock than the recorded one' -o other.refork bug.refork -- ./other
 [ -s other.refork ] || fail "-o makes no file"
 
+# ---- locks that a verdict calls by more than a variable's name: a member's, and one on a stack. Neither is another lock in another build
+sed 's/^static pthread_mutex_t log_mutex = .*/static struct { long lines; pthread_mutex_t mutex; } log_state = {0, PTHREAD_MUTEX_INITIALIZER};/
+    s/&log_mutex/\&log_state.mutex/' "$sample" >member.c
+sed 's/^static pthread_mutex_t log_mutex = .*/static pthread_mutex_t *log_mutex;/; s/&log_mutex/log_mutex/
+    s/^int main(void) {/&\n    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;\n    log_mutex = \&mutex;/' "$sample" >stack.c
+for lock in member:log_state.mutex 'stack:a local variable of thread'; do
+    name=${lock%%:*}
+    sed 's/^    pid_t child = fork();/    pthread_atfork(log_begin, log_end, log_end);\n&/; s/sleep_ms(5000)/sleep_ms(300)/' "$name.c" >"${name}_fixed.c"
+    compile "$name" "$name.c" -O1
+    compile "${name}_fixed" "${name}_fixed.c" -O1
+    ends 120 record -o "$name.refork" -- "./$name"
+    clean "$refork" explain "$name.refork" >stdout
+    tr '\n' ' ' <stdout | grep -qF -- "${lock#*:}" || fail "no ${lock#*:}: $(cat stdout)"
+    verified 120 'it still hangs' -o "$name.again" "$name.refork" -- "./$name"
+    grep -qF 'another deadlock' stdout stderr && fail "$name: its own deadlock is taken for another one: $(cat stdout stderr)"
+    verified 0 'fixed: the fork waits until the lock is free: a fork handler takes it (2 runs)' "$name.refork" --runs 2 -- "./${name}_fixed"
+done
+
 # ---- a rare one: only the gate makes it hang
 { printf '// more\n%.0s' {1..30} && cat "$root/tests/programs/gate_mutex.c"; } >rare.c
 for flags in -O2 -O0 '-O1 -static'; do
