@@ -1,16 +1,21 @@
 #include "search/hunt_report.h"
 
 #include "core/clock.h"
+#include "core/path.h"
 #include "core/printable.h"
 #include "search/shell_word.h"
 #include "replayer/report/json.h"
 #include "replayer/report/lines.h"
+#include "replayer/names/stack.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN = 20 }; // lines of a kind
+enum {
+    SHOWN = 20,      // lines of a kind
+    SHOWN_ALIKE = 8, // pairs with the same outcome
+};
 
 static double seconds(const struct hunt *h) {
     return (double)(h->spent_us ? h->spent_us : clock_us(CLOCK_MONOTONIC) - h->begin_us) / 1e6;
@@ -69,18 +74,81 @@ static const char *plural(uint64_t n) {
     return n == 1 ? "" : "s";
 }
 
-static void text_refuted(FILE *out, const struct hunt *h) {
-    size_t refuted = 0;
-    for (size_t i = 0; h->tries && i < h->candidates.count; i++) {
-        const struct hunt_try *y = &h->tries[i];
-        if (!y->tried || y->found || refuted++ >= SHOWN) continue;
+// ---- text: the pairs that made no deadlock, by what became of them
+
+// What was looked at most closely first: the lock was held at the fork; then what the hunt could not bring about.
+static const struct {
+    enum gate_verdict verdict;
+    const char *means;
+} outcomes[] = {
+    {GATE_CHILD_STUCK, "the lock was held at the fork, and the child waits"},
+    {GATE_CHILD_DIED, "the lock was held at the fork; a signal has ended the child"},
+    {GATE_CHILD_WENT_ON, "the lock was held at the fork, and the child did not need it"},
+    {GATE_ATFORK_PROTECTED, "a fork handler takes the lock: while somebody holds it, there is no fork"},
+    {GATE_HOLDER_NEEDED, "the fork does not happen while the holder is parked"},
+    {GATE_NEVER_CONCURRENT, "nobody took it there while the fork was held up"},
+    {GATE_NO_FORK, "that run did not come to the fork"},
+    {GATE_NO_SITE, "there can be no breakpoint"},
+    {GATE_UNDECIDED, "the run was over before it was known"},
+    {GATE_NONE, "the run could not be made"},
+};
+_Static_assert(sizeof outcomes / sizeof *outcomes == GATE_VERDICTS, "each outcome has its row");
+
+// Whose the lock is, the program's own first: 0 the program's, 1 of another library, 2 of libc. Where its word lies tells
+// it. A bare word in memory that was allocated belongs to the code that takes it; any other lock there is taken by a
+// function of libc, whoever owns it.
+static int lock_rank(const struct candidate *c) {
+    bool by_site = !c->word_module[0] && (strstr(c->family, " word") || !strcmp(c->family, "libc lock"));
+    const char *path = c->word_module[0] ? c->word_module : by_site ? c->module : "";
+    char module[sizeof c->module];
+    snprintf(module, sizeof module, "%s", base_name(path));
+    const struct frame f = {.module = module};
+    return stack_is_system(&f) ? 2 : strstr(module, ".so") != NULL;
+}
+
+// The refuted pairs of one outcome, in the order of their scores. Returns how many.
+static size_t refuted_with(const struct hunt *h, enum gate_verdict verdict, size_t *out) {
+    size_t n = 0;
+    for (int rank = 0; rank <= 2; rank++)
+        for (size_t i = 0; h->tries && i < h->candidates.count; i++) {
+            const struct hunt_try *y = &h->tries[i];
+            if (!y->tried || y->found || y->verdict != verdict || lock_rank(&h->candidates.v[i]) != rank)
+                continue;
+            out[n++] = i;
+        }
+    return n;
+}
+
+// A reason that several have in a row is said once, behind them.
+static void text_outcome(FILE *out, const struct hunt *h, const size_t *pairs, size_t count) {
+    size_t shown = count > SHOWN_ALIKE ? SHOWN_ALIKE : count, alike = 0;
+    for (size_t i = 0; i < shown; i++) {
+        const char *reason = h->tries[pairs[i]].reason;
         char what[1400];
-        hunt_describe(h, i, what, sizeof what);
-        if (refuted == 1) fputs("\nNot confirmed:\n", out);
-        report_wrap(out, 2, "%s", what);
-        report_wrap(out, 4, "%s: %s", gate_verdict_name(y->verdict), y->reason);
+        hunt_describe(h, pairs[i], what, sizeof what);
+        report_wrap(out, 4, "%s", what);
+        alike++;
+        if (i + 1 < shown && !strcmp(reason, h->tries[pairs[i + 1]].reason)) continue;
+        report_wrap(out, 6, "%s%s", alike > 1 ? "each: " : "", reason);
+        alike = 0;
     }
-    if (refuted > SHOWN) fprintf(out, "  and %zu more (--json lists them)\n", refuted - SHOWN);
+    if (count > shown) fprintf(out, "    and %zu more (--json lists them)\n", count - shown);
+}
+
+static void text_refuted(FILE *out, const struct hunt *h) {
+    size_t *pairs = calloc(h->candidates.count + 1, sizeof *pairs);
+    rf_assert(pairs);
+    bool any = false;
+    for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++) {
+        size_t count = refuted_with(h, outcomes[i].verdict, pairs);
+        if (!count) continue;
+        fputs(any ? "\n" : "\nNot confirmed, the program's own locks first:\n", out);
+        any = true;
+        report_wrap(out, 2, "%s, %zu pair%s: %s", gate_verdict_name(outcomes[i].verdict), count,
+                    plural(count), outcomes[i].means);
+        text_outcome(out, h, pairs, count);
+    }
+    free(pairs);
 }
 
 static void text_covered(FILE *out, const struct hunt *h) {

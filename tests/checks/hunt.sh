@@ -139,7 +139,7 @@ hunted 123 --runs 1 --timeout 1 -- sleep infinity
 # ---- the summary, JUnit
 rm -f found*
 ends 0 hunt --seed 1 --strategy directed --junit junit.xml -o found.refork -- "$programs/rare_locks" mutex protected
-grep -q '^No deadlock was found\.$' stdout && grep -q '2 forks at 1 place' stdout && grep -q 'atfork-protected: ' stdout || fail "the summary: $(cat stdout)"
+grep -q '^No deadlock was found\.$' stdout && grep -q '2 forks at 1 place' stdout && grep -q '^  atfork-protected, 1 pair: ' stdout || fail "the summary: $(cat stdout)"
 [ ! -s stderr ] || fail "stderr: $(cat stderr)"
 clean /usr/bin/python3 -c '
 import sys, xml.etree.ElementTree as tree
@@ -147,6 +147,10 @@ suite = tree.parse(sys.argv[1]).getroot()
 cases = suite.findall("testcase")
 assert int(suite.get("tests")) == len(cases) and suite.get("failures") == "0", suite.attrib
 assert any("atfork-protected" in (c.findtext("system-out") or "") for c in cases)' junit.xml || fail "JUnit: $(cat junit.xml)"
+# Pairs with one outcome stand together, the program's own lock before libc's, which is the likelier one here
+ends 0 hunt --seed 1 --strategy directed -o found.refork -- "$programs/rare_locks" mutex alone
+sed -n '/^  never-concurrent, [0-9]* pairs: /,$p' stdout | sed -n 's/^    \([a-z_]*\) (.*/\1/p' >order
+[ "$(head -1 order)" = mutex ] || fail "the order of the pairs: $(cat stdout)"
 ends 120 hunt --seed 1 --junit junit.xml -o found.refork -- "$programs/rare_locks" mutex
 grep -q '^Finding 1 of 2: orphaned-lock (proved)$' stdout && grep -q "^Again: refork record --schedule 'found.refork.schedule' -- " stdout || fail "the report: $(cat stdout)"
 clean /usr/bin/python3 -c '

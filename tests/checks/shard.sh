@@ -44,7 +44,7 @@ jq -es '[.[].plan | capture("seed (?<n>[0-9]+)").n | tonumber] | sort as $seeds 
 under_parallel fixed 0 --before 'echo run >>more.runs' -- "$programs/rare_locks" mutex protected
 [ ! -e more.runs ] || fail "a finished hunt runs its program again"
 ends 0 hunt --state fixed --junit junit.xml
-grep -q "^Of the list in 'fixed' 41 of 41 runs are done\.$" stdout && grep -q 'atfork-protected: ' stdout || fail "the merged text: $(cat stdout)"
+grep -q "^Of the list in 'fixed' 41 of 41 runs are done\.$" stdout && grep -qE '^  atfork-protected, [0-9]+ pairs?: ' stdout || fail "the merged text: $(cat stdout)"
 clean /usr/bin/python3 -c '
 import sys, xml.etree.ElementTree as tree
 suite = tree.parse(sys.argv[1]).getroot()
