@@ -15,12 +15,14 @@ static void *transfer_back(void *unused) {
     thread_name("backward");
     pthread_mutex_lock(&to_mutex);
     gate_open(&held);
+    gate_wait(&settled); // each has its first one
     pthread_mutex_lock(&from_mutex);
     return NULL;
 }
 
 static void transfer(void) {
     pthread_mutex_lock(&from_mutex);
+    gate_open(&settled);
     gate_wait(&held);
     pthread_mutex_lock(&to_mutex);
 }
