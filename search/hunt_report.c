@@ -154,13 +154,18 @@ static void text_refuted(FILE *out, const struct hunt *h) {
 static void text_covered(FILE *out, const struct hunt *h) {
     const struct candidates *c = &h->candidates;
     size_t others = hunt_forks_with_others(h);
-    report_wrap(out, 0,
-                "%" PRIu64 " run%s in %.1f s (%" PRIu64 " directed, %" PRIu64
-                " with other schedules): %zu fork%s at %zu "
-                "place%s, %zu of them with other threads alive; %zu acquire site%s; %zu of %zu pair%s tried.",
-                h->runs, plural(h->runs), seconds(h), h->directed_runs, h->wide_runs, c->fork_count,
-                plural(c->fork_count), c->fork_sites, plural(c->fork_sites), others, c->sites,
-                plural(c->sites), pairs_tried(h), c->count, plural(c->count));
+    if (h->found_count && !c->fork_count && !h->directed_runs)
+        report_wrap(out, 0, "%" PRIu64 " run%s in %.1f s. It hung before the forks of a run were looked at.",
+                    h->runs, plural(h->runs), seconds(h));
+    else
+        report_wrap(
+            out, 0,
+            "%" PRIu64 " run%s in %.1f s (%" PRIu64 " directed, %" PRIu64
+            " with other schedules): %zu fork%s at %zu "
+            "place%s, %zu of them with other threads alive; %zu acquire site%s; %zu of %zu pair%s tried.",
+            h->runs, plural(h->runs), seconds(h), h->directed_runs, h->wide_runs, c->fork_count,
+            plural(c->fork_count), c->fork_sites, plural(c->fork_sites), others, c->sites, plural(c->sites),
+            pairs_tried(h), c->count, plural(c->count));
     if (h->shared && h->shared->length != UINT64_MAX)
         report_wrap(out, 0, "Of the list in '%s' %" PRIu64 " of %" PRIu64 " runs are done.",
                     h->shared->folder, h->shared->done, h->shared->length);
