@@ -20,8 +20,9 @@
 // A recording that was told to end, and does not, is killed; its tasks die with it (PTRACE_O_EXITKILL).
 enum {
     GRACE_MS = 5000,
-    // The recorder's own limit counts no time without a CPU: this one is for a recorder that hangs.
-    STARVED = 20,
+    // The recorder's own limit counts no time without a CPU, but a 32nd of it at least (recorder/end/served.c): this one is for a
+    // recorder that hangs.
+    STARVED = 40,
     ASK_MS = 1000
 };
 

@@ -11,6 +11,7 @@ enum {
     LOOK_US = 50000,
     // The timer's tick wakes the recorder several times in this time, whatever the program does.
     STILL_US = 500000,
+    SERVED_LEAST = 32, // so much of the time counts at least: a 32nd
 };
 
 // Nanoseconds that a task was ready to run and did not: the second number of schedstat (Documentation/scheduler/sched-stats.rst).
@@ -43,11 +44,15 @@ void served_look(struct recorder *r, uint64_t now) {
     for (struct task *t = r->tasks; t; t = t->next) {
         char path[40];
         snprintf(path, sizeof path, "/proc/%d/schedstat", t->tid);
-        waited += grown(&t->delayed_ns, delayed_ns(path));
+        // Only of the task whose turn it is: the others wait for that one as well. (Of 30 threads that nap beside one that spins all
+        // their waits together were the whole time.)
+        uint64_t more = grown(&t->delayed_ns, delayed_ns(path));
+        if (t == r->current) waited += more;
     }
     waited /= 1000;
     if (passed > STILL_US && waited < passed - STILL_US) waited = passed - STILL_US;
-    s->waited_us += waited < passed ? waited : passed; // several may have waited at the same time
+    uint64_t most = passed - passed / SERVED_LEAST; // a limit ends, whatever waits
+    s->waited_us += waited < most ? waited : most;
 }
 
 uint64_t served_us(const struct recorder *r, uint64_t now) {
