@@ -42,7 +42,7 @@
     (4u << 20)         // files up to this size are read once, larger ones hashed first and read again
 #define HIGH_FD    700 // the recorded program must find its fds 3, 4, ... free
 #define LEVEL      1   // zstd's
-#define LEVEL_FAST -3  // while somebody waits: takes half the time, and a fifth more room for code
+#define LEVEL_FAST -3  // while somebody waits: of libc.so.6 1.6 times as fast, and a quarter more room
 #define SETTLED_NS 1000000000ll // a file changed more recently may change again within one tick of its mtime
 
 struct job {
