@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum who { V2, V3, WITH_V3, NATIVE, HIDDEN };
+enum who { V2, V3, WITH_V2, WITH_V3, NATIVE, HIDDEN };
 
 static const struct feature {
     uint8_t word, bit, who;
@@ -84,7 +84,7 @@ bool cpu_model_make(enum cpu_level level, const struct cpu_features *here, struc
         if (f->who == HIDDEN) mask.word[f->word] &= ~(1u << f->bit);
         if (level == CPU_NATIVE) continue;
         if (part_of(f, level)) add(&level_has, f);
-        if (part_of(f, level) || (level == CPU_V3 && f->who == WITH_V3)) add(&mask, f);
+        if (part_of(f, level) || f->who == WITH_V2 || (level == CPU_V3 && f->who == WITH_V3)) add(&mask, f);
     }
     // x86-64-v2 is as old as the first XSAVE: it shows neither that nor OSXSAVE, and programs use fxsave.
     if (level == CPU_V2) mask.word[CPU_1_ECX] &= ~(1u << 27);

@@ -249,7 +249,7 @@ static int check_one(struct replay *r, struct vtask *v, const struct fed *f, con
     if (!same_call(n, &f->want)) {
         const struct event e = event_of(v, f);
         registers_of(n, &v->pub.regs);
-        if (check_regs(&e, v, err) < 0) return -1;
+        if (check_regs(r, &e, v, err) < 0) return -1;
     }
     v->pub.nr = f->want.nr;
     const uint64_t args[6] = {n->rdi, n->rsi, n->rdx, n->r10, n->r8, n->r9};

@@ -10,8 +10,8 @@ int diverged(struct rf_error *err, const struct event *e, const struct vtask *v,
     __attribute__((format(printf, 4, 5)));
 // The replay has failed at r->event: if that is a divergence which another kind of CPU explains, *err says so instead, or as well.
 void check_cause(struct replay *r, struct rf_error *err);
-// The task's registers against the event's: 0, or -1.
-int check_regs(const struct event *e, const struct vtask *v, struct rf_error *err);
+// The task's registers against the event's: 0, or -1. On another CPU than the recording's a flag that is undefined becomes the event's.
+int check_regs(const struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err);
 // Content that left the program in the call that v is in: against its hash; what goes to stdout or stderr is shown. 0, or -1.
 int check_written(struct replay *r, const struct event *e, struct vtask *v, const struct piece_hash *hash,
                   const void *bytes, struct rf_error *err);

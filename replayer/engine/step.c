@@ -200,7 +200,7 @@ static int run_to_syscall(struct replay *r, const struct event *e, struct vtask 
         divergence_regs(regs, sizeof regs, &e->regs, &v->pub.regs);
         return diverged(err, e, v, "instead the program %s at pc 0x%llx%s", how, v->pub.regs.rip, regs);
     }
-    return check_regs(e, v, err);
+    return check_regs(r, e, v, err);
 }
 
 static int enter(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
@@ -327,7 +327,7 @@ static int on_tick(struct replay *r, const struct event *e, struct vtask *v, str
         v->pub.regs.r11 = 0;
         v->pub.regs.eflags = ANNEX_TRAP_FLAGS(v->pub.regs.eflags);
     }
-    return check_regs(e, v, err);
+    return check_regs(r, e, v, err);
 }
 
 static int run_to_signal(struct replay *r, const struct event *e, struct vtask *v, int sig,
@@ -343,7 +343,7 @@ static int run_to_signal(struct replay *r, const struct event *e, struct vtask *
         describe_status(how, sizeof how, status);
         return diverged(err, e, v, "instead the program %s at pc 0x%llx", how, v->pub.regs.rip);
     }
-    return check_regs(e, v, err);
+    return check_regs(r, e, v, err);
 }
 
 static int on_signal(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
@@ -363,7 +363,7 @@ static int on_state(struct replay *r, const struct event *e, struct vtask *v, st
         memcpy(&site, p->data, sizeof site);
         break_sites_add(v->space, &site);
     }
-    return check_regs(e, v, err);
+    return check_regs(r, e, v, err);
 }
 
 // The int3 is there only while the task runs towards it: whatever looks at memory afterwards sees the program's own
@@ -411,7 +411,7 @@ static int on_break(struct replay *r, const struct event *e, struct vtask *v, st
     break_sites_search(v->space, NULL, at, 1, 0);
     int result = come_to(r, e, v, at, err);
     break_sites_searched(v->space, NULL, at, 1);
-    return result < 0 ? -1 : check_regs(e, v, err);
+    return result < 0 ? -1 : check_regs(r, e, v, err);
 }
 
 // The recording's CPU trapped this cpuid, which no int3 hides, and this one does not. Each of them is an event, so the one at the
@@ -433,7 +433,7 @@ static int come_to_cpuid(struct replay *r, const struct event *e, struct vtask *
                             (unsigned long long)at, how, v->pub.regs.rip);
         }
     }
-    return check_regs(e, v, err);
+    return check_regs(r, e, v, err);
 }
 
 static int on_trap(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {

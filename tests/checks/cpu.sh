@@ -67,6 +67,14 @@ for kind in "${kinds[@]}"; do
     if grep -q ' cpuid_fault' /proc/cpuinfo; then replays "$kind.refork" "$kind.out" "${plain[@]}"; fi
 done
 
+# A kernel that says it traps rdtsc, and does not: then it is patched as well. (ld.so reads the clock before anything else.)
+lying=("${as_clean[@]}" "$build/tests/programs/no_cpuid_faulting" --rdtsc "$refork")
+"${lying[@]}" record -o clock.refork -- "$shown" >clock.out 2>stderr || fail "record where PR_SET_TSC does nothing: status $?: $(cat stderr)"
+replays clock.refork clock.out "${as_clean[@]}" "$refork"
+replays clock.refork clock.out "${lying[@]}"
+ends 0 dump clock.refork
+has stdout ' trap +rdtsc'
+
 # An instruction that this CPU lacks: the recording with the SIGILL taken out is one of a CPU that has it.
 if ! grep -q ' xop ' /proc/cpuinfo; then
     into xop.out 0 record -o xop.refork -- "$shown" xop
