@@ -12,8 +12,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
 // ---- orphans
 
@@ -73,22 +71,11 @@ static void make_wakers(struct analysis *a) {
                 make_waker(a, &a->waiters[i]);
 }
 
-// Somebody waits for the end of this process, in a call that only that ends.
-static bool is_awaited(const struct analysis *a, int pid) {
-    for (size_t i = 0; i < a->history.life_count; i++) {
-        const struct life *l = &a->history.lives[i];
-        if (l->death || !l->in_call) continue;
-        if (l->nr == SYS_wait4 && (int)l->args[0] == pid) return true;
-        if (l->nr == SYS_waitid && l->args[0] == P_PID && (int)l->args[1] == pid) return true;
-    }
-    return false;
-}
-
-// While others go on, only of a condition: its vanished signaller is known, the main thread of the child waits for it, its parent
-// for the child, and no other thread of the child, nor a signal's handler, comes to where it would wake somebody.
+// While others go on, only of what is known to be missed: the vanished thread that would have ended this very wait. The child's parent
+// asks for its end, and no other thread of the child, nor a signal's handler, comes to where it would wake somebody.
 static int make_waker_beside_idle(struct analysis *a, struct waiter *w, struct rf_error *err) {
-    if (w->ref.wants != WANTS_COND || !w->waker_count || w->shared || w->handlers != HANDLER_CANNOT ||
-        w->task.tid != w->task.pid || !is_awaited(a, w->task.pid))
+    if (w->ref.wants == WANTS_LOCK || !w->waker_count || w->shared || w->handlers != HANDLER_CANNOT ||
+        !history_asked_for(&a->history, w->life))
         return 0;
     if (timeline_seek(a->timeline, w->stuck->event, err) < 0) return -1;
     if (!idle_threads_wake_nobody(a, w)) return 0;

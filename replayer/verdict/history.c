@@ -64,6 +64,26 @@ bool history_shared(const struct history *h, size_t space, uint64_t address, uin
     return false;
 }
 
+static bool is_alive(const struct history *h, int pid) {
+    for (size_t i = 0; i < h->life_count; i++)
+        if (h->lives[i].pid == pid && !h->lives[i].death) return true;
+    return false;
+}
+
+bool history_asked_for(const struct history *h, size_t life) {
+    const struct life *l = &h->lives[life];
+    uint64_t born = h->spaces[l->space].begin;
+    bool asked = false;
+    for (size_t i = 0; i < h->asked_count && !asked; i++) {
+        const struct child_asked *q = &h->asked[i];
+        asked = q->pid == l->parent_pid &&
+                (q->child ? q->child == l->pid && q->event > born : q->event > born || q->ahead);
+    }
+    for (size_t i = 0; i < h->action_count && !asked; i++)
+        asked = h->actions[i].pid == l->parent_pid && h->actions[i].signal == SIGCHLD;
+    return asked && is_alive(h, l->parent_pid);
+}
+
 // ---- events
 
 static void append_text(char *out, size_t size, const struct piece *p) {
@@ -478,6 +498,23 @@ static size_t present_life(struct history *h, int tid) {
     return NONE;
 }
 
+static void on_asked(struct history *h, const struct event *e, const struct life *l) {
+    bool waits = e->nr == SYS_wait4 || e->nr == SYS_waitid || e->nr == SYS_pidfd_open;
+    bool signals = e->nr == SYS_signalfd || e->nr == SYS_signalfd4 || e->nr == SYS_rt_sigtimedwait;
+    if (!waits && !signals) return;
+    bool one = e->nr == SYS_waitid ? l->args[0] == P_PID : waits;
+    int child = one ? (int)l->args[e->nr == SYS_waitid] : 0;
+    if (child < 0) child = 0;
+    for (size_t i = 0; i < h->asked_count; i++) {
+        struct child_asked *q = &h->asked[i];
+        if (q->pid != l->pid || q->child != child || q->ahead != signals) continue;
+        q->event = e->number;
+        return;
+    }
+    if (h->asked_count == FACTS_MAX) return;
+    array_push(h->asked, h->asked_count, (struct child_asked){e->number, l->pid, child, signals});
+}
+
 // Registers behind the event are those of a handler's first instruction; without them the kernel ends the process.
 static void on_handler(struct life *l, const struct event *e) {
     if (!event_piece(e, PIECE_REGS, NULL)) return;
@@ -496,6 +533,7 @@ static void on_event(struct history *h, const struct event *e) {
         l->nr = e->nr;
         // A call that nobody came between is one event, also when it was interrupted and goes on.
         l->in_call = e->kind == EV_ENTER || restarts(e->ret);
+        on_asked(h, e, l);
         l->entered = e->number;
     }
     switch (e->kind) {
@@ -591,6 +629,7 @@ void history_release(struct history *h) {
     free(h->crashes);
     free(h->endings);
     free(h->sent);
+    free(h->asked);
     free(h->fds);
     free(h->actions);
     free(h->shared);

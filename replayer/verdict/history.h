@@ -125,6 +125,12 @@ struct history {
         uint64_t act; // where the caller has it in its memory
     } * actions;
     size_t action_count;
+    struct child_asked { // a process asks for the end of a child, whether or not it waits meanwhile
+        uint64_t event;
+        int pid, child; // child 0: of any
+        bool ahead;     // it takes signals, those of children to come as well
+    } * asked;
+    size_t asked_count;
     struct fd_fact *fds;
     size_t fd_count;
     struct shared_range { // MAP_SHARED memory
@@ -155,6 +161,8 @@ void history_release(struct history *h);
 // The life of `tid` at `event` (its state right after it), NONE if there is none.
 size_t history_life(const struct history *h, int tid, uint64_t event);
 bool life_at(const struct life *l, uint64_t event);
+// Has the parent, which lives, asked for the end of this life's process?
+bool history_asked_for(const struct history *h, size_t life);
 // Some task that lives in `space` at `event`; 0 if none.
 int history_task_in(const struct history *h, size_t space, uint64_t event);
 // Does it wait for a pipe, a socket, an eventfd, a lock of a file, a System V object?

@@ -1,12 +1,24 @@
 // A child waits for a condition that a thread of its parent would have signalled. First argument: what a thread of the child does
 // meanwhile. It goes on, or may be woken from outside, but its code never comes to where it would wake anybody; or ("none") it does
 // so after a second: by itself, through a pointer, as a timer's thread, when the parent writes to it, or it ends the process.
+// A second argument: the waiter is a thread of the child, which its main thread joins ("joined"), or beside which the main thread does
+// the job ("beside"); or how the parent asks for the child's end: "polls", "any", "pidfd", "signalfd".
 //
 // case nap: vanished-waker confidence=likely lock=cache_filled waker=filler
 // case accept: vanished-waker confidence=likely lock=cache_filled waker=filler
 // case epoll: vanished-waker confidence=likely lock=cache_filled waker=filler
 // case sigwait: vanished-waker confidence=likely lock=cache_filled waker=filler
 // case queue: vanished-waker confidence=likely lock=cache_filled waker=filler
+// case nap joined: vanished-waker confidence=likely lock=cache_filled waker=filler
+// case epoll beside: vanished-waker confidence=likely lock=cache_filled waker=filler
+// case nap polls: vanished-waker confidence=likely lock=cache_filled waker=filler
+// case epoll any: vanished-waker confidence=likely lock=cache_filled waker=filler
+// case nap pidfd: vanished-waker confidence=likely lock=cache_filled waker=filler
+// case sigwait signalfd: vanished-waker confidence=likely lock=cache_filled waker=filler
+// case signals joined: none
+// case signals beside: none
+// case returns beside: none
+// case signals polls: none
 // case signals: none
 // case pointer: none
 // case timer: none
@@ -14,9 +26,12 @@
 // case quits: none
 #include "samples/stage.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -115,6 +130,11 @@ static void *quit(void *nothing) {
     return nothing;
 }
 
+static void *nap_shortly(void *nothing) {
+    beat_for_a_second();
+    return nothing;
+}
+
 static void ring(union sigval nothing) {
     (void)nothing;
     fill();
@@ -133,17 +153,38 @@ static const struct job {
 } jobs[] = {
     {"nap", nap},          {"accept", await_strangers}, {"epoll", await_events}, {"sigwait", await_signals},
     {"queue", await_work}, {"signals", signal_late},    {"pointer", call_late},  {"peer", obey},
-    {"quits", quit}};
+    {"quits", quit},       {"returns", nap_shortly}};
 
-static void run_child(const char *job) {
-    for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
-        if (!strcmp(job, jobs[i].name)) thread_start(jobs[i].routine);
-    if (!strcmp(job, "queue")) thread_start(nap);
-    if (!strcmp(job, "timer")) set_timer();
+static void *await_cache(void *nothing) {
     pthread_mutex_lock(&cache_lock);
     while (!filled)
         pthread_cond_wait(&cache_filled, &cache_lock);
     pthread_mutex_unlock(&cache_lock);
+    return nothing;
+}
+
+static void *await_and_end(void *nothing) {
+    await_cache(nothing);
+    _exit(0);
+}
+
+static void run_child(const char *job, const char *how) {
+    bool joined = !strcmp(how, "joined"), beside = !strcmp(how, "beside");
+    pthread_t waiter = joined ? thread_start(await_cache) : beside ? thread_start(await_and_end) : 0;
+    for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++) {
+        if (strcmp(job, jobs[i].name)) continue;
+        if (!beside)
+            thread_start(jobs[i].routine);
+        else
+            jobs[i].routine(NULL);
+    }
+    if (beside) return;
+    if (!strcmp(job, "queue")) thread_start(nap);
+    if (!strcmp(job, "timer")) set_timer();
+    if (joined)
+        pthread_join(waiter, NULL);
+    else
+        await_cache(NULL);
     _exit(0);
 }
 
@@ -153,14 +194,41 @@ static void *write_late(void *nothing) {
     return nothing;
 }
 
+// The ways of supervisors. Each comes back to reap() when the child has ended.
+static void look_after(pid_t child, const char *how) {
+    struct pollfd end = {.events = POLLIN};
+    if (!strcmp(how, "pidfd")) {
+        end.fd = pidfd_open(child, 0);
+    } else if (!strcmp(how, "signalfd")) {
+        sigset_t set;
+        sigemptyset(&set);
+        sigaddset(&set, SIGCHLD);
+        sigprocmask(SIG_BLOCK, &set, NULL);
+        end.fd = signalfd(-1, &set, SFD_CLOEXEC);
+    } else if (!strcmp(how, "polls") || !strcmp(how, "any")) {
+        siginfo_t info = {0};
+        int flags = WEXITED | WNOWAIT | (!strcmp(how, "polls") ? WNOHANG : 0);
+        while (waitid(P_ALL, 0, &info, flags) == 0 && !info.si_pid)
+            usleep(20000);
+        return;
+    } else {
+        return;
+    }
+    if (poll(&end, 1, -1) != 1) abort();
+}
+
 int main(int argc, char **argv) {
-    const char *job = argc > 1 ? argv[1] : "nap";
+    const char *job = argc > 1 ? argv[1] : "nap", *how = argc > 2 ? argv[2] : "";
     if (pipe(late.fd)) abort();
     thread_start(fill_in_parent);
     gate_wait(&held);
     pid_t child = fork();
-    if (!child) run_child(job);
+    if (!child) {
+        run_child(job, how);
+        return 0;
+    }
     if (!strcmp(job, "peer")) thread_start(write_late);
     gate_open(&forked);
+    look_after(child, how);
     return reap(child);
 }
