@@ -367,10 +367,11 @@ static int look_at_releasers(struct analysis *a, struct rf_error *err) {
         if (owner_alone_releases(a, w)) continue;
         for (size_t k = 0; k < h->life_count && !w->handed; k++) {
             const struct life *l = &h->lives[k];
-            if (l->death || l->space != h->lives[w->life].space || is_waiter(a, k)) continue;
+            if (!life_at(l, w->stuck->event) || l->space != h->lives[w->life].space || is_waiter(a, k))
+                continue;
             w->handed = releaser_ahead(a, l->tid, w->ref.base);
         }
-        w->releasable = w->handed && w->stuck->assumed;
+        w->releasable = w->handed && (w->stuck->assumed || w->stuck->beside);
     }
     return 0;
 }
@@ -400,14 +401,14 @@ static int look_at_handlers(struct analysis *a, struct rf_error *err) {
         if (!w->futex || w->ref.polled || w->stuck->guessed || (w->proved && !w->stuck->asked)) continue;
         if (handlers_reach(a, w, &w->handlers, err) < 0) return -1;
         any |= w->handlers != HANDLER_CANNOT;
-        w->first->releasable |= w->stuck->assumed && w->handlers == HANDLER_RELEASES;
+        w->first->releasable |= (w->stuck->assumed || w->stuck->beside) && w->handlers == HANDLER_RELEASES;
         w->proved = w->handlers == HANDLER_CANNOT && w->stuck->proved;
     }
     // What a handler sets free may go on to end another wait, but no holder's that does not exist.
     for (size_t i = 0; i < a->waiter_count; i++) {
         struct waiter *w = &a->waiters[i];
-        bool by_holder =
-            w->futex && !w->ref.polled && !w->stuck->guessed && !w->stuck->killed && proved_by_holder(a, w);
+        bool by_holder = w->futex && !w->ref.polled && !w->stuck->guessed &&
+                         (!w->stuck->killed || w->stuck->beside) && proved_by_holder(a, w);
         if (by_holder) w->proved = true;
         if (any && !by_holder) w->proved = false;
     }

@@ -67,7 +67,8 @@ static void make_waker(struct analysis *a, struct waiter *w) {
 static void make_wakers(struct analysis *a) {
     for (int main = 1; main >= 0; main--)
         for (size_t i = 0; i < a->waiter_count; i++)
-            if (a->waiters[i].first == &a->waiters[i] && a->waiters[i].stuck->main == main)
+            if (a->waiters[i].first == &a->waiters[i] && a->waiters[i].stuck->main == main &&
+                !a->waiters[i].stuck->beside)
                 make_waker(a, &a->waiters[i]);
 }
 
@@ -75,7 +76,7 @@ static void make_wakers(struct analysis *a) {
 // asks for its end, and no other thread of the child, nor a signal's handler, comes to where it would wake somebody.
 static int make_waker_beside_idle(struct analysis *a, struct waiter *w, struct rf_error *err) {
     if (w->ref.wants == WANTS_LOCK || !w->waker_count || w->shared || w->handlers != HANDLER_CANNOT ||
-        !history_asked_for(&a->history, w->life))
+        (!w->stuck->killed && !history_asked_for(&a->history, w->life)))
         return 0;
     if (timeline_seek(a->timeline, w->stuck->event, err) < 0) return -1;
     if (!idle_threads_wake_nobody(a, w)) return 0;
@@ -87,7 +88,9 @@ static int make_waker_beside_idle(struct analysis *a, struct waiter *w, struct r
 
 static int make_wakers_beside_idle(struct analysis *a, struct rf_error *err) {
     for (size_t i = 0; i < a->waiter_count; i++)
-        if (a->waiters[i].first == &a->waiters[i] && make_waker_beside_idle(a, &a->waiters[i], err) < 0)
+        if (a->waiters[i].first == &a->waiters[i] &&
+            (a->waiters[i].stuck->assumed || a->waiters[i].stuck->beside) &&
+            make_waker_beside_idle(a, &a->waiters[i], err) < 0)
             return -1;
     return 0;
 }
@@ -353,10 +356,8 @@ int findings_make(struct analysis *a, struct rf_error *err) {
     make_cycles(a);
     // Others go on: a signal, a word, another process may yet end most of what nobody holds.
     bool assumed = a->waiter_count && a->waiters[0].stuck->assumed;
-    if (!assumed)
-        make_wakers(a);
-    else if (make_wakers_beside_idle(a, err) < 0)
-        return -1;
+    if (!assumed) make_wakers(a);
+    if (make_wakers_beside_idle(a, err) < 0) return -1;
     if (!assumed && other_process_findings(a, err) < 0) return -1;
     make_unknown(a);
     sort(a);

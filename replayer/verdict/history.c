@@ -351,30 +351,43 @@ static struct stuck *like(struct history *h, const struct life *l) {
     return NULL;
 }
 
-// `life` is about to be ended by `signal`.
-static void guess_killed(struct history *h, const struct event *e, size_t life, int signal) {
+static void add_killed(struct history *h, size_t life, uint64_t event, int signal, bool beside) {
     const struct life *l = &h->lives[life];
-    size_t killed = 0;
-    if (!waits_without_end(l)) return;
+    add_stuck(h, (struct stuck){.event = event - 1,
+                                .life = life,
+                                .killed = event,
+                                .since = l->entered,
+                                .killing = signal,
+                                .proved = !beside,
+                                .beside = beside,
+                                .main = l->tid == l->pid,
+                                .wait = WAIT_FUTEX});
+}
+
+// The task of the space that waits so, `life` itself if it does; NONE.
+static size_t one_that_waits(const struct history *h, size_t life) {
+    for (size_t i = life, n = 0; n <= h->life_count; i = n++)
+        if (i < h->life_count && h->lives[i].space == h->lives[life].space && !h->lives[i].death &&
+            waits_without_end(&h->lives[i]))
+            return i;
+    return NONE;
+}
+
+// `life` is about to be ended by `signal`. What its other threads do says later whether the wait was for ever.
+static void guess_killed(struct history *h, const struct event *e, size_t life, int signal) {
+    size_t killed = 0, space = h->lives[life].space, waits = one_that_waits(h, life);
+    if (waits == NONE) return;
     for (size_t i = 0; i < h->stuck_count; i++) {
-        if (h->stuck[i].killed && h->lives[h->stuck[i].life].space == l->space) return;
+        if (h->stuck[i].killed && h->lives[h->stuck[i].life].space == space) return;
         killed += h->stuck[i].killed != 0;
     }
-    if (h->spaces[l->space].parent == NONE || !all_wait(h, l->space) || !is_without_threads(h, l->space))
-        return;
-    struct stuck *other = like(h, l);
+    if (h->spaces[space].parent == NONE || !is_without_threads(h, space)) return;
+    struct stuck *other = like(h, &h->lives[waits]);
     if (other) other->like_it++;
-    for (size_t i = 0; !other && i < h->life_count && killed < KILLED_MAX; i++) {
-        if (h->lives[i].space != l->space || h->lives[i].death) continue;
-        add_stuck(h, (struct stuck){.event = e->number - 1,
-                                    .life = i,
-                                    .killed = e->number,
-                                    .since = h->lives[i].entered,
-                                    .killing = signal,
-                                    .proved = true,
-                                    .main = h->lives[i].tid == h->lives[i].pid,
-                                    .wait = WAIT_FUTEX});
-    }
+    bool beside = !all_wait(h, space);
+    for (size_t i = 0; !other && i < h->life_count && killed < KILLED_MAX; i++)
+        if (h->lives[i].space == space && !h->lives[i].death && waits_without_end(&h->lives[i]))
+            add_killed(h, i, e->number, signal, beside);
 }
 
 // Its handler has come back: it went on, whatever it waited for.
@@ -442,7 +455,9 @@ static void on_death(struct history *h, const struct event *e, size_t life) {
     on_killed(h, e);
     // What ends a process without a handler is no event of its own.
     bool within = was_sent(h, l->pid, (int)e->ret) || (is_of_timers((int)e->ret) && l->timers);
-    if (e->flags & EVF_KILLED && within) guess_killed(h, e, life, (int)e->ret);
+    // The first of its tasks to go decides: behind it the others are alone.
+    if (e->flags & EVF_KILLED && within && !h->spaces[l->space].killed) guess_killed(h, e, life, (int)e->ret);
+    h->spaces[l->space].killed |= e->flags & EVF_KILLED;
     for (size_t i = 0; e->flags & EVF_LAST && i < h->stuck_count; i++)
         if (h->stuck[i].killed && h->lives[h->stuck[i].life].space == l->space) h->stuck[i].over = true;
     l->death = e->number;

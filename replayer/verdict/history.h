@@ -15,6 +15,7 @@ struct space_life {
     uint64_t last;  // event up to which a task ran in it: it does not change behind that
     size_t parent;  // the space it is a copy of; NONE after exec
     int forker;     // the task that forked; 0 after exec
+    bool killed;    // a signal has ended tasks of it
 };
 
 enum { HANDLERS = 8 };
@@ -51,10 +52,11 @@ struct stuck {
     bool interrupted; // guessed, and the call has returned: a signal has ended it
     bool asked;       // the recording goes on, and its recorder asks
     bool assumed;     // asked, and others go on as well: only what its lock's holder proves is said of it
-    // Its process was ended by a signal from within the recording, or of its own timer, while every task of it waited so:
+    // Its process was ended by a signal from within the recording, or of its own timer, while it waited so:
     uint64_t killed; // where that began: SIGNAL, or DEATH; 0: it was not
     uint64_t since;  // event: where the wait began
     int killing;     // the signal
+    bool beside;     // ... while others of its tasks went on, or idled
     bool over;       // the process has ended since
     // Processes beside this one that waited at the same place for the same word, and were ended so.
     unsigned like_it;

@@ -208,7 +208,9 @@ bool idle_threads_wake_nobody(struct analysis *a, const struct waiter *w) {
     const struct history *h = &a->history;
     for (size_t i = 0; i < h->life_count; i++) {
         const struct life *l = &h->lives[i];
-        if (l->death || i == w->life || l->space != h->lives[w->life].space || joins(a, l->tid, w)) continue;
+        if (!life_at(l, w->stuck->event) || i == w->life || l->space != h->lives[w->life].space ||
+            joins(a, l->tid, w))
+            continue;
         if (!wakes_nobody(a, l->tid, l->tid == l->pid)) return false;
     }
     return true;
