@@ -2,6 +2,7 @@
 
 #include "core/abi.h"
 #include "core/annex.h"
+#include "core/cpu/debug_registers.h"
 #include "core/guard.h"
 #include "core/proc_maps.h"
 
@@ -14,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <elf.h>
 #include <xxhash.h>
@@ -55,14 +57,46 @@ bool tracee_poke(pid_t tid, int mem_fd, uint64_t address, const void *buffer, si
     return tracee_write(mem_fd, address, buffer, len);
 }
 
-bool tracee_stop_at(pid_t tid, uint64_t address) {
-    enum { ENABLE_3 = 1 << 6 }; // RW3 and LEN3 of 0: execution (SDM vol. 3, 17.2.4)
+enum { ENABLE_3 = 1 << 6 }; // RW3 and LEN3 of 0: execution (SDM vol. 3, 17.2.4)
+
+static bool control_register(pid_t tid, bool on) {
     errno = 0;
     long control = ptrace(PTRACE_PEEKUSER, tid, offsetof(struct user, u_debugreg[7]), 0);
     if (errno) return false;
-    control = address ? control | ENABLE_3 : control & ~ENABLE_3;
-    return (!address || ptrace(PTRACE_POKEUSER, tid, offsetof(struct user, u_debugreg[3]), address) == 0) &&
-           ptrace(PTRACE_POKEUSER, tid, offsetof(struct user, u_debugreg[7]), control) == 0;
+    control = on ? control | ENABLE_3 : control & ~ENABLE_3;
+    return ptrace(PTRACE_POKEUSER, tid, offsetof(struct user, u_debugreg[7]), control) == 0;
+}
+
+bool tracee_stop_at(pid_t tid, int mem_fd, uint64_t address, struct tracee_stop *stop) {
+    *stop = (struct tracee_stop){.byte = !debug_registers_work()};
+    if (stop->byte) {
+        if (!tracee_read(tid, mem_fd, address, &stop->own, 1) || !tracee_write(mem_fd, address, "\xcc", 1))
+            return false;
+    } else if (ptrace(PTRACE_POKEUSER, tid, offsetof(struct user, u_debugreg[3]), address) < 0 ||
+               !control_register(tid, true)) {
+        return false;
+    }
+    stop->address = address;
+    return true;
+}
+
+bool tracee_stop_end(pid_t tid, int mem_fd, struct tracee_stop *stop, int status) {
+    struct user_regs_struct regs;
+    siginfo_t info;
+    uint64_t address = stop->address;
+    if (!address) return false;
+    stop->address = 0;
+    if (stop->byte)
+        tracee_write(mem_fd, address, &stop->own, 1);
+    else
+        control_register(tid, false);
+    bool trap = WIFSTOPPED(status) && status >> 8 == SIGTRAP &&
+                ptrace(PTRACE_GETSIGINFO, tid, 0, &info) == 0 && tracee_get_regs(tid, &regs);
+    if (!trap) return false;
+    if (!stop->byte) return info.si_code == TRAP_HWBKPT && regs.rip == address;
+    if (info.si_code != SI_KERNEL || regs.rip != address + 1) return false;
+    regs.rip = address;
+    return tracee_set_regs(tid, &regs);
 }
 
 int fd_raise(int fd) {

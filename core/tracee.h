@@ -30,9 +30,18 @@ int fd_raise(int fd);
 
 bool tracee_get_regs(pid_t tid, struct user_regs_struct *regs);
 bool tracee_set_regs(pid_t tid, const struct user_regs_struct *regs);
-// Stops the task (SIGTRAP, TRAP_HWBKPT) before it executes the instruction at `address`: debug register 3, the others stay as
-// they are. 0: no more. False: the kernel refuses.
-bool tracee_stop_at(pid_t tid, uint64_t address);
+// A stop before a task executes the instruction at `address`: by debug register 3, the others stay as they are; where debug
+// registers stop nobody, by an int3.
+struct tracee_stop {
+    uint64_t address; // 0: nothing is set
+    bool byte;        // an int3, in place of
+    uint8_t own;
+};
+// False: neither can be had. `mem_fd` as above.
+bool tracee_stop_at(pid_t tid, int mem_fd, uint64_t address, struct tracee_stop *stop);
+// Takes it away. `status`: how the task, which was let run, has stopped (0: it has not). True: at that stop, with rip at the
+// address.
+bool tracee_stop_end(pid_t tid, int mem_fd, struct tracee_stop *stop, int status);
 
 // NT_X86_XSTATE. Returns the number of bytes (0: failed). XSTATE_MAX is enough for AVX-512 and AMX (11,008
 // B).

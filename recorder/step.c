@@ -50,15 +50,16 @@ static enum step_result step_once(struct recorder *r, struct task *t, struct use
     t->at_landmark = false;
     mask_open_trap(t);
     calls_forbid(t->mm);
-    bool whole = length && tracee_stop_at(t->tid, regs->rip + (uint64_t)length);
+    struct tracee_stop end;
+    bool whole = length && tracee_stop_at(t->tid, t->mm->mem_fd, regs->rip + (uint64_t)length, &end);
     bool stopped = run_undisturbed(r, t, whole ? PTRACE_CONT : PTRACE_SINGLESTEP, sig, &status);
-    if (whole) tracee_stop_at(t->tid, 0);
+    bool ended = whole && tracee_stop_end(t->tid, t->mm->mem_fd, &end, stopped ? status : 0);
     if (!stopped) return STEP_GONE;
     siginfo_t info;
     bool trap = WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) == SIGTRAP &&
                 ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0;
     bool skipped = trap && skipped_call(&info, regs);
-    if (skipped || (trap && (info.si_code == TRAP_TRACE || (whole && info.si_code == TRAP_HWBKPT)))) {
+    if (skipped || (trap && (info.si_code == TRAP_TRACE || ended))) {
         t->in_signal_stop = true;
         if (!tracee_get_regs(t->tid, regs)) return STEP_GONE;
         if (t->process->sighand->handler[SIGTRAP] == 1) forced_undo(r, t, SIGTRAP);

@@ -128,7 +128,7 @@ int breaks_hit(struct replay *r, struct vtask *v, int *status, struct rf_error *
     if (step_over(r, v, status, err) < 0) return -1;
     siginfo_t info;
     bool stepped = WSTOPSIG(*status) == SIGTRAP && ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) == 0 &&
-                   (info.si_code == TRAP_TRACE || info.si_code == TRAP_HWBKPT);
+                   (info.si_code == TRAP_TRACE || info.si_code == TRAP_HWBKPT || s->stopped_at);
     if (stepped && s->watched) watch_hit_now(r, v);
     return stepped ? 1 : 0;
 }

@@ -6,6 +6,7 @@
 #include "replayer/engine/engine.h"
 #include "replayer/engine/kernel_task.h"
 #include "replayer/engine/memory.h"
+#include "replayer/engine/page_watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -98,6 +99,7 @@ int replay_save(struct replay *r, struct replay_checkpoint **out, struct rf_erro
     rf_assert(c->spaces && c->tasks && c->task_space);
     for (size_t i = 0; i < r->space_count; i++) {
         vtask_unload(r->spaces[i]);
+        page_watch_lift(r->spaces[i]);
         copy_space(&c->spaces[i], r->spaces[i]);
         c->space_count++;
         c->spaces[i].mem_fd = -1;

@@ -35,6 +35,7 @@ struct replay {
     pid_t template_pid;          // an empty address space to fork new ones from
     struct xstate_layout xstate; // of this CPU
     bool cpuid_faults;           // of this CPU, asked when the recording's did
+    bool tsc_traps;              // of this kernel and CPU
     bool foreign;                // this CPU is another one, which a divergence may come from
     struct space **spaces;
     size_t space_count;

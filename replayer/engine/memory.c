@@ -10,6 +10,7 @@
 #include "replayer/engine/engine.h"
 #include "replayer/engine/kernel_task.h"
 #include "core/loop_site.h"
+#include "replayer/engine/page_watch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -134,12 +135,14 @@ bool space_read(const struct space *s, uint64_t address, void *buffer, size_t le
 }
 
 bool space_write(struct space *s, uint64_t address, const void *bytes, size_t len) {
+    page_watch_make_way(s, address, len);
     if (!tracee_write(s->mem_fd, address, bytes, len)) return false;
     written(s, address, bytes, len);
     return true;
 }
 
 bool space_poke(struct space *s, uint64_t address, const void *bytes, size_t len) {
+    page_watch_make_way(s, address, len);
     if (!tracee_poke(s->pid, s->mem_fd, address, bytes, len)) return false;
     written(s, address, bytes, len);
     return true;

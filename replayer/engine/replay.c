@@ -29,6 +29,7 @@ static int check_machine(struct replay *r, struct rf_error *err) {
     cpu_features_here(&here);
     xstate_layout_here(&r->xstate);
     r->cpuid_faults = h->flags & TRACE_CPUID_FAULTS && cpu_cpuid_faults();
+    r->tsc_traps = cpu_tsc_traps();
     r->foreign = cpu_features_lacking(&h->cpu.shown, &here, &lacking) || strcmp(name, h->machine_id);
     if (!cpu_features_silent(&lacking, &silent)) return 0;
     cpu_features_text(&silent, names, sizeof names);

@@ -6,6 +6,7 @@
 #include "replayer/engine/check.h"
 #include "replayer/engine/engine.h"
 #include "replayer/engine/kernel_task.h"
+#include "replayer/engine/page_watch.h"
 #include "replayer/engine/vtask.h"
 #include "replayer/engine/watchpoint.h"
 
@@ -31,15 +32,16 @@ static void note_vsyscall(const struct space *s, int *status, struct user_regs_s
 static int resume(struct vtask *v, bool one, uint64_t end, int *status, struct rf_error *err) {
     struct space *s = v->space;
     struct user_regs_struct regs = v->pub.regs;
-    vtask_load(v);
+    struct tracee_stop stop = {0};
+    uint64_t until = one ? end : s->stop_at;
     regs.orig_rax = ~0ull;
-    bool set = tracee_set_regs(s->pid, &regs), whole = set && end && tracee_stop_at(s->pid, end);
-    bool held = set && !one && s->stop_at && tracee_stop_at(s->pid, s->stop_at);
+    bool set = tracee_set_regs(s->pid, &regs);
+    bool whole = set && until && tracee_stop_at(s->pid, s->mem_fd, until, &stop);
     // SYSEMU_SINGLESTEP, so that a syscall instruction does not reach the kernel.
     bool stopped = set &&
                    ptrace(one && !whole ? PTRACE_SYSEMU_SINGLESTEP : PTRACE_SYSEMU, s->pid, 0, 0) == 0 &&
                    kernel_task_wait(s->pid, status);
-    if (whole || held) tracee_stop_at(s->pid, 0);
+    s->stopped_at = tracee_stop_end(s->pid, s->mem_fd, &stop, stopped ? *status : 0);
     if (!stopped) {
         char how[64];
         describe_status(how, sizeof how, *status);
@@ -55,19 +57,6 @@ static int resume(struct vtask *v, bool one, uint64_t end, int *status, struct r
     return 0;
 }
 
-// A step of a string instruction, which the CPU makes one iteration a step, and a watchpoint stops behind each iteration.
-static int step_string(struct replay *r, struct vtask *v, int length, int *status, struct rf_error *err) {
-    uint64_t at = v->pub.regs.rip;
-    for (siginfo_t info;;) {
-        if (resume(v, true, at + (uint64_t)length, status, err) < 0) return -1;
-        bool within = v->pub.regs.rip == at && !(*status >> 16) && WSTOPSIG(*status) == SIGTRAP &&
-                      ptrace(PTRACE_GETSIGINFO, v->space->pid, 0, &info) == 0 &&
-                      (info.si_code == TRAP_TRACE || info.si_code == TRAP_HWBKPT);
-        if (!within) return 0;
-        if (v->space->watched) watch_hit_now(r, v);
-    }
-}
-
 // The trap flag of a single step shows in what `pushf` pushes, and in r11 behind `syscall`.
 static void hide_trap_flag(struct vtask *v, const uint8_t *code, int status) {
     enum { TF = 0x100, PUSHF = 0x9c, OPERAND_SIZE = 0x66 };
@@ -80,13 +69,64 @@ static void hide_trap_flag(struct vtask *v, const uint8_t *code, int status) {
     tracee_poke(s->pid, s->mem_fd, v->pub.regs.rsp, &flags, sizeof flags);
 }
 
+// The instruction that met the protection of a watched word's page, by itself, a string instruction to its end if `whole`.
+// *stepped: nothing else has happened.
+static int step_lifted(struct vtask *v, bool whole, int *status, bool *stepped, struct rf_error *err) {
+    struct space *s = v->space;
+    uint8_t code[CODE_LONGEST];
+    siginfo_t info;
+    page_watch_lift(s);
+    tracee_read_code(s->pid, s->mem_fd, v->pub.regs.rip, code);
+    uint64_t end = whole ? v->pub.regs.rip + (uint64_t)code_repeats(code, sizeof code) : 0;
+    if (resume(v, true, end, status, err) < 0) return -1;
+    hide_trap_flag(v, code, *status);
+    *stepped =
+        s->stopped_at || (*status >> 8 == SIGTRAP && ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) == 0 &&
+                          info.si_code == TRAP_TRACE);
+    return 0;
+}
+
+// The same as resume; whatever meets the protection of a page without touching a watched word is no stop.
+static int resume_watched(struct vtask *v, bool one, uint64_t end, int *status, struct rf_error *err) {
+    struct space *s = v->space;
+    uint64_t address;
+    bool apart, stepped = true;
+    vtask_load(v);
+    page_watch_protect(s);
+    s->watch_fired = 0;
+    if (resume(v, one, end, status, err) < 0) return -1;
+    while (page_watch_faulted(s, *status, &address)) {
+        uint8_t fired = page_watch_touched(s, &v->pub.regs, address, &apart);
+        if (step_lifted(v, apart, status, &stepped, err) < 0) return -1;
+        s->watch_fired = fired;
+        if (one || fired || !stepped) break;
+        page_watch_protect(s);
+        if (resume(v, false, 0, status, err) < 0) return -1;
+    }
+    return 0;
+}
+
+// A step of a string instruction, which the CPU makes one iteration a step, and a watchpoint stops behind each iteration.
+static int step_string(struct replay *r, struct vtask *v, int length, int *status, struct rf_error *err) {
+    uint64_t at = v->pub.regs.rip;
+    for (siginfo_t info;;) {
+        if (resume_watched(v, true, at + (uint64_t)length, status, err) < 0) return -1;
+        bool within = v->pub.regs.rip == at && !(*status >> 16) && WSTOPSIG(*status) == SIGTRAP &&
+                      ptrace(PTRACE_GETSIGINFO, v->space->pid, 0, &info) == 0 &&
+                      (info.si_code == TRAP_TRACE || info.si_code == TRAP_HWBKPT);
+        if (!within) return 0;
+        if (v->space->watched) watch_hit_now(r, v);
+    }
+}
+
 int vtask_resume(struct replay *r, struct vtask *v, bool one, int *status, struct rf_error *err) {
     uint8_t code[CODE_LONGEST];
     watch_before_run(r, v);
-    if (!one) return resume(v, false, 0, status, err);
+    if (!one) return resume_watched(v, false, 0, status, err);
     tracee_read_code(v->space->pid, v->space->mem_fd, v->pub.regs.rip, code);
     int length = code_repeats(code, sizeof code);
-    if ((length ? step_string(r, v, length, status, err) : resume(v, true, 0, status, err)) < 0) return -1;
+    if ((length ? step_string(r, v, length, status, err) : resume_watched(v, true, 0, status, err)) < 0)
+        return -1;
     hide_trap_flag(v, code, *status);
     return 0;
 }

@@ -24,8 +24,8 @@ int vtask_run(struct replay *r, struct vtask *v, int *status, struct rf_error *e
         }
         if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) return 0;
         bool trap = WSTOPSIG(*status) == SIGTRAP && ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) == 0;
-        if (trap && info.si_code == TRAP_HWBKPT && s->stop_at && v->pub.regs.rip == s->stop_at) return 0;
-        if (trap && info.si_code == TRAP_HWBKPT && s->watched) {
+        if (s->stop_at && s->stopped_at) return 0;
+        if (trap && s->watched && info.si_code == (s->watch_pages ? TRAP_TRACE : TRAP_HWBKPT)) {
             watch_hit_now(r, v);
             continue;
         }

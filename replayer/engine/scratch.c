@@ -6,6 +6,7 @@
 #include "replayer/engine/memory.h"
 #include "replayer/engine/space.h"
 #include "replayer/engine/vtask.h"
+#include "replayer/engine/page_watch.h"
 
 #include <errno.h>
 #include <sys/ptrace.h>
@@ -52,6 +53,7 @@ int scratch_new(struct replay *r, int tid, const struct user_regs_struct *regs, 
     vtask_load(v);
     vtask_unload(v->space); // its extended registers are in v->xstate now
     if (loaded && loaded != v) vtask_load(loaded);
+    page_watch_lift(v->space);
     if ((s->pid = kernel_task_fork(v->space->pid, err)) < 0) {
         free(s);
         return -1;

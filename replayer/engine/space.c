@@ -10,6 +10,7 @@
 #include "replayer/engine/memory.h"
 #include "replayer/engine/space_maps.h"
 #include "replayer/engine/probes.h"
+#include "replayer/engine/page_watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -60,6 +61,7 @@ struct space *space_new(struct replay *r, struct rf_error *err) {
 }
 
 struct space *space_fork(struct replay *r, struct space *from, struct rf_error *err) {
+    page_watch_lift(from);
     pid_t pid = kernel_task_fork(from->pid, err);
     struct space *s = pid < 0 ? NULL : adopt(r, pid, err);
     if (!s) return NULL;
@@ -191,6 +193,7 @@ int space_write_file(struct replay *r, const struct piece *p, struct rf_error *e
 
 int space_map(struct replay *r, struct space *s, const struct piece *map, const struct piece *share,
               bool exec_image, struct rf_error *err) {
+    page_watch_lift(s);
     const struct piece_map *m = &map->map;
     uint64_t address = m->address, length = page_up(m->length), blob = m->blob, offset = m->offset;
     int prot = (int)m->prot & (PROT_READ | PROT_WRITE | PROT_EXEC), flags = (int)m->flags;
@@ -235,6 +238,7 @@ int space_map(struct replay *r, struct space *s, const struct piece *map, const 
 }
 
 int space_remap_shared(struct replay *r, struct space *s, struct rf_error *err) {
+    page_watch_lift(s);
     for (size_t i = 0; i < s->map_count; i++) {
         struct space_map *m = &s->maps[i];
         if (!m->identity) continue;
@@ -350,6 +354,7 @@ static int map_over(struct replay *r, struct space *s, uint64_t from, uint64_t t
 
 // A page that is the file's stays one: copied by a write, it would count as the program's own (memory_digest).
 int space_file_pages(struct replay *r, struct space *s, const struct piece *p, struct rf_error *err) {
+    page_watch_lift(s);
     int fd = fd_raise(memfd_create("refork-pages", MFD_CLOEXEC));
     if (fd < 0 || write(fd, p->data, p->len) != (ssize_t)p->len) {
         if (fd >= 0) close(fd);
@@ -361,6 +366,7 @@ int space_file_pages(struct replay *r, struct space *s, const struct piece *p, s
 }
 
 int space_extent(struct replay *r, struct space *s, const struct piece *p, struct rf_error *err) {
+    page_watch_lift(s);
     uint64_t from = p->extent.address, to = from + p->extent.length;
     if (p->extent.present) return map_over(r, s, from, to, -1, err);
     int empty = fd_raise(memfd_create("refork-empty", MFD_CLOEXEC));
@@ -371,6 +377,7 @@ int space_extent(struct replay *r, struct space *s, const struct piece *p, struc
 }
 
 int space_stack_floor(struct replay *r, struct space *s, uint64_t floor, struct rf_error *err) {
+    page_watch_lift(s);
     size_t at = 0, stack = 0;
     while (at < s->map_count && strcmp(s->maps[at].v.name, "[stack]"))
         at++;
@@ -393,6 +400,7 @@ int space_stack_floor(struct replay *r, struct space *s, uint64_t floor, struct 
 
 int space_syscall(struct replay *r, struct space *s, const struct event *e, const uint64_t a[6],
                   struct rf_error *err) {
+    page_watch_lift(s);
     int64_t ret = e->ret;
     if (is_error(ret)) {
         do_in_part(r, s, e, a);

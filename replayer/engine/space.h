@@ -43,9 +43,20 @@ struct space {
     uint64_t stack_limit;
     // vtask_run ends before the instruction there, even if it is not written yet; 0: nowhere.
     uint64_t stop_at;
-    bool watched; // debug registers are set:
+    bool stopped_at; // there, or at the end of a string instruction: the last stop
+    bool watched;    // debug registers are set, or pages are to be protected (watch_pages):
     uint64_t watch_at[WATCH_PLACES];
+    uint8_t watch_len[WATCH_PLACES], watch_reads; // bits: reads are watched, too
     int watch_count;
+    bool watch_pages;
+    uint8_t watch_fired; // bits: which words the last stop says were accessed (watch_pages)
+    struct space_guard { // pages that are protected just now, and what they have otherwise
+        int count;
+        struct {
+            uint64_t address;
+            int prot;
+        } pages[WATCH_PLACES];
+    } guard;
     struct planted *breaks; // memory.h: sorted by address
     size_t break_count;
     uint64_t breaks_of;      // whose they are: a generation

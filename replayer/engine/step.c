@@ -4,6 +4,7 @@
 
 #include "core/annex.h"
 #include "core/calls/syscalls.h"
+#include "core/cpu/debug_registers.h"
 #include "core/tracee.h"
 #include "replayer/engine/break_sites.h"
 #include "replayer/engine/call_feed.h"
@@ -414,13 +415,29 @@ static int on_break(struct replay *r, const struct event *e, struct vtask *v, st
     return result < 0 ? -1 : check_regs(r, e, v, err);
 }
 
-// The recording's CPU trapped this cpuid, which no int3 hides, and this one does not. Each of them is an event, so the one at the
-// event's pc is the next one that the task comes to. (A debug register, since the task may only now write the code.)
-static int come_to_cpuid(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+// Is the instruction at `at` in memory already? (The task may only now write the code.)
+static bool trapped_code_at(const struct space *s, uint64_t at, uint64_t kind) {
+    static const struct {
+        uint8_t kind, length, code[3];
+    } forms[] = {
+        {TRAP_CPUID, 2, {0x0f, 0xa2}}, {TRAP_RDTSC, 2, {0x0f, 0x31}}, {TRAP_RDTSCP, 3, {0x0f, 0x01, 0xf9}}};
+    uint8_t code[3];
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        if (forms[i].kind == kind)
+            return space_read(s, at, code, forms[i].length) && !memcmp(code, forms[i].code, forms[i].length);
+    return false;
+}
+
+// The recording's CPU trapped this instruction, which no int3 hides, and this one does not. Each of them is an event, so the one at
+// the event's pc is the next one that the task comes to.
+static int come_to_trapped(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     struct space *s = v->space;
     const uint64_t at = e->regs.rip;
     int status = 0;
     restart(v);
+    // Without debug registers no stop can be set where the code is not there yet.
+    while (v->pub.regs.rip != at && !debug_registers_work() && !trapped_code_at(s, at, (uint64_t)e->nr))
+        if (vtask_single_step(r, v, err) < 0) return -1;
     if (v->pub.regs.rip != at) {
         s->stop_at = at;
         int result = vtask_run(r, v, &status, err);
@@ -429,7 +446,7 @@ static int come_to_cpuid(struct replay *r, const struct event *e, struct vtask *
         if (WSTOPSIG(status) != SIGTRAP || v->pub.regs.rip != at) {
             char how[64];
             describe_status(how, sizeof how, status);
-            return diverged(err, e, v, "before cpuid at 0x%llx the program %s at pc 0x%llx",
+            return diverged(err, e, v, "before the instruction at 0x%llx the program %s at pc 0x%llx",
                             (unsigned long long)at, how, v->pub.regs.rip);
         }
     }
@@ -437,8 +454,10 @@ static int come_to_cpuid(struct replay *r, const struct event *e, struct vtask *
 }
 
 static int on_trap(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
-    bool alone = e->nr == TRAP_CPUID && e->aux == TRAP_BY_CPU && !r->cpuid_faults;
-    if ((alone ? come_to_cpuid(r, e, v, err) : run_to_signal(r, e, v, 0, err)) < 0) return -1;
+    bool tsc = e->nr == TRAP_RDTSC || e->nr == TRAP_RDTSCP;
+    bool alone =
+        e->aux == TRAP_BY_CPU && ((e->nr == TRAP_CPUID && !r->cpuid_faults) || (tsc && !r->tsc_traps));
+    if ((alone ? come_to_trapped(r, e, v, err) : run_to_signal(r, e, v, 0, err)) < 0) return -1;
     return apply_pieces(r, e, v, err);
 }
 

@@ -1,10 +1,12 @@
 // A hardware watchpoint on one word, kept over task switches (the debug registers belong to the kernel task,
-// so to the space). The CPU does not report kernel writes and no-change writes look like any other: both are
+// so to the space); by protected pages where debug registers stop nobody (page_watch.h). The CPU does not report kernel writes and no-change writes look like any other: both are
 // sorted out here. A word of memory that processes share is watched in each space that maps it, wherever it does.
 #include "replayer/engine/watchpoint.h"
 
+#include "core/cpu/debug_registers.h"
 #include "core/tracee.h"
 #include "replayer/engine/engine.h"
+#include "replayer/engine/page_watch.h"
 #include "replayer/engine/probes.h"
 #include "replayer/engine/space.h"
 #include "replayer/engine/vtask.h"
@@ -72,13 +74,18 @@ static void arm_places(const struct replay *r, struct space *s, const uint64_t a
     // others (Intel SDM vol. 3, 17.2.4).
     static const uint64_t length_code[9] = {[1] = 0, [2] = 1, [4] = 3, [8] = 2};
     uint64_t dr7 = 0;
+    page_watch_lift(s);
+    s->watch_pages = !debug_registers_work();
+    s->watch_reads = s->watch_fired = 0;
     if (count) probes_demote_all(s);
     for (int i = 0; i < count; i++) {
-        poke(s, (size_t)i, at[i]);
         const struct watch_word *w = word_at(r, i);
+        s->watch_len[i] = (uint8_t)w->len;
+        s->watch_reads |= (uint8_t)(w->access << i);
+        if (!s->watch_pages) poke(s, (size_t)i, at[i]);
         dr7 |= 1ull << 2 * i | ((w->access ? 3u : 1u) | length_code[w->len] << 2) << (16 + 4 * i);
     }
-    if (!poke(s, 7, dr7)) return;
+    if (!s->watch_pages && !poke(s, 7, dr7)) return;
     s->watched = count > 0;
     s->watch_count = count;
     memcpy(s->watch_at, at, sizeof s->watch_at);
@@ -171,9 +178,14 @@ void watch_before_run(struct replay *r, struct vtask *v) {
 }
 
 void watch_hit_now(struct replay *r, struct vtask *v) {
-    long fired = ptrace(PTRACE_PEEKUSER, v->space->pid, offsetof(struct user, u_debugreg) + 8 * 6, 0);
-    poke(v->space, 6, 0); // DR6 is sticky
-    report(r, v, false, (uint64_t)fired & 0xf);
+    struct space *s = v->space;
+    uint64_t fired = s->watch_fired;
+    s->watch_fired = 0;
+    if (!s->watch_pages) {
+        fired = (uint64_t)ptrace(PTRACE_PEEKUSER, s->pid, offsetof(struct user, u_debugreg) + 8 * 6, 0) & 0xf;
+        poke(s, 6, 0); // DR6 is sticky
+    }
+    report(r, v, false, fired);
 }
 
 void watch_kernel_write(struct replay *r, struct vtask *v, struct space *s, uint64_t address, size_t len) {
