@@ -83,3 +83,16 @@ if ! grep -q ' xop ' /proc/cpuinfo; then
     says 125 'this CPU, .*, lacks xop, which the program uses at event [0-9]+ \(vprotb at pc 0x[0-9a-f]+\): .* or record with --cpu x86-64-v2$' \
         replay --batch other.refork
 fi
+
+# Debug registers that stop nobody: a page is protected in place of a watchpoint, and tells the same.
+for program in tests/programs/watched_page samples/shared_mutex_stuck; do
+    ends 120 record -o held.refork -- "$build/$program"
+    for registers in on off; do
+        patiently 120 "${as_clean[@]}" REFORK_DEBUG_REGISTERS=$registers "$refork" explain --json held.refork >told.$registers 2>stderr
+        got=$?
+        [ $got = 120 ] || fail "$program, debug registers $registers: explain: status $got: $(cat stderr)"
+    done
+    jq -e 'any(.findings[]; .kind == "orphaned-lock" and .holder.tid and (.acquired.frames | length > 0))' told.off >/dev/null ||
+        fail "$program: no holder: $(cat told.off)"
+    diff told.on told.off >differ || fail "$program: with (<) and without (>) debug registers: $(cat differ)"
+done
