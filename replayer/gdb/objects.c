@@ -1,9 +1,8 @@
 #include "replayer/gdb/objects.h"
 
 #include "core/array.h"
-#include "replayer/core/image.h"
+#include "replayer/gdb/program.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,7 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-enum { AUXV_MOST = 4096, MODULES_MOST = 4096, NAME_MOST = 4096 };
+enum { MODULES_MOST = 4096, NAME_MOST = 4096 };
 
 struct text {
     char *bytes;
@@ -36,68 +35,25 @@ static void xml(FILE *out, const char *text) {
     }
 }
 
-// ---- the image that the process runs
-
-static struct image find_image(struct gdb *g) {
-    const struct replay_task *t = replay_task_find(g->replay, g->tid);
-    return image_find(g->timeline, stops_event(g->stops), t ? t->pid : 0);
-}
-
-static bool read_of_task(void *context, uint64_t address, void *to, size_t len) {
-    struct gdb *g = context;
-    return stops_read(g->stops, g->tid, address, to, len);
-}
-
-static size_t read_auxv(struct gdb *g, Elf64_auxv_t *out, size_t most) {
-    struct image image = find_image(g);
-    return image_auxv(&image, read_of_task, g, out, most);
-}
-
-static uint64_t auxv_value(const Elf64_auxv_t *v, size_t n, uint64_t type) {
-    for (size_t i = 0; i < n; i++)
-        if (v[i].a_type == type) return v[i].a_un.a_val;
-    return 0;
-}
-
 static const struct view_map *map_at(struct gdb *g, struct view *v, uint64_t address) {
     struct rf_error ignored;
     return replay_view(g->replay, g->tid, v, &ignored) < 0 ? NULL : view_find(v, address);
 }
 
 const char *objects_program(struct gdb *g) {
-    Elf64_auxv_t auxv[AUXV_MOST / sizeof(Elf64_auxv_t)];
+    struct program p;
     struct view v;
-    size_t n = read_auxv(g, auxv, sizeof auxv / sizeof *auxv);
-    const struct view_map *m = n ? map_at(g, &v, auxv_value(auxv, n, AT_ENTRY)) : NULL;
+    program_read(g, &p);
+    const struct view_map *m = p.auxv_count ? map_at(g, &v, program_auxv(&p, AT_ENTRY)) : NULL;
     return m && m->name ? m->name : "";
 }
 
 // ---- libraries, as the dynamic linker lists them
 
-static uint64_t find_debug(struct gdb *g, const Elf64_auxv_t *auxv, size_t n) {
-    uint64_t phdr = auxv_value(auxv, n, AT_PHDR), count = auxv_value(auxv, n, AT_PHNUM), bias = 0,
-             dynamic = 0;
-    for (uint64_t i = 0; i < count && i < 64; i++) {
-        Elf64_Phdr p;
-        if (!stops_read(g->stops, g->tid, phdr + i * sizeof p, &p, sizeof p)) return 0;
-        if (p.p_type == PT_PHDR) bias = phdr - p.p_vaddr;
-        if (p.p_type == PT_DYNAMIC) dynamic = p.p_vaddr;
-    }
-    for (uint64_t at = dynamic + bias; dynamic; at += sizeof(Elf64_Dyn)) {
-        Elf64_Dyn d;
-        if (!stops_read(g->stops, g->tid, at, &d, sizeof d) || d.d_tag == DT_NULL) return 0;
-        if (d.d_tag == DT_DEBUG) return d.d_un.d_ptr;
-    }
-    return 0;
-}
-
 static void libraries(struct gdb *g, FILE *out) {
-    Elf64_auxv_t auxv[AUXV_MOST / sizeof(Elf64_auxv_t)];
-    size_t n = read_auxv(g, auxv, sizeof auxv / sizeof *auxv);
-    struct r_debug debug = {0};
-    uint64_t at = n ? find_debug(g, auxv, n) : 0, main_map = 0;
-    if (at && stops_read(g->stops, g->tid, at, &debug, sizeof debug))
-        main_map = (uint64_t)(uintptr_t)debug.r_map;
+    struct program p;
+    program_read(g, &p);
+    uint64_t main_map = program_link_map(g, &p);
     fputs("<library-list-svr4 version=\"1.0\"", out);
     if (main_map) fprintf(out, " main-lm=\"0x%" PRIx64 "\"", main_map);
     fputs(">", out);
@@ -160,8 +116,9 @@ void objects_transfer(struct gdb *g, const char *p) {
     }
     FILE *out = text_begin(&t);
     if (!strcmp(object, "auxv")) {
-        Elf64_auxv_t auxv[AUXV_MOST / sizeof(Elf64_auxv_t)];
-        fwrite(auxv, sizeof *auxv, read_auxv(g, auxv, sizeof auxv / sizeof *auxv), out);
+        struct program program;
+        program_read(g, &program);
+        fwrite(program.auxv, sizeof *program.auxv, program.auxv_count, out);
     } else if (!strcmp(object, "exec-file")) {
         fputs(objects_program(g), out);
     } else if (!strcmp(object, "libraries-svr4")) {
@@ -187,20 +144,15 @@ static void file_failed(struct gdb *g, int number) {
 // The program names its dynamic linker (PT_INTERP) by a path that is a symbolic link on most machines, /lib64/...; the trace knows the
 // file by the name that the kernel mapped. Without it gdb does not learn of libraries that are loaded later.
 static uint64_t linker_by_path(struct gdb *g, const char *path) {
-    Elf64_auxv_t auxv[AUXV_MOST / sizeof(Elf64_auxv_t)];
+    struct program p;
+    Elf64_Phdr linker;
     char name[NAME_MOST] = "";
     struct view v;
-    size_t n = read_auxv(g, auxv, sizeof auxv / sizeof *auxv);
-    uint64_t phdr = auxv_value(auxv, n, AT_PHDR), count = auxv_value(auxv, n, AT_PHNUM), bias = 0;
-    for (uint64_t i = 0; i < count && i < 64; i++) {
-        Elf64_Phdr p;
-        if (!stops_read(g->stops, g->tid, phdr + i * sizeof p, &p, sizeof p)) return 0;
-        if (p.p_type == PT_PHDR) bias = phdr - p.p_vaddr;
-        if (p.p_type == PT_INTERP && p.p_filesz && p.p_filesz < sizeof name)
-            stops_read(g->stops, g->tid, p.p_vaddr + bias, name, p.p_filesz);
-    }
+    program_read(g, &p);
+    if (program_find_header(g, &p, PT_INTERP, &linker) && linker.p_filesz < sizeof name)
+        stops_read(g->stops, g->tid, linker.p_vaddr + p.bias, name, linker.p_filesz);
     const struct view_map *map =
-        *name && !strcmp(name, path) ? map_at(g, &v, auxv_value(auxv, n, AT_BASE)) : NULL;
+        *name && !strcmp(name, path) ? map_at(g, &v, program_auxv(&p, AT_BASE)) : NULL;
     return map ? map->blob : 0;
 }
 

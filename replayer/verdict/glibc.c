@@ -131,12 +131,11 @@ uint64_t libc_tls_block(const struct libc_layout *l, const struct view *v, uint6
 }
 
 uint64_t libc_tls_of(struct symbols *s, const struct view *v, uint64_t thread, uint64_t link_map) {
-    // The vector's place in the thread's block is the psABI's; a static program's own block is its first.
-    struct libc_layout l = {.dtv_pointer = 8};
-    uint64_t offset, id = 1;
-    if (link_map && (!field(s, v, "link_map_l_tls_modid", &offset, NULL) ||
-                     !field(s, v, "pthread_dtvp", &l.dtv_pointer, NULL) ||
-                     !read_u64(v, link_map + offset, &id) || id >= MODULES_MAX))
+    struct libc_layout l = {0};
+    uint64_t offset, id;
+    if (!field(s, v, "link_map_l_tls_modid", &offset, NULL) ||
+        !field(s, v, "pthread_dtvp", &l.dtv_pointer, NULL) || !read_u64(v, link_map + offset, &id) ||
+        id >= MODULES_MAX)
         return 0;
     return libc_tls_block(&l, v, thread, id);
 }

@@ -32,7 +32,7 @@ void libc_thread(const struct libc_layout *l, const struct view *v, uint64_t fs_
 // The address of a thread's TLS block of module `id`; 0: it has none yet, or it cannot be read.
 uint64_t libc_tls_block(const struct libc_layout *l, const struct view *v, uint64_t thread, uint64_t id);
 
-// The same of the module that has its struct link_map at `link_map`; 0 there: of the only module of a static program.
+// The same of the module that has its struct link_map at `link_map`.
 uint64_t libc_tls_of(struct symbols *s, const struct view *v, uint64_t thread, uint64_t link_map);
 
 // The start routine that pthread_create was given, of the thread whose TCB is at fs_base; 0: not known.
