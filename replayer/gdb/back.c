@@ -22,7 +22,8 @@ static bool keep_last(struct stops *s, struct armed *a, const struct break_hit *
     bool changed = s->due.address && !s->watch_by_kernel;
     struct leg leg = stops_due_leg(s);
     s->due.address = 0;
-    if (s->walk.there || (!a->user && !changed)) return false;
+    // A change that is due at the place itself was made by the instruction before it.
+    if (!changed && (s->walk.there || !a->user)) return false;
     last->found = true;
     last->place = (struct place){.event = s->slice, .count = 1};
     last->stop = (struct stop){.reason = changed ? STOP_WATCH : STOP_BREAKPOINT, .tid = hit->tid};

@@ -1,6 +1,7 @@
 #!/bin/bash
 # `refork gdb` with the machine's gdb: breakpoints and watchpoints forth and back, single steps both ways, calls, forks,
 # system calls, symbols from the trace alone, --listen, and what is said when there is no gdb.
+# shellcheck disable=SC2016 # gdb's $1 is no variable of the shell
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 in_work
@@ -40,6 +41,23 @@ grep -q 'write_report' holder.log || fail "the holder's stack is not found backw
 debug --process "$parent" --at 3 stuck.refork -- -batch -ex 'info sharedlibrary' -ex 'tbreak log_begin' -ex continue -ex 'info sharedlibrary' -ex bt >early.log
 ! grep -q 'dynamic linker breakpoint' early.log || fail "gdb does not find the dynamic linker of the recording (early.log)"
 grep -q 'libc.so.6' early.log || fail "gdb does not learn of a library that is loaded later (early.log)"
+
+# A thread's own variables, of a static program of each C library, which knows no _thread_db_ variables or has none.
+word_of_each() { # COMPILER...
+    "$@" -g -static -pthread -o words "$root/tests/gdb/thread_word.c" || fail "$* does not compile tests/gdb/thread_word.c"
+    into words.out 0 record --no-explain -o words.refork -- ./words
+    debug words.refork -- -batch -ex 'event 1' -ex 'break visit' -ex continue -ex 'print word' -ex finish -ex 'print cleared' -ex continue -ex 'print word' \
+        -ex 'print cleared' >words.log
+    for what in '$1 = 37' '$2 = -1' '$3 = 8' '$4 = 0'; do
+        grep -qxF -- "$what" words.log || fail "$1: gdb does not show '$what' of a thread's own variables ($work/words.log)"
+    done
+}
+word_of_each gcc
+word_of_each musl-gcc
+
+# Right behind a change that a watchpoint has stopped at, the next stop backward is at that change.
+debug --process "$parent" --at 3 stuck.refork -- -batch -ex 'tbreak log_begin' -ex continue -ex 'watch log_mutex.__data.__lock' -ex continue -ex reverse-continue >turned.log
+grep -A 1 -x 'Old value = 1' turned.log | grep -qx 'New value = 0' || fail "a watchpoint is not met again when turning back behind it (turned.log)"
 
 # A port for other debuggers, on this machine only.
 clean "$refork" gdb --listen 0 stuck.refork 2>listen.err &
