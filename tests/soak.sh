@@ -1,5 +1,6 @@
 #!/bin/bash
 # Repeats the proof list, and the rare twins, until something fails or the time is over: tests/soak.sh BUILD MINUTES
+# Each of them more often than `make test` does it.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 end=$((SECONDS + ${2:-60} * 60))
@@ -7,6 +8,6 @@ round=0
 while [ $SECONDS -lt $end ]; do
     round=$((round + 1))
     echo "round $round, $(((end - SECONDS) / 60)) minutes left"
-    "$root/tests/run.sh" "$build" 'proof-*' 'sample-*' 'check-twins_*' || exit 1
+    REPS=5 TWIN_RUNS=300 TWIN_REPLAYS=20 "$root/tests/run.sh" "$build" 'proof-*' 'sample-*' 'check-twins_*' || exit 1
 done
 echo "soaked: $round rounds without a failure"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# One line of list.sh: records the program five times and replays each recording; output, errors and status must be the same.
+# One line of list.sh: records the program three times and replays each recording; output, errors and status must be the same.
 #   tests/proof/run.sh BUILD NAME       tests/proof/run.sh BUILD --list
 # REPS=N in the environment: so many times instead. A failure keeps its trace and says how to replay it.
 # shellcheck source=tests/lib.sh
@@ -144,7 +144,7 @@ once() { # TITLE [RECORD OPTION...] [:: REPLAY OPTION...]
 if [ -n "$same" ]; then
     (exec "${as_clean[@]}" "${command[@]}" <"$in" >"$work/native.out" 2>"$work/native.err")
 fi
-for ((rep = 1; rep <= ${REPS:-5}; rep++)); do once "$rep"; done
+for ((rep = 1; rep <= ${REPS:-3}; rep++)); do once "$rep"; done
 
 clean "$refork" info "$trace" >"$work/info" 2>&1 || give_up "info: $(tail -n 3 "$work/info")"
 clean "$refork" dump "$trace" >"$work/dump" 2>"$work/dump.err" || give_up "dump: $(tail -n 3 "$work/dump.err")"
