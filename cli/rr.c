@@ -12,7 +12,11 @@
 #include "replayer/rr/verdict.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -180,6 +184,52 @@ static int run_instead(const struct rr_line *l, struct rf_error *err) {
     return rf_fail_errno(err, errno == ENOENT ? RF_NOT_FOUND : RF_CANNOT, "cannot run '%s'", l->argv[0]);
 }
 
+enum { LINE_MOST = 512 };
+
+// The last line of what comes, which also goes on to stderr.
+static void pass_on(int from, char last[LINE_MOST], size_t *used) {
+    char part[1024];
+    ssize_t n;
+    while ((n = read(from, part, sizeof part)) > 0) {
+        fwrite(part, 1, (size_t)n, stderr);
+        for (ssize_t i = 0; i < n; i++) {
+            if (*used && last[*used - 1] == '\n' && part[i] != '\n') *used = 0;
+            if (*used < LINE_MOST - 1 && (part[i] != '\n' || *used)) last[(*used)++] = part[i];
+        }
+    }
+    last[*used] = 0;
+}
+
+// Runs rr; where it fails, its last line is the reason. What it leaves running may keep stderr: its own end counts.
+static int run_beside(const struct rr_line *l, struct rf_error *err) {
+    int messages[2], status = 0;
+    char last[LINE_MOST] = "";
+    size_t used = 0;
+    if (pipe2(messages, O_CLOEXEC)) return rf_fail_errno(err, RF_CANNOT, "no pipe for '%s'", l->argv[0]);
+    fflush(NULL);
+    signal(SIGINT, SIG_IGN); // gdb's
+    pid_t pid = fork();
+    if (!pid) {
+        signal(SIGINT, SIG_DFL);
+        dup2(messages[1], STDERR_FILENO);
+        execvp(l->argv[0], (char *const *)l->argv);
+        dprintf(STDERR_FILENO, "cannot run '%s': %s\n", l->argv[0], strerror(errno));
+        _exit(errno == ENOENT ? RF_NOT_FOUND : RF_CANNOT);
+    }
+    close(messages[1]);
+    fcntl(messages[0], F_SETFL, O_NONBLOCK);
+    for (pid_t ended = pid < 0 ? pid : 0; !ended;) {
+        poll(&(struct pollfd){messages[0], POLLIN, 0}, 1, 100);
+        ended = waitpid(pid, &status, WNOHANG);
+        pass_on(messages[0], last, &used);
+    }
+    close(messages[0]);
+    if (pid < 0) return rf_fail_errno(err, RF_CANNOT, "cannot start '%s'", l->argv[0]);
+    if (WIFEXITED(status) && !WEXITSTATUS(status)) return 0;
+    last[strcspn(last, "\n")] = 0;
+    return rf_fail(err, RF_CANNOT, "'%s' failed: %s", l->argv[0], *last ? last : "it does not say why");
+}
+
 static void replay_line(struct rr_line *l, struct rr_trace *t) {
     rr_line_add(l, t->command);
     rr_line_add(l, "replay");
@@ -222,7 +272,7 @@ static int debug(const struct cli_args *args, struct rr_trace *t, struct rf_erro
         cli_number(args, "process", 1, INT32_MAX, &pid, err) ||
         cli_number(args, "task", 1, INT32_MAX, &tid, err))
         return -1;
-    // Where rr's gdb is at last, rr does not tell: nothing is written to --where.
+    // Where rr's gdb is at last, rr does not tell: only why it failed is written to --where.
     if (cli_has(args, "checkpoint-memory"))
         return rf_fail(
             err, RF_CANNOT,
@@ -256,7 +306,7 @@ static int debug(const struct cli_args *args, struct rr_trace *t, struct rf_erro
     if (args->operand_count > 1) rr_line_add(&l, "--");
     for (int i = 1; i < args->operand_count; i++)
         rr_line_add(&l, args->operands[i]);
-    return run_instead(&l, err);
+    return cli_has(args, "where") ? run_beside(&l, err) : run_instead(&l, err);
 }
 
 int cli_rr_gdb(const struct cli_args *args, const char *path, struct rf_error *err) {

@@ -136,6 +136,12 @@ grep -q 'gdb ended; it does not tell' debugged.txt || fail "! over a trace of rr
 touch once
 ends 0 replay --rr ./fickle --script "!<Dump refused.txt>" --size 140x30 mutex_deadlock.rr
 grep -q "no gdb: './fickle' cannot read the trace .*sulks" refused.txt || fail "the reason of ! is not on the screen: $(tail -n 1 refused.txt)"
+# What rr said when its gdb failed, too.
+sed "s/^replay.*/replay*) printf 'first\\\\nno such place in the trace\\\\n' >\&2 \&\& exit 1 ;;/" fickle >failing
+chmod +x failing
+rm -f once dumped
+ends 0 replay --rr ./failing --script "!<Dump failed.txt>" --size 140x30 mutex_deadlock.rr
+grep -q "no gdb: './failing' failed: no such place in the trace" failed.txt || fail "what rr's gdb said is not on the screen: $(tail -n 1 failed.txt)"
 rm -r settings
 as_clean+=(XDG_CONFIG_HOME=)
 ends 125 explain --rr ./nowhere mutex_deadlock.rr
@@ -151,6 +157,7 @@ for command in explain 'replay --batch' 'export --to json -o -' gdb; do
     [ ! -e ran ] || fail "$command runs what the trace names"
 done
 grep -q "the trace says that '$work/evil' recorded it: name that with --rr if you trust it" stderr || fail "who recorded it: $(cat stderr)"
+# shellcheck disable=SC2016 # the script's own
 printf '#!/bin/sh\n[ "$1" = --version ] && echo 5\nexit 0\n' >mute
 chmod +x mute
 ends 125 record --engine rr --rr ./mute -o mute.rr -- true
