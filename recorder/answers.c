@@ -38,9 +38,9 @@ static bool dumpable(struct task *t, struct own_answer *a) {
     }
 }
 
-// rdtsc traps for the recorder; a program that wants it to trap gets its SIGSEGV (trapped_instruction).
-static bool tsc(const struct recorder *r, struct task *t, struct own_answer *a) {
-    if (!r->tsc_traps) return false;
+// rdtsc traps for the recorder; a program that wants it to trap gets its SIGSEGV (trapped_find). Where it does not trap, it does not for
+// the program either.
+static bool tsc(struct task *t, struct own_answer *a) {
     switch (t->call.args[0]) {
     case PR_SET_TSC:
         a->result = t->call.args[1] == PR_TSC_ENABLE || t->call.args[1] == PR_TSC_SIGSEGV ? 0 : -EINVAL;
@@ -56,9 +56,9 @@ static bool tsc(const struct recorder *r, struct task *t, struct own_answer *a) 
     }
 }
 
-bool own_answer(const struct recorder *r, struct task *t, struct own_answer *a) {
+bool own_answer(struct task *t, struct own_answer *a) {
     memset(a, 0, sizeof *a);
-    if (t->call.nr == SYS_prctl) return dumpable(t, a) || tsc(r, t, a);
+    if (t->call.nr == SYS_prctl) return dumpable(t, a) || tsc(t, a);
     // What nobody described is answered as if the kernel lacked it, but a bad descriptor is a bad descriptor.
     int64_t unused;
     bool say = false;

@@ -12,7 +12,7 @@ struct own_answer {
     char bytes[8];
 };
 // True: the call at whose entry t is is not made, *a is its answer.
-bool own_answer(const struct recorder *r, struct task *t, struct own_answer *a);
+bool own_answer(struct task *t, struct own_answer *a);
 // Changes the call that t is about to make where the kernel must do it in another way; the program sees its own arguments again
 // at the exit.
 void change_call(struct task *t, struct user_regs_struct *regs);

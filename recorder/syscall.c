@@ -243,7 +243,7 @@ static bool answered(struct recorder *r, struct task *t, struct user_regs_struct
         result = cpus_choose(r, t);
     else if (file_copy_to_echo(t))
         result = -EINVAL;
-    else if (own_answer(r, t, &own)) {
+    else if (own_answer(t, &own)) {
         syscall_answered(r, t, regs, &own);
         return true;
     } else if (!syscall_answer(t->call.nr, t->call.args, &result, &say))

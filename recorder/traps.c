@@ -118,7 +118,7 @@ bool trapped_find(const struct recorder *r, struct task *t, const struct user_re
     *out = (struct trapped){.at = at};
     if (!code_trap_instruction(code, sizeof code, &out->instruction)) return false;
     int kind = out->instruction.kind;
-    if (t->tsc_forbidden && (kind == TRAP_RDTSC || kind == TRAP_RDTSCP)) return false;
+    if (t->tsc_forbidden && r->tsc_traps && (kind == TRAP_RDTSC || kind == TRAP_RDTSCP)) return false;
     return kind != TRAP_XSAVE || xsave_area(r, t, regs, code, out);
 }
 

@@ -309,15 +309,17 @@ static int protect(struct replay *r, struct space *s, uint64_t from, uint64_t le
 }
 
 static void do_madvise(struct replay *r, struct space *s, uint64_t from, uint64_t length, uint64_t advice) {
-    static const uint64_t done[] = {MADV_DONTNEED, MADV_FREE,   MADV_REMOVE, MADV_WIPEONFORK, MADV_KEEPONFORK,
-                                    MADV_DONTFORK, MADV_DOFORK, 24 /* MADV_DONTNEED_LOCKED */};
+    enum { DONTNEED_LOCKED = 24, GUARD_INSTALL = 102, GUARD_REMOVE = 103 }; // the last two since Linux 6.13
+    static const uint64_t done[] = {MADV_DONTNEED,   MADV_FREE,     MADV_REMOVE, MADV_WIPEONFORK,
+                                    MADV_KEEPONFORK, MADV_DONTFORK, MADV_DOFORK, DONTNEED_LOCKED,
+                                    GUARD_INSTALL,   GUARD_REMOVE};
     bool known = false;
     for (size_t i = 0; i < sizeof done / sizeof *done; i++)
         known |= advice == done[i];
     if (!known || bad_range(from, page_up(length))) return;
     probes_evict(s, from, from + page_up(length));
     // MADV_FREE was carried out as MADV_DONTNEED, and nothing is locked here.
-    bool empties = advice == MADV_DONTNEED || advice == MADV_FREE || advice == 24;
+    bool empties = advice == MADV_DONTNEED || advice == MADV_FREE || advice == DONTNEED_LOCKED;
     if (empties) space_maps_new_code(r, s, from, from + page_up(length));
     KERNEL_TASK_CALL(s->pid, SYS_madvise, from, length, empties ? MADV_DONTNEED : advice);
 }
