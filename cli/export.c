@@ -148,10 +148,12 @@ static int export_locks(const struct format *format, const char *path, const cha
     struct session *session;
     struct product product = {.format = format};
     struct progress progress;
+    struct lock_history *locks = NULL;
     (void)begin;
     if (session_open(path, &session, err)) return -1;
     progress_begin(&progress, session_timeline(session));
-    int failed = session_locks(session, &product.locks, err);
+    int failed = session_locks(session, &locks, err);
+    product.locks = locks;
     progress_end(&progress, session_timeline(session));
     if (!failed && !(failed = trace_open(path, &product.reader, err))) {
         failed = write_out(&product, name, err);

@@ -1,6 +1,7 @@
 #include "cli/files.h"
 #include "cli/options.h"
 #include "search/progress.h"
+#include "replayer/locks/rows.h"
 #include "replayer/report/locks.h"
 
 #include <errno.h>
@@ -74,7 +75,11 @@ static int show(const struct cli_args *args, const char *path, struct timeline *
                        path, timeline_last(t));
     struct lock_history *h;
     if (lock_history_make(t, o, &h, err) < 0) return -1;
-    int failed = cli_has(args, "json") ? lock_report_json(stdout, t, h, report, err)
+    const size_t known = h->strings_len;
+    int failed = lock_rows_ask_first(t, h, o->functions, err);
+    if (h->strings_len != known) lock_history_keep(t, h, o);
+    if (!failed)
+        failed = cli_has(args, "json") ? lock_report_json(stdout, t, h, report, err)
                                        : lock_report_text(stdout, t, h, report, err);
     lock_history_free(h);
     return failed;

@@ -3,6 +3,7 @@
 #include "search/situation_others.h"
 
 #include "replayer/locks/history.h"
+#include "replayer/locks/takers.h"
 #include "search/slept.h"
 
 #include <stdlib.h>

@@ -54,7 +54,7 @@ static void verdict(struct gdb *g, FILE *out) {
 }
 
 static void held(struct gdb *g, FILE *out) {
-    const struct lock_history *h;
+    struct lock_history *h;
     struct rf_error err;
     struct lock_report_options o = {.at = stops_event(g->stops)};
     if (!open_session(g, out)) return;
@@ -64,7 +64,7 @@ static void held(struct gdb *g, FILE *out) {
 }
 
 static void one_lock(struct gdb *g, FILE *out, const char *name) {
-    const struct lock_history *h;
+    struct lock_history *h;
     struct rf_error err;
     struct lock_report_options o = {.lock = name};
     if (!open_session(g, out)) return;

@@ -1,7 +1,6 @@
 #include "replayer/locks/history.h"
 
 #include "replayer/names/cache.h"
-#include "replayer/names/frames.h"
 #include "replayer/locks/pass.h"
 
 #include "replayer/engine/probes.h"
@@ -10,7 +9,8 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { FRAMES_MAX = 128 };
+// Counts up when what a record holds changes its meaning, but not its size.
+enum { LAYOUT = 2 };
 
 void lock_history_free(struct lock_history *h) {
     if (!h) return;
@@ -31,6 +31,17 @@ const char *lock_history_task_name(const struct lock_history *h, int tid) {
     for (size_t i = h->task_count; i-- > 0;)
         if (h->tasks[i].tid == tid) return lock_history_string(h, h->tasks[i].name);
     return "";
+}
+
+int32_t lock_history_add_string(struct lock_history *h, const char *text) {
+    size_t len = strlen(text) + 1;
+    if (h->strings_len + len > 1u << 30) return -1;
+    char *grown = realloc(h->strings, h->strings_len + len);
+    rf_assert(grown);
+    memcpy(grown + h->strings_len, text, len);
+    h->strings = grown;
+    h->strings_len += len;
+    return (int32_t)(h->strings_len - len);
 }
 
 // ---- kept beside the trace
@@ -93,7 +104,8 @@ static bool is_sound(const struct lock_history *h) {
         if ((!shared && l->space >= h->space_count) || l->last_space >= h->space_count ||
             l->family >= LOCK_FAMILIES)
             return false;
-        if (!is_place(h, l->longest.holder.pc) || !is_place(h, l->still.pc)) return false;
+        if (!is_place(h, l->longest.holder.pc) || !is_place(h, l->still.pc) || !is_place(h, l->taken.pc))
+            return false;
     }
     for (size_t i = 0; i < w->span_count; i++)
         if (w->spans[i].lock >= w->count || !is_place(h, w->spans[i].holder.pc)) return false;
@@ -161,7 +173,7 @@ static struct cache_key key_of(struct timeline *t, const struct lock_history_opt
     for (size_t i = 0; o->functions && i < o->functions->count; i++)
         k.functions = XXH3_64bits_withSeed(&o->functions->v[i], sizeof o->functions->v[i], k.functions + 1);
     k.layout = sizeof(struct fixed) << 50 ^ sizeof(struct lock) << 40 ^ sizeof(struct lock_span) << 20 ^
-               sizeof(struct lock_op);
+               sizeof(struct lock_op) ^ (uint64_t)LAYOUT << 58;
     return cache_key(&k, sizeof k);
 }
 
@@ -191,7 +203,7 @@ static struct lock_history *read_kept(const char *trace_path, struct cache_key k
     return NULL;
 }
 
-static void keep(struct lock_history *h, const char *trace_path, struct cache_key key) {
+static void keep_at(struct lock_history *h, const char *trace_path, struct cache_key key) {
     size_t len;
     void *data = pack(h, &len);
     char path[4200];
@@ -203,11 +215,16 @@ static void keep(struct lock_history *h, const char *trace_path, struct cache_ke
 
 // ---- the pass
 
-static void finish(struct lock_history *h) {
+uint32_t *lock_history_roots(const struct lock_history *h) {
     uint32_t *roots = malloc((h->space_count + 1) * sizeof *roots);
     rf_assert(roots);
     for (size_t i = 0; i < h->space_count; i++) // parents come first
         roots[i] = h->spaces[i].parent < i ? roots[h->spaces[i].parent] : (uint32_t)i;
+    return roots;
+}
+
+static void finish(struct lock_history *h) {
+    uint32_t *roots = lock_history_roots(h);
     lock_words_finish(&h->words, roots);
     free(roots);
 }
@@ -257,10 +274,18 @@ int lock_history_make(struct timeline *t, const struct lock_history_options *opt
             lock_history_free(h);
             return -1;
         }
-        if (kept) keep(h, o.trace_path, key);
+        if (kept) keep_at(h, o.trace_path, key);
     }
     *out = h;
     return 0;
+}
+
+void lock_history_keep(struct timeline *t, struct lock_history *h,
+                       const struct lock_history_options *options) {
+    struct lock_history_options o = *options;
+    if (!o.trace_path || o.no_cache) return;
+    if (!o.to || o.to > timeline_last(t)) o.to = timeline_last(t);
+    keep_at(h, o.trace_path, key_of(t, &o));
 }
 
 // ---- questions
@@ -300,81 +325,4 @@ const struct lock_op *lock_history_last_acquire(const struct lock_history *h, in
             return o;
     }
     return NULL;
-}
-
-// ---- stacks
-
-struct capture {
-    struct timeline *timeline;
-    uint64_t address, event;
-    uint32_t ordinal, seen;
-    bool noted; // as note number `index` of the slice
-    uint64_t index;
-    struct frame frames[FRAMES_MAX];
-    size_t count;
-};
-
-static void take_stack(struct capture *c, const struct break_hit *hit) {
-    struct view view;
-    struct rf_error err;
-    if (replay_view(timeline_replay(c->timeline), hit->tid, &view, &err) < 0) return;
-    timeline_foreign(c->timeline, true);
-    c->count = frames_at(timeline_symbols(c->timeline), &view, hit->regs, c->frames, FRAMES_MAX);
-    timeline_foreign(c->timeline, false);
-}
-
-static void look(void *context, struct lock_pass *p, const struct break_hit *hit, uint64_t address,
-                 uint64_t index) {
-    struct capture *c = context;
-    (void)p;
-    if (hit->next_event != c->event || address != c->address || ++c->seen != c->ordinal) return;
-    c->noted = !hit->regs;
-    c->index = index;
-    if (hit->regs) take_stack(c, hit);
-}
-
-static void ignore(void *context, struct lock_pass *p, const struct break_hit *hit, uint64_t address,
-                   uint64_t index) {
-    (void)context, (void)p, (void)hit, (void)address, (void)index;
-}
-
-static void paused(void *context, struct replay *r, const struct break_hit *hit) {
-    (void)r;
-    take_stack(context, hit);
-}
-
-// The slice of c->event with an observer of its accesses; c->noted: stopped at that note.
-static int run_slice(struct capture *c, const struct lock_functions *functions, struct rf_error *err) {
-    struct timeline *t = c->timeline;
-    if (timeline_seek(t, c->event - 1, err) < 0) return -1;
-    struct lock_history nothing = {0};
-    struct lock_pass *p = lock_pass_new(t, &nothing, functions, true);
-    lock_pass_observe(p, c->noted ? ignore : look, paused, c);
-    const struct break_client client = lock_pass_client(p);
-    int failed = replay_breaks(timeline_replay(t), &client, err);
-    if (!failed) {
-        if (c->noted) replay_note_pause(timeline_replay(t), c->index);
-        failed = timeline_seek(t, c->event, err);
-        struct rf_error ignored;
-        replay_breaks(timeline_replay(t), NULL, &ignored);
-    }
-    lock_pass_free(p);
-    free(nothing.places);
-    free(nothing.strings);
-    return failed;
-}
-
-int lock_history_stack(struct timeline *t, const struct lock *l, struct access_at at,
-                       const struct lock_functions *functions, struct stack *out, struct rf_error *err) {
-    *out = (struct stack){0};
-    if (!at.event || !at.ordinal) return 0;
-    struct capture *c = calloc(1, sizeof *c);
-    rf_assert(c);
-    *c =
-        (struct capture){.timeline = t, .address = l->last_address, .event = at.event, .ordinal = at.ordinal};
-    int failed = run_slice(c, functions, err);
-    if (!failed && c->noted) failed = run_slice(c, functions, err);
-    if (!failed) *out = stack_of(c->frames, c->count);
-    free(c);
-    return failed;
 }

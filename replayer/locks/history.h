@@ -71,9 +71,12 @@ const struct lock_op *lock_history_last_acquire(const struct lock_history *h, in
 // The lock that lies at `address` in process `pid`; NULL.
 const struct lock *lock_history_lock(const struct lock_history *h, int pid, uint64_t address);
 
-// The stack at an access to `l`: re-executes its slice. Frames from malloc; none when it was no instruction that stops
-// (ordinal 0). Moves the timeline.
-int lock_history_stack(struct timeline *t, const struct lock *l, struct access_at at,
-                       const struct lock_functions *functions, struct stack *out, struct rf_error *err);
+// For each address space the one that it is a copy of, over all forks. From malloc.
+uint32_t *lock_history_roots(const struct lock_history *h);
+
+// Adds a text; its offset, or -1 when there are too many.
+int32_t lock_history_add_string(struct lock_history *h, const char *text);
+// Keeps again what was made with `o`, after something was added to it.
+void lock_history_keep(struct timeline *t, struct lock_history *h, const struct lock_history_options *o);
 
 #endif

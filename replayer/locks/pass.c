@@ -1,5 +1,6 @@
 #include "replayer/locks/pass.h"
 
+#include "replayer/locks/name.h"
 #include "core/abi.h"
 #include "core/array.h"
 #include "core/elf/elf_module.h"
@@ -145,28 +146,19 @@ static int32_t add_string(struct lock_pass *p, const char *text) {
     return (int32_t)(h->strings_len - len);
 }
 
-// "queue+16"; a place in a module's data when no symbol covers it.
+// As the verdict names it: "queue+16", "config.mutex_ (Config::mutex_)"; a place in a module's data when no symbol covers it.
 static int32_t name_data(struct lock_pass *p, struct replay *r, int tid, uint64_t address) {
     struct view view;
     struct rf_error err;
-    struct data_symbol symbol;
-    char text[400];
+    struct finding_lock named;
     if (replay_view(r, tid, &view, &err) < 0) return -1;
     const struct view_map *map = view_find(&view, address);
     if (!map || map->name[0] == '[') return -1;
     timeline_foreign(p->timeline, true);
-    bool known = symbols_data(timeline_symbols(p->timeline), &view, address, &symbol);
+    lock_name(timeline_symbols(p->timeline), &view, "", address, false, &named);
     timeline_foreign(p->timeline, false);
-    if (known && symbol.offset)
-        snprintf(text, sizeof text, "%.300s+%llu", symbol.name, (unsigned long long)symbol.offset);
-    else if (known)
-        snprintf(text, sizeof text, "%.380s", symbol.name);
-    else if (map->blob)
-        snprintf(text, sizeof text, "%.300s+0x%llx", base_name(map->name),
-                 (unsigned long long)(map->offset + address - map->start));
-    else
-        return -1;
-    return add_string(p, text);
+    if (!named.symbol[0] || (named.unnamed && named.of_this_run)) return -1;
+    return add_string(p, named.symbol);
 }
 
 // A task at a site.

@@ -151,6 +151,7 @@ static void take(struct lock_words *w, struct lock *l, const struct lock_access 
                                     .ordinal = a->unseen ? 0 : l->ordinal,
                                     .pc = a->pc,
                                     .time_us = a->time_us});
+    if (!l->taken.ordinal) l->taken = l->holders[l->holder_count - 1];
     l->acquired++;
     l->tried += !a->unseen && !a->blind;
     l->of_libc |= a->of_libc;

@@ -41,7 +41,10 @@ struct lock_holder {
     uint32_t pc;            // index of the place, LOCK_NO_PLACE
     uint64_t time_us;
     uint32_t calls; // syscalls made while held
+    int32_t caller; // where the program took it: offset in the strings; LOCK_CALLER_*
 };
+#define LOCK_CALLER_NOT_ASKED 0 // the strings' first is never a caller
+#define LOCK_CALLER_UNKNOWN   (-1)
 
 static inline struct access_at lock_asked_at(const struct lock_holder *h) {
     return (struct access_at){h->asked, h->ordinal};
@@ -89,6 +92,7 @@ struct lock {
     struct lock_calls calls[6]; // made while held, the first kinds of them
     uint64_t call_count;
     uint64_t first_event, last_event;
+    struct lock_holder taken; // the first time; event 0: never
     struct lock_holder still; // who holds it at the end, the one that took it first
     bool still_held;
     // of this room
@@ -98,9 +102,10 @@ struct lock {
     uint32_t spins;      // so many in a row
     uint32_t last_space; // where it was accessed last: index, and the address there
     uint64_t last_address;
-    bool open;    // in the list of those that may be held
-    bool watched; // its value is looked at after every event
-    int32_t name; // offset in the strings, -1: none
+    bool open;     // in the list of those that may be held
+    bool watched;  // its value is looked at after every event
+    bool by_stack; // it lies in no variable: who took it knew its name
+    int32_t name;  // offset in the strings, -1: none
 };
 #define LOCK_SHARED   0xffffffffu
 #define LOCK_NO_PLACE 0xffffffffu

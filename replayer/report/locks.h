@@ -17,10 +17,11 @@ struct lock_report_options {
     const struct lock_functions *functions;
 };
 
-// Locks are ranked: those that were waited for, then those that were held longest. 0 or -1.
-int lock_report_text(FILE *out, struct timeline *t, const struct lock_history *h,
+// Locks are ranked: those that were waited for, then those that were held longest. A lock and its copies in forked
+// children are one. Who took the locks that are shown is looked up (re-executes), and added to the history. 0 or -1.
+int lock_report_text(FILE *out, struct timeline *t, struct lock_history *h,
                      const struct lock_report_options *o, struct rf_error *err);
-int lock_report_json(FILE *out, struct timeline *t, const struct lock_history *h,
+int lock_report_json(FILE *out, struct timeline *t, struct lock_history *h,
                      const struct lock_report_options *o, struct rf_error *err);
 
 #endif

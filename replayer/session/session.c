@@ -44,7 +44,7 @@ int session_verdict(struct session *s, const struct verdict **out, struct rf_err
     return 0;
 }
 
-int session_locks(struct session *s, const struct lock_history **out, struct rf_error *err) {
+int session_locks(struct session *s, struct lock_history **out, struct rf_error *err) {
     const struct lock_history_options options = {.trace_path = s->path};
     uint64_t before = timeline_position(s->timeline);
     if (!s->locks && (lock_history_make(s->timeline, &options, &s->locks, err) < 0 ||

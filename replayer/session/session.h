@@ -20,6 +20,7 @@ struct timeline *session_timeline(struct session *s);
 int session_verdict(struct session *s, const struct verdict **out, struct rf_error *err);
 
 // The lock history of the whole recording, in the same way; it is also kept in a file beside the trace.
-int session_locks(struct session *s, const struct lock_history **out, struct rf_error *err);
+// It is the session's: a report may add to it who took a lock.
+int session_locks(struct session *s, struct lock_history **out, struct rf_error *err);
 
 #endif

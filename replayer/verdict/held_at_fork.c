@@ -6,6 +6,7 @@
 
 #include "core/array.h"
 #include "replayer/locks/history.h"
+#include "replayer/locks/takers.h"
 #include "replayer/verdict/text.h"
 
 #include <stdlib.h>

@@ -4,6 +4,7 @@
 #include "replayer/verdict/holder.h"
 #include "replayer/names/cache.h"
 #include "replayer/locks/history.h"
+#include "replayer/locks/takers.h"
 #include "tests/unit/record_program.h"
 
 #include <fcntl.h>
@@ -224,7 +225,7 @@ static void test_questions(void **state) {
     (void)state;
     struct session *s;
     struct rf_error err = {0};
-    const struct lock_history *h;
+    struct lock_history *h;
     struct lock_span held[HELD];
     const char *trace = recorded("samples/mutex_deadlock");
     if (session_open(trace, &s, &err) < 0) fail_msg("%s", err.text);

@@ -446,7 +446,7 @@ static int source_change(void *context, const struct tui_change_wish *wish, stru
 static int source_lock_story(void *context, const struct tui_lock_wish *wish, struct tui_lock_story **out,
                              struct rf_error *err) {
     struct timeline_source *s = context;
-    const struct lock_history *h;
+    struct lock_history *h;
     if (session_locks(s->session, &h, err)) return -1;
     return lock_ops_story(h, wish, out, err);
 }
