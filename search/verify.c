@@ -2,8 +2,10 @@
 // the modules and the forks; the lock's site is found in them, and each further run is one with the fork gate.
 #include "search/verify.h"
 
+#include "core/array.h"
 #include "core/path.h"
 #include "core/printable.h"
+#include "replayer/names/short_name.h"
 #include "replayer/report/text.h"
 #include "replayer/session/session.h"
 #include "replayer/session/sources.h"
@@ -13,6 +15,7 @@
 #include "search/situation_others.h"
 #include "search/situation_sites.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,18 +62,26 @@ struct verify {
     bool needed;                // the holder had something else that the fork needs, when it was parked
     uint64_t tried_locks[HITS]; // without a name, that were held, and did no harm
     size_t tried_count;
-    bool late;                    // a run was ended before anything was known: the others would be
-    bool gone;                    // the site or the fork is not in the program any more
-    struct situation_why why;     // the last reason why the situation was not reached
+    bool late;                // a run was ended before anything was known: the others would be
+    bool gone;                // the site or the fork is not in the program any more
+    struct situation_why why; // the last reason why the situation was not reached
+    struct missed {           // the reasons of all runs with the gate
+        char text[600];       // as the first of them said it
+        uint64_t runs;
+    } * missed;
+    size_t missed_count;
     char fine[600];               // the last reason why it did no harm
     uint64_t seen[GATE_VERDICTS]; // how often each outcome did no harm
 };
 
 static void describe(const struct situation_frame *f, char *out, size_t size) {
+    char function[1024];
+    snprintf(function, sizeof function, "%s", f->function);
+    short_name(function, SHORT_NAME_COLUMNS);
     if (f->file && f->line)
-        snprintf(out, size, "%s (%s:%d)", f->function, base_name(f->file), f->line);
+        snprintf(out, size, "%s (%s:%d)", function, base_name(f->file), f->line);
     else
-        snprintf(out, size, "%s of %s", f->function, f->module ? f->module : "an unnamed file");
+        snprintf(out, size, "%s of %s", function, f->module ? f->module : "an unnamed file");
 }
 
 // ---- the recording to be verified
@@ -329,6 +340,28 @@ static void count(struct verify *v, enum gate_verdict verdict, uint64_t times) {
     v->seen[verdict] += times;
 }
 
+// The same reason, but for its numbers: TIDs and addresses are those of one run.
+static bool is_same_reason(const char *a, const char *b) {
+    while (*a && *b) {
+        bool numbers = isdigit((unsigned char)*a) && isdigit((unsigned char)*b);
+        if (!numbers && *a != *b) return false;
+        a += numbers ? strspn(a, "0123456789") : 1;
+        b += numbers ? strspn(b, "0123456789") : 1;
+    }
+    return *a == *b;
+}
+
+static void count_missed(struct verify *v, const char *reason) {
+    for (size_t i = 0; i < v->missed_count; i++) {
+        if (!is_same_reason(v->missed[i].text, reason)) continue;
+        v->missed[i].runs++;
+        return;
+    }
+    struct missed *new = array_add(v->missed, v->missed_count);
+    snprintf(new->text, sizeof new->text, "%s", reason);
+    new->runs = 1;
+}
+
 // A gated run, told in a line. *acquires: how often the lock was taken while the gate looked.
 static int try_gate(struct verify *v, const struct gate_plan *gate, uint64_t *acquires,
                     struct rf_error *err) {
@@ -337,6 +370,7 @@ static int try_gate(struct verify *v, const struct gate_plan *gate, uint64_t *ac
     if (run(v, gate, &r, err) < 0) return -1;
     int outcome = judge(v, gate, &r, err);
     if (outcome < 0) return -1;
+    if (outcome != HANGS && outcome != FINE) count_missed(v, outcome == KEPT_OFF ? v->fine : v->why.text);
     print_clean(v->out, "run %" PRIu64 ": %s\n", v->made,
                 outcome == HANGS && r.record.gate.verdict != GATE_CHILD_STUCK ? "it hangs, but not as forced"
                 : outcome == HANGS                                            ? "forced, and it hangs"
@@ -520,8 +554,14 @@ static int hangs(struct verify *v, struct rf_error *err) {
     return RF_DEADLOCK;
 }
 
+// Why it was not reached: what most of the runs say, of those that are equal in this the first.
 static int not_reached(const struct verify *v) {
-    print_clean(v->out, "the situation could not be reached: %s\n", v->why.text);
+    const struct missed *most = v->missed;
+    for (size_t i = 1; i < v->missed_count; i++)
+        if (v->missed[i].runs > most->runs) most = &v->missed[i];
+    print_clean(v->out, "the situation could not be reached: %s", most ? most->text : v->why.text);
+    if (most && v->tries > 1) print_clean(v->out, " (%" PRIu64 " of %" PRIu64 " runs)", most->runs, v->tries);
+    print_clean(v->out, "\n");
     if (!v->gone || !v->o->gone_is_fixed) return RF_CANNOT;
     print_clean(v->out, "taken for fixed (--gone-is-fixed)\n");
     return RF_OK;
@@ -572,6 +612,7 @@ int verify(const struct verify_options *o, FILE *out, struct rf_error *err) {
         status = force_and_tell(v, err);
         situation_release(&v->situation);
     }
+    free(v->missed);
     free(v);
     return status;
 }

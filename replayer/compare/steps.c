@@ -45,6 +45,17 @@ static uint64_t plain(const struct steps *s, int64_t value) {
     return task ? mix(1, task) : (uint64_t)value;
 }
 
+static bool tells_process(int nr) {
+    return nr == SYS_getppid || nr == SYS_getpgrp || nr == SYS_getpgid || nr == SYS_getsid;
+}
+
+// What a call returned. Who started the recorded program is another process each time: all of those are one.
+static uint64_t result_of(const struct steps *s, const struct event *e) {
+    const uint64_t outside = mix(2, 0);
+    if (e->kind != EV_DEATH && tells_process(e->nr) && e->ret > 1 && !number_of(s, e->ret)) return outside;
+    return plain(s, e->ret);
+}
+
 static void read_pieces(const struct event *e, const struct steps *s, struct step *out) {
     for (size_t i = 0; i < e->piece_count; i++) {
         const struct piece *p = &e->pieces[i];
@@ -97,7 +108,7 @@ static void add_step(struct reading *r, const struct event *e) {
                        .nr = e->nr,
                        .clock = tells_time(e)};
     if (e->kind == EV_TICK) new.calls = (uint64_t)e->ret;
-    if (e->kind == EV_SYSCALL || e->kind == EV_EXIT || e->kind == EV_DEATH) new.result = plain(s, e->ret);
+    if (e->kind == EV_SYSCALL || e->kind == EV_EXIT || e->kind == EV_DEATH) new.result = result_of(s, e);
     if (e->kind != EV_EXEC && !new.place)
         read_pieces(e, s, &new); // a new image has random bytes and the environment
     array_push(s->all, s->count, new);

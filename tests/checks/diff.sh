@@ -44,6 +44,11 @@ json '.schedule == null and .how == "written" and .clocks > 0'
 for i in 1 2; do clean "$refork" record -o threads$i.refork -- "$build/samples/ok_join" >/dev/null || fail "record ok_join"; done
 clean "$refork" diff threads1.refork threads2.refork >stdout
 ! grep -E '^     .* (clone3?|gettid|set_tid_address|wait4) ?\(' stdout || fail "a TID counts: $(cat stdout)"
+# Who started the program is in no recording, and another process each time: a shell asks for it.
+for i in 1 2; do clean "$refork" record -o shell$i.refork -- sh -c : >/dev/null || fail "record sh"; done
+into shell.txt 0 dump shell1.refork
+grep -q ' getppid' shell.txt || fail "the shell does not ask for its parent"
+ends 0 diff shell1.refork shell2.refork
 
 # ---- the same in the TUI: both open where the schedules part, and go in step from there
 # title SIDE FILE: the event that the screen's title names on that side
@@ -55,7 +60,13 @@ clean "$refork" replay --script '<Dump first>d<Dump second>:1<Enter><Dump begin>
 grep -q '^≠ Difference 1 of .: the schedule' first || fail "the difference is not named: $(cat first)"
 jq -e .data json >/dev/null && { [ "$(title A second) $(title B second)" = "$(jq -r '"\(.data.a.event) \(.data.b.event)"' json)" ] || fail "not at the data's: $(cat second)"; }
 [ "$(title A begin) $(title B begin)" = '1 1' ] || fail "not in step at the begin: $(cat begin)"
-[ "$(title A step)" = "$(title B step)" ] && [ "$(title B step)" -gt 1 ] || fail "not in step behind it: $(cat step)"
+[ "$(title A step)" = "$(title B step)" ] || fail "not in step behind it: $(cat step)"
+[ "$(title B step)" -gt 1 ] || fail "no step behind it: $(cat step)"
+# d looks from the focus on, not from the difference that was shown last; behind the last one it begins anew
+at='[.schedule.a.event, (.data // empty).a.event] | sort'
+clean "$refork" replay --script ':1<Enter>d<Dump next>GD<Dump back>Gd<Dump anew>' --size 200x40 bug.refork ok.refork || fail "d from the focus: status $?"
+[ "$(title A next) $(title A anew)" = "$(jq -r "$at | \"\(first) \(first)\"" json)" ] || fail "d: not the next one: $(title A next) $(title A anew), $(jq -c "$at" json)"
+[ "$(title A back)" = "$(jq -r "$at | last" json)" ] || fail "D: not the last one: $(title A back), $(jq -c "$at" json)"
 # a difference is marked in both
 [ "$(sed '/^-- roles/,$d' first | grep -o "≠$(jq .schedule.a.event json) \|≠$(jq .schedule.b.event json) " | wc -l)" -ge 2 ] || fail "not marked in both: $(cat first)"
 clean "$refork" replay --script '<Dump screen>' --size 200x40 a.refork c.refork || fail "the same in the TUI: status $?"

@@ -36,17 +36,7 @@ static void to_side(struct tui_pair_view *v, int side) {
         v->models[i]->aside = i != side;
 }
 
-static void to_difference(struct tui_pair_view *v, int direction) {
-    size_t count = v->pair->count, at = v->at;
-    struct tui_model *active = v->models[v->active];
-    if (!count) {
-        tui_model_message(active, false, "the recordings are the same: nothing differs but what clocks say");
-        return;
-    }
-    if (at >= count)
-        at = direction > 0 ? 0 : count - 1;
-    else
-        at = (at + (direction > 0 ? 1 : count - 1)) % count;
+static void show_difference(struct tui_pair_view *v, size_t at) {
     v->at = at;
     v->followed = TUI_PAIR_SAME;
     const struct tui_difference *d = &v->pair->differences[at];
@@ -56,6 +46,44 @@ static void to_difference(struct tui_pair_view *v, int direction) {
         uint64_t last = m->source->last(m->source->context);
         place(m, &(struct tui_focus){d->event[i] ? d->event[i] : last, d->event[i] ? d->tid[i] : 0, 0});
     }
+}
+
+// Where difference i is in the active recording; of two at one event the first in the list comes first.
+struct spot {
+    uint64_t event;
+    size_t index;
+};
+
+static struct spot spot_of(const struct tui_pair_view *v, size_t i) {
+    const struct tui_model *m = v->models[v->active];
+    uint64_t event = v->pair->differences[i].event[v->active];
+    return (struct spot){event ? event : m->source->last(m->source->context), i};
+}
+
+// Does `a` come first on the way in this direction?
+static bool comes_first(int direction, struct spot a, struct spot b) {
+    if (a.event != b.event) return direction > 0 ? a.event < b.event : a.event > b.event;
+    return direction > 0 ? a.index < b.index : a.index > b.index;
+}
+
+// The next one behind the focus, or before it; behind the last one the first again.
+static void to_difference(struct tui_pair_view *v, int direction) {
+    size_t count = v->pair->count, next = count, first = 0;
+    struct tui_model *active = v->models[v->active];
+    if (!count) {
+        tui_model_message(active, false, "the recordings are the same: nothing differs but what clocks say");
+        return;
+    }
+    // Of those at the focus's event the ones behind the shown one are still to come; when none is shown all are passed.
+    struct spot here = {active->focus.event, direction > 0 ? count : 0};
+    if (v->at < count && spot_of(v, v->at).event == here.event) here.index = v->at;
+    for (size_t i = 0; i < count; i++) {
+        struct spot s = spot_of(v, i);
+        if (comes_first(direction, s, spot_of(v, first))) first = i;
+        if (comes_first(direction, here, s) && (next == count || comes_first(direction, s, spot_of(v, next))))
+            next = i;
+    }
+    show_difference(v, next < count ? next : first);
 }
 
 // ---- life
@@ -78,7 +106,7 @@ void tui_pair_begin(struct tui_pair_view *v, const struct tui_pair *pair, struct
     if (a->moved) // begun at an event: the other follows
         tui_pair_follow(v, &(struct tui_focus){0});
     else if (pair->count)
-        to_difference(v, 1);
+        show_difference(v, 0);
 }
 
 void tui_pair_release(struct tui_pair_view *v) {
