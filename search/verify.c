@@ -79,9 +79,9 @@ static void describe(const struct situation_frame *f, char *out, size_t size) {
     snprintf(function, sizeof function, "%s", f->function);
     short_name(function, SHORT_NAME_COLUMNS);
     if (f->file && f->line)
-        snprintf(out, size, "%s (%s:%d)", function, base_name(f->file), f->line);
+        snprintf(out, size, "%.280s (%.90s:%d)", function, base_name(f->file), f->line);
     else
-        snprintf(out, size, "%s of %s", function, f->module ? f->module : "an unnamed file");
+        snprintf(out, size, "%.280s of %.100s", function, f->module ? f->module : "an unnamed file");
 }
 
 // ---- the recording to be verified

@@ -8,6 +8,7 @@
 #include "replayer/names/member.h"
 #include "replayer/names/python_lock.h"
 #include "replayer/names/script.h"
+#include "replayer/names/short_name.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,8 +112,10 @@ static int32_t caller_of(struct lock_history *h, const struct capture *c) {
     char text[600];
     struct stack stack = {.frames = (struct frame *)c->frames, .count = c->count};
     struct frame f = script_focus(&stack, true);
-    const char *name = f.function ? f.function : f.module;
-    if (!name) return LOCK_CALLER_UNKNOWN;
+    if (!f.function && !f.module) return LOCK_CALLER_UNKNOWN;
+    char name[1024];
+    snprintf(name, sizeof name, "%s", f.function ? f.function : f.module);
+    short_name(name, SHORT_NAME_COLUMNS);
     if (f.file && f.line > 0)
         snprintf(text, sizeof text, "%.400s at %.100s:%d", name, base_name(f.file), f.line);
     else

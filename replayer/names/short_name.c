@@ -1,5 +1,6 @@
 #include "replayer/names/short_name.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 static bool is_name(char c) {

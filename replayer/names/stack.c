@@ -1,6 +1,7 @@
 #include "replayer/names/stack.h"
 
 #include "core/error.h"
+#include "replayer/names/short_name.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,6 +124,23 @@ bool stack_is_whole(const struct stack *s) {
     return false;
 }
 
+// What stands between a thread's begin and the callable that std::thread or std::async was given (its threads come by
+// __gthread_once), and Rust's.
+static bool is_wrapper(const struct frame *f) {
+    static const char *const wrappers[] = {"std::",  "void std::", "__gthread_", "__invoke",
+                                           "core::", "alloc::",    "<alloc::",   "<core::"};
+    if (!f->function || f->lambda) return false;
+    for (size_t k = 0; k < sizeof wrappers / sizeof *wrappers; k++)
+        if (begins(f->function, wrappers[k])) return true;
+    // Templates begin with the type that they return: "int std::__invoke_impl<int, ...".
+    return strstr(f->function, " std::__invoke") != NULL;
+}
+
+// libstdc++'s first function of a thread, which without its symbols has no name; others' by their names.
+static bool begins_thread(const struct frame *f) {
+    return (parts_of(f) & THREAD) || (!f->function && f->module && begins(f->module, "libstdc++"));
+}
+
 void stack_own_part(const struct stack *s, size_t *first, size_t *last) {
     *first = 0;
     *last = s->count;
@@ -130,6 +148,13 @@ void stack_own_part(const struct stack *s, size_t *first, size_t *last) {
         ++*first;
     while (*last > *first && is_outside(&s->frames[*last - 1]))
         --*last;
+    // A std::thread's way to what it was given is not the program's, unless it was given a function of the library.
+    size_t end = *last;
+    if (end && begins_thread(&s->frames[end - 1]))
+        while (end > *first && (is_wrapper(&s->frames[end - 1]) || is_outside(&s->frames[end - 1]) ||
+                                begins_thread(&s->frames[end - 1])))
+            end--;
+    if (end > *first) *last = end;
 }
 
 bool stack_in_handler(const struct stack *s, const struct frame **handler, const struct frame **interrupted) {
@@ -171,12 +196,7 @@ static bool runs_threads(const struct stack *s, size_t i) {
         !strcmp(s->frames[i + 1].function, "__clone"))
         return true;
     if (parts_of(f) & THREAD) return true;
-    // libstdc++'s wrappers (std::async's threads come by __gthread_once), and Rust's
-    static const char *const wrappers[] = {"std::",  "void std::", "__gthread_", "__invoke",
-                                           "core::", "alloc::",    "<alloc::",   "<core::"};
-    for (size_t k = 0; k < sizeof wrappers / sizeof *wrappers; k++)
-        if (begins(f->function, wrappers[k])) return true;
-    return false;
+    return is_wrapper(f);
 }
 
 void stack_start_routine(const struct stack *s, char *out, size_t size) {
@@ -193,6 +213,7 @@ void stack_start_routine(const struct stack *s, char *out, size_t size) {
         }
         snprintf(out, size, "%s", f->function);
         without_parameters(out);
+        short_name(out, SHORT_NAME_COLUMNS);
         return;
     }
 }

@@ -22,7 +22,7 @@ bool stack_is_musl(const struct frame *f);
 bool stack_is_own(const struct frame *f);
 
 // The frames [*first, *last) lie between what the program called in libc and what ran before main or a thread's
-// start routine. *first == s->count: there are none.
+// start routine, or before the callable of a std::thread. *first == s->count: there are none.
 void stack_own_part(const struct stack *s, size_t *first, size_t *last);
 
 // Names of the C library's functions without underscores and internal prefixes: "__GI___lll_lock_wait" is

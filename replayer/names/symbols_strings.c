@@ -1,5 +1,6 @@
 #include "replayer/names/symbols_strings.h"
 
+#include "replayer/names/short_name.h"
 #include "replayer/names/symbols_module.h"
 #include "replayer/names/symbols_rust.h"
 
@@ -87,6 +88,7 @@ const char *symbol_readable(struct strings *strings, const char *name) {
     int status = -1;
     char rust[512];
     char *demangled = copy[0] == '_' && copy[1] == 'Z' ? __cxa_demangle(copy, NULL, NULL, &status) : NULL;
+    if (demangled) plain_name(demangled);
     const char *result = symbol_demangle_rust(copy, rust, sizeof rust)
                              ? strings_add(strings, rust)
                              : strings_add(strings, demangled ? demangled : copy);

@@ -1,5 +1,7 @@
 #include "replayer/report/lines.h"
 
+#include "replayer/names/short_name.h"
+
 #include "core/error.h"
 #include "core/printable.h"
 #include "replayer/names/stack.h"
@@ -85,72 +87,7 @@ void report_wrap(FILE *out, int indent, const char *format, ...) {
     free(text);
 }
 
-// ---- names of functions
-static bool is_name(char c) {
-    return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-// The symbol of an operator function at `p` ("operator<<", "operator()"): its length, 0 when there is none.
-static size_t operator_at(const char *name, const char *p) {
-    static const char word[] = "operator";
-    if (strncmp(p, word, sizeof word - 1) || (p > name && is_name(p[-1]))) return 0;
-    size_t n = sizeof word - 1;
-    if (is_name(p[n])) return 0;
-    if (!strncmp(p + n, "()", 2)) return n + 2;
-    return n + strspn(p + n, "<>=-!+*/%^&|~[]");
-}
-
-// "std::map<int, std::string>::find(int const&)" with its template arguments as <...>: whatever lies between the
-// outermost brackets. A '<' that nothing closes stays.
-static void drop_arguments(char *name) {
-    char *to = name;
-    int depth = 0;
-    char *open = NULL;
-    for (const char *p = name; *p;) {
-        size_t n = depth ? 0 : operator_at(name, p);
-        if (n) {
-            memmove(to, p, n);
-            to += n;
-            p += n;
-            continue;
-        }
-        if (*p == '<' && depth++ == 0) open = to + 1;
-        bool closes = *p == '>' && depth > 0 && (p == name || p[-1] != '-') && --depth == 0;
-        if (closes && to - open > 3) {
-            memcpy(open, "...", 3);
-            to = open + 3;
-        }
-        *to++ = *p++;
-    }
-    *to = 0;
-}
-
-// The last parentheses outside of all brackets, with what stands in them, as "(...)"; "(anonymous namespace)" and
-// "operator()" are names.
-static void drop_parameters(char *name) {
-    int depth = 0;
-    char *open = NULL, *close = NULL;
-    for (char *p = name; *p; p++) {
-        size_t n = depth ? 0 : operator_at(name, p);
-        if (n) {
-            p += n - 1;
-            continue;
-        }
-        if (*p == '<' || *p == '(') {
-            if (depth++ == 0 && *p == '(' && strncmp(p, "(anonymous namespace)", 21)) {
-                open = p;
-                close = NULL;
-            }
-        }
-        if ((*p == ')' || (*p == '>' && (p == name || p[-1] != '-'))) && depth > 0 && --depth == 0 &&
-            *p == ')' && open && !close)
-            close = p;
-    }
-    if (!open || !close || close - open < 5) return;
-    memcpy(open + 1, "...", 3);
-    memmove(open + 4, close, strlen(close) + 1);
-}
-
+// ---- frames
 static char *frame_name(const struct frame *f) {
     char *name = NULL;
     const char *marks = f->inlined ? " (inlined)" : f->scanned ? " (guessed)" : "";
@@ -163,8 +100,7 @@ static char *frame_name(const struct frame *f) {
     else
         n = asprintf(&name, "0x%lx", (long)f->pc);
     rf_assert(n >= 0);
-    if (f->function && report_columns(name) > room) drop_arguments(name);
-    if (f->function && report_columns(name) > room) drop_parameters(name);
+    if (f->function) short_name(name, room);
     printable(name);
     size_t most = fitting(name, NAME_COLUMNS);
     if (name[most]) memcpy(name + most - 3, "...", 4);

@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/fill.h"
+#include "replayer/names/short_name.h"
 #include "replayer/verdict/text.h"
 
 #include <stdarg.h>
@@ -112,6 +113,11 @@ struct about {
     const struct lock_ref *ref;
 };
 
+static void short_function(const char *function, char *out, size_t size) {
+    snprintf(out, size, "%s", function ? function : "the function");
+    short_name(out, SHORT_NAME_COLUMNS);
+}
+
 static void word_of(const void *context, const char *name, char *out, size_t size) {
     const struct about *a = context;
     const char *routine = a->f->holder.start_routine, *function = waiting_function(a->f);
@@ -126,7 +132,7 @@ static void word_of(const void *context, const char *name, char *out, size_t siz
     else if (!strcmp(name, "routine"))
         snprintf(out, size, "%s", routine[0] ? routine : "the thread");
     else if (!strcmp(name, "function"))
-        snprintf(out, size, "%s", function ? function : "the function");
+        short_function(function, out, size);
     else if (!strcmp(name, "way"))
         fill_text(out, size, find_row(ADVICE_DEAD_WAY, a->f, a->ref)->text, word_of, a);
 }
