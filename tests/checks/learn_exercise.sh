@@ -9,7 +9,6 @@ as_clean+=("TMPDIR=$work")
 ends 0 learn orphaned_lock --exercise
 grep -q 'orphaned_lock.c' stdout || fail "the task: $(cat stdout)"
 cmp orphaned_lock.c "$root/samples/learn/orphaned_lock_exercise.c" || fail "not the exercise"
-says 125 'no exercise' learn fibers --exercise
 says 125 'cannot read' learn orphaned_lock --grade no-such.c
 says 125 'name a lesson' learn --exercise
 says 125 'cannot write' learn orphaned_lock --exercise=no-such-folder
@@ -44,13 +43,17 @@ chmod +x mute
 "${as_clean[@]}" "CC=$work/mute" "$refork" learn orphaned_lock --grade orphaned_lock.c >stdout 2>stderr </dev/null
 [ $? = 125 ] || fail "a silent compiler: $(cat stdout stderr)"
 grep -q "ended with status 1 without a word: is there room in '$work/" stderr || fail "a silent compiler: $(cat stderr)"
-# Every exercise is one: as it was given it is not fixed.
+# Each lesson has an exercise, and as it was given it is not fixed: it hangs in the first run already.
+ends 1 learn fork_copies --grade "$root/samples/learn/fork_copies_exercise.c"
+ends 120 learn atfork_order --grade "$root/samples/learn/atfork_order_exercise.c"
 for file in "$root"/samples/learn/*.lesson; do
-    name=$(basename "$file" .lesson) want=120
-    source=$(sed -n 's/^exercise: //p' "$file")
-    [ -n "$source" ] || continue
-    [ "$name" != fork_copies ] || want=1
-    ends $want learn "$name" --grade "$root/$source"
+    name=$(basename "$file" .lesson)
+    of() { sed -n "s/^$1: //p" "$file"; }
+    [ -n "$(of exercise)" ] || fail "$name has no exercise"
+    case $name in fork_copies | atfork_order | orphaned_lock) continue ;; esac
+    [ -z "$(of library)" ] || /sbin/ldconfig -p | grep -qF "$(of library) " || continue
+    gcc -std=gnu17 -O0 -g -Wall -Werror -D_GNU_SOURCE -I"$root" -o "$name" "$root/$(of exercise)" -pthread || fail "$name: does not compile"
+    ends 120 record --no-explain -o "$name.refork" -- env "A=$name" "$(of environment | grep . || echo B=)" "./$name"
 done
 sed 's/^    pid_t child/    fflush(stdout);\n&/' "$root/samples/learn/fork_copies_exercise.c" >edited.c
 ends 0 learn fork_copies --grade edited.c
