@@ -37,8 +37,11 @@ static int run_watch(const struct cli_args *args, struct rf_error *err) {
     uint64_t found = 0;
     struct watch_options o = {.every_ms = 10000,
                               .folder = cli_value(args, "output"),
+                              .core = cli_has(args, "core"),
                               .metrics = cli_value(args, "metrics"),
                               .out = stdout};
+    if (o.core && !o.folder)
+        return rf_fail(err, RF_CANNOT, "'--core' needs '--output': the folder for the core");
     if (cli_at_most(args, 0, err) || cli_duration(args, "every", &o.every_ms, err) ||
         cli_number(args, "looks", 1, UINT64_MAX, &o.looks, err) || cli_fail_on(args, &o.fail_on, err) ||
         check_folder(o.folder, err) || find_target(args, room, sizeof room, &o.target, err) ||
@@ -54,6 +57,7 @@ static const struct cli_option watch_options[] = {
     {"every", 0, "TIME", "look so often: 5, 30s, 2m (default: 10 s)"},
     {"looks", 0, "N", "end after N looks (default: when it is interrupted, or process P is gone)"},
     {"output", 'o', "FOLDER", "write what is found there: NAME-PID-START.txt and .json"},
+    {"core", 0, NULL, "write a core file there as well: NAME-PID-START.core"},
     {"metrics", 0, "FILE", "write a file for Prometheus' node exporter at each look"},
     CLI_FAIL_ON,
     {0},

@@ -5,6 +5,7 @@
 #include "core/guard.h"
 #include "core/tracee.h"
 #include "core/cpu/xsave.h"
+#include "core/elf/core_writer.h"
 #include "replayer/core/image.h"
 
 #include <elf.h>
@@ -23,7 +24,6 @@ enum {
     XSTATE_KNOWN = 0x2ff,
     ERESTARTSYS = 512,
     AUXV_MOST = 256,
-    CHUNK = 1 << 16
 };
 
 struct process {
@@ -32,20 +32,6 @@ struct process {
     struct view view;
     int pid, first;
 };
-
-static bool read_at(const struct process *p, uint64_t address, void *to, size_t len) {
-    return p->view.read(p->view.context, address, to, len);
-}
-
-static void note(FILE *out, const char *name, uint32_t type, const void *data, size_t len) {
-    static const char zeros[4];
-    Elf64_Nhdr head = {(uint32_t)strlen(name) + 1, (uint32_t)len, type};
-    fwrite(&head, sizeof head, 1, out);
-    fwrite(name, 1, head.n_namesz, out);
-    fwrite(zeros, 1, -head.n_namesz & 3, out);
-    fwrite(data, 1, len, out);
-    fwrite(zeros, 1, -head.n_descsz & 3, out);
-}
 
 // ---- threads
 
@@ -85,7 +71,7 @@ static int thread_notes(FILE *out, struct process *p, const struct replay_task *
         status.pr_cursig = (short)info.si_signo;
         status.pr_info = (struct elf_siginfo){info.si_signo, info.si_code, info.si_errno};
     }
-    note(out, "CORE", NT_PRSTATUS, &status, sizeof status);
+    core_note(out, "CORE", NT_PRSTATUS, &status, sizeof status);
     uint8_t *xstate = calloc(1, XSTATE_MAX);
     rf_assert(xstate);
     size_t size = replay_task_xstate(p->replay, t->tid, xstate, XSTATE_MAX);
@@ -97,8 +83,8 @@ static int thread_notes(FILE *out, struct process *p, const struct replay_task *
         if (size > xsave_area_size(components, false)) size = xsave_area_size(components, false);
     }
     // struct user_fpregs_struct is the FXSAVE area, which XSAVE begins with (Intel SDM vol. 1, 13.4.1).
-    if (size >= FX_BYTES) note(out, "CORE", NT_FPREGSET, xstate, FX_BYTES);
-    if (size > FX_BYTES) note(out, "LINUX", NT_X86_XSTATE, xstate, size);
+    if (size >= FX_BYTES) core_note(out, "CORE", NT_FPREGSET, xstate, FX_BYTES);
+    if (size > FX_BYTES) core_note(out, "LINUX", NT_X86_XSTATE, xstate, size);
     free(xstate);
     return 0;
 }
@@ -142,7 +128,7 @@ static void process_note(FILE *out, const struct process *p, const struct replay
     users(auxv, image_auxv(&image, p->view.read, p->view.context, auxv, AUXV_MOST), &info);
     command_line(p, &image, info.pr_psargs, sizeof info.pr_psargs);
     if (!*info.pr_psargs) memcpy(info.pr_psargs, named->name, strnlen(named->name, sizeof named->name - 1));
-    note(out, "CORE", NT_PRPSINFO, &info, sizeof info);
+    core_note(out, "CORE", NT_PRPSINFO, &info, sizeof info);
 }
 
 static int all_thread_notes(FILE *out, struct process *p, struct rf_error *err) {
@@ -152,7 +138,7 @@ static int all_thread_notes(FILE *out, struct process *p, struct rf_error *err) 
     process_note(out, p, first);
     siginfo_t info;
     signal_of(p, first, &info);
-    note(out, "CORE", NT_SIGINFO, &info, sizeof info);
+    core_note(out, "CORE", NT_SIGINFO, &info, sizeof info);
     for (size_t i = 0; i < replay_task_count(p->replay); i++) {
         const struct replay_task *t = replay_task_at(p->replay, i);
         if (lives(p, t) && t->tid != p->first && thread_notes(out, p, t, err)) return -1;
@@ -166,111 +152,7 @@ static void auxv_note(FILE *out, struct process *p) {
     Elf64_auxv_t auxv[AUXV_MOST];
     struct image image = image_find(p->timeline, timeline_position(p->timeline), p->pid);
     size_t n = image_auxv(&image, p->view.read, p->view.context, auxv, AUXV_MOST);
-    if (n) note(out, "CORE", NT_AUXV, auxv, n * sizeof *auxv);
-}
-
-static bool of_file(const struct view_map *m) {
-    return m->blob && m->name && m->name[0] == '/';
-}
-
-// u64 count, page size; {start, end, file offset in pages}[count]; the names, each with a NUL.
-static void files_note(FILE *out, const struct process *p) {
-    char *bytes;
-    size_t len;
-    FILE *text = open_memstream(&bytes, &len);
-    rf_assert(text);
-    uint64_t head[2] = {0, PAGE};
-    for (size_t i = 0; i < p->view.map_count; i++)
-        head[0] += of_file(&p->view.maps[i]);
-    fwrite(head, sizeof head, 1, text);
-    for (size_t i = 0; i < p->view.map_count; i++) {
-        const struct view_map *m = &p->view.maps[i];
-        uint64_t row[3] = {m->start, m->end, m->offset / PAGE};
-        if (of_file(m)) fwrite(row, sizeof row, 1, text);
-    }
-    for (size_t i = 0; i < p->view.map_count; i++)
-        if (of_file(&p->view.maps[i]))
-            fwrite(p->view.maps[i].name, 1, strlen(p->view.maps[i].name) + 1, text);
-    fclose(text);
-    if (head[0]) note(out, "CORE", NT_FILE, bytes, len);
-    free(bytes);
-}
-
-// ---- memory
-
-// Pages that cannot be read (beyond a file's end) are zeros, as the kernel leaves holes there.
-static int write_map(FILE *out, const struct process *p, const struct view_map *m) {
-    scoped_free uint8_t *buffer = malloc(CHUNK);
-    rf_assert(buffer);
-    for (uint64_t at = m->start; at < m->end;) {
-        size_t len = m->end - at < CHUNK ? (size_t)(m->end - at) : CHUNK;
-        if (!read_at(p, at, buffer, len)) {
-            memset(buffer, 0, len);
-            for (size_t page = 0; page < len; page += PAGE)
-                if (!read_at(p, at + page, buffer + page, PAGE)) memset(buffer + page, 0, PAGE);
-        }
-        if (fwrite(buffer, 1, len, out) != len) return -1;
-        at += len;
-    }
-    return 0;
-}
-
-static uint64_t stored(const struct view_map *m) {
-    return m->prot & PROT_READ ? m->end - m->start : 0;
-}
-
-static int write_headers(FILE *out, const struct process *p, size_t notes) {
-    uint64_t count = p->view.map_count + 1;
-    bool many = count >= PN_XNUM; // then the number is in the first section header (elf(5))
-    Elf64_Ehdr e = {.e_type = ET_CORE,
-                    .e_machine = EM_X86_64,
-                    .e_version = EV_CURRENT,
-                    .e_phoff = sizeof e,
-                    .e_ehsize = sizeof e,
-                    .e_phentsize = sizeof(Elf64_Phdr),
-                    .e_phnum = (uint16_t)(many ? PN_XNUM : count),
-                    .e_shentsize = many ? sizeof(Elf64_Shdr) : 0};
-    memcpy(e.e_ident, ELFMAG, SELFMAG);
-    e.e_ident[EI_CLASS] = ELFCLASS64;
-    e.e_ident[EI_DATA] = ELFDATA2LSB;
-    e.e_ident[EI_VERSION] = EV_CURRENT;
-    uint64_t at = sizeof e + count * sizeof(Elf64_Phdr);
-    if (many) {
-        e.e_shoff = at;
-        e.e_shnum = 1;
-        at += sizeof(Elf64_Shdr);
-    }
-    fwrite(&e, sizeof e, 1, out);
-    Elf64_Phdr ph = {.p_type = PT_NOTE, .p_offset = at, .p_filesz = notes, .p_align = 4};
-    fwrite(&ph, sizeof ph, 1, out);
-    at = (at + notes + PAGE - 1) & ~(PAGE - 1);
-    for (size_t i = 0; i < p->view.map_count; i++) {
-        const struct view_map *m = &p->view.maps[i];
-        ph = (Elf64_Phdr){.p_type = PT_LOAD,
-                          .p_offset = at,
-                          .p_vaddr = m->start,
-                          .p_filesz = stored(m),
-                          .p_memsz = m->end - m->start,
-                          .p_align = PAGE};
-        ph.p_flags = (m->prot & PROT_READ ? PF_R : 0u) | (m->prot & PROT_WRITE ? PF_W : 0u) |
-                     (m->prot & PROT_EXEC ? PF_X : 0u);
-        fwrite(&ph, sizeof ph, 1, out);
-        at += ph.p_filesz;
-    }
-    Elf64_Shdr sh = {.sh_info = (uint32_t)count};
-    if (many) fwrite(&sh, sizeof sh, 1, out);
-    return ferror(out) ? -1 : 0;
-}
-
-static int write_all(FILE *out, const struct process *p, const char *notes, size_t len) {
-    static const char zeros[PAGE];
-    uint64_t at = sizeof(Elf64_Ehdr) + (p->view.map_count + 1) * sizeof(Elf64_Phdr) + len;
-    if (p->view.map_count + 1 >= PN_XNUM) at += sizeof(Elf64_Shdr);
-    if (write_headers(out, p, len) || fwrite(notes, 1, len, out) != len) return -1;
-    fwrite(zeros, 1, -at & (PAGE - 1), out);
-    for (size_t i = 0; i < p->view.map_count; i++)
-        if (stored(&p->view.maps[i]) && write_map(out, p, &p->view.maps[i])) return -1;
-    return ferror(out) ? -1 : 0;
+    if (n) core_note(out, "CORE", NT_AUXV, auxv, n * sizeof *auxv);
 }
 
 int core_write(FILE *out, struct timeline *t, int pid, int first, struct rf_error *err) {
@@ -290,10 +172,10 @@ int core_write(FILE *out, struct timeline *t, int pid, int first, struct rf_erro
     int failed = replay_view(p.replay, p.first, &p.view, err) || all_thread_notes(text, &p, err);
     if (!failed) {
         auxv_note(text, &p);
-        files_note(text, &p);
+        core_files_note(text, &p.view);
     }
     fclose(text);
-    if (!failed && write_all(out, &p, notes, len))
+    if (!failed && core_body(out, &p.view, notes, len))
         failed = rf_fail_errno(err, RF_CANNOT, "cannot write the core");
     free(notes);
     return failed ? -1 : 0;

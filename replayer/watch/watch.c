@@ -5,6 +5,7 @@
 #include "core/printable.h"
 #include "replayer/diagnose/diagnose.h"
 #include "replayer/diagnose/proc.h"
+#include "replayer/diagnose/write_core.h"
 #include "replayer/report/json.h"
 #include "replayer/watch/looks.h"
 #include "replayer/watch/metrics.h"
@@ -51,13 +52,26 @@ __attribute__((format(printf, 2, 3))) static void say(struct watch *w, const cha
 
 // ---- the files of a finding
 
-static int write_text(FILE *f, struct diagnosis *d) {
-    report_text(f, diagnosis_verdict(d), diagnosis_source_line, d);
+// A process that is stuck, and what is known of it.
+struct stuck {
+    const struct watched *process;
+    struct diagnosis *diagnosis;
+    const struct finding *finding;
+};
+
+static int write_text(FILE *f, const struct stuck *s, struct rf_error *err) {
+    (void)err;
+    report_text(f, diagnosis_verdict(s->diagnosis), diagnosis_source_line, s->diagnosis);
     return 0;
 }
 
-static int write_json(FILE *f, struct diagnosis *d) {
-    return report_json(f, diagnosis_verdict(d));
+static int write_json(FILE *f, const struct stuck *s, struct rf_error *err) {
+    return report_json(f, diagnosis_verdict(s->diagnosis)) ? rf_fail(err, RF_CANNOT, "could not write JSON")
+                                                           : 0;
+}
+
+static int write_core(FILE *f, const struct stuck *s, struct rf_error *err) {
+    return diagnosis_write_core(f, s->diagnosis, s->finding->waiter.pid, s->finding->waiter.tid, err);
 }
 
 // The name comes from the process: no more of it than what names a file anywhere.
@@ -70,35 +84,38 @@ static void file_name(const struct watched *p, char *out, size_t size) {
 }
 
 // What memory holds is for the owner alone, as a core file is.
-static int write_file(const char *path, int (*write)(FILE *f, struct diagnosis *d), struct diagnosis *d,
-                      struct rf_error *err) {
+static int write_file(const char *path, int (*write)(FILE *f, const struct stuck *s, struct rf_error *err),
+                      const struct stuck *stuck, struct rf_error *err) {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
     if (!f) return rf_fail_errno(err, RF_CANNOT, "cannot write '%s'", path);
-    int failed = write(f, d) || ferror(f);
-    failed |= fclose(f);
-    return failed ? rf_fail_errno(err, RF_CANNOT, "cannot write '%s'", path) : 0;
+    int failed = write(f, stuck, err);
+    bool bad = ferror(f);
+    bad |= fclose(f) != 0;
+    if (!failed && bad) failed = rf_fail_errno(err, RF_CANNOT, "cannot write '%s'", path);
+    return failed;
 }
 
 // The name without its ending goes to `stem`; "": nothing was written.
-static int write_finding(struct watch *w, const struct watched *p, struct diagnosis *d, char *stem,
-                         size_t size, struct rf_error *err) {
+static int write_finding(struct watch *w, const struct stuck *stuck, char *stem, size_t size,
+                         struct rf_error *err) {
     static const struct {
         const char *extension;
-        int (*write)(FILE *f, struct diagnosis *d);
-    } files[] = {{"txt", write_text}, {"json", write_json}};
+        int (*write)(FILE *f, const struct stuck *s, struct rf_error *err);
+        bool core;
+    } files[] = {{"txt", write_text, false}, {"json", write_json, false}, {"core", write_core, true}};
     char name[96], path[PATH_MAX];
     *stem = 0;
     if (!w->options->folder) return 0;
-    file_name(p, name, sizeof name);
+    file_name(stuck->process, name, sizeof name);
     int n = snprintf(stem, size, "%s/%s", w->options->folder, name);
     if (n < 0 || (size_t)n >= size - 8)
         return rf_fail(err, RF_CANNOT, "the name of '%s' is too long", w->options->folder);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         snprintf(path, sizeof path, "%.*s.%s", n, stem, files[i].extension);
-        if (write_file(path, files[i].write, d, err)) return -1;
+        if ((!files[i].core || w->options->core) && write_file(path, files[i].write, stuck, err)) return -1;
     }
-    say(w, "wrote '%s.txt' and .json", stem);
+    say(w, "wrote '%s.txt' and .json%s", stem, w->options->core ? " and .core" : "");
     return 0;
 }
 
@@ -122,7 +139,8 @@ static int tell_found(struct watch *w, struct watched *p, struct diagnosis *d, c
     say(w, "process %d (%s) is stuck: %s (%s)%s%s", p->pid, p->name, new->kind,
         confidence_name(f->confidence), new->lock[0] ? ": " : "", new->lock);
     char written[PATH_MAX - 8];
-    if (write_finding(w, p, d, written, sizeof written, err)) return -1;
+    const struct stuck stuck = {p, d, f};
+    if (write_finding(w, &stuck, written, sizeof written, err)) return -1;
     if (w->options->stuck) w->options->stuck(w->options->context, p->pid, written);
     return 0;
 }

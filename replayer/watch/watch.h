@@ -14,6 +14,7 @@ struct watch_options {
     uint64_t looks;    // ends after so many; 0: goes on until it is ended or the process `target.pid` is gone
     enum verdict_level fail_on; // what counts as stuck
     const char *folder;         // for NAME-PID-START.txt and .json; NULL: none
+    bool core;                  // and .core
     const char *metrics;        // a file for Prometheus' node exporter; NULL: none
     FILE *out;                  // a line for each thing that happens
     // NULL, or called when process `pid` was found stuck, with the name of what was written, without its ending ("": nothing was).

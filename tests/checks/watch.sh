@@ -34,6 +34,18 @@ for row in 'looks_total 4' 'deadlocks_total 1' 'diagnoses_total 1' 'processes 2'
 done
 awk '!/^#/ && !/^[a-z_]+(\{([a-z]+="([^"\\]|\\.)*",?)*\})? [0-9]+$/ {print; bad = 1} END {exit bad}' watch.prom || fail "not the text format"
 [ "$(cat "/proc/$child/syscall")" = "$before" ] || fail "the child is elsewhere"
+# a core, which says the same
+mkdir cores
+watches 120 --pid "$pid" --looks 2 --core -o cores
+grep -q "wrote 'cores/hang-$child-[0-9]*.txt' and .json and .core" said || fail "no core: $(cat said)"
+[ "$(stat -c %a cores/*.core)" = 600 ] || fail "mode of the core: $(ls -l cores)"
+clean "$refork" diagnose --json cores/*.core >core.json 2>err
+[ $? = 120 ] || fail "diagnose of the core: $(cat err)"
+[ "$(jq -c '.findings[0] | [.kind, .lock.symbol, .waiting.tid]' core.json)" = "[\"orphaned-lock\",\"log_mutex\",$child]" ] ||
+    fail "the core says $(jq -c '.findings[0] | [.kind, .lock.symbol, .waiting.tid]' core.json)"
+[ "$(cat "/proc/$child/syscall")" = "$before" ] || fail "the child is elsewhere"
+watches 125 --pid "$pid" --core
+grep -q "'--core' needs '--output'" err || fail "--core alone: $(cat err)"
 # by name; from a level on
 watches 120 --name hang --looks 2
 watches 120 --pid "$pid" --looks 2 --fail-on proved
