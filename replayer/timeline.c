@@ -12,6 +12,8 @@
 // the interval doubles. (Not by events: one of them is 10 us, or a slice of a second in which a thread counted.) One more
 // stays near the last place that was sought backwards, since people step back again and again.
 enum { MAX_CHECKPOINTS = 24, FIRST_INTERVAL_US = 40000, NEAR = 200, PROGRESS_US = 50000 };
+// What a budget counts: of a stop at an event, at a breakpoint, and of a note that the program takes by itself.
+enum { EVENT_NS = 10000, STOP_NS = 15000, NOTE_NS = 50 };
 
 struct mark {
     struct replay_checkpoint *checkpoint;
@@ -31,7 +33,8 @@ struct timeline {
     timeline_progress progress;
     void *progress_context;
     uint64_t progress_us;
-    uint64_t deadline_us; // 0: none
+    uint64_t budget_ns, worked_ns; // 0: none
+    uint64_t event_us;             // the time in the recording of the event before
     bool late;
     bool fast; // rdtsc traps in this thread
     struct source_text *sources;
@@ -92,21 +95,35 @@ void timeline_set_progress(struct timeline *t, timeline_progress progress, void 
     t->progress_context = context;
 }
 
-bool timeline_set_deadline(struct timeline *t, uint64_t us) {
+bool timeline_set_budget(struct timeline *t, uint64_t us) {
     bool late = t->late;
     t->late = false;
-    t->deadline_us = us ? clock_us(CLOCK_MONOTONIC) + us : 0;
+    t->budget_ns = us * 1000;
+    t->worked_ns = 0;
     return late;
 }
 
+void timeline_worked(struct timeline *t, uint64_t stops, uint64_t notes) {
+    t->worked_ns += stops * STOP_NS + notes * NOTE_NS;
+}
+
+// The program computes up to a TICK or a STATE; before other events it may have slept.
+static void count_events(struct timeline *t, uint64_t count) {
+    const struct event *e = replay_event(t->replay);
+    t->worked_ns += count * EVENT_NS;
+    if (!e) return;
+    bool computed = e->kind == EV_TICK || e->kind == EV_STATE;
+    if (computed && e->time_us > t->event_us) t->worked_ns += (e->time_us - t->event_us) * 1000;
+    t->event_us = e->time_us;
+}
+
 int timeline_report(struct timeline *t, uint64_t done, uint64_t total, struct rf_error *err) {
-    if (!t->progress && !t->deadline_us) return 0;
-    uint64_t now = clock_us(CLOCK_MONOTONIC);
-    if (t->deadline_us && now > t->deadline_us) {
+    if (t->budget_ns && t->worked_ns > t->budget_ns) {
         t->late = true;
-        return rf_fail(err, RF_CANNOT, "out of time");
+        return rf_fail(err, RF_CANNOT, "too much work");
     }
     if (!t->progress) return 0;
+    uint64_t now = clock_us(CLOCK_MONOTONIC);
     if (now - t->progress_us < PROGRESS_US) return 0;
     t->progress_us = now;
     clock_trap_tsc(false);
@@ -218,13 +235,15 @@ static int seek(struct timeline *t, uint64_t number, struct rf_error *err) {
         if (number > timeline_position(t) + NEAR) near_at = number - NEAR;
     }
     start = timeline_position(t);
-    uint64_t then = clock_us(CLOCK_MONOTONIC);
+    uint64_t then = clock_us(CLOCK_MONOTONIC), counted = start;
     while (timeline_position(t) < number) {
         int got = replay_run(t->replay, near_at > timeline_position(t) ? near_at : number, err);
         if (got < 0) return -1;
         if (!got) break;
         uint64_t now = clock_us(CLOCK_MONOTONIC);
         t->spent_us += now - then;
+        count_events(t, timeline_position(t) - counted);
+        counted = timeline_position(t);
         if (keep_checkpoint(t, err) < 0) return -1;
         if (near_at && timeline_position(t) == near_at && stay_near(t, err) < 0) return -1;
         if (timeline_report(t, timeline_position(t) - start, number - start, err) < 0) return -1;

@@ -66,8 +66,12 @@ void timeline_foreign(struct timeline *t, bool begins);
 typedef bool (*timeline_progress)(void *context, uint64_t done, uint64_t total);
 void timeline_set_progress(struct timeline *t, timeline_progress progress, void *context);
 
-// From now on what takes time fails with "out of time" (RF_CANNOT) after so many microseconds; 0: takes that back, and
-// says whether it has come to that.
-bool timeline_set_deadline(struct timeline *t, uint64_t us);
+// From now on work is counted, and what goes on fails with "too much work" (RF_CANNOT) after so much of it; 0: takes that back, and
+// says whether it has come to that. In microseconds of a quiet machine, but never timed: it depends on the recording alone, so a busy
+// machine says what a quiet one says.
+bool timeline_set_budget(struct timeline *t, uint64_t us);
+// Work that a callback of the replay knows of: stops at breakpoints, accesses that were noted. Events and what the program
+// computed between them are counted by the timeline itself.
+void timeline_worked(struct timeline *t, uint64_t stops, uint64_t notes);
 
 #endif

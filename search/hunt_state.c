@@ -41,11 +41,22 @@ static uint64_t host(void) {
     return XXH3_64bits(text, (size_t)(n + more));
 }
 
-bool state_process_ended(const struct hunt_state *s, const char *process) {
-    uint64_t on, start, mine = strtoull(s->process, NULL, 16);
+// False: of another machine.
+static bool of_this_host(const struct hunt_state *s, const char *process, long *pid, uint64_t *start) {
+    uint64_t on, mine = strtoull(s->process, NULL, 16);
+    return sscanf(process, "%" SCNx64 "-%ld-%" SCNu64, &on, pid, start) == 3 && on == mine;
+}
+
+bool state_process_known(const struct hunt_state *s, const char *process) {
+    uint64_t start;
     long pid;
-    if (sscanf(process, "%" SCNx64 "-%ld-%" SCNu64, &on, &pid, &start) != 3 || on != mine) return false;
-    return start_time(pid) != start;
+    return of_this_host(s, process, &pid, &start);
+}
+
+bool state_process_ended(const struct hunt_state *s, const char *process) {
+    uint64_t start;
+    long pid;
+    return of_this_host(s, process, &pid, &start) && start_time(pid) != start;
 }
 
 // ---- names

@@ -28,6 +28,8 @@ int state_publish(struct hunt_state *s, const char *name, const json_t *value, s
 int state_read(const struct hunt_state *s, const char *name, json_t **out, struct rf_error *err);
 // `process` of another hunt_state is known to have ended. False also: it may run, on another machine.
 bool state_process_ended(const struct hunt_state *s, const char *process);
+// It is of this machine, so that its end does not go unseen.
+bool state_process_known(const struct hunt_state *s, const char *process);
 // A name for a temporary file of this process: removed by the next one on this machine when this one is killed.
 void state_temporary(struct hunt_state *s, char *out, size_t size);
 

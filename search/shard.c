@@ -184,12 +184,15 @@ static bool wait_for_plan(struct sharing *s, const char *claim, const char *over
     json_t *value = NULL;
     if (state_read(&s->state, claim, &value, NULL) <= 0) return state_has(&s->state, PLAN);
     const char *process = json_string_value(json_object_get(value, "process"));
+    // A process of another machine may have died unseen. Of one of this machine that is known, so it has all the time that it
+    // takes: on a busy machine nobody is to make the first run once more. Both would come to the same plan.
+    bool unseen = process && !state_process_known(&s->state, process);
     uint64_t until = clock_us(CLOCK_MONOTONIC) + s->x->timeout_ms * 3000 + PATIENCE_S * 1000000ull;
     bool there = false, gone = !process;
     for (unsigned ms = POLL_MIN_MS; !there && !gone && !interrupted(); ms += ms / 4) {
         wait_ms(ms < POLL_MAX_MS ? ms : POLL_MAX_MS);
         gone = state_has(&s->state, over) || state_process_ended(&s->state, process) ||
-               clock_us(CLOCK_MONOTONIC) >= until;
+               (unseen && clock_us(CLOCK_MONOTONIC) >= until);
         there = state_has(&s->state, PLAN);
     }
     json_decref(value);

@@ -28,7 +28,7 @@ ORDER = {
     "core/trace": ["core/decode"],
     "recorder/plan/schedule": ["core/trace"],
     "recorder": ["recorder/plan/schedule"],
-    "recorder/waits": ["recorder"],
+    "recorder/waits": ["recorder/end"],
     "recorder/plan": ["recorder/waits", "recorder/end"],
     "recorder/end": ["recorder"],
     "recorder/launch": ["recorder"],

@@ -12,12 +12,15 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 // A look is started when a wait is 250 ms old, the trace's last chunk having been handed over 30 ms before (its writer is a
 // thread). A wait of which nothing could be said is looked at again after a second, and then each time after twice as
 // long; looking takes half of the other CPU's time at most.
 enum { TURN_US = 20000, LONG_US = 250000, WRITE_US = 30000, AGAIN_US = 1000000, TASKS = 64, KNOWN = 128 };
+// So long nobody else judges what a look may know better: so much CPU time of the look, so many looks that were asked of others.
+enum { LOOK_CPU_US = 1000000, LOOKS_MOST = 3 };
 enum { ERESTARTSYS = 512 }; // include/linux/errno.h
 
 // A place at which somebody waits: the pool's threads come to theirs again and again.
@@ -25,12 +28,14 @@ struct known_wait {
     uint32_t mm;
     uint64_t word, pc;
     uint64_t pause_us, next_us;
+    bool asked;
 };
 
 struct second_look {
     enum { LOOK_NONE, LOOK_WRITING, LOOK_RUNS } state;
     uint64_t turn_us, since_us, pause_until_us;
-    uint64_t next_us; // with nothing under way: when somebody will have slept for long
+    uint64_t next_us;           // with nothing under way: when somebody will have slept for long
+    uint64_t started, answered; // looks
     pid_t pid;
     int fd;
     struct asked {
@@ -100,7 +105,7 @@ static struct known_wait *known(struct second_look *l, const struct task *t) {
         if (k->mm == t->mm->id && k->word == t->call.args[0] && k->pc == t->call.regs.rip) return k;
     }
     struct known_wait *k = &l->known[l->known_count < KNOWN ? l->known_count++ : l->oldest++ % KNOWN];
-    *k = (struct known_wait){t->mm->id, t->call.args[0], t->call.regs.rip, AGAIN_US, 0};
+    *k = (struct known_wait){t->mm->id, t->call.args[0], t->call.regs.rip, AGAIN_US, 0, false};
     return k;
 }
 
@@ -130,6 +135,7 @@ static bool worth_a_look(struct recorder *r, struct second_look *l, struct task 
     if (s->sleeps_seen != s->sleep || !s->sleeps_since_us) {
         s->sleeps_seen = s->sleep;
         s->sleeps_since_us = r->clock_us;
+        s->asked_by = l->started + 1;
     }
     if (joins_who_goes_on(r, t)) {
         if (r->clock_us + LONG_US < l->next_us) l->next_us = r->clock_us + LONG_US;
@@ -177,6 +183,7 @@ static void choose(struct recorder *r, struct second_look *l, bool alone) {
         struct known_wait *k = known(l, t);
         k->next_us = r->clock_us + k->pause_us;
         k->pause_us *= 2;
+        k->asked = true;
     }
 }
 
@@ -193,6 +200,7 @@ static void start(struct recorder *r, struct second_look *l) {
     if (r->tsc_traps) clock_trap_tsc(true);
     if (l->fd < 0) return;
     l->state = LOOK_RUNS;
+    l->started++;
     l->since_us = r->clock_us;
     if (r->options->log)
         fprintf(r->options->log, "         a second look at %zu waits: %d, ...\n", l->count, tids[0]);
@@ -200,6 +208,10 @@ static void start(struct recorder *r, struct second_look *l) {
 
 static bool heed(struct recorder *r, struct second_look *l) {
     bool any = false;
+    for (size_t i = 0; i < l->count; i++) {
+        struct task *t = task_find(r, l->asked[i].tid);
+        if (t) loop_of(t)->answered_sleep = l->asked[i].sleep;
+    }
     l->text[l->length] = 0;
     char *rest = l->text;
     for (char *line; (line = strsep(&rest, "\n"));) {
@@ -246,6 +258,28 @@ bool second_look_runs(const struct recorder *r) {
     return l && l->state != LOOK_NONE;
 }
 
+// The look itself may be the one that waits for a CPU, or have minutes of a recording to replay.
+static bool had_its_time(const struct second_look *l) {
+    clockid_t clock;
+    return l->state == LOOK_RUNS && !clock_getcpuclockid(l->pid, &clock) && clock_us(clock) >= LOOK_CPU_US;
+}
+
+bool second_look_silent(const struct recorder *r, const struct task *t) {
+    const struct second_look *l = r->waits->second_look;
+    if (!r->options->second_look || r->trace_lost || r->stop_all) return true;
+    const struct loop *s = t->loop;
+    if (!l || !s || s->sleeps_seen != s->sleep) return false;
+    // A look is asked of some of those that wait: bounded.
+    if (s->answered_sleep == s->sleep || l->answered >= s->asked_by + LOOKS_MOST) return true;
+    if (l->started >= s->asked_by && had_its_time(l)) return true;
+    // Of this place nothing could be said before: the next look comes much later.
+    for (size_t i = 0; i < l->known_count; i++)
+        if (l->known[i].mm == t->mm->id && l->known[i].word == t->call.args[0] &&
+            l->known[i].pc == t->call.regs.rip)
+            return l->known[i].asked;
+    return false;
+}
+
 bool second_look_due(const struct recorder *r) {
     const struct second_look *l = r->waits->second_look;
     if (!l) return false;
@@ -280,6 +314,7 @@ bool second_look_turn(struct recorder *r) {
         }
         close(l->fd);
         l->state = LOOK_NONE;
+        l->answered++;
         l->pause_until_us = r->clock_us + (r->clock_us - l->since_us);
         return heed(r, l);
     }

@@ -15,6 +15,8 @@ bool second_look_turn(struct recorder *r);
 bool second_look_due(const struct recorder *r);
 // Is a look under way?
 bool second_look_runs(const struct recorder *r);
+// No look that is under way, or is to come soon, can say anything of the wait that t is in.
+bool second_look_silent(const struct recorder *r, const struct task *t);
 // Nobody in the recording could end the wait that t is in, but a handler of its process might: that is asked.
 void second_look_alone(struct task *t);
 // What was said of the wait that t is in; JUDGED_NOT: nothing.

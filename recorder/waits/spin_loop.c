@@ -4,6 +4,7 @@
 
 #include "core/guard.h"
 #include "recorder/arrivals.h"
+#include "recorder/end/served.h"
 #include "recorder/own_code.h"
 #include "recorder/plt_clock.h"
 #include "recorder/signals.h"
@@ -37,7 +38,8 @@ struct walk {
 // for: a 25th of the time, and some in advance. A program that only computes shall not notice it.
 static size_t affordable_steps(const struct recorder *r, const struct task *t) {
     bool alone = t->process->child_of_threaded;
-    uint64_t all = alone ? (r->clock_us + 5000000) / 25 : (r->clock_us + 250000) / 50;
+    uint64_t now = served_us(r, r->clock_us);
+    uint64_t all = alone ? (now + 5000000) / 25 : (now + 250000) / 50;
     return all > r->waits->spun_us ? (all - r->waits->spun_us) / STEP_US : 0;
 }
 

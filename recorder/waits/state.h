@@ -10,11 +10,12 @@ struct word_owners;
 
 struct waits {
     // stuck.c
-    uint64_t stuck_since_us; // somebody has been stuck since then, and it has not been said yet; 0: nobody
-    unsigned rounds;         // of the loop since then
-    unsigned looks;          // in vain, since it was due
-    unsigned idle_looks;     // since somebody ran
-    struct go_program {      // is the program of this address space made by the Go compiler?
+    uint64_t stuck_since_us;  // somebody has been stuck since then, and it has not been said yet; 0: nobody
+    uint64_t stuck_served_us; // the same as served_us() has it
+    unsigned rounds;          // of the loop since then
+    unsigned looks;           // in vain, since it was due
+    unsigned idle_looks;      // since somebody ran
+    struct go_program {       // is the program of this address space made by the Go compiler?
         uint32_t mm;
         bool yes;
     } * go;

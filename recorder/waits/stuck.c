@@ -9,6 +9,7 @@
 #include "core/calls/syscalls.h"
 #include "recorder/log.h"
 #include "recorder/hooks.h"
+#include "recorder/end/served.h"
 #include "recorder/waits/file_waits.h"
 #include "recorder/waits/second_look.h"
 #include "recorder/waits/shared_memory.h"
@@ -397,12 +398,14 @@ static bool stays_where_it_is(const struct recorder *r, const struct task *t) {
 bool stuck_due(const struct recorder *r) {
     uint64_t waited = r->clock_us - r->waits->stuck_since_us;
     return r->waits->stuck_since_us &&
-           ((waited >= SETTLE_US && r->waits->rounds >= SETTLE_ROUNDS) || waited >= SETTLE_MOST_US);
+           ((waited >= SETTLE_US && r->waits->rounds >= SETTLE_ROUNDS) ||
+            served_since(r, r->clock_us, r->waits->stuck_served_us) >= SETTLE_MOST_US);
 }
 
 static bool settled(struct recorder *r, const struct stuck_set *s) {
     if (!r->waits->stuck_since_us) {
         r->waits->stuck_since_us = r->clock_us ? r->clock_us : 1;
+        r->waits->stuck_served_us = served_us(r, r->clock_us);
         r->waits->looks = r->waits->rounds = 0;
     }
     if (stuck_due(r)) return true;

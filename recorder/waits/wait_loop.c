@@ -7,6 +7,7 @@
 
 #include "core/futex.h"
 #include "recorder/arrivals.h"
+#include "recorder/end/served.h"
 #include "recorder/own_code.h"
 #include "recorder/signals.h"
 #include "recorder/step.h"
@@ -26,7 +27,8 @@ enum {
     LOOK_STEPS =
         40000, // single steps of one look, 20 us each: tcmalloc spins 1000 times before it sleeps again
     STRANGERS = 8,
-    CLOCK_US = 2100000, // a deadline in seconds shows no sooner than when a second has passed
+    CLOCK_US =
+        2100000, // a deadline in seconds shows no sooner than when a second has passed: of the program's own clock
     TURNED_LOOKS = 2,
     CLOCK_LOOKS = 5, // with a clock in the iteration, which begins again now and then
     GOOD_LOOKS = 3,  // where something changes from iteration to iteration, each farther from the last
@@ -140,7 +142,7 @@ void loop_anchor(struct task *t, long nr, const struct user_regs_struct *regs) {
 // ---- when to look
 
 bool loop_affordable(const struct recorder *r, bool sleeps) {
-    return r->waits->looked_us * (sleeps ? 5 : 25) <= r->clock_us + 5000000;
+    return r->waits->looked_us * (sleeps ? 5 : 25) <= served_us(r, r->clock_us) + 5000000;
 }
 
 // A thread that could end the wait moves: not worth a look.

@@ -12,7 +12,9 @@ struct loop {
     bool stuck_logged; // it has been told of
     // second_look.c: a sleep, known by its number, and what was said of one
     uint64_t sleep, sleeps_seen, sleeps_since_us, judged_sleep;
-    struct { // the sleep that a signal has cut short: its handler comes back to it
+    uint64_t asked_by;       // the first look that might be asked of this sleep
+    uint64_t answered_sleep; // a look has said what it can of this one
+    struct {                 // the sleep that a signal has cut short: its handler comes back to it
         bool pending;
         uint64_t pc, sp, word;
     } cut;

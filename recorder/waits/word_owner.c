@@ -13,19 +13,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// A look when a wait is 100 ms old. A handler that nothing can be said of is left to the second look, which knows more, as long as
-// that may be under way. Where others could release the lock the next one comes after twice as long, and looking
+// A look when a wait is 100 ms old. A handler that nothing can be said of is left to the second look, which knows more, until that
+// has said what it can (second_look_silent). Where others could release the lock the next one comes after twice as long, and looking
 // takes a 20th of the recording's time at most: it stops the program.
-enum {
-    TURN_US = 20000,
-    OLD_US = 100000,
-    UNSURE_US = 1500000,
-    PAUSE_US = 200000,
-    SHARE = 20,
-    CHAIN = 16,
-    OTHERS = 256,
-    OPEN = 64
-};
+enum { TURN_US = 20000, OLD_US = 100000, PAUSE_US = 200000, SHARE = 20, CHAIN = 16, OTHERS = 256, OPEN = 64 };
 
 // A wait of which nothing could be said.
 struct open_question {
@@ -224,10 +215,10 @@ static bool ask(struct recorder *r, struct word_owners *o, struct chain *c) {
     uint64_t end = now_us(r);
     free(others);
     o->pause_until_us = end + SHARE * (end - begin);
-    bool early = judges[released] == JUDGED_LIKELY && end - t->call.since_us < UNSURE_US;
+    bool early = judges[released] == JUDGED_LIKELY && !second_look_silent(r, t);
     if (early || judges[released] == JUDGED_NOT) {
         struct open_question *open = question(o, t, c->waits[0].lock);
-        open->next_us = early ? t->call.since_us + UNSURE_US : end + open->pause_us;
+        open->next_us = early ? end + OLD_US : end + open->pause_us;
         if (!early) open->pause_us *= 2;
         return false;
     }

@@ -95,6 +95,7 @@ static bool is_word(const struct follow_word *w, struct replay *r, const struct 
 static enum break_action noted(void *context, struct replay *r, const struct break_notes *n) {
     struct follow *f = context;
     struct rf_error ignored;
+    timeline_worked(f->timeline, 1, n->len / sizeof(struct probe_entry));
     if (timeline_report(f->timeline, 0, 1, &ignored) < 0) return BREAK_STOP;
     if (f->event != n->next_event) f->index = 0;
     f->event = n->next_event;

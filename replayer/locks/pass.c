@@ -458,6 +458,7 @@ static void on_pause(void *context, struct replay *r, const struct break_hit *hi
 static enum break_action on_notes(void *context, struct replay *r, const struct break_notes *n) {
     struct lock_pass *p = context;
     struct rf_error ignored;
+    timeline_worked(p->timeline, 1, n->len / sizeof(struct probe_entry));
     if (timeline_report(p->timeline, timeline_position(p->timeline) - p->history->from,
                         p->history->to - p->history->from, &ignored) < 0)
         return BREAK_STOP;
@@ -582,6 +583,7 @@ static enum break_action on_return(struct lock_pass *p, struct replay *r, struct
 static enum break_action on_hit(void *context, struct replay *r, struct break_hit *hit) {
     struct lock_pass *p = context;
     struct rf_error ignored;
+    timeline_worked(p->timeline, 1, 0);
     if (++p->hits % ASK_EVERY == 0 && !p->observer &&
         timeline_report(p->timeline, timeline_position(p->timeline) - p->history->from,
                         p->history->to - p->history->from, &ignored) < 0)

@@ -387,14 +387,14 @@ static int find_allocation(struct timeline *t, const struct lock_history *h, con
     if ((l->name >= 0 && !l->by_stack) || !tid || !event) return 0;
     int failed = history_read(t, &history, err);
     size_t life = failed ? NONE : history_life(&history, tid, event - 1);
-    timeline_set_deadline(t, ALLOCATION_US);
+    timeline_set_budget(t, ALLOCATION_US);
     if (life != NONE)
         failed = allocation_find(t, &history,
                                  &(const struct allocated){.space = history.lives[life].space,
                                                            .address = l->last_address,
                                                            .until = event},
                                  out, err);
-    if (timeline_set_deadline(t, 0)) failed = 0;
+    if (timeline_set_budget(t, 0)) failed = 0;
     history_release(&history);
     return failed;
 }

@@ -222,6 +222,7 @@ static void returned(struct search *s, struct replay *r, const struct break_hit 
 static enum break_action on_hit(void *context, struct replay *r, struct break_hit *hit) {
     struct search *s = context;
     struct rf_error ignored;
+    timeline_worked(s->timeline, 1, 0);
     if (++s->hits % ASK_EVERY == 0 &&
         timeline_report(s->timeline, timeline_position(s->timeline), s->until, &ignored) < 0)
         return BREAK_STOP;

@@ -87,15 +87,15 @@ static enum lock_rule rule_of(int family) {
     return rules[family];
 }
 
-// From the lock history, if there is time for it: a verdict is not kept waiting.
+// From the lock history, if it is not too much work: a verdict is not kept waiting.
 static void find_words(struct torn *t) {
     const struct history *h = &t->a->history;
     const struct lock_history *locks;
     struct lock_span spans[SPANS_MAX];
     struct rf_error ignored;
-    timeline_set_deadline(t->a->timeline, BUDGET_US);
+    timeline_set_budget(t->a->timeline, BUDGET_US);
     int failed = held_history(t->a, t->fork, t->fork, &locks, &ignored);
-    timeline_set_deadline(t->a->timeline, 0);
+    timeline_set_budget(t->a->timeline, 0);
     if (failed) return;
     size_t n = lock_history_held(locks, t->fork, h->spaces[h->spaces[t->space].parent].pid, spans, SPANS_MAX);
     for (size_t i = 0; i < n && i < SPANS_MAX; i++) {

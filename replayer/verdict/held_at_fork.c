@@ -17,8 +17,8 @@ enum {
     FORKS_MAX = 16,
     STACKS_MAX = 16, // each is a re-execution
     BUDGET_US = 1500000,
-    SHORT = 20000, // events: so much is looked at from the beginning; of more only what is around the forks
-    BEFORE = 2000, // at least
+    SHORT =
+        20000, // events before the forks (never by checkpoints: where those are depends on the machine's load)
     AFTER = 2000,
     AFTER_US = 100000, // of computing: a slice may be long
 };
@@ -126,9 +126,8 @@ static uint64_t end_of_look(struct analysis *a, uint64_t fork) {
 
 int held_history(struct analysis *a, uint64_t first, uint64_t last, const struct lock_history **out,
                  struct rf_error *err) {
-    const struct lock_history_options options = {
-        .from = first > SHORT ? timeline_checkpoint(a->timeline, first - BEFORE) : 0,
-        .to = end_of_look(a, last)};
+    const struct lock_history_options options = {.from = first > SHORT ? first - SHORT : 0,
+                                                 .to = end_of_look(a, last)};
     if (!a->locks || a->locks->from > options.from || a->locks->to < options.to) {
         lock_history_free(a->locks);
         a->locks = NULL;
@@ -143,11 +142,11 @@ int held_fill(struct analysis *a, struct rf_error *err) {
     if (!count) return 0;
     uint64_t first = a->history.spaces[children[0]].begin;
     const struct lock_history *locks = NULL;
-    timeline_set_deadline(a->timeline, BUDGET_US);
+    timeline_set_budget(a->timeline, BUDGET_US);
     int failed = held_history(a, first, a->history.spaces[children[count - 1]].begin, &locks, err);
     for (size_t i = 0; i < count && !failed; i++)
         failed = look_at_fork(a, locks, children[i], err);
-    bool late = timeline_set_deadline(a->timeline, 0);
+    bool late = timeline_set_budget(a->timeline, 0);
     add_findings(a->verdict);
     // Without it the verdict is as good.
     if (failed && late) {

@@ -154,13 +154,13 @@ static int fill(struct analysis *a, const struct asked *q, struct rf_error *err)
 
 int origin_allocations(struct analysis *a, struct rf_error *err) {
     int failed = 0;
-    timeline_set_deadline(a->timeline, BUDGET_US);
+    timeline_set_budget(a->timeline, BUDGET_US);
     for (size_t i = 0; i < a->verdict->count && !failed; i++)
         for (size_t k = 0; k <= a->verdict->findings[i].edge_count && !failed; k++) {
             const struct asked q = asked_of(&a->verdict->findings[i], k);
             failed = fill(a, &q, err);
         }
-    bool late = timeline_set_deadline(a->timeline, 0);
+    bool late = timeline_set_budget(a->timeline, 0);
     if (!failed) return 0;
     if (!late && err->status != RF_DIVERGED) return -1;
     // Without it the verdict is as good.

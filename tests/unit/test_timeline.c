@@ -169,6 +169,36 @@ static int compare_code(const struct side *s) {
     return pages;
 }
 
+// Work is counted, not timed: it ends at the same event however long that takes.
+static void test_budget(void **state) {
+    (void)state;
+    enum { ENOUGH_US = 60000000, SHORT_US = 20000 };
+    struct timeline *t = NULL;
+    struct rf_error err = {0};
+    uint64_t ends[2];
+    if (timeline_open(trace, &t, &err) < 0) fail_msg("%s", err.text);
+    uint64_t last = timeline_last(t);
+    for (int i = 0; i < 2; i++) {
+        if (timeline_reset(t, &err) < 0) fail_msg("%s", err.text);
+        timeline_set_budget(t, SHORT_US);
+        if (i) usleep(SHORT_US); // time that passes is no work
+        assert_int_equal(timeline_seek(t, last, &err), -1);
+        assert_non_null(strstr(err.text, "too much work"));
+        ends[i] = timeline_position(t);
+        assert_true(ends[i] > 0 && ends[i] < last);
+        assert_true(timeline_set_budget(t, 0));
+    }
+    assert_int_equal(ends[0], ends[1]);
+    timeline_set_budget(t, ENOUGH_US);
+    assert_int_equal(timeline_seek(t, last, &err), 0);
+    assert_false(timeline_set_budget(t, 0));
+    timeline_set_budget(t, SHORT_US);
+    timeline_worked(t, SHORT_US, 0);
+    assert_int_equal(timeline_report(t, 0, 1, &err), -1);
+    assert_true(timeline_set_budget(t, 0));
+    timeline_close(t);
+}
+
 static void test_two_at_once(void **state) {
     (void)state;
     const char *other = scratch_path("other.refork");
@@ -207,9 +237,8 @@ static void test_two_at_once(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_back_and_forth),
-        cmocka_unit_test(test_events_without_execution),
-        cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_back_and_forth), cmocka_unit_test(test_events_without_execution),
+        cmocka_unit_test(test_interrupted),    cmocka_unit_test(test_budget),
         cmocka_unit_test(test_two_at_once),
     };
     return cmocka_run_group_tests(tests, setup, scratch_tear_down);
