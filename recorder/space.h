@@ -7,6 +7,8 @@
 #include "recorder/own_code.h"
 #include "recorder/traps.h"
 
+#include "core/calls/call_page.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -15,12 +17,14 @@ struct task;
 
 // Calls that are made without a stop: recorder/calls' own, but for what plt_clock.c keeps.
 struct mm_calls {
-    bool on;       // the code is there
-    bool allowed;  // as it is written there
-    bool ran;      // since the ring was looked at
-    bool noting;   // calls from the ring are being logged
-    uint64_t seen; // call_control.seen.count, as it is written there
-    uint64_t tail; // of the ring
+    bool on;                         // the code is there
+    bool allowed;                    // as it is written there
+    bool ran;                        // since the ring was looked at
+    bool noting;                     // calls from the ring are being logged
+    uint64_t seen;                   // call_control.seen.count, as it is written there
+    uint64_t tail;                   // of the ring
+    uint64_t last;                   // bytes that were in it last time
+    uint64_t quick[CALL_QUICK / 64]; // as call_control has it
     struct {
         uint64_t address; // of a `syscall`
         uint32_t count;   // of its calls at stops

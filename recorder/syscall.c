@@ -168,7 +168,7 @@ static void unredirect(struct task *t, struct user_regs_struct *regs) {
 
 void syscall_settle(struct recorder *r, struct task *t) {
     int status;
-    for (uint64_t since = now_us(r);;) {
+    for (uint64_t since = 0;;) {
         sched_yield();
         if (waitpid(t->tid, &status, __WALL | WNOHANG) == t->tid) {
             leave_stop_next(r, t, status);
@@ -183,7 +183,9 @@ void syscall_settle(struct recorder *r, struct task *t) {
         if (state == 'S') hooks_asleep(r, t);
         if (state == 'S' || !state) return;
         // A disk's or a lock's turn: bounded mostly.
-        if (state == 'D' && now_us(r) - since > DISK_WAIT_US) return;
+        if (state != 'D') continue;
+        if (!since) since = now_us(r);
+        if (now_us(r) - since > DISK_WAIT_US) return;
     }
 }
 

@@ -130,6 +130,14 @@ INLINE bool ready(uint64_t fd, int events) {
     return make(SYS_poll, (uint64_t)&p, 1, 0, none) == 1 && p.revents == events;
 }
 
+INLINE bool quick(uint64_t fd) {
+    return fd < CALL_QUICK && CONTROL->quick[fd / 64] >> fd % 64 & 1;
+}
+
+INLINE void not_quick(uint64_t fd) {
+    CONTROL->quick[fd / 64] &= ~(1ull << fd % 64);
+}
+
 INLINE bool write_shows(const struct call_entry *e) {
     volatile const struct call_seen *seen = &CONTROL->seen;
     uint64_t st[18], count = seen->count; // struct stat, of which st_dev and st_ino come first
@@ -294,7 +302,9 @@ INLINE bool record_vectors(struct call_entry *e, uint64_t nr, const struct call_
                     sizeof a.v + a.sum;
     if (most > CALL_RING + CALL_RING_SIZE - (uint64_t)e) return false;
     bool large = writes && a.sum > 4096; // a pipe or socket may have room for a part only
-    if (large ? message || !seekable(e->rdi) : !ready(e->rdi, writes ? WRITABLE : READABLE)) return false;
+    bool asks = writes || !quick(e->rdi);
+    if (asks && (large ? message || !seekable(e->rdi) : !ready(e->rdi, writes ? WRITABLE : READABLE)))
+        return false;
     const uint64_t rest[3] = {e->r10, e->r8, e->r9};
     int64_t result = make(nr, e->rdi, e->rsi, e->rdx, rest);
     if (result == CALL_INTERRUPTED || result == -14 /* EFAULT */) return false;
@@ -318,9 +328,9 @@ INLINE bool never_sleeps(const struct call_entry *e, const struct call_row *row)
         return true;
     case CALL_RECEIVES:
         if (e->r8 || (uint32_t)e->r10 & ~(uint32_t)RECEIVE_FLAGS) return false;
-        return ready(e->rdi, READABLE);
+        return quick(e->rdi) || ready(e->rdi, READABLE);
     case CALL_READS:
-        return ready(e->rdi, READABLE);
+        return quick(e->rdi) || ready(e->rdi, READABLE);
     case CALL_SENDS:
         if ((uint32_t)e->r10 & ~(uint32_t)SEND_FLAGS || e->rdx > 4096) return false;
         return ready(e->rdi, WRITABLE);
@@ -335,6 +345,21 @@ INLINE bool never_sleeps(const struct call_entry *e, const struct call_row *row)
     default:
         return false;
     }
+}
+
+// write() to a stream that is a socket is a send without flags. Without room it is made at a stop, and where the other side is gone: there it
+// gets its signal.
+INLINE bool write_quickly(const struct call_entry *e, int64_t *result) {
+    enum {
+        NO_PIPE = -32,
+        NO_ROOM = -11,
+        NO_SOCKET = -88,
+        FLAGS = 0x4000 | 0x40 /* MSG_NOSIGNAL, MSG_DONTWAIT */
+    };
+    const uint64_t rest[3] = {FLAGS, 0, 0};
+    *result = make(SYS_sendto, e->rdi, e->rsi, e->rdx, rest);
+    if (*result == NO_SOCKET) not_quick(e->rdi);
+    return *result != NO_PIPE && *result != NO_ROOM && *result != NO_SOCKET;
 }
 
 INLINE bool record(struct call_entry *e, uint64_t nr) {
@@ -360,6 +385,8 @@ INLINE bool record(struct call_entry *e, uint64_t nr) {
         if (nr == SYS_epoll_pwait && e->r8) return false;
         result = make(nr, e->rdi, e->rsi, third, others);
         if (result == 0 && (uint32_t)time) return false;
+    } else if (row->kind == CALL_WRITES && quick(e->rdi)) {
+        if (!write_quickly(e, &result)) return false;
     } else {
         if (!never_sleeps(e, row)) return false;
         result = make(nr, e->rdi, e->rsi, e->rdx, rest);
@@ -370,6 +397,7 @@ INLINE bool record(struct call_entry *e, uint64_t nr) {
         }
     }
     // Bad memory: what was written up to there is found at a stop. It has done nothing else, and fails so again.
+    if (result == CALL_INTERRUPTED && quick(e->rdi)) not_quick(e->rdi);
     if (result == CALL_INTERRUPTED || result == -14 /* EFAULT */) return false;
     e->result = result;
     if (result >= 0 || result < -4095)

@@ -40,6 +40,9 @@ struct call_seen {
     } files[CALL_SEEN_FILES];
 };
 
+// Descriptors below this may be known as sockets that never wait.
+#define CALL_QUICK 1024
+
 struct call_control {
     uint64_t head; // of the ring: where the next entry goes
     uint64_t left; // so many calls more; 0: all are declined
@@ -49,6 +52,9 @@ struct call_control {
     // PLT clock's limit.
     uint64_t quiet, steps;
     struct call_seen seen;
+    // Streams that are sockets and do not wait (O_NONBLOCK): not asked by poll before. A wrong one is only slow: what sleeps is taken back,
+    // and what is no socket is declined.
+    uint64_t quick[CALL_QUICK / 64];
 };
 
 // What is known of a call's bytes: a range per pointer, of a fixed size, or of as many bytes as an argument or the

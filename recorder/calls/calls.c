@@ -3,6 +3,7 @@
 #include "core/calls/call_code.h"
 #include "core/calls/call_rows.h"
 #include "core/calls/syscall_ranges.h"
+#include "recorder/calls/quick.h"
 #include "recorder/calls/sites.h"
 #include "recorder/cpus.h"
 #include "recorder/hooks.h"
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <xxhash.h>
 
 // ---- what an entry says
@@ -158,19 +160,47 @@ static void ran_since(struct task *t, int64_t result) {
     t->at_landmark = false;
 }
 
+// The head and what is new in the ring, by one call if it is no more than last time. False: it is gone.
+static bool read_ring(const struct task *t, uint64_t *head, char *ring) {
+    enum { LEAST = 512, MOST = 32 << 10 };
+    const struct mm_calls *c = &t->mm->calls;
+    size_t guess = c->last < LEAST ? LEAST : c->last > MOST ? MOST : c->last;
+    if (guess > CALL_RING + CALL_RING_SIZE - c->tail) guess = CALL_RING + CALL_RING_SIZE - c->tail;
+    struct iovec local[] = {{head, sizeof *head}, {ring, guess}},
+                 remote[] = {{(void *)CALL_CONTROL, sizeof *head}, {(void *)c->tail, guess}};
+    ssize_t got = process_vm_readv(t->tid, local, 2, remote, 2, 0);
+    if (got < (ssize_t)sizeof *head) {
+        got = pread(t->mm->mem_fd, head, sizeof *head, CALL_CONTROL);
+        if (got != sizeof *head) return false;
+    }
+    size_t have = (size_t)got - sizeof *head;
+    // (A head that nobody but the program can have written is for the caller.)
+    if (*head < c->tail || *head > CALL_RING + CALL_RING_SIZE || *head - c->tail <= have) return true;
+    size_t rest = *head - c->tail - have;
+    return tracee_read(t->tid, t->mm->mem_fd, c->tail + have, ring + have, rest);
+}
+
+// The ring begins anew now and then: to say so is a call, and memory that was never used is a fault.
+static void ring_read(struct task *t, uint64_t head, bool outside) {
+    struct mm_calls *c = &t->mm->calls;
+    c->tail = head;
+    if (!outside || head < CALL_RING + CALL_RING_SIZE / 4) return;
+    c->tail = CALL_RING;
+    tracee_write(t->mm->mem_fd, CALL_CONTROL, &c->tail, sizeof c->tail);
+}
+
 static void stopped(struct recorder *r, struct task *t, bool outside) {
     static _Alignas(16) char ring[CALL_RING_SIZE]; // as above
     struct mm_calls *c = &t->mm->calls;
     uint64_t head;
     if (!c->on || !c->ran) return;
     c->ran = false;
-    if (pread(t->mm->mem_fd, &head, sizeof head, CALL_CONTROL) != sizeof head) return; // it is gone
+    if (!read_ring(t, &head, ring)) return;
     if (head < c->tail || head > CALL_RING + CALL_RING_SIZE) {
         recorder_fail(r, "process %d has written into refork's own pages", t->process->pid);
         return;
     }
-    size_t len = head - c->tail;
-    if (len && !tracee_read(t->tid, t->mm->mem_fd, c->tail, ring, len)) return;
+    size_t len = c->last = head - c->tail;
     int64_t result = 0;
     unsigned count = 0;
     if (len) t->call.regs = t->landmark;
@@ -192,10 +222,7 @@ static void stopped(struct recorder *r, struct task *t, bool outside) {
     if (count) hooks_calls_made(r, count);
     if (len && r->options->log)
         fprintf(r->options->log, "         %u calls of %d without a stop\n", count, t->tid);
-    c->tail = head;
-    if (!outside || head == CALL_RING) return;
-    c->tail = CALL_RING;
-    tracee_write(t->mm->mem_fd, CALL_CONTROL, &c->tail, sizeof c->tail);
+    ring_read(t, head, outside);
 }
 
 // The kernel tells a getcpu that the program makes by itself of the CPU that refork is pinned to.
@@ -221,6 +248,7 @@ static void exec(struct recorder *r, struct task *t) {
 static void returned(struct recorder *r, struct task *t, int64_t ret) {
     // The kernel makes an interrupted call again when it comes from this very stop: nothing may be injected here.
     bool again = ret <= -512 && ret >= -516;
+    if (ret >= 0) quick_sockets(t, ret);
     if (!again && !t->mm->calls.noting && t->state == TASK_READY) call_site_used(r, t);
 }
 

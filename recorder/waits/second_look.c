@@ -34,6 +34,7 @@ struct known_wait {
 struct second_look {
     enum { LOOK_NONE, LOOK_WRITING, LOOK_RUNS } state;
     uint64_t turn_us, since_us, pause_until_us;
+    uint64_t due_us;            // when it was asked last whether there is something to do
     uint64_t next_us;           // with nothing under way: when somebody will have slept for long
     uint64_t started, answered; // looks
     pid_t pid;
@@ -281,8 +282,9 @@ bool second_look_silent(const struct recorder *r, const struct task *t) {
 }
 
 bool second_look_due(const struct recorder *r) {
-    const struct second_look *l = r->waits->second_look;
-    if (!l) return false;
+    struct second_look *l = r->waits->second_look;
+    if (!l || l->due_us == r->clock_us) return false;
+    l->due_us = r->clock_us; // asked at each stop
     struct pollfd p = {.fd = l->fd, .events = POLLIN};
     switch (l->state) {
     case LOOK_NONE:

@@ -20,6 +20,8 @@ struct waits {
         bool yes;
     } * go;
     size_t go_count;
+    const struct task
+        *woke; // has woken another of its memory, and nobody else has begun a call since; NULL: none
 
     struct second_look *second_look; // NULL: none yet
     struct word_owners *word_owners; // NULL: none yet

@@ -1,5 +1,6 @@
 #include "recorder/waits/waits.h"
 
+#include "core/futex.h"
 #include "recorder/hooks.h"
 #include "recorder/waits/file_waits.h"
 #include "recorder/waits/second_look.h"
@@ -9,6 +10,7 @@
 #include "recorder/waits/wait_loop.h"
 #include "recorder/waits/word_owner.h"
 
+#include <linux/futex.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -72,6 +74,7 @@ static void disturbed(struct recorder *r, struct task *t) {
 }
 
 static void call_begins(struct recorder *r, struct task *t) {
+    if (r->waits->woke != t) r->waits->woke = NULL;
     second_look_call(t);
     bool known = loop_entry(r, t);
     if (t->loop) t->loop->came_round = known;
@@ -82,13 +85,16 @@ static void call_waits(struct recorder *r, struct task *t) {
 }
 
 static void asleep(struct recorder *r, struct task *t) {
-    if (t->call.nr == SYS_futex) stuck_check(r, t);
+    // (Whom it has woken waits no more, and has not begun to wait again. That need not be read of /proc.)
+    if (t->call.nr == SYS_futex && r->waits->woke != t) stuck_check(r, t);
 }
 
 static void returned(struct recorder *r, struct task *t, int64_t ret) {
     if (ret >= 0) files_call(r, t, ret);
     loop_exit(t, ret);
     second_look_cut(t, ret);
+    bool wakes = t->call.nr == SYS_futex && futex_wakes(t->call.args);
+    if (wakes && ret > 0 && t->call.args[1] & FUTEX_PRIVATE_FLAG) r->waits->woke = t;
 }
 
 static void exec(struct recorder *r, struct task *t) {
@@ -97,6 +103,7 @@ static void exec(struct recorder *r, struct task *t) {
 }
 
 static void ended(struct recorder *r, struct task *t, int status) {
+    r->waits->woke = NULL;
     r->result->killed_waiting |= WIFSIGNALED(status) && slept_in_futex(t);
     loop_free(t);
 }

@@ -247,9 +247,45 @@ static void broken_pipe(int out, int i) {
     if (broken != i + 1) _exit(3);
 }
 
+// Sockets that do not wait: they are not asked before. Full, empty, without the other side, and a pipe in the place of one.
+static void no_waiting(const int ends[2], int lonely, int i) {
+    struct iovec parts[2] = {{buffer, 3}, {buffer + 3, 4}};
+    int before = broken, got = 0, pipe_ends[2];
+    add(read(ends[1], &got, sizeof got)); // EAGAIN
+    add(write(ends[0], &i, sizeof i));
+    add(read(ends[1], &got, sizeof got));
+    add(got);
+    add(write(ends[0], "abcdefg", 7));
+    add(readv(ends[1], parts, 2));
+    add(recv(ends[1], &got, sizeof got, 0)); // EAGAIN
+    for (int k = 0; k < 5; k++)
+        add(write(ends[0], buffer, BIG / 2)); // a part, then EAGAIN
+    for (ssize_t n = 1; n > 0;)
+        add(n = read(ends[1], buffer, BIG / 2));
+    add(write(ends[0], nowhere, 8)); // EFAULT
+    add(write(lonely, "x", 1));      // EPIPE, and its signal
+    if (broken != before + 1) _exit(7);
+    broken = before;
+    if (i % 8 || pipe(pipe_ends)) return;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    add(write(fd, "x", 1)); // ENOTCONN
+    dup2(pipe_ends[1], fd);
+    for (int k = 0; k < 3; k++) {
+        add(write(fd, "xy", 2));
+        add(read(pipe_ends[0], buffer, 5));
+    }
+    close(fd);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+    fcntl(ends[0], F_SETFL, 0);
+    add(write(ends[0], &i, sizeof i));
+    add(read(ends[1], &got, sizeof got));
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+}
+
 static void *everything(void *unused) {
     (void)unused;
-    int pipe_ends[2], pair[2], gone[2];
+    int pipe_ends[2], pair[2], gone[2], quick[2], lonely[2];
     char name[] = "own_calls.XXXXXX";
     int fd = mkstemp(name), null = open("/dev/null", O_RDWR), zero = open("/dev/zero", O_RDONLY),
         epoll = epoll_create1(0), folder = open("/usr", O_RDONLY | O_DIRECTORY);
@@ -257,6 +293,11 @@ static void *everything(void *unused) {
     if (fd < 0 || pipe2(pipe_ends, O_NONBLOCK) || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) || pipe(gone))
         exit(2);
     close(gone[0]);
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, quick) || socketpair(AF_UNIX, SOCK_STREAM, 0, lonely)) exit(2);
+    close(lonely[1]);
+    const int none[] = {quick[0], quick[1], lonely[0]};
+    for (int i = 0; i < 3; i++)
+        fcntl(none[i], F_SETFL, O_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = 0x1122334455667788};
     epoll_ctl(epoll, EPOLL_CTL_ADD, pair[1], &event);
     broken = 0;
@@ -265,6 +306,7 @@ static void *everything(void *unused) {
         devices(null, zero);
         pipes(pipe_ends, i);
         sockets(pair, epoll, i);
+        no_waiting(quick, lonely[0], i);
         messages(pair, i);
         masks();
         others();
@@ -272,7 +314,8 @@ static void *everything(void *unused) {
         vectors(pipe_ends, fd, i);
         broken_pipe(gone[1], i);
     }
-    const int all[] = {fd, null, zero, epoll, folder, pipe_ends[0], pipe_ends[1], pair[0], pair[1], gone[1]};
+    const int all[] = {fd,      null,    zero,    epoll,    folder,   pipe_ends[0], pipe_ends[1],
+                       pair[0], pair[1], gone[1], quick[0], quick[1], lonely[0]};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         close(all[i]);
     return NULL;
