@@ -108,7 +108,12 @@ static bool add(struct replay *r, uint32_t space, uint64_t address, size_t lengt
     if (!all && !read_code(r, s, address, now, length)) return false;
     struct planted p = {.address = address, .program = address, .tag = tag, .original = {now[0]}};
     if (wish) p.wish = *wish;
-    if (!is_pristine(r, s, address, now, length, &code)) {
+    bool pristine = is_pristine(r, s, address, now, length, &code);
+    // The recorder has put an int3 in the instruction's place (cpuid, where it does not trap): that stop is told of first.
+    bool trapped = !pristine && now[0] == PLANTED_BYTE && !wish && !break_sites_over(s, address);
+    if (trapped) {
+        code = NULL;
+    } else if (!pristine) {
         const struct loop_site *site = break_sites_over(s, address);
         if (!site) return false;
         p.original[0] = site->original[address - site->address];
@@ -117,7 +122,7 @@ static bool add(struct replay *r, uint32_t space, uint64_t address, size_t lengt
         break_sites_copy(s, site, site->stub_address, PLANTED_STUB);
         return true;
     }
-    if (p.original[0] == PLANTED_BYTE) return false; // a trap of the program's own
+    if (p.original[0] == PLANTED_BYTE && !trapped) return false; // a trap of the program's own
     // What follows the instruction may be patched; then its bytes are read at each hit.
     if (all && code && !memcmp(now, code, PLANTED_CODE)) p.code = code;
     if (r->breaks.page) {

@@ -351,8 +351,9 @@ static int before_event(struct stops *s, int tid, uint64_t event, struct place *
         bool at_call = e.kind == EV_SYSCALL || e.kind == EV_ENTER || (e.kind == EV_SIGNAL && e.aux == 1);
         bool at_pc = e.kind == EV_TRAP || (e.kind == EV_SIGNAL && e.aux == 2);
         if ((at_call || at_pc) && (e.flags & EVF_REGS)) {
+            uint64_t behind = at_call ? 2 : e.kind == EV_TRAP && e.aux == TRAP_BY_INT3; // bytes
             found->legs[found->count++] =
-                (struct leg){.kind = LEG_ARRIVE, .pc = e.regs.rip - (at_call ? 2 : 0), .count = 1};
+                (struct leg){.kind = LEG_ARRIVE, .pc = e.regs.rip - behind, .count = 1};
             return 1;
         }
         if (e.kind == EV_TICK || e.kind == EV_STATE || e.kind == EV_BREAK) {
