@@ -7,13 +7,13 @@ data=$build/test-data
 rm -rf "$data"
 mkdir -p "$data/project"
 
-# 20 MB of lines that compress and sort like text
+# 9 MB of lines that compress and sort like text: xz makes blocks of 3 MiB, sort starts threads for 131,072 lines and more
 # shellcheck disable=SC2016 # perl's variables
 clean perl -e '
     srand(42);
     my @words = map { join "", map { chr(97 + int rand 26) } 1 .. 2 + int rand 9 } 1 .. 3000;
     my $size = 0;
-    while ($size < 20_000_000) {
+    while ($size < 9_000_000) {
         my $line = join(" ", map { $words[int(rand() ** 3 * 3000)] } 1 .. 4 + int rand 10) . "\n";
         print $line;
         $size += length $line;
