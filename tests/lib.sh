@@ -12,6 +12,9 @@ mkdir -p "$out"
 mkdir -p "$out/home"
 as_clean=(env -i PATH=/usr/bin:/bin LANG=C.UTF-8 "HOME=$out/home" TERM=dumb)
 clean() { "${as_clean[@]}" "$@"; }
+# often MANY FEW: how often a check does a thing: MANY with THOROUGH=1 (`make soak`), else FEW
+THOROUGH=${THOROUGH:-}
+often() { if [ -n "$THOROUGH" ]; then echo "$1"; else echo "$2"; fi; }
 
 # The test failed: says why, and how to look at it.
 fail() {

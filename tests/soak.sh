@@ -8,6 +8,6 @@ round=0
 while [ $SECONDS -lt $end ]; do
     round=$((round + 1))
     echo "round $round, $(((end - SECONDS) / 60)) minutes left"
-    REPS=5 TWIN_RUNS=300 TWIN_REPLAYS=20 "$root/tests/run.sh" "$build" 'proof-*' 'sample-*' 'check-twins_*' || exit 1
+    THOROUGH=1 "$root/tests/run.sh" "$build" 'proof-*' 'sample-*' 'check-twins_*' check-hunt check-minimize || exit 1
 done
 echo "soaked: $round rounds without a failure"

@@ -6,9 +6,7 @@ in_work
 
 # How often each twin runs without refork. The lock is held for some microseconds of every 5 ms: hardly one run in 1,000 hangs
 # on a quiet machine, more on a busy one, which stops its holder in between. How many is told and decides nothing.
-native_runs=${TWIN_RUNS:-60}
-# `make soak` asks for 20.
-replay_runs=${TWIN_REPLAYS:-5}
+native_runs=$(often 300 60)
 
 # natively COMMAND...: each run ends well, or hangs; a rare deadlock is one with which more end than hang
 natively() {
@@ -40,7 +38,7 @@ holds() {
 # parent waits for the child already when that hangs is up to the schedule: consequences do not count.
 replays() {
     local name=$1 expect=$2 i wrong first
-    for ((i = 0; i < replay_runs; i++)); do
+    for ((i = 0; i < $(often 20 5); i++)); do
         clean "$refork" replay --batch "$name.refork" >/dev/null 2>"$name.err"
         [ $? = 120 ] || fail "replay $i of $name: $(cat "$name.err")"
     done

@@ -21,9 +21,9 @@ hunted() {
 # replays KIND LOCK: the recording has that verdict, each time
 replays() {
     local i
-    for ((i = 0; i < 20; i++)); do
+    for ((i = 0; i < $(often 20 4); i++)); do
         ends 120 replay --batch found.refork
-        [ $i -lt 3 ] || continue # the verdict is worked out anew
+        [ $i -lt "$(often 3 1)" ] || continue # the verdict is worked out anew
         has_finding found.refork "$1" "$2"
     done
 }
@@ -43,7 +43,7 @@ hunted_from_health() {
 rare() { # KIND LOCK PROGRAM [ARG...]
     local kind=$1 lock=$2 i healthy=0 got
     shift 2
-    for ((i = 0; i < 20; i++)); do
+    for ((i = 0; i < $(often 20 6); i++)); do
         clean "$refork" record --no-explain -o plain.refork -- "$@" >stdout 2>stderr </dev/null
         got=$?
         [ $got = 0 ] || [ $got = 120 ] || fail "$*: status $got of a plain recording: $(cat stderr)"

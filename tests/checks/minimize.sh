@@ -20,7 +20,7 @@ verdict() {
 again() {
     local want=$1 i got
     shift
-    for ((i = 0; i < 3; i++)); do
+    for ((i = 0; i < $(often 3 2); i++)); do
         clean "$refork" record --no-explain --schedule "$1" -o again.refork -- "${@:2}" >/dev/null 2>&1 </dev/null
         got=$?
         [ $got = "$want" ] || fail "$*: run $i: status $got, not $want: $(cat "$1")"

@@ -144,7 +144,7 @@ once() { # TITLE [RECORD OPTION...] [:: REPLAY OPTION...]
 if [ -n "$same" ]; then
     (exec "${as_clean[@]}" "${command[@]}" <"$in" >"$work/native.out" 2>"$work/native.err")
 fi
-for ((rep = 1; rep <= ${REPS:-3}; rep++)); do once "$rep"; done
+for ((rep = 1; rep <= ${REPS:-$(often 5 3)}; rep++)); do once "$rep"; done
 
 clean "$refork" info "$trace" >"$work/info" 2>&1 || give_up "info: $(tail -n 3 "$work/info")"
 clean "$refork" dump "$trace" >"$work/dump" 2>"$work/dump.err" || give_up "dump: $(tail -n 3 "$work/dump.err")"
@@ -166,7 +166,7 @@ lock_history() {
 if [ -n "$light" ]; then
     once paranoid --paranoid=20 :: --paranoid
     for seed in 1 2 3; do once "chaos-$seed" --chaos --seed $seed; done
-    [ -z "$locks" ] || lock_history "$trace"
+    [ -z "$locks" ] || [ -z "$THOROUGH" ] || lock_history "$trace"
 fi
 [ -n "$users" ] || rm -rf "$work"
 echo "good: $name"
