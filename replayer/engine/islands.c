@@ -104,6 +104,9 @@ static bool is_free(const struct space *s, uint64_t start, uint64_t size) {
     if (start < ANNEX_END + DISTANCE && end + DISTANCE > REPLAY_PAGE) return false;
     for (size_t i = 0; i < s->map_count; i++)
         if (s->maps[i].v.start < end + DISTANCE && start < s->maps[i].v.end + DISTANCE) return false;
+    // Those of two neighbouring chunks reach over each other. (The kernel says so as well, for six calls of each probe.)
+    for (size_t i = 0; i < s->island_count; i++)
+        if (s->islands[i]->start < end && start < s->islands[i]->start + s->islands[i]->size) return false;
     return true;
 }
 
