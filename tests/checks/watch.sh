@@ -74,6 +74,7 @@ else
 fi
 [ -z "$group" ] || rmdir "$group/refork-$$/below" "$group/refork-$$"
 # it is gone while it is watched: said, and the watch ends with the process
+rm said # what an earlier watch said is no sign of this one
 "${as_clean[@]}" "$refork" watch --pid "$pid" --every 1 >said 2>err </dev/null &
 watch=$!
 pids+=("$watch")
