@@ -549,10 +549,6 @@ static void on_event(struct history *h, const struct event *e) {
         // A call that nobody came between is one event, also when it was interrupted and goes on.
         l->in_call = e->kind == EV_ENTER || restarts(e->ret);
         on_asked(h, e, l);
-        if (e->nr == SYS_futex && futex_waits(args) && args[3]) {
-            l->timed_word = args[0];
-            l->timed_value = (uint32_t)args[2];
-        }
         l->entered = e->number;
     }
     switch (e->kind) {
@@ -623,8 +619,7 @@ void history_assume(struct history *h, const int *tids, size_t count, bool alone
         size_t life = history_life(h, tids[i], h->last);
         if (life == NONE) continue;
         const struct life *l = &h->lives[life];
-        // (The turn that it is in may not be written yet.)
-        bool timed = !alone && l->timed_word && (!l->in_call || l->nr == SYS_futex) && !waits_without_end(l);
+        bool timed = l->nr == SYS_futex && futex_waits(l->args) && l->args[3];
         bool futex = timed || waits_without_end(l),
              child = alone && l->in_call && (l->nr == SYS_wait4 || l->nr == SYS_waitid);
         if (!futex && !child) continue;
@@ -638,8 +633,8 @@ void history_assume(struct history *h, const int *tids, size_t count, bool alone
                                   : futex ? WAIT_FUTEX
                                           : WAIT_CHILD};
         if (timed) { // the recorder asks of those that wait so again and again
-            s.object = l->timed_word;
-            s.words[s.word_count++] = (struct polled_word){l->timed_word, l->timed_value, 4, false};
+            s.object = l->args[0];
+            s.words[s.word_count++] = (struct polled_word){l->args[0], (uint32_t)l->args[2], 4, false};
         }
         if (child) { // which one, 0: any of several
             bool one = l->nr == SYS_wait4 ? (int)l->args[0] > 0 : l->args[0] == P_PID;

@@ -32,7 +32,6 @@ struct life {
     uint64_t entered;      // ... since this event
     int32_t nr;
     uint64_t args[6];
-    uint64_t timed_word, timed_value; // of its last futex wait with a time limit; 0: none
     struct handler_run { // handlers that it is in, the innermost last; more than fit are left out
         uint64_t event;  // SIGNAL
         int signal;
