@@ -55,22 +55,12 @@ static bool sleeps_without_end(const struct task *t) {
            futex_waits_endlessly(t->call.args) && task_state_letter(t->tid) == 'S';
 }
 
-// Waits with a time limit, and again and again.
-static bool polls_without_end(const struct task *t) {
-    return t->loop && t->loop->endless && t->state == TASK_IN_KERNEL && t->call.inside &&
-           t->call.nr == SYS_futex && futex_waits(t->call.args);
-}
-
-static bool waits_without_end(const struct task *t) {
-    return polls_without_end(t) || sleeps_without_end(t);
-}
-
 enum judged second_look_says(const struct task *t) {
     const struct loop *l = t->loop;
     bool same = l && l->judged && l->judged_sleep == l->sleep;
     // What is only likely where a handler runs now and then: it may be what ends this wait.
     if (!same || (l->handled && l->judged != JUDGED_PROVED)) return JUDGED_NOT;
-    return waits_without_end(t) ? l->judged : JUDGED_NOT;
+    return sleeps_without_end(t) ? l->judged : JUDGED_NOT;
 }
 
 void second_look_judge(struct task *t, enum judged judged) {
@@ -92,7 +82,6 @@ void second_look_call(struct task *t) {
     struct loop *l = t->loop;
     if (!l) return;
     bool sleeps = t->call.nr == SYS_futex && futex_waits_endlessly(t->call.args);
-    if (l->endless) return;                // one of its turns, or loop_entry ends it
     if (l->cut.pending && !sleeps) return; // of the handler
     bool again = l->cut.pending && l->cut.pc == t->call.regs.rip && l->cut.sp == t->call.regs.rsp &&
                  l->cut.word == t->call.args[0];
@@ -141,8 +130,7 @@ static bool joins_who_goes_on(const struct recorder *r, const struct task *t) {
 }
 
 static bool worth_a_look(struct recorder *r, struct second_look *l, struct task *t) {
-    bool polls = polls_without_end(t);
-    if (!polls && !sleeps_without_end(t)) return false;
+    if (!sleeps_without_end(t)) return false;
     struct loop *s = loop_of(t);
     if (s->stuck_logged || second_look_says(t)) return false;
     if (s->sleeps_seen != s->sleep || !s->sleeps_since_us) {
@@ -150,7 +138,7 @@ static bool worth_a_look(struct recorder *r, struct second_look *l, struct task 
         s->sleeps_since_us = r->clock_us;
         s->asked_by = l->started + 1;
     }
-    if (!polls && joins_who_goes_on(r, t)) {
+    if (joins_who_goes_on(r, t)) {
         if (r->clock_us + LONG_US < l->next_us) l->next_us = r->clock_us + LONG_US;
         return false;
     }
@@ -182,7 +170,7 @@ static void choose(struct recorder *r, struct second_look *l, bool alone) {
     uint64_t youngest = 0;
     l->count = l->length = 0;
     for (struct task *t = r->tasks; t; t = t->next) {
-        if (alone ? !is_alone(t) : !waits_without_end(t)) continue;
+        if (alone ? !is_alone(t) : !sleeps_without_end(t)) continue;
         const struct loop *s = loop_of(t);
         if (s->stuck_logged || l->count == TASKS) continue;
         l->asked[l->count] = (struct asked){t->tid, s->sleep};
@@ -192,7 +180,7 @@ static void choose(struct recorder *r, struct second_look *l, bool alone) {
         }
         if (s->sleeps_since_us > youngest) youngest = s->sleeps_since_us;
         l->count++;
-        if (!waits_without_end(t)) continue;
+        if (!sleeps_without_end(t)) continue;
         struct known_wait *k = known(l, t);
         k->next_us = r->clock_us + k->pause_us;
         k->pause_us *= 2;
@@ -332,12 +320,9 @@ bool second_look_turn(struct recorder *r) {
         l->pause_until_us = r->clock_us + (r->clock_us - l->since_us);
         return heed(r, l);
     }
-    bool want = false, told = false;
-    for (struct task *t = r->tasks; t; t = t->next) {
+    bool want = false;
+    for (struct task *t = r->tasks; t; t = t->next)
         want |= worth_a_look(r, l, t);
-        // It was between two of its turns when the answer came.
-        told |= polls_without_end(t) && second_look_says(t) && !t->loop->stuck_logged;
-    }
     if (want && l->state == LOOK_NONE && r->clock_us >= l->pause_until_us) write_out(r, l);
-    return told;
+    return false;
 }

@@ -32,7 +32,6 @@ static bool said(const struct task *t) {
 }
 
 static enum wait_kind wait_of(struct recorder *r, struct task *t) {
-    if (t->loop && t->loop->endless && second_look_says(t)) return WAIT_TIMED;
     if (loop_known(t)) return loop_current(r, t) && !loop_disturbed(t) ? t->loop->kind : WAIT_OUTSIDE;
     if (t->state != TASK_IN_KERNEL || !t->call.inside) return WAIT_OUTSIDE;
     if (task_state_letter(t->tid) != 'S') return WAIT_OUTSIDE;

@@ -120,8 +120,6 @@ void loop_free(struct task *t) {
 void loop_forget(struct task *t) {
     struct loop *l = t->loop;
     if (!l) return;
-    if (l->endless) l->sleep++; // what was said of it was of that loop
-    l->endless = false;
     l->kind = WAIT_OUTSIDE;
     l->tracing = false;
     l->visits = 0;
@@ -295,7 +293,6 @@ void loop_learn(struct recorder *r, struct task *t, enum wait_kind kind, bool fi
     l->kind = kind;
     l->fixed = fixed;
     l->epoch = l->shared ? r->waits->epoch : t->mm->epoch;
-    l->endless = kind == WAIT_TIMED && !l->shared;
 }
 
 static void log_look(struct recorder *r, struct task *t, const char *what, double left) {
@@ -437,7 +434,7 @@ bool loop_current(struct recorder *r, struct task *t) {
     struct loop *l = t->loop;
     if (l->epoch == (l->shared ? r->waits->epoch : t->mm->epoch)) return true;
     l->next_look = l->visits + 1;
-    if (!l->endless) l->busy = l->busy_look; // a look at a spin forgets this loop
+    l->busy = l->busy_look;
     return false;
 }
 

@@ -33,7 +33,6 @@ struct loop {
     struct word words[LOOP_WORDS];
     int word_count;
     uint64_t seen; // iterations
-    bool endless;  // a timed futex wait that was found to go on so, and since then has only been made again
 
     uint64_t epoch; // as loop_current compares it
 

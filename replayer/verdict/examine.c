@@ -12,7 +12,6 @@
 #include "replayer/verdict/findings.h"
 #include "replayer/verdict/handlers.h"
 #include "replayer/verdict/held_at_fork.h"
-#include "replayer/verdict/idle_threads.h"
 #include "replayer/verdict/origin.h"
 #include "replayer/verdict/other_process.h"
 #include "replayer/verdict/releaser.h"
@@ -366,8 +365,6 @@ static int look_at_releasers(struct analysis *a, struct rf_error *err) {
         if (w->first != w || !w->who.tid || w->ref.polled || (w->proved && !w->stuck->asked)) continue;
         if (timeline_seek(a->timeline, w->stuck->event, err) < 0) return -1;
         if (owner_alone_releases(a, w)) continue;
-        // Who waits in turns looks at the word itself: whatever writes it is enough.
-        w->handed = w->stuck->assumed && w->stuck->wait == WAIT_TIMED && !idle_threads_wake_nobody(a, w);
         for (size_t k = 0; k < h->life_count && !w->handed; k++) {
             const struct life *l = &h->lives[k];
             if (!life_at(l, w->stuck->event) || l->space != h->lives[w->life].space || is_waiter(a, k))

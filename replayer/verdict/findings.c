@@ -15,14 +15,8 @@
 
 // ---- orphans
 
-// A loop with time limits may look at more than its lock: at what others of its process, that go on, write. CPython's own, for its
-// interpreter lock, does not.
-static bool may_give_up(const struct waiter *w) {
-    return w->stuck->assumed && w->stuck->wait == WAIT_TIMED && w->ref.kind != KIND_GIL;
-}
-
 static void make_orphan(struct analysis *a, struct waiter *w) {
-    if (!w->who.fork || w->shared || w->posts || w->releasable || may_give_up(w)) return;
+    if (!w->who.fork || w->shared || w->posts || w->releasable) return;
     bool ended = w->who.tid && !w->holder_lives;
     // 1 -> 0 may have been the last permit that was used up, not a lock that was taken.
     bool permit = w->ref.wants == WANTS_POST && !w->who.tid;
@@ -81,8 +75,8 @@ static void make_wakers(struct analysis *a) {
 // While others go on, only of what is known to be missed: the vanished thread that would have ended this very wait. The child's parent
 // asks for its end, and no other thread of the child, nor a signal's handler, comes to where it would wake somebody.
 static int make_waker_beside_idle(struct analysis *a, struct waiter *w, struct rf_error *err) {
-    if (w->ref.wants == WANTS_LOCK || w->stuck->wait == WAIT_TIMED || !w->waker_count || w->shared ||
-        w->handlers != HANDLER_CANNOT || (!w->stuck->killed && !history_asked_for(&a->history, w->life)))
+    if (w->ref.wants == WANTS_LOCK || !w->waker_count || w->shared || w->handlers != HANDLER_CANNOT ||
+        (!w->stuck->killed && !history_asked_for(&a->history, w->life)))
         return 0;
     if (timeline_seek(a->timeline, w->stuck->event, err) < 0) return -1;
     if (!idle_threads_wake_nobody(a, w)) return 0;
@@ -112,8 +106,7 @@ static struct waiter *wait_of(struct analysis *a, size_t life) {
 // What the holder of w's lock waits for itself.
 static struct waiter *next_of(struct analysis *a, const struct waiter *w) {
     const struct waiter *f = w->first;
-    bool known = !may_give_up(w) && f->futex && f->searched && f->who.tid && !f->who.fork && !f->posts &&
-                 !f->releasable;
+    bool known = f->futex && f->searched && f->who.tid && !f->who.fork && !f->posts && !f->releasable;
     struct waiter *next = known ? wait_of(a, f->who.life) : NULL;
     // A loop that polls for something else may take a lock, and free it, in each turn: tests/programs/rare_locks.c.
     return next == w && w->stuck->wait == WAIT_YIELD && !w->stuck->proved ? NULL : next;

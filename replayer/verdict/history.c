@@ -619,8 +619,7 @@ void history_assume(struct history *h, const int *tids, size_t count, bool alone
         size_t life = history_life(h, tids[i], h->last);
         if (life == NONE) continue;
         const struct life *l = &h->lives[life];
-        bool timed = l->nr == SYS_futex && futex_waits(l->args) && l->args[3];
-        bool futex = timed || waits_without_end(l),
+        bool futex = waits_without_end(l),
              child = alone && l->in_call && (l->nr == SYS_wait4 || l->nr == SYS_waitid);
         if (!futex && !child) continue;
         struct stuck s = {.event = h->last,
@@ -629,13 +628,7 @@ void history_assume(struct history *h, const int *tids, size_t count, bool alone
                           .main = i == 0,
                           .asked = true,
                           .assumed = !alone,
-                          .wait = timed   ? WAIT_TIMED
-                                  : futex ? WAIT_FUTEX
-                                          : WAIT_CHILD};
-        if (timed) { // the recorder asks of those that wait so again and again
-            s.object = l->args[0];
-            s.words[s.word_count++] = (struct polled_word){l->args[0], (uint32_t)l->args[2], 4, false};
-        }
+                          .wait = futex ? WAIT_FUTEX : WAIT_CHILD};
         if (child) { // which one, 0: any of several
             bool one = l->nr == SYS_wait4 ? (int)l->args[0] > 0 : l->args[0] == P_PID;
             s.object = one ? l->args[l->nr == SYS_wait4 ? 0 : 1] : 0;

@@ -186,12 +186,6 @@ static bool joins(const struct analysis *a, int tid, const struct waiter *w) {
     return false;
 }
 
-static bool waits_for_the_same(const struct analysis *a, size_t life, const struct waiter *w) {
-    for (size_t i = 0; i < a->waiter_count; i++)
-        if (a->waiters[i].life == life && a->waiters[i].first == w->first) return w->ref.wants == WANTS_LOCK;
-    return false;
-}
-
 // The C library's own threads, of timers and of aio, call back what only they know. `main`: when it returns, the process ends.
 static bool wakes_nobody(struct analysis *a, int tid, bool main) {
     struct frame frames[FRAMES];
@@ -215,7 +209,7 @@ bool idle_threads_wake_nobody(struct analysis *a, const struct waiter *w) {
     for (size_t i = 0; i < h->life_count; i++) {
         const struct life *l = &h->lives[i];
         if (!life_at(l, w->stuck->event) || i == w->life || l->space != h->lives[w->life].space ||
-            joins(a, l->tid, w) || waits_for_the_same(a, i, w))
+            joins(a, l->tid, w))
             continue;
         if (!wakes_nobody(a, l->tid, l->tid == l->pid)) return false;
     }
