@@ -103,6 +103,34 @@ static bool xsave_area(const struct recorder *r, struct task *t, const struct us
     return false;
 }
 
+// The first byte of the instruction whose place refork's int3 at `at` takes.
+static uint8_t first_byte(const struct task *t, uint64_t at) {
+    for (int i = 0; i < t->mm->saved.count; i++)
+        if (t->mm->saved.all[i].address == at) return t->mm->saved.all[i].byte;
+    return 0x0f;
+}
+
+void trapped_hide(const struct task *t, uint64_t address, uint8_t *bytes, size_t len) {
+    struct trap_instruction in;
+    for (size_t i = 0; i < len; i++) {
+        uint8_t code[16] = {0};
+        if (bytes[i] != 0xcc || !tracee_read(t->tid, t->mm->mem_fd, address + i, code, 4)) continue;
+        tracee_read(t->tid, t->mm->mem_fd, address + i, code, 15);
+        code[0] = first_byte(t, address + i);
+        if (code_trap_instruction(code, sizeof code, &in)) bytes[i] = code[0];
+    }
+}
+
+void trapped_keep(const struct task *t, uint64_t address, uint8_t *bytes, size_t len) {
+    for (size_t i = 0; i < len; i++) {
+        uint8_t now, shown;
+        if (!tracee_read(t->tid, t->mm->mem_fd, address + i, &now, 1)) return;
+        shown = now;
+        trapped_hide(t, address + i, &shown, 1);
+        if (shown != now && bytes[i] == shown) bytes[i] = now;
+    }
+}
+
 bool trapped_find(const struct recorder *r, struct task *t, const struct user_regs_struct *regs, bool int3,
                   struct trapped *out) {
     uint8_t code[16] = {0};
@@ -111,9 +139,7 @@ bool trapped_find(const struct recorder *r, struct task *t, const struct user_re
         return false;
     if (int3) {
         if (code[0] != 0xcc) return false;
-        code[0] = 0x0f;
-        for (int i = 0; i < t->mm->saved.count; i++)
-            if (t->mm->saved.all[i].address == at) code[0] = t->mm->saved.all[i].byte;
+        code[0] = first_byte(t, at);
     }
     *out = (struct trapped){.at = at};
     if (!code_trap_instruction(code, sizeof code, &out->instruction)) return false;

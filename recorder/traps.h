@@ -30,6 +30,10 @@ struct trapped {
     size_t size;
 };
 
+// What was read of t's memory at `address`, for a debugger in the recording: the program's own bytes in place of refork's int3s.
+void trapped_hide(const struct task *t, uint64_t address, uint8_t *bytes, size_t len);
+// What such a one is about to write there: where it is what was shown, the int3 stays.
+void trapped_keep(const struct task *t, uint64_t address, uint8_t *bytes, size_t len);
 // At an int3 of ours (pc behind it) or a fault on the instruction itself (pc at it). False: it is none of those
 // instructions, or would fault.
 bool trapped_find(const struct recorder *r, struct task *t, const struct user_regs_struct *regs, bool int3,

@@ -8,6 +8,7 @@
 #include "recorder/run.h"
 #include "recorder/signals.h"
 #include "recorder/syscall.h"
+#include "recorder/traps.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -269,11 +270,14 @@ static void let_go_on(struct recorder *r, struct task *t, struct task *o, struct
 // Changes a task that is stopped, or lets it go on. False: not one of those.
 static bool changed(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
     const uint64_t *a = t->call.args;
+    long word;
     struct user_regs_struct wanted;
     switch (a[0]) {
     case PTRACE_POKETEXT:
     case PTRACE_POKEDATA:
-        reply(r, t, regs, &(struct reply){.address = a[2], .bytes = &a[3], .size = sizeof a[3], .other = o});
+        word = (long)a[3];
+        trapped_keep(o, a[2], (uint8_t *)&word, sizeof word);
+        reply(r, t, regs, &(struct reply){.address = a[2], .bytes = &word, .size = sizeof word, .other = o});
         return true;
     case PTRACE_SETREGS:
         if (task_read(t, a[3], &wanted, sizeof wanted)) return set_registers(r, t, o, regs, &wanted);
@@ -327,6 +331,7 @@ static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct
     case PTRACE_PEEKTEXT:
     case PTRACE_PEEKDATA:
         to_data.result = task_read(o, a[2], &word, sizeof word) ? 0 : -EIO;
+        trapped_hide(o, a[2], (uint8_t *)&word, sizeof word);
         to_data.bytes = &word;
         to_data.size = to_data.result ? 0 : sizeof word;
         break;

@@ -84,6 +84,11 @@ if ! grep -q ' xop ' /proc/cpuinfo; then
         replay --batch other.refork
 fi
 
+# A program that forbids itself rdtsc gets what this kernel does with it.
+clean "$build/tests/programs/own_answers" >alone || fail "own_answers: status $?"
+into forbids 0 record -o forbids.refork -- "$build/tests/programs/own_answers"
+has forbids "^$(grep '^rdtsc that is forbidden' alone)\$"
+
 # Debug registers that stop nobody: a page is protected in place of a watchpoint, and tells the same.
 for program in tests/programs/watched_page samples/shared_mutex_stuck; do
     ends 120 record -o held.refork -- "$build/$program"

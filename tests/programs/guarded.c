@@ -106,6 +106,10 @@ static void local_table(void) {
         printf("no local table\n");
         return;
     }
+    if (limit_of(selector) == -1) {
+        printf("a local table that the CPU does not use\n"); // PVM: the call succeeds
+        return;
+    }
     CHECK(limit_of(selector) == 0x1234 && limit_of(selector + 8) == -1);
     CHECK(syscall(SYS_modify_ldt, 0, table, sizeof table) > 3 * 8);
     CHECK(table[3 * 8] == 0x34 && table[3 * 8 + 1] == 0x12);

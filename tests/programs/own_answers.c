@@ -30,7 +30,10 @@ static void settings(void) {
         _exit((int)__rdtsc() | 1);
     }
     int status;
-    CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+    CHECK(waitpid(child, &status, 0) == child);
+    // In a VM whose kernel runs unprivileged (PVM) it is taken and does nothing. The recorded program's lines are those of the program alone.
+    CHECK(WIFSIGNALED(status) ? WTERMSIG(status) == SIGSEGV : WIFEXITED(status));
+    printf("rdtsc that is forbidden: %s\n", WIFSIGNALED(status) ? "a signal" : "goes on");
     FAILS(prctl(PR_SET_TSC, 7), EINVAL);
 }
 

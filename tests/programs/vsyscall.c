@@ -1,14 +1,16 @@
 // The three calls of the vsyscall page, as programs from before 2012 make them, and a 32-bit call beside the 64-bit one with its number.
 #include "program.h"
 
+#include <setjmp.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 
-static volatile sig_atomic_t faulted;
+static sigjmp_buf no_ia32;
+static volatile sig_atomic_t in_ia32;
 
 static void on_fault(int sig) {
     (void)sig;
-    faulted = 1;
+    if (in_ia32) siglongjmp(no_ia32, 1);
     puts("this kernel has no vsyscall page");
     fflush(stdout);
     _exit(0);
@@ -32,9 +34,15 @@ int main(void) {
     time_t seconds = 0;
     unsigned cpu = ~0u, node = ~0u;
     // Number 20 is getpid there and writev here; 4 is write there and stat here.
-    long pid = ia32(20);
-    CHECK(pid == getpid() || pid == -ENOSYS);
     signal(SIGSEGV, on_fault);
+    in_ia32 = 1;
+    if (!sigsetjmp(no_ia32, 1)) {
+        long pid = ia32(20);
+        CHECK(pid == getpid() || pid == -ENOSYS);
+    } else {
+        puts("this kernel has no 32-bit calls");
+    }
+    in_ia32 = 0;
     for (int i = 0; i < 3; i++) {
         CHECK(gettimeofday(&before, NULL) == 0);
         CHECK(vgettimeofday(&tv, &zone) == 0);
