@@ -68,7 +68,7 @@ clean "$refork" replay --script ':1<Enter>d<Dump next>GD<Dump back>Gd<Dump anew>
 [ "$(title A next) $(title A anew)" = "$(jq -r "$at | \"\(first) \(first)\"" json)" ] || fail "d: not the next one: $(title A next) $(title A anew), $(jq -c "$at" json)"
 [ "$(title A back)" = "$(jq -r "$at | last" json)" ] || fail "D: not the last one: $(title A back), $(jq -c "$at" json)"
 # a difference is marked in both
-[ "$(sed '/^-- roles/,$d' first | grep -o "≠$(jq .schedule.a.event json) \|≠$(jq .schedule.b.event json) " | wc -l)" -ge 2 ] || fail "not marked in both: $(cat first)"
+[ "$(sed '/^-- roles/,$d' first | grep -o "≠ *$(jq .schedule.a.event json) \|≠ *$(jq .schedule.b.event json) " | wc -l)" -ge 2 ] || fail "not marked in both: $(cat first)"
 clean "$refork" replay --script '<Dump screen>' --size 200x40 a.refork c.refork || fail "the same in the TUI: status $?"
 grep -q 'The same in both' screen || fail "not the same: $(cat screen)"
 # without a terminal; more than two; one that cannot be read
