@@ -46,6 +46,7 @@ void preempt_tick(struct recorder *r, struct task *t) {
     // Asleep in a call that it makes by itself (another reader has taken what was there): it is to be made at a stop.
     if (t->mm->calls.on && task_state_letter(t->tid) == 'S') ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
     signals_late(r, t->process, false);
+    if (t->trap_open) ptrace(PTRACE_INTERRUPT, t->tid, 0, 0); // no signal has come for long enough
     if (t->interrupt_wanted) {
         if (++t->interrupt_wanted > TICKS_FOR_CLOCK) ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
         return;
