@@ -87,7 +87,8 @@ static int step_lifted(struct vtask *v, bool whole, int *status, bool *stepped, 
 }
 
 // The same as resume; whatever meets the protection of a page without touching a watched word is no stop.
-static int resume_watched(struct vtask *v, bool one, uint64_t end, int *status, struct rf_error *err) {
+static int resume_watched(struct replay *r, struct vtask *v, bool one, uint64_t end, int *status,
+                          struct rf_error *err) {
     struct space *s = v->space;
     uint64_t address;
     bool apart, stepped = true;
@@ -99,6 +100,7 @@ static int resume_watched(struct vtask *v, bool one, uint64_t end, int *status, 
         uint8_t fired = page_watch_touched(s, &v->pub.regs, address, &apart);
         if (step_lifted(v, apart, status, &stepped, err) < 0) return -1;
         s->watch_fired = fired;
+        if (!fired) watch_beside(r, s);
         if (one || fired || !stepped) break;
         page_watch_protect(s);
         if (resume(v, false, 0, status, err) < 0) return -1;
@@ -110,7 +112,7 @@ static int resume_watched(struct vtask *v, bool one, uint64_t end, int *status, 
 static int step_string(struct replay *r, struct vtask *v, int length, int *status, struct rf_error *err) {
     uint64_t at = v->pub.regs.rip;
     for (siginfo_t info;;) {
-        if (resume_watched(v, true, at + (uint64_t)length, status, err) < 0) return -1;
+        if (resume_watched(r, v, true, at + (uint64_t)length, status, err) < 0) return -1;
         bool within = v->pub.regs.rip == at && !(*status >> 16) && WSTOPSIG(*status) == SIGTRAP &&
                       ptrace(PTRACE_GETSIGINFO, v->space->pid, 0, &info) == 0 &&
                       (info.si_code == TRAP_TRACE || info.si_code == TRAP_HWBKPT);
@@ -122,10 +124,10 @@ static int step_string(struct replay *r, struct vtask *v, int length, int *statu
 int vtask_resume(struct replay *r, struct vtask *v, bool one, int *status, struct rf_error *err) {
     uint8_t code[CODE_LONGEST];
     watch_before_run(r, v);
-    if (!one) return resume_watched(v, false, 0, status, err);
+    if (!one) return resume_watched(r, v, false, 0, status, err);
     tracee_read_code(v->space->pid, v->space->mem_fd, v->pub.regs.rip, code);
     int length = code_repeats(code, sizeof code);
-    if ((length ? step_string(r, v, length, status, err) : resume_watched(v, true, 0, status, err)) < 0)
+    if ((length ? step_string(r, v, length, status, err) : resume_watched(r, v, true, 0, status, err)) < 0)
         return -1;
     hide_trap_flag(v, code, *status);
     return 0;

@@ -18,7 +18,7 @@
 #include <sys/user.h>
 #include <unistd.h>
 
-enum { IN_VAIN_MAX = 256 };
+enum { IN_VAIN_MAX = 256, BESIDE_MAX = 1000 };
 
 _Static_assert(sizeof((struct watch){0}.words) / sizeof(struct watch_word) == WATCH_PLACES,
                "a word for each debug register");
@@ -106,6 +106,22 @@ static void mute(struct replay *r, struct space *s) {
     if (r->watch.all || watch_accesses(r) || ++r->watch.in_vain < IN_VAIN_MAX) return;
     r->watch.muted = true;
     r->watch.muted_at = r->position;
+    arm_places(r, s, (const uint64_t[WATCH_PLACES]){0}, 0);
+}
+
+// Each costs 50 us and more.
+void watch_beside(struct replay *r, struct space *s) {
+    struct watch *w = &r->watch;
+    if (!w->seldom || w->all || watch_accesses(r)) return;
+    if (w->slice != r->position) {
+        w->slice = r->position;
+        w->slice_beside = 0;
+    }
+    w->gave_up = w->most && ++w->beside > w->most;
+    if (!w->gave_up && ++w->slice_beside < BESIDE_MAX) return;
+    w->muted = !w->gave_up;
+    w->muted_at = r->position;
+    w->on = !w->gave_up;
     arm_places(r, s, (const uint64_t[WATCH_PLACES]){0}, 0);
 }
 
@@ -253,6 +269,15 @@ int replay_watch_shared(struct replay *r, uint64_t identity, uint64_t offset, in
 void replay_unwatch(struct replay *r) {
     r->watch = (struct watch){0};
     arm_all(r);
+}
+
+void replay_watch_seldom(struct replay *r, uint64_t most) {
+    r->watch.seldom = true;
+    r->watch.most = most;
+}
+
+bool replay_watch_gave_up(const struct replay *r) {
+    return r->watch.gave_up;
 }
 
 void replay_watch_all_writes(struct replay *r) {

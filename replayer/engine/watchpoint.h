@@ -44,6 +44,12 @@ void replay_unwatch(struct replay *r);
 // Reports writes that change nothing, too, until the next replay_watch.
 void replay_watch_all_writes(struct replay *r);
 
+// Until the next replay_watch, for who wants to know the last change: where pages are protected in place of a watchpoint, a page that is
+// written often is not watched to the end of a slice, and not at all any more behind `most` writes to it (0: any number).
+void replay_watch_seldom(struct replay *r, uint64_t most);
+// There were more than that.
+bool replay_watch_gave_up(const struct replay *r);
+
 struct watch {
     bool on, shared;
     struct watch_word
@@ -56,6 +62,9 @@ struct watch {
     unsigned in_vain; // writes that changed nothing, one after the other
     bool muted;       // there were too many of them in the slice that ends behind this event:
     uint64_t muted_at;
+    bool seldom, gave_up;
+    uint64_t most, beside;        // writes to the page, beside the word
+    uint64_t slice, slice_beside; // those of that slice
 };
 
 // For the engine: sets or clears the debug registers of a space that has come into being.
@@ -63,6 +72,7 @@ struct space;
 struct vtask;
 void watch_arm(struct replay *r, struct space *s);
 void watch_hit_now(struct replay *r, struct vtask *v); // the CPU says that it wrote, or it may have written
+void watch_beside(struct replay *r, struct space *s);  // a protected page was accessed, but no watched word
 // Are reads watched? Then the CPU itself must execute what reads.
 bool watch_accesses(const struct replay *r);
 // v is about to run: memory that processes share may have been mapped, or changed by no instruction.

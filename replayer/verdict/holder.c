@@ -17,8 +17,9 @@ enum {
     WINDOW_FACTOR = 16,
     FIRST_WINDOW_US = 20000, // ... and a slice may be long
     OWNER_TID = 0x3fffffff,
-    HITS_MAX = 2000, // of a window; 30 ms
-    TAIL_FIRST = 32, // accesses at the end of a window of which there are more
+    HITS_MAX = 2000,
+    BESIDE_MOST = 10000, // of a window; 30 ms
+    TAIL_FIRST = 32,     // accesses at the end of a window of which there are more
     TAIL_MAX = 8192,
 };
 
@@ -251,8 +252,12 @@ static int watch_window(const struct watched_lock *l, struct event_span span, st
     struct replay *r = timeline_replay(l->timeline);
     if (timeline_seek(l->timeline, span.from, err) < 0) return -1;
     if (start_watching(l, span.from, k, err) < 0) return -1;
-    if (k->until_stored) replay_watch_all_writes(r);
+    if (k->until_stored)
+        replay_watch_all_writes(r);
+    else if (!k->each && !k->want)
+        replay_watch_seldom(r, k->hits_left ? BESIDE_MOST : 0);
     int failed = timeline_seek(l->timeline, span.until, err);
+    k->too_many |= replay_watch_gave_up(r);
     replay_unwatch(r);
     return failed;
 }
