@@ -17,8 +17,8 @@ enum {
     WINDOW_FACTOR = 16,
     FIRST_WINDOW_US = 20000, // ... and a slice may be long
     OWNER_TID = 0x3fffffff,
-    HITS_MAX = 2000,
-    BESIDE_MOST = 10000, // of a window; 30 ms
+    HITS_MAX = 2000,     // of a window; 30 ms
+    BESIDE_MOST = 10000, // to a protected page, in a window; half a second
     TAIL_FIRST = 32,     // accesses at the end of a window of which there are more
     TAIL_MAX = 8192,
 };

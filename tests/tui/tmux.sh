@@ -63,6 +63,8 @@ pair() { # SIZE
     keys Tab; sees "►B [^│]* event $second of" "$1: Tab goes to B, at the same step"; marked B
     text ':1'; keys Enter; sees '►B [^│]* event 1 of' "$1: B goes to its begin"
     keys Tab; sees '►A [^│]* event 1 of' "$1: A went with it"
+    text d; sees '^≠ Difference 1 of 2: the schedule' "$1: d from the begin"; marked A
+    text d; sees '^≠ Difference 2 of 2: the data' "$1: d once more"
     text D; sees '^≠ Difference 1 of 2: the schedule' "$1: D"; sees "►A [^│]* event $first of" "$1: D"; marked A
     tm resize-window -t t -x 30 -y 8; sees 'too small' "$1: resize to 30x8"
     tm resize-window -t t -x 200 -y 50; sees '►A [^│]* event [0-9]+ of .*│ B .* event [0-9]+ of' "$1: both at 200x50"
