@@ -52,7 +52,8 @@ static bool run(struct recorder *r, struct task *t, int *status) {
     struct mm *mm = t->mm->breaks.count ? t->mm : NULL;
     enum waited end = WAITED_GONE;
     if (mm) breakpoints_plant(mm, true);
-    if (t->trap_open) // its mask is not its own
+    t->dying_count = 0; // it was not killed
+    if (t->trap_open)   // its mask is not its own
         calls_forbid(t->mm);
     else
         calls_allow(t, seen_writes_files(r), calls_until_choice(r, t));
@@ -152,16 +153,6 @@ static void housekeeping(struct recorder *r) {
 }
 
 // The process was killed while the task was in an exit stop.
-static void log_death(struct recorder *r, struct task *t, int status) {
-    struct event e = {
-        .kind = EV_DEATH, .tid = t->tid, .ret = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)};
-    if (WIFSIGNALED(status)) e.flags |= EVF_KILLED;
-    if (t->process->refs == 1) e.flags |= EVF_LAST;
-    if (r->deferred == t) r->deferred = NULL;
-    log_event(r, t, &e);
-    task_ended(r, t, status);
-}
-
 static void enter_call(struct recorder *r, struct task *t) {
     if (!syscall_begins(r, t)) return;
     if (t->signals && signals_deliverable(t))
@@ -218,7 +209,7 @@ static void act(struct recorder *r, struct stop *s) {
         idle(r);
         return;
     case DO_LOG_DEATH:
-        log_death(r, t, s->status);
+        task_ended_unseen(r, t, s->status);
         return;
     case DO_BURY:
         if (!hooks_end_waits(r, t, s->status)) task_exit_stop(r, t);

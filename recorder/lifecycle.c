@@ -1,5 +1,6 @@
 #include "recorder/lifecycle.h"
 
+#include "core/array.h"
 #include "core/futex.h"
 #include "recorder/answers.h"
 #include "recorder/cpus.h"
@@ -350,17 +351,41 @@ static int bury(struct task *t, bool threads_left) {
 // The last user of an address space takes it along, so what the kernel makes of robust mutexes, which may lie
 // in memory shared with other processes, is worked out beforehand (handle_futex_death: only words with this
 // TID; WAITERS stays, OWNER_DIED is set).
-static void predicted_words(struct task *t, struct batch *b) {
+static void foresee(struct task *t) {
     uint64_t words[2049];
     size_t n = robust_words(t, words, 2048);
+    t->dying_count = 0;
     for (size_t i = 0; i < n; i++) {
         uint32_t word;
         if (!tracee_read(t->tid, t->mm->mem_fd, words[i], &word, 4)) continue;
         if ((word & FUTEX_TID_MASK) != (uint32_t)task_tid_for(t, t)) continue;
-        word = futex_orphaned(word);
-        memcpy(batch_piece(b, PIECE_MEM, 4), &word, 4);
-        batch_last(b)->mem.address = words[i];
+        array_push(t->dying, t->dying_count, (struct dying_word){words[i], futex_orphaned(word)});
     }
+}
+
+static void dying_pieces(const struct task *t, struct batch *b) {
+    for (size_t i = 0; i < t->dying_count; i++) {
+        memcpy(batch_piece(b, PIECE_MEM, 4), &t->dying[i].value, 4);
+        batch_last(b)->mem.address = t->dying[i].address;
+    }
+}
+
+// Nobody else runs until the signal has been sent, so what is read now is what the kernel will find.
+void tasks_foresee_ends(struct recorder *r, const struct task *killer) {
+    for (struct task *o = r->tasks; o; o = o->next)
+        if (o->process != killer->process && o->robust_list) foresee(o);
+}
+
+void task_ended_unseen(struct recorder *r, struct task *t, int status) {
+    struct batch b;
+    batch_init(r, &b, EV_DEATH, t);
+    b.e.ret = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+    if (WIFSIGNALED(status)) b.e.flags |= EVF_KILLED;
+    if (t->process->refs == 1) b.e.flags |= EVF_LAST;
+    dying_pieces(t, &b);
+    if (r->deferred == t) r->deferred = NULL;
+    batch_log(r, t, &b);
+    task_ended(r, t, status);
 }
 
 static void log_death(struct recorder *r, struct task *t, int code, const uint64_t *words, size_t n,
@@ -449,7 +474,10 @@ void task_exit_stop(struct recorder *r, struct task *t) {
     struct batch b;
     batch_init(r, &b, EV_DEATH, t);
     for (struct task *o = r->tasks; o; o = o->next)
-        if (o->process == p && o->robust_list) predicted_words(o, &b);
+        if (o->process == p && o->robust_list) {
+            foresee(o);
+            dying_pieces(o, &b);
+        }
     // The whole process ends. Its other threads have been killed and stop on their way out, wherever they
     // were; the leader is told of last.
     ptrace(PTRACE_CONT, t->tid, 0, 0);

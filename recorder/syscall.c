@@ -275,6 +275,20 @@ static bool of_a_task(struct recorder *r, struct task *t) {
     }
 }
 
+static bool sends_kill(const struct task *t) {
+    static const struct {
+        int nr, signal; // the argument
+    } calls[] = {{SYS_kill, 1},
+                 {SYS_tkill, 1},
+                 {SYS_tgkill, 2},
+                 {SYS_pidfd_send_signal, 1},
+                 {SYS_rt_sigqueueinfo, 1},
+                 {SYS_rt_tgsigqueueinfo, 2}};
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if (calls[i].nr == t->call.nr) return (int)t->call.args[calls[i].signal] == SIGKILL;
+    return false;
+}
+
 void syscall_entry(struct recorder *r, struct task *t) {
     struct user_regs_struct regs = t->call.regs;
     regs.rax = (uint64_t)-ENOSYS; // as the kernel has it at an entry
@@ -294,6 +308,7 @@ void syscall_entry(struct recorder *r, struct task *t) {
     r->deferred = t;
     change_call(t, &regs);
     cpus_policy_shown(r, t);
+    if (sends_kill(t)) tasks_foresee_ends(r, t);
     if (of_a_task(r, t)) return;
     if (t->call.nr == SYS_madvise && t->call.args[2] == MADV_FREE) {
         // The kernel would take the pages at a moment of its own choosing; MADV_DONTNEED is a MADV_FREE that

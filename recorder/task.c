@@ -147,6 +147,7 @@ void task_ended(struct recorder *r, struct task *t, int status) {
     free(t->plan);
     free(t->arrivals);
     free(t->was);
+    free(t->dying);
     t->was = NULL;
     t->was_count = 0;
     t->plan = NULL;

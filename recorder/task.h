@@ -133,6 +133,12 @@ struct task {
     bool at_landmark;                 // it has run nothing since: only then may another task run
     bool in_code;                     // it is no call's: signals that wait are delivered there
     uint64_t clear_tid;               // set_tid_address, CLONE_CHILD_CLEARTID
+    // What the kernel will make of the words of its robust list, if a SIGKILL that was sent ends it without a stop.
+    struct dying_word {
+        uint64_t address;
+        uint32_t value;
+    } * dying;
+    size_t dying_count;
     uint64_t robust_list;
     int interrupt_wanted; // timer ticks since the slice ended without a landmark
     bool yielded;
