@@ -5,6 +5,7 @@
 #include "core/guard.h"
 #include "core/tracee.h"
 #include "core/cpu/xsave.h"
+#include "core/cpu/xstate.h"
 #include "core/elf/core_writer.h"
 #include "replayer/core/image.h"
 
@@ -57,6 +58,35 @@ static bool signal_of(const struct process *p, const struct replay_task *t, sigi
     return false;
 }
 
+// gdb 13 knows the components up to PKRU where Intel's CPUs have them (AMD's have opmask at 832). It takes those that it finds from the
+// word at 464 (sw_reserved of the FXSAVE area, where the kernel puts XCR0), and wants just as many bytes. Returns how many.
+static size_t in_intels_layout(uint8_t *xstate, size_t size) {
+    enum { HEADER_END = 576 };
+    static const struct {
+        uint16_t offset, size;
+    } intels[] = {[2] = {576, 256},  [3] = {960, 64},    [4] = {1024, 64}, [5] = {1088, 64},
+                  [6] = {1152, 512}, [7] = {1664, 1024}, [9] = {2688, 8}};
+    const uint64_t components = xsave_xcr0() & XSTATE_KNOWN;
+    if (!components || size < HEADER_END) return size;
+    struct xstate_layout here;
+    size_t end = HEADER_END;
+    uint8_t *out = calloc(1, XSTATE_MAX);
+    rf_assert(out);
+    xstate_layout_here(&here);
+    memcpy(out, xstate, HEADER_END);
+    memcpy(out + XCR0_AT, &components, sizeof components);
+    for (size_t i = 2; i < sizeof intels / sizeof *intels; i++) {
+        if (!(components >> i & 1) || !intels[i].size) continue;
+        size_t from = here.component[i].offset;
+        if (here.component[i].size >= intels[i].size && from + intels[i].size <= size)
+            memcpy(out + intels[i].offset, xstate + from, intels[i].size);
+        end = (size_t)intels[i].offset + intels[i].size;
+    }
+    memcpy(xstate, out, end);
+    free(out);
+    return end;
+}
+
 static int thread_notes(FILE *out, struct process *p, const struct replay_task *t, struct rf_error *err) {
     struct user_regs_struct regs;
     siginfo_t info;
@@ -75,13 +105,7 @@ static int thread_notes(FILE *out, struct process *p, const struct replay_task *
     uint8_t *xstate = calloc(1, XSTATE_MAX);
     rf_assert(xstate);
     size_t size = replay_task_xstate(p->replay, t->tid, xstate, XSTATE_MAX);
-    // gdb 13 knows the components up to PKRU, takes those that it finds from the word at 464 (sw_reserved of the FXSAVE area,
-    // where the kernel puts XCR0), and wants just as many bytes.
-    const uint64_t components = xsave_xcr0() & XSTATE_KNOWN;
-    if (components && size > FX_BYTES) {
-        memcpy(xstate + XCR0_AT, &components, sizeof components);
-        if (size > xsave_area_size(components, false)) size = xsave_area_size(components, false);
-    }
+    size = in_intels_layout(xstate, size);
     // struct user_fpregs_struct is the FXSAVE area, which XSAVE begins with (Intel SDM vol. 1, 13.4.1).
     if (size >= FX_BYTES) core_note(out, "CORE", NT_FPREGSET, xstate, FX_BYTES);
     if (size > FX_BYTES) core_note(out, "LINUX", NT_X86_XSTATE, xstate, size);
