@@ -118,7 +118,7 @@ void watch_beside(struct replay *r, struct space *s) {
         w->slice_beside = 0;
     }
     w->gave_up = w->most && ++w->beside > w->most;
-    if (!w->gave_up && ++w->slice_beside < BESIDE_MAX) return;
+    if (!w->gave_up && (w->most || ++w->slice_beside < BESIDE_MAX)) return;
     w->muted = !w->gave_up;
     w->muted_at = r->position;
     w->on = !w->gave_up;

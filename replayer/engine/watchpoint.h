@@ -45,7 +45,8 @@ void replay_unwatch(struct replay *r);
 void replay_watch_all_writes(struct replay *r);
 
 // Until the next replay_watch, for who wants to know the last change: where pages are protected in place of a watchpoint, a page that is
-// written often is not watched to the end of a slice, and not at all any more behind `most` writes to it (0: any number).
+// written often is not watched any more behind `most` writes to it. `most` 0: it is not watched to the end of a slice, and what is
+// changed and changed back there is missed.
 void replay_watch_seldom(struct replay *r, uint64_t most);
 // There were more than that.
 bool replay_watch_gave_up(const struct replay *r);
