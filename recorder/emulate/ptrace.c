@@ -331,7 +331,7 @@ static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct
     case PTRACE_PEEKTEXT:
     case PTRACE_PEEKDATA:
         to_data.result = task_read(o, a[2], &word, sizeof word) ? 0 : -EIO;
-        trapped_hide(o, a[2], (uint8_t *)&word, sizeof word);
+        if (!to_data.result) trapped_hide(o, a[2], (uint8_t *)&word, sizeof word);
         to_data.bytes = &word;
         to_data.size = to_data.result ? 0 : sizeof word;
         break;
