@@ -204,12 +204,12 @@ static uint64_t recorded_us(const struct search *q) {
 }
 
 // The kernel sends SIGXCPU to the task when it has used so much time of a CPU, which no load of the machine changes. An iteration of a loop
-// takes a cycle at least, and less than a hundred with the stub; a stop at a breakpoint in it, thousands.
+// takes a cycle at least, and less than a hundred with the stub; a stop at a breakpoint in it, thousands; an access of a protected page (page_watch.h), 80,000.
 static void limit_time(const struct search *q, struct rlimit *old) {
     struct space *s = q->v->space;
     clockid_t clock;
     if (clock_getcpuclockid(s->pid, &clock) != 0 || prlimit(s->pid, RLIMIT_CPU, NULL, old) < 0) return;
-    uint64_t factor = s->watched || s->break_count ? 10000 : 100;
+    uint64_t factor = s->watched && s->watch_pages ? 1000000 : s->watched || s->break_count ? 10000 : 100;
     uint64_t seconds = (clock_us(clock) + recorded_us(q) * factor) / 1000000 + 2;
     struct rlimit limit = {seconds < old->rlim_max ? seconds : old->rlim_max, old->rlim_max};
     prlimit(s->pid, RLIMIT_CPU, &limit, NULL);

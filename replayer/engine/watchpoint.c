@@ -93,7 +93,7 @@ static void arm_places(const struct replay *r, struct space *s, const uint64_t a
 
 void watch_arm(struct replay *r, struct space *s) {
     uint64_t at[WATCH_PLACES] = {0};
-    int count = places_of(r, s, at);
+    int count = r->watch.compared ? 0 : places_of(r, s, at);
     if (count || s->watched) arm_places(r, s, at, count);
     for (size_t i = 0; count && !r->watch.shared && i < r->watch.count; i++)
         r->watch.words[i].value = read_value(r, s, &r->watch.words[i]);
@@ -125,13 +125,13 @@ void watch_beside(struct replay *r, struct space *s) {
     arm_places(r, s, (const uint64_t[WATCH_PLACES]){0}, 0);
 }
 
-static void tell(struct replay *r, struct vtask *v, size_t i, struct watch_hit hit) {
+static void tell(struct replay *r, const struct replay_task *who, size_t i, struct watch_hit hit) {
     struct watch_word *w = &r->watch.words[i];
-    hit.tid = v->pub.tid;
-    hit.pid = v->pub.pid;
+    hit.tid = who->tid;
+    hit.pid = who->pid;
     hit.word = i;
     hit.old_value = w->value;
-    hit.regs = &v->pub.regs;
+    hit.regs = &who->regs;
     w->value = hit.new_value;
     if (r->watch.client.hit) r->watch.client.hit(r->watch.client.context, r, &hit);
 }
@@ -147,7 +147,7 @@ static void report(struct replay *r, struct vtask *v, bool kernel, uint64_t fire
         if (now == w->value && !accessed && !r->watch.all)
             continue; // a failed cmpxchg, or the same value again
         any = true;
-        tell(r, v, i,
+        tell(r, &v->pub, i,
              (struct watch_hit){.next_event = r->position + 1,
                                 .new_value = now,
                                 .from_kernel = kernel,
@@ -159,21 +159,34 @@ static void report(struct replay *r, struct vtask *v, bool kernel, uint64_t fire
         mute(r, v->space);
 }
 
-// Of a slice that was not watched to its end: the event that it ended with is the last one.
-static void report_late(struct replay *r) {
+static void report_late(struct replay *r, int tid, uint64_t next_event) {
     struct space *s = space_by_id(r, r->watch.space); // NULL of shared memory, where it is not needed
-    struct vtask *wrote = r->have_event ? vtask_find(r, r->event.tid) : NULL;
-    if (!wrote || (!s && !r->watch.shared)) return;
+    const struct vtask *v = vtask_find(r, tid);
+    const struct replay_task ended = {.tid = tid}; // it ran all the same
+    if (!s && !r->watch.shared) return;
     for (size_t i = 0; i < r->watch.count; i++) {
         uint64_t now = read_value(r, s, &r->watch.words[i]);
         if (now == r->watch.words[i].value) continue;
-        tell(r, wrote, i, (struct watch_hit){.next_event = r->position, .new_value = now});
+        tell(r, v ? &v->pub : &ended, i, (struct watch_hit){.next_event = next_event, .new_value = now});
     }
+}
+
+void replay_watch_look(struct replay *r, int tid) {
+    if (!r->watch.compared && !r->watch.muted) return;
+    if (tid)
+        report_late(r, tid, r->position + 1);
+    else if (r->have_event)
+        report_late(r, r->event.tid, r->position);
 }
 
 void watch_before_run(struct replay *r, struct vtask *v) {
     uint64_t at[WATCH_PLACES] = {0};
     struct space *s = v->space;
+    if (r->watch.compared) {
+        if (r->watch.slice != r->position) replay_watch_look(r, 0);
+        r->watch.slice = r->position;
+        return;
+    }
     if (r->watch.muted && r->watch.muted_at == r->position) return;
     if (r->watch.muted) {
         struct watch_word before[WATCH_PLACES];
@@ -183,7 +196,7 @@ void watch_before_run(struct replay *r, struct vtask *v) {
         for (size_t i = 0; i < r->space_count; i++)
             watch_arm(r, r->spaces[i]);
         memcpy(r->watch.words, before, sizeof before);
-        report_late(r);
+        if (r->have_event) report_late(r, r->event.tid, r->position);
     }
     if (!r->watch.shared) return;
     // What no instruction wrote: a write to the file, a robust mutex whose owner has ended.
@@ -202,6 +215,10 @@ void watch_hit_now(struct replay *r, struct vtask *v) {
         poke(s, 6, 0); // DR6 is sticky
     }
     report(r, v, false, fired);
+}
+
+void watch_before_kernel_write(struct replay *r, const struct vtask *v) {
+    if (r->watch.compared) replay_watch_look(r, v->pub.tid);
 }
 
 void watch_kernel_write(struct replay *r, struct vtask *v, struct space *s, uint64_t address, size_t len) {
@@ -278,6 +295,12 @@ void replay_watch_seldom(struct replay *r, uint64_t most) {
 
 bool replay_watch_gave_up(const struct replay *r) {
     return r->watch.gave_up;
+}
+
+void replay_watch_compared(struct replay *r) {
+    r->watch.compared = true;
+    r->watch.slice = r->position;
+    arm_all(r);
 }
 
 void replay_watch_all_writes(struct replay *r) {

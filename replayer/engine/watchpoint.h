@@ -51,6 +51,12 @@ void replay_watch_seldom(struct replay *r, uint64_t most);
 // There were more than that.
 bool replay_watch_gave_up(const struct replay *r);
 
+// Until the next replay_watch: instead of a watchpoint, the words are read between slices and whenever replay_watch_look is called.
+// The program runs as if nothing was watched. What is changed and changed back between two looks is missed; hit->regs say nothing.
+void replay_watch_compared(struct replay *r);
+// Reports what has changed since the last look. tid: the task that is in the middle of a slice; 0: the last step is over.
+void replay_watch_look(struct replay *r, int tid);
+
 struct watch {
     bool on, shared;
     struct watch_word
@@ -63,7 +69,7 @@ struct watch {
     unsigned in_vain; // writes that changed nothing, one after the other
     bool muted;       // there were too many of them in the slice that ends behind this event:
     uint64_t muted_at;
-    bool seldom, gave_up;
+    bool seldom, gave_up, compared;
     uint64_t most, beside;        // writes to the page, beside the word
     uint64_t slice, slice_beside; // those of that slice
 };
@@ -78,6 +84,8 @@ void watch_beside(struct replay *r, struct space *s);  // a protected page was a
 bool watch_accesses(const struct replay *r);
 // v is about to run: memory that processes share may have been mapped, or changed by no instruction.
 void watch_before_run(struct replay *r, struct vtask *v);
+// v's event is about to write into memory.
+void watch_before_kernel_write(struct replay *r, const struct vtask *v);
 // v's event wrote into the space s.
 void watch_kernel_write(struct replay *r, struct vtask *v, struct space *s, uint64_t address, size_t len);
 void watch_forked(struct replay *r, struct space *from, struct space *to);

@@ -23,10 +23,12 @@ struct follow {
     struct follow_word word;
     struct follow_place *ring;
     size_t max;
-    uint64_t found;
+    uint64_t found, unnoted;
     uint64_t event, index; // of the next note
     // follow_run
-    void (*begin)(void *context, struct replay *r);
+    const struct follow_place *places; // the next one is the last
+    size_t left;
+    follow_each each;
     void *context;
 };
 
@@ -75,13 +77,6 @@ static void mapped(void *context, struct replay *r, const struct break_mapping *
     }
 }
 
-// A probe that could not be made: no note, so no place.
-static enum break_action hit(void *context, struct replay *r, struct break_hit *h) {
-    (void)context;
-    struct atomic_result result;
-    return replay_break_atomic(r, h, &result) == 0 ? BREAK_DONE : BREAK_EXECUTE;
-}
-
 static bool is_word(const struct follow_word *w, struct replay *r, const struct break_notes *n,
                     uint64_t address) {
     if (!w->identity)
@@ -90,6 +85,19 @@ static bool is_word(const struct follow_word *w, struct replay *r, const struct 
     return address % PAGE >> 3 == w->address % PAGE >> 3 &&
            replay_space_shared(r, n->space, address, &identity, &offset) && identity == w->identity &&
            offset - w->address + 7 < 11;
+}
+
+// A probe that could not be made: no note, so no place.
+static enum break_action hit(void *context, struct replay *r, struct break_hit *h) {
+    struct follow *f = context;
+    struct atomic_result result;
+    const struct break_notes here = {.space = h->space};
+    if (replay_break_atomic(r, h, &result) < 0) {
+        f->unnoted++;
+        return BREAK_EXECUTE;
+    }
+    f->unnoted += is_word(&f->word, r, &here, result.address);
+    return BREAK_DONE;
 }
 
 static enum break_action noted(void *context, struct replay *r, const struct break_notes *n) {
@@ -109,18 +117,37 @@ static enum break_action noted(void *context, struct replay *r, const struct bre
     return BREAK_EXECUTE;
 }
 
+// The access of the pause is noted behind it, as number 0 of what is to come.
 static void paused(void *context, struct replay *r, const struct break_hit *h) {
     struct follow *f = context;
-    (void)h;
-    f->begin(f->context, r);
+    const struct follow_place now = f->places[--f->left];
+    if (f->left && f->places[f->left - 1].event == now.event)
+        replay_note_pause(r, f->places[f->left - 1].index - now.index);
+    f->each(f->context, r, &now, h->tid);
 }
 
-static int run(struct follow *f, uint64_t until, const struct follow_place *place, struct rf_error *err) {
+static void pause_in_next_step(struct follow *f, struct replay *r) {
+    uint64_t next = replay_position(r) + 1;
+    while (f->left && f->places[f->left - 1].event < next)
+        f->left--;
+    if (f->left && f->places[f->left - 1].event == next) replay_note_pause(r, f->places[f->left - 1].index);
+}
+
+static void stepped(void *context, struct replay *r, const struct event *e) {
+    (void)e;
+    pause_in_next_step(context, r);
+}
+
+static int run(struct follow *f, uint64_t until, struct rf_error *err) {
     struct replay *r = timeline_replay(f->timeline);
-    const struct break_client client = {
-        .mapped = mapped, .hit = hit, .noted = noted, .paused = f->begin ? paused : NULL, .context = f};
+    const struct break_client client = {.mapped = mapped,
+                                        .hit = hit,
+                                        .noted = noted,
+                                        .paused = f->left ? paused : NULL,
+                                        .stepped = f->left ? stepped : NULL,
+                                        .context = f};
     if (replay_breaks(r, &client, err) < 0) return -1;
-    if (place) replay_note_pause(r, place->index);
+    pause_in_next_step(f, r);
     int failed = timeline_seek(f->timeline, until, err);
     struct rf_error ignored;
     replay_breaks(r, NULL, &ignored);
@@ -131,13 +158,13 @@ static int run(struct follow *f, uint64_t until, const struct follow_place *plac
 int follow_last(struct follow *f, const struct follow_word *word, struct event_span span,
                 struct follow_place *out, size_t max, struct rf_error *err) {
     f->word = *word;
-    f->found = f->event = 0;
-    f->begin = NULL;
+    f->found = f->unnoted = f->event = 0;
+    f->left = 0;
     f->max = max;
     if (timeline_seek(f->timeline, span.from, err) < 0) return -1;
     f->ring = malloc(max * sizeof *f->ring);
     rf_assert(f->ring);
-    int count = run(f, span.until, NULL, err);
+    int count = run(f, span.until, err);
     for (uint64_t i = f->found; count >= 0 && i-- > 0 && (size_t)count < max;)
         out[count++] = f->ring[i % max];
     free(f->ring);
@@ -145,10 +172,17 @@ int follow_last(struct follow *f, const struct follow_word *word, struct event_s
     return count;
 }
 
-int follow_run(struct follow *f, const struct follow_place *place, uint64_t until,
-               void (*begin)(void *context, struct replay *r), void *context, struct rf_error *err) {
-    if (timeline_seek(f->timeline, place->event - 1, err) < 0) return -1;
-    f->begin = begin;
+bool follow_has_all(const struct follow *f) {
+    return f->found < f->max && !f->unnoted;
+}
+
+int follow_run(struct follow *f, const struct follow_place *places, size_t count, uint64_t until,
+               follow_each each, void *context, struct rf_error *err) {
+    rf_assert(count);
+    if (timeline_seek(f->timeline, places[count - 1].event - 1, err) < 0) return -1;
+    f->places = places;
+    f->left = count;
+    f->each = each;
     f->context = context;
-    return run(f, until, place, err);
+    return run(f, until, err);
 }

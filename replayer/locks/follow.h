@@ -30,9 +30,13 @@ static inline void follow_drop(struct follow **f) {
 int follow_last(struct follow *f, const struct follow_word *word, struct event_span span,
                 struct follow_place *out, size_t max, struct rf_error *err);
 
-// Seeks to the event before `place` and then runs to `until`; `begin` is called right before the access there. Nothing is called
-// when it is not met.
-int follow_run(struct follow *f, const struct follow_place *place, uint64_t until,
-               void (*begin)(void *context, struct replay *r), void *context, struct rf_error *err);
+// Of the last follow_last: every atomic access to the word in the span is among those places.
+bool follow_has_all(const struct follow *f);
+
+// Seeks to the event before the first one of `places` (the latest first) and then runs to `until`; `each` is called right before
+// each of those accesses, with the task that makes it. It is not called for a place that is not met.
+typedef void (*follow_each)(void *context, struct replay *r, const struct follow_place *place, int tid);
+int follow_run(struct follow *f, const struct follow_place *places, size_t count, uint64_t until,
+               follow_each each, void *context, struct rf_error *err);
 
 #endif

@@ -124,7 +124,8 @@ int dead_find_permit(struct analysis *a, struct waiter *w, struct holder *out, s
     for (size_t i = 0; best && i < all->count && out->other_count < HOLDER_OTHERS; i++) {
         const struct account *p = &all->all[i];
         if (p == best || p->net <= 0) continue;
-        out->others[out->other_count++] = (struct holder_other){p->last.tid, p->last.event, p->last.ordinal};
+        out->others[out->other_count++] =
+            (struct holder_other){.tid = p->last.tid, .event = p->last.event, .ordinal = p->last.ordinal};
     }
     bool cut = all->cut;
     free(all);

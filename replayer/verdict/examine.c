@@ -238,6 +238,8 @@ static int look_at_others(struct analysis *a, struct waiter *w, struct rf_error 
         struct finding_task task;
         who.event = o->event;
         who.ordinal = o->ordinal;
+        who.skipped = o->skipped;
+        who.skip = o->skip;
         size_t life = history_life(h, o->tid, o->event ? o->event - 1 : 0);
         if (life == NONE) continue;
         if (holder_stack(&lock, &who, &point.stack, NULL, err) < 0) return -1;

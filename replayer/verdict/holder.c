@@ -17,9 +17,9 @@ enum {
     WINDOW_FACTOR = 16,
     FIRST_WINDOW_US = 20000, // ... and a slice may be long
     OWNER_TID = 0x3fffffff,
-    HITS_MAX = 2000,     // of a window; 30 ms
-    BESIDE_MOST = 10000, // to a protected page, in a window; half a second
-    TAIL_FIRST = 32,     // accesses at the end of a window of which there are more
+    HITS_MAX = 2000,    // of a window; 30 ms
+    BESIDE_MOST = 2000, // to a protected page, in a window; half a second
+    TAIL_FIRST = 32,    // accesses at the end of a window of which there are more
     TAIL_MAX = 8192,
 };
 
@@ -28,6 +28,8 @@ struct acquire {
     uint64_t event;
     unsigned ordinal;
     bool by_kernel;
+    bool skipped; // as in struct holder
+    uint64_t skip;
 };
 
 struct tracker {
@@ -51,6 +53,11 @@ struct tracker {
     uint64_t freed;
     unsigned hits_left; // find_in_space; 0: no limit
     bool too_many;
+    // find_in_tail
+    const struct watched_lock *tail;
+    bool reading;
+    struct follow_place passed; // the access that was met last
+    bool elsewhere;             // it changed, and no access is known in that slice
     // made_anew
     bool until_stored, stored;
     // holder_changes
@@ -165,6 +172,20 @@ static bool is_plain_store(struct replay *r, const struct watch_hit *hit) {
            sort_of_write(&view, hit->regs->rip) == WRITE_PLAIN;
 }
 
+// What changed the word since the access that was passed last is that access, or a plain store behind it.
+static void place_of(struct tracker *k, struct acquire *a) {
+    a->skipped = k->passed.event == a->event;
+    a->skip = k->passed.index;
+    a->ordinal = 1;
+    if (!a->skipped && !a->by_kernel) k->elsewhere = true;
+}
+
+static bool is_wanted(const struct tracker *k, const struct watch_hit *hit) {
+    const struct holder *w = k->want;
+    if (!w || w->event != k->event) return false;
+    return w->by_kernel ? hit->from_kernel : w->ordinal == k->ordinal;
+}
+
 static void on_hit(void *context, struct replay *r, const struct watch_hit *hit) {
     struct tracker *k = context;
     if (k->until_stored) {
@@ -192,11 +213,11 @@ static void on_hit(void *context, struct replay *r, const struct watch_hit *hit)
         if (!k->each(k->context, &c)) replay_unwatch(r);
         return;
     }
-    word_changed(
-        k, from, to,
-        (struct acquire){
-            .tid = hit->tid, .event = hit->next_event, .ordinal = k->ordinal, .by_kernel = hit->from_kernel});
-    if (k->want && k->want->event == k->event && k->want->ordinal == k->ordinal) {
+    struct acquire a = {
+        .tid = hit->tid, .event = hit->next_event, .ordinal = k->ordinal, .by_kernel = hit->from_kernel};
+    if (k->tail) place_of(k, &a);
+    word_changed(k, from, to, a);
+    if (is_wanted(k, hit)) {
         capture(k, r, hit);
         replay_unwatch(r);
     }
@@ -257,6 +278,7 @@ static int watch_window(const struct watched_lock *l, struct event_span span, st
     else if (!k->each && !k->want)
         replay_watch_seldom(r, k->hits_left ? BESIDE_MOST : 0);
     int failed = timeline_seek(l->timeline, span.until, err);
+    if (!failed) replay_watch_look(r, 0);
     k->too_many |= replay_watch_gave_up(r);
     replay_unwatch(r);
     return failed;
@@ -264,53 +286,65 @@ static int watch_window(const struct watched_lock *l, struct event_span span, st
 
 // ---- words that are written often
 
-struct tail {
-    const struct watched_lock *lock;
-    struct tracker *tracker;
-    uint64_t from;
-};
-
-static void begin_tail(void *context, struct replay *r) {
-    struct tail *w = context;
+// Right before an access.
+static void read_at_place(void *context, struct replay *r, const struct follow_place *place, int tid) {
+    struct tracker *k = context;
     struct rf_error ignored;
-    (void)r;
-    start_watching(w->lock, w->from, w->tracker, &ignored);
+    if (k->reading) {
+        replay_watch_look(r, tid);
+    } else if (start_watching(k->tail, place->event - 1, k, &ignored) == 0) {
+        replay_watch_compared(r);
+        k->reading = true;
+    }
+    k->passed = *place;
 }
 
-// Watches from an access in the middle of a slice.
-static int watch_tail(struct follow *f, const struct watched_lock *lock, const struct follow_place *place,
-                      uint64_t until, struct tracker *k, struct rf_error *err) {
-    struct tail w = {lock, k, place->event - 1};
-    k->rule = lock->ref->rule;
-    k->mask = mask_of(lock->ref);
-    int failed = follow_run(f, place, until, begin_tail, &w, err);
-    replay_unwatch(timeline_replay(lock->timeline));
+// From the first of `last` on, or from `from` if that is not 0.
+static int read_at_places(struct follow *f, const struct follow_place *last, size_t count,
+                          struct event_span span, struct tracker *k, struct rf_error *err) {
+    struct replay *r = timeline_replay(k->tail->timeline);
+    int failed = 0;
+    if (span.from) {
+        if (timeline_seek(k->tail->timeline, span.from, err) < 0 ||
+            start_watching(k->tail, span.from, k, err) < 0)
+            return -1;
+        replay_watch_compared(r);
+        k->reading = true;
+        uint64_t until = count ? last[count - 1].event - 1 : span.until;
+        failed = timeline_seek(k->tail->timeline, until, err);
+    }
+    if (!failed && count) failed = follow_run(f, last, count, span.until, read_at_place, k, err);
+    if (!failed) replay_watch_look(r, 0);
+    replay_unwatch(r);
     return failed;
 }
 
-// The end of `span` in growing pieces. 1: it explains the value `now`; 0, -1.
-static int find_in_tail(const struct watched_lock *l, struct event_span span, uint32_t now, struct tracker *k,
-                        struct follow_place *begin, struct rf_error *err) {
+enum tail { TAIL_FAILED = -1, TAIL_UNKNOWN, TAIL_EXPLAINS, TAIL_HAS_NOTHING };
+
+// The end of `span` in growing pieces; all of it at last, if every access to the word is known. Does it explain the value `now`?
+static enum tail find_in_tail(const struct watched_lock *l, struct event_span span, uint32_t now,
+                              struct tracker *k, struct rf_error *err) {
     scoped_follow struct follow *f = follow_new(l->timeline);
     scoped_free struct follow_place *last = malloc(TAIL_MAX * sizeof *last);
     const struct lock_ref *ref = l->ref;
     rf_assert(last);
-    if (timeline_seek(l->timeline, span.from, err) < 0) return -1;
+    if (timeline_seek(l->timeline, span.from, err) < 0) return TAIL_FAILED;
     int tid = history_task_in(l->history, l->space, span.from);
     const struct follow_word word = {.space = replay_space_of(timeline_replay(l->timeline), tid),
                                      .identity = ref->shared ? ref->identity : 0,
                                      .address = ref->shared ? ref->offset : ref->word};
     int count = follow_last(f, &word, span, last, TAIL_MAX, err);
-    if (count < 0) return -1;
-    int found = 0;
-    for (int n = TAIL_FIRST; count && !found; n *= 16) {
-        *begin = last[n < count ? n - 1 : count - 1];
-        *k = (struct tracker){0};
-        if (watch_tail(f, l, begin, span.until, k, err) < 0) return -1;
-        found = k->value == now && complete(k);
-        if (n >= count) break;
+    if (count < 0) return TAIL_FAILED;
+    for (int n = TAIL_FIRST;; n *= 16) {
+        bool all = n >= count && follow_has_all(f);
+        *k = (struct tracker){.tail = l};
+        const struct event_span piece = {all ? span.from : 0, span.until};
+        if (n > count) n = count;
+        if ((n || all) && read_at_places(f, last, (size_t)n, piece, k, err) < 0) return TAIL_FAILED;
+        if (k->value == now && complete(k) && !k->elsewhere) return TAIL_EXPLAINS;
+        if (all) return k->elsewhere ? TAIL_UNKNOWN : TAIL_HAS_NOTHING;
+        if (n == count) return TAIL_UNKNOWN;
     }
-    return found;
 }
 
 // ---- the search
@@ -334,8 +368,9 @@ static void list_others(const struct tracker *k, struct holder *out) {
     if (!lock_sharing(k->rule, k->value, &s) || s.writer) return;
     for (size_t i = 0; i < k->count && out->other_count < HOLDER_OTHERS; i++) {
         const struct acquire *a = &k->list[i];
-        if (a->event == out->event && a->ordinal == out->ordinal) continue;
-        out->others[out->other_count++] = (struct holder_other){a->tid, a->event, a->ordinal};
+        if (a->event == out->event && a->ordinal == out->ordinal && a->skip == out->skip) continue;
+        out->others[out->other_count++] = (struct holder_other){
+            .tid = a->tid, .event = a->event, .ordinal = a->ordinal, .skipped = a->skipped, .skip = a->skip};
     }
 }
 
@@ -353,13 +388,12 @@ static int made_anew(const struct watched_lock *l, uint64_t until, bool *anew, s
 static int find_in_window(const struct watched_lock *l, struct event_span span, uint32_t now,
                           struct holder *out, struct rf_error *err) {
     struct tracker k = {.hits_left = HITS_MAX};
-    struct follow_place tail = {0};
     if (watch_window(l, span, &k, err) < 0) return -1;
     if (k.too_many) {
-        int found = find_in_tail(l, span, now, &k, &tail, err);
-        if (found < 0) return -1;
-        if (!found) { // all of it: not only atomic instructions write
-            tail.event = 0;
+        enum tail found = find_in_tail(l, span, now, &k, err);
+        if (found == TAIL_FAILED) return -1;
+        if (found == TAIL_HAS_NOTHING) return 0;
+        if (found == TAIL_UNKNOWN) { // all of it: not only atomic instructions write
             k = (struct tracker){0};
             if (watch_window(l, span, &k, err) < 0) return -1;
         }
@@ -372,8 +406,8 @@ static int find_in_window(const struct watched_lock *l, struct event_span span, 
     out->event = a.event;
     out->ordinal = a.ordinal;
     out->by_kernel = a.by_kernel;
-    out->skipped = tail.event && tail.event == a.event;
-    out->skip = tail.index;
+    out->skipped = a.skipped;
+    out->skip = a.skip;
     out->space = l->space;
     out->life = history_life(h, a.tid, a.event ? a.event - 1 : 0);
     list_others(&k, out);
@@ -424,6 +458,13 @@ int holder_find(const struct watched_lock *lock, uint64_t until, struct holder *
     }
 }
 
+static void watch_from(void *context, struct replay *r, const struct follow_place *place, int tid) {
+    struct tracker *k = context;
+    struct rf_error ignored;
+    (void)r, (void)tid;
+    start_watching(k->tail, place->event - 1, k, &ignored);
+}
+
 int holder_stack(const struct watched_lock *lock, const struct holder *who, struct stack *out,
                  struct write_facts *facts, struct rf_error *err) {
     struct watched_lock there = *lock;
@@ -437,7 +478,9 @@ int holder_stack(const struct watched_lock *lock, const struct holder *who, stru
     if (who->skipped) {
         scoped_follow struct follow *f = follow_new(lock->timeline);
         const struct follow_place place = {who->event, who->skip};
-        failed = watch_tail(f, &there, &place, who->event, k, err);
+        k->tail = &there;
+        failed = follow_run(f, &place, 1, who->event, watch_from, k, err);
+        replay_unwatch(timeline_replay(lock->timeline));
     } else {
         failed = watch_window(&there, (struct event_span){who->event - 1, who->event}, k, err);
     }

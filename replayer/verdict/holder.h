@@ -1,6 +1,7 @@
 // Who took a lock: the last free -> held transitions of its state word, found by re-execution with a hardware
-// watchpoint in windows that grow backwards from the event in question. Of a word that is written too often for that the last
-// accesses are found without stopping at any (locks/follow.h), and only they are watched. The last *writer* would be wrong: a
+// watchpoint in windows that grow backwards from the event in question. Of a word that is written too often for that, or where the
+// page around it is and stands for a watchpoint, the last accesses are found without stopping at any (locks/follow.h), and the word
+// is read at those only. The last *writer* would be wrong: a
 // failed cmpxchg, a store of the same value and a waiter's mark (1 -> 2) write too.
 #ifndef REFORK_REPLAYER_VERDICT_HOLDER_H
 #define REFORK_REPLAYER_VERDICT_HOLDER_H
@@ -40,6 +41,8 @@ struct holder {
         int tid;
         uint64_t event;
         unsigned ordinal;
+        bool skipped;
+        uint64_t skip;
     } others[HOLDER_OTHERS]; // more readers
     size_t other_count;
 };
