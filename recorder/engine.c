@@ -152,7 +152,6 @@ static void housekeeping(struct recorder *r) {
     if (!r->trace_lost && trace_flush(r->trace, &err) < 0) trace_failed(r, &err);
 }
 
-// The process was killed while the task was in an exit stop.
 static void enter_call(struct recorder *r, struct task *t) {
     if (!syscall_begins(r, t)) return;
     if (t->signals && signals_deliverable(t))

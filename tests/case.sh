@@ -1,6 +1,7 @@
 #!/bin/bash
 # Records one variant of a program in tests/cases/ and holds its verdict against the line of the variant at its top:
 #   tests/case.sh BUILD NAME ARG...     // case ARG...: KIND [KEY=VALUE]...   of the first finding (keys: tests/findings.jq),
+#                                       // ... findings=N   so many findings in all
 #                                       // case ARG...: none                  or there is none, and the program ends with 0
 #   tests/case.sh BUILD --list          all variants
 # Nobody ends these programs from outside: a verdict has to come by itself.
@@ -18,6 +19,8 @@ name=$1 arguments="${*:2}"
 source=$(ls "$root/tests/cases/$name".c*)
 expect=$(sed -nE "s|^// case $arguments: (.*)|\1|p" "$source")
 [ -n "$expect" ] || fail "$source has no case '$arguments'"
+findings=
+[[ $expect =~ ' findings='([0-9]+) ]] && findings=${BASH_REMATCH[1]} expect=${expect/ findings=$findings/}
 status=120 deadlock=true
 [ "$expect" = none ] && status=0 deadlock=false
 work=$out/case-$name-${arguments// /-}
@@ -33,6 +36,8 @@ got=$?
 wrong=$(jq '.findings |= .[:1]' verdict.json | jq -r --arg expect "$expect" --arg own "cases/${source##*/}" --argjson deadlock $deadlock \
     -f "$root/tests/findings.jq") || fail "bad expectation or JSON"
 [ -z "$wrong" ] || { jq -c '.findings[] | {kind, confidence, lock: .lock.symbol, holder: .holder.name}' verdict.json; fail "$wrong: refork explain $work/case.refork"; }
+[ -z "$findings" ] || [ "$(jq '.findings | length' verdict.json)" = "$findings" ] ||
+    fail "not $findings findings: $(jq -c '.findings[] | {kind, confidence, lock: .lock.symbol}' verdict.json)"
 
 # Who says it: record at the program's end, explain, and a hunt of which this run is the first are of one mind.
 said() { jq -r '[.findings[] | "\(.kind) (\(.confidence))"] | join(", ")' "$1"; }

@@ -36,7 +36,7 @@ static int write_mem(struct replay *r, const struct event *e, struct vtask *v, s
     if (address + p->len > REPLAY_PAGE && address < REPLAY_PAGE + 4096)
         return rf_fail(err, RF_BAD_TRACE, "event %llu writes to refork's own page",
                        (unsigned long long)e->number);
-    if (r->watch.on) watch_before_kernel_write(r, v);
+    if (r->watch.on) watch_before_kernel_write(r);
     if (space_poke(s, address, p->data, p->len)) {
         if (r->watch.on) watch_kernel_write(r, v, s, address, p->len);
         return 0;

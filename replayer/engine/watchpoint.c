@@ -93,8 +93,8 @@ static void arm_places(const struct replay *r, struct space *s, const uint64_t a
 
 void watch_arm(struct replay *r, struct space *s) {
     uint64_t at[WATCH_PLACES] = {0};
-    int count = r->watch.compared ? 0 : places_of(r, s, at);
-    if (count || s->watched) arm_places(r, s, at, count);
+    int count = places_of(r, s, at), armed = r->watch.client.compared ? 0 : count;
+    if (armed || s->watched) arm_places(r, s, at, armed);
     for (size_t i = 0; count && !r->watch.shared && i < r->watch.count; i++)
         r->watch.words[i].value = read_value(r, s, &r->watch.words[i]);
 }
@@ -105,14 +105,13 @@ void watch_arm(struct replay *r, struct space *s) {
 static void mute(struct replay *r, struct space *s) {
     if (r->watch.all || watch_accesses(r) || ++r->watch.in_vain < IN_VAIN_MAX) return;
     r->watch.muted = true;
-    r->watch.muted_at = r->position;
     arm_places(r, s, (const uint64_t[WATCH_PLACES]){0}, 0);
 }
 
 // Each costs 50 us and more.
 void watch_beside(struct replay *r, struct space *s) {
     struct watch *w = &r->watch;
-    if (!w->seldom || w->all || watch_accesses(r)) return;
+    if (!w->seldom || watch_accesses(r)) return;
     if (w->slice != r->position) {
         w->slice = r->position;
         w->slice_beside = 0;
@@ -120,7 +119,6 @@ void watch_beside(struct replay *r, struct space *s) {
     w->gave_up = w->most && ++w->beside > w->most;
     if (!w->gave_up && (w->most || ++w->slice_beside < BESIDE_MAX)) return;
     w->muted = !w->gave_up;
-    w->muted_at = r->position;
     w->on = !w->gave_up;
     arm_places(r, s, (const uint64_t[WATCH_PLACES]){0}, 0);
 }
@@ -159,36 +157,32 @@ static void report(struct replay *r, struct vtask *v, bool kernel, uint64_t fire
         mute(r, v->space);
 }
 
-static void report_late(struct replay *r, int tid, uint64_t next_event) {
+// What has changed since the words were read last was changed in the slice that ran last.
+static void report_late(struct replay *r) {
     struct space *s = space_by_id(r, r->watch.space); // NULL of shared memory, where it is not needed
-    const struct vtask *v = vtask_find(r, tid);
-    const struct replay_task ended = {.tid = tid}; // it ran all the same
-    if (!s && !r->watch.shared) return;
+    const struct vtask *v = vtask_find(r, r->watch.ran);
+    const struct replay_task ended = {.tid = r->watch.ran}; // it ran all the same
+    if ((!s && !r->watch.shared) || !r->watch.ran) return;
     for (size_t i = 0; i < r->watch.count; i++) {
         uint64_t now = read_value(r, s, &r->watch.words[i]);
         if (now == r->watch.words[i].value) continue;
-        tell(r, v ? &v->pub : &ended, i, (struct watch_hit){.next_event = next_event, .new_value = now});
+        tell(r, v ? &v->pub : &ended, i,
+             (struct watch_hit){.next_event = r->watch.ran_at + 1, .new_value = now});
     }
 }
 
-void replay_watch_look(struct replay *r, int tid) {
-    if (!r->watch.compared && !r->watch.muted) return;
-    if (tid)
-        report_late(r, tid, r->position + 1);
-    else if (r->have_event)
-        report_late(r, r->event.tid, r->position);
+void replay_watch_look(struct replay *r) {
+    if (r->watch.client.compared || r->watch.muted) report_late(r);
 }
 
 void watch_before_run(struct replay *r, struct vtask *v) {
     uint64_t at[WATCH_PLACES] = {0};
     struct space *s = v->space;
-    if (r->watch.compared) {
-        if (r->watch.slice != r->position) replay_watch_look(r, 0);
-        r->watch.slice = r->position;
-        return;
-    }
-    if (r->watch.muted && r->watch.muted_at == r->position) return;
-    if (r->watch.muted) {
+    struct watch *w = &r->watch;
+    if (!w->on) return;
+    bool late = w->ran_at != r->position && (w->client.compared || w->muted);
+    if (late && w->client.compared) report_late(r);
+    if (late && w->muted) {
         struct watch_word before[WATCH_PLACES];
         memcpy(before, r->watch.words, sizeof before);
         r->watch.muted = false;
@@ -196,9 +190,11 @@ void watch_before_run(struct replay *r, struct vtask *v) {
         for (size_t i = 0; i < r->space_count; i++)
             watch_arm(r, r->spaces[i]);
         memcpy(r->watch.words, before, sizeof before);
-        if (r->have_event) report_late(r, r->event.tid, r->position);
+        report_late(r);
     }
-    if (!r->watch.shared) return;
+    w->ran = v->pub.tid;
+    w->ran_at = r->position;
+    if (!w->shared || w->client.compared || w->muted) return;
     // What no instruction wrote: a write to the file, a robust mutex whose owner has ended.
     if (read_value(r, s, &r->watch.words[0]) != r->watch.words[0].value) report(r, v, true, 0);
     int count = places_of(r, s, at);
@@ -217,8 +213,8 @@ void watch_hit_now(struct replay *r, struct vtask *v) {
     report(r, v, false, fired);
 }
 
-void watch_before_kernel_write(struct replay *r, const struct vtask *v) {
-    if (r->watch.compared) replay_watch_look(r, v->pub.tid);
+void watch_before_kernel_write(struct replay *r) {
+    if (r->watch.client.compared) report_late(r);
 }
 
 void watch_kernel_write(struct replay *r, struct vtask *v, struct space *s, uint64_t address, size_t len) {
@@ -261,7 +257,8 @@ int replay_watch_words(struct replay *r, int tid, const struct watch_word *words
     r->watch = (struct watch){.on = true, .count = count, .space = v->space->id, .client = client};
     memcpy(r->watch.words, words, count * sizeof *words);
     arm_all(r);
-    if (!v->space->watched) return rf_fail_errno(err, RF_CANNOT, "the kernel refused a hardware watchpoint");
+    if (!client.compared && !v->space->watched)
+        return rf_fail_errno(err, RF_CANNOT, "the kernel refused a hardware watchpoint");
     return 0;
 }
 
@@ -295,12 +292,6 @@ void replay_watch_seldom(struct replay *r, uint64_t most) {
 
 bool replay_watch_gave_up(const struct replay *r) {
     return r->watch.gave_up;
-}
-
-void replay_watch_compared(struct replay *r) {
-    r->watch.compared = true;
-    r->watch.slice = r->position;
-    arm_all(r);
 }
 
 void replay_watch_all_writes(struct replay *r) {

@@ -22,6 +22,9 @@ typedef void (*watch_callback)(void *context, struct replay *r, const struct wat
 struct watch_client {
     watch_callback hit;
     void *context;
+    // There is no watchpoint: the words are read between slices and whenever replay_watch_look is called. The program runs as if nothing
+    // was watched. What is changed and changed back between two looks is missed; hit->regs say nothing.
+    bool compared;
 };
 int replay_watch(struct replay *r, int tid, uint64_t address, int len, struct watch_client client,
                  struct rf_error *err);
@@ -51,11 +54,8 @@ void replay_watch_seldom(struct replay *r, uint64_t most);
 // There were more than that.
 bool replay_watch_gave_up(const struct replay *r);
 
-// Until the next replay_watch: instead of a watchpoint, the words are read between slices and whenever replay_watch_look is called.
-// The program runs as if nothing was watched. What is changed and changed back between two looks is missed; hit->regs say nothing.
-void replay_watch_compared(struct replay *r);
-// Reports what has changed since the last look. tid: the task that is in the middle of a slice; 0: the last step is over.
-void replay_watch_look(struct replay *r, int tid);
+// Reports what has changed since the last look, of words that are compared, or not watched to the end of a slice.
+void replay_watch_look(struct replay *r);
 
 struct watch {
     bool on, shared;
@@ -67,9 +67,10 @@ struct watch {
     struct watch_client client;
     bool all;         // writes that change nothing as well
     unsigned in_vain; // writes that changed nothing, one after the other
-    bool muted;       // there were too many of them in the slice that ends behind this event:
-    uint64_t muted_at;
-    bool seldom, gave_up, compared;
+    bool muted;       // there were too many of them in the slice that runs
+    bool seldom, gave_up;
+    int ran; // the task that ran last, in the slice that ends behind this event:
+    uint64_t ran_at;
     uint64_t most, beside;        // writes to the page, beside the word
     uint64_t slice, slice_beside; // those of that slice
 };
@@ -84,8 +85,8 @@ void watch_beside(struct replay *r, struct space *s);  // a protected page was a
 bool watch_accesses(const struct replay *r);
 // v is about to run: memory that processes share may have been mapped, or changed by no instruction.
 void watch_before_run(struct replay *r, struct vtask *v);
-// v's event is about to write into memory.
-void watch_before_kernel_write(struct replay *r, const struct vtask *v);
+// An event is about to write into memory.
+void watch_before_kernel_write(struct replay *r);
 // v's event wrote into the space s.
 void watch_kernel_write(struct replay *r, struct vtask *v, struct space *s, uint64_t address, size_t len);
 void watch_forked(struct replay *r, struct space *from, struct space *to);

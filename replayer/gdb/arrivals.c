@@ -359,7 +359,8 @@ static int set_watches(struct stops *s, int tid, struct rf_error *err) {
         words[i] = (struct watch_word){.address = s->watches[i].address,
                                        .len = s->watches[i].len,
                                        .access = s->watches[i].kind != WATCH_WRITE};
-    return replay_watch_words(s->replay, tid, words, s->watch_count, (struct watch_client){on_watch, s}, err);
+    return replay_watch_words(s->replay, tid, words, s->watch_count,
+                              (struct watch_client){.hit = on_watch, .context = s}, err);
 }
 
 static int watch_anew(struct stops *s, struct rf_error *err) {

@@ -120,10 +120,11 @@ static enum break_action noted(void *context, struct replay *r, const struct bre
 // The access of the pause is noted behind it, as number 0 of what is to come.
 static void paused(void *context, struct replay *r, const struct break_hit *h) {
     struct follow *f = context;
+    (void)h;
     const struct follow_place now = f->places[--f->left];
     if (f->left && f->places[f->left - 1].event == now.event)
         replay_note_pause(r, f->places[f->left - 1].index - now.index);
-    f->each(f->context, r, &now, h->tid);
+    f->each(f->context, r, &now);
 }
 
 static void pause_in_next_step(struct follow *f, struct replay *r) {

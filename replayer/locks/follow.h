@@ -34,8 +34,8 @@ int follow_last(struct follow *f, const struct follow_word *word, struct event_s
 bool follow_has_all(const struct follow *f);
 
 // Seeks to the event before the first one of `places` (the latest first) and then runs to `until`; `each` is called right before
-// each of those accesses, with the task that makes it. It is not called for a place that is not met.
-typedef void (*follow_each)(void *context, struct replay *r, const struct follow_place *place, int tid);
+// each of those accesses. It is not called for a place that is not met.
+typedef void (*follow_each)(void *context, struct replay *r, const struct follow_place *place);
 int follow_run(struct follow *f, const struct follow_place *places, size_t count, uint64_t until,
                follow_each each, void *context, struct rf_error *err);
 

@@ -138,13 +138,13 @@ static int judge(struct torn *t, const struct load *from, const struct changes *
     size_t parent = h->spaces[t->space].parent, life = history_life(h, c->tid, t->fork);
     const struct lock_ref ref = {
         .kind = KIND_DATA, .base = from->address, .word = from->address, .size = sizeof from->value};
-    const struct holder who = {
-        .tid = c->tid, .life = life, .event = c->before.event, .ordinal = c->before.ordinal, .space = parent};
+    struct holder who = holder_of_change(&c->before, parent);
     struct finding f = {
         .kind = FINDING_TORN_DATA, .confidence = CONFIDENCE_LIKELY, .signal = t->crash->signal};
     struct finding_point at_fork;
     if (life == NONE || h->lives[life].space != parent || c->tid == h->spaces[t->space].forker) return 0;
     const struct watched_lock lock = case_lock_in(a, parent, &ref);
+    who.life = life;
     if (holder_stack(&lock, &who, &f.acquired.stack, NULL, err) < 0) return -1;
     if (timeline_seek(a->timeline, t->fork, err) < 0) {
         free(f.acquired.stack.frames);

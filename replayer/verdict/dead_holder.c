@@ -13,7 +13,6 @@
 #include <sys/syscall.h>
 
 enum {
-    CHANGES_MAX = 20000, // a change costs 20 us
     PROCESSES_MAX = 256,
     ENDINGS_MAX = 64,  // that are looked at
     CALLS_MAX = 20000, // semop calls
@@ -59,7 +58,7 @@ static void count_permit(struct accounts *a, struct account *p, int change) {
 
 static bool on_change(void *context, const struct word_change *c) {
     struct accounts *a = context;
-    if (++a->changes > CHANGES_MAX) {
+    if (++a->changes > WORD_CHANGES_MAX) {
         a->cut = true;
         return false;
     }
@@ -96,13 +95,11 @@ static const struct ending *ending_of(const struct history *h, int pid, uint64_t
 
 static void take_holder(const struct history *h, const struct account *p, struct holder *out) {
     const struct word_change *c = &p->last;
-    *out = (struct holder){.tid = c->tid,
-                           .event = c->event,
-                           .ordinal = c->ordinal,
-                           .child_space = NONE,
-                           .held = true,
-                           .life = history_life(h, c->tid, c->event ? c->event - 1 : 0)};
-    out->space = out->life == NONE ? NONE : h->lives[out->life].space;
+    *out = holder_of_change(c, NONE);
+    out->child_space = NONE;
+    out->held = true;
+    out->life = history_life(h, c->tid, c->event ? c->event - 1 : 0);
+    if (out->life != NONE) out->space = h->lives[out->life].space;
 }
 
 int dead_find_permit(struct analysis *a, struct waiter *w, struct holder *out, struct rf_error *err) {
@@ -124,8 +121,9 @@ int dead_find_permit(struct analysis *a, struct waiter *w, struct holder *out, s
     for (size_t i = 0; best && i < all->count && out->other_count < HOLDER_OTHERS; i++) {
         const struct account *p = &all->all[i];
         if (p == best || p->net <= 0) continue;
+        const struct word_change *c = &p->last;
         out->others[out->other_count++] =
-            (struct holder_other){.tid = p->last.tid, .event = p->last.event, .ordinal = p->last.ordinal};
+            (struct holder_other){c->tid, c->event, c->ordinal, c->skipped, c->skip};
     }
     bool cut = all->cut;
     free(all);
@@ -375,7 +373,7 @@ struct last_change {
 
 static bool on_last_change(void *context, const struct word_change *c) {
     struct last_change *l = context;
-    if (++l->changes > CHANGES_MAX) return false;
+    if (++l->changes > WORD_CHANGES_MAX) return false;
     if (c->tid != l->but && !c->by_kernel) l->last = *c;
     return true;
 }
@@ -421,12 +419,12 @@ int dead_threads_find(struct analysis *a, struct waiter *w, struct rf_error *err
     if (w->shared || !value || !w->ref.word || w->ref.word % 4) return 0;
     if (find_last_change(a, w, &w->ref, &found, err) < 0) return -1;
     if (!found.last.tid && w->ref.polled && choose_word(a, w, &found, err) < 0) return -1;
-    if (!found.last.tid || found.changes > CHANGES_MAX) return 0;
+    if (!found.last.tid || found.changes > WORD_CHANGES_MAX) return 0;
     size_t life = history_life(h, found.last.tid, found.last.event - 1);
     if (life == NONE || h->lives[life].space != l->space || life_at(&h->lives[life], w->stuck->event))
         return 0;
     struct finding_party party = {.point = {found.last.event, l->pid, found.last.tid, {0}}};
-    const struct holder who = {.event = found.last.event, .ordinal = found.last.ordinal, .space = l->space};
+    const struct holder who = holder_of_change(&found.last, l->space);
     const struct watched_lock lock = case_lock(a, w);
     if (holder_stack(&lock, &who, &party.point.stack, NULL, err) < 0) return -1;
     case_task(a, life, &party.point.stack, &party.task);

@@ -195,6 +195,16 @@ static bool is_own_mark(struct analysis *a, const struct waiter *w) {
     return false;
 }
 
+// A pointer that a loop reads on its way, and that somebody stored once: what it is not 0 for is no lock. (The tail of a queued lock is
+// exchanged.)
+static bool is_stored_pointer(const struct waiter *w) {
+    const struct stuck *s = w->stuck;
+    if (!w->ref.bare || w->facts.sort != WRITE_PLAIN) return false;
+    for (size_t i = 0; i < s->word_count; i++)
+        if (s->words[i].address == w->ref.word) return s->words[i].size == 8 && s->words[i].value >> 32;
+    return false;
+}
+
 static int look_at_holder(struct analysis *a, struct waiter *w, struct rf_error *err) {
     const struct history *h = &a->history;
     struct holder *who = &w->who;
@@ -208,7 +218,8 @@ static int look_at_holder(struct analysis *a, struct waiter *w, struct rf_error 
         return 0;
     }
     if (holder_stack(&lock, who, &w->acquired.stack, &w->facts, err) < 0) return -1;
-    if (w->ref.bare && (w->facts.sort == WRITE_COUNT || is_own_mark(a, w))) { // a counter, or no lock's word
+    // A counter, or no lock's word.
+    if (w->ref.bare && (w->facts.sort == WRITE_COUNT || is_own_mark(a, w) || is_stored_pointer(w))) {
         free(w->acquired.stack.frames);
         w->acquired.stack = (struct stack){0};
         who->tid = 0;

@@ -18,8 +18,9 @@ enum {
     FIRST_WINDOW_US = 20000, // ... and a slice may be long
     OWNER_TID = 0x3fffffff,
     HITS_MAX = 2000,    // of a window; 30 ms
-    BESIDE_MOST = 2000, // to a protected page, in a window; half a second
-    TAIL_FIRST = 32,    // accesses at the end of a window of which there are more
+    BESIDE_MOST = 2000, // to a protected page, in a window; 0.1 to 0.5 seconds
+    BESIDE_STACK = 20000,
+    TAIL_FIRST = 32, // accesses at the end of a window of which there are more
     TAIL_MAX = 8192,
 };
 
@@ -52,17 +53,20 @@ struct tracker {
     bool until_free;
     uint64_t freed;
     unsigned hits_left; // find_in_space; 0: no limit
+    bool any;           // the rest of a slice need not be watched
     bool too_many;
     // find_in_tail
     const struct watched_lock *tail;
-    bool reading;
+    bool read_only, reading;
+    size_t met;
     struct follow_place passed; // the access that was met last
     bool elsewhere;             // it changed, and no access is known in that slice
     // made_anew
     bool until_stored, stored;
     // holder_changes
-    each_change each;
-    void *context;
+    bool collect;
+    struct word_change *changes;
+    size_t change_count;
 };
 
 // ---- the state machine
@@ -186,6 +190,26 @@ static bool is_wanted(const struct tracker *k, const struct watch_hit *hit) {
     return w->by_kernel ? hit->from_kernel : w->ordinal == k->ordinal;
 }
 
+static void collect_change(struct tracker *k, struct replay *r, const struct watch_hit *hit,
+                           struct word_change c) {
+    struct view view;
+    struct rf_error err;
+    struct acquire a = {.event = k->event, .ordinal = k->ordinal, .by_kernel = hit->from_kernel};
+    if (k->tail) place_of(k, &a);
+    c.tid = hit->tid;
+    c.event = a.event;
+    c.ordinal = a.ordinal;
+    c.by_kernel = a.by_kernel;
+    c.skipped = a.skipped;
+    c.skip = a.skip;
+    if (k->tail)
+        c.sort = a.skipped ? WRITE_EXCHANGE : WRITE_PLAIN;
+    else if (!a.by_kernel && replay_view(r, hit->tid, &view, &err) == 0)
+        c.sort = sort_of_write(&view, hit->regs->rip);
+    array_push(k->changes, k->change_count, c);
+    if (k->change_count > WORD_CHANGES_MAX) replay_unwatch(r);
+}
+
 static void on_hit(void *context, struct replay *r, const struct watch_hit *hit) {
     struct tracker *k = context;
     if (k->until_stored) {
@@ -204,13 +228,8 @@ static void on_hit(void *context, struct replay *r, const struct watch_hit *hit)
     k->event = hit->next_event;
     k->ordinal++;
     k->value = to;
-    if (k->each) {
-        struct view view;
-        struct rf_error err;
-        bool seen = !hit->from_kernel && replay_view(r, hit->tid, &view, &err) == 0;
-        enum write_sort sort = seen ? sort_of_write(&view, hit->regs->rip) : WRITE_PLAIN;
-        const struct word_change c = {hit->tid, k->event, k->ordinal, from, to, hit->from_kernel, sort};
-        if (!k->each(k->context, &c)) replay_unwatch(r);
+    if (k->collect) {
+        collect_change(k, r, hit, (struct word_change){.from = from, .to = to});
         return;
     }
     struct acquire a = {
@@ -254,7 +273,7 @@ static int start_watching(const struct watched_lock *l, uint64_t event, struct t
                           struct rf_error *err) {
     struct replay *r = timeline_replay(l->timeline);
     const struct lock_ref *ref = l->ref;
-    const struct watch_client client = {on_hit, k};
+    const struct watch_client client = {.hit = on_hit, .context = k, .compared = k->read_only};
     k->rule = ref->rule;
     k->mask = mask_of(ref);
     read_word(l, &k->value); // 0 while it is not mapped yet
@@ -273,12 +292,10 @@ static int watch_window(const struct watched_lock *l, struct event_span span, st
     struct replay *r = timeline_replay(l->timeline);
     if (timeline_seek(l->timeline, span.from, err) < 0) return -1;
     if (start_watching(l, span.from, k, err) < 0) return -1;
-    if (k->until_stored)
-        replay_watch_all_writes(r);
-    else if (!k->each && !k->want)
-        replay_watch_seldom(r, k->hits_left ? BESIDE_MOST : 0);
+    if (k->until_stored) replay_watch_all_writes(r);
+    replay_watch_seldom(r, k->want || k->until_stored ? BESIDE_STACK : k->any ? 0 : BESIDE_MOST);
     int failed = timeline_seek(l->timeline, span.until, err);
-    if (!failed) replay_watch_look(r, 0);
+    if (!failed) replay_watch_look(r);
     k->too_many |= replay_watch_gave_up(r);
     replay_unwatch(r);
     return failed;
@@ -287,16 +304,15 @@ static int watch_window(const struct watched_lock *l, struct event_span span, st
 // ---- words that are written often
 
 // Right before an access.
-static void read_at_place(void *context, struct replay *r, const struct follow_place *place, int tid) {
+static void read_at_place(void *context, struct replay *r, const struct follow_place *place) {
     struct tracker *k = context;
     struct rf_error ignored;
-    if (k->reading) {
-        replay_watch_look(r, tid);
-    } else if (start_watching(k->tail, place->event - 1, k, &ignored) == 0) {
-        replay_watch_compared(r);
-        k->reading = true;
-    }
+    if (k->reading)
+        replay_watch_look(r);
+    else
+        k->reading = start_watching(k->tail, place->event - 1, k, &ignored) == 0;
     k->passed = *place;
+    k->met++;
 }
 
 // From the first of `last` on, or from `from` if that is not 0.
@@ -308,15 +324,32 @@ static int read_at_places(struct follow *f, const struct follow_place *last, siz
         if (timeline_seek(k->tail->timeline, span.from, err) < 0 ||
             start_watching(k->tail, span.from, k, err) < 0)
             return -1;
-        replay_watch_compared(r);
         k->reading = true;
         uint64_t until = count ? last[count - 1].event - 1 : span.until;
         failed = timeline_seek(k->tail->timeline, until, err);
     }
     if (!failed && count) failed = follow_run(f, last, count, span.until, read_at_place, k, err);
-    if (!failed) replay_watch_look(r, 0);
+    if (!failed) replay_watch_look(r);
     replay_unwatch(r);
+    k->elsewhere |= k->met != count;
     return failed;
+}
+
+// The last accesses to the word in `span`, the latest first: `count` of them. NULL: `err`.
+static struct follow_place *last_accesses(struct follow *f, const struct watched_lock *l,
+                                          struct event_span span, int *count, struct rf_error *err) {
+    const struct lock_ref *ref = l->ref;
+    if (timeline_seek(l->timeline, span.from, err) < 0) return NULL;
+    int tid = history_task_in(l->history, l->space, span.from);
+    const struct follow_word word = {.space = replay_space_of(timeline_replay(l->timeline), tid),
+                                     .identity = ref->shared ? ref->identity : 0,
+                                     .address = ref->shared ? ref->offset : ref->word};
+    struct follow_place *last = malloc(TAIL_MAX * sizeof *last);
+    rf_assert(last);
+    *count = follow_last(f, &word, span, last, TAIL_MAX, err);
+    if (*count >= 0) return last;
+    free(last);
+    return NULL;
 }
 
 enum tail { TAIL_FAILED = -1, TAIL_UNKNOWN, TAIL_EXPLAINS, TAIL_HAS_NOTHING };
@@ -325,19 +358,12 @@ enum tail { TAIL_FAILED = -1, TAIL_UNKNOWN, TAIL_EXPLAINS, TAIL_HAS_NOTHING };
 static enum tail find_in_tail(const struct watched_lock *l, struct event_span span, uint32_t now,
                               struct tracker *k, struct rf_error *err) {
     scoped_follow struct follow *f = follow_new(l->timeline);
-    scoped_free struct follow_place *last = malloc(TAIL_MAX * sizeof *last);
-    const struct lock_ref *ref = l->ref;
-    rf_assert(last);
-    if (timeline_seek(l->timeline, span.from, err) < 0) return TAIL_FAILED;
-    int tid = history_task_in(l->history, l->space, span.from);
-    const struct follow_word word = {.space = replay_space_of(timeline_replay(l->timeline), tid),
-                                     .identity = ref->shared ? ref->identity : 0,
-                                     .address = ref->shared ? ref->offset : ref->word};
-    int count = follow_last(f, &word, span, last, TAIL_MAX, err);
-    if (count < 0) return TAIL_FAILED;
+    int count;
+    scoped_free struct follow_place *last = last_accesses(f, l, span, &count, err);
+    if (!last) return TAIL_FAILED;
     for (int n = TAIL_FIRST;; n *= 16) {
         bool all = n >= count && follow_has_all(f);
-        *k = (struct tracker){.tail = l};
+        *k = (struct tracker){.tail = l, .read_only = true};
         const struct event_span piece = {all ? span.from : 0, span.until};
         if (n > count) n = count;
         if ((n || all) && read_at_places(f, last, (size_t)n, piece, k, err) < 0) return TAIL_FAILED;
@@ -345,6 +371,19 @@ static enum tail find_in_tail(const struct watched_lock *l, struct event_span sp
         if (all) return k->elsewhere ? TAIL_UNKNOWN : TAIL_HAS_NOTHING;
         if (n == count) return TAIL_UNKNOWN;
     }
+}
+
+// Watches the window. Where that is too much, the word is read at its last accesses and between slices.
+static int watch_or_read(const struct watched_lock *l, struct event_span span, struct tracker *k,
+                         struct rf_error *err) {
+    int count, failed = watch_window(l, span, k, err);
+    if (failed || !k->too_many) return failed;
+    scoped_follow struct follow *f = follow_new(l->timeline);
+    scoped_free struct follow_place *last = last_accesses(f, l, span, &count, err);
+    if (!last) return -1;
+    free(k->changes);
+    *k = (struct tracker){.tail = l, .read_only = true, .collect = k->collect, .until_free = k->until_free};
+    return read_at_places(f, last, (size_t)count, span, k, err);
 }
 
 // ---- the search
@@ -380,7 +419,7 @@ static int made_anew(const struct watched_lock *l, uint64_t until, bool *anew, s
     *anew = false;
     if (l->ref->rule != RULE_SEMAPHORE) return 0;
     int failed = watch_window(l, (struct event_span){l->history->spaces[l->space].begin, until}, &k, err);
-    *anew = k.stored;
+    *anew = k.stored || k.too_many;
     return failed;
 }
 
@@ -394,7 +433,7 @@ static int find_in_window(const struct watched_lock *l, struct event_span span, 
         if (found == TAIL_FAILED) return -1;
         if (found == TAIL_HAS_NOTHING) return 0;
         if (found == TAIL_UNKNOWN) { // all of it: not only atomic instructions write
-            k = (struct tracker){0};
+            k = (struct tracker){.any = true};
             if (watch_window(l, span, &k, err) < 0) return -1;
         }
     }
@@ -458,10 +497,10 @@ int holder_find(const struct watched_lock *lock, uint64_t until, struct holder *
     }
 }
 
-static void watch_from(void *context, struct replay *r, const struct follow_place *place, int tid) {
+static void watch_from(void *context, struct replay *r, const struct follow_place *place) {
     struct tracker *k = context;
     struct rf_error ignored;
-    (void)r, (void)tid;
+    (void)r;
     start_watching(k->tail, place->event - 1, k, &ignored);
 }
 
@@ -489,21 +528,32 @@ int holder_stack(const struct watched_lock *lock, const struct holder *who, stru
     return failed;
 }
 
+struct holder holder_of_change(const struct word_change *c, size_t space) {
+    return (struct holder){.tid = c->tid,
+                           .life = NONE,
+                           .event = c->event,
+                           .ordinal = c->ordinal,
+                           .skipped = c->skipped,
+                           .skip = c->skip,
+                           .by_kernel = c->by_kernel,
+                           .space = space,
+                           .child_space = NONE};
+}
+
 int holder_changes(const struct watched_lock *lock, struct event_span span, each_change each, void *context,
                    struct rf_error *err) {
-    scoped_free struct tracker *k = calloc(1, sizeof *k);
-    rf_assert(k);
-    k->each = each;
-    k->context = context;
-    return watch_window(lock, span, k, err);
+    struct tracker k = {.collect = true};
+    int failed = watch_or_read(lock, span, &k, err);
+    for (size_t i = 0; !failed && i < k.change_count; i++)
+        if (!each(context, &k.changes[i])) break;
+    free(k.changes);
+    return failed;
 }
 
 int holder_release(const struct watched_lock *lock, uint64_t from, uint64_t *event, struct rf_error *err) {
-    scoped_free struct tracker *k = calloc(1, sizeof *k);
-    rf_assert(k);
-    k->until_free = true;
+    struct tracker k = {.until_free = true};
     *event = 0;
-    int failed = watch_window(lock, (struct event_span){from, timeline_last(lock->timeline)}, k, err);
-    if (!failed) *event = k->freed;
+    int failed = watch_or_read(lock, (struct event_span){from, timeline_last(lock->timeline)}, &k, err);
+    if (!failed) *event = k.freed;
     return failed;
 }

@@ -10,7 +10,10 @@
 #include "replayer/verdict/history.h"
 #include "replayer/locks/kinds.h"
 
-enum { HOLDER_OTHERS = 16 };
+enum {
+    HOLDER_OTHERS = 16,
+    WORD_CHANGES_MAX = 20000, // that are looked at; a change costs 20 us and more
+};
 
 // A lock, and where to look for what is done to its state word. In memory that processes share the writes of all of them
 // are seen, and `space` says nothing.
@@ -62,23 +65,28 @@ struct write_facts {
 };
 
 // The holder's stack at the acquire (frames from malloc), and what wrote the word (or NULL): in the space of `who`, not
-// in that of `lock`. Moves the timeline.
+// in that of `lock`. No frames if the page is written too often to find the write. Moves the timeline.
 int holder_stack(const struct watched_lock *lock, const struct holder *who, struct stack *out,
                  struct write_facts *facts, struct rf_error *err);
 
 // The event in whose slice the lock became free again after `from`; 0 when it never did. Moves the timeline.
 int holder_release(const struct watched_lock *lock, uint64_t from, uint64_t *event, struct rf_error *err);
 
-// Calls `each` for every change of the state word in `span` (its mask counts), until it returns false. Moves the
-// timeline.
+// Calls `each` for every change of the state word in `span` (its mask counts), until it returns false; for WORD_CHANGES_MAX + 1 at
+// most. Moves the timeline. Where a protected page stands for a watchpoint and is written often, what is changed between two atomic
+// accesses to the word is one change.
 struct word_change {
     int tid;
     uint64_t event;   // the write is in the slice that ends at this event
     unsigned ordinal; // among the changes in that slice, from 1
+    bool skipped;     // ... behind the notes that `skip` says, as in struct holder
+    uint64_t skip;
     uint32_t from, to;
     bool by_kernel;
     enum write_sort sort;
 };
+// Who changed it so, in `space`: for holder_stack.
+struct holder holder_of_change(const struct word_change *c, size_t space);
 typedef bool (*each_change)(void *context, const struct word_change *c);
 int holder_changes(const struct watched_lock *lock, struct event_span span, each_change each, void *context,
                    struct rf_error *err);

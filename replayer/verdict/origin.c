@@ -73,7 +73,7 @@ static int watch(const struct watched_lock *l, struct event_span span, struct se
                  struct rf_error *err) {
     struct replay *r = timeline_replay(l->timeline);
     const struct lock_ref *ref = l->ref;
-    const struct watch_client client = {on_write, s};
+    const struct watch_client client = {.hit = on_write, .context = s};
     if (timeline_seek(l->timeline, span.from, err) < 0) return -1;
     int tid = ref->shared ? 1 : history_task_in(l->history, l->space, span.from);
     if (!tid) return 0;
@@ -81,10 +81,12 @@ static int watch(const struct watched_lock *l, struct event_span span, struct se
                               : replay_watch(r, tid, ref->word, 4, client, err);
     if (watched < 0) return -1;
     replay_watch_all_writes(r);
+    replay_watch_seldom(r, WRITES_MAX);
     s->slice = 0;
     s->ordinal = 0;
     s->writes = 0;
     int failed = timeline_seek(l->timeline, span.until, err);
+    if (replay_watch_gave_up(r)) s->writes = WRITES_MAX + 1;
     replay_unwatch(r);
     return failed;
 }

@@ -17,8 +17,7 @@ enum {
     FRAMES_MAX = 128,
     FIRST_WINDOW = 64, // events
     WINDOW_FACTOR = 16,
-    CHANGES_MAX = 20000, // a change costs 20 us
-    NEAR = 64,           // bytes before and behind a futex word that belong to its object
+    NEAR = 64, // bytes before and behind a futex word that belong to its object
     TASKS_MAX = 128,
     FORMER_LOOK = 20000, // events before the fork
     FORMER_MAX = 64,
@@ -291,7 +290,7 @@ static bool on_touch(void *context, const struct word_change *c) {
     struct touches *t = context;
     const struct search *s = t->search;
     uint32_t mask = s->w->ref.mask;
-    if (++t->changes > CHANGES_MAX) return false;
+    if (++t->changes > WORD_CHANGES_MAX) return false;
     if (mask && (c->from & mask) == (c->to & mask)) return true;
     if (c->by_kernel || (t->posts && (int32_t)c->to <= (int32_t)c->from) || (t->takes && (c->from || !c->to)))
         return true;
@@ -309,8 +308,7 @@ static bool on_touch(void *context, const struct word_change *c) {
 static int name_touch(struct search *s, const struct watched_lock *word, const struct touch *by,
                       struct missed *m, const char *what, struct rf_error *err) {
     struct finding_point point = {.event = by->change.event, .pid = m->task.pid, .tid = by->tid};
-    const struct holder who = {
-        .event = by->change.event, .ordinal = by->change.ordinal, .space = word->space};
+    const struct holder who = holder_of_change(&by->change, word->space);
     if (m->named) return 0;
     if (holder_stack(word, &who, &point.stack, NULL, err) < 0) return -1;
     name_point(s, m, &point, what);
@@ -476,7 +474,7 @@ struct balance {
 // The word may have been something else before (memory from malloc): a change by more than one begins a new life.
 static bool on_balance(void *context, const struct word_change *c) {
     struct balance *b = context;
-    if (++b->changes > CHANGES_MAX) return false;
+    if (++b->changes > WORD_CHANGES_MAX) return false;
     bool up = c->to == c->from + 1;
     if (!up && c->from != c->to + 1) {
         *b = (struct balance){.holder = b->holder, .changes = b->changes, .fresh = true};

@@ -14,7 +14,7 @@ events() { # NAME
         sed -E 's/^([0-9]+) +[0-9]+ +[0-9.]+ +[0-9]+ +/\1 /; s/0x7fff[0-9a-f]{8}/ADDRESS/g
             s/own_calls\.[A-Za-z0-9]{6}/FILE/g; s/tgkill\([0-9]+, [0-9]+/tgkill(N, N/; s/:\[[0-9]+\]/:[N]/g; s/\{[^{}]*\}/VALUES/g; s/\{[^{}]*\}/VALUES/g
             s/^([0-9]+ syscall (get|set_tid|time\(|wait4|clone).*) = \S+/\1 = N/; s/([a-z]+ of |process|thread) [0-9]+/\1 N/g' |
-        grep -vE '^[0-9]+ (tick|state|patch|trap|note|enter|exit|birth|exec|syscall (getrandom|write\([0-9]+<anon_inode:\[eventfd|futex\(.*WAIT_BITSET|wait4|mmap|munmap|mprotect))' >"$1.events"
+        grep -vE '^[0-9]+ (tick|state|patch|trap|note|enter|exit|birth|exec|syscall (getrandom|clock_nanosleep|write\([0-9]+<anon_inode:\[eventfd|futex\(.*WAIT_BITSET|wait4|mmap|munmap|mprotect))' >"$1.events"
 }
 
 for probes in on off; do

@@ -14,7 +14,7 @@ cross-process-wait cause=orphaned-lock" \
 }
 lock='lockkind=Python_lock acquired=sem_trywait'
 held lock "lock='lock'_of_case_lock $lock,case_lock.<locals>.work,Thread.run" PyThread_acquire_lock_timed,fork_and_wait,case_lock
-held multiprocessing "$lock" PyThread_acquire_lock_timed,case_multiprocessing.<locals>.in_child
+held multiprocessing "$lock" 'PyThread_acquire_lock_timed,case_multiprocessing.<locals>.in_child'
 held queue_put "lock=__main__.SlowQueue.mutex $lock" PyThread_acquire_lock_timed,Condition.__enter__,Queue.put
 held logging "$lock" PyThread_acquire_lock
 held syslog 'lock=syslog_lock lockkind=libc_lock acquired=syslog_chk' lll_lock_wait_private,syslog_chk proved

@@ -7,6 +7,7 @@ import queue
 import sys
 import syslog
 import threading
+import time
 
 held, forked = os.pipe(), os.pipe()
 
@@ -139,12 +140,19 @@ def case_syslog():
     fork_and_wait(lambda: syslog.syslog("child"), read_log)
 
 
-counting = True
+counting, counted = True, 0
 
 
 def count():
+    global counted
     while counting:
-        pass
+        counted += 1
+
+
+def start_counting():
+    start(count)
+    while not counted:
+        time.sleep(0.001)
 
 
 def stop_counting():
@@ -158,8 +166,9 @@ def case_gil():
     # may, lets the other thread run before the fork itself.)
     libc = ctypes.CDLL(None)
     libc.__register_atfork.argtypes = [ctypes.c_void_p] * 4
-    libc.__register_atfork(ctypes.cast(libc.sched_yield, ctypes.c_void_p), None, None, None)
-    start(count)
+    for _ in range(20):
+        libc.__register_atfork(ctypes.cast(libc.sched_yield, ctypes.c_void_p), None, None, None)
+    start_counting()
     os.write(held[1], b"h")
     fork_and_wait(lambda: None, stop_counting, libc.fork)
 
@@ -167,13 +176,13 @@ def case_gil():
 def case_gil_kept():
     # The same, but the GIL is kept over the call: the child has it.
     libc = ctypes.PyDLL(None)
-    start(count)
+    start_counting()
     os.write(held[1], b"h")
     fork_and_wait(lambda: None, stop_counting, libc.fork)
 
 
 def case_gil_os_fork():
-    start(count)
+    start_counting()
     os.write(held[1], b"h")
     fork_and_wait(lambda: None, stop_counting)
 
