@@ -49,9 +49,11 @@ bool tracee_stop_end(pid_t tid, int mem_fd, struct tracee_stop *stop, int status
 size_t tracee_get_xstate(pid_t tid, void *buffer, size_t size);
 bool tracee_set_xstate(pid_t tid, const void *buffer, size_t size);
 
-// Flags that stepping and interrupts change and the program cannot: TF, RF. Masked before registers are
-// recorded or compared.
-#define EFLAGS_IGNORED 0x10100ull
+// The trap flag, and the resume flag, which the kernel keeps. Neither is compared. TF is recorded where the program has set it:
+// PTRACE_GETREGS hides the one of a single step (get_flags in arch/x86/kernel/ptrace.c).
+#define EFLAGS_TF      0x100ull
+#define EFLAGS_RF      0x10000ull
+#define EFLAGS_IGNORED (EFLAGS_TF | EFLAGS_RF)
 
 // XXH3-64 of the x87 and xmm registers and mxcsr (PTRACE_GETFPREGS).
 uint64_t tracee_fp_digest(pid_t tid);
