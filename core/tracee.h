@@ -43,6 +43,11 @@ bool tracee_stop_at(pid_t tid, int mem_fd, uint64_t address, struct tracee_stop 
 // address.
 bool tracee_stop_end(pid_t tid, int mem_fd, struct tracee_stop *stop, int status);
 
+// For a step over popf or iret the kernel does not note that TF is its own (arch/x86/kernel/step.c, is_setting_trap_flag): it is
+// still set behind, or when the instruction was not executed, and would stay. So behind a step of a task whose registers were
+// `before` without TF, at an instruction with these bytes: has the program set it by that instruction?
+bool tracee_pops_trap_flag(pid_t tid, int mem_fd, const struct user_regs_struct *before, const uint8_t *code);
+
 // NT_X86_XSTATE. Returns the number of bytes (0: failed). XSTATE_MAX is enough for AVX-512 and AMX (11,008
 // B).
 #define XSTATE_MAX 16384

@@ -41,12 +41,11 @@ static void hide_trap_flag(struct task *t) {
     tracee_set_regs(t->tid, &now);
 }
 
-// For a step over popf or iret the kernel does not note that TF is its own (arch/x86/kernel/step.c, is_setting_trap_flag). If that
-// instruction has not been executed, TF is still set, and would stay.
-static void take_back_trap_flag(struct task *t, const struct user_regs_struct *before, int status) {
+static void take_back_trap_flag(struct task *t, const struct user_regs_struct *before, const uint8_t *code,
+                                int status) {
     struct user_regs_struct now;
-    if (!WIFSTOPPED(status) || !tracee_get_regs(t->tid, &now)) return;
-    if (now.rip != before->rip || !(now.eflags & EFLAGS_TF)) return;
+    if (!WIFSTOPPED(status) || !tracee_get_regs(t->tid, &now) || !(now.eflags & EFLAGS_TF)) return;
+    if (now.rip != before->rip && tracee_pops_trap_flag(t->tid, t->mm->mem_fd, before, code)) return;
     now.eflags &= ~EFLAGS_TF;
     tracee_set_regs(t->tid, &now);
 }
@@ -66,7 +65,7 @@ static enum step_result step_once(struct recorder *r, struct task *t, struct use
     bool ended = whole && tracee_stop_end(t->tid, t->mm->mem_fd, &end, stopped ? status : 0);
     if (!stopped) return STEP_GONE;
     const bool own = regs->eflags & EFLAGS_TF; // the program traces itself: the trap is its own
-    if (!own) take_back_trap_flag(t, regs, status);
+    if (!own) take_back_trap_flag(t, regs, code, status);
     siginfo_t info;
     bool trap = WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) == SIGTRAP &&
                 ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0;

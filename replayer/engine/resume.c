@@ -53,8 +53,12 @@ static int resume(struct vtask *v, bool one, uint64_t end, int *status, struct r
         return rf_fail_errno(err, RF_CANNOT, "lost the replay task of process %d", v->pub.pid);
     v->stopped_by = *status;
     v->pub.regs.eflags &= ~EFLAGS_RF;
-    // Stepping over popf, the kernel does not note that TF is its own.
-    if (one && !own_trap_flag && v->pub.regs.rip == regs.rip) v->pub.regs.eflags &= ~EFLAGS_TF;
+    if (one && !own_trap_flag && v->pub.regs.eflags & EFLAGS_TF) {
+        uint8_t code[CODE_LONGEST];
+        tracee_read_code(s->pid, s->mem_fd, regs.rip, code);
+        if (v->pub.regs.rip == regs.rip || !tracee_pops_trap_flag(s->pid, s->mem_fd, &regs, code))
+            v->pub.regs.eflags &= ~EFLAGS_TF;
+    }
     note_vsyscall(s, status, &v->pub.regs);
     if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) v->pub.regs.rax = v->pub.regs.orig_rax;
     return 0;
