@@ -359,6 +359,13 @@ static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct
         to_data.bytes = &info;
         to_data.size = sizeof info;
         break;
+    case PTRACE_SETSIGINFO: // at a signal: it comes so, if it is that one with which it is let go on
+        if (!o->traced.by_signal) return false;
+        if (task_read(t, a[3], &info, sizeof info))
+            o->traced.info = info;
+        else
+            to_data.result = -EFAULT;
+        break;
     case PTRACE_GETEVENTMSG:
         word = o->traced.message;
         to_data.bytes = &word;
