@@ -277,6 +277,15 @@ static void another_signal(void) {
     CHECK(ptrace(PTRACE_GETSIGINFO, child, 0, &info) == 0 && info.si_signo == SIGUSR2);
     let(child, SIGUSR2);
     expect(child, SIGUSR1);
+    uint64_t mask = 0, kill = 1ull << (SIGKILL - 1), usr2 = 1ull << (SIGUSR2 - 1);
+    CHECK(ptrace(PTRACE_GETSIGMASK, child, 8, &mask) == 0 && !(mask & usr2));
+    CHECK(ptrace(PTRACE_GETSIGMASK, child, 4, &mask) == -1 && errno == EINVAL);
+    kill |= mask | usr2;
+    CHECK(ptrace(PTRACE_SETSIGMASK, child, 8, &kill) == 0);
+    CHECK(ptrace(PTRACE_GETSIGMASK, child, 8, &kill) == 0 && kill == (mask | usr2));
+    CHECK(ptrace(PTRACE_SETSIGMASK, child, 8, &mask) == 0);
+    CHECK(ptrace(PTRACE_SETOPTIONS, child, 0, -1l) == -1 && errno == EINVAL);
+    CHECK(ptrace(999, child, 0, 0) == -1 && errno == EIO);
     let(child, SIGUSR2);
     CHECK(waitpid(child, &status, 0) == child && status == 9 << 8);
 }
