@@ -297,9 +297,10 @@ void walk_request(struct walk *w) {
         if (walk_ok(w)) walk_add(w, RANGE_OUT, 2, w->args[2], 4);
         return;
     }
-    if (w->nr == __NR_prctl && r->number == 0x41555856) {
-        uint64_t all = w->result && walk_ok(w) ? (uint64_t)*w->result : 0;
-        if (all) walk_add(w, RANGE_OUT, 1, w->args[1], w->args[2] < all ? w->args[2] : all);
+    if (w->nr == __NR_prctl && r->number == 0x41555856) { // PR_GET_AUXV: the result is the size that there is
+        enum { MOST = 1024 };                             // AT_VECTOR_SIZE of the kernel is some 60 words
+        uint64_t all = !walk_ok(w) ? 0 : w->result ? (uint64_t)*w->result : MOST;
+        walk_add(w, RANGE_OUT, 1, w->args[1], w->args[2] < all ? w->args[2] : all);
         return;
     }
     if (r->action != LET || r->dir == NONE || !walk_ok(w)) return;
