@@ -39,6 +39,7 @@ static bool dispatched(struct recorder *r, struct task *t, struct user_regs_stru
     if (!t->dispatch.on || t->call.regs.rip - t->dispatch.from < t->dispatch.length || !selected(t, &ends))
         return false;
     if (ends) {
+        if (r->deferred) log_deferred_entry(r); // another task's
         r->deferred = t;
         log_deferred_entry(r);
         signal_ends(r, t, ends);
