@@ -338,12 +338,45 @@ static void call_info(struct recorder *r, struct task *t, struct task *o, struct
                           .size = room < size ? room : size});
 }
 
+// The signal that a stopped task stands at, and its mask. False: not one of those.
+static bool its_signals(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
+    const uint64_t *a = t->call.args;
+    struct reply to_data = {.address = a[3]};
+    uint64_t mask;
+    siginfo_t info;
+    switch (a[0]) {
+    case PTRACE_GETSIGINFO:
+        info = tracee_siginfo(o);
+        to_data.bytes = &info;
+        to_data.size = sizeof info;
+        break;
+    case PTRACE_SETSIGINFO: // at a signal: it comes so, if it is that one with which it is let go on
+        if (!o->traced.by_signal) return false;
+        if (task_read(t, a[3], &info, sizeof info))
+            o->traced.info = info;
+        else
+            to_data.result = -EFAULT;
+        break;
+    case PTRACE_GETSIGMASK:
+        if (a[2] != sizeof mask)
+            to_data.result = -EINVAL;
+        else if (ptrace(PTRACE_GETSIGMASK, o->tid, sizeof mask, &mask) < 0)
+            return false;
+        to_data.bytes = &mask;
+        to_data.size = to_data.result ? 0 : sizeof mask;
+        break;
+    default:
+        return false;
+    }
+    reply(r, t, regs, &to_data);
+    return true;
+}
+
 // Looks at a task that is stopped. False: not one of those.
 static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
     const uint64_t *a = t->call.args;
     struct reply to_data = {.address = a[3]};
     uint64_t word = 0;
-    siginfo_t info;
     struct user_fpregs_struct fp;
     struct user_regs_struct now;
     switch (a[0]) {
@@ -373,33 +406,13 @@ static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct
     case PTRACE_GET_SYSCALL_INFO:
         call_info(r, t, o, regs);
         return true;
-    case PTRACE_GETSIGINFO:
-        info = tracee_siginfo(o);
-        to_data.bytes = &info;
-        to_data.size = sizeof info;
-        break;
-    case PTRACE_SETSIGINFO: // at a signal: it comes so, if it is that one with which it is let go on
-        if (!o->traced.by_signal) return false;
-        if (task_read(t, a[3], &info, sizeof info))
-            o->traced.info = info;
-        else
-            to_data.result = -EFAULT;
-        break;
-    case PTRACE_GETSIGMASK:
-        if (a[2] != sizeof word)
-            to_data.result = -EINVAL;
-        else if (ptrace(PTRACE_GETSIGMASK, o->tid, sizeof word, &word) < 0)
-            return false;
-        to_data.bytes = &word;
-        to_data.size = to_data.result ? 0 : sizeof word;
-        break;
     case PTRACE_GETEVENTMSG:
         word = o->traced.message;
         to_data.bytes = &word;
         to_data.size = sizeof word;
         break;
     default:
-        return false;
+        return its_signals(r, t, o, regs);
     }
     reply(r, t, regs, &to_data);
     return true;
