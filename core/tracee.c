@@ -124,6 +124,16 @@ bool tracee_set_regs(pid_t tid, const struct user_regs_struct *regs) {
     return ptrace(PTRACE_SETREGS, tid, 0, regs) == 0;
 }
 
+bool tracee_pops_trap_flag(pid_t tid, int mem_fd, const struct user_regs_struct *before,
+                           const uint8_t *code) {
+    enum { POPF = 0x9d, IRET = 0xcf, OPERAND_SIZE = 0x66, REX = 0x40 };
+    const uint8_t opcode = code[code[0] == OPERAND_SIZE || (code[0] & 0xf0) == REX];
+    uint16_t flags;
+    if (opcode != POPF && opcode != IRET) return false;
+    const uint64_t popped = before->rsp + (opcode == IRET ? 16 : 0); // behind pc and segment
+    return tracee_read(tid, mem_fd, popped, &flags, sizeof flags) && flags & EFLAGS_TF;
+}
+
 size_t tracee_get_xstate(pid_t tid, void *buffer, size_t size) {
     struct iovec v = {buffer, size};
     return ptrace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &v) == 0 ? v.iov_len : 0;

@@ -43,15 +43,22 @@ bool tracee_stop_at(pid_t tid, int mem_fd, uint64_t address, struct tracee_stop 
 // address.
 bool tracee_stop_end(pid_t tid, int mem_fd, struct tracee_stop *stop, int status);
 
+// For a step over popf or iret the kernel does not note that TF is its own (arch/x86/kernel/step.c, is_setting_trap_flag): it is
+// still set behind, or when the instruction was not executed, and would stay. So behind a step of a task whose registers were
+// `before` without TF, at an instruction with these bytes: has the program set it by that instruction?
+bool tracee_pops_trap_flag(pid_t tid, int mem_fd, const struct user_regs_struct *before, const uint8_t *code);
+
 // NT_X86_XSTATE. Returns the number of bytes (0: failed). XSTATE_MAX is enough for AVX-512 and AMX (11,008
 // B).
 #define XSTATE_MAX 16384
 size_t tracee_get_xstate(pid_t tid, void *buffer, size_t size);
 bool tracee_set_xstate(pid_t tid, const void *buffer, size_t size);
 
-// Flags that stepping and interrupts change and the program cannot: TF, RF. Masked before registers are
-// recorded or compared.
-#define EFLAGS_IGNORED 0x10100ull
+// The trap flag, and the resume flag, which the kernel keeps. Neither is compared. TF is recorded where the program has set it:
+// PTRACE_GETREGS hides the one of a single step (get_flags in arch/x86/kernel/ptrace.c).
+#define EFLAGS_TF      0x100ull
+#define EFLAGS_RF      0x10000ull
+#define EFLAGS_IGNORED (EFLAGS_TF | EFLAGS_RF)
 
 // XXH3-64 of the x87 and xmm registers and mxcsr (PTRACE_GETFPREGS).
 uint64_t tracee_fp_digest(pid_t tid);

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -122,13 +123,33 @@ void clone3_as_it_was(const struct task *t, const struct task *in) {
     tracee_poke(in->tid, in->mm->mem_fd, t->call.args[0], &flags, 8);
 }
 
+// ---- personality
+
+// Addresses are not randomised, unless --aslr. The program sees, and inherits, what it would have without refork.
+static bool same_addresses(struct task *t, struct user_regs_struct *regs) {
+    const uint64_t wanted = t->call.args[0];
+    if (t->call.nr != SYS_personality || (uint32_t)wanted == UINT32_MAX) return false;
+    if (t->addresses == ADDRESSES_RANDOM || wanted & ADDR_NO_RANDOMIZE) return false;
+    regs->rdi = wanted | ADDR_NO_RANDOMIZE;
+    return true;
+}
+
+int64_t personality_told(struct task *t, int64_t ret) {
+    if (t->call.nr != SYS_personality || ret < 0) return ret;
+    const uint64_t wanted = t->call.args[0];
+    const int64_t told = t->addresses == ADDRESSES_HELD ? ret & ~(int64_t)ADDR_NO_RANDOMIZE : ret;
+    if ((uint32_t)wanted != UINT32_MAX && t->addresses != ADDRESSES_RANDOM)
+        t->addresses = wanted & ADDR_NO_RANDOMIZE ? ADDRESSES_FIXED : ADDRESSES_HELD;
+    return told;
+}
+
 void call_changed_back(const struct task *t) {
     if (t->call.nr == SYS_kill) outside_expect(0);
     clone3_as_it_was(t, t);
 }
 
 void change_call(struct task *t, struct user_regs_struct *regs) {
-    bool changed = spares_recorder(t, regs);
+    bool changed = spares_recorder(t, regs) || same_addresses(t, regs);
     t->untraced_poked = false;
     make_traced(t, regs, &changed);
     if (!changed) return;

@@ -16,6 +16,8 @@ bool own_answer(struct task *t, struct own_answer *a);
 // Changes the call that t is about to make where the kernel must do it in another way; the program sees its own arguments again
 // at the exit.
 void change_call(struct task *t, struct user_regs_struct *regs);
+// What personality(2), which returned `ret`, returns to the program.
+int64_t personality_told(struct task *t, int64_t ret);
 // At its exit.
 void call_changed_back(const struct task *t);
 // Puts the flags of a clone3 of t back that change_call has changed, in the memory of `in`: t or the child.

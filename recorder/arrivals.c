@@ -23,7 +23,7 @@ static void log_break(struct recorder *r, struct task *t, const struct user_regs
     batch_init(r, &batch, EV_BREAK, t);
     batch.e.flags |= EVF_REGS;
     batch.e.regs = *regs;
-    batch.e.regs.eflags &= ~EFLAGS_IGNORED;
+    batch.e.regs.eflags &= ~EFLAGS_RF;
     batch.e.nr = place;
     batch.e.ret = (int64_t)b->address;
     batch.e.aux = count;

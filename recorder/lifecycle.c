@@ -136,6 +136,7 @@ static void born(struct recorder *r, struct task *t) {
     memcpy(c->cpus, t->cpus, sizeof c->cpus);
     c->mask = t->mask;
     c->tsc_forbidden = t->tsc_forbidden;
+    c->addresses = t->addresses;
     if (q.flags & CLONE_NEWPID) r->pid_namespaces = true;
     if (r->pid_namespaces) task_read_names(c);
     if (!(q.flags & CLONE_THREAD)) p->first_of_namespace = c->names.depth && task_tid_for(c, c) == 1;
@@ -264,8 +265,10 @@ static struct task *exec_done(struct recorder *r, struct task *t) {
     }
     t->tid = p->pid;
     scratch_release(t);
-    mm_unref(t->mm);
+    struct mm *before = t->mm;
     t->mm = mm_new(r, t->tid);
+    mdwe_inherit(t->mm, before);
+    mm_unref(before);
     t->clear_tid = t->robust_list = 0;
     t->call.redirect_count = 0;
     t->fds = fdtable_exec(t->fds);

@@ -89,7 +89,7 @@ void batch_text(struct batch *b, int kind, const char *text, size_t len) {
 void batch_regs(struct batch *b, const struct user_regs_struct *regs) {
     struct user_regs_struct *room = batch_piece(b, PIECE_REGS, sizeof *regs);
     *room = *regs;
-    room->eflags &= ~EFLAGS_IGNORED;
+    room->eflags &= ~EFLAGS_RF;
 }
 
 void batch_xstate(struct recorder *r, struct batch *b, struct task *t) {
@@ -185,7 +185,7 @@ void batch_release(struct recorder *r) {
 }
 
 void canonical_regs(struct user_regs_struct *regs) {
-    regs->eflags &= ~EFLAGS_IGNORED;
+    regs->eflags &= ~EFLAGS_RF;
 }
 
 static uint64_t *share_of(struct recorder *r, const struct event *e) {

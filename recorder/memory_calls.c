@@ -40,6 +40,40 @@ static void in_part(struct task *t, struct batch *b, int64_t ret) {
     if (at > a[0]) reach_piece(b, at);
 }
 
+// How far an madvise of [start, end) that failed has come: see in_part.
+static uint64_t advised_until(struct task *t, uint64_t start, uint64_t end) {
+    uint64_t at = start;
+    scoped_maps struct proc_maps maps;
+    struct proc_map m;
+    if (start != page_down(start)) return start;
+    proc_maps_open_flags(&maps, t->tid);
+    bool hole = false;
+    while (at < end && proc_maps_next(&maps, &m)) {
+        if (m.end <= at) continue;
+        hole |= m.start > at;
+        if (m.start >= end) break;
+        if (proc_maps_has_flag(&maps, "lo")) return m.start > at ? m.start : at;
+        at = m.end;
+    }
+    return hole || at < end ? end : start;
+}
+
+// process_madvise tells how many bytes of whole ranges it has done, and nothing of the range at which it failed.
+static void advised_in_part(struct task *t, struct batch *b, int64_t ret) {
+    const uint64_t *a = t->call.args;
+    uint64_t done = is_error(ret) ? 0 : (uint64_t)ret, range[2];
+    if (is_error(ret) && (a[4] || (ret != -ENOMEM && ret != -EINVAL))) return;
+    for (uint64_t i = 0; i < a[2] && task_read(t, a[1] + i * sizeof range, range, sizeof range); i++) {
+        if (range[1] <= done) {
+            done -= range[1];
+            continue;
+        }
+        uint64_t reached = advised_until(t, range[0], range[0] + page_up(range[1]));
+        if (reached > range[0]) reach_piece(b, reached);
+        return;
+    }
+}
+
 // Down to which address the stack may grow.
 static void stack_floor(struct task *t, struct batch *b) {
     struct rlimit limit;
@@ -69,6 +103,9 @@ void memory_call_done(struct task *t, struct batch *b, int64_t ret) {
     case SYS_pkey_mprotect:
     case SYS_madvise:
         if (failed) in_part(t, b, ret);
+        break;
+    case SYS_process_madvise:
+        advised_in_part(t, b, ret);
         break;
     case SYS_setrlimit:
         if (!failed && a[0] == RLIMIT_STACK) stack_floor(t, b);

@@ -26,8 +26,8 @@ static void write_left(struct mm *mm, uint64_t left) {
 void calls_allow(struct task *t, const struct call_seen *seen, uint64_t count) {
     struct mm_calls *c = &t->mm->calls;
     if (!c->on) return;
-    bool allowed = count && !t->seccomp.mode && t->traced.by <= 0 && !t->interrupt_wanted && !t->signals &&
-                   !t->mm->slots.pending;
+    bool allowed = count && !t->seccomp.mode && !t->dispatch.on && !t->traces_itself && t->traced.by <= 0 &&
+                   !t->interrupt_wanted && !t->signals && !t->mm->slots.pending;
     // (What is left of ~0 need not be written again.)
     if (allowed != c->allowed || (allowed && count != ~0ull)) write_left(t->mm, allowed ? count : 0);
     if (seen->count != c->seen) { // files are only added

@@ -311,6 +311,7 @@ static bool send_here(struct recorder *r, struct task *t, int sig) {
 
 void signal_instead(struct recorder *r, struct task *t, const siginfo_t *info) {
     if (action_of(t, info->si_signo) != ACT_HANDLER || mask_blocks(t, info->si_signo)) {
+        if (r->deferred) log_deferred_entry(r); // another task's
         r->deferred = t;
         log_deferred_entry(r);
         signal_ends(r, t, info->si_signo);

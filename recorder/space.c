@@ -19,9 +19,15 @@ struct mm *mm_new(struct recorder *r, int tid) {
     return mm;
 }
 
+void mdwe_inherit(struct mm *child, const struct mm *parent) {
+    enum { NO_INHERIT = 2 };
+    child->mdwe = parent->mdwe & NO_INHERIT ? 0 : parent->mdwe;
+}
+
 void mm_fork(struct mm *child, const struct mm *parent) {
     child->annex = parent->annex;
     child->dumpable = parent->dumpable;
+    mdwe_inherit(child, parent);
     child->limit_lowered = parent->limit_lowered;
     child->saved = parent->saved;
     child->calls = parent->calls;

@@ -38,6 +38,7 @@ struct mm {
     bool annex;                                                   // mapped
     bool limit_lowered;                                           // of the PLT clock
     enum { DUMPABLE_UNSAID, DUMPABLE_NO, DUMPABLE_YES } dumpable; // as the program has set it
+    uint8_t mdwe;                                                 // its bits of PR_SET_MDWE
     uint64_t scratch_slots;                                       // bit per slot in use
     uint64_t epoch;                                               // slices of tasks that are in no known loop
     struct module_slots slots;
@@ -51,6 +52,8 @@ struct mm {
 struct mm *mm_new(struct recorder *r, int tid);
 // What a fork copies with the memory.
 void mm_fork(struct mm *child, const struct mm *parent);
+// PR_SET_MDWE goes along with a fork and an exec, or does not.
+void mdwe_inherit(struct mm *child, const struct mm *parent);
 void mm_unref(struct mm *mm);
 // The task's scratch area when it has room for `size` bytes, else 0.
 uint64_t scratch_area(struct task *t, uint64_t size);

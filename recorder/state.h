@@ -93,7 +93,7 @@ struct recorder {
     } * shared_files;
     size_t shared_count;
     uint64_t anonymous_objects;             // MAP_SHARED | MAP_ANONYMOUS: how many so far
-    const struct recorder_hooks *hooks[12]; // recorder/hooks.h
+    const struct recorder_hooks *hooks[16]; // recorder/hooks.h
     int hook_count;
     bool any_traced;      // recorder/emulate: some task has attached to another one
     struct ended_tracee { // whose tracer, which is not its parent, has not waited for its end yet

@@ -36,8 +36,17 @@ static bool passes(struct recorder *r, struct task *t, int status) {
 static void hide_trap_flag(struct task *t) {
     struct user_regs_struct now;
     if (!tracee_get_regs(t->tid, &now)) return;
-    now.r11 &= ~0x100ull;
-    now.eflags &= ~0x100ull;
+    now.r11 &= ~EFLAGS_TF;
+    now.eflags &= ~EFLAGS_TF;
+    tracee_set_regs(t->tid, &now);
+}
+
+static void take_back_trap_flag(struct task *t, const struct user_regs_struct *before, const uint8_t *code,
+                                int status) {
+    struct user_regs_struct now;
+    if (!WIFSTOPPED(status) || !tracee_get_regs(t->tid, &now) || !(now.eflags & EFLAGS_TF)) return;
+    if (now.rip != before->rip && tracee_pops_trap_flag(t->tid, t->mm->mem_fd, before, code)) return;
+    now.eflags &= ~EFLAGS_TF;
     tracee_set_regs(t->tid, &now);
 }
 
@@ -55,11 +64,13 @@ static enum step_result step_once(struct recorder *r, struct task *t, struct use
     bool stopped = run_undisturbed(r, t, whole ? PTRACE_CONT : PTRACE_SINGLESTEP, sig, &status);
     bool ended = whole && tracee_stop_end(t->tid, t->mm->mem_fd, &end, stopped ? status : 0);
     if (!stopped) return STEP_GONE;
+    const bool own = regs->eflags & EFLAGS_TF; // the program traces itself: the trap is its own
+    if (!own) take_back_trap_flag(t, regs, code, status);
     siginfo_t info;
     bool trap = WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) == SIGTRAP &&
                 ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0;
     bool skipped = trap && skipped_call(&info, regs);
-    if (skipped || (trap && (info.si_code == TRAP_TRACE || ended))) {
+    if (!own && (skipped || (trap && (info.si_code == TRAP_TRACE || ended)))) {
         t->in_signal_stop = true;
         if (!tracee_get_regs(t->tid, regs)) return STEP_GONE;
         if (t->process->sighand->handler[SIGTRAP] == 1) forced_undo(r, t, SIGTRAP);
@@ -69,13 +80,13 @@ static enum step_result step_once(struct recorder *r, struct task *t, struct use
         if (code[wide] == 0x9c) { // pushf pushed our TF
             uint16_t flags;
             tracee_read(t->tid, t->mm->mem_fd, regs->rsp, &flags, 2);
-            flags &= (uint16_t)~0x100;
+            flags &= (uint16_t)~EFLAGS_TF;
             tracee_poke(t->tid, t->mm->mem_fd, regs->rsp, &flags, 2);
         }
         return STEP_DONE;
     }
     if (passes(r, t, status)) return tracee_get_regs(t->tid, regs) ? STEP_HELD : STEP_GONE;
-    if (WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_SECCOMP) hide_trap_flag(t);
+    if (!own && WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_SECCOMP) hide_trap_flag(t);
     leave_stop_next(r, t, status);
     return STEP_GONE;
 }
@@ -93,12 +104,7 @@ enum step_result step_raw(struct recorder *r, struct task *t, struct user_regs_s
     return stepped;
 }
 
-// The kernel takes TF for the program's own after a step over popf (arch/x86/kernel/step.c, is_setting_trap_flag) and would leave it set.
 void end_stepping(struct task *t) {
-    struct user_regs_struct regs;
     t->stepping = false;
     mask_close_trap(t);
-    if (!tracee_get_regs(t->tid, &regs) || !(regs.eflags & 0x100)) return;
-    regs.eflags &= ~0x100ull;
-    tracee_set_regs(t->tid, &regs);
 }

@@ -32,6 +32,11 @@ static enum todo of_signal(struct recorder *r, struct task *t, struct stop *s) {
     bool merged = s->info.si_code <= 0 && (sig == SIGSEGV || sig == SIGTRAP) && mask_blocks(t, sig);
     if (!merged && !signal_by_instruction(&s->info)) return DO_SIGNAL;
     if ((sig == SIGSEGV || sig == SIGBUS) && t->mm->calls.on && s->regs.rip == CALL_COPY) return DO_SKIP_COPY;
+    // The program traces itself. Instructions of refork are none of its own.
+    if (sig == SIGTRAP && s->info.si_code == TRAP_TRACE) {
+        t->traces_itself = true;
+        if (annex_contains(s->regs.rip)) return DO_NOTHING;
+    }
     bool int3 = sig == SIGTRAP && (merged || s->info.si_code == SI_KERNEL);
     if (int3 && in_stub(t, s->regs.rip - 1)) return DO_TICK;
     if (int3 && t->mm->breaks.count && breakpoint_at(t->mm, s->regs.rip - 1)) return DO_ARRIVAL;

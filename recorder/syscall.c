@@ -256,6 +256,15 @@ static bool answered(struct recorder *r, struct task *t, struct user_regs_struct
     return true;
 }
 
+// With MADV_FREE the kernel would take the pages at a moment of its own choosing; MADV_DONTNEED is a MADV_FREE that takes them now.
+static void free_now(struct task *t, struct user_regs_struct *regs) {
+    const int arg = t->call.nr == SYS_madvise ? 2 : t->call.nr == SYS_process_madvise ? 3 : 0;
+    if (!arg || t->call.args[arg] != MADV_FREE) return;
+    *(arg == 2 ? &regs->rdx : &regs->r10) = MADV_DONTNEED;
+    tracee_set_regs(t->tid, regs);
+    t->call.redirects[t->call.redirect_count++] = (struct redirect){.arg = arg, .real = MADV_FREE};
+}
+
 // Calls that make or end tasks, or begin a program. False: it is none of those.
 static bool of_a_task(struct recorder *r, struct task *t) {
     int status;
@@ -310,13 +319,7 @@ void syscall_entry(struct recorder *r, struct task *t) {
     cpus_policy_shown(r, t);
     if (sends_kill(t)) tasks_foresee_ends(r, t);
     if (of_a_task(r, t)) return;
-    if (t->call.nr == SYS_madvise && t->call.args[2] == MADV_FREE) {
-        // The kernel would take the pages at a moment of its own choosing; MADV_DONTNEED is a MADV_FREE that
-        // takes them now.
-        regs.rdx = MADV_DONTNEED;
-        tracee_set_regs(t->tid, &regs);
-        t->call.redirects[t->call.redirect_count++] = (struct redirect){.arg = 2, .real = MADV_FREE};
-    }
+    free_now(t, &regs);
     hooks_call_waits(r, t);
     if (r->stop_all) return; // stuck: here it stays
     bool may_block = t->call.nr == SYS_restart_syscall || syscall_may_block(t->call.nr, t->call.args);
@@ -472,7 +475,7 @@ static int64_t tell_program(struct recorder *r, struct task *t, struct user_regs
     int64_t ret = (int64_t)regs->rax, told = ret;
     if (t->call.nr == SYS_sched_getaffinity) told = cpus_tell(r, t, ret);
     if (t->call.nr == SYS_getcpu && !ret) cpus_tell_here(r, t);
-    told = hooks_tell(r, t, told);
+    told = hooks_tell(r, t, personality_told(t, told));
     if (told != ret) {
         regs->rax = (unsigned long)told;
         ptrace(PTRACE_POKEUSER, t->tid, offsetof(struct user, regs.rax), regs->rax);

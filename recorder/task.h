@@ -94,7 +94,18 @@ struct task {
     struct call call;
     uint64_t scratch;   // its scratch area, 0: none yet
     bool tsc_forbidden; // by its own PR_SET_TSC
-    struct {            // recorder/emulate: ptrace among recorded tasks
+    struct {            // recorder/emulate/dispatch.h
+        bool on;
+        uint64_t from, length, selector; // not in this code; 0: always
+    } dispatch;
+    // It has set the trap flag: no call without a stop, of which replay makes no instruction.
+    bool traces_itself;
+    enum {
+        ADDRESSES_RANDOM,
+        ADDRESSES_FIXED,
+        ADDRESSES_HELD
+    } addresses; // HELD: fixed by refork, not by its own personality
+    struct {     // recorder/emulate: ptrace among recorded tasks
         int by; // the process that has attached to it; 0: none; -1: one outside of the recording was asked to
         int passing;    // the signal that it shall get now
         bool by_signal; // it stands at a signal: that one, there, with these registers

@@ -11,8 +11,10 @@
 #include "recorder/cpus.h"
 #include "recorder/hooks.h"
 #include "recorder/log.h"
+#include "recorder/signals.h"
 
 #include <cpuid.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -192,4 +194,8 @@ void trapped_carry_out(struct recorder *r, struct task *t, struct user_regs_stru
     batch_regs(&b, regs);
     set_landmark_in_code(t, regs);
     batch_log(r, t, &b);
+    // The instruction has not been executed, so the trap behind it does not come by itself.
+    if (!(regs->eflags & EFLAGS_TF)) return;
+    const siginfo_t step = {.si_signo = SIGTRAP, .si_code = TRAP_TRACE, .si_addr = (void *)regs->rip};
+    signal_now(r, t, &step);
 }

@@ -146,16 +146,16 @@ static const struct request prctls[] = {
     FAKES("PR_GET_TAGGED_ADDR_CTRL", 56, -EINVAL),
     PLAIN("PR_SET_IO_FLUSHER", 57),
     PLAIN("PR_GET_IO_FLUSHER", 58),
-    // would turn the program's calls into signals, the recorder's too
+    // recorder/emulate/dispatch.c, but for PR_SYS_DISPATCH_INCLUSIVE_ON
     REFUSES("PR_SET_SYSCALL_USER_DISPATCH", 59, -EINVAL),
     FAKES("PR_PAC_SET_ENABLED_KEYS", 60, -EINVAL),
     FAKES("PR_PAC_GET_ENABLED_KEYS", 61, -EINVAL),
     REFUSES("PR_SCHED_CORE", 62, -EINVAL),
     FAKES("PR_SME_SET_VL", 63, -EINVAL),
     FAKES("PR_SME_GET_VL", 64, -EINVAL),
-    // would forbid the recorder's own mappings
-    REFUSES("PR_SET_MDWE", 65, -EINVAL),
-    PLAIN("PR_GET_MDWE", 66),
+    // recorder/emulate/mdwe.c
+    FAKES("PR_SET_MDWE", 65, -EINVAL),
+    FAKES("PR_GET_MDWE", 66, 0),
     PLAIN("PR_SET_MEMORY_MERGE", 67),
     PLAIN("PR_GET_MEMORY_MERGE", 68),
     FAKES("PR_GET_SHADOW_STACK_STATUS", 74, -EINVAL),
@@ -164,8 +164,8 @@ static const struct request prctls[] = {
     PLAIN("PR_TIMER_CREATE_RESTORE_IDS", 77),
     PLAIN("PR_FUTEX_HASH", 78),
     PLAIN("PR_SET_VMA", 0x53564d41),
-    // would show the vDSO that the recorder hides; older kernels do not have it
-    FAKES("PR_GET_AUXV", 0x41555856, -EINVAL),
+    // its size is an argument: walk_request(). recorder/emulate/cpu_files.c
+    PLAIN("PR_GET_AUXV", 0x41555856),
     PLAIN("PR_SET_PTRACER", 0x59616d61),
 };
 
@@ -297,6 +297,12 @@ void walk_request(struct walk *w) {
         if (walk_ok(w)) walk_add(w, RANGE_OUT, 2, w->args[2], 4);
         return;
     }
+    if (w->nr == __NR_prctl && r->number == 0x41555856) { // PR_GET_AUXV: the result is the size that there is
+        enum { MOST = 1024 };                             // AT_VECTOR_SIZE of the kernel is some 60 words
+        uint64_t all = !walk_ok(w) ? 0 : w->result ? (uint64_t)*w->result : MOST;
+        walk_add(w, RANGE_OUT, 1, w->args[1], w->args[2] < all ? w->args[2] : all);
+        return;
+    }
     if (r->action != LET || r->dir == NONE || !walk_ok(w)) return;
     if (r->dir == INOUT)
         walk_add_readable(w, r->dir, r->arg, w->args[r->arg], r->size);
@@ -385,10 +391,6 @@ bool request_answer(long nr, const uint64_t args[6], int64_t *answer, bool *said
     switch (nr) {
     case __NR_seccomp:
         return seccomp_answer(answer, said);
-    case __NR_process_madvise: // what changes the content of memory at a moment of the kernel's choosing
-        if (args[3] == 4 || args[3] == 8 || args[3] == 9 || args[3] == 24 || args[3] >= 102)
-            return give(answer, said, -EINVAL, true);
-        return false;
     case __NR_fanotify_init: // the program would have to allow what the recorder opens
         if (args[0] & (FAN_CLASS_CONTENT | FAN_CLASS_PRE_CONTENT)) return give(answer, said, -EPERM, true);
         return false;

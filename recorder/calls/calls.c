@@ -48,7 +48,7 @@ static void take_regs(struct user_regs_struct *g, const struct call_entry *e) {
     g->orig_rax = g->rax = e->nr;
     g->rip = g->rcx = e->rip;
     g->r11 = e->rflags;
-    g->eflags = e->rflags & ~EFLAGS_IGNORED;
+    g->eflags = e->rflags & ~EFLAGS_RF;
     g->rsp = e->rsp, g->rbx = e->rbx, g->rbp = e->rbp, g->rdi = e->rdi, g->rsi = e->rsi, g->rdx = e->rdx;
     g->r8 = e->r8, g->r9 = e->r9, g->r10 = e->r10, g->r12 = e->r12, g->r13 = e->r13, g->r14 = e->r14;
     g->r15 = e->r15;

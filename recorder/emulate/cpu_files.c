@@ -225,8 +225,24 @@ static bool write_text(const struct recorder *r, const struct cpu_file *file, co
     return out && fclose(out) == 0 && good;
 }
 
+// PR_GET_AUXV gives the words as well: whole ones, or the first bytes of one.
+static void tell_auxiliary(const struct recorder *r, struct task *t, int64_t ret) {
+    enum { PR_GET_AUXV = 0x41555856 };
+    const uint64_t *a = t->call.args;
+    if (t->call.nr != SYS_prctl || (uint32_t)a[0] != PR_GET_AUXV || ret <= 0) return;
+    const uint64_t size = a[2] < (uint64_t)ret ? a[2] : (uint64_t)ret;
+    uint64_t pair[2];
+    for (uint64_t at = 0; at < size; at += sizeof pair) {
+        size_t some = size - at < sizeof pair ? (size_t)(size - at) : sizeof pair;
+        memset(pair, 0, sizeof pair);
+        if (tracee_read(t->tid, t->mm->mem_fd, a[1] + at, pair, some) && exec_auxv_pair(r, pair))
+            tracee_poke(t->tid, t->mm->mem_fd, a[1] + at, pair, some);
+    }
+}
+
 static int64_t tells(struct recorder *r, struct task *t, int64_t ret) {
     char opened[64], made[64];
+    tell_auxiliary(r, t, ret);
     const bool opens = t->call.nr == SYS_open || t->call.nr == SYS_openat || t->call.nr == SYS_openat2;
     if (!opens || ret < 0) return ret;
     const struct cpu_file *file = file_of(r, t, (int)ret, opened, sizeof opened);

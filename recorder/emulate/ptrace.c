@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 enum {
+    OPTIONS_OF_KERNEL = 0xff | PTRACE_O_EXITKILL | 1 << 21, // PTRACE_O_MASK of the kernel
     OPTIONS_KNOWN = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
                     PTRACE_O_TRACECLONE | PTRACE_O_TRACEVFORKDONE | PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL,
     RESTARTS = 512, // ERESTARTSYS and ERESTARTNOHAND (include/linux/errno.h)
@@ -267,6 +268,17 @@ static void let_go_on(struct recorder *r, struct task *t, struct task *o, struct
     go_on(r, t, o, (int)a[3], a[0] == PTRACE_DETACH);
 }
 
+// PTRACE_SETSIGMASK
+static int64_t set_mask(struct task *t, struct task *o) {
+    const uint64_t *a = t->call.args, never = 1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1);
+    uint64_t mask;
+    if (a[2] != sizeof mask) return -EINVAL;
+    if (!task_read(t, a[3], &mask, sizeof mask)) return -EFAULT;
+    o->mask = mask & ~never;
+    mask_restore(o);
+    return 0;
+}
+
 // Changes a task that is stopped, or lets it go on. False: not one of those.
 static bool changed(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
     const uint64_t *a = t->call.args;
@@ -290,7 +302,14 @@ static bool changed(struct recorder *r, struct task *t, struct task *o, struct u
                                 &(struct iovec){(void *)a[3], sizeof(struct user_fpregs_struct)}, NT_PRFPREG);
     case PTRACE_POKEUSER:
         return poke_user(r, t, o, regs);
+    case PTRACE_SETSIGMASK:
+        answer(r, t, regs, set_mask(t, o));
+        return true;
     case PTRACE_SETOPTIONS:
+        if (a[3] & ~(uint64_t)OPTIONS_OF_KERNEL) {
+            answer(r, t, regs, -EINVAL);
+            return true;
+        }
         if (a[3] & ~(uint64_t)OPTIONS_KNOWN) return false;
         o->traced.options = a[3];
         answer(r, t, regs, 0);
@@ -319,12 +338,45 @@ static void call_info(struct recorder *r, struct task *t, struct task *o, struct
                           .size = room < size ? room : size});
 }
 
+// The signal that a stopped task stands at, and its mask. False: not one of those.
+static bool its_signals(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
+    const uint64_t *a = t->call.args;
+    struct reply to_data = {.address = a[3]};
+    uint64_t mask;
+    siginfo_t info;
+    switch (a[0]) {
+    case PTRACE_GETSIGINFO:
+        info = tracee_siginfo(o);
+        to_data.bytes = &info;
+        to_data.size = sizeof info;
+        break;
+    case PTRACE_SETSIGINFO: // at a signal: it comes so, if it is that one with which it is let go on
+        if (!o->traced.by_signal) return false;
+        if (task_read(t, a[3], &info, sizeof info))
+            o->traced.info = info;
+        else
+            to_data.result = -EFAULT;
+        break;
+    case PTRACE_GETSIGMASK:
+        if (a[2] != sizeof mask)
+            to_data.result = -EINVAL;
+        else if (ptrace(PTRACE_GETSIGMASK, o->tid, sizeof mask, &mask) < 0)
+            return false;
+        to_data.bytes = &mask;
+        to_data.size = to_data.result ? 0 : sizeof mask;
+        break;
+    default:
+        return false;
+    }
+    reply(r, t, regs, &to_data);
+    return true;
+}
+
 // Looks at a task that is stopped. False: not one of those.
 static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
     const uint64_t *a = t->call.args;
     struct reply to_data = {.address = a[3]};
     uint64_t word = 0;
-    siginfo_t info;
     struct user_fpregs_struct fp;
     struct user_regs_struct now;
     switch (a[0]) {
@@ -354,18 +406,13 @@ static bool looked_at(struct recorder *r, struct task *t, struct task *o, struct
     case PTRACE_GET_SYSCALL_INFO:
         call_info(r, t, o, regs);
         return true;
-    case PTRACE_GETSIGINFO:
-        info = tracee_siginfo(o);
-        to_data.bytes = &info;
-        to_data.size = sizeof info;
-        break;
     case PTRACE_GETEVENTMSG:
         word = o->traced.message;
         to_data.bytes = &word;
         to_data.size = sizeof word;
         break;
     default:
-        return false;
+        return its_signals(r, t, o, regs);
     }
     reply(r, t, regs, &to_data);
     return true;
@@ -392,8 +439,10 @@ static bool requested(struct recorder *r, struct task *t, struct user_regs_struc
     struct task *o = task_called(r, t, (int)a[1]);
     if (a[0] == PTRACE_ATTACH || a[0] == PTRACE_SEIZE) {
         if (!o && kill((pid_t)a[1], 0) == 0 && !t->names.depth) return false; // a stranger
-        int64_t result = o ? attach(r, t, o, a[0] == PTRACE_SEIZE) : -ESRCH;
+        const bool wrong = a[0] == PTRACE_SEIZE && (a[2] || a[3] & ~(uint64_t)OPTIONS_OF_KERNEL);
+        int64_t result = o && !wrong ? attach(r, t, o, a[0] == PTRACE_SEIZE) : -ESRCH;
         if (result == -EIO) return false;
+        if (o && wrong) result = -EIO;
         answer(r, t, regs, result);
         return true;
     }
@@ -414,7 +463,12 @@ static bool requested(struct recorder *r, struct task *t, struct user_regs_struc
         answer(r, t, regs, -ESRCH);
         return true;
     }
-    return changed(r, t, o, regs) || looked_at(r, t, o, regs);
+    if (changed(r, t, o, regs) || looked_at(r, t, o, regs)) return true;
+    // What no kernel knows (up to PTRACE_SET_SYSCALL_INFO of Linux 6.16, and some more) is no request.
+    enum { OLD_LAST = 33, NEW_FIRST = 0x4200, NEW_LAST = 0x421f };
+    if (a[0] <= OLD_LAST || (a[0] >= NEW_FIRST && a[0] <= NEW_LAST)) return false;
+    answer(r, t, regs, -EIO);
+    return true;
 }
 
 // ---- waiting

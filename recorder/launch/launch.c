@@ -171,6 +171,8 @@ int launch(struct recorder *r, struct rf_error *err) {
     p->next = r->processes;
     r->processes = p;
     struct task *t = task_new(r, pid, p, mm_new(r, pid));
+    if (!r->options->aslr)
+        t->addresses = personality(0xffffffff) & ADDR_NO_RANDOMIZE ? ADDRESSES_FIXED : ADDRESSES_HELD;
     t->fds = fdtable_new();
     r->started = r->result->started = true;
     // Signals that refork was started with ignored (nohup) stay ignored over exec.

@@ -8,6 +8,8 @@
 #include "recorder/emulate/cpu_files.h"
 #include "recorder/emulate/perf.h"
 #include "recorder/emulate/ptrace.h"
+#include "recorder/emulate/dispatch.h"
+#include "recorder/emulate/mdwe.h"
 #include "recorder/emulate/seccomp.h"
 #include "recorder/emulate/status.h"
 #include "recorder/emulate/vsyscall.h"
@@ -100,7 +102,10 @@ int record_run(const struct record_options *options, struct record_result *resul
     if (trace_create(options->output, &header, r.cpu, &r.trace, err) < 0) return -1;
     waits_begin(&r);
     ending_begin(&r);
+    dispatch_begin(&r);
     seccomp_begin(&r);
+    dispatch_settings_begin(&r);
+    mdwe_begin(&r);
     status_begin(&r);
     cpu_files_begin(&r);
     vsyscall_begin(&r);

@@ -117,11 +117,13 @@ int breaks_hit(struct replay *r, struct vtask *v, int *status, struct rf_error *
         planted_hide(s, regs->rip, hit.code, hit.code_len);
     }
     r->breaks.counts.hits++;
+    const bool own_trap_flag = regs->eflags & EFLAGS_TF;
     enum break_action action = r->breaks.client.hit(r->breaks.client.context, r, &hit);
     if (action == BREAK_STOP) return rf_fail(err, RF_CANNOT, "interrupted");
     bool emulate = !watch_accesses(r); // what is emulated reads without the CPU's notice
     if (action == BREAK_DONE || (emulate && (carry_out_store(s, hit.code, hit.code_len, regs) ||
                                              carry_out(s, hit.code, hit.code_len, regs)))) {
+        v->trap_due = own_trap_flag;
         if (s->watched) watch_hit_now(r, v); // emulated writes pass the debug registers by
         return 1;
     }

@@ -199,7 +199,7 @@ static bool same_call(const struct call_entry *n, const struct call_entry *want)
 // As a stop at the `syscall` would show them.
 static void registers_of(const struct call_entry *n, struct user_regs_struct *g) {
     g->rip = g->rcx = n->rip;
-    g->r11 = g->eflags = n->rflags & ~EFLAGS_IGNORED;
+    g->r11 = g->eflags = n->rflags & ~EFLAGS_RF;
     g->rax = n->nr;
     g->rsp = n->rsp, g->rbx = n->rbx, g->rbp = n->rbp, g->rdi = n->rdi, g->rsi = n->rsi, g->rdx = n->rdx;
     g->r8 = n->r8, g->r9 = n->r9, g->r10 = n->r10, g->r12 = n->r12, g->r13 = n->r13, g->r14 = n->r14;

@@ -32,6 +32,7 @@ static void note_vsyscall(const struct space *s, int *status, struct user_regs_s
 static int resume(struct vtask *v, bool one, uint64_t end, int *status, struct rf_error *err) {
     struct space *s = v->space;
     struct user_regs_struct regs = v->pub.regs;
+    const bool own_trap_flag = regs.eflags & EFLAGS_TF;
     struct tracee_stop stop = {0};
     uint64_t until = one ? end : s->stop_at;
     regs.orig_rax = ~0ull;
@@ -51,7 +52,13 @@ static int resume(struct vtask *v, bool one, uint64_t end, int *status, struct r
     if (!tracee_get_regs(s->pid, &v->pub.regs))
         return rf_fail_errno(err, RF_CANNOT, "lost the replay task of process %d", v->pub.pid);
     v->stopped_by = *status;
-    v->pub.regs.eflags &= ~EFLAGS_IGNORED;
+    v->pub.regs.eflags &= ~EFLAGS_RF;
+    if (one && !own_trap_flag && v->pub.regs.eflags & EFLAGS_TF) {
+        uint8_t code[CODE_LONGEST];
+        tracee_read_code(s->pid, s->mem_fd, regs.rip, code);
+        if (v->pub.regs.rip == regs.rip || !tracee_pops_trap_flag(s->pid, s->mem_fd, &regs, code))
+            v->pub.regs.eflags &= ~EFLAGS_TF;
+    }
     note_vsyscall(s, status, &v->pub.regs);
     if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) v->pub.regs.rax = v->pub.regs.orig_rax;
     return 0;
@@ -59,13 +66,16 @@ static int resume(struct vtask *v, bool one, uint64_t end, int *status, struct r
 
 // The trap flag of a single step shows in what `pushf` pushes, and in r11 behind `syscall`.
 static void hide_trap_flag(struct vtask *v, const uint8_t *code, int status) {
-    enum { TF = 0x100, PUSHF = 0x9c, OPERAND_SIZE = 0x66 };
+    enum { PUSHF = 0x9c, OPERAND_SIZE = 0x66 };
     struct space *s = v->space;
-    if (WSTOPSIG(status) == (SIGTRAP | 0x80)) v->pub.regs.r11 &= ~(uint64_t)TF;
+    if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
+        v->pub.regs.r11 &= ~EFLAGS_TF;
+        v->pub.regs.eflags &= ~EFLAGS_TF;
+    }
     if (code[code[0] == OPERAND_SIZE] != PUSHF) return;
     uint16_t flags;
     if (!tracee_read(s->pid, s->mem_fd, v->pub.regs.rsp, &flags, sizeof flags)) return;
-    flags &= (uint16_t)~TF;
+    flags &= (uint16_t)~EFLAGS_TF;
     tracee_poke(s->pid, s->mem_fd, v->pub.regs.rsp, &flags, sizeof flags);
 }
 
@@ -75,11 +85,12 @@ static int step_lifted(struct vtask *v, bool whole, int *status, bool *stepped, 
     struct space *s = v->space;
     uint8_t code[CODE_LONGEST];
     siginfo_t info;
+    const bool own_trap_flag = v->pub.regs.eflags & EFLAGS_TF;
     page_watch_lift(s);
     tracee_read_code(s->pid, s->mem_fd, v->pub.regs.rip, code);
     uint64_t end = whole ? v->pub.regs.rip + (uint64_t)code_repeats(code, sizeof code) : 0;
     if (resume(v, true, end, status, err) < 0) return -1;
-    hide_trap_flag(v, code, *status);
+    if (!own_trap_flag) hide_trap_flag(v, code, *status);
     *stepped =
         s->stopped_at || (*status >> 8 == SIGTRAP && ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) == 0 &&
                           info.si_code == TRAP_TRACE);
@@ -124,11 +135,18 @@ static int step_string(struct replay *r, struct vtask *v, int length, int *statu
 int vtask_resume(struct replay *r, struct vtask *v, bool one, int *status, struct rf_error *err) {
     uint8_t code[CODE_LONGEST];
     watch_before_run(r, v);
+    if (!one && v->trap_due) {
+        v->trap_due = false;
+        *status = v->stopped_by = SIGTRAP << 8 | 0x7f;
+        return 0;
+    }
     if (!one) return resume_watched(r, v, false, 0, status, err);
+    const bool own_trap_flag = v->pub.regs.eflags & EFLAGS_TF;
     tracee_read_code(v->space->pid, v->space->mem_fd, v->pub.regs.rip, code);
     int length = code_repeats(code, sizeof code);
     if ((length ? step_string(r, v, length, status, err) : resume_watched(r, v, true, 0, status, err)) < 0)
         return -1;
-    hide_trap_flag(v, code, *status);
+    if (!own_trap_flag) hide_trap_flag(v, code, *status);
+    v->trap_due = own_trap_flag && *status == (SIGTRAP << 8 | 0x7f);
     return 0;
 }

@@ -1,5 +1,6 @@
 #include "replayer/engine/run.h"
 
+#include "core/annex.h"
 #include "replayer/engine/break_hits.h"
 #include "replayer/engine/engine.h"
 #include "replayer/engine/memory.h"
@@ -29,6 +30,8 @@ int vtask_run(struct replay *r, struct vtask *v, int *status, struct rf_error *e
             watch_hit_now(r, v);
             continue;
         }
+        // The program traces itself. Instructions of refork are none of its own.
+        if (trap && info.si_code == TRAP_TRACE && annex_contains(v->pub.regs.rip)) continue;
         if (trap && info.si_code == SI_KERNEL && planted_at(s, v->pub.regs.rip - 1, false)) {
             v->pub.regs.rip--;
             int done = breaks_hit(r, v, status, err);

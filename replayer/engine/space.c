@@ -261,7 +261,9 @@ static int do_brk(struct replay *r, struct space *s, uint64_t now, struct rf_err
     if (!old) return 0;
     uint64_t from = page_up(old), to = page_up(now);
     if (to > from) {
-        struct space_map heap = {.v = {from, to, .prot = PROT_READ | PROT_WRITE, .name = "[heap]"},
+        struct space_map heap = {.v = {from, to,
+                                       .prot = PROT_READ | PROT_WRITE | (s->heap_runs ? PROT_EXEC : 0),
+                                       .name = "[heap]"},
                                  .flags = MAP_PRIVATE | MAP_ANONYMOUS};
         return map_anonymous(r, s, heap, err);
     }
@@ -298,12 +300,27 @@ static int do_mremap(struct replay *r, struct space *s, const uint64_t a[6], uin
     return 0;
 }
 
+// PROT_GROWSDOWN: from the begin of the mapping on. The stack is there at its full length, and grows no more.
+static bool from_stack_floor(const struct space *s, uint64_t *from, uint64_t *length) {
+    for (size_t i = 0; i < s->map_count; i++) {
+        const struct view_map *m = &s->maps[i].v;
+        if (*from < m->start || *from >= m->end || strcmp(m->name, "[stack]") != 0) continue;
+        *length += *from - m->start;
+        *from = m->start;
+        return true;
+    }
+    return false;
+}
+
 // 0, or a negative errno.
-static int protect(struct replay *r, struct space *s, uint64_t from, uint64_t length, int prot) {
+static int protect(struct replay *r, struct space *s, uint64_t from, uint64_t length, uint64_t how) {
+    const int prot = (int)how & (PROT_READ | PROT_WRITE | PROT_EXEC);
     length = page_up(length);
+    uint64_t grows = how & PROT_GROWSDOWN;
+    if (grows && from_stack_floor(s, &from, &length)) grows = 0;
     if (bad_range(from, length)) return 0;
     probes_evict(s, from, from + length);
-    long x = KERNEL_TASK_CALL(s->pid, SYS_mprotect, from, length, (uint64_t)prot);
+    long x = KERNEL_TASK_CALL(s->pid, SYS_mprotect, from, length, (uint64_t)prot | grows);
     if (!x) space_maps_protect(r, s, from, from + length, prot);
     return (int)x;
 }
@@ -324,14 +341,30 @@ static void do_madvise(struct replay *r, struct space *s, uint64_t from, uint64_
     KERNEL_TASK_CALL(s->pid, SYS_madvise, from, length, empties ? MADV_DONTNEED : advice);
 }
 
+// The ranges up to the result, and what was done of the one at which it failed.
+static void do_process_madvise(struct replay *r, struct space *s, const struct event *e,
+                               const uint64_t a[6]) {
+    const struct piece *reach = event_piece(e, PIECE_REACH, NULL);
+    uint64_t done = is_error(e->ret) ? 0 : (uint64_t)e->ret, range[2];
+    for (uint64_t i = 0; i < a[2] && space_read(s, a[1] + i * sizeof range, range, sizeof range); i++) {
+        if (range[1] <= done) {
+            do_madvise(r, s, range[0], range[1], a[3]);
+            done -= range[1];
+            continue;
+        }
+        if (reach && reach->reach.address > range[0])
+            do_madvise(r, s, range[0], reach->reach.address - range[0], a[3]);
+        return;
+    }
+}
+
 // An mprotect or madvise that failed in its middle. What was done of it may be done in a part of this space only (the stack is
 // mapped at full length here): what fails is left out.
 static void do_in_part(struct replay *r, struct space *s, const struct event *e, const uint64_t a[6]) {
     const struct piece *reach = event_piece(e, PIECE_REACH, NULL);
     if (!reach || reach->reach.address <= a[0]) return;
     if (e->nr == SYS_madvise) do_madvise(r, s, a[0], reach->reach.address - a[0], a[2]);
-    if (syscall_effect(e->nr) == EFFECT_PROTECT)
-        protect(r, s, a[0], reach->reach.address - a[0], (int)a[2] & 7);
+    if (syscall_effect(e->nr) == EFFECT_PROTECT) protect(r, s, a[0], reach->reach.address - a[0], a[2]);
 }
 
 // Maps [from, to) anew, each mapping in it with its own protection: anonymously (fd -1), or a memory file from its begin on.
@@ -404,6 +437,10 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
                   struct rf_error *err) {
     page_watch_lift(s);
     int64_t ret = e->ret;
+    if (e->nr == SYS_process_madvise) {
+        do_process_madvise(r, s, e, a);
+        return 0;
+    }
     if (is_error(ret)) {
         do_in_part(r, s, e, a);
         return 0;
@@ -442,7 +479,7 @@ int space_syscall(struct replay *r, struct space *s, const struct event *e, cons
         return 0;
     case SYS_mprotect:
     case SYS_pkey_mprotect: {
-        int failed = protect(r, s, a[0], a[1], (int)a[2] & 7);
+        int failed = protect(r, s, a[0], a[1], a[2]);
         if (!failed) return 0;
         errno = -failed;
         return rf_fail_errno(err, RF_DIVERGED,

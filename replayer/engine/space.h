@@ -39,7 +39,8 @@ struct space {
     struct vtask *loaded; // whose extended registers the kernel task holds
     struct space_map *maps;
     size_t map_count;
-    uint64_t brk; // 0: unknown yet
+    uint64_t brk;   // 0: unknown yet
+    bool heap_runs; // who calls brk has READ_IMPLIES_EXEC
     uint64_t stack_limit;
     // vtask_run ends before the instruction there, even if it is not written yet; 0: nowhere.
     uint64_t stop_at;

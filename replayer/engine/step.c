@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -153,6 +154,15 @@ static void follow_comm(struct replay *r, const struct event *e, struct vtask *v
     }
 }
 
+static int memory_call(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
+    uint64_t args[6];
+    memcpy(args, v->pub.args, sizeof args);
+    bool protection = e->nr == SYS_mmap || syscall_effect(e->nr) == EFFECT_PROTECT;
+    if (v->reads_run && protection && args[2] & PROT_READ) args[2] |= PROT_EXEC;
+    v->space->heap_runs = v->reads_run;
+    return space_syscall(r, v->space, e, args, err);
+}
+
 // What a call that has returned did to the task itself.
 static int syscall_effects(struct replay *r, const struct event *e, struct vtask *v, struct rf_error *err) {
     int64_t ret = e->ret;
@@ -160,7 +170,8 @@ static int syscall_effects(struct replay *r, const struct event *e, struct vtask
     v->pub.regs.rax = (uint64_t)ret;
     v->at_entry = false;
     v->restart = ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK ? ret : 0;
-    if (syscall_row(e->nr)->policy == POLICY_MEMORY && space_syscall(r, v->space, e, a, err) < 0) return -1;
+    if (syscall_row(e->nr)->policy == POLICY_MEMORY && memory_call(r, e, v, err) < 0) return -1;
+    if (e->nr == SYS_personality && (uint32_t)a[0] != UINT32_MAX) v->reads_run = a[0] & READ_IMPLIES_EXEC;
     const struct piece *reach = event_piece(e, PIECE_REACH, NULL);
     if (reach && syscall_row(e->nr)->policy != POLICY_MEMORY &&
         space_stack_floor(r, v->space, reach->reach.address, err) < 0)
@@ -253,6 +264,7 @@ static int on_birth(struct replay *r, const struct event *e, struct vtask *v, st
     s->refs++;
     c->pub.parent_tid = v->pub.tid;
     memcpy(c->pub.name, v->pub.name, sizeof c->pub.name);
+    c->reads_run = v->reads_run;
     memcpy(&c->pub.regs, regs->data, sizeof c->pub.regs);
     if (v->xstate_size) vtask_set_xstate(c, v->xstate, v->xstate_size);
     uint64_t flags = v->pub.nr == SYS_clone ? v->pub.args[0] : 0;
@@ -294,7 +306,7 @@ static int on_exec(struct replay *r, const struct event *e, struct vtask *v, str
     if (!s) return -1;
     v->space = s;
     s->refs = 1;
-    v->at_entry = v->pub.in_syscall = false;
+    v->at_entry = v->pub.in_syscall = v->reads_run = false;
     v->restart = 0;
     const struct piece *limit = event_piece(e, PIECE_LIMIT, NULL);
     if (limit) s->stack_limit = limit->limit.stack;

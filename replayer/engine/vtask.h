@@ -15,7 +15,10 @@ struct vtask {
     int comm_fd, comm_tid; // an open /proc/self/task/TID/comm; comm_tid 0: none
     bool at_entry;         // the kernel task would be at the syscall's entry with these registers
     int64_t restart;       // result of the last EXIT when it was one of the kernel's restart codes, else 0
-    int stopped_by;        // wait status of its kernel task's last stop
+    bool reads_run;        // its personality has READ_IMPLIES_EXEC
+    bool
+        trap_due; // it traces itself, and the last instruction was stepped or carried out: its SIGTRAP is next
+    int stopped_by; // wait status of its kernel task's last stop
     size_t xstate_size;
     unsigned char *xstate;
 };

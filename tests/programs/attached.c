@@ -246,12 +246,57 @@ static void debugger(void) {
     printf("debugger: %lx\n", code);
 }
 
+static volatile int came;
+
+static void on_another(int sig, siginfo_t *info, void *context) {
+    (void)context;
+    came = sig == SIGUSR2 && info->si_code == SI_QUEUE ? info->si_value.sival_int : -1;
+}
+
+// Another signal comes, with what the tracer has put into it. One that it lets go on with by number alone is the tracer's own.
+static void another_signal(void) {
+    int status;
+    siginfo_t info;
+    struct sigaction action = {.sa_sigaction = on_another, .sa_flags = SA_SIGINFO};
+    CHECK(sigaction(SIGUSR2, &action, NULL) == 0);
+    pid_t child = fork();
+    if (!child) {
+        CHECK(ptrace(PTRACE_TRACEME, 0, 0, 0) == 0);
+        raise(SIGUSR1);
+        int first = came;
+        raise(SIGUSR1);
+        _exit(first == 77 && came == -1 ? 9 : 8);
+    }
+    expect(child, SIGUSR1);
+    CHECK(ptrace(PTRACE_GETSIGINFO, child, 0, &info) == 0 && info.si_code == SI_TKILL);
+    info.si_signo = SIGUSR2;
+    info.si_code = SI_QUEUE;
+    info.si_value.sival_int = 77;
+    CHECK(ptrace(PTRACE_SETSIGINFO, child, 0, &info) == 0);
+    CHECK(ptrace(PTRACE_SETSIGINFO, child, 0, 8) == -1 && errno == EFAULT);
+    CHECK(ptrace(PTRACE_GETSIGINFO, child, 0, &info) == 0 && info.si_signo == SIGUSR2);
+    let(child, SIGUSR2);
+    expect(child, SIGUSR1);
+    uint64_t mask = 0, kill = 1ull << (SIGKILL - 1), usr2 = 1ull << (SIGUSR2 - 1);
+    CHECK(ptrace(PTRACE_GETSIGMASK, child, 8, &mask) == 0 && !(mask & usr2));
+    CHECK(ptrace(PTRACE_GETSIGMASK, child, 4, &mask) == -1 && errno == EINVAL);
+    kill |= mask | usr2;
+    CHECK(ptrace(PTRACE_SETSIGMASK, child, 8, &kill) == 0);
+    CHECK(ptrace(PTRACE_GETSIGMASK, child, 8, &kill) == 0 && kill == (mask | usr2));
+    CHECK(ptrace(PTRACE_SETSIGMASK, child, 8, &mask) == 0);
+    CHECK(ptrace(PTRACE_SETOPTIONS, child, 0, -1l) == -1 && errno == EINVAL);
+    CHECK(ptrace(999, child, 0, 0) == -1 && errno == EIO);
+    let(child, SIGUSR2);
+    CHECK(waitpid(child, &status, 0) == child && status == 9 << 8);
+}
+
 int main(int argc, char **argv) {
     if (argc > 1 && !strcmp(argv[1], "executed")) return 6;
     CHECK(ptrace(PTRACE_ATTACH, 0x7ffffff0, 0, 0) == -1 && errno == ESRCH);
     CHECK(ptrace(PTRACE_ATTACH, getpid(), 0, 0) == -1 && errno == EPERM);
     CHECK(ptrace(PTRACE_CONT, getppid(), 0, 0) == -1 && errno == ESRCH);
     debugger();
+    another_signal();
     seized();
     of_a_stranger();
     threads();

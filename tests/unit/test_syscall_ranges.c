@@ -617,10 +617,10 @@ static void scenario_ipc(void) {
 
 static void scenario_requests(void) {
     OK(C5(__NR_prctl, 16, room(32), 0, 0, 0));
-    OK(C5(__NR_prctl, 2, room(8), 0, 0, 0));
-    OK(C5(__NR_prctl, 37, room(8), 0, 0, 0));
+    OK(C5(__NR_prctl, 2, room(8), 0, 0, 0) | C5(__NR_prctl, 37, room(8), 0, 0, 0));
     C5(__NR_prctl, 40, room(16), 0, 0, 0);
     C5(__NR_prctl, 35, 15, room(8), 0, 0);
+    C5(__NR_prctl, 0x41555856 /* PR_GET_AUXV */, room(600), 600, 0, 0);
     OK(C5(__NR_prctl, 30, 0, 0, 0, 0));
     OK(C2(__NR_arch_prctl, ARCH_GET_FS, room(16)));
     OK(C2(__NR_arch_prctl, ARCH_GET_GS, room(16)));

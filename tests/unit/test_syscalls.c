@@ -69,9 +69,9 @@ static void test_policies(void **state) {
                                  __NR_arch_prctl,      __NR_set_tid_address, __NR_exit_group,
                                  __NR_restart_syscall, __NR_set_robust_list, __NR_execveat,
                                  __NR_clone3};
-    static const long memory[] = {__NR_mmap,          __NR_mprotect,  __NR_munmap, __NR_brk,
-                                  __NR_mremap,        __NR_madvise,   __NR_shmat,  __NR_shmdt,
-                                  __NR_pkey_mprotect, __NR_modify_ldt};
+    static const long memory[] = {__NR_mmap,          __NR_mprotect,   __NR_munmap,         __NR_brk,
+                                  __NR_mremap,        __NR_madvise,    __NR_shmat,          __NR_shmdt,
+                                  __NR_pkey_mprotect, __NR_modify_ldt, __NR_process_madvise};
     size_t task_rows = 0, memory_rows = 0;
     for (long nr = 0; nr <= LAST; nr++) {
         task_rows += syscall_row(nr)->policy == POLICY_TASK;
