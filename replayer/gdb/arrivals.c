@@ -223,6 +223,7 @@ static void set_here(struct stops *s, const struct armed *a, bool watch) {
 // Inside of a step: the client's turn.
 static enum break_action tell(struct stops *s, const struct stop *stop) {
     if (!s->again) {
+        s->ahead = stop->ahead;
         timeline_foreign(s->timeline, true);
         s->command = s->client.stopped(s->client.context, stop);
         timeline_foreign(s->timeline, false);
@@ -251,9 +252,8 @@ static enum break_action forward_hit(struct stops *s, struct armed *a) {
         stop.watch = s->due.kind;
     } else if (a->user) {
         stop.reason = STOP_BREAKPOINT;
-    } else if (hit->address == s->entry_pc) {
-        stop.reason = STOP_SYSCALL_ENTRY;
-        stop.nr = s->entry_nr;
+    } else if (hit->address == s->end.pc && s->ahead != s->end.stop.ahead) {
+        stop = s->end.stop;
     } else if (s->interrupted) {
         stop.reason = STOP_INTERRUPT;
     } else if (stepped && c->go == GO_RANGE && hit->address >= c->start && hit->address < c->end) {
@@ -479,6 +479,10 @@ void stops_catch_syscall(struct stops *s, bool on, long nr) {
     } else {
         array_push(s->caught, s->caught_count, nr);
     }
+}
+
+void stops_pass_signals(struct stops *s, uint64_t signals) {
+    s->passed = signals;
 }
 
 uint64_t stops_event(const struct stops *s) {
