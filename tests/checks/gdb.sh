@@ -27,7 +27,7 @@ grep -qx 'events: good' events.log || fail "events in gdb: $(tail -n 5 events.lo
 into exec.out 0 record --no-explain -o exec.refork -- sh -c 'exec cat /dev/null'
 at=$(clean "$refork" dump exec.refork | sed -n 's/^ *\([0-9]*\) .* exec .*\/cat".*/\1/p')
 debug --at 10 exec.refork -- -batch -ex "event $at" -ex 'info inferiors' -ex 'catch exec' -ex reverse-continue -ex 'info inferiors' -ex continue >exec.log
-for what in 'executing new program: .*/cat' ' target:.*/cat' 'executing new program: .*/dash' ' target:.*/dash' "Catchpoint 1 (exec'd .*/cat)"; do
+for what in 'executing new program: .*/cat' ' target:.*/cat' 'executing new program: .*sh$' ' target:.*sh' "Catchpoint 1 (exec'd .*/cat)"; do
     grep -q -- "$what" exec.log || fail "gdb over an exec does not show '$what' ($work/exec.log)"
 done
 
