@@ -340,8 +340,15 @@ static void on_watch(void *context, struct replay *r, const struct watch_hit *hi
     if (a) a->searched = true;
 }
 
+// In the middle of a slice no place can be told: the step is given up.
+static bool on_asked(void *context) {
+    struct stops *s = context;
+    if (s->mode == MODE_WALK || s->cut || !s->client.interrupted(s->client.context)) return false;
+    return s->interrupted = s->given_up = s->cut = true;
+}
+
 static const struct break_client *engine_client(struct stops *s, struct break_client *c) {
-    *c = (struct break_client){.mapped = on_mapped, .hit = on_hit, .context = s};
+    *c = (struct break_client){.mapped = on_mapped, .hit = on_hit, .asked = on_asked, .context = s};
     return c;
 }
 
@@ -395,7 +402,7 @@ int stops_seek(struct stops *s, uint64_t event, struct rf_error *err) {
     int failed = s->given_up || event <= timeline_position(s->timeline)
                      ? timeline_again(s->timeline, event, err)
                      : timeline_seek(s->timeline, event, err);
-    s->given_up = false;
+    s->given_up = s->cut = false;
     return failed ? -1 : stops_arm_anew(s, err);
 }
 

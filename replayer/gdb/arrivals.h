@@ -78,6 +78,7 @@ struct stops {
 
     uint64_t slice; // events that are over while the engine is in a step
     bool given_up;  // the step was
+    bool cut;       // ... because the user asked for a stop while the task ran
     bool interrupted;
     uint64_t hits;               // of breakpoints, for looking at the client now and then
     const struct break_hit *hit; // where, while the client is told from inside of a step; else NULL

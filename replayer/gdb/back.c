@@ -142,6 +142,7 @@ int back_find_stop(struct stops *s, struct place *found, struct stop *stop, stru
         if (look_through(s, lower, upper, NULL, &last, err) < 0) return -1;
         upper = lower;
     }
+    if (s->interrupted) return 0;
     *stop = last.stop;
     *found = last.found ? last.place : (struct place){.event = begin};
     if (last.found && last.fault) {

@@ -102,7 +102,9 @@ int caught_arrivals(struct stops *s, uint64_t event, uint64_t pc, uint64_t *arri
     s->look = count_only;
     s->look_context = arrivals;
     s->end.pc = pc;
+    s->cut = true; // nobody is asked: half of the arrivals would be another place
     int got = stops_step_event(s, err);
+    s->cut = false;
     s->end.pc = 0;
     return got < 0 ? -1 : 0;
 }

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 // ---- thread ids: pPID.TID in hexadecimal, -1 all, 0 any
 
@@ -474,6 +475,24 @@ static void tell_failure(struct gdb *g, const struct rf_error *err) {
     packet_answer(g->packets, "X09");
 }
 
+static void woken(int signal) {
+    (void)signal;
+}
+
+// A Ctrl-C comes while a task runs, and who waits for the task hears nothing of it: this signal, which is blocked elsewhere, ends the wait
+// now and then.
+static void listen_now_and_then(bool on) {
+    enum { EVERY_US = 100000 };
+    const struct sigaction wake = {.sa_handler = woken}; // no SA_RESTART
+    const struct itimerval timer = {{0, on * EVERY_US}, {0, on * EVERY_US}};
+    sigset_t alarm;
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    sigprocmask(SIG_BLOCK, &alarm, NULL);
+    if (on) sigaction(SIGALRM, &wake, NULL);
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
 int gdb_serve(int fd, struct timeline *t, const char *path, const struct gdb_options *options,
               struct rf_error *err) {
     struct gdb g = {.timeline = t, .replay = timeline_replay(t), .path = path, .tid = options->tid};
@@ -482,7 +501,9 @@ int gdb_serve(int fd, struct timeline *t, const char *path, const struct gdb_opt
     g.stops = stops_new(t, &client);
     g.stop.tid = options->tid;
     stops_follow(g.stops, options->pid, true);
+    listen_now_and_then(true);
     int failed = stops_run(g.stops, options->event, err);
+    listen_now_and_then(false);
     if (failed && !packets_closed(g.packets)) tell_failure(&g, err);
     if (options->left)
         *options->left = (struct gdb_left){stops_event(g.stops), g.tid > 0 ? g.tid : g.stop.tid};

@@ -112,12 +112,19 @@ static int behind_event(struct stops *s, struct rf_error *err) {
     return 0;
 }
 
+// The user asked for a stop while the task ran: the last place that can be told is where its slice began.
+static int before_slice(struct stops *s, struct rf_error *err) {
+    struct place place = {.event = s->slice};
+    return go_to(s, &place, (struct stop){.reason = STOP_INTERRUPT}, err);
+}
+
 static int forward(struct stops *s, struct rf_error *err) {
     while (goes_forward(s->command.go)) {
         s->mode = MODE_FORWARD;
         if (look_ahead(s)) continue;
         int got = stops_step_event(s, err);
         if (got < 0) return -1;
+        if (got == 2 && s->cut) return before_slice(s, err);
         if (got == 2) return 0;
         if (!got) tell_between(s, (struct stop){.reason = STOP_END, .tid = stops_some_task(s)});
         if (got && behind_event(s, err) < 0) return -1;

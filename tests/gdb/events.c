@@ -24,6 +24,12 @@ static void looks(void) {
         look(passes == 2 ? (const volatile int *)16 : &good);
 }
 
+// For a debugger to call: it never ends.
+void spin(void) {
+    while (!told || told)
+        ;
+}
+
 int main(void) {
     signal(SIGUSR2, on_signal);
     signal(SIGSEGV, on_signal);
