@@ -143,17 +143,37 @@ static void on_exit_event(struct strace *s, const struct event *e) {
     returned(s, e, c, 0);
 }
 
-static void add_arguments(struct text *t, const struct event *e) {
+// The kernel puts argc, the arguments, a zero, the environment and a zero where the stack pointer is (fs/binfmt_elf.c, create_elf_tables).
+static int variables_of(struct strace *s, int tid, uint64_t *at) {
+    enum { MOST = 100000 };
+    struct decode_memory memory = memory_of(s, tid);
+    struct user_regs_struct regs;
+    uint64_t argc, variable;
+    int count = 0;
+    *at = 0;
+    if (!memory.read || replay_task_regs(s->replay, tid, &regs, NULL) < 0 ||
+        !memory.read(memory.context, regs.rsp, &argc, sizeof argc))
+        return 0;
+    *at = regs.rsp + 8 * (argc + 2);
+    while (count < MOST &&
+           memory.read(memory.context, *at + 8 * (uint64_t)count, &variable, sizeof variable) && variable)
+        count++;
+    return count;
+}
+
+static void add_arguments(struct strace *s, const struct event *e) {
+    struct text *t = &s->line;
     const struct piece *p;
-    int arguments = 0, variables = 0;
+    uint64_t environment;
+    int arguments = 0, variables = variables_of(s, e->tid, &environment);
     text_add(t, "[");
     for (size_t at = 0; (p = event_piece(e, PIECE_TEXT, &at));) {
-        if (p->text.kind == TEXT_ENV) variables++;
         if (p->text.kind != TEXT_ARG) continue;
         text_add(t, arguments++ ? ", " : "");
         text_quoted(t, p->data ? p->data : "", p->len < 32 ? p->len : 32, p->len > 32);
     }
-    text_add(t, "], [/* %d var%s */]) = 0", variables, variables == 1 ? "" : "s");
+    text_add(t, "], %#llx /* %d var%s */) = 0", (unsigned long long)environment, variables,
+             variables == 1 ? "" : "s");
 }
 
 // The first program was not executed by anybody who is recorded: the event itself says with what.
@@ -173,7 +193,7 @@ static void on_exec(struct strace *s, const struct event *e) {
     text_add(&s->line, "execve(");
     text_quoted(&s->line, p && p->data ? p->data : "", p ? p->len : 0, 0);
     text_add(&s->line, ", ");
-    add_arguments(&s->line, e);
+    add_arguments(s, e);
     end(s);
 }
 

@@ -53,6 +53,8 @@ struct break_client {
     enum break_action (*noted)(void *context, struct replay *r, const struct break_notes *notes);
     // A task is about to execute the instruction that replay_note_pause named; NULL: not called.
     void (*paused)(void *context, struct replay *r, const struct break_hit *hit);
+    // SIGALRM has come while a task runs. true: the step fails as with BREAK_STOP. NULL: not wanted.
+    bool (*asked)(void *context);
     // After each step; NULL: not wanted.
     void (*stepped)(void *context, struct replay *r, const struct event *e);
     void *context;

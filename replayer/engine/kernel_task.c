@@ -91,12 +91,33 @@ static void template_main(int go) {
     __builtin_trap();
 }
 
-bool kernel_task_wait(pid_t pid, int *status) {
+static pid_t wait_listening(pid_t pid, int *status) {
+    sigset_t alarm, before;
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    sigprocmask(SIG_UNBLOCK, &alarm, &before);
+    pid_t got = waitpid(pid, status, __WALL);
+    int why = errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    errno = why;
+    return got;
+}
+
+bool kernel_task_wait_asking(pid_t pid, int *status, bool (*ask)(void *context), void *context,
+                             bool *stopped) {
+    *stopped = false;
     for (;;) {
-        pid_t got = waitpid(pid, status, __WALL);
+        pid_t got = ask ? wait_listening(pid, status) : waitpid(pid, status, __WALL);
         if (got == pid) return WIFSTOPPED(*status);
         if (got < 0 && errno != EINTR) return false;
+        // What stops it first is met: an own stop, and then this one later, or this one.
+        if (ask && !*stopped && ask(context)) *stopped = ptrace(PTRACE_INTERRUPT, pid, 0, 0) == 0;
     }
+}
+
+bool kernel_task_wait(pid_t pid, int *status) {
+    bool stopped;
+    return kernel_task_wait_asking(pid, status, NULL, NULL, &stopped);
 }
 
 long kernel_task_call(pid_t pid, long nr, const uint64_t args[6]) {

@@ -24,5 +24,9 @@ static inline long kernel_task_unmap(pid_t pid, uint64_t address, uint64_t lengt
 }
 // waitpid that survives EINTR; false when the task is gone.
 bool kernel_task_wait(pid_t pid, int *status);
+// The same, but `ask` (NULL: nobody) is called when SIGALRM comes, which the caller has blocked and gets here alone: true stops the task
+// where it is. *stopped: it did.
+bool kernel_task_wait_asking(pid_t pid, int *status, bool (*ask)(void *context), void *context,
+                             bool *stopped);
 
 #endif

@@ -29,19 +29,21 @@ static void note_vsyscall(const struct space *s, int *status, struct user_regs_s
 }
 
 // One stop. `end`: 0, or where a string instruction that repeats ends, which is what a single step of it is to reach.
-static int resume(struct vtask *v, bool one, uint64_t end, int *status, struct rf_error *err) {
+static int resume(struct replay *r, struct vtask *v, bool one, uint64_t end, int *status,
+                  struct rf_error *err) {
     struct space *s = v->space;
     struct user_regs_struct regs = v->pub.regs;
     const bool own_trap_flag = regs.eflags & EFLAGS_TF;
     struct tracee_stop stop = {0};
     uint64_t until = one ? end : s->stop_at;
     regs.orig_rax = ~0ull;
-    bool set = tracee_set_regs(s->pid, &regs);
+    const struct break_client *client = &r->breaks.client;
+    bool given_up = false, set = tracee_set_regs(s->pid, &regs);
     bool whole = set && until && tracee_stop_at(s->pid, s->mem_fd, until, &stop);
     // SYSEMU_SINGLESTEP, so that a syscall instruction does not reach the kernel.
     bool stopped = set &&
                    ptrace(one && !whole ? PTRACE_SYSEMU_SINGLESTEP : PTRACE_SYSEMU, s->pid, 0, 0) == 0 &&
-                   kernel_task_wait(s->pid, status);
+                   kernel_task_wait_asking(s->pid, status, client->asked, client->context, &given_up);
     s->stopped_at = tracee_stop_end(s->pid, s->mem_fd, &stop, stopped ? *status : 0);
     if (!stopped) {
         char how[64];
@@ -49,6 +51,7 @@ static int resume(struct vtask *v, bool one, uint64_t end, int *status, struct r
         return rf_fail(err, RF_DIVERGED, "replay diverged: the replay task of process %d %s", v->pub.pid,
                        how);
     }
+    if (given_up) return rf_fail(err, RF_CANNOT, "interrupted");
     if (!tracee_get_regs(s->pid, &v->pub.regs))
         return rf_fail_errno(err, RF_CANNOT, "lost the replay task of process %d", v->pub.pid);
     v->stopped_by = *status;
@@ -81,7 +84,8 @@ static void hide_trap_flag(struct vtask *v, const uint8_t *code, int status) {
 
 // The instruction that met the protection of a watched word's page, by itself, a string instruction to its end if `whole`.
 // *stepped: nothing else has happened.
-static int step_lifted(struct vtask *v, bool whole, int *status, bool *stepped, struct rf_error *err) {
+static int step_lifted(struct replay *r, struct vtask *v, bool whole, int *status, bool *stepped,
+                       struct rf_error *err) {
     struct space *s = v->space;
     uint8_t code[CODE_LONGEST];
     siginfo_t info;
@@ -89,7 +93,7 @@ static int step_lifted(struct vtask *v, bool whole, int *status, bool *stepped, 
     page_watch_lift(s);
     tracee_read_code(s->pid, s->mem_fd, v->pub.regs.rip, code);
     uint64_t end = whole ? v->pub.regs.rip + (uint64_t)code_repeats(code, sizeof code) : 0;
-    if (resume(v, true, end, status, err) < 0) return -1;
+    if (resume(r, v, true, end, status, err) < 0) return -1;
     if (!own_trap_flag) hide_trap_flag(v, code, *status);
     *stepped =
         s->stopped_at || (*status >> 8 == SIGTRAP && ptrace(PTRACE_GETSIGINFO, s->pid, 0, &info) == 0 &&
@@ -106,15 +110,15 @@ static int resume_watched(struct replay *r, struct vtask *v, bool one, uint64_t 
     vtask_load(v);
     page_watch_protect(s);
     s->watch_fired = 0;
-    if (resume(v, one, end, status, err) < 0) return -1;
+    if (resume(r, v, one, end, status, err) < 0) return -1;
     while (page_watch_faulted(s, *status, &address)) {
         uint8_t fired = page_watch_touched(s, &v->pub.regs, address, &apart);
-        if (step_lifted(v, apart, status, &stepped, err) < 0) return -1;
+        if (step_lifted(r, v, apart, status, &stepped, err) < 0) return -1;
         s->watch_fired = fired;
         if (!fired) watch_beside(r, s);
         if (one || fired || !stepped) break;
         page_watch_protect(s);
-        if (resume(v, false, 0, status, err) < 0) return -1;
+        if (resume(r, v, false, 0, status, err) < 0) return -1;
     }
     return 0;
 }

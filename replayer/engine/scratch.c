@@ -26,6 +26,8 @@ struct scratch {
         uint8_t original;
     } * breaks;
     size_t break_count;
+    const struct scratch_client *client; // while it runs
+    bool stopped;                        // for the client
 };
 
 static bool poke(struct scratch *s, uint64_t address, const void *bytes, size_t len) {
@@ -183,7 +185,8 @@ static bool resume(struct scratch *s, bool one, int *status) {
     s->regs.orig_rax = ~0ull;
     return tracee_set_regs(s->pid, &s->regs) &&
            ptrace(one ? PTRACE_SYSEMU_SINGLESTEP : PTRACE_SYSEMU, s->pid, 0, 0) == 0 &&
-           kernel_task_wait(s->pid, status) && tracee_get_regs(s->pid, &s->regs);
+           kernel_task_wait_asking(s->pid, status, s->client->interrupted, s->client->context, &s->stopped) &&
+           tracee_get_regs(s->pid, &s->regs);
 }
 
 static bool step_over_break(struct scratch *s, int *status) {
@@ -197,11 +200,12 @@ static bool step_over_break(struct scratch *s, int *status) {
 
 enum scratch_end scratch_run(struct scratch *s, bool one, const struct scratch_client *client, int *signal) {
     *signal = 0;
+    s->client = client;
     for (bool first = true;; first = false) {
         int status;
         bool step = one || (first && break_at(s, s->regs.rip));
         if (!(step ? step_over_break(s, &status) : resume(s, false, &status))) return SCRATCH_ENDED;
-        if (client->interrupted(client->context)) return SCRATCH_INTERRUPTED;
+        if (s->stopped || client->interrupted(client->context)) return SCRATCH_INTERRUPTED;
         int sig = WSTOPSIG(status);
         if (sig == (SIGTRAP | 0x80)) {
             if (answer(s, client)) return SCRATCH_ENDED;

@@ -223,6 +223,7 @@ static void set_here(struct stops *s, const struct armed *a, bool watch) {
 // Inside of a step: the client's turn.
 static enum break_action tell(struct stops *s, const struct stop *stop) {
     if (!s->again) {
+        s->ahead = stop->ahead;
         timeline_foreign(s->timeline, true);
         s->command = s->client.stopped(s->client.context, stop);
         timeline_foreign(s->timeline, false);
@@ -251,9 +252,8 @@ static enum break_action forward_hit(struct stops *s, struct armed *a) {
         stop.watch = s->due.kind;
     } else if (a->user) {
         stop.reason = STOP_BREAKPOINT;
-    } else if (hit->address == s->entry_pc) {
-        stop.reason = STOP_SYSCALL_ENTRY;
-        stop.nr = s->entry_nr;
+    } else if (hit->address == s->end.pc && s->ahead != s->end.stop.ahead) {
+        stop = s->end.stop;
     } else if (s->interrupted) {
         stop.reason = STOP_INTERRUPT;
     } else if (stepped && c->go == GO_RANGE && hit->address >= c->start && hit->address < c->end) {
@@ -340,8 +340,15 @@ static void on_watch(void *context, struct replay *r, const struct watch_hit *hi
     if (a) a->searched = true;
 }
 
+// In the middle of a slice no place can be told: the step is given up.
+static bool on_asked(void *context) {
+    struct stops *s = context;
+    if (s->mode == MODE_WALK || s->cut || !s->client.interrupted(s->client.context)) return false;
+    return s->interrupted = s->given_up = s->cut = true;
+}
+
 static const struct break_client *engine_client(struct stops *s, struct break_client *c) {
-    *c = (struct break_client){.mapped = on_mapped, .hit = on_hit, .context = s};
+    *c = (struct break_client){.mapped = on_mapped, .hit = on_hit, .asked = on_asked, .context = s};
     return c;
 }
 
@@ -396,7 +403,7 @@ int stops_seek(struct stops *s, uint64_t event, struct rf_error *err) {
     int failed = s->given_up || event <= timeline_position(s->timeline)
                      ? timeline_again(s->timeline, event, err)
                      : timeline_seek(s->timeline, event, err);
-    s->given_up = false;
+    s->given_up = s->cut = false;
     return failed ? -1 : stops_arm_anew(s, err);
 }
 
@@ -480,6 +487,10 @@ void stops_catch_syscall(struct stops *s, bool on, long nr) {
     } else {
         array_push(s->caught, s->caught_count, nr);
     }
+}
+
+void stops_pass_signals(struct stops *s, uint64_t signals) {
+    s->passed = signals;
 }
 
 uint64_t stops_event(const struct stops *s) {

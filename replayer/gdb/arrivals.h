@@ -64,9 +64,10 @@ struct stops {
     size_t watch_count;
     int watch_pid;
     uint32_t watch_space; // a process gets another one each time that the replay comes to it anew
-    bool catch_all, catch_some;
+    bool catch_all;
     long *caught;
     size_t caught_count;
+    uint64_t passed; // signals that are no stop: bit SIGNAL - 1
 
     enum mode mode;
     struct walk walk;
@@ -77,6 +78,7 @@ struct stops {
 
     uint64_t slice; // events that are over while the engine is in a step
     bool given_up;  // the step was
+    bool cut;       // ... because the user asked for a stop while the task ran
     bool interrupted;
     uint64_t hits;               // of breakpoints, for looking at the client now and then
     const struct break_hit *hit; // where, while the client is told from inside of a step; else NULL
@@ -86,8 +88,11 @@ struct stops {
     bool watch_by_kernel;
     struct command command; // the client's last one
     struct place here;
-    uint64_t entry_pc; // of the system call that is caught, or 0
-    long entry_nr;
+    struct {
+        uint64_t pc; // 0: there is none
+        struct stop stop;
+    } end;          // what is caught where the slice ends: a call's entry, a signal
+    uint64_t ahead; // the event that is not made yet and has been told of, 0: none
 };
 
 // A living task of a followed process, 0: there is none.
@@ -128,6 +133,8 @@ bool stops_break(struct stops *s, int tid, uint64_t address, bool on);
 int stops_watch(struct stops *s, int tid, const struct watched *w, bool on, struct rf_error *err);
 // Stop at system calls: number `nr`, -1: all. off: at none.
 void stops_catch_syscall(struct stops *s, bool on, long nr);
+// Signals that are no stop, unless a task is stepped: bit SIGNAL - 1.
+void stops_pass_signals(struct stops *s, uint64_t signals);
 
 // ---- at a stop
 uint64_t stops_event(const struct stops *s); // the last event that is over

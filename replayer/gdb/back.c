@@ -1,6 +1,7 @@
 #include "replayer/gdb/back.h"
 
 #include "core/array.h"
+#include "replayer/gdb/caught.h"
 #include "replayer/names/unwind_entries.h"
 #include "replayer/names/unwind_module.h"
 
@@ -15,6 +16,8 @@ struct last {
     bool found;
     struct place place;
     struct stop stop;
+    uint64_t
+        fault; // the place is the last arrival at this pc in its slice, which are not yet counted; 0: it is as it is
 };
 
 static bool keep_last(struct stops *s, struct armed *a, const struct break_hit *hit) {
@@ -25,6 +28,7 @@ static bool keep_last(struct stops *s, struct armed *a, const struct break_hit *
     // A change that is due at the place itself was made by the instruction before it.
     if (!changed && (s->walk.there || !a->user)) return false;
     last->found = true;
+    last->fault = 0;
     last->place = (struct place){.event = s->slice, .count = 1};
     last->stop = (struct stop){.reason = changed ? STOP_WATCH : STOP_BREAKPOINT, .tid = hit->tid};
     last->stop.address = changed ? leg.pc : hit->address;
@@ -39,24 +43,71 @@ static void kernel_change(struct stops *s, struct last *last) {
     const struct event *e = replay_event(s->replay);
     bool call = e && (e->kind == EV_SYSCALL || e->kind == EV_ENTER) && (e->flags & EVF_REGS);
     last->found = true;
+    last->fault = 0;
     last->stop = (struct stop){
         .reason = STOP_WATCH, .address = s->due.address, .watch = s->due.kind, .tid = e ? e->tid : 0};
     last->place = (struct place){.event = s->slice, .count = call};
     if (call) last->place.legs[0] = (struct leg){.kind = LEG_ARRIVE, .pc = e->regs.rip - 2, .count = 1};
 }
 
+// What an event is to the client: before it is made, at its slice's end or not, and behind it.
+struct seen {
+    bool ahead, fault, exec, behind;
+    uint64_t pc;
+    struct stop at_ahead, at_fault, at_exec, at_behind;
+};
+
+static int see_event(struct stops *s, struct seen *out, struct rf_error *err) {
+    struct event e;
+    uint64_t next = timeline_position(s->timeline) + 1;
+    *out = (struct seen){0};
+    if (next > timeline_last(s->timeline)) return 0;
+    if (timeline_event(s->timeline, next, &e, err) < 0) return -1;
+    out->behind = caught_behind(s, &e, &out->at_behind);
+    out->exec = caught_exec(s, &e, &out->at_exec);
+    out->fault = caught_fault(s, &e, &out->at_fault);
+    uint64_t rip = e.regs.rip;
+    out->ahead = caught_ahead(s, &e, &out->at_ahead, &out->pc); // reads another event
+    if (out->fault) out->pc = rip;
+    return 0;
+}
+
+static void keep_event(struct last *last, const struct stop *stop, uint64_t event, uint64_t pc) {
+    last->found = true;
+    last->fault = 0;
+    last->stop = *stop;
+    last->place = (struct place){.event = event, .count = pc != 0};
+    if (pc) last->place.legs[0] = (struct leg){.kind = LEG_ARRIVE, .pc = pc, .count = 1};
+}
+
+// The event behind which the stops begin was told when they came there.
+static void keep_seen(struct stops *s, const struct seen *seen, bool behind_told, struct last *last) {
+    uint64_t at = timeline_position(s->timeline);
+    if (seen->ahead) keep_event(last, &seen->at_ahead, at - 1, seen->pc);
+    if (seen->exec) keep_event(last, &seen->at_exec, at - 1, 0);
+    if (seen->fault) {
+        keep_event(last, &seen->at_fault, at - 1, seen->pc);
+        last->fault = seen->pc;
+    }
+    if (seen->behind && !behind_told) keep_event(last, &seen->at_behind, at, 0);
+}
+
 // From event `from` to event `until`, or to the place `until_place` behind it.
 static int look_through(struct stops *s, uint64_t from, uint64_t until, const struct place *until_place,
                         struct last *last, struct rf_error *err) {
+    uint64_t told = s->here.count || s->ahead ? 0 : s->here.event;
     if (stops_seek(s, from, err) < 0) return -1;
     s->mode = MODE_LOOK;
     s->look = keep_last;
     s->look_context = last;
     s->due.address = 0;
     while (timeline_position(s->timeline) < until && !s->interrupted) {
+        struct seen seen;
+        if (see_event(s, &seen, err) < 0) return -1;
         int got = stops_step_event(s, err);
         if (got < 0) return -1;
         if (got != 1) break;
+        keep_seen(s, &seen, timeline_position(s->timeline) == told, last);
         if (s->due.address && s->watch_by_kernel) kernel_change(s, last);
         s->due.address = 0;
         if (s->client.interrupted(s->client.context)) s->interrupted = true;
@@ -91,8 +142,15 @@ int back_find_stop(struct stops *s, struct place *found, struct stop *stop, stru
         if (look_through(s, lower, upper, NULL, &last, err) < 0) return -1;
         upper = lower;
     }
+    if (s->interrupted) return 0;
     *stop = last.stop;
     *found = last.found ? last.place : (struct place){.event = begin};
+    if (last.found && last.fault) {
+        uint64_t arrivals;
+        if (caught_arrivals(s, last.place.event + 1, last.fault, &arrivals, err) < 0) return -1;
+        found->legs[0].count = arrivals;
+        if (!arrivals) *found = (struct place){.event = last.place.event + 1};
+    }
     if (!last.found || last.stop.reason != STOP_WATCH || last.place.legs[0].kind != LEG_CHANGE)
         return last.found;
     // Before the change is before the instruction that made it.
@@ -339,6 +397,15 @@ static int before_place(struct stops *s, const struct place *to, uint64_t end_pc
     return -1;
 }
 
+// The instruction that raised a signal, whose slice may have come to it more than once; where no code is, the jump there. 1, 0: none, -1.
+static int before_signal(struct stops *s, const struct event *e, struct place *found, struct rf_error *err) {
+    uint64_t arrivals, pc = e->regs.rip;
+    if (caught_arrivals(s, e->number, pc, &arrivals, err) < 0) return -1;
+    *found = (struct place){.event = e->number - 1, .count = arrivals != 0};
+    found->legs[0] = (struct leg){.kind = LEG_ARRIVE, .pc = pc, .count = arrivals};
+    return arrivals ? 1 : before_place(s, &(struct place){.event = e->number - 1}, pc, found, err);
+}
+
 // Between two events: what task `tid` did last.
 static int before_event(struct stops *s, int tid, uint64_t event, struct place *found, struct rf_error *err) {
     struct event e;
@@ -347,9 +414,18 @@ static int before_event(struct stops *s, int tid, uint64_t event, struct place *
         if (e.kind == EV_BIRTH && (int)e.ret == tid) return 0;
         if (e.tid != tid) continue;
         *found = (struct place){.event = n - 1};
-        if (e.kind == EV_EXEC) return 0;
-        bool at_call = e.kind == EV_SYSCALL || e.kind == EV_ENTER || (e.kind == EV_SIGNAL && e.aux == 1);
-        bool at_pc = e.kind == EV_TRAP || (e.kind == EV_SIGNAL && e.aux == 2);
+        if (e.kind == EV_EXEC) {
+            found->event = n; // the program before it is another one
+            return 0;
+        }
+        if (e.kind == EV_SIGNAL && e.aux == SIGNAL_BY_INSTRUCTION) {
+            int got = before_signal(s, &e, found, err);
+            if (got) return got;
+            continue;
+        }
+        bool at_call =
+            e.kind == EV_SYSCALL || e.kind == EV_ENTER || (e.kind == EV_SIGNAL && e.aux == SIGNAL_AT_ENTRY);
+        bool at_pc = e.kind == EV_TRAP;
         if ((at_call || at_pc) && (e.flags & EVF_REGS)) {
             uint64_t behind = at_call ? 2 : e.kind == EV_TRAP && e.aux == TRAP_BY_INT3; // bytes
             found->legs[found->count++] =

@@ -24,7 +24,16 @@ struct gdb {
     struct stop stop; // where it stands
     int tid;          // Hg: of registers and memory
     bool resumed;     // gdb waits for the answer to a resume packet
-    bool forks, execs;
+    bool forks, vforks, execs;
+    // The next resume packet does not move: gdb sends it by itself behind what it was told, and hears then that a vforked child has left
+    // its parent's memory, or where it is.
+    enum { MOVES, STAYS, VFORK_IS_DONE } next;
+    struct command going; // the last one that gdb gave
+    struct known_image {
+        int pid;
+        char *loaded; // its program and libraries as gdb read them last
+    } * known;
+    size_t known_count;
     // `monitor event N` says where; gdb moves only with a resume packet, so its next reverse-continue goes there.
     bool jump;
     struct command jump_to;
@@ -37,7 +46,7 @@ struct gdb {
     struct open_blob { // vFile
         uint64_t blob; // MAPS: the text below
     } files[64];
-    char *maps; // of /proc/PID/maps, as it was when it was opened last
+    char *maps; // of /proc/PID, as it was when it was opened last
     size_t maps_size;
     struct rf_error error; // why the replay cannot go on
 };

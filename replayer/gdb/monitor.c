@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Text for gdb's console comes back in hexadecimal; an empty answer is OK.
-static void send_text(struct gdb *g, const char *text, size_t len) {
+// Text for gdb's console comes back in hexadecimal; behind it OK, or an error, which ends the gdb command that asked.
+static void send_text(struct gdb *g, const char *text, size_t len, bool failed) {
     enum { PIECE = PACKET_MOST / 2 - 64 };
     for (size_t at = 0; at < len; at += PIECE) {
         size_t n = len - at < PIECE
@@ -21,7 +21,7 @@ static void send_text(struct gdb *g, const char *text, size_t len) {
         packet_add_hex(g->packets, text + at, n);
         packet_send(g->packets);
     }
-    packet_answer(g->packets, "OK");
+    packet_answer(g->packets, failed ? "E01" : "OK");
 }
 
 static const struct session *open_session(struct gdb *g, FILE *out) {
@@ -125,6 +125,12 @@ static const char help[] =
     "checkpoints      lists them\n"
     "restart N        the same for checkpoint N ('restart N' does both)\n";
 
+static void tell_help(const char *word, const char *rest, FILE *out) {
+    if (*word && strcmp(word, "help") != 0)
+        fprintf(out, "no command '%s%s%s'; there are:\n", word, *rest ? " " : "", rest);
+    fputs(help, out);
+}
+
 void monitor_command(struct gdb *g, const char *text) {
     char *bytes = NULL, word[32] = "", rest[256] = "";
     size_t len = 0;
@@ -133,6 +139,9 @@ void monitor_command(struct gdb *g, const char *text) {
     rf_assert(out);
     sscanf(text, "%31s %255[^\n]", word, rest);
     bool numbered = sscanf(rest, "%" SCNu64, &number) == 1;
+    bool moves = !strcmp(word, "event") || !strcmp(word, "restart");
+    if (moves) g->jump = false;
+    if (g->next == STAYS) g->next = MOVES;
     if (!strcmp(word, "when"))
         when(g, out);
     else if (!strcmp(word, "event") && numbered)
@@ -152,7 +161,7 @@ void monitor_command(struct gdb *g, const char *text) {
     else if (!strcmp(word, "restart") && numbered)
         go_to_mark(g, (int)number, out);
     else
-        fputs(help, out);
+        tell_help(word, rest, out);
     fclose(out);
     // The names in it are the recorded program's, and gdb prints them as they come.
     for (char *line = bytes, *end; line < bytes + len; line = end + 1) {
@@ -162,6 +171,6 @@ void monitor_command(struct gdb *g, const char *text) {
         printable(line);
         if (end < bytes + len) *end = '\n';
     }
-    send_text(g, bytes, len);
+    send_text(g, bytes, len, moves && !g->jump);
     free(bytes);
 }

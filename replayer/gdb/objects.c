@@ -1,12 +1,14 @@
 #include "replayer/gdb/objects.h"
 
 #include "core/array.h"
+#include "replayer/core/image.h"
 #include "replayer/gdb/program.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <link.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +78,55 @@ static void libraries(struct gdb *g, FILE *out) {
     fputs("</library-list-svr4>", out);
 }
 
+// ---- what gdb knows of each process: its program and libraries
+
+static char *loaded(struct gdb *g) {
+    struct text t = {0};
+    FILE *out = text_begin(&t);
+    fprintf(out, "%s\n", objects_program(g));
+    libraries(g, out);
+    fclose(out);
+    return t.bytes;
+}
+
+static int shown_pid(const struct gdb *g) {
+    const struct replay_task *t = replay_task_find(g->replay, g->tid);
+    return t ? t->pid : 0;
+}
+
+static struct known_image *known_of(struct gdb *g, int pid) {
+    for (size_t i = 0; i < g->known_count; i++)
+        if (g->known[i].pid == pid) return &g->known[i];
+    return NULL;
+}
+
+// gdb reads the list of libraries: it knows them now.
+static void now_known(struct gdb *g) {
+    struct known_image *k = known_of(g, shown_pid(g));
+    if (!k) {
+        k = array_add(g->known, g->known_count);
+        *k = (struct known_image){.pid = shown_pid(g)};
+    }
+    free(k->loaded);
+    k->loaded = loaded(g);
+}
+
+bool objects_differ(struct gdb *g) {
+    const struct known_image *k = known_of(g, shown_pid(g));
+    if (!k) return false;
+    char *now = loaded(g);
+    bool differ = strcmp(now, k->loaded) != 0;
+    free(now);
+    return differ;
+}
+
+void objects_free(struct gdb *g) {
+    for (size_t i = 0; i < g->known_count; i++)
+        free(g->known[i].loaded);
+    free(g->known);
+    free(g->maps);
+}
+
 static void threads(struct gdb *g, FILE *out) {
     fputs("<threads>", out);
     for (size_t i = 0; i < replay_task_count(g->replay); i++) {
@@ -86,6 +137,24 @@ static void threads(struct gdb *g, FILE *out) {
         fprintf(out, "\">%s</thread>", t->in_syscall ? "in a system call" : "");
     }
     fputs("</threads>", out);
+}
+
+// Of the signal that it is stopped at.
+static void siginfo(struct gdb *g, FILE *out) {
+    struct event e;
+    struct rf_error ignored;
+    const struct replay_task *t = replay_task_find(g->replay, g->tid);
+    uint64_t number = g->stop.ahead ? g->stop.ahead : t ? t->last_event : 0;
+    if (g->stop.reason != STOP_SIGNAL || g->stop.tid != g->tid || !number ||
+        timeline_event(g->timeline, number, &e, &ignored))
+        return;
+    const struct piece *piece = event_piece(&e, PIECE_SIGINFO, NULL);
+    siginfo_t bare = {.si_signo = (int)g->stop.nr};
+    if (piece)
+        fwrite(piece->data, 1, piece->len, out);
+    else
+        fwrite(&bare, sizeof bare, 1,
+               out); // of one that ends the process the recording knows the number alone
 }
 
 // ---- qXfer
@@ -123,8 +192,11 @@ void objects_transfer(struct gdb *g, const char *p) {
         fputs(objects_program(g), out);
     } else if (!strcmp(object, "libraries-svr4")) {
         libraries(g, out);
+        if (!offset) now_known(g);
     } else if (!strcmp(object, "threads")) {
         threads(g, out);
+    } else if (!strcmp(object, "siginfo")) {
+        siginfo(g, out);
     }
     fclose(out);
     send_part(g, t.bytes, t.len, offset, size);
@@ -166,7 +238,7 @@ static uint64_t blob_by_path(struct gdb *g, const char *path) {
     return blob ? blob : linker_by_path(g, path);
 }
 
-// /proc/PID/maps, which 'info proc mappings' reads, of a process of the recording.
+// /proc/PID/maps and cmdline, which 'info proc' reads, of a process of the recording.
 #define MAPS UINT64_MAX
 
 static bool is_shared(struct gdb *g, const struct replay_task *t, uint64_t address) {
@@ -174,18 +246,8 @@ static bool is_shared(struct gdb *g, const struct replay_task *t, uint64_t addre
     return replay_space_shared(g->replay, replay_space_of(g->replay, t->tid), address, &identity, &offset);
 }
 
-static bool make_maps(struct gdb *g, const char *path) {
-    struct view v;
-    struct rf_error ignored;
-    int pid, end = 0;
-    const struct replay_task *t = replay_task_find(g->replay, g->tid);
-    if (sscanf(path, "/proc/%d/maps%n", &pid, &end) != 1 || path[end] || !t ||
-        (pid != t->pid && pid != t->tid) || replay_view(g->replay, t->tid, &v, &ignored) < 0)
-        return false;
-    free(g->maps);
-    g->maps = NULL;
-    FILE *out = open_memstream(&g->maps, &g->maps_size);
-    rf_assert(out);
+static void maps(struct gdb *g, const struct replay_task *t, const struct view *view, FILE *out) {
+    const struct view v = *view;
     for (size_t i = 0; i < v.map_count; i++) {
         const struct view_map *m = &v.maps[i];
         fprintf(out, "%08" PRIx64 "-%08" PRIx64 " %c%c%c%c %08" PRIx64 " 00:00 %" PRIu64 " %s\n", m->start,
@@ -193,8 +255,62 @@ static bool make_maps(struct gdb *g, const char *path) {
                 m->prot & PROT_EXEC ? 'x' : '-', is_shared(g, t, m->start) ? 's' : 'p', m->offset, m->blob,
                 m->name ? m->name : "");
     }
+}
+
+// As execve got it, each argument with its zero.
+static void command_line(struct gdb *g, const struct replay_task *t, FILE *out) {
+    struct event e;
+    struct rf_error ignored;
+    const struct piece *text;
+    struct image image = image_find(g->timeline, stops_event(g->stops), t->pid);
+    if (!image.exec_event || timeline_event(g->timeline, image.exec_event, &e, &ignored)) return;
+    for (size_t at = 0; (text = event_piece(&e, PIECE_TEXT, &at));)
+        if (text->text.kind == TEXT_ARG) {
+            fwrite(text->data, 1, text->len, out);
+            fputc(0, out);
+        }
+}
+
+// The file of /proc/PID that `path` names, if it is of the process that is shown. NULL: it is none.
+static const char *file_of_proc(const struct replay_task *t, const char *path) {
+    int pid, end = 0;
+    bool good = sscanf(path, "/proc/%d/%n", &pid, &end) == 1 && end && t && (pid == t->pid || pid == t->tid);
+    return good ? path + end : NULL;
+}
+
+static bool make_proc(struct gdb *g, const char *path) {
+    struct view v;
+    struct rf_error ignored;
+    const struct replay_task *t = replay_task_find(g->replay, g->tid);
+    const char *name = file_of_proc(t, path);
+    bool is_maps = name && !strcmp(name, "maps");
+    if ((!is_maps && (!name || strcmp(name, "cmdline") != 0)) ||
+        replay_view(g->replay, t->tid, &v, &ignored) < 0)
+        return false;
+    free(g->maps);
+    g->maps = NULL;
+    FILE *out = open_memstream(&g->maps, &g->maps_size);
+    rf_assert(out);
+    if (is_maps)
+        maps(g, t, &v, out);
+    else
+        command_line(g, t, out);
     fclose(out);
     return true;
+}
+
+static void file_readlink(struct gdb *g, const char *args, size_t len) {
+    char path[NAME_MOST] = "";
+    path[packet_unhex(args, len, path, sizeof path - 1)] = 0;
+    const char *name = file_of_proc(replay_task_find(g->replay, g->tid), path);
+    const char *target = name && !strcmp(name, "exe") ? objects_program(g) : "";
+    if (!*target) {
+        file_failed(g, FIO_ENOENT);
+        return;
+    }
+    packet_add(g->packets, "F%zx;", strlen(target));
+    packet_add_binary(g->packets, target, strlen(target));
+    packet_send(g->packets);
 }
 
 static const void *blob_content(struct gdb *g, uint64_t blob, size_t *size) {
@@ -216,7 +332,7 @@ static void file_open(struct gdb *g, const char *args, size_t len) {
     const char *comma = memchr(args, ',', len);
     size_t n = packet_unhex(args, comma ? (size_t)(comma - args) : len, path, sizeof path - 1);
     path[n] = 0;
-    uint64_t blob = make_maps(g, path) ? MAPS : blob_by_path(g, path);
+    uint64_t blob = make_proc(g, path) ? MAPS : blob_by_path(g, path);
     for (unsigned i = 0; blob && i < sizeof g->files / sizeof *g->files; i++) {
         if (g->files[i].blob) continue;
         g->files[i].blob = blob;
@@ -287,7 +403,9 @@ void objects_file(struct gdb *g, const char *p, size_t len) {
             packet_answer(g->packets, "F0");
         else
             file_failed(g, FIO_EBADF);
+    } else if (!strncmp(p, "vFile:readlink:", 15)) {
+        file_readlink(g, p + skip, len - skip);
     } else if (!strncmp(p, "vFile:", 6)) {
-        file_failed(g, strstr(p, "readlink") ? FIO_ENOENT : FIO_EROFS); // a trace is not written to
+        file_failed(g, FIO_EROFS); // a trace is not written to
     }
 }

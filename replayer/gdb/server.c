@@ -3,6 +3,7 @@
 #include "core/array.h"
 #include "replayer/gdb/monitor.h"
 #include "replayer/gdb/objects.h"
+#include "replayer/gdb/signals.h"
 #include "replayer/gdb/target.h"
 #include "replayer/gdb/thread_local.h"
 #include "replayer/session/session.h"
@@ -11,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 // ---- thread ids: pPID.TID in hexadecimal, -1 all, 0 any
 
@@ -54,8 +56,26 @@ static void add_thread(struct gdb *g, int tid) {
     packet_add(g->packets, "thread:p%x.%x;", (unsigned)(t ? t->pid : 0), (unsigned)tid);
 }
 
+// gdb reads program and libraries anew when a program is executed, which is the only way to tell it that a jump has come to others. It goes
+// on by itself behind that, and is answered where it is.
+static bool other_image(struct gdb *g, const struct stop *s) {
+    bool other = s->reason == STOP_START && g->resumed && g->execs && objects_differ(g);
+    if (other) g->next = STAYS;
+    return other;
+}
+
+static void add_exec(struct gdb *g) {
+    const char *program = objects_program(g);
+    packet_add(g->packets, "exec:");
+    packet_add_hex(g->packets, program, strlen(program));
+    packet_add(g->packets, ";");
+}
+
 static void send_stop(struct gdb *g, const struct stop *s) {
-    int sig = s->reason == STOP_INTERRUPT ? SIGINT : s->reason == STOP_START ? 0 : SIGTRAP;
+    int sig = s->reason == STOP_INTERRUPT ? SIGINT
+              : s->reason == STOP_START   ? 0
+              : s->reason == STOP_SIGNAL  ? signals_to_gdb((int)s->nr)
+                                          : SIGTRAP;
     packet_add(g->packets, "T%02x", (unsigned)sig);
     switch (s->reason) {
     case STOP_BREAKPOINT:
@@ -75,13 +95,15 @@ static void send_stop(struct gdb *g, const struct stop *s) {
         packet_add(g->packets, "replaylog:end;");
         break;
     case STOP_FORK:
-        packet_add(g->packets, "fork:p%x.%x;", (unsigned)s->child, (unsigned)s->child);
+    case STOP_VFORK:
+        packet_add(g->packets, "%sfork:p%x.%x;", s->reason == STOP_VFORK ? "v" : "", (unsigned)s->child,
+                   (unsigned)s->child);
         break;
     case STOP_EXEC:
-        packet_add(g->packets, "exec:");
-        const char *program = objects_program(g);
-        packet_add_hex(g->packets, program, strlen(program));
-        packet_add(g->packets, ";");
+        add_exec(g);
+        break;
+    case STOP_START:
+        if (other_image(g, s)) add_exec(g);
         break;
     case STOP_SYSCALL_ENTRY:
         packet_add(g->packets, "syscall_entry:%lx;", (unsigned long)s->nr);
@@ -119,7 +141,7 @@ static void run_scratch(struct gdb *g, bool step) {
         return;
     }
     packet_add(g->packets, "T%02x",
-               (unsigned)(end == SCRATCH_SIGNAL        ? sig
+               (unsigned)(end == SCRATCH_SIGNAL        ? signals_to_gdb(sig)
                           : end == SCRATCH_INTERRUPTED ? SIGINT
                                                        : SIGTRAP));
     if (end == SCRATCH_BREAK) packet_add(g->packets, "swbreak:;");
@@ -129,9 +151,27 @@ static void run_scratch(struct gdb *g, bool step) {
 
 // ---- going on
 
+static int pid_of(const struct gdb *g, int tid) {
+    const struct replay_task *t = replay_task_find(g->replay, tid);
+    return t ? t->pid : 0;
+}
+
+// Answers without moving. Memory of a vforked child is its parent's, in which gdb sets no breakpoints until it hears that this is over;
+// but the child does not see them.
+static bool stays(struct gdb *g, int tid) {
+    int next = g->next;
+    g->next = MOVES;
+    if (next == MOVES || (next == VFORK_IS_DONE && pid_of(g, tid) != pid_of(g, g->stop.tid))) return false;
+    packet_add(g->packets, next == STAYS ? "T00" : "T05vforkdone:;");
+    add_thread(g, g->stop.tid);
+    packet_send(g->packets);
+    return true;
+}
+
 // true: the command is for the replay.
 static bool resume(struct gdb *g, struct command c, struct command *go) {
-    bool forward = c.go == GO_ON || c.go == GO_STEP || c.go == GO_RANGE;
+    bool forward = goes_forward(c.go);
+    if (!target_diverted(g) && stays(g, c.tid)) return false;
     if (target_diverted(g) && forward) {
         run_scratch(g, c.go != GO_ON);
         return false;
@@ -146,6 +186,7 @@ static bool resume(struct gdb *g, struct command c, struct command *go) {
     g->resumed = true;
     *go = g->jump && c.go == GO_BACK ? g->jump_to : c;
     g->jump = false;
+    g->going = *go;
     return true;
 }
 
@@ -157,6 +198,7 @@ static bool vcont(struct gdb *g, const char *p, struct command *go) {
         struct thread_id id =
             colon && (!next || colon < next) ? thread_id(colon + 1) : (struct thread_id){-1, -1};
         int tid = choose_task(g, id);
+        if (tid && id.pid > 0 && c.go == GO_ON) c.tid = tid;
         if (at[1] == 's' || at[1] == 'S') {
             c.go = GO_STEP;
             c.tid = tid;
@@ -183,6 +225,10 @@ static void breakpoint(struct gdb *g, const char *p) {
         bool set = stops_break(g->stops, g->tid, address, on);
         // Also where only the copy can have one: the frame that gdb makes on the stack to come back to.
         if (g->scratch) set |= scratch_break(g->scratch, address, on);
+        // Where nothing is yet, a library may come: it is set there then.
+        char byte;
+        set |= !stops_read(g->stops, g->tid, address, &byte, 1);
+        if (!set) stops_break(g->stops, g->tid, address, false);
         packet_answer(g->packets, set ? "OK" : "E09");
     } else if (p[1] >= '2' && p[1] <= '4') { // writes, reads, both
         static const enum watch_kind kinds[] = {WATCH_WRITE, WATCH_READ, WATCH_ACCESS};
@@ -204,16 +250,18 @@ static void catch_syscalls(struct gdb *g, const char *p) {
 // ---- queries
 
 static void supported(struct gdb *g, const char *p) {
-    g->forks = strstr(p, "fork-events+") != NULL;
+    g->forks = strstr(p, ";fork-events+") != NULL;
     g->execs = strstr(p, "exec-events+") != NULL;
+    g->vforks = strstr(p, "vfork-events+") != NULL;
     packet_add(
         g->packets,
         "PacketSize=%x;QStartNoAckMode+;multiprocess+;swbreak+;hwbreak+;vContSupported+;ReverseContinue+;"
         "ReverseStep+;QCatchSyscalls+;qXfer:features:read+;qXfer:auxv:read+;qXfer:exec-file:read+;"
-        "qXfer:libraries-svr4:read+;qXfer:threads:read+",
+        "qXfer:libraries-svr4:read+;qXfer:threads:read+;qXfer:siginfo:read+;QPassSignals+",
         PACKET_MOST);
     if (g->forks) packet_add(g->packets, ";fork-events+");
     if (g->execs) packet_add(g->packets, ";exec-events+");
+    if (g->vforks) packet_add(g->packets, ";vfork-events+");
     packet_send(g->packets);
 }
 
@@ -296,6 +344,9 @@ static void query(struct gdb *g, const char *p, size_t len) {
         packets_no_ack(g->packets);
     } else if (!strncmp(p, "QCatchSyscalls:", 15)) {
         catch_syscalls(g, p + 15);
+    } else if (!strncmp(p, "QPassSignals:", 13)) {
+        stops_pass_signals(g->stops, signals_of_list(p + 13));
+        packet_answer(g->packets, "OK");
     } else {
         packet_answer(g->packets, "");
     }
@@ -396,12 +447,15 @@ static bool handle(struct gdb *g, const char *p, size_t len, struct command *go)
 
 static struct command stopped(void *context, const struct stop *stop) {
     struct gdb *g = context;
-    bool pass = (stop->reason == STOP_FORK && !g->forks) || (stop->reason == STOP_EXEC && !g->execs);
-    if (pass && g->resumed) return (struct command){.go = GO_ON, .tid = g->tid};
+    bool pass = (stop->reason == STOP_FORK && !g->forks) || (stop->reason == STOP_VFORK && !g->vforks) ||
+                (stop->reason == STOP_EXEC && !g->execs);
+    if (pass && g->resumed) return g->going;
     g->stop = *stop;
+    g->next = MOVES;
     if (!lives(g, g->stop.tid)) g->stop.tid = first_task(g, 0);
     if (!lives(g, g->tid) || g->resumed) g->tid = g->stop.tid;
-    if (stop->reason == STOP_FORK) stops_follow(g->stops, stop->child, true);
+    if (stop->reason == STOP_FORK || stop->reason == STOP_VFORK) stops_follow(g->stops, stop->child, true);
+    if (stop->reason == STOP_VFORK) g->next = VFORK_IS_DONE;
     if (g->resumed) send_stop(g, &g->stop);
     g->resumed = false;
     for (;;) {
@@ -421,6 +475,24 @@ static void tell_failure(struct gdb *g, const struct rf_error *err) {
     packet_answer(g->packets, "X09");
 }
 
+static void woken(int signal) {
+    (void)signal;
+}
+
+// A Ctrl-C comes while a task runs, and who waits for the task hears nothing of it: this signal, which is blocked elsewhere, ends the wait
+// now and then.
+static void listen_now_and_then(bool on) {
+    enum { EVERY_US = 100000 };
+    const struct sigaction wake = {.sa_handler = woken}; // no SA_RESTART
+    const struct itimerval timer = {{0, on * EVERY_US}, {0, on * EVERY_US}};
+    sigset_t alarm;
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    sigprocmask(SIG_BLOCK, &alarm, NULL);
+    if (on) sigaction(SIGALRM, &wake, NULL);
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
 int gdb_serve(int fd, struct timeline *t, const char *path, const struct gdb_options *options,
               struct rf_error *err) {
     struct gdb g = {.timeline = t, .replay = timeline_replay(t), .path = path, .tid = options->tid};
@@ -429,7 +501,9 @@ int gdb_serve(int fd, struct timeline *t, const char *path, const struct gdb_opt
     g.stops = stops_new(t, &client);
     g.stop.tid = options->tid;
     stops_follow(g.stops, options->pid, true);
+    listen_now_and_then(true);
     int failed = stops_run(g.stops, options->event, err);
+    listen_now_and_then(false);
     if (failed && !packets_closed(g.packets)) tell_failure(&g, err);
     if (options->left)
         *options->left = (struct gdb_left){stops_event(g.stops), g.tid > 0 ? g.tid : g.stop.tid};
@@ -438,6 +512,6 @@ int gdb_serve(int fd, struct timeline *t, const char *path, const struct gdb_opt
     stops_free(g.stops);
     packets_free(g.packets);
     free(g.marks);
-    free(g.maps);
+    objects_free(&g);
     return failed;
 }

@@ -15,7 +15,9 @@ enum stop_reason {
     STOP_BEGIN,          // backward: there is nothing before
     STOP_END,            // forward: the process ends here, or the recording does
     STOP_FORK,           // `child`: process id of the new process
-    STOP_EXEC,           // a new program is there
+    STOP_VFORK,          // the same, and it has its parent's memory until it executes a program or ends
+    STOP_EXEC,           // a new program is there, or (backward) the one before
+    STOP_SIGNAL,         // `nr`: a signal is about to come
     STOP_SYSCALL_ENTRY,  // `nr`: about to make that call
     STOP_SYSCALL_RETURN, // `nr`: it has returned
 };
@@ -27,6 +29,8 @@ struct stop {
     long nr;
     int child;
     enum watch_kind watch; // WATCH: what was watched for
+    // The event that it is about, where that is not made yet; else 0. Once told, it is not told again on the way forward.
+    uint64_t ahead;
 };
 
 enum go {

@@ -2,20 +2,17 @@
 
 #include "core/array.h"
 #include "replayer/gdb/back.h"
+#include "replayer/gdb/caught.h"
+
+static int go_to(struct stops *s, const struct place *to, struct stop stop, struct rf_error *err);
 
 static void tell_between(struct stops *s, struct stop stop) {
     s->here = (struct place){.event = timeline_position(s->timeline)};
     s->interrupted = false;
     s->slice = s->here.event;
+    s->ahead = stop.ahead;
     s->command = s->client.stopped(s->client.context, &stop);
     if (goes_forward(s->command.go)) stops_prepare(s);
-}
-
-static bool catches(const struct stops *s, long nr) {
-    if (s->catch_all) return true;
-    for (size_t i = 0; i < s->caught_count; i++)
-        if (s->caught[i] == nr) return true;
-    return false;
 }
 
 static int pid_of(const struct stops *s, int tid) {
@@ -23,26 +20,34 @@ static int pid_of(const struct stops *s, int tid) {
     return t ? t->pid : 0;
 }
 
-// A system call ends its slice, so its instruction comes once there: that is where the call is entered.
-static void arm_entry(struct stops *s) {
-    struct event e;
-    struct rf_error ignored;
-    s->entry_pc = 0;
-    if (!s->catch_all && !s->caught_count) return;
-    if (timeline_event(s->timeline, timeline_position(s->timeline) + 1, &e, &ignored) < 0) return;
-    bool entry = (e.kind == EV_SYSCALL || e.kind == EV_ENTER) && (e.flags & EVF_REGS) &&
-                 stops_follows(s, pid_of(s, e.tid)) && catches(s, e.nr);
-    if (!entry) return;
-    struct armed *a = stops_arm(s, replay_space_of(s->replay, e.tid), e.regs.rip - 2);
+static void arm_end(struct stops *s, const struct event *e, uint64_t pc, const struct stop *stop) {
+    struct armed *a = stops_arm(s, replay_space_of(s->replay, e->tid), pc);
     if (!a) return;
     a->searched = true;
-    s->entry_pc = a->address;
-    s->entry_nr = e.nr;
+    s->end.pc = pc;
+    s->end.stop = *stop;
+}
+
+// What the next event is to the client before it is made: armed, where its slice ends with it, or (true) told.
+static bool look_ahead(struct stops *s) {
+    struct event e;
+    struct stop stop;
+    struct rf_error ignored;
+    uint64_t pc;
+    s->end.pc = 0;
+    if (timeline_event(s->timeline, timeline_position(s->timeline) + 1, &e, &ignored) < 0) return false;
+    if (caught_ahead(s, &e, &stop, &pc) && s->ahead != stop.ahead) {
+        if (pc)
+            arm_end(s, &e, pc, &stop);
+        else
+            tell_between(s, stop);
+        return !pc;
+    }
+    return false;
 }
 
 // What the event that has just been made is to the client. false: nothing.
 static bool event_stops(struct stops *s, const struct event *e, struct stop *stop) {
-    bool mine = stops_follows(s, pid_of(s, e->tid));
     bool stepping = s->command.go != GO_ON && e->tid == s->command.tid;
     *stop = (struct stop){.tid = e->tid};
     if (s->due.address && s->watch_by_kernel) {
@@ -51,19 +56,11 @@ static bool event_stops(struct stops *s, const struct event *e, struct stop *sto
         stop->watch = s->due.kind;
         return true;
     }
-    if (!mine) return false;
-    if (e->kind == EV_BIRTH && !(e->flags & (EVF_THREAD | EVF_VM))) {
-        stop->reason = STOP_FORK;
-        stop->child = (int)e->aux;
-        return true;
-    }
+    if (caught_behind(s, e, stop)) return true;
+    if (!stops_follows(s, pid_of(s, e->tid))) return false;
+    *stop = (struct stop){.tid = e->tid};
     if (e->kind == EV_EXEC) {
         stop->reason = STOP_EXEC;
-        return true;
-    }
-    if ((e->kind == EV_SYSCALL || e->kind == EV_EXIT) && catches(s, e->nr)) {
-        stop->reason = STOP_SYSCALL_RETURN;
-        stop->nr = e->nr;
         return true;
     }
     if (stepping && (e->kind == EV_SIGNAL || e->kind == EV_DEATH)) {
@@ -81,12 +78,33 @@ static int stop_before(struct stops *s, int tid, struct rf_error *err) {
     return 0;
 }
 
+// A signal that an instruction has raised: the stop is in front of that instruction. 1 told, 0: there is none, -1.
+static int before_fault(struct stops *s, struct rf_error *err) {
+    struct event e;
+    struct stop stop;
+    uint64_t at = timeline_position(s->timeline), arrivals;
+    if (timeline_event(s->timeline, at, &e, err) < 0) return -1;
+    if (!caught_fault(s, &e, &stop) || s->ahead == stop.ahead) return 0;
+    uint64_t pc = e.regs.rip;
+    if (caught_arrivals(s, at, pc, &arrivals, err) < 0) return -1;
+    struct place place = {.event = arrivals ? at - 1 : at, .count = arrivals != 0};
+    if (arrivals) place.legs[0] = (struct leg){.kind = LEG_ARRIVE, .pc = pc, .count = arrivals};
+    return go_to(s, &place, stop, err) < 0 ? -1 : 1;
+}
+
 // An event was made while the client wants to go forward.
 static int behind_event(struct stops *s, struct rf_error *err) {
     const struct event *e = replay_event(s->replay);
+    struct event whole;
     struct stop stop;
     bool last = e->kind == EV_DEATH && (e->flags & EVF_LAST) && stops_follows(s, pid_of(s, e->tid));
     if (last && !stops_some_task(s)) return stop_before(s, e->tid, err);
+    if (e->kind == EV_SIGNAL) {
+        int told = before_fault(s, err);
+        if (told) return told < 0 ? -1 : 0;
+        if (timeline_event(s->timeline, timeline_position(s->timeline), &whole, err) < 0) return -1;
+        e = &whole; // the replay has it without its pieces
+    }
     if (event_stops(s, e, &stop))
         tell_between(s, stop);
     else if (s->interrupted || s->client.interrupted(s->client.context))
@@ -94,12 +112,19 @@ static int behind_event(struct stops *s, struct rf_error *err) {
     return 0;
 }
 
+// The user asked for a stop while the task ran: the last place that can be told is where its slice began.
+static int before_slice(struct stops *s, struct rf_error *err) {
+    struct place place = {.event = s->slice};
+    return go_to(s, &place, (struct stop){.reason = STOP_INTERRUPT}, err);
+}
+
 static int forward(struct stops *s, struct rf_error *err) {
     while (goes_forward(s->command.go)) {
         s->mode = MODE_FORWARD;
-        arm_entry(s);
+        if (look_ahead(s)) continue;
         int got = stops_step_event(s, err);
         if (got < 0) return -1;
+        if (got == 2 && s->cut) return before_slice(s, err);
         if (got == 2) return 0;
         if (!got) tell_between(s, (struct stop){.reason = STOP_END, .tid = stops_some_task(s)});
         if (got && behind_event(s, err) < 0) return -1;

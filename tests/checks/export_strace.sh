@@ -9,7 +9,7 @@ ends 0 record --no-explain -o calls.refork -- "$program"
 into calls 0 export --to strace calls.refork
 has() { grep -qE -- "$1" calls || fail "no call as $1: $(grep -E -- "${2:-$1}" calls | head -n 3) (calls)"; }
 
-has '^[0-9]+ +execve\("[^"]*many_calls", \["[^"]*"(\.\.\.)?\], \[/\* [0-9]+ vars \*/\]\) = 0$' execve
+has '^[0-9]+ +execve\("[^"]*many_calls", \["[^"]*"(\.\.\.)?\], 0x[0-9a-f]+ /\* [1-9][0-9]* vars \*/\) = 0$' execve
 has ' openat\(AT_FDCWD, "many_calls.data", O_RDWR\|O_CREAT\|O_TRUNC\|O_CLOEXEC, 0640\) = 3<many_calls.data>$' many_calls.data
 has ' write\(3<many_calls.data>, "a \\"quoted\\"\\n\\0\\1line\\2773 \\33\[1m, longer"\.\.\., 51\) = 51$' quoted
 has ' read\(3<many_calls.data>, "\\"quoted\\"", 8\) +?= 8$' 'read\(3'

@@ -18,6 +18,33 @@ grep -qx 'walk: good' walk.log || fail "walks in gdb (replay it: refork gdb $wor
 debug walk.refork -- -batch -x "$root/tests/gdb/watches.py" >watches.log
 grep -qx 'watches: good' watches.log || fail "watchpoints in gdb: $(tail -n 5 watches.log)"
 
+gcc -g -o events "$root/tests/gdb/events.c" || fail "tests/gdb/events.c does not compile"
+into events.out 139 record --no-explain -o events.refork -- ./events
+debug --at 1 events.refork -- -batch -x "$root/tests/gdb/events.py" >events.log
+grep -qx 'events: good' events.log || fail "events in gdb: $(tail -n 5 events.log)"
+
+# A Ctrl-C ends what gdb calls, though it makes no call of its own and meets no breakpoint.
+debug events.refork -- -batch -x "$root/tests/gdb/spin.py" >spin.log &
+spinning=$!
+answered() { grep -q 'signaled while in a function' spin.log || [ "$(grep -c '^calling' spin.log)" -gt "$calls" ] || ! kill -0 $spinning; }
+calls=0
+while ! grep -q 'signaled while in a function' spin.log && kill -0 $spinning 2>spin.gone; do
+    until_true answered 2>spin.gone || fail "gdb does not call spin() ($work/spin.log)"
+    calls=$(grep -c '^calling' spin.log)
+    kill -INT "$(sed -n 's/^calling: //p' spin.log | tail -n 1)"
+    until_true answered 2>spin.gone || fail "Ctrl-C does not end what gdb calls ($work/spin.log)"
+done
+wait $spinning || fail "gdb ended with $? ($work/spin.log)"
+grep -q 'signaled while in a function' spin.log || fail "Ctrl-C is not told as a signal ($work/spin.log)"
+
+# The program that stands for itself by an exec: a jump in front of it and behind it, and the way back over it.
+into exec.out 0 record --no-explain -o exec.refork -- sh -c 'exec cat /dev/null'
+at=$(clean "$refork" dump exec.refork | sed -n 's/^ *\([0-9]*\) .* exec .*\/cat".*/\1/p')
+debug --at 10 exec.refork -- -batch -ex "event $at" -ex 'info inferiors' -ex 'catch exec' -ex reverse-continue -ex 'info inferiors' -ex continue >exec.log
+for what in 'executing new program: .*/cat' ' target:.*/cat' 'executing new program: .*sh$' ' target:.*sh' "Catchpoint 1 (exec'd .*/cat)"; do
+    grep -q -- "$what" exec.log || fail "gdb over an exec does not show '$what' ($work/exec.log)"
+done
+
 debug walk.refork -- -batch -ex 'event 1' -ex 'catch fork' -ex 'catch syscall wait4' -ex continue -ex continue -ex continue >caught.log
 for what in '(forked process' '(call to syscall wait4)' '(returned from syscall wait4)'; do
     grep -qF -- "$what" caught.log || fail "catch does not tell '$what' (caught.log)"

@@ -1,0 +1,69 @@
+"""Runs inside gdb over a recording of tests/gdb/events.c: signals, forks, vforks and calls are met forth and, reversed, back; a stop for a
+signal is at the instruction that it interrupts, and knows its address. Prints "events: good" at the end."""
+import gdb
+
+
+def run(command):
+    return gdb.execute(command, to_string=True)
+
+
+stops = []
+gdb.events.stop.connect(lambda event: stops.append(event))
+
+
+def check(good, what):
+    if not good:
+        raise gdb.GdbError("events: FAILED: " + what)
+
+
+def what_stopped():
+    event = stops[-1]
+    if isinstance(event, gdb.SignalEvent):
+        return event.stop_signal
+    return event.breakpoint.number if isinstance(event, gdb.BreakpointEvent) else None
+
+
+def way(command):
+    """All stops from here on, with their places."""
+    seen = []
+    while True:
+        run(command)
+        if what_stopped() is None:
+            return seen
+        seen.append((what_stopped(), gdb.selected_frame().name(), gdb.selected_frame().pc()))
+
+
+run("catch fork")
+run("catch vfork")
+run("catch syscall getpid")
+forth = way("continue")
+names = [stop[0] for stop in forth]
+check(names == [3, 3, "SIGUSR2", 1, 2, "SIGSEGV", "SIGSEGV"], "forth: %s" % forth)
+check(forth[-1][1] == forth[-2][1] == "look" and forth[-1][2] == forth[-2][2], "the faults are in look: %s" % forth)
+back = way("reverse-continue")
+# The last one is where the program ends: way() has stopped there, so it is not met backward.
+check(back == forth[:-1][::-1], "back: %s, forth: %s" % (back, forth))
+
+# A fault is at the pass that raises it, and a step leads into its handler.
+for _ in range(6):
+    run("continue")
+check(int(gdb.parse_and_eval("passes")) == 2, "the fault is in pass 2")
+check(int(gdb.parse_and_eval("$_siginfo._sifields._sigfault.si_addr")) == 16, "siginfo tells the address")
+pc = gdb.selected_frame().pc()
+run("stepi")
+check(gdb.selected_frame().name() == "on_signal", "a step from the fault is in the handler")
+run("reverse-stepi")
+check(gdb.selected_frame().pc() == pc and int(gdb.parse_and_eval("passes")) == 2, "and back")
+
+# What a jump cannot do ends the command: it goes nowhere.
+where = run("monitor when")
+for wrong in ("event 999999", "restart 7", "monitor nonsense"):
+    try:
+        run(wrong)
+    except gdb.error:
+        pass
+check(run("monitor when") == where, "a wrong jump goes nowhere")
+check("no command 'nonsense'" in run("monitor nonsense"), "an unknown command is named")
+proc = run("info proc")
+check("/events" in proc and "unable to open" not in proc, "info proc: %s" % proc)
+gdb.write("events: good\n")
