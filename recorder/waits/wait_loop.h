@@ -45,9 +45,10 @@ struct loop {
     unsigned next_look;         // at this visit
     bool tracing;               // being looked at
     int iterations;             // finished in this look
+    int aside;                  // ... that went another way, by a clock
     int good_looks;             // one after the other
     unsigned steps;             // of this look
-    uint64_t good_since_us;
+    uint64_t look_since_us, good_since_us;
     struct user_regs_struct boundary; // registers where the last iteration ended
     struct looks *looks;
 };
