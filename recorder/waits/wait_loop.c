@@ -53,12 +53,17 @@ static bool to_own_thread(const struct task *t) {
     return t->call.nr == SYS_tgkill && !t->names.depth && (int)t->call.args[0] == t->process->pid;
 }
 
+// waitpid with WNOHANG: it returns 0 while the child goes on. (waitid returns 0 always.)
+static bool asks_for_child(const struct task *t) {
+    return t->call.nr == SYS_wait4 && !syscall_may_block(t->call.nr, t->call.args);
+}
+
 static enum role role_of(const struct task *t) {
     if (syscall_wait(t->call.nr) == WAITS_FUTEX) {
         if (futex_wakes(t->call.args)) return ROLE_QUIET;
         return futex_waits(t->call.args) && t->call.args[3] ? ROLE_WAIT : ROLE_EFFECT;
     }
-    if (to_own_thread(t) || t->call.nr == SYS_rt_sigprocmask) return ROLE_QUIET;
+    if (to_own_thread(t) || asks_for_child(t) || t->call.nr == SYS_rt_sigprocmask) return ROLE_QUIET;
     switch (syscall_effect(t->call.nr)) {
     case EFFECT_YIELD:
         return ROLE_WAIT;
@@ -177,6 +182,7 @@ static void look_begin(const struct recorder *r, struct loop *l, const struct us
     l->look_since_us = r->clock_us;
     l->tracing = true;
     l->iterations = l->aside = 0;
+    l->asks = false;
     l->steps = 0;
     l->looks->now.clock = false;
     l->looks->now.valid = false;
@@ -298,7 +304,7 @@ bool loop_words(struct task *t) {
     l->word_count = iteration_words(t, &l->looks->iteration, l->words, &l->shared, &outside, &written);
     if (l->anchor.nr == SYS_futex) futex_word_first(t, l);
     l->locks = waits_as_for_a_lock(t, l);
-    return l->word_count && !outside && !written;
+    return (l->word_count || l->asks) && !outside && !written;
 }
 
 void loop_learn(struct recorder *r, struct task *t, enum wait_kind kind, bool fixed) {
@@ -359,7 +365,8 @@ static bool judge(struct recorder *r, struct task *t, struct loop *l, bool same_
     if (l->good_looks < enough) return false;
     if (now->clock && r->clock_us - l->good_since_us < CLOCK_US) return false;
     loop_learn(r, t,
-               l->anchor.nr < 0            ? WAIT_SPIN
+               l->asks                     ? WAIT_CHILD
+               : l->anchor.nr < 0          ? WAIT_SPIN
                : l->anchor.nr == SYS_futex ? WAIT_TIMED
                                            : WAIT_YIELD,
                same_state && !now->clock);
@@ -423,6 +430,14 @@ bool loop_visit(struct recorder *r, struct task *t, const struct user_regs_struc
     return false;
 }
 
+// Of several, any.
+static void note_child(struct task *t) {
+    struct loop *l = t->loop;
+    int child = syscall_awaited_child(t->call.nr, t->call.args);
+    l->child = l->asks && l->child != child ? 0 : child;
+    l->asks = true;
+}
+
 bool loop_entry(struct recorder *r, struct task *t) {
     enum role role = role_of(t);
     if (t->loop) t->loop->busy = 0;
@@ -430,6 +445,7 @@ bool loop_entry(struct recorder *r, struct task *t) {
     if (t->call.nr == SYS_rt_sigprocmask && t->loop && t->loop->tracing)
         iteration_mix(&t->loop->looks->iteration, t->mask);
     if (role == ROLE_CLOCK && t->loop && t->loop->tracing) t->loop->looks->now.clock = true;
+    if (asks_for_child(t) && t->loop && t->loop->tracing) note_child(t);
     if (role != ROLE_WAIT) return false;
     struct loop *l = loop_of(t);
     if (l->anchor.pc && l->anchor.nr == t->call.nr && l->anchor.pc == t->call.regs.rip &&

@@ -25,8 +25,10 @@ struct loop {
     unsigned spin_looks;
     bool came_round; // the call that it is in ends an iteration, and its loop is known to be one
 
-    // What is known: kind WAIT_OUTSIDE: nothing; else WAIT_TIMED, WAIT_YIELD or WAIT_SPIN.
+    // What is known: kind WAIT_OUTSIDE: nothing; else WAIT_TIMED, WAIT_YIELD, WAIT_SPIN, or WAIT_CHILD: it asks for a child's end.
     enum wait_kind kind;
+    bool asks;   // in each iteration for the end of `child`, 0: of any
+    int child;   // as its PID is for the task
     bool fixed;  // registers and memory came back exactly: proof that it goes on so
     bool shared; // a word is in memory that other recorded processes have
     bool locks;  // it waits as one waits for a lock (see wait_loop.c), not as one idles
