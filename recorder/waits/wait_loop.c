@@ -361,9 +361,11 @@ static bool judge(struct recorder *r, struct task *t, struct loop *l, bool same_
     }
     look_later(l, clocked(r, l, FIRST_LOOK << (l->good_looks < 4 ? l->good_looks : 4)));
     // Numbers that rise by chance are computed; nobody computes one number between two waits for a word.
-    int enough = now->clock ? CLOCK_LOOKS : changes && l->anchor.nr != SYS_futex ? GOOD_LOOKS : 2;
+    uint64_t shown_us = r->clock_us - l->good_since_us;
+    int clock_looks = shown_us < 2 * CLOCK_US ? CLOCK_LOOKS : GOOD_LOOKS;
+    int enough = now->clock ? clock_looks : changes && l->anchor.nr != SYS_futex ? GOOD_LOOKS : 2;
     if (l->good_looks < enough) return false;
-    if (now->clock && r->clock_us - l->good_since_us < CLOCK_US) return false;
+    if (now->clock && shown_us < CLOCK_US) return false;
     loop_learn(r, t,
                l->asks                     ? WAIT_CHILD
                : l->anchor.nr < 0          ? WAIT_SPIN
