@@ -217,6 +217,15 @@ static bool integer_distance(struct values *v, double *distance) {
     return true;
 }
 
+// As programs and glibc hold the parts of a second against 1000000000, or against 999999999.
+static bool compares_with_second(struct values *v) {
+    enum { SECOND = 1000000000 };
+    int64_t side;
+    for (int i = 0; i < 2 && v->d.in.mnemonic == ZYDIS_MNEMONIC_CMP; i++)
+        if (operand_number(v, i, &side) && (side == SECOND || side == SECOND - 1)) return true;
+    return false;
+}
+
 static bool float_distance(struct values *v, double *distance) {
     uint8_t a[16], b[16];
     float fa, fb;
@@ -280,6 +289,7 @@ bool code_step(const uint8_t *code, size_t len, const struct user_regs_struct *r
     if (!out->sets_flags) return true;
     out->ordered = integer_distance(&v, &out->distance) || float_distance(&v, &out->distance);
     if (!out->ordered) out->distance = any_number(&v);
+    out->of_second = compares_with_second(&v);
     out->needs_fp = v.needs_fp && !fp;
     return true;
 }

@@ -52,6 +52,7 @@ struct code_step {
     bool sets_flags;  // then `distance` is what the flags tell:
     bool ordered;     // how far the two sides are from being equal (a comparison), or the result from 0;
     double distance;  // else some number that is the same when the operands are
+    bool of_second;   // a comparison with the nanoseconds of a second
     bool needs_fp;    // `distance` is without registers that it needs: `fp` was NULL
 };
 // `fp`: the x87 and xmm registers; NULL when they are not at hand. false: not an instruction.

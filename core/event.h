@@ -41,7 +41,7 @@ enum trap_kind {
 enum wait_kind {
     WAIT_OUTSIDE,   // on something that may come from outside: never in a trace
     WAIT_FUTEX,     // asleep in a futex call without a timeout; object: the word
-    WAIT_CHILD,     // asleep in wait4 or waitid; object: the child's process id, 0: any
+    WAIT_CHILD,     // asleep in wait4 or waitid, or asks in a loop; object: the child's process id, 0: any
     WAIT_TIMED,     // futex calls with a timeout, again and again; object: the word of the call that it is in
     WAIT_YIELD,     // looks at words again and again and yields or sleeps (sched_yield, nanosleep) in between
     WAIT_SPIN,      // looks at words again and again without a syscall

@@ -120,7 +120,8 @@ void iteration_step(struct task *t, const struct user_regs_struct *regs, struct 
     }
     if (!s.sets_flags) return;
     iteration->has_pending = true;
-    iteration->pending = (struct decision){.pc = regs->rip, .distance = s.distance, .ordered = s.ordered};
+    iteration->pending = (struct decision){
+        .pc = regs->rip, .distance = s.distance, .ordered = s.ordered, .of_second = s.of_second};
 }
 
 bool iteration_restored(struct task *t, const struct iteration *iteration) {

@@ -19,7 +19,7 @@ struct access {
 struct decision {
     uint64_t pc;     // of the instruction that sets the flags
     double distance; // see core/code_step.h
-    bool ordered;
+    bool ordered, of_second;
 };
 
 struct iteration {

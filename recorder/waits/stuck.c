@@ -52,7 +52,7 @@ static enum reach word_reach(struct recorder *r, const struct task *t) {
 
 // The process id of the child that t waits for; 0: any.
 static int awaited_child(struct recorder *r, const struct task *t) {
-    int want = syscall_awaited_child(t->call.nr, t->call.args);
+    int want = loop_known(t) ? t->loop->child : syscall_awaited_child(t->call.nr, t->call.args);
     const struct task *named = want && t->names.depth ? task_called(r, t, want) : NULL;
     return named ? named->process->pid : want;
 }
@@ -135,7 +135,8 @@ static bool files_move(struct recorder *r, const struct file_wait *w, const stru
 static bool can_be_woken(struct recorder *r, const struct candidate *c, const struct stuck_set *s) {
     if (second_look_says(c->task)) return false;
     if (c->idle) return syscall_wait(c->task->call.nr) == WAITS_EPOLL && anybody_moves(r, s);
-    if (c->kind == WAIT_CHILD) return child_moves(r, c->task, s);
+    if (c->kind == WAIT_CHILD && child_moves(r, c->task, s)) return true;
+    if (c->kind == WAIT_CHILD && !loop_known(c->task)) return false;
     if (c->files) return files_move(r, c->files, s);
     for (struct task *t = r->tasks; t; t = t->next)
         if (t != c->task && (t->mm == c->task->mm || c->shared) && !stuck_one(s, t)) return true;

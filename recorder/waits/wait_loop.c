@@ -29,8 +29,10 @@ enum {
     STRANGERS = 8,
     CLOCK_US =
         2100000, // a deadline in seconds shows no sooner than when a second has passed: of the program's own clock
+    CLOCK_GAP_US = 300000, // between two looks at such a loop, whose iterations may be long
     TURNED_LOOKS = 2,
     CLOCK_LOOKS = 5, // with a clock in the iteration, which begins again now and then
+    ASIDE = 6,       // iterations of such a look that may go another way
     GOOD_LOOKS = 3,  // where something changes from iteration to iteration, each farther from the last
     NEVER = 1 << 28, // iterations: the overflow of a counter, as glibc's conditions look out for
 };
@@ -51,12 +53,17 @@ static bool to_own_thread(const struct task *t) {
     return t->call.nr == SYS_tgkill && !t->names.depth && (int)t->call.args[0] == t->process->pid;
 }
 
+// waitpid with WNOHANG: it returns 0 while the child goes on. (waitid returns 0 always.)
+static bool asks_for_child(const struct task *t) {
+    return t->call.nr == SYS_wait4 && !syscall_may_block(t->call.nr, t->call.args);
+}
+
 static enum role role_of(const struct task *t) {
     if (syscall_wait(t->call.nr) == WAITS_FUTEX) {
         if (futex_wakes(t->call.args)) return ROLE_QUIET;
         return futex_waits(t->call.args) && t->call.args[3] ? ROLE_WAIT : ROLE_EFFECT;
     }
-    if (to_own_thread(t) || t->call.nr == SYS_rt_sigprocmask) return ROLE_QUIET;
+    if (to_own_thread(t) || asks_for_child(t) || t->call.nr == SYS_rt_sigprocmask) return ROLE_QUIET;
     switch (syscall_effect(t->call.nr)) {
     case EFFECT_YIELD:
         return ROLE_WAIT;
@@ -158,14 +165,24 @@ static bool others_wait(struct recorder *r, const struct task *t) {
 static void look_later(struct loop *l, double visits) {
     l->tracing = false;
     l->kind = WAIT_OUTSIDE;
-    if (!(visits >= FIRST_LOOK)) visits = FIRST_LOOK;
+    if (!(visits >= FIRST_LOOK)) visits = l->looks->now.clock && visits >= 1 ? visits : FIRST_LOOK;
     l->next_look = visits < MAX_LOOK ? l->visits + (unsigned)visits : l->visits + MAX_LOOK;
 }
 
-static void look_begin(struct loop *l, const struct user_regs_struct *regs) {
+// With a clock in the iteration it is time that shows something, not iterations: of 50 ms each, ever rarer looks took 15 s.
+static double clocked(const struct recorder *r, const struct loop *l, double visits) {
+    double iteration = (double)(r->clock_us - l->look_since_us) / (l->iterations + l->aside + 1), most;
+    if (!l->looks->now.clock || iteration < 1) return visits;
+    most = CLOCK_GAP_US / iteration + 1;
+    return visits < most ? visits : most;
+}
+
+static void look_begin(const struct recorder *r, struct loop *l, const struct user_regs_struct *regs) {
     loop_iteration(l);
+    l->look_since_us = r->clock_us;
     l->tracing = true;
-    l->iterations = 0;
+    l->iterations = l->aside = 0;
+    l->asks = false;
     l->steps = 0;
     l->looks->now.clock = false;
     l->looks->now.valid = false;
@@ -227,6 +244,8 @@ static double iterations_left(struct looks *k, int i, bool known, bool spins) {
         d[n] = fabs(now->decisions[n][i].distance);
     double step = fabs(d[2] - d[0]) / 2, gap = known ? now->visit - 2. - before->visit : 0;
     double first = fabs(d[1] - d[0]), second = fabs(d[2] - d[1]);
+    // Whether they are a whole second decides what time is waited for, not for how long.
+    if (now->clock && now->decisions[0][i].of_second) return HUGE_VAL;
     bool even = steady(first, second) || (now->clock && (first == 0 || second == 0));
     switch (trend_of(now, i)) {
     case WANDERS:
@@ -285,7 +304,7 @@ bool loop_words(struct task *t) {
     l->word_count = iteration_words(t, &l->looks->iteration, l->words, &l->shared, &outside, &written);
     if (l->anchor.nr == SYS_futex) futex_word_first(t, l);
     l->locks = waits_as_for_a_lock(t, l);
-    return l->word_count && !outside && !written;
+    return (l->word_count || l->asks) && !outside && !written;
 }
 
 void loop_learn(struct recorder *r, struct task *t, enum wait_kind kind, bool fixed) {
@@ -336,16 +355,20 @@ static bool judge(struct recorder *r, struct task *t, struct loop *l, bool same_
     log_look(r, t, now->good ? "goes on" : "may end", left);
     if (!now->good) {
         // Nearer to an end: again when it has passed. Otherwise ever more rarely.
-        look_later(l, left > 0 && left < HUGE_VAL ? left : now->clock ? l->visits / 4. : l->visits);
+        look_later(l, left > 0 && left < HUGE_VAL ? left
+                                                  : clocked(r, l, now->clock ? l->visits / 4. : l->visits));
         return false;
     }
-    look_later(l, FIRST_LOOK << (l->good_looks < 4 ? l->good_looks : 4));
+    look_later(l, clocked(r, l, FIRST_LOOK << (l->good_looks < 4 ? l->good_looks : 4)));
     // Numbers that rise by chance are computed; nobody computes one number between two waits for a word.
-    int enough = now->clock ? CLOCK_LOOKS : changes && l->anchor.nr != SYS_futex ? GOOD_LOOKS : 2;
+    uint64_t shown_us = r->clock_us - l->good_since_us;
+    int clock_looks = shown_us < 2 * CLOCK_US ? CLOCK_LOOKS : GOOD_LOOKS;
+    int enough = now->clock ? clock_looks : changes && l->anchor.nr != SYS_futex ? GOOD_LOOKS : 2;
     if (l->good_looks < enough) return false;
-    if (now->clock && r->clock_us - l->good_since_us < CLOCK_US) return false;
+    if (now->clock && shown_us < CLOCK_US) return false;
     loop_learn(r, t,
-               l->anchor.nr < 0            ? WAIT_SPIN
+               l->asks                     ? WAIT_CHILD
+               : l->anchor.nr < 0          ? WAIT_SPIN
                : l->anchor.nr == SYS_futex ? WAIT_TIMED
                                            : WAIT_YIELD,
                same_state && !now->clock);
@@ -354,12 +377,31 @@ static bool judge(struct recorder *r, struct task *t, struct loop *l, bool same_
     return true;
 }
 
+// A deadline's nanoseconds exceed a second now and then, and are made less: another way, but by decisions at the same places.
+static bool only_carries(const struct look *look, const struct iteration *iteration) {
+    if (iteration->decision_count != look->count) return false;
+    for (int i = 0; i < look->count; i++)
+        if (iteration->decisions[i].pc != look->decisions[0][i].pc) return false;
+    return true;
+}
+
+static bool left_out(struct looks *k, struct loop *l) {
+    const struct look *like = l->iterations ? &k->now : &k->before;
+    bool other = (l->iterations || like->valid) && k->iteration.path != like->path;
+    return other && k->now.clock && only_carries(like, &k->iteration) && ++l->aside <= ASIDE;
+}
+
 // t is at its anchor: the end of an iteration.
 static bool iteration_ends(struct recorder *r, struct task *t, struct loop *l,
                            const struct user_regs_struct *regs) {
     struct looks *k = l->looks;
     struct iteration *iteration = &k->iteration;
     struct look *now = &k->now;
+    if (left_out(k, l)) {
+        l->boundary = *regs;
+        iteration_begin(iteration, iteration->syscall_pc);
+        return false;
+    }
     if (l->iterations == 0) {
         now->path = iteration->path;
         now->count = iteration->decision_count;
@@ -367,7 +409,7 @@ static bool iteration_ends(struct recorder *r, struct task *t, struct loop *l,
     // Another way each time: perhaps it waits longer and longer, up to some limit.
     if (iteration->path != now->path || iteration->decision_count != now->count) {
         log_look(r, t, "another way", l->iterations);
-        look_later(l, l->visits / 4.);
+        look_later(l, clocked(r, l, l->visits / 4.));
         return false;
     }
     memcpy(now->decisions[l->iterations++], iteration->decisions,
@@ -386,8 +428,16 @@ bool loop_visit(struct recorder *r, struct task *t, const struct user_regs_struc
     if (l->tracing) return iteration_ends(r, t, l, regs);
     if (l->visits >= l->next_look && !l->stuck_logged && !t->signals &&
         loop_affordable(r, t->call.nr != SYS_sched_yield) && others_wait(r, t))
-        look_begin(l, regs);
+        look_begin(r, l, regs);
     return false;
+}
+
+// Of several, any.
+static void note_child(struct task *t) {
+    struct loop *l = t->loop;
+    int child = syscall_awaited_child(t->call.nr, t->call.args);
+    l->child = l->asks && l->child != child ? 0 : child;
+    l->asks = true;
 }
 
 bool loop_entry(struct recorder *r, struct task *t) {
@@ -397,6 +447,7 @@ bool loop_entry(struct recorder *r, struct task *t) {
     if (t->call.nr == SYS_rt_sigprocmask && t->loop && t->loop->tracing)
         iteration_mix(&t->loop->looks->iteration, t->mask);
     if (role == ROLE_CLOCK && t->loop && t->loop->tracing) t->loop->looks->now.clock = true;
+    if (asks_for_child(t) && t->loop && t->loop->tracing) note_child(t);
     if (role != ROLE_WAIT) return false;
     struct loop *l = loop_of(t);
     if (l->anchor.pc && l->anchor.nr == t->call.nr && l->anchor.pc == t->call.regs.rip &&

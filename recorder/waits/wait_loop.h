@@ -25,8 +25,10 @@ struct loop {
     unsigned spin_looks;
     bool came_round; // the call that it is in ends an iteration, and its loop is known to be one
 
-    // What is known: kind WAIT_OUTSIDE: nothing; else WAIT_TIMED, WAIT_YIELD or WAIT_SPIN.
+    // What is known: kind WAIT_OUTSIDE: nothing; else WAIT_TIMED, WAIT_YIELD, WAIT_SPIN, or WAIT_CHILD: it asks for a child's end.
     enum wait_kind kind;
+    bool asks;   // in each iteration for the end of `child`, 0: of any
+    int child;   // as its PID is for the task
     bool fixed;  // registers and memory came back exactly: proof that it goes on so
     bool shared; // a word is in memory that other recorded processes have
     bool locks;  // it waits as one waits for a lock (see wait_loop.c), not as one idles
@@ -45,9 +47,10 @@ struct loop {
     unsigned next_look;         // at this visit
     bool tracing;               // being looked at
     int iterations;             // finished in this look
+    int aside;                  // ... that went another way, by a clock
     int good_looks;             // one after the other
     unsigned steps;             // of this look
-    uint64_t good_since_us;
+    uint64_t look_since_us, good_since_us;
     struct user_regs_struct boundary; // registers where the last iteration ended
     struct looks *looks;
 };

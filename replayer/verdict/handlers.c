@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REGISTERS = 16, PLACES = 4096, PENDING = 512, VISITS = 20000, LOCK_SIZE = 64, SIGNALS = 65 };
+enum { REGISTERS = 17, PLACES = 4096, PENDING = 512, VISITS = 20000, LOCK_SIZE = 64, SIGNALS = 65 };
 
-// What is known of a register: nothing, its value, or that it points into the handler's own stack or the thread's own data.
+// What is known of a register: nothing, its value, that it points into the handler's own stack or the thread's own data, or that it is
+// not 0: what a try of the lock returns, which is held. FLAGS: what was compared with 0 last.
 struct value {
-    enum { VALUE_ANY, VALUE_KNOWN, VALUE_STACK } is;
+    enum { VALUE_ANY, VALUE_KNOWN, VALUE_STACK, VALUE_BUSY } is;
     uint64_t value;
 };
 
@@ -43,7 +44,7 @@ static int number_of(ZydisRegister reg) {
                                                                       : -1;
 }
 
-enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11 };
+enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, FLAGS = REGISTERS - 1 };
 
 static struct value of_register(const struct place *p, ZydisRegister reg) {
     int n = number_of(reg);
@@ -62,7 +63,7 @@ static struct value address_of(const struct place *p, const struct instruction *
     if (o->mem.base != ZYDIS_REGISTER_NONE) {
         struct value base = of_register(p, o->mem.base);
         if (base.is == VALUE_STACK) return base;
-        if (base.is == VALUE_ANY) return base;
+        if (base.is != VALUE_KNOWN) return (struct value){0};
         at.value += base.value;
     }
     if (o->mem.index != ZYDIS_REGISTER_NONE) {
@@ -134,11 +135,26 @@ static struct value result_of(struct reach *k, const struct place *p, const stru
     }
     if (o[0].size == 32 && v.is == VALUE_KNOWN) v.value = (uint32_t)v.value;
     if (o[0].size == 32 && v.is == VALUE_STACK) v = (struct value){0};
+    if (v.is == VALUE_BUSY && i->in.mnemonic != ZYDIS_MNEMONIC_MOV) v = (struct value){0};
     return v;
+}
+
+// `test %eax,%eax` or `cmp $0,%eax` of a try's result.
+static struct value compared(const struct place *p, const struct instruction *i) {
+    const ZydisDecodedOperand *o = i->operands;
+    struct value none = {0};
+    if (o[0].type != ZYDIS_OPERAND_TYPE_REGISTER || o[0].size < 32) return none;
+    bool test = i->in.mnemonic == ZYDIS_MNEMONIC_TEST && o[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+                o[1].reg.value == o[0].reg.value;
+    bool cmp = i->in.mnemonic == ZYDIS_MNEMONIC_CMP && o[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
+               !o[1].imm.value.u;
+    struct value v = of_register(p, o[0].reg.value);
+    return (test || cmp) && v.is == VALUE_BUSY ? v : none;
 }
 
 static void execute(struct reach *k, struct place *p, const struct instruction *i) {
     const ZydisDecodedOperand *o = i->operands;
+    if (i->in.cpu_flags && i->in.cpu_flags->modified) p->regs[FLAGS] = compared(p, i);
     struct value first = result_of(k, p, i);
     bool repeats = i->in.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE);
     for (unsigned n = 0; n < i->in.operand_count; n++) {
@@ -198,7 +214,7 @@ static void go_to(struct reach *k, uint64_t pc, const struct value *regs) {
 // By what a function of the C library could end a wait or set somebody free; all else that it does is its own affair.
 static enum handler_reach of_argument(const struct reach *k, struct value lock) {
     if (lock.is == VALUE_STACK) return HANDLER_CANNOT;
-    if (lock.is == VALUE_ANY) return HANDLER_UNKNOWN;
+    if (lock.is != VALUE_KNOWN) return HANDLER_UNKNOWN;
     return lock.value >= k->lock && lock.value < k->lock + LOCK_SIZE ? HANDLER_RELEASES : HANDLER_CANNOT;
 }
 
@@ -247,6 +263,19 @@ static bool waits(const struct reach *k, const char *name, struct value lock) {
            lock.value == k->lock;
 }
 
+// Does it try to take the very lock? One that is held says that it is: by a number that is not 0. (A recursive one says so to others
+// than its owner.)
+static bool tries(const struct reach *k, const char *name, struct value lock) {
+    enum { KIND = 16, TYPE = 3, RECURSIVE = 1 };
+    static const char *const others[] = {"pthread_spin_trylock", "sem_trywait", "new_sem_trywait"};
+    const struct view *v = k->code.view;
+    uint32_t kind = RECURSIVE;
+    if (lock.is != VALUE_KNOWN || lock.value != k->lock) return false;
+    if (CODE_ONE_OF(name, others)) return true;
+    return !strcmp(name, "pthread_mutex_trylock") &&
+           v->read(v->context, lock.value + KIND, &kind, sizeof kind) && (kind & TYPE) != RECURSIVE;
+}
+
 // False: it does not come back.
 static bool call(struct reach *k, uint64_t target, struct value *regs) {
     struct frame f;
@@ -264,9 +293,12 @@ static bool call(struct reach *k, uint64_t target, struct value *regs) {
     else
         go_to(k, target, regs);
     if (code_never_returns(name) || waits(k, name, regs[RDI])) return false;
+    bool busy = libc && tries(k, name, regs[RDI]);
     static const int lost[] = {RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11};
     for (size_t i = 0; i < sizeof lost / sizeof *lost; i++)
         regs[lost[i]] = (struct value){0};
+    regs[FLAGS] = (struct value){0};
+    if (busy) regs[RAX].is = VALUE_BUSY;
     if (libc && !strcmp(name, "errno_location")) regs[RAX].is = VALUE_STACK;
     return true;
 }
@@ -305,8 +337,10 @@ static void visit(struct reach *k, struct place p) {
     }
     bool direct = i.operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
     if (i.in.meta.category == ZYDIS_CATEGORY_COND_BR) {
-        go_to(k, target, p.regs);
-        go_to(k, next, p.regs);
+        // (Of a try's result it is known which way.)
+        bool busy = p.regs[FLAGS].is == VALUE_BUSY;
+        if (!busy || i.in.mnemonic != ZYDIS_MNEMONIC_JZ) go_to(k, target, p.regs);
+        if (!busy || i.in.mnemonic != ZYDIS_MNEMONIC_JNZ) go_to(k, next, p.regs);
     } else if (i.in.meta.category == ZYDIS_CATEGORY_CALL) {
         if (call(k, target, p.regs)) go_to(k, next, p.regs);
     } else if (direct && code_past_plt(&k->code, target) == target) {

@@ -142,11 +142,12 @@ static int look_at_file_lock(struct analysis *a, struct waiter *w, struct rf_err
 
 // ---- who could end it
 
-// The stuck child that a wait4 or waitid waits for; 0 if it is none.
+// The stuck child that a wait4 or waitid, or a loop that asks for it, waits for; 0 if it is none.
 static int awaited_child(const struct analysis *a, const struct waiter *w) {
     const struct life *l = &a->history.lives[w->life];
-    int want = syscall_awaited_child(l->nr, l->args);
-    if (syscall_wait(l->nr) != WAITS_CHILD) return 0;
+    bool asks = w->stuck->wait == WAIT_CHILD && syscall_wait(l->nr) != WAITS_CHILD;
+    int want = asks ? (int)w->stuck->object : syscall_awaited_child(l->nr, l->args);
+    if (!asks && syscall_wait(l->nr) != WAITS_CHILD) return 0;
     for (size_t i = 0; i < a->waiter_count; i++) {
         const struct life *child = &a->history.lives[a->waiters[i].life];
         if (child->parent_pid == l->pid && child->pid != l->pid &&

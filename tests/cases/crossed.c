@@ -16,9 +16,11 @@
 // case twice none other: lock-cycle confidence=proved lock=from
 // case twice none end: lock-cycle confidence=proved lock=from
 // case twice pause pointer: lock-cycle confidence=proved lock=from
+// case twice pause tries: lock-cycle confidence=proved lock=from
 // case twice none unlock: lock-cycle confidence=likely lock=from
 // case twice none jump: lock-cycle confidence=likely lock=from
 // case twice pause unlock: none
+// case twice pause insists: none
 // case twice none alarm: none
 #include "samples/stage.h"
 
@@ -74,6 +76,18 @@ static void unlock(int number) {
     pthread_mutex_unlock(&from);
 }
 
+// It gives back what it took itself, if it could.
+static void try_it(int number) {
+    if (pthread_mutex_trylock(&from)) return;
+    quit = number;
+    pthread_mutex_unlock(&from);
+}
+
+static void insist(int number) {
+    if (pthread_mutex_trylock(&from)) quit = number;
+    pthread_mutex_unlock(&from);
+}
+
 static void jump(int number) {
     siglongjmp(out, number);
 }
@@ -83,7 +97,8 @@ static void handle(const char *name) {
         const char *name;
         void (*handler)(int);
     } all[] = {{"flag", set_flag}, {"pipe", write_pipe},      {"member", set_member}, {"other", post_other},
-               {"end", end},       {"pointer", call_pointer}, {"unlock", unlock},     {"jump", jump}};
+               {"end", end},       {"pointer", call_pointer}, {"unlock", unlock},     {"jump", jump},
+               {"tries", try_it},  {"insists", insist}};
     if (!strcmp(name, "alarm")) {
         signal(SIGALRM, jump);
         ualarm(900000, 0);
@@ -136,7 +151,8 @@ int main(int argc, char **argv) {
     sigemptyset(&set);
     sigaddset(&set, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    bool helped = argc > 3 && !strcmp(argv[3], "unlock") && strcmp(argv[2], "none");
+    bool gives = argc > 3 && (!strcmp(argv[3], "unlock") || !strcmp(argv[3], "insists"));
+    bool helped = gives && strcmp(argv[2], "none");
     if (argc > 3) handle(argv[3]);
     pthread_t thread;
     if (helped)

@@ -1,5 +1,6 @@
 // A worker is killed while it holds a lock in memory that processes share, and the next worker waits for ever. First argument: the
-// lock. The kernel gives back some locks itself when a process dies, and tells of robust ones: of these nothing is said.
+// lock. The kernel gives back some locks itself when a process dies, and tells of robust ones: of these nothing is said. Second: how
+// the supervisor waits for that next worker: "asks" now and then, for ever; or helps it ("none") after so many times, or so long.
 //
 // case mutex: dead-holder ended=SIGKILL endedby=killed_holder
 // case writer: dead-holder ended=SIGKILL
@@ -7,10 +8,14 @@
 // case semaphore: dead-holder ended=SIGKILL
 // case named: dead-holder ended=SIGKILL
 // case sysv: dead-holder ended=SIGKILL
+// case semaphore asks: dead-holder ended=SIGKILL
+// case sysv asks: dead-holder ended=SIGKILL
 // case robust: none
 // case undo: none
 // case flock: none
 // case record: none
+// case semaphore times: none
+// case sysv late: none
 #include "samples/stage.h"
 
 #include <errno.h>
@@ -20,6 +25,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/sem.h>
+#include <time.h>
 
 static struct shared {
     pthread_mutex_t mutex;
@@ -100,6 +106,22 @@ static void make(void) {
     file = mkstemp(path);
 }
 
+// By waitpid with WNOHANG, and a sleep in between.
+static int ask(pid_t child, const char *until) {
+    int status, times = 0;
+    time_t begin = time(NULL);
+    while (waitpid(child, &status, WNOHANG) == 0) {
+        bool enough =
+            !strcmp(until, "times") ? ++times == 100 : !strcmp(until, "late") && time(NULL) > begin + 2;
+        if (enough) {
+            give();
+            return reap(child);
+        }
+        usleep(20000);
+    }
+    return WEXITSTATUS(status);
+}
+
 int main(int argc, char **argv) {
     if (argc < 2) return 2;
     what = argv[1];
@@ -108,7 +130,8 @@ int main(int argc, char **argv) {
     gate_wait(&held);
     kill(first, SIGKILL);
     reap(first);
-    int status = reap(worker(false));
+    pid_t second = worker(false);
+    int status = argc > 2 ? ask(second, argv[2]) : reap(second);
     semctl(set, 0, IPC_RMID);
     unlink(path);
     return status;

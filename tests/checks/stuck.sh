@@ -27,6 +27,7 @@ cases() {
 timed likely futex-backoff
 timed likely condition
 timed likely mutex-timedlock
+timed likely mutex-quarters
 timed likely sem-timedwait
 yield likely yield-exchange
 yield proved nanosleep-exchange

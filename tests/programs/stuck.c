@@ -87,6 +87,14 @@ static void condition(void) {
     }
 }
 
+// In one iteration of four the deadline's nanoseconds exceed a second.
+static void mutex_quarters(void) {
+    struct timespec t;
+    do
+        t = soon(250000);
+    while (pthread_mutex_timedlock(&mutex, &t) == ETIMEDOUT);
+}
+
 static void mutex_timedlock(void) {
     struct timespec t;
     do
@@ -275,6 +283,7 @@ static const struct row {
     {"futex-backoff", futex_backoff, MOVES},
     {"condition", condition, MOVES},
     {"mutex-timedlock", mutex_timedlock, MOVES},
+    {"mutex-quarters", mutex_quarters, MOVES},
     {"sem-timedwait", sem_timed, MOVES},
     {"yield-exchange", yield_exchange, MOVES},
     {"nanosleep-exchange", nanosleep_exchange, MOVES},

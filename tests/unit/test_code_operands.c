@@ -155,6 +155,19 @@ static void test_distances(void **state) {
     regs.rax = 11;
     assert_true(code_step(shift, sizeof shift, &regs, NULL, &memory, &b));
     assert_true(!a.ordered && a.distance != b.distance);
+    static const struct {
+        uint8_t code[8];
+        bool of_second;
+    } seconds[] = {
+        {{0x48, 0x3d, 0xff, 0xc9, 0x9a, 0x3b}, true},  // cmp $999999999,%rax
+        {{0x81, 0x3b, 0x00, 0xca, 0x9a, 0x3b}, true},  // cmpl $1000000000,(%rbx)
+        {{0x48, 0x3d, 0x01, 0xca, 0x9a, 0x3b}, false}, // cmp $1000000001,%rax
+        {{0x48, 0x2d, 0x00, 0xca, 0x9a, 0x3b}, false}, // sub $1000000000,%rax
+    };
+    for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
+        assert_true(code_step(seconds[i].code, sizeof seconds[i].code, &regs, NULL, &memory, &a));
+        assert_int_equal(a.of_second, seconds[i].of_second);
+    }
     assert_true(code_step(compare, sizeof compare, &regs, NULL, &memory, &a) && a.needs_fp);
     assert_true(code_step(call, sizeof call, &regs, NULL, &memory, &a));
     assert_int_equal(a.operand_count, 2);
