@@ -26,7 +26,8 @@ grep -qx 'events: good' events.log || fail "events in gdb: $(tail -n 5 events.lo
 # A Ctrl-C ends what gdb calls, though it makes no call of its own and meets no breakpoint.
 debug events.refork -- -batch -x "$root/tests/gdb/spin.py" >spin.log &
 spinning=$!
-answered() { grep -q 'signaled while in a function' spin.log || [ "$(grep -c '^calling' spin.log)" -gt "$calls" ] || ! kill -0 $spinning; }
+# shellcheck disable=SC2317,SC2329 # called by until_true
+answered() { grep -q 'signaled while in a function' spin.log || [ "$(grep -c '^calling' spin.log)" -gt "$calls" ] || ! kill -0 "$spinning"; }
 calls=0
 while ! grep -q 'signaled while in a function' spin.log && kill -0 $spinning 2>spin.gone; do
     until_true answered 2>spin.gone || fail "gdb does not call spin() ($work/spin.log)"
