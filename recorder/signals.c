@@ -11,12 +11,14 @@
 #include "recorder/run.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 // ---- dispositions
@@ -196,6 +198,17 @@ static void no_frame(struct recorder *r, struct task *t, int sig, int status, en
         leave_stop(t, status);
 }
 
+// Of a signal that comes before a popf, the kernel takes the TF of the step for the program's own, and saves it in the frame at `sp`
+// (arch/x86/kernel/step.c, is_setting_trap_flag): behind the handler it would trap.
+static void untrap_frame(struct task *t, uint64_t sp) {
+    const uint64_t at =
+        sp + 8 + offsetof(ucontext_t, uc_mcontext.gregs[REG_EFL]); // behind the return address
+    uint64_t flags;
+    if (!tracee_read(t->tid, t->mm->mem_fd, at, &flags, sizeof flags) || !(flags & EFLAGS_TF)) return;
+    flags &= ~EFLAGS_TF;
+    tracee_poke(t->tid, t->mm->mem_fd, at, &flags, sizeof flags);
+}
+
 // In a signal-delivery-stop: hands `info` over to its handler, stops at the handler's first instruction and
 // logs it.
 static void into_handler(struct recorder *r, struct task *t, const siginfo_t *info, enum signal_place at,
@@ -206,6 +219,8 @@ static void into_handler(struct recorder *r, struct task *t, const siginfo_t *in
     if (is_timers(info)) t->process->timer_ns = cpu_ns(t->process);
     if (sig == SIGALRM) t->process->timers &= ~(unsigned)TIMER_ONCE;
     ptrace(PTRACE_SETSIGINFO, t->tid, 0, info);
+    struct user_regs_struct regs;
+    const bool traces_itself = tracee_get_regs(t->tid, &regs) && regs.eflags & EFLAGS_TF;
     // With SINGLESTEP the kernel stops right behind building the frame (signal_setup_done), before the
     // handler runs.
     if (!run_undisturbed(r, t, PTRACE_SINGLESTEP, sig, &status)) return;
@@ -213,8 +228,8 @@ static void into_handler(struct recorder *r, struct task *t, const siginfo_t *in
         no_frame(r, t, sig, status, at, before);
         return;
     }
-    struct user_regs_struct regs;
     if (!tracee_get_regs(t->tid, &regs)) return;
+    if (!traces_itself) untrap_frame(t, regs.rsp);
     canonical_regs(&regs);
     struct batch b;
     batch_init(r, &b, EV_SIGNAL, t);

@@ -91,12 +91,21 @@ static enum step_result step_once(struct recorder *r, struct task *t, struct use
     return STEP_GONE;
 }
 
+// Behind a step over popf the kernel takes TF for the program's own as long as it is stepped (arch/x86/kernel/step.c,
+// is_setting_trap_flag), and puts it into the frame of a signal. So popf is run to an int3 behind it.
+static int popf_length(const uint8_t *code) {
+    enum { POPF = 0x9d, OPERAND_SIZE = 0x66, REX = 0x40 };
+    const bool prefix = code[0] == OPERAND_SIZE || (code[0] & 0xf0) == REX;
+    return code[prefix] == POPF ? 1 + prefix : 0;
+}
+
 enum step_result step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
     uint8_t code[CODE_LONGEST];
     uint64_t at = regs->rip;
     tracee_read_code(t->tid, t->mm->mem_fd, at, code);
     enum step_result stepped;
     int length = code_repeats(code, sizeof code);
+    if (!length) length = popf_length(code);
     // A place within a string instruction is none that replay could find: on to its end.
     do
         stepped = step_once(r, t, regs, code, length);
