@@ -195,13 +195,11 @@ static bool is_own_mark(struct analysis *a, const struct waiter *w) {
     return false;
 }
 
-// A pointer that a loop reads on its way, and that somebody stored once: what it is not 0 for is no lock. (The tail of a queued lock is
-// exchanged.)
-static bool is_stored_pointer(const struct waiter *w) {
-    const struct stuck *s = w->stuck;
-    if (!w->ref.bare || w->facts.sort != WRITE_PLAIN) return false;
+// A pointer that a loop reads on its way: what it is not 0 for is no lock. (The tail of a queued lock is exchanged.)
+static bool is_read_pointer(const struct stuck *s, uint64_t address) {
     for (size_t i = 0; i < s->word_count; i++)
-        if (s->words[i].address == w->ref.word) return s->words[i].size == 8 && s->words[i].value >> 32;
+        if (s->words[i].address == address)
+            return s->words[i].size == 8 && s->words[i].value >> 32 && !s->words[i].atomic;
     return false;
 }
 
@@ -219,7 +217,7 @@ static int look_at_holder(struct analysis *a, struct waiter *w, struct rf_error 
     }
     if (holder_stack(&lock, who, &w->acquired.stack, &w->facts, err) < 0) return -1;
     // A counter, or no lock's word.
-    if (w->ref.bare && (w->facts.sort == WRITE_COUNT || is_own_mark(a, w) || is_stored_pointer(w))) {
+    if (w->ref.bare && (w->facts.sort == WRITE_COUNT || is_own_mark(a, w))) {
         free(w->acquired.stack.frames);
         w->acquired.stack = (struct stack){0};
         who->tid = 0;
@@ -286,7 +284,7 @@ static int look_at_other_words(struct analysis *a, struct waiter *w, struct rf_e
     for (size_t i = 0; bare && s->word_count > 1 && i < s->word_count && !w->who.tid; i++) {
         const struct polled_word *word = &s->words[i];
         int tid = a->history.lives[w->life].tid;
-        if (word->address == before.ref.base) continue;
+        if (word->address == before.ref.base || is_read_pointer(s, word->address)) continue;
         lock_recognise_polled(w->waiting.stack.frames, w->waiting.stack.count, word->address, word->value,
                               word->size, &w->ref);
         w->ref.in_fork = before.ref.in_fork;
@@ -313,7 +311,8 @@ static int look_at_holders(struct analysis *a, struct rf_error *err) {
         struct waiter *w = &a->waiters[i];
         if (timeline_report(a->timeline, i, a->waiter_count, err) < 0) return -1;
         if (!w->futex || w->first != w) continue;
-        if (w->ref.rule != RULE_NONE && look_at_holder(a, w, err) < 0) return -1;
+        bool pointer = w->ref.bare && w->ref.polled && is_read_pointer(w->stuck, w->ref.base);
+        if (w->ref.rule != RULE_NONE && !pointer && look_at_holder(a, w, err) < 0) return -1;
         if (look_at_other_words(a, w, err) < 0) return -1;
         if (w->ref.rule != RULE_NONE && (look_at_others(a, w, err) < 0 || look_at_fork(a, w, err) < 0))
             return -1;
