@@ -62,10 +62,14 @@ static int install_filter(void) {
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p);
 }
 
-static void template_main(int go) {
+static void template_main(int go, pid_t parent) {
     char byte;
+    // Until it is attached (PTRACE_O_EXITKILL), it must not outlive who made it; the pipe does not tell: its other end is its own, too.
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(103);
     while (read(go, &byte, 1) < 0 && errno == EINTR)
         continue;
+    prctl(PR_SET_PDEATHSIG, 0);
     personality(ADDR_NO_RANDOMIZE);
     prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
     syscall(SYS_arch_prctl, 0x1012 /* ARCH_SET_CPUID */, 0);
@@ -169,9 +173,10 @@ int kernel_task_template(pid_t *out, struct rf_error *err) {
     int grown = fcntl(go[0], F_DUPFD_CLOEXEC, 1000);
     if (grown >= 0) close(grown);
     fflush(NULL);
+    const pid_t parent = getpid();
     long pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
     if (pid < 0) return rf_fail_errno(err, RF_CANNOT, "cannot fork");
-    if (!pid) template_main(go[0]);
+    if (!pid) template_main(go[0], parent);
     tracee_quiet_stops();
     int result = 0;
     if (ptrace(PTRACE_SEIZE, (pid_t)pid, 0, OPTIONS) < 0)

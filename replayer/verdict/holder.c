@@ -376,11 +376,12 @@ static enum tail find_in_tail(const struct watched_lock *l, struct event_span sp
 // Watches the window. Where that is too much, the word is read at its last accesses and between slices.
 static int watch_or_read(const struct watched_lock *l, struct event_span span, struct tracker *k,
                          struct rf_error *err) {
-    int count, failed = watch_window(l, span, k, err);
+    int count = 0, failed = watch_window(l, span, k, err);
     if (failed || !k->too_many) return failed;
     scoped_follow struct follow *f = follow_new(l->timeline);
-    scoped_free struct follow_place *last = last_accesses(f, l, span, &count, err);
-    if (!last) return -1;
+    // (Of a release only the slice is asked for.)
+    scoped_free struct follow_place *last = k->until_free ? NULL : last_accesses(f, l, span, &count, err);
+    if (!k->until_free && !last) return -1;
     free(k->changes);
     *k = (struct tracker){.tail = l, .read_only = true, .collect = k->collect, .until_free = k->until_free};
     return read_at_places(f, last, (size_t)count, span, k, err);
