@@ -204,7 +204,9 @@ static uint64_t recorded_us(const struct search *q) {
 }
 
 // The kernel sends SIGXCPU to the task when it has used so much time of a CPU, which no load of the machine changes. An iteration of a loop
-// takes a cycle at least, and less than a hundred with the stub; a stop at a breakpoint in it, thousands; an access of a protected page (page_watch.h), 80,000.
+// takes a cycle at least, and less than a hundred with the stub; a stop at a breakpoint in it, thousands. An access
+// of a protected page (page_watch.h) is several stops and calls: its factor is a guess that is meant to be too large. A search ended by the
+// bound while it was right: 674 s in check-owned, reported as diverged.
 static void limit_time(const struct search *q, struct rlimit *old) {
     struct space *s = q->v->space;
     clockid_t clock;
