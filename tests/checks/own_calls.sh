@@ -28,6 +28,10 @@ cmp -s on.out off.out || fail "the program prints something else when it makes c
 [ "$(cat on.patches)" -ge 20 ] || fail "only $(cat on.patches) places got a jump"
 [ "$(cat off.patches)" = 0 ] || fail "--probes=off has put jumps into the program"
 diff off.events on.events >differ || fail "other events than with --probes=off (- off, + on): $(head -n 20 differ)"
+# A nap is one event when nobody comes between, else an enter and an exit: as many naps in either way.
+naps() { grep -cE ' (syscall|enter) +clock_nanosleep\(' "$1.dump"; }
+[ "$(naps on)" -gt 0 ] || fail "no nap is seen"
+[ "$(naps on)" = "$(naps off)" ] || fail "$(naps on) naps, and $(naps off) with --probes=off"
 # share OF NAME [OPTION...] -- PROGRAM: of ten calls so many are made without a stop; replays as well.
 share() {
     local of=$1 name=$2
