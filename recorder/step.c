@@ -60,7 +60,8 @@ static enum step_result step_once(struct recorder *r, struct task *t, struct use
     mask_open_trap(t);
     calls_forbid(t->mm);
     struct tracee_stop end;
-    bool whole = length && tracee_stop_at(t->tid, t->mm->mem_fd, regs->rip + (uint64_t)length, &end);
+    const uint64_t behind = regs->rip + (uint64_t)length;
+    bool whole = length && tracee_stop_at(t->tid, t->mm->mem_fd, behind, &end);
     bool stopped = run_undisturbed(r, t, whole ? PTRACE_CONT : PTRACE_SINGLESTEP, sig, &status);
     bool ended = whole && tracee_stop_end(t->tid, t->mm->mem_fd, &end, stopped ? status : 0);
     if (!stopped) return STEP_GONE;
@@ -85,7 +86,13 @@ static enum step_result step_once(struct recorder *r, struct task *t, struct use
         }
         return STEP_DONE;
     }
-    if (passes(r, t, status)) return tracee_get_regs(t->tid, regs) ? STEP_HELD : STEP_GONE;
+    if (passes(r, t, status)) {
+        if (!tracee_get_regs(t->tid, regs)) return STEP_GONE;
+        // A signal that comes behind the instruction and before the int3 there: the step is made.
+        if (!whole || regs->rip != behind) return STEP_HELD;
+        t->on_break = false;
+        return STEP_DONE;
+    }
     if (!own && WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_SECCOMP) hide_trap_flag(t);
     leave_stop_next(r, t, status);
     return STEP_GONE;

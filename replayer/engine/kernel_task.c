@@ -161,8 +161,11 @@ void kernel_task_kill(pid_t pid) {
     if (pid <= 0) return;
     int status;
     kill(pid, SIGKILL);
-    while (waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status))
-        continue;
+    for (;;) {
+        pid_t got = waitpid(pid, &status, __WALL);
+        if (got != pid && errno == EINTR) continue;
+        if (got != pid || !WIFSTOPPED(status)) return;
+    }
 }
 
 int kernel_task_template(pid_t *out, struct rf_error *err) {
