@@ -59,7 +59,7 @@ BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 # Drivers of libraries that are not refork's own, for tests/checks/real_*.sh
 REAL := $(addprefix $(BUILD)/,$(basename $(wildcard tests/real/*.c tests/real/*.cc)))
 # What single unit tests look at; those of several ways of building are built by their test
-SUBJECTS := $(addprefix $(BUILD)/tests/unit/subjects/,verdicts disturbing shared_memory private_memory twice dirty counting)
+SUBJECTS := $(addprefix $(BUILD)/tests/unit/subjects/,verdicts disturbing short_loop shared_memory private_memory twice dirty counting)
 # Variants of one kind each, by arguments: tests/case.sh
 CASES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/cases/*.c)) $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/cases/*.cc))
 # Rare twins of the samples with orphaned locks, for tests/checks/twins_*.sh

@@ -395,6 +395,19 @@ int loop_site_build(const struct code_memory *memory, const struct loop_iteratio
     return found ? 0 : -1;
 }
 
+bool loop_site_jump_meets_atomic(const uint8_t *code, size_t len) {
+    ZydisDecodedInstruction in;
+    for (size_t at = 0; at < PROBE_JUMP && code_decode(code + at, len - at, &in); at += in.length) {
+        bool exchange = in.mnemonic == ZYDIS_MNEMONIC_XCHG && in.raw.modrm.mod != 3;
+        if (at && (exchange || in.attributes & ZYDIS_ATTRIB_HAS_LOCK)) return true;
+    }
+    return false;
+}
+
+size_t loop_site_reach(const struct loop_site *site) {
+    return site->patch_len < PROBE_JUMP ? PROBE_JUMP : site->patch_len;
+}
+
 int loop_site_build_planned(const uint8_t *code, size_t len, uint64_t pc, const struct probe_plan *plan,
                             const struct loop_counter *counter, struct loop_site *out) {
     if (plan->displaced > sizeof out->patch || plan->displaced > len || len < PROBE_JUMP) return -1;

@@ -66,6 +66,11 @@ int loop_site_build(const struct code_memory *memory, const struct loop_iteratio
 // length, and the bytes behind it, which stay, complete the jump. In PROBE_FOLLOWED's form a jump to one of the other
 // displaced instructions traps (core/probe.h), and whoever uses the site carries on at its copy in the stub. -1: not possible.
 struct probe_plan;
+// Bytes from `address` on that must stay as they are while the patch is there: the patch, and those that complete its jump.
+size_t loop_site_reach(const struct loop_site *site);
+// Does an atomic instruction begin in the bytes that complete a jump in PROBE_PUNNED's form? A breakpoint there, as searches for
+// locks put it, costs a stop at each turn.
+bool loop_site_jump_meets_atomic(const uint8_t *code, size_t len);
 int loop_site_build_planned(const uint8_t *code, size_t len, uint64_t pc, const struct probe_plan *plan,
                             const struct loop_counter *counter, struct loop_site *out);
 // Where the stub of such a site can be: an address to which the jump can lead and at which `size` bytes are free.

@@ -51,6 +51,11 @@ const char *breakpoint_add(struct task *t, uint64_t address, unsigned role, bool
             return NULL;
         }
     if (annex_contains(address) || in_site_stub(mm, address)) return "it is in refork's own code";
+    for (int i = 0; i < mm->sites.count; i++) {
+        const struct loop_site *site = &mm->sites.all[i];
+        if (address > site->address && address - site->address < loop_site_reach(site))
+            return "refork's own jump is there";
+    }
     const char *why = unsuitable(t, address);
     uint8_t original;
     if (why) return why;

@@ -284,7 +284,7 @@ static bool walk_to(struct recorder *r, struct task *t, uint64_t address, struct
 // A task that stands in the middle of the bytes to be replaced would go on in the middle of the jump. It
 // stands at a landmark, so this is an instruction behind a syscall or a fault. A breakpoint's byte must stay.
 static bool others_inside(struct recorder *r, struct task *t, const struct loop_site *site) {
-    if (breakpoints_within(t->mm, site->address, site->address + site->patch_len)) return true;
+    if (breakpoints_within(t->mm, site->address, site->address + loop_site_reach(site))) return true;
     for (struct task *o = r->tasks; o; o = o->next)
         if (o != t && o->mm == t->mm && o->landmark.rip > site->address &&
             o->landmark.rip < site->address + site->patch_len)
@@ -344,24 +344,32 @@ static uint64_t mapping_in_the_way(void *context, uint64_t start, uint64_t end) 
 }
 
 // An instruction of the iteration is replaced by a jump that the bytes behind it complete: these stay, so nothing must be known
-// about who jumps there.
+// about who jumps there. *page: NULL if there is no room for a stub.
+static bool punned_at(struct recorder *r, struct task *t, const struct probe_request *q,
+                      struct loop_site *site, struct site_page **page) {
+    struct probe_plan plan;
+    if (!probe_plan(q, PROBE_PUNNED, 0, &plan)) return false;
+    uint64_t at = loop_site_place(&plan, q->address, SITE_STUB, mapping_in_the_way, t);
+    const struct loop_counter counter = {at, ANNEX_COUNT, ANNEX_LIMIT};
+    if (!at || loop_site_build_planned(q->code, q->len, q->address, &plan, &counter, site) ||
+        others_inside(r, t, site))
+        return false;
+    *page = site_page_new(r, t, page_down(at));
+    if (*page) (*page)->used = at % PAGE;
+    return true;
+}
+
 static bool choose_punned(struct recorder *r, struct task *t, const struct round *iteration, size_t first,
                           struct loop_site *site, struct site_page **page) {
     enum { TRIES = 64 };
-    for (size_t i = first; i < iteration->count && i < first + TRIES; i++) {
-        uint64_t pc = iteration->pcs[i];
-        struct probe_request q = {.address = pc, .len = sizeof q.code, .kind = PROBE_CALL};
-        struct probe_plan plan;
-        if (!task_read(t, pc, q.code, q.len) || !probe_plan(&q, PROBE_PUNNED, 0, &plan)) continue;
-        uint64_t at = loop_site_place(&plan, pc, SITE_STUB, mapping_in_the_way, t);
-        const struct loop_counter counter = {at, ANNEX_COUNT, ANNEX_LIMIT};
-        if (!at || loop_site_build_planned(q.code, q.len, pc, &plan, &counter, site) ||
-            others_inside(r, t, site))
-            continue;
-        *page = site_page_new(r, t, page_down(at));
-        if (!*page) return false;
-        (*page)->used = at % PAGE;
-        return true;
+    for (int beside_atomics = 0; beside_atomics < 2; beside_atomics++) {
+        for (size_t i = first; i < iteration->count && i < first + TRIES; i++) {
+            struct probe_request q = {.address = iteration->pcs[i], .len = sizeof q.code, .kind = PROBE_CALL};
+            if (task_read(t, q.address, q.code, q.len) &&
+                loop_site_jump_meets_atomic(q.code, q.len) == beside_atomics &&
+                punned_at(r, t, &q, site, page))
+                return *page;
+        }
     }
     return false;
 }

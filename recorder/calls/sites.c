@@ -67,7 +67,7 @@ static bool overlaps(const struct task *t, const struct call_site *site) {
     if (breakpoints_within(t->mm, from, to)) return true;
     for (int i = 0; i < t->mm->sites.count; i++) {
         const struct loop_site *s = &t->mm->sites.all[i];
-        if (s->address < to && from < s->address + s->patch_len) return true;
+        if (s->address < to && from < s->address + loop_site_reach(s)) return true;
     }
     return false;
 }

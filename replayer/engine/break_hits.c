@@ -3,6 +3,7 @@
 
 #include "core/abi.h"
 #include "core/tracee.h"
+#include "replayer/engine/break_sites.h"
 #include "replayer/engine/engine.h"
 #include "replayer/engine/memory.h"
 #include "replayer/engine/resume.h"
@@ -99,6 +100,7 @@ static int step_over(struct replay *r, struct vtask *v, int *status, struct rf_e
 int breaks_hit(struct replay *r, struct vtask *v, int *status, struct rf_error *err) {
     struct space *s = v->space;
     struct user_regs_struct *regs = &v->pub.regs;
+    if (break_sites_cross(s, &regs->rip)) return 1;
     const struct planted *p = planted_find(s, regs->rip);
     rf_assert(p);
     struct break_hit hit = {.tid = v->pub.tid,

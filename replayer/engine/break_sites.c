@@ -64,10 +64,58 @@ const struct loop_site *break_sites_over(const struct space *s, uint64_t address
     return NULL;
 }
 
+bool break_sites_in_jump(const struct space *s, const struct loop_site *site) {
+    uint64_t end = site->address + loop_site_reach(site);
+    for (size_t i = planted_first(s, site->address + site->patch_len);
+         i < s->break_count && s->breaks[i].address < end; i++)
+        if (!(s->breaks[i].flags & PLANTED_COVERED)) return true;
+    return false;
+}
+
+static void bridge(struct space *s, const struct loop_site *site) {
+    struct planted *p = planted_find(s, site->address);
+    if (!p) {
+        probes_make_way(s, site->address);
+        planted_insert(s, (struct planted){.address = site->address});
+        p = planted_find(s, site->address);
+    }
+    p->original[1] = p->original[0];
+    p->original[0] = site->patch[0];
+    p->flags = (uint8_t)((p->flags & ~PLANTED_COVERED) | PLANTED_BRIDGE);
+    if (planted_in_memory(p)) planted_put(s, p);
+}
+
+static void take_bridge(struct space *s, struct planted *p) {
+    p->flags |= PLANTED_MUTED;
+    planted_put(s, p);
+    p->flags = PLANTED_COVERED;
+    p->original[0] = p->original[1];
+    if (!p->program) planted_erase(s, (size_t)(p - s->breaks), 1);
+}
+
+void break_sites_bridge(struct space *s) {
+    for (size_t i = 0; s->break_count && i < s->site_count; i++) {
+        const struct loop_site *site = &s->sites[i];
+        if (site->patch_len >= loop_site_reach(site)) continue;
+        struct planted *p = planted_find(s, site->address);
+        bool there = p && p->flags & PLANTED_BRIDGE, wanted = break_sites_in_jump(s, site);
+        if (there && !wanted) take_bridge(s, p);
+        if (wanted && !there && is_installed(s, site)) bridge(s, site);
+    }
+}
+
+bool break_sites_cross(const struct space *s, unsigned long long *pc) {
+    const struct planted *p = s->break_count ? planted_find(s, *pc) : NULL;
+    const struct loop_site *site = p && p->flags & PLANTED_BRIDGE ? break_sites_over(s, *pc) : NULL;
+    if (site) *pc = site->stub_address;
+    return site;
+}
+
 void break_sites_patched(struct space *s) {
     if (!s->break_count || !s->site_count) return;
     const struct loop_site *site = &s->sites[s->site_count - 1];
     if (is_installed(s, site)) break_sites_copy(s, site, site->stub_address, PLANTED_STUB);
+    break_sites_bridge(s);
 }
 
 void break_sites_search(struct space *s, const struct loop_site *site, uint64_t address, size_t len,

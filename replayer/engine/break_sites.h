@@ -11,6 +11,12 @@ bool break_sites_may_plant(const struct space *s, uint64_t address);
 const struct loop_site *break_sites_over(const struct space *s, uint64_t address);
 // Puts into the stub at `base` the copies of the breakpoints that are under the site's patch.
 void break_sites_copy(struct space *s, const struct loop_site *site, uint64_t base, uint8_t flags);
+// Is there a breakpoint in the bytes that complete the jump of the site's patch?
+bool break_sites_in_jump(const struct space *s, const struct loop_site *site);
+// Breakpoints have come or gone: where one is in such bytes an int3 takes the jump's place.
+void break_sites_bridge(struct space *s);
+// Does a task that stands at `pc` go on at the stub instead? Then *pc is there.
+bool break_sites_cross(const struct space *s, unsigned long long *pc);
 // A loop's site that a PATCH event may follow; that event.
 void break_sites_add(struct space *s, const struct loop_site *site);
 void break_sites_patched(struct space *s);

@@ -96,6 +96,10 @@ static bool add(struct replay *r, uint32_t space, uint64_t address, size_t lengt
     struct space *s = space_by_id(r, space);
     if (!s || !break_sites_may_plant(s, address)) return false;
     struct planted *there = planted_find(s, address);
+    if (there && !there->program) {
+        planted_remove(s, address, address + 1);
+        there = NULL;
+    }
     if (there) {
         there->tag = tag;
         if (there->stub) there->stub->tag = tag;
@@ -120,6 +124,7 @@ static bool add(struct replay *r, uint32_t space, uint64_t address, size_t lengt
         p.flags = PLANTED_COVERED;
         planted_insert(s, p);
         break_sites_copy(s, site, site->stub_address, PLANTED_STUB);
+        break_sites_bridge(s);
         return true;
     }
     if (p.original[0] == PLANTED_BYTE && !trapped) return false; // a trap of the program's own
@@ -133,6 +138,7 @@ static bool add(struct replay *r, uint32_t space, uint64_t address, size_t lengt
     planted_insert(s, p);
     planted_write_out(s, address, address + 1);
     probes_promote(s, planted_first(s, address));
+    break_sites_bridge(s);
     return true;
 }
 
@@ -158,13 +164,14 @@ void replay_break_remove(struct replay *r, uint32_t space, uint64_t address) {
         if (there) planted_put(s, p);
         planted_erase(s, i, 1);
     }
+    if (s) break_sites_bridge(s);
 }
 
 void replay_break_mute(struct replay *r, uint32_t space, uint64_t address) {
     struct space *s = space_by_id(r, space);
     for (size_t i = 0; s && i < s->break_count; i++) {
         struct planted *p = &s->breaks[i];
-        if (p->program != address || !planted_in_memory(p)) continue;
+        if (p->program != address || !planted_in_memory(p) || p->flags & PLANTED_BRIDGE) continue;
         p->flags |= PLANTED_MUTED;
         planted_put(s, p);
         s->breaks_muted = true;
@@ -196,6 +203,7 @@ static void announce(struct replay *r, struct space *s) {
         r->breaks.client.mapped(r->breaks.client.context, r, &mapping);
         r->breaks.page = NULL;
         merge_fresh(r, s);
+        break_sites_bridge(s);
         for (size_t k = planted_first(s, mapping.map.start);
              k < s->break_count && s->breaks[k].address < mapping.map.end; k++)
             probes_promote(s, k);

@@ -119,7 +119,11 @@ static void written(struct space *s, uint64_t address, const void *bytes, size_t
          i++) {
         struct planted *p = &s->breaks[i];
         if (p->stub) continue;
-        if (((const uint8_t *)bytes)[p->address - address] != p->original[0]) {
+        if (p->flags & PLANTED_BRIDGE && ((const uint8_t *)bytes)[p->address - address] != p->original[0]) {
+            p->flags &= (uint8_t)~PLANTED_BRIDGE; // the jump is gone
+            p->original[0] = p->original[1];
+        }
+        if (!p->program || ((const uint8_t *)bytes)[p->address - address] != p->original[0]) {
             p->flags |= PLANTED_COVERED;
             continue;
         }

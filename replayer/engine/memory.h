@@ -13,11 +13,14 @@ enum {
 };
 
 enum planted_flag {
-    PLANTED_LIFTED = 1,   // a state search has its own patch over it
-    PLANTED_MUTED = 2,    // until the end of the step
-    PLANTED_COVERED = 4,  // other bytes were written over it: nothing is planted
-    PLANTED_STUB = 8,     // in a loop's stub, for the instruction at `program`
-    PLANTED_SEARCHED = 16 // in a comparing stub as well: gone when the search is over
+    PLANTED_LIFTED = 1,    // a state search has its own patch over it
+    PLANTED_MUTED = 2,     // until the end of the step
+    PLANTED_COVERED = 4,   // other bytes were written over it: nothing is planted
+    PLANTED_STUB = 8,      // in a loop's stub, for the instruction at `program`
+    PLANTED_SEARCHED = 16, // in a comparing stub as well: gone when the search is over
+    // At the jump of a loop's site that bytes behind it complete, for a breakpoint is in them: who comes here goes on at the stub.
+    // original[1] is the byte of the program's own instruction, `program` 0 if nobody wants to know of that one.
+    PLANTED_BRIDGE = 32,
 };
 
 struct planted {

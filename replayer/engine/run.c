@@ -2,6 +2,7 @@
 
 #include "core/annex.h"
 #include "replayer/engine/break_hits.h"
+#include "replayer/engine/break_sites.h"
 #include "replayer/engine/engine.h"
 #include "replayer/engine/memory.h"
 #include "replayer/engine/probes.h"
@@ -51,6 +52,7 @@ int vtask_run(struct replay *r, struct vtask *v, int *status, struct rf_error *e
 int vtask_single_step(struct replay *r, struct vtask *v, struct rf_error *err) {
     struct space *s = v->space;
     int status = 0;
+    break_sites_cross(s, &v->pub.regs.rip);
     if (planted_at(s, v->pub.regs.rip, true)) return breaks_hit(r, v, &status, err) < 0 ? -1 : 0;
     probes_make_way(s, v->pub.regs.rip);
     for (siginfo_t info;;) {

@@ -76,7 +76,7 @@ static bool recorded_site(struct search *q) {
     const struct piece *p = event_piece(q->e, PIECE_SITE, NULL);
     if (!p) return false;
     memcpy(&q->site, p->data, sizeof q->site);
-    return plausible(&q->site, q->e) && build(q);
+    return plausible(&q->site, q->e) && !break_sites_in_jump(q->v->space, &q->site) && build(q);
 }
 
 static uint64_t map_in_the_way(void *context, uint64_t start, uint64_t end) {
@@ -132,8 +132,10 @@ static bool made_site(struct search *q) {
             if (!probe_plan(&request, (enum probe_form)form, probe_guards[k], &plan)) continue;
             uint64_t at = loop_site_place(&plan, request.address, LOOP_COMPARE_MAX, map_in_the_way, s);
             const struct loop_counter counter = {at, ANNEX_COUNT, ANNEX_LIMIT};
-            if (!at || loop_site_build_planned(request.code, request.len, request.address, &plan, &counter,
-                                               &q->site))
+            if (!at ||
+                loop_site_build_planned(request.code, request.len, request.address, &plan, &counter,
+                                        &q->site) ||
+                break_sites_in_jump(s, &q->site))
                 continue;
             if (!build(q) || !make_room(q, at)) continue;
             q->guarded = form == PROBE_FOLLOWED;

@@ -1,5 +1,6 @@
 // Breakpoints in replay: whatever a client puts in, every step executes and checks what it does without them.
 #include "core/elf/lock_sites.h"
+#include "core/loop_site.h"
 #include "core/probe.h"
 #include "core/tracee.h"
 #include "replayer/engine/break_hits.h"
@@ -234,10 +235,96 @@ static void test_checkpoints(void **state) {
     checkpoints(true);
 }
 
+// ---- breakpoints in the bytes that complete the jump of a loop's site
+
+struct short_loop {
+    uint64_t at[2], hits[2]; // the instruction under the patch, and the one behind it
+    bool probes;
+};
+
+static bool find_short_patch(struct short_loop *l) {
+    struct replay *r;
+    struct rf_error err = {0};
+    struct loop_site site = {.patch_len = PROBE_JUMP};
+    if (replay_open(trace, &(struct replay_options){0}, &r, &err) < 0) fail_msg("%s", err.text);
+    while (site.patch_len >= PROBE_JUMP && replay_step(r, &err) > 0) {
+        const struct event *e = replay_event(r);
+        const struct piece *p = e->kind == EV_STATE ? event_piece(e, PIECE_SITE, NULL) : NULL;
+        if (p) memcpy(&site, p->data, sizeof site);
+    }
+    replay_close(r);
+    l->at[0] = site.address;
+    l->at[1] = site.address + site.patch_len;
+    return site.patch_len < PROBE_JUMP;
+}
+
+static void short_mapped(void *context, struct replay *r, const struct break_mapping *p) {
+    struct short_loop *l = context;
+    const struct break_probe wish = {.kind = PROBE_CALL, .size = 8};
+    for (uint64_t i = 0; i < 2; i++)
+        if (l->at[i] >= p->map.start && l->at[i] < p->map.end)
+            assert_true(replay_probe_add(r, p->space, l->at[i], 1, i, l->probes && i ? &wish : NULL));
+}
+
+static enum break_action short_hit(void *context, struct replay *r, struct break_hit *h) {
+    struct short_loop *l = context;
+    (void)r;
+    l->hits[h->tag]++;
+    return BREAK_EXECUTE;
+}
+
+static enum break_action short_noted(void *context, struct replay *r, const struct break_notes *n) {
+    struct short_loop *l = context;
+    for (size_t at = 0, size; at < n->len; at += size) {
+        uint64_t address, tag;
+        assert_true(replay_probe_of(r, (const struct probe_entry *)(n->bytes + at), n->len - at, &address,
+                                    &tag, &size));
+        l->hits[tag]++;
+    }
+    return BREAK_EXECUTE;
+}
+
+// `every`: breakpoints come and go at each so many events; 0: they stay.
+static void short_replay(struct short_loop *l, unsigned every) {
+    struct replay *r;
+    struct rf_error err = {0};
+    const struct break_client client = {
+        .mapped = short_mapped, .hit = short_hit, .noted = l->probes ? short_noted : NULL, .context = l};
+    memset(l->hits, 0, sizeof l->hits);
+    if (replay_open(trace, &(struct replay_options){.paranoid = true}, &r, &err) < 0)
+        fail_msg("%s", err.text);
+    int got = replay_breaks(r, &client, &err);
+    for (unsigned i = 1; got >= 0 && (got = replay_step(r, &err)) > 0; i++)
+        if (every && i % every == 0) got = replay_breaks(r, i / every % 2 ? NULL : &client, &err);
+    if (got < 0) fail_msg("%s", err.text);
+    replay_close(r);
+}
+
+static void test_short_patch(void **state) {
+    (void)state;
+    struct short_loop l = {0};
+    // Which instruction of the loop has the site is luck.
+    for (int tries = 0; tries < 20 && !l.hits[0]; tries++) {
+        assert_int_equal(record_program(built("tests/unit/subjects/short_loop"), NULL, trace, 0), 0);
+        if (find_short_patch(&l)) short_replay(&l, 0);
+    }
+    const uint64_t turns = 2 * 1500;
+    assert_int_equal(l.hits[0], turns);
+    assert_int_equal(l.hits[1], turns);
+    short_replay(&l, 1);
+    short_replay(&l, 7);
+    assert_in_range(l.hits[1], 1, turns);
+    l.probes = true;
+    short_replay(&l, 0);
+    assert_int_equal(l.hits[0], turns);
+    assert_int_equal(l.hits[1], turns);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_outcome),
         cmocka_unit_test(test_checkpoints),
+        cmocka_unit_test(test_short_patch),
     };
     return cmocka_run_group_tests(tests, setup, scratch_tear_down);
 }
