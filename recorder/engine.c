@@ -154,10 +154,8 @@ static void housekeeping(struct recorder *r) {
 
 static void enter_call(struct recorder *r, struct task *t) {
     if (!syscall_begins(r, t)) return;
-    if (t->signals && signals_deliverable(t))
-        signal_deliver(r, t, SIGNAL_AT_ENTRY);
-    else
-        syscall_entry(r, t);
+    bool instead = t->signals && signals_deliverable(t) && signal_deliver(r, t, SIGNAL_AT_ENTRY);
+    if (!instead) syscall_entry(r, t);
 }
 
 static void handle_signal(struct recorder *r, struct stop *s) {

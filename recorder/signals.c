@@ -250,26 +250,28 @@ static void into_handler(struct recorder *r, struct task *t, const siginfo_t *in
     batch_log(r, t, &b);
 }
 
-void signal_deliver(struct recorder *r, struct task *t, enum signal_place at) {
+bool signal_deliver(struct recorder *r, struct task *t, enum signal_place at) {
     uint64_t mask = blocked_mask(t);
     struct held_signal **link = &t->signals;
     while (*link && mask >> ((*link)->info.si_signo - 1) & 1)
         link = &(*link)->next;
     struct held_signal *s = *link;
-    if (!s) return;
+    if (!s) return false;
     siginfo_t info = s->info;
     *link = s->next;
     free(s);
-    if (hooks_signal_stops(r, t, &info, at, at == SIGNAL_AT_ENTRY ? &t->call.regs : &t->landmark)) return;
+    if (hooks_signal_stops(r, t, &info, at, at == SIGNAL_AT_ENTRY ? &t->call.regs : &t->landmark))
+        return true;
     if (action_of(t, info.si_signo) != ACT_HANDLER) {
-        // Nothing to see for the program: it comes at once, at this landmark, with the next resume or raised again.
+        // Nothing to see for the program: it comes at once, at this landmark, with the next resume or raised again. At an entry it
+        // comes to the call, which is recorded as one that it interrupts.
         if (at == SIGNAL_AT_LANDMARK && t->in_signal_stop &&
             ptrace(PTRACE_SETSIGINFO, t->tid, 0, &info) == 0) {
             t->inject_signal = info.si_signo;
-            return;
+            return true;
         }
         syscall(SYS_tgkill, t->process->pid, t->tid, info.si_signo);
-        return;
+        return at == SIGNAL_AT_LANDMARK;
     }
     if (t->mm->limit_lowered && !r->options->chaos && !t->signals) clock_set_limit(t->mm, ~0ull);
     int status;
@@ -277,27 +279,28 @@ void signal_deliver(struct recorder *r, struct task *t, enum signal_place at) {
         // Back to before the syscall instruction; the call is skipped and made again when the handler has
         // returned.
         struct user_regs_struct regs;
-        if (!tracee_get_regs(t->tid, &regs)) return;
+        if (!tracee_get_regs(t->tid, &regs)) return true;
         regs.rax = regs.orig_rax;
         regs.orig_rax = ~0ull;
         regs.rip -= 2;
         tracee_set_regs(t->tid, &regs);
-        if (!run_undisturbed(r, t, PTRACE_SYSCALL, 0, &status)) return;
+        if (!run_undisturbed(r, t, PTRACE_SYSCALL, 0, &status)) return true;
         if (!WIFSTOPPED(status) || status >> 16) {
             leave_stop(t, status);
-            return;
+            return true;
         }
     }
     if (!t->in_signal_stop) {
         // At a syscall-exit-stop the kernel sends the signal that we resume with; its delivery stop comes
         // next.
-        if (!run_undisturbed(r, t, PTRACE_CONT, info.si_signo, &status)) return;
+        if (!run_undisturbed(r, t, PTRACE_CONT, info.si_signo, &status)) return true;
         if (!WIFSTOPPED(status) || status >> 16 || WSTOPSIG(status) != info.si_signo) {
             leave_stop(t, status);
-            return;
+            return true;
         }
     }
     into_handler(r, t, &info, at, at == SIGNAL_AT_ENTRY ? &t->call.regs : NULL);
+    return true;
 }
 
 // ---- signals instead of a call

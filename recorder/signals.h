@@ -33,8 +33,8 @@ void signal_now(struct recorder *r, struct task *t, const siginfo_t *info);
 
 bool signals_deliverable(struct task *t);
 // At a landmark: delivers the first held signal that t does not block. `at`: AT_LANDMARK in a signal-delivery-stop or
-// syscall-exit-stop, AT_ENTRY at a syscall's entry. For the loop alone.
-void signal_deliver(struct recorder *r, struct task *t, enum signal_place at);
+// syscall-exit-stop, AT_ENTRY at a syscall's entry. For the loop alone. False: nothing comes instead of what t was about to do.
+bool signal_deliver(struct recorder *r, struct task *t, enum signal_place at);
 
 // t is at the entry of a call that is not made: `info` comes instead, by force, with the registers as they are behind the call's
 // instruction. Without a handler, or blocked, it ends the process.
