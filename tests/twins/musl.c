@@ -28,7 +28,7 @@ static void print_table(void) {
 
 static const struct twin twins[] = {
     {"musl_mutex", .lock = mutex_lock, .unlock = mutex_unlock},
-    {"musl_once", .lock = use_tables},
+    {"musl_once", .lock = use_tables, .only_first = 1},
     {"musl_stdio", .set_up = open_table, .lock = print_table},
 };
 

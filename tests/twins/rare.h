@@ -26,6 +26,7 @@ struct twin {
     pid_t (*fork)(void); // NULL: fork
     int late;            // the child comes to the lock when the worker has ended
     int nested;          // a child of main does all of it
+    int only_first;      // only the worker's first use holds the lock: the fork is well before it
 };
 
 static const struct twin *rare;
@@ -41,7 +42,7 @@ static void rare_sleep_ms(long ms) {
 static void *rare_work(void *unused) {
     pthread_setname_np(pthread_self(), "worker");
     for (int i = 0; i < 3; i++) {
-        rare_sleep_ms(5);
+        rare_sleep_ms(rare->only_first ? 30 : 5);
         rare->lock();
         rare_uses = i + 1;
         if (rare->unlock) rare->unlock();
