@@ -1,14 +1,19 @@
 // The CPU that programs are shown, and extended registers that travel between CPUs: with made-up CPUs, since there is only one
 // here.
 #include "core/cpu/cpuinfo.h"
+#include "core/cpu/debug_registers.h"
 #include "core/cpu/model.h"
 #include "core/cpu/needs.h"
 #include "core/cpu/xstate.h"
 
+#include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/time.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -299,6 +304,28 @@ static void test_words_of_cpuinfo(void **state) {
     assert_false(cpuinfo_shows(&shown, "avx512f", 7));
 }
 
+// ---- debug registers
+
+static void on_alarm(int sig) {
+    (void)sig;
+}
+
+// The recorder asks first in the middle of its work, with its timer running: the probe's child was left behind, stopped, with the
+// recorder's files.
+static void test_probe_beside_a_timer(void **state) {
+    (void)state;
+    int status;
+    const struct sigaction interrupts = {.sa_handler = on_alarm};
+    const struct itimerval often = {{0, 50}, {0, 50}}, never = {{0, 0}, {0, 0}};
+    sigaction(SIGALRM, &interrupts, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+    debug_registers_work();
+    setitimer(ITIMER_REAL, &never, NULL);
+    errno = 0;
+    assert_int_equal(waitpid(-1, &status, WNOHANG | __WALL), -1);
+    assert_int_equal(errno, ECHILD);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words_of_cpuinfo),
@@ -309,6 +336,7 @@ int main(void) {
         cmocka_unit_test(test_needs),
         cmocka_unit_test(test_registers_that_are_not_there),
         cmocka_unit_test(test_bad_packed),
+        cmocka_unit_test(test_probe_beside_a_timer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
