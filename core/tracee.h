@@ -72,9 +72,4 @@ char task_state_letter(pid_t tid);
 // Closes the files that task_state_letter keeps open in this thread: for a process that is to hold none of its parent's.
 void tracee_close_files(void);
 
-// XXH3-64 over (address, bytes) of all private anonymous pages that are not all zero, in the order of their
-// addresses, code and the annex left out: the same in recording and in replay when the memory is the same.
-// `pid` stopped. *bytes (may be NULL): how much was hashed.
-uint64_t memory_digest(pid_t pid, int mem_fd, uint64_t *bytes);
-
 #endif

@@ -1,5 +1,6 @@
 #include "recorder/log.h"
 
+#include "core/memory_digest.h"
 #include "core/futex.h"
 #include "core/printable.h"
 #include "core/calls/syscalls.h"

@@ -3,6 +3,7 @@
 // instructions; the place where that begins is the one landmark that replay must search for (STATE).
 #include "recorder/preempt.h"
 
+#include "core/memory_digest.h"
 #include "core/abi.h"
 #include "core/annex.h"
 #include "core/elf/elf_module.h"

@@ -1,6 +1,7 @@
 #include "replayer/engine/replay.h"
 
 #include "core/cpu/machine.h"
+#include "core/memory_digest.h"
 #include "core/tracee.h"
 #include "replayer/engine/call_feed.h"
 #include "replayer/engine/check.h"

@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/loop_site.h"
 #include "core/probe.h"
+#include "core/memory_digest.h"
 #include "core/tracee.h"
 #include "replayer/engine/break_sites.h"
 #include "replayer/engine/check.h"
