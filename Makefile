@@ -30,9 +30,9 @@ TEST_PACKAGES := libcmocka-dev tmux clang clang-format mandoc shellcheck strace 
 PACKAGES ?= $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 PC := libzstd libxxhash libunwind libdw libelf ncursesw jansson libseccomp
-# Zydis of Debian has no .pc file; libstdc++ is for __cxa_demangle
+# Zydis of Debian has no .pc file; libstdc++, for __cxa_demangle, is loaded when it is needed
 LDLIBS := -lzstd -lxxhash -lunwind -lunwind-x86_64 -ldw -lelf -lncursesw -ltinfo -ljansson -lseccomp -lZydis \
-	-lstdc++ -lpthread
+	-lpthread
 
 # ---- flags -----------------------------------------------------------------------------------------------------
 WARN := -Wall -Wextra $(if $(or $(CI),$(WERROR)),-Werror)

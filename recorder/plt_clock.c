@@ -34,7 +34,7 @@ void calls_allow(struct task *t, const struct call_seen *seen, uint64_t count) {
         tracee_write(t->mm->mem_fd, CALL_CONTROL + offsetof(struct call_control, seen), seen, sizeof *seen);
         c->seen = seen->count;
     }
-    c->ran = true;
+    c->ran = c->sited; // without a jump the ring is as it was
 }
 
 void calls_forbid(struct mm *mm) {
