@@ -6,8 +6,6 @@
 #include <stdint.h>
 #include <sys/time.h>
 
-enum { TICK_US = 4000 };
-
 // What the signal handler counts. A process has one action per signal and one timer, so there is one of each.
 static volatile sig_atomic_t interrupts, asked, ticks, expected;
 static bool ignored_interrupts; // as the shell does for what runs in the background
