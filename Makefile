@@ -30,9 +30,9 @@ TEST_PACKAGES := libcmocka-dev tmux clang clang-format mandoc shellcheck strace 
 PACKAGES ?= $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 PC := libzstd libxxhash libunwind libdw libelf ncursesw jansson libseccomp
-# Zydis of Debian has no .pc file; libstdc++ is for __cxa_demangle
+# Zydis of Debian has no .pc file; libstdc++, for __cxa_demangle, is loaded when it is needed
 LDLIBS := -lzstd -lxxhash -lunwind -lunwind-x86_64 -ldw -lelf -lncursesw -ltinfo -ljansson -lseccomp -lZydis \
-	-lstdc++ -lpthread
+	-lpthread
 
 # ---- flags -----------------------------------------------------------------------------------------------------
 WARN := -Wall -Wextra $(if $(or $(CI),$(WERROR)),-Werror)
@@ -265,7 +265,9 @@ test: ## build and run every test; ends with `N passed, N failed`
 check: all programs $(UNIT) $(TARGETS) $(FAULTS) ## the tests named in T="..." (patterns of names), as: make check T='proof-sort*'
 	@tests/run.sh $(BUILD) $(T)
 
-probes: all programs ## with and without --probes=off: the same verdict, locks and lint of all samples; all proofs and samples recorded and replayed without
+DISPLACED := $(addprefix $(BUILD)/tests/unit/test_,probe probe_stub call_site loop_site)
+probes: all programs $(DISPLACED) ## with and without --probes=off: the same calls, verdict, locks and lint of all samples; all proofs and samples recorded and replayed without; every displaced form
+	$(Q)tests/run.sh $(BUILD) unit-probe unit-probe_stub unit-call_site unit-loop_site check-own_calls
 	$(Q)WHOLE=1 tests/checks/probes.sh $(BUILD)
 	$(Q)PROBES=off tests/run.sh $(BUILD) 'proof-*' 'sample-*'
 bench: ## the speed table: native, strace, bare tracer, record, replay; the runs that a rare deadlock needs (BASE=FOLDER: beside another build)

@@ -26,4 +26,4 @@ fi
 # libdw reads compressed debug information with zlib, bzip2 and lzma. What glibc loads at run time (names of users) refork does not use.
 "$cc" -static -o "$build/refork-static" "$@" "$zydis/libZydis.a" -Wl,--start-group \
     -lzstd -lxxhash -lunwind -lunwind-x86_64 -ldw -lelf -lncursesw -ltinfo -ljansson -lseccomp -lz -lbz2 -llzma \
-    -lstdc++ -lpthread -Wl,--end-group
+    -Wl,-u,__cxa_demangle -lstdc++ -lpthread -Wl,--end-group

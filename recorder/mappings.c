@@ -226,12 +226,19 @@ void image_mapped(struct recorder *r, struct task *t, struct batch *b, const str
 // zero.
 static void differing_pages(struct task *t, struct batch *b, uint64_t start, uint64_t end, int file,
                             uint64_t offset) {
-    char page[PAGE], fresh[PAGE];
-    for (uint64_t at = start; at < end; at += PAGE) {
-        if (!tracee_read(t->tid, t->mm->mem_fd, at, page, PAGE)) continue;
-        memset(fresh, 0, PAGE);
-        if (file >= 0 && pread(file, fresh, PAGE, (off_t)(offset + at - start)) < 0) memset(fresh, 0, PAGE);
-        if (memcmp(page, fresh, PAGE)) batch_mem(b, t, PIECE_MEM, at, PAGE);
+    enum { AT_ONCE = 16 };
+    char now[AT_ONCE * PAGE], fresh[AT_ONCE * PAGE];
+    for (uint64_t at = start, n; at < end; at += n) {
+        n = end - at < sizeof now ? end - at : sizeof now;
+        if (!tracee_read(t->tid, t->mm->mem_fd, at, now, n)) {
+            n = PAGE; // some of them cannot be read
+            if (!tracee_read(t->tid, t->mm->mem_fd, at, now, n)) continue;
+        }
+        ssize_t got = file >= 0 ? pread(file, fresh, n, (off_t)(offset + at - start)) : 0;
+        if (got < 0) got = 0;
+        memset(fresh + got, 0, n - (size_t)got);
+        for (uint64_t i = 0; i < n; i += PAGE)
+            if (memcmp(now + i, fresh + i, PAGE)) batch_mem(b, t, PIECE_MEM, at + i, PAGE);
     }
 }
 
@@ -275,19 +282,35 @@ bool exec_auxv_pair(const struct recorder *r, uint64_t pair[2]) {
     }
 }
 
+// A new program's first words, read by pages: there are some 70 of them.
+struct stack_words {
+    const struct task *task;
+    uint64_t page, words[PAGE / 8];
+};
+
+static bool stack_word(struct stack_words *s, uint64_t at, uint64_t *word) {
+    if (page_down(at) != s->page) {
+        s->page = page_down(at);
+        if (!tracee_read(s->task->tid, s->task->mm->mem_fd, s->page, s->words, PAGE)) return false;
+    }
+    *word = s->words[at % PAGE / 8];
+    return true;
+}
+
 // argc, argv, NULL, envp, NULL, auxv. AT_PLATFORM is "x86_64" on every machine.
 static void change_auxv(const struct recorder *r, struct task *t) {
     struct user_regs_struct regs;
+    struct stack_words s = {.task = t, .page = ~0ull};
     if (!tracee_get_regs(t->tid, &regs)) return;
-    uint64_t at = regs.rsp, words[512], kv[2];
-    tracee_read(t->tid, t->mm->mem_fd, at, &words[0], 8);
-    at += 8 * (words[0] + 2);
+    uint64_t at = regs.rsp, word, kv[2];
+    if (!stack_word(&s, at, &word)) return;
+    at += 8 * (word + 2);
     for (;; at += 8) {
-        if (!tracee_read(t->tid, t->mm->mem_fd, at, words, 8)) return;
-        if (!words[0]) break;
+        if (!stack_word(&s, at, &word)) return;
+        if (!word) break;
     }
     for (at += 8;; at += 16) {
-        if (!tracee_read(t->tid, t->mm->mem_fd, at, kv, 16) || kv[0] == AT_NULL) return;
+        if (!stack_word(&s, at, &kv[0]) || !stack_word(&s, at + 8, &kv[1]) || kv[0] == AT_NULL) return;
         if (exec_auxv_pair(r, kv)) tracee_write(t->mm->mem_fd, at, kv, 16);
     }
 }
@@ -319,20 +342,29 @@ void image_exec_maps(struct recorder *r, struct task *t, struct batch *b) {
     snprintf(path, sizeof path, "/proc/%d/exe", t->tid);
     struct stat exe = {0};
     stat(path, &exe);
+    scoped_fd int fd = -1; // of the last mapped file: a module's segments follow each other
+    uint64_t inode = 0, blob = 0;
+    dev_t device = 0;
     while (proc_maps_next(&maps, &m)) {
         if (annex_contains(m.start) || m.start == REPLAY_PAGE || (m.name[0] == '[' && m.name[1] == 'v'))
             continue;
         struct piece_map map = {
             .address = m.start, .length = m.end - m.start, .prot = (uint32_t)m.prot, .flags = MAP_PRIVATE};
-        scoped_fd int fd = m.inode ? open_mapped(t, m.name, m.inode) : -1;
-        if (fd < 0) {
+        if (m.inode && (m.inode != inode || m.device != device || fd < 0)) {
+            if (fd >= 0) close(fd);
+            fd = open_mapped(t, m.name, m.inode);
+            inode = m.inode;
+            device = m.device;
+            if (fd >= 0) add_file(r, fd, m.name, &blob);
+        }
+        if (!m.inode || fd < 0) {
             map.flags |= MAP_ANONYMOUS;
             map_piece(b, &map, m.name);
             differing_pages(t, b, m.start, m.end, -1, 0);
             continue;
         }
         map.offset = m.offset;
-        add_file(r, fd, m.name, &map.blob);
+        map.blob = blob;
         map_piece(b, &map, m.name);
         if (map.prot & PROT_WRITE) differing_pages(t, b, m.start, m.end, fd, m.offset);
         // ld.so relocates itself; only the program's own slots are waited for here.

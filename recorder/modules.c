@@ -90,20 +90,45 @@ bool module_bias(const struct module_facts *f, uint64_t offset, uint64_t address
     return true;
 }
 
+// A page of code that gets an int3 at some of its instructions: ld.so of Debian 12 has 62 of them in 8 pages.
+struct patched_page {
+    uint64_t address;
+    bool changed;
+    uint8_t bytes[PAGE];
+};
+
+static void page_done(struct recorder *r, struct task *t, const struct patched_page *p) {
+    if (p->changed && !tracee_write(t->mm->mem_fd, p->address, p->bytes, PAGE))
+        recorder_fail(r, "cannot write into the code at 0x%lx of task %d", (unsigned long)p->address, t->tid);
+}
+
 static void patch_traps(struct recorder *r, struct task *t, struct batch *b, struct module_facts *f,
                         uint64_t bias, const struct piece_map *map) {
+    struct patched_page page = {.address = ~0ull};
     for (size_t i = 0; i < f->trap_count; i++) {
         uint64_t at = f->traps[i].vaddr + bias;
         if (at < map->address || at >= map->address + map->length) continue;
         if (f->traps[i].kind == TRAP_CPUID && r->cpuid_faults) continue;
-        uint8_t first = 0x0f;
-        tracee_read(t->tid, t->mm->mem_fd, at, &first, 1);
-        if (first != 0x0f) { // a prefix: remembered, since the int3 hides it
-            if (t->mm->saved.count == sizeof t->mm->saved.all / sizeof *t->mm->saved.all) continue;
-            t->mm->saved.all[t->mm->saved.count++] = (struct saved_byte){at, first};
+        if (page_down(at) != page.address) {
+            page_done(r, t, &page);
+            page.address = page_down(at);
+            page.changed = false;
+            if (!tracee_read(t->tid, t->mm->mem_fd, page.address, page.bytes, PAGE)) {
+                recorder_fail(r, "cannot read the code at 0x%lx of task %d", (unsigned long)at, t->tid);
+                return;
+            }
         }
-        batch_write(r, b, t, at, "\xcc", 1);
+        uint8_t *byte = &page.bytes[at % PAGE];
+        if (*byte != 0x0f) { // a prefix: remembered, since the int3 hides it
+            if (t->mm->saved.count == sizeof t->mm->saved.all / sizeof *t->mm->saved.all) continue;
+            t->mm->saved.all[t->mm->saved.count++] = (struct saved_byte){at, *byte};
+        }
+        *byte = 0xcc;
+        page.changed = true;
+        memset(batch_piece(b, PIECE_MEM, 1), 0xcc, 1);
+        batch_last(b)->mem.address = at;
     }
+    page_done(r, t, &page);
 }
 
 void module_mapped(struct recorder *r, struct task *t, struct batch *b, struct module_facts *f,

@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/time.h>
-
-enum { TICK_US = 4000 };
 
 // What the signal handler counts. A process has one action per signal and one timer, so there is one of each.
 static volatile sig_atomic_t interrupts, asked, ticks, expected;
 static bool ignored_interrupts; // as the shell does for what runs in the background
+static uint64_t listened;       // bit per signal with a handler of ours
 
 unsigned outside_ticks(void) {
     return (unsigned)ticks;
@@ -100,18 +100,25 @@ void outside_listen(bool listen) {
             continue;
         bool fault = sig == SIGSEGV || sig == SIGBUS || sig == SIGILL || sig == SIGFPE || sig == SIGABRT;
         struct sigaction sa = {.sa_handler = SIG_DFL}, old;
+        const uint64_t bit = 1ull << (sig - 1);
+        if (!listen && !(listened & bit)) continue;
         if (listen) {
             sa.sa_sigaction = on_signal;
             sa.sa_flags = SA_SIGINFO;
         }
-        sigaction(sig, NULL, &old);
+        listened &= ~bit;
         // Ignored Ctrl-C stays so, but whoever sends the signal to refork means it.
         bool interrupt = sig == SIGINT || sig == SIGQUIT;
-        if (interrupt && listen) ignored_interrupts = old.sa_handler == SIG_IGN;
         if (interrupt && !listen && ignored_interrupts) sa.sa_handler = SIG_IGN;
-        if (sig != SIGALRM && !interrupt && old.sa_handler == SIG_IGN) continue;
-        if (fault && old.sa_handler != SIG_DFL && old.sa_sigaction != on_signal) continue; // a sanitizer's
-        sigaction(sig, &sa, NULL);
+        sigaction(sig, &sa, &old);
+        if (!listen) continue;
+        if (interrupt) ignored_interrupts = old.sa_handler == SIG_IGN;
+        bool ignores = sig != SIGALRM && !interrupt && old.sa_handler == SIG_IGN;
+        bool sanitizer = fault && old.sa_handler != SIG_DFL && old.sa_sigaction != on_signal;
+        if (ignores || sanitizer)
+            sigaction(sig, &old, NULL);
+        else
+            listened |= bit;
     }
     if (listen) set_timer(TICK_US);
 }

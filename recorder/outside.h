@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+enum { TICK_US = 4000 };
+
 // Handlers and timer, in and out again.
 void outside_listen(bool listen);
 // Ticks of the timer so far: one in 4 ms, which breaks a wait for a stop.

@@ -21,6 +21,7 @@ uint64_t clock_count(struct mm *mm) {
 static void write_left(struct mm *mm, uint64_t left) {
     tracee_write(mm->mem_fd, CALL_CONTROL + offsetof(struct call_control, left), &left, sizeof left);
     mm->calls.allowed = left;
+    mm->calls.endless = left == ~0ull;
 }
 
 void calls_allow(struct task *t, const struct call_seen *seen, uint64_t count) {
@@ -29,12 +30,13 @@ void calls_allow(struct task *t, const struct call_seen *seen, uint64_t count) {
     bool allowed = count && !t->seccomp.mode && !t->dispatch.on && !t->traces_itself && t->traced.by <= 0 &&
                    !t->interrupt_wanted && !t->signals && !t->mm->slots.pending;
     // (What is left of ~0 need not be written again.)
-    if (allowed != c->allowed || (allowed && count != ~0ull)) write_left(t->mm, allowed ? count : 0);
+    bool same = allowed == c->allowed && (!allowed || (count == ~0ull && c->endless));
+    if (!same) write_left(t->mm, allowed ? count : 0);
     if (seen->count != c->seen) { // files are only added
         tracee_write(t->mm->mem_fd, CALL_CONTROL + offsetof(struct call_control, seen), seen, sizeof *seen);
         c->seen = seen->count;
     }
-    c->ran = true;
+    c->ran = c->sited; // without a jump the ring is as it was
 }
 
 void calls_forbid(struct mm *mm) {

@@ -19,6 +19,8 @@ struct task;
 struct mm_calls {
     bool on;                         // the code is there
     bool allowed;                    // as it is written there
+    bool endless;                    // ... as ~0: what is left of it need not be written again
+    bool sited;                      // a jump leads to the code
     bool ran;                        // since the ring was looked at
     bool noting;                     // calls from the ring are being logged
     uint64_t seen;                   // call_control.seen.count, as it is written there

@@ -14,6 +14,7 @@
 
 #include "core/trace/crc32c.h"
 #include "core/trace/known_blobs.h"
+#include "core/trace/trace_job.h"
 #include "core/trace/trace_codec.h"
 #include "core/trace/trace_format.h"
 
@@ -35,22 +36,13 @@
 #include <xxhash.h>
 #include <zstd.h>
 
-#define QUEUE_BYTES  (4u << 20)
-#define BUFFER_SPARE (64u << 10) // room of a chunk's buffer beyond EVENTS_CHUNK, for its last event
-#define BUFFER_SIZE  (EVENTS_CHUNK + BUFFER_SPARE)
+#define QUEUE_BYTES (4u << 20)
 #define HASH_AT_ONCE                                                                                         \
     (4u << 20)         // files up to this size are read once, larger ones hashed first and read again
 #define HIGH_FD    700 // the recorded program must find its fds 3, 4, ... free
 #define LEVEL      1   // zstd's
 #define LEVEL_FAST -3  // while somebody waits: of libc.so.6 1.6 times as fast, and a quarter more room
 #define SETTLED_NS 1000000000ll // a file changed more recently may change again within one tick of its mtime
-
-struct job {
-    struct job *next;
-    struct disk_chunk chunk; // type, first, extra and raw are set
-    size_t capacity;
-    uint8_t data[];
-};
 
 struct trace_writer {
     int fd;
@@ -216,7 +208,7 @@ static void *helper_main(void *arg) {
             job = NULL;
         }
         pthread_cond_signal(&w->changed);
-        free(job);
+        job_free(job);
     }
     pthread_mutex_unlock(&w->mutex);
     write_index(w);
@@ -288,13 +280,12 @@ static struct job *new_job(struct trace_writer *w, size_t capacity) {
         w->spare = NULL;
         pthread_mutex_unlock(&w->mutex);
     }
-    if (!job) job = malloc(sizeof *job + capacity);
+    if (!job) job = job_new(capacity);
     if (!job) {
         atomic_store(&w->failed, ENOMEM);
         return NULL;
     }
     job->next = NULL;
-    job->capacity = capacity;
     memset(&job->chunk, 0, sizeof job->chunk);
     return job;
 }
@@ -444,7 +435,7 @@ struct pieces {
 
 static void pieces_free(struct pieces *p) {
     for (size_t i = 0; i < p->count; i++)
-        free(p->job[i]);
+        job_free(p->job[i]);
 }
 
 // Reads the file and hashes it. *size: what it was, and then how many bytes there are.
@@ -459,7 +450,7 @@ static int read_pieces(struct trace_writer *w, int fd, uint64_t *size, struct pi
         p->job[p->count++] = job;
         ssize_t n = read_piece(fd, job->data, want, at);
         if (n < 0) return cannot_read(name, err);
-        if (n == 0) free(p->job[--p->count]);
+        if (n == 0) job_free(p->job[--p->count]);
         if (n == 0) break;
         XXH3_128bits_update(state, job->data, (size_t)n);
         job->chunk.raw = (uint32_t)n;
@@ -536,7 +527,7 @@ static int store_stretch(struct trace_writer *w, const struct large_file *f, uin
         if (!job) break;
         ssize_t n = read_piece(f->fd, job->data, want, *at);
         if (n <= 0) {
-            free(job);
+            job_free(job);
             if (n == 0) break;
             // Pieces of a blob that will never be completed must not be followed by anything: end here.
             atomic_store(&w->failed, errno);
@@ -604,10 +595,10 @@ static void writer_free(struct trace_writer *w) {
     if (w->helper_runs) end_helper(w, true);
     for (struct job *job = w->first, *next; job; job = next) {
         next = job->next;
-        free(job);
+        job_free(job);
     }
-    free(w->spare);
-    free(w->current);
+    job_free(w->spare);
+    job_free(w->current);
     known_free(&w->known);
     free(w->index);
     free(w->packed);

@@ -80,6 +80,7 @@ static void patch(struct recorder *r, struct task *t, uint64_t address) {
     uint64_t stub = preempt_stub_room(r, t, address);
     if (!stub || !call_site_build(code.bytes, code.start, address, stub, &site) || overlaps(t, &site)) return;
     struct batch b;
+    t->mm->calls.sited = true;
     batch_init(r, &b, EV_PATCH, t);
     batch_write(r, &b, t, stub, site.stub, site.stub_len);
     batch_write(r, &b, t, site.address, site.patch, site.patch_len);

@@ -14,18 +14,34 @@ enum {
     SERVED_LEAST = 32, // so much of the time counts at least: a 32nd
 };
 
-// Nanoseconds that a task was ready to run and did not: the second number of schedstat (Documentation/scheduler/sched-stats.rst).
-// 0 where the kernel does not tell (CONFIG_SCHED_INFO).
-static uint64_t delayed_ns(const char *path) {
+// The first two numbers of schedstat (Documentation/scheduler/sched-stats.rst): nanoseconds that a task ran, and that it was ready
+// to run and did not. 0 where the kernel does not tell (CONFIG_SCHED_INFO).
+struct schedstat {
+    uint64_t ran_ns, delayed_ns;
+};
+
+static struct schedstat read_schedstat(const char *path) {
     char text[80], *end;
+    struct schedstat s = {0};
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return 0;
+    if (fd < 0) return s;
     ssize_t n = read(fd, text, sizeof text - 1);
     close(fd);
-    if (n <= 0) return 0;
+    if (n <= 0) return s;
     text[n] = '\0';
-    strtoull(text, &end, 10);
-    return strtoull(end, NULL, 10);
+    s.ran_ns = strtoull(text, &end, 10);
+    s.delayed_ns = strtoull(end, NULL, 10);
+    return s;
+}
+
+static uint64_t delayed_ns(const char *path) {
+    return read_schedstat(path).delayed_ns;
+}
+
+uint64_t served_task_us(const struct task *t) {
+    char path[40];
+    snprintf(path, sizeof path, "/proc/%d/schedstat", t->tid);
+    return read_schedstat(path).ran_ns / 1000;
 }
 
 // What has come to *seen since the last look.

@@ -14,4 +14,7 @@ uint64_t served_us(const struct recorder *r, uint64_t now);
 // Since a time that served_us() gave.
 uint64_t served_since(const struct recorder *r, uint64_t now, uint64_t since);
 
+// Microseconds that t has run. 0: the kernel does not tell.
+uint64_t served_task_us(const struct task *t);
+
 #endif

@@ -74,22 +74,30 @@ static int make_filter(struct filter *out, struct rf_error *err) {
     return 0;
 }
 
+// What the child is to execute. `file` is where a search of PATH has found it, or NULL: each try of execvpe is a call, and so a
+// stop. execvpe comes after it all the same, for what execve alone does not do (a script without an interpreter's line).
+struct program {
+    const char *file;
+    char **environment;
+};
+
 static void child_main(struct recorder *r, int go, int report, const struct sock_fprog *filter,
-                       char **environment) {
+                       const struct program *program) {
     char byte;
     if (read(go, &byte, 1) != 1) _exit(126); // until the recorder has seized us
     if (!r->options->aslr) {
         int old = personality(0xffffffff);
         if (old >= 0) personality((unsigned long)old | ADDR_NO_RANDOMIZE);
     }
+    prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
     // Every call stops from here on; to_first_exec lets these pass. CAP_SYS_ADMIN does not need no_new_privs, and
     // set-user-ID programs of a traced process lose their privilege anyway.
     bool loaded = geteuid() == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter) == 0;
     if (!loaded && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
                     prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter) < 0))
         child_fail(report, 1, errno);
-    prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
-    execvpe(r->options->argv[0], r->options->argv, environment);
+    if (program->file) execve(program->file, r->options->argv, program->environment);
+    execvpe(r->options->argv[0], r->options->argv, program->environment);
     child_fail(report, 0, errno);
 }
 
@@ -136,14 +144,16 @@ int launch(struct recorder *r, struct rf_error *err) {
         go[i] = fd_raise(go[i]);
         report[i] = fd_raise(report[i]);
     }
-    char **environment = sanitizer_environment(r->options->argv[0]);
+    char file[4096];
+    struct program program = {.file = program_file(r->options->argv[0], file, sizeof file)};
+    program.environment = sanitizer_environment(program.file);
     pid_t pid = fork();
     if (pid < 0) return rf_fail_errno(err, RF_CANNOT, "cannot fork");
     if (!pid) {
         // Held open here, the pipe would never end: the child of a killed recorder would wait for ever.
         close(go[1]);
         close(report[0]);
-        child_main(r, go[0], report[1], &filter.program, environment);
+        child_main(r, go[0], report[1], &filter.program, &program);
     }
     close(go[0]);
     close(report[1]);

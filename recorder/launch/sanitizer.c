@@ -10,22 +10,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// As execvp looks for it; -1.
-static int open_program(const char *program) {
+const char *program_file(const char *program, char *file, size_t size) {
     const char *path = getenv("PATH");
-    char file[4096];
-    if (strchr(program, '/')) return open(program, O_RDONLY | O_CLOEXEC);
+    if (strchr(program, '/')) return program;
     for (const char *at = path ? path : "/bin:/usr/bin"; at;
          at = strchr(at, ':') ? strchr(at, ':') + 1 : NULL) {
-        snprintf(file, sizeof file, "%.*s/%s", (int)strcspn(at, ":"), at, program);
-        if (access(file, X_OK) == 0) return open(file, O_RDONLY | O_CLOEXEC);
+        int len = (int)strcspn(at, ":");
+        snprintf(file, size, "%.*s%s%s", len, at, len ? "/" : "", program);
+        if (access(file, X_OK) == 0) return file;
     }
-    return -1;
+    return NULL;
 }
 
 // AddressSanitizer has LeakSanitizer in it. Programs refer to their entry by name, whether it is linked in or in a library.
-static bool has_leak_check(const char *program) {
-    int fd = open_program(program);
+static bool has_leak_check(const char *file) {
+    int fd = file ? open(file, O_RDONLY | O_CLOEXEC) : -1;
     struct stat st;
     void *image = MAP_FAILED;
     if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 4)
@@ -39,9 +38,9 @@ static bool has_leak_check(const char *program) {
     return has;
 }
 
-char **sanitizer_environment(const char *program) {
+char **sanitizer_environment(const char *file) {
     static const char name[] = "LSAN_OPTIONS=", off[] = "detect_leaks=0";
-    if (!has_leak_check(program)) return environ;
+    if (!has_leak_check(file)) return environ;
     size_t count = 0;
     while (environ[count])
         count++;

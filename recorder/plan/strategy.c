@@ -12,6 +12,8 @@
 #include "recorder/plan/roles.h"
 #include "recorder/plan/schedule.h"
 #include "recorder/plan/task_plan.h"
+#include "recorder/end/served.h"
+#include "recorder/outside.h"
 #include "recorder/plt_clock.h"
 #include "recorder/run.h"
 #include "recorder/slices.h"
@@ -27,13 +29,15 @@ enum {
     // A task that has had so many in a row while others could run gives way, as if it yielded (PCT, delays: a loop
     // that polls would go on for ever).
     STARVE_STEPS = 20000,
-    // The same without any landmark in so many ticks of the timer: a busy loop. Its place is not reproduced. Ticks, for
-    // they do not pass while the machine runs something else.
+    // The same without any landmark in so many ticks of the timer: a busy loop. Its place is not reproduced. Ticks pass while the
+    // recorder waits, also when the machine runs something else: it is to have run for half of that time.
     STARVE_TICKS = 100,
     // ... of a task that runs outside of all segments: a child that spins for ever is known after a dozen slices. With 100
     // here, `refork minimize` takes 1.6 to 2 times as much CPU time (perf stat -e task-clock, three times each, of
     // samples/spin_ttas.c 3.8 to 4.0 s become 6.4 to 8.2, of spin_ticket.c 3.4 to 3.7 become 6.2 to 6.5).
     STARVE_TICKS_BESIDE = 20,
+    // Some ask at each landmark: what a task has run is not read before the second time without one.
+    FIRST_TICKS = 2,
 };
 
 struct strategist {
@@ -46,7 +50,9 @@ struct strategist {
     uint64_t count;
     uint32_t runner; // task that has had the CPU since step `since`, its number
     uint64_t since;
-    unsigned ticks; // since the last choice
+    unsigned ticks;  // since the last choice
+    uint64_t ran_us; // that the task had run at the second of them
+    bool busy;       // and has run for long since
     uint64_t points[PCT_DEPTH_MAX], values[PCT_DEPTH_MAX];
     size_t point_count, next; // of points, or of the plan's switches or segments
     uint64_t *priorities;     // of the first tasks
@@ -283,8 +289,9 @@ static struct task *strategist_choose(struct recorder *r) {
     if (!ready) return NULL;
     bool limited = s->kind == STRATEGY_PCT || s->kind == STRATEGY_DELAY;
     bool starves = s->many && c && c->number == s->runner &&
-                   ((limited && s->steps - s->since > STARVE_STEPS) || s->ticks > starve_ticks(r));
+                   ((limited && s->steps - s->since > STARVE_STEPS) || s->busy);
     s->ticks = 0;
+    s->busy = false;
     s->starves = starves;
     // A loop that sleeps between its looks is as little to be waited for as one that yields.
     bool gives_way = c && (c->yielded || (plan_of(c)->slept && s->kind == STRATEGY_PCT) || starves);
@@ -353,7 +360,15 @@ static void strategist_resume(struct recorder *r, struct task *t) {
 }
 
 static bool strategist_slice_over(struct recorder *r) {
-    return ++r->strategist->ticks > starve_ticks(r);
+    struct strategist *s = r->strategist;
+    const unsigned limit = starve_ticks(r);
+    if (!r->current) return false;
+    s->ticks++;
+    if (s->ticks == FIRST_TICKS) s->ran_us = served_task_us(r->current);
+    if (s->ticks <= limit) return false;
+    uint64_t now = served_task_us(r->current);
+    s->busy = !now || now - s->ran_us >= (uint64_t)limit * TICK_US / 2;
+    return s->busy;
 }
 
 static void call_begins(struct recorder *r, struct task *t) {

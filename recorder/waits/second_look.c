@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -242,6 +243,10 @@ void second_look_end(struct recorder *r) {
     r->waits->second_look = NULL;
 }
 
+static uint64_t us_of(const struct timeval *t) {
+    return (uint64_t)t->tv_sec * 1000000 + (uint64_t)t->tv_usec;
+}
+
 // True when the other process has said all that it will.
 static bool answered(struct second_look *l) {
     struct pollfd p = {.fd = l->fd, .events = POLLIN};
@@ -312,12 +317,13 @@ bool second_look_turn(struct recorder *r) {
     l->next_us = UINT64_MAX;
     if (l->state == LOOK_WRITING && r->clock_us - l->since_us >= WRITE_US) start(r, l);
     if (l->state == LOOK_RUNS && answered(l)) {
-        while (waitpid(l->pid, NULL, 0) < 0 && errno == EINTR) {
+        struct rusage used = {0};
+        while (wait4(l->pid, NULL, 0, &used) < 0 && errno == EINTR) {
         }
         close(l->fd);
         l->state = LOOK_NONE;
         l->answered++;
-        l->pause_until_us = r->clock_us + (r->clock_us - l->since_us);
+        l->pause_until_us = r->clock_us + us_of(&used.ru_utime) + us_of(&used.ru_stime);
         return heed(r, l);
     }
     bool want = false;

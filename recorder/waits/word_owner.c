@@ -206,7 +206,8 @@ static bool ask(struct recorder *r, struct word_owners *o, struct chain *c) {
                                .others = others,
                                .handlers = t->process->sighand->handler};
     enum released released = RELEASED_BY_OTHERS;
-    uint64_t begin = now_us(r);
+    // Of CPU time: on a machine with other work a look of some milliseconds took seconds, and the next one came after 20 times that.
+    uint64_t begin = clock_us(CLOCK_THREAD_CPUTIME_ID);
     if (gather(r, c, others, &q.other_count)) {
         if (r->tsc_traps) clock_trap_tsc(false);
         released = r->options->released(&q);
@@ -214,7 +215,7 @@ static bool ask(struct recorder *r, struct word_owners *o, struct chain *c) {
     }
     uint64_t end = now_us(r);
     free(others);
-    o->pause_until_us = end + SHARE * (end - begin);
+    o->pause_until_us = end + SHARE * (clock_us(CLOCK_THREAD_CPUTIME_ID) - begin);
     bool early = judges[released] == JUDGED_LIKELY && !second_look_silent(r, t);
     if (early || judges[released] == JUDGED_NOT) {
         struct open_question *open = question(o, t, c->waits[0].lock);

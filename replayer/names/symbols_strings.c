@@ -4,11 +4,31 @@
 #include "replayer/names/symbols_module.h"
 #include "replayer/names/symbols_rust.h"
 
+#include <dlfcn.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
-extern char *__cxa_demangle(const char *mangled, char *buffer, size_t *length, int *status);
+// libstdc++'s. A static refork has it linked in. Else it is loaded when the first C++ name is to be written: its relocations are
+// a quarter of what refork's start takes, and most recordings and replays write no such name.
+typedef char *demangler(const char *mangled, char *buffer, size_t *length, int *status);
+extern demangler __cxa_demangle __attribute__((weak));
+
+static demangler *loaded;
+
+static void load_demangler(void) {
+    void *library = __cxa_demangle ? NULL : dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_LOCAL);
+    loaded = library ? (demangler *)dlsym(library, "__cxa_demangle") : __cxa_demangle;
+}
+
+// The text is to be freed. NULL: it is no such name, or there is no libstdc++ here.
+static char *demangle(const char *name) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    int status;
+    pthread_once(&once, load_demangler);
+    return loaded ? loaded(name, NULL, NULL, &status) : NULL;
+}
 
 // Open addressing; the texts are single allocations, since callers keep pointers to them.
 struct strings {
@@ -85,9 +105,8 @@ const char *symbol_readable(struct strings *strings, const char *name) {
     char *copy = strdup(name);
     if (!copy) return NULL;
     strip_suffixes(copy);
-    int status = -1;
     char rust[512];
-    char *demangled = copy[0] == '_' && copy[1] == 'Z' ? __cxa_demangle(copy, NULL, NULL, &status) : NULL;
+    char *demangled = copy[0] == '_' && copy[1] == 'Z' ? demangle(copy) : NULL;
     if (demangled) plain_name(demangled);
     const char *result = symbol_demangle_rust(copy, rust, sizeof rust)
                              ? strings_add(strings, rust)

@@ -59,6 +59,10 @@ for words in 'random seed 5' 'pct threads 4 steps 2000 depth 5 seed 3' 'delay de
     events off
     diff off.events on.events >differ || fail "$words: other events than with --probes=off (- off, + on): $(head -n 20 differ)"
 done
+# While somebody sleeps, calls are allowed by the dozen: when nobody does any more, without a number. (It stayed at what was left of
+# the last dozen, which is none: hunts made 20,000 stops for a thread that a delay lets run.)
+printf 'refork schedule 1\ndelay delays 1 steps 100 seed 1\n' >schedule
+share 8 late --schedule schedule -- "$build/tests/programs/own_calls_late"
 # So a schedule that was written down brings the order again in either way.
 for seed in 7 8; do
     share 6 saved --save-schedule saved --seed $seed -- "$threads"
