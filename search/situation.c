@@ -4,6 +4,7 @@
 #include "core/elf/lock_sites.h"
 #include "replayer/locks/kinds.h"
 #include "replayer/locks/history.h"
+#include "replayer/names/short_name.h"
 #include "replayer/names/stack.h"
 #include "replayer/names/unwind_module.h"
 
@@ -298,7 +299,7 @@ static bool same_place(const struct situation_frame *f, const struct own_frame *
     uint64_t inner[SITUATION_INNER];
     struct module m;
     size_t count = inner_of(o, inner);
-    if (!g->function || strcmp(f->function, g->function) != 0 || count != f->inner_count) return false;
+    if (!g->function || !same_function(f->function, g->function) || count != f->inner_count) return false;
     return !count || (!memcmp(inner, f->inner, count * sizeof *inner) &&
                       same_file(&o->view, f->module, f->content, &m));
 }
@@ -358,7 +359,7 @@ bool situation_holds(const struct situation_run *r, int tid, uint64_t lock, stru
     const struct frame *f = &o->frames[o->own];
     if (!known || !same_place(&s->acquired, o))
         snprintf(why->text, sizeof why->text, "the lock was taken %s%s",
-                 known && !strcmp(f->function, s->acquired.function) ? "elsewhere in " : "by ",
+                 known && same_function(f->function, s->acquired.function) ? "elsewhere in " : "by ",
                  known ? f->function : "a function without a name");
     else if (!same_line(r->sites, f))
         snprintf(why->text, sizeof why->text, "the lock was taken by another line of %s, %d", f->function,

@@ -6,6 +6,7 @@
 #include "core/elf/lock_sites.h"
 #include "core/path.h"
 #include "search/same_code.h"
+#include "replayer/names/short_name.h"
 #include "replayer/names/unwind_module.h"
 #include "core/code_operands.h"
 #include "core/elf/elf_functions.h"
@@ -98,7 +99,7 @@ static bool line_of(struct timeline *t, const struct view *v, uint64_t address, 
     const struct raw_frame raw = {.pc = address, .exact = exact};
     size_t n = symbols_frames(timeline_symbols(t), v, &raw, 1, frames, FRAMES);
     for (size_t i = 0; i < n; i++) {
-        if (!frames[i].function || strcmp(frames[i].function, function) != 0) continue;
+        if (!frames[i].function || !same_function(frames[i].function, function)) continue;
         out->line = frames[i].line;
         out->file = frames[i].file;
         return true;

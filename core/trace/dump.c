@@ -415,10 +415,15 @@ static void add_ending(struct text *t, const struct summary *s) {
         text_add(t, "not recorded: the recorder was killed, or could not write on");
         return;
     }
-    add_status(t, &(struct event){.ret = s->status, .flags = s->killed ? EVF_KILLED : 0});
+    // Of a program that was stopped there is no status.
+    if (s->end_reason == END_BY_ITSELF) {
+        add_status(t, &(struct event){.ret = s->status, .flags = s->killed ? EVF_KILLED : 0});
+        text_add(t, ": ");
+    }
+    text_add(t, "%s", end_reason_text(s->end_reason));
     if (s->stuck)
-        text_add(t, "; stuck at event %llu (%s)", HEX(s->stuck), s->stuck_proved ? "proved" : "likely");
-    text_add(t, ": %s", end_reason_text(s->end_reason));
+        text_add(t, "; a task stuck at event %llu (%s)", HEX(s->stuck),
+                 s->stuck_proved ? "proved" : "likely");
     if (!s->failure) return;
     text_add(t, ": ");
     text_escaped(t, s->failure, strlen(s->failure), 200);

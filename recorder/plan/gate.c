@@ -282,10 +282,6 @@ static void begin_fork(struct recorder *r, struct task *t, bool in_function) {
     enter_state(r, PARKED);
 }
 
-static bool is_held_elsewhere(const struct gate *g) {
-    return g->plan->stage == GATE_AT_CLONE || g->plan->stage == GATE_AFTER_CALL;
-}
-
 static enum break_wish gate_fork_entry(struct recorder *r, struct task *t,
                                        const struct user_regs_struct *regs) {
     struct gate *g = r->gate;
@@ -293,7 +289,8 @@ static enum break_wish gate_fork_entry(struct recorder *r, struct task *t,
     if (g->state > TAKEN) return WISH_PASS;
     tracee_read(t->tid, t->mm->mem_fd, regs->rsp, &back, 8);
     plan_of(t)->at_fork_site = g->plan->at_site && at_site(t, back);
-    if ((g->plan->at_site && !plan_of(t)->at_fork_site) || is_held_elsewhere(g)) return WISH_PASS;
+    bool elsewhere = g->plan->stage == GATE_AT_CLONE || g->plan->stage == GATE_AFTER_CALL;
+    if ((g->plan->at_site && !plan_of(t)->at_fork_site) || elsewhere) return WISH_PASS;
     if (lock_first(g) ? !comes_to_parked(g, t) : g->out->forks + 1 != g->plan->fork) return WISH_PASS;
     g->landing = t;
     return WISH_LAND;
@@ -374,9 +371,11 @@ static enum break_wish gate_acquire(struct recorder *r, struct task *t, const st
     if (!is_the_word(g, regs->rdi) || !comes_from(g, t, regs->rsp)) return WISH_PASS;
     uint64_t back = 0;
     tracee_read(t->tid, t->mm->mem_fd, regs->rsp, &back, 8);
+    const bool counted = breakpoint_at(t->mm, back);
     if (breakpoint_add(t, back, BREAK_RETURN, true)) return WISH_PASS;
     array_push(g->returns, g->return_count, (struct pending_return){t->tid, back, regs->rsp + 8, regs->rdi});
-    return WISH_PASS;
+    // Since its last landmark t may have been there often, on its way from other locks. A landmark here begins the count anew.
+    return counted ? WISH_PASS : WISH_LAND;
 }
 
 static enum break_wish gate_return(struct recorder *r, struct task *t, const struct user_regs_struct *regs) {

@@ -7,6 +7,7 @@
 #include "replayer/diagnose/threads.h"
 #include "replayer/locks/name.h"
 #include "replayer/names/frames.h"
+#include "replayer/names/member.h"
 #include "replayer/names/python_lock.h"
 
 #include <stdio.h>
@@ -57,18 +58,30 @@ struct stack party_stack(struct diagnosis *d, const struct party *p, const struc
     return s;
 }
 
-void party_name_lock(struct diagnosis *d, const struct party *p, struct wait *w) {
+// What it is in, which says more than its address: by what the functions on the stack of `t` know.
+static bool name_member(struct diagnosis *d, const struct party *p, const struct snapshot_thread *t,
+                        struct wait *w) {
     const struct view *v = &p->snapshot->view;
+    const uint64_t address = w->ref.base;
     char name[sizeof w->lock.symbol];
-    lock_name(d->symbols, v, lock_kind_name(w->ref.kind), w->ref.base, w->shared, &w->lock);
-    if (!w->lock.unnamed || w->ref.kind != KIND_PYTHON_LOCK) return;
-    for (size_t i = 0; i < p->snapshot->thread_count; i++) {
+    if (!python_lock_name(d->symbols, v, &t->regs, address, name, sizeof name) &&
+        !member_name(d->symbols, v, &t->regs, address, name, sizeof name))
+        return false;
+    memcpy(w->lock.symbol, name, sizeof name);
+    w->lock.of_this_run = false;
+    return true;
+}
+
+void party_name_lock(struct diagnosis *d, const struct party *p, struct wait *w) {
+    lock_name(d->symbols, &p->snapshot->view, lock_kind_name(w->ref.kind), w->ref.base, w->shared, &w->lock);
+    for (const struct wait *other = p->waits; w->lock.unnamed && other < w; other++)
+        if (other->ref.base == w->ref.base && other->lock.unnamed) {
+            w->lock = other->lock; // a pool's threads all wait for one
+            return;
+        }
+    for (size_t i = 0; w->lock.unnamed && i < p->snapshot->thread_count; i++) {
         const struct snapshot_thread *t = &p->snapshot->threads[i];
-        if (t->tid != w->task.tid || !t->stopped ||
-            !python_lock_name(d->symbols, v, &t->regs, w->ref.base, name, sizeof name))
-            continue;
-        memcpy(w->lock.symbol, name, sizeof name);
-        w->lock.of_this_run = false;
+        if (t->tid == w->task.tid && t->stopped && name_member(d, p, t, w)) return;
     }
 }
 

@@ -24,6 +24,7 @@ struct gdb {
     struct stop stop; // where it stands
     int tid;          // Hg: of registers and memory
     bool resumed;     // gdb waits for the answer to a resume packet
+    bool lldb;
     bool forks, vforks, execs;
     // The next resume packet does not move: gdb sends it by itself behind what it was told, and hears then that a vforked child has left
     // its parent's memory, or where it is.

@@ -71,6 +71,18 @@ static void add_exec(struct gdb *g) {
     packet_add(g->packets, ";");
 }
 
+// lldb takes a SIGTRAP at the pc where it stepped for no step at all, and asks for the next one for ever. It knows no replaylog.
+static void add_edge(struct gdb *g, bool begin) {
+    const char *text = begin ? "the recording begins here" : "the recording ends here";
+    if (!g->lldb) {
+        packet_add(g->packets, "replaylog:%s;", begin ? "begin" : "end");
+        return;
+    }
+    packet_add(g->packets, "reason:exception;description:");
+    packet_add_hex(g->packets, text, strlen(text));
+    packet_add(g->packets, ";");
+}
+
 static void send_stop(struct gdb *g, const struct stop *s) {
     int sig = s->reason == STOP_INTERRUPT ? SIGINT
               : s->reason == STOP_START   ? 0
@@ -89,10 +101,8 @@ static void send_stop(struct gdb *g, const struct stop *s) {
                    s->address);
         break;
     case STOP_BEGIN:
-        packet_add(g->packets, "replaylog:begin;");
-        break;
     case STOP_END:
-        packet_add(g->packets, "replaylog:end;");
+        add_edge(g, s->reason == STOP_BEGIN);
         break;
     case STOP_FORK:
     case STOP_VFORK:
@@ -330,6 +340,7 @@ static void query(struct gdb *g, const char *p, size_t len) {
     } else if (!strncmp(p, "qGetTLSAddr:", 12)) {
         tls_address(g, p + 12);
     } else if (!strcmp(p, "qHostInfo") || !strcmp(p, "qProcessInfo")) {
+        g->lldb = true; // gdb does not ask
         machine(g, p[1] == 'P');
     } else if (!strcmp(p, "qC")) {
         const struct replay_task *t = replay_task_find(g->replay, g->stop.tid);

@@ -28,6 +28,16 @@ static bool by_symbol(struct symbols *s, const struct view *v, struct finding_lo
     return true;
 }
 
+// The mutex of an arena of glibc's malloc that is not the first one: its heap begins at a multiple of its greatest size, with a struct
+// heap_info, whose first word points to the arena, and an arena begins with its mutex (malloc/arena.c).
+static bool is_arena(const struct view *v, uint64_t address) {
+    enum { HEAP_MAX = 64 << 20, HEAP_INFO_MAX = 64 };
+    const uint64_t heap = address & ~(uint64_t)(HEAP_MAX - 1);
+    uint64_t arena;
+    return heap && address - heap <= HEAP_INFO_MAX && v->read(v->context, heap, &arena, sizeof arena) &&
+           arena == address;
+}
+
 static void by_map(const struct view *v, bool shared, struct finding_lock *l) {
     const struct view_map *map = view_find(v, l->address);
     if (!map) return;
@@ -38,6 +48,8 @@ static void by_map(const struct view *v, bool shared, struct finding_lock *l) {
         snprintf(l->symbol, sizeof l->symbol, "lock 0x%lx in shared memory", (long)l->address);
     else if (!strcmp(name, "[heap]"))
         snprintf(l->symbol, sizeof l->symbol, "heap lock 0x%lx", (long)l->address);
+    else if (is_arena(v, l->address))
+        snprintf(l->symbol, sizeof l->symbol, "malloc arena 0x%lx", (long)l->address);
     else if (module) // as frames without a symbol are written
         snprintf(l->symbol, sizeof l->symbol, "%s+0x%lx", module, (long)vaddr);
     else if (name[0] == '/')

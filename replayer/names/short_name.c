@@ -42,11 +42,10 @@ static void drop_arguments(char *name) {
     *to = 0;
 }
 
-// The last parentheses outside of all brackets, with what stands in them, as "(...)"; "(anonymous namespace)" and
-// "operator()" are names.
-static void drop_parameters(char *name) {
+// The last parentheses outside of all brackets; "(anonymous namespace)" and "operator()" are names.
+static bool find_parameters(char *name, char **open, char **close) {
     int depth = 0;
-    char *open = NULL, *close = NULL;
+    *open = *close = NULL;
     for (char *p = name; *p; p++) {
         size_t n = depth ? 0 : operator_at(name, p);
         if (n) {
@@ -55,17 +54,51 @@ static void drop_parameters(char *name) {
         }
         if (*p == '<' || *p == '(') {
             if (depth++ == 0 && *p == '(' && strncmp(p, "(anonymous namespace)", 21)) {
-                open = p;
-                close = NULL;
+                *open = p;
+                *close = NULL;
             }
         }
         if ((*p == ')' || (*p == '>' && (p == name || p[-1] != '-'))) && depth > 0 && --depth == 0 &&
-            *p == ')' && open && !close)
-            close = p;
+            *p == ')' && *open && !*close)
+            *close = p;
     }
-    if (!open || !close || close - open < 5) return;
+    return *open && *close;
+}
+
+static void drop_parameters(char *name) {
+    char *open, *close;
+    if (!find_parameters(name, &open, &close) || close - open < 5) return;
     memcpy(open + 1, "...", 3);
     memmove(open + 4, close, strlen(close) + 1);
+}
+
+// The word that ends before `end`, template arguments left out: "info" of "void app::Log::info<char [8], int>".
+static bool last_word(const char *name, const char *end, const char **word, size_t *length) {
+    int depth = 0;
+    while (end > name && (depth || end[-1] == '>')) {
+        depth += (end[-1] == '>') - (end[-1] == '<');
+        end--;
+    }
+    *word = end;
+    while (*word > name && (is_name((*word)[-1]) || (*word)[-1] == '~'))
+        --*word;
+    *length = (size_t)(end - *word);
+    return *length;
+}
+
+bool same_function(const char *a, const char *b) {
+    char *open, *close;
+    const char *left, *right;
+    size_t left_length, right_length;
+    if (!strcmp(a, b)) return true;
+    if (strstr(a, "operator") || strstr(b, "operator")) return false;
+    const bool has = find_parameters((char *)a, &open, &close);
+    if (has == find_parameters((char *)b, has ? &(char *){NULL} : &open, has ? &(char *){NULL} : &close))
+        return false;
+    const char *with = has ? a : b, *without = has ? b : a;
+    return last_word(with, open, &left, &left_length) &&
+           last_word(without, without + strlen(without), &right, &right_length) && right == without &&
+           left_length == right_length && !strncmp(left, right, left_length);
 }
 
 // The versioned namespaces of libstdc++ and libc++, and what a typedef calls otherwise; these are without the former. ('>' '>' as

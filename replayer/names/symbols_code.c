@@ -3,6 +3,7 @@
 #include "replayer/names/symbols_code.h"
 
 #include "core/path.h"
+#include "replayer/names/short_name.h"
 #include "replayer/names/symbols_module.h"
 #include "replayer/names/symbols_strings.h"
 
@@ -104,11 +105,13 @@ const char *symbol_die_lambda(struct strings *strings, Dwarf_Die *die, const cha
 }
 
 static bool is_it(const struct search *s, Dwarf_Die *die) {
-    // Demangling is dear: the short name is a part of the readable one.
+    // Demangling is dear: the first word of the short name is a part of the readable one. The rest need not be: gcc calls "std::string"
+    // "info<std::__cxx11::basic_string<char> >" there.
+    static const char word[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_~$";
     const char *plain = dwarf_diename(die);
-    if (!plain || !strstr(s->name, plain)) return false;
+    if (!plain || !memmem(s->name, strlen(s->name), plain, strspn(plain, word))) return false;
     const char *name = symbol_die_name(s->module->strings, die);
-    return name && !strcmp(name, s->name);
+    return name && same_function(name, s->name);
 }
 
 static void visit_ranges(const struct search *s, Dwarf_Die *die) {
@@ -136,7 +139,7 @@ void symbol_module_code(struct symbol_module *m, const char *name,
         const struct symbol *c = &m->symbols[i];
         if (!c->code || !c->size || c->size > UINT64_MAX - c->value) continue;
         const char *readable = symbol_readable(m->strings, c->name);
-        if (readable && !strcmp(readable, name)) visit(context, c->value, c->value + c->size);
+        if (readable && same_function(readable, name)) visit(context, c->value, c->value + c->size);
     }
     size_t header;
     Dwarf_Off offset = 0, next;

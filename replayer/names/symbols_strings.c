@@ -107,7 +107,7 @@ const char *symbol_readable(struct strings *strings, const char *name) {
     strip_suffixes(copy);
     char rust[512];
     char *demangled = copy[0] == '_' && copy[1] == 'Z' ? demangle(copy) : NULL;
-    if (demangled) plain_name(demangled);
+    plain_name(demangled ? demangled : copy); // debug information has template arguments in plain names, too
     const char *result = symbol_demangle_rust(copy, rust, sizeof rust)
                              ? strings_add(strings, rust)
                              : strings_add(strings, demangled ? demangled : copy);

@@ -41,7 +41,7 @@ static size_t break_at(const char *word, size_t room) {
     for (size_t i = 1; i <= most; i++) {
         char before = word[i - 1];
         bool colons = before == ':' && i > 1 && word[i - 2] == ':';
-        if (before == '/' || before == ',' || colons) best = i;
+        if (before == '/' || before == ',' || before == ' ' || colons) best = i;
     }
     return best * 2 > most ? best : most; // a short rest of a line is worse than a break within a name
 }

@@ -26,11 +26,16 @@ static bool quote(struct report *r, const struct frame *f) {
 
 // What a verdict made of memory alone cannot have.
 static void print_unknown(struct report *r) {
-    report_wrap(r->out, 4, "only a recording can tell: refork record -- %s", r->verdict->program);
+    report_wrap(r->out, 4, "only a recording can tell: refork hunt -- %s", r->verdict->program);
 }
 
-// Innermost frames of libc are one line (its outermost: the function that the program called), what ran
-// before main is left out, the line that it is about is quoted, or the next one whose source is here.
+// A function of a library's header: std::lock_guard's constructor, and what it calls.
+static bool is_header(const struct frame *f) {
+    return f->file && !f->of_system && !f->of_script && !stack_is_own(f);
+}
+
+// Innermost frames of libc are one line (its outermost: the function that the program called), and so are those of headers one behind
+// the other; what ran before main is left out, the line that it is about is quoted, or the next one whose source is here.
 static void print_frames(struct report *r, const struct stack *s) {
     if (!s->count) {
         fprintf(r->out, "    (no stack)\n");
@@ -51,7 +56,10 @@ static void print_frames(struct report *r, const struct stack *s) {
             fprintf(r->out, "    (%zu more frames; all are in --json)\n", last - i);
             break;
         }
-        report_frame(r->out, &s->frames[i], i, 0);
+        size_t hidden = 0;
+        for (; i != focus && i + 1 < last && is_header(&s->frames[i]) && is_header(&s->frames[i + 1]); i++)
+            hidden++;
+        report_frame(r->out, &s->frames[i], i, hidden);
         if (!quoted && i >= focus) quoted = quote(r, &s->frames[i]);
     }
 }
@@ -282,8 +290,8 @@ static void print_vanished_thread(struct report *r, const struct vanished_thread
                              t->keys, t->keys == 1 ? "" : "s");
     if (t->cache_blocks > 0)
         snprintf(left + used, sizeof left - used,
-                 "; %ld free blocks (%ld bytes) are lost in its malloc cache", (long)t->cache_blocks,
-                 (long)t->cache_bytes);
+                 "; %ld free block%s (%ld bytes) %s lost in its malloc cache", (long)t->cache_blocks,
+                 t->cache_blocks == 1 ? "" : "s", (long)t->cache_bytes, t->cache_blocks == 1 ? "is" : "are");
     report_wrap(r->out, 4, "%s%s%s%s", task, t->task.start_routine[0] ? ", started in " : "",
                 t->task.start_routine, left);
     for (size_t i = 0; i < t->local_count; i++) {

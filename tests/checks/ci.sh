@@ -49,12 +49,18 @@ try:
         found["gitlab " + job] = "\n".join(gitlab[job]["script"])
     hook = yaml.safe_load(open(folder + "/pre-commit-config.yaml"))["repos"][0]["hooks"][0]
     found["pre-commit"] = hook["entry"]
+    job = yaml.safe_load(open(folder + "/kubernetes-job.yaml"))["spec"]
+    container = job["template"]["spec"]["containers"][0]
+    assert int({e["name"]: e["value"] for e in container["env"]}["SHARDS"]) == job["completions"]
+    assert container["command"][:2] == ["sh", "-c"]
+    found["kubernetes"] = container["command"][2]
 except ImportError:
     pass
 for i, script in enumerate(re.findall(r"sh '(.*)'", open(folder + "/Jenkinsfile").read())):
     found["jenkins %d" % i] = script
 for i, script in enumerate(re.findall(r"git bisect run (sh -c '.*')", open(folder + "/README.md").read())):
     found["bisect %d" % i] = script
+found["parallel"] = re.search(r"    (seq 4 \| parallel .*)", open(folder + "/fleet.md").read()).group(1)
 json.dump(found, sys.stdout)
 P
 script() { jq -er --arg n "$1" '.[$n]' scripts.json; }
@@ -82,6 +88,19 @@ if [ "$yaml" = true ]; then
     in_project sick 120 "$(script 'gitlab hunt')"
     in_project sick 120 "$(script pre-commit)"
     in_project sound 0 "$(script pre-commit)"
+fi
+
+# ---- one hunt on many machines
+if command -v parallel >/dev/null; then
+    in_project sick 0 "$(script parallel) || :" # its status is the number of jobs that found it
+    in_project sick 120 'refork hunt --state hunt'
+    in_project sound 0 "$(script parallel | sed 's/--runs 400/--runs 4/'); refork hunt --state hunt"
+fi
+in_project sick 0 "export STATE=array SHARDS=2; for SLURM_ARRAY_TASK_ID in 2 1; do export SLURM_ARRAY_TASK_ID; sh '$recipes/slurm.sh' & done; wait -n; wait -n"
+in_project sick 120 'refork hunt --state array'
+if [ "$yaml" = true ]; then
+    in_project sick 0 "export STATE=job SHARDS=1 JOB_COMPLETION_INDEX=0; sh -c $(printf %q "$(script kubernetes)")"
+    in_project sick 120 'refork hunt --state job'
 fi
 
 # ---- which commit was it?

@@ -35,6 +35,14 @@ for field in kind lock.symbol; do
     want=$(jq -r ".findings[0].$field" verdict.json)
     [ "$(jq -r ".findings[0].$field" stdout)" = "$want" ] || fail "diagnose: $field is not $want: $(cat stdout)"
 done
+# A lock in an object on the heap has the name of its member in both, and the headers' frames around it are folded.
+clean "$refork" record --no-explain -o member.refork -- "$build/samples/member_cpp" >record.out 2>&1
+[ $? = 120 ] || fail "record: $(cat record.out)"
+ends 120 explain member.refork
+grep -qE '^ *#[0-9]+ +std::' stdout && grep -q '(+[0-9]* inside)$' stdout && ! grep -q '__gthread_mutex_lock' stdout || fail "frames of headers: $(cat stdout)"
+ends 0 export --to core member.refork
+ends 120 diagnose member.core
+grep -q 'waits for app::Config::mutex_' stdout || fail "diagnose does not name a lock in an object: $(cat stdout)"
 
 # The parent right before its fork has two threads; the child is not born then.
 parent=$(jq -r '.findings[0].holder.pid' verdict.json)

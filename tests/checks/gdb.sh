@@ -111,8 +111,8 @@ in_lldb() { # OPTION-OF-GDB... -- COMMAND...
     wait $server || fail "the server ended with $?: $(cat lldb.err)"
 }
 if command -v lldb >/dev/null; then
-    in_lldb -- bt 'print log_mutex.__data.__lock'
-    for what in 'frame #.*`log_begin at mutex_deadlock.c:23' 'frame #.*`run_child' '(int) \$0 = 2$'; do
+    in_lldb -- bt 'print log_mutex.__data.__lock' 'thread step-inst'
+    for what in 'frame #.*`log_begin at mutex_deadlock.c:23' 'frame #.*`run_child' '(int) \$0 = 2$' 'the recording ends here'; do
         grep -q -- "$what" lldb.log || fail "lldb does not show '$what' ($work/lldb.log)"
     done
     in_lldb --process "$parent" --at 5 -- 'breakpoint set --name log_begin' continue bt 'watchpoint set variable log_mutex.__data.__lock' continue \

@@ -29,7 +29,9 @@ says 120 '' explain dead.refork
 says 120 '' explain --json dead.refork
 jq -e .deadlock stdout >/dev/null || fail "explain --json: $(cat stdout)"
 says 120 '' explain good.refork dead.refork
-for command in info dump; do says 0 '' $command dead.refork; done
+says 0 '' dump dead.refork
+says 0 '' info dead.refork
+grep -qE '^ended +stopped by refork: stuck for ever; a task stuck at event [0-9]+ \(proved\)$' stdout || fail "info of a program that was stopped: $(grep ^ended stdout)"
 says 0 '' replay --script q dead.refork
 
 echo '#!/no/such/interpreter' >script

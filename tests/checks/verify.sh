@@ -86,6 +86,14 @@ for program in "$programs/gate_mutex" ./rare-O2 ./rare-O0 './rare-O1 -static' "$
     verified 0 'fixed: the fork waits until the lock is free: a fork handler takes it (3 runs)' rare.refork -- "$program" protected
 done
 verified 0 'nobody can fork while the lock is held (3 runs)' rare.refork -- ./rare-O2 nested
+# A function that is only there inlined, with std::string among its template arguments; debug information calls it otherwise than its symbol in
+# another build. Each lock is taken through one wrapper: its return is a place that the worker passes with another lock first.
+ends 120 record -o logger.refork -- "$programs/logger" hold
+g++ -g -O0 -std=c++17 -pthread -o logger-O0 "$root/tests/programs/logger.cc"
+for program in "$programs/logger" ./logger-O0; do
+    verified 0 'fixed: the fork waits until the lock is free: a fork handler takes it (3 runs)' logger.refork -- "$program" protected
+    verified 120 'it still hangs' -o again.refork logger.refork -- "$program"
+done
 verified 125 'child-died: signal 9' rare.refork -- ./rare-O2 dies
 verified 125 'never-concurrent: ' rare.refork -- ./rare-O2 apart
 # The child does not take the lock any more.

@@ -1,19 +1,14 @@
 """Runs inside gdb over a recording of tests/gdb/events.c: signals, forks, vforks and calls are met forth and, reversed, back; a stop for a
 signal is at the instruction that it interrupts, and knows its address. Prints "events: good" at the end."""
+import os
+import sys
+
 import gdb
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from stops import checker, run, stops, way
 
-def run(command):
-    return gdb.execute(command, to_string=True)
-
-
-stops = []
-gdb.events.stop.connect(lambda event: stops.append(event))
-
-
-def check(good, what):
-    if not good:
-        raise gdb.GdbError("events: FAILED: " + what)
+check = checker("events")
 
 
 def what_stopped():
@@ -23,24 +18,14 @@ def what_stopped():
     return event.breakpoint.number if isinstance(event, gdb.BreakpointEvent) else None
 
 
-def way(command):
-    """All stops from here on, with their places."""
-    seen = []
-    while True:
-        run(command)
-        if what_stopped() is None:
-            return seen
-        seen.append((what_stopped(), gdb.selected_frame().name(), gdb.selected_frame().pc()))
-
-
 run("catch fork")
 run("catch vfork")
 run("catch syscall getpid")
-forth = way("continue")
+forth = way("continue", what_stopped)
 names = [stop[0] for stop in forth]
 check(names == [3, 3, "SIGUSR2", 1, 2, "SIGSEGV", "SIGSEGV"], "forth: %s" % forth)
 check(forth[-1][1] == forth[-2][1] == "look" and forth[-1][2] == forth[-2][2], "the faults are in look: %s" % forth)
-back = way("reverse-continue")
+back = way("reverse-continue", what_stopped)
 # The last one is where the program ends: way() has stopped there, so it is not met backward.
 check(back == forth[:-1][::-1], "back: %s, forth: %s" % (back, forth))
 

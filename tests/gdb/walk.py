@@ -4,28 +4,20 @@ walks that must end in the same state as the straight way. Prints "walk: good" a
 The number of random walks and their seed are in the environment: WALKS, SEED."""
 import os
 import random
+import sys
 
 import gdb
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from stops import checker, run, stops
 
-def run(command):
-    return gdb.execute(command, to_string=True)
-
-
-# What gdb says at a stop does not come with the command's output.
-stops = []
-gdb.events.stop.connect(lambda event: stops.append(event))
+check = checker("walk")
 
 
 def watched():
     """The last stop was one of a watchpoint."""
     event = stops[-1]
     return isinstance(event, gdb.BreakpointEvent) and event.breakpoint.type == gdb.BP_HARDWARE_WATCHPOINT
-
-
-def check(good, what):
-    if not good:
-        raise gdb.GdbError("walk: FAILED: " + what)
 
 
 def state():

@@ -1,19 +1,14 @@
 """Runs inside gdb over a recording of tests/programs/debugged: several watchpoints at once, of writes, of reads and of both; the same stops
 forth and, reversed, back. Prints "watches: good" at the end."""
+import os
+import sys
+
 import gdb
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from stops import checker, run, stops, way
 
-def run(command):
-    return gdb.execute(command, to_string=True)
-
-
-stops = []
-gdb.events.stop.connect(lambda event: stops.append(event))
-
-
-def check(good, what):
-    if not good:
-        raise gdb.GdbError("watches: FAILED: " + what)
+check = checker("watches")
 
 
 def watched():
@@ -22,24 +17,14 @@ def watched():
     return event.breakpoint.expression if isinstance(event, gdb.BreakpointEvent) else None
 
 
-def way(command):
-    """All stops of watchpoints from here on: the expression, the function and the thread."""
-    seen = []
-    while True:
-        run(command)
-        if not watched():
-            return seen
-        seen.append((watched(), gdb.selected_frame().name(), gdb.selected_thread().ptid))
-
-
 def both_ways(what, *watches):
     run("event 1")
     for watch in watches:
         run(watch)
-    forth = way("continue")
-    back = way("reverse-continue")
+    forth = way("continue", watched)
+    back = way("reverse-continue", watched)
     check([stop[0] for stop in back] == [stop[0] for stop in forth][::-1], "%s: %s forth, %s back" % (what, forth, back))
-    check([stop[2] for stop in back] == [stop[2] for stop in forth][::-1], "%s: other threads: %s forth, %s back" % (what, forth, back))
+    check([stop[3] for stop in back] == [stop[3] for stop in forth][::-1], "%s: other threads: %s forth, %s back" % (what, forth, back))
     run("delete")
     return forth
 

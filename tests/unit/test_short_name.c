@@ -68,7 +68,32 @@ static void short_names(void **state) {
     }
 }
 
+static void same_functions(void **state) {
+    (void)state;
+    static const char *const same[][2] = {
+        {"log_line", "log_line"},
+        {"log_line(int)", "log_line"},
+        {"info<char [7], int>",
+         "void app::(anonymous namespace)::info<char [7], int>(char const (&) [7], int const&)"},
+        {"~Guard", "Guard<int>::~Guard()"},
+    };
+    static const char *const others[][2] = {
+        {"log_line(int)", "log_line(long)"}, {"log_line", "log_lines"},
+        {"log_line(int)", "line"},           {"line(int)", "log_line"},
+        {"app::info(int)", "other::info"},   {"main::{lambda()#1}::operator()() const", "operator()"},
+    };
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        assert_true(same_function(same[i][0], same[i][1]));
+        assert_true(same_function(same[i][1], same[i][0]));
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        assert_false(same_function(others[i][0], others[i][1]));
+        assert_false(same_function(others[i][1], others[i][0]));
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(own_part), cmocka_unit_test(short_names)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(own_part), cmocka_unit_test(short_names),
+                                       cmocka_unit_test(same_functions)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -190,11 +190,14 @@ static void put_vanished_thread(FILE *out, const struct vanished_thread *t) {
     if (t->stack_bytes)
         markup(out, "; %llu KiB of stack and TLS stay mapped", (unsigned long long)t->stack_bytes / 1024);
     if (t->destructors > 0)
-        markup(out, "; %d destructors of thread_local objects will never run", t->destructors);
-    if (t->keys > 0) markup(out, "; %d destructors of pthread keys will never run", t->keys);
+        markup(out, "; %d destructor%s of thread_local objects will never run", t->destructors,
+               t->destructors == 1 ? "" : "s");
+    if (t->keys > 0)
+        markup(out, "; %d destructor%s of pthread keys will never run", t->keys, t->keys == 1 ? "" : "s");
     if (t->cache_blocks > 0)
-        markup(out, "; %lld free blocks (%lld bytes) are lost in its malloc cache",
-               (long long)t->cache_blocks, (long long)t->cache_bytes);
+        markup(out, "; %lld free block%s (%lld bytes) %s lost in its malloc cache",
+               (long long)t->cache_blocks, t->cache_blocks == 1 ? "" : "s", (long long)t->cache_bytes,
+               t->cache_blocks == 1 ? "is" : "are");
     for (size_t i = 0; i < t->local_count; i++) {
         const struct thread_local_data *d = &t->locals[i];
         markup(out, "; its thread_local %s%s%s (%llu bytes)", d->name[0] ? d->name : "data",
