@@ -275,9 +275,9 @@ static bool walk(struct recorder *r, struct task *t) {
     t->stepping = true;
     // A stub leaves flags that depend on the limit, and a replay has none.
     if (t->mm->limit_lowered) clock_set_limit(t->mm, ~0ull);
-    enum step_result stepped = STEP_HELD;
-    for (int n = 0; n < STUB_STEPS && (stepped == STEP_HELD || own_code(t->mm, regs.rip)); n++)
-        if ((stepped = step_raw(r, t, &regs)) == STEP_GONE) break;
+    enum step_result stepped = step_raw(r, t, &regs);
+    for (int n = 0; n < STUB_STEPS && stepped != STEP_GONE && own_code(t->mm, regs.rip); n++)
+        stepped = step_raw(r, t, &regs);
     end_stepping(t);
     if (stepped == STEP_GONE) return true;
     struct batch b;

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stddef.h>
 #include <sys/ptrace.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 
@@ -151,6 +152,31 @@ static void go_stepwise(void) {
     printf("steps: %ld, calls: %ld\n", steps, calls_made);
 }
 
+// Its tracer sees the alarms that it ignores. They come faster than a step is made under a recorder.
+static int alarmed(void) {
+    const struct itimerval often = {{0, 200}, {0, 200}};
+    signal(SIGALRM, SIG_IGN);
+    setitimer(ITIMER_REAL, &often, NULL);
+    long n = 40;
+    __asm__ volatile("1: dec %0\n jnz 1b" : "+r"(n));
+    return 7;
+}
+
+static void go_stepwise_alarmed(void) {
+    pid_t child = trace(alarmed, 0);
+    long alarms = 0, steps = 0;
+    int status;
+    while (WIFSTOPPED(status = go(PTRACE_SINGLESTEP, child, 0))) {
+        CHECK(WSTOPSIG(status) == SIGTRAP || WSTOPSIG(status) == SIGALRM);
+        if (WSTOPSIG(status) == SIGALRM)
+            alarms++;
+        else
+            steps++;
+    }
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7 && steps > 80);
+    printf("with alarms: %ld\n", alarms);
+}
+
 // ---- extended registers
 
 static int uses_xmm(void) {
@@ -261,6 +287,7 @@ int main(void) {
     go_from_call_to_call();
     emulate();
     go_stepwise();
+    go_stepwise_alarmed();
     set_extended();
     follow_children();
     stop_as_a_group();
