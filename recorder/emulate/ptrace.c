@@ -268,6 +268,15 @@ static void let_go_on(struct recorder *r, struct task *t, struct task *o, struct
     go_on(r, t, o, (int)a[3], a[0] == PTRACE_DETACH);
 }
 
+// PTRACE_LISTEN: o stays stopped by job control, which tells when it ends. False: it is not stopped so.
+static bool listen_to(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
+    const bool group = o->traced.seized && o->traced.status >> 16 == PTRACE_EVENT_STOP;
+    if (group && WSTOPSIG(o->traced.status) == SIGTRAP) return false;
+    answer(r, t, regs, group ? 0 : -EIO);
+    if (group) tracee_listens(r, o);
+    return true;
+}
+
 // PTRACE_SETSIGMASK
 static int64_t set_mask(struct task *t, struct task *o) {
     const uint64_t *a = t->call.args, never = 1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1);
@@ -322,6 +331,8 @@ static bool changed(struct recorder *r, struct task *t, struct task *o, struct u
     case PTRACE_DETACH:
         let_go_on(r, t, o, regs);
         return true;
+    case PTRACE_LISTEN:
+        return listen_to(r, t, o, regs);
     default:
         return false;
     }

@@ -260,7 +260,14 @@ static void stop_as_a_group(void) {
           !(status >> 16));
     status = go(PTRACE_CONT, child, SIGSTOP);
     CHECK(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP && status >> 16 == PTRACE_EVENT_STOP);
-    CHECK(ptrace(PTRACE_CONT, child, 0, 0) == 0 && kill(child, SIGKILL) == 0);
+    CHECK(ptrace(PTRACE_LISTEN, child, 0, 0) == 0);
+    CHECK(ptrace(PTRACE_CONT, child, 0, 0) == -1 && errno == ESRCH && kill(child, SIGCONT) == 0);
+    CHECK(waitpid(child, &status, 0) == child && WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP &&
+          status >> 16 == PTRACE_EVENT_STOP);
+    status = go(PTRACE_CONT, child, 0);
+    CHECK(WIFSTOPPED(status) && WSTOPSIG(status) == SIGCONT && !(status >> 16));
+    CHECK(ptrace(PTRACE_LISTEN, child, 0, 0) == -1 && errno == EIO);
+    CHECK(ptrace(PTRACE_CONT, child, 0, SIGCONT) == 0 && kill(child, SIGKILL) == 0);
     CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     printf("group\n");
 }
