@@ -349,6 +349,21 @@ static void call_info(struct recorder *r, struct task *t, struct task *o, struct
                           .size = room < size ? room : size});
 }
 
+// PTRACE_PEEKSIGINFO: what is pending for o. (Of signals that it does not block, the recorder may hold some.)
+static void pending(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
+    enum { MOST = 32 };
+    siginfo_t found[MOST];
+    struct __ptrace_peeksiginfo_args which;
+    struct reply reply_to = {.result = -EFAULT, .address = t->call.args[3], .bytes = found};
+    if (task_read(t, t->call.args[2], &which, sizeof which)) {
+        if (which.nr > MOST) which.nr = MOST;
+        long count = ptrace(PTRACE_PEEKSIGINFO, o->tid, &which, found);
+        reply_to.result = count < 0 ? -errno : count;
+        reply_to.size = count < 0 ? 0 : (size_t)count * sizeof *found;
+    }
+    reply(r, t, regs, &reply_to);
+}
+
 // The signal that a stopped task stands at, and its mask. False: not one of those.
 static bool its_signals(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
     const uint64_t *a = t->call.args;
@@ -368,6 +383,9 @@ static bool its_signals(struct recorder *r, struct task *t, struct task *o, stru
         else
             to_data.result = -EFAULT;
         break;
+    case PTRACE_PEEKSIGINFO:
+        pending(r, t, o, regs);
+        return true;
     case PTRACE_GETSIGMASK:
         if (a[2] != sizeof mask)
             to_data.result = -EINVAL;

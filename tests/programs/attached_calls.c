@@ -272,6 +272,33 @@ static void stop_as_a_group(void) {
     printf("group\n");
 }
 
+// ---- pending signals
+
+static int queues(void) {
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGRTMIN);
+    sigprocmask(SIG_BLOCK, &blocked, NULL);
+    for (int i = 0; i < 3; i++)
+        CHECK(sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = 70 + i}) == 0);
+    raise(SIGSTOP);
+    return 0;
+}
+
+static void look_at_pending(void) {
+    pid_t child = trace(queues, 0);
+    siginfo_t found[4];
+    struct __ptrace_peeksiginfo_args which = {.off = 1, .flags = PTRACE_PEEKSIGINFO_SHARED, .nr = 4};
+    CHECK(WSTOPSIG(go(PTRACE_CONT, child, 0)) == SIGSTOP);
+    CHECK(ptrace(PTRACE_PEEKSIGINFO, child, &which, found) == 2);
+    CHECK(found[0].si_signo == SIGRTMIN && found[0].si_value.sival_int == 71 && found[1].si_pid == child);
+    which.flags = 0;
+    CHECK(ptrace(PTRACE_PEEKSIGINFO, child, &which, found) == 0);
+    which.flags = 8;
+    CHECK(ptrace(PTRACE_PEEKSIGINFO, child, &which, found) == -1 && errno == EINVAL);
+    expect_end(child, 0);
+}
+
 // A tracer that ends takes its tracee along, if that was asked for.
 static void end_together(void) {
     int ends[2], status;
@@ -298,6 +325,7 @@ int main(void) {
     set_extended();
     follow_children();
     stop_as_a_group();
+    look_at_pending();
     end_together();
     return 0;
 }
