@@ -536,6 +536,14 @@ static void scenario_datagrams(void) {
     strcpy(request->ifr_name, "lo");
     OK(C3(__NR_ioctl, a, 0x8913, request));
     OK(C3(__NR_ioctl, a, 0x8933, request));
+    // SIOCETHTOOL: ETHTOOL_GLINK, ETHTOOL_GTSO, ETHTOOL_GET_TS_INFO, ETHTOOL_GDRVINFO
+    static const uint32_t commands[] = {0x0a, 0x1e, 0x41, 0x03};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        uint32_t *data = memset(room(256), pattern, 256);
+        request->ifr_data = (char *)data;
+        *data = commands[i];
+        C3(__NR_ioctl, a, 0x8946, request);
+    }
     close(a), close(b);
 }
 
@@ -642,6 +650,7 @@ static void scenario_requests(void) {
     close(fd);
     fd = open("/dev/urandom", O_RDONLY);
     OK(C3(__NR_ioctl, fd, 0x80045200, room(8)));
+    C3(__NR_ioctl, fd, 0x5207 /* RNDRESEEDCRNG */, room(8));
     assert_int_equal(C3(__NR_read, fd, room(33), 33), 33);
     close(fd);
     int terminal = open("/dev/ptmx", O_RDWR | O_NOCTTY);
