@@ -232,6 +232,13 @@ static void scenario_files(void) {
     OK(pipe(fds));
     assert_int_equal(C6(__NR_splice, fd, from, fds[1], 0, 4, 0), 4);
     assert_int_equal(C6(__NR_splice, fds[0], 0, other, to, 4, 0), 4);
+    struct iovec lent[] = {{room(3), 3}, {room(4), 4}};
+    assert_int_equal(C4(__NR_vmsplice, fds[1], lent, 2, 0), 7);
+    int self = (int)syscall(__NR_pidfd_open, getpid(), 0);
+    uint64_t *info = memset(room(64), 0, 64);
+    *info = 1;                              // PIDFD_INFO_PID
+    C3(__NR_ioctl, self, 0xc040ff0b, info); // PIDFD_GET_INFO, since Linux 6.13
+    close(self);
     struct {
         uint32_t bytes, type;
         uint8_t data[128];
