@@ -11,7 +11,9 @@
 #include "recorder/traps.h"
 
 #include <elf.h>
+#include <linux/capability.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -71,8 +73,39 @@ static void answer(struct recorder *r, struct task *t, struct user_regs_struct *
 
 // ---- requests
 
+struct credentials {
+    unsigned uid[3], gid[3]; // real, effective, saved
+    unsigned long long permitted, effective;
+};
+
+static bool read_credentials(int tid, struct credentials *c) {
+    char path[64], line[256];
+    int found = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", tid);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f)) {
+        found += sscanf(line, "Uid: %u %u %u", &c->uid[0], &c->uid[1], &c->uid[2]) == 3;
+        found += sscanf(line, "Gid: %u %u %u", &c->gid[0], &c->gid[1], &c->gid[2]) == 3;
+        found += sscanf(line, "CapPrm: %llx", &c->permitted) == 1;
+        found += sscanf(line, "CapEff: %llx", &c->effective) == 1;
+    }
+    if (f) fclose(f);
+    return found == 4;
+}
+
+// As the kernel decides within a user namespace (ptrace_may_access, cap_ptrace_access_check): a program that has become somebody
+// else does not trace the one that it was.
+static bool may_attach(const struct task *t, const struct task *o) {
+    struct credentials own, other;
+    if (!read_credentials(t->tid, &own) || !read_credentials(o->tid, &other)) return true; // gone
+    if (own.effective >> CAP_SYS_PTRACE & 1) return true;
+    for (int i = 0; i < 3; i++)
+        if (other.uid[i] != own.uid[0] || other.gid[i] != own.gid[0]) return false;
+    return !(other.permitted & ~own.permitted);
+}
+
 static int64_t attach(struct recorder *r, struct task *t, struct task *o, bool seize) {
-    if (o->process == t->process || o->traced.by) return -EPERM;
+    if (o->process == t->process || o->traced.by || !may_attach(t, o)) return -EPERM;
     if (seize && (t->call.args[2] || t->call.args[3] & ~(uint64_t)OPTIONS_KNOWN)) return -EIO;
     r->any_traced = true;
     o->traced.by = t->process->pid;
