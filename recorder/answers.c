@@ -57,6 +57,18 @@ static bool tsc(struct task *t, struct own_answer *a) {
     }
 }
 
+bool pages_from_pipe(const struct task *t) {
+    char path[64], line[64];
+    unsigned flags = O_WRONLY;
+    if (t->call.nr != SYS_vmsplice) return false;
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", t->tid, (int)t->call.args[0]);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "flags: %o", &flags) == 1) break;
+    if (f) fclose(f);
+    return (flags & O_ACCMODE) == O_RDONLY;
+}
+
 bool own_answer(struct task *t, struct own_answer *a) {
     memset(a, 0, sizeof *a);
     if (t->call.nr == SYS_prctl) return dumpable(t, a) || tsc(t, a);

@@ -13,6 +13,8 @@ struct own_answer {
 };
 // True: the call at whose entry t is is not made, *a is its answer.
 bool own_answer(struct task *t, struct own_answer *a);
+// vmsplice from a pipe writes memory, vmsplice into one reads it: only the second is recorded, and the arguments do not tell.
+bool pages_from_pipe(const struct task *t);
 // Changes the call that t is about to make where the kernel must do it in another way; the program sees its own arguments again
 // at the exit.
 void change_call(struct task *t, struct user_regs_struct *regs);

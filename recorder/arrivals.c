@@ -42,24 +42,14 @@ static bool breakpoint_arrived(struct recorder *r, struct task *t, struct user_r
     t->on_break = true;
     enum break_wish wish = hooks_at_breakpoint(r, t, &b, regs);
     if (wish == WISH_PASS) return true;
-    int stepped = STEP_HELD;
-    while (wish == WISH_BEHIND && stepped == STEP_HELD)
-        stepped = step_raw(r, t, regs);
-    if (stepped == STEP_GONE) return false; // the instruction faulted, or t was killed
+    if (wish == WISH_BEHIND && step_raw(r, t, regs) == STEP_GONE)
+        return false; // the instruction faulted, or t was killed
     log_break(r, t, regs, &b, count, wish == WISH_BEHIND ? BREAK_BEHIND : BREAK_BEFORE);
     return false;
 }
 
-// A signal that comes meanwhile is held, and the instruction is still to come. Who looks for the iteration of a loop would
-// else find the same pc again: a loop of one instruction, which had no place for a stub. Signals that come faster than
-// steps wait in the kernel until the stepping ends.
 bool step(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
-    enum { HELD_MOST = 8, TRIES = 256 };
-    int stepped = step_raw(r, t, regs);
-    for (int held = 0; stepped == STEP_HELD && held < TRIES; held++) {
-        if (held == HELD_MOST) mask_hold_off(t);
-        stepped = step_raw(r, t, regs);
-    }
+    const enum step_result stepped = step_raw(r, t, regs);
     if (stepped == STEP_DONE && t->mm->breaks.count) return breakpoint_arrived(r, t, regs);
     return stepped != STEP_GONE;
 }

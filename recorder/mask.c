@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
+#include <unistd.h>
 
 #define SIGNAL_BIT(sig) (1ull << ((sig)-1))
 
@@ -15,6 +16,15 @@ static bool is_one(const siginfo_t *held, const siginfo_t *info) {
            (info->si_code == SI_TIMER && held->si_code == SI_TIMER && held->si_timerid == info->si_timerid);
 }
 
+void signal_as_sent(struct task *t, siginfo_t *info) {
+    struct process *p = t->process;
+    if (p->given.si_signo != info->si_signo || info->si_code != SI_TKILL ||
+        info->si_pid != (t->names.depth ? 0 : getpid()))
+        return;
+    if (ptrace(PTRACE_SETSIGINFO, t->tid, 0, &p->given) == 0) *info = p->given;
+    p->given.si_signo = 0;
+}
+
 void signal_hold(struct task *t) {
     struct held_signal *s = calloc(1, sizeof *s), **link = &t->signals;
     rf_assert(s);
@@ -22,6 +32,7 @@ void signal_hold(struct task *t) {
         free(s);
         return;
     }
+    signal_as_sent(t, &s->info);
     for (; *link; link = &(*link)->next)
         if (is_one(&(*link)->info, &s->info)) {
             free(s);

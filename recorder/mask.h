@@ -4,6 +4,8 @@
 
 #include "recorder/task.h"
 
+// In a signal-delivery-stop: a signal that the recorder has sent anew, instead of one that came, is again what that was.
+void signal_as_sent(struct task *t, siginfo_t *info);
 // Takes the signal of the present signal-delivery-stop and keeps it for a landmark.
 void signal_hold(struct task *t);
 // Keeps that one, before the others.

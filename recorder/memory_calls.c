@@ -43,9 +43,9 @@ static void in_part(struct task *t, struct batch *b, int64_t ret) {
 // How far an madvise of [start, end) that failed has come: see in_part.
 static uint64_t advised_until(struct task *t, uint64_t start, uint64_t end) {
     uint64_t at = start;
+    if (start != page_down(start)) return start;
     scoped_maps struct proc_maps maps;
     struct proc_map m;
-    if (start != page_down(start)) return start;
     proc_maps_open_flags(&maps, t->tid);
     bool hole = false;
     while (at < end && proc_maps_next(&maps, &m)) {

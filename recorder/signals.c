@@ -250,6 +250,36 @@ static void into_handler(struct recorder *r, struct task *t, const siginfo_t *in
     batch_log(r, t, &b);
 }
 
+// A tracer among the recorded tasks takes longer than a handler: a child with a timer of 200 us made no step under it.
+static bool goes_to_tracer(struct recorder *r, struct task *t, const siginfo_t *info, enum signal_place at,
+                           const struct user_regs_struct *regs) {
+    if (!hooks_signal_stops(r, t, info, at, regs)) return false;
+    if (is_timers(info)) t->process->timer_ns = cpu_ns(t->process);
+    return true;
+}
+
+// From an exit stop, where the kernel sends the signal that t is resumed with, to the delivery stop of `sig`. What was pending before
+// may come first: it is held. Left to the loop it would be the landmark, and `sig` come behind it, as one of the kernel's own:
+// without its sender and its value. Of a standard signal only one is ever pending, whosever it is.
+static bool send_here(struct recorder *r, struct task *t, int sig) {
+    enum { REAL_TIME = 32 }; // from there on they queue
+    int status, send = sig;
+    while (run_undisturbed(r, t, PTRACE_CONT, send, &status)) {
+        siginfo_t info;
+        const bool signal =
+            WIFSTOPPED(status) && !(status >> 16) && ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0;
+        const bool interrupt = status >> 8 == (SIGTRAP | PTRACE_EVENT_STOP << 8);
+        if (signal && info.si_signo == sig && (sig < REAL_TIME || info.si_code == SI_KERNEL)) return true;
+        if (!interrupt && (!signal || signal_by_instruction(&info))) {
+            leave_stop(t, status);
+            return false;
+        }
+        if (signal) signal_hold(t);
+        send = 0;
+    }
+    return false;
+}
+
 bool signal_deliver(struct recorder *r, struct task *t, enum signal_place at) {
     uint64_t mask = blocked_mask(t);
     struct held_signal **link = &t->signals;
@@ -260,8 +290,7 @@ bool signal_deliver(struct recorder *r, struct task *t, enum signal_place at) {
     siginfo_t info = s->info;
     *link = s->next;
     free(s);
-    if (hooks_signal_stops(r, t, &info, at, at == SIGNAL_AT_ENTRY ? &t->call.regs : &t->landmark))
-        return true;
+    if (goes_to_tracer(r, t, &info, at, at == SIGNAL_AT_ENTRY ? &t->call.regs : &t->landmark)) return true;
     if (action_of(t, info.si_signo) != ACT_HANDLER) {
         // Nothing to see for the program: it comes at once, at this landmark, with the next resume or raised again. At an entry it
         // comes to the call, which is recorded as one that it interrupts.
@@ -290,15 +319,7 @@ bool signal_deliver(struct recorder *r, struct task *t, enum signal_place at) {
             return true;
         }
     }
-    if (!t->in_signal_stop) {
-        // At a syscall-exit-stop the kernel sends the signal that we resume with; its delivery stop comes
-        // next.
-        if (!run_undisturbed(r, t, PTRACE_CONT, info.si_signo, &status)) return true;
-        if (!WIFSTOPPED(status) || status >> 16 || WSTOPSIG(status) != info.si_signo) {
-            leave_stop(t, status);
-            return true;
-        }
-    }
+    if (!t->in_signal_stop && !send_here(r, t, info.si_signo)) return true;
     into_handler(r, t, &info, at, at == SIGNAL_AT_ENTRY ? &t->call.regs : NULL);
     return true;
 }
@@ -314,15 +335,6 @@ bool signal_skip_call(struct recorder *r, struct task *t) {
     tracee_set_regs(t->tid, &regs);
     if (!run_undisturbed(r, t, PTRACE_SYSCALL, 0, &status)) return false;
     if (WIFSTOPPED(status) && !(status >> 16)) return true;
-    leave_stop(t, status);
-    return false;
-}
-
-// From an exit stop to the delivery stop of `sig`.
-static bool send_here(struct recorder *r, struct task *t, int sig) {
-    int status;
-    if (!run_undisturbed(r, t, PTRACE_CONT, sig, &status)) return false;
-    if (WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) == sig) return true;
     leave_stop(t, status);
     return false;
 }
@@ -387,16 +399,6 @@ void signal_again(struct task *t, const siginfo_t *info) {
     if (syscall(SYS_tgkill, t->process->pid, t->tid, info->si_signo) == 0) t->process->given = *info;
 }
 
-// What give_to_main and signal_again have sent comes as it was.
-static void restore_given(struct task *t, siginfo_t *info) {
-    struct process *p = t->process;
-    if (p->given.si_signo != info->si_signo || info->si_code != SI_TKILL ||
-        info->si_pid != (t->names.depth ? 0 : getpid()))
-        return;
-    if (ptrace(PTRACE_SETSIGINFO, t->tid, 0, &p->given) == 0) *info = p->given;
-    p->given.si_signo = 0;
-}
-
 // False: it is to go its way.
 static bool comes_too_soon(struct task *t, const siginfo_t *info) {
     struct process *p = t->process;
@@ -446,13 +448,13 @@ enum signal_fate signal_fate(struct recorder *r, struct task *t, siginfo_t *info
                              const struct user_regs_struct *regs) {
     enum action act = action_of(t, info->si_signo);
     hooks_signal_came(r, info->si_signo, false);
-    if (act == ACT_HANDLER) restore_given(t, info);
+    if (act == ACT_HANDLER) signal_as_sent(t, info);
     // Back at the same registers after arrivals at a breakpoint, or after steps: it has run.
     if (same_regs(regs, &t->landmark) && !t->arrival_count && !t->stepped) t->at_landmark = true;
     t->at_landmark |= r->kept && !own_code(t->mm, regs->rip); // nobody will look for this place again
     bool dropped = act == ACT_IGNORE || (act == ACT_HANDLER && t->traced.by <= 0 && give_to_main(r, t, info));
     if (dropped && t->traced.by <= 0) return SIGNAL_DROPPED;
-    if (act == ACT_HANDLER && comes_too_soon(t, info)) return SIGNAL_LATE;
+    if ((act == ACT_HANDLER || t->traced.by > 0) && comes_too_soon(t, info)) return SIGNAL_LATE;
     if (t->at_landmark) return SIGNAL_NOW;
     signal_hold(t);
     landmark_soon(t);
@@ -460,7 +462,7 @@ enum signal_fate signal_fate(struct recorder *r, struct task *t, siginfo_t *info
 }
 
 void signal_now(struct recorder *r, struct task *t, const siginfo_t *info) {
-    if (hooks_signal_stops(r, t, info, SIGNAL_AT_LANDMARK, &t->landmark)) return;
+    if (goes_to_tracer(r, t, info, SIGNAL_AT_LANDMARK, &t->landmark)) return;
     if (action_of(t, info->si_signo) == ACT_HANDLER)
         into_handler(r, t, info, SIGNAL_AT_LANDMARK, NULL);
     else

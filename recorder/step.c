@@ -106,7 +106,7 @@ static int popf_length(const uint8_t *code) {
     return code[prefix] == POPF ? 1 + prefix : 0;
 }
 
-enum step_result step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+static enum step_result step_try(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
     uint8_t code[CODE_LONGEST];
     uint64_t at = regs->rip;
     tracee_read_code(t->tid, t->mm->mem_fd, at, code);
@@ -116,7 +116,20 @@ enum step_result step_raw(struct recorder *r, struct task *t, struct user_regs_s
     // A place within a string instruction is none that replay could find: on to its end.
     do
         stepped = step_once(r, t, regs, code, length);
-    while (length && stepped != STEP_GONE && regs->rip == at);
+    while (length && stepped == STEP_DONE && regs->rip == at);
+    return stepped;
+}
+
+// A signal that comes meanwhile is held, and the instruction is still to come. Who looks for the iteration of a loop would
+// else find the same pc again: a loop of one instruction, which had no place for a stub. Signals that come faster than
+// steps wait in the kernel until the stepping ends.
+enum step_result step_raw(struct recorder *r, struct task *t, struct user_regs_struct *regs) {
+    enum { HELD_MOST = 8, TRIES = 256 };
+    enum step_result stepped = step_try(r, t, regs);
+    for (int held = 0; stepped == STEP_HELD && held < TRIES; held++) {
+        if (held == HELD_MOST) mask_hold_off(t);
+        stepped = step_try(r, t, regs);
+    }
     return stepped;
 }
 

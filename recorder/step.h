@@ -8,7 +8,7 @@
 enum step_result {
     STEP_GONE, // t is gone, or has left a stop for the loop: the caller leaves
     STEP_DONE,
-    STEP_HELD, // nothing was executed yet
+    STEP_HELD, // nothing was executed
 };
 
 // Executes one instruction of t, whose registers are *regs before and after, without a look at breakpoints (see

@@ -245,6 +245,8 @@ static bool answered(struct recorder *r, struct task *t, struct user_regs_struct
         result = cpus_choose(r, t);
     else if (file_copy_to_echo(t))
         result = -EINVAL;
+    else if ((say = pages_from_pipe(t)))
+        result = -EINVAL;
     else if (own_answer(t, &own)) {
         syscall_answered(r, t, regs, &own);
         return true;

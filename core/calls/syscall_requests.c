@@ -337,11 +337,44 @@ static void duplicates(struct walk *w) {
                           sizeof range + range.dest_count * sizeof(struct file_dedupe_range_info));
 }
 
+// SIOCETHTOOL: struct ifreq, whose pointer leads to a command's number and what that reads and writes.
+static void ethtool(struct walk *w) {
+    enum { DATA = 16, GLINKSETTINGS = 0x4c, WORDS = 15, MASKS = 48 };
+    // struct ethtool_cmd, _drvinfo, _wolinfo, _value, _coalesce, _ringparam, _pauseparam, _ts_info; 0: of those that set
+    static const struct {
+        uint32_t number, size;
+    } commands[] = {{0x01, 44}, {0x02, 0},  {0x03, 196}, {0x05, 20},
+                    {0x06, 0},  {0x07, 8},  {0x08, 0},   {0x09, 0},
+                    {0x0a, 8},  {0x0e, 92}, {0x10, 36},  {0x11, 0},
+                    {0x12, 16}, {0x13, 0},  {0x14, 8},   {0x15, 0},
+                    {0x16, 8},  {0x17, 0},  {0x18, 8},   {0x19, 0},
+                    {0x1e, 8},  {0x1f, 0},  {0x21, 8},   {0x23, 8},
+                    {0x24, 0},  {0x25, 8},  {0x26, 0},   {0x27, 8},
+                    {0x2b, 8},  {0x2c, 0},  {0x41, 44},  {GLINKSETTINGS, MASKS}};
+    uint64_t data;
+    uint32_t number;
+    int8_t words;
+    if (!walk_read(w, w->args[2] + DATA, &data, sizeof data) || !walk_read(w, data, &number, sizeof number))
+        return; // EFAULT
+    size_t i = 0;
+    while (i < COUNT(commands) && commands[i].number != number)
+        i++;
+    if (i == COUNT(commands)) {
+        w->count = -1;
+        return;
+    }
+    uint64_t size = commands[i].size;
+    if (number == GLINKSETTINGS && walk_read(w, data + WORDS, &words, sizeof words) && words > 0)
+        size += 3 * (uint64_t)words * sizeof(uint32_t);
+    if (size && walk_ok(w)) walk_add_readable(w, RANGE_INOUT, -1, data, size);
+}
+
 void walk_ioctl(struct walk *w) {
     static const struct {
         uint32_t number;
         void (*walk)(struct walk *w);
-    } lists[] = {{0x8912, interfaces}, {FS_IOC_FIEMAP, extents}, {FIDEDUPERANGE, duplicates}};
+    } lists[] = {
+        {0x8912, interfaces}, {FS_IOC_FIEMAP, extents}, {FIDEDUPERANGE, duplicates}, {0x8946, ethtool}};
     walk_request(w);
     for (size_t i = 0; i < COUNT(lists); i++)
         if (lists[i].number == (uint32_t)w->args[1]) lists[i].walk(w);

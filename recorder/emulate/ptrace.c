@@ -11,7 +11,9 @@
 #include "recorder/traps.h"
 
 #include <elf.h>
+#include <linux/capability.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -71,8 +73,39 @@ static void answer(struct recorder *r, struct task *t, struct user_regs_struct *
 
 // ---- requests
 
+struct credentials {
+    unsigned uid[3], gid[3]; // real, effective, saved
+    unsigned long long permitted, effective;
+};
+
+static bool read_credentials(int tid, struct credentials *c) {
+    char path[64], line[256];
+    int found = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", tid);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f)) {
+        found += sscanf(line, "Uid: %u %u %u", &c->uid[0], &c->uid[1], &c->uid[2]) == 3;
+        found += sscanf(line, "Gid: %u %u %u", &c->gid[0], &c->gid[1], &c->gid[2]) == 3;
+        found += sscanf(line, "CapPrm: %llx", &c->permitted) == 1;
+        found += sscanf(line, "CapEff: %llx", &c->effective) == 1;
+    }
+    if (f) fclose(f);
+    return found == 4;
+}
+
+// As the kernel decides within a user namespace (ptrace_may_access, cap_ptrace_access_check): a program that has become somebody
+// else does not trace the one that it was.
+static bool may_attach(const struct task *t, const struct task *o) {
+    struct credentials own, other;
+    if (!read_credentials(t->tid, &own) || !read_credentials(o->tid, &other)) return true; // gone
+    if (own.effective >> CAP_SYS_PTRACE & 1) return true;
+    for (int i = 0; i < 3; i++)
+        if (other.uid[i] != own.uid[0] || other.gid[i] != own.gid[0]) return false;
+    return !(other.permitted & ~own.permitted);
+}
+
 static int64_t attach(struct recorder *r, struct task *t, struct task *o, bool seize) {
-    if (o->process == t->process || o->traced.by) return -EPERM;
+    if (o->process == t->process || o->traced.by || !may_attach(t, o)) return -EPERM;
     if (seize && (t->call.args[2] || t->call.args[3] & ~(uint64_t)OPTIONS_KNOWN)) return -EIO;
     r->any_traced = true;
     o->traced.by = t->process->pid;
@@ -268,6 +301,15 @@ static void let_go_on(struct recorder *r, struct task *t, struct task *o, struct
     go_on(r, t, o, (int)a[3], a[0] == PTRACE_DETACH);
 }
 
+// PTRACE_LISTEN: o stays stopped by job control, which tells when it ends. False: it is not stopped so.
+static bool listen_to(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
+    const bool group = o->traced.seized && o->traced.status >> 16 == PTRACE_EVENT_STOP;
+    if (group && WSTOPSIG(o->traced.status) == SIGTRAP) return false;
+    answer(r, t, regs, group ? 0 : -EIO);
+    if (group) tracee_listens(r, o);
+    return true;
+}
+
 // PTRACE_SETSIGMASK
 static int64_t set_mask(struct task *t, struct task *o) {
     const uint64_t *a = t->call.args, never = 1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1);
@@ -322,6 +364,8 @@ static bool changed(struct recorder *r, struct task *t, struct task *o, struct u
     case PTRACE_DETACH:
         let_go_on(r, t, o, regs);
         return true;
+    case PTRACE_LISTEN:
+        return listen_to(r, t, o, regs);
     default:
         return false;
     }
@@ -336,6 +380,21 @@ static void call_info(struct recorder *r, struct task *t, struct task *o, struct
                           .address = t->call.args[3],
                           .bytes = &info,
                           .size = room < size ? room : size});
+}
+
+// PTRACE_PEEKSIGINFO: what is pending for o. (Of signals that it does not block, the recorder may hold some.)
+static void pending(struct recorder *r, struct task *t, struct task *o, struct user_regs_struct *regs) {
+    enum { MOST = 32 };
+    siginfo_t found[MOST];
+    struct __ptrace_peeksiginfo_args which;
+    struct reply reply_to = {.result = -EFAULT, .address = t->call.args[3], .bytes = found};
+    if (task_read(t, t->call.args[2], &which, sizeof which)) {
+        if (which.nr > MOST) which.nr = MOST;
+        long count = ptrace(PTRACE_PEEKSIGINFO, o->tid, &which, found);
+        reply_to.result = count < 0 ? -errno : count;
+        reply_to.size = count < 0 ? 0 : (size_t)count * sizeof *found;
+    }
+    reply(r, t, regs, &reply_to);
 }
 
 // The signal that a stopped task stands at, and its mask. False: not one of those.
@@ -357,6 +416,9 @@ static bool its_signals(struct recorder *r, struct task *t, struct task *o, stru
         else
             to_data.result = -EFAULT;
         break;
+    case PTRACE_PEEKSIGINFO:
+        pending(r, t, o, regs);
+        return true;
     case PTRACE_GETSIGMASK:
         if (a[2] != sizeof mask)
             to_data.result = -EINVAL;

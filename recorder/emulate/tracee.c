@@ -101,6 +101,7 @@ static bool job_stops(struct recorder *r, struct task *t) {
     if (!same_regs(&regs, &t->landmark)) return false; // in the middle of a slice: no place to look at it
     t->at_landmark = true;
     t->traced.by_signal = false;
+    t->traced.due = 0;
     tracee_stop_with(r, t, tracee_interrupted(t) & (t->traced.seized ? ~0 : 0xffff));
     return true;
 }
@@ -237,6 +238,16 @@ size_t tracee_call_info(const struct task *t, struct __ptrace_syscall_info *info
     return offsetof(struct __ptrace_syscall_info, exit) + offsetof(__typeof__(info->exit), is_error) + 1;
 }
 
+// (When SIGCONT has come already, the kernel ends PTRACE_LISTEN at once.)
+void tracee_listens(struct recorder *r, struct task *t) {
+    tracee_release(r, t, false);
+    t->traced.mode = GOES_FREELY;
+    t->traced.due = STOPPED_BY_EVENT;
+    if (t->state != TASK_READY) return; // it was interrupted where it listens
+    t->state = TASK_JOB_STOPPED;
+    ptrace(PTRACE_LISTEN, t->tid, 0, 0);
+}
+
 // ---- what is due at the next landmark
 
 void tracee_step_made(struct task *t) {
@@ -275,9 +286,9 @@ static bool walk(struct recorder *r, struct task *t) {
     t->stepping = true;
     // A stub leaves flags that depend on the limit, and a replay has none.
     if (t->mm->limit_lowered) clock_set_limit(t->mm, ~0ull);
-    enum step_result stepped = STEP_HELD;
-    for (int n = 0; n < STUB_STEPS && (stepped == STEP_HELD || own_code(t->mm, regs.rip)); n++)
-        if ((stepped = step_raw(r, t, &regs)) == STEP_GONE) break;
+    enum step_result stepped = step_raw(r, t, &regs);
+    for (int n = 0; n < STUB_STEPS && stepped != STEP_GONE && own_code(t->mm, regs.rip); n++)
+        stepped = step_raw(r, t, &regs);
     end_stepping(t);
     if (stepped == STEP_GONE) return true;
     struct batch b;

@@ -37,6 +37,8 @@ void tracee_want_stop(struct recorder *r, struct task *t, int status);
 int tracee_interrupted(const struct task *t);
 // t goes on as t->traced.mode says. `for_good`: and is traced no more.
 void tracee_release(struct recorder *r, struct task *t, bool for_good);
+// t, which job control has stopped, stays so, and stops again when that ends.
+void tracee_listens(struct recorder *r, struct task *t);
 // What t was let go on for has been done: it stops at its next landmark, as behind a single step.
 void tracee_step_made(struct task *t);
 // At the entry of a call of t (t->call). True: it stops there.

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stddef.h>
 #include <sys/ptrace.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 
@@ -151,6 +152,31 @@ static void go_stepwise(void) {
     printf("steps: %ld, calls: %ld\n", steps, calls_made);
 }
 
+// Its tracer sees the alarms that it ignores. They come faster than a step is made under a recorder.
+static int alarmed(void) {
+    const struct itimerval often = {{0, 200}, {0, 200}};
+    signal(SIGALRM, SIG_IGN);
+    setitimer(ITIMER_REAL, &often, NULL);
+    long n = 40;
+    __asm__ volatile("1: dec %0\n jnz 1b" : "+r"(n));
+    return 7;
+}
+
+static void go_stepwise_alarmed(void) {
+    pid_t child = trace(alarmed, 0);
+    long alarms = 0, steps = 0;
+    int status;
+    while (WIFSTOPPED(status = go(PTRACE_SINGLESTEP, child, 0))) {
+        CHECK(WSTOPSIG(status) == SIGTRAP || WSTOPSIG(status) == SIGALRM);
+        if (WSTOPSIG(status) == SIGALRM)
+            alarms++;
+        else
+            steps++;
+    }
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7 && steps > 80);
+    printf("with alarms: %ld\n", alarms);
+}
+
 // ---- extended registers
 
 static int uses_xmm(void) {
@@ -234,9 +260,55 @@ static void stop_as_a_group(void) {
           !(status >> 16));
     status = go(PTRACE_CONT, child, SIGSTOP);
     CHECK(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP && status >> 16 == PTRACE_EVENT_STOP);
-    CHECK(ptrace(PTRACE_CONT, child, 0, 0) == 0 && kill(child, SIGKILL) == 0);
+    CHECK(ptrace(PTRACE_LISTEN, child, 0, 0) == 0);
+    CHECK(ptrace(PTRACE_CONT, child, 0, 0) == -1 && errno == ESRCH && kill(child, SIGCONT) == 0);
+    CHECK(waitpid(child, &status, 0) == child && WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP &&
+          status >> 16 == PTRACE_EVENT_STOP);
+    status = go(PTRACE_CONT, child, 0);
+    CHECK(WIFSTOPPED(status) && WSTOPSIG(status) == SIGCONT && !(status >> 16));
+    CHECK(ptrace(PTRACE_LISTEN, child, 0, 0) == -1 && errno == EIO);
+    CHECK(ptrace(PTRACE_CONT, child, 0, SIGCONT) == 0 && kill(child, SIGKILL) == 0);
     CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     printf("group\n");
+}
+
+// ---- pending signals
+
+static int queues(void) {
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGRTMIN);
+    sigprocmask(SIG_BLOCK, &blocked, NULL);
+    for (int i = 0; i < 3; i++)
+        CHECK(sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = 70 + i}) == 0);
+    raise(SIGSTOP);
+    return 0;
+}
+
+static void look_at_pending(void) {
+    pid_t child = trace(queues, 0);
+    siginfo_t found[4];
+    struct __ptrace_peeksiginfo_args which = {.off = 1, .flags = PTRACE_PEEKSIGINFO_SHARED, .nr = 4};
+    CHECK(WSTOPSIG(go(PTRACE_CONT, child, 0)) == SIGSTOP);
+    CHECK(ptrace(PTRACE_PEEKSIGINFO, child, &which, found) == 2);
+    CHECK(found[0].si_signo == SIGRTMIN && found[0].si_value.sival_int == 71 && found[1].si_pid == child);
+    which.flags = 0;
+    CHECK(ptrace(PTRACE_PEEKSIGINFO, child, &which, found) == 0);
+    which.flags = 8;
+    CHECK(ptrace(PTRACE_PEEKSIGINFO, child, &which, found) == -1 && errno == EINVAL);
+    expect_end(child, 0);
+}
+
+// Who has become somebody else may not.
+static void attach_to_root(void) {
+    fflush(stdout);
+    pid_t child = getuid() ? 0 : fork();
+    if (child) {
+        CHECK(reap(child) == EPERM);
+    } else if (!getuid()) {
+        CHECK(syscall(SYS_setresuid, 65534, 65534, 65534) == 0);
+        _exit(ptrace(PTRACE_ATTACH, getppid(), 0, 0) == 0 ? 0 : errno);
+    }
 }
 
 // A tracer that ends takes its tracee along, if that was asked for.
@@ -261,9 +333,12 @@ int main(void) {
     go_from_call_to_call();
     emulate();
     go_stepwise();
+    go_stepwise_alarmed();
     set_extended();
     follow_children();
     stop_as_a_group();
+    look_at_pending();
+    attach_to_root();
     end_together();
     return 0;
 }

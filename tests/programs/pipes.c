@@ -167,6 +167,21 @@ static void network(void) {
     close(fd), close(listener);
 }
 
+// The pipe gets the pages themselves, so what is written there later is what the reader finds.
+static void lent(void) {
+    int fds[2];
+    char *page = aligned_alloc(PAGE, PAGE), got[8] = "";
+    CHECK(page && pipe(fds) == 0);
+    strcpy(page, "before");
+    struct iovec parts[] = {{page, 2}, {page + 2, 5}};
+    CHECK(vmsplice(fds[1], parts, 2, 0) == 7);
+    strcpy(page, "behind");
+    CHECK(read(fds[0], got, sizeof got) == 7);
+    printf("lent: %s\n", got);
+    free(page);
+    close(fds[0]), close(fds[1]);
+}
+
 int main(void) {
     setvbuf(stdout, NULL, _IONBF, 0);
     ping_pong();
@@ -174,5 +189,6 @@ int main(void) {
     waits();
     passed();
     network();
+    lent();
     return 0;
 }
