@@ -466,7 +466,8 @@ void preempt_clock(struct recorder *r, struct task *t, struct user_regs_struct *
 
 void preempt_busy(struct recorder *r, struct task *t) {
     struct user_regs_struct regs;
-    if (!t->interrupt_wanted && hooks_interrupted(r, t)) return;
+    // (What it was stopped for may be over: the calls that it has made by itself are known only now.)
+    if (!t->interrupt_wanted && (hooks_interrupted(r, t) || !others_ready(r, t))) return;
     // Nobody will look for this place again.
     if (r->kept && tracee_get_regs(t->tid, &regs) && !own_code(t->mm, regs.rip)) {
         set_landmark_in_code(t, &regs);

@@ -257,6 +257,12 @@ bool word_owner_due(const struct recorder *r) {
     return o && r->clock_us >= o->next_us && r->clock_us >= o->pause_until_us;
 }
 
+static bool anybody_sleeps(const struct recorder *r) {
+    for (const struct task *t = r->tasks; t; t = t->next)
+        if (sleeps(t)) return true;
+    return false;
+}
+
 bool word_owner_turn(struct recorder *r) {
     if (!r->options->released || r->stop_all) return false;
     struct word_owners *o = r->waits->word_owners;
@@ -266,7 +272,7 @@ bool word_owner_turn(struct recorder *r) {
     }
     if (r->clock_us < o->pause_until_us) return false;
     if (r->clock_us - o->turn_us < TURN_US) {
-        o->next_us = o->turn_us + TURN_US;
+        o->next_us = anybody_sleeps(r) ? o->turn_us + TURN_US : UINT64_MAX;
         return false;
     }
     o->turn_us = r->clock_us;

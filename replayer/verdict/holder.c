@@ -5,6 +5,7 @@
 #include "core/guard.h"
 #include "replayer/locks/follow.h"
 #include "replayer/names/frames.h"
+#include "replayer/verdict/sem_inits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -419,9 +420,12 @@ static int made_anew(const struct watched_lock *l, uint64_t until, bool *anew, s
     struct tracker k = {.until_stored = true};
     *anew = false;
     if (l->ref->rule != RULE_SEMAPHORE) return 0;
-    int failed = watch_window(l, (struct event_span){l->history->spaces[l->space].begin, until}, &k, err);
+    const struct event_span span = {l->history->spaces[l->space].begin, until};
+    int failed = watch_window(l, span, &k, err);
     *anew = k.stored || k.too_many;
-    return failed;
+    // (Words of the C++ library's semaphores are made by a store.)
+    bool by_call = l->ref->kind == KIND_SEM || l->ref->kind == KIND_PYTHON_LOCK;
+    return failed || k.stored || !k.too_many || !by_call ? failed : sem_inits_met(l, span, anew, err);
 }
 
 // Watches one window whose end has the value `now`. 1: its acquires explain that, and `out` has them; 0, -1.

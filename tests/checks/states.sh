@@ -18,6 +18,10 @@ for program in busy_short alarmed busy_flag; do
     cmp "$program.out" old.out || fail "$program without its sites prints something else"
 done
 
+# A thread that is alone is stopped for nothing: a landmark takes it thousands of single steps.
+clean "$refork" record --no-explain -o alone.refork -- "$build/tests/programs/alone" || fail "record of alone: status $?"
+! clean "$refork" dump alone.refork | grep ' state ' >without || fail "alone was stopped: $(cat without)"
+
 # Alarms that come faster than steps: in some of ten recordings a step was held off so long that it passed for a loop of one instruction.
 for ((i = 0; i < 10; i++)); do
     clean "$refork" record --no-explain -o flood.refork -- "$build/tests/programs/alarmed" 17 >flood.out || fail "record of alarmed 17: status $?"
