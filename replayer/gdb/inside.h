@@ -25,6 +25,7 @@ struct gdb {
     int tid;          // Hg: of registers and memory
     bool resumed;     // gdb waits for the answer to a resume packet
     bool lldb;
+    bool over_edge; // a step at the recording's end was told as made
     bool forks, vforks, execs;
     // The next resume packet does not move: gdb sends it by itself behind what it was told, and hears then that a vforked child has left
     // its parent's memory, or where it is.

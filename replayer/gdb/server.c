@@ -83,13 +83,37 @@ static void add_edge(struct gdb *g, bool begin) {
     packet_add(g->packets, ";");
 }
 
+// gdb (13) goes on from a breakpoint by a step without it, and never ends that step when it hears of the recording's end or of a
+// caught call: the next continue hung. So the first step at the end is told as made, and what comes behind it tells of the end. Calls
+// are caught by who goes on, not by who steps, as in a live process (PTRACE_SINGLESTEP).
+static bool steps_a_call(const struct gdb *g, const struct stop *s) {
+    return g->going.go == GO_STEP && !g->lldb &&
+           (s->reason == STOP_SYSCALL_ENTRY || s->reason == STOP_SYSCALL_RETURN);
+}
+
+static bool steps_over_edge(struct gdb *g, const struct stop *s) {
+    if (s->reason != STOP_END || g->lldb) return false;
+    g->over_edge = g->going.go == GO_STEP && !g->over_edge;
+    return g->over_edge;
+}
+
+static void console(void *context, const void *bytes, size_t len) {
+    struct gdb *g = context;
+    packet_add(g->packets, "O");
+    packet_add_hex(g->packets, bytes, len);
+    packet_send(g->packets);
+}
+
 static void send_stop(struct gdb *g, const struct stop *s) {
+    static const char ends[] = "The recording ends here.\n";
+    const bool made = steps_over_edge(g, s);
+    if (made) console(g, ends, sizeof ends - 1);
     int sig = s->reason == STOP_INTERRUPT ? SIGINT
               : s->reason == STOP_START   ? 0
               : s->reason == STOP_SIGNAL  ? signals_to_gdb((int)s->nr)
                                           : SIGTRAP;
     packet_add(g->packets, "T%02x", (unsigned)sig);
-    switch (s->reason) {
+    switch (steps_a_call(g, s) ? STOP_STEP : s->reason) {
     case STOP_BREAKPOINT:
         packet_add(g->packets, "swbreak:;");
         break;
@@ -102,7 +126,7 @@ static void send_stop(struct gdb *g, const struct stop *s) {
         break;
     case STOP_BEGIN:
     case STOP_END:
-        add_edge(g, s->reason == STOP_BEGIN);
+        if (!made) add_edge(g, s->reason == STOP_BEGIN);
         break;
     case STOP_FORK:
     case STOP_VFORK:
@@ -132,13 +156,6 @@ static void send_stop(struct gdb *g, const struct stop *s) {
 
 static bool interrupted(void *context) {
     return packet_interrupted(((struct gdb *)context)->packets);
-}
-
-static void console(void *context, const void *bytes, size_t len) {
-    struct gdb *g = context;
-    packet_add(g->packets, "O");
-    packet_add_hex(g->packets, bytes, len);
-    packet_send(g->packets);
 }
 
 static void run_scratch(struct gdb *g, bool step) {
@@ -224,6 +241,7 @@ static bool vcont(struct gdb *g, const char *p, struct command *go) {
 
 static void breakpoint(struct gdb *g, const char *p) {
     bool on = p[0] == 'Z';
+    g->over_edge = false;
     uint64_t address;
     int kind;
     struct rf_error ignored;

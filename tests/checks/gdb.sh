@@ -51,6 +51,13 @@ for what in '(forked process' '(call to syscall wait4)' '(returned from syscall 
     grep -qF -- "$what" caught.log || fail "catch does not tell '$what' (caught.log)"
 done
 
+# gdb steps over a breakpoint at its pc. When that step met a caught call, or the recording's end, the next continue never came back.
+debug walk.refork -- -batch -ex 'event 1' -ex 'catch syscall wait4' -ex continue -ex 'break *$pc' -ex continue -ex continue -ex delete -ex continue \
+    -ex 'break *$pc' -ex continue -ex continue -ex 'echo not stuck\n' >over.log
+for what in '(call to syscall wait4)' 'The recording ends here.' 'not stuck'; do
+    grep -qF -- "$what" over.log || fail "steps over breakpoints: gdb does not say '$what' ($work/over.log)"
+done
+
 ends 120 record --no-explain -o stuck.refork -- "$build/samples/mutex_deadlock"
 debug stuck.refork -- -batch -ex bt -ex 'info threads' -ex 'info sharedlibrary' -ex 'info auxv' -ex when -ex verdict -ex holders \
     -ex 'print log_mutex.__data.__lock' -ex 'monitor processes' >stuck.log
