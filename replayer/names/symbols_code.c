@@ -19,6 +19,8 @@ struct search {
     const char *name;
     void (*visit)(void *context, uint64_t start, uint64_t end);
     void *context;
+    bool (*same)(const char *, const char *);
+    bool found;
 };
 
 const char *symbol_die_name(struct strings *strings, Dwarf_Die *die) {
@@ -111,17 +113,20 @@ static bool is_it(const struct search *s, Dwarf_Die *die) {
     const char *plain = dwarf_diename(die);
     if (!plain || !memmem(s->name, strlen(s->name), plain, strspn(plain, word))) return false;
     const char *name = symbol_die_name(s->module->strings, die);
-    return name && same_function(name, s->name);
+    return name && s->same(name, s->name);
 }
 
-static void visit_ranges(const struct search *s, Dwarf_Die *die) {
+static void visit_ranges(struct search *s, Dwarf_Die *die) {
     Dwarf_Addr base, start, end;
     ptrdiff_t at = 0;
     while ((at = dwarf_ranges(die, at, &base, &start, &end)) > 0)
-        if (start < end) s->visit(s->context, start + s->module->dwarf_bias, end + s->module->dwarf_bias);
+        if (start < end) {
+            s->found = true;
+            s->visit(s->context, start + s->module->dwarf_bias, end + s->module->dwarf_bias);
+        }
 }
 
-static void walk(const struct search *s, Dwarf_Die *parent, int depth) {
+static void walk(struct search *s, Dwarf_Die *parent, int depth) {
     Dwarf_Die die;
     if (depth == DIE_DEPTH || dwarf_child(parent, &die)) return;
     do {
@@ -132,19 +137,33 @@ static void walk(const struct search *s, Dwarf_Die *parent, int depth) {
     } while (!dwarf_siblingof(&die, &die));
 }
 
-void symbol_module_code(struct symbol_module *m, const char *name,
-                        void (*visit)(void *context, uint64_t start, uint64_t end), void *context) {
-    const struct search s = {m, name, visit, context};
+static void search_module(struct search *s) {
+    struct symbol_module *m = s->module;
     for (size_t i = 0; i < m->symbol_count; i++) {
         const struct symbol *c = &m->symbols[i];
         if (!c->code || !c->size || c->size > UINT64_MAX - c->value) continue;
         const char *readable = symbol_readable(m->strings, c->name);
-        if (readable && same_function(readable, name)) visit(context, c->value, c->value + c->size);
+        if (!readable || !s->same(readable, s->name)) continue;
+        s->found = true;
+        s->visit(s->context, c->value, c->value + c->size);
     }
     size_t header;
     Dwarf_Off offset = 0, next;
     for (; m->dwarf && !dwarf_nextcu(m->dwarf, offset, &next, &header, NULL, NULL, NULL); offset = next) {
         Dwarf_Die unit;
-        if (dwarf_offdie(m->dwarf, offset + header, &unit)) walk(&s, &unit, 0);
+        if (dwarf_offdie(m->dwarf, offset + header, &unit)) walk(s, &unit, 0);
     }
+}
+
+static bool same_name(const char *a, const char *b) {
+    return !strcmp(a, b);
+}
+
+// What is found by a part of its name is another function, if the one with the whole name is there: C's lock() beside Mutex::lock().
+void symbol_module_code(struct symbol_module *m, const char *name,
+                        void (*visit)(void *context, uint64_t start, uint64_t end), void *context) {
+    struct search s = {.module = m, .name = name, .visit = visit, .context = context, .same = same_name};
+    search_module(&s);
+    s.same = same_function;
+    if (!s.found) search_module(&s);
 }
